@@ -1,0 +1,138 @@
+"""What incentives tells: what was earned, reversed and released, what a statement says, what was paid."""
+
+from datetime import date, datetime
+
+from chassis.event import PublicEvent, public_event
+from contracts.values import LineId, Money, OpportunityId, PartnerId, PaymentId, StatementId
+
+
+@public_event("entente.incentives.PayoutCalculated.v1", audience="both")
+class PayoutCalculated(PublicEvent):
+    """One earning line: what one payee earned from one cause under one plan version.
+
+    Kind: commission, rebate, spiff, true_up. `credited_on` the deal was won, `earned_on` its basis happened,
+    `payable_on` the hold is over.
+    """
+
+    line_id: LineId
+    opportunity_id: OpportunityId | None = None
+    registration_id: str | None = None
+    partner_id: PartnerId
+    payee_id: str
+    kind: str
+    plan_id: str
+    plan_version: int
+    rule_id: str
+    credit_revision: int | None = None
+    amount: Money
+    credited_on: date
+    earned_on: date
+    payable_on: date
+    calculated_at: datetime
+
+
+@public_event("entente.incentives.PayoutReversed.v1", audience="both")
+class PayoutReversed(PublicEvent):
+    """Part of a line is taken back. `amount` is what is reversed now, `remaining` what of the line stands."""
+
+    line_id: LineId
+    opportunity_id: OpportunityId | None = None
+    registration_id: str | None = None
+    partner_id: PartnerId
+    payee_id: str
+    kind: str
+    plan_id: str
+    plan_version: int
+    rule_id: str
+    reversal_id: str
+    reason_code: str
+    amount: Money
+    remaining: Money
+    reversed_at: datetime
+
+
+@public_event("entente.incentives.PayoutReleased.v1", audience="both")
+class PayoutReleased(PublicEvent):
+    """The line's hold is over: its remaining amount may be paid."""
+
+    line_id: LineId
+    opportunity_id: OpportunityId | None = None
+    registration_id: str | None = None
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    payable_on: date
+    released_at: datetime
+
+
+@public_event("entente.incentives.StatementIssued.v1", audience="both")
+class StatementIssued(PublicEvent):
+    """What changed on a payee's account in a period: opening + lines = closing. `sha256` names its exact content."""
+
+    statement_id: StatementId
+    partner_id: PartnerId
+    payee_id: str
+    number: int
+    period: str
+    opening: Money
+    closing: Money
+    to_position: int
+    sha256: str
+    issued_at: datetime
+
+
+@public_event("entente.incentives.PaymentApproved.v1", audience="both")
+class PaymentApproved(PublicEvent):
+    payment_id: PaymentId
+    statement_id: StatementId
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    approved_at: datetime
+
+
+@public_event("entente.incentives.PaymentBlocked.v1", audience="both")
+class PaymentBlocked(PublicEvent):
+    payment_id: PaymentId
+    statement_id: StatementId
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    reason_codes: tuple[str, ...]
+    blocked_at: datetime
+
+
+@public_event("entente.incentives.PaymentDeclined.v1", audience="both")
+class PaymentDeclined(PublicEvent):
+    payment_id: PaymentId
+    statement_id: StatementId
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    reason_code: str
+    declined_at: datetime
+
+
+@public_event("entente.incentives.PaymentMade.v1", audience="both")
+class PaymentMade(PublicEvent):
+    payment_id: PaymentId
+    statement_id: StatementId
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    reference: str
+    paid_on: date
+
+
+@public_event("entente.incentives.PaymentFailed.v1", audience="both")
+class PaymentFailed(PublicEvent):
+    """The provider says no. Reason codes: rejected, returned, attempts_spent."""
+
+    payment_id: PaymentId
+    statement_id: StatementId
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    reference: str
+    reason_code: str
+    failed_at: datetime

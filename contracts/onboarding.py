@@ -1,0 +1,100 @@
+"""What onboarding tells: who the partners are, what state they are in, and which people belong to them."""
+
+from dataclasses import field
+from datetime import date, datetime
+
+from chassis.event import PublicEvent, public_event
+from contracts.values import PartnerId, PersonId
+
+
+@public_event("entente.onboarding.PartnerApplied.v1", audience="vendor")
+class PartnerApplied(PublicEvent):
+    partner_id: PartnerId
+    country: str
+    domains: tuple[str, ...]
+    types: tuple[str, ...]
+    applied_at: datetime
+
+
+@public_event("entente.onboarding.PartnerDeclined.v1", audience="vendor")
+class PartnerDeclined(PublicEvent):
+    partner_id: PartnerId
+    reason_code: str
+    declined_at: datetime
+
+
+@public_event("entente.onboarding.PartnerActivated.v1", audience="both")
+class PartnerActivated(PublicEvent):
+    """The partner may do business. `revision` is its stream's version; `display_name` is absent for a natural person."""
+
+    partner_id: PartnerId
+    revision: int
+    display_name: str | None = None
+    country: str
+    domains: tuple[str, ...]
+    types: tuple[str, ...]
+    links: tuple[dict[str, str], ...] = ()
+    locale: str
+    zone: str
+    activated_at: datetime
+
+
+@public_event("entente.onboarding.PartnerProfileChanged.v1", audience="both")
+class PartnerProfileChanged(PublicEvent):
+    partner_id: PartnerId
+    revision: int
+    display_name: str | None = None
+    country: str
+    domains: tuple[str, ...]
+    types: tuple[str, ...]
+    links: tuple[dict[str, str], ...] = ()
+    locale: str
+    zone: str
+    changed_at: datetime
+
+
+@public_event("entente.onboarding.PartnerSuspended.v1", audience="both")
+class PartnerSuspended(PublicEvent):
+    """Scopes: new_business, access, content, payouts. Those named are closed until reinstated."""
+
+    partner_id: PartnerId
+    revision: int
+    scopes: tuple[str, ...]
+    reason_code: str
+    until: datetime | None = None
+    suspended_at: datetime
+
+
+@public_event("entente.onboarding.PartnerReinstated.v1", audience="both")
+class PartnerReinstated(PublicEvent):
+    partner_id: PartnerId
+    revision: int
+    reinstated_at: datetime
+
+
+@public_event("entente.onboarding.MembershipStarted.v1", audience="both")
+class MembershipStarted(PublicEvent):
+    """A person acts for a partner. Roles are the partner roles of the gateway: owner, seller, marketer, finance, learner."""
+
+    membership_id: str
+    person_id: PersonId
+    partner_id: PartnerId
+    roles: tuple[str, ...]
+    position: str | None = None
+    primary: bool = True
+    effective_on: date
+
+
+@public_event("entente.onboarding.MembershipEnded.v1", audience="both")
+class MembershipEnded(PublicEvent):
+    membership_id: str
+    person_id: PersonId
+    partner_id: PartnerId
+    roles: tuple[str, ...] = field(default=())
+    effective_on: date
+
+
+@public_event("entente.onboarding.PersonForgotten.v1", audience="vendor")
+class PersonForgotten(PublicEvent):
+    person_id: PersonId
+    forgotten_at: datetime

@@ -1,0 +1,160 @@
+"""What registration tells: deals, their review, their protection, and conflicts between them."""
+
+from datetime import date, datetime
+
+from chassis.event import PublicEvent, public_event
+from contracts.values import AccountRef, Money, Participant, PartnerId, ProductLine, RegistrationId, RuleRef, Span
+
+
+@public_event("entente.registration.DealRegistered.v1", audience="both")
+class DealRegistered(PublicEvent):
+    """A partner claims a customer for products in a role. Deal type: new, expansion or renewal."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    role: str
+    deal_type: str
+    account: AccountRef
+    participants: tuple[Participant, ...]
+    products: tuple[ProductLine, ...]
+    amount: Money
+    close_on: date
+    territory: str | None = None
+    lead_id: str | None = None
+    rules: RuleRef
+    submitted_at: datetime
+
+
+@public_event("entente.registration.DealReturned.v1", audience="both")
+class DealReturned(PublicEvent):
+    """The vendor asks the partner to correct the named fields."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    fields: tuple[str, ...]
+    due_at: datetime | None = None
+    returned_at: datetime
+
+
+@public_event("entente.registration.DealResubmitted.v1", audience="both")
+class DealResubmitted(PublicEvent):
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    fields: tuple[str, ...]
+    resubmitted_at: datetime
+
+
+@public_event("entente.registration.DealQueued.v1", audience="both")
+class DealQueued(PublicEvent):
+    """A rival holds what this deal asks for, or is ahead. `free_from` is the day the customer may become free."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    place: int
+    free_from: date | None = None
+    queued_at: datetime
+
+
+@public_event("entente.registration.DealPromoted.v1", audience="both")
+class DealPromoted(PublicEvent):
+    """What blocked the deal is gone: it is in review again, `due_at` says until when."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    due_at: datetime | None = None
+    promoted_at: datetime
+
+
+@public_event("entente.registration.DealApproved.v1", audience="both")
+class DealApproved(PublicEvent):
+    """The vendor agrees; the partner is protected for `protection`. Basis: the priority rule that decided."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    role: str
+    deal_type: str
+    account: AccountRef
+    participants: tuple[Participant, ...]
+    products: tuple[ProductLine, ...]
+    amount: Money
+    close_on: date
+    territory: str | None = None
+    lead_id: str | None = None
+    external_id: str | None = None
+    rules: RuleRef
+    submitted_at: datetime
+    protection: Span
+    exclusive: bool
+    basis: str
+    approved_at: datetime
+
+
+@public_event("entente.registration.DealRejected.v1", audience="both")
+class DealRejected(PublicEvent):
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    reason_codes: tuple[str, ...]
+    appeal_until: datetime | None = None
+    rejected_at: datetime
+
+
+@public_event("entente.registration.DealAmended.v1", audience="both")
+class DealAmended(PublicEvent):
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    amount: Money
+    close_on: date
+    amended_at: datetime
+
+
+@public_event("entente.registration.DealWithdrawn.v1", audience="both")
+class DealWithdrawn(PublicEvent):
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    reason_code: str
+    withdrawn_at: datetime
+
+
+@public_event("entente.registration.ProtectionEnded.v1", audience="both")
+class ProtectionEnded(PublicEvent):
+    """The hold is over. Reason codes: expired, withdrawn, won, lost, revoked, inactive."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    reason_code: str
+    ended_at: datetime
+
+
+@public_event("entente.registration.ConflictDetected.v1", audience="both")
+class ConflictDetected(PublicEvent):
+    """A rival's claim meets this deal. It names no rival. Class: identical, related, probable, possible or weak."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    screening_id: str
+    conflict_class: str
+    outcome: str
+    free_from: date | None = None
+    detected_at: datetime
