@@ -63,10 +63,25 @@ class Stale(Problem):
     slug = "stale"
 
 
+class Busy(Problem):
+    """Too much is waiting, or a database is away: try the same again after `retry_after_seconds`."""
+
+    status = 503
+    slug = "busy"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1, **fields: Any) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds, **fields)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class WrongState(Refused):
     """The command does not fit the present state. `state` is that state, `allowed` the commands that fit."""
 
     slug = "wrong-state"
+
+
+class Raced(Exception):
+    """What the command was prepared from has changed: prepare and decide again."""
 
 
 @dataclass(frozen=True)

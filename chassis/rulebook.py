@@ -58,6 +58,11 @@ class Decision:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+def decision_from(stored: Mapping[str, Any]) -> Decision:
+    """The decision whose plain form an event keeps."""
+    return msgspec.convert(stored, Decision)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[Facts, Body]):
     """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot."""

@@ -1,8 +1,9 @@
 """Public events that every service may publish: its rules, and a wish for someone's attention."""
 
 from datetime import datetime
+from typing import Any
 
-from chassis.event import PublicEvent, public_event
+from chassis.event import PublicEvent, Seen, public_event
 
 
 @public_event("entente.rules.RulesPublished.v1", audience="all")
@@ -52,3 +53,28 @@ class AttentionCleared(PublicEvent):
 
     def for_partner(self, partner_id: str) -> "AttentionCleared | None":
         return self if self.side == "partner" and self.partner_id == partner_id else None
+
+
+def of_rulebook(seen: Seen) -> PublicEvent | None:
+    """The public form of what a rulebook recorded, None for anything else. The rules' body stays with their owner."""
+    if seen.type == "chassis.RulesPublished.v1":
+        return _published(seen.event)
+    if seen.type == "chassis.RulesEnded.v1":
+        ended = seen.event
+        return RulesEnded(
+            kind=ended.kind, rulebook_id=ended.rulebook_id, version=ended.version, ended_from=ended.ended_from
+        )
+    return None
+
+
+def _published(rules: Any) -> RulesPublished:
+    return RulesPublished(
+        kind=rules.kind,
+        rulebook_id=rules.rulebook_id,
+        version=rules.version,
+        scope=rules.scope,
+        effective_from=rules.effective_from,
+        effective_until=rules.effective_until,
+        sha256=rules.sha256,
+        mode=rules.mode,
+    )

@@ -1,0 +1,89 @@
+"""Who may do what, as one table a service: a command to those who may. Deny by default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.decider import Forbidden, NotFound
+from chassis.identity import Principal
+
+VENDOR, PARTNER, SERVICE, OPERATOR, ANONYMOUS = "vendor", "partner", "service", "operator", "anonymous"
+
+
+@dataclass(frozen=True)
+class Who:
+    """A kind of principal with any of the roles (none named: every role) and, where named, one of the duties."""
+
+    kind: str
+    roles: frozenset[str] = frozenset()
+    duties: frozenset[str] = frozenset()
+
+    def fits(self, principal: Principal) -> bool:
+        return (
+            principal.kind == self.kind
+            and (not self.roles or not self.roles.isdisjoint(principal.roles))
+            and (not self.duties or not self.duties.isdisjoint(principal.duties))
+        )
+
+
+def vendor(*roles: str, duty: str | None = None) -> Who:
+    """The vendor's staff in one of these roles, holding the duty if one is named."""
+    return Who(VENDOR, frozenset(roles), frozenset((duty,) if duty else ()))
+
+
+def partner(*roles: str) -> Who:
+    """A partner's people in one of these roles, for their own partner's things only."""
+    return Who(PARTNER, frozenset(roles))
+
+
+def service() -> Who:
+    """The services themselves."""
+    return Who(SERVICE)
+
+
+def anonymous() -> Who:
+    """Anyone, signed in or not."""
+    return Who(ANONYMOUS)
+
+
+class Access:
+    """The table of one service: commands and reads by name, each with those who may."""
+
+    def __init__(self, table: Mapping[Any, tuple[Who, ...]]) -> None:
+        self.table = dict(table)
+
+    def check(self, principal: Principal, action: Any, partner_id: str | None = None) -> None:
+        """Raises Forbidden if the action is not theirs, NotFound if the thing is another partner's."""
+        if not self.allows(principal, action):
+            raise Forbidden(f"{_name(action)} is not yours to do", action=_name(action))
+        if principal.kind == PARTNER and partner_id is not None and partner_id != principal.partner_id:
+            raise NotFound()
+
+    def allows(self, principal: Principal, action: Any) -> bool:
+        """Whether any row of the table fits. Who views as somebody else only reads."""
+        rows = self.table.get(action, ())
+        if principal.view_as and not isinstance(action, str):
+            return False
+        return any(who.fits(principal) or who.kind == ANONYMOUS for who in rows)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """The table as data, for the access matrix that the gateway serves."""
+        return [
+            {"action": _name(action), "kind": who.kind, "roles": sorted(who.roles), "duties": sorted(who.duties)}
+            for action, rows in self.table.items()
+            for who in rows
+        ]
+
+
+def _name(action: Any) -> str:
+    return action if isinstance(action, str) else str(action.type)
+
+
+def sees(principal: Principal, document: Mapping[str, Any] | None) -> bool:
+    """Whether a document is theirs to read: the vendor's own side sees all, a partner what names it."""
+    if document is None:
+        return False
+    if principal.kind != PARTNER:
+        return principal.kind in (VENDOR, SERVICE)
+    mine = principal.partner_id
+    return mine is not None and (document.get("partner_id") == mine or mine in document.get("partner_ids", ()))

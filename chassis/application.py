@@ -1,0 +1,98 @@
+"""What routes and reactions of one service stand on: commands in, documents out, and the ports the service named."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.access import Access, sees
+from chassis.clock import Clock
+from chassis.decider import NotFound, Problem, stream_name
+from chassis.event import Actor, PublicEvent, Sealed, Seen, stable_id
+from chassis.execution import Executor, Order, Outcome
+from chassis.identity import Principal
+from chassis.keys import Keys
+from chassis.read_store.port import ReadStore
+
+Explain = Callable[[Seen], Any]
+Reaction = Callable[[Seen, "Application"], Awaitable[None]]
+Publish = Callable[[Seen], PublicEvent | None]
+
+
+@dataclass(kw_only=True)
+class Application:
+    """One service as its routes and reactions see it. `ports` holds the service's own adapters.
+
+    `disclose` is what of an explanation a partner may read; `together_max` the most events that one command records.
+    """
+
+    name: str
+    executor: Executor
+    clock: Clock
+    keys: Keys
+    read: ReadStore
+    access: Access
+    ports: Any = None
+    explain: Mapping[type[Any], Explain] = field(default_factory=dict)
+    publish: Publish | None = None
+    disclose: Callable[[Any], Any] = lambda decision: decision
+    together_max: int = 600
+    reached: Callable[[str, str, int, float], Awaitable[bool]] | None = None
+    proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None
+
+    async def react(self, seen: Seen, reaction: str, make: Any) -> Outcome | None:
+        """Runs the command of a reaction; the same event again finds the first answer. A refusal is recorded: done."""
+        try:
+            return await self.executor.run(self.order_of(seen, reaction), make)
+        except Problem as refusal:
+            if refusal.recorded:
+                return None
+            raise
+
+    def order_of(self, seen: Seen, reaction: str) -> Order:
+        """The order of a reaction: its id comes from the event, its cause is the event, the service acts."""
+        return Order(
+            command_id=stable_id(seen.id, reaction, seen.stream),
+            tenant=seen.tenant,
+            actor=Actor(kind="service", subject=self.name),
+            correlation_id=seen.correlation_id or seen.id,
+            causation_id=seen.id,
+        )
+
+    async def issue(self, tenant: str, command_id: str, command: Any) -> Outcome | None:
+        """Runs a command that the service gives itself: a deadline that passed, a worker's finding. Refused is done."""
+        order = Order(
+            command_id=command_id,
+            tenant=tenant,
+            actor=Actor(kind="service", subject=self.name),
+            correlation_id=command_id,
+        )
+        try:
+            return await self.executor.run(order, command)
+        except Problem as refusal:
+            if refusal.recorded:
+                return None
+            raise
+
+    async def document(self, principal: Principal, model: str, identity: str) -> dict[str, Any]:
+        """One document that the principal may see. Raises NotFound alike for what is not there and what is not theirs."""
+        found = await self.read.get(model, principal.tenant, identity)
+        if found is None or not sees(principal, found):
+            raise NotFound()
+        return found
+
+    async def exists(self, tenant: str, kind: str, identity: str) -> None:
+        """Raises NotFound when the stream has no events."""
+        if not await self.executor.store.load(stream_name(tenant, kind, identity)):
+            raise NotFound()
+
+    def seal(self, tenant: str, subject: str, text: str) -> Sealed:
+        """Personal text in the form that is stored."""
+        return self.keys.seal(tenant, subject, text)
+
+    def opened(self, tenant: str, value: Any) -> Any:
+        """The JSON value with sealed texts opened; None where the subject's key is destroyed."""
+        if isinstance(value, dict):
+            if value.keys() == {"subject", "box"}:
+                return self.keys.open(tenant, Sealed(subject=value["subject"], box=value["box"]))
+            return {name: self.opened(tenant, part) for name, part in value.items()}
+        return [self.opened(tenant, part) for part in value] if isinstance(value, list) else value

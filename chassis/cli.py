@@ -1,0 +1,150 @@
+"""The command line that every service has: serve, migrate, rebuild, verify, parked."""
+
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from chassis import proof
+from chassis.parking import Place
+from chassis.process import make_world, run, running, serve
+from chassis.service import Service, World
+from chassis.settings import ServiceSettings
+from chassis.verify import Report, verify, verify_decisions
+
+Build = Callable[[Any, World], Service]
+console = Console()
+DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.")]
+
+
+def command_line(name: str, settings_type: type[ServiceSettings], build: Build) -> typer.Typer:
+    """The commands of one service."""
+    cli = typer.Typer(name=name, no_args_is_help=True, add_completion=False, help=f"The {name} service.")
+
+    def settings(data: Path, **more: Any) -> ServiceSettings:
+        return settings_type(data=data, **more)
+
+    @cli.command("serve")
+    def serve_command(
+        data: DATA = Path("./data"),
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        roles: Annotated[str, typer.Option(help="api, work, or both")] = "api,work",
+    ) -> None:
+        """Serves this service alone until it is told to stop."""
+        run(_serve(settings(data, host=host, port=port, roles=tuple(roles.split(","))), build))
+
+    @cli.command()
+    def migrate(data: DATA = Path("./data")) -> None:
+        """Makes the tables; again is harmless."""
+        run(_migrate(settings(data), build))
+
+    @cli.command()
+    def rebuild(model: str, data: DATA = Path("./data")) -> None:
+        """Fills one read model anew from the log and swaps it in."""
+        run(_rebuild(settings(data), build, model))
+
+    @cli.command("verify")
+    def verify_command(
+        data: DATA = Path("./data"),
+        decide: Annotated[bool, typer.Option("--decide", help="Decide every recorded command again.")] = False,
+    ) -> None:
+        """Recomputes log, leaves and checkpoints, and names the first position that differs. Exit 1 if one does."""
+        run(_verify(settings(data), build, decide=decide))
+
+    @cli.command("verify-proof")
+    def verify_proof(file: Path, key: Annotated[str | None, typer.Option(help="The key that you hold.")] = None) -> None:
+        """Checks a downloaded proof offline. Exit 1 names what does not hold."""
+        status, lines = proof.verify_proof([str(file), *(["--key", key] if key else [])])
+        console.print("\n".join(lines), highlight=False)
+        raise typer.Exit(status)
+
+    cli.add_typer(_parked(settings, build), name="parked")
+    return cli
+
+
+async def _serve(settings: ServiceSettings, build: Build) -> None:
+    world = make_world(settings)
+    service = build(settings, world)
+    await serve([service], world, service.api, settings)
+
+
+async def _migrate(settings: ServiceSettings, build: Build) -> None:
+    service = build(settings, make_world(settings))
+    await service.migrate()
+    console.print(f"{service.name}: tables are there")
+
+
+@asynccontextmanager
+async def _open(settings: ServiceSettings, build: Build) -> Any:
+    service = build(settings, make_world(settings))
+    await service.migrate()
+    await service.open()
+    try:
+        yield service
+    finally:
+        await service.close()
+
+
+async def _rebuild(settings: ServiceSettings, build: Build, model: str) -> None:
+    world = make_world(settings)
+    service = build(settings, world)
+    async with running([service], world):
+        console.print(f"{await service.runner.rebuild(model)} is live")
+
+
+async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> None:
+    async with _open(settings, build) as service:
+        witness = service.witness
+        reports = [await verify(service.store, witness.leaves, witness.leaves.checkpoints(), witness.signer.verifier)]
+        if decide:
+            reports.append(await verify_decisions(service.store, service.application.executor.handles.values()))
+    _told(reports)
+
+
+def _told(reports: list[Report]) -> None:
+    for report in reports:
+        for line in report.lines():
+            console.print(line, highlight=False)
+    if not all(report.holds for report in reports):
+        raise typer.Exit(1)
+
+
+def _parked(settings: Callable[..., ServiceSettings], build: Build) -> typer.Typer:
+    parked = typer.Typer(no_args_is_help=True, help="Messages that were given up on: look, replay, discard.")
+
+    @parked.command("list")
+    def listed(data: DATA = Path("./data")) -> None:
+        """The parked messages, oldest first, with reason and place."""
+        run(_list_parked(settings(data), build))
+
+    @parked.command()
+    def replay(data: DATA = Path("./data"), subject: str | None = None) -> None:
+        """Releases parked messages, of one subject or all; the running service carries them out in order."""
+        run(_replay_parked(settings(data), build, subject))
+
+    @parked.command()
+    def discard(group: str, topic: str, partition: int, offset: int, by: str, data: DATA = Path("./data")) -> None:
+        """Proposes to drop one message; a second person's call with the same place drops it."""
+        run(_discard_parked(settings(data), build, Place(group=group, topic=topic, partition=partition, offset=offset), by))
+
+    return parked
+
+
+async def _list_parked(settings: ServiceSettings, build: Build) -> None:
+    async with _open(settings, build) as service:
+        for row in await service.parking.listed():
+            console.print(f"{row.state} {row.place} {row.subject}: {row.reason}", highlight=False)
+
+
+async def _replay_parked(settings: ServiceSettings, build: Build, subject: str | None) -> None:
+    async with _open(settings, build) as service:
+        console.print(f"{await service.parking.replay(subject=subject)} released")
+
+
+async def _discard_parked(settings: ServiceSettings, build: Build, place: Place, by: str) -> None:
+    async with _open(settings, build) as service:
+        console.print(await service.parking.discard(place, by=by))

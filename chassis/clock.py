@@ -1,0 +1,143 @@
+"""Where `now` comes from: the one place that asks the machine for the time. All that is handed out is aware and UTC."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from chassis import secret_file
+from chassis.decider import Invalid, Refused
+from chassis.event import iso, utc
+
+AHEAD_LIMIT_DAYS = 36_525
+"""How far a development clock may be set ahead of the machine: a century, so that no sum of dates leaves the calendar."""
+
+
+class ClockBackwards(Refused):
+    """A clock only goes forward: name an instant after `now`."""
+
+    slug = "clock-backwards"
+
+
+class ClockTooFar(Invalid):
+    """A clock can be set a hundred years ahead at most."""
+
+    slug = "clock-too-far"
+
+
+class Clock(Protocol):
+    """Tells the time, and waits in a way that a moved clock ends."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Returns after that many seconds of machine time, or as soon as the clock is moved."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Moves:
+    """Those who wait for a clock to be moved; they may live in different event loops."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def wait(self, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await asyncio.wait((future,), timeout=seconds)
+        finally:
+            self._waiting.discard(future)
+
+    def tell(self) -> None:
+        for future in tuple(self._waiting):
+            future.get_loop().call_soon_threadsafe(_finish, future)
+
+
+def _finish(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class FixedClock:
+    """A clock that stands still until a test sets it."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = utc(at)
+        self._moves = Moves()
+
+    def now(self) -> datetime:
+        return self._at
+
+    def set(self, at: datetime) -> None:
+        """Moves to any instant, backwards too."""
+        self._at = utc(at)
+        self._moves.tell()
+
+    def forward(self, by: timedelta) -> None:
+        """Moves by a span."""
+        self.set(self._at + by)
+
+    async def wait(self, seconds: float) -> None:
+        await self._moves.wait(seconds)
+
+
+class DevClock:
+    """The machine's clock set ahead: it goes on running from the instant it was set to, also after a restart.
+
+    The file holds how far ahead it is. One process writes it; services in the same process share the one clock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ahead = _read_ahead(path)
+        self._moves = Moves()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def advance(self, to: datetime) -> datetime:
+        """Sets the clock to a later instant, durably, and wakes all who wait. Raises ClockBackwards, ClockTooFar."""
+        now, to = self.now(), _aware(to)
+        if to < now:
+            raise ClockBackwards(now=iso(now), to=iso(to))
+        ahead = self._ahead + (to - now)
+        if ahead > timedelta(days=AHEAD_LIMIT_DAYS):
+            raise ClockTooFar(to=iso(to))
+        _write_ahead(self._path, ahead)
+        self._ahead = ahead
+        self._moves.tell()
+        return self.now()
+
+    async def wait(self, seconds: float) -> None:
+        await self._moves.wait(seconds)
+
+
+def _aware(value: datetime) -> datetime:
+    try:
+        return utc(value)
+    except (ValueError, OverflowError):
+        raise Invalid("Give an instant with its zone, such as 2026-03-03T10:00:00Z.") from None
+
+
+def _read_ahead(path: Path) -> timedelta:
+    if not path.exists():
+        return timedelta()
+    return timedelta(seconds=float(json.loads(path.read_text())["ahead_seconds"]))
+
+
+def _write_ahead(path: Path, ahead: timedelta) -> None:
+    secret_file.replace(path, json.dumps({"ahead_seconds": ahead.total_seconds()}).encode())

@@ -1,0 +1,129 @@
+"""Deadlines: documents with a due date, and the ticker that issues their commands when the clock has passed it.
+
+The stream decides whether a deadline is still due; the command's id comes from the deadline and its due date, so
+however often it is issued, it counts once. Nothing sleeps on a business date: the ticker looks, a moved clock wakes it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from chassis.clock import Clock
+from chassis.event import iso, stable_id
+from chassis.projection import Projection
+from chassis.read_store.port import PAGE_MAX, Due, ReadStore
+from chassis.supervision import Backoff, log
+
+DUE_AT = "due_at"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deadline(Projection):
+    """A projection whose documents say what is due when: `{"due_at": iso(...), ...}`, None once it is settled.
+
+    `issue(document, now)` makes the command; None means there is nothing to do for this due date.
+    """
+
+    issue: Callable[[Any, datetime], Any]
+    indexes: tuple[str, ...] = (DUE_AT,)
+
+    def command_id(self, due: Due) -> str:
+        """The same deadline at the same due date is the same command."""
+        return stable_id("deadline", self.name, due.tenant, due.id, due.due_at)
+
+
+Issue = Callable[[str, str, Any], Awaitable[Any]]
+"""`issue(tenant, command_id, command)` runs it. Returning settles this due date, raising tries again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickerSettings:
+    """The limits of one service's ticker."""
+
+    poll_seconds: float = 0.2
+    batch_commands: int = 200
+    """Commands of one deadline before the next deadline has its turn."""
+    side_by_side: int = 16
+    failing_max: int = 500
+    """Commands that failed and wait for another try; beyond it they are tried at every look."""
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.5, most_seconds=60.0))
+
+
+class Ticker:
+    """Issues what is due, for every tenant. Two at once are harmless; `run` goes to a supervised task."""
+
+    def __init__(
+        self,
+        read_store: ReadStore,
+        deadlines: Iterable[Deadline],
+        clock: Clock,
+        issue: Issue,
+        settings: TickerSettings | None = None,
+    ) -> None:
+        self.issued = 0
+        self._read_store = read_store
+        self._deadlines = tuple(deadlines)
+        self._clock = clock
+        self._issue = issue
+        self._settings = settings or TickerSettings()
+        self._places = asyncio.Semaphore(self._settings.side_by_side)
+        self._failing: dict[str, tuple[int, float]] = {}
+
+    async def run(self) -> None:
+        """Looks for due deadlines until it is cancelled."""
+        while True:
+            if not await self.tick():
+                await self._clock.wait(self._settings.poll_seconds)
+
+    async def tick(self) -> int:
+        """Issues what is due now, at most a batch of each deadline, and answers how many commands were settled."""
+        now = self._clock.now()
+        return sum([await self._settle(deadline, now) for deadline in self._deadlines])
+
+    async def _settle(self, deadline: Deadline, now: datetime) -> int:
+        waiting = min(PAGE_MAX, self._settings.batch_commands + len(self._failing))
+        found = await self._read_store.due(deadline.name, _until(now), waiting)
+        ready = [due for due in found if _instant(due.due_at) <= now and self._may_try(deadline.command_id(due))]
+        batch = ready[: self._settings.batch_commands]
+        done = await asyncio.gather(*(self._try(deadline, due, now) for due in batch))
+        settled = [due for due, is_done in zip(batch, done, strict=True) if is_done]
+        if settled:
+            await self._read_store.mark_issued(deadline.name, settled)
+        self.issued += len(settled)
+        return len(settled)
+
+    async def _try(self, deadline: Deadline, due: Due, now: datetime) -> bool:
+        """Whether the due date is settled. A failure is logged and tried again later; it holds up no other."""
+        command_id = deadline.command_id(due)
+        async with self._places:
+            try:
+                command = deadline.issue(due.document, now)
+                if command is not None:
+                    await self._issue(due.tenant, command_id, command)
+            except Exception:  # noqa: BLE001  whatever one command meets, the others are due as well
+                log.exception("deadline_failed", deadline=deadline.name, tenant=due.tenant, id=due.id)
+                self._failed(command_id)
+                return False
+        self._failing.pop(command_id, None)
+        return True
+
+    def _failed(self, command_id: str) -> None:
+        failures = self._failing.get(command_id, (0, 0.0))[0] + 1
+        if len(self._failing) < self._settings.failing_max or command_id in self._failing:
+            again = asyncio.get_running_loop().time() + self._settings.backoff.pause_seconds(failures)
+            self._failing[command_id] = (failures, again)
+
+    def _may_try(self, command_id: str) -> bool:
+        return self._failing.get(command_id, (0, 0.0))[1] <= asyncio.get_running_loop().time()
+
+
+def _until(now: datetime) -> str:
+    """The text up to which due dates may be due: within its second, `…00.5Z` sorts before `…00Z`."""
+    return iso(now.replace(microsecond=0))
+
+
+def _instant(due_at: str) -> datetime:
+    found = datetime.fromisoformat(due_at)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

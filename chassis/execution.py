@@ -1,0 +1,316 @@
+"""Runs commands: one at a time for each stream, decided on what the log holds, answered after the flushed commit.
+
+In one commit go the events of all streams, each guarded by its expected version, and the record of the command itself.
+A repeat finds that record and gets the first answer. Whoever loses a race decides anew, three times at most.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import msgspec
+import uuid_utils
+
+from chassis.clock import Clock
+from chassis.decider import Busy, Problem, Raced, Stale, Stream
+from chassis.event import Actor, encode
+from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
+from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
+
+Slot = Stream | tuple[Stream, ...]
+Slots = tuple[Slot, ...]
+TRIES = 3
+QUEUE_MAX = 256
+
+
+class KeyReused(Problem):
+    """This Idempotency-Key already stands for another request: use a new key."""
+
+    status = 422
+    slug = "key-reused"
+
+
+def _no_streams(command: Any) -> Slots:
+    return ()
+
+
+def _no_answer(command: Any, *states: Any) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Handles:
+    """How one command is carried out.
+
+    `decide(command, *states)` gets the states of `streams`, then of `reads`, in order. It returns a list of events for
+    one stream, else a tuple with one list a stream. Where a slot is a tuple of streams, its state is a tuple of states
+    and its result a list of lists. `answer` makes the body that the caller gets from the states after the command.
+    """
+
+    command: type[Any]
+    decide: Callable[..., Any]
+    streams: Callable[[Any], Slots]
+    reads: Callable[[Any], Slots] = _no_streams
+    answer: Callable[..., dict[str, Any]] = _no_answer
+    evaluator: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Who asks for a command, under which id, and what caused it. `digest` is a keyed hash of the request's body."""
+
+    command_id: str
+    tenant: str
+    actor: Actor
+    correlation_id: str
+    causation_id: str | None = None
+    traceparent: str | None = None
+    digest: str | None = None
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a command. `version` is its first stream's version, `repeated` says it had been decided before."""
+
+    answer: dict[str, Any]
+    events: list[Recorded] = field(default_factory=list)
+    position: int = 0
+    version: int = 0
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision before it is recorded: the events of each stream in the order of the flattened slots, or a refusal."""
+
+    events: tuple[list[Any], ...] = ()
+    refusal: Problem | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        if self.refusal:
+            return REFUSED
+        return ACCEPTED if any(self.events) else NOTHING
+
+
+def flatten(slots: Slots) -> list[Stream]:
+    """All streams of the slots in order."""
+    return list(chain.from_iterable(slot if isinstance(slot, tuple) else (slot,) for slot in slots))
+
+
+def decide(handles: Handles, wish: Any, states: Sequence[Any], reads: Sequence[Any] = ()) -> Verdict:
+    """The pure decision on flat states of the guarded streams and of the read ones; the same inputs, the same verdict."""
+    slots, read_slots = handles.streams(wish), handles.reads(wish)
+    try:
+        made = handles.decide(wish, *_shaped(slots, states), *_shaped(read_slots, reads))
+    except Problem as refusal:
+        if not refusal.recorded:
+            raise
+        return Verdict(refusal=refusal)
+    events = tuple(_flat_events(slots, made))
+    after = [s.decider.fold(new, state) for s, state, new in zip(flatten(slots), states, events, strict=True)]
+    return Verdict(events=events, answer=handles.answer(wish, *_shaped(slots, after)))
+
+
+def _shaped(slots: Slots, states: Sequence[Any]) -> list[Any]:
+    rest = iter(states)
+    return [tuple(next(rest) for _ in slot) if isinstance(slot, tuple) else next(rest) for slot in slots]
+
+
+def _flat_events(slots: Slots, made: Any) -> Iterable[list[Any]]:
+    lists = (made,) if len(slots) == 1 and not isinstance(slots[0], tuple) else made
+    for slot, part in zip(slots, lists, strict=True):
+        if isinstance(slot, tuple):
+            yield from part
+        else:
+            yield part
+
+
+class Peek:
+    """Reads streams while a command is prepared. What it saw may be outdated when the command is decided."""
+
+    def __init__(self, store: EventStore, tenant: str) -> None:
+        self._store, self._tenant = store, tenant
+
+    async def __call__(self, stream: Stream) -> Any:
+        """The state of a stream now."""
+        return (await self.versioned(stream))[0]
+
+    async def versioned(self, stream: Stream) -> tuple[Any, int]:
+        """The state of a stream and its version, 0 for an empty one."""
+        events = await self._store.load(stream.name(self._tenant))
+        return stream.decider.fold(r.event for r in events), len(events)
+
+
+class Queues:
+    """Lets one command at a time work on a stream; the rest wait in line, at most `QUEUE_MAX` a stream."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._waiting: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def turn(self, names: Iterable[str]) -> AsyncIterator[None]:
+        """Waits for the turn on all the streams. Raises Busy when a line is full."""
+        async with AsyncExitStack() as stack:
+            for name in sorted(set(names)):
+                await stack.enter_async_context(self._one(name))
+            yield
+
+    @asynccontextmanager
+    async def _one(self, name: str) -> AsyncIterator[None]:
+        if self._waiting.get(name, 0) >= QUEUE_MAX:
+            raise Busy(f"more than {QUEUE_MAX} commands wait for {name}")
+        self._waiting[name] = self._waiting.get(name, 0) + 1
+        try:
+            async with self._locks.setdefault(name, asyncio.Lock()):
+                yield
+        finally:
+            self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        self._waiting[name] -= 1
+        if not self._waiting[name]:
+            del self._waiting[name], self._locks[name]
+
+
+Make = Callable[[Peek], Awaitable[Any]]
+
+
+class Executor:
+    """Carries out the commands of one service."""
+
+    def __init__(self, store: EventStore, handles: Iterable[Handles], clock: Clock) -> None:
+        self.store, self.clock = store, clock
+        self.handles = {h.command: h for h in handles}
+        self._queues = Queues()
+
+    async def state(self, tenant: str, stream: Stream) -> tuple[Any, int]:
+        """A stream's state and version, read without guarding it."""
+        return await Peek(self.store, tenant).versioned(stream)
+
+    async def run(self, order: Order, make: Any) -> Outcome:
+        """Carries out a command once. `make` is the command, or prepares it anew for each try.
+
+        Raises the refusal (after it is recorded), Stale if the expected version has passed, Busy after three lost races.
+        """
+        own = command_stream(order.tenant, order.command_id)
+        known = _repeated(order, await self.store.load(own))
+        if known:
+            return known
+        for _ in range(TRIES):
+            wish = await make(Peek(self.store, order.tenant)) if callable(make) else make
+            try:
+                return await self._once(order, own, wish)
+            except (Conflict, Raced) as lost:
+                if order.expected_version is not None:
+                    raise Stale() from lost
+        raise Busy("other commands kept changing the same streams")
+
+    async def _once(self, order: Order, own: str, wish: Any) -> Outcome:
+        handles = self.handles[type(wish)]
+        guarded = flatten(handles.streams(wish))
+        read = flatten(handles.reads(wish))
+        names = [s.name(order.tenant) for s in guarded]
+        read_names = [s.name(order.tenant) for s in read]
+        async with self._queues.turn([own, *names]):
+            log = await self.store.load_many([own, *names, *read_names])
+            known = _repeated(order, log[own])
+            if known:
+                return known
+            versions = [len(log[name]) for name in names]
+            if order.expected_version not in (None, versions[0] if versions else 0):
+                raise Stale(version=versions[0])
+            verdict = decide(handles, wish, _fold(guarded, names, log), _fold(read, read_names, log))
+            ats = _ats(names, versions), _ats(read_names, [len(log[name]) for name in read_names])
+            record = _record(order, handles, wish, verdict, *ats)
+            return await self._commit(order, handles, names, versions, verdict, record)
+
+    async def _commit(
+        self,
+        order: Order,
+        handles: Handles,
+        names: list[str],
+        versions: list[int],
+        verdict: Verdict,
+        record: CommandRecorded,
+    ) -> Outcome:
+        own = command_stream(order.tenant, order.command_id)
+        events = [*_numbered(names, versions, verdict.events), _new(own, 1, record)]
+        recorded = await self.store.append(self._as_commit(order, handles, events))
+        if verdict.refusal:
+            raise verdict.refusal
+        return _outcome(verdict, recorded[:-1], record.version)
+
+    def _as_commit(self, order: Order, handles: Handles, events: list[NewEvent]) -> Commit:
+        return Commit(
+            tenant=order.tenant,
+            actor=order.actor,
+            command_id=order.command_id,
+            causation_id=order.causation_id,
+            correlation_id=order.correlation_id,
+            traceparent=order.traceparent,
+            evaluator=handles.evaluator,
+            recorded_at=self.clock.now(),
+            events=tuple(events),
+        )
+
+
+def _fold(streams: Sequence[Stream], names: Sequence[str], log: dict[str, list[Recorded]]) -> list[Any]:
+    return [s.decider.fold(r.event for r in log[name]) for s, name in zip(streams, names, strict=True)]
+
+
+def _ats(names: Sequence[str], versions: Sequence[int]) -> tuple[At, ...]:
+    return tuple(At(stream=name, version=version) for name, version in zip(names, versions, strict=True))
+
+
+def _numbered(names: list[str], versions: list[int], events: Sequence[list[Any]]) -> Iterable[NewEvent]:
+    for name, version, new in zip(names, versions, events, strict=False):
+        yield from (_new(name, version + n, happened) for n, happened in enumerate(new, start=1))
+
+
+def _new(stream: str, version: int, happened: Any) -> NewEvent:
+    identity = str(uuid_utils.uuid7())
+    return NewEvent(stream=stream, version=version, id=identity, type=happened.type, data=encode(happened))
+
+
+def _record(
+    order: Order, handles: Handles, wish: Any, verdict: Verdict, guarded: tuple[At, ...], read: tuple[At, ...]
+) -> CommandRecorded:
+    accepted = CommandRecorded(
+        command_type=handles.command.type,
+        command=msgspec.Raw(encode(wish)),
+        outcome=verdict.outcome,
+        answer=verdict.answer,
+        version=guarded[0].version + len(verdict.events[0]) if guarded and verdict.events else 0,
+        digest=order.digest,
+        guarded=guarded,
+        read=read,
+    )
+    no = verdict.refusal
+    if no is None:
+        return accepted
+    return replace(accepted, status=no.status, slug=no.slug, detail=no.detail, fields=no.fields)
+
+
+def _outcome(verdict: Verdict, events: list[Recorded], version: int) -> Outcome:
+    position = events[-1].position if events else 0
+    return Outcome(answer=verdict.answer, events=events, position=position, version=version)
+
+
+def _repeated(order: Order, log: list[Recorded]) -> Outcome | None:
+    """The first answer, if this command was decided before; its refusal is raised again."""
+    if not log:
+        return None
+    record: CommandRecorded = log[0].event
+    if order.digest and record.digest and order.digest != record.digest:
+        raise KeyReused()
+    if record.outcome == REFUSED:
+        raise recorded_refusal(record)
+    position = log[0].position - 1 if record.outcome == ACCEPTED else 0
+    return Outcome(answer=record.answer, position=position, version=record.version, repeated=True)

@@ -1,0 +1,413 @@
+"""How every service speaks HTTP: who calls, idempotent commands, problems, ETags, pages, read-your-writes, limits."""
+
+import base64
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+import structlog
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.application import Application
+from chassis.decider import Problem
+from chassis.event import Actor, UnknownType, canonical_json, stable_id
+from chassis.execution import Order, Outcome
+from chassis.identity import Principal, Unauthenticated, Verifier
+from chassis.read_store.port import Page
+
+log = structlog.get_logger()
+PROBLEM = "application/problem+json"
+JSON = "application/json"
+LIMIT_DEFAULT, LIMIT_MAX = 50, 200
+KEY_LENGTH_MAX = 64
+BODY_BYTES_MAX = 1 << 20
+DEPTH_MAX = 20
+WAIT_SECONDS = 1.0
+CURSOR_MAC_CHARACTERS = 16
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeyMissing(Problem):
+    """A POST needs an Idempotency-Key of 1 to 64 characters, so that a retry does nothing twice."""
+
+    status = 400
+    slug = "key-missing"
+
+
+class BadRequest(Problem):
+    """The request cannot be read."""
+
+    status = 400
+    slug = "bad-request"
+
+
+class TooLarge(Problem):
+    """The body is larger than this service takes."""
+
+    status = 413
+    slug = "too-large"
+
+
+class Unreadable(Problem):
+    """The body holds something that no field can hold."""
+
+    status = 422
+    slug = "invalid"
+
+
+class NotThereYet(Problem):
+    """The read model has not reached that position: try again."""
+
+    status = 503
+    slug = "not-there-yet"
+
+    def __init__(self, detail: str = "", **fields: Any) -> None:
+        super().__init__(detail, **{"retry_after_seconds": 1, **fields})
+
+
+class Unavailable(Problem):
+    """This service cannot answer now: try again."""
+
+    status = 503
+    slug = "unavailable"
+
+    def __init__(self, detail: str = "", **fields: Any) -> None:
+        super().__init__(detail, **{"retry_after_seconds": 1, **fields})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who sends a request, and what came with it. `key` is the Idempotency-Key, "" on reads."""
+
+    principal: Principal
+    key: str
+    expected_version: int | None
+    correlation_id: str
+    traceparent: str | None
+    digest: str | None
+
+    @property
+    def tenant(self) -> str:
+        return self.principal.tenant
+
+    @property
+    def command_id(self) -> str:
+        """The same principal with the same key is the same command."""
+        return stable_id(self.tenant, self.principal.subject, self.key)
+
+    def new_id(self, what: str) -> str:
+        """The id of what this request creates: the same again on a retry."""
+        return stable_id(self.tenant, self.principal.subject, self.key, what)
+
+    def order(self) -> Order:
+        who = self.principal
+        return Order(
+            command_id=self.command_id,
+            tenant=self.tenant,
+            actor=Actor(kind=who.kind, subject=who.subject, partner_id=who.partner_id, view_as=who.view_as),
+            correlation_id=self.correlation_id,
+            traceparent=self.traceparent,
+            digest=self.digest,
+            expected_version=self.expected_version,
+        )
+
+
+def application(request: Request) -> Application:
+    """The service behind the route."""
+    app: Application = request.app.state.application
+    return app
+
+
+App = Annotated[Application, Depends(application)]
+
+
+async def reader(request: Request) -> Caller:
+    """Verifies the signed principal that the gateway sent. Raises Unauthenticated."""
+    return _caller(request, _principal(request), key="", digest=None)
+
+
+async def writer(request: Request) -> Caller:
+    """As `reader`, and requires an Idempotency-Key and a body that can be read."""
+    principal = _principal(request)
+    key = request.headers.get("idempotency-key", "")
+    if not 1 <= len(key) <= KEY_LENGTH_MAX:
+        raise KeyMissing()
+    parsed = parse(await request.body())
+    app = application(request)
+    digest = app.keys.hmac(
+        principal.tenant, canonical_json([request.method, _route(request), request.url.path, parsed]).decode()
+    )
+    return _caller(request, principal, key=key, digest=digest)
+
+
+Reader = Annotated[Caller, Depends(reader)]
+Writer = Annotated[Caller, Depends(writer)]
+
+
+def parse(body: bytes) -> Any:
+    """The JSON of a body, strictly: no NaN, no null characters, at most 20 levels. None for an empty body."""
+    if not body:
+        return None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    if b"\\u0000" in body:
+        raise Unreadable("text must not hold null characters")
+    if _deeper(value, DEPTH_MAX):
+        raise Unreadable(f"the body is nested deeper than {DEPTH_MAX} levels")
+    return value
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(part, levels - 1) for part in parts)
+
+
+def _route(request: Request) -> str:
+    return getattr(request.scope.get("route"), "path", "")
+
+
+def _principal(request: Request) -> Principal:
+    verifier: Verifier = request.app.state.verifier
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("this route needs a signed principal")
+    return verifier.verify(token, application(request).name)
+
+
+_ETAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')
+
+
+def _expected(request: Request) -> int | None:
+    given = request.headers.get("if-match")
+    if given is None or given == "*":
+        return None
+    found = _ETAG.match(given.strip())
+    if not found:
+        raise BadRequest('If-Match holds the ETag that a read gave, e.g. "3"')
+    return int(found[1])
+
+
+def _caller(request: Request, principal: Principal, *, key: str, digest: str | None) -> Caller:
+    correlation = request.headers.get("entente-correlation", "")[:KEY_LENGTH_MAX]
+    return Caller(
+        principal=principal,
+        key=key,
+        expected_version=_expected(request),
+        correlation_id=correlation or stable_id(principal.tenant, principal.subject, key or request.url.path),
+        traceparent=request.headers.get("traceparent"),
+        digest=digest,
+    )
+
+
+# Commands
+
+
+async def perform(
+    caller: Caller, app: Application, action: type[Any], make: Any, *, status: int = 200, partner_id: str | None = None
+) -> Response:
+    """Checks access, runs the command, and answers its JSON with ETag and Entente-Position."""
+    app.access.check(caller.principal, action, partner_id)
+    return answered(app, await app.executor.run(caller.order(), make), status)
+
+
+def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:
+    """The HTTP form of an outcome. A repeat answers the same body and status."""
+    headers = {"ETag": f'"{outcome.version}"'} if outcome.version else {}
+    if outcome.position:
+        headers["Entente-Position"] = f"{app.name}={outcome.position}"
+    return Response(orjson.dumps(outcome.answer), status_code=status, media_type=JSON, headers=headers)
+
+
+# Reads
+
+
+async def caught_up(request: Request, app: App) -> None:
+    """Holds a read back until its model has reached `Entente-At-Least`, a second at most; then NotThereYet."""
+    for source, position in at_least(request.headers.get("entente-at-least", "")):
+        if app.reached and not await app.reached(_model_of(request), source, position, WAIT_SECONDS):
+            raise NotThereYet(f"{source} has not been read up to {position} here")
+
+
+def at_least(header: str) -> list[tuple[str, int]]:
+    """The positions of `registration=12, incentives=7`. Raises BadRequest when it cannot be read."""
+    found = []
+    for part in filter(None, (part.strip() for part in header.split(","))):
+        source, _, position = part.partition("=")
+        if not position.isdecimal() or len(position) > KEY_LENGTH_MAX // 4:
+            raise BadRequest("Entente-At-Least looks like registration=123")
+        found.append((source, int(position)))
+    return found
+
+
+def _model_of(request: Request) -> str:
+    return getattr(request.scope.get("endpoint"), "reads", "")
+
+
+def reads(model: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+    """Names the model that a route reads, so that `Entente-At-Least` can wait for it."""
+
+    def mark(route: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        route.reads = model  # type: ignore[attr-defined]
+        return route
+
+    return mark
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Which page a list is asked for: `limit` 1 to 200, `cursor` as the page before gave it."""
+
+    limit: int
+    cursor: str
+
+
+def paging(
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+    cursor: Annotated[str, Query(max_length=2_000)] = "",
+) -> Paging:
+    return Paging(limit, cursor)
+
+
+Paged = Annotated[Paging, Depends(paging)]
+
+
+async def page(
+    caller: Caller, app: Application, model: str, paged: Paging, where: Mapping[str, Any], sort: str
+) -> tuple[list[dict[str, Any]], str | None]:
+    """One page of a model's documents and the signed cursor of the next. Filters that are None are left out."""
+    named = {name: value for name, value in where.items() if value is not None}
+    after = _opened_cursor(app, caller.tenant, paged.cursor)
+    found: Page = await app.read.find(model, caller.tenant, where=named, sort=sort, after=after, limit=paged.limit)
+    return found.items, _signed_cursor(app, caller.tenant, found.next_cursor)
+
+
+def _signed_cursor(app: Application, tenant: str, state: Any) -> str | None:
+    if state is None:
+        return None
+    text = base64.urlsafe_b64encode(orjson.dumps(state)).decode()
+    return f"{text}.{app.keys.hmac(tenant, text)[:CURSOR_MAC_CHARACTERS]}"
+
+
+def _opened_cursor(app: Application, tenant: str, cursor: str) -> Any:
+    if not cursor:
+        return None
+    text, _, mac = cursor.partition(".")
+    if not hmac.compare_digest(mac.encode(), app.keys.hmac(tenant, text)[:CURSOR_MAC_CHARACTERS].encode()):
+        raise BadRequest("this cursor was not given by this list")
+    return orjson.loads(base64.urlsafe_b64decode(text))
+
+
+def listed(items: list[dict[str, Any]], next_cursor: str | None) -> Response:
+    """A page as JSON: `items` and `next_cursor` (null on the last page)."""
+    return Response(orjson.dumps({"items": items, "next_cursor": next_cursor}), media_type=JSON)
+
+
+def shown(document: Mapping[str, Any], version: int | None = None) -> Response:
+    """One document as JSON, with the stream's version as ETag."""
+    headers = {"ETag": f'"{version}"'} if version else {}
+    return Response(orjson.dumps(document), media_type=JSON, headers=headers)
+
+
+# Problems (RFC 9457)
+
+
+def problem(error: Problem) -> Response:
+    """The one place where a refusal becomes HTTP."""
+    fields = {name: value for name, value in error.fields.items() if value is not None}
+    body = {
+        "type": f"/problems/{error.slug}",
+        "title": error.slug.replace("-", " "),
+        "status": error.status,
+        "detail": error.detail,
+        "slug": error.slug,
+        **fields,
+    }
+    headers = {}
+    if "retry_after_seconds" in fields:
+        headers["Retry-After"] = str(fields["retry_after_seconds"])
+    return Response(orjson.dumps(body, default=str), error.status, headers, PROBLEM)
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    errors = [
+        {"path": ".".join(str(part) for part in fault["loc"]), "code": fault["type"].replace("_", "-"), "message": fault["msg"]}
+        for fault in error.errors()[:LIMIT_MAX]
+    ]
+    return Unreadable("some fields do not fit", errors=errors)
+
+
+class _Status(Problem):
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.__dict__.update(status=status, slug=detail.lower().replace(" ", "-"))
+
+
+class Bug(Problem):
+    """Something is wrong on our side; it has been logged."""
+
+    status = 500
+    slug = "internal"
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log.error("request_failed", method=request.method, route=_route(request), exc_info=error)
+    return problem(Bug())
+
+
+def with_conventions(app: FastAPI, application: Application, verifier: Verifier) -> FastAPI:
+    """Gives a FastAPI app the answers, limits and dependencies that every service has."""
+    app.state.application, app.state.verifier = application, verifier
+    app.add_exception_handler(Problem, lambda _, error: problem(error))  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, lambda _, error: problem(_invalid(error)))  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, lambda _, e: problem(_Status(e.status_code, e.detail)))  # type: ignore[attr-defined]
+    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(UnknownType, lambda _, error: problem(Unavailable(str(error))))
+    app.add_middleware(BodyLimit)
+    return app
+
+
+class BodyLimit:
+    """Refuses a body over 1 MiB before anything reads it, whatever its headers say."""
+
+    def __init__(self, app: ASGIApp, bytes_max: int = BODY_BYTES_MAX) -> None:
+        self.app, self.bytes_max = app, bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return await self.app(scope, receive, send)
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self.bytes_max:
+            return await problem(TooLarge(limit_bytes=self.bytes_max))(scope, receive, send)
+        return await self._counted(scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seen = 0
+
+        async def counting() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.bytes_max:
+                raise TooLarge(limit_bytes=self.bytes_max)
+            return message
+
+        try:
+            await self.app(scope, counting, send)
+        except TooLarge as error:
+            await problem(error)(scope, receive, send)

@@ -1,0 +1,175 @@
+"""Why, what, and proof: the routes by which every service opens its log to those who may see it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypedDict
+
+import orjson
+from fastapi import APIRouter, Path, Query, Response
+
+from chassis.access import PARTNER, VENDOR, Who, partner, service, vendor
+from chassis.application import Application
+from chassis.decider import NotFound
+from chassis.event import TYPES, Seen, iso, plain
+from chassis.http import JSON, App, Reader, shown
+from chassis.projection import Projection
+from chassis.store.port import Recorded
+
+WHY, FEED, PROOF, TABLE_READ = "read why", "read feed", "read proofs", "read access table"
+FEED_LIMIT_MAX = 1_000
+
+TABLE: dict[Any, tuple[Who, ...]] = {
+    WHY: (vendor(), partner(), service()),
+    FEED: (vendor("admin"), vendor("analyst"), service()),
+    PROOF: (vendor(), partner(), service()),
+    TABLE_READ: (vendor(), partner(), service()),
+}
+
+
+class Place(TypedDict):
+    """Where an event stands in the log."""
+
+    stream: str
+    version: int
+    position: int
+    type: str
+
+
+def _place(document: Place | None, seen: Seen) -> Place:
+    return {"stream": seen.stream, "version": seen.version, "position": seen.position, "type": seen.type}
+
+
+def event_places(service_name: str) -> Projection:
+    """The read model that finds an event of this service by its id. Records of commands are not in it."""
+    prefixes = (f"{service_name}.", "chassis.Rules")
+    own = [cls for name, cls in TYPES.classes.items() if name.startswith(prefixes) and not _is_command(cls)]
+    return Projection(name="event_places", version=1, keys=dict.fromkeys(own, lambda seen: seen.id), evolve=_place)
+
+
+def _is_command(cls: type[Any]) -> bool:
+    return "now" in cls.__dataclass_fields__
+
+
+router = APIRouter(tags=["inspection"])
+EventId = Annotated[str, Path(min_length=1, max_length=64)]
+
+
+@router.get("/why/{event_id}")
+async def why(event_id: EventId, caller: Reader, app: App) -> Response:
+    """Why an event happened: outcome, reasons, inputs with the events they came from, and what would have changed it."""
+    app.access.check(caller.principal, WHY)
+    recorded = await _recorded(app, caller.tenant, event_id)
+    seen = recorded.seen(app.name)
+    if caller.principal.kind not in (VENDOR, "service") and not _disclosed(app, seen, caller.principal.partner_id):
+        raise NotFound()
+    together = await _together(app, recorded)
+    return shown(_explained(app, seen, together, own_side=caller.principal.kind != PARTNER))
+
+
+async def _recorded(app: Application, tenant: str, event_id: str) -> Recorded:
+    place = await app.read.get("event_places", tenant, event_id)
+    if place is None:
+        raise NotFound()
+    found = await app.executor.store.load(place["stream"], after=place["version"] - 1)
+    return found[0]
+
+
+async def _together(app: Application, recorded: Recorded) -> list[Seen]:
+    """The events of the same command: they were decided at once."""
+    near = await app.executor.store.feed(max(0, recorded.position - app.together_max), 2 * app.together_max)
+    same = [r for r in near if r.command_id == recorded.command_id and r.tenant == recorded.tenant]
+    return [r.seen(app.name) for r in same if not r.type.startswith("chassis.Command")]
+
+
+def _disclosed(app: Application, seen: Seen, partner_id: str | None) -> bool:
+    public = app.publish(seen) if app.publish else None
+    return public is not None and partner_id is not None and public.for_partner(partner_id) is not None
+
+
+def _explained(app: Application, seen: Seen, together: Sequence[Seen], *, own_side: bool) -> dict[str, Any]:
+    decision = _decision(app, seen, together)
+    if decision is not None and not own_side:
+        decision = app.disclose(decision)
+    return {
+        "event": {
+            "id": seen.id,
+            "type": seen.type,
+            "stream": seen.stream,
+            "version": seen.version,
+            "position": seen.position,
+            "recorded_at": iso(seen.recorded_at),
+            "actor": plain(seen.actor) if own_side else None,
+        },
+        "causation_id": seen.causation_id,
+        "correlation_id": seen.correlation_id,
+        "command_id": seen.command_id,
+        **(plain(decision) if decision is not None else {"outcome": None, "reasons": [], "inputs": [], "would_change": []}),
+    }
+
+
+def _decision(app: Application, seen: Seen, together: Iterable[Seen]) -> Any:
+    """The explanation of the event itself, else of what was decided with it."""
+    for candidate in (seen, *together):
+        explain = app.explain.get(type(candidate.event))
+        if explain:
+            return explain(candidate)
+    return None
+
+
+@router.get("/events")
+async def feed(
+    caller: Reader,
+    app: App,
+    after: Annotated[int, Query(ge=0, le=1 << 53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)] = FEED_LIMIT_MAX,
+) -> Response:
+    """The service's public events in position order: one JSON object a line; `Entente-Next` is the position to go on from."""
+    app.access.check(caller.principal, FEED)
+    recorded = await app.executor.store.feed(after, limit)
+    lines = [line for line in (_public_line(app, r) for r in recorded if r.tenant == caller.tenant) if line]
+    following = recorded[-1].position if recorded else after
+    return Response(b"".join(lines), media_type="application/x-ndjson", headers={"Entente-Next": str(following)})
+
+
+def _public_line(app: Application, recorded: Recorded) -> bytes | None:
+    seen = recorded.seen(app.name)
+    public = app.publish(seen) if app.publish else None
+    if public is None:
+        return None
+    envelope = {
+        "specversion": "1.0",
+        "id": seen.id,
+        "type": public.type,
+        "source": f"/entente/{app.name}/{app.executor.store.epoch}",
+        "subject": seen.stream,
+        "time": iso(seen.recorded_at),
+        "sequence": f"{seen.position:020d}",
+        "tenant": seen.tenant,
+        "data": plain(public),
+    }
+    return orjson.dumps(envelope, option=orjson.OPT_APPEND_NEWLINE)
+
+
+@router.get("/proofs/{stream}")
+async def proof(stream: Annotated[str, Path(min_length=1, max_length=300)], caller: Reader, app: App) -> Response:
+    """The events of a stream (`deal-<id>`), each with the proof that the newest signed checkpoint covers it."""
+    app.access.check(caller.principal, PROOF)
+    name = f"{caller.tenant}:{stream}"
+    if caller.principal.kind == PARTNER and not await _all_disclosed(app, name, caller.principal.partner_id):
+        raise NotFound()
+    if app.proof is None:
+        raise NotFound()
+    return shown(await app.proof(name))
+
+
+async def _all_disclosed(app: Application, stream: str, partner_id: str | None) -> bool:
+    """Whether every public event of the stream is this partner's to read, and there is one."""
+    public = [app.publish(r.seen(app.name)) for r in await app.executor.store.load(stream)] if app.publish else []
+    told = [event for event in public if event is not None]
+    return bool(told) and partner_id is not None and all(event.for_partner(partner_id) == event for event in told)
+
+
+@router.get("/access")
+async def table(caller: Reader, app: App) -> Response:
+    """Who may do and see what in this service, as data."""
+    app.access.check(caller.principal, TABLE_READ)
+    return Response(orjson.dumps({"service": app.name, "rows": app.access.as_rows()}), media_type=JSON)

@@ -1,0 +1,95 @@
+"""Structured logs: JSON lines in production, readable ones in development, the correlation on every line.
+
+Neither bodies nor personal fields are ever written: what a known personal key holds is dropped, however deep it stands.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import structlog
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+PERSONAL = frozenset({
+    "address", "bank_account", "body", "box", "contact", "contacts", "customer_name", "data", "email", "first_name",
+    "given_name", "family_name", "iban", "ip", "ip_address", "last_name", "notes", "person", "phone", "reason_text",
+    "request_body", "response_body", "tax_id", "text", "token", "user_agent",
+    "authorization", "cookie", "password", "secret", "api_key",
+})  # fmt: skip
+"""Keys whose values never reach a log: personal fields, bodies and secrets."""
+HUSHED = ("uvicorn.access", "aiohttp.access", "httpx")
+"""Libraries whose lines of every request hold addresses and queries."""
+DEPTH_LIMIT = 4
+VALUE_LIMIT_CHARACTERS = 2_000
+
+
+def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Sends the project's and all libraries' logs to the stream (standard error) in one form. Call it once, at start."""
+    # Plain tracebacks: a frame's locals would hold what must not be written.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    ending: list[Processor] = (
+        [console] if pretty else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    )
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=[strip, *ending])
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in HUSHED:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _shared() -> list[Processor]:
+    return [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        without_personal,
+    ]
+
+
+def without_personal(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:  # noqa: ARG001  structlog's form
+    """The line without the values of personal keys, and without endless ones."""
+    return {key: value if key == "exc_info" else _clean(value, 0) for key, value in line.items() if key not in PERSONAL}
+
+
+def _clean(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        inner = {key: _clean(one, depth + 1) for key, one in value.items() if str(key).lower() not in PERSONAL}
+        return inner if depth < DEPTH_LIMIT else "…"
+    if isinstance(value, list | tuple):
+        return [_clean(one, depth + 1) for one in value] if depth < DEPTH_LIMIT else "…"
+    if isinstance(value, str) and len(value) > VALUE_LIMIT_CHARACTERS:
+        return value[:VALUE_LIMIT_CHARACTERS] + "…"
+    return value
+
+
+@contextmanager
+def correlated(*, correlation_id: str | None, tenant: str | None = None, traceparent: str | None = None) -> Iterator[None]:
+    """Everything logged inside carries these, also across awaits and in tasks started there."""
+    known = {"correlation_id": correlation_id, "tenant": tenant, "trace_id": trace_id(traceparent)}
+    with bound_contextvars(**{name: value for name, value in known.items() if value}):
+        yield
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The trace id in a W3C `traceparent`; None for anything else."""
+    parts = (traceparent or "").split("-")
+    fits = len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef")  # noqa: PLR2004
+    return parts[1] if fits and set(parts[1]) != {"0"} else None
+
+
+def logger(name: str) -> Any:
+    """The logger of a module."""
+    return structlog.stdlib.get_logger(name)

@@ -1,0 +1,95 @@
+"""The life of one process: services open, meet, start, serve, and stop in order."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from chassis.clock import Clock, DevClock, SystemClock
+from chassis.identity import Signer, SigningKeys, Verifier
+from chassis.service import Service, World
+from chassis.settings import ServiceSettings
+from chassis.transport.in_process import InProcessTransport
+from chassis.transport.port import Transport
+
+KEEP_ALIVE_SECONDS = 75
+GC_ALLOCATIONS = 50_000
+
+
+def make_world(settings: ServiceSettings, transport: Transport | None = None, clock: Clock | None = None) -> World:
+    """What the services of this process share: clock, signing keys, transport."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    keys = SigningKeys(settings.data / "signing.json")
+    return World(
+        clock=clock or _clock(settings),
+        signer=Signer(keys),
+        verifier=Verifier(keys),
+        transport=transport or make_transport(settings),
+    )
+
+
+def _clock(settings: ServiceSettings) -> Clock:
+    return DevClock(settings.data / "clock.json") if settings.development else SystemClock()
+
+
+def make_transport(settings: ServiceSettings) -> Transport:
+    """Kafka where the settings name its brokers, else the process itself."""
+    if not settings.kafka:
+        return InProcessTransport()
+    from chassis.transport.kafka import KafkaTransport  # imported only where it is used: 300 ms
+
+    return KafkaTransport(settings.kafka)
+
+
+@asynccontextmanager
+async def running(services: Iterable[Service], world: World) -> AsyncIterator[None]:
+    """The services at work. On leaving: tasks end, the transport stops, the stores close."""
+    async with AsyncExitStack() as stack:
+        for service in services:
+            await service.migrate()
+            await service.open()
+            stack.push_async_callback(service.close)
+        await world.transport.start()
+        stack.push_async_callback(world.transport.stop)
+        for service in services:
+            await service.start()
+            stack.push_async_callback(service.stop)
+        yield
+
+
+async def serve(services: list[Service], world: World, front: ASGIApp, settings: ServiceSettings) -> None:
+    """Serves `front` on the settings' address until SIGTERM or SIGINT, then stops in order."""
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
+    async with running(services, world):
+        config = uvicorn.Config(
+            front,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=int(settings.stop_seconds),
+        )
+        await uvicorn.Server(config).serve()
+
+
+def run(main: "asyncio._CoroutineLike[None]") -> None:
+    """Runs a coroutine on uvloop where it is there, else on the standard loop."""
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)  # type: ignore[arg-type]
+
+
+def _loop_factory():  # type: ignore[no-untyped-def]
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+

@@ -1,0 +1,532 @@
+"""The runner of a service's projections, from the own store's feed and from the messages of other services.
+
+All models that are up to date share one reading of the feed. A model that is far behind (a new version, a rebuild)
+reads alone until it is near, then joins; a new version is filled beside the live one and swapped in. A model that meets
+a bug stops where it is, alerts, and holds up nobody else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from chassis.event import TYPES, Seen
+from chassis.folding import change_of
+from chassis.projection import Projection
+from chassis.read_store.port import WHOLE, Aside, Birth, Model, ProjectionFailed, ReadStore, Retired
+from chassis.supervision import Backoff, log
+from chassis.transport.port import Message, Outlet, Undecodable, read
+
+Fact = Seen | Undecodable
+
+
+class Log(Protocol):
+    """The part of an event store that projections read; see `chassis.store.port.EventStore`."""
+
+    async def feed(self, after: int, limit: int) -> Sequence[Any]: ...
+
+    async def head(self) -> int: ...
+
+    async def wait_beyond(self, position: int, timeout: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class FeedPage:
+    """Public events of another service, and the position its reading has come to; the same as before at the end."""
+
+    facts: Sequence[Fact]
+    position: int
+
+
+Feed = Callable[[int, int], Awaitable[FeedPage]]
+"""`feed(after, limit)`: another service's public events of every tenant, in position order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectingSettings:
+    """The limits of one service's runner."""
+
+    batch_events: int = 2_000
+    """Facts folded together and written in one commit."""
+    near_events: int = 2_000
+    """A model this near to the others joins them."""
+    idle_seconds: float = 5.0
+    """The longest wait for news before looking again."""
+    poll_seconds: float = 0.05
+    """How often a process that does not run the projections looks how far they have come."""
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class ProjectionStopped(Exception):
+    """A model has met a bug and cannot catch up from a feed later, so its messages are held."""
+
+
+class CannotRebuild(Exception):
+    """A source of this model has no feed to read again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectionLag:
+    """How one version of a model stands. `behind` counts positions of the own feed, `filling` names unfilled lanes."""
+
+    name: str
+    model: str
+    live: bool
+    position: int
+    head: int
+    behind: int
+    filling: tuple[str, ...]
+    stopped: str | None
+    incomplete: bool
+
+
+class Running:
+    """One version of a model while this process runs it."""
+
+    def __init__(self, projection: Projection, model: Model, own_lane: str) -> None:
+        self.projection = projection
+        self.model = model.model
+        self.own_lane = own_lane
+        self.live = model.live
+        self.incomplete = model.incomplete
+        self.behind = set(model.behind)
+        self.checkpoints = {lane: dict(tenants) for lane, tenants in model.checkpoints.items()}
+        self.skipped: dict[str, int] = {}
+        self.level = False
+        self.stopped: str | None = None
+        self.retired = False
+
+    @property
+    def name(self) -> str:
+        return self.projection.name
+
+    @property
+    def position(self) -> int:
+        """How far it has read the own feed."""
+        return self.whole(self.own_lane)
+
+    def whole(self, lane: str) -> int:
+        """The position up to which a lane is applied for every tenant."""
+        return self.checkpoints.get(lane, {}).get(WHOLE, 0)
+
+    def highest(self, lane: str, tenant: str | None = None) -> int:
+        """The last position applied of a lane, for one tenant or for any."""
+        tenants = self.checkpoints.get(lane, {})
+        if tenant is None:
+            return max(tenants.values(), default=0)
+        return max(tenants.get(WHOLE, 0), tenants.get(tenant, 0))
+
+    def rise(self, lane: str, reached: Mapping[str, int]) -> None:
+        tenants = self.checkpoints.setdefault(lane, {})
+        for tenant, position in reached.items():
+            tenants[tenant] = max(position, tenants.get(tenant, 0))
+
+    @property
+    def follows(self) -> bool:
+        """Whether it takes part in the common reading of the own feed."""
+        return bool(self.projection.own) and self.level and self.stopped is None
+
+    @property
+    def filled(self) -> bool:
+        return self.stopped is None and not self.behind and (self.level or not self.projection.own)
+
+
+class ProjectionRunner:
+    """Runs the projections of one service. `run` goes to a supervised task; `apply` to the consumers.
+
+    `feeds` reads other services' public events again from the start, by service; without one for a source, a new
+    version hears of that source only what its consumers still bring.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        store: Log,
+        read_store: ReadStore,
+        projections: Iterable[Projection],
+        *,
+        feeds: Mapping[str, Feed] | None = None,
+        settings: ProjectingSettings | None = None,
+    ) -> None:
+        self.service = service
+        self.stops = 0
+        self._store = store
+        self._read_store = read_store
+        self._projections = {projection.name: projection for projection in projections}
+        self._feeds = dict(feeds or {})
+        self._settings = settings or ProjectingSettings()
+        self._running: list[Running] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._head = 0
+        self._progress = asyncio.Event()
+
+    async def prepare(self) -> None:
+        """Makes the models that are missing and finds out how far the others are. Queries work from here on."""
+        if not self._running:
+            self._running = [await self._make(projection, "first") for projection in self._projections.values()]
+
+    async def _make(self, projection: Projection, birth: Birth) -> Running:
+        model = await self._read_store.prepare(
+            projection.name,
+            projection.version,
+            projection.indexes,
+            behind=[self._lane(source) for source in projection.heard if source in self._feeds],
+            birth=birth,
+        )
+        return Running(projection, model, self.service)
+
+    def _lane(self, source: str) -> str:
+        """Public events of the own service keep their own checkpoints: they are not the facts of the own feed."""
+        return f"entente.{source}" if source == self.service else source
+
+    # The own feed
+
+    async def run(self) -> None:
+        """Follows the own feed and fills what is behind, until it is cancelled. An error of a store ends it."""
+        await self.prepare()
+        self._head = await self._store.head()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for running in self._running:
+                    self._start(running)
+                group.create_task(self._follow(), name="projections follow")
+        finally:
+            self._group = None
+
+    def _start(self, running: Running) -> None:
+        assert self._group is not None
+        running.level = False
+        self._group.create_task(self._catch_up(running), name=f"{running.model} catches up")
+        for source in running.projection.heard:
+            if self._lane(source) in running.behind and source in self._feeds:
+                self._group.create_task(self._fill(running, source), name=f"{running.model} from {source}")
+
+    async def _follow(self) -> None:
+        while True:
+            together = [running for running in self._running if running.follows]
+            if not together:
+                self._head = await self._store.head()
+                await self._wait(self._settings.idle_seconds)
+                continue
+            after = min(running.position for running in together)
+            batch = await self._store.feed(after, self._settings.batch_events)
+            if batch:
+                await self._take(together, batch)
+            else:
+                self._head = max(self._head, after)
+                await self._store.wait_beyond(after, self._settings.idle_seconds)
+
+    async def _catch_up(self, running: Running) -> None:
+        while running.projection.own and not running.stopped and not running.retired:
+            self._head = max(self._head, await self._store.head())
+            if running.position + self._settings.near_events >= self._head:
+                break
+            batch = await self._store.feed(running.position, self._settings.batch_events)
+            if not batch:
+                break
+            await self._take([running], batch)
+        running.level = running.stopped is None
+        self._tell()
+        await self._swap(running)
+
+    async def _take(self, together: Sequence[Running], batch: Sequence[Any]) -> None:
+        """Applies recorded events to the models, decoding each once, and all models in one commit of the read store."""
+        wanted = frozenset[str]().union(*(running.projection.own for running in together))
+        facts, unknown = _facts(batch, wanted, self.service)
+        last = batch[-1].position if unknown is None else unknown.position - 1
+        await asyncio.gather(*(self._apply_own(running, facts, last) for running in together))
+        self._head = max(self._head, batch[-1].position)
+        for running in together:
+            if unknown is not None:
+                self._stop(running, f"type {unknown.type!r} at {unknown.position} is not known to this release")
+            await self._swap(running)
+        self._tell()
+
+    async def _apply_own(self, running: Running, facts: Sequence[Fact], last: int) -> None:
+        after = running.position
+        if last > after:
+            mine = [fact for fact in facts if fact.position > after and _type(fact) in running.projection.own]
+            await self._change(running, self.service, mine, {WHOLE: last})
+
+    async def _change(self, running: Running, lane: str, facts: Sequence[Fact], reached: Mapping[str, int]) -> None:
+        """Writes one batch. A bug of the projection stops it; the batch is then not applied."""
+        seen = [fact for fact in facts if isinstance(fact, Seen)]
+        asides = [_aside(fact) for fact in facts if isinstance(fact, Undecodable)]
+        try:
+            change = change_of(running.projection, running.model, lane, seen, reached, asides)
+            await self._read_store.change(change)
+        except ProjectionFailed as failure:
+            self._stop(running, str(failure))
+        except Retired:
+            self._retire(running)
+        else:
+            running.rise(lane, reached)
+            running.incomplete = running.incomplete or bool(asides)
+
+    def _stop(self, running: Running, reason: str) -> None:
+        running.stopped, running.level = reason, False
+        self.stops += 1
+        log.error("projection_stopped", service=self.service, model=running.model, reason=reason)
+        self._tell()
+
+    def _retire(self, running: Running) -> None:
+        running.retired, running.level = True, False
+        if running in self._running:
+            self._running.remove(running)
+
+    # Other services
+
+    async def apply(self, source: str, batch: Sequence[Fact], name: str | None = None) -> None:
+        """Applies other services' messages, a tenant's in position order, to every model or to the one named.
+
+        Raises ProjectionStopped, or the store's error, when the batch has to come again; what was applied is then
+        dropped. `prepare` comes first.
+        """
+        if self._projections and not self._running:
+            raise RuntimeError(f"the projections of {self.service} are not prepared")
+        concerned = [r for r in self._running if source in r.projection.heard and name in (None, r.name)]
+        if batch:
+            await asyncio.gather(*(self._apply_public(running, source, batch) for running in concerned))
+            self._tell()
+
+    def apply_to(self, name: str) -> Callable[[str, list[Fact]], Awaitable[None]]:
+        """`apply` for one model: what a consumer group of its own calls."""
+
+        async def apply(source: str, batch: list[Fact]) -> None:
+            await self.apply(source, batch, name)
+
+        return apply
+
+    async def _apply_public(self, running: Running, source: str, batch: Sequence[Fact]) -> None:
+        lane = self._lane(source)
+        if lane not in running.behind and running.stopped is None:
+            mine = [fact for fact in batch if _type(fact) in running.projection.public or not _type(fact)]
+            reached = _reached(batch)
+            await self._change(running, lane, mine, reached)
+        if running.stopped is not None and lane not in running.behind:
+            await self._leave_to_feed(running, source)
+        if lane in running.behind:
+            running.skipped[lane] = max(running.skipped.get(lane, 0), *(fact.position for fact in batch))
+
+    async def _leave_to_feed(self, running: Running, source: str) -> None:
+        """A stopped model lets the messages pass only if it can read them again later."""
+        if source not in self._feeds:
+            raise ProjectionStopped(f"{running.model} is stopped: {running.stopped}")
+        running.behind.add(self._lane(source))
+        await self._read_store.set_behind(running.model, self._lane(source), behind=True)
+
+    async def _fill(self, running: Running, source: str) -> None:
+        """Reads a source's feed until it meets what the consumers have brought meanwhile."""
+        lane, failures = self._lane(source), 0
+        while not running.stopped and not running.retired:
+            try:
+                page = await self._feeds[source](running.whole(lane), self._settings.batch_events)
+            except Exception as error:  # noqa: BLE001  the other service is away or restarting; ours goes on
+                failures += 1
+                log.warning("feed_away", service=self.service, model=running.model, source=source, error=repr(error))
+                await asyncio.sleep(self._settings.backoff.pause_seconds(failures))
+                continue
+            failures = 0
+            if await self._filled_by(running, lane, page):
+                break
+        await self._swap(running)
+
+    async def _filled_by(self, running: Running, lane: str, page: FeedPage) -> bool:
+        if page.position > running.whole(lane):
+            mine = [fact for fact in page.facts if _type(fact) in running.projection.public]
+            await self._change(running, lane, mine, {WHOLE: page.position})
+            self._tell()
+            return False
+        if running.whole(lane) < running.skipped.get(lane, 0):
+            await asyncio.sleep(self._settings.poll_seconds)
+            return False
+        # Nothing is awaited between the look above and this: from here on the consumers' messages count.
+        running.behind.discard(lane)
+        await self._read_store.set_behind(running.model, lane, behind=False)
+        return True
+
+    # Versions
+
+    async def rebuild(self, name: str) -> str:
+        """Fills the model anew beside the live one from the feeds, swaps it in, and answers its name.
+
+        Raises CannotRebuild when a source has no feed, ProjectionStopped when the new one meets a bug.
+        """
+        projection = self._projections[name]
+        missing = sorted(projection.heard - self._feeds.keys())
+        if missing or self._group is None:
+            raise CannotRebuild(f"{name} needs a running runner and feeds of {missing or 'nothing more'}")
+        running = await self._make(projection, "again")
+        self._running.append(running)
+        self._start(running)
+        while not running.live:
+            if running.stopped:
+                raise ProjectionStopped(running.stopped)
+            await self._wait(self._settings.idle_seconds)
+        return running.model
+
+    async def _swap(self, running: Running) -> None:
+        """Makes a filled version the live one, once it is as far as the one it replaces."""
+        others = [other for other in self._running if other.name == running.name and other is not running]
+        replaced = max((other.position for other in others if other.live), default=0)
+        if running.live or not running.filled or running.position < replaced:
+            return
+        await self._read_store.go_live(running.model)
+        running.live = True
+        for other in others:
+            self._retire(other)
+        log.info("projection_live", service=self.service, model=running.model)
+        self._tell()
+
+    def resume(self, name: str) -> None:
+        """Tries a stopped model again from where it stopped."""
+        for running in [r for r in self._running if r.name == name and r.stopped is not None]:
+            running.stopped = None
+            if self._group is not None:
+                self._start(running)
+
+    # How far it is
+
+    async def reached(
+        self, model: str, source: str, position: int, timeout_seconds: float, tenant: str | None = None
+    ) -> bool:
+        """Waits until the model (all of them for "") has applied a source up to the position; False when time is over.
+
+        What a model does not read, it has reached. Without `tenant`, any tenant's progress of another service counts.
+        """
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not self._has(model, source, position, tenant):
+                    await self._news()
+        except TimeoutError:
+            return False
+        return True
+
+    def _has(self, model: str, source: str, position: int, tenant: str | None) -> bool:
+        return all(
+            running.highest(lane, tenant) >= position
+            for running in self._running
+            if running.live and (not model or running.name == model)
+            for lane in self._lanes(running, source)
+        )
+
+    def _lanes(self, running: Running, source: str) -> list[str]:
+        own = [self.service] if source == self.service and running.projection.own else []
+        return own + ([self._lane(source)] if source in running.projection.heard else [])
+
+    async def _news(self) -> None:
+        if self._group is not None:
+            await self._wait(self._settings.idle_seconds)
+            return
+        await asyncio.sleep(self._settings.poll_seconds)
+        for model in await self._read_store.models():
+            self._look_at(model)
+
+    def _look_at(self, model: Model) -> None:
+        """Takes over how far another process has brought a model, and which one it has made live."""
+        found = next((running for running in self._running if running.model == model.model), None)
+        if found is not None:
+            found.live = model.live
+            found.checkpoints = {lane: dict(tenants) for lane, tenants in model.checkpoints.items()}
+        elif model.live and model.name in self._projections:
+            self._running.append(Running(self._projections[model.name], model, self.service))
+
+    def lag(self) -> list[ProjectionLag]:
+        """How each version stands, for readiness, gauges and pages."""
+        return [self._lag(running) for running in self._running]
+
+    def _lag(self, running: Running) -> ProjectionLag:
+        position = running.position if running.projection.own else self._head
+        return ProjectionLag(
+            name=running.name,
+            model=running.model,
+            live=running.live,
+            position=position,
+            head=self._head,
+            behind=max(0, self._head - position),
+            filling=tuple(sorted(running.behind)),
+            stopped=running.stopped,
+            incomplete=running.incomplete,
+        )
+
+    def _tell(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._progress.wait()
+        except TimeoutError:
+            return
+
+
+def _facts(batch: Sequence[Any], wanted: frozenset[str], source: str) -> tuple[list[Fact], Any | None]:
+    """The wanted events of a batch up to the first whose type this release does not know, and that event."""
+    facts: list[Fact] = []
+    for recorded in batch:
+        if recorded.type in wanted:
+            facts.append(_decoded(recorded, source))
+        elif recorded.type not in TYPES.classes:
+            return facts, recorded
+    return facts, None
+
+
+def _decoded(recorded: Any, source: str) -> Fact:
+    try:
+        seen: Seen = recorded.seen(source)
+    except (msgspec.MsgspecError, ValueError) as error:
+        return Undecodable(
+            source=source,
+            tenant=recorded.tenant,
+            stream=recorded.stream,
+            position=recorded.position,
+            reason=f"{recorded.type}: {error}",
+            message=_message(recorded),
+        )
+    return seen
+
+
+def _message(recorded: Any) -> Message:
+    return Message(id=recorded.id, type=recorded.type, source="", body=bytes(recorded.data))
+
+
+def _type(fact: Fact) -> str:
+    return fact.type if isinstance(fact, Seen) else fact.message.type
+
+
+def _reached(batch: Sequence[Fact]) -> dict[str, int]:
+    """How far each tenant is read. A message without a readable envelope says nothing about that."""
+    reached: dict[str, int] = {}
+    for fact in batch:
+        if fact.tenant:
+            reached[fact.tenant] = max(fact.position, reached.get(fact.tenant, 0))
+    return reached
+
+
+def _aside(fact: Undecodable) -> Aside:
+    message = fact.message
+    return Aside(
+        source=fact.source,
+        tenant=fact.tenant,
+        position=fact.position,
+        type=message.type,
+        id=message.id or f"{message.topic}/{message.partition}/{message.offset}",
+        reason=fact.reason,
+        body=message.body,
+    )
+
+
+def feed_of(outlet: Outlet) -> Feed:
+    """The feed of a service in the same process, read from its store through its own translation."""
+
+    async def feed(after: int, limit: int) -> FeedPage:
+        recorded = await outlet.store.feed(after, limit)
+        messages = [message for message in map(outlet.translate, recorded) if message is not None]
+        facts = [fact for fact in map(read, messages) if fact is not None]
+        return FeedPage(facts, recorded[-1].position if recorded else after)
+
+    return feed

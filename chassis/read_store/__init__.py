@@ -1,0 +1,1 @@
+"""Where projections keep their documents: one port, one conformance suite, one adapter an engine."""

@@ -1,0 +1,422 @@
+"""The read store in one SQLite file: a table of JSON documents a model version, expression indexes, one writer thread.
+
+WAL with `synchronous=NORMAL`: after a power cut the last moments may be missing, documents and checkpoints alike,
+because they share each commit; the projection then goes on from the older checkpoint. No truth is kept here alone.
+"""
+
+# ruff: noqa: S608  table names come from projections and field names are checked; values are always bound
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from chassis.read_store import query
+from chassis.read_store.port import (
+    ASIDE_MAX,
+    PAGE_MAX,
+    VALUES_MAX,
+    Aside,
+    Birth,
+    Change,
+    Document,
+    DocumentKey,
+    Due,
+    Kept,
+    Model,
+    NoSuchModel,
+    Page,
+    ProjectionFailed,
+    Retired,
+    Where,
+    canonical,
+    lane_model,
+)
+from chassis.store.group_commit import Batches
+from chassis.store.port import StoreSettings
+
+BUSY_TIMEOUT_MS = 5_000
+WRITER_CACHE_KIB = 32_768
+READER_CACHE_KIB = 8_192
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS models (
+  model TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, generation INTEGER NOT NULL,
+  live INTEGER NOT NULL, incomplete INTEGER NOT NULL DEFAULT 0, indexes TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS one_live ON models (name) WHERE live;
+CREATE TABLE IF NOT EXISTS checkpoints (
+  model TEXT NOT NULL, lane TEXT NOT NULL, tenant TEXT NOT NULL, position INTEGER NOT NULL,
+  PRIMARY KEY (model, lane, tenant)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS behind (model TEXT NOT NULL, lane TEXT NOT NULL, PRIMARY KEY (model, lane)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asides (
+  model TEXT NOT NULL, source TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, tenant TEXT NOT NULL,
+  type TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (model, source, position, id)
+) WITHOUT ROWID;
+"""
+
+DOCUMENTS = """
+CREATE TABLE IF NOT EXISTS "{model}" (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, guards TEXT NOT NULL, issued TEXT,
+  PRIMARY KEY (tenant, id)
+);
+CREATE TABLE IF NOT EXISTS "{model}__members" (
+  tenant TEXT NOT NULL, field TEXT NOT NULL, value NOT NULL, id TEXT NOT NULL, PRIMARY KEY (tenant, field, value, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS "{model}__members_of" ON "{model}__members" (tenant, id);
+"""
+
+DUE_AT = "json_extract(body, '$.due_at')"
+DUE_INDEX = (
+    'CREATE INDEX IF NOT EXISTS "{model}__due" ON "{model}" '
+    f"({DUE_AT}, tenant, id) WHERE {DUE_AT} IS NOT NULL AND issued IS NOT {DUE_AT}"
+)
+SELECT_DUE = (
+    f'SELECT tenant, id, {DUE_AT}, body FROM "{{model}}" '
+    f"WHERE {DUE_AT} IS NOT NULL AND issued IS NOT {DUE_AT} AND {DUE_AT} <= ? ORDER BY {DUE_AT}, tenant, id LIMIT ?"
+)
+UPSERT = (
+    'INSERT INTO "{model}" (tenant, id, body, guards) VALUES (?, ?, ?, ?) '
+    "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, guards = excluded.guards"
+)
+SELECT_MANY = (
+    "SELECT kept.tenant, kept.id, kept.body, kept.guards FROM json_each(?) AS wanted "
+    'CROSS JOIN "{model}" AS kept ON kept.tenant = wanted.value ->> 0 AND kept.id = wanted.value ->> 1'
+)
+RISE = (
+    "INSERT INTO checkpoints VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (model, lane, tenant) DO UPDATE SET position = max(position, excluded.position)"
+)
+
+FORGET_BEHIND = "DELETE FROM behind WHERE model = ? AND lane = ?"
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+class SqliteReadStore:
+    """See `chassis.read_store.port.ReadStore`. Belongs to the event loop that opened it."""
+
+    def __init__(self, path: str | Path, *, settings: StoreSettings | None = None) -> None:
+        self._path = str(path)
+        self._batches: Batches[Work, Any] = Batches("read store writer", self._write, settings or StoreSettings())
+        self._connections: list[sqlite3.Connection] = []
+
+    async def open(self) -> None:
+        self._writer = self._connect(WRITER_CACHE_KIB)
+        self._writer.executescript(TABLES)
+        self._reader = self._connect(READER_CACHE_KIB)
+        self._reader.execute("PRAGMA query_only=ON")
+        self._batches.start()
+
+    async def close(self) -> None:
+        await self._batches.stop()
+        while self._connections:
+            self._connections.pop().close()
+
+    def _connect(self, cache_kib: int) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        self._connections.append(connection)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+        return connection
+
+    # Writing, in the writer's thread
+
+    def _write(self, works: list[Work]) -> list[Any]:
+        """Does all that is waiting in one commit. A piece that fails by its own fault leaves the others in."""
+        with _transaction(self._writer):
+            return [_attempt(work, self._writer) for work in works]
+
+    async def prepare(
+        self, name: str, version: int, indexes: Sequence[str], *, behind: Sequence[str] = (), birth: Birth = "first"
+    ) -> Model:
+        def work(db: sqlite3.Connection) -> Model:
+            model = _newest(db, name, version)
+            if model is None or birth == "again":
+                model = _bear(db, name, version, 1 if model is None else model.generation + 1, behind)
+            _index(db, model.model, indexes)
+            return _model(db, model.model)
+
+        found: Model = await self._batches.do(work)
+        return found
+
+    async def change(self, change: Change) -> None:
+        await self._batches.do(lambda db: _change(db, change))
+
+    async def go_live(self, model: str) -> None:
+        await self._batches.do(lambda db: _go_live(db, model))
+
+    async def set_behind(self, model: str, lane: str, *, behind: bool) -> None:
+        sql = "INSERT OR IGNORE INTO behind VALUES (?, ?)" if behind else FORGET_BEHIND
+        await self._batches.do(lambda db: db.execute(sql, (model, lane)).rowcount)
+
+    async def mark_issued(self, name: str, due: Sequence[Due]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            sql = f'UPDATE "{_live(db, name)[0]}" SET issued = ? WHERE tenant = ? AND id = ?'
+            db.executemany(sql, [(item.due_at, item.tenant, item.id) for item in due])
+
+        await self._batches.do(work)
+
+    # Reading, on the loop: a look-up takes microseconds, a hop to a thread takes longer
+
+    async def models(self) -> list[Model]:
+        rows = self._reader.execute("SELECT model FROM models ORDER BY model").fetchall()
+        return [_model(self._reader, model) for (model,) in rows]
+
+    async def get(self, name: str, tenant: str, document_id: str) -> Document | None:
+        with _snapshot(self._reader) as db:
+            sql = f'SELECT body FROM "{_live(db, name)[0]}" WHERE tenant = ? AND id = ?'
+            row = db.execute(sql, (tenant, document_id)).fetchone()
+        return orjson.loads(row[0]) if row else None
+
+    async def get_many(self, name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Document]:
+        if len(document_ids) > VALUES_MAX:
+            raise ValueError(f"at most {VALUES_MAX} documents at once, not {len(document_ids)}")
+        with _snapshot(self._reader) as db:
+            marks = ", ".join("?" * len(document_ids))
+            sql = f'SELECT id, body FROM "{_live(db, name)[0]}" WHERE tenant = ? AND id IN ({marks})'
+            rows = db.execute(sql, (tenant, *document_ids)).fetchall()
+        return {document_id: orjson.loads(body) for document_id, body in rows}
+
+    async def find(
+        self,
+        name: str,
+        tenant: str,
+        where: Where | None = None,
+        sort: str = "id",
+        after: Sequence[Any] | None = None,
+        limit: int = 50,
+    ) -> Page:
+        if not 1 <= limit <= PAGE_MAX:
+            raise ValueError(f"a page holds 1 to {PAGE_MAX} documents, not {limit}")
+        with _snapshot(self._reader) as db:
+            model, indexes = _live(db, name)
+            condition, values = query.conditions(model, tenant, where, indexes)
+            field, direction = query.order(sort, indexes)
+            further, cursor = query.beyond(field, direction, after)
+            sql = (
+                f'SELECT {field}, id, body FROM "{model}" WHERE {condition} AND {further} '
+                f"{query.ordered(field, direction)} LIMIT ?"
+            )
+            rows = db.execute(sql, [*values, *cursor, limit + 1]).fetchall()
+        items = [orjson.loads(body) for _, _, body in rows[:limit]]
+        return Page(items, (rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
+
+    async def count(self, name: str, tenant: str, where: Where | None = None) -> int:
+        with _snapshot(self._reader) as db:
+            model, indexes = _live(db, name)
+            condition, values = query.conditions(model, tenant, where, indexes)
+            counted: int = db.execute(f'SELECT count(*) FROM "{model}" WHERE {condition}', values).fetchone()[0]
+        return counted
+
+    async def due(self, name: str, until: str, limit: int) -> list[Due]:
+        with _snapshot(self._reader) as db:
+            sql = SELECT_DUE.format(model=_live(db, name)[0])
+            rows = db.execute(sql, (until, min(limit, PAGE_MAX))).fetchall()
+        return [Due(tenant, document_id, due_at, orjson.loads(body)) for tenant, document_id, due_at, body in rows]
+
+    async def asides(self, model: str) -> list[Aside]:
+        columns = "source, tenant, position, type, id, reason, body"
+        sql = f"SELECT {columns} FROM asides WHERE model = ? ORDER BY source, position, id"
+        names = columns.split(", ")
+        return [Aside(**dict(zip(names, row, strict=True))) for row in self._reader.execute(sql, (model,))]
+
+    async def export(
+        self, model: str, after: DocumentKey = ("", ""), limit: int = PAGE_MAX
+    ) -> list[tuple[DocumentKey, bytes]]:
+        sql = f'SELECT tenant, id, body FROM "{model}" WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?'
+        rows = self._reader.execute(sql, (*after, limit))
+        return [((tenant, document_id), body.encode()) for tenant, document_id, body in rows]
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One view for looking up the live model and reading it, so that a swap in between is not met."""
+    db.execute("BEGIN")
+    try:
+        yield db
+    finally:
+        db.execute("COMMIT")
+
+
+def _attempt(work: Work, db: sqlite3.Connection) -> Any:
+    """The work's result, or its own failure, which happens before it has written anything."""
+    try:
+        return work(db)
+    except (ProjectionFailed, Retired, NoSuchModel) as failure:
+        return failure
+
+
+def _live(db: sqlite3.Connection, name: str) -> tuple[str, tuple[str, ...]]:
+    row = db.execute("SELECT model, indexes FROM models WHERE name = ? AND live", (name,)).fetchone()
+    if row is None:
+        raise NoSuchModel(f"no read model is called {name!r}")
+    return row[0], tuple(orjson.loads(row[1]))
+
+
+def _newest(db: sqlite3.Connection, name: str, version: int) -> Model | None:
+    """The model of this version that is still being filled, or else the live one."""
+    sql = "SELECT model FROM models WHERE name = ? AND version = ? ORDER BY generation DESC LIMIT 1"
+    row = db.execute(sql, (name, version)).fetchone()
+    return _model(db, row[0]) if row else None
+
+
+def _model(db: sqlite3.Connection, model: str) -> Model:
+    columns = "name, version, generation, live, incomplete"
+    row = db.execute(f"SELECT {columns} FROM models WHERE model = ?", (model,)).fetchone()
+    if row is None:
+        raise Retired(f"{model} has been replaced")
+    checkpoints: dict[str, dict[str, int]] = {}
+    rows = db.execute("SELECT lane, tenant, position FROM checkpoints WHERE model = ?", (model,))
+    for lane, tenant, position in rows:
+        checkpoints.setdefault(lane, {})[tenant] = position
+    behind = frozenset(lane for (lane,) in db.execute("SELECT lane FROM behind WHERE model = ?", (model,)))
+    name, version, generation, live, incomplete = row
+    return Model(
+        model=model,
+        name=name,
+        version=version,
+        generation=generation,
+        live=bool(live),
+        incomplete=bool(incomplete),
+        behind=behind,
+        checkpoints=checkpoints,
+    )
+
+
+def _bear(db: sqlite3.Connection, name: str, version: int, generation: int, behind: Iterable[str]) -> Model:
+    model = lane_model(name, version, generation)
+    _forget(db, model)
+    live = db.execute("SELECT 1 FROM models WHERE name = ? AND live", (name,)).fetchone() is None
+    db.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, 0, '[]')", (model, name, version, generation, live))
+    db.executemany("INSERT OR IGNORE INTO behind VALUES (?, ?)", [(model, lane) for lane in behind])
+    for statement in DOCUMENTS.format(model=model).split(";"):
+        db.execute(statement)
+    return _model(db, model)
+
+
+def _index(db: sqlite3.Connection, model: str, indexes: Sequence[str]) -> None:
+    """Makes the indexes that are missing, and fills the members of lists that are newly indexed."""
+    (known,) = db.execute("SELECT indexes FROM models WHERE model = ?", (model,)).fetchone()
+    for index in sorted(set(indexes) - set(orjson.loads(known))):
+        if index.endswith("[]"):
+            _fill_members(db, model, index.removesuffix("[]"))
+        else:
+            columns = [query.expression(name) for name in query.columns_of(index)]
+            label = index.replace(".", "_").replace(",", "_").replace(" ", "")
+            sql = f'CREATE INDEX IF NOT EXISTS "{model}__by_{label}" ON "{model}" (tenant, {", ".join(columns)}, id)'
+            db.execute(sql)
+        if index == "due_at":
+            db.execute(DUE_INDEX.format(model=model))
+    db.execute("UPDATE models SET indexes = ? WHERE model = ?", (orjson.dumps(list(indexes)).decode(), model))
+
+
+def _fill_members(db: sqlite3.Connection, model: str, field: str) -> None:
+    query.expression(field)
+    db.execute(
+        f'INSERT OR IGNORE INTO "{model}__members" SELECT tenant, ?, member.value, "{model}".id '
+        f"FROM \"{model}\", json_each(body, '$.{field}') AS member",
+        (field,),
+    )
+
+
+def _go_live(db: sqlite3.Connection, model: str) -> None:
+    name = _model(db, model).name
+    others = db.execute("SELECT model FROM models WHERE name = ? AND model <> ?", (name, model)).fetchall()
+    for (other,) in others:
+        _forget(db, other)
+    db.execute("UPDATE models SET live = 1 WHERE model = ?", (model,))
+
+
+def _forget(db: sqlite3.Connection, model: str) -> None:
+    for table in (model, f"{model}__members"):
+        db.execute(f'DROP TABLE IF EXISTS "{table}"')
+    for table in ("models", "checkpoints", "behind", "asides"):
+        db.execute(f"DELETE FROM {table} WHERE model = ?", (model,))
+
+
+def _change(db: sqlite3.Connection, change: Change) -> None:
+    row = db.execute("SELECT indexes FROM models WHERE model = ?", (change.model,)).fetchone()
+    if row is None:
+        raise Retired(f"{change.model} has been replaced")
+    kept = _load(db, change.model, change.keys)
+    sql = "SELECT tenant, position FROM checkpoints WHERE model = ? AND lane = ?"
+    checkpoints = dict(db.execute(sql, (change.model, change.lane)).fetchall())
+    rows = _rows(change, change.fold(kept, checkpoints))
+    _put(db, change.model, rows, query.lists_of(orjson.loads(row[0])))
+    db.executemany(RISE, [(change.model, change.lane, tenant, at) for tenant, at in change.reached.items()])
+    _keep_aside(db, change.model, change.asides)
+
+
+def _load(db: sqlite3.Connection, model: str, keys: Sequence[DocumentKey]) -> dict[DocumentKey, Kept]:
+    rows = db.execute(SELECT_MANY.format(model=model), (orjson.dumps(keys).decode(),)) if keys else ()
+    return {(tenant, one): Kept(orjson.loads(body), orjson.loads(guards)) for tenant, one, body, guards in rows}
+
+
+Row = tuple[str, str, Document | None, str, str]
+
+
+def _rows(change: Change, changed: Mapping[DocumentKey, Kept]) -> list[Row]:
+    """The changed documents as text. A document that is not plain JSON is its projection's fault."""
+    rows: list[Row] = []
+    for (tenant, document_id), kept in changed.items():
+        try:
+            body = canonical(kept.document).decode() if kept.document is not None else ""
+        except TypeError as error:
+            raise ProjectionFailed(f"{change.model}: document {document_id!r} is not plain JSON: {error}") from error
+        rows.append((tenant, document_id, kept.document, body, orjson.dumps(dict(kept.guards)).decode()))
+    return rows
+
+
+def _put(db: sqlite3.Connection, model: str, rows: list[Row], lists: Sequence[str]) -> None:
+    gone = [(tenant, one) for tenant, one, document, _, _ in rows if document is None]
+    present = [(tenant, one, body, guards) for tenant, one, document, body, guards in rows if document is not None]
+    db.executemany(f'DELETE FROM "{model}" WHERE tenant = ? AND id = ?', gone)
+    db.executemany(UPSERT.format(model=model), present)
+    if lists:
+        members = f'"{model}__members"'
+        db.executemany(f"DELETE FROM {members} WHERE tenant = ? AND id = ?", [(row[0], row[1]) for row in rows])
+        db.executemany(f"INSERT OR IGNORE INTO {members} VALUES (?, ?, ?, ?)", _members(rows, lists))
+
+
+def _members(rows: list[Row], lists: Sequence[str]) -> Iterator[tuple[str, str, Any, str]]:
+    for tenant, document_id, document, _, _ in rows:
+        for field in lists:
+            for value in _values(document, field):
+                yield tenant, field, value, document_id
+
+
+def _values(document: Document | None, field: str) -> list[Any]:
+    value: Any = document
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return [member for member in value if isinstance(member, str | int)] if isinstance(value, list | tuple) else []
+
+
+def _keep_aside(db: sqlite3.Connection, model: str, asides: Sequence[Aside]) -> None:
+    if not asides:
+        return
+    db.execute("UPDATE models SET incomplete = 1 WHERE model = ?", (model,))
+    (count,) = db.execute("SELECT count(*) FROM asides WHERE model = ?", (model,)).fetchone()
+    columns = "source, position, id, tenant, type, reason, body"
+    rows = [[model, *(getattr(aside, name) for name in columns.split(", "))] for aside in asides]
+    sql = f"INSERT OR IGNORE INTO asides (model, {columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    db.executemany(sql, rows[: max(0, ASIDE_MAX - count)])

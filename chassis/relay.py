@@ -1,0 +1,109 @@
+"""Carries one service's feed to the broker: in position order, at least once, and never past what is acknowledged.
+
+Any trouble ends `run`, and with it the producer; whoever supervises it starts it again from the saved position. Two
+relays at once are harmless, because every reader drops repeats; a lease only keeps one of them idle.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from chassis.supervision import log
+from chassis.transport.port import Message, Outlet, Positions, translated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The limits of a relay."""
+
+    batch_events: int = 1_000
+    linger_seconds: float = 0.01
+    poll_seconds: float = 1.0
+    save_every_events: int = 10_000
+
+
+class Sender(Protocol):
+    """A fresh producer, used by one `run` of a relay and thrown away after it."""
+
+    async def send(self, messages: Sequence[Message]) -> Mapping[int, int]:
+        """Sends in order and returns when all is acknowledged: the last position that each partition then holds."""
+
+    async def tails(self, topic: str, epoch: int) -> Mapping[int, int]:
+        """The position in the last record of each partition, 0 for one that never held any; others are left out."""
+
+
+OpenSender = Callable[[], AbstractAsyncContextManager[Sender]]
+Lease = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def no_lease() -> AsyncIterator[None]:
+    """For a process that is alone."""
+    yield
+
+
+class Relay:
+    """Sends what an outlet publishes. `sent` counts messages, `position` is what is acknowledged and saved."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        open_sender: OpenSender,
+        positions: Positions,
+        *,
+        lease: Lease = no_lease,
+        settings: Settings | None = None,
+    ) -> None:
+        self.outlet = outlet
+        self.sent = self.position = 0
+        self._open_sender, self._positions, self._lease = open_sender, positions, lease
+        self._settings = settings or Settings()
+        self._saved = 0
+
+    @property
+    def _name(self) -> str:
+        return f"relay {self.outlet.topic}/{self.outlet.store.epoch}"
+
+    async def run(self) -> None:
+        """Relays until something fails or it is cancelled."""
+        async with self._lease(), self._open_sender() as sender:
+            self.position = self._saved = await self._start(sender)
+            while True:
+                await self._step(sender)
+
+    async def _start(self, sender: Sender) -> int:
+        """The saved position; further back where the broker lost acknowledged records at the end of a partition."""
+        position = await self._positions.get(self._name)
+        if position == 0:
+            return 0
+        for partition, tail in (await sender.tails(self.outlet.topic, self.outlet.store.epoch)).items():
+            sent = await self._positions.get(f"{self._name}/{partition}")
+            if tail < sent:
+                log.error("broker_lost_records", topic=self.outlet.topic, partition=partition, tail=tail, sent=sent)
+                position = min(position, tail)
+        return position
+
+    async def _step(self, sender: Sender) -> None:
+        store, settings = self.outlet.store, self._settings
+        await store.wait_beyond(self.position, settings.poll_seconds)
+        recorded = await store.feed(self.position, settings.batch_events)
+        if not recorded:
+            return
+        messages = translated(self.outlet, recorded)
+        tails = await sender.send(messages) if messages else {}
+        self.sent += len(messages)
+        self.position = recorded[-1].position
+        await self._save(tails)
+        if len(recorded) < settings.batch_events and settings.linger_seconds:
+            # After a batch, not before it: the first event of a quiet time goes at once, a rush gathers.
+            await asyncio.sleep(settings.linger_seconds)
+
+    async def _save(self, tails: Mapping[int, int]) -> None:
+        """Saves after acks. Where nothing was public, seldom: reading private events again costs little."""
+        if not tails and self.position - self._saved < self._settings.save_every_events:
+            return
+        last = {f"{self._name}/{partition}": position for partition, position in tails.items()}
+        await self._positions.set_many({**last, self._name: self.position})
+        self._saved = self.position

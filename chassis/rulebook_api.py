@@ -1,0 +1,281 @@
+"""What every service offers for its rules: draft, publish, end, read. One aggregate, one set of routes, all kinds."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, TypedDict
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import AwareDatetime, Field
+
+from chassis.access import Access, Who, partner, service, vendor
+from chassis.decider import NotFound
+from chassis.event import Seen, iso
+from chassis.execution import Handles
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.projection import Projection
+from chassis.rulebook import (
+    DraftRules,
+    EndRules,
+    Kind,
+    PublishRules,
+    Rulebook,
+    Rules,
+    RulesDrafted,
+    RulesEnded,
+    RulesPublished,
+    draft_rules,
+    end_rules,
+    publish_rules,
+)
+
+READ = "read rulebooks"
+Kinds = Mapping[str, Kind[Any, Any]]
+
+TABLE: dict[Any, tuple[Who, ...]] = {
+    DraftRules: (vendor("admin"), vendor("deal_desk"), vendor("finance"), service()),
+    PublishRules: (vendor("admin"), vendor("finance"), service()),
+    EndRules: (vendor("admin"), vendor("finance"), service()),
+    READ: (vendor(), partner(), service()),
+}
+
+
+def rule_handles(kinds: Kinds) -> tuple[Handles, ...]:
+    """The commands on rulebooks of these kinds."""
+    return (
+        Handles(DraftRules, partial(draft_rules, kinds), streams=_book, answer=_drafted),
+        Handles(PublishRules, partial(publish_rules, kinds), streams=_book, answer=_published),
+        Handles(EndRules, partial(end_rules, kinds), streams=_book, answer=_published),
+    )
+
+
+def _book(wish: DraftRules | PublishRules | EndRules) -> tuple[Any, ...]:
+    return (Rules.at(wish.rulebook_id),)
+
+
+def _drafted(wish: DraftRules, book: Rulebook) -> dict[str, Any]:
+    return {"rulebook_id": wish.rulebook_id, "version": book.draft.version if book.draft else 0}
+
+
+def _published(wish: PublishRules | EndRules, book: Rulebook) -> dict[str, Any]:
+    version = book.version(wish.version)
+    return {"rulebook_id": wish.rulebook_id, "version": wish.version, "sha256": version.sha256 if version else None}
+
+
+def with_rules(access: Access) -> Access:
+    """The service's table with the rows for rules, where it names none of its own."""
+    return Access({**TABLE, **access.table})
+
+
+# Read model
+
+
+class VersionDocument(TypedDict):
+    version: int
+    body: dict[str, Any]
+    sha256: str
+    effective_from: str
+    effective_until: str | None
+    mode: str
+    author: str
+    publisher: str
+
+
+class RulebookDocument(TypedDict):
+    rulebook_id: str
+    kind: str
+    scope: str
+    draft: dict[str, Any] | None
+    versions: list[VersionDocument]
+    partner_ids: list[str]
+
+
+def evolve(document: RulebookDocument | None, seen: Seen) -> RulebookDocument:
+    happened = seen.event
+    if isinstance(happened, RulesDrafted):
+        return _with_draft(document, happened)
+    if isinstance(happened, RulesPublished):
+        return _with_version(document or _empty(happened), happened)
+    return _with_end(document or _empty(happened), happened)
+
+
+def _empty(happened: Any) -> RulebookDocument:
+    return {
+        "rulebook_id": happened.rulebook_id,
+        "kind": happened.kind,
+        "scope": getattr(happened, "scope", ""),
+        "draft": None,
+        "versions": [],
+        "partner_ids": [],
+    }
+
+
+def _with_draft(document: RulebookDocument | None, drafted: RulesDrafted) -> RulebookDocument:
+    draft = {"version": drafted.version, "body": drafted.body, "author": drafted.author, "at": iso(drafted.drafted_at)}
+    return {**(document or _empty(drafted)), "draft": draft}
+
+
+def _with_version(document: RulebookDocument, published: RulesPublished) -> RulebookDocument:
+    version: VersionDocument = {
+        "version": published.version,
+        "body": published.body,
+        "sha256": published.sha256,
+        "effective_from": iso(published.effective_from),
+        "effective_until": iso(published.effective_until) if published.effective_until else None,
+        "mode": published.mode,
+        "author": published.author,
+        "publisher": published.publisher,
+    }
+    others = [known for known in document["versions"] if known["version"] != published.version]
+    return {**document, "draft": None, "versions": [*others, version]}
+
+
+def _with_end(document: RulebookDocument, ended: RulesEnded) -> RulebookDocument:
+    versions = [
+        {**version, "effective_until": iso(ended.ended_from)} if version["version"] == ended.version else version
+        for version in document["versions"]
+    ]
+    return {**document, "versions": versions}  # type: ignore[typeddict-item]
+
+
+def _by_id(seen: Seen) -> str:
+    identity: str = seen.event.rulebook_id
+    return identity
+
+
+RULEBOOKS = Projection(
+    name="rulebooks",
+    version=1,
+    keys={RulesDrafted: _by_id, RulesPublished: _by_id, RulesEnded: _by_id},
+    evolve=evolve,
+    indexes=("kind",),
+)
+
+
+# Routes
+
+Id = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class Draft(Body):
+    """Rules to work on: the body fits its kind's schema, each example must come to its outcome before publishing."""
+
+    rulebook_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    kind: Annotated[str, Field(max_length=64)]
+    scope: Annotated[str, Field(max_length=64)] = "default"
+    body: dict[str, Any]
+    examples: Annotated[list[dict[str, Any]], Field(max_length=100)] = []
+
+
+class Publish(Body):
+    """The drafted version becomes law from `effective_from` (default: now)."""
+
+    version: Annotated[int, Field(ge=1, le=1_000_000)]
+    effective_from: AwareDatetime | None = None
+    effective_until: AwareDatetime | None = None
+    mode: Annotated[str, Field(pattern="^(live|shadow)$")] = "live"
+
+
+class End(Body):
+    version: Annotated[int, Field(ge=1, le=1_000_000)]
+    ended_from: AwareDatetime | None = None
+
+
+router = APIRouter(tags=["rulebooks"])
+
+
+@router.post("/rulebooks", status_code=201)
+async def draft(body: Draft, caller: Writer, app: App) -> Response:
+    """Keeps a draft of rules, replacing the draft before it."""
+    command = DraftRules(
+        rulebook_id=body.rulebook_id,
+        kind=body.kind,
+        scope=body.scope,
+        body=body.body,
+        examples=tuple(body.examples),
+        author=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, DraftRules, command, status=201)
+
+
+@router.post("/rulebooks/{rulebook_id}/publish")
+async def publish(rulebook_id: Id, body: Publish, caller: Writer, app: App) -> Response:
+    """Publishes the draft. Whoever drafted it cannot; its dates cannot be past; its examples must pass."""
+    now = app.clock.now()
+    command = PublishRules(
+        rulebook_id=rulebook_id,
+        version=body.version,
+        effective_from=_or(body.effective_from, now),
+        effective_until=body.effective_until,
+        mode=body.mode,
+        publisher=caller.principal.subject,
+        now=now,
+    )
+    return await perform(caller, app, PublishRules, command)
+
+
+@router.post("/rulebooks/{rulebook_id}/end")
+async def end(rulebook_id: Id, body: End, caller: Writer, app: App) -> Response:
+    """Ends a published version from an instant that is not past (default: now)."""
+    now = app.clock.now()
+    command = EndRules(
+        rulebook_id=rulebook_id,
+        version=body.version,
+        ended_from=_or(body.ended_from, now),
+        ended_by=caller.principal.subject,
+        now=now,
+    )
+    return await perform(caller, app, EndRules, command)
+
+
+def _or(given: datetime | None, now: datetime) -> datetime:
+    return now if given is None else given
+
+
+@router.get("/rulebooks")
+@reads("rulebooks")
+async def list_rulebooks(
+    caller: Reader, app: App, paged: Paged, kind: Annotated[str | None, Query(max_length=64)] = None
+) -> Response:
+    """The rulebooks with all their published versions; drafts are shown to the vendor only."""
+    app.access.check(caller.principal, READ)
+    items, cursor = await page(caller, app, "rulebooks", paged, {"kind": kind}, sort="kind")
+    return listed([_for(caller, item) for item in items], cursor)
+
+
+@router.get("/rulebooks/{rulebook_id}")
+@reads("rulebooks")
+async def one_rulebook(rulebook_id: Id, caller: Reader, app: App) -> Response:
+    """One rulebook with every version that was ever published."""
+    app.access.check(caller.principal, READ)
+    return shown(_for(caller, await _found(caller, app, rulebook_id)))
+
+
+@router.get("/rulebooks/{rulebook_id}/versions/{version}")
+@reads("rulebooks")
+async def one_version(
+    rulebook_id: Id, version: Annotated[int, Path(ge=1, le=1_000_000)], caller: Reader, app: App
+) -> Response:
+    """One published version: it never changes."""
+    app.access.check(caller.principal, READ)
+    document = await _found(caller, app, rulebook_id)
+    found = next((known for known in document["versions"] if known["version"] == version), None)
+    if found is None:
+        raise NotFound()
+    return shown(found)
+
+
+async def _found(caller: Reader, app: App, rulebook_id: str) -> dict[str, Any]:
+    document = await app.read.get("rulebooks", caller.tenant, rulebook_id)
+    if document is None:
+        raise NotFound()
+    return document
+
+
+def _for(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
+    """What this side may read: published rules are for all, drafts for the vendor."""
+    hidden = {"partner_ids"} | ({"draft"} if caller.principal.kind == "partner" else set())
+    return {name: value for name, value in document.items() if name not in hidden}
+
+

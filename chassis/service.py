@@ -1,0 +1,228 @@
+"""One service put together from what it declares: stores, commands, read models, reactions, routes, and its life.
+
+A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the stores that the settings name and the
+`World` that services of one process share. `open` → `start` → `stop`; roles split the work between processes.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from chassis import health, inspection, rulebook_api
+from chassis.access import Access
+from chassis.application import Application, Explain, Publish, Reaction
+from chassis.clock import Clock
+from chassis.consumer import Projecting, Reactions, bound
+from chassis.deadlines import Deadline, Ticker
+from chassis.execution import Executor, Handles
+from chassis.http import with_conventions
+from chassis.identity import Signer, Verifier
+from chassis.keys import Keys
+from chassis.parking import SqliteParking
+from chassis.positions import Desk, SqlitePositions
+from chassis.projecting import Feed, ProjectionLag, ProjectionRunner, feed_of
+from chassis.projection import Projection
+from chassis.read_store.port import ReadStore
+from chassis.read_store.sqlite import SqliteReadStore
+from chassis.rulebook import Kind
+from chassis.settings import ServiceSettings
+from chassis.store.port import EventStore
+from chassis.store.sqlite import SqliteEventStore
+from chassis.supervision import Tasks
+from chassis.transport.port import Outlet, Transport, projection_group, topic_of
+from chassis.witness import Witness
+
+API, WORK = "api", "work"
+BEHIND_MAX = 1_000
+"""A read model this many events behind is not ready."""
+Worker = Callable[[Application], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blueprint:
+    """What a service is made of. `workers` run for ever beside it; `ports` makes its adapters from its settings."""
+
+    name: str
+    handles: Sequence[Handles]
+    access: Access
+    routers: Sequence[APIRouter]
+    publish: Publish
+    projections: Sequence[Projection] = ()
+    reactions: Mapping[type[Any], Reaction] = field(default_factory=dict)
+    deadlines: Sequence[Deadline] = ()
+    kinds: Mapping[str, Kind[Any, Any]] = field(default_factory=dict)
+    explain: Mapping[type[Any], Explain] = field(default_factory=dict)
+    disclose: Callable[[Any], Any] = lambda decision: decision
+    workers: Mapping[str, Worker] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class World:
+    """What the services of one process share. `neighbours` are the services themselves, by name, once they are made."""
+
+    clock: Clock
+    signer: Signer
+    verifier: Verifier
+    transport: Transport
+    neighbours: dict[str, "Service"] = field(default_factory=dict)
+
+
+class Service:
+    """One running service. Belongs to one event loop."""
+
+    def __init__(self, blueprint: Blueprint, settings: ServiceSettings, world: World, application: Application) -> None:
+        self.blueprint, self.settings, self.world, self.application = blueprint, settings, world, application
+        self.name = blueprint.name
+        self.directory = directory_of(settings, blueprint.name)
+        self.store: EventStore = application.executor.store
+        self.outlet = Outlet(self.name, self.store, blueprint.publish)
+        self.desk = Desk(self.directory / "desk.db")
+        self.positions = SqlitePositions(self.desk)
+        self.parking = SqliteParking(self.desk, world.clock)
+        self.runner = ProjectionRunner(
+            self.name, self.store, application.read, self.projections, feeds=self._feeds()
+        )
+        self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)
+        self.reactions: list[Reactions] = []
+        self.witness: Witness | None = None
+        self.tasks = Tasks()
+        self.started = False
+        self.api = self._api()
+        self._exit = AsyncExitStack()
+
+    @property
+    def projections(self) -> list[Projection]:
+        """All read models: the service's own, its deadlines, and those that every service has."""
+        shared = [inspection.event_places(self.name), *([rulebook_api.RULEBOOKS] if self.blueprint.kinds else [])]
+        return [*self.blueprint.projections, *self.blueprint.deadlines, *shared]
+
+    def _feeds(self) -> dict[str, Feed]:
+        """How a rebuild reads the other services again: in one process, from their stores."""
+        sources = {source for projection in self.projections for source in projection.heard}
+        return {source: self._feed(source) for source in sources}
+
+    def _feed(self, source: str) -> Feed:
+        async def feed(after: int, limit: int) -> Any:
+            return await feed_of(self.world.neighbours[source].outlet)(after, limit)
+
+        return feed
+
+    def _api(self) -> FastAPI:
+        api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None)
+        rules = [rulebook_api.router] if self.blueprint.kinds else []
+        for router in (*self.blueprint.routers, *rules, inspection.router, health.router):
+            api.include_router(router)
+        api.state.world = self.world
+        return with_conventions(api, self.application, self.world.verifier)
+
+    async def migrate(self) -> None:
+        """Makes what the stores need; again is harmless."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        await self.store.migrate()
+        await self.positions.migrate()
+        await self.parking.migrate()
+
+    async def open(self) -> None:
+        """Opens the stores and tells the transport what this service offers and hears."""
+        await self.store.open()
+        self._exit.push_async_callback(self.store.close)
+        await self.application.read.open()  # type: ignore[attr-defined]
+        self._exit.push_async_callback(self.application.read.close)  # type: ignore[attr-defined]
+        self._exit.callback(self.desk.close)
+        await self.runner.prepare()
+        self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock)
+        self._exit.callback(self.witness.close)
+        self.application.proof = self.witness.proof
+        if WORK in self.settings.roles:
+            self._meet_the_others()
+
+    def _meet_the_others(self) -> None:
+        transport = self.world.transport
+        transport.offer(self.outlet, self.positions)
+        table = bound(self.blueprint.reactions, self.application)
+        for source in sorted({type_name.split(".")[1] for type_name in table}):
+            reactions = Reactions(self.name, topic_of(source), table, self.parking)
+            self.reactions.append(reactions)
+            transport.subscribe(reactions.topic, reactions.group, reactions.on_batch, self.positions)
+        for projection in self.projections:
+            for source in sorted(projection.heard):
+                feeding = Projecting(self.runner.apply_to(projection.name), topic_of(source))
+                group = projection_group(self.name, projection.name)
+                transport.subscribe(topic_of(source), group, feeding.on_batch, self.positions)
+
+    async def start(self) -> None:
+        """Starts everything that runs for ever."""
+        if WORK in self.settings.roles:
+            self.tasks.start(f"{self.name} read models", self.runner.run)
+            self.tasks.start(f"{self.name} deadlines", self.ticker.run)
+            if self.witness:
+                self.tasks.start(f"{self.name} witness", self.witness.run)
+            for reactions in self.reactions:
+                self.tasks.start(f"{reactions.group} {reactions.topic} replay", reactions.replay_always)
+            for name, worker in self.blueprint.workers.items():
+                self.tasks.start(f"{self.name} {name}", lambda worker=worker: worker(self.application))
+        self.started = True
+
+    async def stop(self) -> None:
+        """Ends the tasks; what is in hand is finished first."""
+        self.started = False
+        await self.tasks.stop(self.settings.stop_seconds)
+
+    async def close(self) -> None:
+        """Closes the stores, after the transport has stopped."""
+        await self._exit.aclose()
+        self.application.keys.close()
+
+    async def readiness(self) -> dict[str, Any]:
+        """Whether the service is ready, how far each read model is behind in events, and how much is parked."""
+        models = {lag.name: _behind(lag) for lag in self.runner.lag() if lag.live}
+        ready = self.started and not any(state["stopped"] or state["behind"] > BEHIND_MAX for state in models.values())
+        return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0}
+
+
+def _behind(lag: ProjectionLag) -> dict[str, Any]:
+    return {"behind": lag.behind, "filling": list(lag.filling), "stopped": lag.stopped, "incomplete": lag.incomplete}
+
+
+def directory_of(settings: ServiceSettings, name: str) -> Path:
+    """Where a service keeps its files."""
+    return settings.data / name
+
+
+def event_store(settings: ServiceSettings, name: str) -> EventStore:
+    """The event store that the settings name: PostgreSQL, else a SQLite file."""
+    if settings.postgres:
+        from chassis.store.postgres import PostgresEventStore  # imported only where it is used: 120 ms
+
+        return PostgresEventStore(settings.postgres, schema=name)
+    return SqliteEventStore(directory_of(settings, name) / "events.db")
+
+
+def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:
+    """Makes the service; nothing is opened yet."""
+    directory = directory_of(settings, blueprint.name)
+    directory.mkdir(parents=True, exist_ok=True)
+    handles = (*blueprint.handles, *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()))
+    read: ReadStore = SqliteReadStore(directory / "read.db")
+    application = Application(
+        name=blueprint.name,
+        executor=Executor(event_store(settings, blueprint.name), handles, world.clock),
+        clock=world.clock,
+        keys=Keys.in_directory(directory),
+        read=read,
+        access=Access({**inspection.TABLE, **rulebook_api.TABLE, **blueprint.access.table}),
+        ports=ports,
+        explain=blueprint.explain,
+        publish=blueprint.publish,
+        disclose=blueprint.disclose,
+    )
+    service = Service(blueprint, settings, world, application)
+    application.reached = service.runner.reached
+    world.neighbours[service.name] = service
+    return service
+
+

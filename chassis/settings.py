@@ -1,0 +1,32 @@
+"""The settings that every service has. A service's own `Settings` adds to them; nothing else reads the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT = "development"
+
+
+class ServiceSettings(BaseSettings):
+    """Read once, in `__main__`, from `ENTENTE_…`; a file `.env` is not read."""
+
+    model_config = SettingsConfigDict(env_prefix="ENTENTE_", frozen=True, extra="ignore")
+
+    environment: str = DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    data: Path = Path("./data")
+    kafka: str | None = None
+    """Bootstrap servers; without them services meet in one process."""
+    postgres: str | None = None
+    """DSN of the event stores; without it they are SQLite files under `data`."""
+    roles: tuple[str, ...] = ("api", "work")
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
+    ready_lag_seconds: float = Field(default=30.0, gt=0)
+    stop_seconds: float = Field(default=8.0, gt=0)
+    log_level: str = "INFO"
+
+    @property
+    def development(self) -> bool:
+        return self.environment == DEVELOPMENT

@@ -1,0 +1,98 @@
+"""One thread that does together what waits together, so that many commits share one flush."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from chassis.decider import Busy
+from chassis.store.port import StoreSettings
+
+I = TypeVar("I")  # noqa: E741
+O = TypeVar("O")  # noqa: E741
+
+Work = Callable[[list[I]], Sequence[O | Exception]]
+Waiting = tuple[I, asyncio.Future[O]]
+
+
+class Batches(Generic[I, O]):
+    """Hands everything that is waiting, up to `max_batch`, to `work` in an own thread and answers each on the loop.
+
+    `work` answers one result or exception an item, in order; an exception it raises is the answer to the whole batch.
+    `before_answers` runs on the loop with the results before anybody is woken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Work[I, O],
+        settings: StoreSettings,
+        before_answers: Callable[[list[O]], None] | None = None,
+    ) -> None:
+        self._name = name
+        self._work = work
+        self._settings = settings
+        self._before_answers = before_answers or (lambda _: None)
+        self._queue: SimpleQueue[Waiting[I, O] | None] = SimpleQueue()
+        self._unanswered = 0
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    async def do(self, item: I) -> O:
+        """The result for the item. Raises Busy at once when `queue_max` are waiting."""
+        if self._thread is None:
+            raise RuntimeError(f"the {self._name} is closed")
+        if self._unanswered >= self._settings.queue_max:
+            raise Busy(retry_after_seconds=self._settings.retry_after_seconds)
+        future: asyncio.Future[O] = self._loop.create_future()
+        self._unanswered += 1
+        self._queue.put((item, future))
+        return await future
+
+    async def stop(self) -> None:
+        """Finishes what is waiting, then ends the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(thread.join)
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, last = self._more(first)
+            self._loop.call_soon_threadsafe(self._answer, batch, self._results([item for item, _ in batch]))
+            if last:
+                return
+
+    def _more(self, first: Waiting[I, O]) -> tuple[list[Waiting[I, O]], bool]:
+        batch = [first]
+        while len(batch) < self._settings.max_batch:
+            try:
+                waiting = self._queue.get_nowait()
+            except Empty:
+                break
+            if waiting is None:
+                return batch, True
+            batch.append(waiting)
+        return batch, False
+
+    def _results(self, items: list[I]) -> Sequence[O | Exception]:
+        try:
+            return self._work(items)
+        except Exception as problem:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            return [problem] * len(items)
+
+    def _answer(self, batch: list[Waiting[I, O]], results: Sequence[O | Exception]) -> None:
+        self._unanswered -= len(batch)
+        self._before_answers([result for result in results if not isinstance(result, Exception)])
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():  # its caller was cancelled; what was recorded stays recorded
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

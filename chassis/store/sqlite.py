@@ -1,0 +1,306 @@
+"""The event store in one SQLite file: WAL, every commit flushed (`synchronous=FULL`), positions never used twice.
+
+The library's recorder and datastore are the base. Ours adds explicit positions, the batch append and the feed; one
+thread writes, and the loop reads on a connection of its own, which takes microseconds.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteDatastore,
+    SQLiteFactory,
+)
+
+from chassis.decider import Busy
+from chassis.store.batch import Verdict, check_page, conflicts_of, publish, recorded
+from chassis.store.group_commit import Batches
+from chassis.store.mapping import to_recorded, to_stored
+from chassis.store.port import Commit, Conflict, NotMigrated, Recorded, StoreSettings
+from chassis.store.ring import Head, Ring
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS stored_events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    originator_id TEXT NOT NULL,
+    originator_version INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    state BLOB NOT NULL,
+    UNIQUE (originator_id, originator_version)
+);
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO meta VALUES ('epoch', 1);
+CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID
+"""
+INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+INSERT_AT = "INSERT INTO stored_events VALUES (?,?,?,?,?)"
+IS_TAKEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"
+HEAD = "SELECT MAX(position) FROM stored_events"
+LAST_GIVEN = "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'"
+"""The highest position ever given, which a table emptied by hand would no longer show."""
+STREAM = (
+    "SELECT position, originator_id, originator_version, topic, state FROM stored_events "
+    "WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version"
+)
+FEED = (
+    "SELECT position, originator_id, originator_version, topic, state FROM stored_events "
+    "WHERE position > ? ORDER BY position LIMIT ?"
+)
+NOTIFICATIONS = (
+    "SELECT * FROM stored_events WHERE position BETWEEN ? AND ? "
+    "AND (? = '[]' OR topic IN (SELECT value FROM json_each(?))) ORDER BY position LIMIT ?"
+)
+POSITION_MAX = 2**63 - 1
+EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
+RAISE_EPOCH = "UPDATE meta SET value = value + 1 WHERE name = 'epoch'"
+CHECKPOINT = "SELECT position FROM checkpoints WHERE name = ?"
+TAKE_LEASE = (
+    "INSERT INTO leases VALUES (:name, :holder, :now + :seconds) ON CONFLICT (name) DO UPDATE "
+    "SET holder = :holder, until = :now + :seconds WHERE holder = :holder OR until < :now RETURNING holder"
+)
+RELEASE_LEASE = "DELETE FROM leases WHERE name = ? AND holder = ?"
+SAVE_CHECKPOINT = "INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+
+
+class FlushedPool(SQLiteConnectionPool):
+    """Connections that flush every commit; the library leaves `synchronous` to how SQLite was compiled."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        connection.cursor().execute("PRAGMA synchronous=FULL")
+        return connection
+
+
+class SqliteDatastore(SQLiteDatastore):
+    """The library's datastore with flushed connections and text stream names."""
+
+    def __init__(self, db_name: str, *, lock_timeout: int) -> None:
+        super().__init__(db_name, lock_timeout=lock_timeout, originator_id_type="text")
+        self.pool = FlushedPool(db_name=db_name, lock_timeout=lock_timeout)
+
+    def connect(self) -> sqlite3.Connection:
+        """A plain connection that the caller keeps and closes."""
+        connection = self.pool._create_connection()._sqlite_conn  # noqa: SLF001  the library has no public way to it
+        connection.row_factory = None
+        return connection
+
+
+class SqliteRecorder(SQLiteApplicationRecorder):
+    """The library's recorder over our table, whose `position` is an AUTOINCREMENT key: no position is used twice."""
+
+    def __init__(self, datastore: SQLiteDatastore) -> None:
+        super().__init__(datastore)
+        self.insert_events_statement = INSERT
+        self.select_max_notification_id_statement = HEAD
+
+    def construct_create_table_statements(self) -> list[str]:
+        return TABLES.split(";")
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The library's notification log over our column; it reads a `rowid` that our table does not name."""
+        first = (start or 0) + (0 if inclusive_of_start else 1)
+        wanted = json.dumps(list(topics))
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(NOTIFICATIONS, (first, POSITION_MAX if stop is None else stop, wanted, wanted, limit))
+            return [self._notification(row) for row in c.fetchall()]
+
+    def _notification(self, row: sqlite3.Row) -> Notification:
+        return Notification(
+            originator_id=self.convert_originator_id(row["originator_id"]),
+            originator_version=row["originator_version"],
+            topic=row["topic"],
+            state=row["state"],
+            id=row["position"],
+        )
+
+    def append_batch(self, connection: sqlite3.Connection, batch: list[list[StoredEvent]]) -> list[Verdict]:
+        """Records each commit of the batch whose versions are free, all in one flushed transaction.
+
+        Most batches hold no conflict and are tried as a whole; only one that failed is sorted out commit by commit.
+        """
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            try:
+                verdicts = self._insert(connection, batch, [None] * len(batch))
+            except sqlite3.IntegrityError:
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                verdicts = self._insert(connection, batch, conflicts_of(batch, partial(self._is_taken, connection)))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return verdicts
+
+    def _insert(
+        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], conflicts: Sequence[Conflict | None]
+    ) -> list[Verdict]:
+        position = self.last_position(connection)
+        rows: list[tuple[int, UUID | str, int, str, bytes]] = []
+        verdicts: list[Verdict] = []
+        for events, conflict in zip(batch, conflicts, strict=True):
+            if conflict is not None:
+                verdicts.append(conflict)
+                continue
+            verdicts.append(list(range(position + 1, position + 1 + len(events))))
+            for event in events:
+                position += 1
+                rows.append((position, event.originator_id, event.originator_version, event.topic, event.state))
+        connection.executemany(INSERT_AT, rows)
+        return verdicts
+
+    def _is_taken(self, connection: sqlite3.Connection, stream: str, version: int) -> bool:
+        return connection.execute(IS_TAKEN, (stream, version)).fetchone() is not None
+
+    def last_position(self, connection: sqlite3.Connection) -> int:
+        """The highest position given so far; 0 for a new store."""
+        row = connection.execute(LAST_GIVEN).fetchone()
+        return 0 if row is None else row[0]
+
+
+class SqliteFactory(SQLiteFactory):
+    """The library's factory, set up to give our datastore and recorder."""
+
+    application_recorder_class: type[SQLiteApplicationRecorder] = SqliteRecorder
+
+    def __init__(self, path: str | Path, settings: StoreSettings) -> None:
+        super().__init__({self.SQLITE_DBNAME: str(path), self.ORIGINATOR_ID_TYPE: "text", self.CREATE_TABLE: "no"})
+        self.datastore.close()
+        self.datastore: SqliteDatastore = SqliteDatastore(str(path), lock_timeout=round(settings.busy_timeout_seconds))
+
+    def recorder(self) -> SqliteRecorder:
+        """The one recorder of the store."""
+        recorder: ApplicationRecorder = self.application_recorder()
+        assert isinstance(recorder, SqliteRecorder)
+        return recorder
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection that the caller keeps and closes."""
+        return self.datastore.connect()
+
+
+Job = Callable[[sqlite3.Connection], Any]
+"""A small write beside the log, for the writer's thread."""
+
+
+class SqliteEventStore:
+    """The event store port over one SQLite file; see `EventStore`."""
+
+    def __init__(self, path: str | Path, *, settings: StoreSettings = StoreSettings()) -> None:  # noqa: B008  frozen
+        self.path = Path(path)
+        self.settings = settings
+        self.epoch = 0
+        self._ring = Ring(settings.ring_events)
+        self._head = Head(self.head, settings.poll_seconds)
+        self._writer: Batches[list[StoredEvent] | Job, Any] = Batches(
+            f"writer of {self.path.name}", self._write, settings, self._committed
+        )
+
+    async def migrate(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        factory = SqliteFactory(self.path, self.settings)
+        factory.recorder().create_table()
+        factory.close()
+
+    async def open(self) -> None:
+        if not self.path.exists():
+            raise NotMigrated(f"there is no store at {self.path}: run `migrate` once")
+        self._factory = SqliteFactory(self.path, self.settings)
+        self._recorder = self._factory.recorder()
+        self._reading = self._factory.connect()
+        self._writing = self._factory.connect()
+        try:
+            self.epoch = self._one(EPOCH)
+        except sqlite3.OperationalError as problem:
+            raise NotMigrated(f"the store at {self.path} has no tables: run `migrate` once") from problem
+        self._head.rise(await self.head())
+        self._writer.start()
+
+    async def close(self) -> None:
+        await self._writer.stop()
+        await self._head.stop()
+        self._reading.close()
+        self._writing.close()
+        self._factory.close()
+
+    async def append(self, commit: Commit) -> list[Recorded]:
+        recorded: list[Recorded] = await self._writer.do(to_stored(commit))
+        return recorded
+
+    async def load(self, stream: str, after: int = 0) -> list[Recorded]:
+        return self._read(STREAM, stream, after)
+
+    async def load_many(self, streams: Iterable[str]) -> Mapping[str, list[Recorded]]:
+        return {stream: self._read(STREAM, stream, 0) for stream in streams}
+
+    async def feed(self, after: int, limit: int) -> Sequence[Recorded]:
+        check_page(limit, self.settings)
+        events = self._ring.after(after, limit)
+        return self._read(FEED, after, limit) if events is None else events
+
+    async def head(self) -> int:
+        return self._one(HEAD)
+
+    async def wait_beyond(self, position: int, timeout: float) -> None:
+        await self._head.wait_beyond(position, timeout)
+
+    async def raise_epoch(self) -> int:
+        await self._writer.do(lambda connection: connection.execute(RAISE_EPOCH))
+        self.epoch = self._one(EPOCH)
+        return self.epoch
+
+    async def checkpoint(self, name: str) -> int:
+        return self._one(CHECKPOINT, name)
+
+    async def save_checkpoint(self, name: str, position: int) -> None:
+        await self._writer.do(lambda connection: connection.execute(SAVE_CHECKPOINT, (name, position)))
+
+    async def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        wish = {"name": name, "holder": holder, "seconds": seconds, "now": time.time()}
+        taken = await self._writer.do(lambda connection: connection.execute(TAKE_LEASE, wish).fetchone())
+        return taken is not None
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        await self._writer.do(lambda connection: connection.execute(RELEASE_LEASE, (name, holder)))
+
+    def _one(self, statement: str, *values: Any) -> int:
+        row = self._reading.execute(statement, values).fetchone()
+        return row[0] if row and row[0] is not None else 0
+
+    def _read(self, statement: str, *values: Any) -> list[Recorded]:
+        return [to_recorded(*row) for row in self._reading.execute(statement, values)]
+
+    def _write(self, items: list[list[StoredEvent] | Job]) -> list[Any]:
+        batch = [item for item in items if isinstance(item, list)]
+        try:
+            verdicts = iter(self._append(batch) if batch else ())
+            return [next(verdicts) if isinstance(item, list) else item(self._writing) for item in items]
+        except sqlite3.OperationalError as problem:
+            raise Busy(f"The event store cannot write now: {problem}.") from problem
+
+    def _append(self, batch: list[list[StoredEvent]]) -> list[list[Recorded] | Conflict]:
+        verdicts = self._recorder.append_batch(self._writing, batch)
+        return [recorded(events, verdict) for events, verdict in zip(batch, verdicts, strict=True)]
+
+    def _committed(self, results: list[Any]) -> None:
+        publish(self._ring, self._head, results)

@@ -1,0 +1,84 @@
+"""Long-lived tasks that do not end unnoticed: one that ends is logged, counted and started again after a pause."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+Run = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backoff:
+    """Pauses that double from `first_seconds` to `most_seconds`, each shortened at random by up to a half."""
+
+    first_seconds: float = 0.5
+    most_seconds: float = 5.0
+
+    def pause_seconds(self, failures: int) -> float:
+        """The pause after so many failures in a row, from 1."""
+        full = min(self.most_seconds, self.first_seconds * 2 ** min(failures - 1, 16))
+        return full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+async def bounded_stop(tasks: set["asyncio.Task[Any]"], seconds: float, cancel_seconds: float = 2.0) -> None:
+    """Waits for the tasks, then cancels those still going and waits once more; never longer than both times together."""
+    if tasks:
+        _, going = await asyncio.wait(tasks, timeout=seconds)
+        for task in going:
+            task.cancel()
+        if going:
+            await asyncio.wait(going, timeout=cancel_seconds)
+
+
+class Tasks:
+    """A set of named long-lived tasks. `failures` counts by name how often each ended though it should not have."""
+
+    def __init__(self, backoff: Backoff | None = None) -> None:
+        self.stopping = asyncio.Event()
+        self.failures: dict[str, int] = {}
+        self._backoff = backoff or Backoff()
+        self._running: dict[str, tuple[asyncio.Task[None], bool]] = {}
+
+    def start(self, name: str, run: Run, *, finishes: bool = False) -> None:
+        """Runs `run` until `stop`. With `finishes`, it watches `stopping` itself and ends when its hands are empty."""
+        task: asyncio.Task[None] = asyncio.ensure_future(self._run(run))
+        self._running[name] = (task, finishes)
+        # A done-callback, not a try: a cancelled future inside `run` ends a task past every `except Exception`.
+        task.add_done_callback(lambda ended: self._ended(name, run, finishes, ended))
+
+    async def _run(self, run: Run) -> None:
+        await run()
+
+    def _ended(self, name: str, run: Run, finishes: bool, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if self.stopping.is_set():
+            return
+        failures = self.failures[name] = self.failures.get(name, 0) + 1
+        pause = self._backoff.pause_seconds(min(failures, 10))
+        log.error("task_ended", task=name, failures=failures, restarts_in_seconds=round(pause, 2), exc_info=error)
+        asyncio.get_running_loop().call_later(pause, self._again, name, run, finishes)
+
+    def _again(self, name: str, run: Run, finishes: bool) -> None:
+        if not self.stopping.is_set():
+            self.start(name, run, finishes=finishes)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleeps, but not past the stop."""
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def stop(self, seconds: float = 8.0) -> None:
+        """Cancels the tasks with empty hands, lets the others finish for at most `seconds`, then cancels these too."""
+        self.stopping.set()
+        for task, finishes in self._running.values():
+            if not finishes:
+                task.cancel()
+        await bounded_stop({task for task, _ in self._running.values()}, seconds)
+        self._running.clear()

@@ -1,0 +1,341 @@
+"""The transport over Apache Kafka: an idempotent aiokafka producer out, FastStream batch subscribers in.
+
+Several calls of these libraries never return while the broker is away, so each await here is bounded, and a producer or
+consumer that failed is thrown away, never repaired. Offsets are committed after the batch is done.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.security import parse_security
+from faststream.security import BaseSecurity
+
+from chassis.relay import Lease, OpenSender, Relay, no_lease
+from chassis.relay import Settings as RelaySettings
+from chassis.supervision import Backoff, Tasks, bounded_stop, log
+from chassis.transport.headers import message_of, written
+from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions
+
+Records = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the broker is, and the limits of every call to it."""
+
+    bootstrap: str
+    security: BaseSecurity | None = None
+    client_id: str = "entente"
+    partitions: int = 12
+    replication: int = 3
+    in_sync_min: int = 2
+    start_seconds: float = 10.0
+    confirm_seconds: float = 10.0
+    consumer_start_seconds: float = 45.0
+    stop_seconds: float = 8.0
+    discard_seconds: float = 2.0
+    request_timeout_ms: int = 5_000
+    metadata_max_age_ms: int = 30_000
+    producer_batch_bytes: int = 131_072
+    message_bytes_max: int = 1_048_576
+    batch_messages: int = 500
+    # FastStream sleeps as long again after an empty poll, so this bounds how late the first message of a quiet time is.
+    batch_timeout_ms: int = 50
+    session_timeout_ms: int = 10_000
+    heartbeat_interval_ms: int = 3_000
+    consumer_request_timeout_ms: int = 11_000
+    max_poll_interval_ms: int = 300_000
+    watch_seconds: float = 1.0
+    relay: RelaySettings = field(default_factory=RelaySettings)
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def client(self) -> dict[str, Any]:
+        """What every aiokafka client of this transport is given."""
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "client_id": self.client_id,
+            "request_timeout_ms": self.request_timeout_ms,
+            "metadata_max_age_ms": self.metadata_max_age_ms,
+            **parse_security(self.security),
+        }
+
+
+class SendFailed(Exception):
+    """Not everything was acknowledged in time: the producer is given up, and all is sent again from the saved position."""
+
+
+class ConsumerEnded(Exception):
+    """A subscriber's loop ended though nobody stopped it."""
+
+
+async def make_topics(topics: Sequence[str], settings: Settings) -> None:
+    """Makes the topics that are missing; once, by `migrate`, because brokers make none by themselves."""
+    admin = AIOKafkaAdminClient(**settings.client())
+    wanted = [
+        NewTopic(
+            name=topic,
+            num_partitions=settings.partitions,
+            replication_factor=settings.replication,
+            topic_configs={"min.insync.replicas": str(min(settings.in_sync_min, settings.replication))},
+        )
+        for topic in topics
+    ]
+    try:
+        await asyncio.wait_for(admin.start(), settings.start_seconds)
+        answer = await asyncio.wait_for(admin.create_topics(wanted), settings.start_seconds)
+        for topic, code, *_ in answer.topic_errors:
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)(topic)
+    finally:
+        await bounded_stop({asyncio.ensure_future(admin.close())}, settings.discard_seconds)
+
+
+class KafkaSender:
+    """One idempotent producer. After any failure it is of no further use."""
+
+    def __init__(self, producer: Any, settings: Settings) -> None:
+        self._producer, self._settings = producer, settings
+        self._sending: list[asyncio.Future[Any]] = []
+
+    async def send(self, messages: Sequence[Message]) -> Mapping[int, int]:
+        async with asyncio.timeout(self._settings.confirm_seconds):
+            self._sending = [await self._send(message) for message in messages]
+        _, pending = await asyncio.wait(self._sending, timeout=self._settings.confirm_seconds)
+        if pending:
+            raise SendFailed(f"{len(pending)} of {len(messages)} messages were not acknowledged in time")
+        tails = {
+            self._acknowledged(future).partition: message.position
+            for future, message in zip(self._sending, messages, strict=True)
+        }
+        self._sending = []
+        return tails
+
+    async def _send(self, message: Message) -> "asyncio.Future[Any]":
+        key = message.tenant.encode()
+        sending: asyncio.Future[Any] = await self._producer.send(
+            message.topic, value=message.body, key=key, headers=written(message)
+        )
+        return sending
+
+    def _acknowledged(self, future: "asyncio.Future[Any]") -> Any:
+        # `result()` of a cancelled future raises CancelledError, which passes every `except Exception`.
+        if future.cancelled():
+            raise SendFailed("the producer gave a message up")
+        return future.result()
+
+    async def tails(self, topic: str, epoch: int) -> Mapping[int, int]:
+        partitions = await asyncio.wait_for(self._producer.partitions_for(topic), self._settings.start_seconds)
+        return await read_tails([TopicPartition(topic, number) for number in partitions], epoch, self._settings)
+
+    def forget(self) -> None:
+        """Cancels what is still on its way, so that nothing waits for it."""
+        for future in self._sending:
+            future.cancel()
+
+
+@asynccontextmanager
+async def sender(settings: Settings) -> AsyncIterator[KafkaSender]:
+    """A started producer, gone afterwards whatever state the broker is in."""
+    producer = AIOKafkaProducer(
+        **settings.client(),
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=0,
+        max_batch_size=settings.producer_batch_bytes,
+        max_request_size=settings.message_bytes_max,
+    )
+    opened = KafkaSender(producer, settings)
+    try:
+        await asyncio.wait_for(producer.start(), settings.start_seconds)
+        yield opened
+    finally:
+        opened.forget()
+        await _discard(producer, settings)
+
+
+async def _discard(producer: Any, settings: Settings) -> None:
+    stop = asyncio.ensure_future(producer.stop())
+    await asyncio.wait({stop}, timeout=settings.discard_seconds)
+    if stop.done():
+        _note("producer_stop_failed", stop)
+        return
+    # With an unsendable batch `stop` waits for ever: end its sender by hand, then close the connections.
+    stop.cancel()
+    task = getattr(producer._sender, "_sender_task", None)  # noqa: SLF001 - the library offers no other way
+    if task is not None:
+        task.cancel()
+    await bounded_stop({asyncio.ensure_future(producer.client.close())}, settings.discard_seconds)
+
+
+def _note(what: str, task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.warning(what, error=repr(error))
+
+
+async def read_tails(partitions: Sequence[TopicPartition], epoch: int, settings: Settings) -> dict[int, int]:
+    """The position in the last record of each partition; 0 where there never was one.
+
+    Left out are a partition whose records have all expired, and one that ends with another epoch or an unreadable record.
+    """
+    consumer = AIOKafkaConsumer(**settings.client(), group_id=None, enable_auto_commit=False)
+    try:
+        await asyncio.wait_for(consumer.start(), settings.start_seconds)
+        consumer.assign(list(partitions))
+        async with asyncio.timeout(settings.start_seconds):
+            ends = await consumer.end_offsets(partitions)
+            starts = await consumer.beginning_offsets(partitions)
+            found = {where.partition: 0 for where, end in ends.items() if end == 0}
+            for where, end in ends.items():
+                if end > starts[where]:
+                    found.update(await _tail(consumer, where, end, epoch))
+        return found
+    finally:
+        await bounded_stop({asyncio.ensure_future(consumer.stop())}, settings.discard_seconds)
+
+
+async def _tail(consumer: Any, where: TopicPartition, end: int, epoch: int) -> dict[int, int]:
+    consumer.seek(where, end - 1)
+    last = _message(await consumer.getone(where))
+    return {} if last.fault or last.epoch != epoch else {where.partition: last.position}
+
+
+def _message(record: Any) -> Message:
+    return message_of(
+        record.headers, record.value, topic=record.topic, partition=record.partition, offset=record.offset
+    )
+
+
+async def parse(batch: Records, original: Callable[[Records], Awaitable[Any]]) -> Any:
+    """Keeps the raw records. FastStream's own parser decodes headers and loses a message whose header is not UTF-8."""
+    message = await original((replace(batch[0], headers=()),))
+    message.raw_message = batch
+    return message
+
+
+async def read_records(message: Any) -> list[Message]:
+    """One message a record, readable or not: a bad one must not fail its batch."""
+    return [_message(record) for record in message.raw_message]
+
+
+class _Subscription:
+    """One group on one topic. Each `run` is a consumer of its own; one that ends is replaced by the supervisor."""
+
+    def __init__(self, topic: str, group: str, on_batch: OnBatch, settings: Settings) -> None:
+        self.topic, self.group = topic, group
+        self.failures = 0
+        self.finished: dict[int, int] = {}
+        self._on_batch, self._settings = on_batch, settings
+        self._subscriber: Any = None
+
+    async def run(self) -> None:
+        """Consumes until its loop ends or it is cancelled."""
+        broker = self._broker()
+        try:
+            await asyncio.wait_for(broker.start(), self._settings.consumer_start_seconds)
+            while any(not task.done() for task in self._subscriber.tasks):
+                await asyncio.sleep(self._settings.watch_seconds)
+            raise ConsumerEnded(f"{self.group} on {self.topic}")
+        finally:
+            stop = asyncio.ensure_future(broker.stop())
+            await asyncio.shield(bounded_stop({stop}, self._settings.stop_seconds))
+            if stop.done():
+                _note("consumer_stop_failed", stop)
+
+    def _broker(self) -> KafkaBroker:
+        settings = self._settings
+        broker = KafkaBroker(
+            settings.bootstrap,
+            security=settings.security,
+            client_id=settings.client_id,
+            request_timeout_ms=settings.consumer_request_timeout_ms,
+            metadata_max_age_ms=settings.metadata_max_age_ms,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=settings.stop_seconds,
+            apply_types=False,
+            logger=None,
+        )
+        self._subscriber = broker.subscriber(
+            self.topic,
+            group_id=self.group,
+            batch=True,
+            max_records=settings.batch_messages,
+            batch_timeout_ms=settings.batch_timeout_ms,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=settings.heartbeat_interval_ms,
+            max_poll_interval_ms=settings.max_poll_interval_ms,
+            parser=parse,
+            decoder=read_records,
+        )
+        self._subscriber(self.take)
+        return broker
+
+    async def take(self, messages: list[Message]) -> None:
+        """Hands a batch over. A failure is given back after a pause, because FastStream repeats it at once, for ever."""
+        try:
+            await self._on_batch(messages)
+        except Exception as error:
+            self.failures += 1
+            log.warning("batch_held", group=self.group, topic=self.topic, failures=self.failures, exc_info=error)
+            await asyncio.sleep(self._settings.backoff.pause_seconds(self.failures))
+            raise
+        self.failures = 0
+        for message in messages:
+            self.finished[message.partition] = message.offset + 1
+
+    def lag(self) -> Lag:
+        consumer = self._subscriber.consumer if self._subscriber is not None else None
+        finished = head = 0
+        for where in consumer.assignment() if consumer is not None else ():
+            done = self.finished.get(where.partition, 0)
+            finished += done
+            head += max(done, consumer.highwater(where) or 0)
+        return Lag(topic=self.topic, group=self.group, finished=finished, head=head)
+
+
+class KafkaTransport:
+    """Relays out, subscribers in, each in a supervised task. Kafka keeps the groups' positions."""
+
+    def __init__(self, settings: Settings, *, lease: Callable[[str], Lease] = lambda _: no_lease) -> None:
+        self.settings = settings
+        self.tasks = Tasks(settings.backoff)
+        self.relays: list[Relay] = []
+        self._lease = lease
+        self._subscriptions: list[_Subscription] = []
+
+    def offer(self, outlet: Outlet, positions: Positions) -> None:
+        """Relays a service's feed to its topic."""
+        open_sender: OpenSender = lambda: sender(self.settings)  # noqa: E731
+        lease = self._lease(f"relay {outlet.topic}")
+        self.relays.append(Relay(outlet, open_sender, positions, lease=lease, settings=self.settings.relay))
+
+    def subscribe(self, topic: str, group: str, on_batch: OnBatch, positions: Positions) -> None:
+        """Adds a group of a topic. Kafka keeps its offsets, so `positions` stay untouched."""
+        self._subscriptions.append(_Subscription(topic, group, on_batch, self.settings))
+
+    async def start(self) -> None:
+        """Starts all relays and subscribers and does not wait for the broker: they come when it does."""
+        for relay in self.relays:
+            self.tasks.start(f"relay {relay.outlet.topic}", relay.run)
+        for subscription in self._subscriptions:
+            self.tasks.start(f"{subscription.topic}>{subscription.group}", subscription.run)
+
+    async def stop(self) -> None:
+        """Ends intake, lets batches in hand finish and commits them; bounded, whatever state the broker is in."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.tasks.stop(self.settings.stop_seconds + 2 * self.settings.discard_seconds)
+
+    def lag(self) -> list[Lag]:
+        """How far each group is behind, in records of the partitions that this process holds."""
+        return [subscription.lag() for subscription in self._subscriptions]

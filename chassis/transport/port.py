@@ -1,0 +1,244 @@
+"""What travels between services, and the port through which it does.
+
+A service offers an `Outlet`: its feed and the translation of a recorded event into a public one. Whoever listens
+subscribes a group to the topic `entente.<service>` and gets that feed in position order, in batches, at least once.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from chassis.event import PublicEvent, Seen, UnknownType, decode, encode
+from chassis.record import CommandRecorded
+
+SERVICE_PREFIX = "entente."
+
+
+def topic_of(service: str) -> str:
+    """The topic on which a service publishes."""
+    return f"{SERVICE_PREFIX}{service}"
+
+
+def service_of(topic: str) -> str:
+    """The service that publishes on a topic."""
+    return topic.removeprefix(SERVICE_PREFIX)
+
+
+def reactions_group(service: str) -> str:
+    """The group under which a service's reactions read a topic."""
+    return f"{topic_of(service)}.reactions"
+
+
+def projection_group(service: str, projection: str) -> str:
+    """The group under which one read model of a service reads a topic."""
+    return f"{topic_of(service)}.{projection}"
+
+
+class Broken(Exception):
+    """A message that cannot be read: its envelope or its body breaks the contract."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One public event on its way: the envelope in fields, the body as JSON bytes.
+
+    `position` is the publishing service's total order, `stream` the subject with a closed segment's `~n` left out.
+    `fault` says why an arriving envelope could not be read; then only `topic`, `partition`, `offset`, `headers` and
+    `body` can be relied on. `headers` are kept as they arrived where a transport has any.
+    """
+
+    id: str = ""
+    type: str = ""
+    source: str = ""
+    epoch: int = 1
+    tenant: str = ""
+    stream: str = ""
+    version: int = 0
+    position: int = 0
+    time: datetime | None = None
+    command_id: str | None = None
+    causation_id: str | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    body: bytes = b""
+    headers: tuple[tuple[str, bytes], ...] = ()
+    fault: str | None = None
+    decoded: Seen | None = None
+
+    @property
+    def subject(self) -> str:
+        """What must stay in order: the tenant's stream. Messages with one subject are never handled side by side."""
+        return self.stream
+
+    def seen(self) -> Seen:
+        """The public event and its circumstances, decoded once. Raises UnknownType, or Broken with the reason."""
+        if self.decoded is None:
+            msgspec.structs.force_setattr(self, "decoded", self._decode())
+        assert self.decoded is not None
+        return self.decoded
+
+    def _decode(self) -> Seen:
+        if self.fault is not None or self.time is None:
+            raise Broken(self.fault or "the envelope has no time")
+        try:
+            return self.seen_as(decode(self.type, self.body))
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Broken(f"{self.type}: {error}") from error
+
+    def seen_as(self, event: PublicEvent) -> Seen:
+        """The event with this message's circumstances."""
+        assert self.time is not None
+        return Seen(
+            id=self.id,
+            type=self.type,
+            source=self.source,
+            tenant=self.tenant,
+            stream=self.stream,
+            version=self.version,
+            position=self.position,
+            recorded_at=self.time,
+            actor=None,
+            command_id=self.command_id,
+            causation_id=self.causation_id,
+            correlation_id=self.correlation_id,
+            event=event,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecodable:
+    """What a projection gets instead of a `Seen` for a message that cannot be read: it keeps it aside."""
+
+    source: str
+    tenant: str
+    stream: str
+    position: int
+    reason: str
+    message: Message
+
+
+def read(message: Message) -> "Seen | Undecodable | None":
+    """The event of a message, the marker of one that cannot be read, or None for a type unknown to this release."""
+    try:
+        return message.seen()
+    except UnknownType:
+        return None
+    except Broken as error:
+        return Undecodable(
+            source=message.source or service_of(message.topic),
+            tenant=message.tenant,
+            stream=message.stream,
+            position=message.position,
+            reason=str(error),
+            message=message,
+        )
+
+
+class Feed(Protocol):
+    """The part of an event store that a relay reads; see `chassis.store.port.EventStore`."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    async def feed(self, after: int, limit: int) -> Sequence[Any]: ...
+
+    async def head(self) -> int: ...
+
+    async def wait_beyond(self, position: int, timeout_seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """What one service publishes: its feed, and `publish`, which makes a recorded event public or answers None."""
+
+    service: str
+    store: Feed
+    publish: Callable[[Seen], PublicEvent | None]
+
+    @property
+    def topic(self) -> str:
+        return topic_of(self.service)
+
+    def translate(self, recorded: Any) -> Message | None:
+        """The message of one recorded event; None where nothing is public. Records of commands never are."""
+        if recorded.type == CommandRecorded.type:
+            return None
+        seen: Seen = recorded.seen(self.service)
+        event = self.publish(seen)
+        return None if event is None else self._message(seen, event, getattr(recorded, "traceparent", None))
+
+    def _message(self, seen: Seen, event: PublicEvent, traceparent: str | None) -> Message:
+        message = Message(
+            id=seen.id,
+            type=event.type,
+            source=self.service,
+            epoch=self.store.epoch,
+            tenant=seen.tenant,
+            stream=seen.stream.partition("~")[0],
+            version=seen.version,
+            position=seen.position,
+            time=seen.recorded_at,
+            command_id=seen.command_id,
+            causation_id=seen.causation_id,
+            correlation_id=seen.correlation_id,
+            traceparent=traceparent,
+            topic=self.topic,
+            offset=seen.position,
+            body=encode(event),
+        )
+        msgspec.structs.force_setattr(message, "decoded", message.seen_as(event))
+        return message
+
+
+def translated(outlet: Outlet, recorded: Iterable[Any]) -> list[Message]:
+    """The messages of a stretch of the feed, all or, when a translation fails, none."""
+    return [message for message in map(outlet.translate, recorded) if message is not None]
+
+
+class Positions(Protocol):
+    """What readers have finished, kept in the service's own database. A name never set stands at 0."""
+
+    async def get(self, name: str) -> int: ...
+
+    async def set(self, name: str, position: int) -> None: ...
+
+    async def set_many(self, positions: Mapping[str, int]) -> None: ...
+
+
+OnBatch = Callable[[list[Message]], Awaitable[None]]
+"""Handles a batch in order. Returning finishes it; raising holds it, and it comes again after a pause."""
+
+
+class Lag(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one group is: the last position it finished, and the last one its source is known to have."""
+
+    topic: str
+    group: str
+    finished: int
+    head: int
+
+    @property
+    def behind(self) -> int:
+        return max(0, self.head - self.finished)
+
+
+class Transport(Protocol):
+    """Carries the feeds of outlets to subscribed groups. Offers and subscriptions are made before `start`."""
+
+    def offer(self, outlet: Outlet, positions: Positions) -> None:
+        """Publishes a service's feed on its topic; `positions` remember how far a relay has sent."""
+
+    def subscribe(self, topic: str, group: str, on_batch: OnBatch, positions: Positions) -> None:
+        """Hands every message of the topic to `on_batch`: at least once, a tenant's in position order."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Takes nothing new, finishes the batches in hand, saves positions, closes. Bounded by a setting."""
+
+    def lag(self) -> list[Lag]: ...

@@ -1,0 +1,38 @@
+"""Who may do and see what in onboarding (the gateway page's rows `tiers, partners, agreements` and `users`)."""
+
+from chassis.access import Access, anonymous, partner, service, vendor
+from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner
+from services.onboarding.domain.partner import (
+    Apply,
+    ApprovePartner,
+    ChangeProfile,
+    DeclinePartner,
+    ReinstatePartner,
+    SuspendPartner,
+    WithdrawApplication,
+)
+from services.onboarding.domain.person import ErasePerson, RegisterPerson
+
+READ_PARTNERS = "read partners"
+READ_PEOPLE = "read people"
+
+_VENDOR = (vendor("admin"), vendor("channel_manager"))
+
+ACCESS = Access(
+    {
+        Apply: (anonymous(),),
+        ApprovePartner: _VENDOR,
+        DeclinePartner: _VENDOR,
+        WithdrawApplication: (partner("owner"), *_VENDOR),
+        SuspendPartner: (*_VENDOR, service()),
+        ReinstatePartner: (*_VENDOR, service()),
+        ChangeProfile: (partner("owner"), *_VENDOR),
+        RegisterPerson: (partner("owner"), *_VENDOR),
+        ErasePerson: (partner("owner"), vendor("admin")),
+        InviteMember: (partner("owner"), *_VENDOR),
+        JoinPartner: (partner(), vendor("admin"), vendor("channel_manager"), service()),
+        EndMembership: (partner("owner"), *_VENDOR),
+        READ_PARTNERS: (vendor(), partner(), service()),
+        READ_PEOPLE: (partner("owner"), *_VENDOR, service()),
+    }
+)

@@ -1,0 +1,63 @@
+"""What onboarding can do: each command and the streams it touches."""
+
+from typing import Any
+
+from chassis.execution import Handles
+from chassis.rulebook import Rules
+from services.onboarding.domain import membership, partner, person
+from services.onboarding.domain.membership import Memberships, Teams
+from services.onboarding.domain.partner import Partners
+from services.onboarding.domain.person import People
+from services.onboarding.domain.screening import SCREENING
+
+KINDS = {SCREENING.name: SCREENING}
+SCREENING_BOOK = "screening"
+
+
+def _partner(wish: Any, state: partner.Partner) -> dict[str, Any]:
+    return {"partner_id": wish.partner_id, "status": state.status}
+
+
+def _person(wish: Any, state: person.Person) -> dict[str, Any]:
+    return {"person_id": wish.person_id, "status": state.status}
+
+
+def _membership(wish: Any, state: membership.Membership, *_: Any) -> dict[str, Any]:
+    return {"membership_id": wish.membership_id, "partner_id": wish.partner_id, "status": state.status}
+
+
+def _partner_stream(wish: Any) -> tuple[Any, ...]:
+    return (Partners.at(wish.partner_id),)
+
+
+def _person_stream(wish: Any) -> tuple[Any, ...]:
+    return (People.at(wish.person_id),)
+
+
+def _team_streams(wish: Any) -> tuple[Any, ...]:
+    return Memberships.at(wish.membership_id), Teams.at(wish.partner_id)
+
+
+def _screening_rules(wish: partner.Apply) -> tuple[Any, ...]:
+    return (Rules.at(wish.rulebook_id),)
+
+
+HANDLES = (
+    Handles(partner.Apply, partner.apply, _partner_stream, reads=_screening_rules, answer=_partner),
+    Handles(partner.ApprovePartner, partner.approve, _partner_stream, answer=_partner),
+    Handles(partner.DeclinePartner, partner.decline, _partner_stream, answer=_partner),
+    Handles(partner.WithdrawApplication, partner.withdraw, _partner_stream, answer=_partner),
+    Handles(partner.SuspendPartner, partner.suspend, _partner_stream, answer=_partner),
+    Handles(partner.ReinstatePartner, partner.reinstate, _partner_stream, answer=_partner),
+    Handles(partner.ChangeProfile, partner.change_profile, _partner_stream, answer=_partner),
+    Handles(person.RegisterPerson, person.register, _person_stream, answer=_person),
+    Handles(person.ErasePerson, person.erase, _person_stream, answer=_person),
+    Handles(
+        membership.InviteMember,
+        membership.invite,
+        lambda wish: (Memberships.at(wish.membership_id),),
+        answer=_membership,
+    ),
+    Handles(membership.JoinPartner, membership.join, _team_streams, answer=_membership),
+    Handles(membership.EndMembership, membership.end, _team_streams, answer=_membership),
+)

@@ -1,0 +1,101 @@
+"""Who are our partners, and in what state is each?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.onboarding.domain import partner
+
+
+class PartnerDocument(TypedDict):
+    partner_id: str
+    status: str
+    profile: dict[str, Any]
+    screening: dict[str, Any] | None
+    scopes: list[str]
+    until: str | None
+    name_sort: str
+    domains: list[str]
+    applied_at: str
+    changed_at: str
+    version: int
+
+
+def evolve(document: PartnerDocument | None, seen: Seen) -> PartnerDocument | None:
+    happened = seen.event
+    if isinstance(happened, partner.PartnerApplied):
+        return _applied(seen, happened)
+    if document is None:
+        return None
+    return {**document, **_change(happened), "changed_at": iso(seen.recorded_at), "version": seen.version}  # type: ignore[typeddict-item]
+
+
+def _applied(seen: Seen, it: partner.PartnerApplied) -> PartnerDocument:
+    return {
+        "partner_id": it.partner_id,
+        "status": "review",
+        **_profile(it.profile),
+        "screening": None,
+        "scopes": [],
+        "until": None,
+        "applied_at": iso(it.applied_at),
+        "changed_at": iso(seen.recorded_at),
+        "version": seen.version,
+    }  # type: ignore[typeddict-item]
+
+
+def _profile(profile: partner.Profile) -> dict[str, Any]:
+    return {
+        "profile": plain(profile),
+        "name_sort": profile.legal_name.casefold(),
+        "domains": list(profile.domains),
+    }
+
+
+def _change(happened: partner.PartnerEvent) -> dict[str, Any]:
+    match happened:
+        case partner.PartnerScreened():
+            return {"screening": plain(happened)}
+        case partner.PartnerActivated() | partner.PartnerReinstated():
+            return {"status": "active", "scopes": [], "until": None}
+        case partner.PartnerDeclined():
+            return {"status": "declined"}
+        case partner.PartnerWithdrawn():
+            return {"status": "withdrawn"}
+        case partner.PartnerSuspended():
+            return _suspended(happened)
+        case partner.PartnerProfileChanged():
+            return _profile(happened.profile)
+        case _:
+            return {}
+
+
+def _suspended(it: partner.PartnerSuspended) -> dict[str, Any]:
+    return {"status": "suspended", "scopes": list(it.scopes), "until": iso(it.until) if it.until else None}
+
+
+def _by_partner(seen: Seen) -> str:
+    identity: str = seen.event.partner_id
+    return identity
+
+
+PARTNERS = Projection(
+    name="partners",
+    version=1,
+    keys=dict.fromkeys(
+        (
+            partner.PartnerApplied,
+            partner.PartnerScreened,
+            partner.PartnerApproved,
+            partner.PartnerActivated,
+            partner.PartnerDeclined,
+            partner.PartnerWithdrawn,
+            partner.PartnerSuspended,
+            partner.PartnerReinstated,
+            partner.PartnerProfileChanged,
+        ),
+        _by_partner,
+    ),
+    evolve=evolve,
+    indexes=("partner_id", "status", "name_sort", "applied_at", "domains"),
+)

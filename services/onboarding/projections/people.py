@@ -1,0 +1,92 @@
+"""Who acts for a partner, and in which roles? Names and addresses stay sealed until they are shown."""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.onboarding.domain import membership, person
+
+
+class PersonDocument(TypedDict):
+    person_id: str
+    name: dict[str, Any] | None
+    mail: dict[str, Any] | None
+    mail_key: str
+    locale: str
+    zone: str
+    status: str
+
+
+def evolve_person(document: PersonDocument | None, seen: Seen) -> PersonDocument | None:
+    happened = seen.event
+    if isinstance(happened, person.PersonRegistered):
+        return {
+            "person_id": happened.person_id,
+            "name": plain(happened.name),
+            "mail": plain(happened.mail),
+            "mail_key": happened.mail_key,
+            "locale": happened.locale,
+            "zone": happened.zone,
+            "status": "known",
+        }
+    return {**document, "name": None, "mail": None, "mail_key": "", "status": "erased"} if document else None
+
+
+PEOPLE = Projection(
+    name="people",
+    version=1,
+    keys=dict.fromkeys((person.PersonRegistered, person.PersonErased), lambda seen: seen.event.person_id),
+    evolve=evolve_person,
+    indexes=("mail_key",),
+)
+
+
+class MembershipDocument(TypedDict):
+    membership_id: str
+    person_id: str
+    partner_id: str
+    roles: list[str]
+    position: str | None
+    primary: bool
+    status: str
+    since: str | None
+    until: str | None
+    version: int
+
+
+def evolve_membership(document: MembershipDocument | None, seen: Seen) -> MembershipDocument | None:
+    happened = seen.event
+    if isinstance(happened, membership.MemberInvited):
+        return _invited(seen, happened)
+    if document is None:
+        return None
+    if isinstance(happened, membership.MembershipStarted):
+        return {**document, "status": "active", "since": iso(happened.effective_on), "version": seen.version}
+    return {**document, "status": "ended", "until": iso(happened.effective_on), "version": seen.version}
+
+
+def _invited(seen: Seen, it: membership.MemberInvited) -> MembershipDocument:
+    return {
+        "membership_id": it.membership_id,
+        "person_id": it.person_id,
+        "partner_id": it.partner_id,
+        "roles": list(it.roles),
+        "position": it.position,
+        "primary": it.primary,
+        "status": "invited",
+        "since": None,
+        "until": None,
+        "version": seen.version,
+    }
+
+
+MEMBERSHIPS = Projection(
+    name="memberships",
+    version=1,
+    keys=dict.fromkeys(
+        (membership.MemberInvited, membership.MembershipStarted, membership.MembershipEnded),
+        lambda seen: seen.event.membership_id,
+    ),
+    evolve=evolve_membership,
+    indexes=("partner_id", "person_id", "status"),
+)

@@ -1,0 +1,109 @@
+"""Which of onboarding's events the other services hear, and in what words. Names of people never leave."""
+
+from typing import Any
+
+from chassis.event import PublicEvent, Seen
+from contracts import onboarding as public
+from contracts.shared import of_rulebook
+from services.onboarding.domain import membership, partner, person
+
+
+def publish(seen: Seen) -> PublicEvent | None:
+    """The public form of a recorded event, or None."""
+    translate = TRANSLATIONS.get(type(seen.event))
+    return translate(seen, seen.event) if translate else of_rulebook(seen)
+
+
+def _profile(profile: partner.Profile) -> dict[str, Any]:
+    return {
+        "display_name": None if profile.natural_person else profile.legal_name,
+        "country": profile.country,
+        "domains": profile.domains,
+        "types": profile.types,
+        "locale": profile.locale,
+        "zone": profile.zone,
+    }
+
+
+def _applied(seen: Seen, it: partner.PartnerApplied) -> PublicEvent:
+    return public.PartnerApplied(
+        partner_id=it.partner_id,
+        country=it.profile.country,
+        domains=it.profile.domains,
+        types=it.profile.types,
+        applied_at=it.applied_at,
+    )
+
+
+def _declined(seen: Seen, it: partner.PartnerDeclined) -> PublicEvent:
+    return public.PartnerDeclined(
+        partner_id=it.partner_id, reason_code=it.reason_code, declined_at=it.declined_at
+    )
+
+
+def _activated(seen: Seen, it: partner.PartnerActivated) -> PublicEvent:
+    return public.PartnerActivated(
+        partner_id=it.partner_id, revision=seen.version, activated_at=it.activated_at, **_profile(it.profile)
+    )
+
+
+def _changed(seen: Seen, it: partner.PartnerProfileChanged) -> PublicEvent:
+    return public.PartnerProfileChanged(
+        partner_id=it.partner_id, revision=seen.version, changed_at=it.changed_at, **_profile(it.profile)
+    )
+
+
+def _suspended(seen: Seen, it: partner.PartnerSuspended) -> PublicEvent:
+    return public.PartnerSuspended(
+        partner_id=it.partner_id,
+        revision=seen.version,
+        scopes=it.scopes,
+        reason_code=it.reason_code,
+        until=it.until,
+        suspended_at=it.suspended_at,
+    )
+
+
+def _reinstated(seen: Seen, it: partner.PartnerReinstated) -> PublicEvent:
+    return public.PartnerReinstated(
+        partner_id=it.partner_id, revision=seen.version, reinstated_at=it.reinstated_at
+    )
+
+
+def _started(seen: Seen, it: membership.MembershipStarted) -> PublicEvent:
+    return public.MembershipStarted(
+        membership_id=it.membership_id,
+        person_id=it.person_id,
+        partner_id=it.partner_id,
+        roles=it.roles,
+        position=it.position,
+        primary=it.primary,
+        effective_on=it.effective_on,
+    )
+
+
+def _ended(seen: Seen, it: membership.MembershipEnded) -> PublicEvent:
+    return public.MembershipEnded(
+        membership_id=it.membership_id,
+        person_id=it.person_id,
+        partner_id=it.partner_id,
+        roles=it.roles,
+        effective_on=it.effective_on,
+    )
+
+
+def _erased(seen: Seen, it: person.PersonErased) -> PublicEvent:
+    return public.PersonForgotten(person_id=it.person_id, forgotten_at=it.erased_at)
+
+
+TRANSLATIONS: dict[type[Any], Any] = {
+    partner.PartnerApplied: _applied,
+    partner.PartnerDeclined: _declined,
+    partner.PartnerActivated: _activated,
+    partner.PartnerProfileChanged: _changed,
+    partner.PartnerSuspended: _suspended,
+    partner.PartnerReinstated: _reinstated,
+    membership.MembershipStarted: _started,
+    membership.MembershipEnded: _ended,
+    person.PersonErased: _erased,
+}
