@@ -11,7 +11,7 @@ from chassis.decider import Invalid, Refused
 from chassis.event import iso, utc
 
 AHEAD_LIMIT_DAYS = 36_525
-"""How far a development clock may be set ahead of the machine: a century, so that no sum of dates leaves the calendar."""
+"""How far a development clock may be set ahead of the machine: a century, so no sum of dates leaves the calendar."""
 
 
 class ClockBackwards(Refused):

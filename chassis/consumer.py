@@ -9,20 +9,21 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from chassis.decider import Problem
 from chassis.event import TYPES, PublicEvent, Seen, UnknownType
 from chassis.parking import DONE, PARKED, WAITING, Held, ParkedRow, Parking, subject_of
 from chassis.supervision import Backoff, log
-from chassis.transport.port import Broken, Message, Undecodable, read, reactions_group, service_of
+from chassis.transport.port import Broken, Message, Undecodable, reactions_group, read, service_of
 
 App = TypeVar("App")
 React = Callable[[Seen], Awaitable[None]]
 
 AWAY: tuple[type[Exception], ...] = (ConnectionError, TimeoutError, sqlite3.OperationalError, UnknownType)
-"""Raised when something is away for a while: a neighbour, a database, the release that knows a type of our own stream."""
+"""Raised while something is away: a neighbour, a database, the release that knows a type of our own stream."""
 
 AWAY_BY_NAME = frozenset(
     {
@@ -40,7 +41,7 @@ AWAY_BY_NAME = frozenset(
 
 def is_away(error: BaseException) -> bool:
     """Whether trying again later can help: nothing is wrong with the message or the code."""
-    if isinstance(error, AWAY) or (isinstance(error, Problem) and error.status == 503):
+    if isinstance(error, AWAY) or (isinstance(error, Problem) and error.status == HTTPStatus.SERVICE_UNAVAILABLE):
         return True
     names = (f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(error).__mro__)
     return any(name in AWAY_BY_NAME for name in names)
@@ -88,7 +89,7 @@ def bound(table: Mapping[type[PublicEvent], Callable[[Seen, App], Awaitable[None
 
 
 class Reactions:
-    """One batch subscriber of one topic for one service; `on_batch` goes to the transport, `replay_always` to a task."""
+    """One batch subscriber of a topic for a service; `on_batch` goes to the transport, `replay_always` to a task."""
 
     def __init__(
         self,
@@ -127,13 +128,13 @@ class Reactions:
         for message in messages:
             if (message.partition, message.offset) not in held.places:
                 lines.setdefault(subject_of(message), []).append(message)
-        waits = [self._in_order(line, subject in held.subjects) for subject, line in lines.items()]
+        waits = [self._in_order(line, held=subject in held.subjects) for subject, line in lines.items()]
         if len(waits) == 1:
             await waits[0]
         else:
             await _all(waits)
 
-    async def _in_order(self, line: list[Message], held: bool) -> None:
+    async def _in_order(self, line: list[Message], *, held: bool) -> None:
         async with self._places:
             for index, message in enumerate(line):
                 reason = "" if held else await self._attempt(message)
@@ -143,9 +144,10 @@ class Reactions:
 
     async def _park(self, line: Sequence[Message], reason: str, *, behind: bool) -> None:
         states = [WAITING] * len(line) if behind else [PARKED] + [WAITING] * (len(line) - 1)
-        await self._parking.park(self.group, list(zip(line, states, strict=True)), reason or "waits behind a parked one")
-        self.counters.parked += not behind
-        self.counters.parked_behind += len(line) - (not behind)
+        rows = list(zip(line, states, strict=True))
+        await self._parking.park(self.group, rows, reason or "waits behind a parked message")
+        self.counters.parked += states.count(PARKED)
+        self.counters.parked_behind += states.count(WAITING)
         if not behind:
             first = line[0]
             log.error("message_parked", group=self.group, subject=first.subject, position=first.position, reason=reason)
@@ -229,20 +231,14 @@ class Reactions:
 
 
 async def _all(waits: Iterable[Awaitable[None]]) -> None:
-    """Waits for all, whatever some of them raise, then raises the first of it: no line is cut off by another's trouble."""
+    """Waits for all, whatever some raise, then raises the first of it: no line is cut off by another's trouble."""
     for outcome in await asyncio.gather(*waits, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
 
 
-class Applies(Protocol):
-    """A runner of read models; see `chassis.projecting`."""
-
-    async def apply(self, source: str, batch: list[Any]) -> None: ...
-
-
 class Projecting:
-    """One batch subscriber that feeds a read model: whole batches, in order, an `Undecodable` where one cannot be read."""
+    """One batch subscriber that feeds a read model: whole batches in order, `Undecodable` for what cannot be read."""
 
     def __init__(self, apply: Callable[[str, list[Seen | Undecodable]], Awaitable[None]], topic: str) -> None:
         self.source = service_of(topic)

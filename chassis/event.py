@@ -128,8 +128,10 @@ def event(name: str) -> Callable[[type[T]], type[T]]:
     return register
 
 
-command = event
-"""Commands are stored too, so they are made and named as events are."""
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def command(name: str) -> Callable[[type[T]], type[T]]:
+    """Commands are stored too, so they are made and named as events are."""
+    return event(name)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))

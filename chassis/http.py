@@ -25,6 +25,7 @@ from chassis.read_store.port import Page
 log = structlog.get_logger()
 PROBLEM = "application/problem+json"
 JSON = "application/json"
+Identify = Callable[[Request], Awaitable[Principal]]
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
 BODY_BYTES_MAX = 1 << 20
@@ -135,12 +136,12 @@ App = Annotated[Application, Depends(application)]
 
 async def reader(request: Request) -> Caller:
     """Verifies the signed principal that the gateway sent. Raises Unauthenticated."""
-    return _caller(request, _principal(request), key="", digest=None)
+    return _caller(request, await _principal(request), key="", digest=None)
 
 
 async def writer(request: Request) -> Caller:
     """As `reader`, and requires an Idempotency-Key and a body that can be read."""
-    principal = _principal(request)
+    principal = await _principal(request)
     key = request.headers.get("idempotency-key", "")
     if not 1 <= len(key) <= KEY_LENGTH_MAX:
         raise KeyMissing()
@@ -182,12 +183,21 @@ def _route(request: Request) -> str:
     return getattr(request.scope.get("route"), "path", "")
 
 
-def _principal(request: Request) -> Principal:
-    verifier: Verifier = request.app.state.verifier
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated("this route needs a signed principal")
-    return verifier.verify(token, application(request).name)
+async def _principal(request: Request) -> Principal:
+    identify: Identify = request.app.state.identify
+    return await identify(request)
+
+
+def signed_principal(verifier: Verifier, audience: str) -> Identify:
+    """How a service knows who calls: by the principal that the gateway signed for it."""
+
+    async def identify(request: Request) -> Principal:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("this route needs a signed principal")
+        return verifier.verify(token, audience)
+
+    return identify
 
 
 _ETAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')
@@ -370,9 +380,9 @@ async def _bug(request: Request, error: Exception) -> Response:
     return problem(Bug())
 
 
-def with_conventions(app: FastAPI, application: Application, verifier: Verifier) -> FastAPI:
+def with_conventions(app: FastAPI, application: Application, identify: Identify) -> FastAPI:
     """Gives a FastAPI app the answers, limits and dependencies that every service has."""
-    app.state.application, app.state.verifier = application, verifier
+    app.state.application, app.state.identify = application, identify
     app.add_exception_handler(Problem, lambda _, error: problem(error))  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, lambda _, error: problem(_invalid(error)))  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, lambda _, e: problem(_Status(e.status_code, e.detail)))  # type: ignore[attr-defined]

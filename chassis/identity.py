@@ -90,7 +90,7 @@ class Recent(Generic[K, V]):
 class SigningKeys:
     """The signing keys in a file of mode 0600: the newest signs, the one before it still verifies.
 
-    Made at first use in development. A process that meets an unknown key id reads the file again, once a second at most.
+    Made at first use in development. A process that meets an unknown key id reads the file again, at most each second.
     """
 
     def __init__(self, path: Path) -> None:
@@ -163,8 +163,14 @@ class Signer:
 class Verifier:
     """Turns a token into its principal, or refuses it. Verified tokens are remembered until they expire."""
 
-    def __init__(self, keys: SigningKeys, *, skew_seconds: int = SKEW_SECONDS, tokens_limit: int = TOKENS_LIMIT,
-                 now: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        keys: SigningKeys,
+        *,
+        skew_seconds: int = SKEW_SECONDS,
+        tokens_limit: int = TOKENS_LIMIT,
+        now: Callable[[], float] = time,
+    ) -> None:
         self._keys = keys
         self._skew = skew_seconds
         self._now = now

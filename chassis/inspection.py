@@ -110,8 +110,9 @@ def _decision(app: Application, seen: Seen, together: Iterable[Seen]) -> Any:
     """The explanation of the event itself, else of what was decided with it."""
     for candidate in (seen, *together):
         explain = app.explain.get(type(candidate.event))
-        if explain:
-            return explain(candidate)
+        decision = explain(candidate) if explain else None
+        if decision is not None:
+            return decision
     return None
 
 

@@ -110,17 +110,19 @@ class Keys:
     def forget(self, tenant: str, subject: str) -> None:
         """Destroys the subject's key: what it sealed can never be read again. Forgetting twice is the same."""
         with self._lock:
-            self._database.execute("DELETE FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)",
-                                   (tenant, SEAL, subject))
+            self._database.execute(
+                "DELETE FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", (tenant, SEAL, subject)
+            )
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._known = Recent(self._cache_limit)
 
     def hmac(self, tenant: str, text: str) -> str:
-        """A keyed hash of the text, as 64 hexadecimal digits: equal texts of one tenant are equal, and say nothing else."""
+        """A keyed hash of the text, in 64 hexadecimal digits: equal texts of one tenant give equal ones."""
         return hmac.new(self._make((tenant, HMAC, "")), text.encode(), hashlib.sha256).hexdigest()
 
     def close(self) -> None:
-        self._database.close()
+        with self._lock:
+            self._database.close()
 
     def _make(self, slot: Slot) -> bytes:
         with self._lock:
@@ -144,7 +146,8 @@ class Keys:
 
     def _read(self, slot: Slot) -> bytes | None:
         found = self._database.execute(
-            "SELECT wrapped FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", slot).fetchone()
+            "SELECT wrapped FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", slot
+        ).fetchone()
         if found is None:
             return None
         key = self._wrapper.unwrap(found[0], _context(*slot))
@@ -170,5 +173,3 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _context(*parts: str) -> bytes:
     return "|".join(parts).encode()
-
-

@@ -4,6 +4,7 @@ Neither bodies nor personal fields are ever written: what a known personal key h
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,12 +23,13 @@ PERSONAL = frozenset({
 """Keys whose values never reach a log: personal fields, bodies and secrets."""
 HUSHED = ("uvicorn.access", "aiohttp.access", "httpx")
 """Libraries whose lines of every request hold addresses and queries."""
+TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 DEPTH_LIMIT = 4
 VALUE_LIMIT_CHARACTERS = 2_000
 
 
 def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Sends the project's and all libraries' logs to the stream (standard error) in one form. Call it once, at start."""
+    """Sends the project's and all libraries' logs to the stream (standard error) in one form. Call it once."""
     # Plain tracebacks: a frame's locals would hold what must not be written.
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     ending: list[Processor] = (
@@ -41,9 +43,7 @@ def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | Non
     )
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=[strip, *ending])
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=[strip, *ending]))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in HUSHED:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -59,7 +59,7 @@ def _shared() -> list[Processor]:
     ]
 
 
-def without_personal(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:  # noqa: ARG001  structlog's form
+def without_personal(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """The line without the values of personal keys, and without endless ones."""
     return {key: value if key == "exc_info" else _clean(value, 0) for key, value in line.items() if key not in PERSONAL}
 
@@ -76,7 +76,9 @@ def _clean(value: Any, depth: int) -> Any:
 
 
 @contextmanager
-def correlated(*, correlation_id: str | None, tenant: str | None = None, traceparent: str | None = None) -> Iterator[None]:
+def correlated(
+    *, correlation_id: str | None, tenant: str | None = None, traceparent: str | None = None
+) -> Iterator[None]:
     """Everything logged inside carries these, also across awaits and in tasks started there."""
     known = {"correlation_id": correlation_id, "tenant": tenant, "trace_id": trace_id(traceparent)}
     with bound_contextvars(**{name: value for name, value in known.items() if value}):
@@ -85,9 +87,8 @@ def correlated(*, correlation_id: str | None, tenant: str | None = None, tracepa
 
 def trace_id(traceparent: str | None) -> str | None:
     """The trace id in a W3C `traceparent`; None for anything else."""
-    parts = (traceparent or "").split("-")
-    fits = len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef")  # noqa: PLR2004
-    return parts[1] if fits and set(parts[1]) != {"0"} else None
+    found = TRACEPARENT.fullmatch(traceparent or "")
+    return found[1] if found and set(found[1]) != {"0"} else None
 
 
 def logger(name: str) -> Any:

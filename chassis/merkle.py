@@ -65,7 +65,7 @@ def inclusion_proof(subtree: Subtree, index: int, size: int) -> list[bytes]:
 
 
 def consistency_proof(subtree: Subtree, old: int, new: int) -> list[bytes]:
-    """What shows that the tree of `old` leaves is the beginning of that of `new` (RFC 9162, 2.1.4.1); empty if equal."""
+    """What shows that the tree of `old` leaves is the beginning of that of `new` (RFC 9162, 2.1.4.1)."""
     if not 0 < old <= new:
         raise IndexError(f"a tree of {old} is not the beginning of one of {new}")
     path: list[bytes] = []

@@ -73,7 +73,7 @@ class NoteVerifier:
         return f"{self.name}+{self.key_id.hex()}+{b64encode(ED25519 + self._public).decode()}"
 
     def open(self, note: str) -> str:
-        """The signed text. Raises BadNote unless one of the signatures is this key's and holds; others are passed over."""
+        """The signed text. Raises BadNote unless this key signed it; other signatures are passed over."""
         text, gap, signatures = note.rpartition("\n\n")
         if not gap:
             raise BadNote("this note is not signed")

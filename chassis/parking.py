@@ -99,14 +99,14 @@ COLUMNS = (
 )
 HELD_SUBJECTS = f"""SELECT DISTINCT subject FROM parked WHERE "group" = ? AND topic = ? AND {OPEN}
     AND subject IN (SELECT value FROM json_each(?))"""  # noqa: S608 - constants only
-HELD_PLACES = """SELECT partition, "offset" FROM parked WHERE "group" = ? AND topic = ?
-    AND (partition || '-' || "offset") IN (SELECT value FROM json_each(?))"""
+HELD_PLACES = """SELECT p.partition, p."offset" FROM json_each(?) AS place CROSS JOIN parked AS p
+    ON p."group" = ? AND p.topic = ? AND p.partition = place.value ->> 0 AND p."offset" = place.value ->> 1"""
 ANY = 'SELECT 1 FROM parked WHERE "group" = ? AND topic = ? LIMIT 1'
-PARK = f"INSERT OR IGNORE INTO parked ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
+PARK = f"INSERT OR IGNORE INTO parked ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"  # noqa: S608
+BLOCKED = f"""SELECT 1 FROM parked AS q WHERE q."group" = p."group" AND q.topic = p.topic
+    AND q.subject = p.subject AND q.state = '{PARKED}'"""  # noqa: S608 - constants only
 RUNNABLE = f"""SELECT {COLUMNS} FROM parked AS p WHERE "group" = ? AND topic = ? AND {OPEN}
-    AND NOT EXISTS (SELECT 1 FROM parked AS q WHERE q."group" = p."group" AND q.topic = p.topic
-        AND q.subject = p.subject AND q.state = 'parked')
-    ORDER BY subject, "offset" LIMIT ?"""  # noqa: S608 - constants only
+    AND NOT EXISTS ({BLOCKED}) ORDER BY subject, "offset" LIMIT ?"""  # noqa: S608 - constants only
 SUBJECTS = f"""SELECT count(DISTINCT subject) FROM parked WHERE "group" = ? AND topic = ? AND partition = ?
     AND {OPEN}"""  # noqa: S608 - constants only
 
@@ -133,7 +133,7 @@ class SqliteParking:
 
     def _park(self, db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
         (standing,) = db.execute(SUBJECTS, rows[0][:3]).fetchone()
-        if standing >= self._subjects_max:
+        if standing >= self._subjects_max and any(row[5] == PARKED for row in rows):
             raise ParkingFull(f"{standing} subjects are parked in partition {rows[0][2]} of {rows[0][1]}")
         db.executemany(PARK, rows)
 
@@ -141,7 +141,7 @@ class SqliteParking:
         return self._desk.look_up(lambda db: [_parked(row) for row in db.execute(RUNNABLE, (group, topic, limit))])
 
     async def settle(self, place: Place, state: str, reason: str = "") -> None:
-        change = f"UPDATE parked SET state = ?, reason = coalesce(nullif(?, ''), reason) WHERE {AT}"  # noqa: S608
+        change = f"UPDATE parked SET state = ?, reason = coalesce(nullif(?, ''), reason) WHERE {AT} AND {OPEN}"  # noqa: S608
         await self._desk.write(
             lambda db: db.execute(change, (state, reason[:REASON_CHARACTERS_MAX], *_key(place))).rowcount
         )
@@ -204,10 +204,10 @@ def _held(db: sqlite3.Connection, group: str, messages: Sequence[Message]) -> He
     if db.execute(ANY, (group, topic)).fetchone() is None:
         return Held()
     subjects = json.dumps(sorted({message.subject for message in messages}))
-    places = json.dumps([f"{message.partition}-{message.offset}" for message in messages])
+    places = json.dumps([(message.partition, message.offset) for message in messages])
     return Held(
         subjects=frozenset(row[0] for row in db.execute(HELD_SUBJECTS, (group, topic, subjects))),
-        places=frozenset((row[0], row[1]) for row in db.execute(HELD_PLACES, (group, topic, places))),
+        places=frozenset((row[0], row[1]) for row in db.execute(HELD_PLACES, (places, group, topic))),
     )
 
 

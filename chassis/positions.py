@@ -2,15 +2,17 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-T = TypeVar("T")
-BUSY_TIMEOUT_MS = 5_000
+from chassis.sqlite_file import open_flushed
 
-POSITIONS_TABLE = "CREATE TABLE IF NOT EXISTS positions (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
+T = TypeVar("T")
+
+POSITIONS = "CREATE TABLE IF NOT EXISTS positions (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
 SET = (
     "INSERT INTO positions (name, position) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
 )
@@ -24,17 +26,10 @@ class Desk:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._path = str(path)
+        self._path = Path(path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk")
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        return connection
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Runs the change in one transaction; it is durable when this returns."""
@@ -42,14 +37,14 @@ class Desk:
 
     def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         if self._writer is None:
-            self._writer = self._connect()
+            self._writer = open_flushed(self._path, "")
         with _transaction(self._writer) as connection:
             return change(connection)
 
     def look_up(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Answers a short query at once. Only for look-ups by an index."""
         if self._reader is None:
-            self._reader = self._connect()
+            self._reader = open_flushed(self._path, "")
         return query(self._reader)
 
     def close(self) -> None:
@@ -61,16 +56,15 @@ class Desk:
         self._writer = self._reader = None
 
 
-class _transaction:
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._connection.execute("BEGIN IMMEDIATE")
-        return self._connection
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 class SqlitePositions:
@@ -81,7 +75,7 @@ class SqlitePositions:
 
     async def migrate(self) -> None:
         """Makes the table; again is harmless."""
-        await self._desk.write(lambda db: db.execute(POSITIONS_TABLE))
+        await self._desk.write(lambda db: db.execute(POSITIONS))
 
     async def get(self, name: str) -> int:
         row = self._desk.look_up(

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterable
+import signal
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
@@ -18,6 +19,7 @@ from chassis.transport.port import Transport
 
 KEEP_ALIVE_SECONDS = 75
 GC_ALLOCATIONS = 50_000
+STARTING_SECONDS = 0.01
 
 
 def make_world(settings: ServiceSettings, transport: Transport | None = None, clock: Clock | None = None) -> World:
@@ -61,22 +63,59 @@ async def running(services: Iterable[Service], world: World) -> AsyncIterator[No
         yield
 
 
-async def serve(services: list[Service], world: World, front: ASGIApp, settings: ServiceSettings) -> None:
-    """Serves `front` on the settings' address until SIGTERM or SIGINT, then stops in order."""
+@asynccontextmanager
+async def listening(front: ASGIApp, settings: ServiceSettings) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serves `front` on the settings' address: the address, and an event that SIGTERM or SIGINT sets."""
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
-    async with running(services, world):
-        config = uvicorn.Config(
-            front,
-            host=settings.host,
-            port=settings.port,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=int(settings.stop_seconds),
-        )
-        await uvicorn.Server(config).serve()
+    server = _Server(_config(front, settings))
+    stopped = _stop_signal()
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():
+        await asyncio.sleep(STARTING_SECONDS)
+    if serving.done():
+        await serving
+        raise SystemExit(f"{settings.host}:{settings.port} cannot be listened on: choose another port")
+    try:
+        yield f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}", stopped
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process: uvicorn would raise them again before the stores are closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _stop_signal() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def _config(front: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        front,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.stop_seconds),
+    )
+
+
+async def serve(services: list[Service], world: World, front: ASGIApp, settings: ServiceSettings) -> None:
+    """Serves the services behind `front` until SIGTERM or SIGINT, then stops in order."""
+    async with running(services, world), listening(front, settings) as (_, stopped):
+        await stopped.wait()
 
 
 def run(main: "asyncio._CoroutineLike[None]") -> None:

@@ -50,6 +50,8 @@ class ProjectingSettings:
 
     batch_events: int = 2_000
     """Facts folded together and written in one commit."""
+    fill_events: int = 10_000
+    """The same for a model that is being filled and reads alone."""
     near_events: int = 2_000
     """A model this near to the others joins them."""
     idle_seconds: float = 5.0
@@ -136,8 +138,8 @@ class Running:
 class ProjectionRunner:
     """Runs the projections of one service. `run` goes to a supervised task; `apply` to the consumers.
 
-    `feeds` reads other services' public events again from the start, by service; without one for a source, a new
-    version hears of that source only what its consumers still bring.
+    `feeds` reads other services' public events again from the start, by service; it may be filled until `prepare`.
+    Without one for a source, a new version hears of it only what its consumers still bring.
     """
 
     def __init__(
@@ -155,7 +157,7 @@ class ProjectionRunner:
         self._store = store
         self._read_store = read_store
         self._projections = {projection.name: projection for projection in projections}
-        self._feeds = dict(feeds or {})
+        self._feeds = feeds if feeds is not None else {}
         self._settings = settings or ProjectingSettings()
         self._running: list[Running] = []
         self._group: asyncio.TaskGroup | None = None
@@ -192,6 +194,7 @@ class ProjectionRunner:
                 self._group = group
                 for running in self._running:
                     self._start(running)
+                self._tell()
                 group.create_task(self._follow(), name="projections follow")
         finally:
             self._group = None
@@ -220,25 +223,30 @@ class ProjectionRunner:
                 await self._store.wait_beyond(after, self._settings.idle_seconds)
 
     async def _catch_up(self, running: Running) -> None:
-        while running.projection.own and not running.stopped and not running.retired:
-            self._head = max(self._head, await self._store.head())
-            if running.position + self._settings.near_events >= self._head:
-                break
-            batch = await self._store.feed(running.position, self._settings.batch_events)
+        batch: Sequence[Any] = ()
+        while await self._is_far(running):
+            batch = batch or await self._store.feed(running.position, self._settings.fill_events)
             if not batch:
                 break
-            await self._take([running], batch)
+            # The next batch is read while this one is written.
+            following = self._store.feed(batch[-1].position, self._settings.fill_events)
+            _, batch = await asyncio.gather(self._take([running], batch), following)
         running.level = running.stopped is None
         self._tell()
         await self._swap(running)
+
+    async def _is_far(self, running: Running) -> bool:
+        self._head = max(self._head, await self._store.head())
+        can_read = running.projection.own and not running.stopped and not running.retired
+        return bool(can_read) and running.position + self._settings.near_events < self._head
 
     async def _take(self, together: Sequence[Running], batch: Sequence[Any]) -> None:
         """Applies recorded events to the models, decoding each once, and all models in one commit of the read store."""
         wanted = frozenset[str]().union(*(running.projection.own for running in together))
         facts, unknown = _facts(batch, wanted, self.service)
         last = batch[-1].position if unknown is None else unknown.position - 1
-        await asyncio.gather(*(self._apply_own(running, facts, last) for running in together))
         self._head = max(self._head, batch[-1].position)
+        await asyncio.gather(*(self._apply_own(running, facts, last) for running in together))
         for running in together:
             if unknown is not None:
                 self._stop(running, f"type {unknown.type!r} at {unknown.position} is not known to this release")
@@ -356,9 +364,12 @@ class ProjectionRunner:
         Raises CannotRebuild when a source has no feed, ProjectionStopped when the new one meets a bug.
         """
         projection = self._projections[name]
-        missing = sorted(projection.heard - self._feeds.keys())
-        if missing or self._group is None:
-            raise CannotRebuild(f"{name} needs a running runner and feeds of {missing or 'nothing more'}")
+        if missing := sorted(projection.heard - self._feeds.keys()):
+            raise CannotRebuild(f"{name} needs a feed of {missing}")
+        if self._group is None:
+            await self._wait(self._settings.idle_seconds)
+        if self._group is None:
+            raise CannotRebuild(f"the projections of {self.service} are not running")
         running = await self._make(projection, "again")
         self._running.append(running)
         self._start(running)
@@ -406,11 +417,11 @@ class ProjectionRunner:
         return True
 
     def _has(self, model: str, source: str, position: int, tenant: str | None) -> bool:
+        asked = [running for running in self._running if running.live and model in ("", running.name)]
+        if not asked:
+            return False
         return all(
-            running.highest(lane, tenant) >= position
-            for running in self._running
-            if running.live and (not model or running.name == model)
-            for lane in self._lanes(running, source)
+            running.highest(lane, tenant) >= position for running in asked for lane in self._lanes(running, source)
         )
 
     def _lanes(self, running: Running, source: str) -> list[str]:

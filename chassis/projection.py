@@ -71,7 +71,7 @@ class Projection:
     @cached_property
     def heard(self) -> frozenset[str]:
         """The other services whose public events this model needs."""
-        return frozenset(publisher(cls) for cls in self.keys if is_public(cls))
+        return frozenset(self.sources) or frozenset(publisher(cls) for cls in self.keys if is_public(cls))
 
     def documents_of(self, seen: Seen) -> tuple[str, ...]:
         """The ids of the documents that the fact concerns, each once, in the order given; () when it concerns none."""

@@ -1,4 +1,4 @@
-"""Checks a proof offline: that a signed checkpoint covers every event of a stream, and that one checkpoint continues another.
+"""Checks a proof offline: a signed checkpoint covers every event of a stream; one checkpoint only adds to another.
 
 What is checked needs no service and no database: the JSON that `GET /proofs/{stream}` answered, and the witness's key,
 which the holder should have got earlier and elsewhere. The bytes of a leaf, over which RFC 9162 hashing runs, are
@@ -69,7 +69,9 @@ def _checkpoint(proof: dict[str, Any], key: str | None) -> Checkpoint:
 
 def _check_event(event: dict[str, Any], checkpoint: Checkpoint) -> list[str]:
     body = leaf_bytes(event["position"], event["version"], event["type"], event["stream"], _bytes(event["state"]))
-    if includes(leaf_hash(body), event["leaf"], checkpoint.size, [_bytes(step) for step in event["proof"]], checkpoint.root):
+    if includes(
+        leaf_hash(body), event["leaf"], checkpoint.size, [_bytes(step) for step in event["proof"]], checkpoint.root
+    ):
         return []
     return [f"position {event['position']} is not in the tree of {checkpoint.size} leaves as it stands here"]
 
@@ -89,7 +91,9 @@ def _check_versions(proof: dict[str, Any]) -> list[str]:
 def _shown(proof: dict[str, Any], checkpoint: Checkpoint, key: str | None) -> list[str]:
     source = "the given key" if key else "the key in the proof itself: give the one you hold with --key"
     lines = [f"checkpoint of {checkpoint.origin}: {checkpoint.size} leaves, signature checked with {source}"]
-    return lines + [f"{proof['stream']} version {one['version']} at {one['position']}: {one['type']}" for one in proof["events"]]
+    return lines + [
+        f"{proof['stream']} version {one['version']} at {one['position']}: {one['type']}" for one in proof["events"]
+    ]
 
 
 def check_consistency(proof: dict[str, Any], held: str, key: str) -> Verdict:

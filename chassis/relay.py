@@ -5,11 +5,12 @@ relays at once are harmless, because every reader drops repeats; a lease only ke
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from chassis.store.leases import Lease, LeaseSettings
 from chassis.supervision import log
 from chassis.transport.port import Message, Outlet, Positions, translated
 
@@ -22,6 +23,7 @@ class Settings:
     linger_seconds: float = 0.01
     poll_seconds: float = 1.0
     save_every_events: int = 10_000
+    lease: LeaseSettings = field(default_factory=LeaseSettings)
 
 
 class Sender(Protocol):
@@ -35,13 +37,10 @@ class Sender(Protocol):
 
 
 OpenSender = Callable[[], AbstractAsyncContextManager[Sender]]
-Lease = Callable[[], AbstractAsyncContextManager[None]]
 
 
-@asynccontextmanager
-async def no_lease() -> AsyncIterator[None]:
-    """For a process that is alone."""
-    yield
+class LeaseLost(Exception):
+    """Another process relays now: this one waits for its turn."""
 
 
 class Relay:
@@ -52,14 +51,13 @@ class Relay:
         outlet: Outlet,
         open_sender: OpenSender,
         positions: Positions,
-        *,
-        lease: Lease = no_lease,
         settings: Settings | None = None,
     ) -> None:
         self.outlet = outlet
         self.sent = self.position = 0
-        self._open_sender, self._positions, self._lease = open_sender, positions, lease
+        self._open_sender, self._positions = open_sender, positions
         self._settings = settings or Settings()
+        self._lease = Lease(outlet.store, self._name, self._settings.lease)
         self._saved = 0
 
     @property
@@ -68,10 +66,11 @@ class Relay:
 
     async def run(self) -> None:
         """Relays until something fails or it is cancelled."""
-        async with self._lease(), self._open_sender() as sender:
+        async with self._lease.hold() as held, self._open_sender() as sender:
             self.position = self._saved = await self._start(sender)
-            while True:
+            while held.ours:
                 await self._step(sender)
+            raise LeaseLost(self._name)
 
     async def _start(self, sender: Sender) -> int:
         """The saved position; further back where the broker lost acknowledged records at the end of a partition."""

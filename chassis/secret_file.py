@@ -1,8 +1,8 @@
-"""Files that only their owner may read: written whole or not at all, and made once even when two processes start together."""
+"""Files that only their owner may read: written whole or not at all, made once even if two processes start together."""
 
 import os
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,7 +23,7 @@ def make_once(path: Path, body: bytes) -> bytes:
 def replace(path: Path, body: bytes) -> None:
     """Puts the body in the file's place in one step."""
     with _draft(path, body) as draft:
-        os.replace(draft, path)
+        draft.replace(path)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
 from chassis.execution import Executor, Handles
-from chassis.http import with_conventions
+from chassis.http import Identify, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
 from chassis.keys import Keys
 from chassis.parking import SqliteParking
@@ -44,7 +44,10 @@ Worker = Callable[[Application], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """What a service is made of. `workers` run for ever beside it; `ports` makes its adapters from its settings."""
+    """What a service is made of. `workers` run for ever beside it; `identify` replaces the signed principal as the
+    way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
+    services that reactions listen to, where the types of their events do not tell.
+    """
 
     name: str
     handles: Sequence[Handles]
@@ -58,6 +61,9 @@ class Blueprint:
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
     workers: Mapping[str, Worker] = field(default_factory=dict)
+    identify: Identify | None = None
+    shared_prefix: str = ""
+    hears: Sequence[str] = ()
 
 
 @dataclass(kw_only=True)
@@ -113,11 +119,13 @@ class Service:
 
     def _api(self) -> FastAPI:
         api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None)
-        rules = [rulebook_api.router] if self.blueprint.kinds else []
-        for router in (*self.blueprint.routers, *rules, inspection.router, health.router):
+        for router in (*self.blueprint.routers, health.router):
             api.include_router(router)
+        for router in (inspection.router, *([rulebook_api.router] if self.blueprint.kinds else [])):
+            api.include_router(router, prefix=self.blueprint.shared_prefix)
         api.state.world = self.world
-        return with_conventions(api, self.application, self.world.verifier)
+        identify = self.blueprint.identify or signed_principal(self.world.verifier, self.name)
+        return with_conventions(api, self.application, identify)
 
     async def migrate(self) -> None:
         """Makes what the stores need; again is harmless."""
@@ -144,7 +152,7 @@ class Service:
         transport = self.world.transport
         transport.offer(self.outlet, self.positions)
         table = bound(self.blueprint.reactions, self.application)
-        for source in sorted({type_name.split(".")[1] for type_name in table}):
+        for source in self.blueprint.hears or sorted({type_name.split(".")[1] for type_name in table}):
             reactions = Reactions(self.name, topic_of(source), table, self.parking)
             self.reactions.append(reactions)
             transport.subscribe(reactions.topic, reactions.group, reactions.on_batch, self.positions)

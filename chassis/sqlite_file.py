@@ -1,4 +1,4 @@
-"""Small SQLite files of the chassis's own (keys, leaves): WAL, every commit flushed, usable from any thread under a lock."""
+"""Small SQLite files of the chassis's own (keys, leaves): WAL, every commit flushed, for any thread under a lock."""
 
 import sqlite3
 from pathlib import Path

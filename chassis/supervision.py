@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,12 +22,12 @@ class Backoff:
 
     def pause_seconds(self, failures: int) -> float:
         """The pause after so many failures in a row, from 1."""
-        full = min(self.most_seconds, self.first_seconds * 2 ** min(failures - 1, 16))
+        full = min(self.most_seconds, self.first_seconds * float(1 << min(failures - 1, 16)))
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
 
 async def bounded_stop(tasks: set["asyncio.Task[Any]"], seconds: float, cancel_seconds: float = 2.0) -> None:
-    """Waits for the tasks, then cancels those still going and waits once more; never longer than both times together."""
+    """Waits for the tasks, then cancels those still going and waits once more; never longer than both times."""
     if tasks:
         _, going = await asyncio.wait(tasks, timeout=seconds)
         for task in going:
@@ -49,21 +50,21 @@ class Tasks:
         task: asyncio.Task[None] = asyncio.ensure_future(self._run(run))
         self._running[name] = (task, finishes)
         # A done-callback, not a try: a cancelled future inside `run` ends a task past every `except Exception`.
-        task.add_done_callback(lambda ended: self._ended(name, run, finishes, ended))
+        task.add_done_callback(lambda ended: self._ended(name, run, ended, finishes=finishes))
 
     async def _run(self, run: Run) -> None:
         await run()
 
-    def _ended(self, name: str, run: Run, finishes: bool, task: "asyncio.Task[None]") -> None:
+    def _ended(self, name: str, run: Run, task: "asyncio.Task[None]", *, finishes: bool) -> None:
         error = None if task.cancelled() else task.exception()
         if self.stopping.is_set():
             return
         failures = self.failures[name] = self.failures.get(name, 0) + 1
         pause = self._backoff.pause_seconds(min(failures, 10))
         log.error("task_ended", task=name, failures=failures, restarts_in_seconds=round(pause, 2), exc_info=error)
-        asyncio.get_running_loop().call_later(pause, self._again, name, run, finishes)
+        asyncio.get_running_loop().call_later(pause, partial(self._again, name, run, finishes=finishes))
 
-    def _again(self, name: str, run: Run, finishes: bool) -> None:
+    def _again(self, name: str, run: Run, *, finishes: bool) -> None:
         if not self.stopping.is_set():
             self.start(name, run, finishes=finishes)
 

@@ -25,7 +25,11 @@ class Telemetry:
             "entente_commands", "Commands by outcome", ("service", "command", "outcome"), registry=self.registry
         )
         self._append = Histogram(
-            "entente_append_seconds", "From append to flushed", ("service",), buckets=APPEND_SECONDS, registry=self.registry
+            "entente_append_seconds",
+            "From append to flushed",
+            ("service",),
+            buckets=APPEND_SECONDS,
+            registry=self.registry,
         ).labels(service)
 
     def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
@@ -64,7 +68,7 @@ class Telemetry:
         """All figures in Prometheus's text form."""
         return generate_latest(self.registry)
 
-    async def metrics(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002  ASGI's form
+    async def metrics(self, _scope: Any, _receive: Any, send: Any) -> None:
         """An ASGI application that answers with the figures; mount it at `/metrics`."""
         body = self.text()
         headers = [(b"content-type", CONTENT_TYPE_LATEST.encode()), (b"content-length", str(len(body)).encode())]

@@ -1,4 +1,4 @@
-"""Shows that a store is what it was: its bytes by the witness's leaves and checkpoints, its decisions by deciding again."""
+"""Shows that a store is what it was: its bytes by the witness's leaves and checkpoints, its decisions by deciding."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -87,9 +87,6 @@ async def _pages(store: EventStore) -> AsyncIterator[Sequence[Recorded]]:
         after = events[-1].position
 
 
-# --- bytes
-
-
 async def verify(store: EventStore, leaves: Leaves, checkpoints: Iterable[str], key: NoteVerifier) -> Report:
     """Recomputes every leaf, node and root from what the store holds, and compares them with what was kept and signed.
 
@@ -170,7 +167,7 @@ class _Recount:
             return
         for _, root in (one for one in self._expected if one[0] == size):
             if root != self._frontier.root():
-                self._differs(position, f"the checkpoint of {size} leaves was signed over others, at or before this position")
+                self._differs(position, f"the checkpoint of {size} leaves was signed over others, here or before")
 
     def unreadable(self, found: Unreadable) -> None:
         self._differs(self._next.position if self._next else found.after + 1, str(found))
@@ -203,11 +200,8 @@ def _kept(leaves: Leaves) -> Iterator[Leaf]:
         number = page[-1].number + 1
 
 
-# --- decisions
-
-
 async def verify_decisions(store: EventStore, handles: Iterable[Handles]) -> Report:
-    """Decides every recorded command again, from the log, and compares outcome, refusal, answer and events byte by byte.
+    """Decides every recorded command again, from the log, and compares outcome, refusal, answer and events' bytes.
 
     A command is decided by the function of the evaluator that it was recorded with.
     """
@@ -301,7 +295,7 @@ def _unlike_events(record: CommandRecorded, verdict: Verdict, written: Sequence[
         yield f"{record.command_type} wrote {len(then)} events, now it writes {len(now)}"
     for ours, theirs in zip(now, then, strict=False):
         if ours != theirs:
-            yield f"{record.command_type} wrote {theirs[2]} as version {theirs[1]} of {theirs[0]}, now it writes another"
+            yield f"{record.command_type} wrote another {theirs[2]} as version {theirs[1]} of {theirs[0]}"
 
 
 def _numbered(record: CommandRecorded, verdict: Verdict) -> list[tuple[str, int, str, bytes]]:

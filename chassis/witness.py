@@ -23,7 +23,6 @@ from chassis.proof import leaf_bytes
 from chassis.sqlite_file import open_flushed
 from chassis.store.port import EventStore, Recorded
 
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS leaf (number INTEGER PRIMARY KEY, position INTEGER NOT NULL UNIQUE, hash BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS node (
@@ -48,7 +47,7 @@ class WitnessSettings:
 
 
 class ProofTooLong(NotFound):
-    """This stream is too long for one proof."""
+    """Too long a stream for one proof."""
 
     slug = "proof-too-long"
 
@@ -90,7 +89,9 @@ class Leaves:
             raise ValueError(f"these leaves belong to {owner}, not to {self.origin}: keep a file for each origin")
 
     def close(self) -> None:
-        self._database.close()
+        # A cancelled follower may have left its thread in the middle of a batch.
+        with self._lock:
+            self._database.close()
 
     @property
     def size(self) -> int:
@@ -153,7 +154,9 @@ class Leaves:
 
     def after(self, number: int, limit: int) -> list[Leaf]:
         """Up to `limit` leaves from that number on."""
-        rows = self._all("SELECT number, position, hash FROM leaf WHERE number >= ? ORDER BY number LIMIT ?", number, limit)
+        rows = self._all(
+            "SELECT number, position, hash FROM leaf WHERE number >= ? ORDER BY number LIMIT ?", number, limit
+        )
         return [Leaf(number, position, bytes(found)) for number, position, found in rows]
 
     def nodes(self) -> Iterator[tuple[int, int, bytes]]:
@@ -166,7 +169,9 @@ class Leaves:
     def keep_checkpoint(self, size: int, signed_at: str, note: str) -> None:
         """Keeps a checkpoint; the first of a size stays."""
         with self._lock:
-            self._database.execute("INSERT INTO checkpoint VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (size, signed_at, note))
+            self._database.execute(
+                "INSERT INTO checkpoint VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (size, signed_at, note)
+            )
 
     def checkpoints(self) -> list[str]:
         """All signed checkpoints, the smallest first."""
@@ -197,7 +202,7 @@ class Witness:
         leaves: Leaves,
         signer: NoteSigner,
         clock: Clock,
-        settings: WitnessSettings = WitnessSettings(),  # noqa: B008  frozen
+        settings: WitnessSettings = WitnessSettings(),
     ) -> None:
         self.store, self.leaves, self.signer = store, leaves, signer
         self._clock, self._settings = clock, settings
@@ -213,7 +218,17 @@ class Witness:
         self.leaves.close()
 
     async def run(self) -> None:
-        """Follows until it is cancelled, and signs a checkpoint at most once a minute while there is news."""
+        """Follows until it is cancelled, and signs a checkpoint at most once a minute while there is news.
+
+        When it is cancelled it signs a last one, so that what stood in the store at an orderly stop is witnessed.
+        """
+        try:
+            await self._follow()
+        except asyncio.CancelledError:
+            await self.checkpoint()
+            raise
+
+    async def _follow(self) -> None:
         due = monotonic()
         while True:
             await self.store.wait_beyond(self.leaves.last_position, self._settings.checkpoint_seconds)
@@ -248,7 +263,7 @@ class Witness:
         return size, note
 
     async def proof(self, stream: str) -> dict[str, Any]:
-        """The events of a stream, each with the proof that the newest checkpoint covers it; check it with `chassis.proof`.
+        """The events of a stream, each with the proof that the newest checkpoint covers it; see `chassis.proof`.
 
         Raises NotFound for a stream without events, ProofTooLong.
         """

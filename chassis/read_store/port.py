@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
 import orjson
 
 Document = dict[str, Any]
@@ -53,8 +54,7 @@ class Page:
     next_cursor: Cursor | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """A document and the last position of each lane that was applied to it. `document` None: there is none any more."""
 
     document: Document | None
@@ -171,7 +171,8 @@ class ReadStore(Queries, Protocol):
     ) -> Model:
         """The model of this version, made if absent; `again` makes a new generation beside the present one.
 
-        The first model of a name is live at once; any other becomes so by `go_live`. `behind` is for new ones.
+        The first model of a name is live at once; any other becomes so, and gets its indexes, by `go_live`. `behind`
+        are the lanes of a new one.
         """
         ...
 

@@ -88,7 +88,7 @@ def order(sort: str, indexes: Sequence[str]) -> tuple[str, str]:
 
 
 def ordered(field: str, direction: str) -> str:
-    """The ORDER BY clause: the field, then the id, both in one direction, so that an index gives it either way round."""
+    """The ORDER BY clause: the field, then the id, in one direction, so that an index gives it either way round."""
     return f"ORDER BY id {direction}" if field == "id" else f"ORDER BY {field} {direction}, id {direction}"
 
 

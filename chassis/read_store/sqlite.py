@@ -41,11 +41,13 @@ from chassis.store.port import StoreSettings
 BUSY_TIMEOUT_MS = 5_000
 WRITER_CACHE_KIB = 32_768
 READER_CACHE_KIB = 8_192
+WAL_PAGES = 4_000
+"""Pages before SQLite copies the log into the file; a rebuild writes many pages more than once."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS models (
   model TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, generation INTEGER NOT NULL,
-  live INTEGER NOT NULL, incomplete INTEGER NOT NULL DEFAULT 0, indexes TEXT NOT NULL
+  live INTEGER NOT NULL, incomplete INTEGER NOT NULL DEFAULT 0, indexes TEXT NOT NULL, wanted TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS one_live ON models (name) WHERE live;
 CREATE TABLE IF NOT EXISTS checkpoints (
@@ -124,6 +126,7 @@ class SqliteReadStore:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         return connection
 
     # Writing, in the writer's thread
@@ -140,7 +143,9 @@ class SqliteReadStore:
             model = _newest(db, name, version)
             if model is None or birth == "again":
                 model = _bear(db, name, version, 1 if model is None else model.generation + 1, behind)
-            _index(db, model.model, indexes)
+            db.execute("UPDATE models SET wanted = ? WHERE model = ?", (orjson.dumps(indexes).decode(), model.model))
+            if model.live:
+                _index(db, model.model)
             return _model(db, model.model)
 
         found: Model = await self._batches.do(work)
@@ -306,17 +311,20 @@ def _bear(db: sqlite3.Connection, name: str, version: int, generation: int, behi
     model = lane_model(name, version, generation)
     _forget(db, model)
     live = db.execute("SELECT 1 FROM models WHERE name = ? AND live", (name,)).fetchone() is None
-    db.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, 0, '[]')", (model, name, version, generation, live))
+    db.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, 0, '[]', '[]')", (model, name, version, generation, live))
     db.executemany("INSERT OR IGNORE INTO behind VALUES (?, ?)", [(model, lane) for lane in behind])
     for statement in DOCUMENTS.format(model=model).split(";"):
         db.execute(statement)
     return _model(db, model)
 
 
-def _index(db: sqlite3.Connection, model: str, indexes: Sequence[str]) -> None:
-    """Makes the indexes that are missing, and fills the members of lists that are newly indexed."""
-    (known,) = db.execute("SELECT indexes FROM models WHERE model = ?", (model,)).fetchone()
-    for index in sorted(set(indexes) - set(orjson.loads(known))):
+def _index(db: sqlite3.Connection, model: str) -> None:
+    """Makes the wanted indexes that are missing, and fills the members of lists that are newly indexed.
+
+    A model that is still being filled has none: one pass at the end costs a fraction of keeping them on the way.
+    """
+    known, wanted = db.execute("SELECT indexes, wanted FROM models WHERE model = ?", (model,)).fetchone()
+    for index in sorted(set(orjson.loads(wanted)) - set(orjson.loads(known))):
         if index.endswith("[]"):
             _fill_members(db, model, index.removesuffix("[]"))
         else:
@@ -326,7 +334,7 @@ def _index(db: sqlite3.Connection, model: str, indexes: Sequence[str]) -> None:
             db.execute(sql)
         if index == "due_at":
             db.execute(DUE_INDEX.format(model=model))
-    db.execute("UPDATE models SET indexes = ? WHERE model = ?", (orjson.dumps(list(indexes)).decode(), model))
+    db.execute("UPDATE models SET indexes = wanted WHERE model = ?", (model,))
 
 
 def _fill_members(db: sqlite3.Connection, model: str, field: str) -> None:
@@ -343,6 +351,7 @@ def _go_live(db: sqlite3.Connection, model: str) -> None:
     others = db.execute("SELECT model FROM models WHERE name = ? AND model <> ?", (name, model)).fetchall()
     for (other,) in others:
         _forget(db, other)
+    _index(db, model)
     db.execute("UPDATE models SET live = 1 WHERE model = ?", (model,))
 
 

@@ -381,13 +381,14 @@ class PostgresEventStore:
 
         Raises Busy when the database stays away.
         """
+        lost: Exception | None = None
         for attempt in range(self.settings.attempts_max):
             try:
                 with self._pool.connection() as connection:
                     return work(connection, attempt > 0)
             except WENT_AWAY as problem:
-                lost: Exception = problem
-                self._pool.check()
+                lost = problem
+                self._pool.check()  # the others of the pool have probably gone too
                 time.sleep(self.settings.attempt_pause_seconds)
         raise Busy("The event store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
 

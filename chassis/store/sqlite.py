@@ -232,6 +232,7 @@ class SqliteEventStore:
         try:
             self.epoch = self._one(EPOCH)
         except sqlite3.OperationalError as problem:
+            self._let_go()
             raise NotMigrated(f"the store at {self.path} has no tables: run `migrate` once") from problem
         self._head.rise(await self.head())
         self._writer.start()
@@ -239,9 +240,7 @@ class SqliteEventStore:
     async def close(self) -> None:
         await self._writer.stop()
         await self._head.stop()
-        self._reading.close()
-        self._writing.close()
-        self._factory.close()
+        self._let_go()
 
     async def append(self, commit: Commit) -> list[Recorded]:
         recorded: list[Recorded] = await self._writer.do(to_stored(commit))
@@ -282,6 +281,11 @@ class SqliteEventStore:
 
     async def release_lease(self, name: str, holder: str) -> None:
         await self._writer.do(lambda connection: connection.execute(RELEASE_LEASE, (name, holder)))
+
+    def _let_go(self) -> None:
+        self._reading.close()
+        self._writing.close()
+        self._factory.close()
 
     def _one(self, statement: str, *values: Any) -> int:
         row = self._reading.execute(statement, values).fetchone()

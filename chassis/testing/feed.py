@@ -41,6 +41,7 @@ class MemoryFeed:
         self.recorded: list[Recorded] = []
         self._versions: dict[str, int] = {}
         self._news = asyncio.Condition()
+        self.leases: dict[str, str] = {}
 
     async def commit(self, *numbers: int, tenant: str = "acme", counter: str = "a", public: bool = True) -> None:
         """Records counts in the order given and wakes who waits."""
@@ -85,6 +86,13 @@ class MemoryFeed:
                 await self._news.wait_for(lambda: len(self.recorded) > position)
         except TimeoutError:
             return
+
+    async def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        return self.leases.setdefault(name, holder) == holder
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        if self.leases.get(name) == holder:
+            del self.leases[name]
 
 
 def outlet(feed: MemoryFeed, service: str = "testing") -> Outlet:

@@ -1,10 +1,10 @@
 """Tests of a projection without a store: `project(BOARD, told(...))`, and `assert_repeatable` for what every one owes.
 
-    def test_an_approved_deal_leaves_the_queue() -> None:
-        seen = [*told(DealRegistered(...), DealApproved(...)), *told(DealWon(...), source="attribution")]
+def test_an_approved_deal_leaves_the_queue() -> None:
+    seen = [*told(DealRegistered(...), DealApproved(...)), *told(DealWon(...), source="attribution")]
 
-        assert project(DEAL_BOARD, seen) == {"r-1": {"stage": "approved", ...}}
-        assert_repeatable(DEAL_BOARD, seen)
+    assert project(DEAL_BOARD, seen) == {"r-1": {"stage": "approved", ...}}
+    assert_repeatable(DEAL_BOARD, seen)
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,9 +46,7 @@ def _source(event: Any) -> str:
     return publisher(type(event)) if is_public(type(event)) else OWN
 
 
-def _told(  # noqa: PLR0913 - the circumstances of one event
-    event: Any, place: int, source: str, tenant: str, stream: str, at: datetime, actor: Actor | None
-) -> Seen:
+def _told(event: Any, place: int, source: str, tenant: str, stream: str, at: datetime, actor: Actor | None) -> Seen:
     return Seen(
         id=stable_id("told", source, tenant, place),
         type=event.type,
@@ -72,7 +70,7 @@ def project(projection: Projection, seen: Iterable[Seen], tenant: str = TENANT) 
 
 
 def assert_repeatable(projection: Projection, seen: Sequence[Seen]) -> None:
-    """What every projection owes: repeats, other batches and other orders between sources and documents change nothing."""
+    """What every projection owes: repeats, other batches and other orders between sources change nothing."""
     expected = _one_by_one(projection, seen)
     again = "gives other documents when"
     name = projection.model

@@ -91,7 +91,13 @@ class ReadStoreConformance:
         await filled(
             store,
             {
-                "a": {"id": "a", "stage": "new", "amount": 10, "partner_ids": ["p-1", "p-2"], "account": {"country": "DE"}}
+                "a": {
+                    "id": "a",
+                    "stage": "new",
+                    "amount": 10,
+                    "partner_ids": ["p-1", "p-2"],
+                    "account": {"country": "DE"},
+                }
                 | {"open": True},
                 "b": {"id": "b", "stage": "new", "amount": 20, "partner_ids": ["p-2"], "account": {"country": "FR"}},
                 "c": {"id": "c", "stage": "won", "amount": 30, "partner_ids": ["p-1"], "open": False},
@@ -217,7 +223,7 @@ class ReadStoreConformance:
         second = await store.prepare("board", 2, ("n",), behind=["registration"])
         await store.change(put(second.model, {"a": {"n": 2}}))
 
-        assert (first.live, second.live, second.behind) == (True, False, {"registration"})
+        assert (first.live, second.live, second.behind) == (True, False, frozenset({"registration"}))
         assert await store.get("board", TENANT, "a") == {"n": 1}
 
         await store.set_behind(second.model, "registration", behind=False)
@@ -244,7 +250,7 @@ class ReadStoreConformance:
 
         found = await store.prepare("board", 2, (), behind=["registration", "attribution"])
 
-        assert (found.model, found.behind) == (second.model, {"registration"})
+        assert (found.model, found.behind) == (second.model, frozenset({"registration"}))
         assert found.checkpoints == {"registration": {WHOLE: 5}}
 
     async def test_a_message_kept_aside_marks_the_model_incomplete_until_it_is_rebuilt(self, store: ReadStore) -> None:
@@ -285,4 +291,6 @@ class ReadStoreConformance:
         assert await store.due("board", "2026-04-01T00:00:00Z", 10) == []
 
         await store.change(put(model.model, {"a": {"due_at": "2026-03-05T00:00:00Z", "n": 2}}, position=3))
-        assert [item.due_at for item in await store.due("board", "2026-04-01T00:00:00Z", 10)] == ["2026-03-05T00:00:00Z"]
+        assert [item.due_at for item in await store.due("board", "2026-04-01T00:00:00Z", 10)] == [
+            "2026-03-05T00:00:00Z"
+        ]

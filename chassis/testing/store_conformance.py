@@ -3,6 +3,7 @@
 A subclass says how a store is made; `reopen` gives a second store over the same data.
 """
 
+# ruff: noqa: PLR2004  expected values are written by hand, as in tests/
 import asyncio
 import itertools
 from abc import ABC, abstractmethod

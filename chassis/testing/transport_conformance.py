@@ -1,3 +1,4 @@
+# ruff: noqa: PLR2004 - expected values are written by hand
 """What every transport owes its subscribers. Subclass it and give the fixture `travel`."""
 
 import asyncio
@@ -37,7 +38,7 @@ class Hearing:
     async def until(self, enough: Callable[[], bool]) -> None:
         """Waits, with a deadline, until enough was heard."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not enough():
+            while not enough():  # noqa: ASYNC110 - a condition on whatever was heard
                 await asyncio.sleep(0.005)
 
 

@@ -29,7 +29,7 @@ class Settings:
 
 
 class _Window:
-    """The newest messages of one outlet. Everything above `floor` up to `reached` is translated; `messages` holds it."""
+    """The newest messages of one outlet: `messages` holds what is public above `floor` and up to `reached`."""
 
     def __init__(self, outlet: Outlet, settings: Settings) -> None:
         self.outlet, self._settings = outlet, settings
@@ -199,9 +199,9 @@ class InProcessTransport:
         ]
 
     async def caught_up(self, timeout_seconds: float = 5.0) -> None:
-        """Waits until every group has finished what is committed, reactions to reactions included. Raises TimeoutError."""
+        """Waits until all groups have finished all commits, reactions to reactions included. Raises TimeoutError."""
         async with asyncio.timeout(timeout_seconds):
-            while await self._behind():
+            while await self._behind():  # noqa: ASYNC110 - several stores and groups, none of which tells the other
                 await asyncio.sleep(0.002)
 
     async def _behind(self) -> bool:

@@ -6,20 +6,22 @@ consumer that failed is thrown away, never repaired. Offsets are committed after
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity
 
-from chassis.relay import Lease, OpenSender, Relay, no_lease
+from chassis.relay import OpenSender, Relay
 from chassis.relay import Settings as RelaySettings
 from chassis.supervision import Backoff, Tasks, bounded_stop, log
 from chassis.transport.headers import message_of, written
@@ -70,7 +72,7 @@ class Settings:
 
 
 class SendFailed(Exception):
-    """Not everything was acknowledged in time: the producer is given up, and all is sent again from the saved position."""
+    """Not everything was acknowledged in time: the producer is given up, all is sent again from the saved position."""
 
 
 class ConsumerEnded(Exception):
@@ -99,6 +101,17 @@ async def make_topics(topics: Sequence[str], settings: Settings) -> None:
         await bounded_stop({asyncio.ensure_future(admin.close())}, settings.discard_seconds)
 
 
+def _added(batch: Any, message: Message) -> bool:
+    key = message.tenant.encode()
+    return batch.append(timestamp=None, key=key, value=message.body, headers=written(message)) is not None
+
+
+@lru_cache(maxsize=4096)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where a key goes, as every Kafka client has it; remembered, because the hash is slow in Python."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
 class KafkaSender:
     """One idempotent producer. After any failure it is of no further use."""
 
@@ -107,30 +120,39 @@ class KafkaSender:
         self._sending: list[asyncio.Future[Any]] = []
 
     async def send(self, messages: Sequence[Message]) -> Mapping[int, int]:
+        topic, tails = messages[0].topic, {}
         async with asyncio.timeout(self._settings.confirm_seconds):
-            self._sending = [await self._send(message) for message in messages]
-        _, pending = await asyncio.wait(self._sending, timeout=self._settings.confirm_seconds)
-        if pending:
-            raise SendFailed(f"{len(pending)} of {len(messages)} messages were not acknowledged in time")
-        tails = {
-            self._acknowledged(future).partition: message.position
-            for future, message in zip(self._sending, messages, strict=True)
-        }
-        self._sending = []
+            partitions = len(await self._producer.partitions_for(topic))
+            for where, batch, last in self._batches(messages, partitions):
+                self._sending.append(await self._producer.send_batch(batch, topic, partition=where))
+                tails[where] = last
+        await self._acknowledged()
         return tails
 
-    async def _send(self, message: Message) -> "asyncio.Future[Any]":
-        key = message.tenant.encode()
-        sending: asyncio.Future[Any] = await self._producer.send(
-            message.topic, value=message.body, key=key, headers=written(message)
-        )
-        return sending
+    def _batches(self, messages: Sequence[Message], partitions: int) -> Iterator[tuple[int, Any, int]]:
+        """Whole batches of one partition each, with their last position. A future for each batch is twice as fast."""
+        filling: dict[int, tuple[Any, int]] = {}
+        for message in messages:
+            where = partition_of(message.tenant.encode(), partitions)
+            batch, last = filling.get(where) or (self._producer.create_batch(), 0)
+            if not _added(batch, message):
+                yield where, batch, last
+                batch = self._producer.create_batch()
+                _added(batch, message)
+            filling[where] = batch, message.position
+        for where, (batch, last) in filling.items():
+            yield where, batch, last
 
-    def _acknowledged(self, future: "asyncio.Future[Any]") -> Any:
-        # `result()` of a cancelled future raises CancelledError, which passes every `except Exception`.
-        if future.cancelled():
-            raise SendFailed("the producer gave a message up")
-        return future.result()
+    async def _acknowledged(self) -> None:
+        done, pending = await asyncio.wait(self._sending, timeout=self._settings.confirm_seconds)
+        if pending:
+            raise SendFailed(f"{len(pending)} of {len(self._sending)} batches were not acknowledged in time")
+        for future in done:
+            # `result()` of a cancelled future raises CancelledError, which passes every `except Exception`.
+            if future.cancelled():
+                raise SendFailed("the producer gave a batch up")
+            future.result()
+        self._sending = []
 
     async def tails(self, topic: str, epoch: int) -> Mapping[int, int]:
         partitions = await asyncio.wait_for(self._producer.partitions_for(topic), self._settings.start_seconds)
@@ -184,7 +206,7 @@ def _note(what: str, task: "asyncio.Task[Any]") -> None:
 async def read_tails(partitions: Sequence[TopicPartition], epoch: int, settings: Settings) -> dict[int, int]:
     """The position in the last record of each partition; 0 where there never was one.
 
-    Left out are a partition whose records have all expired, and one that ends with another epoch or an unreadable record.
+    Left out are a partition whose records have all expired and one that ends with another epoch or unreadably.
     """
     consumer = AIOKafkaConsumer(**settings.client(), group_id=None, enable_auto_commit=False)
     try:
@@ -241,7 +263,7 @@ class _Subscription:
         broker = self._broker()
         try:
             await asyncio.wait_for(broker.start(), self._settings.consumer_start_seconds)
-            while any(not task.done() for task in self._subscriber.tasks):
+            while any(not task.done() for task in self._subscriber.tasks):  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(self._settings.watch_seconds)
             raise ConsumerEnded(f"{self.group} on {self.topic}")
         finally:
@@ -282,7 +304,7 @@ class _Subscription:
         return broker
 
     async def take(self, messages: list[Message]) -> None:
-        """Hands a batch over. A failure is given back after a pause, because FastStream repeats it at once, for ever."""
+        """Hands a batch over. A failure is given back after a pause: FastStream repeats it at once, for ever."""
         try:
             await self._on_batch(messages)
         except Exception as error:
@@ -297,7 +319,9 @@ class _Subscription:
     def lag(self) -> Lag:
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         finished = head = 0
-        for where in consumer.assignment() if consumer is not None else ():
+        if consumer is None:
+            return Lag(topic=self.topic, group=self.group, finished=0, head=0)
+        for where in consumer.assignment():
             done = self.finished.get(where.partition, 0)
             finished += done
             head += max(done, consumer.highwater(where) or 0)
@@ -307,18 +331,16 @@ class _Subscription:
 class KafkaTransport:
     """Relays out, subscribers in, each in a supervised task. Kafka keeps the groups' positions."""
 
-    def __init__(self, settings: Settings, *, lease: Callable[[str], Lease] = lambda _: no_lease) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tasks = Tasks(settings.backoff)
         self.relays: list[Relay] = []
-        self._lease = lease
         self._subscriptions: list[_Subscription] = []
 
     def offer(self, outlet: Outlet, positions: Positions) -> None:
         """Relays a service's feed to its topic."""
         open_sender: OpenSender = lambda: sender(self.settings)  # noqa: E731
-        lease = self._lease(f"relay {outlet.topic}")
-        self.relays.append(Relay(outlet, open_sender, positions, lease=lease, settings=self.settings.relay))
+        self.relays.append(Relay(outlet, open_sender, positions, self.settings.relay))
 
     def subscribe(self, topic: str, group: str, on_batch: OnBatch, positions: Positions) -> None:
         """Adds a group of a topic. Kafka keeps its offsets, so `positions` stay untouched."""

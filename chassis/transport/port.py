@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import msgspec
 
 from chassis.event import PublicEvent, Seen, UnknownType, decode, encode
-from chassis.record import CommandRecorded
 
 SERVICE_PREFIX = "entente."
+COMMAND_RECORDED = "chassis.CommandRecorded.v1"
 
 
 def topic_of(service: str) -> str:
@@ -41,12 +41,12 @@ class Broken(Exception):
     """A message that cannot be read: its envelope or its body breaks the contract."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One public event on its way: the envelope in fields, the body as JSON bytes.
 
     `position` is the publishing service's total order, `stream` the subject with a closed segment's `~n` left out.
     `fault` says why an arriving envelope could not be read; then only `topic`, `partition`, `offset`, `headers` and
-    `body` can be relied on. `headers` are kept as they arrived where a transport has any.
+    `body` can be relied on. `headers` are kept as they arrived, `event` where it need not be decoded.
     """
 
     id: str = ""
@@ -68,6 +68,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     headers: tuple[tuple[str, bytes], ...] = ()
     fault: str | None = None
+    event: PublicEvent | None = None
     decoded: Seen | None = None
 
     @property
@@ -83,6 +84,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return self.decoded
 
     def _decode(self) -> Seen:
+        if self.event is not None:
+            return self.seen_as(self.event)
         if self.fault is not None or self.time is None:
             raise Broken(self.fault or "the envelope has no time")
         try:
@@ -151,6 +154,10 @@ class Feed(Protocol):
 
     async def wait_beyond(self, position: int, timeout_seconds: float) -> None: ...
 
+    async def take_lease(self, name: str, holder: str, seconds: float) -> bool: ...
+
+    async def release_lease(self, name: str, holder: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class Outlet:
@@ -166,14 +173,14 @@ class Outlet:
 
     def translate(self, recorded: Any) -> Message | None:
         """The message of one recorded event; None where nothing is public. Records of commands never are."""
-        if recorded.type == CommandRecorded.type:
+        if recorded.type == COMMAND_RECORDED:
             return None
         seen: Seen = recorded.seen(self.service)
         event = self.publish(seen)
         return None if event is None else self._message(seen, event, getattr(recorded, "traceparent", None))
 
     def _message(self, seen: Seen, event: PublicEvent, traceparent: str | None) -> Message:
-        message = Message(
+        return Message(
             id=seen.id,
             type=event.type,
             source=self.service,
@@ -190,9 +197,8 @@ class Outlet:
             topic=self.topic,
             offset=seen.position,
             body=encode(event),
+            event=event,
         )
-        msgspec.structs.force_setattr(message, "decoded", message.seen_as(event))
-        return message
 
 
 def translated(outlet: Outlet, recorded: Iterable[Any]) -> list[Message]:

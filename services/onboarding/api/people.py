@@ -10,7 +10,7 @@ from chassis.event import stable_id
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import PartnerId, PersonId
 from services.onboarding.access import READ_PEOPLE
-from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner
+from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, Memberships
 from services.onboarding.domain.person import ErasePerson, RegisterPerson
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -85,22 +85,29 @@ async def invite(body: MembershipBody, caller: Writer, app: App) -> Response:
 @router.post("/memberships/{membership_id}/join")
 async def join(membership_id: Id, caller: Writer, app: App) -> Response:
     """The invited person joins."""
-    known = await app.document(caller.principal, "memberships", membership_id)
+    app.access.check(caller.principal, JoinPartner)
+    partner_id = await _partner_of(caller, app, membership_id)
     now = app.clock.now()
-    command = JoinPartner(
-        membership_id=membership_id, partner_id=PartnerId(known["partner_id"]), on=now.date(), now=now
-    )
-    return await perform(caller, app, JoinPartner, command, partner_id=known["partner_id"])
+    command = JoinPartner(membership_id=membership_id, partner_id=partner_id, on=now.date(), now=now)
+    return await perform(caller, app, JoinPartner, command, partner_id=partner_id)
 
 
 @router.post("/memberships/{membership_id}/end")
 async def end(membership_id: Id, caller: Writer, app: App) -> Response:
-    known = await app.document(caller.principal, "memberships", membership_id)
+    app.access.check(caller.principal, EndMembership)
+    partner_id = await _partner_of(caller, app, membership_id)
     now = app.clock.now()
-    command = EndMembership(
-        membership_id=membership_id, partner_id=PartnerId(known["partner_id"]), on=now.date(), now=now
-    )
-    return await perform(caller, app, EndMembership, command, partner_id=known["partner_id"])
+    command = EndMembership(membership_id=membership_id, partner_id=partner_id, on=now.date(), now=now)
+    return await perform(caller, app, EndMembership, command, partner_id=partner_id)
+
+
+async def _partner_of(caller: Writer, app: App, membership_id: str) -> PartnerId:
+    """The partner of a membership, from its stream. Raises NotFound for none, and for another partner's."""
+    membership, _ = await app.executor.state(caller.tenant, Memberships.at(membership_id))
+    if membership.invitation is None or caller.principal.partner_id not in (None, membership.invitation.partner_id):
+        raise NotFound()
+    partner_id: PartnerId = membership.invitation.partner_id
+    return partner_id
 
 
 @router.get("/partners/{partner_id}/people")

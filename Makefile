@@ -1,0 +1,78 @@
+# Every target sets up what it needs. Variables may be given on the line: make run PORT=9000 DATA=./elsewhere
+
+PORT ?= 8080
+DATA ?= ./data
+WORKERS ?= 2
+ARGS ?=
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --generate-hashes --allow-unsafe \
+	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+# The stamp carries the lock's checksum: another lock means another install, an older file date does not.
+VENV := .venv/locked-$(shell cksum < requirements/dev.txt | tr ' ' '-')
+# Where the kernel can, the server hears of make's death even when make is killed and cannot pass it on.
+TIED := $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdeathsig TERM)
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo test test-long lint types format bench samples schemas screenshots engines lock clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+run: $(VENV) ## start all five services in one process: make run PORT=8080 DATA=./data
+	@exec $(TIED) $(PY) -m services --port $(PORT) --data $(DATA)
+
+demo: $(VENV) ## fill the system with a believable quarter of one vendor
+	@exec $(TIED) $(PY) -m services demo
+
+test: $(VENV) ## run the short tests; what needs an engine that is not installed is skipped with its reason
+	@$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(VENV) ## run all tests, with the counts that take minutes
+	@$(PYTEST) $(ARGS)
+
+lint: $(VENV) ## check style, format and the import rules
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@.venv/bin/lint-imports --no-logo
+
+types: $(VENV) ## check the types, strictly
+	@$(PY) -m mypy
+
+format: $(VENV) ## put the code into its one format
+	@$(PY) -m ruff check --select I --fix .
+	@$(PY) -m ruff format .
+
+bench: $(VENV) ## measure: one JSON object a line, with the target and whether it holds
+	@$(PY) -m benchmarks $(ARGS)
+
+samples: $(VENV) ## write the golden samples of new versions; the ones that stand are never changed
+	@$(PY) -m contracts samples
+
+schemas: $(VENV) ## write the JSON Schemas and the AsyncAPI document of the public events
+	@$(PY) -m contracts schemas
+
+screenshots: $(VENV) ## take the pictures of the portal that the documentation shows
+	@$(PY) -m tests.browser.screenshots $(ARGS)
+
+engines: ## install the engines that tests run against: Kafka, PostgreSQL, Chromium, the AsyncAPI parser (as root)
+	@tests/engines/install
+
+lock: $(VENV) ## pin the newest compatible versions of requirements/*.in, with hashes
+	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
+	@$(COMPILE) --upgrade --constraint requirements/dev.txt --output-file requirements/run.txt requirements/run.in
+
+clean: ## remove what the targets made, but neither data/ nor the engines
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(VENV):
+	@printf 'setting up .venv from requirements/dev.txt\n'
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@rm -f .venv/locked-*
+	@touch $@

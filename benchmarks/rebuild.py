@@ -1,0 +1,213 @@
+"""How fast a read model is rebuilt from the own log, beside a bare loop over its rows; and how soon a commit shows.
+
+Each event is about 740 bytes as stored and hits another document than the one before it, so that nothing is saved by
+folding neighbours together. The bare loop reads the rows, decodes their JSON, folds dictionaries and writes JSON
+documents with the same two indexes, without checkpoints, guards, versions, or a live model beside it.
+"""
+
+import asyncio
+import gc
+import json
+import sqlite3
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+import uuid_utils
+import uvloop
+
+from chassis.event import Actor, Seen, encode, event
+from chassis.process import GC_ALLOCATIONS
+from chassis.projecting import ProjectionRunner
+from chassis.projection import Projection
+from chassis.read_store.sqlite import SqliteReadStore
+from chassis.store.port import Commit, NewEvent
+from chassis.store.sqlite import SqliteEventStore
+
+EVENTS = 100_000
+DOCUMENTS = 20_000
+EVENTS_A_COMMIT = 500
+ROUNDS = 3
+TARGET_PER_SECOND = 40_000
+SAMPLES = 300
+SAMPLE_PAUSE_SECONDS = 0.005
+VISIBLE_P50_MS = 5.0
+SERVICE = "bench"
+TENANT = "acme"
+
+
+@event("bench.DealNoted.v1")
+class DealNoted:
+    deal_id: str
+    stage: str
+    amount: int
+    text: str
+
+
+def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
+    noted: DealNoted = seen.event
+    return {
+        "deal_id": noted.deal_id,
+        "stage": noted.stage,
+        "amount": noted.amount,
+        "notes": (document["notes"] if document else 0) + 1,
+        "text": noted.text,
+        "version": seen.version,
+    }
+
+
+def _key(seen: Seen) -> str:
+    deal_id: str = seen.event.deal_id
+    return deal_id
+
+
+BOARD = Projection(name="board", version=1, keys={DealNoted: _key}, evolve=evolve, indexes=("stage", "amount"))
+
+
+def run() -> Iterator[dict[str, Any]]:
+    """The figures of one run."""
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 20)  # as `serve` does
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        uvloop.run(_write(folder))
+        uvloop.run(_first_fill(folder))
+        pairs = [(uvloop.run(_rebuild(folder)), _bare(folder)) for _ in range(ROUNDS)]
+        ours, bare = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+        yield {
+            "name": "rebuild.sqlite",
+            "value": round(ours),
+            "unit": "events/s",
+            "against": {"bare loop": round(bare), "unit": "events/s", "limit": TARGET_PER_SECOND},
+            "ratio": round(ours / bare, 2),
+            "target": TARGET_PER_SECOND,
+            "holds": ours >= TARGET_PER_SECOND,
+        }
+        p50_ms, p99_ms = uvloop.run(_visible(folder))
+        yield {
+            "name": "rebuild.commit_to_visible",
+            "value": round(p50_ms, 2),
+            "unit": "ms p50",
+            "against": {"p99 ms": round(p99_ms, 2), "limit": VISIBLE_P50_MS},
+            "ratio": round(p50_ms / VISIBLE_P50_MS, 2),
+            "target": VISIBLE_P50_MS,
+            "holds": p50_ms <= VISIBLE_P50_MS,
+        }
+
+
+@asynccontextmanager
+async def _runner(folder: Path) -> AsyncIterator[tuple[SqliteEventStore, SqliteReadStore, ProjectionRunner]]:
+    store, read_store = SqliteEventStore(folder / "events.db"), SqliteReadStore(folder / "read.db")
+    await store.open()
+    await read_store.open()
+    runner = ProjectionRunner(SERVICE, store, read_store, [BOARD])
+    await runner.prepare()
+    task = asyncio.create_task(runner.run())
+    try:
+        yield store, read_store, runner
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await read_store.close()
+        await store.close()
+
+
+async def _write(folder: Path) -> None:
+    store = SqliteEventStore(folder / "events.db")
+    await store.migrate()
+    await store.open()
+    for first in range(0, EVENTS, EVENTS_A_COMMIT):
+        await store.append(_commit(range(first, first + EVENTS_A_COMMIT)))
+    await store.close()
+
+
+def _commit(numbers: range) -> Commit:
+    return Commit(
+        tenant=TENANT,
+        actor=Actor(kind="vendor", subject="staff-1"),
+        command_id=str(uuid_utils.uuid7()),
+        causation_id=None,
+        correlation_id=str(uuid_utils.uuid7()),
+        traceparent=None,
+        evaluator=1,
+        recorded_at=datetime.now(UTC),
+        events=tuple(_event(number) for number in numbers),
+    )
+
+
+def _event(number: int) -> NewEvent:
+    deal_id = f"deal-{number % DOCUMENTS}"
+    noted = DealNoted(deal_id=deal_id, stage=f"s{number % 7}", amount=number, text="x" * 300)
+    version = number // DOCUMENTS + 1
+    return NewEvent(f"{TENANT}:deal-{deal_id}", version, str(uuid_utils.uuid7()), "bench.DealNoted.v1", encode(noted))
+
+
+async def _first_fill(folder: Path) -> None:
+    async with _runner(folder) as (_, _, runner):
+        assert await runner.reached("board", SERVICE, EVENTS, 60)
+
+
+async def _rebuild(folder: Path) -> float:
+    async with _runner(folder) as (_, read_store, runner):
+        await runner.reached("board", SERVICE, EVENTS, 60)
+        start = time.perf_counter()
+        await runner.rebuild("board")
+        rate = EVENTS / (time.perf_counter() - start)
+        assert await read_store.count("board", TENANT) == DOCUMENTS
+        return rate
+
+
+def _bare(folder: Path) -> float:
+    source = sqlite3.connect(folder / "events.db")
+    target = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    target.execute("PRAGMA journal_mode=WAL")
+    target.execute("PRAGMA synchronous=NORMAL")
+    target.execute("DROP TABLE IF EXISTS board")
+    target.execute("CREATE TABLE board (id TEXT PRIMARY KEY, body TEXT NOT NULL)")
+    for field in BOARD.indexes:
+        target.execute(f"CREATE INDEX by_{field} ON board (json_extract(body, '$.{field}'), id)")
+    start = time.perf_counter()
+    rows = source.execute("SELECT position, originator_version, state FROM stored_events ORDER BY position")
+    while page := rows.fetchmany(2_000):
+        _bare_batch(target, page)
+    rate = EVENTS / (time.perf_counter() - start)
+    source.close()
+    target.close()
+    return rate
+
+
+def _bare_batch(target: sqlite3.Connection, page: list[tuple[int, int, bytes]]) -> None:
+    events = [(version, orjson.loads(state)["data"]) for _, version, state in page]
+    wanted = json.dumps([data["deal_id"] for _, data in events])
+    target.execute("BEGIN")
+    kept = target.execute("SELECT id, body FROM board WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
+    documents = {one: orjson.loads(body) for one, body in kept}
+    for version, data in events:
+        before = documents.get(data["deal_id"])
+        documents[data["deal_id"]] = {**data, "notes": (before["notes"] if before else 0) + 1, "version": version}
+    rows = [(one, orjson.dumps(document).decode()) for one, document in documents.items()]
+    target.executemany("INSERT INTO board VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", rows)
+    target.execute("COMMIT")
+
+
+async def _visible(folder: Path) -> tuple[float, float]:
+    """From the acknowledged commit of one event to its document, in milliseconds: median and 99th percentile."""
+    async with _runner(folder) as (store, _, runner):
+        await runner.reached("board", SERVICE, EVENTS, 60)
+        waited = sorted([await _one_visible(store, runner, EVENTS + number) for number in range(SAMPLES)])
+        return waited[SAMPLES // 2] * 1_000, waited[SAMPLES * 99 // 100] * 1_000
+
+
+async def _one_visible(store: SqliteEventStore, runner: ProjectionRunner, number: int) -> float:
+    (recorded,) = await store.append(_commit(range(number, number + 1)))
+    start = time.perf_counter()
+    assert await runner.reached("board", SERVICE, recorded.position, 5)
+    waited = time.perf_counter() - start
+    await asyncio.sleep(SAMPLE_PAUSE_SECONDS)
+    return waited

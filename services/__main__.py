@@ -1,0 +1,109 @@
+"""The whole system in one process on SQLite: `python -m services`, what `make run` starts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from chassis import logs
+from chassis.asgi import Api
+from chassis.process import listening, make_world, run, running
+from chassis.service import Service, World
+from chassis.settings import ServiceSettings
+from services import demo, first_run
+from services.attribution import app as attribution
+from services.attribution.adapters.hubspot_simulator import Hub, simulator
+from services.attribution.adapters.loopback import on_loopback
+from services.gateway import app as gateway
+from services.incentives import app as incentives
+from services.onboarding import app as onboarding
+from services.registration import app as registration
+
+CRM_PORT_STEP = 1
+console = Console()
+log = structlog.get_logger()
+cli = typer.Typer(add_completion=False, help="Entente: all five services in one process.")
+
+
+def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dict[str, Service]:
+    """The five services on one world; the gateway is last, it stands before the others."""
+    given: dict[str, Any] = {"data": settings.data, "kafka": settings.kafka, "postgres": settings.postgres}
+    given |= {"host": settings.host, "port": settings.port, "environment": settings.environment}
+    public_url = f"http://{settings.host}:{settings.port}"
+    made = (
+        onboarding.build(onboarding.Settings(**given), world),
+        registration.build(registration.Settings(**given), world),
+        attribution.build(attribution.Settings(**given, public_url=public_url), world),
+        incentives.build(incentives.Settings(**given), world),
+        gateway.build(gateway.Settings(**given, crm_simulator_url=crm_url), world),
+    )
+    return {service.name: service for service in made}
+
+
+@asynccontextmanager
+async def system(settings: ServiceSettings, world: World | None = None) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
+    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address."""
+    world = world or make_world(settings)
+    hub = Hub(now=world.clock.now, path=settings.data / "crm_simulator" / "deals.db")
+    crm_port = settings.port + CRM_PORT_STEP if settings.port else 0
+    async with on_loopback(simulator(hub), crm_port) as crm_url:
+        services = build_all(settings, world, crm_url)
+        async with running(services.values(), world):
+            yield services, hub, crm_url
+
+
+async def _serve(settings: ServiceSettings) -> None:
+    async with system(settings) as (services, _, crm_url):
+        front = services["gateway"].api
+        await first_run.ensure(Api(front), crm_url)
+        async with listening(front, settings) as (address, stopped):
+            _welcome(address, crm_url, settings.data)
+            await stopped.wait()
+
+
+def _welcome(address: str, crm_url: str, data: Path) -> None:
+    console.print(f"\n[bold]Entente[/bold] is running: [link]{address}[/link]   (data in {data}, stop with Ctrl+C)")
+    console.print(f"  Sign in      {address}/dev/sign-in")
+    for line in first_run.people_lines():
+        console.print(f"  {line}", highlight=False)
+    console.print(f"  Simulated CRM  {crm_url}   win, lose and refund deals here")
+    console.print(f"  API          {address}/v1/openapi.json   a token: POST {address}/dev/token", highlight=False)
+
+
+@cli.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Where the gateway listens on loopback.")] = 8080,
+    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
+) -> None:
+    """Serves portal and API; the first run opens the tenant `acme`."""
+    if context.invoked_subcommand is None:
+        logs.configure()
+        run(_serve(ServiceSettings(port=port, data=data)))
+
+
+@cli.command("demo")
+def demo_command(
+    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
+    partners: Annotated[int, typer.Option(min=2, max=500)] = 60,
+    deals: Annotated[int, typer.Option(min=1, max=20_000)] = 2_000,
+    seed: int = 1,
+) -> None:
+    """Loads a believable quarter of one vendor through the public API."""
+    logs.configure(level="WARNING")
+    run(_demo(ServiceSettings(port=0, data=data), demo.Size(partners=partners, deals=deals, seed=seed)))
+
+
+async def _demo(settings: ServiceSettings, size: demo.Size) -> None:
+    async with system(settings) as (services, _, crm_url):
+        front = Api(services["gateway"].api)
+        await first_run.ensure(front, crm_url)
+        await demo.load(front, crm_url, size, console)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,1 @@
+"""Clients of CRMs behind `CrmPort`, and their simulators."""

@@ -1,0 +1,113 @@
+"""Credit over HTTP: who has how much of a sale, as known now or at an earlier time, and its revision by hand."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import AwareDatetime, Field
+
+from chassis.decider import NotFound
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains
+from services.attribution.access import READ_CREDIT
+from services.attribution.domain.credit import ReviseCredit, WantedShare, credit_id
+from services.attribution.domain.credit_policy import POOLS_MAX
+from services.attribution.projections import credit_view
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Pool = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,39}$")]
+
+
+class ShareBody(Body):
+    """A partner's part in percent, as text with two decimals at most."""
+
+    partner_id: Annotated[str, Field(min_length=1, max_length=64)]
+    role: Annotated[str, Field(min_length=1, max_length=16)]
+    percent: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,4})?$")]
+
+
+class ReviseBody(Body):
+    """The whole vector of the pool. Reason codes: correction, dispute, customer, split."""
+
+    shares: Annotated[list[ShareBody], Field(max_length=100)]
+    reason_code: Annotated[str, Field(max_length=40)] = ""
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+router = APIRouter(tags=["credit"])
+
+
+@router.get("/credit")
+@reads("credit_view")
+async def credits(
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    status: Annotated[str | None, Query(max_length=16)] = None,
+    pool: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """Pools of all sales, the last changed first."""
+    app.access.check(caller.principal, READ_CREDIT)
+    mine = caller.principal.partner_id
+    where = {"status": status, "pool": pool, "partner_ids": Contains(mine) if mine else None}
+    items, cursor = await page(caller, app, "credit_view", paged, where, "-changed_at")
+    return listed([_seen(caller, item, None) for item in items], cursor)
+
+
+@router.get("/opportunities/{opportunity_id}/credit")
+@reads("credit_view")
+async def of_opportunity(
+    opportunity_id: Id,
+    caller: Reader,
+    app: App,
+    known_at: Annotated[AwareDatetime | None, Query()] = None,
+) -> Response:
+    """Every pool of a sale with its revisions. `known_at` answers as it was known by that instant."""
+    app.access.check(caller.principal, READ_CREDIT)
+    await app.document(caller.principal, "opportunity_board", opportunity_id)
+    mine = caller.principal.partner_id
+    where = {"opportunity_id": opportunity_id, **({"partner_ids": Contains(mine)} if mine else {})}
+    found = await app.read.find("credit_view", caller.tenant, where=where, sort="pool", limit=2 * POOLS_MAX)
+    pools = [_seen(caller, item, known_at) for item in found.items]
+    return shown({"opportunity_id": opportunity_id, "pools": [pool for pool in pools if pool]})
+
+
+@router.get("/opportunities/{opportunity_id}/credit/{pool}")
+@reads("credit_view")
+async def of_pool(
+    opportunity_id: Id,
+    pool: Pool,
+    caller: Reader,
+    app: App,
+    known_at: Annotated[AwareDatetime | None, Query()] = None,
+) -> Response:
+    app.access.check(caller.principal, READ_CREDIT)
+    document = await app.document(caller.principal, "credit_view", credit_id(opportunity_id, pool))
+    known = _seen(caller, document, known_at)
+    if known is None:
+        raise NotFound("nothing was known by then")
+    return shown(known, document["version"])
+
+
+@router.post("/opportunities/{opportunity_id}/credit/{pool}/revise")
+async def revise(opportunity_id: Id, pool: Pool, body: ReviseBody, caller: Writer, app: App) -> Response:
+    """Replaces the shares by hand, as a new revision with its reason; earlier revisions stay as they were."""
+    app.access.check(caller.principal, ReviseCredit)
+    await app.exists(caller.tenant, "credit", credit_id(opportunity_id, pool))
+    command = ReviseCredit(
+        opportunity_id=opportunity_id,  # type: ignore[arg-type]
+        pool=pool,
+        shares=tuple(
+            WantedShare(partner_id=s.partner_id, role=s.role, percent=Decimal(s.percent)) for s in body.shares
+        ),
+        reason_code=body.reason_code,
+        reason=body.reason,
+        revised_by=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, ReviseCredit, command)
+
+
+def _seen(caller: Reader, document: dict[str, Any], known_at: Any) -> dict[str, Any] | None:
+    mine = caller.principal.partner_id
+    return credit_view.as_known(credit_view.for_partner(document, mine) if mine else document, known_at)

@@ -1,0 +1,60 @@
+"""Sales over HTTP: the board and one sale with its timeline. Each partner sees its own part."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from chassis.http import App, Paged, Reader, listed, page, reads, shown
+from chassis.read_store.port import Contains
+from services.attribution.access import READ_OPPORTUNITIES
+from services.attribution.projections import opportunity_board, opportunity_timeline
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+
+router = APIRouter(tags=["opportunities"])
+
+
+@router.get("/opportunities")
+@reads("opportunity_board")
+async def opportunities(
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    status: Annotated[str | None, Query(max_length=16)] = None,
+    stage: Annotated[str | None, Query(max_length=32)] = None,
+    partner_id: Annotated[str | None, Query(max_length=64)] = None,
+    registration_id: Annotated[str | None, Query(max_length=64)] = None,
+    sort: Annotated[str, Query(pattern="^-?(changed_at|opened_at)$")] = "-changed_at",
+) -> Response:
+    """All sales for the vendor; for a partner those it has a part in."""
+    app.access.check(caller.principal, READ_OPPORTUNITIES)
+    whose = caller.principal.partner_id or partner_id
+    where = {
+        "status": status,
+        "stage": stage,
+        "registration_id": registration_id,
+        "partner_ids": Contains(whose) if whose else None,
+    }
+    items, cursor = await page(caller, app, "opportunity_board", paged, where, sort)
+    return listed([_row(caller, item) for item in items], cursor)
+
+
+@router.get("/opportunities/{opportunity_id}")
+@reads("opportunity_board")
+async def opportunity(opportunity_id: Id, caller: Reader, app: App) -> Response:
+    """One sale, with what happened to it in order; each entry's event can be asked why."""
+    app.access.check(caller.principal, READ_OPPORTUNITIES)
+    document = await app.document(caller.principal, "opportunity_board", opportunity_id)
+    told = await app.read.get("opportunity_timeline", caller.tenant, opportunity_id)
+    entries = _timeline(caller, told)["entries"] if told else []
+    return shown({**_row(caller, document), "timeline": entries}, document["version"])
+
+
+def _row(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
+    mine = caller.principal.partner_id
+    return opportunity_board.for_partner(document, mine) if mine else document
+
+
+def _timeline(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
+    mine = caller.principal.partner_id
+    return opportunity_timeline.for_partner(document, mine) if mine else document

@@ -1,0 +1,378 @@
+"""What attribution can do: every command with the streams it touches, how those that need facts are prepared, its ports."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from chassis.event import stable_id
+from chassis.execution import Handles, Peek, Raced
+from chassis.rulebook import Rulebook, Rules
+from contracts.registration import DealApproved
+from contracts.values import OpportunityId
+from services.attribution.domain import connection, crediting, mirroring, opening
+from services.attribution.domain.connection import Connection, Connections
+from services.attribution.domain.credit import Credit, Credits, ReviseCredit, credit_id, revise_credit
+from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
+from services.attribution.domain.crm_change import CrmChange
+from services.attribution.domain.crm_record import CrmRecord, CrmRecords, record_id
+from services.attribution.domain.mirroring import Days, ObserveCrmChange, ReleaseCrmChange
+from services.attribution.domain.opening import OpenOpportunity
+from services.attribution.domain.opportunity import Opportunities, Opportunity
+from services.attribution.domain.touch import OF_PARTICIPANT, RecordTouch, Touches, role_of, touch_id
+
+KINDS = {KIND: CREDIT_POLICY}
+POLICY_ID = "credit-default"
+"""The rulebook that allocates credit."""
+REGISTRATION = "registration"
+
+
+# The CRM as this service needs it
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrmRow:
+    """A row as the CRM answers it, raw. `opportunity_id` is the id that we wrote into it, if we did."""
+
+    external_id: str
+    modified_at: datetime
+    stage: str
+    opportunity_id: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    refunded: str | None = None
+    close_at: datetime | None = None
+    lost_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrmWish:
+    """What the CRM should say of one sale. `creation` is written only where the row is made; `stage` there is raw."""
+
+    opportunity_id: str
+    external_id: str | None
+    fields: Mapping[str, str]
+    creation: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrmWritten:
+    """What became of one wish: the row, and whether this write made it; or why the CRM refused it."""
+
+    opportunity_id: str
+    row: CrmRow | None = None
+    created: bool = False
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrmPage:
+    """Rows by time of change and id. `after` continues; None at the end."""
+
+    rows: tuple[CrmRow, ...]
+    after: str | None = None
+
+
+class CrmTrouble(Exception):
+    """The CRM cannot be asked now. `retry_after_seconds` is when it may be asked again."""
+
+    def __init__(self, text: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(CrmTrouble):
+    """The CRM asks for patience."""
+
+
+class AuthFailed(CrmTrouble):
+    """The CRM does not accept our credential."""
+
+
+class Unavailable(CrmTrouble):
+    """The CRM did not answer, or with an error of its own. What was written may stand there or not."""
+
+
+class Malformed(CrmTrouble):
+    """The CRM answered something that is not its published form."""
+
+
+class CrmPort(Protocol):
+    """One CRM. Every call ends in time; each may raise CrmTrouble."""
+
+    async def describe(self) -> tuple[str, ...]:
+        """The CRM's raw stages."""
+
+    async def changed_since(self, since: datetime, after: str | None, limit: int) -> CrmPage:
+        """Rows modified at or after `since`, oldest first."""
+
+    async def read(self, external_ids: Sequence[str]) -> list[CrmRow]:
+        """The rows of these ids that there are."""
+
+    async def find(self, opportunity_ids: Sequence[str]) -> list[CrmRow]:
+        """The rows that carry these ids of ours."""
+
+    async def upsert(self, wishes: Sequence[CrmWish]) -> list[CrmWritten]:
+        """Writes our fields, by our id: twice is once. At most 100 wishes."""
+
+    def genuine(self, method: str, uri: str, body: bytes, headers: Mapping[str, str], now_ms: int) -> bool:
+        """Whether a push comes from this CRM and is fresh."""
+
+    def pushed_ids(self, body: bytes) -> tuple[str, ...]:
+        """The rows that a push names."""
+
+
+class CrmReader(Protocol):
+    """Reads a connected CRM at once, instead of at its next turn. Answers how many rows showed something new."""
+
+    async def poll(self, tenant: str, connection_id: str) -> int:
+        """Reads what changed since the last time."""
+
+    async def pushed(self, tenant: str, connection_id: str, body: bytes) -> int:
+        """Reads the rows that a push names."""
+
+
+@dataclass(kw_only=True)
+class Ports:
+    """The outside of this service. `connect` gives the client of a connection; `reader` is set once it can run.
+
+    `development` permits a CRM on this machine. `public_url` is where CRMs reach us: it is part of what they sign.
+    """
+
+    connect: Callable[[Connection], CrmPort]
+    reader: CrmReader | None = None
+    development: bool = False
+    public_url: str = ""
+
+
+# Streams
+
+
+def _pools(wish: Any) -> tuple[Any, ...]:
+    return tuple(Credits.at(credit_id(wish.opportunity_id, pool)) for pool in wish.pools)
+
+
+def _opening(wish: OpenOpportunity) -> tuple[Any, ...]:
+    touches = tuple(Touches.at(touch.touch_id) for touch in wish.touches)
+    return Opportunities.at(wish.opportunity_id), touches, _pools(wish)
+
+
+def _touching(wish: RecordTouch) -> tuple[Any, ...]:
+    return Opportunities.at(wish.opportunity_id), Touches.at(wish.touch_id), _pools(wish)
+
+
+def _mirroring(wish: ObserveCrmChange | ReleaseCrmChange) -> tuple[Any, ...]:
+    return Opportunities.at(wish.opportunity_id), CrmRecords.at(wish.record_id), _pools(wish)
+
+
+def _connection_and_policy(wish: ObserveCrmChange | ReleaseCrmChange) -> tuple[Any, ...]:
+    return Connections.at(wish.connection_id), Rules.at(wish.policy_id)
+
+
+def _policy(wish: OpenOpportunity | RecordTouch) -> tuple[Any, ...]:
+    return (Rules.at(wish.policy_id),)
+
+
+def _connection(wish: Any) -> tuple[Any, ...]:
+    return (Connections.at(wish.connection_id),)
+
+
+def _sale(wish: Any) -> tuple[Any, ...]:
+    return (Opportunities.at(wish.opportunity_id),)
+
+
+def _credit(wish: ReviseCredit) -> tuple[Any, ...]:
+    return (Credits.at(credit_id(wish.opportunity_id, wish.pool)),)
+
+
+# Answers
+
+
+def _connection_answer(wish: Any, state: Connection) -> dict[str, Any]:
+    return {"connection_id": wish.connection_id, "status": state.phase.value}
+
+
+def _sale_answer(wish: Any, state: Opportunity, *_: Any) -> dict[str, Any]:
+    return {"opportunity_id": wish.opportunity_id, "stage": state.stage}
+
+
+def _touch_answer(wish: RecordTouch, *_: Any) -> dict[str, Any]:
+    return {"touch_id": wish.touch_id, "opportunity_id": wish.opportunity_id, "status": wish.status}
+
+
+def _credit_answer(wish: ReviseCredit, state: Credit) -> dict[str, Any]:
+    revision = state.last.revision if state.last else 0
+    return {"opportunity_id": wish.opportunity_id, "pool": wish.pool, "revision": revision}
+
+
+# Decisions that were prepared from the policy in force
+
+
+def _if_pools_hold(decide: Callable[..., Any]) -> Callable[..., Any]:
+    """The decision, unless another policy has come to hold since the command was prepared: then it is prepared anew."""
+
+    def guarded(wish: Any, *states: Any) -> Any:
+        book: Rulebook = states[-1]
+        if crediting.pools_of(crediting.policy_in_force(book, wish.now)) != wish.pools:
+            raise Raced
+        return decide(wish, *states)
+
+    return guarded
+
+
+HANDLES = (
+    Handles(connection.AddConnection, connection.add_connection, _connection, answer=_connection_answer),
+    Handles(connection.ActivateConnection, connection.activate_connection, _connection, answer=_connection_answer),
+    Handles(connection.PauseConnection, connection.pause_connection, _connection, answer=_connection_answer),
+    Handles(connection.MapStages, connection.map_stages, _connection, answer=_connection_answer),
+    Handles(OpenOpportunity, _if_pools_hold(opening.open_opportunity), _opening, reads=_policy, answer=_sale_answer),
+    Handles(RecordTouch, _if_pools_hold(opening.touch_opportunity), _touching, reads=_policy, answer=_touch_answer),
+    Handles(opening.FollowRegistration, opening.follow_registration, _sale, answer=_sale_answer),
+    Handles(
+        ObserveCrmChange,
+        _if_pools_hold(mirroring.observe_change),
+        _mirroring,
+        reads=_connection_and_policy,
+        answer=_sale_answer,
+    ),
+    Handles(
+        ReleaseCrmChange,
+        _if_pools_hold(mirroring.release_change),
+        _mirroring,
+        reads=_connection_and_policy,
+        answer=_sale_answer,
+    ),
+    Handles(
+        mirroring.RecordCrmWrite,
+        mirroring.record_write,
+        lambda wish: (Opportunities.at(wish.opportunity_id), CrmRecords.at(wish.record_id)),
+        answer=_sale_answer,
+    ),
+    Handles(mirroring.RecordCrmRefusal, mirroring.record_refusal, lambda wish: (CrmRecords.at(wish.record_id),)),
+    Handles(ReviseCredit, revise_credit, _credit, answer=_credit_answer),
+)
+
+
+# Preparation
+
+
+def opportunity_id(tenant: str, registration_id: str) -> OpportunityId:
+    """The sale that a registration opens."""
+    return OpportunityId(stable_id(tenant, registration_id))
+
+
+async def pools_in_force(peek: Peek, now: datetime) -> tuple[str, ...]:
+    """The pools of the policy that holds now."""
+    return crediting.pools_of(crediting.policy_in_force(await peek(Rules.at(POLICY_ID)), now))
+
+
+async def open_from(peek: Peek, tenant: str, deal: DealApproved, now: datetime) -> OpenOpportunity:
+    """The command that an approved registration leads to."""
+    pools = await pools_in_force(peek, now)
+    identity = opportunity_id(tenant, deal.registration_id)
+    return OpenOpportunity(
+        opportunity_id=identity,
+        registration_id=deal.registration_id,
+        number=deal.number,
+        programme=deal.programme,
+        partner_id=deal.partner_id,
+        deal_type=deal.deal_type,
+        account=deal.account,
+        products=deal.products,
+        amount=deal.amount,
+        close_on=deal.close_on,
+        protected_until=deal.protection.end,
+        external_id=deal.external_id,
+        touches=_touches_of(tenant, identity, deal, pools, now),
+        pools=pools,
+        policy_id=POLICY_ID,
+        now=now,
+    )
+
+
+def _touches_of(
+    tenant: str, identity: OpportunityId, deal: DealApproved, pools: tuple[str, ...], now: datetime
+) -> tuple[RecordTouch, ...]:
+    """The registered partner brought the sale; every other participant does what its role says."""
+    others = {p.partner_id: p.role for p in deal.participants if p.partner_id != deal.partner_id}
+    kinds = {deal.partner_id: "registration_approved"}
+    kinds |= {partner_id: OF_PARTICIPANT.get(role, "x_participant") for partner_id, role in others.items()}
+    keys = {partner_id: f"{deal.registration_id}:{partner_id}" for partner_id in kinds}
+    return tuple(
+        RecordTouch(
+            touch_id=touch_id(tenant, REGISTRATION, keys[partner_id]),
+            touch_type=kind,
+            partner_id=partner_id,
+            role=role_of(kind),
+            opportunity_id=identity,
+            registration_id=deal.registration_id,
+            touched_at=deal.approved_at,
+            source=REGISTRATION,
+            source_key=keys[partner_id],
+            recorded_by=REGISTRATION,
+            pools=pools,
+            policy_id=POLICY_ID,
+            now=now,
+        )
+        for partner_id, kind in kinds.items()
+    )
+
+
+def change_of(row: CrmRow, zone: str) -> CrmChange:
+    """The mapped fields of a row; its close as a day in the connection's zone."""
+    return CrmChange(
+        external_id=row.external_id,
+        modified_at=row.modified_at,
+        stage=row.stage,
+        amount=row.amount,
+        currency=row.currency,
+        refunded=row.refunded,
+        closed_on=row.close_at.astimezone(ZoneInfo(zone)).date() if row.close_at else None,
+        lost_reason=row.lost_reason,
+    )
+
+
+def days_of(change: CrmChange, zone: str) -> Days:
+    """The change's day there. A close counts what came up to the end of its day, and never what came after the change."""
+    place = ZoneInfo(zone)
+    seen_on = change.modified_at.astimezone(place).date()
+    closed_on = min(change.closed_on or seen_on, seen_on)
+    end = datetime.combine(closed_on + timedelta(days=1), time.min, tzinfo=place)
+    return Days(seen_on=seen_on, cutoff_at=min(change.modified_at, end.astimezone(change.modified_at.tzinfo)))
+
+
+async def observe(
+    peek: Peek, connection_id: str, sale_id: str, change: CrmChange, now: datetime
+) -> ObserveCrmChange:
+    """The command for a row that shows something new."""
+    place: Connection = await peek(Connections.at(connection_id))
+    return ObserveCrmChange(
+        opportunity_id=OpportunityId(sale_id),
+        record_id=record_id(connection_id, change.external_id),
+        connection_id=connection_id,
+        change=change,
+        days=days_of(change, place.zone),
+        pools=await pools_in_force(peek, now),
+        policy_id=POLICY_ID,
+        now=now,
+    )
+
+
+async def release(peek: Peek, held: Mapping[str, Any], now: datetime) -> ReleaseCrmChange:
+    """The command that reads a held change again. `held` names connection_id, record_id, opportunity_id, change_sha256."""
+    place: Connection = await peek(Connections.at(held["connection_id"]))
+    record: CrmRecord = await peek(CrmRecords.at(held["record_id"]))
+    found = record.holds(held["change_sha256"])
+    if found is None:
+        raise mirroring.NotHeld
+    return ReleaseCrmChange(
+        opportunity_id=OpportunityId(held["opportunity_id"]),
+        record_id=held["record_id"],
+        connection_id=held["connection_id"],
+        change_sha256=held["change_sha256"],
+        days=days_of(found.change, place.zone),
+        pools=await pools_in_force(peek, now),
+        policy_id=POLICY_ID,
+        now=now,
+    )

@@ -1,0 +1,1 @@
+"""The rules and aggregates of attribution, as pure functions over values."""

@@ -1,0 +1,302 @@
+"""The credit of one pool of one sale: provisional while it is open, final at the win, revised only with a reason.
+
+Every change is a new revision of the whole vector; earlier ones stay as they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import assert_never
+
+from chassis.decider import Decider, Invalid, WrongState
+from chassis.event import canonical_json, command, event, plain, sha256
+from contracts.attribution import Share
+from contracts.values import HUNDRED, PERCENT_STEP, OpportunityId, RegistrationId
+from services.attribution.domain.credit_policy import (
+    DEFAULT_POLICY,
+    EXACT,
+    CreditFacts,
+    CreditPolicy,
+    Part,
+    Row,
+    allocate,
+)
+from services.attribution.domain.touch import TouchFact
+
+PROVISIONAL, FINAL = "provisional", "final"
+MODEL = "model"
+REASONS = ("correction", "dispute", "customer", "split")
+SHARES_MAX = 100
+
+
+def credit_id(opportunity_id: str, pool: str) -> str:
+    """The id of a pool's stream."""
+    return f"{opportunity_id}-{pool}"
+
+
+# Events
+
+
+@event("attribution.CreditAllocated.v1")
+class CreditAllocated:
+    """One revision: who has how much, and every touch that was looked at. `revised_by` and `reason` when a person did it."""
+
+    opportunity_id: OpportunityId
+    registration_id: RegistrationId | None
+    pool: str
+    revision: int
+    status: str
+    win_no: int | None
+    shares: tuple[Share, ...]
+    total: str
+    policy_id: str
+    policy_version: int
+    policy_sha256: str
+    model: str
+    reason_code: str
+    reason: str | None = None
+    revised_by: str | None = None
+    restates_closed: bool = False
+    cutoff_at: datetime
+    rows: tuple[Row, ...] = ()
+    parts: tuple[Part, ...] = ()
+    decision_sha256: str
+
+
+CreditEvent = CreditAllocated
+
+
+# Commands
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedShare:
+    """What a person wants one partner to have."""
+
+    partner_id: str
+    role: str
+    percent: Decimal
+
+
+@command("attribution.ReviseCredit.v1")
+class ReviseCredit:
+    """`shares` replace the whole vector from `from_month` on."""
+
+    opportunity_id: OpportunityId
+    pool: str
+    shares: tuple[WantedShare, ...]
+    reason_code: str
+    reason: str
+    revised_by: str
+    now: datetime
+
+
+# State
+
+
+@dataclass(frozen=True)
+class Credit:
+    """The last revision; None while the pool is empty."""
+
+    last: CreditAllocated | None = None
+
+    @property
+    def by_person(self) -> bool:
+        """A person's revision stands until a person changes it."""
+        return self.last is not None and self.last.reason_code != MODEL
+
+
+# Refusals
+
+
+class PercentSum(Invalid):
+    """The shares of this pool make exactly 100.00 together."""
+
+    slug = "percent-sum"
+
+
+class PercentCap(Invalid):
+    """The shares of this pool make at most 100.00 together."""
+
+    slug = "percent-cap"
+
+
+class PercentScale(Invalid):
+    """A percent is above 0, at most 100, and has two decimals at most."""
+
+    slug = "percent-scale"
+
+
+class ReasonRequired(Invalid):
+    """A revision says why: a reason code and a sentence."""
+
+    slug = "reason-required"
+
+
+# Decisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The rules that hold, and which published version they are."""
+
+    policy_id: str
+    version: int
+    sha256: str
+    body: CreditPolicy
+
+
+BUILT_IN = Policy(
+    policy_id="built-in", version=0, sha256=sha256(canonical_json(plain(DEFAULT_POLICY))), body=DEFAULT_POLICY
+)
+"""Holds while the programme has published no policy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sale:
+    """What credit is decided on: the sale's touches, protection and close. `win_no` is None while it is not won."""
+
+    opportunity_id: OpportunityId
+    registration_id: RegistrationId | None
+    touches: tuple[TouchFact, ...]
+    protected_until: datetime | None
+    cutoff_at: datetime
+    closed_on: date
+    win_no: int | None
+
+    @property
+    def status(self) -> str:
+        return PROVISIONAL if self.win_no is None else FINAL
+
+
+def allocate_credit(sale: Sale, pool: str, policy: Policy, credit: Credit) -> list[CreditEvent]:
+    """The pool's shares under the policy, as a new revision if they, or their finality, differ from the last one."""
+    if credit.by_person:
+        return _carried(sale, credit)
+    facts = CreditFacts(
+        pool=pool, touches=sale.touches, cutoff_at=sale.cutoff_at, protected_until=sale.protected_until
+    )
+    made = allocate(facts, policy.body)
+    drawn = [(part.partner_id, part.role, part.percent) for part in made.parts]
+    if _same(drawn, sale, credit) or (credit.last is None and not made.parts):
+        return []
+    return [
+        CreditAllocated(
+            opportunity_id=sale.opportunity_id,
+            registration_id=sale.registration_id,
+            pool=pool,
+            revision=_next(credit),
+            status=sale.status,
+            win_no=sale.win_no,
+            shares=tuple(_share(*one, sale.closed_on) for one in drawn),
+            total=_total_of(policy.body, pool),
+            policy_id=policy.policy_id,
+            policy_version=policy.version,
+            policy_sha256=policy.sha256,
+            model=made.model,
+            reason_code=MODEL,
+            cutoff_at=sale.cutoff_at,
+            rows=made.rows,
+            parts=made.parts,
+            decision_sha256=made.sha256,
+        )
+    ]
+
+
+def revise_credit(wish: ReviseCredit, credit: Credit) -> list[CreditEvent]:
+    """Replaces the shares by hand. Raises PercentSum, PercentCap, PercentScale, ReasonRequired, WrongState (empty)."""
+    last = credit.last
+    if last is None:
+        raise WrongState("this pool has no credit yet", state="empty", allowed=[])
+    if wish.reason_code not in REASONS or not wish.reason.strip():
+        raise ReasonRequired(reason_codes=list(REASONS))
+    _percents_hold(wish.shares, last.total)
+    drawn = [(share.partner_id, share.role, share.percent.quantize(PERCENT_STEP)) for share in wish.shares]
+    if credit.by_person and drawn == _drawn(last):
+        return []
+    return [_revised(wish, last, drawn)]
+
+
+def _revised(wish: ReviseCredit, last: CreditAllocated, drawn: list[tuple[str, str, Decimal]]) -> CreditAllocated:
+    body = {"shares": drawn, "reason_code": wish.reason_code, "reason": wish.reason, "revision": last.revision + 1}
+    return replace(
+        last,
+        revision=last.revision + 1,
+        shares=tuple(_share(*one, wish.now.date() if last.win_no is None else _month_start(last)) for one in drawn),
+        reason_code=wish.reason_code,
+        reason=wish.reason.strip(),
+        revised_by=wish.revised_by,
+        rows=(),
+        parts=(),
+        decision_sha256=sha256(canonical_json(plain(body))),
+    )
+
+
+def _carried(sale: Sale, credit: Credit) -> list[CreditEvent]:
+    """A person's shares, taken over by a win."""
+    last = credit.last
+    if last is None or (last.status, last.win_no) == (sale.status, sale.win_no):
+        return []
+    shares = tuple(_share(*one, sale.closed_on) for one in _drawn(last))
+    after = replace(last, revision=last.revision + 1, status=sale.status, win_no=sale.win_no, shares=shares)
+    return [replace(after, cutoff_at=sale.cutoff_at)]
+
+
+def _percents_hold(shares: Sequence[WantedShare], total: str) -> None:
+    if len(shares) > SHARES_MAX or len({(s.partner_id, s.role) for s in shares}) < len(shares):
+        raise PercentSum(f"each partner stands once in a role, {SHARES_MAX} shares at most")
+    for share in shares:
+        if not share.percent.is_finite() or not 0 < share.percent <= HUNDRED or _digits(share.percent) > 2:
+            raise PercentScale(partner_id=share.partner_id)
+    whole = sum((share.percent for share in shares), Decimal(0))
+    if total == EXACT and shares and whole != HUNDRED:
+        raise PercentSum(f"the shares make {whole}, not 100.00", sum=str(whole))
+    if whole > HUNDRED:
+        raise PercentCap(f"the shares make {whole}, more than 100.00", sum=str(whole))
+
+
+def _digits(percent: Decimal) -> int:
+    exponent = percent.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _share(partner_id: str, role: str, percent: Decimal, on: date) -> Share:
+    return Share(partner_id=partner_id, role=role, percent=percent, from_month=f"{on:%Y-%m}")  # type: ignore[arg-type]
+
+
+def _month_start(last: CreditAllocated) -> date:
+    month = last.shares[0].from_month if last.shares else f"{last.cutoff_at:%Y-%m}"
+    return date.fromisoformat(f"{month}-01")
+
+
+def _drawn(last: CreditAllocated) -> list[tuple[str, str, Decimal]]:
+    return [(share.partner_id, share.role, share.percent) for share in last.shares]
+
+
+def _same(drawn: Sequence[tuple[str, str, Decimal]], sale: Sale, credit: Credit) -> bool:
+    last = credit.last
+    return last is not None and _drawn(last) == list(drawn) and (last.status, last.win_no) == (sale.status, sale.win_no)
+
+
+def _next(credit: Credit) -> int:
+    return 1 + (credit.last.revision if credit.last else 0)
+
+
+def _total_of(policy: CreditPolicy, pool: str) -> str:
+    found = policy.pool(pool)
+    return found.total if found else EXACT
+
+
+# Evolve
+
+
+def evolve(credit: Credit, happened: CreditEvent) -> Credit:
+    match happened:
+        case CreditAllocated():
+            return Credit(last=happened)
+        case _:
+            assert_never(happened)
+
+
+Credits = Decider[Credit, CreditEvent](kind="credit", initial=Credit(), evolve=evolve)

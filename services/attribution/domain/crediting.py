@@ -1,0 +1,55 @@
+"""The credit of every pool of a sale, decided together from what the sale's own stream holds."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.rulebook import Rulebook
+from services.attribution.domain.credit import BUILT_IN, Credit, CreditEvent, Policy, Sale, allocate_credit
+from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
+from services.attribution.domain.opportunity import Opportunity
+from services.attribution.domain.stages import WON
+
+
+def policy_in_force(book: Rulebook, at: datetime) -> Policy:
+    """The published credit policy that holds, else the built-in one."""
+    version = book.in_force(at)
+    if version is None or version.kind != KIND:
+        return BUILT_IN
+    return Policy(
+        policy_id=version.rulebook_id,
+        version=version.version,
+        sha256=version.sha256,
+        body=CREDIT_POLICY.read(version.body),
+    )
+
+
+def pools_of(policy: Policy) -> tuple[str, ...]:
+    """The names of the policy's pools, in its order."""
+    return tuple(pool.name for pool in policy.body.pools)
+
+
+def allocate_all(
+    opportunity_id: str,
+    opportunity: Opportunity,
+    pools: Sequence[str],
+    credits: Sequence[Credit],
+    policy: Policy,
+    now: datetime,
+) -> list[list[CreditEvent]]:
+    """New revisions, one list a pool. An open sale is credited provisionally as of `now`, a won one finally as of its close."""
+    sale = _sale(opportunity_id, opportunity, now)
+    return [allocate_credit(sale, pool, policy, credit) for pool, credit in zip(pools, credits, strict=True)]
+
+
+def _sale(opportunity_id: str, opportunity: Opportunity, now: datetime) -> Sale:
+    win = opportunity.win if opportunity.stage == WON else None
+    registration = opportunity.registration
+    return Sale(
+        opportunity_id=opportunity_id,  # type: ignore[arg-type]
+        registration_id=opportunity.registration_id,
+        touches=opportunity.touches,
+        protected_until=registration.protected_until if registration else None,
+        cutoff_at=win.cutoff_at if win else now,
+        closed_on=win.closed_on if win else now.date(),
+        win_no=win.win_no if win else None,
+    )

@@ -1,0 +1,1 @@
+"""Read models of attribution, one question a file."""

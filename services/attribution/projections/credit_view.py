@@ -1,0 +1,117 @@
+"""Who is credited for a sale, in each pool, by revision, and why? One document a pool of a sale."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.attribution.domain.credit import CreditAllocated, credit_id
+
+REVISIONS_MAX = 200
+
+
+class Revision(TypedDict):
+    revision: int
+    status: str
+    win_no: int | None
+    shares: list[dict[str, Any]]
+    model: str
+    policy_id: str
+    policy_version: int
+    reason_code: str
+    reason: str | None
+    revised_by: str | None
+    cutoff_at: str
+    known_at: str
+    event_id: str
+    decision_sha256: str
+    rows: list[dict[str, Any]]
+    parts: list[dict[str, Any]]
+
+
+class CreditDocument(TypedDict):
+    opportunity_id: str
+    registration_id: str | None
+    pool: str
+    status: str
+    partner_ids: list[str]
+    revisions: list[Revision]
+    changed_at: str
+    version: int
+
+
+def evolve(document: CreditDocument | None, seen: Seen) -> CreditDocument:
+    it: CreditAllocated = seen.event
+    named = {share.partner_id for share in it.shares} | set(document["partner_ids"] if document else ())
+    return {
+        "opportunity_id": it.opportunity_id,
+        "registration_id": it.registration_id,
+        "pool": it.pool,
+        "status": it.status,
+        "partner_ids": sorted(named),
+        "revisions": [*(document["revisions"] if document else ()), _revision(seen, it)][-REVISIONS_MAX:],
+        "changed_at": iso(seen.recorded_at),
+        "version": seen.version,
+    }
+
+
+def _revision(seen: Seen, it: CreditAllocated) -> Revision:
+    return {
+        "revision": it.revision,
+        "status": it.status,
+        "win_no": it.win_no,
+        "shares": plain(it.shares),
+        "model": it.model,
+        "policy_id": it.policy_id,
+        "policy_version": it.policy_version,
+        "reason_code": it.reason_code,
+        "reason": it.reason,
+        "revised_by": it.revised_by,
+        "cutoff_at": iso(it.cutoff_at),
+        "known_at": iso(seen.recorded_at),
+        "event_id": seen.id,
+        "decision_sha256": it.decision_sha256,
+        "rows": plain(it.rows),
+        "parts": plain(it.parts),
+    }
+
+
+def as_known(document: dict[str, Any], known_at: datetime | None) -> dict[str, Any] | None:
+    """The pool as it was known by an instant: the last revision recorded by then, and those before it."""
+    revisions = [r for r in document["revisions"] if known_at is None or datetime.fromisoformat(r["known_at"]) <= known_at]
+    if not revisions:
+        return None
+    return {**document, "status": revisions[-1]["status"], "current": revisions[-1], "revisions": revisions}
+
+
+def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any]:
+    """Every revision with the partner's own shares and touches, and one nameless sum of all others."""
+    revisions = [_own(revision, partner_id) for revision in document["revisions"]]
+    return {**document, "partner_ids": [partner_id], "revisions": revisions}
+
+
+def _own(revision: dict[str, Any], partner_id: str) -> dict[str, Any]:
+    others = [share for share in revision["shares"] if share["partner_id"] != partner_id]
+    return {
+        **revision,
+        "shares": [share for share in revision["shares"] if share["partner_id"] == partner_id],
+        "others_percent": str(sum((Decimal(share["percent"]) for share in others), Decimal("0.00"))),
+        "rows": [row for row in revision["rows"] if row["partner_id"] == partner_id],
+        "parts": [part for part in revision["parts"] if part["partner_id"] == partner_id],
+        "reason": None,
+        "revised_by": None,
+    }
+
+
+def _by_pool(seen: Seen) -> str:
+    return credit_id(seen.event.opportunity_id, seen.event.pool)
+
+
+CREDIT_VIEW = Projection(
+    name="credit_view",
+    version=1,
+    keys={CreditAllocated: _by_pool},
+    evolve=evolve,
+    indexes=("opportunity_id", "partner_ids[]", "status", "changed_at", "pool"),
+)

@@ -1,0 +1,179 @@
+"""The first run opens the tenant `acme` through the public API: people, rules, a plan, a CRM connection, two partners."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.asgi import Answer, Api
+
+TENANT = "acme"
+CURRENCY = "EUR"
+PRODUCTS = ("platform", "analytics", "security")
+SIGN_IN_TRIES, SIGN_IN_PAUSE_SECONDS = 200, 0.02
+
+DEAL_RULES = {
+    "zone": "Europe/Berlin",
+    "families": list(PRODUCTS),
+    "minimums": [{"amount": "1000.00", "currency": CURRENCY}],
+}
+PLAN = {
+    "kind": "commission",
+    "name": "Standard commission",
+    "currency": CURRENCY,
+    "schedule": {
+        "semantics": "marginal",
+        "bands": [{"up_to": "10000", "percent": "10"}, {"percent": "20"}],
+    },
+    "hold_days": 30,
+}
+STAGES = {
+    "appointmentscheduled": "prospect",
+    "qualifiedtobuy": "qualified",
+    "presentationscheduled": "technical_validation",
+    "decisionmakerboughtin": "business_validation",
+    "contractsent": "committed",
+    "closedwon": "won",
+    "closedlost": "lost",
+}
+
+
+@dataclass(frozen=True)
+class Colleague:
+    """A member of the vendor's staff, by handle."""
+
+    handle: str
+    name: str
+    roles: tuple[str, ...]
+    duties: tuple[str, ...] = ()
+
+
+STAFF = (
+    Colleague("ada", "Ada Adams", ("admin",), ("plan_admin",)),
+    Colleague("dora", "Dora Desk", ("deal_desk",)),
+    Colleague("finn", "Finn Finance", ("finance",), ("credit_controller",)),
+    Colleague("faye", "Faye Finance", ("finance",), ("approver", "plan_admin")),
+)
+
+
+@dataclass(frozen=True)
+class FirstPartner:
+    """A partner and its owner."""
+
+    name: str
+    country: str
+    domain: str
+    owner: str
+
+
+PARTNERS = (
+    FirstPartner("Northwind Partners", "DE", "northwind.example", "Nora North"),
+    FirstPartner("Southbridge Systems", "FR", "southbridge.example", "Saul South"),
+)
+
+
+class FirstRunFailed(RuntimeError):
+    """The public API refused what the first run needs."""
+
+
+def people_lines() -> list[str]:
+    """Who can sign in, for the welcome on the terminal."""
+    staff = "  ".join(f"{one.handle} ({', '.join(one.roles)})" for one in STAFF)
+    partners = "  ".join(f"{one.name.split()[0].lower()} (partner)" for one in PARTNERS)
+    return [f"  vendor       {staff}", f"  partners     {partners}"]
+
+
+async def ensure(api: Api, crm_url: str) -> None:
+    """Opens the tenant unless it is open already; a run that was cut off goes on where it stopped."""
+    operator = await signed_in(api, "operator")
+    await _done(operator.post("/v1/tenants", _tenant(), key="first-run-tenant"), also=(409,))
+    for one in STAFF:
+        await _done(operator.post("/v1/staff", _colleague(one), key=f"first-run-{one.handle}"))
+    ada, faye = [await signed_in(api, handle) for handle in ("ada", "faye")]
+    await _publish(ada, faye, "registration", "deal_rules", "default", DEAL_RULES)
+    await _publish(ada, faye, "incentives", "plan", "standard", PLAN)
+    await _connect(ada, crm_url)
+    for partner in PARTNERS:
+        await add_partner(ada, partner, key=f"first-run-{partner.domain}")
+
+
+async def signed_in(api: Api, name: str, tenant: str = TENANT) -> Api:
+    """The API as somebody that the development issuer vouches for; waits for one who has just been added."""
+    for _ in range(SIGN_IN_TRIES):
+        answer = await api.post("/dev/token", {"tenant": tenant, "as": name})
+        if answer.ok:
+            return api.signed_in(answer.json()["token"])
+        await asyncio.sleep(SIGN_IN_PAUSE_SECONDS)
+    raise FirstRunFailed(f"cannot sign in as {name}: {answer.body.decode()}")
+
+
+def _tenant() -> dict[str, Any]:
+    return {"slug": TENANT, "name": "Acme Software", "zone": "Europe/Berlin", "currency": CURRENCY, "locales": ["en", "de"]}
+
+
+def _colleague(one: Colleague) -> dict[str, Any]:
+    return {
+        "handle": one.handle,
+        "name": one.name,
+        "mail": f"{one.handle}@acme.example",
+        "roles": list(one.roles),
+        "duties": list(one.duties),
+    }
+
+
+async def _done(call: Any, also: tuple[int, ...] = ()) -> Answer:
+    answer: Answer = await call
+    if not answer.ok and answer.status not in also:
+        raise FirstRunFailed(f"{answer.status}: {answer.body.decode()}")
+    return answer
+
+
+async def _publish(author: Api, publisher: Api, service: str, kind: str, book: str, body: dict[str, Any]) -> None:
+    """Rules need two people: one drafts, another publishes."""
+    draft = {"rulebook_id": book, "kind": kind, "scope": "default", "body": body}
+    drafted = await _done(author.post(f"/v1/{service}/rulebooks", draft, key=f"first-run-{kind}"))
+    version = drafted.json()["version"]
+    path = f"/v1/{service}/rulebooks/{book}/publish"
+    await _done(publisher.post(path, {"version": version}, key=f"first-run-publish-{kind}"))
+
+
+async def _connect(admin: Api, crm_url: str) -> None:
+    """Connects the simulated CRM and has it push its changes to us."""
+    body = {
+        "connector": "hubspot",
+        "base_url": crm_url,
+        "credential_ref": "hubspot-simulator",
+        "currency": CURRENCY,
+        "zone": "Europe/Berlin",
+        "poll_seconds": 15,
+        "stage_map": STAGES,
+    }
+    added = await admin.post("/v1/attribution/connections", body, key="first-run-crm")
+    if added.ok:
+        path = f"/v1/attribution/connections/{added.json()['connection_id']}/activate"
+        await _done(admin.post(path, {}, key="first-run-crm-activate"), also=(409,))
+
+
+async def add_partner(admin: Api, partner: FirstPartner, key: str) -> str:
+    """Adds and approves a partner with an owner who has joined; its id."""
+    profile = {
+        "legal_name": partner.name,
+        "country": partner.country,
+        "domains": [partner.domain],
+        "types": ["reseller"],
+        "source": "first-run",
+    }
+    added = await _done(admin.post("/v1/onboarding/partners", profile, key=key))
+    partner_id: str = added.json()["partner_id"]
+    await _done(admin.post(f"/v1/onboarding/partners/{partner_id}/approve", {}, key=f"{key}-approve"))
+    await _add_owner(admin, partner, partner_id, key)
+    return partner_id
+
+
+async def _add_owner(admin: Api, partner: FirstPartner, partner_id: str, key: str) -> None:
+    person = {"name": partner.owner, "mail": f"owner@{partner.domain}"}
+    known = await _done(admin.post("/v1/onboarding/people", person, key=f"{key}-owner"))
+    member = {"person_id": known.json()["person_id"], "partner_id": partner_id, "roles": ["owner"]}
+    invited = await _done(admin.post("/v1/onboarding/memberships", member, key=f"{key}-invite"))
+    membership_id = invited.json()["membership_id"]
+    path = f"/v1/onboarding/memberships/{membership_id}/join"
+    await _done(admin.post(path, key=f"{key}-join"))

@@ -1,0 +1,1 @@
+"""The routes of the gateway: its own API, the door to the services, and the portal."""

@@ -1,0 +1,167 @@
+"""Who knocks: a session (cookie or token), an API key, or nobody. The answer is a principal, or a refusal."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from chassis.application import Application
+from chassis.decider import Forbidden
+from chassis.event import stable_id
+from chassis.execution import Order
+from chassis.identity import Principal, Unauthenticated
+from services.gateway.domain.client import Clients
+from services.gateway.domain.session import SHARED, OpenSession, Sessions
+
+COOKIE = "entente"
+SESSION_PREFIX, KEY_PREFIX = "ses_", "ent_"
+TOKEN_LENGTH_MAX = 300
+
+
+class PartnerSuspended(Forbidden):
+    """The vendor has suspended this partner's access."""
+
+    slug = "partner-suspended"
+
+
+class OutOfScope(Forbidden):
+    """This key does not reach so far."""
+
+    slug = "out-of-scope"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """Who knocks. `by` says how: session, key or nobody; `session_id` is the hash of what the browser holds."""
+
+    principal: Principal
+    by: str
+    session_id: str | None = None
+
+
+def token_hash(token: str) -> str:
+    """How a session token or an API key's secret is kept."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def visitor(request: Request) -> Visitor:
+    """The visitor of a request. Raises Unauthenticated for a token that is not good; no token is nobody."""
+    app: Application = request.app.state.application
+    token = _token(request)
+    if not token:
+        return Visitor(principal=nobody(), by="nobody")
+    if len(token) > TOKEN_LENGTH_MAX:
+        raise Unauthenticated()
+    found = await (_by_key(app, token) if token.startswith(KEY_PREFIX) else _by_session(app, token))
+    await _access_open(app, found.principal)
+    return found
+
+
+def nobody(tenant: str = SHARED) -> Principal:
+    return Principal(tenant=tenant, subject="nobody", kind="anonymous")
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return request.cookies.get(COOKIE, "")
+
+
+async def _by_session(app: Application, token: str) -> Visitor:
+    session_id = token_hash(token)
+    session, _ = await app.executor.state(SHARED, Sessions.at(session_id))
+    if session.opened is None or not session.good(app.clock.now()):
+        raise Unauthenticated("The session is over: sign in again.")
+    it = session.opened
+    principal = Principal(
+        tenant=it.tenant,
+        subject=it.subject,
+        kind=it.kind,
+        partner_id=it.partner_id,
+        roles=it.roles,
+        duties=it.duties,
+        session=session_id[:16],
+    )
+    return Visitor(principal=principal, by="session", session_id=session_id)
+
+
+async def _by_key(app: Application, key: str) -> Visitor:
+    """Keys look like `ent_live_<tenant>.<client id>.<secret>`."""
+    tenant, client_id, secret = _key_parts(key)
+    client, _ = await app.executor.state(tenant, Clients.at(client_id))
+    if not client.opens(token_hash(secret), app.clock.now()):
+        raise Unauthenticated("The key is unknown, expired or revoked.")
+    principal = Principal(
+        tenant=tenant,
+        subject=f"client:{client_id}",
+        kind=client.kind,
+        partner_id=client.partner_id,
+        roles=client.roles,
+        duties=client.duties,
+        scopes=client.scopes,
+    )
+    return Visitor(principal=principal, by="key")
+
+
+def _key_parts(key: str) -> tuple[str, str, str]:
+    parts = key.split("_", 2)[-1].split(".")
+    if len(parts) != 3 or not all(parts):  # noqa: PLR2004  tenant, client, secret
+        raise Unauthenticated("This is not a key of this service.")
+    return parts[0], parts[1], parts[2]
+
+
+async def _access_open(app: Application, principal: Principal) -> None:
+    if principal.kind != "partner" or principal.partner_id is None:
+        return
+    card = await app.read.get("partner_cards", principal.tenant, principal.partner_id)
+    if card is not None and not card["access"]:
+        raise PartnerSuspended()
+
+
+Known = Annotated[Visitor, Depends(visitor)]
+
+
+async def signed_in(found: Known) -> Principal:
+    """The principal of somebody. Raises Unauthenticated for nobody."""
+    if found.by == "nobody":
+        raise Unauthenticated()
+    return found.principal
+
+
+SignedIn = Annotated[Principal, Depends(signed_in)]
+
+
+def narrowed(principal: Principal, service: str, method: str) -> Principal:
+    """The principal towards one service. Raises OutOfScope where a key's scopes do not name it."""
+    right = "read" if method in ("GET", "HEAD", "OPTIONS") else "write"
+    if principal.subject.startswith("client:") and f"{service}:{right}" not in principal.scopes:
+        raise OutOfScope(scope=f"{service}:{right}")
+    return replace(principal, session=None)
+
+
+async def open_session(app: Application, token: str, who: Principal) -> None:
+    """Signs `who` in: from now on the token is good."""
+    command = OpenSession(
+        session_id=token_hash(token),
+        tenant=who.tenant,
+        subject=who.subject,
+        kind=who.kind,
+        partner_id=who.partner_id,
+        roles=who.roles,
+        duties=who.duties,
+        now=app.clock.now(),
+    )
+    await app.executor.run(_order(command.session_id, who), command)
+
+
+def _order(session_id: str, who: Principal) -> Order:
+    command_id = stable_id("open-session", session_id)
+    return Order(command_id=command_id, tenant=SHARED, actor=who.actor, correlation_id=command_id)
+
+
+def session_order(session_id: str, cause: str, who: Any) -> Order:
+    """The order that ends a session."""
+    command_id = stable_id("end-session", session_id, cause)
+    return Order(command_id=command_id, tenant=SHARED, actor=who.actor, correlation_id=command_id)

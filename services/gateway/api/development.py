@@ -1,0 +1,84 @@
+"""Only in development: a token for anybody, a sign-in page without passwords, and a clock that can be set forward."""
+
+import secrets
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import AwareDatetime, Field
+
+from chassis.clock import DevClock
+from chassis.event import iso
+from chassis.http import JSON, App, Body
+from services.gateway.adapters.development import identities, principal_of
+from services.gateway.api.authentication import COOKIE, SESSION_PREFIX, open_session
+from services.gateway.api.portal.pages import render
+
+TOKEN_BYTES = 24
+
+router = APIRouter(prefix="/dev", tags=["development"])
+
+
+class TokenBody(Body):
+    """`as`: a staff handle, a partner's short name or id, a vendor role, or `operator`."""
+
+    tenant: Annotated[str, Field(min_length=3, max_length=40)]
+    as_: Annotated[str, Field(alias="as", min_length=1, max_length=80)]
+
+
+class ClockBody(Body):
+    to: AwareDatetime
+
+
+@router.post("/token")
+async def token(body: TokenBody, app: App) -> Response:
+    """A bearer token of twelve hours for anybody known to the tenant."""
+    who = await principal_of(app, body.tenant, body.as_)
+    made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    await open_session(app, made, who)
+    answer = {"token": made, "token_type": "Bearer", "subject": who.subject, "kind": who.kind, "partner_id": who.partner_id}
+    return Response(orjson.dumps(answer), media_type=JSON)
+
+
+@router.get("/identities")
+async def known(app: App, tenant: Annotated[str, Query(max_length=40)] = "acme") -> Response:
+    """Who can sign in to the tenant here."""
+    return Response(orjson.dumps({"items": await identities(app, tenant)}), media_type=JSON)
+
+
+@router.post("/clock")
+async def clock(body: ClockBody, app: App) -> Response:
+    """Sets the clock of all services forward; deadlines up to there come due."""
+    moving: Any = app.clock
+    if isinstance(moving, DevClock):
+        moving.advance(body.to)
+    return Response(orjson.dumps({"now": iso(app.clock.now())}), media_type=JSON)
+
+
+@router.get("/clock")
+async def now(app: App) -> Response:
+    """The present instant as the services see it."""
+    return Response(orjson.dumps({"now": iso(app.clock.now())}), media_type=JSON)
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, app: App, tenant: Annotated[str, Query(max_length=40)] = "acme") -> Response:
+    """Everybody who can sign in, a button each."""
+    return render(request, "sign_in.html", tenant=tenant, identities=await identities(app, tenant))
+
+
+@router.post("/sign-in")
+async def sign_in(
+    request: Request,
+    app: App,
+    tenant: Annotated[str, Form(max_length=40)],
+    as_: Annotated[str, Form(alias="as", max_length=80)],
+) -> Response:
+    """Signs in by a cookie and goes to the portal."""
+    who = await principal_of(app, tenant, as_)
+    made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    await open_session(app, made, who)
+    answer = RedirectResponse("/", status_code=303)
+    answer.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/")
+    return answer

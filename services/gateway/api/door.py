@@ -1,0 +1,85 @@
+"""The door to the services: `/v1/{service}/…` goes on as the service's own route, with a signed principal."""
+
+import re
+from urllib.parse import quote
+
+from fastapi import Request
+from starlette.types import Receive, Scope, Send
+
+from chassis.application import Application
+from chassis.asgi import Answer, body_of, request_scope
+from chassis.decider import NotFound, Problem
+from chassis.http import problem
+from chassis.identity import Principal, Unauthenticated
+from services.gateway.api.authentication import Visitor, narrowed, nobody, visitor
+
+DROPPED = frozenset({b"authorization", b"cookie", b"x-forwarded-user", b"entente-principal", b"host"})
+ANONYMOUS_ROUTES = (
+    ("onboarding", "POST", re.compile(r"/applications")),
+    ("attribution", "POST", re.compile(r"/connections/[^/]+/push")),
+)
+"""What needs no sign-in here: an application, and a CRM's push, which the service knows by its signature."""
+TENANT_HEADER = "entente-tenant"
+
+
+class Door:
+    """An ASGI app that lets a request through to a service. Mounted at `/v1/{service}`."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._through(scope, receive, send)
+        except Problem as error:
+            await problem(error)(scope, receive, send)
+
+    async def _through(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        app: Application = request.app.state.application
+        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        principal = self._principal(await visitor(request), request, path)
+        if not app.ports.upstreams.knows(self.service):
+            raise NotFound()
+        token = app.ports.signer.sign(principal, self.service)
+        await app.ports.upstreams.forward(self.service, _inner(scope, path, token), receive, send)
+
+    def _principal(self, found: Visitor, request: Request, path: str) -> Principal:
+        if found.by != "nobody":
+            return narrowed(found.principal, self.service, request.method)
+        if not any(
+            (service, method) == (self.service, request.method) and route.fullmatch(path)
+            for service, method, route in ANONYMOUS_ROUTES
+        ):
+            raise Unauthenticated()
+        return nobody(request.headers.get(TENANT_HEADER, ""))
+
+
+def _inner(scope: Scope, path: str, token: str) -> Scope:
+    kept = [(name, value) for name, value in scope["headers"] if name not in DROPPED]
+    headers = [*kept, (b"authorization", f"Bearer {token}".encode())]
+    inner = {key: scope[key] for key in ("type", "asgi", "http_version", "method", "scheme", "query_string", "client", "server")}
+    return {**inner, "path": path, "raw_path": quote(path).encode(), "root_path": "", "headers": headers, "state": {}}
+
+
+async def call(
+    app: Application,
+    principal: Principal,
+    method: str,
+    service: str,
+    path: str,
+    *,
+    query: str = "",
+    content: bytes = b"",
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """A call of the gateway's own, on behalf of `principal`: what the portal does is what the API can do."""
+    answer = Answer()
+    if not app.ports.upstreams.knows(service):
+        answer.status = 503
+        return answer
+    token = app.ports.signer.sign(narrowed(principal, service, method), service)
+    given = {"authorization": f"Bearer {token}", "content-type": "application/json", **(headers or {})}
+    scope = request_scope(method, path, query, {**given, "content-length": str(len(content))})
+    await app.ports.upstreams.forward(service, scope, body_of(content), answer.take)
+    return answer

@@ -1,0 +1,51 @@
+"""What the gateway can do: each command and the streams it touches."""
+
+from typing import Any
+
+from chassis.execution import Handles
+from services.gateway.domain import client, session, staff, tenant
+from services.gateway.domain.client import Clients
+from services.gateway.domain.session import Sessions
+from services.gateway.domain.staff import StaffMembers
+from services.gateway.domain.tenant import Tenants
+
+
+def _tenant_stream(wish: tenant.OpenTenant) -> tuple[Any, ...]:
+    return (Tenants.at(wish.slug),)
+
+
+def _staff_stream(wish: Any) -> tuple[Any, ...]:
+    return (StaffMembers.at(wish.staff_id),)
+
+
+def _client_stream(wish: Any) -> tuple[Any, ...]:
+    return (Clients.at(wish.client_id),)
+
+
+def _session_stream(wish: Any) -> tuple[Any, ...]:
+    return (Sessions.at(wish.session_id),)
+
+
+def _tenant(wish: tenant.OpenTenant, state: tenant.Tenant) -> dict[str, Any]:
+    return {"slug": wish.slug, "status": "open"}
+
+
+def _staff(wish: Any, state: staff.Staff) -> dict[str, Any]:
+    return {"staff_id": wish.staff_id, "status": state.status, "roles": list(state.roles), "duties": list(state.duties)}
+
+
+def _client(wish: Any, state: client.Client) -> dict[str, Any]:
+    return {"client_id": wish.client_id, "status": state.status, "scopes": list(state.scopes)}
+
+
+HANDLES = (
+    Handles(tenant.OpenTenant, tenant.open_tenant, _tenant_stream, answer=_tenant),
+    Handles(staff.AddStaff, staff.add, _staff_stream, answer=_staff),
+    Handles(staff.ChangeRoles, staff.change_roles, _staff_stream, answer=_staff),
+    Handles(staff.EndStaff, staff.end, _staff_stream, answer=_staff),
+    Handles(client.CreateClient, client.create, _client_stream, answer=_client),
+    Handles(client.RotateSecret, client.rotate, _client_stream, answer=_client),
+    Handles(client.RevokeClient, client.revoke, _client_stream, answer=_client),
+    Handles(session.OpenSession, session.open_session, _session_stream),
+    Handles(session.EndSession, session.end_session, _session_stream),
+)

@@ -1,0 +1,1 @@
+"""The questions that the gateway answers across all services."""

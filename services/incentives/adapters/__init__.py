@@ -1,0 +1,1 @@
+"""Whoever moves the money, behind the port that the application names."""

@@ -1,0 +1,133 @@
+"""A payment provider on this machine that can misbehave on purpose, and remembers every transfer durably.
+
+It is idempotent by reference as a real one is. Which fault meets a reference follows from the seed and the reference
+alone, so a run can be repeated.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from chassis.event import sha256
+from contracts.values import Money
+from services.incentives.application import ABSENT, ACCEPTED, PAID, REJECTED, UNKNOWN, PaymentPort
+
+__all__ = ["Faults", "PaymentPort", "Simulator"]
+
+Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected"]
+LATE_ASKS = 2
+"""A late transfer is still under way so many times before it is paid."""
+PERCENT = 100
+HEX_DIGITS, HEX = 8, 16
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS transfers (
+  reference TEXT PRIMARY KEY, destination TEXT NOT NULL, amount TEXT NOT NULL, currency TEXT NOT NULL,
+  fault TEXT NOT NULL, state TEXT NOT NULL, submissions INTEGER NOT NULL, asks INTEGER NOT NULL
+)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """How many of a hundred references meet each fault. Lost: the call never arrives. Unknown: its answer does not."""
+
+    seed: int = 1
+    late_percent: int = 0
+    twice_percent: int = 0
+    unknown_percent: int = 0
+    lost_percent: int = 0
+    rejected_percent: int = 0
+
+    def of(self, reference: str) -> Fault:
+        """The fault of a reference, the same every time."""
+        drawn = int(sha256(f"{self.seed}:{reference}".encode())[:HEX_DIGITS], HEX) % PERCENT
+        for fault, percent in self._shares():
+            if drawn < percent:
+                return fault
+            drawn -= percent
+        return "none"
+
+    def _shares(self) -> tuple[tuple[Fault, int], ...]:
+        return (
+            ("late", self.late_percent),
+            ("twice", self.twice_percent),
+            ("unknown", self.unknown_percent),
+            ("lost", self.lost_percent),
+            ("rejected", self.rejected_percent),
+        )
+
+
+class Simulator:
+    """The provider. Its file outlives this process; several may use it."""
+
+    def __init__(self, path: Path, faults: Faults) -> None:
+        self._path, self._faults = path, faults
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as database:
+            database.execute(TABLES)
+
+    async def submit(self, reference: str, destination: str, amount: Money) -> str:
+        return await asyncio.to_thread(self._submit, reference, destination, amount)
+
+    async def status(self, reference: str) -> str:
+        return await asyncio.to_thread(self._status, reference)
+
+    def transfers(self) -> list[tuple[str, str, str, str]]:
+        """Reference, destination, amount and currency of all that was really paid."""
+        with self._open() as database:
+            return database.execute(
+                "SELECT reference, destination, amount, currency FROM transfers WHERE state = 'paid' ORDER BY reference"
+            ).fetchall()
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA busy_timeout = 5000")
+            yield database
+        finally:
+            database.close()
+
+    def _submit(self, reference: str, destination: str, amount: Money) -> str:
+        fault = self._faults.of(reference)
+        with self._open() as database:
+            heard = database.execute("SELECT state FROM transfers WHERE reference = ?", (reference,)).fetchone()
+            if heard is None and fault == "lost" and self._lost(database, reference, destination, amount):
+                return UNKNOWN
+            for _ in range(2 if fault == "twice" else 1):
+                self._take(database, reference, destination, amount, fault)
+        return {"rejected": REJECTED, "unknown": UNKNOWN}.get(fault, ACCEPTED)
+
+    def _lost(self, database: sqlite3.Connection, reference: str, destination: str, amount: Money) -> bool:
+        """The first call is lost on the way; only the simulator knows."""
+        row = (reference, destination, str(amount.amount), amount.currency, "lost", ABSENT)
+        database.execute("INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, 0, 0)", row)
+        return True
+
+    def _take(
+        self, database: sqlite3.Connection, reference: str, destination: str, amount: Money, fault: Fault
+    ) -> None:
+        state = {"rejected": REJECTED, "late": ACCEPTED}.get(fault, PAID)
+        row = (reference, destination, str(amount.amount), amount.currency, fault, state)
+        database.execute(
+            "INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, 1, 0) ON CONFLICT (reference) DO UPDATE SET "
+            "submissions = submissions + 1, state = CASE state WHEN 'absent' THEN excluded.state ELSE state END",
+            row,
+        )
+
+    def _status(self, reference: str) -> str:
+        with self._open() as database:
+            found = database.execute(
+                "UPDATE transfers SET asks = asks + 1, "
+                "state = CASE WHEN state = 'accepted' AND asks >= ? THEN 'paid' ELSE state END "
+                "WHERE reference = ? RETURNING state",
+                (LATE_ASKS, reference),
+            ).fetchone()
+        return str(found[0]) if found else ABSENT

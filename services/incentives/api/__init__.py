@@ -1,0 +1,1 @@
+"""Incentives over HTTP."""

@@ -1,0 +1,128 @@
+"""Earning lines, sales and the ledger over HTTP."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import Field
+
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_SALES
+from services.incentives.domain.sale import PostponeLine
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Filter = Annotated[str | None, Query(max_length=64)]
+
+router = APIRouter(tags=["earnings"])
+
+
+class PostponeBody(Body):
+    """Hold the line until a later day, at most 180 days from today."""
+
+    until: date
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def own(caller: Reader, partner_id: str | None) -> str | None:
+    """The partner whose rows a caller may list: a partner only its own, whatever it asks for."""
+    return caller.principal.partner_id or "" if caller.principal.kind == "partner" else partner_id
+
+
+def line_filter(
+    partner_id: Filter = None,
+    opportunity_id: Filter = None,
+    registration_id: Filter = None,
+    state: Filter = None,
+    period: Filter = None,
+) -> dict[str, str | None]:
+    """Narrows a list of lines. State: held, payable, reversed, paid; period: the month it was earned in."""
+    return {
+        "partner_id": partner_id,
+        "opportunity_id": opportunity_id,
+        "registration_id": registration_id,
+        "state": state,
+        "period": period,
+    }
+
+
+LineFilter = Annotated[dict[str, str | None], Depends(line_filter)]
+
+
+@router.get("/lines")
+@reads("earnings")
+async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilter) -> Response:
+    """Earning lines, newest first; a partner's own only."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    return listed(*await page(caller, app, "earnings", paged, where, sort="-earned_on"))
+
+
+@router.get("/lines/{line_id}")
+@reads("earnings")
+async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
+    """One line with its derivation, dates, and why it is held."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    return shown(await app.document(caller.principal, "earnings", line_id))
+
+
+@router.post("/lines/{line_id}/postpone")
+async def postpone(line_id: Id, body: PostponeBody, caller: Writer, app: App) -> Response:
+    """Holds a line until a later day."""
+    app.access.check(caller.principal, PostponeLine)
+    line = await app.document(caller.principal, "earnings", line_id)
+    wish = PostponeLine(
+        opportunity_id=line["opportunity_id"],
+        line_id=line_id,
+        until=body.until,
+        reason=body.reason,
+        by=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, PostponeLine, wish, partner_id=line["partner_id"])
+
+
+@router.get("/sales")
+@reads("sales")
+async def list_sales(caller: Reader, app: App, paged: Paged, registration_id: Filter = None) -> Response:
+    """What is known of each sale, and what it waits for."""
+    app.access.check(caller.principal, READ_SALES)
+    return listed(*await page(caller, app, "sales", paged, {"registration_id": registration_id}, sort="-changed_at"))
+
+
+@router.get("/sales/{opportunity_id}")
+@reads("sales")
+async def one_sale(opportunity_id: Id, caller: Reader, app: App) -> Response:
+    """One sale: wins, credits, reversals, lines."""
+    app.access.check(caller.principal, READ_SALES)
+    return shown(await app.document(caller.principal, "sales", opportunity_id))
+
+
+@router.get("/ledger")
+@reads("ledger")
+async def list_journals(
+    caller: Reader, app: App, paged: Paged, payee_id: Filter = None, currency: Filter = None
+) -> Response:
+    """Balanced journals in the order they were posted."""
+    app.access.check(caller.principal, READ_LEDGER)
+    where = {"payee_id": payee_id, "currency": currency}
+    return listed(*await page(caller, app, "ledger", paged, where, sort="position"))
+
+
+@router.get("/ledger/balances")
+@reads("balances")
+async def balances(caller: Reader, app: App, paged: Paged, payee_id: Filter = None) -> Response:
+    """The trial balance of each currency (its total is zero), and the accounts of each payee."""
+    app.access.check(caller.principal, READ_LEDGER)
+    trial = await app.read.find("trial_balance", caller.tenant, sort="currency", limit=200)
+    items, cursor = await page(caller, app, "balances", paged, {"payee_id": payee_id}, sort="account_id")
+    body: dict[str, Any] = {"trial_balance": trial.items, "items": items, "next_cursor": cursor}
+    return shown(body)
+
+
+@router.get("/payees")
+@reads("payee_gates")
+async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """Who can be paid, and which gate is shut; a partner sees itself."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    where = {"partner_id": own(caller, partner_id)}
+    return listed(*await page(caller, app, "payee_gates", paged, where, sort="partner_id"))

@@ -1,0 +1,68 @@
+"""Incentives put together: its settings and `build`."""
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from chassis.service import Blueprint, Service, World, assemble
+from chassis.settings import ServiceSettings
+from services.incentives.access import ACCESS
+from services.incentives.adapters.payments import Faults, Simulator
+from services.incentives.api import earnings, payments
+from services.incentives.application import HANDLES, KINDS
+from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.projections.earnings import EARNINGS
+from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
+from services.incentives.projections.payee_gates import PAYEE_GATES
+from services.incentives.projections.payments import PAYMENTS
+from services.incentives.projections.provider_calls import provider_calls
+from services.incentives.projections.releases import RELEASES
+from services.incentives.projections.sales import SALES
+from services.incentives.projections.statements import STATEMENTS
+from services.incentives.publishing import publish
+from services.incentives.reactions import REACTIONS
+
+Percent = Field(default=0, ge=0, le=100)
+
+
+class Settings(ServiceSettings):
+    """How often the simulated payment provider misbehaves, in percent of references, and by which seed."""
+
+    provider_seed: int = 1
+    provider_late_percent: int = Percent
+    provider_twice_percent: int = Percent
+    provider_unknown_percent: int = Percent
+    provider_lost_percent: int = Percent
+    provider_rejected_percent: int = Percent
+
+
+BLUEPRINT = Blueprint(
+    name="incentives",
+    handles=HANDLES,
+    access=ACCESS,
+    routers=(earnings.router, payments.router),
+    publish=publish,
+    projections=(EARNINGS, SALES, LEDGER, BALANCES, TRIAL_BALANCE, STATEMENTS, PAYMENTS, PAYEE_GATES),
+    reactions=REACTIONS,
+    deadlines=(RELEASES,),
+    kinds=KINDS,
+    explain=EXPLAIN,
+)
+
+
+def build(settings: Settings, world: World) -> Service:
+    """The service on the stores, transport and payment provider that the settings name."""
+    provider = Simulator(settings.data / "payment_provider" / "transfers.db", faults_of(settings))
+    deadlines = (*BLUEPRINT.deadlines, provider_calls(provider))
+    return assemble(replace(BLUEPRINT, deadlines=deadlines), settings, world, ports=provider)
+
+
+def faults_of(settings: Settings) -> Faults:
+    return Faults(
+        seed=settings.provider_seed,
+        late_percent=settings.provider_late_percent,
+        twice_percent=settings.provider_twice_percent,
+        unknown_percent=settings.provider_unknown_percent,
+        lost_percent=settings.provider_lost_percent,
+        rejected_percent=settings.provider_rejected_percent,
+    )

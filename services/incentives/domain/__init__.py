@@ -1,0 +1,1 @@
+"""What incentives decides: pure values, rules and aggregates."""

@@ -1,0 +1,192 @@
+"""A schedule is one pure function from a measure to a value: `F(measure)`. Bands, accelerators and rebates are all it.
+
+A line of an accumulating plan pays `round(F(after)) - round(F(before))`, so the lines of a window sum to
+`round(F(total))` however the total was sliced and in whatever order the slices came.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+from contracts.values import Money, round_half_up
+
+NOTHING = Decimal(0)
+PERCENT = Decimal(100)
+BANDS_MAX = 50
+PERCENT_DIGITS_MAX = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """One band up to a bound, with exactly one rate. Without `up_to` it has no end; only the last may."""
+
+    up_to: Decimal | None = None
+    includes_up_to: bool = True
+    percent: Decimal | None = None
+    per_unit: Decimal | None = None
+    flat: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Marginal: each slice at its band, each flat that is reached. Retroactive: everything at the band reached.
+
+    On the axis `amount` the measure is money of the plan, on `units` pieces, on `attainment` money whose bounds are
+    percent of `quota`. A finite last bound caps the measure.
+    """
+
+    semantics: Literal["marginal", "retroactive"]
+    bands: tuple[Band, ...]
+    axis: Literal["amount", "units", "attainment"] = "amount"
+    quota: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """What one band makes of a measure. `band` counts from 1."""
+
+    band: int
+    measure: Decimal
+    rate: str
+    value: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """A band with its bounds on the measure."""
+
+    number: int
+    above: Decimal
+    up_to: Decimal | None
+    opens_at_bound: bool
+    band: Band
+
+    def reached(self, measure: Decimal) -> bool:
+        return measure > self.above or (self.opens_at_bound and measure == self.above)
+
+
+def value_of(schedule: Schedule, measure: Decimal) -> Decimal:
+    """F(measure), not rounded."""
+    return sum((part.value for part in slices(schedule, measure)), NOTHING)
+
+
+def pay_between(schedule: Schedule, before: Decimal, after: Decimal, currency: str) -> Money:
+    """What a step of the measure pays: `round(F(after)) - round(F(before))`."""
+    return round_half_up(value_of(schedule, after), currency) - round_half_up(value_of(schedule, before), currency)
+
+
+def slices(schedule: Schedule, measure: Decimal) -> tuple[Slice, ...]:
+    """The parts of F(measure), band by band."""
+    counted = capped(schedule, max(measure, NOTHING))
+    reached = [reach for reach in reaches(schedule) if reach.reached(counted)]
+    if schedule.semantics == "marginal":
+        return tuple(_slice(reach, counted - reach.above, reach.up_to) for reach in reached)
+    return tuple(_slice(reach, counted, None) for reach in reached[-1:])
+
+
+def capped(schedule: Schedule, measure: Decimal) -> Decimal:
+    """The part of the measure that counts: all of it, unless the last band ends."""
+    last = reaches(schedule)[-1].up_to
+    return measure if last is None else min(measure, last)
+
+
+def reaches(schedule: Schedule) -> tuple[Reach, ...]:
+    """The bands with their bounds on the measure, lowest first."""
+    below = (None, *schedule.bands[:-1])
+    return tuple(
+        Reach(
+            number=number,
+            above=_bound(schedule, lower) or NOTHING,
+            up_to=_bound(schedule, band),
+            opens_at_bound=lower is not None and not lower.includes_up_to,
+            band=band,
+        )
+        for number, (lower, band) in enumerate(zip(below, schedule.bands, strict=True), start=1)
+    )
+
+
+def _bound(schedule: Schedule, band: Band | None) -> Decimal | None:
+    if band is None or band.up_to is None:
+        return None
+    if schedule.axis == "attainment" and schedule.quota is not None:
+        return band.up_to * schedule.quota / PERCENT
+    return band.up_to
+
+
+def _slice(reach: Reach, above: Decimal, up_to: Decimal | None) -> Slice:
+    measure = above if up_to is None else min(above, up_to - reach.above)
+    rate, value = _rated(reach.band, measure)
+    return Slice(band=reach.number, measure=measure, rate=rate, value=value)
+
+
+def _rated(band: Band, measure: Decimal) -> tuple[str, Decimal]:
+    if band.percent is not None:
+        return f"{band.percent} %", measure * band.percent / PERCENT
+    if band.per_unit is not None:
+        return f"{band.per_unit} each", measure * band.per_unit
+    return "flat", band.flat or NOTHING
+
+
+def without_band(schedule: Schedule, number: int) -> Schedule | None:
+    """The same schedule with one band given to the one below it (the first: above it). None for an only band."""
+    if len(schedule.bands) == 1:
+        return None
+    kept = list(schedule.bands)
+    gone = kept.pop(number - 1)
+    if number > 1:
+        kept[number - 2] = replace(kept[number - 2], up_to=gone.up_to, includes_up_to=gone.includes_up_to)
+    return replace(schedule, bands=tuple(kept))
+
+
+def without_cap(schedule: Schedule) -> Schedule | None:
+    """The same schedule whose last band has no end. None when there is no cap."""
+    last = schedule.bands[-1]
+    if last.up_to is None:
+        return None
+    return replace(schedule, bands=(*schedule.bands[:-1], replace(last, up_to=None)))
+
+
+def faults(schedule: Schedule) -> list[str]:
+    """What is wrong with a schedule, in sentences; nothing for a sound one."""
+    if not 1 <= len(schedule.bands) <= BANDS_MAX:
+        return [f"a schedule has 1 to {BANDS_MAX} bands"]
+    return [*_bound_faults(schedule), *_quota_faults(schedule), *_rate_faults(schedule)]
+
+
+def _bound_faults(schedule: Schedule) -> list[str]:
+    bounds = [band.up_to for band in schedule.bands]
+    if any(bound is None for bound in bounds[:-1]):
+        return ["only the last band may be without up_to"]
+    known = [bound for bound in bounds if bound is not None]
+    if any(not bound.is_finite() or bound <= 0 for bound in known):
+        return ["up_to is a number above 0"]
+    return [] if known == sorted(set(known)) else ["each band ends above the one before"]
+
+
+def _quota_faults(schedule: Schedule) -> list[str]:
+    if schedule.axis != "attainment":
+        return [] if schedule.quota is None else ["only the axis attainment has a quota"]
+    if schedule.quota is None or not schedule.quota.is_finite() or schedule.quota <= 0:
+        return ["the axis attainment needs a quota above 0"]
+    return []
+
+
+def _rate_faults(schedule: Schedule) -> list[str]:
+    return [text for band in schedule.bands for text in _band_faults(band, schedule.axis)]
+
+
+def _band_faults(band: Band, axis: str) -> list[str]:
+    rates = [rate for rate in (band.percent, band.per_unit, band.flat) if rate is not None]
+    if len(rates) != 1:
+        return ["a band has exactly one of percent, per_unit and flat"]
+    if not rates[0].is_finite() or rates[0] < 0:
+        return ["a rate is a number not below 0"]
+    if (band.percent is not None and axis == "units") or (band.per_unit is not None and axis != "units"):
+        return ["percent goes with money, per_unit with the axis units"]
+    if band.percent is not None and (band.percent > PERCENT or _digits(band.percent) > PERCENT_DIGITS_MAX):
+        return [f"percent is at most 100 and has at most {PERCENT_DIGITS_MAX} digits after the point"]
+    return []
+
+
+def _digits(number: Decimal) -> int:
+    return max(0, -int(number.normalize().as_tuple().exponent))

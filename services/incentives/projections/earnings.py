@@ -1,0 +1,186 @@
+"""What did each line earn, when is it payable, why is it held, and how was it derived?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.payment import RETURNED, PaymentFailed, PaymentMade
+from services.incentives.domain.rating import text_of
+from services.incentives.domain.sale import (
+    HELD,
+    PAYABLE,
+    REVERSED,
+    PayoutCalculated,
+    PayoutPostponed,
+    PayoutReleased,
+    PayoutReversed,
+)
+
+PAID = "paid"
+
+
+class Step(TypedDict):
+    """One thing that happened to a line; `event_id` leads to its explanation."""
+
+    event_id: str
+    kind: str
+    text: str
+    at: str
+
+
+class EarningDocument(TypedDict):
+    """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid."""
+
+    line_id: str
+    opportunity_id: str
+    registration_id: str | None
+    partner_id: str
+    payee_id: str
+    kind: str
+    component: str
+    pool: str
+    role: str
+    win_no: int
+    plan_id: str
+    plan_version: int
+    plan_sha256: str
+    rule_id: str
+    credit_revision: int
+    amount: dict[str, str]
+    reversed: dict[str, str]
+    remaining: dict[str, str]
+    currency: str
+    credited_on: str
+    earned_on: str
+    payable_on: str
+    paid_on: str | None
+    period: str
+    payment_id: str | None
+    state: str
+    why_held: str | None
+    derivation: dict[str, Any]
+    event_id: str
+    position: int
+    history: list[Step]
+
+
+def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | None:
+    happened = seen.event
+    if isinstance(happened, PayoutCalculated):
+        return _calculated(happened, seen)
+    if document is None:
+        return None
+    changed = CHANGES[type(happened)](document, happened)
+    if changed is None:
+        return document
+    text, changes = changed
+    return {**document, **changes, "history": [*document["history"], _step(seen, text)]}
+
+
+def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
+    amount: dict[str, str] = plain(line.amount)
+    return {
+        "line_id": line.line_id,
+        "opportunity_id": line.opportunity_id,
+        "registration_id": line.registration_id,
+        "partner_id": line.key.partner_id,
+        "payee_id": line.payee_id,
+        "kind": line.kind,
+        "component": line.component,
+        "pool": line.key.pool,
+        "role": line.key.role,
+        "win_no": line.key.win_no,
+        "plan_id": line.key.plan_id,
+        "plan_version": line.plan_version,
+        "plan_sha256": line.plan_sha256,
+        "rule_id": line.rule_id,
+        "credit_revision": line.credit_revision,
+        "amount": amount,
+        "reversed": plain(line.amount - line.amount),
+        "remaining": amount,
+        "currency": line.amount.currency,
+        "credited_on": iso(line.credited_on),
+        "earned_on": iso(line.earned_on),
+        "payable_on": iso(line.payable_on),
+        "paid_on": None,
+        "period": iso(line.earned_on)[:7],
+        "payment_id": None,
+        "state": line.state,
+        "why_held": f"held until {iso(line.payable_on)} by the plan" if line.state == HELD else None,
+        "derivation": plain(line.derivation),
+        "event_id": seen.id,
+        "position": seen.position,
+        "history": [_step(seen, f"earned {text_of(line.amount)}")],
+    }
+
+
+Changed = tuple[str, dict[str, Any]] | None
+
+
+def _reversed(document: EarningDocument, it: PayoutReversed) -> Changed:
+    changes: dict[str, Any] = {"reversed": plain(it.reversed_before + it.amount), "remaining": plain(it.remaining)}
+    if it.remaining.zero:
+        changes |= {"state": REVERSED, "why_held": None}
+    return f"reversed {text_of(it.amount)} ({it.reason_code}), {text_of(it.remaining)} stands", changes
+
+
+def _released(document: EarningDocument, it: PayoutReleased) -> Changed:
+    return f"released {text_of(it.amount)}", {"state": PAYABLE, "why_held": None}
+
+
+def _postponed(document: EarningDocument, it: PayoutPostponed) -> Changed:
+    day = iso(it.payable_on)
+    changes = {"state": HELD, "payable_on": day, "why_held": f"postponed until {day}: {it.reason}"}
+    return f"postponed until {day}", changes
+
+
+def _paid(document: EarningDocument, it: PaymentMade) -> Changed:
+    state = PAID if document["state"] == PAYABLE else document["state"]
+    return f"paid by {it.reference}", {"state": state, "paid_on": iso(it.paid_on), "payment_id": it.payment_id}
+
+
+def _came_back(document: EarningDocument, it: PaymentFailed) -> Changed:
+    if it.reason_code != RETURNED:
+        return None
+    state = PAYABLE if document["state"] == PAID else document["state"]
+    return f"{it.reference} came back", {"state": state, "paid_on": None, "payment_id": None}
+
+
+CHANGES: dict[type[Any], Any] = {
+    PayoutReversed: _reversed,
+    PayoutReleased: _released,
+    PayoutPostponed: _postponed,
+    PaymentMade: _paid,
+    PaymentFailed: _came_back,
+}
+
+
+def _step(seen: Seen, text: str) -> Step:
+    kind = type(seen.event).__name__
+    return {"event_id": seen.id, "kind": kind, "text": text, "at": iso(seen.recorded_at)}
+
+
+def _line(seen: Seen) -> str:
+    line_id: str = seen.event.line_id
+    return line_id
+
+
+def _lines(seen: Seen) -> tuple[str, ...]:
+    line_ids: tuple[str, ...] = seen.event.line_ids
+    return line_ids
+
+
+EARNINGS = Projection(
+    name="earnings",
+    version=1,
+    keys={
+        PayoutCalculated: _line,
+        PayoutReversed: _line,
+        PayoutReleased: _line,
+        PayoutPostponed: _line,
+        PaymentMade: _lines,
+        PaymentFailed: _lines,
+    },
+    evolve=evolve,
+    indexes=("earned_on", "partner_id,earned_on", "opportunity_id", "state,earned_on", "period,earned_on"),
+)

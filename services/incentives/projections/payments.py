@@ -1,0 +1,151 @@
+"""Where does each payment stand, who decided on it, and what did the provider say?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.payment import (
+    RETURNED,
+    PaymentApproved,
+    PaymentBlocked,
+    PaymentDeclined,
+    PaymentFailed,
+    PaymentMade,
+    PaymentProposed,
+    PaymentResumed,
+    PaymentRetried,
+    PaymentSubmitted,
+    PaymentUnknown,
+)
+
+
+class PaymentDocument(TypedDict):
+    """A money order on the board. `event_id` is its latest event."""
+
+    payment_id: str
+    account_id: str
+    statement_id: str
+    statement_number: int
+    payee_id: str
+    partner_id: str
+    amount: dict[str, str]
+    state: str
+    proposed_by: str
+    approved_by: str | None
+    reference: str | None
+    attempts: int
+    gates: list[str]
+    reason_code: str | None
+    ask_again_at: str | None
+    paid_on: str | None
+    changed_at: str
+    event_id: str
+    history: list[dict[str, str]]
+
+
+def evolve(document: PaymentDocument | None, seen: Seen) -> PaymentDocument | None:
+    happened = seen.event
+    known = _proposed(happened) if isinstance(happened, PaymentProposed) else document
+    if known is None:
+        return None
+    step = {"event_id": seen.id, "kind": type(happened).__name__, "at": iso(seen.recorded_at)}
+    change = CHANGES.get(type(happened), _nothing)(happened)
+    return {
+        **known,
+        **change,
+        "changed_at": iso(seen.recorded_at),
+        "event_id": seen.id,
+        "history": [*known["history"], step],
+    }
+
+
+def _proposed(it: PaymentProposed) -> PaymentDocument:
+    return {
+        "payment_id": it.payment_id,
+        "account_id": it.account_id,
+        "statement_id": it.statement_id,
+        "statement_number": it.statement_number,
+        "payee_id": it.payee_id,
+        "partner_id": it.partner_id,
+        "amount": plain(it.amount),
+        "state": "proposed",
+        "proposed_by": it.proposed_by,
+        "approved_by": None,
+        "reference": None,
+        "attempts": 0,
+        "gates": [],
+        "reason_code": None,
+        "ask_again_at": None,
+        "paid_on": None,
+        "changed_at": "",
+        "event_id": "",
+        "history": [],
+    }
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+def _approved(it: PaymentApproved) -> dict[str, Any]:
+    return {"state": "approved", "approved_by": it.approved_by}
+
+
+def _blocked(it: PaymentBlocked) -> dict[str, Any]:
+    return {"state": "blocked", "gates": list(it.gates)}
+
+
+def _resumed(_: PaymentResumed) -> dict[str, Any]:
+    return {"state": "proposed", "gates": [], "approved_by": None}
+
+
+def _submitted(it: PaymentSubmitted) -> dict[str, Any]:
+    return {"state": "submitted", "reference": it.reference, "attempts": it.attempt, "reason_code": None}
+
+
+def _unknown(it: PaymentUnknown) -> dict[str, Any]:
+    return {"state": "unknown", "ask_again_at": iso(it.ask_again_at) if it.ask_again_at else None}
+
+
+def _made(it: PaymentMade) -> dict[str, Any]:
+    return {"state": "paid", "paid_on": iso(it.paid_on), "ask_again_at": None}
+
+
+def _failed(it: PaymentFailed) -> dict[str, Any]:
+    state = "returned" if it.reason_code == RETURNED else "failed"
+    return {"state": state, "reason_code": it.reason_code, "ask_again_at": None, "paid_on": None}
+
+
+def _retried(_: PaymentRetried) -> dict[str, Any]:
+    return {"state": "approved"}
+
+
+def _declined(it: PaymentDeclined) -> dict[str, Any]:
+    return {"state": "declined", "reason_code": it.reason_code}
+
+
+CHANGES: dict[type[Any], Any] = {
+    PaymentApproved: _approved,
+    PaymentBlocked: _blocked,
+    PaymentResumed: _resumed,
+    PaymentSubmitted: _submitted,
+    PaymentUnknown: _unknown,
+    PaymentMade: _made,
+    PaymentFailed: _failed,
+    PaymentRetried: _retried,
+    PaymentDeclined: _declined,
+}
+
+
+def _payment(seen: Seen) -> str:
+    payment_id: str = seen.event.payment_id
+    return payment_id
+
+
+PAYMENTS = Projection(
+    name="payments",
+    version=1,
+    keys=dict.fromkeys((PaymentProposed, *CHANGES), _payment),
+    evolve=evolve,
+    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "statement_id"),
+)

@@ -1,0 +1,89 @@
+"""Which payments has the provider still to be told or asked about, and when?
+
+The reference was recorded before; so a call that was lost, repeated or never made is asked about under the same one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from chassis.deadlines import Deadline
+from chassis.event import Seen, iso
+from chassis.execution import Peek
+from contracts.values import money
+from services.incentives.application import PaymentPort, provider_says
+from services.incentives.domain.payment import (
+    UNKNOWN,
+    PaymentFailed,
+    PaymentMade,
+    PaymentSubmitted,
+    PaymentUnknown,
+    ReportOutcome,
+)
+
+CALL_SECONDS = 5.0
+
+
+def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
+    happened = seen.event
+    if isinstance(happened, PaymentSubmitted):
+        return _call(happened, iso(happened.submitted_at), asks=0)
+    if isinstance(happened, PaymentUnknown) and happened.ask_again_at is not None:
+        return _call(happened, iso(happened.ask_again_at), asks=happened.asks)
+    return None
+
+
+def _call(happened: PaymentSubmitted | PaymentUnknown, due_at: str, asks: int) -> dict[str, Any]:
+    return {
+        "due_at": due_at,
+        "payment_id": happened.payment_id,
+        "account_id": happened.account_id,
+        "payee_id": happened.payee_id,
+        "reference": happened.reference,
+        "amount": str(happened.amount.amount),
+        "currency": happened.amount.currency,
+        "asks": asks,
+    }
+
+
+def _payment(seen: Seen) -> str:
+    payment_id: str = seen.event.payment_id
+    return payment_id
+
+
+def provider_calls(port: PaymentPort) -> Deadline:
+    """The deadlines of calls to this provider; each call's answer is the command."""
+
+    def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[ReportOutcome]]:
+        async def make(_: Peek) -> ReportOutcome:
+            return await outcome_of(port, document, now)
+
+        return make
+
+    return Deadline(
+        name="provider_calls",
+        version=1,
+        keys=dict.fromkeys((PaymentSubmitted, PaymentUnknown, PaymentMade, PaymentFailed), _payment),
+        evolve=evolve,
+        issue=issue,
+    )
+
+
+async def outcome_of(port: PaymentPort, document: dict[str, Any], now: datetime) -> ReportOutcome:
+    """Calls the provider, and reports what it says; no answer in time is unknown."""
+    amount = money(document["amount"], document["currency"])
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            said = await provider_says(port, document["reference"], document["payee_id"], amount, document["asks"])
+    except TimeoutError:
+        said = UNKNOWN
+    return ReportOutcome(
+        payment_id=document["payment_id"],
+        account_id=document["account_id"],
+        reference=document["reference"],
+        outcome=said,
+        provider_event_id=f"{document['reference']}-{said}",
+        on=now.date(),
+        now=now,
+    )

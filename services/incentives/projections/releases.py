@@ -1,0 +1,54 @@
+"""Which held lines become payable, and when?"""
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from chassis.deadlines import Deadline
+from chassis.event import Seen, iso
+from services.incentives.domain.sale import (
+    HELD,
+    PayoutCalculated,
+    PayoutPostponed,
+    PayoutReleased,
+    PayoutReversed,
+    ReleaseLine,
+)
+
+
+def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
+    happened = seen.event
+    if isinstance(happened, PayoutCalculated):
+        return _due(happened) if happened.state == HELD else None
+    if isinstance(happened, PayoutPostponed):
+        return _due(happened)
+    if isinstance(happened, PayoutReversed):
+        return None if happened.remaining.zero else document
+    return None
+
+
+def _due(happened: PayoutCalculated | PayoutPostponed) -> dict[str, Any]:
+    due_at = iso(start_of(happened.payable_on))
+    return {"due_at": due_at, "opportunity_id": happened.opportunity_id, "line_id": happened.line_id}
+
+
+def start_of(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def release(document: dict[str, Any], now: datetime) -> ReleaseLine:
+    """The command of a hold that is over."""
+    return ReleaseLine(opportunity_id=document["opportunity_id"], line_id=document["line_id"], now=now)
+
+
+def _line(seen: Seen) -> str:
+    line_id: str = seen.event.line_id
+    return line_id
+
+
+RELEASES = Deadline(
+    name="releases",
+    version=1,
+    keys=dict.fromkeys((PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed), _line),
+    evolve=evolve,
+    issue=release,
+)

@@ -1,0 +1,84 @@
+"""What is known of each sale: its wins, credits and reversals, and the lines that came of them?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.sale import (
+    CreditRecorded,
+    FactQuarantined,
+    PayoutCalculated,
+    ReversalRecorded,
+    WinRecorded,
+)
+
+
+class SaleDocument(TypedDict):
+    """Facts by their keys. `missing` says what the sale waits for before it can be rated."""
+
+    opportunity_id: str
+    registration_id: str | None
+    wins: dict[str, Any]
+    credits: dict[str, Any]
+    reversals: dict[str, Any]
+    quarantined: dict[str, str]
+    line_ids: list[str]
+    missing: list[str]
+    changed_at: str
+
+
+def evolve(document: SaleDocument | None, seen: Seen) -> SaleDocument:
+    happened = seen.event
+    known = document or _empty(happened.opportunity_id)
+    changed = _changed(known, happened)
+    waits = {"wins": not changed["wins"], "credits": not changed["credits"]}
+    missing = [name for name, waited_for in waits.items() if waited_for]
+    return {**changed, "missing": missing, "changed_at": iso(seen.recorded_at)}
+
+
+def _empty(opportunity_id: str) -> SaleDocument:
+    return {
+        "opportunity_id": opportunity_id,
+        "registration_id": None,
+        "wins": {},
+        "credits": {},
+        "reversals": {},
+        "quarantined": {},
+        "line_ids": [],
+        "missing": [],
+        "changed_at": "",
+    }
+
+
+def _changed(known: SaleDocument, happened: Any) -> SaleDocument:
+    match happened:
+        case WinRecorded():
+            wins = {**known["wins"], str(happened.win_no): plain(happened)}
+            return {**known, "wins": wins, "registration_id": happened.registration_id or known["registration_id"]}
+        case CreditRecorded():
+            return {**known, "credits": {**known["credits"], f"{happened.pool}-{happened.win_no}": plain(happened)}}
+        case ReversalRecorded():
+            return {**known, "reversals": {**known["reversals"], happened.asked.reversal_id: plain(happened)}}
+        case FactQuarantined():
+            key = f"{happened.win_no}-{happened.plan_id}"
+            return {**known, "quarantined": {**known["quarantined"], key: happened.reason_code}}
+        case PayoutCalculated():
+            return {**known, "line_ids": [*known["line_ids"], happened.line_id]}
+        case _:
+            return known
+
+
+def _opportunity(seen: Seen) -> str:
+    opportunity_id: str = seen.event.opportunity_id
+    return opportunity_id
+
+
+SALES = Projection(
+    name="sales",
+    version=1,
+    keys=dict.fromkeys(
+        (WinRecorded, CreditRecorded, ReversalRecorded, FactQuarantined, PayoutCalculated), _opportunity
+    ),
+    evolve=evolve,
+    indexes=("changed_at", "registration_id"),
+)

@@ -1,0 +1,8 @@
+"""Registration: which partner may work on which customer, until when, and why.
+
+Owns deals, end customers (accounts), and partners' claims on them.
+Publishes DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved, DealRejected,
+DealAmended, DealWithdrawn, ProtectionEnded, ConflictDetected.
+Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated) and attribution
+(DealWon, DealLost).
+"""

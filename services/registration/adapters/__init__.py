@@ -1,0 +1,1 @@
+"""Matching libraries behind the ports that `application` names."""

@@ -1,0 +1,157 @@
+"""Accounts by name, in memory, filled from the own feed: an index of rare pieces of four letters.
+
+It may lag behind the log by what is being written this moment. That breaks nothing: keys and claims come from streams.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from chassis.event import TYPES
+from chassis.store.port import EventStore
+from contracts.values import AccountId
+from services.registration.adapters.names import grams, likeness
+from services.registration.domain.account import AccountEvent, AccountLinked, AccountOpened, KeptApart, NameAdded
+from services.registration.domain.customer import Customer
+from services.registration.domain.matching import Candidate
+
+POSTINGS_MAX = 40_000
+SCORED_MAX = 200
+KEPT_MAX = 10
+LEAST_PERCENT = 70
+"""The lowest threshold that rules may set."""
+FEED_EVENTS = 1_000
+READ = frozenset(
+    name for name, cls in TYPES.classes.items() if cls in (AccountOpened, NameAdded, AccountLinked, KeptApart)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """An account as the index knows it."""
+
+    account_id: AccountId
+    name: str
+    country: str
+    address: tuple[str | None, str | None]
+    names: tuple[str, ...]
+
+
+@dataclass
+class TenantIndex:
+    """The accounts of one tenant."""
+
+    known: dict[AccountId, Known] = field(default_factory=dict)
+    postings: dict[str, list[AccountId]] = field(default_factory=dict)
+    links: dict[AccountId, dict[AccountId, str]] = field(default_factory=dict)
+    apart: set[frozenset[AccountId]] = field(default_factory=set)
+
+    def take(self, happened: AccountEvent) -> None:
+        """Learns from one event."""
+        match happened:
+            case AccountOpened(account_id=account_id, customer=customer):
+                address = _address(customer)
+                self._name(
+                    Known(
+                        account_id=account_id, name=customer.name, country=customer.country, address=address, names=()
+                    ),
+                    customer.normal_names,
+                )
+            case NameAdded(account_id=account_id, normal_names=names):
+                self._name(self.known[account_id], names)
+            case AccountLinked(account_id=one, other_id=other, link=link):
+                self.links.setdefault(one, {})[other] = link
+                self.links.setdefault(other, {})[one] = link
+            case KeptApart(account_id=one, other_id=other):
+                self.apart.add(frozenset((one, other)))
+            case _:
+                pass
+
+    def _name(self, account: Known, names: Iterable[str]) -> None:
+        new = tuple(names)
+        self.known[account.account_id] = replace(account, names=(*account.names, *new))
+        for gram in frozenset().union(*(grams(name) for name in new)):
+            self.postings.setdefault(gram, []).append(account.account_id)
+
+    def near(self, customer: Customer, accounts: frozenset[AccountId]) -> tuple[Candidate, ...]:
+        """Linked accounts first, then those whose names are most alike."""
+        linked = {other: link for one in accounts for other, link in self.links.get(one, {}).items()}
+        alike = [account for account in self._alike(customer) if account not in linked]
+        found = [self._candidate(customer, a, linked.get(a)) for a in (*linked, *alike) if self._counts(a, accounts)]
+        kept = [c for c in found if c.link or c.token_set_percent >= LEAST_PERCENT]
+        return tuple(sorted(kept, key=_most_alike)[:KEPT_MAX])
+
+    def _counts(self, account: AccountId, accounts: frozenset[AccountId]) -> bool:
+        return account not in accounts and not any(frozenset((account, own)) in self.apart for own in accounts)
+
+    def _alike(self, customer: Customer) -> list[AccountId]:
+        hits = Counter(self._hits(frozenset().union(*(grams(name) for name in customer.normal_names))))
+        return [account for account, _ in hits.most_common(SCORED_MAX)]
+
+    def _hits(self, pieces: Iterable[str]) -> Iterator[AccountId]:
+        read = 0
+        for found in sorted((self.postings.get(piece, []) for piece in pieces), key=len):
+            read += len(found)
+            if read > POSTINGS_MAX:
+                return
+            yield from found
+
+    def _candidate(self, customer: Customer, account_id: AccountId, link: str | None) -> Candidate:
+        known = self.known[account_id]
+        score = likeness(customer.normal_names, known.names)
+        return Candidate(
+            account_id=account_id,
+            name=known.name,
+            country=known.country,
+            same_country=known.country == customer.country,
+            token_set_percent=score.token_set_percent,
+            token_sort_percent=score.token_sort_percent,
+            same_address=_same(known.address, _address(customer)),
+            link=link,
+        )
+
+
+def _address(customer: Customer) -> tuple[str | None, str | None]:
+    return _plain(customer.postcode), _plain(customer.street)
+
+
+def _plain(text: str | None) -> str | None:
+    return "".join(letter for letter in text.casefold() if letter.isalnum()) if text else None
+
+
+def _same(one: tuple[str | None, str | None], other: tuple[str | None, str | None]) -> bool:
+    """Whether postcode or street are given on both sides and equal."""
+    return any(a is not None and a == b for a, b in zip(one, other, strict=True))
+
+
+def _most_alike(candidate: Candidate) -> tuple[bool, int, int, str]:
+    return candidate.link is None, -candidate.token_sort_percent, -candidate.token_set_percent, candidate.account_id
+
+
+class FeedIndex:
+    """The account index of all tenants, kept up with the service's own feed whenever it is asked."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._position = 0
+        self._tenants: dict[str, TenantIndex] = {}
+        self._reading = asyncio.Lock()
+
+    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> tuple[Candidate, ...]:
+        await self.catch_up()
+        return self._tenants.setdefault(tenant, TenantIndex()).near(customer, frozenset(accounts))
+
+    async def catch_up(self) -> None:
+        """Reads what was recorded since the last time."""
+        async with self._reading:
+            while await self._batch():
+                pass
+
+    async def _batch(self) -> bool:
+        recorded = await self._store.feed(self._position, FEED_EVENTS)
+        for fact in recorded:
+            if fact.type in READ:
+                self._tenants.setdefault(fact.tenant, TenantIndex()).take(TYPES.decode(fact.type, fact.data))
+            self._position = fact.position
+        return len(recorded) == FEED_EVENTS

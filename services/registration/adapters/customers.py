@@ -1,0 +1,94 @@
+"""What libraries find in a customer as typed: checked identifiers, the registrable domain, names in normal form."""
+
+import re
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+from publicsuffixlist import PublicSuffixList
+from stdnum import get_cc_module, lei
+from stdnum.exceptions import ValidationError
+
+from services.registration.adapters.names import normal_names
+from services.registration.application import GivenCustomer, GivenIdentifier
+from services.registration.domain.customer import COUNTRY_SCHEMES, Customer, Identifier
+from services.registration.domain.deal import Incomplete
+
+LIBRARIES = {name: version(name) for name in ("python-stdnum", "publicsuffixlist", "anyascii", "rapidfuzz")}
+TAX_MODULES = ("tin", "vat")
+_DUNS = re.compile(r"^\d{9}$")
+_REGISTRY = re.compile(r"^[A-Z0-9]{2,20}$")
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """The customer reader on python-stdnum, publicsuffixlist and anyascii, with the lists inside their packages."""
+
+    suffixes: PublicSuffixList = field(default_factory=lambda: PublicSuffixList(accept_unknown=False))
+
+    def read(self, given: GivenCustomer) -> Customer:
+        names = (given.name, *given.trade_names)
+        return Customer(
+            name=given.name,
+            trade_names=given.trade_names,
+            country=given.country,
+            region=given.region,
+            postcode=given.postcode,
+            street=given.street,
+            domain=self.domain(given.website) if given.website else None,
+            identifiers=tuple(identifier(i, given.country, n) for n, i in enumerate(given.identifiers)),
+            normal_names=normal_names(names),
+            libraries=LIBRARIES,
+        )
+
+    def domain(self, website: str) -> str:
+        """The registrable domain of an address or host: `https://www.contoso.co.uk/de` → `contoso.co.uk`."""
+        host = _host(website)
+        found: str | None = self.suffixes.privatesuffix(host) if host else None
+        if found is None:
+            raise _refused("website", "not-a-domain", f"{website!r} has no registrable domain")
+        return found
+
+
+def _host(website: str) -> str | None:
+    try:
+        host = urlsplit(website if "//" in website else f"//{website}").hostname or ""
+        return host.rstrip(".").encode("idna").decode()
+    except ValueError:
+        return None
+
+
+def identifier(given: GivenIdentifier, country: str, place: int = 0) -> Identifier:
+    """The identifier in its compact form. Raises Invalid when its digits are wrong; unknown kinds stay unchecked."""
+    of = given.country or country if given.scheme in COUNTRY_SCHEMES else None
+    try:
+        value, valid = _checked(given.scheme, of, given.value)
+    except ValidationError as error:
+        path = f"customer.identifiers.{place}"
+        raise _refused(path, "invalid-identifier", f"{given.value!r} is not a valid {given.scheme} number") from error
+    return Identifier(scheme=given.scheme, country=of, value=value, valid=valid)
+
+
+def _checked(scheme: str, country: str | None, text: str) -> tuple[str, bool]:
+    compact = re.sub(r"[\s.\-/]", "", text).upper()
+    if scheme == "lei":
+        return lei.validate(compact), True
+    if scheme in ("duns", "registry"):
+        return _formed(_DUNS if scheme == "duns" else _REGISTRY, compact), True
+    module = _module(country or "", TAX_MODULES if scheme == "tax" else ("vat",))
+    return (module.validate(text), True) if module else (compact, False)
+
+
+def _formed(form: re.Pattern[str], text: str) -> str:
+    if not form.match(text):
+        raise ValidationError
+    return text
+
+
+def _module(country: str, names: tuple[str, ...]) -> Any:
+    return next(filter(None, (get_cc_module(country.lower(), name) for name in names)), None)
+
+
+def _refused(path: str, code: str, message: str) -> Incomplete:
+    return Incomplete(message, errors=[{"path": path, "code": code, "message": message}])

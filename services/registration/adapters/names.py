@@ -1,0 +1,94 @@
+"""Company names in normal form, and how alike two of them are.
+
+Normal form: NFKC, case-fold, transliterate, punctuation to space, & to and, legal forms off to a fixpoint. A name in
+another script keeps that script as a second name.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from anyascii import anyascii
+from rapidfuzz import fuzz
+
+LEGAL_FORMS = frozenset(
+    (
+        *("ab", "ad", "ag", "aktiengesellschaft", "amba", "ans", "aps", "as", "asa", "bhd", "bv", "bvba", "ca", "co"),
+        *("company", "corp", "corporation", "cv", "doo", "dd", "ead", "eeig", "eg", "eirl", "ek", "eood"),
+        *("epe", "ev", "gbr", "ges", "gesmbh", "gmbh", "gie", "inc", "incorporated", "kab", "kb", "kft", "kg", "kgaa"),
+        *(
+            "kk",
+            "ks",
+            "lda",
+            "limited",
+            "limitada",
+            "llc",
+            "llp",
+            "lp",
+            "ltd",
+            "ltda",
+            "mbh",
+            "nv",
+            "nyrt",
+            "oao",
+            "oe",
+        ),
+        *("ohg", "ood", "ooo", "oy", "oyj", "pao", "plc", "private", "pt", "pte", "pty", "public", "pvt", "rt", "sa"),
+        *("sab", "sae", "saoc", "saog", "sapi", "sarl", "sas", "sasu", "sca", "scs", "se", "sia", "sgps", "sl", "slu"),
+        *("snc", "sp", "spa", "spol", "spzoo", "sro", "srl", "sdn", "tbk", "uab", "ug", "ulc", "zao", "zoo", "zrt"),
+    )
+)
+LEADING_FORMS = frozenset(("pt", "ooo", "oao", "zao", "pao", "ao", "uab", "sia", "ab"))
+OTHER_SCRIPTS = ("株式会社", "有限会社", "合同会社", "股份有限公司", "有限责任公司", "有限公司", "주식회사", "유한회사")
+JOINING = frozenset(("and", "und", "et", "y", "e", "og", "och"))
+GRAM = 4
+
+_PUNCTUATION = re.compile(r"[\W_]+")
+_INITIALS = re.compile(r"\b(?:\w )+\w\b")
+
+
+class Likeness(NamedTuple):
+    """Two scores in whole percent, rounded down, so that a threshold is never met by rounding."""
+
+    token_set_percent: int
+    token_sort_percent: int
+
+
+def normal_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name in normal form, in Latin letters and in its own script where that differs."""
+    folded = [_folded(name) for name in names]
+    forms = (form for name in folded for form in (_stripped(anyascii(name).casefold()), _stripped(name)))
+    return tuple(dict.fromkeys(form for form in forms if form))
+
+
+def _folded(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    for form in OTHER_SCRIPTS:
+        folded = folded.replace(form, " ")
+    return folded
+
+
+def _stripped(name: str) -> str:
+    spaced = _PUNCTUATION.sub(" ", name.replace("&", " and ").replace("'", "").replace("\u2019", "")).strip()
+    words = _INITIALS.sub(lambda found: found[0].replace(" ", ""), spaced).split()
+    while len(words) > 1 and (words[-1] in LEGAL_FORMS or words[-1] in JOINING):
+        words.pop()
+    while len(words) > 1 and words[0] in LEADING_FORMS:
+        words.pop(0)
+    return " ".join(words)
+
+
+def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
+    """The best scores over all pairs of the names in normal form."""
+    pairs = [(one, other) for one in some for other in others]
+    return Likeness(
+        int(max((fuzz.token_set_ratio(one, other) for one, other in pairs), default=0)),
+        int(max((fuzz.token_sort_ratio(one, other) for one, other in pairs), default=0)),
+    )
+
+
+def grams(name: str) -> frozenset[str]:
+    """The pieces of four letters of a name, spaces left out; a shorter name is its own piece."""
+    letters = name.replace(" ", "")
+    return frozenset(letters[i : i + GRAM] for i in range(max(1, len(letters) - GRAM + 1)))

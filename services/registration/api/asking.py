@@ -1,0 +1,87 @@
+"""Asking before registering: what a deal would come to, and whether a customer is free."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.event import plain
+from chassis.execution import Peek
+from chassis.http import App, Caller, Reader, Writer, perform, shown
+from contracts.values import PartnerId, RegistrationId
+from services.registration.api.bodies import RegisterBody, details_of
+from services.registration.application import Preview, Submission, default_close, preview
+from services.registration.domain.availability import CheckCustomer
+from services.registration.domain.deal import Details, Incomplete, RegisterDeal
+
+router = APIRouter(tags=["deals"])
+
+
+def partner_of(caller: Caller, body: RegisterBody) -> PartnerId:
+    """Whose deal it is: a partner's own, or the one that the vendor names."""
+    partner_id = caller.principal.partner_id or body.partner_id
+    if partner_id is None:
+        fault = {"path": "partner_id", "code": "required", "message": "the vendor names the partner"}
+        raise Incomplete(fault["message"], errors=[fault])
+    if body.partner_id not in (None, partner_id):
+        fault = {"path": "partner_id", "code": "not-yours", "message": "a partner registers for itself"}
+        raise Incomplete(fault["message"], errors=[fault])
+    return PartnerId(partner_id)
+
+
+def submission(body: RegisterBody, caller: Caller, app: App) -> Submission:
+    """What the body submits, the customer read by the libraries. Raises Invalid for a wrong identifier or website."""
+    registration_id, now = RegistrationId(caller.new_id("deal")), app.clock.now()
+    given = {"close_on": default_close(now), **details_of(app, caller.tenant, registration_id, body)}
+    return Submission(
+        registration_id=registration_id,
+        programme=body.programme,
+        partner_id=partner_of(caller, body),
+        customer=app.ports.customers.read(body.customer.given()),
+        products=tuple(product.line() for product in body.products),
+        role=body.role,
+        deal_type=body.deal_type,
+        scope=body.scope,
+        details=Details(**given),
+        screening_id=caller.new_id("screening"),
+        by=caller.principal.subject,
+        now=now,
+    )
+
+
+async def _previewed(body: RegisterBody, caller: Caller, app: App) -> Preview:
+    app.access.check(caller.principal, RegisterDeal)
+    peek = Peek(app.executor.store, caller.tenant)
+    return await preview(peek, app.ports.accounts, caller.tenant, submission(body, caller, app))
+
+
+@router.post("/deals/preview")
+async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response:
+    """What registering this would come to now: availability, reasons, place in the queue. Nothing is recorded."""
+    return shown(_shown(await _previewed(body, caller, app)))
+
+
+def _shown(seen: Preview) -> dict[str, Any]:
+    screening = seen.screening
+    return {
+        "availability": seen.availability,
+        "outcome": screening.outcome,
+        "reasons": [{"code": check.code, "text": check.text} for check in screening.failed],
+        "checks": [{"name": c.name, "passes": not c.code, "code": c.code or None} for c in screening.checks],
+        "place": screening.place,
+        "free_from": plain(screening.free_on),
+    }
+
+
+@router.post("/checks")
+async def check(body: RegisterBody, caller: Writer, app: App) -> Response:
+    """Whether the customer is free for these products; recorded, 30 a day for a partner."""
+    app.access.check(caller.principal, CheckCustomer)
+    seen = await _previewed(body, caller, app)
+    command = CheckCustomer(
+        check_id=caller.new_id("check"),
+        partner_id=partner_of(caller, body),
+        availability=seen.availability,
+        free_from=seen.screening.free_on,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, CheckCustomer, command)

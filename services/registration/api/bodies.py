@@ -1,0 +1,162 @@
+"""What requests say of deals: their shape and limits. What depends on rules or on time is decided in the domain."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from fastapi import Path
+from pydantic import Field, model_validator
+
+from chassis.application import Application
+from chassis.event import Sealed
+from chassis.http import Body
+from contracts.values import Money, ProductLine
+from services.registration.application import PROGRAMME, GivenCustomer, GivenIdentifier
+from services.registration.domain.deal import Evidence
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Code = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+Short = Annotated[str, Field(min_length=1, max_length=120)]
+Country = Annotated[str, Field(pattern="^[A-Z]{2}$")]
+Role = Literal["referral", "resell", "distribute", "service", "influence"]
+Text = Annotated[str, Field(min_length=1, max_length=2_000)]
+Programme = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class MoneyBody(Body):
+    """An amount as text, with at most the digits that its currency has: `{"amount": "100.00", "currency": "EUR"}`."""
+
+    amount: Annotated[str, Field(pattern=r"^-?\d{1,15}(\.\d{1,4})?$")]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+    @model_validator(mode="after")
+    def fits_its_currency(self) -> Self:
+        self.money()
+        return self
+
+    def money(self) -> Money:
+        return Money(amount=Decimal(self.amount), currency=self.currency)
+
+
+class IdentifierBody(Body):
+    """A number of a public scheme; national ones are of the customer's country unless they say otherwise."""
+
+    scheme: Literal["vat", "lei", "duns", "registry", "tax"]
+    value: Annotated[str, Field(min_length=1, max_length=40)]
+    country: Country | None = None
+
+
+class CustomerBody(Body):
+    """An organisation. Its website or one identifier is needed."""
+
+    name: Short
+    country: Country
+    website: Annotated[str | None, Field(min_length=3, max_length=300)] = None
+    identifiers: Annotated[tuple[IdentifierBody, ...], Field(max_length=10)] = ()
+    trade_names: Annotated[tuple[Short, ...], Field(max_length=5)] = ()
+    region: Annotated[str | None, Field(max_length=6)] = None
+    postcode: Annotated[str | None, Field(max_length=12)] = None
+    street: Annotated[str | None, Field(max_length=120)] = None
+
+    @model_validator(mode="after")
+    def says_who(self) -> Self:
+        if not self.website and not self.identifiers:
+            raise ValueError("a website or an identifier says who the customer is")
+        if self.country in ("US", "CA") and not self.region:
+            raise ValueError("a customer in the US or Canada needs a region")
+        return self
+
+    def given(self) -> GivenCustomer:
+        identifiers = tuple(
+            GivenIdentifier(scheme=i.scheme, value=i.value, country=i.country) for i in self.identifiers
+        )
+        return GivenCustomer(
+            name=self.name,
+            country=self.country,
+            trade_names=self.trade_names,
+            region=self.region,
+            postcode=self.postcode,
+            street=self.street,
+            website=self.website,
+            identifiers=tuple(GivenIdentifier(**given.model_dump()) for given in self.identifiers),
+        )
+
+
+class ProductBody(Body):
+    """A whole family, or one SKU of it."""
+
+    family: Annotated[str, Field(min_length=1, max_length=80)]
+    sku: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    def line(self) -> ProductLine:
+        return ProductLine(family=self.family, sku=self.sku, quantity=self.quantity)
+
+
+class ContactBody(Body):
+    """A person at the customer, kept encrypted."""
+
+    name: Short
+    title: Annotated[str | None, Field(max_length=120)] = None
+    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] = None
+    phone: Annotated[str | None, Field(pattern=r"^\+[1-9]\d{4,14}$")] = None
+    consent: bool = False
+
+
+class EvidenceBody(Body):
+    kind: Literal["letter", "mail", "meeting", "note"]
+    dated_on: date
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    def evidence(self) -> Evidence:
+        return Evidence(kind=self.kind, dated_on=self.dated_on, sha256=self.sha256)
+
+
+class EditBody(Body):
+    """The fields of a deal that can change; those left out stay."""
+
+    amount: MoneyBody | None = None
+    close_on: date | None = None
+    tender: Literal["none", "planned", "published"] | None = None
+    description: Annotated[str | None, Field(min_length=20, max_length=2_000)] = None
+    contacts: Annotated[list[ContactBody] | None, Field(max_length=5)] = None
+    partner_reference: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    evidence: Annotated[list[EvidenceBody] | None, Field(max_length=20)] = None
+
+
+class RegisterBody(EditBody):
+    """A deal: customer, products and amount are enough. The vendor names the partner; a partner registers its own."""
+
+    programme: Programme = PROGRAMME
+    partner_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    customer: CustomerBody
+    products: Annotated[list[ProductBody], Field(min_length=1, max_length=50)]
+    amount: MoneyBody
+    role: Role | None = None
+    deal_type: Literal["new", "expansion", "renewal"] = "new"
+    scope: Literal["site", "entity", "group"] = "entity"
+
+
+def details_of(app: Application, tenant: str, registration_id: str, body: EditBody) -> dict[str, Any]:
+    """The fields of `Details` that the body gives, personal text sealed for this one deal."""
+    given: dict[str, Any] = {}
+    if body.amount:
+        given["amount"] = body.amount.money()
+    if body.description:
+        given["description"] = app.seal(tenant, subject_of(registration_id), body.description)
+    if body.contacts is not None:
+        given["contacts"] = tuple(_sealed(app, tenant, registration_id, contact) for contact in body.contacts)
+    if body.evidence is not None:
+        given["evidence"] = tuple(known.evidence() for known in body.evidence)
+    plain = {name: getattr(body, name) for name in ("close_on", "tender", "partner_reference")}
+    return {**given, **{name: value for name, value in plain.items() if value is not None}}
+
+
+def subject_of(registration_id: str) -> str:
+    """Whose key seals the personal text of a deal: the deal's own."""
+    return f"deal-{registration_id}"
+
+
+def _sealed(app: Application, tenant: str, registration_id: str, contact: ContactBody) -> Sealed:
+    return app.seal(tenant, subject_of(registration_id), orjson.dumps(contact.model_dump()).decode())

@@ -1,0 +1,167 @@
+"""Deals over HTTP: register, correct, amend, withdraw, read."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from chassis.decider import NotFound
+from chassis.execution import Peek
+from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
+from services.registration.api.asking import partner_of, submission
+from services.registration.api.bodies import Code, EditBody, Id, RegisterBody, details_of
+from services.registration.application import Asked, on_deal, prepare_registration, screening_again
+from services.registration.domain.deal import (
+    AmendDeal,
+    Deal,
+    RegisterDeal,
+    ResubmitDeal,
+    Status,
+    WithdrawDeal,
+)
+from services.registration.projections.deal import for_partner
+
+STATUSES_MAX = len(Status)
+SORT = r"^-?(submitted_at|protection_ends_at|close_on)$"
+
+router = APIRouter(tags=["deals"])
+
+
+class WithdrawBody(Body):
+    reason_code: Code = "withdrawn"
+
+
+def asked(caller: Caller, app: App, registration_id: str, action: type[Any]) -> Asked:
+    """A wish on a deal; another partner's deal is not found, as one that never was."""
+    return Asked(
+        registration_id=registration_id,
+        now=app.clock.now(),
+        allow=lambda partner_id: app.access.check(caller.principal, action, partner_id),
+    )
+
+
+@router.post("/deals", status_code=201)
+async def register(body: RegisterBody, caller: Writer, app: App) -> Response:
+    """Registers a deal: it is screened at once, and the answer says where it stands and why."""
+    app.access.check(caller.principal, RegisterDeal)
+    wish = submission(body, caller, app)
+
+    async def make(peek: Peek) -> RegisterDeal:
+        return await prepare_registration(peek, app.ports.accounts, caller.tenant, wish)
+
+    answer = await perform(caller, app, RegisterDeal, make, status=201, partner_id=partner_of(caller, body))
+    answer.headers["Location"] = f"/deals/{wish.registration_id}"
+    return answer
+
+
+@router.post("/deals/{registration_id}/resubmit")
+async def resubmit(registration_id: Id, body: EditBody, caller: Writer, app: App) -> Response:
+    """Sends the corrections that the vendor asked for; fields that were not named cannot change."""
+    given = details_of(app, caller.tenant, registration_id, body)
+
+    def make(deal: Deal, fields: dict[str, Any]) -> ResubmitDeal:
+        return ResubmitDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.subject)
+
+    wish = asked(caller, app, registration_id, ResubmitDeal)
+    prepared = screening_again(wish, app.ports.accounts, caller.tenant, make, caller.new_id("screening"))
+    return await perform(caller, app, ResubmitDeal, prepared)
+
+
+@router.post("/deals/{registration_id}/amend")
+async def amend(registration_id: Id, body: EditBody, caller: Writer, app: App) -> Response:
+    """Changes an approved deal; its customer, products and protection stay."""
+    given = details_of(app, caller.tenant, registration_id, body)
+
+    def make(deal: Deal, fields: dict[str, Any]) -> AmendDeal:
+        return AmendDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.subject)
+
+    return await perform(caller, app, AmendDeal, on_deal(asked(caller, app, registration_id, AmendDeal), make))
+
+
+@router.post("/deals/{registration_id}/withdraw")
+async def withdraw(registration_id: Id, body: WithdrawBody, caller: Writer, app: App) -> Response:
+    """Takes a deal back; its protection ends, and who waits moves up."""
+
+    def make(_: Deal, fields: dict[str, Any]) -> WithdrawDeal:
+        return WithdrawDeal(**fields, reason_code=body.reason_code, by=caller.principal.subject)
+
+    return await perform(caller, app, WithdrawDeal, on_deal(asked(caller, app, registration_id, WithdrawDeal), make))
+
+
+# Reads
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which deals a list is asked for."""
+
+    status: tuple[Status, ...]
+    partner_id: str | None
+    account_id: str | None
+
+
+def filters(
+    status: Annotated[list[Status] | None, Query(max_length=STATUSES_MAX)] = None,
+    partner_id: Annotated[str | None, Query(max_length=64)] = None,
+    account_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> Filters:
+    return Filters(tuple(status or ()), partner_id, account_id)
+
+
+@router.get("/deals")
+@reads("deal_board")
+async def deals(
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    filters: Annotated[Filters, Depends(filters)],
+    sort: Annotated[str, Query(pattern=SORT)] = "-submitted_at",
+) -> Response:
+    """The deals: a partner's own, all of them for the vendor."""
+    app.access.check(caller.principal, READ_DEALS)
+    where = {
+        "status": filters.status or None,
+        "partner_id": caller.principal.partner_id or filters.partner_id,
+        "account_id": filters.account_id,
+    }
+    items, cursor = await page(caller, app, "deal_board", paged, where, sort)
+    return listed(items, cursor)
+
+
+@router.get("/deals/{registration_id}")
+@reads("deal")
+async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
+    """One deal with its history and the reasons of each step."""
+    app.access.check(caller.principal, READ_DEALS)
+    found = await app.document(caller.principal, "deal", registration_id)
+    mine = for_partner(found) if caller.principal.kind == "partner" else found
+    return shown(_opened(caller, app, mine), found["version"])
+
+
+def _opened(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any]:
+    """Personal text opened for who may read it, left out for others."""
+    if app.access.allows(caller.principal, READ_CONTACTS):
+        opened: dict[str, Any] = app.opened(caller.tenant, document)
+        return opened
+    hidden = {"contacts", "description"}
+    details = {name: value for name, value in document["details"].items() if name not in hidden}
+    return {**document, "details": details, "returned": None}
+
+
+@router.get("/deals/{registration_id}/conflicts")
+@reads("conflicts")
+async def conflicts(registration_id: Id, caller: Reader, app: App) -> Response:
+    """Both claims side by side, dimension by dimension, and the similar customers. The vendor's review desk only."""
+    app.access.check(caller.principal, READ_CONFLICTS)
+    mine = await app.read.get("deal_board", caller.tenant, registration_id)
+    if mine is None:
+        raise NotFound
+    found = await app.read.get("conflicts", caller.tenant, registration_id)
+    rivals = [await _with_deal(caller, app, rival) for rival in found["rivals"]] if found else []
+    return shown({**(found or {"registration_id": registration_id, "findings": []}), "deal": mine, "rivals": rivals})
+
+
+async def _with_deal(caller: Caller, app: App, rival: dict[str, Any]) -> dict[str, Any]:
+    deal = await app.read.get("deal_board", caller.tenant, rival["claim"]["registration_id"])
+    return {**rival, "deal": deal}

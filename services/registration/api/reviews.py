@@ -1,0 +1,112 @@
+"""The vendor's review over HTTP: return, decide a finding, approve, reject, queue."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from chassis.http import App, Body, Writer, answered, perform
+from contracts.values import AccountId
+from services.registration.api.bodies import Code, Id, Text, subject_of
+from services.registration.api.deals import asked
+from services.registration.application import on_deal, screening_again
+from services.registration.domain.deal import (
+    ApproveDeal,
+    Deal,
+    DecideFinding,
+    EvidenceChanged,
+    QueueDeal,
+    RejectDeal,
+    ReturnDeal,
+    Status,
+)
+
+router = APIRouter(tags=["reviews"])
+
+
+class ReturnBody(Body):
+    """The fields to correct: amount, close_on, tender, description, contacts, partner_reference, evidence."""
+
+    fields: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=10)]
+    message: Text
+
+
+class FindingBody(Body):
+    """Verdicts: same (the claim enters that customer too), different (for good), related."""
+
+    account_id: Annotated[str, Field(min_length=1, max_length=64)]
+    verdict: Literal["same", "different", "related"]
+    reason: Text
+
+
+class RejectBody(Body):
+    reason_code: Code
+    message: Annotated[str, Field(max_length=2_000)] = ""
+
+
+@router.post("/deals/{registration_id}/return")
+async def return_to_partner(registration_id: Id, body: ReturnBody, caller: Writer, app: App) -> Response:
+    """Asks the partner to correct the named fields; the deal keeps its place."""
+    message = app.seal(caller.tenant, subject_of(registration_id), body.message)
+
+    def make(_: Deal, fields: dict[str, Any]) -> ReturnDeal:
+        named = tuple(dict.fromkeys(body.fields))
+        return ReturnDeal(**fields, fields=named, message=message, by=caller.principal.subject)
+
+    return await perform(caller, app, ReturnDeal, on_deal(asked(caller, app, registration_id, ReturnDeal), make))
+
+
+@router.post("/deals/{registration_id}/decide-finding")
+async def decide_finding(registration_id: Id, body: FindingBody, caller: Writer, app: App) -> Response:
+    """Says whether a similar customer is the same one."""
+    reason = app.seal(caller.tenant, subject_of(registration_id), body.reason)
+
+    def make(_: Deal, fields: dict[str, Any]) -> DecideFinding:
+        account_id = AccountId(body.account_id)
+        by = caller.principal.subject
+        return DecideFinding(**fields, account_id=account_id, verdict=body.verdict, reason=reason, by=by)
+
+    wish = asked(caller, app, registration_id, DecideFinding)
+    return await perform(caller, app, DecideFinding, on_deal(wish, make))
+
+
+@router.post("/deals/{registration_id}/approve")
+async def approve(registration_id: Id, caller: Writer, app: App) -> Response:
+    """Protects the deal. It is screened once more: new evidence is written down and answered with 412.
+
+    If a rival holds the customer by now, the deal waits, and the answer says so.
+    """
+
+    def make(_: Deal, fields: dict[str, Any]) -> ApproveDeal:
+        return ApproveDeal(**fields, by=caller.principal.subject)
+
+    wish = asked(caller, app, registration_id, ApproveDeal)
+    app.access.check(caller.principal, ApproveDeal)
+    prepared = screening_again(wish, app.ports.accounts, caller.tenant, make, caller.new_id("screening"))
+    outcome = await app.executor.run(caller.order(), prepared)
+    if outcome.answer["status"] == Status.IN_REVIEW:
+        raise EvidenceChanged(registration_id=registration_id, version=outcome.version)
+    return answered(app, outcome)
+
+
+@router.post("/deals/{registration_id}/reject")
+async def reject(registration_id: Id, body: RejectBody, caller: Writer, app: App) -> Response:
+    """Says no, with a reason code that the partner reads and a message to it."""
+    message = app.seal(caller.tenant, subject_of(registration_id), body.message)
+
+    def make(_: Deal, fields: dict[str, Any]) -> RejectDeal:
+        return RejectDeal(**fields, reason_code=body.reason_code, message=message, by=caller.principal.subject)
+
+    return await perform(caller, app, RejectDeal, on_deal(asked(caller, app, registration_id, RejectDeal), make))
+
+
+@router.post("/deals/{registration_id}/queue")
+async def queue(registration_id: Id, caller: Writer, app: App) -> Response:
+    """Puts a deal in review behind the rival that blocks it."""
+
+    def make(_: Deal, fields: dict[str, Any]) -> QueueDeal:
+        return QueueDeal(**fields)
+
+    wish = asked(caller, app, registration_id, QueueDeal)
+    prepared = screening_again(wish, app.ports.accounts, caller.tenant, make, caller.new_id("screening"))
+    return await perform(caller, app, QueueDeal, prepared)

@@ -1,0 +1,44 @@
+"""Registration put together: its settings and `build`."""
+
+from chassis.service import Blueprint, Service, World, assemble
+from chassis.settings import ServiceSettings
+from services.registration.access import ACCESS
+from services.registration.adapters.account_index import FeedIndex
+from services.registration.adapters.customers import Libraries
+from services.registration.api import accounts, asking, deals, reviews
+from services.registration.application import HANDLES, KINDS, Ports
+from services.registration.domain.disclosure import disclosed
+from services.registration.domain.explaining import EXPLAIN
+from services.registration.projections.accounts import ACCOUNTS
+from services.registration.projections.conflicts import CONFLICTS
+from services.registration.projections.deal import DEAL
+from services.registration.projections.deal_board import DEAL_BOARD
+from services.registration.publishing import publish
+from services.registration.reactions import DEADLINES, REACTIONS
+
+
+class Settings(ServiceSettings):
+    """Registration needs no settings of its own."""
+
+
+BLUEPRINT = Blueprint(
+    name="registration",
+    handles=HANDLES,
+    access=ACCESS,
+    routers=(asking.router, deals.router, reviews.router, accounts.router),
+    publish=publish,
+    projections=(DEAL_BOARD, DEAL, CONFLICTS, ACCOUNTS),
+    reactions=REACTIONS,
+    deadlines=DEADLINES,
+    kinds=KINDS,
+    explain=EXPLAIN,
+    disclose=disclosed,
+)
+
+
+def build(settings: Settings, world: World) -> Service:
+    """The service on the stores and transport that the settings name, with the matching libraries."""
+    service = assemble(BLUEPRINT, settings, world)
+    index = FeedIndex(service.store)
+    service.application.ports = Ports(customers=Libraries(), accounts=index)
+    return service

@@ -1,0 +1,371 @@
+"""What registration can do: every command with the streams it touches, and how those that need facts are prepared."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from chassis.event import human_number, iso, stable_id
+from chassis.execution import Handles, Peek, Slots
+from chassis.rulebook import Rulebook, Rules
+from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
+from services.registration.domain import availability
+from services.registration.domain.account import Account, Accounts, ConfirmIdentity, confirm_identity
+from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of
+from services.registration.domain.availability import CheckCustomer, Checks, check_customer
+from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.customer import Customer
+from services.registration.domain.deal import (
+    AmendDeal,
+    ApproveDeal,
+    CloseDeal,
+    Deal,
+    Deals,
+    DecideFinding,
+    Details,
+    EndProtection,
+    OnDeal,
+    PartnerUnknown,
+    PromoteDeal,
+    QueueDeal,
+    RegisterDeal,
+    RejectDeal,
+    ResubmitDeal,
+    ReturnDeal,
+    Screens,
+    WithdrawDeal,
+)
+from services.registration.domain.ending import close_deal, end_protection, withdraw_deal
+from services.registration.domain.looking import in_force
+from services.registration.domain.matching import Candidate
+from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
+from services.registration.domain.reviewing import (
+    approve_deal,
+    decide_finding,
+    promote_deal,
+    queue_deal,
+    reject_deal,
+    return_deal,
+)
+from services.registration.domain.rules import Matching
+from services.registration.domain.screening import DEAL_RULES, Facts, Screening, screen
+from services.registration.domain.submitting import amend_deal, claim_of, facts_of, register_deal, resubmit_deal
+
+KINDS = {DEAL_RULES.name: DEAL_RULES}
+PROGRAMME = "default"
+
+
+# Ports
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenIdentifier:
+    scheme: str
+    value: str
+    country: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenCustomer:
+    """A customer as it was typed in."""
+
+    name: str
+    country: str
+    trade_names: tuple[str, ...] = ()
+    region: str | None = None
+    postcode: str | None = None
+    street: str | None = None
+    website: str | None = None
+    identifiers: tuple[GivenIdentifier, ...] = ()
+
+
+class CustomerReader(Protocol):
+    """Finds what libraries can find in a customer as typed."""
+
+    def read(self, given: GivenCustomer) -> Customer:
+        """Checked identifiers, registrable domain, names in normal form. Raises Invalid naming the field."""
+        ...
+
+
+class AccountIndex(Protocol):
+    """Knows every account by name, also a little late."""
+
+    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> tuple[Candidate, ...]:
+        """Accounts that resemble the customer or are linked to `accounts`, most alike first, ten at most."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    customers: CustomerReader
+    accounts: AccountIndex
+
+
+# Streams
+
+
+def _deal_and_claims(wish: OnDeal) -> Slots:
+    return Deals.at(wish.registration_id), tuple(ClaimsOf.at(account) for account in wish.accounts)
+
+
+def _deal(wish: OnDeal) -> Slots:
+    return (Deals.at(wish.registration_id),)
+
+
+def _around(wish: Screens) -> Slots:
+    return (
+        Rules.at(wish.programme),
+        Partners.at(wish.partner_id),
+        Accounts.at(wish.accounts[0]),
+        _nearby(wish.candidates),
+    )
+
+
+def _nearby(candidates: Iterable[Candidate]) -> Any:
+    return tuple(ClaimsOf.at(candidate.account_id) for candidate in candidates)
+
+
+def _registering(wish: RegisterDeal) -> Slots:
+    return (
+        Deals.at(wish.registration_id),
+        Accounts.at(wish.accounts[0]),
+        tuple(AccountKeys.at(key.identity) for key in wish.keys),
+        tuple(ClaimsOf.at(account) for account in wish.accounts),
+    )
+
+
+def _registering_reads(wish: RegisterDeal) -> Slots:
+    return Rules.at(wish.programme), Partners.at(wish.partner_id), _nearby(wish.candidates)
+
+
+def _finding(wish: DecideFinding) -> Slots:
+    deal, claims = _deal_and_claims(wish)
+    return deal, Accounts.at(wish.accounts[0]), claims, ClaimsOf.at(wish.account_id)
+
+
+# Answers
+
+
+def answer(_: Any, deal: Deal, *__: Any) -> dict[str, Any]:
+    """Where the deal stands now, as its partner may know it."""
+    first = deal.first
+    return {
+        "registration_id": first.registration_id,
+        "number": first.number,
+        "partner_id": first.partner_id,
+        "account_id": first.accounts[0],
+        "status": deal.status.value,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in deal.reasons],
+        "place": deal.place,
+        "free_from": iso(deal.free_on) if deal.free_on else None,
+        "protection": {"start": iso(deal.protection.start), "end": iso(deal.protection.end)}
+        if deal.protection
+        else None,
+    }
+
+
+HANDLES = (
+    Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
+    Handles(ReturnDeal, return_deal, streams=_deal, answer=answer),
+    Handles(ResubmitDeal, resubmit_deal, streams=_deal_and_claims, reads=_around, answer=answer),
+    Handles(AmendDeal, amend_deal, streams=_deal, answer=answer),
+    Handles(DecideFinding, decide_finding, streams=_finding, answer=answer),
+    Handles(ApproveDeal, approve_deal, streams=_deal_and_claims, reads=_around, answer=answer),
+    Handles(RejectDeal, reject_deal, streams=_deal_and_claims, answer=answer),
+    Handles(QueueDeal, queue_deal, streams=_deal_and_claims, reads=_around, answer=answer),
+    Handles(PromoteDeal, promote_deal, streams=_deal_and_claims, reads=_around, answer=answer),
+    Handles(WithdrawDeal, withdraw_deal, streams=_deal_and_claims, answer=answer),
+    Handles(EndProtection, end_protection, streams=_deal_and_claims, answer=answer),
+    Handles(CloseDeal, close_deal, streams=_deal_and_claims, answer=answer),
+    Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
+    Handles(
+        CheckCustomer,
+        check_customer,
+        streams=lambda c: (Checks.at(c.day),),
+        answer=lambda c, _: availability.answer(c),
+    ),
+    Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
+)
+
+
+# Prepared: a registration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a partner submits, before it is known whose customer it is."""
+
+    registration_id: RegistrationId
+    programme: str
+    partner_id: PartnerId
+    customer: Customer
+    products: tuple[ProductLine, ...]
+    role: str | None
+    deal_type: str
+    scope: str
+    details: Details
+    screening_id: str
+    by: str
+    now: datetime
+
+
+async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wish: Submission) -> RegisterDeal:
+    """Finds the accounts that the customer's keys belong to, and those that resemble it."""
+    keys = await _bound_keys(peek, wish)
+    accounts, contradicted = await _accounts(peek, wish, keys)
+    candidates = await index.near(tenant, wish.customer, (*accounts, *contradicted))
+    return RegisterDeal(
+        registration_id=wish.registration_id,
+        number=human_number("R", wish.registration_id),
+        programme=wish.programme,
+        partner_id=wish.partner_id,
+        customer=wish.customer,
+        products=wish.products,
+        role=wish.role,
+        deal_type=wish.deal_type,
+        scope=wish.scope,
+        details=wish.details,
+        keys=keys,
+        accounts=accounts,
+        candidates=(*contradicted.values(), *candidates),
+        screening_id=wish.screening_id,
+        submitted_by=wish.by,
+        now=wish.now,
+    )
+
+
+async def _bound_keys(peek: Peek, wish: Submission) -> tuple[Key, ...]:
+    version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
+    matching = DEAL_RULES.read(version.body).matching if version else Matching()
+    found = keys_of(wish.customer, matching)
+    return tuple([replace(key, account_id=(await peek(AccountKeys.at(key.identity))).account_id) for key in found])
+
+
+async def _accounts(
+    peek: Peek, wish: Submission, keys: Iterable[Key]
+) -> tuple[tuple[AccountId, ...], dict[AccountId, Candidate]]:
+    """The accounts of the keys, identifiers first, or a new one; and those that an identifier contradicts."""
+    named = [key.account_id for key in keys if key.account_id and key.scheme != DOMAIN]
+    by_domain = [key.account_id for key in keys if key.account_id and key.scheme == DOMAIN]
+    contradicted: dict[AccountId, Candidate] = {}
+    for account_id in by_domain:
+        account = await peek(Accounts.at(account_id))
+        if account_id not in named and _contradicts(wish.customer, account):
+            contradicted[account_id] = _contradicting(account_id, account, wish.customer)
+    entered = tuple(dict.fromkeys(a for a in (*named, *by_domain) if a not in contradicted))
+    return entered or (AccountId(stable_id("account", wish.registration_id)),), contradicted
+
+
+def _contradicts(customer: Customer, account: Account) -> bool:
+    known = {(i.scheme, i.country): i.value for i in account.identifiers if i.valid}
+    mine = [i for i in customer.identifiers if i.valid]
+    return any(known.get((i.scheme, i.country), i.value) != i.value for i in mine)
+
+
+def _contradicting(account_id: AccountId, account: Account, customer: Customer) -> Candidate:
+    return Candidate(
+        account_id=account_id,
+        name=account.name,
+        country=account.country,
+        same_country=account.country == customer.country,
+        link="contradicted_domain",
+    )
+
+
+# Prepared: a question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a registration would come to now."""
+
+    screening: Screening
+    known: bool
+
+    @property
+    def availability(self) -> str:
+        return availability.availability(self.screening, known=self.known)
+
+
+async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission) -> Preview:
+    """Screens a submission without recording anything. Raises PartnerUnknown, NoRules."""
+    command = await prepare_registration(peek, index, tenant, wish)
+    book: Rulebook = await peek(Rules.at(wish.programme))
+    partner = await peek(Partners.at(wish.partner_id))
+    if not partner.known:
+        raise PartnerUnknown
+    rules = DEAL_RULES.read(in_force(book, wish.now).body)
+    claims = [await peek(ClaimsOf.at(account)) for account in command.accounts]
+    nearby = tuple([await peek(ClaimsOf.at(candidate.account_id)) for candidate in command.candidates])
+    account = await peek(Accounts.at(command.accounts[0]))
+    facts: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
+    return Preview(screening=screen(facts, rules), known=facts.known)
+
+
+# Prepared: a command on a deal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who may touch the deal is checked before anything of it is used: `allow(partner_id)` raises NotFound."""
+
+    registration_id: str
+    now: datetime
+    allow: Callable[[str], None] = field(default=lambda partner_id: None)
+
+
+Make = Callable[[Peek], Awaitable[Any]]
+
+
+def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
+    """Prepares a command on a deal: `make(deal, fields)` gets the deal and the fields of `OnDeal`."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(deal.first.partner_id)
+        return make(deal, {"registration_id": deal.first.registration_id, "accounts": deal.accounts, "now": asked.now})
+
+    return prepare
+
+
+def screening_again(
+    asked: Asked, index: AccountIndex, tenant: str, make: Callable[[Deal, dict[str, Any]], Any], screening_id: str
+) -> Make:
+    """As `on_deal`, with the accounts that resemble the customer now: `fields` are those of `Screens`."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(deal.first.partner_id)
+        found = await index.near(tenant, deal.first.customer, deal.accounts)
+        return make(deal, _screens(deal, asked, found, screening_id))
+
+    return prepare
+
+
+def as_screened(asked: Asked, command: type[Any], screening_id: str) -> Make:
+    """Prepares a command of the service itself, with the candidates of the last screening."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        before = deal.screened.facts.candidates if deal.screened else ()
+        return command(**_screens(deal, asked, before, screening_id))
+
+    return prepare
+
+
+def _screens(deal: Deal, asked: Asked, found: Iterable[Candidate], screening_id: str) -> dict[str, Any]:
+    first = deal.first
+    return {
+        "registration_id": first.registration_id,
+        "accounts": deal.accounts,
+        "now": asked.now,
+        "programme": first.programme,
+        "partner_id": first.partner_id,
+        "candidates": tuple(candidate for candidate in found if candidate.account_id not in deal.accounts),
+        "screening_id": screening_id,
+    }
+
+
+def default_close(now: datetime, days: int = 90) -> date:
+    """The close date of a deal that names none."""
+    return date.fromordinal(now.date().toordinal() + days)

@@ -1,0 +1,1 @@
+"""What registration decides: deals, claims, accounts and the rules they are screened by. No I/O, no clock."""

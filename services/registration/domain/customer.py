@@ -1,0 +1,42 @@
+"""The customer as a partner names it, with what libraries found in it: checked identifiers, the registrable domain."""
+
+from dataclasses import dataclass
+
+from services.registration.domain.overlap import Place
+
+COUNTRY_SCHEMES = ("vat", "registry", "tax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identifier:
+    """A number of a public scheme: vat, lei, duns, registry, tax. `valid`: its form and check digits were checked."""
+
+    scheme: str
+    country: str | None = None
+    value: str
+    valid: bool = False
+
+    @property
+    def key_value(self) -> str:
+        """The value as a key: with its country where the scheme is national."""
+        return f"{self.country}:{self.value}" if self.scheme in COUNTRY_SCHEMES else self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    """A company as it was named, its names in normal form, and the `libraries` that computed them, by version."""
+
+    name: str
+    trade_names: tuple[str, ...] = ()
+    country: str
+    region: str | None = None
+    postcode: str | None = None
+    street: str | None = None
+    domain: str | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    normal_names: tuple[str, ...] = ()
+    libraries: dict[str, str]
+
+    def place(self, scope: str) -> Place:
+        """Where a claim on this customer reaches."""
+        return Place(scope=scope, country=self.country, region=self.region, postcode=self.postcode, street=self.street)

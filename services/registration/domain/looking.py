@@ -1,0 +1,207 @@
+"""One look at a deal: its screening at an instant, and the events that follow from it for the deal and its claims."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.rulebook import Rulebook, Version
+from contracts.values import AccountId, RuleRef, Span
+from services.registration.domain.account import Account
+from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release
+from services.registration.domain.deal import (
+    ConflictDetected,
+    Deal,
+    DealApproved,
+    DealEvent,
+    DealQueued,
+    DealRejected,
+    DealScreened,
+    NoRules,
+    Screens,
+)
+from services.registration.domain.matching import Candidate
+from services.registration.domain.partner_facts import PartnerFacts
+from services.registration.domain.protection import protection_of
+from services.registration.domain.rules import DealRules
+from services.registration.domain.screening import (
+    APPROVE,
+    DEAL_RULES,
+    QUEUE,
+    REJECT,
+    Facts,
+    OnAccount,
+    Screening,
+    reasons_of,
+    screen,
+)
+
+
+def in_force(book: Rulebook, now: datetime) -> Version:
+    """The version that judges what is submitted now. Raises NoRules."""
+    version = book.in_force(now)
+    if version is None:
+        raise NoRules
+    return version
+
+
+def reference(version: Version) -> RuleRef:
+    """The version as events name it."""
+    return RuleRef(rulebook_id=version.rulebook_id, version=version.version, sha256=version.sha256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was seen of a deal at `now`."""
+
+    deal: Deal
+    facts: Facts
+    rules: DealRules
+    screening: Screening
+    screening_id: str
+    now: datetime
+
+    @property
+    def news(self) -> frozenset[str]:
+        """What the screening before had not found."""
+        before = self.deal.screened.screening.evidence if self.deal.screened else frozenset()
+        return self.screening.evidence - before
+
+    def found(self) -> list[DealEvent]:
+        """The evidence: the screening, and the conflict if a rival wants the same."""
+        screened = DealScreened(
+            **self.deal.header,
+            screening_id=self.screening_id,
+            rules=self.deal.first.terms.rules,
+            facts=self.facts,
+            screening=self.screening,
+            screened_at=self.now,
+        )
+        return [screened, *self._conflict()]
+
+    def _conflict(self) -> list[DealEvent]:
+        match, met = self.screening.match, [c for c in self.screening.conflicts if c.meets.complete]
+        if match is None:
+            return []
+        return [
+            ConflictDetected(
+                **self.deal.header,
+                screening_id=self.screening_id,
+                match=match,
+                outcome=self.screening.outcome,
+                rivals=tuple(conflict.claim.registration_id for conflict in met),
+                free_on=self.screening.free_on,
+                detected_at=self.now,
+            )
+        ]
+
+    def outcome(self) -> list[DealEvent]:
+        """What the rules decide by themselves: approved, queued, rejected; nothing where a person decides."""
+        match self.screening.outcome:
+            case "approve":
+                return [self.approved(by=None)]
+            case "queue":
+                return [self._queued()]
+            case "reject":
+                return [self._rejected()]
+            case _:
+                return []
+
+    def approved(self, by: str | None) -> DealApproved:
+        """The approval of this deal, now."""
+        return DealApproved(
+            **self.deal.header,
+            terms=self.deal.terms(),
+            protection=self.span,
+            exclusive=True,
+            basis=self.rules.priority,
+            screening_id=self.screening_id,
+            reasons=reasons_of(self.screening.failed, self.deal.first.terms.rules),
+            approved_by=by,
+            approved_at=self.now,
+        )
+
+    def _queued(self) -> DealQueued:
+        return DealQueued(
+            **self.deal.header,
+            place=self.screening.place or 1,
+            free_on=self.screening.free_on,
+            reasons=reasons_of(self.screening.deciding, self.deal.first.terms.rules),
+            queued_at=self.now,
+        )
+
+    def _rejected(self) -> DealRejected:
+        return DealRejected(
+            **self.deal.header,
+            reasons=reasons_of(self.screening.deciding, self.deal.first.terms.rules),
+            message=None,
+            rejected_by=None,
+            rejected_at=self.now,
+        )
+
+    @property
+    def span(self) -> Span:
+        """The protection that an approval now would give."""
+        submitted_at = self.deal.first.terms.submitted_at
+        return protection_of(self.rules, submitted_at=submitted_at, approved_at=self.now)
+
+    def settle(self, claims: Claims) -> list[ClaimEvent]:
+        """What the outcome does to the deal's claim on one account. A claim that is not there yet is placed first."""
+        if self.screening.outcome == REJECT:
+            return release(claims, self.facts.mine.registration_id, "rejected", self.now)
+        placed = place(claims, self.facts.mine, self.now)
+        return [*placed, *self._settled(ClaimsOf.fold(placed, claims))]
+
+    def _settled(self, claims: Claims) -> list[ClaimEvent]:
+        if self.screening.outcome == APPROVE:
+            return self.held(claims)
+        return queue(self.facts.mine.registration_id, self.now) if self.screening.outcome == QUEUE else []
+
+    def held(self, claims: Claims) -> list[ClaimEvent]:
+        """The claim under protection."""
+        return hold(claims, self.facts.mine.registration_id, self.span, self.now)
+
+
+def look(deal: Deal, facts: Facts, version: Version, screening_id: str) -> Look:
+    """Screens a deal on these facts under one version of the rules."""
+    rules = DEAL_RULES.read(version.body)
+    screening = screen(facts, rules)
+    return Look(deal=deal, facts=facts, rules=rules, screening=screening, screening_id=screening_id, now=facts.now)
+
+
+Around = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...]]
+"""What a new look at a deal reads besides it: the rules, the partner, its account, the claims of the candidates."""
+
+
+def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Around) -> Look:
+    """Screens a known deal on what is known now, under the version that judged it first."""
+    book, partner, account, nearby = around
+    version = book.version(deal.first.terms.rules.version)
+    if version is None:
+        raise NoRules
+    candidates = tuple(c for c in wish.candidates if c.account_id not in deal.decided)
+    facts = Facts(
+        mine=deal.claim(),
+        amount=deal.now_details.amount,
+        tender=deal.now_details.tender,
+        known=account.known,
+        partner=partner,
+        accounts=_on_accounts(deal.accounts, claims),
+        candidates=candidates,
+        nearby=_near(wish.candidates, nearby, candidates),
+        now=wish.now,
+    )
+    return look(deal, facts, version, wish.screening_id)
+
+
+def _on_accounts(accounts: Sequence[AccountId], claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
+    return tuple(OnAccount(account_id=a, live=c.live) for a, c in zip(accounts, claims, strict=True))
+
+
+def _near(
+    all_candidates: Sequence[Candidate], nearby: Sequence[Claims], kept: Sequence[Candidate]
+) -> tuple[OnAccount, ...]:
+    return tuple(
+        OnAccount(account_id=candidate.account_id, live=claims.live)
+        for candidate, claims in zip(all_candidates, nearby, strict=True)
+        if candidate in kept and claims.live
+    )

@@ -1,0 +1,61 @@
+"""How likely two names are one customer. Keys decide identity; a name only asks for a look.
+
+Names are compared by a library before the command is made; what it measured comes here as a `Candidate`.
+"""
+
+from dataclasses import dataclass
+
+from contracts.values import AccountId
+from services.registration.domain.rules import Matching
+
+IDENTICAL, RELATED, PROBABLE, POSSIBLE, WEAK = "identical", "related", "probable", "possible", "weak"
+STRENGTH = (IDENTICAL, RELATED, PROBABLE, POSSIBLE, WEAK)
+DECIDE_FIRST = (RELATED, PROBABLE)
+"""Findings of these classes are decided by a person before an approval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Another account that may be the same customer, with what was measured: scores in whole percent, rounded down.
+
+    Link: alias, parent, shared_key or contradicted_domain, where one is known.
+    """
+
+    account_id: AccountId
+    name: str
+    country: str
+    same_country: bool
+    token_set_percent: int = 0
+    token_sort_percent: int = 0
+    same_address: bool = False
+    link: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A candidate with its class."""
+
+    candidate: Candidate
+    match: str
+
+
+def classify(candidate: Candidate, rules: Matching) -> str | None:
+    """The first class whose evidence is there; None when the two have nothing in common."""
+    if candidate.link:
+        return RELATED
+    if candidate.same_country and candidate.same_address and candidate.token_sort_percent >= rules.probable_percent:
+        return PROBABLE
+    if candidate.token_set_percent >= rules.possible_percent:
+        return POSSIBLE if candidate.same_country else WEAK
+    return None
+
+
+def find(candidates: tuple[Candidate, ...], rules: Matching) -> tuple[Finding, ...]:
+    """The candidates that matter, strongest class first, then by score."""
+    classed = ((candidate, classify(candidate, rules)) for candidate in candidates)
+    found = [Finding(candidate=candidate, match=match) for candidate, match in classed if match]
+    return tuple(sorted(found, key=_strongest_first))
+
+
+def _strongest_first(finding: Finding) -> tuple[int, int, str]:
+    return STRENGTH.index(finding.match), -finding.candidate.token_set_percent, finding.candidate.account_id

@@ -1,0 +1,102 @@
+"""What onboarding told of a partner, copied into an own stream so that a screening can name it and its version."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.decider import Decider
+from chassis.event import command, event
+from contracts.values import PartnerId
+
+NEW_BUSINESS = "new_business"
+
+ROLE_OF_TYPE = {
+    "reseller": "resell",
+    "dealer": "resell",
+    "franchisee": "resell",
+    "distributor": "distribute",
+    "referral": "referral",
+    "affiliate": "referral",
+    "service_provider": "service",
+    "agency": "influence",
+    "consultant": "influence",
+    "alliance": "influence",
+}
+"""The role in which a partner of a type usually registers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartnerFacts:
+    """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet."""
+
+    revision: int = 0
+    types: tuple[str, ...] = ()
+    suspended: tuple[str, ...] = ()
+    event_id: str | None = None
+    position: int | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.revision > 0
+
+    @property
+    def may_register(self) -> bool:
+        return self.known and NEW_BUSINESS not in self.suspended
+
+    @property
+    def first_role(self) -> str:
+        """The role of the partner's first type; resell where there is none."""
+        return next((ROLE_OF_TYPE[kind] for kind in self.types if kind in ROLE_OF_TYPE), "resell")
+
+
+@event("registration.PartnerFactsRecorded.v1")
+class PartnerFactsRecorded:
+    """`types` and `suspended` are whole lists; None leaves what was known."""
+
+    partner_id: PartnerId
+    revision: int
+    types: tuple[str, ...] | None = None
+    suspended: tuple[str, ...] | None = None
+    source_event_id: str
+    source_position: int
+    recorded_at: datetime
+
+
+@command("registration.RecordPartnerFacts.v1")
+class RecordPartnerFacts:
+    partner_id: PartnerId
+    revision: int
+    types: tuple[str, ...] | None = None
+    suspended: tuple[str, ...] | None = None
+    source_event_id: str
+    source_position: int
+    now: datetime
+
+
+def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[PartnerFactsRecorded]:
+    """Keeps what is newer than what is known; an older revision, or the same again, changes nothing."""
+    if wish.revision <= facts.revision:
+        return []
+    return [
+        PartnerFactsRecorded(
+            partner_id=wish.partner_id,
+            revision=wish.revision,
+            types=wish.types,
+            suspended=wish.suspended,
+            source_event_id=wish.source_event_id,
+            source_position=wish.source_position,
+            recorded_at=wish.now,
+        )
+    ]
+
+
+def evolve(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
+    return PartnerFacts(
+        revision=happened.revision,
+        types=facts.types if happened.types is None else happened.types,
+        suspended=facts.suspended if happened.suspended is None else happened.suspended,
+        event_id=happened.source_event_id,
+        position=happened.source_position,
+    )
+
+
+Partners = Decider[PartnerFacts, PartnerFactsRecorded](kind="partner_facts", initial=PartnerFacts(), evolve=evolve)

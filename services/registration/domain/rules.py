@@ -1,0 +1,103 @@
+"""A programme's deal rules: what may be registered, what is compared, who comes first, how long a hold lasts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from contracts.values import Money
+
+STARTS = APPROVAL, SUBMISSION = "approval", "submission"
+PRIORITIES = FIRST_TO_REGISTER, FIRST_TO_APPROVE = "first_to_register", "first_to_approve"
+ROLES = ("referral", "resell", "distribute", "service", "influence")
+OPTIONAL_FIELDS = (
+    *("contacts", "description", "partner_reference", "evidence"),
+    *("postcode", "street", "region", "identifiers"),
+)
+SHARED_DOMAINS = (
+    *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "ymail.com"),
+    *("aol.com", "icloud.com", "me.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de"),
+    *("proton.me", "protonmail.com", "mail.com", "mail.ru", "yandex.ru", "qq.com", "163.com", "126.com", "naver.com"),
+    *("orange.fr", "free.fr", "laposte.net", "libero.it", "wp.pl", "o2.pl", "seznam.cz", "zoho.com", "fastmail.com"),
+)
+"""Domains that many customers share (free mail), so that they say nothing about who somebody is."""
+DAYS_MAX = 365
+QUEUE_MAX = 10
+PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """How long a hold lasts, 0 to 365 days, counted from the approval or from the submission."""
+
+    days: int = 90
+    starts: str = APPROVAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """From which score on two names are worth a look, in percent: with an equal address, and by themselves."""
+
+    probable_percent: int = 92
+    possible_percent: int = 85
+    shared_domains: tuple[str, ...] = SHARED_DOMAINS
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoApproval:
+    """Approves what is clean without a person, up to the limit of the deal's currency; without a limit, never."""
+
+    on: bool = False
+    limits: tuple[Money, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DealRules:
+    """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none."""
+
+    zone: str = "UTC"
+    roles: tuple[str, ...] = ROLES
+    families: tuple[str, ...] = ()
+    minimums: tuple[Money, ...] = ()
+    required: tuple[str, ...] = ()
+    tenders_allowed: bool = False
+    priority: str = FIRST_TO_REGISTER
+    queue_max: int = QUEUE_MAX
+    protection: Protection = field(default_factory=Protection)
+    matching: Matching = field(default_factory=Matching)
+    auto_approval: AutoApproval = field(default_factory=AutoApproval)
+
+
+def faults(rules: DealRules) -> list[str]:
+    """What a schema cannot say of these rules."""
+    return [text for fits, text in _limits(rules) if not fits]
+
+
+def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
+    yield _is_zone(rules.zone), "zone is an IANA time zone, e.g. Europe/Berlin"
+    yield bool(rules.roles) and set(rules.roles) <= set(ROLES), f"roles are some of {', '.join(ROLES)}"
+    yield set(rules.required) <= set(OPTIONAL_FIELDS), f"required fields are some of {', '.join(OPTIONAL_FIELDS)}"
+    yield 0 <= rules.protection.days <= DAYS_MAX, f"protection lasts 0 to {DAYS_MAX} days"
+    yield rules.protection.starts in STARTS, f"protection starts at one of {', '.join(STARTS)}"
+    yield rules.priority in PRIORITIES, f"priority is one of {', '.join(PRIORITIES)}"
+    yield 0 <= rules.queue_max <= QUEUE_MAX, f"a queue holds at most {QUEUE_MAX}"
+    for name, (least, most) in PERCENTS.items():
+        yield least <= getattr(rules.matching, name) <= most, f"{name} lies between {least} and {most}"
+    yield _one_a_currency(rules.minimums), "one minimum a currency"
+    yield _one_a_currency(rules.auto_approval.limits), "one limit a currency"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _one_a_currency(amounts: tuple[Money, ...]) -> bool:
+    return len({amount.currency for amount in amounts}) == len(amounts)
+
+
+def in_currency(amounts: tuple[Money, ...], currency: str) -> Money | None:
+    """The amount of that currency, if there is one."""
+    return next((amount for amount in amounts if amount.currency == currency), None)

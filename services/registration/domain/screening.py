@@ -1,0 +1,329 @@
+"""The screening of a deal: every check on it, every rival it meets, every name it resembles, and what follows.
+
+`screen` is pure on facts that the log keeps whole, so a screening can be explained, and run again under other rules.
+Each check that does not pass pulls towards its own outcome; the strictest pull decides.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from chassis.event import plain
+from chassis.rulebook import Change, Decision, Input, Kind, Reason
+from contracts.values import AccountId, Money, RuleRef
+from services.registration.domain.claims import HELD, WAITING, Claim, blockers, waiting_ahead
+from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, find
+from services.registration.domain.overlap import Overlap, overlap
+from services.registration.domain.partner_facts import PartnerFacts
+from services.registration.domain.protection import free_from
+from services.registration.domain.rules import DealRules, faults, in_currency
+
+APPROVE, REVIEW, QUEUE, REJECT = "approve", "review", "queue", "reject"
+STRICTNESS = (APPROVE, REVIEW, QUEUE, REJECT)
+OPEN_TENDERS = ("planned", "published")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnAccount:
+    """The live claims on one account that the deal enters, in order, its own among them."""
+
+    account_id: AccountId
+    live: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that a screening looks at. `known` says whether it is certain who the customer is.
+
+    `nearby` are the claims on the candidates' accounts: they are shown, and never block.
+    """
+
+    mine: Claim
+    amount: Money
+    tender: str = "none"
+    known: bool
+    partner: PartnerFacts
+    accounts: tuple[OnAccount, ...]
+    candidates: tuple[Candidate, ...] = ()
+    nearby: tuple[OnAccount, ...] = ()
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One question to the facts. `pull` is the outcome that it asks for; `approve` when it passes."""
+
+    name: str
+    pull: str = APPROVE
+    code: str = ""
+    text: str = ""
+    value: Any = None
+    threshold: Any = None
+    event_id: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """A rival's claim, and where the two meet. Match: identical on the same account, else the class of the finding.
+
+    `blocks`: it keeps this deal waiting.
+    """
+
+    account_id: AccountId
+    match: str
+    claim: Claim
+    meets: Overlap
+    blocks: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screening:
+    """What came of it. `place` counts from 1 in the queue; `free_on` is the Monday after the last blocking hold."""
+
+    outcome: str
+    checks: tuple[Check, ...]
+    conflicts: tuple[Conflict, ...]
+    findings: tuple[Finding, ...]
+    place: int | None = None
+    free_on: date | None = None
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.pull != APPROVE)
+
+    @property
+    def deciding(self) -> tuple[Check, ...]:
+        """The checks that asked for the outcome; none for an approval."""
+        return tuple(check for check in self.failed if check.pull == self.outcome)
+
+    @property
+    def match(self) -> str | None:
+        """The strongest class in which a rival wants the same; None when no rival does."""
+        met = {conflict.match for conflict in self.conflicts if conflict.meets.complete}
+        return min(met, key=STRENGTH.index, default=None)
+
+    @property
+    def evidence(self) -> frozenset[str]:
+        """What a reviewer has to have seen before approving, as comparable names. Who waits behind is none."""
+        met = (c for c in self.conflicts if c.meets.complete or c.meets.only_place_apart)
+        rivals = (f"rival:{c.claim.registration_id}" for c in met if c.claim.state != WAITING)
+        names = (f"name:{f.candidate.account_id}:{f.match}" for f in self.findings if f.match != WEAK)
+        return frozenset((*rivals, *names, *(f"check:{check.code}" for check in self.failed)))
+
+
+def screen(facts: Facts, rules: DealRules) -> Screening:
+    """Runs every check; the strictest pull is the outcome."""
+    findings = find(facts.candidates, rules.matching)
+    conflicts = (*_conflicts(facts), *_nearby(facts, findings))
+    checks = tuple(_checks(facts, rules, conflicts, findings))
+    outcome = strictest(checks)
+    blocking = [conflict.claim for conflict in conflicts if conflict.blocks]
+    return Screening(
+        outcome=outcome,
+        checks=checks,
+        conflicts=conflicts,
+        findings=findings,
+        place=_place(facts) if outcome == QUEUE else None,
+        free_on=_free_on(blocking, rules),
+    )
+
+
+def strictest(checks: tuple[Check, ...]) -> str:
+    """The outcome that the strictest check asks for."""
+    return max((check.pull for check in checks), key=STRICTNESS.index, default=APPROVE)
+
+
+def _conflicts(facts: Facts) -> Iterator[Conflict]:
+    for account in facts.accounts:
+        blocking = blockers(account.live, facts.mine, facts.now)
+        for claim in _of_rivals(account, facts):
+            yield _conflict(account, claim, facts, IDENTICAL, blocks=claim in blocking)
+
+
+def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
+    classes = {finding.candidate.account_id: finding.match for finding in findings}
+    for account in facts.nearby:
+        for claim in _of_rivals(account, facts):
+            if account.account_id in classes:
+                yield _conflict(account, claim, facts, classes[account.account_id], blocks=False)
+
+
+def _of_rivals(account: OnAccount, facts: Facts) -> Iterator[Claim]:
+    for claim in account.live:
+        lapsed = claim.state == HELD and not claim.holds(facts.now)
+        if claim.partner_id != facts.mine.partner_id and not lapsed:
+            yield claim
+
+
+def _conflict(account: OnAccount, claim: Claim, facts: Facts, match: str, *, blocks: bool) -> Conflict:
+    meets = overlap(facts.mine.reach, claim.reach)
+    return Conflict(account_id=account.account_id, match=match, claim=claim, meets=meets, blocks=blocks)
+
+
+def _place(facts: Facts) -> int:
+    return 1 + max(waiting_ahead(account.live, facts.mine) for account in facts.accounts)
+
+
+def _free_on(blocking: list[Claim], rules: DealRules) -> date | None:
+    ends = [claim.protection.end for claim in blocking if claim.protection]
+    return free_from(rules, max(ends)) if ends else None
+
+
+# Checks
+
+
+def _checks(
+    facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...], findings: tuple[Finding, ...]
+) -> Iterator[Check]:
+    for check in (_partner, _role, _minimum, _tender, _product, _identity):
+        yield check(facts, rules)
+    yield _rivals(facts, rules, conflicts)
+    yield _place_apart(conflicts)
+    yield _several_accounts(facts)
+    yield _names(findings)
+    yield _approval(facts, rules)
+
+
+def _partner(facts: Facts, _: DealRules) -> Check:
+    partner = facts.partner
+    seen = Check(name="partner", value=list(partner.suspended), event_id=partner.event_id, position=partner.position)
+    if partner.may_register:
+        return seen
+    return replace(seen, pull=REJECT, code="partner-not-active", text="The partner may not open new business now.")
+
+
+def _role(facts: Facts, rules: DealRules) -> Check:
+    seen = Check(name="role", value=facts.mine.reach.role, threshold=list(rules.roles))
+    if facts.mine.reach.role in rules.roles:
+        return seen
+    return replace(seen, pull=REJECT, code="role-not-allowed", text="The programme does not take deals in this role.")
+
+
+def _minimum(facts: Facts, rules: DealRules) -> Check:
+    least = in_currency(rules.minimums, facts.amount.currency)
+    seen = Check(name="minimum", value=plain(facts.amount), threshold=plain(least))
+    if least is None or least <= facts.amount:
+        return seen
+    return replace(seen, pull=REJECT, code="below-minimum", text="The amount is below the programme's minimum.")
+
+
+def _tender(facts: Facts, rules: DealRules) -> Check:
+    seen = Check(name="tender", value=facts.tender, threshold=rules.tenders_allowed)
+    if rules.tenders_allowed or facts.tender not in OPEN_TENDERS:
+        return seen
+    return replace(
+        seen, pull=REJECT, code="tender", text="The programme does not take deals that are put out to tender."
+    )
+
+
+def _product(facts: Facts, rules: DealRules) -> Check:
+    families = sorted({line.family for line in facts.mine.reach.products})
+    seen = Check(name="product", value=families, threshold=list(rules.families))
+    if not rules.families or set(families) <= set(rules.families):
+        return seen
+    return replace(seen, pull=REVIEW, code="product-not-listed", text="A product is not one of the programme's.")
+
+
+def _identity(facts: Facts, _: DealRules) -> Check:
+    seen = Check(name="identity", value=facts.known)
+    if facts.known:
+        return seen
+    return replace(
+        seen,
+        pull=REVIEW,
+        code="identity-unconfirmed",
+        text="No valid identifier or own domain says who the customer is.",
+    )
+
+
+def _rivals(facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...]) -> Check:
+    same = [conflict for conflict in conflicts if conflict.match == IDENTICAL and conflict.meets.complete]
+    seen = Check(name="rivals", value=len(same), threshold=0)
+    if not same:
+        return seen
+    if not any(conflict.blocks for conflict in same):
+        return replace(seen, pull=REVIEW, code="rival-claims", text="Another partner asks for this customer too.")
+    if _place(facts) > rules.queue_max:
+        return replace(seen, pull=REJECT, code="queue-full", text="Too many partners already wait for this customer.")
+    return replace(seen, pull=QUEUE, code="rival-ahead", text="Another partner holds this customer, or asked first.")
+
+
+def _place_apart(conflicts: tuple[Conflict, ...]) -> Check:
+    apart = sum(conflict.meets.only_place_apart and conflict.match == IDENTICAL for conflict in conflicts)
+    seen = Check(name="place", value=apart, threshold=0)
+    if not apart:
+        return seen
+    return replace(
+        seen, pull=REVIEW, code="other-place", text="Another partner works on this customer in another place."
+    )
+
+
+def _several_accounts(facts: Facts) -> Check:
+    seen = Check(name="accounts", value=len(facts.accounts), threshold=1)
+    if len(facts.accounts) == 1:
+        return seen
+    return replace(seen, pull=REVIEW, code="several-accounts", text="The identifiers belong to different customers.")
+
+
+def _names(findings: tuple[Finding, ...]) -> Check:
+    near = [finding.match for finding in findings if finding.match != WEAK]
+    seen = Check(name="names", value=near)
+    if not near:
+        return seen
+    return replace(seen, pull=REVIEW, code="similar-customer", text="A customer with a similar name is already known.")
+
+
+def _approval(facts: Facts, rules: DealRules) -> Check:
+    limit = in_currency(rules.auto_approval.limits, facts.amount.currency)
+    seen = Check(name="approval", value=plain(facts.amount), threshold=plain(limit))
+    if rules.auto_approval.on and limit is not None and facts.amount <= limit:
+        return seen
+    return replace(seen, pull=REVIEW, code="review-required", text="A person of the vendor decides deals of this kind.")
+
+
+# Explanation
+
+
+def reasons_of(checks: tuple[Check, ...], rules: RuleRef | None = None) -> tuple[Reason, ...]:
+    """The checks as reasons of the rulebook version that asked them."""
+    name, version = (rules.rulebook_id, rules.version) if rules else ("", 0)
+    return tuple(Reason(code=check.code, text=check.text, rule=name, version=version) for check in checks)
+
+
+def would_change(checks: tuple[Check, ...]) -> tuple[Change, ...]:
+    """For each check that did not pass: what the outcome would be without it."""
+    return tuple(
+        Change(code=check.code, text=check.text, outcome=strictest(tuple(c for c in checks if c != check)))
+        for check in checks
+        if check.pull != APPROVE
+    )
+
+
+def explained(screening: Screening, rules: RuleRef | None = None) -> Decision:
+    """The screening in the one form in which every decision is explained."""
+    return Decision(
+        outcome=screening.outcome,
+        reasons=reasons_of(screening.failed, rules),
+        inputs=tuple(
+            Input(name=c.name, value=c.value, event_id=c.event_id, position=c.position) for c in screening.checks
+        ),
+        would_change=would_change(screening.checks),
+        detail=plain(
+            {
+                "conflicts": screening.conflicts,
+                "findings": screening.findings,
+                "place": screening.place,
+                "free_from": screening.free_on,
+            }
+        ),
+    )
+
+
+def evaluate(facts: Facts, rules: DealRules) -> Decision:
+    """What the rules answer to the facts."""
+    return explained(screen(facts, rules))
+
+
+DEAL_RULES = Kind[Facts, DealRules](name="deal_rules", body=DealRules, facts=Facts, evaluate=evaluate, check=faults)

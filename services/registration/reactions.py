@@ -1,0 +1,95 @@
+"""What registration does by itself: keep facts on partners, close deals that the CRM decided, and move the queue.
+
+Public events of other services come in as reactions, the own clock and the own claims as deadlines.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from chassis.application import Application, Reaction
+from chassis.deadlines import Deadline
+from chassis.event import Seen, stable_id
+from contracts.attribution import DealLost, DealWon
+from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
+from services.registration.application import Asked, Make, as_screened, on_deal
+from services.registration.domain.deal import CloseDeal, EndProtection, PromoteDeal, QueueDeal
+from services.registration.domain.partner_facts import RecordPartnerFacts
+from services.registration.projections import due
+from services.registration.projections.due import DueDocument
+
+
+async def on_partner(seen: Seen, app: Application) -> None:
+    """Copies what onboarding says of a partner; an older revision changes nothing."""
+    told = seen.event
+    command = RecordPartnerFacts(
+        partner_id=told.partner_id,
+        revision=told.revision,
+        types=getattr(told, "types", None),
+        suspended=_suspended(told),
+        source_event_id=seen.id,
+        source_position=seen.position,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "record_partner_facts", command)
+
+
+def _suspended(told: Any) -> tuple[str, ...] | None:
+    match told:
+        case PartnerSuspended(scopes=scopes):
+            return scopes
+        case PartnerReinstated() | PartnerActivated():
+            return ()
+        case _:
+            return None
+
+
+async def on_result(seen: Seen, app: Application) -> None:
+    """Closes the deal that was won or lost; a sale that nobody registered concerns nobody here."""
+    told: DealWon | DealLost = seen.event
+    if told.registration_id is None:
+        return
+    result = "won" if isinstance(told, DealWon) else "lost"
+
+    def close(_: Any, fields: dict[str, Any]) -> CloseDeal:
+        return CloseDeal(**fields, result=result, opportunity_id=told.opportunity_id, source_event_id=seen.id)
+
+    await app.react(
+        seen, "close_deal", on_deal(Asked(registration_id=told.registration_id, now=app.clock.now()), close)
+    )
+
+
+REACTIONS: Mapping[type[Any], Reaction] = {
+    PartnerActivated: on_partner,
+    PartnerProfileChanged: on_partner,
+    PartnerSuspended: on_partner,
+    PartnerReinstated: on_partner,
+    DealWon: on_result,
+    DealLost: on_result,
+}
+
+
+# Deadlines
+
+
+def _end(document: DueDocument, now: datetime) -> Make:
+    return on_deal(_asked(document, now), lambda _, fields: EndProtection(**fields))
+
+
+def _screening(command: type[Any]) -> Callable[[DueDocument, datetime], Make]:
+    def issue(document: DueDocument, now: datetime) -> Make:
+        screening_id = stable_id(command.type, document["registration_id"], document["due_at"])
+        return as_screened(_asked(document, now), command, screening_id)
+
+    return issue
+
+
+def _asked(document: DueDocument, now: datetime) -> Asked:
+    return Asked(registration_id=document["registration_id"], now=now)
+
+
+DEADLINES = (
+    Deadline(name="protection_ends", version=1, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
+    Deadline(name="moves_up", version=1, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
+    Deadline(name="moves_back", version=1, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
+)

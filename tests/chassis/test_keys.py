@@ -1,0 +1,135 @@
+"""Personal text: who opens it, and that nobody does once its subject is forgotten."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.event import Sealed
+from chassis.keys import FileKeyWrapper, Keys
+
+
+@pytest.fixture
+def keys(tmp_path: Path):
+    opened = Keys.in_directory(tmp_path)
+    yield opened
+    opened.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=300), subject=st.text(min_size=1, max_size=20).filter(lambda s: s.isprintable()))
+def test_what_is_sealed_opens_again(keys: Keys, text: str, subject: str) -> None:
+    assert text == keys.open("acme", keys.seal("acme", subject, text))
+
+
+def test_the_same_text_never_gives_the_same_box(keys: Keys) -> None:
+    assert keys.seal("acme", "anna", "Anna") != keys.seal("acme", "anna", "Anna")
+
+
+def test_a_box_opens_under_its_own_tenant_and_subject_only(keys: Keys) -> None:
+    sealed = keys.seal("acme", "anna", "Anna")
+    keys.seal("acme", "bert", "Bert")
+    keys.seal("other", "anna", "Anna")
+    assert keys.open("acme", Sealed(subject="bert", box=sealed.box)) is None
+    assert keys.open("other", sealed) is None
+
+
+@pytest.mark.parametrize("box", ["", "A", "AAAA", "é", "A" * 200])
+def test_a_damaged_box_does_not_open(keys: Keys, box: str) -> None:
+    keys.seal("acme", "anna", "Anna")
+    assert keys.open("acme", Sealed(subject="anna", box=box)) is None
+
+
+def test_a_forgotten_subject_is_unreadable_for_ever(keys: Keys) -> None:
+    sealed = keys.seal("acme", "anna", "Anna")
+    keys.forget("acme", "anna")
+    assert keys.open("acme", sealed) is None
+    later = keys.seal("acme", "anna", "Anna again")
+    assert keys.open("acme", sealed) is None
+    assert keys.open("acme", later) == "Anna again"
+
+
+def test_forgetting_touches_nobody_else(keys: Keys) -> None:
+    kept = keys.seal("acme", "bert", "Bert")
+    elsewhere = keys.seal("other", "anna", "Anna")
+    natural_key = keys.hmac("acme", "anna@example.org")
+    keys.forget("acme", "anna")
+    keys.forget("acme", "anna")
+    assert (keys.open("acme", kept), keys.open("other", elsewhere)) == ("Bert", "Anna")
+    assert natural_key == keys.hmac("acme", "anna@example.org")
+
+
+def test_what_another_process_forgot_is_forgotten_here_at_once(tmp_path: Path) -> None:
+    here, there = Keys.in_directory(tmp_path), Keys.in_directory(tmp_path)
+    sealed = here.seal("acme", "anna", "Anna")
+    assert there.open("acme", sealed) == "Anna"
+    there.forget("acme", "anna")
+    assert here.open("acme", sealed) is None
+
+
+def test_a_forgotten_key_is_gone_from_the_files(tmp_path: Path) -> None:
+    keys = Keys.in_directory(tmp_path)
+    keys.seal("acme", "anna", "Anna")
+    wrapped = keys._database.execute("SELECT wrapped FROM data_key").fetchone()[0]
+    keys.forget("acme", "anna")
+    keys.close()
+    assert not any(wrapped in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_keys_outlive_a_restart_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    first = Keys.in_directory(tmp_path)
+    sealed, digest = first.seal("acme", "anna", "Anna"), first.hmac("acme", "x")
+    first.close()
+    second = Keys.in_directory(tmp_path)
+    assert ("Anna", digest) == (second.open("acme", sealed), second.hmac("acme", "x"))
+    assert {0o600} == {(tmp_path / name).stat().st_mode & 0o777 for name in ("master.key", "keys.db")}
+
+
+def test_neither_text_nor_key_stands_in_the_files(tmp_path: Path) -> None:
+    keys = Keys.in_directory(tmp_path)
+    keys.seal("acme", "anna", "Annas secret text")
+    key = keys._known.get(("acme", "seal", "anna"))
+    keys.close()
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"secret text" not in stored
+    assert key not in stored
+
+
+def test_another_master_key_opens_nothing(tmp_path: Path) -> None:
+    sealed = Keys.in_directory(tmp_path).seal("acme", "anna", "Anna")
+    stranger = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "other.key"))
+    with pytest.raises(InvalidTag):
+        stranger.open("acme", sealed)
+
+
+def test_equal_texts_of_a_tenant_have_equal_hashes_and_tenants_differ(keys: Keys) -> None:
+    assert keys.hmac("acme", "a@b.example") == keys.hmac("acme", "a@b.example")
+    assert keys.hmac("acme", "a@b.example") != keys.hmac("other", "a@b.example")
+    assert len(keys.hmac("acme", "")) == 64
+
+
+def test_a_small_cache_only_costs_time(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "master.key"), cache_limit=2)
+    boxes = [keys.seal("acme", f"s-{n}", str(n)) for n in range(20)]
+    assert [str(n) for n in range(20)] == [keys.open("acme", box) for box in boxes]
+    assert len(keys._known) == 2
+
+
+def test_threads_and_processes_that_start_together_agree_on_the_keys(tmp_path: Path) -> None:
+    boxes = []
+
+    def work():
+        keys = Keys.in_directory(tmp_path)
+        boxes.append(keys.seal("acme", "anna", "Anna"))
+        keys.close()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    keys = Keys.in_directory(tmp_path)
+    assert [keys.open("acme", box) for box in boxes] == ["Anna"] * 8

@@ -1,0 +1,100 @@
+"""What reaches a log, and what never does."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from chassis import logs
+
+Lines = Callable[[], list[dict[str, Any]]]
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """The lines logged so far, as JSON; the configuration before it is put back."""
+    stream = io.StringIO()
+    handlers, level = logging.root.handlers[:], logging.root.level
+    logs.configure(stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_every_line_carries_the_correlation_the_trace_and_the_tenant(lines: Lines) -> None:
+    with logs.correlated(correlation_id="c-1", tenant="acme", traceparent=TRACEPARENT):
+        logs.logger("registration").info("deal_registered", deal_id="d-1")
+    logs.logger("registration").info("idle")
+    inside, outside = lines()
+    assert {**inside, "timestamp": ""} == {
+        "event": "deal_registered",
+        "deal_id": "d-1",
+        "correlation_id": "c-1",
+        "tenant": "acme",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "level": "info",
+        "logger": "registration",
+        "timestamp": "",
+    }
+    assert "correlation_id" not in outside
+
+
+async def test_a_task_keeps_the_correlation_it_was_started_in(lines: Lines) -> None:
+    async def work(name: str):
+        with logs.correlated(correlation_id=name):
+            await asyncio.sleep(0)
+            logs.logger("x").info("worked", name=name)
+
+    await asyncio.gather(work("a"), work("b"))
+    assert [(line["name"], line["correlation_id"]) for line in lines()] == [("a", "a"), ("b", "b")]
+
+
+def test_personal_fields_and_bodies_are_dropped_however_deep(lines: Lines) -> None:
+    logs.logger("x").warning(
+        "odd",
+        email="a@b.example",
+        body="{}",
+        deal={"id": "d-1", "contact": {"n": 1}, "parts": [{"Phone": "1", "kept": 2}]},
+    )
+    line = lines()[0]
+    assert line["deal"] == {"id": "d-1", "parts": [{"kept": 2}]}
+    assert not {"email", "body"} & set(line)
+
+
+def test_an_endless_value_is_cut(lines: Lines) -> None:
+    logs.logger("x").info("long", sql="x" * 5_000)
+    assert len(lines()[0]["sql"]) == 2_001
+
+
+def test_a_library_writes_in_the_same_form(lines: Lines) -> None:
+    logging.getLogger("aiokafka").warning("broker %s is away", "b-1")
+    line = lines()[0]
+    assert (line["event"], line["level"], line["logger"]) == ("broker b-1 is away", "warning", "aiokafka")
+
+
+def test_a_request_line_with_its_address_is_hushed(lines: Lines) -> None:
+    logging.getLogger("uvicorn.access").info("127.0.0.1 - GET /deals?email=a@b.example")
+    assert lines() == []
+
+
+def test_an_error_brings_its_traceback_without_the_frames_values(lines: Lines) -> None:
+    secret = "Annas phone".upper()
+    try:
+        int(secret[:0])
+    except ValueError:
+        logs.logger("x").exception("failed")
+    line = lines()[0]
+    assert "ValueError: invalid literal" in line["exception"]
+    assert "ANNAS" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("text", [None, "", "x", "00-zz-b7-01", "00-" + "0" * 32 + "-b7ad6b7169203331-01"])
+def test_what_is_no_trace_has_no_id(text: str) -> None:
+    assert logs.trace_id(text) is None

@@ -1,0 +1,110 @@
+import asyncio
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from chassis.supervision import Backoff
+from chassis.testing.feed import MemoryFeed, outlet
+from chassis.testing.transport_conformance import Hearing, TransportConformance, Travel, first_times
+from chassis.transport.kafka import KafkaTransport, Settings, make_topics, sender
+from chassis.transport.port import topic_of, translated
+from tests.engines.kafka import Broker
+
+QUICK = Backoff(first_seconds=0.05, most_seconds=0.5)
+
+
+def settings_for(bootstrap: str) -> Settings:
+    return Settings(bootstrap=bootstrap, partitions=3, replication=1, backoff=QUICK)
+
+
+async def new_service(settings: Settings) -> str:
+    """A service that no other test uses, with its topic."""
+    service = "testing_" + "".join(chr(97 + int(digit, 16)) for digit in uuid.uuid4().hex[:12])
+    await make_topics([topic_of(service)], settings)
+    return service
+
+
+class TestKafka(TransportConformance):
+    @pytest.fixture
+    async def travel(self, kafka: str) -> Travel:
+        settings = settings_for(kafka)
+        return Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+
+
+async def test_making_topics_again_is_harmless(kafka: str) -> None:
+    settings = settings_for(kafka)
+    service = await new_service(settings)
+    await make_topics([topic_of(service)], settings)
+
+
+async def test_a_record_that_cannot_be_read_arrives_marked_and_fails_nobody_else(kafka: str) -> None:
+    settings = settings_for(kafka)
+    service = await new_service(settings)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=service)
+    async with sender(settings) as opened:
+        producer = opened._producer
+        for headers, body in (
+            ([("ce_id", b"\xff\xfe"), ("ce_subject", b"acme:counter-a")], b"{}"),
+            ([("ce_id", None)], b"{}"),
+            ([], None),
+        ):
+            await producer.send_and_wait(topic_of(service), value=body, key=b"acme", headers=headers)
+    hearing = Hearing()
+    async with travel.running(reader=hearing):
+        await hearing.until(lambda: len(hearing.heard) >= 3)
+        await travel.feed.commit(4)
+        await hearing.until(lambda: len(hearing.heard) >= 4)
+    bad, empty, nothing, good = hearing.heard
+    assert bad.fault is not None
+    assert "; ce_id: 'utf-8' codec can't decode" in bad.fault
+    assert bad.subject == "acme:counter-a"
+    assert bad.headers == (("ce_id", b"\xff\xfe"), ("ce_subject", b"acme:counter-a"))
+    assert empty.fault is not None
+    assert nothing.fault is not None
+    assert nothing.fault.endswith("; there is no body")
+    assert good.seen().event.number == 4
+
+
+async def test_the_end_of_each_partition_is_known_and_other_epochs_do_not_count(kafka: str) -> None:
+    settings = settings_for(kafka)
+    service = await new_service(settings)
+    feed = MemoryFeed()
+    await feed.commit(1, 2, 3)
+    async with sender(settings) as opened:
+        assert await opened.tails(topic_of(service), 1) == {0: 0, 1: 0, 2: 0}
+        sent = await opened.send(translated(outlet(feed, service), feed.recorded))
+        (partition,) = sent
+        assert sent == {partition: 3}
+        assert await opened.tails(topic_of(service), 1) == {0: 0, 1: 0, 2: 0} | sent
+        assert partition not in await opened.tails(topic_of(service), 2)
+
+
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+async def test_a_broker_that_goes_away_loses_nothing_and_comes_back_without_help(broker: Broker, fault: str) -> None:
+    settings = replace(settings_for(broker.bootstrap), confirm_seconds=3.0, start_seconds=3.0)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing = Hearing()
+    async with travel.running(reader=hearing):
+        await travel.feed.commit(*range(1, 101))
+        await hearing.until(lambda: len(hearing.heard) >= 100)
+        broker.kill() if fault == "killed" else broker.freeze()
+        for number in range(101, 301):
+            await travel.feed.commit(number)
+            await asyncio.sleep(0.03)
+        await asyncio.to_thread(broker.start if fault == "killed" else broker.thaw)
+        await hearing.until(lambda: 300 in hearing.numbers())
+    assert first_times(hearing.numbers()) == list(range(1, 301))
+
+
+async def test_a_stop_returns_while_the_broker_is_away(broker: Broker) -> None:
+    settings = replace(settings_for(broker.bootstrap), stop_seconds=2.0)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing = Hearing()
+    async with asyncio.timeout(40):
+        async with travel.running(reader=hearing):
+            await travel.feed.commit(1)
+            await hearing.until(lambda: len(hearing.heard) >= 1)
+            broker.freeze()
+            await travel.feed.commit(2)
+    broker.thaw()

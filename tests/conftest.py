@@ -1,0 +1,84 @@
+"""What every test may ask for: the real engines, each skipped with its reason where it is not installed.
+
+With ENTENTE_ENGINES=required, as in CI, a missing engine fails the test that asks for it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.engines import asyncapi, chromium, kafka, postgres
+from tests.engines.kafka import Broker
+
+BROKERS = frozenset({"broker", "kafka"})
+ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "postgres", "postgres_server"}
+
+# Two cores are shared by both workers and the engines, so the time of one example says nothing.
+settings.register_profile("entente", deadline=None)
+settings.load_profile("entente")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs an engine, and keep all Kafka tests on one xdist worker: one JVM is enough for two cores."""
+    for item in items:
+        wanted = ENGINES.intersection(getattr(item, "fixturenames", ()))
+        if wanted:
+            item.add_marker(pytest.mark.engine)
+        if wanted & BROKERS:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+def _need(reason: str | None) -> None:
+    if reason is None:
+        return
+    if os.environ.get("ENTENTE_ENGINES") == "required":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", name="kafka")
+def kafka_fixture() -> Iterator[str]:
+    """The bootstrap servers of a real broker, shared by the session: name topics and groups after your test."""
+    _need(kafka.missing())
+    with kafka.running_kafka() as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A real broker of the test's own, which it may kill, freeze and start again."""
+    _need(kafka.missing())
+    with kafka.running_broker() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The DSN of a real server, one for each xdist worker."""
+    _need(postgres.missing())
+    with postgres.running_postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture(name="postgres")
+def postgres_fixture(postgres_server: str) -> Iterator[str]:
+    """The DSN of an empty database of the test's own."""
+    with postgres.fresh_database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session", name="chromium")
+def chromium_fixture() -> str:
+    """The path of the system's Chromium, for Playwright's `executable_path`."""
+    _need(chromium.missing())
+    return chromium.chromium_path()
+
+
+@pytest.fixture(scope="session")
+def asyncapi_complaints() -> Callable[[str], list[str]]:
+    """What AsyncAPI's own parser holds against a document."""
+    _need(asyncapi.missing())
+    return asyncapi.complaints

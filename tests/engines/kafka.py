@@ -1,0 +1,132 @@
+"""Apache Kafka: one broker in one JVM that is its own controller, on loopback, its log in a temporary folder.
+
+`running_kafka` serves the tests that need a broker; `running_broker` those that also kill, freeze or restart it.
+"""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.engines import FOLDER, INSTALL, EngineFailed, free_port, wait_until_ready
+
+JARS = FOLDER / "kafka"
+STARTED = "Kafka Server started"
+START_SECONDS = 60
+STOP_SECONDS = 15
+HEAP = "-Xmx384m"
+
+# One node replicates nothing, and small internal topics and cleaner buffers keep it under half a gigabyte.
+SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+log.dirs={folder}/log
+auto.create.topics.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=4194304
+"""
+
+
+def missing() -> str | None:
+    """Why no broker can run here, or None."""
+    if shutil.which("java") is None:
+        return f"Kafka needs Java: {INSTALL}"
+    return None if any(JARS.glob("kafka_*.jar")) else f"Kafka is not in .engines/: {INSTALL}"
+
+
+class Broker:
+    """One broker whose ports and log outlive its process, so that it can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self.bootstrap = f"127.0.0.1:{port}"
+        self._log = folder / "broker.txt"
+        self._settings = folder / "server.properties"
+        self._settings.write_text(SETTINGS.format(port=port, controller_port=free_port(), folder=folder))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._format()
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the JVM and return once it serves clients."""
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(self._java("kafka.Kafka", self._settings), stdout=log, stderr=log)
+        wait_until_ready(self._process, lambda: STARTED in self._log.read_text(), self._log, START_SECONDS)
+
+    def stop(self) -> None:
+        """End the broker in order, and by force when it does not within STOP_SECONDS. Stopped already is fine."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the broker at once, as a crash would: what it had not flushed is the page cache's."""
+        self._running().kill()
+        self._running().wait()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop the broker's clock: connections stay open and nothing answers, until `thaw`."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise EngineFailed("this broker is not running: start it first")
+        return self._process
+
+    def _format(self) -> None:
+        tool = "kafka.tools.StorageTool"
+        cluster = subprocess.run(self._java(tool, "random-uuid"), check=True, capture_output=True, text=True)
+        cluster_id = cluster.stdout.strip()
+        arguments = ("format", "--cluster-id", cluster_id, "--config", self._settings)
+        subprocess.run(self._java(tool, *arguments), check=True, capture_output=True)
+
+    def _java(self, main: str, *arguments: str | Path) -> list[str]:
+        # The client compiler alone halves the time to start; a test never runs long enough to miss the other.
+        switches = (HEAP, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+        return ["java", *switches, "-cp", f"{JARS}/*", main, *map(str, arguments)]
+
+
+@contextmanager
+def running_broker() -> Iterator[Broker]:
+    """A started broker with an empty log; both are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
+        broker = Broker(Path(folder))
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
+
+
+@contextmanager
+def running_kafka() -> Iterator[str]:
+    """The bootstrap servers of a fresh broker. Topics are not made by use: make them."""
+    with running_broker() as broker:
+        yield broker.bootstrap

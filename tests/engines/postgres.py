@@ -1,0 +1,121 @@
+"""PostgreSQL: a fresh cluster in a temporary folder, run as an unprivileged user, on a free loopback port."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.engines import INSTALL, EngineFailed, free_port, wait_until_ready
+
+START_SECONDS = 30
+STOP_SECONDS = 15
+UNPRIVILEGED = ("postgres", "nobody")
+
+# Commits are flushed as in production, because tests and benchmarks speak about flushed commits.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "32MB",
+    "max_connections": "100",
+}
+
+
+def missing() -> str | None:
+    """Why no server can run here, or None."""
+    return None if _find("initdb") else f"PostgreSQL is not installed: {INSTALL}"
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The DSN of a fresh server's `postgres` database; its user may do everything, its password is not checked."""
+    folder = Path(tempfile.mkdtemp(prefix="entente-postgres-"))
+    if user := _unprivileged():
+        shutil.chown(folder, user)
+    try:
+        _create(folder / "cluster", user)
+        with _serving(folder, user) as dsn:
+            yield dsn
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """The DSN of an empty database of that server, dropped afterwards even when clients still hold it."""
+    name = f"entente_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield server.rpartition("/")[0] + f"/{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _program(name: str) -> str:
+    path = _find(name)
+    if path is None:
+        raise EngineFailed(f"PostgreSQL is not installed: {INSTALL}")
+    return path
+
+
+def _find(name: str) -> str | None:
+    # Debian keeps the server's programs off the path, one folder for each major version.
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return str(debian[-1]) if debian else shutil.which(name)
+
+
+def _unprivileged() -> str | None:
+    """The user to become, since PostgreSQL refuses to run as root; None when this process is not root."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in UNPRIVILEGED if name in known)
+
+
+def _create(cluster: Path, user: str | None) -> None:
+    arguments = ["--username=entente", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+    command = [_program("initdb"), "--pgdata", str(cluster), *arguments]
+    subprocess.run(command, check=True, capture_output=True, user=user, cwd=cluster.parent)
+
+
+@contextmanager
+def _serving(folder: Path, user: str | None) -> Iterator[str]:
+    port = free_port()
+    dsn = f"postgresql://entente:entente@127.0.0.1:{port}/postgres"
+    settings = [f"--{name}={value}" for name, value in (SETTINGS | {"port": str(port)}).items()]
+    command = [_program("postgres"), "-D", str(folder / "cluster"), *settings]
+    log = folder / "server.txt"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, user=user, cwd=folder)
+    try:
+        wait_until_ready(process, lambda: _answers(dsn), log, START_SECONDS)
+        yield dsn
+    finally:
+        _stop(process)
+
+
+def _answers(dsn: str) -> bool:
+    try:
+        psycopg.connect(dsn, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

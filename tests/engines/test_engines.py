@@ -1,0 +1,87 @@
+"""The engines themselves: each starts here, does its job once, and is gone afterwards."""
+
+import os
+import uuid
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from playwright.async_api import async_playwright
+
+from tests.engines.kafka import Broker
+
+
+async def create_topic(bootstrap: str) -> str:
+    topic = f"engines-{uuid.uuid4().hex}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])
+    finally:
+        await admin.close()
+    return topic
+
+
+async def produce(bootstrap: str, topic: str, value: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all") as producer:
+        await producer.send_and_wait(topic, value, key=b"acme")
+
+
+async def first_of(bootstrap: str, topic: str) -> bytes | None:
+    group = f"{topic}-readers"
+    reader = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest")
+    async with reader as consumer:
+        value: bytes | None = (await consumer.getone()).value
+        return value
+
+
+async def test_a_message_produced_to_kafka_is_consumed(kafka: str) -> None:
+    topic = await create_topic(kafka)
+    await produce(kafka, topic, b"activated")
+    assert await first_of(kafka, topic) == b"activated"
+
+
+async def test_a_killed_broker_comes_back_with_its_log(broker: Broker) -> None:
+    topic = await create_topic(broker.bootstrap)
+    await produce(broker.bootstrap, topic, b"kept")
+    pid = broker.pid
+    broker.kill()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    broker.start()
+    assert await first_of(broker.bootstrap, topic) == b"kept"
+
+
+def test_a_database_of_the_tests_own_starts_empty(postgres: str) -> None:
+    with psycopg.connect(postgres) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert tables == []
+        connection.execute("CREATE TABLE deal (id text PRIMARY KEY)")
+        connection.execute("INSERT INTO deal VALUES ('one')")
+        assert connection.execute("SELECT id FROM deal").fetchall() == [("one",)]
+
+
+def test_postgres_flushes_what_it_commits(postgres: str) -> None:
+    with psycopg.connect(postgres) as connection:
+        names = ("fsync", "synchronous_commit", "full_page_writes")
+        assert [connection.execute(f"SHOW {name}").fetchone() for name in names] == [("on",)] * len(names)
+
+
+async def test_chromium_shows_a_page(chromium: str) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page()
+        await page.set_content("<h1>Entente</h1>")
+        assert await page.inner_text("h1") == "Entente"
+        await browser.close()
+
+
+def test_the_asyncapi_parser_accepts_a_sound_document(asyncapi_complaints: Callable[[str], list[str]]) -> None:
+    assert asyncapi_complaints('{"asyncapi": "3.0.0", "info": {"title": "Entente", "version": "1"}}') == []
+
+
+def test_the_asyncapi_parser_refuses_a_broken_one(asyncapi_complaints: Callable[[str], list[str]]) -> None:
+    found = asyncapi_complaints('{"asyncapi": "3.0.0", "info": {"title": "Entente"}}')
+    assert any("version" in complaint for complaint in found), found

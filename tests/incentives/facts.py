@@ -1,0 +1,135 @@
+"""Plans, wins, credits and reversals as tests write them: short, in euros, in March 2026."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from chassis.rulebook import Rulebook, Version, body_sha256
+from contracts.attribution import Share
+from contracts.values import PartnerId, money
+from services.incentives.domain.earning import record_credit, record_reversal, record_win
+from services.incentives.domain.meter import Meter
+from services.incentives.domain.rating import Sold
+from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin, Sale, Sales
+from services.incentives.domain.taking import Part
+
+NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DECISIONS = {RecordWin: record_win, RecordCredit: record_credit, RecordReversal: record_reversal}
+
+
+def plan(*bands: dict[str, Any], semantics: str = "marginal", **changes: Any) -> dict[str, Any]:
+    """The body of a plan; ten percent of everything when no band is named."""
+    schedule = {"semantics": semantics, "bands": list(bands) or [{"percent": "10"}]}
+    schedule |= {name: changes.pop(name) for name in ("axis", "quota") if name in changes}
+    return {"kind": "commission", "name": "Commission", "currency": "EUR", "schedule": schedule, **changes}
+
+
+def book(body: dict[str, Any], plan_id: str = "plan-a", effective_from: datetime = START, number: int = 1) -> Rulebook:
+    """A rulebook with one published version."""
+    return Rulebook(versions=(version(body, plan_id, effective_from, number),))
+
+
+def version(body: dict[str, Any], plan_id: str, effective_from: datetime, number: int) -> Version:
+    return Version(
+        rulebook_id=plan_id,
+        kind="plan",
+        scope="default",
+        version=number,
+        body=body,
+        sha256=body_sha256(body),
+        effective_from=effective_from,
+        effective_until=None,
+        mode="live",
+    )
+
+
+def win(amount: str = "1000.00", *, sold: tuple[Sold, ...] = (), **changes: Any) -> RecordWin:
+    fields: dict[str, Any] = {
+        "opportunity_id": "o1",
+        "registration_id": "r1",
+        "win_no": 1,
+        "amount": money(amount, changes.pop("currency", "EUR")),
+        "sold": sold,
+        "deal_type": "new",
+        "closed_on": date(2026, 3, 16),
+        "source_event_id": "e-win",
+        "plan_ids": ("plan-a",),
+        "now": NOW,
+    }
+    return RecordWin(**{**fields, **changes})
+
+
+def sold(line_id: str, family: str, amount: str, quantity: int = 1) -> Sold:
+    return Sold(line_id=line_id, family=family, amount=money(amount, "EUR"), quantity=quantity)
+
+
+def share(partner_id: str, percent: str, **changes: Any) -> Share:
+    fields = {"role": "source", "from_month": "2026-01", "until_month": None, **changes}
+    return Share(partner_id=PartnerId(partner_id), percent=Decimal(percent), **fields)
+
+
+def credit(*shares: Share, revision: int = 1, **changes: Any) -> RecordCredit:
+    fields: dict[str, Any] = {
+        "opportunity_id": "o1",
+        "pool": "sourced",
+        "revision": revision,
+        "shares": shares or (share("p1", "100.00"),),
+        "source_event_id": f"e-credit-{revision}",
+        "plan_ids": ("plan-a",),
+        "now": NOW,
+    }
+    return RecordCredit(**{**fields, **changes})
+
+
+def reversal(reversal_id: str, amount: str, *parts: tuple[str, str], **changes: Any) -> RecordReversal:
+    fields: dict[str, Any] = {
+        "opportunity_id": "o1",
+        "win_no": 1,
+        "reversal_id": reversal_id,
+        "amount": money(amount, "EUR"),
+        "parts": tuple(Part(line_id=line_id, amount=money(part, "EUR")) for line_id, part in parts),
+        "reason_code": "refund",
+        "occurred_on": date(2026, 3, 20),
+        "source_event_id": f"e-{reversal_id}",
+        "plan_ids": ("plan-a",),
+        "now": NOW,
+    }
+    return RecordReversal(**{**fields, **changes})
+
+
+class World:
+    """The sales and meters of a run of facts, with all their events."""
+
+    def __init__(self, *books: Rulebook) -> None:
+        self.books = books
+        self.sales: dict[str, Sale] = {}
+        self.measures: dict[str, Decimal] = {}
+        self.events: list[Any] = []
+
+    def tell(self, *wishes: Any) -> "World":
+        """Decides each fact in turn."""
+        for wish in wishes:
+            sale = self.sales.get(wish.opportunity_id, Sales.initial)
+            happened, metered = self._decided(wish, sale)
+            self.sales[wish.opportunity_id] = Sales.fold(happened, sale)
+            self.measures |= {meter: moves[-1].after for meter, moves in metered.items()}
+            self.events += happened
+        return self
+
+    def _decided(self, wish: Any, sale: Sale) -> Any:
+        _, needed = DECISIONS[type(wish)](wish, sale, None, self.books)
+        meters = {meter: Meter(self.measures.get(meter, Decimal(0))) for meter in needed}
+        return DECISIONS[type(wish)](wish, sale, meters, self.books)
+
+    def standing(self) -> list[tuple[Any, ...]]:
+        """The lines that stand, with earned and remaining amounts, sorted."""
+        return sorted(
+            (sale_id, line.key.win_no, line.key.partner_id, line.key.plan_id, line.amount.amount, line.remaining.amount)
+            for sale_id, sale in self.sales.items()
+            for line in sale.lines.values()
+            if not line.superseded
+        )
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [happened for happened in self.events if isinstance(happened, kind)]

@@ -1,0 +1,117 @@
+"""The worked examples of the incentives page: what a schedule makes of a measure."""
+
+from decimal import Decimal
+
+import pytest
+
+from chassis.rulebook import RulesInvalid
+from services.incentives.domain.rating import PLANS
+from services.incentives.domain.schedule import Band, Schedule, faults, pay_between, value_of
+from tests.incentives.facts import plan
+
+D = Decimal
+MILLION = 1_000_000
+REBATE = (
+    Band(up_to=D(1 * MILLION), percent=D(1)),
+    Band(up_to=D(2_500_000), percent=D(2)),
+    Band(up_to=D(3_500_000), percent=D(3)),
+)
+
+
+def test_marginal_pays_each_slice_at_its_band():
+    schedule = Schedule(semantics="marginal", bands=(Band(up_to=D(10_000), percent=D(10)), Band(percent=D(20))))
+    assert value_of(schedule, D(15_000)) == D(2_000)
+
+
+def test_a_rebate_is_55_000_marginal_and_90_000_retroactive():
+    assert value_of(Schedule(semantics="marginal", bands=REBATE), D(3 * MILLION)) == D(55_000)
+    assert value_of(Schedule(semantics="retroactive", bands=REBATE), D(3 * MILLION)) == D(90_000)
+
+
+@pytest.mark.parametrize(("measure", "pays"), [(110_000, 1_000), (100_000, 1_000), (90_000, 0), (0, 0)])
+@pytest.mark.parametrize("semantics", ["marginal", "retroactive"])
+def test_a_flat_is_paid_once_from_its_bound(semantics, measure, pays):
+    bands = (Band(up_to=D(100_000), includes_up_to=False, flat=D(0)), Band(flat=D(1_000)))
+    assert value_of(Schedule(semantics=semantics, bands=bands), D(measure)) == D(pays)
+
+
+def test_a_bound_belongs_to_the_lower_band_unless_it_says_otherwise():
+    lower, upper = Band(up_to=D(100), percent=D(1)), Band(percent=D(2))
+    assert value_of(Schedule(semantics="retroactive", bands=(lower, upper)), D(100)) == D(1)
+    exclusive = Band(up_to=D(100), includes_up_to=False, percent=D(1))
+    assert value_of(Schedule(semantics="retroactive", bands=(exclusive, upper)), D(100)) == D(2)
+
+
+def test_a_finite_last_bound_caps_the_measure():
+    schedule = Schedule(semantics="marginal", bands=(Band(up_to=D(1_000), percent=D(10)),))
+    assert value_of(schedule, D(5_000)) == D(100)
+
+
+@pytest.mark.parametrize(
+    ("measure", "percent", "currency", "pays"),
+    [
+        ("0.03", "20", "EUR", "0.01"),
+        ("500", "2.9", "JPY", "15"),
+        ("5.00", "2.9", "EUR", "0.15"),
+        ("1.000", "0.05", "KWD", "0.001"),
+    ],
+)
+def test_rounding_is_half_up_at_the_minor_unit(measure, percent, currency, pays):
+    schedule = Schedule(semantics="marginal", bands=(Band(percent=D(percent)),))
+    assert pay_between(schedule, D(0), D(measure), currency).amount == D(pays)
+
+
+@pytest.mark.parametrize(("semantics", "second"), [("marginal", "5600.00"), ("retroactive", "9600.00")])
+def test_a_quarter_with_a_quota_pays_3_000_then_5_600_or_9_600(semantics, second):
+    bands = (Band(up_to=D(100), percent=D(5)), Band(percent=D(9)))
+    schedule = Schedule(semantics=semantics, bands=bands, axis="attainment", quota=D(100_000))
+    assert pay_between(schedule, D(0), D(60_000), "EUR").amount == D("3000.00")
+    assert pay_between(schedule, D(60_000), D(140_000), "EUR").amount == D(second)
+
+
+def test_units_are_paid_each():
+    bands = (Band(up_to=D(10), per_unit=D(5)), Band(per_unit=D(7)))
+    assert value_of(Schedule(semantics="marginal", bands=bands, axis="units"), D(12)) == D(64)
+    assert value_of(Schedule(semantics="retroactive", bands=bands, axis="units"), D(12)) == D(84)
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        (),
+        (Band(),),
+        (Band(percent=D(1), flat=D(1)),),
+        (Band(percent=D(-1)),),
+        (Band(percent=D(101)),),
+        (Band(percent=D("1.00001")),),
+        (Band(percent=D("NaN")),),
+        (Band(per_unit=D(1)),),
+        (Band(percent=D(1)), Band(up_to=D(5), percent=D(1))),
+        (Band(up_to=D(5), percent=D(1)), Band(up_to=D(5), percent=D(2))),
+        (Band(up_to=D("Infinity"), percent=D(1)),),
+        tuple(Band(up_to=D(n + 1), percent=D(1)) for n in range(51)),
+    ],
+)
+def test_a_schedule_that_says_two_things_or_none_is_faulty(bands):
+    assert faults(Schedule(semantics="marginal", bands=bands))
+
+
+def test_semantics_is_never_a_default():
+    body = plan()
+    del body["schedule"]["semantics"]
+    with pytest.raises(RulesInvalid):
+        PLANS.read(body)
+
+
+def test_an_attainment_needs_a_quota():
+    assert faults(Schedule(semantics="marginal", bands=(Band(percent=D(1)),), axis="attainment"))
+    assert not faults(Schedule(semantics="marginal", bands=(Band(percent=D(1)),), axis="attainment", quota=D(1)))
+
+
+def test_a_sound_plan_has_no_faults():
+    assert PLANS.check(PLANS.read(plan())) == []
+
+
+@pytest.mark.parametrize("wrong", [{"currency": "EURO"}, {"hold_days": 181}, {"name": " "}, {"refund_days": -1}])
+def test_a_plan_names_what_is_wrong_with_it(wrong):
+    assert PLANS.check(PLANS.read(plan(**wrong)))
