@@ -89,10 +89,8 @@ class Service:
         self.desk = Desk(self.directory / "desk.db")
         self.positions = SqlitePositions(self.desk)
         self.parking = SqliteParking(self.desk, world.clock)
-        self.runner = ProjectionRunner(
-            self.name, self.store, application.read, self.projections, feeds=self._feeds()
-        )
         self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)
+        self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
         self.witness: Witness | None = None
         self.tasks = Tasks()
@@ -107,15 +105,9 @@ class Service:
         return [*self.blueprint.projections, *self.blueprint.deadlines, *shared]
 
     def _feeds(self) -> dict[str, Feed]:
-        """How a rebuild reads the other services again: in one process, from their stores."""
-        sources = {source for projection in self.projections for source in projection.heard}
-        return {source: self._feed(source) for source in sources}
-
-    def _feed(self, source: str) -> Feed:
-        async def feed(after: int, limit: int) -> Any:
-            return await feed_of(self.world.neighbours[source].outlet)(after, limit)
-
-        return feed
+        """How a rebuild reads other services again: those of this process, from their stores."""
+        heard = {source for projection in self.projections for source in projection.heard}
+        return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
 
     def _api(self) -> FastAPI:
         api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None)
@@ -141,7 +133,11 @@ class Service:
         await self.application.read.open()  # type: ignore[attr-defined]
         self._exit.push_async_callback(self.application.read.close)  # type: ignore[attr-defined]
         self._exit.callback(self.desk.close)
+        self.runner = ProjectionRunner(
+            self.name, self.store, self.application.read, self.projections, feeds=self._feeds()
+        )
         await self.runner.prepare()
+        self.application.reached = self.runner.reached
         self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock)
         self._exit.callback(self.witness.close)
         self.application.proof = self.witness.proof
@@ -159,7 +155,7 @@ class Service:
         for projection in self.projections:
             for source in sorted(projection.heard):
                 feeding = Projecting(self.runner.apply_to(projection.name), topic_of(source))
-                group = projection_group(self.name, projection.name)
+                group = projection_group(self.name, projection.model)
                 transport.subscribe(topic_of(source), group, feeding.on_batch, self.positions)
 
     async def start(self) -> None:
@@ -229,7 +225,6 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         disclose=blueprint.disclose,
     )
     service = Service(blueprint, settings, world, application)
-    application.reached = service.runner.reached
     world.neighbours[service.name] = service
     return service
 

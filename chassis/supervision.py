@@ -11,6 +11,8 @@ import structlog
 
 log = structlog.get_logger()
 Run = Callable[[], Awaitable[None]]
+FORGOTTEN_SECONDS = 60.0
+"""After so long without a failure the next pause is a first one again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,7 @@ class Tasks:
         self.stopping = asyncio.Event()
         self.failures: dict[str, int] = {}
         self._backoff = backoff or Backoff()
+        self._last_failure: dict[str, tuple[float, int]] = {}
         self._running: dict[str, tuple[asyncio.Task[None], bool]] = {}
 
     def start(self, name: str, run: Run, *, finishes: bool = False) -> None:
@@ -60,9 +63,16 @@ class Tasks:
         if self.stopping.is_set():
             return
         failures = self.failures[name] = self.failures.get(name, 0) + 1
-        pause = self._backoff.pause_seconds(min(failures, 10))
+        pause = self._backoff.pause_seconds(self._in_a_row(name))
         log.error("task_ended", task=name, failures=failures, restarts_in_seconds=round(pause, 2), exc_info=error)
         asyncio.get_running_loop().call_later(pause, partial(self._again, name, run, finishes=finishes))
+
+    def _in_a_row(self, name: str) -> int:
+        now = asyncio.get_running_loop().time()
+        at, row = self._last_failure.get(name, (-FORGOTTEN_SECONDS, 0))
+        row = 1 if now - at > FORGOTTEN_SECONDS else row + 1
+        self._last_failure[name] = now, row
+        return row
 
     def _again(self, name: str, run: Run, *, finishes: bool) -> None:
         if not self.stopping.is_set():

@@ -37,7 +37,7 @@ def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dic
     made = (
         onboarding.build(onboarding.Settings(**given), world),
         registration.build(registration.Settings(**given), world),
-        attribution.build(attribution.Settings(**given, public_url=public_url), world),
+        attribution.build(attribution.Settings(**given, public_url=public_url, crm_simulator_url=crm_url), world),
         incentives.build(incentives.Settings(**given), world),
         gateway.build(gateway.Settings(**given, crm_simulator_url=crm_url), world),
     )
@@ -48,19 +48,28 @@ def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dic
 async def system(settings: ServiceSettings, world: World | None = None) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
     """The five services at work and the simulated CRM beside them: services by name, the CRM, its address."""
     world = world or make_world(settings)
-    hub = Hub(now=world.clock.now, path=settings.data / "crm_simulator" / "deals.db")
-    crm_port = settings.port + CRM_PORT_STEP if settings.port else 0
-    async with on_loopback(simulator(hub), crm_port) as crm_url:
+    crm = settings.data / "crm_simulator"
+    hub = Hub(now=world.clock.now, path=crm / "deals.db")
+    async with on_loopback(simulator(hub), _crm_port(settings, crm / "port")) as crm_url:
+        (crm / "port").write_text(crm_url.rpartition(":")[2])
         services = build_all(settings, world, crm_url)
         async with running(services.values(), world):
             yield services, hub, crm_url
 
 
+def _crm_port(settings: ServiceSettings, kept: Path) -> int:
+    """The port that the simulated CRM had before: connections name it. At first the next one after the gateway's."""
+    if kept.exists():
+        return int(kept.read_text())
+    return settings.port + CRM_PORT_STEP if settings.port else 0
+
+
 async def _serve(settings: ServiceSettings) -> None:
-    async with system(settings) as (services, _, crm_url):
+    async with system(settings) as (services, hub, crm_url):
         front = services["gateway"].api
-        await first_run.ensure(Api(front), crm_url)
+        connection_id = await first_run.ensure(Api(front), crm_url)
         async with listening(front, settings) as (address, stopped):
+            hub.subscribe(f"{address}/v1/attribution/connections/{connection_id}/push")
             _welcome(address, crm_url, settings.data)
             await stopped.wait()
 

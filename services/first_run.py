@@ -82,8 +82,8 @@ def people_lines() -> list[str]:
     return [f"  vendor       {staff}", f"  partners     {partners}"]
 
 
-async def ensure(api: Api, crm_url: str) -> None:
-    """Opens the tenant unless it is open already; a run that was cut off goes on where it stopped."""
+async def ensure(api: Api, crm_url: str) -> str:
+    """Opens the tenant unless it is open already; a run that was cut off goes on. The id of the CRM connection."""
     operator = await signed_in(api, "operator")
     await _done(operator.post("/v1/tenants", _tenant(), key="first-run-tenant"), also=(409,))
     for one in STAFF:
@@ -91,9 +91,9 @@ async def ensure(api: Api, crm_url: str) -> None:
     ada, faye = [await signed_in(api, handle) for handle in ("ada", "faye")]
     await _publish(ada, faye, "registration", "deal_rules", "default", DEAL_RULES)
     await _publish(ada, faye, "incentives", "plan", "standard", PLAN)
-    await _connect(ada, crm_url)
     for partner in PARTNERS:
         await add_partner(ada, partner, key=f"first-run-{partner.domain}")
+    return await _connect(ada, crm_url)
 
 
 async def signed_in(api: Api, name: str, tenant: str = TENANT) -> Api:
@@ -136,8 +136,8 @@ async def _publish(author: Api, publisher: Api, service: str, kind: str, book: s
     await _done(publisher.post(path, {"version": version}, key=f"first-run-publish-{kind}"))
 
 
-async def _connect(admin: Api, crm_url: str) -> None:
-    """Connects the simulated CRM and has it push its changes to us."""
+async def _connect(admin: Api, crm_url: str) -> str:
+    """Connects the simulated CRM; the id of the connection."""
     body = {
         "connector": "hubspot",
         "base_url": crm_url,
@@ -147,10 +147,11 @@ async def _connect(admin: Api, crm_url: str) -> None:
         "poll_seconds": 15,
         "stage_map": STAGES,
     }
-    added = await admin.post("/v1/attribution/connections", body, key="first-run-crm")
-    if added.ok:
-        path = f"/v1/attribution/connections/{added.json()['connection_id']}/activate"
-        await _done(admin.post(path, {}, key="first-run-crm-activate"), also=(409,))
+    added = await _done(admin.post("/v1/attribution/connections", body, key="first-run-crm"))
+    connection_id: str = added.json()["connection_id"]
+    path = f"/v1/attribution/connections/{connection_id}/activate"
+    await _done(admin.post(path, {}, key="first-run-crm-activate"))
+    return connection_id
 
 
 async def add_partner(admin: Api, partner: FirstPartner, key: str) -> str:

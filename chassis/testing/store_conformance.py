@@ -1,6 +1,6 @@
 """What every adapter of the event store has to do; a test file subclasses `StoreConformance` once for each.
 
-A subclass says how a store is made; `reopen` gives a second store over the same data.
+A subclass says how a store is made; made again, it is a second store over the same data.
 """
 
 # ruff: noqa: PLR2004  expected values are written by hand, as in tests/

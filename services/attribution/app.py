@@ -8,6 +8,7 @@ from chassis.settings import ServiceSettings
 from services.attribution.access import ACCESS
 from services.attribution.adapters.crm_sync import CrmSync
 from services.attribution.adapters.hubspot import Credential, HubSpot
+from services.attribution.adapters.hubspot_simulator import SimulatedHubSpot
 from services.attribution.api import connections, credit, opportunities, touches
 from services.attribution.application import HANDLES, KINDS, AuthFailed, CrmPort, Ports
 from services.attribution.domain.connection import Connection
@@ -30,6 +31,7 @@ class CrmSecret(BaseModel):
     client_secret: SecretStr
 
 
+SIMULATOR = "hubspot-simulator"
 SIMULATED = CrmSecret(token=SecretStr("simulated-token"), client_secret=SecretStr("simulated-secret"))
 """Opens the simulator, which development alone runs."""
 
@@ -37,8 +39,10 @@ SIMULATED = CrmSecret(token=SecretStr("simulated-token"), client_secret=SecretSt
 class Settings(ServiceSettings):
     """`crm_secrets` by the name that connections use; `public_url` is where CRMs reach our `/connections/{id}/push`."""
 
-    crm_secrets: dict[str, CrmSecret] = Field(default_factory=lambda: {"hubspot-simulator": SIMULATED})
+    crm_secrets: dict[str, CrmSecret] = Field(default_factory=dict)
     public_url: str = ""
+    crm_simulator_url: str = ""
+    """Where the simulator runs now, in development: its port may be another at every start."""
     crm_call_seconds: float = Field(default=10.0, gt=0)
 
 
@@ -80,9 +84,14 @@ def build(settings: Settings, world: World) -> Service:
 def connect(settings: Settings, connection: Connection) -> CrmPort:
     """The client of a connection. Raises AuthFailed when its secret is not in the settings."""
     secret = settings.crm_secrets.get(connection.credential_ref)
-    if secret is None or (secret is SIMULATED and not settings.development):
+    if settings.development and connection.credential_ref == SIMULATOR:
+        secret = SIMULATED
+    if secret is None:
         raise AuthFailed(f"no secret is called {connection.credential_ref!r}", retry_after_seconds=60.0)
     credential = Credential(secret.token.get_secret_value(), secret.client_secret.get_secret_value())
+    if secret is SIMULATED:
+        url = settings.crm_simulator_url or connection.base_url
+        return SimulatedHubSpot(url, credential, call_seconds=settings.crm_call_seconds)
     return HubSpot(connection.base_url, credential, call_seconds=settings.crm_call_seconds)
 
 

@@ -122,6 +122,9 @@ class CrmPort(Protocol):
     def pushed_ids(self, body: bytes) -> tuple[str, ...]:
         """The rows that a push names."""
 
+    async def listen(self, url: str) -> None:
+        """Asks the CRM to push changes to this address; nothing where that is set up by hand."""
+
 
 class CrmReader(Protocol):
     """Reads a connected CRM at once, instead of at its next turn. Answers how many rows showed something new."""
@@ -144,6 +147,12 @@ class Ports:
     reader: CrmReader | None = None
     development: bool = False
     public_url: str = ""
+
+    def push_url(self, connection_id: str) -> str:
+        """Where a CRM sends its pushes; "" where it cannot reach us."""
+        if not self.public_url or self.public_url.endswith(":0"):
+            return ""
+        return f"{self.public_url}/v1/attribution/connections/{connection_id}/push"
 
 
 # Streams

@@ -60,7 +60,9 @@ def test_periods_follow_each_other():
     given(TABLE[IssueStatement], history).when(statement(period="2026-02")).refused(PeriodStated)
 
 
-@pytest.mark.parametrize("period", ["2026-13", "2026-00", "0000-01", "9999-12", "2026", "２０２６-01", "2026-1"])
+@pytest.mark.parametrize(
+    "period", ["2026-13", "2026-00", "0000-01", "9999-12", "2026", "\uff12\uff10\uff12\uff16-01", "2026-1"]
+)
 def test_a_period_is_a_month(period):
     with pytest.raises(PeriodInvalid):
         period_end(period)

@@ -58,6 +58,7 @@ class Place:
     poll_at: float = 0.0
     rest_until: float = 0.0
     troubles: int = 0
+    listened: bool = False
     read_to: datetime | None = None
 
 
@@ -125,6 +126,9 @@ class CrmSync:
 
     async def _turn(self, due: Due, place: Place) -> None:
         link = await self._link(due.tenant, due.id)
+        if not place.listened and self.ports.push_url(due.id):
+            await link.crm.listen(self.ports.push_url(due.id))
+            place.listened = True
         await self._write(link)
         if monotonic() >= place.poll_at:
             place.poll_at = monotonic() + link.settings.poll_seconds

@@ -148,6 +148,9 @@ class HubSpot:
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             raise Malformed("the push is not a list of events") from error
 
+    async def listen(self, url: str) -> None:
+        """Nothing: a HubSpot app's webhooks are set up with the app."""
+
     async def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._credential.token}", "Content-Type": "application/json"}
         data = orjson.dumps(body) if body is not None else None

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import orjson
@@ -23,7 +23,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from services.attribution.adapters.hubspot import MODIFIED, OUR_ID, signature
+from services.attribution.adapters.hubspot import MODIFIED, OUR_ID, HubSpot, signature
 
 log = structlog.get_logger()
 
@@ -97,7 +97,11 @@ class Hub:
             self.ours[deal["properties"][OUR_ID]] = deal["id"]
 
     def subscribe(self, url: str) -> None:
-        """Tells this address of every change from now on."""
+        """Tells this address of every change from now on, instead of an earlier one with the same path."""
+        path = urlsplit(url).path
+        for known in [known for known in self.subscriptions if urlsplit(known).path == path and known != url]:
+            self.subscriptions.remove(known)
+            self._forget("push", known)
         if url not in self.subscriptions:
             self.subscriptions.append(url)
             self._keep("push", url, "")
@@ -120,6 +124,10 @@ class Hub:
     def _keep(self, kind: str, identity: str, body: str) -> None:
         if self.db is not None:
             self.db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (kind, identity, body))
+
+    def _forget(self, kind: str, identity: str) -> None:
+        if self.db is not None:
+            self.db.execute("DELETE FROM kept WHERE kind = ? AND id = ?", (kind, identity))
 
     def _tell(self, deal: Deal, changed: Mapping[str, str]) -> None:
         if not changed or self.faults.push_off:
@@ -365,8 +373,9 @@ async def set_faults(request: Request) -> Response:
 @sales.post("/subscriptions")
 async def subscribe(request: Request) -> Response:
     """{url}: where pushes go."""
-    _hub(request).subscribe(str(orjson.loads(await request.body())["url"]))
-    return Response(status_code=204)
+    hub = _hub(request)
+    hub.subscribe(str(orjson.loads(await request.body())["url"]))
+    return Response(orjson.dumps({"results": hub.subscriptions}), media_type="application/json")
 
 
 # The page
@@ -409,6 +418,14 @@ def _html_row(deal: Deal) -> str:
         "status": said.get("entente_status", ""),
     }
     return ROW.format(**{name: escape(value) for name, value in shown.items()})
+
+
+class SimulatedHubSpot(HubSpot):
+    """The client of this simulator: its pushes are asked for over its control API."""
+
+    async def listen(self, url: str) -> None:
+        """Has the simulator push to this address. Raises CrmTrouble."""
+        await self._call("POST", "/sim/subscriptions", {"url": url})
 
 
 def simulator(hub: Hub) -> FastAPI:

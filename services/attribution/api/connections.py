@@ -116,8 +116,7 @@ async def push(connection_id: Id, request: Request, app: App) -> Response:
     tenant, body = await _tenant_of(app, connection_id), await request.body()
     settings, _ = await app.executor.state(tenant, Connections.at(connection_id))
     ports: Ports = app.ports
-    path = f"/v1/{app.name}/connections/{connection_id}/push"
-    uri = ports.public_url + path if ports.public_url else str(request.url)
+    uri = ports.push_url(connection_id) or str(request.url)
     now_ms = int(app.clock.now().timestamp() * 1000)
     try:
         if not ports.connect(settings).genuine("POST", uri, body, request.headers, now_ms):

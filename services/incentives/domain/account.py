@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused
 from chassis.event import canonical_json, command, event, iso, plain, sha256, stable_id
-from contracts.values import Money, none_of, total
+from contracts.values import MINOR_DIGITS, Money, none_of, total
 
 DECEMBER = 12
 LINES_MAX = 10_000
@@ -124,6 +124,12 @@ class PeriodInvalid(Invalid):
     slug = "period-invalid"
 
 
+class UnknownCurrency(Invalid):
+    """A currency is one of ISO 4217, such as EUR."""
+
+    slug = "unknown-currency"
+
+
 class PeriodOpen(Refused):
     """The period is not over: issue its statement after its last day."""
 
@@ -165,6 +171,8 @@ def period_end(period: str) -> date:
 
 def issue_statement(wish: IssueStatement, account: Account) -> list[AccountEvent]:
     """States a period that is over, once. The closing balance carries forward, below zero too."""
+    if wish.currency not in MINOR_DIGITS:
+        raise UnknownCurrency(currency=wish.currency)
     if any(issued.period == wish.period for issued in account.statements):
         return []
     last = account.last

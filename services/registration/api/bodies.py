@@ -68,9 +68,6 @@ class CustomerBody(Body):
         return self
 
     def given(self) -> GivenCustomer:
-        identifiers = tuple(
-            GivenIdentifier(scheme=i.scheme, value=i.value, country=i.country) for i in self.identifiers
-        )
         return GivenCustomer(
             name=self.name,
             country=self.country,

@@ -1,0 +1,438 @@
+"""A visit to a page: who looks, what it asks the services on the visitor's behalf, and what its forms send them.
+
+A page asks and sends exactly what a program could: the routes of the public API, with the visitor's own principal.
+"""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+import orjson
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from chassis.application import Application
+from chassis.asgi import Answer, body_of, request_scope
+from chassis.decider import Forbidden, NotFound, Problem
+from chassis.event import stable_id
+from chassis.health import readiness
+from chassis.http import WAIT_SECONDS, App, BadRequest, Caller, at_least
+from chassis.identity import Principal, Unauthenticated
+from contracts.catalogue import SERVICES, public_events
+from services.gateway.api.authentication import COOKIE, Visitor, visitor
+from services.gateway.api.door import call
+from services.gateway.api.portal.formats import Formats, locale_of
+from services.gateway.api.portal.rendering import html
+from services.gateway.domain.session import SHARED
+from services.gateway.domain.tenant import Tenants
+
+SIGN_IN = "/sign-in"
+ASK_SECONDS = 5.0
+KEY_BYTES = 16
+ALL_MAX, PAGE_MAX = 1_000, 200
+BEHIND_SHOWN = 100
+FIELDS_MAX = 300
+
+
+class CrossSite(Forbidden):
+    """This form was not sent from one of our own pages, or its page is too old: open the page again."""
+
+    slug = "cross-site"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What a service answered to one question of a page. A part that is not `ok` says so in its own panel."""
+
+    status: int
+    body: Any = None
+    version: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status < 400  # noqa: PLR2004  the first HTTP status of an error
+
+    @property
+    def down(self) -> bool:
+        """The service cannot answer now."""
+        return self.status >= 500  # noqa: PLR2004  the first HTTP status of a fault on our side
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The rows of a list; none where there is no answer."""
+        found = self.body.get("items", []) if self.ok and isinstance(self.body, dict) else []
+        return list(found)
+
+    @property
+    def next_cursor(self) -> str | None:
+        return self.body.get("next_cursor") if self.ok else None
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The first row, {} for none."""
+        return self.items[0] if self.items else {}
+
+    @property
+    def one(self) -> dict[str, Any]:
+        """The document, {} where there is no answer."""
+        return self.body if self.ok and isinstance(self.body, dict) else {}
+
+
+NOTHING = Part(status=200, body={"items": []})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form as it was sent. `lists` holds the fields that can stand there several times."""
+
+    values: Mapping[str, str]
+    lists: Mapping[str, list[str]]
+    key: str
+
+    def text(self, name: str) -> str:
+        return self.values.get(name, "").strip()
+
+    def given(self, *names: str) -> dict[str, str]:
+        """The named fields that are filled in."""
+        return {name: self.text(name) for name in names if self.text(name)}
+
+    def words(self, name: str) -> list[str]:
+        """A field that stands several times, or one with commas."""
+        return [word.strip() for text in self.lists.get(name, []) for word in text.split(",") if word.strip()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A form that was refused: shown beside the form with what was typed in."""
+
+    form: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    problem: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenancy:
+    """The vendor whose portal this is."""
+
+    slug: str
+    name: str
+    zone: ZoneInfo
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One request of somebody who is signed in."""
+
+    request: Request
+    app: Application
+    who: Principal
+    session_id: str
+    tenancy: Tenancy
+    formats: Formats
+    allowed: frozenset[str]
+    places: Mapping[str, int]
+
+    @property
+    def tenant(self) -> str:
+        return self.who.tenant
+
+    @property
+    def now(self) -> datetime:
+        return self.formats.now
+
+    @property
+    def vendor(self) -> bool:
+        return self.who.kind == "vendor"
+
+    @property
+    def caller(self) -> Caller:
+        """The visitor as the routes of the gateway know it."""
+        return Caller(
+            principal=self.who, key="", expected_version=None, correlation_id="", traceparent=None, digest=None
+        )
+
+    @property
+    def token(self) -> str:
+        """What this session's forms carry, so that no other site can send them."""
+        return self.app.keys.hmac(SHARED, f"form|{self.session_id}")
+
+    def may(self, action: str) -> bool:
+        """Whether the service's own table allows it: `registration.ApproveDeal`, `incentives.read ledger`."""
+        return action in self.allowed
+
+    def new_key(self) -> str:
+        """An Idempotency-Key for one form: sent twice, it does one thing."""
+        return secrets.token_urlsafe(KEY_BYTES)
+
+    # Asking
+
+    async def ask(self, service: str, path: str, **query: Any) -> Part:
+        """What the service answers to a GET; filters that are None are left out."""
+        named = {name: value for name, value in query.items() if value is not None}
+        answer = await self._asked(service, path, urlencode(named, doseq=True), self._place_of(service))
+        if answer.status == 503 and self._place_of(service):  # noqa: PLR2004  not there yet: what is there is shown
+            answer = await self._asked(service, path, urlencode(named, doseq=True), {})
+        return Part(status=answer.status, body=answer.json(), version=answer.headers.get("etag", "").strip('"'))
+
+    async def _asked(self, service: str, path: str, query: str, headers: dict[str, str]) -> Answer:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return await call(self.app, self.who, "GET", service, path, query=query, headers=headers)
+        except TimeoutError:
+            late = Answer()
+            late.status = 503
+            return late
+
+    def _place_of(self, service: str) -> dict[str, str]:
+        position = self.places.get(service)
+        return {} if position is None else {"entente-at-least": f"{service}={position}"}
+
+    async def ask_if(self, action: str, path: str, **query: Any) -> Part:
+        """As `ask`, of who may do the action; for others an empty answer."""
+        if not self.may(action):
+            return NOTHING
+        return await self.ask(action.split(".", 1)[0], path, **query)
+
+    async def ask_all(self, service: str, path: str, **query: Any) -> Part:
+        """All rows of a list, `ALL_MAX` at most."""
+        rows: list[dict[str, Any]] = []
+        part = await self.ask(service, path, limit=PAGE_MAX, **query)
+        while part.ok and len(rows) < ALL_MAX:
+            rows += part.items
+            if part.next_cursor is None:
+                break
+            part = await self.ask(service, path, limit=PAGE_MAX, cursor=part.next_cursor, **query)
+        return Part(status=part.status, body={"items": rows, "next_cursor": part.next_cursor}) if part.ok else part
+
+    async def settled(self, *models: str) -> None:
+        """Waits, a second at most, until the gateway's own models hold what the visitor has just done."""
+        for source, position in self.places.items():
+            for model in models if self.app.reached else ():
+                await self.app.reached(model, source, position, WAIT_SECONDS)
+
+    async def names(self, ids: set[str | None]) -> dict[str, str]:
+        """The partners' names by id."""
+        wanted = sorted(one for one in ids if one)
+        cards = await self.app.read.get_many("partner_cards", self.tenant, wanted) if wanted else {}
+        return {partner_id: card["name"] for partner_id, card in cards.items()}
+
+    # Sending
+
+    async def send(self, form: Form, service: str, path: str, body: Any = None, step: str = "") -> Answer:
+        """Posts to a service under the form's Idempotency-Key; `step` tells several posts of one form apart."""
+        headers = {"idempotency-key": _key(form, step), "entente-correlation": stable_id(self.session_id, form.key)}
+        if form.text("version"):
+            headers["if-match"] = f'"{form.text("version")}"'
+        content = b"" if body is None else orjson.dumps(body)
+        return await call(self.app, self.who, "POST", service, path, content=content, headers=headers)
+
+    async def own(self, method: str, path: str, body: Any = None, key: str = "") -> Answer:
+        """Calls a route of the gateway itself, as the visitor's browser would."""
+        content = b"" if body is None else orjson.dumps(body)
+        token = self.request.cookies.get(COOKIE, "")
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "idempotency-key": key}
+        answer = Answer()
+        route, _, query = path.partition("?")
+        scope = request_scope(method, route, query, {**headers, "content-length": str(len(content))})
+        await self.request.app(scope, body_of(content), answer.take)
+        return answer
+
+    # Answering
+
+    def went(self, answer: Answer, to: str, done: str) -> Response:
+        """On to a page that shows what was done."""
+        position = answer.headers.get("entente-position", "")
+        query = urlencode({"done": done, **({"at": position} if position else {})})
+        return RedirectResponse(f"{to}{'&' if '?' in to else '?'}{query}", status_code=303)
+
+    async def page(self, template: str, status: int = 200, **context: Any) -> Response:
+        """The page with what stands on every page."""
+        query = self.request.query_params
+        common = {
+            "visit": self,
+            "fmt": self.formats,
+            "may": self.may,
+            "path": self.request.url.path,
+            "status": status,
+            "development": self.app.ports.development,
+            "crm_simulator_url": self.app.ports.crm_simulator_url,
+            "partner_name": (await self.names({self.who.partner_id})).get(self.who.partner_id or ""),
+            "lag": await self.lag(),
+            "event_types": [cls.type for cls in public_events()],  # type: ignore[attr-defined]
+            "done": query.get("done", ""),
+            "q": query.get("q", ""),
+            "refusal": None,
+        }
+        return html(template, {**common, **context}, status)
+
+    async def lag(self) -> dict[str, Any]:
+        """How many events the read models of this process are behind, and whether all of it is ready."""
+        state = await readiness(self.request.app.state.world.neighbours)
+        models = [model for service in state["services"].values() for model in service["models"].values()]
+        behind = max((model["behind"] for model in models), default=0)
+        parked = sum(service["parked"] for service in state["services"].values())
+        return {"ready": state["ready"], "behind": behind if behind >= BEHIND_SHOWN else 0, "parked": parked}
+
+
+def _key(form: Form, step: str) -> str:
+    return stable_id(form.key, step) if step else form.key
+
+
+# Who looks
+
+
+async def visit(request: Request, app: App) -> Visit:
+    """The visit of a request. Raises Unauthenticated for who is not signed in with a session."""
+    found: Visitor = await visitor(request)
+    if found.session_id is None:
+        raise Unauthenticated()
+    tenancy = await _tenancy(request, app, found.principal.tenant)
+    locale = locale_of(request.headers.get("accept-language", ""))
+    return Visit(
+        request=request,
+        app=app,
+        who=found.principal,
+        session_id=found.session_id,
+        tenancy=tenancy,
+        formats=Formats(locale, tenancy.zone, app.clock.now()),
+        allowed=await _allowed(request, app, found.principal),
+        places=_places(request),
+    )
+
+
+def _places(request: Request) -> dict[str, int]:
+    """What the visitor has done or heard of already: `?at=registration=12`, or the header of a live refetch."""
+    try:
+        return dict(at_least(request.query_params.get("at") or request.headers.get("entente-at-least", "")))
+    except BadRequest:
+        return {}
+
+
+async def _tenancy(request: Request, app: Application, slug: str) -> Tenancy:
+    known: dict[str, Tenancy] = _remembered(request, "tenancies")
+    if slug not in known:
+        recorded = await app.executor.store.load(Tenants.at(slug).name(slug))
+        if not recorded:
+            return Tenancy(slug=slug, name=slug, zone=ZoneInfo("UTC"), currency="EUR")
+        opened = recorded[0].event
+        known[slug] = Tenancy(slug=slug, name=opened.name, zone=ZoneInfo(opened.zone), currency=opened.currency)
+    return known[slug]
+
+
+def _remembered(request: Request, name: str) -> dict[str, Any]:
+    """What never changes while the process lives, kept with the application."""
+    state = request.app.state
+    if not hasattr(state, name):
+        setattr(state, name, {})
+    found: dict[str, Any] = getattr(state, name)
+    return found
+
+
+async def _allowed(request: Request, app: Application, who: Principal) -> frozenset[str]:
+    """Everything that the services' own tables let the visitor do."""
+    tables = _remembered(request, "access_tables")
+    tables["gateway"] = app.access.as_rows()
+    for service in SERVICES:
+        if service not in tables:
+            answer = await call(app, who, "GET", service, "/access")
+            if answer.ok:
+                tables[service] = answer.json()["rows"]
+    rows = ((service, row) for service, table in tables.items() for row in table)
+    return frozenset(_action(service, row["action"]) for service, row in rows if _fits(row, who))
+
+
+def _action(service: str, action: str) -> str:
+    """`registration.ApproveDeal.v1` and `read deals` as `registration.ApproveDeal` and `registration.read deals`."""
+    parts = action.split(".")
+    return f"{service}.{parts[1] if len(parts) > 1 else action}"
+
+
+def _fits(row: Mapping[str, Any], who: Principal) -> bool:
+    return (
+        row["kind"] == who.kind
+        and (not row["roles"] or not set(row["roles"]).isdisjoint(who.roles))
+        and (not row["duties"] or not set(row["duties"]).isdisjoint(who.duties))
+    )
+
+
+Here = Annotated[Visit, Depends(visit)]
+
+
+# Forms
+
+
+async def form(request: Request, here: Here) -> Form:
+    """The form of a POST. Raises CrossSite unless our own page sent it within this session."""
+    origin = request.headers.get("origin", "")
+    if urlsplit(origin).netloc != request.headers.get("host", ""):
+        raise CrossSite()
+    given = await request.form(max_files=0, max_fields=FIELDS_MAX)
+    texts = [(name, value) for name, value in given.multi_items() if isinstance(value, str)]
+    values = dict(texts)
+    if not hmac.compare_digest(values.get("token", "").encode(), here.token.encode()):
+        raise CrossSite()
+    lists: dict[str, list[str]] = {}
+    for name, value in texts:
+        lists.setdefault(name, []).append(value)
+    return Form(values=values, lists=lists, key=values.get("key", "")[:64])
+
+
+Sent = Annotated[Form, Depends(form)]
+
+
+def refused(name: str, sent: Form, answer: Answer) -> Refusal:
+    """What a form is told that did not get through."""
+    body = answer.json() or {"slug": "unavailable", "status": answer.status}
+    return Refusal(form=name, values=sent.values, problem=body)
+
+
+# Errors as pages
+
+
+class PageRoute(APIRoute):
+    """A route whose problems are pages: who is not signed in goes to the sign-in page."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Unauthenticated:
+                return _to_sign_in(request)
+            except Problem as error:
+                return await _problem_page(request, error)
+            except RequestValidationError:
+                return await _problem_page(request, NotFound())
+
+        return shown
+
+
+def _to_sign_in(request: Request) -> Response:
+    answer = RedirectResponse(SIGN_IN, status_code=303)
+    if COOKIE in request.cookies:
+        answer.delete_cookie(COOKIE)
+    return answer
+
+
+async def _problem_page(request: Request, error: Problem) -> Response:
+    """What went wrong, as a page. What was just made and is not to be read yet is asked for again by itself."""
+    waiting = error.status == NotFound.status and "at" in request.query_params
+    problem = {"slug": error.slug, "detail": error.detail, "waiting": waiting}
+    try:
+        here = await visit(request, request.app.state.application)
+        answer = await here.page("problem.html", 503 if waiting else error.status, problem=problem)
+    except Problem:
+        answer = html("problem.html", {"visit": None, "problem": problem, "path": request.url.path}, error.status)
+    if waiting:
+        answer.headers["Refresh"] = "1"
+    return answer

@@ -1,0 +1,185 @@
+"""Read models: what people see of lines, sales, ledger, statements, payments and gates."""
+
+from datetime import date
+
+from chassis.testing.projections import assert_repeatable, project, told
+from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.sale import PayoutCalculated, PayoutPostponed, PayoutReleased, ReleaseLine, release_line
+from services.incentives.projections.earnings import EARNINGS
+from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
+from services.incentives.projections.payee_gates import PAYEE_GATES
+from services.incentives.projections.payments import PAYMENTS
+from services.incentives.projections.provider_calls import provider_calls
+from services.incentives.projections.releases import RELEASES, release
+from services.incentives.projections.sales import SALES
+from services.incentives.projections.statements import STATEMENTS
+from services.incentives.publishing import publish
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, win
+from tests.incentives.orders import APPROVE, OPENED, PAYMENT, SUBMIT, SUSPENDED, Desk, said
+
+MODELS = (
+    EARNINGS,
+    SALES,
+    LEDGER,
+    BALANCES,
+    TRIAL_BALANCE,
+    STATEMENTS,
+    PAYMENTS,
+    PAYEE_GATES,
+    RELEASES,
+    provider_calls(None),
+)
+
+
+def earned():
+    """A line of 100.00, a refund of 33.33 %, its release, and one of another partner."""
+    world = World(book(plan())).tell(win(), credit(share("p1", "80.00"), share("p2", "20.00")), reversal("x", "333.30"))
+    sale = world.sales["o1"]
+    mine = next(line for line in sale.lines.values() if line.payee_id == "p1")
+    later = ReleaseLine(opportunity_id="o1", line_id=mine.line_id, now=NOW.replace(month=5))
+    return mine.line_id, [*world.events, *release_line(later, sale)]
+
+
+def paid():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT, said("unknown"), said("paid"))
+    return [*desk.account, *desk.payment]
+
+
+def test_repeats_and_other_orders_change_no_model():
+    line_id, events = earned()
+    seen = told(*events, *paid(), OPENED, SUSPENDED)
+    for model in MODELS:
+        assert_repeatable(model, seen)
+    assert line_id in project(EARNINGS, seen)
+
+
+def test_a_line_shows_dates_derivation_and_what_became_of_it():
+    line_id, events = earned()
+    line = project(EARNINGS, told(*events))[line_id]
+    assert (line["amount"]["amount"], line["reversed"]["amount"], line["remaining"]["amount"]) == (
+        "80.00",
+        "26.66",
+        "53.34",
+    )
+    assert (line["credited_on"], line["payable_on"], line["paid_on"]) == ("2026-03-16", "2026-04-15", None)
+    assert (line["state"], line["why_held"]) == ("payable", None)
+    assert line["derivation"]["share_percent"] == "80.00"
+    assert [step["kind"] for step in line["history"]] == ["PayoutCalculated", "PayoutReversed", "PayoutReleased"]
+
+
+def test_a_held_line_says_why():
+    world = World(book(plan())).tell(win(), credit())
+    [line] = project(EARNINGS, told(*world.events)).values()
+    assert (line["state"], line["why_held"]) == ("held", "held until 2026-04-15 by the plan")
+
+
+def test_the_ledger_and_its_balances_sum_to_zero():
+    _, events = earned()
+    seen = told(*events, *paid())
+    assert all(sum(float(e["amount"]) for e in journal["entries"]) == 0 for journal in project(LEDGER, seen).values())
+    assert project(BALANCES, seen)["p1-EUR"] | {"position": 0} == {
+        "account_id": "p1-EUR",
+        "partner_id": "p1",
+        "payee_id": "p1",
+        "currency": "EUR",
+        "held": "0.00",
+        "payable": "46.66",
+        "in_payment": "0.00",
+        "expense": "53.34",
+        "cash": "-100.00",
+        "total": "0.00",
+        "position": 0,
+    }
+    assert project(TRIAL_BALANCE, seen)["EUR"]["total"] == "0.00"
+
+
+def test_a_payment_s_board_row_holds_its_history():
+    row = project(PAYMENTS, told(*paid()))[PAYMENT]
+    assert (row["state"], row["attempts"], row["proposed_by"], row["approved_by"]) == ("paid", 1, "fin-1", "fin-2")
+    assert [step["kind"] for step in row["history"]] == [
+        "PaymentProposed",
+        "PaymentApproved",
+        "PaymentSubmitted",
+        "PaymentUnknown",
+        "PaymentMade",
+    ]
+
+
+def test_a_held_line_is_due_on_its_day_and_never_after_its_release():
+    line_id, events = earned()
+    before = project(RELEASES, told(*events[:-1]))[line_id]
+    assert before == {"due_at": "2026-04-15T00:00:00Z", "opportunity_id": "o1", "line_id": line_id}
+    assert release(before, NOW) == ReleaseLine(opportunity_id="o1", line_id=line_id, now=NOW)
+    assert line_id not in project(RELEASES, told(*events))
+
+
+def test_the_provider_is_due_until_it_has_answered():
+    model = provider_calls(None)
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT)
+    assert project(model, told(*desk.payment))[PAYMENT]["due_at"] == "2026-04-03T09:00:00Z"
+    desk.after(said("unknown"))
+    asked = project(model, told(*desk.payment))[PAYMENT]
+    assert (asked["due_at"], asked["asks"]) == ("2026-04-03T09:01:00Z", 1)
+    desk.after(said("paid"))
+    assert project(model, told(*desk.payment)) == {}
+
+
+def test_a_shut_gate_is_shown():
+    assert project(PAYEE_GATES, told(OPENED, SUSPENDED))["p1"]["gates"] == ["suspended"]
+
+
+def test_every_public_event_explains_itself():
+    _, events = earned()
+    for seen in told(*events, *paid()):
+        if publish(seen) is not None:
+            assert EXPLAIN[type(seen.event)](seen).reasons
+
+
+def test_an_explanation_follows_from_the_event_alone():
+    _, events = earned()
+    seen = next(one for one in told(*events) if isinstance(one.event, PayoutCalculated))
+    why = EXPLAIN[PayoutCalculated](seen)
+    assert why.outcome == "80.00 EUR"
+    assert [reason.text for reason in why.reasons] == [
+        "version 1 of plan-a was in force on 2026-03-16",
+        "1000.00 EUR of 1 sold lines count",
+        "80.00 % of it is credited: 800",
+        "F(0) = 0",
+        "band 1: 800 at 10 % = 80",
+        "F(800) = 80",
+        "80.00 EUR less 0.00 EUR, half-up at the minor unit",
+        "credited 2026-03-16, earned 2026-03-16, payable 2026-04-15",
+    ]
+    assert [(one.name, one.event_id) for one in why.inputs[:2]] == [("win", "e-win"), ("credit_revision", "e-credit-1")]
+
+
+def test_a_partner_s_public_line_names_no_other_partner():
+    _, events = earned()
+    for seen in told(*events):
+        public = publish(seen)
+        if public is not None:
+            assert public.for_partner("p9") is None
+            assert public.partners() in (("p1",), ("p2",))
+
+
+def test_what_is_postponed_is_due_later():
+    world = World(book(plan())).tell(win(), credit())
+    [line] = world.of(PayoutCalculated)
+    postponed = PayoutPostponed(
+        line_id=line.line_id,
+        opportunity_id="o1",
+        partner_id="p1",
+        payee_id="p1",
+        amount=line.amount,
+        payable_on=date(2026, 5, 1),
+        reason="audit",
+        postponed_by="fin-1",
+        journal=type(line.journal)(entries=()),
+        postponed_at=NOW,
+    )
+    seen = told(line, postponed)
+    assert project(RELEASES, seen)[line.line_id]["due_at"] == "2026-05-01T00:00:00Z"
+    assert project(EARNINGS, seen)[line.line_id]["why_held"] == "postponed until 2026-05-01: audit"
+    assert PayoutReleased not in {type(happened) for happened in world.events}

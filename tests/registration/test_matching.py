@@ -1,0 +1,188 @@
+"""The worked examples of names and identifiers, against the real libraries."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from services.registration.adapters.account_index import TenantIndex
+from services.registration.adapters.customers import Libraries, identifier
+from services.registration.adapters.names import grams, likeness, normal_names
+from services.registration.application import GivenCustomer, GivenIdentifier
+from services.registration.domain.account import AccountLinked, AccountOpened, KeptApart, NameAdded
+from services.registration.domain.deal import Incomplete
+from services.registration.domain.matching import classify, find
+from services.registration.domain.rules import Matching
+from tests.registration.deals import NOW, candidate, customer
+
+RULES = Matching()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Contoso GmbH & Co. KG", ("contoso",)),
+        ("Müller Straßenbau AG", ("muller strassenbau", "müller strassenbau")),
+        ("S.A. Brasserie", ("sa brasserie",)),
+        ("Brasserie S.A.", ("brasserie",)),
+        ("PT Astra Tbk", ("astra",)),
+        ("Ben & Jerry's Inc.", ("ben and jerrys",)),
+        ("Limited", ("limited",)),
+        ("Ｃｏｎｔｏｓｏ　Ltd", ("contoso",)),
+        ("株式会社日立製作所", ("rilizhizuosuo", "日立製作所")),
+    ],
+)
+def test_a_name_has_one_normal_form_in_each_script(name: str, expected: tuple[str, ...]) -> None:
+    assert normal_names([name]) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("Siemens", "Siemens Energy", (100, 66)),
+        ("IBM", "International Business Machines", (11, 11)),
+        ("Contoso GmbH", "Contoso Ltd", (100, 100)),
+    ],
+)
+def test_scores_are_rounded_down(one: str, other: str, expected: tuple[int, int]) -> None:
+    assert likeness(normal_names([one]), normal_names([other])) == expected
+
+
+def test_another_script_is_no_likeness() -> None:
+    assert likeness(normal_names(["Hitachi"]), normal_names(["株式会社日立製作所"])).token_set_percent <= 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"link": "alias", "same_country": False}, "related"),
+        ({"token_set_percent": 100, "token_sort_percent": 92, "same_address": True}, "probable"),
+        ({"token_set_percent": 100, "token_sort_percent": 91, "same_address": True}, "possible"),
+        ({"token_set_percent": 100, "token_sort_percent": 66}, "possible"),
+        ({"token_set_percent": 85}, "possible"),
+        ({"token_set_percent": 84}, None),
+        ({"token_set_percent": 100, "token_sort_percent": 100, "same_country": False}, "weak"),
+    ],
+)
+def test_the_first_fitting_row_is_the_class(changes: dict[str, object], expected: str | None) -> None:
+    assert classify(candidate(**changes), RULES) == expected
+
+
+def test_findings_stand_strongest_first() -> None:
+    weak = candidate("w", token_set_percent=100, same_country=False)
+    possible = candidate("p", token_set_percent=90)
+    linked = candidate("l", link="parent")
+
+    assert [f.match for f in find((weak, possible, candidate("n"), linked), RULES)] == ["related", "possible", "weak"]
+
+
+@given(st.lists(st.integers(0, 100), min_size=2, max_size=2), st.booleans(), st.booleans())
+def test_a_higher_score_is_never_a_weaker_class(scores: list[int], same_country: bool, same_address: bool) -> None:
+    strength = ("related", "probable", "possible", "weak", None)
+    low, high = sorted(scores)
+
+    def class_of(score: int) -> int:
+        known = candidate(
+            token_set_percent=score, token_sort_percent=score, same_country=same_country, same_address=same_address
+        )
+        return strength.index(classify(known, RULES))
+
+    assert class_of(high) <= class_of(low)
+
+
+LIBRARIES = Libraries()
+
+
+@pytest.mark.parametrize(
+    ("website", "expected"),
+    [
+        ("https://www.contoso.co.uk/de?x=1", "contoso.co.uk"),
+        ("Contoso.COM", "contoso.com"),
+        ("shop.contoso.com:8080", "contoso.com"),
+        ("bücher.example.de", "example.de"),
+        ("contoso.github.io", "contoso.github.io"),
+    ],
+)
+def test_a_website_has_one_registrable_domain(website: str, expected: str) -> None:
+    assert LIBRARIES.domain(website) == expected
+
+
+@pytest.mark.parametrize("website", ["co.uk", "localhost", "http://", "http://[", "contoso.invalid-tld", "..", "github.io"])
+def test_what_is_no_registrable_domain_is_refused(website: str) -> None:
+    with pytest.raises(Incomplete) as refused:
+        LIBRARIES.domain(website)
+    assert refused.value.fields["errors"][0]["path"] == "website"
+
+
+@pytest.mark.parametrize(
+    ("given_identifier", "country", "expected"),
+    [
+        (GivenIdentifier(scheme="vat", value="DE 129.273.398"), "DE", ("DE", "129273398", True)),
+        (GivenIdentifier(scheme="vat", value="129273398", country="DE"), "FR", ("DE", "129273398", True)),
+        (GivenIdentifier(scheme="lei", value="2138 00KUD8LAJWSQ9D15"), "GB", (None, "213800KUD8LAJWSQ9D15", True)),
+        (GivenIdentifier(scheme="duns", value="15-048-3782"), "US", (None, "150483782", True)),
+        (GivenIdentifier(scheme="vat", value="12-3456"), "US", ("US", "123456", False)),
+    ],
+)
+def test_identifiers_are_checked_and_compacted(
+    given_identifier: GivenIdentifier, country: str, expected: tuple[str | None, str, bool]
+) -> None:
+    found = identifier(given_identifier, country)
+
+    assert (found.country, found.value, found.valid) == expected
+
+
+@pytest.mark.parametrize(("scheme", "value"), [("vat", "DE129273399"), ("lei", "213800KUD8LAJWSQ9D16"), ("duns", "12")])
+def test_a_wrong_check_digit_is_refused(scheme: str, value: str) -> None:
+    with pytest.raises(Incomplete):
+        identifier(GivenIdentifier(scheme=scheme, value=value), "DE")
+
+
+def test_a_customer_keeps_the_versions_of_the_libraries() -> None:
+    found = LIBRARIES.read(GivenCustomer(name="Contoso GmbH", country="DE", website="contoso.de"))
+
+    assert found.domain == "contoso.de"
+    assert sorted(found.libraries) == ["anyascii", "publicsuffixlist", "python-stdnum", "rapidfuzz"]
+
+
+def opened(account: str, name: str, country: str = "DE", **changes: object) -> AccountOpened:
+    of = customer(name=name, country=country, normal_names=normal_names([name]), **changes)
+    return AccountOpened(account_id=account, customer=of, keys=(), registration_id="r", opened_at=NOW)
+
+
+def index(*events: object) -> TenantIndex:
+    made = TenantIndex()
+    for happened in events:
+        made.take(happened)
+    return made
+
+
+def near(made: TenantIndex, name: str, *accounts: str) -> list[tuple[str, int]]:
+    found = made.near(customer(name=name, normal_names=normal_names([name])), frozenset(accounts))
+    return [(known.account_id, known.token_set_percent) for known in found]
+
+
+def test_the_index_finds_like_names_and_not_itself() -> None:
+    made = index(opened("s", "Siemens AG"), opened("e", "Siemens Energy AG"), opened("x", "Fabrikam SE"))
+
+    assert near(made, "Siemens GmbH", "s") == [("e", 100)]
+    assert near(made, "Siemens GmbH") == [("s", 100), ("e", 100)]
+
+
+def test_the_index_knows_added_names_links_and_what_was_kept_apart() -> None:
+    named = NameAdded(
+        account_id="s", name="Big Blue", normal_names=("big blue",), registration_id="r", added_at=NOW
+    )
+    linked = AccountLinked(
+        account_id="x", other_id="s", link="alias", registration_id="r", linked_by="desk", linked_at=NOW
+    )
+    apart = KeptApart(account_id="e", other_id="s", registration_id="r", decided_by="desk", kept_at=NOW)
+    made = index(opened("s", "Siemens AG"), opened("e", "Siemens Energy AG"), opened("x", "Fabrikam"), named, linked, apart)
+
+    assert near(made, "Big Blue") == [("s", 100)]
+    assert near(made, "Fabrikam", "x") == [("s", 26)]
+    assert near(made, "Siemens Energy", "e") == []
+
+
+def test_short_names_are_pieces_of_their_own() -> None:
+    assert grams("ibm") == {"ibm"}
+    assert grams("big blue") == {"bigb", "igbl", "gblu", "blue"}
