@@ -57,7 +57,7 @@ class Access:
         if not self.allows(principal, action):
             raise Forbidden(f"{_name(action)} is not yours to do", action=_name(action))
         if principal.kind == PARTNER and partner_id is not None and partner_id != principal.partner_id:
-            raise NotFound()
+            raise NotFound
 
     def allows(self, principal: Principal, action: Any) -> bool:
         """Whether any row of the table fits. Who views as somebody else only reads."""

@@ -77,13 +77,13 @@ class Application:
         """One document that the principal may see. Raises NotFound alike for what is not there and what is not theirs."""
         found = await self.read.get(model, principal.tenant, identity)
         if found is None or not sees(principal, found):
-            raise NotFound()
+            raise NotFound
         return found
 
     async def exists(self, tenant: str, kind: str, identity: str) -> None:
         """Raises NotFound when the stream has no events."""
         if not await self.executor.store.load(stream_name(tenant, kind, identity)):
-            raise NotFound()
+            raise NotFound
 
     def seal(self, tenant: str, subject: str, text: str) -> Sealed:
         """Personal text in the form that is stored."""

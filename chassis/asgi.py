@@ -24,7 +24,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        return 200 <= self.status < 300
+        return self.status // 100 == 2  # noqa: PLR2004  the class of success
 
     def json(self) -> Any:
         """The body as JSON; {} for none."""

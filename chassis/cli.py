@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from chassis import proof
+from chassis import logs, proof
 from chassis.parking import Place
 from chassis.process import make_world, run, running, serve
 from chassis.service import Service, World
@@ -50,13 +50,16 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
     @cli.command("verify")
     def verify_command(
         data: DATA = Path("./data"),
+        *,
         decide: Annotated[bool, typer.Option("--decide", help="Decide every recorded command again.")] = False,
     ) -> None:
         """Recomputes log, leaves and checkpoints, and names the first position that differs. Exit 1 if one does."""
         run(_verify(settings(data), build, decide=decide))
 
     @cli.command("verify-proof")
-    def verify_proof(file: Path, key: Annotated[str | None, typer.Option(help="The key that you hold.")] = None) -> None:
+    def verify_proof(
+        file: Path, key: Annotated[str | None, typer.Option(help="The key that you hold.")] = None
+    ) -> None:
         """Checks a downloaded proof offline. Exit 1 names what does not hold."""
         status, lines = proof.verify_proof([str(file), *(["--key", key] if key else [])])
         console.print("\n".join(lines), highlight=False)
@@ -67,6 +70,7 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
 
 
 async def _serve(settings: ServiceSettings, build: Build) -> None:
+    logs.configure(level=settings.log_level)
     world = make_world(settings)
     service = build(settings, world)
     await serve([service], world, service.api, settings)
@@ -101,7 +105,7 @@ async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> N
         witness = service.witness
         reports = [await verify(service.store, witness.leaves, witness.leaves.checkpoints(), witness.signer.verifier)]
         if decide:
-            reports.append(await verify_decisions(service.store, service.application.executor.handles.values()))
+            reports.append(await verify_decisions(service.store, service.application.executor.every_handles))
     _told(reports)
 
 
@@ -129,7 +133,11 @@ def _parked(settings: Callable[..., ServiceSettings], build: Build) -> typer.Typ
     @parked.command()
     def discard(group: str, topic: str, partition: int, offset: int, by: str, data: DATA = Path("./data")) -> None:
         """Proposes to drop one message; a second person's call with the same place drops it."""
-        run(_discard_parked(settings(data), build, Place(group=group, topic=topic, partition=partition, offset=offset), by))
+        run(
+            _discard_parked(
+                settings(data), build, Place(group=group, topic=topic, partition=partition, offset=offset), by
+            )
+        )
 
     return parked
 

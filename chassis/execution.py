@@ -5,8 +5,8 @@ A repeat finds that record and gets the first answer. Whoever loses a race decid
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -19,6 +19,7 @@ from chassis.decider import Busy, Problem, Raced, Stale, Stream
 from chassis.event import Actor, encode
 from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
 from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
+from chassis.telemetry import Telemetry
 
 Slot = Stream | tuple[Stream, ...]
 Slots = tuple[Slot, ...]
@@ -183,11 +184,16 @@ Make = Callable[[Peek], Awaitable[Any]]
 
 
 class Executor:
-    """Carries out the commands of one service."""
+    """Carries out the commands of one service.
+
+    Of several evaluators of a command the highest decides what is new; the others stay for what they once decided.
+    """
 
     def __init__(self, store: EventStore, handles: Iterable[Handles], clock: Clock) -> None:
         self.store, self.clock = store, clock
-        self.handles = {h.command: h for h in handles}
+        self.every_handles = tuple(handles)
+        self.handles = {h.command: h for h in sorted(self.every_handles, key=lambda h: h.evaluator)}
+        self.telemetry: Telemetry | None = None
         self._queues = Queues()
 
     async def state(self, tenant: str, stream: Stream) -> tuple[Any, int]:
@@ -199,6 +205,19 @@ class Executor:
 
         Raises the refusal (after it is recorded), Stale if the expected version has passed, Busy after three lost races.
         """
+        try:
+            outcome = await self._run(order, make)
+        except Problem as problem:
+            self._count(problem.slug)
+            raise
+        self._count("repeated" if outcome.repeated else ACCEPTED if outcome.events else NOTHING)
+        return outcome
+
+    def _count(self, outcome: str) -> None:
+        if self.telemetry:
+            self.telemetry.command(outcome)
+
+    async def _run(self, order: Order, make: Any) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
         known = _repeated(order, await self.store.load(own))
         if known:
@@ -209,7 +228,7 @@ class Executor:
                 return await self._once(order, own, wish)
             except (Conflict, Raced) as lost:
                 if order.expected_version is not None:
-                    raise Stale() from lost
+                    raise Stale from lost
         raise Busy("other commands kept changing the same streams")
 
     async def _once(self, order: Order, own: str, wish: Any) -> Outcome:
@@ -242,7 +261,8 @@ class Executor:
     ) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
         events = [*_numbered(names, versions, verdict.events), _new(own, 1, record)]
-        recorded = await self.store.append(self._as_commit(order, handles, events))
+        with self.telemetry.append() if self.telemetry else nullcontext():
+            recorded = await self.store.append(self._as_commit(order, handles, events))
         if verdict.refusal:
             raise verdict.refusal
         return _outcome(verdict, recorded[:-1], record.version)
@@ -261,7 +281,7 @@ class Executor:
         )
 
 
-def _fold(streams: Sequence[Stream], names: Sequence[str], log: dict[str, list[Recorded]]) -> list[Any]:
+def _fold(streams: Sequence[Stream], names: Sequence[str], log: Mapping[str, list[Recorded]]) -> list[Any]:
     return [s.decider.fold(r.event for r in log[name]) for s, name in zip(streams, names, strict=True)]
 
 
@@ -309,7 +329,7 @@ def _repeated(order: Order, log: list[Recorded]) -> Outcome | None:
         return None
     record: CommandRecorded = log[0].event
     if order.digest and record.digest and order.digest != record.digest:
-        raise KeyReused()
+        raise KeyReused
     if record.outcome == REFUSED:
         raise recorded_refusal(record)
     position = log[0].position - 1 if record.outcome == ACCEPTED else 0

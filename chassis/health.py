@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from chassis.http import JSON
 
@@ -21,6 +22,13 @@ async def ready(request: Request) -> Response:
     """200 only when every service of the process and every read model is ready; the body says what is behind."""
     state = await readiness(request.app.state.world.neighbours)
     return Response(orjson.dumps(state), 200 if state["ready"] else 503, media_type=JSON)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """The figures of every service of the process, in Prometheus's text form."""
+    texts = [await service.figures() for service in request.app.state.world.neighbours.values()]
+    return Response(b"".join(texts), media_type=CONTENT_TYPE_LATEST)
 
 
 async def readiness(services: Any) -> dict[str, Any]:

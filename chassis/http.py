@@ -144,7 +144,7 @@ async def writer(request: Request) -> Caller:
     principal = await _principal(request)
     key = request.headers.get("idempotency-key", "")
     if not 1 <= len(key) <= KEY_LENGTH_MAX:
-        raise KeyMissing()
+        raise KeyMissing
     parsed = parse(await request.body())
     app = application(request)
     digest = app.keys.hmac(
@@ -356,7 +356,11 @@ def problem(error: Problem) -> Response:
 
 def _invalid(error: RequestValidationError) -> Problem:
     errors = [
-        {"path": ".".join(str(part) for part in fault["loc"]), "code": fault["type"].replace("_", "-"), "message": fault["msg"]}
+        {
+            "path": ".".join(str(part) for part in fault["loc"]),
+            "code": fault["type"].replace("_", "-"),
+            "message": fault["msg"],
+        }
         for fault in error.errors()[:LIMIT_MAX]
     ]
     return Unreadable("some fields do not fit", errors=errors)
@@ -383,9 +387,9 @@ async def _bug(request: Request, error: Exception) -> Response:
 def with_conventions(app: FastAPI, application: Application, identify: Identify) -> FastAPI:
     """Gives a FastAPI app the answers, limits and dependencies that every service has."""
     app.state.application, app.state.identify = application, identify
-    app.add_exception_handler(Problem, lambda _, error: problem(error))  # type: ignore[arg-type]
-    app.add_exception_handler(RequestValidationError, lambda _, error: problem(_invalid(error)))  # type: ignore[arg-type]
-    app.add_exception_handler(HTTPException, lambda _, e: problem(_Status(e.status_code, e.detail)))  # type: ignore[attr-defined]
+    app.add_exception_handler(Problem, lambda _, error: problem(error))
+    app.add_exception_handler(RequestValidationError, lambda _, error: problem(_invalid(error)))
+    app.add_exception_handler(HTTPException, lambda _, e: problem(_Status(e.status_code, e.detail)))
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, lambda _, error: problem(Unavailable(str(error))))
     app.add_middleware(BodyLimit)

@@ -12,6 +12,7 @@ from chassis.decider import NotFound
 from chassis.event import TYPES, Seen, iso, plain
 from chassis.http import JSON, App, Reader, shown
 from chassis.projection import Projection
+from chassis.proof import without_states
 from chassis.store.port import Recorded
 
 WHY, FEED, PROOF, TABLE_READ = "read why", "read feed", "read proofs", "read access table"
@@ -60,7 +61,7 @@ async def why(event_id: EventId, caller: Reader, app: App) -> Response:
     recorded = await _recorded(app, caller.tenant, event_id)
     seen = recorded.seen(app.name)
     if caller.principal.kind not in (VENDOR, "service") and not _disclosed(app, seen, caller.principal.partner_id):
-        raise NotFound()
+        raise NotFound
     together = await _together(app, recorded)
     return shown(_explained(app, seen, together, own_side=caller.principal.kind != PARTNER))
 
@@ -68,7 +69,7 @@ async def why(event_id: EventId, caller: Reader, app: App) -> Response:
 async def _recorded(app: Application, tenant: str, event_id: str) -> Recorded:
     place = await app.read.get("event_places", tenant, event_id)
     if place is None:
-        raise NotFound()
+        raise NotFound
     found = await app.executor.store.load(place["stream"], after=place["version"] - 1)
     return found[0]
 
@@ -102,7 +103,11 @@ def _explained(app: Application, seen: Seen, together: Sequence[Seen], *, own_si
         "causation_id": seen.causation_id,
         "correlation_id": seen.correlation_id,
         "command_id": seen.command_id,
-        **(plain(decision) if decision is not None else {"outcome": None, "reasons": [], "inputs": [], "would_change": []}),
+        **(
+            plain(decision)
+            if decision is not None
+            else {"outcome": None, "reasons": [], "inputs": [], "would_change": []}
+        ),
     }
 
 
@@ -152,21 +157,24 @@ def _public_line(app: Application, recorded: Recorded) -> bytes | None:
 
 @router.get("/proofs/{stream}")
 async def proof(stream: Annotated[str, Path(min_length=1, max_length=300)], caller: Reader, app: App) -> Response:
-    """The events of a stream (`deal-<id>`), each with the proof that the newest signed checkpoint covers it."""
+    """The events of a stream (`deal-<id>`), each with the proof that the newest signed checkpoint covers it.
+
+    A partner gets its own streams, with the hashes of the events in place of their stored bytes.
+    """
     app.access.check(caller.principal, PROOF)
     name = f"{caller.tenant}:{stream}"
-    if caller.principal.kind == PARTNER and not await _all_disclosed(app, name, caller.principal.partner_id):
-        raise NotFound()
-    if app.proof is None:
-        raise NotFound()
-    return shown(await app.proof(name))
+    theirs = caller.principal.kind == PARTNER
+    if app.proof is None or (theirs and not await _about(app, name, caller.principal.partner_id)):
+        raise NotFound
+    found = await app.proof(name)
+    return shown(without_states(found) if theirs else found)
 
 
-async def _all_disclosed(app: Application, stream: str, partner_id: str | None) -> bool:
-    """Whether every public event of the stream is this partner's to read, and there is one."""
-    public = [app.publish(r.seen(app.name)) for r in await app.executor.store.load(stream)] if app.publish else []
-    told = [event for event in public if event is not None]
-    return bool(told) and partner_id is not None and all(event.for_partner(partner_id) == event for event in told)
+async def _about(app: Application, stream: str, partner_id: str | None) -> bool:
+    """Whether the stream has public events and all of them may be read by this partner."""
+    events = [r.seen(app.name) for r in await app.executor.store.load(stream)]
+    told = [event for event in events if app.publish and app.publish(event) is not None]
+    return bool(told) and all(_disclosed(app, event, partner_id) for event in told)
 
 
 @router.get("/access")

@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import uvicorn
+import uvloop
 from starlette.types import ASGIApp
 
 from chassis.clock import Clock, DevClock, SystemClock
@@ -42,9 +45,11 @@ def make_transport(settings: ServiceSettings) -> Transport:
     """Kafka where the settings name its brokers, else the process itself."""
     if not settings.kafka:
         return InProcessTransport()
-    from chassis.transport.kafka import KafkaTransport  # imported only where it is used: 300 ms
+    from chassis.transport import kafka  # imported only where it is used: 300 ms
 
-    return KafkaTransport(settings.kafka)
+    given = kafka.Settings(bootstrap=settings.kafka)
+    one_broker = replace(given, partitions=1, replication=1, in_sync_min=1)
+    return kafka.KafkaTransport(one_broker if settings.development else given)
 
 
 @asynccontextmanager
@@ -71,7 +76,7 @@ async def listening(front: ASGIApp, settings: ServiceSettings) -> AsyncIterator[
     server = _Server(_config(front, settings))
     stopped = _stop_signal()
     serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn offers a flag, no event
         await asyncio.sleep(STARTING_SECONDS)
     if serving.done():
         await serving
@@ -118,17 +123,7 @@ async def serve(services: list[Service], world: World, front: ASGIApp, settings:
         await stopped.wait()
 
 
-def run(main: "asyncio._CoroutineLike[None]") -> None:
-    """Runs a coroutine on uvloop where it is there, else on the standard loop."""
-    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)  # type: ignore[arg-type]
-
-
-def _loop_factory():  # type: ignore[no-untyped-def]
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Runs a coroutine on uvloop."""
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)

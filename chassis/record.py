@@ -24,7 +24,8 @@ class At:
 class CommandRecorded:
     """One command with its outcome: accepted, nothing, or refused with a slug.
 
-    `version` is the first stream's version after it. `guarded` are the streams it decided on and wrote, `read` those it only read, both with the version before it.
+    `version` is the first stream's version after it. `guarded` are the streams it decided on and wrote, `read` those
+    it only read, both with the version before it.
     `digest` is a keyed hash of the request it came from, so that the same key with another body is told apart.
     """
 

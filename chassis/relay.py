@@ -39,6 +39,15 @@ class Sender(Protocol):
 OpenSender = Callable[[], AbstractAsyncContextManager[Sender]]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of the feed behind the position `after`: what of it is public, and its last position."""
+
+    after: int
+    messages: list[Message]
+    last: int
+
+
 class LeaseLost(Exception):
     """Another process relays now: this one waits for its turn."""
 
@@ -68,8 +77,9 @@ class Relay:
         """Relays until something fails or it is cancelled."""
         async with self._lease.hold() as held, self._open_sender() as sender:
             self.position = self._saved = await self._start(sender)
+            stretch = await self._read(self.position)
             while held.ours:
-                await self._step(sender)
+                stretch = await self._step(sender, stretch)
             raise LeaseLost(self._name)
 
     async def _start(self, sender: Sender) -> int:
@@ -84,20 +94,34 @@ class Relay:
                 position = min(position, tail)
         return position
 
-    async def _step(self, sender: Sender) -> None:
+    async def _step(self, sender: Sender, stretch: Stretch) -> Stretch:
+        """Sends one stretch and reads the next: at the same time in a rush, while the broker answers."""
+        if len(stretch.messages) < self._settings.batch_events // 2:
+            await self._carry(sender, stretch)
+            if stretch.messages and self._settings.linger_seconds:
+                # After a batch, not before it: the first event of a quiet time goes at once, a rush gathers.
+                await asyncio.sleep(self._settings.linger_seconds)
+            return await self._read(self.position)
+        async with asyncio.TaskGroup() as group:
+            carrying = group.create_task(self._carry(sender, stretch))
+            following = group.create_task(self._read(stretch.last))
+        # A group says nothing of a task that was cancelled from inside; its result does.
+        carrying.result()
+        return following.result()
+
+    async def _read(self, after: int) -> Stretch:
         store, settings = self.outlet.store, self._settings
-        await store.wait_beyond(self.position, settings.poll_seconds)
-        recorded = await store.feed(self.position, settings.batch_events)
-        if not recorded:
-            return
-        messages = translated(self.outlet, recorded)
-        tails = await sender.send(messages) if messages else {}
-        self.sent += len(messages)
-        self.position = recorded[-1].position
-        await self._save(tails)
-        if len(recorded) < settings.batch_events and settings.linger_seconds:
-            # After a batch, not before it: the first event of a quiet time goes at once, a rush gathers.
-            await asyncio.sleep(settings.linger_seconds)
+        await store.wait_beyond(after, settings.poll_seconds)
+        recorded = await store.feed(after, settings.batch_events)
+        return Stretch(after, translated(self.outlet, recorded), recorded[-1].position if recorded else after)
+
+    async def _carry(self, sender: Sender, stretch: Stretch) -> None:
+        assert stretch.after == self.position, "a stretch was left out"
+        if stretch.last > self.position:
+            tails = await sender.send(stretch.messages) if stretch.messages else {}
+            self.sent += len(stretch.messages)
+            self.position = stretch.last
+            await self._save(tails)
 
     async def _save(self, tails: Mapping[int, int]) -> None:
         """Saves after acks. Where nothing was public, seldom: reading private events again costs little."""

@@ -75,7 +75,8 @@ class Kind(Generic[Facts, Body]):
 
     def read(self, body: Mapping[str, Any]) -> Body:
         """The typed body. Raises Invalid naming the path that does not fit."""
-        return _converted(body, self.body)
+        typed: Body = _converted(body, self.body)
+        return typed
 
     def answer(self, facts: Mapping[str, Any], body: Mapping[str, Any]) -> Decision:
         """The decision on plain facts under a plain body."""

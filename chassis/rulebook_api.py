@@ -262,14 +262,14 @@ async def one_version(
     document = await _found(caller, app, rulebook_id)
     found = next((known for known in document["versions"] if known["version"] == version), None)
     if found is None:
-        raise NotFound()
+        raise NotFound
     return shown(found)
 
 
 async def _found(caller: Reader, app: App, rulebook_id: str) -> dict[str, Any]:
     document = await app.read.get("rulebooks", caller.tenant, rulebook_id)
     if document is None:
-        raise NotFound()
+        raise NotFound
     return document
 
 
@@ -277,5 +277,3 @@ def _for(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
     """What this side may read: published rules are for all, drafts for the vendor."""
     hidden = {"partner_ids"} | ({"draft"} if caller.principal.kind == "partner" else set())
     return {name: value for name, value in document.items() if name not in hidden}
-
-

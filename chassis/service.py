@@ -7,6 +7,7 @@ A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the sto
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from chassis.settings import ServiceSettings
 from chassis.store.port import EventStore
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
+from chassis.telemetry import Telemetry
 from chassis.transport.port import Outlet, Transport, projection_group, topic_of
 from chassis.witness import Witness
 
@@ -44,7 +46,9 @@ Worker = Callable[[Application], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """What a service is made of. `workers` run for ever beside it; `identify` replaces the signed principal as the
+    """What a service is made of.
+
+    `workers` run for ever beside it; `identify` replaces the signed principal as the
     way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
     services that reactions listen to, where the types of their events do not tell.
     """
@@ -93,6 +97,7 @@ class Service:
         self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
         self.witness: Witness | None = None
+        self.telemetry = application.executor.telemetry = Telemetry(self.name)
         self.tasks = Tasks()
         self.started = False
         self.api = self._api()
@@ -130,8 +135,8 @@ class Service:
         """Opens the stores and tells the transport what this service offers and hears."""
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
-        await self.application.read.open()  # type: ignore[attr-defined]
-        self._exit.push_async_callback(self.application.read.close)  # type: ignore[attr-defined]
+        await self.application.read.open()
+        self._exit.push_async_callback(self.application.read.close)
         self._exit.callback(self.desk.close)
         self.runner = ProjectionRunner(
             self.name, self.store, self.application.read, self.projections, feeds=self._feeds()
@@ -168,7 +173,7 @@ class Service:
             for reactions in self.reactions:
                 self.tasks.start(f"{reactions.group} {reactions.topic} replay", reactions.replay_always)
             for name, worker in self.blueprint.workers.items():
-                self.tasks.start(f"{self.name} {name}", lambda worker=worker: worker(self.application))
+                self.tasks.start(f"{self.name} {name}", partial(worker, self.application))
         self.started = True
 
     async def stop(self) -> None:
@@ -186,6 +191,14 @@ class Service:
         models = {lag.name: _behind(lag) for lag in self.runner.lag() if lag.live}
         ready = self.started and not any(state["stopped"] or state["behind"] > BEHIND_MAX for state in models.values())
         return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0}
+
+    async def figures(self) -> bytes:
+        """The service's figures in Prometheus's text form, as they stand now."""
+        for lag in self.runner.lag():
+            self.telemetry.projection_lag(lag.model, lag.behind)
+        self.telemetry.parked(await self.parking.count())
+        self.telemetry.witness_lag(await self.store.head() - (self.witness.leaves.last_position if self.witness else 0))
+        return self.telemetry.text()
 
 
 def _behind(lag: ProjectionLag) -> dict[str, Any]:
@@ -227,5 +240,3 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
     service = Service(blueprint, settings, world, application)
     world.neighbours[service.name] = service
     return service
-
-

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 APPEND_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -17,12 +15,11 @@ class Telemetry:
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
         self.service = service
-        self._lag = self._gauge("projection_lag_seconds", "Age of the oldest event not yet projected", "projection")
-        self._relay = self._gauge("relay_position_age_seconds", "Age of the oldest public event not yet sent")
-        self._parked = self._gauge("parked_messages", "Messages that were given up and wait for a person", "group")
+        self._lag = self._gauge("projection_lag_events", "Events not yet projected", "projection")
+        self._parked = self._gauge("parked_messages", "Messages that were given up and wait for a person")
         self._witness = self._gauge("witness_lag_events", "Events without a leaf")
         self._commands = Counter(
-            "entente_commands", "Commands by outcome", ("service", "command", "outcome"), registry=self.registry
+            "entente_commands", "Commands by outcome", ("service", "outcome"), registry=self.registry
         )
         self._append = Histogram(
             "entente_append_seconds",
@@ -35,25 +32,21 @@ class Telemetry:
     def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
         return Gauge(f"entente_{name}", what, ("service", *labels), registry=self.registry)
 
-    def projection_lag(self, projection: str, seconds: float) -> None:
+    def projection_lag(self, projection: str, events: int) -> None:
         """How far one projection is behind."""
-        self._lag.labels(self.service, projection).set(seconds)
+        self._lag.labels(self.service, projection).set(events)
 
-    def relay_age(self, seconds: float) -> None:
-        """How far the relay is behind."""
-        self._relay.labels(self.service).set(seconds)
-
-    def parked(self, group: str, count: int) -> None:
-        """How many messages of a group are parked."""
-        self._parked.labels(self.service, group).set(count)
+    def parked(self, count: int) -> None:
+        """How many messages are parked."""
+        self._parked.labels(self.service).set(count)
 
     def witness_lag(self, events: int) -> None:
         """How many events the witness has not yet seen."""
         self._witness.labels(self.service).set(events)
 
-    def command(self, command_type: str, outcome: str) -> None:
-        """Counts one command; outcome is accepted, nothing, refused, repeated, stale, busy or failed."""
-        self._commands.labels(self.service, command_type, outcome).inc()
+    def command(self, outcome: str) -> None:
+        """Counts one command; outcome is accepted, nothing, repeated, or the slug of the problem."""
+        self._commands.labels(self.service, outcome).inc()
 
     @contextmanager
     def append(self) -> Iterator[None]:
@@ -67,10 +60,3 @@ class Telemetry:
     def text(self) -> bytes:
         """All figures in Prometheus's text form."""
         return generate_latest(self.registry)
-
-    async def metrics(self, _scope: Any, _receive: Any, send: Any) -> None:
-        """An ASGI application that answers with the figures; mount it at `/metrics`."""
-        body = self.text()
-        headers = [(b"content-type", CONTENT_TYPE_LATEST.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})

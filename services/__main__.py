@@ -45,7 +45,9 @@ def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dic
 
 
 @asynccontextmanager
-async def system(settings: ServiceSettings, world: World | None = None) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
+async def system(
+    settings: ServiceSettings, world: World | None = None
+) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
     """The five services at work and the simulated CRM beside them: services by name, the CRM, its address."""
     world = world or make_world(settings)
     crm = settings.data / "crm_simulator"

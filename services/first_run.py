@@ -98,16 +98,23 @@ async def ensure(api: Api, crm_url: str) -> str:
 
 async def signed_in(api: Api, name: str, tenant: str = TENANT) -> Api:
     """The API as somebody that the development issuer vouches for; waits for one who has just been added."""
+    answer = await api.post("/dev/token", {"tenant": tenant, "as": name})
     for _ in range(SIGN_IN_TRIES):
-        answer = await api.post("/dev/token", {"tenant": tenant, "as": name})
         if answer.ok:
             return api.signed_in(answer.json()["token"])
         await asyncio.sleep(SIGN_IN_PAUSE_SECONDS)
+        answer = await api.post("/dev/token", {"tenant": tenant, "as": name})
     raise FirstRunFailed(f"cannot sign in as {name}: {answer.body.decode()}")
 
 
 def _tenant() -> dict[str, Any]:
-    return {"slug": TENANT, "name": "Acme Software", "zone": "Europe/Berlin", "currency": CURRENCY, "locales": ["en", "de"]}
+    return {
+        "slug": TENANT,
+        "name": "Acme Software",
+        "zone": "Europe/Berlin",
+        "currency": CURRENCY,
+        "locales": ["en", "de"],
+    }
 
 
 def _colleague(one: Colleague) -> dict[str, Any]:

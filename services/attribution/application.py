@@ -1,4 +1,4 @@
-"""What attribution can do: every command with the streams it touches, how those that need facts are prepared, its ports."""
+"""What attribution can do: every command with the streams it touches, how some are prepared, and the CRM port."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from chassis.event import stable_id
-from chassis.execution import Handles, Peek, Raced
-from chassis.rulebook import Rulebook, Rules
+from chassis.execution import Handles, Peek
+from chassis.rulebook import Rules
 from contracts.registration import DealApproved
 from contracts.values import OpportunityId
 from services.attribution.domain import connection, crediting, mirroring, opening
@@ -215,39 +215,24 @@ def _credit_answer(wish: ReviseCredit, state: Credit) -> dict[str, Any]:
     return {"opportunity_id": wish.opportunity_id, "pool": wish.pool, "revision": revision}
 
 
-# Decisions that were prepared from the policy in force
-
-
-def _if_pools_hold(decide: Callable[..., Any]) -> Callable[..., Any]:
-    """The decision, unless another policy has come to hold since the command was prepared: then it is prepared anew."""
-
-    def guarded(wish: Any, *states: Any) -> Any:
-        book: Rulebook = states[-1]
-        if crediting.pools_of(crediting.policy_in_force(book, wish.now)) != wish.pools:
-            raise Raced
-        return decide(wish, *states)
-
-    return guarded
-
-
 HANDLES = (
     Handles(connection.AddConnection, connection.add_connection, _connection, answer=_connection_answer),
     Handles(connection.ActivateConnection, connection.activate_connection, _connection, answer=_connection_answer),
     Handles(connection.PauseConnection, connection.pause_connection, _connection, answer=_connection_answer),
     Handles(connection.MapStages, connection.map_stages, _connection, answer=_connection_answer),
-    Handles(OpenOpportunity, _if_pools_hold(opening.open_opportunity), _opening, reads=_policy, answer=_sale_answer),
-    Handles(RecordTouch, _if_pools_hold(opening.touch_opportunity), _touching, reads=_policy, answer=_touch_answer),
+    Handles(OpenOpportunity, opening.open_opportunity, _opening, reads=_policy, answer=_sale_answer),
+    Handles(RecordTouch, opening.touch_opportunity, _touching, reads=_policy, answer=_touch_answer),
     Handles(opening.FollowRegistration, opening.follow_registration, _sale, answer=_sale_answer),
     Handles(
         ObserveCrmChange,
-        _if_pools_hold(mirroring.observe_change),
+        mirroring.observe_change,
         _mirroring,
         reads=_connection_and_policy,
         answer=_sale_answer,
     ),
     Handles(
         ReleaseCrmChange,
-        _if_pools_hold(mirroring.release_change),
+        mirroring.release_change,
         _mirroring,
         reads=_connection_and_policy,
         answer=_sale_answer,
@@ -343,7 +328,7 @@ def change_of(row: CrmRow, zone: str) -> CrmChange:
 
 
 def days_of(change: CrmChange, zone: str) -> Days:
-    """The change's day there. A close counts what came up to the end of its day, and never what came after the change."""
+    """The change's day there. A close counts what came by the end of its day, never what came after the change."""
     place = ZoneInfo(zone)
     seen_on = change.modified_at.astimezone(place).date()
     closed_on = min(change.closed_on or seen_on, seen_on)
@@ -351,9 +336,7 @@ def days_of(change: CrmChange, zone: str) -> Days:
     return Days(seen_on=seen_on, cutoff_at=min(change.modified_at, end.astimezone(change.modified_at.tzinfo)))
 
 
-async def observe(
-    peek: Peek, connection_id: str, sale_id: str, change: CrmChange, now: datetime
-) -> ObserveCrmChange:
+async def observe(peek: Peek, connection_id: str, sale_id: str, change: CrmChange, now: datetime) -> ObserveCrmChange:
     """The command for a row that shows something new."""
     place: Connection = await peek(Connections.at(connection_id))
     return ObserveCrmChange(
@@ -369,7 +352,7 @@ async def observe(
 
 
 async def release(peek: Peek, held: Mapping[str, Any], now: datetime) -> ReleaseCrmChange:
-    """The command that reads a held change again. `held` names connection_id, record_id, opportunity_id, change_sha256."""
+    """The command that reads a held change again; `held` is its document in the quarantine."""
     place: Connection = await peek(Connections.at(held["connection_id"]))
     record: CrmRecord = await peek(CrmRecords.at(held["record_id"]))
     found = record.holds(held["change_sha256"])

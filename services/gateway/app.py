@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from chassis.identity import Principal, Signer
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
+from contracts.catalogue import SERVICES
 from services.gateway.access import ACCESS
 from services.gateway.adapters.hub import Hub
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
@@ -25,7 +26,6 @@ from services.gateway.projections.people import CLIENTS, MEMBERS, SESSIONS, STAF
 from services.gateway.projections.timeline import TIMELINE
 from services.gateway.publishing import publish
 from services.gateway.reactions import REACTIONS
-from contracts.catalogue import SERVICES
 
 STATIC = Path(__file__).parent / "api" / "portal" / "static"
 

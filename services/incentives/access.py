@@ -20,7 +20,7 @@ READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
 
 _PREPARES = (vendor("finance"),)
-_CONFIRMS = (vendor(duty="approver"),)
+_CONFIRMS = (vendor("finance", duty="approver"),)
 _WRITES_PLANS = (vendor(duty="plan_admin"), service())
 _OWN_MONEY = (partner("owner", "finance"),)
 _VENDOR = (vendor("admin", "channel_manager", "finance"), service())

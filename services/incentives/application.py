@@ -46,9 +46,7 @@ async def provider_says(port: PaymentPort, reference: str, destination: str, amo
     """What became of a reference: paid, rejected or unknown. It is submitted once; later asked, unless absent."""
     try:
         said = await port.status(reference) if asks else ABSENT
-        if said == ABSENT:
-            said = await port.submit(reference, destination, amount)
-        if said == ACCEPTED:
+        if said == ABSENT and await port.submit(reference, destination, amount) != UNKNOWN:
             said = await port.status(reference)
     except (TimeoutError, OSError):
         return UNKNOWN

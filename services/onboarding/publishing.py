@@ -36,9 +36,7 @@ def _applied(seen: Seen, it: partner.PartnerApplied) -> PublicEvent:
 
 
 def _declined(seen: Seen, it: partner.PartnerDeclined) -> PublicEvent:
-    return public.PartnerDeclined(
-        partner_id=it.partner_id, reason_code=it.reason_code, declined_at=it.declined_at
-    )
+    return public.PartnerDeclined(partner_id=it.partner_id, reason_code=it.reason_code, declined_at=it.declined_at)
 
 
 def _activated(seen: Seen, it: partner.PartnerActivated) -> PublicEvent:
@@ -65,9 +63,7 @@ def _suspended(seen: Seen, it: partner.PartnerSuspended) -> PublicEvent:
 
 
 def _reinstated(seen: Seen, it: partner.PartnerReinstated) -> PublicEvent:
-    return public.PartnerReinstated(
-        partner_id=it.partner_id, revision=seen.version, reinstated_at=it.reinstated_at
-    )
+    return public.PartnerReinstated(partner_id=it.partner_id, revision=seen.version, reinstated_at=it.reinstated_at)
 
 
 def _started(seen: Seen, it: membership.MembershipStarted) -> PublicEvent:

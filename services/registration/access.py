@@ -22,7 +22,7 @@ READ_CONTACTS = "read contacts"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
-_VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance"))
+_VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance", "analyst"))
 
 ACCESS = Access(
     {

@@ -10,14 +10,13 @@ from contracts.values import AccountRef, Participant, ProductLine, RuleRef, Span
 from services.attribution.application import HANDLES, POLICY_ID, days_of
 from services.attribution.domain.connection import ConnectionActivated, ConnectionAdded, Connections
 from services.attribution.domain.credit import Credits, credit_id
-from services.attribution.domain.touch import TouchFact
 from services.attribution.domain.crm_change import CrmChange
 from services.attribution.domain.crm_record import CrmRecords, record_id
 from services.attribution.domain.mirroring import ObserveCrmChange
 from services.attribution.domain.opening import OpenOpportunity
 from services.attribution.domain.opportunity import Opportunities, OpportunityOpened, OpportunityTouched
 from services.attribution.domain.stages import DEFAULT_STAGE_MAP
-from services.attribution.domain.touch import RecordTouch, Touches
+from services.attribution.domain.touch import RecordTouch, Touches, TouchFact
 
 T0 = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 POOLS = ("sourced", "cosell", "fulfilment", "influenced", "service")
@@ -34,7 +33,9 @@ def handles(command: type) -> Handles:
     return next(h for h in HANDLES if h.command is command)
 
 
-def touch(name: str, partner: str = ANNE, kind: str = "registration_approved", role: str = "source", days: float = 0) -> TouchFact:
+def touch(
+    name: str, partner: str = ANNE, kind: str = "registration_approved", role: str = "source", days: float = 0
+) -> TouchFact:
     return TouchFact(touch_id=name, touch_type=kind, role=role, partner_id=partner, touched_at=at(days))
 
 
@@ -61,7 +62,9 @@ def approved(**changes: object) -> DealApproved:
     return DealApproved(**{**given, **changes})
 
 
-def touch_wish(name: str = "t1", partner: str = ANNE, kind: str = "registration_approved", role: str = "source") -> RecordTouch:
+def touch_wish(
+    name: str = "t1", partner: str = ANNE, kind: str = "registration_approved", role: str = "source"
+) -> RecordTouch:
     return RecordTouch(
         touch_id=name,
         touch_type=kind,

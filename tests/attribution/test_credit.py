@@ -1,7 +1,7 @@
 """Revisions of credit by hand: they say why, they add up, and they stand."""
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -43,15 +43,21 @@ def first() -> CreditAllocated:
 
 
 def revising(*parts: tuple[str, str], reason: str = "agreed on the call", code: str = "correction") -> ReviseCredit:
-    shares = tuple(WantedShare(partner_id=who, role="source", percent=D(percent)) for who, percent in parts)
+    shares = tuple(WantedShare(partner_id=who, role="source", percent=Decimal(percent)) for who, percent in parts)
     return ReviseCredit(
-        opportunity_id=SALE, pool="sourced", shares=shares, reason_code=code, reason=reason, revised_by="cara", now=at(3)
+        opportunity_id=SALE,
+        pool="sourced",
+        shares=shares,
+        reason_code=code,
+        reason=reason,
+        revised_by="cara",
+        now=at(3),
     )
 
 
 def test_a_revision_replaces_the_vector_and_keeps_who_and_why() -> None:
     made = given(REVISE, credit("sourced", first())).when(revising((ANNE, "70"), (BEN, "30"))).verdict.events[0]
-    assert percents(made) == [(ANNE, D("70.00")), (BEN, D("30.00"))]
+    assert percents(made) == [(ANNE, Decimal("70.00")), (BEN, Decimal("30.00"))]
     assert (made[0].revision, made[0].reason_code, made[0].reason, made[0].revised_by) == (
         2,
         "correction",
@@ -95,5 +101,5 @@ def test_a_persons_revision_stands_when_the_deal_is_won() -> None:
     made = given(REVISE, credit("sourced", first())).when(revising((ANNE, "70"), (BEN, "30"))).verdict.events[0]
     history = (sale(opened(), touched()), connected(), credit("sourced", first(), *made))
     final = given(OBSERVE, *history).when(observing(change())).verdict.events[2]
-    assert percents(final) == [(ANNE, D("70.00")), (BEN, D("30.00"))]
+    assert percents(final) == [(ANNE, Decimal("70.00")), (BEN, Decimal("30.00"))]
     assert (final[0].status, final[0].win_no, final[0].reason_code) == ("final", 1, "correction")

@@ -1,7 +1,7 @@
 """Credit models: the worked examples, eligibility, and that shares always add up."""
 
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ from tests.attribution.facts import at, touch
 ALL_ROLES = ("source", "cosell", "fulfil", "influence", "service")
 
 
-def shares(model: str, *touches: TouchFact, **policy: object) -> list[tuple[str, D]]:
+def shares(model: str, *touches: TouchFact, **policy: object) -> list[tuple[str, Decimal]]:
     body = CreditPolicy(pools=(Pool(name="p", roles=ALL_ROLES, model=model),), **policy)
     made = allocate(CreditFacts(pool="p", touches=touches, cutoff_at=at(20)), body)
     return [(part.partner_id, part.percent) for part in made.parts]
@@ -36,7 +36,7 @@ def three() -> tuple[TouchFact, ...]:
 
 
 def test_linear_of_three_gives_the_missing_hundredth_to_the_oldest() -> None:
-    assert shares("linear", *three()) == [("p1", D("33.34")), ("p2", D("33.33")), ("p3", D("33.33"))]
+    assert shares("linear", *three()) == [("p1", Decimal("33.34")), ("p2", Decimal("33.33")), ("p3", Decimal("33.33"))]
 
 
 def test_role_weighted_is_sixty_thirty_ten() -> None:
@@ -46,7 +46,7 @@ def test_role_weighted_is_sixty_thirty_ten() -> None:
         touch("b", "p2", "cosell_accepted", "cosell", 2),
         touch("c", "p3", "order_fulfilled", "fulfil", 3),
     )
-    assert parts == [("p1", D("60.00")), ("p2", D("30.00")), ("p3", D("10.00"))]
+    assert parts == [("p1", Decimal("60.00")), ("p2", Decimal("30.00")), ("p3", Decimal("10.00"))]
 
 
 def test_role_weighted_without_fulfilment_spreads_it_pro_rata() -> None:
@@ -55,7 +55,7 @@ def test_role_weighted_without_fulfilment_spreads_it_pro_rata() -> None:
         touch("a", "p1", "registration_approved", "source", 1),
         touch("b", "p2", "cosell_accepted", "cosell", 2),
     )
-    assert parts == [("p1", D("66.67")), ("p2", D("33.33"))]
+    assert parts == [("p1", Decimal("66.67")), ("p2", Decimal("33.33"))]
 
 
 @pytest.mark.parametrize(
@@ -70,29 +70,33 @@ def test_role_weighted_without_fulfilment_spreads_it_pro_rata() -> None:
 )
 def test_position_gives_the_ends_forty_each(count: int, expected: list[str]) -> None:
     touches = [touch(f"t{n}", f"p{n}", "meeting", "influence", n) for n in range(count)]
-    assert [percent for _, percent in shares("position", *touches)] == [D(text) for text in expected]
+    assert [percent for _, percent in shares("position", *touches)] == [Decimal(text) for text in expected]
 
 
 def test_first_and_last_take_everything() -> None:
-    assert shares("first", *three()) == [("p1", D("100.00"))]
-    assert shares("last", *three()) == [("p3", D("100.00"))]
+    assert shares("first", *three()) == [("p1", Decimal("100.00"))]
+    assert shares("last", *three()) == [("p3", Decimal("100.00"))]
 
 
 def test_time_decay_halves_every_seven_days() -> None:
     old = touch("a", "p1", "meeting", "influence", 6)
     new = touch("b", "p2", "meeting", "influence", 13)
-    assert shares("time_decay", old, new) == [("p1", D("33.33")), ("p2", D("66.67"))]
+    assert shares("time_decay", old, new) == [("p1", Decimal("33.33")), ("p2", Decimal("66.67"))]
 
 
 def test_priority_puts_an_approved_registration_before_an_earlier_referral() -> None:
     referral = touch("a", "p1", "referral", "source", 1)
     registration = touch("b", "p2", "registration_approved", "source", 2)
-    assert shares("priority", referral, registration) == [("p2", D("100.00"))]
+    assert shares("priority", referral, registration) == [("p2", Decimal("100.00"))]
 
 
 def test_a_partner_counts_once_with_its_first_touch() -> None:
     again = touch("t4", "p1", "demo", "influence", 4)
-    assert shares("linear", *three(), again) == [("p1", D("33.34")), ("p2", D("33.33")), ("p3", D("33.33"))]
+    assert shares("linear", *three(), again) == [
+        ("p1", Decimal("33.34")),
+        ("p2", Decimal("33.33")),
+        ("p3", Decimal("33.33")),
+    ]
 
 
 def test_per_touch_a_partner_counts_once_a_type_and_day() -> None:
@@ -102,10 +106,12 @@ def test_per_touch_a_partner_counts_once_a_type_and_day() -> None:
         touch("c", "p1", "demo", "influence", 1.2),
         touch("d", "p2", "meeting", "influence", 2),
     )
-    assert shares("linear", *touches, unit="touch") == [("p1", D("66.67")), ("p2", D("33.33"))]
+    assert shares("linear", *touches, unit="touch") == [("p1", Decimal("66.67")), ("p2", Decimal("33.33"))]
 
 
-def codes(*touches: TouchFact, cutoff_days: float = 200, pool: str = "sourced", until_days: float | None = None) -> dict:
+def codes(
+    *touches: TouchFact, cutoff_days: float = 200, pool: str = "sourced", until_days: float | None = None
+) -> dict:
     until = at(until_days) if until_days is not None else None
     facts = CreditFacts(pool=pool, touches=touches, cutoff_at=at(cutoff_days), protected_until=until)
     return {row.touch_id: row.code for row in allocate(facts, DEFAULT_POLICY).rows}
@@ -174,7 +180,12 @@ TOUCHES = st.lists(
         st.integers(0, 10**6),
         st.integers(0, 12),
         st.sampled_from(
-            [("referral", "source"), ("cosell_accepted", "cosell"), ("order_fulfilled", "fulfil"), ("demo", "influence")]
+            [
+                ("referral", "source"),
+                ("cosell_accepted", "cosell"),
+                ("order_fulfilled", "fulfil"),
+                ("demo", "influence"),
+            ]
         ),
         st.integers(0, 24 * 40),
     ),
@@ -186,7 +197,7 @@ TOUCHES = st.lists(
 @given(touches=TOUCHES, model=st.sampled_from(sorted(MODELS)), unit=st.sampled_from(["partner", "touch"]))
 def test_shares_make_exactly_a_hundred_or_there_are_none(touches: list[TouchFact], model: str, unit: str) -> None:
     percents = [percent for _, percent in shares(model, *touches, unit=unit)]
-    assert sum(percents) == (D("100.00") if percents else 0)
+    assert sum(percents) == (Decimal("100.00") if percents else 0)
     assert all(percent > 0 for percent in percents)
 
 
@@ -197,7 +208,7 @@ def test_the_order_of_telling_does_not_matter(touches: list[TouchFact], model: s
 
 def test_a_policy_is_read_from_plain_json() -> None:
     body = {"pools": [{"name": "sourced", "roles": ["source"], "model": "linear"}], "role_weights": {"source": "70"}}
-    assert CREDIT_POLICY.read(body).role_weights == {"source": D(70)}
+    assert CREDIT_POLICY.read(body).role_weights == {"source": Decimal(70)}
     with pytest.raises(RulesInvalid):
         CREDIT_POLICY.read({"pools": "all"})
 

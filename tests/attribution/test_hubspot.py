@@ -76,7 +76,13 @@ async def test_changes_come_oldest_first_and_by_page(crm: HubSpot, hub: Hub) -> 
     lost(hub, written[1].row.external_id)
     first = await crm.changed_since(T0, None, 3)
     rest = await crm.changed_since(T0, first.after, 3)
-    assert [row.opportunity_id for row in (*first.rows, *rest.rows)] == ["sale-2", "sale-3", "sale-4", "sale-0", "sale-1"]
+    assert [row.opportunity_id for row in (*first.rows, *rest.rows)] == [
+        "sale-2",
+        "sale-3",
+        "sale-4",
+        "sale-0",
+        "sale-1",
+    ]
     assert rest.after is None
     assert (rest.rows[0].refunded, rest.rows[1].lost_reason) == ("5.00", "price")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given as for_all
@@ -90,19 +90,26 @@ class Told:
 def test_a_win_and_its_final_credit_are_one_decision() -> None:
     sale_events, row_events, sourced = Told().tell(change())
     known, won = sale_events
-    assert known == CrmRecordKnown(opportunity_id=SALE, connection_id=CONN, external_id=DEAL, known_at=at(10) + (known.known_at - at(10)))
-    assert (won.win_no, won.amount, won.closed_on, won.partner_ids) == (1, money("10000.00", EUR), date(2026, 3, 13), (ANNE,))
+    assert known == CrmRecordKnown(
+        opportunity_id=SALE, connection_id=CONN, external_id=DEAL, known_at=at(10) + (known.known_at - at(10))
+    )
+    assert (won.win_no, won.amount, won.closed_on, won.partner_ids) == (
+        1,
+        money("10000.00", EUR),
+        date(2026, 3, 13),
+        (ANNE,),
+    )
     assert [type(e) for e in row_events] == [CrmRecordClaimed, CrmChangeObserved]
-    assert percents(sourced) == [(ANNE, D("100.00"))]
+    assert percents(sourced) == [(ANNE, Decimal("100.00"))]
     assert (sourced[0].status, sourced[0].win_no, sourced[0].shares[0].from_month) == ("final", 1, "2026-03")
 
 
 def test_the_crms_one_amount_is_split_over_the_registered_products() -> None:
     won = Told().tell(change())[0][1]
     assert [(line.product_family, line.amount.amount) for line in won.lines] == [
-        ("cloud", D("3333.34")),
-        ("edge", D("3333.33")),
-        ("support", D("3333.33")),
+        ("cloud", Decimal("3333.34")),
+        ("edge", Decimal("3333.33")),
+        ("support", Decimal("3333.33")),
     ]
 
 
@@ -123,7 +130,12 @@ def test_a_stage_moves_and_moves_no_credit() -> None:
     sale_events, _, sourced = Told().tell(change("contractsent", "12000.00"))
     moved = sale_events[1]
     assert isinstance(moved, DealStageChanged)
-    assert (moved.from_stage, moved.to_stage, moved.amount, moved.true_at) == ("prospect", "committed", money("12000.00", EUR), at(10))
+    assert (moved.from_stage, moved.to_stage, moved.amount, moved.true_at) == (
+        "prospect",
+        "committed",
+        money("12000.00", EUR),
+        at(10),
+    )
     assert sourced == []
 
 
@@ -228,8 +240,12 @@ def test_a_refund_takes_back_exactly_that_by_line() -> None:
     told = Told()
     told.tell(change())
     (reversed_,), _, _ = told.tell(change(refunded="1000.00", days=11))
-    assert (reversed_.amount, reversed_.remaining, reversed_.reason_code) == (money("1000.00", EUR), money("9000.00", EUR), "refund")
-    assert [line.amount.amount for line in reversed_.lines] == [D("333.34"), D("333.33"), D("333.33")]
+    assert (reversed_.amount, reversed_.remaining, reversed_.reason_code) == (
+        money("1000.00", EUR),
+        money("9000.00", EUR),
+        "refund",
+    )
+    assert [line.amount.amount for line in reversed_.lines] == [Decimal("333.34"), Decimal("333.33"), Decimal("333.33")]
 
 
 def test_refunds_are_a_running_total_and_each_part_counts_once() -> None:
@@ -355,4 +371,4 @@ def test_final_credit_follows_every_win_and_always_makes_a_hundred(steps: list[t
         told.tell(change(stage, amount, days=day, refunded=refunded))
     revisions = [e for e in told.credit["sourced"] if isinstance(e, CreditAllocated)]
     assert [r.win_no for r in revisions] == list(range(1, told.state.wins + 1))
-    assert all(sum(share.percent for share in r.shares) == D("100.00") for r in revisions)
+    assert all(sum(share.percent for share in r.shares) == Decimal("100.00") for r in revisions)

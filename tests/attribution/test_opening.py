@@ -1,13 +1,18 @@
 """An approved registration opens a sale, with a touch, provisional credit and a wish for the CRM, in one decision."""
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 from chassis.testing.kit import given
 from contracts.values import money
 from services.attribution.domain.credit import CreditAllocated
 from services.attribution.domain.opening import FollowRegistration, OpenOpportunity
-from services.attribution.domain.opportunity import CrmFieldsWanted, Opportunities, OpportunityTouched, RegistrationFollowed
+from services.attribution.domain.opportunity import (
+    CrmFieldsWanted,
+    Opportunities,
+    OpportunityTouched,
+    RegistrationFollowed,
+)
 from services.attribution.domain.touch import RecordTouch, TouchInvalid, TouchRecorded
 from tests.attribution.facts import (
     ANNE,
@@ -37,7 +42,7 @@ def test_an_approved_registration_opens_touches_credits_and_wishes() -> None:
     assert sale_events[:2] == [opened(), touched()]
     assert [type(e) for e in sale_events] == [type(opened()), OpportunityTouched, CrmFieldsWanted]
     assert [type(e) for e in touch_events] == [TouchRecorded]
-    assert percents(sourced) == [(ANNE, D("100.00"))]
+    assert percents(sourced) == [(ANNE, Decimal("100.00"))]
     assert (sourced[0].status, sourced[0].revision, sourced[0].model) == ("provisional", 1, "priority")
     assert others == [[], [], [], []]
 
@@ -72,8 +77,8 @@ def test_every_participant_leaves_the_touch_of_its_role() -> None:
     wish = open_wish(touch_wish(), touch_wish("t2", BEN, "order_fulfilled", "fulfil"))
     _, first, second, sourced, _, fulfilment, *_ = given(OPEN).when(wish).verdict.events
     assert [first[0].touch_type, second[0].touch_type] == ["registration_approved", "order_fulfilled"]
-    assert percents(sourced) == [(ANNE, D("100.00"))]
-    assert percents(fulfilment) == [(BEN, D("100.00"))]
+    assert percents(sourced) == [(ANNE, Decimal("100.00"))]
+    assert percents(fulfilment) == [(BEN, Decimal("100.00"))]
 
 
 def test_a_touch_told_before_the_sale_opens_waits_and_then_counts() -> None:
@@ -83,14 +88,14 @@ def test_a_touch_told_before_the_sale_opens_waits_and_then_counts() -> None:
     assert len(touch_events) == 1
     assert pools == [[], [], [], [], []]
     later = given(OPEN, sale(*sale_events)).when(open_wish()).verdict.events
-    assert percents(later[4]) == [(BEN, D("100.00"))]
+    assert percents(later[4]) == [(BEN, Decimal("100.00"))]
 
 
 def test_a_touch_of_an_open_sale_moves_provisional_credit_at_once() -> None:
     wish = touch_wish("t2", BEN, "cosell_accepted", "cosell")
     _, _, sourced, cosell, *_ = given(TOUCH, sale(opened(), touched())).when(wish).verdict.events
-    assert percents(sourced) == [(ANNE, D("100.00"))]
-    assert percents(cosell) == [(BEN, D("100.00"))]
+    assert percents(sourced) == [(ANNE, Decimal("100.00"))]
+    assert percents(cosell) == [(BEN, Decimal("100.00"))]
 
 
 def test_a_touch_told_twice_is_one_touch() -> None:
@@ -110,7 +115,11 @@ def following(**changes: object) -> FollowRegistration:
 
 
 def test_ended_protection_clears_the_partner_from_the_crm_and_keeps_the_touch() -> None:
-    made = given(FOLLOW, sale(opened(), touched())).when(following(status="expired", protection_ended_at=at(5))).verdict.events[0]
+    made = (
+        given(FOLLOW, sale(opened(), touched()))
+        .when(following(status="expired", protection_ended_at=at(5)))
+        .verdict.events[0]
+    )
     assert [type(e) for e in made] == [RegistrationFollowed, CrmFieldsWanted]
     assert (made[1].fields["partner_id"], made[1].fields["status"]) == ("", "expired")
     after = Opportunities.fold([opened(), touched(), *made])
@@ -119,7 +128,11 @@ def test_ended_protection_clears_the_partner_from_the_crm_and_keeps_the_touch() 
 
 
 def test_protection_that_the_win_itself_ended_takes_nothing_away() -> None:
-    made = given(FOLLOW, sale(opened(), touched())).when(following(status="won", protection_ended_at=at(5))).verdict.events[0]
+    made = (
+        given(FOLLOW, sale(opened(), touched()))
+        .when(following(status="won", protection_ended_at=at(5)))
+        .verdict.events[0]
+    )
     assert Opportunities.fold([opened(), *made]).registration.protected_until == at(90)
     assert made[1].fields["partner_id"] == ANNE
 

@@ -30,10 +30,13 @@ SALE = opportunity_id(TENANT, REG)
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     """What `look` gives as soon as it gives something, within the deadline."""
-    async with asyncio.timeout(SECONDS):
-        while not (found := await look()):
-            await asyncio.sleep(0.02)
-        return found
+    ends = asyncio.get_running_loop().time() + SECONDS
+    while asyncio.get_running_loop().time() < ends:
+        found = await look()
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+    raise TimeoutError
 
 
 @dataclass
@@ -46,7 +49,8 @@ class Stage:
     keys: int = 0
 
     def api(self, kind: str = "vendor", partner_id: str | None = None, **more: Any) -> Api:
-        who = Principal(tenant=TENANT, subject=partner_id or kind, kind=kind, partner_id=partner_id, **more)
+        subject = partner_id or "-".join(more["roles"])
+        who = Principal(tenant=TENANT, subject=subject, kind=kind, partner_id=partner_id, **more)
         return Api(self.service.api, self.service.world.signer.sign(who, "attribution"))
 
     @property
@@ -58,7 +62,12 @@ class Stage:
         return await (api or self.admin).post(path, body, key=f"key-{self.keys}")
 
     async def connect(self, **changes: Any) -> str:
-        body = {"base_url": self.crm_url, "credential_ref": "hubspot-simulator", "poll_seconds": 15, "zone": "Europe/Berlin"}
+        body = {
+            "base_url": self.crm_url,
+            "credential_ref": "hubspot-simulator",
+            "poll_seconds": 15,
+            "zone": "Europe/Berlin",
+        }
         added = await self.post("/connections", body | changes)
         assert added.status == 201, added.body
         connection_id: str = added.json()["connection_id"]

@@ -101,6 +101,16 @@ async def test_any_trouble_recreates_the_producer_and_sends_again_from_the_saved
     assert running.broker.producers == 3
 
 
+@pytest.mark.parametrize("error", [TimeoutError("no ack"), asyncio.CancelledError()])
+async def test_trouble_in_a_rush_leaves_nothing_out(error: Exception) -> None:
+    running = Running()
+    await running.feed.commit(*range(1, 51))
+    running.broker.faults = [(error, False), (error, True), (error, False)]
+    async with running.relay(batch_events=4):
+        await running.until(50)
+    assert list(dict.fromkeys(running.broker.positions())) == list(range(1, 51))
+
+
 async def test_a_relay_goes_back_when_the_broker_lost_what_it_had_acknowledged() -> None:
     running = Running()
     async with running.relay():

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.values import money
 from services.incentives.domain.plan import payable_on
-from services.incentives.domain.rating import PLANS, reversed_by
+from services.incentives.domain.rating import PLANS, OutOfRange, reversed_by
 from tests.incentives.facts import plan
 
 FACTS = {
@@ -54,6 +54,12 @@ def test_only_products_of_the_plan_count():
 
 def test_a_currency_without_a_rate_is_quarantined_never_paid_as_if_it_were_another():
     assert PLANS.answer(FACTS, plan(currency="USD")).outcome == "quarantined"
+
+
+@pytest.mark.parametrize("percent", ["1e30", "NaN", "Infinity"])
+def test_facts_beyond_all_money_are_refused_clearly(percent):
+    with pytest.raises(OutOfRange):
+        PLANS.answer({**FACTS, "percent": percent}, plan(*BANDS))
 
 
 def test_earned_on_16_march_and_held_60_days_is_payable_on_15_may():

@@ -89,6 +89,9 @@ def test_units_are_paid_each():
         (Band(percent=D(1)), Band(up_to=D(5), percent=D(1))),
         (Band(up_to=D(5), percent=D(1)), Band(up_to=D(5), percent=D(2))),
         (Band(up_to=D("Infinity"), percent=D(1)),),
+        (Band(flat=D("1e400")),),
+        (Band(up_to=D("1e13"), percent=D(1)),),
+        (Band(flat=D("0." + "1" * 400)),),
         tuple(Band(up_to=D(n + 1), percent=D(1)) for n in range(51)),
     ],
 )

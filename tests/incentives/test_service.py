@@ -14,6 +14,7 @@ from chassis.clock import FixedClock
 from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.testing.projections import told
+from chassis.verify import verify_decisions
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, Share
 from contracts.onboarding import PartnerActivated, PartnerReinstated, PartnerSuspended
 from contracts.values import money
@@ -391,3 +392,46 @@ async def test_nonsense_is_refused_clearly(incentives, path, body):
     answer = await incentives.post(who, path, body)
     assert answer.status_code in (404, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def whole_run(incentives):
+    """Earned, refunded in part, stated, paid, refused, suspended: something of everything."""
+    payment = await proposed(incentives)
+    await incentives.post(BOTH, f"{payment}/approve")
+    await incentives.post(APPROVER, f"{payment}/approve")
+    await incentives.post(FINANCE, f"{payment}/submit")
+    await incentives.until(FINANCE, payment, lambda found: found["state"] == "paid")
+    await incentives.hear(refunded("x", "333.33"))
+    await incentives.hear(credited(("p1", "50.00"), ("p2", "50.00"), revision=2))
+    await incentives.hear(suspended())
+
+
+async def test_every_decision_is_decided_alike_from_the_log(incentives):
+    await whole_run(incentives)
+    executor = incentives.service.application.executor
+    report = await verify_decisions(executor.store, executor.handles.values())
+    assert report.holds, report.lines()
+    assert report.compared["decisions"] > 10
+
+
+async def test_every_read_model_is_rebuilt_byte_for_byte(incentives):
+    await whole_run(incentives)
+    service = incentives.service
+    read = service.application.read
+    live = [model for model in await read.models() if model.live]
+    before = {model.name: await read.export(model.model) for model in live}
+    assert {projection.name for projection in service.projections} == before.keys()
+    again = await asyncio.gather(*(service.runner.rebuild(name) for name in before))
+    assert {name: await read.export(model) for name, model in zip(before, again, strict=True)} == before
+
+
+async def test_a_recredited_sale_after_payment_owes_the_difference(incentives):
+    await whole_run(incentives)
+    mine, other = (await balances(incentives))["p1-EUR"], (await balances(incentives))["p2-EUR"]
+    lines = {
+        (line["partner_id"], line["credit_revision"]): (line["amount"]["amount"], line["remaining"]["amount"])
+        for line in (await incentives.get(FINANCE, "/lines"))["items"]
+    }
+    assert lines == {("p1", 1): ("100.00", "0.00"), ("p1", 2): ("50.00", "33.33"), ("p2", 2): ("50.00", "33.33")}
+    assert (mine["payable"], mine["cash"], mine["expense"]) == ("66.67", "-100.00", "33.33")
+    assert (other["payable"], other["expense"]) == ("-33.33", "33.33")

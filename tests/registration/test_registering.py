@@ -24,6 +24,7 @@ from services.registration.domain.deal import (
     Incomplete,
     NoRules,
     PartnerUnknown,
+    RegisterDeal,
     Terms,
 )
 from services.registration.domain.overlap import Place, Reach
@@ -43,7 +44,6 @@ from tests.registration.deals import (
     rules,
     wish,
 )
-from services.registration.domain.deal import RegisterDeal
 
 REGISTER = BY_COMMAND[RegisterDeal]
 DOMAIN = Key(scheme="domain", value="contoso.com")
@@ -87,16 +87,10 @@ def test_a_first_registration_opens_the_account_binds_its_key_and_waits_for_revi
     )
     assert screened.screening.outcome == "review"
     assert [check.code for check in screened.screening.failed] == ["review-required"]
-    assert screened.facts.partner == PartnerFacts(
-        revision=1, types=("reseller",), event_id="activated-p-1", position=7
-    )
+    assert screened.facts.partner == PartnerFacts(revision=1, types=("reseller",), event_id="activated-p-1", position=7)
     assert happened.events[1:] == (
         [AccountOpened(account_id=CONTOSO, customer=customer(), keys=(DOMAIN,), registration_id="a", opened_at=NOW)],
-        [
-            KeyBound(
-                scheme="domain", value="contoso.com", account_id=CONTOSO, registration_id="a", bound_at=NOW
-            )
-        ],
+        [KeyBound(scheme="domain", value="contoso.com", account_id=CONTOSO, registration_id="a", bound_at=NOW)],
         [
             ClaimPlaced(
                 registration_id="a",
@@ -121,7 +115,7 @@ def test_a_rival_that_asks_later_waits_and_learns_its_place() -> None:
     town = Town()
     town.register("a", "p-1")
 
-    registered, screened, conflict, queued = town.register("b", "p-2")
+    _registered, _screened, conflict, queued = town.register("b", "p-2")
 
     rule = Reason(
         code="rival-ahead", text="Another partner holds this customer, or asked first.", rule="default", version=1

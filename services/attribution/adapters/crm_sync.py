@@ -240,7 +240,9 @@ class CrmSync:
     async def _release_mapped(self, link: Link) -> None:
         """Reads again what waited for a stage that has since been mapped."""
         where = {"connection_id": link.connection_id, "code": STAGE_UNMAPPED}
-        page = await self.app.read.find("quarantine", link.tenant, where=where, sort="quarantined_at", limit=WRITE_BATCH)
+        page = await self.app.read.find(
+            "quarantine", link.tenant, where=where, sort="quarantined_at", limit=WRITE_BATCH
+        )
         for held in page.items:
             if held["change"]["stage"] in link.settings.stage_map:
                 await self._release(link, held)

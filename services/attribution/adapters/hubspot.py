@@ -1,16 +1,16 @@
-"""HubSpot's CRM v3 as a `CrmPort`: deals by `hs_lastmodifieddate`, `batch/upsert` by our id, webhooks signed in version 3.
+"""HubSpot's CRM v3 as a `CrmPort`: deals by `hs_lastmodifieddate`, `batch/upsert` by our id, pushes signed (v3).
 
-Throttling (429 with Retry-After), their errors (5xx), silence and broken JSON all become CrmTrouble; the caller waits and
+Throttling (429 with Retry-After), their errors (5xx), silence and broken JSON become CrmTrouble; the caller waits and
 asks again. Nothing is written twice: a row is found by our own unique property.
 """
 
-import asyncio
 import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,7 +35,7 @@ MODIFIED, OUR_ID = "hs_lastmodifieddate", "entente_opportunity_id"
 CALL_SECONDS = 10.0
 BATCH_MAX = 100
 SEARCH_MAX = 200
-FRESH_MS = 300_000
+FRESH_MS, STAMP_DIGITS_MAX = 300_000, 15
 RETRY_AFTER_SECONDS, RETRY_AFTER_MAX_SECONDS = 1.0, 600.0
 REFUSAL_LENGTH_MAX = 200
 
@@ -129,13 +129,13 @@ class HubSpot:
         answer = await self._call("POST", f"{DEALS}/batch/{verb}", {"inputs": inputs})
         rows = {_ours(row): row for row in answer["results"]}
         refusals = _refusals(answer)
-        return [_written(wish, rows.get(wish.opportunity_id), refusals.get(identify(wish))) for wish in wishes[:BATCH_MAX]]
+        return [_written(w, rows.get(w.opportunity_id), refusals.get(identify(w))) for w in wishes[:BATCH_MAX]]
 
     def genuine(self, method: str, uri: str, body: bytes, headers: Mapping[str, str], now_ms: int) -> bool:
         """HMAC-SHA-256 with the client secret over method, uri, body and timestamp; not older than five minutes."""
         stamp = headers.get("x-hubspot-request-timestamp", "")
         given = headers.get("x-hubspot-signature-v3", "")
-        if not stamp.isdecimal() or len(stamp) > 15 or abs(now_ms - int(stamp)) > FRESH_MS:
+        if not stamp.isdecimal() or len(stamp) > STAMP_DIGITS_MAX or abs(now_ms - int(stamp)) > FRESH_MS:
             return False
         expected = signature(self._credential.client_secret, method, uri, body, stamp)
         return hmac.compare_digest(expected.encode(), given.encode())
@@ -160,7 +160,7 @@ class HubSpot:
                 session.request(method, self._base_url + path, data=data, headers=headers) as response,
             ):
                 return _answer(response.status, response.headers, await response.read())
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"HubSpot did not answer: {type(error).__name__}") from error
 
 
@@ -184,13 +184,13 @@ def _answer(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, A
 
 
 def _trouble(status: int, headers: Mapping[str, str]) -> CrmTrouble | None:
-    if status == 429:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited("HubSpot asks for patience", _retry_after(headers))
-    if status in (401, 403):
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return AuthFailed("HubSpot does not accept the credential", retry_after_seconds=60.0)
-    if status >= 500:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(f"HubSpot answered {status}", _retry_after(headers))
-    if status >= 400:
+    if status >= HTTPStatus.BAD_REQUEST:
         return Malformed(f"HubSpot answered {status}", retry_after_seconds=60.0)
     return None
 

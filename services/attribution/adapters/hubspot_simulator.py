@@ -1,7 +1,7 @@
 """A HubSpot of one's own, for development and tests: the deals API, webhooks, a page to win deals by hand, and faults.
 
-It speaks CRM v3 as `hubspot.py` needs it and keeps deals in memory, and in a file when it is given one. Faults happen on
-purpose: throttling, their own errors, answers lost after the write, pages that come twice, broken JSON. Never in production.
+It speaks CRM v3 as `hubspot.py` needs it and keeps deals in memory, and in a file when it is given one. Faults happen
+on purpose: throttling, their own errors, answers lost after the write, pages that come twice, broken JSON.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from services.attribution.adapters.hubspot import MODIFIED, OUR_ID, HubSpot, sig
 
 log = structlog.get_logger()
 
-TOKEN, SECRET = "simulated-token", "simulated-secret"  # noqa: S105 - opens nothing but this simulator
+TOKEN, SECRET = "simulated-token", "simulated-secret"
 STAGES = (
     "appointmentscheduled",
     "qualifiedtobuy",
@@ -326,7 +326,7 @@ async def deals(request: Request, opportunity_id: str | None = None) -> Response
 
 @sales.post("/deals/{identity}/{verb}")
 async def act(request: Request, identity: str, verb: str) -> Response:
-    """win {amount?}, lose {reason?}, refund {amount}, move {stage}, reopen, edit {any property}. Form or JSON."""
+    """Win {amount?}, lose {reason?}, refund {amount}, move {stage}, reopen, edit {any property}. Form or JSON."""
     hub, said = _hub(request), await _said(request)
     if identity not in hub.deals:
         return _missing()
@@ -346,9 +346,8 @@ def _acted(hub: Hub, identity: str, verb: str, said: dict[str, str]) -> Deal:
         return lost(hub, identity, said.get("reason") or "price")
     if verb == "refund":
         return refunded(hub, identity, said["amount"])
-    stages = {"move": lambda: said["stage"], "reopen": lambda: "contractsent"}
-    if verb in stages:
-        return hub.put(identity, {"dealstage": stages[verb]()})[0]
+    if verb in ("move", "reopen"):
+        return hub.put(identity, {"dealstage": said["stage"] if verb == "move" else "contractsent"})[0]
     if verb == "edit" and said:
         return hub.put(identity, said)[0]
     raise KeyError(verb)
@@ -383,7 +382,8 @@ async def subscribe(request: Request) -> Response:
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Simulated CRM</title>
 <meta name="viewport" content="width=device-width">
 <style>body{{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}}
-table{{border-collapse:collapse;width:100%}}td,th{{padding:.4rem .6rem;text-align:left;border-bottom:1px solid #8884}}
+table{{border-collapse:collapse;width:100%}}
+td,th{{padding:.4rem .6rem;text-align:left;border-bottom:1px solid #8884}}
 form{{display:inline}}input{{width:6rem}}.n{{text-align:right;font-variant-numeric:tabular-nums}}</style>
 <h1>Simulated CRM</h1><p>What a salesperson does here reaches Entente by push within a second, or by the next poll.</p>
 <table><tr><th>Deal<th>Stage<th class="n">Amount<th class="n">Refunded<th>Partner<th>Do</tr>{rows}</table></html>"""
@@ -392,8 +392,8 @@ ROW = """<tr><td>{name}<td>{stage}<td class="n">{amount} {currency}<td class="n"
 <button>Win</button></form>
 <form method="post" action="/sim/deals/{id}/lose"><button>Lose</button></form>
 <form method="post" action="/sim/deals/{id}/reopen"><button>Reopen</button></form>
-<form method="post" action="/sim/deals/{id}/refund"><input name="amount" placeholder="refund" aria-label="refund" required>
-<button>Refund</button></form></tr>"""
+<form method="post" action="/sim/deals/{id}/refund">
+<input name="amount" placeholder="refund" aria-label="refund" required><button>Refund</button></form></tr>"""
 ROWS_MAX = 100
 
 pages = APIRouter()

@@ -51,7 +51,7 @@ async def credits(
     mine = caller.principal.partner_id
     where = {"status": status, "pool": pool, "partner_ids": Contains(mine) if mine else None}
     items, cursor = await page(caller, app, "credit_view", paged, where, "-changed_at")
-    return listed([_seen(caller, item, None) for item in items], cursor)
+    return listed([seen for seen in (_seen(caller, item, None) for item in items) if seen], cursor)
 
 
 @router.get("/opportunities/{opportunity_id}/credit")

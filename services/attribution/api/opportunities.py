@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import BaseModel, Field
 
 from chassis.http import App, Paged, Reader, listed, page, reads, shown
 from chassis.read_store.port import Contains
@@ -11,31 +12,35 @@ from services.attribution.projections import opportunity_board, opportunity_time
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
+
+class Wanted(BaseModel):
+    """Which sales, and in which order."""
+
+    status: Annotated[str | None, Field(max_length=16)] = None
+    stage: Annotated[str | None, Field(max_length=32)] = None
+    partner_id: Annotated[str | None, Field(max_length=64)] = None
+    registration_id: Annotated[str | None, Field(max_length=64)] = None
+    sort: Annotated[str, Field(pattern="^-?(changed_at|opened_at)$")] = "-changed_at"
+
+
+Filters = Annotated[Wanted, Depends()]
+
 router = APIRouter(tags=["opportunities"])
 
 
 @router.get("/opportunities")
 @reads("opportunity_board")
-async def opportunities(
-    caller: Reader,
-    app: App,
-    paged: Paged,
-    status: Annotated[str | None, Query(max_length=16)] = None,
-    stage: Annotated[str | None, Query(max_length=32)] = None,
-    partner_id: Annotated[str | None, Query(max_length=64)] = None,
-    registration_id: Annotated[str | None, Query(max_length=64)] = None,
-    sort: Annotated[str, Query(pattern="^-?(changed_at|opened_at)$")] = "-changed_at",
-) -> Response:
+async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters) -> Response:
     """All sales for the vendor; for a partner those it has a part in."""
     app.access.check(caller.principal, READ_OPPORTUNITIES)
-    whose = caller.principal.partner_id or partner_id
+    whose = caller.principal.partner_id or wanted.partner_id
     where = {
-        "status": status,
-        "stage": stage,
-        "registration_id": registration_id,
+        "status": wanted.status,
+        "stage": wanted.stage,
+        "registration_id": wanted.registration_id,
         "partner_ids": Contains(whose) if whose else None,
     }
-    items, cursor = await page(caller, app, "opportunity_board", paged, where, sort)
+    items, cursor = await page(caller, app, "opportunity_board", paged, where, wanted.sort)
     return listed([_row(caller, item) for item in items], cursor)
 
 

@@ -1,4 +1,7 @@
-"""A connection to one CRM: where it is, whose key opens it, how its stages are read. Draft → Active ⇄ Paused → Closed."""
+"""A connection to one CRM: where it is, whose key opens it, how its stages are read.
+
+Draft → Active ⇄ Paused.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,7 +17,8 @@ from services.attribution.domain.stages import DEFAULT_STAGE_MAP, STAGES
 CONNECTORS = {"hubspot": ("hubapi.com",)}
 """Each connector with the domains that its CRM lives under."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-POLL_SECONDS, OVERLAP_SECONDS = 60, 600
+POLL_SECONDS, POLL_SECONDS_RANGE = 60, range(15, 3_601)
+OVERLAP_SECONDS, OVERLAP_SECONDS_RANGE = 600, range(86_401)
 
 
 class Phase(StrEnum):
@@ -204,8 +208,8 @@ def _faults(wish: AddConnection) -> list[dict[str, str]]:
         (wish.connector in CONNECTORS, "connector", f"a connector is one of {', '.join(CONNECTORS)}"),
         (_reachable(wish), "base_url", "the address is https under the CRM's own domain"),
         (wish.currency is None or wish.currency in MINOR_DIGITS, "currency", "a currency is an ISO 4217 code"),
-        (15 <= wish.poll_seconds <= 3_600, "poll_seconds", "poll_seconds is 15 to 3600"),
-        (0 <= wish.overlap_seconds <= 86_400, "overlap_seconds", "overlap_seconds is 0 to 86400"),
+        (wish.poll_seconds in POLL_SECONDS_RANGE, "poll_seconds", "poll_seconds is 15 to 3600"),
+        (wish.overlap_seconds in OVERLAP_SECONDS_RANGE, "overlap_seconds", "overlap_seconds is 0 to 86400"),
     )
     return [{"path": path, "code": "connection", "message": text} for holds, path, text in checks if not holds]
 

@@ -27,7 +27,7 @@ from services.attribution.domain.touch import TouchFact
 PROVISIONAL, FINAL = "provisional", "final"
 MODEL = "model"
 REASONS = ("correction", "dispute", "customer", "split")
-SHARES_MAX = 100
+SHARES_MAX, PERCENT_DIGITS = 100, 2
 
 
 def credit_id(opportunity_id: str, pool: str) -> str:
@@ -40,7 +40,7 @@ def credit_id(opportunity_id: str, pool: str) -> str:
 
 @event("attribution.CreditAllocated.v1")
 class CreditAllocated:
-    """One revision: who has how much, and every touch that was looked at. `revised_by` and `reason` when a person did it."""
+    """One revision: who has how much, and every touch looked at. `revised_by` and `reason` when a person did it."""
 
     opportunity_id: OpportunityId
     registration_id: RegistrationId | None
@@ -174,9 +174,7 @@ def allocate_credit(sale: Sale, pool: str, policy: Policy, credit: Credit) -> li
     """The pool's shares under the policy, as a new revision if they, or their finality, differ from the last one."""
     if credit.by_person:
         return _carried(sale, credit)
-    facts = CreditFacts(
-        pool=pool, touches=sale.touches, cutoff_at=sale.cutoff_at, protected_until=sale.protected_until
-    )
+    facts = CreditFacts(pool=pool, touches=sale.touches, cutoff_at=sale.cutoff_at, protected_until=sale.protected_until)
     made = allocate(facts, policy.body)
     drawn = [(part.partner_id, part.role, part.percent) for part in made.parts]
     if _same(drawn, sale, credit) or (credit.last is None and not made.parts):
@@ -247,7 +245,7 @@ def _percents_hold(shares: Sequence[WantedShare], total: str) -> None:
     if len(shares) > SHARES_MAX or len({(s.partner_id, s.role) for s in shares}) < len(shares):
         raise PercentSum(f"each partner stands once in a role, {SHARES_MAX} shares at most")
     for share in shares:
-        if not share.percent.is_finite() or not 0 < share.percent <= HUNDRED or _digits(share.percent) > 2:
+        if not share.percent.is_finite() or not 0 < share.percent <= HUNDRED or _digits(share.percent) > PERCENT_DIGITS:
             raise PercentScale(partner_id=share.partner_id)
     whole = sum((share.percent for share in shares), Decimal(0))
     if total == EXACT and shares and whole != HUNDRED:

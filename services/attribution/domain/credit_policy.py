@@ -1,6 +1,7 @@
 """How credit is shared: pools, models, look-back, as rules; and the one pure answer for one pool of one sale.
 
-Weights are computed to 34 digits, shares floored to 0.01; missing hundredths go to the largest remainders, ties oldest first.
+Weights are computed to 34 digits, shares floored to 0.01; missing hundredths go to the largest remainders, ties to the
+oldest.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ WEIGHT_DIGITS = 34
 SHOWN_STEP = Decimal("0.000001")
 DAY_SECONDS = 86_400
 POOLS_MAX, TOUCHES_MAX = 15, 1_000
+LOOK_BACK_DAYS, HALF_LIFE_DAYS, TAIL_DAYS = range(1, 1_096), range(1, 366), range(181)
 EXACT, CAP = "exact", "cap"
 PAY, REPORT = "pay", "report"
 LATE_UNITS = ("last", "time_decay")
@@ -331,15 +333,17 @@ def check(policy: CreditPolicy) -> list[str]:
     checks = (
         (1 <= len(names) <= POOLS_MAX, f"a policy has 1 to {POOLS_MAX} pools"),
         (len(set(names)) == len(names), "each pool has a name of its own"),
-        (1 <= policy.look_back_days <= 1_095, "look_back_days is 1 to 1095"),
-        (1 <= policy.time_decay_look_back_days <= 1_095, "time_decay_look_back_days is 1 to 1095"),
-        (1 <= policy.half_life_days <= 365, "half_life_days is 1 to 365"),
-        (0 <= policy.tail_days <= 180, "tail_days is 0 to 180"),
+        (policy.look_back_days in LOOK_BACK_DAYS, "look_back_days is 1 to 1095"),
+        (policy.time_decay_look_back_days in LOOK_BACK_DAYS, "time_decay_look_back_days is 1 to 1095"),
+        (policy.half_life_days in HALF_LIFE_DAYS, "half_life_days is 1 to 365"),
+        (policy.tail_days in TAIL_DAYS, "tail_days is 0 to 180"),
         (policy.unit in ("partner", "touch"), "unit is partner or touch"),
         (_positive_ends(policy.position), "position has a first and a last above 0 and a middle not below 0"),
         (_weighed(policy.role_weights), "role weights are finite, none below 0, and name known roles"),
     )
-    return [text for holds, text in checks if not holds] + [text for pool in policy.pools for text in _pool_faults(pool)]
+    return [text for holds, text in checks if not holds] + [
+        text for pool in policy.pools for text in _pool_faults(pool)
+    ]
 
 
 def _positive_ends(position: tuple[Decimal, Decimal, Decimal]) -> bool:

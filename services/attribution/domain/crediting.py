@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chassis.decider import Raced
 from chassis.rulebook import Rulebook
 from services.attribution.domain.credit import BUILT_IN, Credit, CreditEvent, Policy, Sale, allocate_credit
 from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
@@ -36,7 +37,12 @@ def allocate_all(
     policy: Policy,
     now: datetime,
 ) -> list[list[CreditEvent]]:
-    """New revisions, one list a pool. An open sale is credited provisionally as of `now`, a won one finally as of its close."""
+    """New revisions, one list a pool: provisional as of `now` while the sale is open, final as of its close once won.
+
+    Raises Raced when the policy's pools are no longer those that the command was prepared for.
+    """
+    if tuple(pools) != pools_of(policy):
+        raise Raced
     sale = _sale(opportunity_id, opportunity, now)
     return [allocate_credit(sale, pool, policy, credit) for pool, credit in zip(pools, credits, strict=True)]
 

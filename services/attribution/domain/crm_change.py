@@ -79,7 +79,7 @@ def read_change(change: CrmChange, stage_map: dict[str, str], currency: str | No
     )
 
 
-def _money(text: str | None, currency: str | None) -> Money | None | Held:
+def _money(text: str | None, currency: str | None) -> Money | Held | None:
     if text is None or not text.strip():
         return None
     if currency not in MINOR_DIGITS:

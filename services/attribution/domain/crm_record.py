@@ -43,8 +43,7 @@ class CrmChangeObserved:
 
 @event("attribution.CrmChangeQuarantined.v1")
 class CrmChangeQuarantined:
-    """What the row now shows cannot be taken over. Codes: stage-unmapped, amount-missing, currency-unknown, malformed,
-    exceeds-remaining, claimed-elsewhere."""
+    """What the row now shows cannot be taken over; `code` says why (those of `crm_change`)."""
 
     record_id: str
     connection_id: str
@@ -71,7 +70,7 @@ class CrmChangeReleased:
 
 @event("attribution.CrmFieldsWritten.v1")
 class CrmFieldsWritten:
-    """Our fields stand in the CRM. `shown` is the row as it was created by this write, None when it was there before."""
+    """Our fields stand in the CRM. `shown` is the row as this write made it, None when it was there before."""
 
     record_id: str
     connection_id: str
@@ -96,12 +95,7 @@ class CrmWriteRefused:
 
 
 CrmRecordEvent = (
-    CrmRecordClaimed
-    | CrmChangeObserved
-    | CrmChangeQuarantined
-    | CrmChangeReleased
-    | CrmFieldsWritten
-    | CrmWriteRefused
+    CrmRecordClaimed | CrmChangeObserved | CrmChangeQuarantined | CrmChangeReleased | CrmFieldsWritten | CrmWriteRefused
 )
 
 

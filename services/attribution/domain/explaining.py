@@ -37,7 +37,9 @@ def _credit_reasons(it: CreditAllocated) -> list[Reason]:
     if it.reason_code != MODEL:
         return [Reason(code=it.reason_code, text=it.reason or "", rule="revised by a person")]
     if not it.shares:
-        return [Reason(code="no-eligible-touch", text="no touch counts any more", rule=it.pool, version=it.policy_version)]
+        return [
+            Reason(code="no-eligible-touch", text="no touch counts any more", rule=it.pool, version=it.policy_version)
+        ]
     code = f"model-{it.model}".replace("_", "-")
     return [
         Reason(code=code, text=f"{part.percent} % as {part.role}", rule=it.policy_id, version=it.policy_version)
@@ -108,9 +110,12 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
 }
 
 
+SHOWN_TO_PARTNERS = ("pool", "model", "policy", "cutoff_at")
+
+
 def disclose(decision: Decision) -> Decision:
     """What a partner may read of a decision: the outcome and its reasons; other partners' touches only as a number."""
-    kept = {name: decision.detail[name] for name in ("pool", "model", "policy", "cutoff_at") if name in decision.detail}
+    kept: dict[str, Any] = {name: value for name, value in decision.detail.items() if name in SHOWN_TO_PARTNERS}
     inputs = (Input(name="touches", value=len(decision.inputs)),)
     codes = tuple(Reason(code=r.code, text="", rule=r.rule, version=r.version) for r in decision.reasons[:1])
     return Decision(outcome=decision.outcome, reasons=codes, inputs=inputs, detail=kept)

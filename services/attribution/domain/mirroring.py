@@ -154,7 +154,7 @@ def release_change(
     """Applies a held change if it can now be read and nothing came after it; after a later one it is only history."""
     held = record.holds(wish.change_sha256)
     if held is None:
-        raise NotHeld()
+        raise NotHeld
     row = _row(wish)
     if record.mirror_sha256 != held.change_sha256:
         return [], [released(row, held, "history", wish.now)], [[] for _ in credits]

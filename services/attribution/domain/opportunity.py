@@ -470,6 +470,17 @@ def evolve(sale: Opportunity, happened: OpportunityEvent) -> Opportunity:
             return replace(sale, wish_sha256=digest)
         case CrmRecordKnown(external_id=external_id):
             return replace(sale, external_id=external_id)
+        case DealStageChanged() | DealReopened() | DealWon() | DealLost() | RevenueReversed():
+            return _sold(sale, happened)
+        case _:
+            assert_never(happened)
+
+
+Sold = DealStageChanged | DealReopened | DealWon | DealLost | RevenueReversed
+
+
+def _sold(sale: Opportunity, happened: Sold) -> Opportunity:
+    match happened:
         case DealStageChanged(to_stage=stage, amount=amount, expected_close_on=close_on):
             return replace(sale, stage=stage, amount=amount, expected_close_on=close_on)
         case DealReopened(to_stage=stage, amount=amount, expected_close_on=close_on):
@@ -543,8 +554,7 @@ def _reversed(sale: Opportunity, back: RevenueReversed) -> Opportunity:
     if sale.win is None:
         return replace(sale, reversals=reversals)
     left = tuple(
-        replace(line, amount=line.amount - taken.amount)
-        for line, taken in zip(sale.win.lines, back.lines, strict=True)
+        replace(line, amount=line.amount - taken.amount) for line, taken in zip(sale.win.lines, back.lines, strict=True)
     )
     refunded = sale.win.refunded + back.amount if back.reason_code == REFUND else sale.win.refunded
     win = replace(sale.win, remaining=back.remaining, lines=left, refunded=refunded)

@@ -4,7 +4,7 @@
 """
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -34,7 +34,7 @@ def evolve(document: ConnectionDocument | None, seen: Seen) -> ConnectionDocumen
         return _added(seen, happened)
     if document is None:
         return None
-    return {**document, **_change(document, seen)}  # type: ignore[typeddict-item]
+    return cast("ConnectionDocument", {**document, **_change(document, seen)})
 
 
 def _added(seen: Seen, it: connection.ConnectionAdded) -> ConnectionDocument:

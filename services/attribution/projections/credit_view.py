@@ -79,10 +79,14 @@ def _revision(seen: Seen, it: CreditAllocated) -> Revision:
 
 def as_known(document: dict[str, Any], known_at: datetime | None) -> dict[str, Any] | None:
     """The pool as it was known by an instant: the last revision recorded by then, and those before it."""
-    revisions = [r for r in document["revisions"] if known_at is None or datetime.fromisoformat(r["known_at"]) <= known_at]
-    if not revisions:
+    known = [r for r in document["revisions"] if known_at is None or _at(r["known_at"]) <= known_at]
+    if not known:
         return None
-    return {**document, "status": revisions[-1]["status"], "current": revisions[-1], "revisions": revisions}
+    return {**document, "status": known[-1]["status"], "current": known[-1], "revisions": known}
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Which sales are there, in what stage, worth what? One row a sale; each partner is shown its own."""
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
@@ -31,8 +31,8 @@ class BoardDocument(TypedDict):
 
 def evolve(document: BoardDocument | None, seen: Seen) -> BoardDocument | None:
     before = document or _waiting(seen)
-    after = {**before, **_change(before, seen.event), "changed_at": iso(seen.recorded_at), "version": seen.version}
-    return {**after, "status": _status(after["stage"])}  # type: ignore[typeddict-item]
+    after: Any = {**before, **_change(before, seen.event), "changed_at": iso(seen.recorded_at), "version": seen.version}
+    return cast("BoardDocument", {**after, "status": _status(after["stage"])})
 
 
 def _waiting(seen: Seen) -> BoardDocument:

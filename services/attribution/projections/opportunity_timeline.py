@@ -55,9 +55,17 @@ def _told(happened: Any) -> tuple[str | None, dict[str, Any]]:
         case opportunity.OpportunityTouched(touch=touch):
             return touch.partner_id, {"touch_type": touch.touch_type, "role": touch.role}
         case opportunity.DealStageChanged() | opportunity.DealReopened():
-            return None, {"from_stage": happened.from_stage, "to_stage": happened.to_stage, "amount": plain(happened.amount)}
+            return None, {
+                "from_stage": happened.from_stage,
+                "to_stage": happened.to_stage,
+                "amount": plain(happened.amount),
+            }
         case opportunity.DealWon():
-            return None, {"win_no": happened.win_no, "amount": plain(happened.amount), "closed_on": iso(happened.closed_on)}
+            return None, {
+                "win_no": happened.win_no,
+                "amount": plain(happened.amount),
+                "closed_on": iso(happened.closed_on),
+            }
         case opportunity.DealLost():
             return None, {"reason_code": happened.reason_code, "closed_on": iso(happened.closed_on)}
         case _:

@@ -1,6 +1,6 @@
 """Does the CRM say what we want it to say? One document a sale: what is wanted, what is written, and what is wrong."""
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -29,7 +29,7 @@ def evolve(document: SyncDocument | None, seen: Seen) -> SyncDocument:
     before = document or _empty(seen)
     after: Any = {**before, **_change(before, seen.event), "changed_at": iso(seen.recorded_at)}
     pending = after["wish_sha256"] is not None and after["wish_sha256"] != after["written_sha256"]
-    return {**after, "pending": pending, "status": _status(after, pending=pending)}
+    return cast("SyncDocument", {**after, "pending": pending, "status": _status(after, pending=pending)})
 
 
 def _empty(seen: Seen) -> SyncDocument:

@@ -52,7 +52,7 @@ async def visitor(request: Request) -> Visitor:
     if not token:
         return Visitor(principal=nobody(), by="nobody")
     if len(token) > TOKEN_LENGTH_MAX:
-        raise Unauthenticated()
+        raise Unauthenticated
     found = await (_by_key(app, token) if token.startswith(KEY_PREFIX) else _by_session(app, token))
     await _access_open(app, found.principal)
     return found
@@ -117,7 +117,7 @@ async def _access_open(app: Application, principal: Principal) -> None:
         return
     card = await app.read.get("partner_cards", principal.tenant, principal.partner_id)
     if card is not None and not card["access"]:
-        raise PartnerSuspended()
+        raise PartnerSuspended
 
 
 Known = Annotated[Visitor, Depends(visitor)]
@@ -126,7 +126,7 @@ Known = Annotated[Visitor, Depends(visitor)]
 async def signed_in(found: Known) -> Principal:
     """The principal of somebody. Raises Unauthenticated for nobody."""
     if found.by == "nobody":
-        raise Unauthenticated()
+        raise Unauthenticated
     return found.principal
 
 

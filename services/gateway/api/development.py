@@ -37,7 +37,13 @@ async def token(body: TokenBody, app: App) -> Response:
     who = await principal_of(app, body.tenant, body.as_)
     made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     await open_session(app, made, who)
-    answer = {"token": made, "token_type": "Bearer", "subject": who.subject, "kind": who.kind, "partner_id": who.partner_id}
+    answer = {
+        "token": made,
+        "token_type": "Bearer",
+        "subject": who.subject,
+        "kind": who.kind,
+        "partner_id": who.partner_id,
+    }
     return Response(orjson.dumps(answer), media_type=JSON)
 
 

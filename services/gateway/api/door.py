@@ -40,7 +40,7 @@ class Door:
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         principal = self._principal(await visitor(request), request, path)
         if not app.ports.upstreams.knows(self.service):
-            raise NotFound()
+            raise NotFound
         token = app.ports.signer.sign(principal, self.service)
         await app.ports.upstreams.forward(self.service, _inner(scope, path, token), receive, send)
 
@@ -51,18 +51,21 @@ class Door:
             (service, method) == (self.service, request.method) and route.fullmatch(path)
             for service, method, route in ANONYMOUS_ROUTES
         ):
-            raise Unauthenticated()
+            raise Unauthenticated
         return nobody(request.headers.get(TENANT_HEADER, ""))
 
 
 def _inner(scope: Scope, path: str, token: str) -> Scope:
     kept = [(name, value) for name, value in scope["headers"] if name not in DROPPED]
     headers = [*kept, (b"authorization", f"Bearer {token}".encode())]
-    inner = {key: scope[key] for key in ("type", "asgi", "http_version", "method", "scheme", "query_string", "client", "server")}
+    inner = {
+        key: scope[key]
+        for key in ("type", "asgi", "http_version", "method", "scheme", "query_string", "client", "server")
+    }
     return {**inner, "path": path, "raw_path": quote(path).encode(), "root_path": "", "headers": headers, "state": {}}
 
 
-async def call(
+async def call(  # noqa: PLR0913  the parts of a request
     app: Application,
     principal: Principal,
     method: str,

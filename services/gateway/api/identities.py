@@ -239,5 +239,5 @@ async def known_partner(app: App, tenant: str, partner_id: str) -> dict[str, Any
     """The card of a partner. Raises NotFound."""
     card = await app.read.get("partner_cards", tenant, partner_id)
     if card is None:
-        raise NotFound()
+        raise NotFound
     return card

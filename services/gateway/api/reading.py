@@ -119,7 +119,7 @@ async def known_event(app: Application, who: Principal, event_id: str) -> dict[s
     item = await app.read.get("event_log", who.tenant, event_id)
     view = event_view(item, who) if item else None
     if view is None:
-        raise NotFound()
+        raise NotFound
     return view
 
 
@@ -152,9 +152,9 @@ async def live(app: Application, who: Principal, places: Places, *, resume: bool
                 continue
             if seen is None:
                 return
-            line = _live_line(seen, who, places)
-            if line:
-                yield line
+            told = _live_line(seen, who, places)
+            if told:
+                yield told
 
 
 async def _missed(app: Application, who: Principal, places: Places, *, resume: bool) -> AsyncIterator[bytes]:

@@ -150,7 +150,7 @@ def _check(wish: CreateClient) -> None:
     if not 1 <= wish.days <= DAYS_MAX:
         raise Invalid(f"a key lives 1 to {DAYS_MAX} days", errors=[_fault("days", str(wish.days))])
     if wish.own_scopes and not set(wish.scopes) <= set(wish.own_scopes):
-        raise ScopeBeyondOwn()
+        raise ScopeBeyondOwn
 
 
 def rotate(wish: RotateSecret, client: Client) -> list[ClientEvent]:

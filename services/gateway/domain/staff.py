@@ -130,7 +130,7 @@ def change_roles(wish: ChangeRoles, staff: Staff) -> list[StaffEvent]:
     _known(wish.roles, wish.duties)
     _active(staff)
     if wish.changed_by == wish.staff_id:
-        raise OwnRoles()
+        raise OwnRoles
     if (staff.roles, staff.duties) == (wish.roles, wish.duties):
         return []
     return [
@@ -149,7 +149,7 @@ def end(wish: EndStaff, staff: Staff) -> list[StaffEvent]:
         return []
     _active(staff)
     if wish.ended_by == wish.staff_id:
-        raise OwnRoles()
+        raise OwnRoles
     return [StaffEnded(staff_id=wish.staff_id, ended_by=wish.ended_by, ended_at=wish.now)]
 
 

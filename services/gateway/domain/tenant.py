@@ -64,7 +64,7 @@ class SlugTaken(Refused):
 
 def open_tenant(wish: OpenTenant, tenant: Tenant) -> list[TenantEvent]:
     if tenant.opened:
-        raise SlugTaken()
+        raise SlugTaken
     return [
         TenantOpened(
             slug=wish.slug,

@@ -19,12 +19,12 @@ class PartnerCard(TypedDict):
     revision: int
 
 
-def evolve(card: PartnerCard | None, seen: Seen) -> PartnerCard:
+def evolve(card: dict[str, Any] | None, seen: Seen) -> dict[str, Any]:
     happened = seen.event
-    before: Any = card or _unknown(happened.partner_id)
+    before = card or dict(_unknown(happened.partner_id))
     revision = getattr(happened, "revision", 0)
     if revision and revision <= before["revision"]:
-        return before  # type: ignore[no-any-return]
+        return before
     return {**before, **_change(happened), "revision": max(revision, before["revision"])}
 
 

@@ -50,7 +50,9 @@ def _subject(seen: Seen) -> str | None:
 
 
 _ABOUT_DEALS = [
-    cls for cls in public_events() if {"registration_id", "opportunity_id"} & set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
+    cls
+    for cls in public_events()
+    if {"registration_id", "opportunity_id"} & set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
 ]
 
 TIMELINE = Projection(

@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+from chassis.decider import Invalid
 from chassis.event import iso
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import MINOR_DIGITS, Money, money, none_of, round_half_up, total
@@ -69,8 +70,21 @@ def counts(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
     return tuple(line for line in sold if not plan.product_families or line.family in plan.product_families)
 
 
+class OutOfRange(Invalid):
+    """These facts under this plan come to an amount that money cannot hold."""
+
+    slug = "out-of-range"
+
+
 def rate(facts: RatingFacts, plan: Plan) -> Derivation:
-    """What the share pays. The sale must be in the plan's currency."""
+    """What the share pays. The sale must be in the plan's currency. Raises OutOfRange beyond 15 integer digits."""
+    try:
+        return _rated(facts, plan)
+    except (ArithmeticError, ValueError) as error:
+        raise OutOfRange(str(error)) from error
+
+
+def _rated(facts: RatingFacts, plan: Plan) -> Derivation:
     counted = counts(plan, facts.sold)
     basis = total((line.amount for line in counted), plan.currency)
     whole = Decimal(sum(line.quantity for line in counted)) if plan.schedule.axis == "units" else basis.amount

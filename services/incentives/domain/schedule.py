@@ -13,7 +13,8 @@ from contracts.values import Money, round_half_up
 NOTHING = Decimal(0)
 PERCENT = Decimal(100)
 BANDS_MAX = 50
-PERCENT_DIGITS_MAX = 4
+DIGITS_MAX = 4
+NUMBER_MAX = 1_000_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,15 +159,17 @@ def _bound_faults(schedule: Schedule) -> list[str]:
     if any(bound is None for bound in bounds[:-1]):
         return ["only the last band may be without up_to"]
     known = [bound for bound in bounds if bound is not None]
-    if any(not bound.is_finite() or bound <= 0 for bound in known):
-        return ["up_to is a number above 0"]
+    if any(not _sane(bound) or bound <= 0 for bound in known):
+        return [
+            f"up_to is a number above 0 and not above {NUMBER_MAX}, with at most {DIGITS_MAX} digits after the point"
+        ]
     return [] if known == sorted(set(known)) else ["each band ends above the one before"]
 
 
 def _quota_faults(schedule: Schedule) -> list[str]:
     if schedule.axis != "attainment":
         return [] if schedule.quota is None else ["only the axis attainment has a quota"]
-    if schedule.quota is None or not schedule.quota.is_finite() or schedule.quota <= 0:
+    if schedule.quota is None or not _sane(schedule.quota) or schedule.quota <= 0:
         return ["the axis attainment needs a quota above 0"]
     return []
 
@@ -179,14 +182,17 @@ def _band_faults(band: Band, axis: str) -> list[str]:
     rates = [rate for rate in (band.percent, band.per_unit, band.flat) if rate is not None]
     if len(rates) != 1:
         return ["a band has exactly one of percent, per_unit and flat"]
-    if not rates[0].is_finite() or rates[0] < 0:
-        return ["a rate is a number not below 0"]
+    if not _sane(rates[0]) or rates[0] < 0:
+        return [f"a rate is a number from 0 to {NUMBER_MAX}, with at most {DIGITS_MAX} digits after the point"]
     if (band.percent is not None and axis == "units") or (band.per_unit is not None and axis != "units"):
         return ["percent goes with money, per_unit with the axis units"]
-    if band.percent is not None and (band.percent > PERCENT or _digits(band.percent) > PERCENT_DIGITS_MAX):
-        return [f"percent is at most 100 and has at most {PERCENT_DIGITS_MAX} digits after the point"]
+    if band.percent is not None and band.percent > PERCENT:
+        return ["percent is at most 100"]
     return []
 
 
-def _digits(number: Decimal) -> int:
-    return max(0, -int(number.normalize().as_tuple().exponent))
+def _sane(number: Decimal) -> bool:
+    """Whether a number is one that money can be reckoned with."""
+    if not number.is_finite() or abs(number) > NUMBER_MAX:
+        return False
+    return int(number.normalize().as_tuple().exponent) >= -DIGITS_MAX

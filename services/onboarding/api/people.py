@@ -105,7 +105,7 @@ async def _partner_of(caller: Writer, app: App, membership_id: str) -> PartnerId
     """The partner of a membership, from its stream. Raises NotFound for none, and for another partner's."""
     membership, _ = await app.executor.state(caller.tenant, Memberships.at(membership_id))
     if membership.invitation is None or caller.principal.partner_id not in (None, membership.invitation.partner_id):
-        raise NotFound()
+        raise NotFound
     partner_id: PartnerId = membership.invitation.partner_id
     return partner_id
 
@@ -128,7 +128,7 @@ async def person(person_id: Id, caller: Reader, app: App) -> Response:
     await _theirs(caller, app, person_id)
     document = await app.read.get("people", caller.tenant, person_id)
     if document is None:
-        raise NotFound()
+        raise NotFound
     return shown({k: v for k, v in app.opened(caller.tenant, document).items() if k != "mail_key"})
 
 
@@ -145,4 +145,4 @@ async def _theirs(caller: Reader, app: App, person_id: str) -> None:
     where = {"person_id": person_id, "partner_id": caller.principal.partner_id}
     found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id", limit=1)
     if not found.items:
-        raise NotFound()
+        raise NotFound

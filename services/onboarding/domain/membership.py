@@ -171,7 +171,7 @@ def _open_invitation(membership: Membership, now: datetime) -> MemberInvited:
     if membership.status != "invited" or membership.invitation is None:
         raise WrongState(f"the membership is {membership.status}", state=membership.status, allowed=["invited"])
     if _expired(membership, now):
-        raise InvitationExpired()
+        raise InvitationExpired
     return membership.invitation
 
 
@@ -181,7 +181,7 @@ def end(wish: EndMembership, membership: Membership, team: Team) -> tuple[list[M
     if membership.status != "active" or membership.invitation is None:
         raise WrongState(f"the membership is {membership.status}", state=membership.status, allowed=["active"])
     if team.owners == {wish.membership_id}:
-        raise LastOwner()
+        raise LastOwner
     ended = MembershipEnded(
         membership_id=wish.membership_id,
         person_id=membership.invitation.person_id,

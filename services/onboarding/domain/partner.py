@@ -17,7 +17,6 @@ TYPES = (
 SCOPES = ("new_business", "access", "content", "payouts")
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """Who the partner is. Country ISO 3166-1 alpha-2, domains registrable, zone of the IANA, locale a BCP 47 tag."""
@@ -223,22 +222,18 @@ def apply(wish: Apply, partner: Partner, book: Rulebook) -> list[PartnerEvent]:
     if partner.status != "none":
         raise AlreadyApplied(state=partner.status)
     _known("types", wish.profile.types, TYPES)
-    applied = PartnerApplied(
-        partner_id=wish.partner_id, profile=wish.profile, source=wish.source, applied_at=wish.now
-    )
+    applied = PartnerApplied(partner_id=wish.partner_id, profile=wish.profile, source=wish.source, applied_at=wish.now)
     return [applied, _screened(wish, book)]
 
 
 def _screened(wish: Apply, book: Rulebook) -> PartnerScreened:
     version = book.in_force(wish.now)
-    facts = Application(
-        country=wish.profile.country, domains=wish.profile.domains, known_domains=wish.known_domains
-    )
+    facts = Application(country=wish.profile.country, domains=wish.profile.domains, known_domains=wish.known_domains)
     decision = SCREENING.evaluate(facts, SCREENING.read(version.body if version else {}))
-    rules = RuleRef(rulebook_id=version.rulebook_id, version=version.version, sha256=version.sha256) if version else None
-    return PartnerScreened(
-        partner_id=wish.partner_id, rules=rules, decision=plain(decision), screened_at=wish.now
+    rules = (
+        RuleRef(rulebook_id=version.rulebook_id, version=version.version, sha256=version.sha256) if version else None
     )
+    return PartnerScreened(partner_id=wish.partner_id, rules=rules, decision=plain(decision), screened_at=wish.now)
 
 
 def approve(wish: ApprovePartner, partner: Partner) -> list[PartnerEvent]:
@@ -247,7 +242,7 @@ def approve(wish: ApprovePartner, partner: Partner) -> list[PartnerEvent]:
         return []
     profile = _reviewed(partner)
     if partner.screening == DECLINE and not wish.reason:
-        raise ReasonRequired()
+        raise ReasonRequired
     return [
         PartnerApproved(
             partner_id=wish.partner_id, approved_by=wish.approved_by, reason=wish.reason, approved_at=wish.now
@@ -308,9 +303,7 @@ def reinstate(wish: ReinstatePartner, partner: Partner) -> list[PartnerEvent]:
     if partner.status == "active" or outdated:
         return []
     _in(partner, "suspended")
-    return [
-        PartnerReinstated(partner_id=wish.partner_id, reinstated_by=wish.reinstated_by, reinstated_at=wish.now)
-    ]
+    return [PartnerReinstated(partner_id=wish.partner_id, reinstated_by=wish.reinstated_by, reinstated_at=wish.now)]
 
 
 def change_profile(wish: ChangeProfile, partner: Partner) -> list[PartnerEvent]:
@@ -327,7 +320,9 @@ def _in(partner: Partner, *states: str) -> None:
 
 
 def _known(name: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
-    faults = [_fault(name, "unknown", f"{value!r} is none of {', '.join(known)}") for value in given if value not in known]
+    faults = [
+        _fault(name, "unknown", f"{value!r} is none of {', '.join(known)}") for value in given if value not in known
+    ]
     if faults or not given:
         raise Invalid(f"{name} names at least one of: {', '.join(known)}", errors=faults)
 
@@ -339,7 +334,7 @@ def _fault(path: str, code: str, message: str) -> dict[str, str]:
 # Evolve
 
 
-def evolve(partner: Partner, happened: PartnerEvent) -> Partner:
+def evolve(partner: Partner, happened: PartnerEvent) -> Partner:  # noqa: C901, PLR0911, PLR0912  a case an event
     match happened:
         case PartnerApplied():
             return Partner(status="review", profile=happened.profile)

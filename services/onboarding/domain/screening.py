@@ -16,8 +16,9 @@ class ScreeningRules:
     own_domains: tuple[str, ...] = ()
     blocked_countries: tuple[str, ...] = ()
     free_mail_domains: tuple[str, ...] = (
-        "gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "gmx.net", "gmx.de", "web.de", "proton.me", "icloud.com",
-    )  # fmt: skip
+        *("gmail.com", "outlook.com", "hotmail.com", "yahoo.com"),
+        *("gmx.net", "gmx.de", "web.de", "proton.me", "icloud.com"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

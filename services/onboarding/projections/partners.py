@@ -6,8 +6,12 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.onboarding.domain import partner
 
+Document = dict[str, Any]
+
 
 class PartnerDocument(TypedDict):
+    """The fields of a document."""
+
     partner_id: str
     status: str
     profile: dict[str, Any]
@@ -21,16 +25,16 @@ class PartnerDocument(TypedDict):
     version: int
 
 
-def evolve(document: PartnerDocument | None, seen: Seen) -> PartnerDocument | None:
+def evolve(document: Document | None, seen: Seen) -> Document | None:
     happened = seen.event
     if isinstance(happened, partner.PartnerApplied):
         return _applied(seen, happened)
     if document is None:
         return None
-    return {**document, **_change(happened), "changed_at": iso(seen.recorded_at), "version": seen.version}  # type: ignore[typeddict-item]
+    return {**document, **_change(happened), "changed_at": iso(seen.recorded_at), "version": seen.version}
 
 
-def _applied(seen: Seen, it: partner.PartnerApplied) -> PartnerDocument:
+def _applied(seen: Seen, it: partner.PartnerApplied) -> Document:
     return {
         "partner_id": it.partner_id,
         "status": "review",
@@ -41,7 +45,7 @@ def _applied(seen: Seen, it: partner.PartnerApplied) -> PartnerDocument:
         "applied_at": iso(it.applied_at),
         "changed_at": iso(seen.recorded_at),
         "version": seen.version,
-    }  # type: ignore[typeddict-item]
+    }
 
 
 def _profile(profile: partner.Profile) -> dict[str, Any]:

@@ -77,6 +77,10 @@ class Conflict:
     meets: Overlap
     blocks: bool
 
+    @property
+    def waits(self) -> bool:
+        return self.claim.state == WAITING
+
 
 @dataclass(frozen=True, kw_only=True)
 class Screening:
@@ -108,7 +112,7 @@ class Screening:
     def evidence(self) -> frozenset[str]:
         """What a reviewer has to have seen before approving, as comparable names. Who waits behind is none."""
         met = (c for c in self.conflicts if c.meets.complete or c.meets.only_place_apart)
-        rivals = (f"rival:{c.claim.registration_id}" for c in met if c.claim.state != WAITING)
+        rivals = (f"rival:{c.claim.registration_id}" for c in met if not c.waits)
         names = (f"name:{f.candidate.account_id}:{f.match}" for f in self.findings if f.match != WEAK)
         return frozenset((*rivals, *names, *(f"check:{check.code}" for check in self.failed)))
 
@@ -239,7 +243,7 @@ def _identity(facts: Facts, _: DealRules) -> Check:
 
 
 def _rivals(facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...]) -> Check:
-    same = [conflict for conflict in conflicts if conflict.match == IDENTICAL and conflict.meets.complete]
+    same = [c for c in conflicts if c.match == IDENTICAL and c.meets.complete and (c.blocks or not c.waits)]
     seen = Check(name="rivals", value=len(same), threshold=0)
     if not same:
         return seen

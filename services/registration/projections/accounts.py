@@ -10,7 +10,7 @@ from services.registration.domain.claims import ClaimHeld, ClaimPlaced, ClaimPro
 
 
 class AccountDocument(TypedDict):
-    """`claims` are the live ones by registration, in the order they were placed."""
+    """`claims` are the live ones in the order they were placed."""
 
     account_id: str
     name: str
@@ -22,7 +22,7 @@ class AccountDocument(TypedDict):
     links: list[dict[str, str]]
     apart: list[str]
     opened_at: str | None
-    claims: dict[str, dict[str, Any]]
+    claims: list[dict[str, Any]]
 
 
 def _account(seen: Seen) -> str:
@@ -47,7 +47,7 @@ def _unknown(account_id: str) -> AccountDocument:
         "links": [],
         "apart": [],
         "opened_at": None,
-        "claims": {},
+        "claims": [],
     }
 
 
@@ -74,25 +74,34 @@ def _of_account(document: AccountDocument, happened: object) -> dict[str, Any]:
             return {}
 
 
-def _of_claims(claims: dict[str, dict[str, Any]], happened: Any) -> dict[str, dict[str, Any]]:
+def _of_claims(claims: list[dict[str, Any]], happened: Any) -> list[dict[str, Any]]:
     one = happened.registration_id
     match happened:
-        case ClaimPlaced(partner_id=partner, submitted_at=at):
-            placed = {
-                "partner_id": partner,
-                "state": "pending",
-                "submitted_at": iso(at),
-                "reach": plain(happened.reach),
-            }
-            return {**claims, one: placed}
+        case ClaimPlaced():
+            return [*claims, _placed(happened)]
         case ClaimReleased():
-            return {known: claim for known, claim in claims.items() if known != one}
+            return [claim for claim in claims if claim["registration_id"] != one]
         case ClaimHeld(protection=span):
-            return {**claims, one: {**claims[one], "state": "held", "until": iso(span.end)}}
+            return _with(claims, one, {"state": "held", "until": iso(span.end)})
         case ClaimQueued():
-            return {**claims, one: {**claims[one], "state": "waiting"}}
+            return _with(claims, one, {"state": "waiting"})
         case _:
-            return {**claims, one: {**claims[one], "state": "pending"}}
+            return _with(claims, one, {"state": "pending"})
+
+
+def _placed(happened: ClaimPlaced) -> dict[str, Any]:
+    return {
+        "registration_id": happened.registration_id,
+        "partner_id": happened.partner_id,
+        "state": "pending",
+        "submitted_at": iso(happened.submitted_at),
+        "until": None,
+        "reach": plain(happened.reach),
+    }
+
+
+def _with(claims: list[dict[str, Any]], one: str, changes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**claim, **changes} if claim["registration_id"] == one else claim for claim in claims]
 
 
 ACCOUNTS = Projection(

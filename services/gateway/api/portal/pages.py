@@ -1,20 +1,12 @@
-"""The pages of the portal."""
+"""The portal's pages, all in one router. Each module holds the pages of one room; the templates hold all wording."""
 
-from pathlib import Path
-from typing import Any
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Request, Response
-from jinja2 import Environment, FileSystemLoader
+from services.gateway.api.portal import deals, desk, events, home, money, partners, rules, settings, whys
+from services.gateway.api.portal.rendering import render
 
-TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
-router = APIRouter(include_in_schema=False)
+__all__ = ["render", "router"]
 
-
-def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
-    """A page as HTML."""
-    return Response(TEMPLATES.get_template(template).render(**context), status, media_type="text/html")
-
-
-@router.get("/")
-async def home(request: Request) -> Response:
-    return render(request, "home.html")
+router = APIRouter()
+for room in (home, deals, desk, whys, money, partners, rules, events, settings):
+    router.include_router(room.router)

@@ -294,7 +294,7 @@ async def visit(request: Request, app: App) -> Visit:
     """The visit of a request. Raises Unauthenticated for who is not signed in with a session."""
     found: Visitor = await visitor(request)
     if found.session_id is None:
-        raise Unauthenticated()
+        raise Unauthenticated
     tenancy = await _tenancy(request, app, found.principal.tenant)
     locale = locale_of(request.headers.get("accept-language", ""))
     return Visit(
@@ -374,12 +374,12 @@ async def form(request: Request, here: Here) -> Form:
     """The form of a POST. Raises CrossSite unless our own page sent it within this session."""
     origin = request.headers.get("origin", "")
     if urlsplit(origin).netloc != request.headers.get("host", ""):
-        raise CrossSite()
+        raise CrossSite
     given = await request.form(max_files=0, max_fields=FIELDS_MAX)
     texts = [(name, value) for name, value in given.multi_items() if isinstance(value, str)]
     values = dict(texts)
     if not hmac.compare_digest(values.get("token", "").encode(), here.token.encode()):
-        raise CrossSite()
+        raise CrossSite
     lists: dict[str, list[str]] = {}
     for name, value in texts:
         lists.setdefault(name, []).append(value)

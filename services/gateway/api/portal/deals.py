@@ -1,0 +1,242 @@
+"""Deals: the board, registering one, and the page of one with all that happened to it in every service."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import NotFound
+from chassis.http import Paging
+from services.gateway.api.portal.home import mine
+from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.whys import explanation
+from services.gateway.api.reading import card_view, deal_page, found_deals, timeline_of
+
+COLUMNS = {
+    "in_review": ("in_review",),
+    "action_required": ("action_required",),
+    "waiting": ("waiting",),
+    "approved": ("approved",),
+    "ended": ("closed", "expired", "rejected", "withdrawn", "revoked"),
+}
+COLUMN_MAX, LIST_MAX, FOUND_MAX = 20, 50, 50
+CLOSE_DAYS = 90
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+# The board
+
+
+@router.get("/deals")
+async def board(here: Here) -> Response:
+    """Columns by review status; a search or a filter gives a list."""
+    await here.settled("deal_cards")
+    query = here.request.query_params
+    text, status, stage = query.get("q", "").strip(), query.get("status", ""), query.get("stage", "")
+    if len(text) > 1:
+        found, cursor = await found_deals(here.app, here.who, text[:100], FOUND_MAX), None
+    elif status or stage:
+        found, cursor = await _filtered(here, status, stage, query.get("cursor", ""))
+    else:
+        return await _columns(here)
+    names = await here.names({card["partner_id"] for card in found})
+    shown = {
+        "columns": None,
+        "cards": found,
+        "cursor": cursor,
+        "names": names,
+        "filters": {"status": status, "stage": stage},
+    }
+    return await here.page("deals.html", **shown)
+
+
+async def _filtered(here: Visit, status: str, stage: str, cursor: str) -> tuple[list[dict[str, Any]], str | None]:
+    where = {"status": COLUMNS.get(status, status) or None, "stage": stage or None}
+    return await deal_page(here.app, here.caller, Paging(LIST_MAX, cursor), where, "-submitted_at")
+
+
+async def _columns(here: Visit) -> Response:
+    columns = [await _column(here, name, statuses) for name, statuses in COLUMNS.items()]
+    names = await here.names({card["partner_id"] for column in columns for card in column["cards"]})
+    shown = {"columns": columns, "cards": [], "cursor": None, "names": names, "filters": {"status": "", "stage": ""}}
+    return await here.page("deals.html", **shown)
+
+
+async def _column(here: Visit, name: str, statuses: tuple[str, ...]) -> dict[str, Any]:
+    where = {"status": statuses, **mine(here)}
+    found = await here.app.read.find("deal_cards", here.tenant, where=where, sort="-changed_at", limit=COLUMN_MAX)
+    count = await here.app.read.count("deal_cards", here.tenant, where=where)
+    return {"name": name, "count": count, "cards": [card_view(card, here.who) for card in found.items]}
+
+
+# Registering
+
+
+@router.get("/deals/new")
+async def new(here: Here) -> Response:
+    """An empty form: five fields and a close date."""
+    return await _form(here, {})
+
+
+async def _form(here: Visit, values: Any, *, status: int = 200, **context: Any) -> Response:
+    partners = await here.ask("onboarding", "/partners", status="active", limit=200) if here.vendor else NOTHING
+    rules = await here.ask("registration", "/rulebooks", kind="deal_rules")
+    shown = {"values": values, "partners": partners, "families": _families(rules, here), "preview": None}
+    return await here.page("deal_new.html", status, **{**shown, **context})
+
+
+def _families(rules: Part, here: Visit) -> list[str]:
+    """The products that the programme in force names, offered while typing."""
+    now = here.now.isoformat()
+    versions = [version for book in rules.items for version in book["versions"] if version["effective_from"] <= now]
+    return sorted({family for version in versions for family in version["body"].get("families", ())})
+
+
+def registration(sent: Form, here: Visit) -> dict[str, Any]:
+    """The form as the body of a registration; what does not fit is told by the service."""
+    body = {
+        "customer": customer(sent),
+        "products": [{"family": word} for word in sent.words("products")],
+        "amount": {"amount": sent.text("amount"), "currency": sent.text("currency") or here.tenancy.currency},
+        **sent.given("close_on", "role", "partner_reference", "description"),
+    }
+    return {**body, **sent.given("partner_id")} if here.vendor else body
+
+
+def customer(sent: Form) -> dict[str, Any]:
+    """A customer: a text with a dot is a website, any other an identifier of the scheme that was chosen."""
+    named = {"name": sent.text("customer"), "country": sent.text("country").upper(), **sent.given("region", "postcode")}
+    known, scheme = sent.text("known_by"), sent.text("scheme") or "website"
+    if scheme == "website":
+        return {**named, "website": known or None}
+    return {**named, "identifiers": [{"scheme": scheme, "value": known}]}
+
+
+@router.post("/deals/check")
+async def check(here: Here, sent: Sent) -> Response:
+    """What registering this would come to; nothing is recorded. The script asks this while the form is filled in."""
+    answer = await here.send(sent, "registration", "/deals/preview", registration(sent, here), "preview")
+    if answer.ok:
+        return await _form(here, sent.values, preview=answer.json())
+    return await _form(here, sent.values, status=answer.status, refusal=refused("check", sent, answer))
+
+
+@router.post("/deals/new")
+async def register(here: Here, sent: Sent) -> Response:
+    """Registers the deal and goes to its page."""
+    answer = await here.send(sent, "registration", "/deals", registration(sent, here))
+    if answer.ok:
+        return here.went(answer, f"/deals/{answer.json()['registration_id']}", "registered")
+    return await _form(here, sent.values, status=answer.status, refusal=refused("register", sent, answer))
+
+
+# One deal
+
+
+@router.get("/deals/{registration_id}")
+async def deal(registration_id: str, here: Here) -> Response:
+    """Everything about one deal; `?why=` opens the explanation of one of its events."""
+    return await deal_page_of(here, registration_id)
+
+
+async def deal_page_of(
+    here: Visit, registration_id: str, refusal: Refusal | None = None, status: int = 200
+) -> Response:
+    await here.settled("deal_cards", "timeline", "event_log")
+    card = card_view(await here.app.document(here.who, "deal_cards", registration_id), here.who)
+    asked = (
+        _told(here, registration_id),
+        _registered(here, registration_id),
+        _sale(here, registration_id),
+        _lines(here, registration_id),
+    )
+    told, doc, sale, lines = await asyncio.gather(*asked)
+    shares = [share for pool in sale["credit"].one.get("pools", []) for share in _current(pool)["shares"]]
+    named = {
+        card["partner_id"],
+        *(share["partner_id"] for share in shares),
+        *(line["partner_id"] for line in lines.items),
+    }
+    shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": await here.names(named), **sale}
+    return await here.page("deal.html", status, **shown, why=await _why(here), refusal=refusal)
+
+
+def _current(pool: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = pool.get("current") or pool["revisions"][-1]
+    return found
+
+
+async def _told(here: Visit, registration_id: str) -> list[dict[str, Any]]:
+    """The newest first."""
+    try:
+        return list(reversed(await timeline_of(here.app, here.who, registration_id)))
+    except NotFound:
+        return []
+
+
+async def _registered(here: Visit, registration_id: str) -> Part:
+    return await here.ask_if("registration.read deals", f"/deals/{registration_id}")
+
+
+async def _lines(here: Visit, registration_id: str) -> Part:
+    return await here.ask_if("incentives.read earnings", "/lines", registration_id=registration_id)
+
+
+async def _sale(here: Visit, registration_id: str) -> dict[str, Part]:
+    found = await here.ask("attribution", "/opportunities", registration_id=registration_id, limit=1)
+    if not found.first:
+        return {"sale": found, "credit": NOTHING}
+    credit = await here.ask("attribution", f"/opportunities/{found.first['opportunity_id']}/credit")
+    return {"sale": found, "credit": credit}
+
+
+async def _why(here: Visit) -> dict[str, Any] | None:
+    event_id = here.request.query_params.get("why", "")
+    if not event_id:
+        return None
+    return await explanation(here, event_id[:64], here.request.query_params.get("service", ""))
+
+
+# What a partner does with its deal
+
+
+def corrections(sent: Form) -> dict[str, Any]:
+    """The fields of a deal that can still change, as far as they are filled in."""
+    body: dict[str, Any] = sent.given("close_on", "tender", "partner_reference", "description")
+    if sent.text("amount"):
+        body["amount"] = {"amount": sent.text("amount"), "currency": sent.text("currency")}
+    return body
+
+
+VERBS: dict[str, Callable[[Form], dict[str, Any]]] = {
+    "resubmit": corrections,
+    "amend": corrections,
+    "withdraw": lambda sent: sent.given("reason_code"),
+}
+
+
+@router.post("/deals/{registration_id}/credit/{pool}")
+async def revise_credit(registration_id: str, pool: str, here: Here, sent: Sent) -> Response:
+    """Replaces the shares of a pool by hand, with a reason."""
+    fields = ("share_partner", "share_role", "share_percent")
+    rows = zip(*(sent.lists.get(name, []) for name in fields), strict=False)
+    shares = [{"partner_id": p, "role": r, "percent": n.strip()} for p, r, n in rows if n.strip()]
+    body = {"shares": shares, **sent.given("reason_code", "reason")}
+    path = f"/opportunities/{sent.text('opportunity_id')}/credit/{pool}/revise"
+    answer = await here.send(sent, "attribution", path, body)
+    if answer.ok:
+        return here.went(answer, f"/deals/{registration_id}", "revised")
+    return await deal_page_of(here, registration_id, refused("credit", sent, answer), answer.status)
+
+
+@router.post("/deals/{registration_id}/{verb}")
+async def change(registration_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """Resubmits, amends or withdraws."""
+    if verb not in VERBS:
+        raise NotFound
+    answer = await here.send(sent, "registration", f"/deals/{registration_id}/{verb}", VERBS[verb](sent))
+    if answer.ok:
+        return here.went(answer, f"/deals/{registration_id}", verb)
+    return await deal_page_of(here, registration_id, refused(verb, sent, answer), answer.status)

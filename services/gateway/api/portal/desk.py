@@ -1,0 +1,110 @@
+"""The vendor's review desk: the queue, and one deal with both claims side by side and all that there is to decide."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+
+QUEUE_MAX = 50
+RETURNABLE = ("amount", "close_on", "tender", "description", "contacts", "partner_reference", "evidence")
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/desk")
+async def queue(here: Here) -> Response:
+    """What is in review, the longest first; and what waits behind a rival."""
+    _desk_only(here)
+    await here.settled("deal_cards")
+    cursor = here.request.query_params.get("cursor")
+    asked = {"sort": "submitted_at", "limit": QUEUE_MAX}
+    review, waiting = await asyncio.gather(
+        here.ask("registration", "/deals", status="in_review", cursor=cursor, **asked),
+        here.ask("registration", "/deals", status="waiting", **asked),
+    )
+    rows = [*review.items, *waiting.items]
+    names = await here.names({row["partner_id"] for row in rows})
+    classes = await _classes(here, [row["registration_id"] for row in rows])
+    return await here.page("desk.html", review=review, waiting=waiting, names=names, classes=classes)
+
+
+def _desk_only(here: Visit) -> None:
+    if not here.may("registration.read conflicts"):
+        raise Forbidden
+
+
+async def _classes(here: Visit, ids: list[str]) -> dict[str, str]:
+    """The class of the conflict that was found on each deal."""
+    cards = await here.app.read.get_many("deal_cards", here.tenant, ids) if ids else {}
+    found = {deal_id: card["parts"].get("registration", {}).get("conflict") for deal_id, card in cards.items()}
+    return {deal_id: conflict for deal_id, conflict in found.items() if conflict}
+
+
+@router.get("/desk/{registration_id}")
+async def review(registration_id: str, here: Here) -> Response:
+    """One deal to decide."""
+    return await review_page(here, registration_id)
+
+
+async def review_page(here: Visit, registration_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
+    _desk_only(here)
+    doc, conflicts = await asyncio.gather(
+        here.ask("registration", f"/deals/{registration_id}"),
+        here.ask("registration", f"/deals/{registration_id}/conflicts"),
+    )
+    if doc.status == NotFound.status:
+        raise NotFound
+    rivals = conflicts.one.get("rivals", [])
+    account_id = doc.one.get("board", {}).get("account_id") if doc.ok else None
+    screening, account = await asyncio.gather(_screening(here, doc), _account(here, account_id))
+    named = {doc.one.get("partner_id"), *(rival["claim"]["partner_id"] for rival in rivals)}
+    shown = {"doc": doc, "conflicts": conflicts, "screening": screening, "account": account}
+    facts = {"names": await here.names(named), "decided": _decided(doc), "returnable": RETURNABLE}
+    return await here.page("review.html", status, **shown, **facts, refusal=refusal, registration_id=registration_id)
+
+
+async def _screening(here: Visit, doc: Part) -> Part:
+    """The explanation of the last screening: every check with its value, and what would change the outcome."""
+    events = [step["event_id"] for step in doc.one.get("history", []) if step["event"] == "DealScreened"]
+    return await here.ask("registration", f"/why/{events[-1]}") if events else NOTHING
+
+
+async def _account(here: Visit, account_id: str | None) -> Part:
+    return await here.ask("registration", f"/accounts/{account_id}") if account_id else NOTHING
+
+
+def _decided(doc: Part) -> dict[str, str]:
+    return {one["account_id"]: one["verdict"] for one in doc.one.get("found", {}).get("decided", [])}
+
+
+VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
+    "approve": lambda sent: None,
+    "queue": lambda sent: None,
+    "return": lambda sent: {"fields": sent.words("fields"), "message": sent.text("message")},
+    "reject": lambda sent: sent.given("reason_code", "message"),
+    "decide-finding": lambda sent: sent.given("account_id", "verdict", "reason"),
+}
+
+
+@router.post("/desk/{registration_id}/confirm-identity")
+async def confirm(registration_id: str, here: Here, sent: Sent) -> Response:
+    """Vouches for who the customer is."""
+    answer = await here.send(sent, "registration", f"/accounts/{sent.text('account_id')}/confirm")
+    if answer.ok:
+        return here.went(answer, f"/desk/{registration_id}", "confirmed")
+    return await review_page(here, registration_id, refused("confirm", sent, answer), answer.status)
+
+
+@router.post("/desk/{registration_id}/{verb}")
+async def decide(registration_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """Approves, returns, rejects, queues, or decides a finding."""
+    if verb not in VERBS:
+        raise NotFound
+    answer = await here.send(sent, "registration", f"/deals/{registration_id}/{verb}", VERBS[verb](sent))
+    if answer.ok:
+        return here.went(answer, f"/desk/{registration_id}", verb)
+    return await review_page(here, registration_id, refused(verb, sent, answer), answer.status)

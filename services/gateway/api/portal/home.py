@@ -1,0 +1,84 @@
+"""The first page: what waits for the visitor, the figures, and what happened last."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.read_store.port import Contains
+from services.gateway.api.portal import sums
+from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Visit
+from services.gateway.api.reading import event_view
+
+STATUSES = ("in_review", "action_required", "waiting", "approved", "closed", "rejected", "expired", "withdrawn")
+LATEST, TASKS = 12, 6
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/")
+async def home(here: Here) -> Response:
+    await here.settled("deal_cards", "event_log")
+    deals, tasks, money, latest = await asyncio.gather(by_status(here), tasks_of(here), earned(here), latest_of(here))
+    return await here.page("home.html", deals=deals, tasks=tasks, money=money, latest=latest)
+
+
+def mine(here: Visit) -> dict[str, Any]:
+    """The filter that leaves the visitor's own side."""
+    return {} if here.who.partner_id is None else {"partner_ids": Contains(here.who.partner_id)}
+
+
+async def by_status(here: Visit) -> dict[str, int]:
+    """How many deals stand where."""
+    read, tenant = here.app.read, here.tenant
+    return {s: await read.count("deal_cards", tenant, where={"status": s, **mine(here)}) for s in STATUSES}
+
+
+async def earned(here: Visit) -> Part:
+    """What was earned, by currency and state; not asked of who may not know."""
+    if here.may("incentives.read ledger"):
+        books = await here.ask("incentives", "/ledger/balances", limit=1)
+        return Part(status=books.status, body={"items": sums.of_books(books.one.get("trial_balance", []))})
+    if not here.may("incentives.read earnings"):
+        return NOTHING
+    lines = await here.ask_all("incentives", "/lines")
+    return Part(status=lines.status, body={"items": sums.of_lines(lines.items)})
+
+
+async def latest_of(here: Visit) -> list[dict[str, Any]]:
+    """The newest events that this side may know."""
+    found = await here.app.read.find("event_log", here.tenant, where=mine(here), sort="-at", limit=LATEST)
+    return [view for view in (event_view(item, here.who) for item in found.items) if view is not None]
+
+
+async def tasks_of(here: Visit) -> list[dict[str, Any]]:
+    """What waits for this visitor: a kind, how many, and the first of them."""
+    found = await asyncio.gather(_deals(here), _partners(here), _payments(here))
+    return [task for task in found if task["part"].items or task["part"].down]
+
+
+async def _deals(here: Visit) -> dict[str, Any]:
+    kind = "review" if here.vendor else "action"
+    status = "in_review" if here.vendor else "action_required"
+    asked = here.may("registration.ApproveDeal") or here.may("registration.ResubmitDeal")
+    if not asked:
+        return {"kind": kind, "part": NOTHING}
+    part = await here.ask("registration", "/deals", status=status, sort="submitted_at", limit=TASKS)
+    return {"kind": kind, "part": part}
+
+
+async def _partners(here: Visit) -> dict[str, Any]:
+    if not here.may("onboarding.ApprovePartner"):
+        return {"kind": "applications", "part": NOTHING}
+    part = await here.ask("onboarding", "/partners", status="review", sort="applied_at", limit=TASKS)
+    return {"kind": "applications", "part": part}
+
+
+async def _payments(here: Visit) -> dict[str, Any]:
+    """Payments proposed by others wait for the approver; approved ones for who submits."""
+    approves = here.may("incentives.ApprovePayment")
+    if not approves and not here.may("incentives.SubmitPayment"):
+        return {"kind": "approve_payment", "part": NOTHING}
+    state = "proposed" if approves else "approved"
+    part = await here.ask("incentives", "/payments", state=state, limit=TASKS)
+    return {"kind": "approve_payment" if approves else "submit_payment", "part": part}

@@ -1,0 +1,161 @@
+"""Money: what was earned line by line, statements, and for the vendor payments by two people and books that balance."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal import sums
+from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+
+JOURNAL_PAGES_MAX = 1_000
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+# Earnings
+
+
+@router.get("/earnings")
+async def earnings(here: Here) -> Response:
+    """Lines with their state, dates, and why they are held; statements and payments beside them."""
+    if not here.may("incentives.read earnings"):
+        raise Forbidden
+    query = here.request.query_params
+    named = {name: query.get(name) or None for name in ("state", "period", "partner_id", "cursor")}
+    lines, statements, everything = await asyncio.gather(
+        here.ask("incentives", "/lines", **named),
+        here.ask("incentives", "/statements", partner_id=named["partner_id"], limit=20),
+        here.ask_all("incentives", "/lines", partner_id=named["partner_id"]),
+    )
+    payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
+    names = await here.names({row["partner_id"] for part in (lines, statements) for row in part.items})
+    shown = {"lines": lines, "statements": statements, "payments": payments, "names": names, "filters": named}
+    return await here.page("earnings.html", **shown, totals=sums.of_lines(everything.items))
+
+
+@router.get("/lines/{line_id}")
+async def line(line_id: str, here: Here) -> Response:
+    """One line, step by step from the won deal to the payout."""
+    return await line_page(here, line_id)
+
+
+async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
+    found = await here.ask("incentives", f"/lines/{line_id}")
+    if not found.ok and not found.down:
+        raise NotFound
+    it = found.one
+    sale, journals = await asyncio.gather(_sale(here, it.get("opportunity_id")), _journals(here, it))
+    why = await here.ask("incentives", f"/why/{it['event_id']}") if it else NOTHING
+    names = await here.names({it.get("partner_id")})
+    shown = {"line": it, "part": found, "sale": sale, "journals": journals, "why": why, "names": names}
+    return await here.page("line.html", status, **shown, refusal=refusal)
+
+
+async def _sale(here: Visit, opportunity_id: str | None) -> Part:
+    return await here.ask("attribution", f"/opportunities/{opportunity_id}") if opportunity_id else NOTHING
+
+
+async def _journals(here: Visit, it: dict[str, Any]) -> Part:
+    """The journals of one line, for who may read the ledger."""
+    if not it or not here.may("incentives.read ledger"):
+        return NOTHING
+    found = await here.ask_all("incentives", "/ledger", payee_id=it["payee_id"])
+    rows = [row for row in found.items if row["cause"] == it["line_id"]]
+    return Part(status=found.status, body={"items": rows})
+
+
+@router.post("/lines/{line_id}/postpone")
+async def postpone(line_id: str, here: Here, sent: Sent) -> Response:
+    """Holds the line until a later day."""
+    answer = await here.send(sent, "incentives", f"/lines/{line_id}/postpone", sent.given("until", "reason"))
+    if answer.ok:
+        return here.went(answer, f"/lines/{line_id}", "postponed")
+    return await line_page(here, line_id, refused("postpone", sent, answer), answer.status)
+
+
+@router.get("/statements/{statement_id}")
+async def statement(statement_id: str, here: Here) -> Response:
+    """A statement as it was issued: opening, lines, closing."""
+    found = await here.ask("incentives", f"/statements/{statement_id}")
+    if not found.ok and not found.down:
+        raise NotFound
+    names = await here.names({found.one.get("partner_id")})
+    return await here.page("statement.html", part=found, statement=found.one, names=names)
+
+
+# The vendor's money
+
+
+@router.get("/money")
+async def money(here: Here) -> Response:
+    """Statements to issue, payments to propose, approve and submit, the trial balance."""
+    return await money_page(here)
+
+
+async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.vendor or not here.may("incentives.read payments"):
+        raise Forbidden
+    books, payments, statements, payees = await asyncio.gather(
+        here.ask_if("incentives.read ledger", "/ledger/balances", limit=200),
+        here.ask("incentives", "/payments", limit=50, cursor=here.request.query_params.get("cursor")),
+        here.ask_if("incentives.read earnings", "/statements", limit=50),
+        here.ask_if("incentives.read earnings", "/payees", limit=200),
+    )
+    rows = [row for part in (books, payments, statements, payees) for row in part.items]
+    names = await here.names({row["partner_id"] for row in rows})
+    paid_for = {row["statement_id"] for row in payments.items}
+    shown = {"books": books, "payments": payments, "statements": statements, "payees": payees, "names": names}
+    decided = {"people": await _people(here, payments), "paid_for": paid_for, "last_month": _month_before(here)}
+    return await here.page("money.html", status, **shown, **decided, refusal=refusal)
+
+
+async def _people(here: Visit, payments: Part) -> dict[str, str]:
+    """The handles of the staff who proposed and approved."""
+    ids = sorted({row[who] for row in payments.items for who in ("proposed_by", "approved_by") if row.get(who)})
+    found = await here.app.read.get_many("staff", here.tenant, ids) if ids else {}
+    return {staff_id: item["handle"] for staff_id, item in found.items()}
+
+
+def _month_before(here: Visit) -> str:
+    day = here.now.astimezone(here.tenancy.zone)
+    return f"{day.year:04}-{day.month - 1:02}" if day.month > 1 else f"{day.year - 1:04}-12"
+
+
+@router.post("/money/statements")
+async def issue(here: Here, sent: Sent) -> Response:
+    """Issues the statement of a partner's month."""
+    body = {"currency": here.tenancy.currency, **sent.given("partner_id", "period", "currency")}
+    return await _done(here, sent, "/statements", body, "statement")
+
+
+@router.post("/money/payments")
+async def propose(here: Here, sent: Sent) -> Response:
+    """Proposes to pay a statement."""
+    return await _done(here, sent, "/payments", sent.given("statement_id"), "propose")
+
+
+VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
+    "approve": lambda sent: None,
+    "submit": lambda sent: None,
+    "resume": lambda sent: None,
+    "retry": lambda sent: None,
+    "decline": lambda sent: sent.given("category"),
+}
+
+
+@router.post("/money/payments/{payment_id}/{verb}")
+async def decide(payment_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """A step of a payment: a second person approves or declines, finance submits."""
+    if verb not in VERBS:
+        raise NotFound
+    return await _done(here, sent, f"/payments/{payment_id}/{verb}", VERBS[verb](sent), f"{verb}-{payment_id}")
+
+
+async def _done(here: Visit, sent: Form, path: str, body: Any, name: str) -> Response:
+    answer = await here.send(sent, "incentives", path, body)
+    if answer.ok:
+        return here.went(answer, "/money", name.split("-", 1)[0])
+    return await money_page(here, refused(name, sent, answer), answer.status)

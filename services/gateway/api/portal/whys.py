@@ -1,0 +1,46 @@
+"""Why something happened: the page of one event, and its explanation as a panel of other pages."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import NotFound
+from services.gateway.api.portal.visit import Here, PageRoute, Visit
+from services.gateway.api.reading import explained
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/why/{event_id}")
+async def why(event_id: str, here: Here) -> Response:
+    """Outcome, reasons, inputs, what would have changed it, causes and effects."""
+    await here.settled("event_log")
+    found = await explanation(here, event_id, here.request.query_params.get("service", ""))
+    if found is None:
+        raise NotFound
+    return await here.page("why.html", why=found)
+
+
+async def explanation(here: Visit, event_id: str, service: str) -> dict[str, Any] | None:
+    """The explanation of a public event, or of one that only `service` keeps; None where this side has none."""
+    try:
+        found = await explained(here.app, here.who, event_id)
+    except NotFound:
+        found = await _private(here, event_id, service)
+    return found and {"outcome": None, "reasons": [], "inputs": [], "would_change": [], "detail": {}, **found}
+
+
+async def _private(here: Visit, event_id: str, service: str) -> dict[str, Any] | None:
+    part = await here.ask(service, f"/why/{event_id}") if service else None
+    if part is None or not part.ok:
+        return None
+    it = part.one["event"]
+    told = {
+        "event_id": it["id"],
+        "source": service,
+        "type": it["type"],
+        "at": it["recorded_at"],
+        "position": it["position"],
+    }
+    event = {**told, "subject": it["stream"], "data": {}}
+    return {**part.one, "event": event, "causes": [], "effects": [], "hidden": 0}

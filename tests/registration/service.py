@@ -1,0 +1,126 @@
+"""The running service for tests: HTTP in, facts of other services in, one process on SQLite."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from chassis.clock import FixedClock
+from chassis.identity import Principal
+from chassis.process import make_world, running
+from chassis.testing.projections import told
+from contracts.onboarding import PartnerActivated
+from services.registration.app import Settings, build
+from services.registration.reactions import REACTIONS
+
+TENANT = "acme"
+START = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
+PATIENCE_SECONDS = 10
+ADMIN = Principal(tenant=TENANT, subject="admin-1", kind="vendor", roles=("admin",))
+OTHER_ADMIN = Principal(tenant=TENANT, subject="admin-2", kind="vendor", roles=("admin",))
+DESK = Principal(tenant=TENANT, subject="desk-1", kind="vendor", roles=("deal_desk",))
+FINANCE = Principal(tenant=TENANT, subject="finance-1", kind="vendor", roles=("finance",))
+
+
+def seller(partner: str, tenant: str = TENANT) -> Principal:
+    return Principal(tenant=tenant, subject=f"seller-{partner}", kind="partner", partner_id=partner, roles=("seller",))
+
+
+def activated(partner: str, revision: int = 1) -> PartnerActivated:
+    return PartnerActivated(
+        partner_id=partner,
+        revision=revision,
+        country="DE",
+        domains=(f"{partner}.example",),
+        types=("reseller",),
+        locale="en",
+        zone="UTC",
+        activated_at=START,
+    )
+
+
+def deal(**changes: Any) -> dict[str, Any]:
+    body = {
+        "customer": {"name": "Contoso GmbH", "country": "DE", "website": "https://www.contoso.com"},
+        "products": [{"family": "cloud", "sku": "100"}],
+        "amount": {"amount": "10000.00", "currency": "EUR"},
+    }
+    return {**body, **changes}
+
+
+class Running:
+    """The service, its clock, and who asks it."""
+
+    def __init__(self, service: Any, world: Any, clock: FixedClock) -> None:
+        self.service, self.world, self.clock = service, world, clock
+        self._positions, self._keys = count(1), count(1)
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.api), base_url="http://registration")
+
+    async def hear(self, happened: Any) -> None:
+        """A public event of another service arrives, twice."""
+        [seen] = told(happened, tenant=TENANT, first=next(self._positions), at=self.clock.now())
+        for _ in range(2):
+            await REACTIONS[type(happened)](seen, self.service.application)
+        await self.settle()
+
+    async def settle(self) -> None:
+        head = await self.service.store.head()
+        assert await self.service.runner.reached("", "registration", head, PATIENCE_SECONDS)
+
+    async def send(self, who: Principal, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        headers = {**self._as(who), "Idempotency-Key": key or f"k{next(self._keys)}"}
+        return await self._client.post(path, json={} if body is None else body, headers=headers)
+
+    async def post(self, who: Principal, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        answer = await self.send(who, path, body, key)
+        await self.settle()
+        return answer
+
+    async def get(self, who: Principal, path: str, **query: Any) -> httpx.Response:
+        return await self._client.get(path, headers=self._as(who), params=query)
+
+    def _as(self, who: Principal) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.world.signer.sign(who, 'registration')}"}
+
+    async def register(self, partner: str, **changes: Any) -> dict[str, Any]:
+        answer = await self.post(seller(partner), "/deals", deal(**changes))
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def until(self, registration_id: str, status: str) -> dict[str, Any]:
+        """Waits until the deal stands in a status."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                found = (await self.get(DESK, f"/deals/{registration_id}")).json()
+                if found.get("board", {}).get("status") == status:
+                    return dict(found)
+                await asyncio.sleep(0.02)
+
+    async def publish_rules(self, **body: Any) -> None:
+        draft = {"rulebook_id": "default", "kind": "deal_rules", "body": body}
+        drafted = await self.post(ADMIN, "/rulebooks", draft)
+        assert drafted.status_code == 201, drafted.text
+        version = drafted.json()["version"]
+        published = await self.post(OTHER_ADMIN, "/rulebooks/default/publish", {"version": version})
+        assert published.status_code == 200, published.text
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+@asynccontextmanager
+async def started(data: Path) -> AsyncIterator[Running]:
+    settings = Settings(data=data)
+    clock = FixedClock(START)
+    world = make_world(settings, clock=clock)
+    service = build(settings, world)
+    async with running([service], world):
+        asked = Running(service, world, clock)
+        yield asked
+        await asked.close()
