@@ -1,5 +1,6 @@
 """What registration tells: deals, their review, their protection, and conflicts between them."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from chassis.event import PublicEvent, public_event
@@ -25,6 +26,11 @@ class DealRegistered(PublicEvent):
     lead_id: str | None = None
     rules: RuleRef
     submitted_at: datetime
+
+    def for_partner(self, partner_id: str) -> "DealRegistered | None":
+        """As for its partner, with no other participant named."""
+        mine = tuple(known for known in self.participants if known.partner_id == partner_id)
+        return replace(self, participants=mine) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.DealReturned.v1", audience="both")
@@ -99,6 +105,11 @@ class DealApproved(PublicEvent):
     exclusive: bool
     basis: str
     approved_at: datetime
+
+    def for_partner(self, partner_id: str) -> "DealApproved | None":
+        """As for its partner, with no other participant named."""
+        mine = tuple(known for known in self.participants if known.partner_id == partner_id)
+        return replace(self, participants=mine) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.DealRejected.v1", audience="both")

@@ -7,6 +7,7 @@ only grow. Values are made from the types of the fields, so that the same class 
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from msgspec import inspect
 
 from chassis.event import TYPES, Actor, PublicEvent, Seen, decode, encode, sha256, stable_id
 from contracts.catalogue import SERVICES
+from contracts.values import Money
 
 FOLDER = Path(__file__).with_name("samples")
 TYPE_LIST = "types.txt"
@@ -38,7 +40,6 @@ TEXTS = {
 """What a text field of that name holds; any other text is the field's name."""
 BALANCED = ("entries",)
 """Fields whose amounts must sum to zero: they hold one value and its opposite."""
-AMOUNT, OPPOSITE = "100.00", "-100.00"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,9 @@ class Maker:
         return _MAKE[type(kind)](self, name, kind)
 
     def mapping(self, name: str, kind: Any) -> dict[str, Any]:
-        """The fields of a dataclass. A class inside itself is not filled again."""
+        """The fields of a dataclass. A class inside itself is not filled again; money is told by the field that holds it."""
+        if kind.cls is Money:
+            return {"amount": _amount(name), "currency": TEXTS["currency"]}
         again = kind.cls in self._inside
         self._inside.append(kind.cls)
         wanted = [field for field in kind.fields if field.required or (self.full and not again)]
@@ -121,7 +124,28 @@ class Maker:
 def _opposite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _opposite(inner) for name, inner in value.items()}
-    return OPPOSITE if value == AMOUNT else value
+    return f"-{value}" if _is_amount(value) else value
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9]{3}\.00", value) is not None
+
+
+def _amount(name: str) -> str:
+    """Another one for each name, so that a pair shows when two fields are mixed up."""
+    return f"{100 + _of_name(name, 900)}.00"
+
+
+def _day(name: str) -> str:
+    return f"2026-03-{1 + _of_name(name, 28):02}"
+
+
+def _instant(name: str) -> str:
+    return f"{_day(name)}T10:{_of_name(name, 60):02}:00Z"
+
+
+def _of_name(name: str, below: int) -> int:
+    return int(sha256(name.encode())[:8], 16) % below
 
 
 def _text(maker: Maker, name: str, kind: Any) -> str:
@@ -136,14 +160,14 @@ _MAKE: dict[type[inspect.Type], Callable[[Maker, str, Any], Any]] = {
     inspect.AnyType: lambda maker, name, kind: name,
     inspect.BoolType: lambda maker, name, kind: maker.full,
     inspect.DataclassType: Maker.mapping,
-    inspect.DateTimeType: lambda maker, name, kind: "2026-03-03T10:00:00Z",
-    inspect.DateType: lambda maker, name, kind: "2026-03-03",
-    inspect.DecimalType: lambda maker, name, kind: AMOUNT,
+    inspect.DateTimeType: lambda maker, name, kind: _instant(name),
+    inspect.DateType: lambda maker, name, kind: _day(name),
+    inspect.DecimalType: lambda maker, name, kind: _amount(name),
     inspect.DictType: Maker.table,
     inspect.EnumType: lambda maker, name, kind: next(iter(kind.cls)).value,
     inspect.FloatType: lambda maker, name, kind: 1.5,
     inspect.FrozenSetType: Maker.many,
-    inspect.IntType: lambda maker, name, kind: 1,
+    inspect.IntType: lambda maker, name, kind: 1 + _of_name(name, 9),
     inspect.ListType: Maker.many,
     inspect.LiteralType: lambda maker, name, kind: kind.values[0],
     inspect.NamedTupleType: lambda maker, name, kind: [maker.value(field.name, field.type) for field in kind.fields],

@@ -4,11 +4,12 @@ A reader ignores fields that it does not know, so no schema forbids more of them
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from chassis.event import PublicEvent
 from contracts.catalogue import SERVICES, public_events
@@ -19,9 +20,17 @@ SHARED = ("rules", "attention")
 """Types of these first words may come from every service."""
 
 MONEY = {
-    "amount": {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$"},
-    "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    "title": "Money",
+    "description": "An amount in one currency of ISO 4217, as text with exactly the digits of its minor unit.",
+    "type": "object",
+    "properties": {
+        "amount": {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$"},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    },
+    "required": ["amount", "currency"],
+    "examples": [{"amount": "100.00", "currency": "EUR"}],
 }
+"""Its class checks what the types of its fields cannot say."""
 
 HEADERS = {
     "ce_specversion": "Always 1.0.",
@@ -34,6 +43,8 @@ HEADERS = {
     "ce_tenant": "The tenant; also the key of the Kafka message.",
     "ce_correlationid": "What the whole chain of commands and events began with.",
     "ce_causationid": "The event that led to this one.",
+    "ce_commandid": "The command that recorded it.",
+    "ce_streamversion": "Its place in its stream, from 1.",
     "content-type": "Always application/json.",
     "traceparent": "The trace that it belongs to, as W3C Trace Context writes it.",
 }
@@ -42,37 +53,48 @@ ALWAYS = ("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_t
 
 def schema(cls: type[PublicEvent]) -> dict[str, Any]:
     """The JSON Schema of one public event, named by its type."""
-    made = msgspec.json.schema(cls)
-    definitions = made["$defs"]
-    own = _described(cls, definitions.pop(cls.__name__))
-    return {
-        "$schema": DIALECT,
-        "$id": f"urn:entente:schema:{cls.type}",
-        **own,
-        **({"$defs": _exact_money(definitions)} if definitions else {}),
-    }
+    made = msgspec.json.schema(cls)["$defs"]
+    for kind in _inside(inspect.type_info(cls)):
+        _mark_instants(made[kind.cls.__name__], kind)
+    own = _described(cls, made.pop(cls.__name__))
+    values = {"$defs": {name: _value(name, made[name]) for name in made}} if made else {}
+    return {"$schema": DIALECT, "$id": f"urn:entente:schema:{cls.type}", **own, **values}
+
+
+def _inside(kind: inspect.Type) -> Iterator[inspect.DataclassType]:
+    """The class and all classes within its fields."""
+    if isinstance(kind, inspect.DataclassType):
+        yield kind
+    fields = (field.type for field in getattr(kind, "fields", ()))
+    items = (kind.item_type,) if isinstance(kind, inspect.VarTupleType) else ()
+    for part in (*fields, *getattr(kind, "types", ()), *items):
+        yield from _inside(part)
+
+
+def _mark_instants(made: dict[str, Any], kind: inspect.DataclassType) -> None:
+    """Says `date-time` of instants: ours always have a zone."""
+    for field in kind.fields:
+        if any(isinstance(option, inspect.DateTimeType) for option in getattr(field.type, "types", (field.type,))):
+            told = made["properties"][field.encode_name]
+            next(option for option in told.get("anyOf", [told]) if option["type"] == "string")["format"] = "date-time"
 
 
 def _described(cls: type[PublicEvent], own: dict[str, Any]) -> dict[str, Any]:
     """Title, description and audience, then the fields. A class without words of its own is told by its name."""
-    words = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__)
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", cls.__name__).capitalize()
     rest = {name: value for name, value in own.items() if name not in ("title", "description")}
-    described = own.get("description", f"{words}.") if "__doc__" in vars(cls) else f"{words}."
-    return {"title": cls.__name__, "description": _one_line(described), "x-audience": cls.audience, **rest}
+    description = _one_line(own.get("description", f"{words}."))
+    return {"title": cls.__name__, "description": description, "x-audience": cls.audience, **rest}
+
+
+def _value(name: str, made: dict[str, Any]) -> dict[str, Any]:
+    if name == "Money":
+        return MONEY
+    return made | ({"description": _one_line(made["description"])} if "description" in made else {})
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _exact_money(definitions: dict[str, Any]) -> dict[str, Any]:
-    """The shared values, with the digits of money, which its class checks and its fields' types cannot say."""
-    for name, value in definitions.items():
-        if "description" in value:
-            value["description"] = _one_line(value["description"])
-        if name == "Money":
-            value["properties"] = MONEY
-    return definitions
 
 
 def asyncapi() -> dict[str, Any]:
@@ -110,7 +132,11 @@ def _channel(service: str, events: list[type[PublicEvent]]) -> dict[str, Any]:
 
 
 def _operation(service: str) -> dict[str, Any]:
-    return {"action": "send", "channel": {"$ref": f"#/channels/{service}"}, "summary": f"{service} tells what happened."}
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{service}"},
+        "summary": f"{service} tells what happened.",
+    }
 
 
 def _message(cls: type[PublicEvent]) -> dict[str, Any]:

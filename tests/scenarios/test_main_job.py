@@ -1,0 +1,178 @@
+"""The main job over both transports: what it comes to, that every read model can be made again, that nothing differs."""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.process import make_world
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from chassis.transport.kafka import KafkaTransport, Settings, make_topics
+from chassis.transport.port import Transport, topic_of
+from chassis.verify import Report, verify, verify_decisions
+from contracts.catalogue import SERVICES
+from services.__main__ import build_all
+from tests.scenarios.main_job import Story, main_job
+from tests.scenarios.system import System, comparable, done, exported, ids_in, running_system
+
+STEPS = (
+    "registration.DealRegistered",
+    "registration.DealApproved",
+    "attribution.OpportunityLinked",
+    "attribution.DealWon",
+    "attribution.CreditAllocated",
+    "registration.ProtectionEnded",
+    "incentives.PayoutCalculated",
+    "attribution.RevenueReversed",
+    "incentives.PayoutReversed",
+    "incentives.PayoutReleased",
+)
+
+
+async def test_the_main_job_in_one_process(tmp_path: Path) -> None:
+    await told_in(tmp_path, None)
+
+
+async def test_the_main_job_over_kafka_ends_in_the_same_documents(tmp_path: Path, kafka: str) -> None:
+    settings = Settings(bootstrap=kafka, partitions=1, replication=1)
+    await make_topics([topic_of(service) for service in SERVICES], settings)
+
+    over_kafka = await told_in(tmp_path / "kafka", KafkaTransport(settings))
+    in_process = await told_in(tmp_path / "process", None)
+
+    same = ids_in(over_kafka) & ids_in(in_process)
+    assert comparable(in_process, same) == comparable(over_kafka, same)
+
+
+async def told_in(data: Path, transport: Transport | None) -> dict[str, Any]:
+    """Tells the job, sees that all of it holds, and answers the documents that it ended in."""
+    async with running_system(data, transport) as it:
+        story = await main_job(it)
+        await came_out_right(it, story)
+        await every_step_says_why(it, story)
+        await every_model_can_be_made_again(it)
+        assert await it.parked() == 0
+        documents = await it.documents()
+        for service in it.services.values():
+            assert service.witness is not None
+            await service.witness.checkpoint()
+    await every_log_is_what_it_was(data)
+    await one_byte_more_or_less_is_found(data, data.with_name(f"{data.name}-copy"))
+    return documents
+
+
+async def came_out_right(it: System, story: Story) -> None:
+    seen = story.seen
+    assert seen["preview"]["availability"] == "taken"
+    assert seen["waiting"]["status"] == "waiting"
+    assert [reason["code"] for reason in seen["waiting"]["reasons"]] == ["rival-ahead"]
+    assert [rival["claim"]["registration_id"] for rival in seen["both claims"]["rivals"]] == [story.deal_id]
+    assert (seen["first approval"][0], seen["first approval"][1]["slug"]) == (412, "evidence-changed")
+    assert seen["approved"]["status"] == "approved"
+    assert (seen["approved alone"], seen["submitted early"]) == (403, 409)
+    assert seen["statement"]["closing"] == {"amount": "1333.33", "currency": "EUR"}
+    assert seen["paid"]["amount"] == {"amount": "1333.33", "currency": "EUR"}
+    await public_events_came_out_right(it)
+    await the_ledger_balances(it)
+
+
+async def public_events_came_out_right(it: System) -> None:
+    [won] = await it.events("attribution.DealWon")
+    assert won["data"]["amount"] == {"amount": "15000.00", "currency": "EUR"}
+    final = [one["data"] for one in await it.events("attribution.CreditAllocated") if one["data"]["status"] == "final"]
+    assert [[share["percent"] for share in one["shares"]] for one in final] == [["100.00"]]
+    [earned] = await it.events("incentives.PayoutCalculated")
+    assert earned["data"]["amount"] == {"amount": "2000.00", "currency": "EUR"}
+    [reversed_] = await it.events("incentives.PayoutReversed")
+    assert reversed_["data"]["amount"] == {"amount": "666.67", "currency": "EUR"}
+    assert reversed_["data"]["remaining"] == {"amount": "1333.33", "currency": "EUR"}
+
+
+async def the_ledger_balances(it: System) -> None:
+    finn = await it.who("finn")
+    balances = done(await finn.get("/v1/incentives/ledger/balances"))
+    assert [(one["currency"], one["total"]) for one in balances["trial_balance"]] == [("EUR", "0.00")]
+    assert [(one["cash"], one["payable"]) for one in balances["trial_balance"]] == [("-1333.33", "0.00")]
+
+
+async def every_step_says_why(it: System, story: Story) -> None:
+    """Whoever sees a step of the deal can ask why it happened; who does not see it meets what never was."""
+    for name in ("northwind", "ada"):
+        who = await it.who(name)
+        entries = done(await who.get(f"/v1/timeline/{story.deal_id}"))["entries"]
+        kinds = {entry["type"].removeprefix("entente.").removesuffix(".v1") for entry in entries}
+        assert kinds >= set(STEPS)
+        for entry in entries:
+            why = done(await who.get(f"/v1/why/{entry['event_id']}"), 200)
+            assert why["event"]["type"] == entry["type"]
+    south = await it.who("southbridge")
+    assert (await south.get(f"/v1/timeline/{story.deal_id}")).status == 404
+
+
+async def every_model_can_be_made_again(it: System) -> None:
+    """Read models filled anew from the logs are the same, byte for byte."""
+    before = await it.documents()
+    for service in it.services.values():
+        for projection in service.projections:
+            again = await service.runner.rebuild(projection.name)
+            assert before[f"{service.name}/{projection.name}"] == await exported(service, again), again
+
+
+async def every_log_is_what_it_was(data: Path) -> None:
+    """The witness's leaves and every decision hold, in files that nobody has open."""
+    async with on_files(data) as services:
+        for service in services:
+            for report in (await verified(service), await decided_again(service)):
+                assert report.holds, report.lines()
+
+
+async def one_byte_more_or_less_is_found(data: Path, copy: Path) -> None:
+    """In a copy, one byte of one stored event is another: the check names its position."""
+    shutil.copytree(data, copy)
+    changed = {name: change_a_byte(copy / name / "events.db") for name in SERVICES}
+    async with on_files(copy) as services:
+        found = {service.name: (await verified(service)).first for service in services}
+    assert {name: one and one.position for name, one in found.items()} == changed
+
+
+def change_a_byte(path: Path) -> int:
+    """Changes one letter of a stored event in the middle, such that it can still be read. Its position."""
+    with sqlite3.connect(path) as database:
+        rows = database.execute("SELECT position, state FROM stored_events ORDER BY position").fetchall()
+        position, state = rows[len(rows) // 2]
+        at = state.index(b'"tenant":"') + len(b'"tenant":"')
+        database.execute(
+            "UPDATE stored_events SET state = ? WHERE position = ?", (state[:at] + b"b" + state[at + 1 :], position)
+        )
+    database.close()
+    return int(position)
+
+
+@asynccontextmanager
+async def on_files(data: Path) -> AsyncIterator[list[Service]]:
+    """The services on their files, opened and not at work."""
+    settings = ServiceSettings(port=0, data=data)
+    services = list(build_all(settings, make_world(settings)).values())
+    for service in services:
+        await service.migrate()
+        await service.open()
+    try:
+        yield services
+    finally:
+        for service in services:
+            await service.close()
+
+
+async def verified(service: Service) -> Report:
+    assert service.witness is not None
+    leaves = service.witness.leaves
+    return await verify(service.store, leaves, leaves.checkpoints(), service.witness.signer.verifier)
+
+
+async def decided_again(service: Service) -> Report:
+    return await verify_decisions(service.store, service.application.executor.handles.values())
