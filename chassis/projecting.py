@@ -231,9 +231,16 @@ class ProjectionRunner:
             # The next batch is read while this one is written.
             following = self._store.feed(batch[-1].position, self._settings.fill_events)
             _, batch = await asyncio.gather(self._take([running], batch), following)
+        await self._draw_level(running)
         running.level = running.stopped is None
         self._tell()
         await self._swap(running)
+
+    async def _draw_level(self, running: Running) -> None:
+        """Brings a new version to the present by itself: in a quiet store nothing would wake the common reading."""
+        can_read = running.projection.own and not running.stopped and not running.live
+        if can_read and (rest := await self._store.feed(running.position, self._settings.fill_events)):
+            await self._take([running], rest)
 
     async def _is_far(self, running: Running) -> bool:
         self._head = max(self._head, await self._store.head())

@@ -70,7 +70,7 @@ def test_money_is_stored_with_exactly_the_digits_of_its_currency(text: str, curr
     ],
 )
 def test_money_that_is_not_exact_is_refused(text: str, currency: str) -> None:
-    with pytest.raises(ValueError, match="digits|currency|finite"):
+    with pytest.raises(ValueError, match=r"digits|currency|finite"):
         money(text, currency)
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"amount": text, "currency": currency}, Money)

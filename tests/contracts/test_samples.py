@@ -18,6 +18,11 @@ PAIRS = sorted(FOLDER.glob("pairs/*/*.json"))
 LISTED = (FOLDER / TYPE_LIST).read_text().split()
 
 
+class Stored(msgspec.Struct):
+    type: str
+    data: msgspec.Raw
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _loaded_types() -> None:
     stored_types()
@@ -43,12 +48,11 @@ def test_a_sample_loads_and_comes_back(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_recorded_event_gives_the_same_public_bytes_for_ever(path: Path) -> None:
-    pair = msgspec.json.decode(as_stored(path.read_bytes()), type=dict[str, dict[str, msgspec.Raw]])
-    recorded, public = pair["recorded"], pair["public"]
-    told = published(path.parent.name, json.loads(recorded["type"]), bytes(recorded["data"]))
+    pair = msgspec.json.decode(as_stored(path.read_bytes()), type=dict[str, Stored])
+    told = published(path.parent.name, pair["recorded"].type, bytes(pair["recorded"].data))
     assert told is not None
-    assert json.loads(public["type"]) == told.type
-    assert bytes(public["data"]) == encode(told)
+    assert pair["public"].type == told.type
+    assert bytes(pair["public"].data) == encode(told)
 
 
 def test_every_stored_type_is_listed_and_has_a_sample() -> None:
@@ -87,9 +91,8 @@ def test_the_list_of_types_only_grows(tmp_path: Path) -> None:
 
 
 def test_type_names_say_service_name_and_version() -> None:
-    shape = re.compile(
-        r"(entente\.)?(attribution|chassis|gateway|incentives|onboarding|registration|rules|attention)\.[A-Z]\w+\.v[1-9]"
-    )
+    owner = "attribution|chassis|gateway|incentives|onboarding|registration|rules|attention"
+    shape = re.compile(rf"(entente\.)?({owner})\.[A-Z]\w+\.v[1-9]")
     assert [] == [name for name in LISTED if not shape.fullmatch(name)]
 
 

@@ -62,6 +62,11 @@ class Formats:
             return ABSENT
         return format_currency(number, currency, locale=self.locale)
 
+    def owed(self, value: Any, currency: str) -> str:
+        """The balance of an account as what is owed: credits above zero."""
+        number = number_of(value)
+        return ABSENT if number is None else self.money(0 - number, currency)
+
     def number(self, value: Any) -> str:
         number = number_of(value)
         return ABSENT if number is None else format_decimal(number, locale=self.locale, decimal_quantization=False)

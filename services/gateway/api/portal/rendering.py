@@ -22,7 +22,7 @@ HEADERS = {
 
 def _shown(value: Any) -> Any:
     """What is absent is shown as such."""
-    return ABSENT if value is None or value == "" else value
+    return ABSENT if value is None else value
 
 
 def _environment() -> Environment:

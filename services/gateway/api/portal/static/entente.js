@@ -1,0 +1,144 @@
+// The portal's one script. Every page works without it. With it: pages follow what happens, a registration is checked
+// while it is typed, countdowns run. Nothing is shown that the server did not render.
+"use strict";
+(() => {
+  const PAUSE_MS = 300, CHECK_MS = 600, SAY_MS = 5000, TICK_MS = 30000, WAIT_MAX_MS = 2000;
+  const now = document.querySelector('meta[name="entente-now"]');
+  const ahead = now ? Date.parse(now.content) - Date.now() : 0;
+  const live = document.getElementById("live");
+  const byId = (id) => document.getElementById(id);
+
+  // An address that says "done" or "at" is about the page as it was opened.
+  const address = new URL(location.href);
+  if (address.searchParams.has("done") || address.searchParams.has("at")) {
+    address.searchParams.delete("done");
+    address.searchParams.delete("at");
+    history.replaceState(null, "", address);
+  }
+
+  // The menu is open beside the page, and closed above it on a phone.
+  const nav = document.querySelector("details.nav");
+  const wide = matchMedia("(min-width: 50.01rem)");
+  const fit = () => { if (nav) nav.open = wide.matches; };
+  wide.addEventListener("change", fit);
+  fit();
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.me[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector("details.me[open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
+
+  // A form that was refused says so to who cannot see it.
+  document.querySelector('[role="alert"]')?.focus();
+
+  // What happens is said at most once in five seconds.
+  let saidAt = 0;
+  const say = (text) => {
+    if (Date.now() - saidAt < SAY_MS || !byId("said")) return;
+    saidAt = Date.now();
+    byId("said").textContent = text;
+  };
+
+  // Fragments: replaced by what the server renders now, unless somebody is typing in them.
+  const busy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const swap = (part, fresh) => {
+    const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const before = part.innerHTML;
+    part.innerHTML = fresh.innerHTML;
+    for (const id of open) if (byId(id)) byId(id).open = true;
+    if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    if (before === part.innerHTML) return false;
+    part.classList.remove("fresh");
+    void part.offsetWidth;
+    part.classList.add("fresh");
+    return true;
+  };
+  const fetched = async (url, options) => {
+    const answer = await fetch(url, { credentials: "same-origin", ...options });
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  };
+  const refresh = async (ids, places) => {
+    const at = Object.entries(places).map(([source, position]) => `${source}=${position}`).join(", ");
+    const page = await fetched(location.href, { headers: { "entente-at-least": at } });
+    let changed = false;
+    for (const id of ids) {
+      const part = byId(id), fresh = page.getElementById(id);
+      if (part && fresh && !busy(part)) changed = swap(part, fresh) || changed;
+    }
+    if (changed) say(live.dataset.changed);
+  };
+
+  // The live stream: an event refreshes the fragments that it concerns.
+  const waiting = { ids: new Set(), places: {}, timer: 0, since: 0, running: false };
+  const concerns = (part, event, text) => {
+    if (!part.dataset.live.split(" ").includes(event.source)) return false;
+    const about = (part.dataset.about || "").split(" ").filter(Boolean);
+    return about.length === 0 || about.some((id) => text.includes(id));
+  };
+  const flush = async () => {
+    if (waiting.running || waiting.ids.size === 0) return;
+    const ids = [...waiting.ids], places = { ...waiting.places };
+    waiting.ids.clear();
+    waiting.since = 0;
+    waiting.running = true;
+    try {
+      await refresh(ids, places);
+    } catch {
+      live.textContent = live.dataset.off;
+    } finally {
+      waiting.running = false;
+      if (waiting.ids.size) waiting.timer = setTimeout(flush, PAUSE_MS);
+    }
+  };
+  const happened = (message) => {
+    const event = JSON.parse(message.data);
+    waiting.places[event.source] = event.position;
+    for (const part of document.querySelectorAll("[data-live]")) if (concerns(part, event, message.data)) waiting.ids.add(part.id);
+    if (waiting.ids.size === 0) return;
+    waiting.since = waiting.since || Date.now();
+    clearTimeout(waiting.timer);
+    waiting.timer = setTimeout(flush, Date.now() - waiting.since > WAIT_MAX_MS ? 0 : PAUSE_MS);
+  };
+  const names = document.querySelector('meta[name="entente-events"]');
+  if (names && document.querySelector("[data-live]")) {
+    const stream = new EventSource("/v1/stream");
+    for (const name of names.content.split(" ")) stream.addEventListener(name, happened);
+    stream.addEventListener("open", () => { live.textContent = live.dataset.on; });
+    stream.addEventListener("error", () => { live.textContent = live.dataset.off; });
+    addEventListener("pagehide", () => stream.close());
+  }
+
+  // A registration is checked while it is typed; an answer that comes late is not shown.
+  for (const form of document.querySelectorAll("form[data-preview]")) {
+    let timer = 0, asked = 0;
+    const check = async () => {
+      const filled = [...form.elements].every((field) => !field.required || (field.value && field.checkValidity()));
+      if (!filled || !byId("preview")) return;
+      const mine = ++asked;
+      try {
+        const page = await fetched(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+        const fresh = page.getElementById("preview");
+        if (mine === asked && fresh) swap(byId("preview"), fresh);
+      } catch {
+        // The button still checks.
+      }
+    };
+    form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, CHECK_MS); });
+  }
+
+  // Countdowns, by the server's clock.
+  const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  const UNITS = [["day", 86400000], ["hour", 3600000], ["minute", 60000]];
+  const tick = () => {
+    for (const one of document.querySelectorAll("time[data-until]")) {
+      const left = Date.parse(one.dataset.until) - Date.now() - ahead;
+      const [unit, size] = UNITS.find(([, ms]) => Math.abs(left) >= ms) || UNITS[2];
+      one.textContent = words.format(Math.trunc(left / size), unit);
+    }
+  };
+  tick();
+  setInterval(tick, TICK_MS);
+})();
