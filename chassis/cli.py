@@ -16,6 +16,7 @@ from chassis.settings import ServiceSettings
 from chassis.verify import Report, verify, verify_decisions
 
 Build = Callable[[Any, World], Service]
+Given = Callable[..., ServiceSettings]
 console = Console()
 DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.")]
 
@@ -27,6 +28,13 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
     def settings(data: Path, **more: Any) -> ServiceSettings:
         return settings_type(data=data, **more)
 
+    _add_life(cli, settings, build)
+    _add_checks(cli, settings, build)
+    cli.add_typer(_parked(settings, build), name="parked")
+    return cli
+
+
+def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
     @cli.command("serve")
     def serve_command(
         data: DATA = Path("./data"),
@@ -47,6 +55,8 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
         """Fills one read model anew from the log and swaps it in."""
         run(_rebuild(settings(data), build, model))
 
+
+def _add_checks(cli: typer.Typer, settings: Given, build: Build) -> None:
     @cli.command("verify")
     def verify_command(
         data: DATA = Path("./data"),
@@ -64,9 +74,6 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
         status, lines = proof.verify_proof([str(file), *(["--key", key] if key else [])])
         console.print("\n".join(lines), highlight=False)
         raise typer.Exit(status)
-
-    cli.add_typer(_parked(settings, build), name="parked")
-    return cli
 
 
 async def _serve(settings: ServiceSettings, build: Build) -> None:
@@ -117,7 +124,7 @@ def _told(reports: list[Report]) -> None:
         raise typer.Exit(1)
 
 
-def _parked(settings: Callable[..., ServiceSettings], build: Build) -> typer.Typer:
+def _parked(settings: Given, build: Build) -> typer.Typer:
     parked = typer.Typer(no_args_is_help=True, help="Messages that were given up on: look, replay, discard.")
 
     @parked.command("list")

@@ -7,7 +7,7 @@ def test_an_approved_deal_leaves_the_queue() -> None:
     assert_repeatable(DEAL_BOARD, seen)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, zip_longest
 from typing import Any
@@ -39,28 +39,26 @@ def told(
     Public events come from the service that publishes them, others from `OWN`, unless `source` says otherwise.
     """
     places = enumerate(events, start=first)
-    return [_told(event, place, source or _source(event), tenant, stream, at, actor) for place, event in places]
+    told = {"tenant": tenant, "stream": f"{tenant}:{stream}", "recorded_at": at, "actor": actor}
+    return [_told(event, place, source or _source(event), told) for place, event in places]
 
 
 def _source(event: Any) -> str:
     return publisher(type(event)) if is_public(type(event)) else OWN
 
 
-def _told(event: Any, place: int, source: str, tenant: str, stream: str, at: datetime, actor: Actor | None) -> Seen:
+def _told(event: Any, place: int, source: str, told: Mapping[str, Any]) -> Seen:
     return Seen(
-        id=stable_id("told", source, tenant, place),
+        id=stable_id("told", source, told["tenant"], place),
         type=event.type,
         source=source,
-        tenant=tenant,
-        stream=f"{tenant}:{stream}",
         version=place,
         position=place,
-        recorded_at=at,
-        actor=actor,
-        command_id=stable_id("command", source, tenant, place),
+        command_id=stable_id("command", source, told["tenant"], place),
         causation_id=None,
         correlation_id=None,
         event=event,
+        **told,
     )
 
 

@@ -188,7 +188,7 @@ async def test_what_is_away_is_waited_for_and_never_parked(bench: Bench, trouble
     bench.work.troubles = {1: [trouble, trouble, trouble, trouble]}
 
     async def comes_back() -> None:
-        while bench.reactions.counters.held < 6:  # noqa: ASYNC110 - it tells nobody
+        while bench.reactions.counters.held < 6:
             await asyncio.sleep(0.001)
         bench.work.troubles = {}
 

@@ -67,7 +67,7 @@ class Running:
 
     async def until(self, position: int) -> None:
         async with asyncio.timeout(5):
-            while self.saved.by_name.get("relay entente.testing/1", 0) < position:  # noqa: ASYNC110
+            while self.saved.by_name.get("relay entente.testing/1", 0) < position:
                 await asyncio.sleep(0.001)
 
 
@@ -165,7 +165,7 @@ async def test_a_relay_that_lost_its_lease_stops_sending() -> None:
     await running.until(1)
     running.feed.leases["relay entente.testing/1"] = "somebody else"
     async with asyncio.timeout(5):
-        while not tasks.failures:  # noqa: ASYNC110 - it tells nobody
+        while not tasks.failures:
             await asyncio.sleep(0.001)
     await running.feed.commit(2)
     await asyncio.sleep(0.05)

@@ -61,7 +61,10 @@ class System:
     async def crm(self, path: str, body: Any = None) -> Any:
         """Asks the simulated CRM over HTTP: reads without a body, else posts."""
         method = "GET" if body is None else "POST"
-        async with aiohttp.ClientSession() as session, session.request(method, self.crm_url + path, json=body) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, self.crm_url + path, json=body) as answer,
+        ):
             assert answer.status < 300, await answer.text()
             return await answer.json()
 
@@ -181,7 +184,9 @@ def comparable(documents: dict[str, list[tuple[Any, bytes]]], same: Iterable[str
 
 def ids_in(documents: dict[str, list[tuple[Any, bytes]]]) -> set[str]:
     """Every id and digest that occurs."""
-    return {hit[0] for found in documents.values() for key, body in found for hit in UUID.finditer(f"{key}{body.decode()}")}
+    return {
+        hit[0] for found in documents.values() for key, body in found for hit in UUID.finditer(f"{key}{body.decode()}")
+    }
 
 
 def _blotted(key: Any, body: bytes, same: frozenset[str]) -> str:

@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from chassis.process import make_world
 from chassis.service import Service
 from chassis.settings import ServiceSettings

@@ -42,7 +42,7 @@ async def board(here: Here) -> Response:
     else:
         return await _columns(here)
     names = await here.names({card["partner_id"] for card in found})
-    shown = {
+    shown: dict[str, Any] = {
         "columns": None,
         "cards": found,
         "cursor": cursor,
@@ -60,7 +60,13 @@ async def _filtered(here: Visit, status: str, stage: str, cursor: str) -> tuple[
 async def _columns(here: Visit) -> Response:
     columns = [await _column(here, name, statuses) for name, statuses in COLUMNS.items()]
     names = await here.names({card["partner_id"] for column in columns for card in column["cards"]})
-    shown = {"columns": columns, "cards": [], "cursor": None, "names": names, "filters": {"status": "", "stage": ""}}
+    shown: dict[str, Any] = {
+        "columns": columns,
+        "cards": [],
+        "cursor": None,
+        "names": names,
+        "filters": {"status": "", "stage": ""},
+    }
     return await here.page("deals.html", **shown)
 
 

@@ -1,4 +1,4 @@
-"""How values look to a reader: money, dates and times in its locale, times in the programme's zone. What is absent is –."""
+"""How values look to a reader: money, dates and times in its locale, times in the programme's zone. What is absent is a dash."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 
-ABSENT = "–"
+ABSENT = "\N{EN DASH}"
 TAGS_MAX = 5
 _INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d")
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
@@ -108,9 +108,9 @@ class Formats:
 
     def kind(self, value: Any) -> str:
         """Which of money, map, list, instant, day, truth, text or absent a JSON value is."""
+        if value is None or value in ("", [], {}):
+            return "absent"
         match value:
-            case None | "" | [] | {}:
-                return "absent"
             case {"amount": _, "currency": _}:
                 return "money"
             case dict():

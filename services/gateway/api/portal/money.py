@@ -32,7 +32,13 @@ async def earnings(here: Here) -> Response:
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
     names = await here.names({row["partner_id"] for part in (lines, statements) for row in part.items})
-    shown = {"lines": lines, "statements": statements, "payments": payments, "names": names, "filters": named}
+    shown: dict[str, Any] = {
+        "lines": lines,
+        "statements": statements,
+        "payments": payments,
+        "names": names,
+        "filters": named,
+    }
     return await here.page("earnings.html", **shown, totals=sums.of_lines(everything.items))
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
 from chassis.decider import NotFound
-from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 STATUSES = ("review", "active", "suspended", "declined", "withdrawn")
 SCOPES = ("new_business", "access", "content", "payouts")

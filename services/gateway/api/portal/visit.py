@@ -215,8 +215,10 @@ class Visit:
 
     async def settled(self, *models: str) -> None:
         """Waits, a second at most, until the gateway's own models hold what the visitor has just done."""
+        if self.app.reached is None:
+            return
         for source, position in self.places.items():
-            for model in models if self.app.reached else ():
+            for model in models:
                 await self.app.reached(model, source, position, WAIT_SECONDS)
 
     async def names(self, ids: set[str | None]) -> dict[str, str]:
@@ -267,7 +269,7 @@ class Visit:
             "crm_simulator_url": self.app.ports.crm_simulator_url,
             "partner_name": (await self.names({self.who.partner_id})).get(self.who.partner_id or ""),
             "lag": await self.lag(),
-            "event_types": [cls.type for cls in public_events()],  # type: ignore[attr-defined]
+            "event_types": [cls.type for cls in public_events()],
             "done": query.get("done", ""),
             "q": query.get("q", ""),
             "refusal": None,

@@ -23,6 +23,7 @@ async def why(event_id: str, here: Here) -> Response:
 
 async def explanation(here: Visit, event_id: str, service: str) -> dict[str, Any] | None:
     """The explanation of a public event, or of one that only `service` keeps; None where this side has none."""
+    found: dict[str, Any] | None
     try:
         found = await explained(here.app, here.who, event_id)
     except NotFound:
