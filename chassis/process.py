@@ -69,8 +69,13 @@ async def running(services: Iterable[Service], world: World) -> AsyncIterator[No
 
 
 @asynccontextmanager
-async def listening(front: ASGIApp, settings: ServiceSettings) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Serves `front` on the settings' address: the address, and an event that SIGTERM or SIGINT sets."""
+async def listening(
+    front: ASGIApp, settings: ServiceSettings, world: World
+) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serves `front` on the settings' address: the address, and an event that SIGTERM or SIGINT sets.
+
+    On leaving, requests in hand are finished; answers that would go on for ever are ended.
+    """
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
     server = _Server(_config(front, settings))
@@ -84,6 +89,8 @@ async def listening(front: ASGIApp, settings: ServiceSettings) -> AsyncIterator[
     try:
         yield f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}", stopped
     finally:
+        for service in world.neighbours.values():
+            service.hang_up()
         server.should_exit = True
         await serving
 
@@ -119,7 +126,7 @@ def _config(front: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
 
 async def serve(services: list[Service], world: World, front: ASGIApp, settings: ServiceSettings) -> None:
     """Serves the services behind `front` until SIGTERM or SIGINT, then stops in order."""
-    async with running(services, world), listening(front, settings) as (_, stopped):
+    async with running(services, world), listening(front, settings, world) as (_, stopped):
         await stopped.wait()
 
 

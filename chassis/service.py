@@ -50,7 +50,8 @@ class Blueprint:
 
     `workers` run for ever beside it; `identify` replaces the signed principal as the
     way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
-    services that reactions listen to, where the types of their events do not tell.
+    services that reactions listen to, where the types of their events do not tell; `hang_up` ends answers that have no
+    end of their own when the process is to stop.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Blueprint:
     identify: Identify | None = None
     shared_prefix: str = ""
     hears: Sequence[str] = ()
+    hang_up: Callable[[Application], None] = lambda app: None
 
 
 @dataclass(kw_only=True)
@@ -175,6 +177,10 @@ class Service:
             for name, worker in self.blueprint.workers.items():
                 self.tasks.start(f"{self.name} {name}", partial(worker, self.application))
         self.started = True
+
+    def hang_up(self) -> None:
+        """Ends answers that have no end of their own, such as live streams: no new ones are taken."""
+        self.blueprint.hang_up(self.application)
 
     async def stop(self) -> None:
         """Ends the tasks; what is in hand is finished first."""

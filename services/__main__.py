@@ -67,10 +67,11 @@ def _crm_port(settings: ServiceSettings, kept: Path) -> int:
 
 
 async def _serve(settings: ServiceSettings) -> None:
-    async with system(settings) as (services, hub, crm_url):
+    world = make_world(settings)
+    async with system(settings, world) as (services, hub, crm_url):
         front = services["gateway"].api
         connection_id = await first_run.ensure(Api(front), crm_url)
-        async with listening(front, settings) as (address, stopped):
+        async with listening(front, settings, world) as (address, stopped):
             hub.subscribe(f"{address}/v1/attribution/connections/{connection_id}/push")
             _welcome(address, crm_url, settings.data)
             await stopped.wait()

@@ -67,6 +67,7 @@ def blueprint(settings: Settings) -> Blueprint:
         hears=SERVICES,
         identify=identify,
         shared_prefix="/v1/gateway",
+        hang_up=lambda app: app.ports.hub.close(),
     )
 
 

@@ -2,21 +2,15 @@
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from chassis.process import make_world
-from chassis.service import Service
-from chassis.settings import ServiceSettings
 from chassis.transport.kafka import KafkaTransport, Settings, make_topics
 from chassis.transport.port import Transport, topic_of
-from chassis.verify import Report, verify, verify_decisions
 from contracts.catalogue import SERVICES
-from services.__main__ import build_all
 from tests.scenarios.main_job import Story, main_job
-from tests.scenarios.system import System, comparable, done, exported, ids_in, running_system
+from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again, on_files, verified
+from tests.scenarios.system import System, comparable, done, ids_in, running_system
 
 STEPS = (
     "registration.DealRegistered",
@@ -116,23 +110,6 @@ async def every_step_says_why(it: System, story: Story) -> None:
     assert (await south.get(f"/v1/timeline/{story.deal_id}")).status == 404
 
 
-async def every_model_can_be_made_again(it: System) -> None:
-    """Read models filled anew from the logs are the same, byte for byte."""
-    before = await it.documents()
-    for service in it.services.values():
-        for projection in service.projections:
-            again = await service.runner.rebuild(projection.name)
-            assert before[f"{service.name}/{projection.name}"] == await exported(service, again), again
-
-
-async def every_log_is_what_it_was(data: Path) -> None:
-    """The witness's leaves and every decision hold, in files that nobody has open."""
-    async with on_files(data) as services:
-        for service in services:
-            for report in (await verified(service), await decided_again(service)):
-                assert report.holds, report.lines()
-
-
 async def one_byte_more_or_less_is_found(data: Path, copy: Path) -> None:
     """In a copy, one byte of one stored event is another: the check names its position."""
     shutil.copytree(data, copy)
@@ -153,28 +130,3 @@ def change_a_byte(path: Path) -> int:
         )
     database.close()
     return int(position)
-
-
-@asynccontextmanager
-async def on_files(data: Path) -> AsyncIterator[list[Service]]:
-    """The services on their files, opened and not at work."""
-    settings = ServiceSettings(port=0, data=data)
-    services = list(build_all(settings, make_world(settings)).values())
-    for service in services:
-        await service.migrate()
-        await service.open()
-    try:
-        yield services
-    finally:
-        for service in services:
-            await service.close()
-
-
-async def verified(service: Service) -> Report:
-    assert service.witness is not None
-    leaves = service.witness.leaves
-    return await verify(service.store, leaves, leaves.checkpoints(), service.witness.signer.verifier)
-
-
-async def decided_again(service: Service) -> Report:
-    return await verify_decisions(service.store, service.application.executor.handles.values())

@@ -14,6 +14,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._open: dict[str, set[asyncio.Queue[Seen | None]]] = {}
+        self._closed = False
 
     @property
     def streams(self) -> int:
@@ -33,13 +34,16 @@ class Hub:
         """A queue of what happens from now on."""
         queue: asyncio.Queue[Seen | None] = asyncio.Queue()
         self._open.setdefault(tenant, set()).add(queue)
+        if self._closed:
+            queue.put_nowait(None)
         try:
             yield queue
         finally:
             self._open[tenant].discard(queue)
 
     def close(self) -> None:
-        """Ends all streams, for an orderly stop."""
+        """Ends all streams, also those that still come, for an orderly stop."""
+        self._closed = True
         for queues in self._open.values():
             for queue in queues:
                 queue.put_nowait(None)

@@ -1,0 +1,1 @@
+"""What happens to the whole system when something breaks: crashes, stops, full disks, brokers that go away."""

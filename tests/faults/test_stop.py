@@ -1,0 +1,93 @@
+"""SIGTERM under load: what is in hand is finished, the process ends by itself, and the next one goes on from there."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+
+from tests.faults.checking import all_is_well_after
+from tests.faults.child import ROOT, child
+from tests.faults.load import BEGINNING, DEALS, Acknowledged, Load, Sale, clients
+
+LANES, IN_HAND = 6, 8
+STOP_MAX_SECONDS = 10.0
+READY_MAX_SECONDS = 1.5
+SLOWER_WHEN_SHARED = 3.0
+"""Other tests have the machine's other core, and often this one too; the benchmark holds the limit itself."""
+
+
+async def test_a_process_told_to_stop_under_load_finishes_what_is_in_hand_and_starts_again(tmp_path: Path) -> None:
+    with child(tmp_path / "data") as system:
+        async with clients(system, seed=1) as load:
+            system.start()
+            await asyncio.to_thread(system.wait_ready)
+            await load.set_clock(BEGINNING)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(load.run(LANES))
+                await stopped_while_someone_watches(load)
+                await ready_again(load)
+                await asyncio.sleep(0.5)
+                load.stopping.set()
+            await every_request_that_was_in_hand_is_answered(load)
+            await all_is_well_after(load)
+
+
+async def stopped_while_someone_watches(load: Load) -> None:
+    """A live stream is open all the time; it ends with the process and does not hold it."""
+    token, _ = await load.sign_in("ada")
+    headers = {"authorization": f"Bearer {token}"}
+    async with load.http.get(f"{load.child.address}/v1/stream", headers=headers) as stream:
+        assert stream.status == 200
+        await asyncio.sleep(2.0)
+        code, seconds = await asyncio.to_thread(load.child.terminate)
+        assert code == 0, load.child.last_words()
+        assert seconds < STOP_MAX_SECONDS / 2, f"stopped after {seconds:.1f} s"
+        assert b"event: " in await stream.content.read()
+
+
+async def ready_again(load: Load) -> None:
+    """The start on what is there takes little more than the imports."""
+    began = time.monotonic()
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", "import services.__main__"], cwd=ROOT, check=True)
+    imports = time.monotonic() - began
+    began = time.monotonic()
+    load.child.start()
+    await asyncio.to_thread(load.child.wait_ready)
+    async with load.http.get(f"{load.child.address}/readyz") as answer:
+        assert answer.status == 200, await answer.text()
+    seconds = time.monotonic() - began - imports
+    assert seconds < READY_MAX_SECONDS * SLOWER_WHEN_SHARED, f"ready {seconds:.1f} s after imports"
+
+
+async def every_request_that_was_in_hand_is_answered(load: Load) -> None:
+    """Requests that the process has begun to read when it is told to stop get their answers, and are recorded."""
+    asked = [asyncio.create_task(_held(load, f"held-{number}")) for number in range(IN_HAND)]
+    await asyncio.sleep(0.5)
+    code, seconds = await asyncio.to_thread(load.child.terminate)
+    await asyncio.gather(*asked)
+    assert code == 0, load.child.last_words()
+    assert seconds < STOP_MAX_SECONDS, f"stopped after {seconds:.1f} s"
+
+
+async def _held(load: Load, key: str) -> None:
+    """A command whose body is half sent when the stop comes."""
+    token, subject = await load.sign_in("northwind")
+    wish = load.wish()
+    body = orjson.dumps(wish)
+    headers = {"authorization": f"Bearer {token}", "idempotency-key": key, "content-type": "application/json"}
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:20]
+        await asyncio.sleep(1.5)
+        yield body[20:]
+
+    headers["content-length"] = str(len(body))
+    async with load.http.post(load.child.address + DEALS, data=slowly(), headers=headers) as answer:
+        assert answer.status == 201, await answer.text()
+        made = Acknowledged("northwind", subject, DEALS, wish, key, answer.status, await answer.json())
+    load.acknowledged[key] = made
+    load.sales.append(Sale(made.answer["registration_id"]))
