@@ -91,6 +91,8 @@ class Decider(Generic[S, E]):
     kind: str
     initial: S
     evolve: Callable[[S, E], S]
+    carry: Callable[[S], E] | None = None
+    """The live state as one event, for streams that may grow long: with it the next segment opens (`chassis.segments`)."""
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
         """The state after the events, from `state` or from the empty one."""
@@ -118,8 +120,13 @@ def stream_name(tenant: str, kind: str, identity: str) -> str:
     return f"{tenant}:{kind}-{quote(identity, safe='._@')}"
 
 
+def stream_base(name: str) -> str:
+    """The stored name without the number of its segment: `acme:claims-7~2` is a part of `acme:claims-7`."""
+    return name.partition("~")[0]
+
+
 def stream_parts(name: str) -> tuple[str, str, str]:
-    """The tenant, kind and id of a stored stream name; a closed segment's `~n` is left out."""
-    tenant, _, rest = name.partition(":")
+    """The tenant, kind and id of a stored stream name; a segment's `~n` is left out."""
+    tenant, _, rest = stream_base(name).partition(":")
     kind, _, identity = rest.partition("-")
-    return tenant, kind, unquote(identity.partition("~")[0])
+    return tenant, kind, unquote(identity)

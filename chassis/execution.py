@@ -18,6 +18,7 @@ from chassis.clock import Clock
 from chassis.decider import Busy, Problem, Raced, Stale, Stream
 from chassis.event import Actor, encode
 from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
+from chassis.segments import Segments, Tail, Written, version_after, written
 from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
 from chassis.telemetry import Telemetry
 
@@ -86,9 +87,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision before it is recorded: the events of each stream in the order of the flattened slots, or a refusal."""
+    """A decision before it is recorded: the events of each stream in the order of the flattened slots, or a refusal.
+
+    `after` are the states of the streams with these events.
+    """
 
     events: tuple[list[Any], ...] = ()
+    after: tuple[Any, ...] = ()
     refusal: Problem | None = None
     answer: dict[str, Any] = field(default_factory=dict)
 
@@ -114,8 +119,16 @@ def decide(handles: Handles, wish: Any, states: Sequence[Any], reads: Sequence[A
             raise
         return Verdict(refusal=refusal)
     events = tuple(_flat_events(slots, made))
-    after = [s.decider.fold(new, state) for s, state, new in zip(flatten(slots), states, events, strict=True)]
-    return Verdict(events=events, answer=handles.answer(wish, *_shaped(slots, after)))
+    after = tuple(s.decider.fold(new, state) for s, state, new in zip(flatten(slots), states, events, strict=True))
+    return Verdict(events=events, after=after, answer=handles.answer(wish, *_shaped(slots, after)))
+
+
+def writes(handles: Handles, wish: Any, guarded: Sequence[At], verdict: Verdict) -> list[Written]:
+    """What the verdict adds to the log, by stream, from the versions that it was decided on."""
+    if verdict.refusal:
+        return []
+    streams = zip(flatten(handles.streams(wish)), guarded, verdict.events, verdict.after, strict=True)
+    return [one for stream, at, events, after in streams for one in written(stream, at, events, after)]
 
 
 def _shaped(slots: Slots, states: Sequence[Any]) -> list[Any]:
@@ -135,8 +148,8 @@ def _flat_events(slots: Slots, made: Any) -> Iterable[list[Any]]:
 class Peek:
     """Reads streams while a command is prepared. What it saw may be outdated when the command is decided."""
 
-    def __init__(self, store: EventStore, tenant: str) -> None:
-        self._store, self._tenant = store, tenant
+    def __init__(self, segments: Segments, tenant: str) -> None:
+        self._segments, self._tenant = segments, tenant
 
     async def __call__(self, stream: Stream) -> Any:
         """The state of a stream now."""
@@ -144,8 +157,9 @@ class Peek:
 
     async def versioned(self, stream: Stream) -> tuple[Any, int]:
         """The state of a stream and its version, 0 for an empty one."""
-        events = await self._store.load(stream.name(self._tenant))
-        return stream.decider.fold(r.event for r in events), len(events)
+        name = stream.name(self._tenant)
+        tail = (await self._segments.load_many([name]))[name]
+        return stream.decider.fold(r.event for r in tail.events), tail.version
 
 
 class Queues:
@@ -194,11 +208,16 @@ class Executor:
         self.every_handles = tuple(handles)
         self.handles = {h.command: h for h in sorted(self.every_handles, key=lambda h: h.evaluator)}
         self.telemetry: Telemetry | None = None
+        self.segments = Segments(store)
         self._queues = Queues()
+
+    def peek(self, tenant: str) -> Peek:
+        """Reads streams without guarding them."""
+        return Peek(self.segments, tenant)
 
     async def state(self, tenant: str, stream: Stream) -> tuple[Any, int]:
         """A stream's state and version, read without guarding it."""
-        return await Peek(self.store, tenant).versioned(stream)
+        return await self.peek(tenant).versioned(stream)
 
     async def run(self, order: Order, make: Any) -> Outcome:
         """Carries out a command once. `make` is the command, or prepares it anew for each try.
@@ -223,7 +242,7 @@ class Executor:
         if known:
             return known
         for _ in range(TRIES):
-            wish = await make(Peek(self.store, order.tenant)) if callable(make) else make
+            wish = await make(self.peek(order.tenant)) if callable(make) else make
             try:
                 return await self._once(order, own, wish)
             except (Conflict, Raced) as lost:
@@ -238,29 +257,29 @@ class Executor:
         names = [s.name(order.tenant) for s in guarded]
         read_names = [s.name(order.tenant) for s in read]
         async with self._queues.turn([own, *names]):
-            log = await self.store.load_many([own, *names, *read_names])
-            known = _repeated(order, log[own])
+            log = await self.segments.load_many([own, *names, *read_names])
+            known = _repeated(order, log[own].events)
             if known:
                 return known
-            versions = [len(log[name]) for name in names]
-            if order.expected_version not in (None, versions[0] if versions else 0):
-                raise Stale(version=versions[0])
+            ats, read_ats = tuple(log[name].at for name in names), tuple(log[name].at for name in read_names)
+            if order.expected_version not in (None, ats[0].version if ats else 0):
+                raise Stale(version=ats[0].version)
             verdict = decide(handles, wish, _fold(guarded, names, log), _fold(read, read_names, log))
-            ats = _ats(names, versions), _ats(read_names, [len(log[name]) for name in read_names])
-            record = _record(order, handles, wish, verdict, *ats)
-            return await self._commit(order, handles, names, versions, verdict, record)
+            changes = writes(handles, wish, ats, verdict)
+            version = version_after(ats[0], changes) if ats and not verdict.refusal else 0
+            record = replace(_record(order, wish, verdict, ats, read_ats), version=version)
+            return await self._commit(order, handles, changes, verdict, record)
 
     async def _commit(
         self,
         order: Order,
         handles: Handles,
-        names: list[str],
-        versions: list[int],
+        changes: Sequence[Written],
         verdict: Verdict,
         record: CommandRecorded,
     ) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
-        events = [*_numbered(names, versions, verdict.events), _new(own, 1, record)]
+        events = [_new(*change) for change in (*changes, (own, 1, record))]
         with self.telemetry.append() if self.telemetry else nullcontext():
             recorded = await self.store.append(self._as_commit(order, handles, events))
         if verdict.refusal:
@@ -281,17 +300,8 @@ class Executor:
         )
 
 
-def _fold(streams: Sequence[Stream], names: Sequence[str], log: Mapping[str, list[Recorded]]) -> list[Any]:
-    return [s.decider.fold(r.event for r in log[name]) for s, name in zip(streams, names, strict=True)]
-
-
-def _ats(names: Sequence[str], versions: Sequence[int]) -> tuple[At, ...]:
-    return tuple(At(stream=name, version=version) for name, version in zip(names, versions, strict=True))
-
-
-def _numbered(names: list[str], versions: list[int], events: Sequence[list[Any]]) -> Iterable[NewEvent]:
-    for name, version, new in zip(names, versions, events, strict=False):
-        yield from (_new(name, version + n, happened) for n, happened in enumerate(new, start=1))
+def _fold(streams: Sequence[Stream], names: Sequence[str], log: Mapping[str, Tail]) -> list[Any]:
+    return [s.decider.fold(r.event for r in log[name].events) for s, name in zip(streams, names, strict=True)]
 
 
 def _new(stream: str, version: int, happened: Any) -> NewEvent:
@@ -300,14 +310,13 @@ def _new(stream: str, version: int, happened: Any) -> NewEvent:
 
 
 def _record(
-    order: Order, handles: Handles, wish: Any, verdict: Verdict, guarded: tuple[At, ...], read: tuple[At, ...]
+    order: Order, wish: Any, verdict: Verdict, guarded: tuple[At, ...], read: tuple[At, ...]
 ) -> CommandRecorded:
     accepted = CommandRecorded(
-        command_type=handles.command.type,
+        command_type=wish.type,
         command=msgspec.Raw(encode(wish)),
         outcome=verdict.outcome,
         answer=verdict.answer,
-        version=guarded[0].version + len(verdict.events[0]) if guarded and verdict.events else 0,
         digest=order.digest,
         guarded=guarded,
         read=read,
@@ -323,7 +332,7 @@ def _outcome(verdict: Verdict, events: list[Recorded], version: int) -> Outcome:
     return Outcome(answer=verdict.answer, events=events, position=position, version=version)
 
 
-def _repeated(order: Order, log: list[Recorded]) -> Outcome | None:
+def _repeated(order: Order, log: Sequence[Recorded]) -> Outcome | None:
     """The first answer, if this command was decided before; its refusal is raised again."""
     if not log:
         return None

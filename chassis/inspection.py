@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from chassis.access import PARTNER, VENDOR, Who, partner, service, vendor
 from chassis.application import Application
-from chassis.decider import NotFound
+from chassis.decider import NotFound, stream_base
 from chassis.event import TYPES, Seen, iso, plain
 from chassis.http import JSON, App, Reader, shown
 from chassis.projection import Projection
@@ -146,7 +146,7 @@ def _public_line(app: Application, recorded: Recorded) -> bytes | None:
         "id": seen.id,
         "type": public.type,
         "source": f"/entente/{app.name}/{app.executor.store.epoch}",
-        "subject": seen.stream,
+        "subject": stream_base(seen.stream),
         "time": iso(seen.recorded_at),
         "sequence": f"{seen.position:020d}",
         "tenant": seen.tenant,

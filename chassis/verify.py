@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from chassis.decider import Problem, Stream
+from chassis.decider import Problem, Stream, stream_base
 from chassis.event import decode, encode
-from chassis.execution import Handles, Verdict, decide, flatten
+from chassis.execution import Handles, Verdict, decide, flatten, writes
 from chassis.identity import Recent
 from chassis.merkle import Frontier
 from chassis.note import BadNote, Checkpoint, NoteVerifier
@@ -254,7 +254,9 @@ class _Again:
             return [f"{record.command_type} now decides on other streams"]
         states = [await self._past.at(stream, at) for stream, at in zip(guarded, record.guarded, strict=True)]
         reads = [await self._past.at(stream, at) for stream, at in zip(read, record.read, strict=True)]
-        return list(_unlike(record, decide(handles, wish, states, reads), written))
+        verdict = decide(handles, wish, states, reads)
+        now = [(s, v, e.type, encode(e)) for s, v, e in writes(handles, wish, record.guarded, verdict)]
+        return list(_unlike(record, verdict, now, written))
 
     def differs(self, position: int, what: str) -> None:
         self.differences.append(Difference(position, what))
@@ -270,10 +272,16 @@ def _names(recorded: Recorded, streams: Sequence[Stream]) -> list[str]:
 
 
 def _stored(ats: Sequence[At]) -> list[str]:
-    return [at.stream for at in ats]
+    return [stream_base(at.stream) for at in ats]
 
 
-def _unlike(record: CommandRecorded, verdict: Verdict, written: Sequence[Recorded]) -> Iterable[str]:
+Bytes = tuple[str, int, str, bytes]
+"""A written event: stream, version, type, the bytes of its data."""
+
+
+def _unlike(
+    record: CommandRecorded, verdict: Verdict, now: Sequence[Bytes], written: Sequence[Recorded]
+) -> Iterable[str]:
     """What the verdict has otherwise than the record and the events that were written with it."""
     if verdict.outcome != record.outcome:
         yield f"{record.command_type} was {record.outcome}, now it is {verdict.outcome}"
@@ -285,25 +293,16 @@ def _unlike(record: CommandRecorded, verdict: Verdict, written: Sequence[Recorde
         yield f"{record.command_type} was refused with other fields"
     if _json(verdict.answer) != _json(record.answer):
         yield f"{record.command_type} was answered otherwise"
-    yield from _unlike_events(record, verdict, written)
+    yield from _unlike_events(record, now, written)
 
 
-def _unlike_events(record: CommandRecorded, verdict: Verdict, written: Sequence[Recorded]) -> Iterable[str]:
-    now = _numbered(record, verdict)
+def _unlike_events(record: CommandRecorded, now: Sequence[Bytes], written: Sequence[Recorded]) -> Iterable[str]:
     then = [(one.stream, one.version, one.type, bytes(one.data)) for one in written]
     if len(now) != len(then):
         yield f"{record.command_type} wrote {len(then)} events, now it writes {len(now)}"
     for ours, theirs in zip(now, then, strict=False):
         if ours != theirs:
             yield f"{record.command_type} wrote another {theirs[2]} as version {theirs[1]} of {theirs[0]}"
-
-
-def _numbered(record: CommandRecorded, verdict: Verdict) -> list[tuple[str, int, str, bytes]]:
-    return [
-        (at.stream, at.version + place, happened.type, encode(happened))
-        for at, events in zip(record.guarded, verdict.events, strict=False)
-        for place, happened in enumerate(events, start=1)
-    ]
 
 
 def _json(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from chassis.decider import stream_base
 from chassis.event import PublicEvent, Seen, UnknownType, decode, encode
 
 SERVICE_PREFIX = "entente."
@@ -186,7 +187,7 @@ class Outlet:
             source=self.service,
             epoch=self.store.epoch,
             tenant=seen.tenant,
-            stream=seen.stream.partition("~")[0],
+            stream=stream_base(seen.stream),
             version=seen.version,
             position=seen.position,
             time=seen.recorded_at,

@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.event import plain
-from chassis.execution import Peek
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import RegisterBody, details_of
@@ -50,8 +49,9 @@ def submission(body: RegisterBody, caller: Caller, app: App) -> Submission:
 
 async def _previewed(body: RegisterBody, caller: Caller, app: App) -> Preview:
     app.access.check(caller.principal, RegisterDeal)
-    peek = Peek(app.executor.store, caller.tenant)
-    return await preview(peek, app.ports.accounts, caller.tenant, submission(body, caller, app))
+    return await preview(
+        app.executor.peek(caller.tenant), app.ports.accounts, caller.tenant, submission(body, caller, app)
+    )
 
 
 @router.post("/deals/preview")
