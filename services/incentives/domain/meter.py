@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import assert_never
 
 from chassis.decider import Decider
 from chassis.event import event
@@ -24,6 +25,16 @@ class Metered:
     metered_at: datetime
 
 
+@event("incentives.MeterCarried.v1")
+class MeterCarried:
+    """The measure with which a busy meter goes on in its next segment."""
+
+    measure: Decimal
+
+
+MeterEvent = Metered | MeterCarried
+
+
 @dataclass(frozen=True)
 class Meter:
     """The measure now."""
@@ -37,8 +48,18 @@ def meter_id(plan: Plan, plan_id: str, payee_id: str, credited_on: date) -> tupl
     return (f"{plan_id}-{payee_id}-{window[0]}", window[0]) if window else None
 
 
-def evolve(_: Meter, happened: Metered) -> Meter:
-    return Meter(measure=happened.after)
+def evolve(_: Meter, happened: MeterEvent) -> Meter:
+    match happened:
+        case Metered():
+            return Meter(measure=happened.after)
+        case MeterCarried():
+            return Meter(measure=happened.measure)
+        case _:
+            assert_never(happened)
 
 
-Meters = Decider[Meter, Metered](kind="meter", initial=Meter(), evolve=evolve)
+def carry(meter: Meter) -> MeterEvent:
+    return MeterCarried(measure=meter.measure)
+
+
+Meters = Decider[Meter, MeterEvent](kind="meter", initial=Meter(), evolve=evolve, carry=carry)

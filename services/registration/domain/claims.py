@@ -91,7 +91,14 @@ class ClaimReleased:
     released_at: datetime
 
 
-ClaimEvent = ClaimPlaced | ClaimQueued | ClaimPromoted | ClaimHeld | ClaimReleased
+@event("registration.ClaimsCarried.v1")
+class ClaimsCarried:
+    """The live claims in their order, with which a much wanted customer's claims go on in their next segment."""
+
+    live: tuple[Claim, ...]
+
+
+ClaimEvent = ClaimPlaced | ClaimQueued | ClaimPromoted | ClaimHeld | ClaimReleased | ClaimsCarried
 
 
 # State
@@ -200,6 +207,8 @@ def evolve(claims: Claims, happened: ClaimEvent) -> Claims:
             )
         case ClaimReleased():
             return Claims(tuple(c for c in claims.live if c.registration_id != happened.registration_id))
+        case ClaimsCarried():
+            return Claims(happened.live)
         case _:
             assert_never(happened)
 
@@ -220,4 +229,8 @@ def _changed(claims: Claims, registration_id: str, **fields: object) -> Claims:
     )
 
 
-ClaimsOf = Decider[Claims, ClaimEvent](kind="claims", initial=Claims(), evolve=evolve)
+def carry(claims: Claims) -> ClaimEvent:
+    return ClaimsCarried(live=claims.live)
+
+
+ClaimsOf = Decider[Claims, ClaimEvent](kind="claims", initial=Claims(), evolve=evolve, carry=carry)
