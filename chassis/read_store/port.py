@@ -29,9 +29,10 @@ ASIDE_MAX = 1000
 
 @dataclass(frozen=True)
 class Contains:
-    """The document's list holds the value: `where={"partner_ids": Contains("p-1")}`."""
+    """The document's list holds the value, or else the alternative: `where={"partner_ids": Contains("p-1")}`."""
 
     value: str | int
+    alternative: str | int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,11 +72,13 @@ def _range(field: str, wanted: Range) -> Sql:
 
 
 def _contains(model: str, tenant: str, name: str, wanted: Contains, indexes: Sequence[str]) -> Sql:
+    values = [wanted.value] if wanted.alternative is None else [wanted.value, wanted.alternative]
+    fits = f"value IN ({', '.join('?' * len(values))})"
     if name in lists_of(indexes):
-        members = f'SELECT id FROM "{model}__members" WHERE tenant = ? AND field = ? AND value = ?'
-        return f"id IN ({members})", [tenant, name, wanted.value]
+        members = f'SELECT id FROM "{model}__members" WHERE tenant = ? AND field = ? AND {fits}'
+        return f"id IN ({members})", [tenant, name, *values]
     expression(name)
-    return f"EXISTS (SELECT 1 FROM json_each(body, '$.{name}') AS member WHERE member.value = ?)", [wanted.value]
+    return f"EXISTS (SELECT 1 FROM json_each(body, '$.{name}') AS member WHERE member.{fits})", values
 
 
 def order(sort: str, indexes: Sequence[str]) -> tuple[str, str]:

@@ -81,6 +81,8 @@ class ReadStoreConformance:
             ({"account.country": None}, ["c", "d"]),
             ({"account.country": (None, "DE")}, ["a", "c", "d"]),
             ({"partner_ids": Contains("p-1")}, ["a", "c"]),
+            ({"partner_ids": Contains("p-none", "p-1")}, ["a", "c"]),
+            ({"others": Contains("x", "none")}, ["d"]),
             ({"others": Contains("x")}, ["d"]),
             ({"amount": Range(at_least=20, below=40)}, ["b", "c"]),
             ({"open": True}, ["a"]),

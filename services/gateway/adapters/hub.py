@@ -14,6 +14,8 @@ class Hub:
 
     def __init__(self) -> None:
         self._open: dict[str, set[asyncio.Queue[Seen | None]]] = {}
+        self.told: dict[str, int] = {}
+        """The highest position told, by source."""
         self._closed = False
 
     @property
@@ -23,6 +25,7 @@ class Hub:
 
     def tell(self, seen: Seen) -> None:
         """Hands an event to the tenant's streams; one that is `UNSENT_MAX` behind gets None, its end."""
+        self.told[seen.source] = max(seen.position, self.told.get(seen.source, 0))
         for queue in tuple(self._open.get(seen.tenant, ())):
             if queue.qsize() < UNSENT_MAX:
                 queue.put_nowait(seen)

@@ -2,7 +2,10 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from heapq import merge
+from itertools import accumulate
+from operator import itemgetter
 from typing import Annotated, Any
 
 import orjson
@@ -19,11 +22,13 @@ from contracts.catalogue import SERVICES
 from services.gateway.access import READ_BOARD, READ_EVENTS, READ_TIMELINE, SEARCH
 from services.gateway.api.door import call
 from services.gateway.projections import deal_cards, event_log
+from services.gateway.projections.event_log import readable_by
 
 EVENTS_MAX = 1_000
 WORDS_MAX = 5
 WORD_LENGTH_MAX = 15
 HEARTBEAT_SECONDS = 15.0
+LOG_SECONDS = 1.0
 STREAM_SECONDS = 30 * 60.0
 CURSOR_LENGTH_MAX = 1_000
 NDJSON = "application/x-ndjson"
@@ -67,23 +72,29 @@ async def events(
 ) -> Response:
     """The events that this side may know, one a line, each service's in order; `Entente-Next` is the next cursor."""
     app.access.check(caller.principal, READ_EVENTS)
-    places = places_of(cursor)
-    found = await after(app, caller.principal, places, {"type": type, "subject": subject}, limit)
+    found, places = await after(app, caller.principal, places_of(cursor), {"type": type, "subject": subject}, limit)
     lines = b"".join(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in found)
-    following = cursor_of({**places, **{item["source"]: item["position"] for item in found}})
-    return Response(lines, media_type=NDJSON, headers={"Entente-Next": following})
+    return Response(lines, media_type=NDJSON, headers={"Entente-Next": cursor_of(places)})
 
 
 async def after(
     app: Application, who: Principal, places: Places, where: dict[str, Any], limit: int
-) -> list[dict[str, Any]]:
-    """Events beyond the places, oldest first; within a service nothing is left out."""
-    named = {name: value for name, value in where.items() if value is not None}
-    if who.partner_id is not None:
-        named["partner_ids"] = Contains(who.partner_id)
+) -> tuple[list[dict[str, Any]], Places]:
+    """The next events beyond the places, and the places after them. Within a service nothing is left out."""
+    named = {name: value for name, value in where.items() if value is not None} | readable_by(who.partner_id)
     found = [await _of_service(app, who.tenant, service, places[service], named, limit) for service in SERVICES]
-    merged = sorted((item for items in found for item in items), key=lambda item: (item["at"], item["order"]))
-    return [view for view in (event_view(item, who) for item in _prefix(merged, limit)) if view is not None]
+    chosen = in_order(found)[:limit]
+    views = [view for view in (event_view(item, who) for item in chosen) if view is not None]
+    return views, {**places, **{item["source"]: item["position"] for item in chosen}}
+
+
+def in_order(found: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Services' events merged by time, each service's in its own order: also where an earlier time stands behind."""
+    return [item for _, item in merge(*map(_timed, found), key=itemgetter(0))]
+
+
+def _timed(items: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return list(zip(accumulate((item["at"] for item in items), max), items, strict=True))
 
 
 async def _of_service(
@@ -92,12 +103,6 @@ async def _of_service(
     order = Range(at_least=event_log.order_of(service, position + 1), below=f"{service};")
     page = await app.read.find("event_log", tenant, where={**where, "order": order}, sort="order", limit=limit)
     return page.items
-
-
-def _prefix(merged: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """The first `limit` events, such that of each service a gapless run is kept."""
-    chosen = merged[:limit]
-    return sorted(chosen, key=lambda item: (item["at"], item["order"]))
 
 
 def event_view(item: dict[str, Any], who: Principal) -> dict[str, Any] | None:
@@ -157,14 +162,23 @@ async def live(app: Application, who: Principal, places: Places, *, resume: bool
                 yield told
 
 
+async def _kept_up(app: Application) -> None:
+    """Waits for the log of events to hold what was told to the streams before this one opened."""
+    for source, position in app.ports.hub.told.items():
+        if app.reached is not None:
+            await app.reached("event_log", source, position, LOG_SECONDS)
+
+
 async def _missed(app: Application, who: Principal, places: Places, *, resume: bool) -> AsyncIterator[bytes]:
+    if resume:
+        await _kept_up(app)
     while resume:
-        found = await after(app, who, places, {}, EVENTS_MAX)
+        found, following = await after(app, who, places, {}, EVENTS_MAX)
         for item in found:
             places[item["source"]] = item["position"]
             yield _sse(places, item)
-        if len(found) < EVENTS_MAX:
-            return
+        resume = following != places or bool(found)
+        places.update(following)
 
 
 def _live_line(seen: Seen, who: Principal, places: Places) -> bytes | None:

@@ -2,13 +2,19 @@
 
 from typing import Any, TypedDict
 
-from chassis.event import TYPES, Seen, decode, encode, iso, plain
+from chassis.event import TYPES, PublicEvent, Seen, decode, encode, iso, plain
 from chassis.projection import Projection
+from chassis.read_store.port import Contains
 from contracts.catalogue import SERVICES, public_events
+
+EVERYBODY = "*"
 
 
 class EventDocument(TypedDict):
-    """`order` sorts one service's events by position: `registration:00000000000000000042`."""
+    """`order` sorts one service's events by position: `registration:00000000000000000042`.
+
+    `partner_ids` are the partners that may know of it, or `EVERYBODY`.
+    """
 
     event_id: str
     source: str
@@ -36,12 +42,23 @@ def evolve(document: EventDocument | None, seen: Seen) -> EventDocument:
         "order": order_of(seen.source, seen.position),
         "type": seen.type,
         "subject": seen.stream,
-        "partner_ids": sorted(p for p in seen.event.partners() if seen.event.for_partner(p) is not None),
+        "partner_ids": _readers(seen.event),
         "at": iso(seen.recorded_at),
         "causation_id": seen.causation_id,
         "correlation_id": seen.correlation_id,
         "data": plain(seen.event),
     }
+
+
+def _readers(told: PublicEvent) -> list[str]:
+    if told.audience == "all":
+        return [EVERYBODY]
+    return sorted(partner_id for partner_id in told.partners() if told.for_partner(partner_id) is not None)
+
+
+def readable_by(partner_id: str | None) -> dict[str, Any]:
+    """The filter that leaves what this partner may know of; None, the vendor, may know of everything."""
+    return {} if partner_id is None else {"partner_ids": Contains(partner_id, EVERYBODY)}
 
 
 def partner_view(document: dict[str, Any], partner_id: str) -> dict[str, Any] | None:
@@ -58,5 +75,5 @@ EVENT_LOG = Projection(
     keys=dict.fromkeys(public_events(), lambda seen: seen.id),
     evolve=evolve,
     sources=SERVICES,
-    indexes=("order", "source", "type", "subject", "correlation_id", "at"),
+    indexes=("order", "source", "type", "subject", "correlation_id", "at", "partner_ids[]"),
 )

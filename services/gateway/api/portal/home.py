@@ -9,6 +9,7 @@ from chassis.read_store.port import Contains
 from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Visit
 from services.gateway.api.reading import event_view
+from services.gateway.projections.event_log import readable_by
 
 STATUSES = ("in_review", "action_required", "waiting", "approved", "closed", "rejected", "expired", "withdrawn")
 LATEST, TASKS = 12, 6
@@ -47,7 +48,9 @@ async def earned(here: Visit) -> Part:
 
 async def latest_of(here: Visit) -> list[dict[str, Any]]:
     """The newest events that this side may know."""
-    found = await here.app.read.find("event_log", here.tenant, where=mine(here), sort="-at", limit=LATEST)
+    found = await here.app.read.find(
+        "event_log", here.tenant, where=readable_by(here.who.partner_id), sort="-at", limit=LATEST
+    )
     return [view for view in (event_view(item, here.who) for item in found.items) if view is not None]
 
 
