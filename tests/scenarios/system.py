@@ -158,10 +158,15 @@ def done(answer: Answer, status: int = 0) -> Any:
 
 @asynccontextmanager
 async def running_system(
-    data: Path, transport: Transport | None = None, *, beginning: datetime | None = BEGINNING, opened: bool = True
+    data: Path,
+    transport: Transport | None = None,
+    *,
+    beginning: datetime | None = BEGINNING,
+    opened: bool = True,
+    postgres: str | None = None,
 ) -> AsyncIterator[System]:
     """The system on files under `data`; with `opened`, the first run has been done and all have heard of it."""
-    settings = ServiceSettings(port=0, data=data)
+    settings = ServiceSettings(port=0, data=data, postgres=postgres)
     world = make_world(settings, transport=transport)
     if beginning and world.clock.now() < beginning:
         world.clock.advance(beginning)  # type: ignore[attr-defined]
