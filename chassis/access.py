@@ -41,6 +41,11 @@ def service() -> Who:
     return Who(SERVICE)
 
 
+def operator() -> Who:
+    """Those who run the platform, for whatever vendor."""
+    return Who(OPERATOR)
+
+
 def anonymous() -> Who:
     """Anyone, signed in or not."""
     return Who(ANONYMOUS)

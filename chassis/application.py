@@ -11,6 +11,7 @@ from chassis.event import Actor, PublicEvent, Sealed, Seen, stable_id
 from chassis.execution import Executor, Order, Outcome
 from chassis.identity import Principal
 from chassis.keys import Keys
+from chassis.parked import Orders
 from chassis.read_store.port import ReadStore
 
 Explain = Callable[[Seen], Any]
@@ -31,6 +32,7 @@ class Application:
     keys: Keys
     read: ReadStore
     access: Access
+    parked: Orders
     ports: Any = None
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
     publish: Publish | None = None

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import uuid_utils
 from rich.console import Console
 
 from chassis import logs, proof
+from chassis.access import OPERATOR
+from chassis.decider import Problem
+from chassis.event import SHARED, Actor
+from chassis.execution import Order
 from chassis.parking import Place
 from chassis.process import make_world, run, running, serve
 from chassis.service import Service, World
@@ -19,6 +24,7 @@ Build = Callable[[Any, World], Service]
 Given = Callable[..., ServiceSettings]
 console = Console()
 DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.")]
+BY = Annotated[str, typer.Option(help="Who orders it; recorded with the order.")]
 
 
 def command_line(name: str, settings_type: type[ServiceSettings], build: Build) -> typer.Typer:
@@ -129,22 +135,19 @@ def _parked(settings: Given, build: Build) -> typer.Typer:
 
     @parked.command("list")
     def listed(data: DATA = Path("./data")) -> None:
-        """The parked messages, oldest first, with reason and place."""
+        """The parked messages, a subject's in order, with reason and place."""
         run(_list_parked(settings(data), build))
 
     @parked.command()
-    def replay(data: DATA = Path("./data"), subject: str | None = None) -> None:
-        """Releases parked messages, of one subject or all; the running service carries them out in order."""
-        run(_replay_parked(settings(data), build, subject))
+    def replay(by: BY, data: DATA = Path("./data"), group: str | None = None, subject: str | None = None) -> None:
+        """Releases parked messages, of a group, of a subject, or all; the running service carries them out in order."""
+        run(_replay_parked(settings(data), build, by, group, subject))
 
     @parked.command()
-    def discard(group: str, topic: str, partition: int, offset: int, by: str, data: DATA = Path("./data")) -> None:
+    def discard(group: str, topic: str, partition: int, offset: int, by: BY, data: DATA = Path("./data")) -> None:
         """Proposes to drop one message; a second person's call with the same place drops it."""
-        run(
-            _discard_parked(
-                settings(data), build, Place(group=group, topic=topic, partition=partition, offset=offset), by
-            )
-        )
+        place = Place(group=group, topic=topic, partition=partition, offset=offset)
+        run(_discard_parked(settings(data), build, by, place))
 
     return parked
 
@@ -152,14 +155,37 @@ def _parked(settings: Given, build: Build) -> typer.Typer:
 async def _list_parked(settings: ServiceSettings, build: Build) -> None:
     async with _open(settings, build) as service:
         for row in await service.parking.listed():
-            console.print(f"{row.state} {row.place} {row.subject}: {row.reason}", highlight=False)
+            at = row.place
+            place = f"{at.group} {at.topic} {at.partition} {at.offset}"
+            console.print(f"{row.state} {place} {row.subject}: {row.reason}", highlight=False, soft_wrap=True)
 
 
-async def _replay_parked(settings: ServiceSettings, build: Build, subject: str | None) -> None:
-    async with _open(settings, build) as service:
-        console.print(f"{await service.parking.replay(subject=subject)} released")
+async def _replay_parked(
+    settings: ServiceSettings, build: Build, by: str, group: str | None, subject: str | None
+) -> None:
+    async with _open(settings, build) as service, _told_why():
+        outcome = await service.application.parked.replay(_order(by), by=by, group=group, subject=subject)
+        console.print(f"{outcome.answer['released']} released")
 
 
-async def _discard_parked(settings: ServiceSettings, build: Build, place: Place, by: str) -> None:
-    async with _open(settings, build) as service:
-        console.print(await service.parking.discard(place, by=by))
+async def _discard_parked(settings: ServiceSettings, build: Build, by: str, place: Place) -> None:
+    async with _open(settings, build) as service, _told_why():
+        outcome = await service.application.parked.discard(_order(by), place, by=by)
+        console.print(outcome.answer["state"])
+
+
+def _order(by: str) -> Order:
+    """What a person at this machine orders; each call is an order of its own."""
+    command_id = str(uuid_utils.uuid7())
+    actor = Actor(kind=OPERATOR, subject=by)
+    return Order(command_id=command_id, tenant=SHARED, actor=actor, correlation_id=command_id)
+
+
+@asynccontextmanager
+async def _told_why() -> Any:
+    """A refusal ends the command with its reason, not with a traceback."""
+    try:
+        yield
+    except Problem as problem:
+        console.print(f"{problem.slug}: {problem.detail}", highlight=False)
+        raise typer.Exit(1) from None

@@ -17,6 +17,9 @@ import msgspec
 NAMESPACE = uuid.UUID("5c0a5b4e-9a53-5c0f-8f0e-6a1f2f1d7a10")
 """The one namespace of every `stable_id`; changing it would rename the past."""
 
+SHARED = "shared"
+"""The reserved tenant that holds what spans vendors: sign-ins, and what operators order."""
+
 T = TypeVar("T")
 JSON = Any
 

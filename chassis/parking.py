@@ -1,33 +1,29 @@
 """Messages given up on, visibly and reversibly: one table in the consumer's own database.
 
 A parked message blocks its subject in its group: what comes later waits behind it, in order. `replay` lets the subject
-go again from its first unfinished message; `discard` gives one message up for good, after two persons agreed.
+go again from its first unfinished message; one message can be given up for good. Who may order that, and that it takes
+two persons, is `chassis.parked`.
 """
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from chassis.clock import Clock
-from chassis.decider import NotFound, Refused
+from chassis.decider import NotFound
 from chassis.event import iso
 from chassis.positions import Desk
 from chassis.transport.headers import message_of, written
 from chassis.transport.port import Message
 
 PARKED, WAITING, REPLAY, DONE, DISCARDED = "parked", "waiting", "replay", "done", "discarded"
+FINISHED = frozenset({DONE, DISCARDED})
 REASON_CHARACTERS_MAX = 2_000
 LIST_MAX = 200
 SUBJECTS_MAX = 10_000
-
-
-class SamePerson(Refused):
-    """Whoever proposed to discard a message cannot be the one who agrees: ask a second person."""
-
-    slug = "same-person"
 
 
 class ParkingFull(Exception):
@@ -92,6 +88,7 @@ TABLES = (
         WHERE state IN ('parked', 'waiting', 'replay')""",
 )
 OPEN = "state IN ('parked', 'waiting', 'replay')"
+RELEASED = f"""state = '{PARKED}' AND (? IS NULL OR "group" = ?) AND (? IS NULL OR subject = ?)"""
 AT = '"group" = ? AND topic = ? AND partition = ? AND "offset" = ?'
 COLUMNS = (
     '"group", topic, partition, "offset", subject, state, reason, headers, body, parked_at,'
@@ -115,21 +112,21 @@ class SqliteParking:
     """The parked messages of one service in a `Desk`."""
 
     def __init__(self, desk: Desk, clock: Clock, *, subjects_max: int = SUBJECTS_MAX) -> None:
-        self._desk, self._clock, self._subjects_max = desk, clock, subjects_max
+        self.desk, self._clock, self._subjects_max = desk, clock, subjects_max
 
     async def migrate(self) -> None:
         """Makes the table; again is harmless."""
-        await self._desk.write(lambda db: [db.execute(statement) for statement in TABLES])
+        await self.desk.write(lambda db: [db.execute(statement) for statement in TABLES])
 
     async def held(self, group: str, messages: Sequence[Message]) -> Held:
         if not messages:
             return Held()
-        return self._desk.look_up(lambda db: _held(db, group, messages))
+        return self.desk.look_up(lambda db: _held(db, group, messages))
 
     async def park(self, group: str, messages: Sequence[tuple[Message, str]], reason: str) -> None:
         now = self._clock.now()
         rows = [_row(group, message, state, reason, now) for message, state in messages]
-        await self._desk.write(lambda db: self._park(db, rows))
+        await self.desk.write(lambda db: self._park(db, rows))
 
     def _park(self, db: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
         (standing,) = db.execute(SUBJECTS, rows[0][:3]).fetchone()
@@ -138,28 +135,28 @@ class SqliteParking:
         db.executemany(PARK, rows)
 
     async def runnable(self, group: str, topic: str, limit: int) -> list[ParkedRow]:
-        return self._desk.look_up(lambda db: [_parked(row) for row in db.execute(RUNNABLE, (group, topic, limit))])
+        return self.desk.look_up(lambda db: [_parked(row) for row in db.execute(RUNNABLE, (group, topic, limit))])
 
     async def settle(self, place: Place, state: str, reason: str = "") -> None:
         change = f"UPDATE parked SET state = ?, reason = coalesce(nullif(?, ''), reason) WHERE {AT} AND {OPEN}"  # noqa: S608
-        await self._desk.write(
+        await self.desk.write(
             lambda db: db.execute(change, (state, reason[:REASON_CHARACTERS_MAX], *_key(place))).rowcount
         )
 
     async def count(self, group: str | None = None) -> int:
         """How many messages stand unfinished."""
         query = f'SELECT count(*) FROM parked WHERE {OPEN} AND (? IS NULL OR "group" = ?)'  # noqa: S608
-        return self._desk.look_up(lambda db: int(db.execute(query, (group, group)).fetchone()[0]))
+        return self.desk.look_up(lambda db: int(db.execute(query, (group, group)).fetchone()[0]))
 
     async def listed(self, *, everything: bool = False, limit: int = LIST_MAX) -> list[ParkedRow]:
         """The unfinished messages in the order of their subjects; with `everything`, the finished too."""
         where = "1" if everything else OPEN
         query = f'SELECT {COLUMNS} FROM parked WHERE {where} ORDER BY "group", topic, subject, "offset" LIMIT ?'  # noqa: S608
-        return self._desk.look_up(lambda db: [_parked(row) for row in db.execute(query, (limit,))])
+        return self.desk.look_up(lambda db: [_parked(row) for row in db.execute(query, (limit,))])
 
     async def find(self, place: Place) -> ParkedRow:
         """The message at a place. Raises NotFound."""
-        row = self._desk.look_up(
+        row = self.desk.look_up(
             lambda db: db.execute(f"SELECT {COLUMNS} FROM parked WHERE {AT}", _key(place)).fetchone()  # noqa: S608
         )
         if row is None:
@@ -168,31 +165,23 @@ class SqliteParking:
 
     async def replay(self, *, group: str | None = None, subject: str | None = None) -> int:
         """Lets parked messages be tried again, all of them or those of one group or subject. Answers how many."""
-        change = f"""UPDATE parked SET state = '{REPLAY}' WHERE state = '{PARKED}'
-            AND (? IS NULL OR "group" = ?) AND (? IS NULL OR subject = ?)"""  # noqa: S608
-        return await self._desk.write(lambda db: db.execute(change, (group, group, subject, subject)).rowcount)
+        change = f"UPDATE parked SET state = '{REPLAY}' WHERE {RELEASED}"  # noqa: S608 - constants only
+        return await self.desk.write(lambda db: db.execute(change, (group, group, subject, subject)).rowcount)
 
-    async def discard(self, place: Place, *, by: str) -> str:
-        """Proposes to give a message up, or agrees to it; two different persons are needed.
+    async def parked(self, *, group: str | None = None, subject: str | None = None) -> int:
+        """How many messages `replay` would let go."""
+        query = f"SELECT count(*) FROM parked WHERE {RELEASED}"  # noqa: S608 - constants only
+        return self.desk.look_up(lambda db: int(db.execute(query, (group, group, subject, subject)).fetchone()[0]))
 
-        Answers `proposed` or `discarded`. Raises NotFound, or SamePerson when the proposer agrees. What waited behind
-        the message goes on by itself.
+    async def note_discard(self, place: Place, proposed_by: str | None, discarded_by: str | None) -> None:
+        """Writes down who wants to give a message up; with a second person it is given up.
+
+        What waited behind it goes on by itself.
         """
-        row = await self.find(place)
-        if row.state not in (PARKED, WAITING, REPLAY):
-            return row.state
-        if row.discard_proposed_by is None:
-            await self._desk.write(_sets("discard_proposed_by = ?", (by,), place))
-            return "proposed"
-        if row.discard_proposed_by == by:
-            raise SamePerson(proposed_by=by)
-        await self._desk.write(_sets(f"state = '{DISCARDED}', discarded_by = ?", (by,), place))
-        return DISCARDED
-
-
-def _sets(assignments: str, values: tuple[str, ...], place: Place) -> Callable[[sqlite3.Connection], object]:
-    change = f"UPDATE parked SET {assignments} WHERE {AT}"  # noqa: S608 - constants only
-    return lambda db: db.execute(change, (*values, *_key(place))).rowcount
+        change = f"""UPDATE parked SET discard_proposed_by = ?, discarded_by = ?,
+            state = CASE WHEN ? IS NULL THEN state ELSE '{DISCARDED}' END WHERE {AT} AND {OPEN}"""  # noqa: S608
+        values = (proposed_by, discarded_by, discarded_by, *_key(place))
+        await self.desk.write(lambda db: db.execute(change, values).rowcount)
 
 
 def _key(place: Place) -> tuple[str, str, int, int]:

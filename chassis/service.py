@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from chassis import health, inspection, rulebook_api
+from chassis import health, inspection, parked, parked_api, rulebook_api
 from chassis.access import Access
 from chassis.application import Application, Explain, Publish, Reaction
 from chassis.clock import Clock
@@ -92,9 +92,9 @@ class Service:
         self.directory = directory_of(settings, blueprint.name)
         self.store: EventStore = application.executor.store
         self.outlet = Outlet(self.name, self.store, blueprint.publish)
-        self.desk = Desk(self.directory / "desk.db")
+        self.parking = application.parked.parking
+        self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
-        self.parking = SqliteParking(self.desk, world.clock)
         self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)
         self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
@@ -120,7 +120,7 @@ class Service:
         api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None)
         for router in (*self.blueprint.routers, health.router):
             api.include_router(router)
-        for router in (inspection.router, *([rulebook_api.router] if self.blueprint.kinds else [])):
+        for router in (inspection.router, parked_api.router, *([rulebook_api.router] if self.blueprint.kinds else [])):
             api.include_router(router, prefix=self.blueprint.shared_prefix)
         api.state.world = self.world
         identify = self.blueprint.identify or signed_principal(self.world.verifier, self.name)
@@ -229,15 +229,22 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
     """Makes the service; nothing is opened yet."""
     directory = directory_of(settings, blueprint.name)
     directory.mkdir(parents=True, exist_ok=True)
-    handles = (*blueprint.handles, *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()))
+    handles = (
+        *blueprint.handles,
+        *parked.HANDLES,
+        *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
+    )
     read: ReadStore = SqliteReadStore(directory / "read.db")
+    executor = Executor(event_store(settings, blueprint.name), handles, world.clock)
+    parking = SqliteParking(Desk(directory / "desk.db"), world.clock)
     application = Application(
         name=blueprint.name,
-        executor=Executor(event_store(settings, blueprint.name), handles, world.clock),
+        executor=executor,
         clock=world.clock,
         keys=Keys.in_directory(directory),
         read=read,
-        access=Access({**inspection.TABLE, **rulebook_api.TABLE, **blueprint.access.table}),
+        access=Access({**inspection.TABLE, **parked_api.TABLE, **rulebook_api.TABLE, **blueprint.access.table}),
+        parked=parked.Orders(executor=executor, parking=parking, now=world.clock.now),
         ports=ports,
         explain=blueprint.explain,
         publish=blueprint.publish,

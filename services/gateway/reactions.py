@@ -3,10 +3,10 @@
 from typing import Any
 
 from chassis.application import Application, Reaction
-from chassis.event import PublicEvent, Seen
+from chassis.event import SHARED, PublicEvent, Seen
 from contracts import onboarding
 from contracts.catalogue import public_events
-from services.gateway.domain.session import SHARED, EndSession
+from services.gateway.domain.session import EndSession
 
 
 async def on_any(seen: Seen, app: Application) -> None:

@@ -150,8 +150,7 @@ async def test_a_discarded_message_lets_the_waiting_ones_go(bench: Bench) -> Non
     bench.work.troubles = {1: [ValueError("a bug")]}
     await bench.reactions.on_batch(await messages_of((1, "a"), (2, "a")))
     place = Place(group="entente.registration.reactions", topic="entente.testing", partition=0, offset=1)
-    await bench.parking.discard(place, by="ada")
-    await bench.parking.discard(place, by="grace")
+    await bench.parking.note_discard(place, "ada", "grace")
     await bench.reactions.replay()
     assert bench.work.done == [2]
 

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chassis.decider import NotFound
-from chassis.parking import DONE, PARKED, REPLAY, WAITING, Parking, ParkingFull, Place, SamePerson, SqliteParking
+from chassis.parking import DONE, PARKED, REPLAY, WAITING, Parking, ParkingFull, Place, SqliteParking
 from chassis.positions import Desk
 from chassis.testing.feed import MemoryFeed, outlet
 from chassis.transport.port import Message, translated
@@ -92,32 +91,28 @@ async def test_a_settled_subject_is_free_but_its_messages_stay_known(parking: Sq
     assert [row.state for row in await parking.listed(everything=True)] == ["done"]
 
 
-async def test_a_message_is_discarded_by_two_persons_and_lets_the_next_go_on(parking: SqliteParking) -> None:
+async def test_a_discarded_message_lets_the_next_go_on_and_a_proposal_changes_nothing(parking: SqliteParking) -> None:
     first, second = await messages_of("a", "a")
     await parking.park(GROUP, [(first, PARKED), (second, WAITING)], "a bug")
-    assert await parking.discard(place_of(first), by="ada") == "proposed"
-    with pytest.raises(SamePerson):
-        await parking.discard(place_of(first), by="ada")
+    await parking.note_discard(place_of(first), "ada", None)
     assert [row.state for row in await parking.listed()] == ["parked", "waiting"]
-    assert await parking.discard(place_of(first), by="grace") == "discarded"
+    await parking.note_discard(place_of(first), "ada", "grace")
     assert [row.place.offset for row in await parking.runnable(GROUP, first.topic, 10)] == [2]
     row = await parking.find(place_of(first))
-    assert (row.discard_proposed_by, row.discarded_by) == ("ada", "grace")
+    assert (row.state, row.discard_proposed_by, row.discarded_by) == ("discarded", "ada", "grace")
 
 
-async def test_two_who_discard_at_once_are_still_two(parking: SqliteParking) -> None:
+async def test_what_is_done_cannot_be_discarded_any_more(parking: SqliteParking) -> None:
     (message,) = await messages_of("a")
     await parking.park(GROUP, [(message, PARKED)], "a bug")
-    answers = await asyncio.gather(
-        *(parking.discard(place_of(message), by="ada") for _ in range(5)), return_exceptions=True
-    )
-    assert "discarded" not in answers
-    assert (await parking.find(place_of(message))).state == "parked"
+    await parking.settle(place_of(message), DONE)
+    await parking.note_discard(place_of(message), "ada", "grace")
+    assert (await parking.find(place_of(message))).state == "done"
 
 
-async def test_discarding_what_is_not_there_says_so(parking: SqliteParking) -> None:
+async def test_a_place_where_nothing_is_parked_is_not_found(parking: SqliteParking) -> None:
     with pytest.raises(NotFound):
-        await parking.discard(Place(group=GROUP, topic="entente.testing", partition=0, offset=9), by="ada")
+        await parking.find(Place(group=GROUP, topic="entente.testing", partition=0, offset=9))
 
 
 async def test_parking_twice_changes_nothing(parking: SqliteParking) -> None:

@@ -14,7 +14,6 @@ from chassis.asgi import Answer, Api
 from chassis.identity import Principal
 from chassis.process import make_world
 from chassis.service import Service
-from chassis.settings import ServiceSettings
 from services import first_run
 from services.registration import app as registration
 from tests.scenarios.main_job import deal

@@ -60,9 +60,12 @@ def short_name(name: str) -> str:
 
 
 async def principal_of(app: Application, tenant: str, wanted: str) -> Principal:
-    """The principal of a short name, a staff or person id, a partner id, or a vendor role. Raises UnknownPerson."""
-    if wanted == OPERATOR:
-        return Principal(tenant=tenant, subject=OPERATOR, kind=OPERATOR, roles=(OPERATOR,))
+    """The principal of a short name, a staff or person id, a partner id, or a vendor role. Raises UnknownPerson.
+
+    `operator` and `operator:<name>` are those who run the platform: some of what they do takes two.
+    """
+    if wanted.partition(":")[0] == OPERATOR:
+        return Principal(tenant=tenant, subject=wanted, kind=OPERATOR, roles=(OPERATOR,))
     known = await identities(app, tenant)
     for fits in (_by_name, _by_role):
         found = next((one for one in known if fits(one, wanted)), None)

@@ -8,11 +8,11 @@ from fastapi import Depends, Request
 
 from chassis.application import Application
 from chassis.decider import Forbidden
-from chassis.event import stable_id
+from chassis.event import SHARED, stable_id
 from chassis.execution import Order
 from chassis.identity import Principal, Unauthenticated
 from services.gateway.domain.client import Clients
-from services.gateway.domain.session import SHARED, OpenSession, Sessions
+from services.gateway.domain.session import OpenSession, Sessions
 
 COOKIE = "entente"
 SESSION_PREFIX, KEY_PREFIX = "ses_", "ent_"

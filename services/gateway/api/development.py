@@ -21,7 +21,7 @@ router = APIRouter(prefix="/dev", tags=["development"])
 
 
 class TokenBody(Body):
-    """`as`: a staff handle, a partner's short name or id, a vendor role, or `operator`."""
+    """`as`: a staff handle, a partner's short name or id, a vendor role, `operator`, or `operator:<name>`."""
 
     tenant: Annotated[str, Field(min_length=3, max_length=40)]
     as_: Annotated[str, Field(alias="as", min_length=1, max_length=80)]

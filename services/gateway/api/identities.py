@@ -8,13 +8,12 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.decider import Invalid, NotFound
-from chassis.event import stable_id
+from chassis.event import SHARED, stable_id
 from chassis.http import JSON, App, Body, Paged, Reader, Writer, answered, listed, page, perform, reads
 from contracts.values import MINOR_DIGITS
 from services.gateway.access import ME, READ_CLIENTS, READ_STAFF
 from services.gateway.api.authentication import KEY_PREFIX, token_hash
 from services.gateway.domain.client import CreateClient, RevokeClient, RotateSecret
-from services.gateway.domain.session import SHARED
 from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
 

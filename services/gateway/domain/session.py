@@ -7,7 +7,6 @@ from typing import assert_never
 from chassis.decider import Decider
 from chassis.event import command, event
 
-SHARED = "shared"
 ABSOLUTE_HOURS = 12
 
 # Events

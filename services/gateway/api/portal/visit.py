@@ -22,7 +22,7 @@ from fastapi.routing import APIRoute
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import Forbidden, NotFound, Problem
-from chassis.event import stable_id
+from chassis.event import SHARED, stable_id
 from chassis.health import readiness
 from chassis.http import WAIT_SECONDS, App, BadRequest, Caller, at_least
 from chassis.identity import Principal, Unauthenticated
@@ -31,7 +31,6 @@ from services.gateway.api.authentication import COOKIE, Visitor, visitor
 from services.gateway.api.door import call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
-from services.gateway.domain.session import SHARED
 from services.gateway.domain.tenant import Tenants
 
 SIGN_IN = "/sign-in"
