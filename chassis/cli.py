@@ -1,7 +1,7 @@
 """The command line that every service has: serve, migrate, rebuild, verify, parked."""
 
-from collections.abc import Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,9 @@ from chassis.decider import Problem
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
 from chassis.parking import Place
+from chassis.presence import InUse
 from chassis.process import make_world, run, running, serve
+from chassis.projecting import CannotRebuild
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from chassis.verify import Report, verify, verify_decisions
@@ -56,10 +58,11 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
         """Makes the tables; again is harmless."""
         run(_migrate(settings(data), build))
 
-    @cli.command()
-    def rebuild(model: str, data: DATA = Path("./data")) -> None:
-        """Fills one read model anew from the log and swaps it in."""
-        run(_rebuild(settings(data), build, model))
+    @cli.command("rebuild")
+    def rebuild_command(model: str, data: DATA = Path("./data")) -> None:
+        """Fills one read model anew from the log and swaps it in. Stop the service first."""
+        with plainly_refused():
+            run(_rebuild(settings(data), build, model))
 
 
 def _add_checks(cli: typer.Typer, settings: Given, build: Build) -> None:
@@ -78,7 +81,7 @@ def _add_checks(cli: typer.Typer, settings: Given, build: Build) -> None:
     ) -> None:
         """Checks a downloaded proof offline. Exit 1 names what does not hold."""
         status, lines = proof.verify_proof([str(file), *(["--key", key] if key else [])])
-        console.print("\n".join(lines), highlight=False)
+        console.print("\n".join(lines), highlight=False, soft_wrap=True)
         raise typer.Exit(status)
 
 
@@ -106,11 +109,27 @@ async def _open(settings: ServiceSettings, build: Build) -> Any:
         await service.close()
 
 
+@contextmanager
+def plainly_refused() -> Iterator[None]:
+    """Ends a command with the sentence of its refusal and exit status 1, without a traceback."""
+    try:
+        yield
+    except (InUse, CannotRebuild, Problem) as no:
+        told = f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no)
+        console.print(told, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
 async def _rebuild(settings: ServiceSettings, build: Build, model: str) -> None:
     world = make_world(settings)
     service = build(settings, world)
-    async with running([service], world):
-        console.print(f"{await service.runner.rebuild(model)} is live")
+    async with running([service], world, alone=True):
+        await rebuild(service, model)
+
+
+async def rebuild(service: Service, model: str) -> None:
+    """Fills one read model of a service at work anew, and says which version is live then."""
+    console.print(f"{await service.runner.rebuild(model)} is live", highlight=False)
 
 
 async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> None:
@@ -125,7 +144,7 @@ async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> N
 def _told(reports: list[Report]) -> None:
     for report in reports:
         for line in report.lines():
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, soft_wrap=True)
     if not all(report.holds for report in reports):
         raise typer.Exit(1)
 
@@ -141,13 +160,15 @@ def _parked(settings: Given, build: Build) -> typer.Typer:
     @parked.command()
     def replay(by: BY, data: DATA = Path("./data"), group: str | None = None, subject: str | None = None) -> None:
         """Releases parked messages, of a group, of a subject, or all; the running service carries them out in order."""
-        run(_replay_parked(settings(data), build, by, group, subject))
+        with plainly_refused():
+            run(_replay_parked(settings(data), build, by, group, subject))
 
     @parked.command()
     def discard(group: str, topic: str, partition: int, offset: int, by: BY, data: DATA = Path("./data")) -> None:
         """Proposes to drop one message; a second person's call with the same place drops it."""
         place = Place(group=group, topic=topic, partition=partition, offset=offset)
-        run(_discard_parked(settings(data), build, by, place))
+        with plainly_refused():
+            run(_discard_parked(settings(data), build, by, place))
 
     return parked
 
@@ -163,13 +184,13 @@ async def _list_parked(settings: ServiceSettings, build: Build) -> None:
 async def _replay_parked(
     settings: ServiceSettings, build: Build, by: str, group: str | None, subject: str | None
 ) -> None:
-    async with _open(settings, build) as service, _told_why():
+    async with _open(settings, build) as service:
         outcome = await service.application.parked.replay(_order(by), by=by, group=group, subject=subject)
         console.print(f"{outcome.answer['released']} released")
 
 
 async def _discard_parked(settings: ServiceSettings, build: Build, by: str, place: Place) -> None:
-    async with _open(settings, build) as service, _told_why():
+    async with _open(settings, build) as service:
         outcome = await service.application.parked.discard(_order(by), place, by=by)
         console.print(outcome.answer["state"])
 
@@ -179,13 +200,3 @@ def _order(by: str) -> Order:
     command_id = str(uuid_utils.uuid7())
     actor = Actor(kind=OPERATOR, subject=by)
     return Order(command_id=command_id, tenant=SHARED, actor=actor, correlation_id=command_id)
-
-
-@asynccontextmanager
-async def _told_why() -> Any:
-    """A refusal ends the command with its reason, not with a traceback."""
-    try:
-        yield
-    except Problem as problem:
-        console.print(f"{problem.slug}: {problem.detail}", highlight=False)
-        raise typer.Exit(1) from None

@@ -53,12 +53,15 @@ def make_transport(settings: ServiceSettings) -> Transport:
 
 
 @asynccontextmanager
-async def running(services: Iterable[Service], world: World) -> AsyncIterator[None]:
-    """The services at work. On leaving: tasks end, the transport stops, the stores close."""
+async def running(services: Iterable[Service], world: World, *, alone: bool = False) -> AsyncIterator[None]:
+    """The services at work. On leaving: tasks end, the transport stops, the stores close.
+
+    Raises InUse with `alone` while another process works on the same files, and while another one does so alone.
+    """
     async with AsyncExitStack() as stack:
         for service in services:
             await service.migrate()
-            await service.open()
+            await service.open(alone=alone)
             stack.push_async_callback(service.close)
         await world.transport.start()
         stack.push_async_callback(world.transport.stop)

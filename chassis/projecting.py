@@ -66,7 +66,7 @@ class ProjectionStopped(Exception):
 
 
 class CannotRebuild(Exception):
-    """A source of this model has no feed to read again."""
+    """There is no such model, or a source of it has no feed to read again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,9 +370,11 @@ class ProjectionRunner:
 
         Raises CannotRebuild when a source has no feed, ProjectionStopped when the new one meets a bug.
         """
-        projection = self._projections[name]
+        projection = self._projections.get(name)
+        if projection is None:
+            raise CannotRebuild(f"{self.service} has no read model {name!r}: it has {', '.join(self._projections)}")
         if missing := sorted(projection.heard - self._feeds.keys()):
-            raise CannotRebuild(f"{name} needs a feed of {missing}")
+            raise CannotRebuild(f"{name} also reads the feeds of {', '.join(missing)}: rebuild it in their process")
         if self._group is None:
             await self._wait(self._settings.idle_seconds)
         if self._group is None:

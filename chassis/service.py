@@ -25,6 +25,7 @@ from chassis.identity import Signer, Verifier
 from chassis.keys import Keys
 from chassis.parking import SqliteParking
 from chassis.positions import Desk, SqlitePositions
+from chassis.presence import at_work
 from chassis.projecting import Feed, ProjectionLag, ProjectionRunner, feed_of
 from chassis.projection import Projection
 from chassis.read_store.port import ReadStore
@@ -36,7 +37,7 @@ from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
 from chassis.transport.port import Outlet, Transport, projection_group, topic_of
-from chassis.witness import Witness
+from chassis.witness import Witness, WitnessSettings
 
 API, WORK = "api", "work"
 BEHIND_MAX = 1_000
@@ -133,8 +134,12 @@ class Service:
         await self.positions.migrate()
         await self.parking.migrate()
 
-    async def open(self) -> None:
-        """Opens the stores and tells the transport what this service offers and hears."""
+    async def open(self, *, alone: bool = False) -> None:
+        """Opens the stores and tells the transport what this service offers and hears.
+
+        Raises InUse while another process has its files for itself, or, with `alone`, while one uses them at all.
+        """
+        self._exit.enter_context(at_work(self.directory, alone=alone))
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
         await self.application.read.open()
@@ -145,7 +150,8 @@ class Service:
         )
         await self.runner.prepare()
         self.application.reached = self.runner.reached
-        self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock)
+        signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
+        self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock, signing)
         self._exit.callback(self.witness.close)
         self.application.proof = self.witness.proof
         if WORK in self.settings.roles:

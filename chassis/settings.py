@@ -23,7 +23,6 @@ class ServiceSettings(BaseSettings):
     """DSN of the event stores; without it they are SQLite files under `data`."""
     roles: tuple[str, ...] = ("api", "work")
     checkpoint_seconds: float = Field(default=60.0, gt=0)
-    ready_lag_seconds: float = Field(default=30.0, gt=0)
     stop_seconds: float = Field(default=8.0, gt=0)
     log_level: str = "INFO"
 

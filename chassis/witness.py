@@ -208,11 +208,18 @@ class Witness:
         self._clock, self._settings = clock, settings
 
     @classmethod
-    def beside(cls, service: str, store: EventStore, directory: Path, clock: Clock) -> "Witness":
+    def beside(
+        cls,
+        service: str,
+        store: EventStore,
+        directory: Path,
+        clock: Clock,
+        settings: WitnessSettings = WitnessSettings(),
+    ) -> "Witness":
         """The witness of an open store, with its leaves and its key in that directory."""
         origin = f"entente/{service}/{store.epoch}"
         leaves = Leaves(directory / f"{service}-witness-{store.epoch}.db", origin)
-        return cls(store, leaves, NoteSigner.in_file(origin, directory / f"{service}-witness.key"), clock)
+        return cls(store, leaves, NoteSigner.in_file(origin, directory / f"{service}-witness.key"), clock, settings)
 
     def close(self) -> None:
         self.leaves.close()

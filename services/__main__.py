@@ -11,9 +11,11 @@ from rich.console import Console
 
 from chassis import logs
 from chassis.asgi import Api
+from chassis.cli import plainly_refused, rebuild
 from chassis.process import listening, make_world, run, running
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
+from contracts.catalogue import SERVICES
 from services import demo, first_run
 from services.attribution import app as attribution
 from services.attribution.adapters.hubspot_simulator import Hub, simulator
@@ -46,16 +48,19 @@ def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dic
 
 @asynccontextmanager
 async def system(
-    settings: ServiceSettings, world: World | None = None
+    settings: ServiceSettings, world: World | None = None, *, alone: bool = False
 ) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
-    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address."""
+    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address.
+
+    With `alone` only if no other process works on the same files.
+    """
     world = world or make_world(settings)
     crm = settings.data / "crm_simulator"
     hub = Hub(now=world.clock.now, path=crm / "deals.db")
     async with on_loopback(simulator(hub), _crm_port(settings, crm / "port")) as crm_url:
         (crm / "port").write_text(crm_url.rpartition(":")[2])
         services = build_all(settings, world, crm_url)
-        async with running(services.values(), world):
+        async with running(services.values(), world, alone=alone):
             yield services, hub, crm_url
 
 
@@ -78,12 +83,14 @@ async def _serve(settings: ServiceSettings) -> None:
 
 
 def _welcome(address: str, crm_url: str, data: Path) -> None:
-    console.print(f"\n[bold]Entente[/bold] is running: [link]{address}[/link]   (data in {data}, stop with Ctrl+C)")
-    console.print(f"  Sign in      {address}/dev/sign-in")
-    for line in first_run.people_lines():
-        console.print(f"  {line}", highlight=False)
-    console.print(f"  Simulated CRM  {crm_url}   win, lose and refund deals here")
-    console.print(f"  API          {address}/v1/openapi.json   a token: POST {address}/dev/token", highlight=False)
+    lines = (
+        f"[bold]Entente[/bold] is running: {address}   (data in {data}, stop with Ctrl+C)",
+        f"  Sign in        {address}/dev/sign-in",
+        *first_run.people_lines(),
+        f"  Simulated CRM  {crm_url}   win, lose and refund deals here",
+        f"  API            {address}/v1/openapi.json   a token: POST {address}/dev/token",
+    )
+    console.print("\n" + "\n".join(lines), highlight=False, soft_wrap=True)
 
 
 @cli.callback(invoke_without_command=True)
@@ -94,8 +101,28 @@ def serve(
 ) -> None:
     """Serves portal and API; the first run opens the tenant `acme`."""
     if context.invoked_subcommand is None:
-        logs.configure()
-        run(_serve(ServiceSettings(port=port, data=data)))
+        settings = ServiceSettings(port=port, data=data)
+        logs.configure(level=settings.log_level)
+        run(_serve(settings))
+
+
+@cli.command("rebuild")
+def rebuild_command(
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
+    model: Annotated[str, typer.Argument(help="One of its read models, as `/readyz` names them.")],
+    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
+) -> None:
+    """Fills one read model anew from the logs and swaps it in. Stop the system first."""
+    if service not in SERVICES:
+        raise typer.BadParameter(f"a service is one of {', '.join(SERVICES)}")
+    logs.configure(level="WARNING")
+    with plainly_refused():
+        run(_rebuild(ServiceSettings(port=0, data=data), service, model))
+
+
+async def _rebuild(settings: ServiceSettings, service: str, model: str) -> None:
+    async with system(settings, alone=True) as (services, _, _):
+        await rebuild(services[service], model)
 
 
 @cli.command("demo")

@@ -79,7 +79,7 @@ def people_lines() -> list[str]:
     """Who can sign in, for the welcome on the terminal."""
     staff = "  ".join(f"{one.handle} ({', '.join(one.roles)})" for one in STAFF)
     partners = "  ".join(f"{one.name.split()[0].lower()} (partner)" for one in PARTNERS)
-    return [f"  vendor       {staff}", f"  partners     {partners}"]
+    return [f"    vendor       {staff}", f"    partners     {partners}"]
 
 
 async def ensure(api: Api, crm_url: str) -> str:

@@ -1,0 +1,58 @@
+"""What an operator types: a rebuild keeps off a system that runs, and refusals are sentences."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from chassis.cli import command_line
+from chassis.presence import InUse, at_work
+from services.__main__ import cli
+from services.registration import app as registration
+
+ONE = command_line("registration", registration.Settings, registration.build)
+
+
+def said(result: Result, status: int) -> str:
+    """What a command said that ended with this status and without a traceback."""
+    assert status == result.exit_code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def type_in(tmp_path: Path) -> object:
+    def typed(command: object, *words: str) -> Result:
+        return CliRunner().invoke(command, [*words, "--data", str(tmp_path)])  # type: ignore[arg-type]
+
+    return typed
+
+
+def test_a_read_model_is_rebuilt_from_its_own_log(type_in) -> None:
+    assert "deal_board__v1_2 is live" in said(type_in(ONE, "rebuild", "deal_board"), 0)
+
+
+def test_a_read_model_of_several_logs_is_rebuilt_with_all_services(type_in) -> None:
+    alone = said(type_in(ONE, "rebuild", "deal_board_of_all"), 1)
+    assert "registration has no read model 'deal_board_of_all': it has deal_board, deal," in alone
+    assert "deal_cards__v1_2 is live" in said(type_in(cli, "rebuild", "gateway", "deal_cards"), 0)
+
+
+def test_a_rebuild_keeps_off_files_that_another_process_uses(type_in, tmp_path: Path) -> None:
+    (tmp_path / "registration").mkdir()
+    with at_work(tmp_path / "registration"):
+        assert "stop it first, then try again" in said(type_in(ONE, "rebuild", "deal_board"), 1)
+        assert "stop it first, then try again" in said(type_in(cli, "rebuild", "gateway", "deal_cards"), 1)
+
+
+def test_many_may_use_the_files_but_only_one_for_itself(tmp_path: Path) -> None:
+    with at_work(tmp_path), at_work(tmp_path), pytest.raises(InUse), at_work(tmp_path, alone=True):
+        pass
+    with at_work(tmp_path, alone=True), pytest.raises(InUse), at_work(tmp_path):
+        pass
+    with at_work(tmp_path, alone=True):
+        pass
+
+
+def test_an_unknown_service_is_refused_with_the_known_ones(type_in) -> None:
+    assert "onboarding, registration, attribution" in said(type_in(cli, "rebuild", "billing", "x"), 2)
