@@ -3,7 +3,7 @@
 from chassis.access import Access, partner, service, vendor
 from services.registration.domain.account import ConfirmIdentity
 from services.registration.domain.availability import CheckCustomer
-from services.registration.domain.deal import (
+from services.registration.domain.deal_commands import (
     AmendDeal,
     ApproveDeal,
     DecideFinding,

@@ -15,17 +15,14 @@ from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, k
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.customer import Customer
-from services.registration.domain.deal import (
+from services.registration.domain.deal import Deal, Deals, PartnerUnknown
+from services.registration.domain.deal_commands import (
     AmendDeal,
     ApproveDeal,
     CloseDeal,
-    Deal,
-    Deals,
     DecideFinding,
-    Details,
     EndProtection,
     OnDeal,
-    PartnerUnknown,
     PromoteDeal,
     QueueDeal,
     RegisterDeal,
@@ -35,6 +32,7 @@ from services.registration.domain.deal import (
     Screens,
     WithdrawDeal,
 )
+from services.registration.domain.deal_events import Details
 from services.registration.domain.ending import close_deal, end_protection, withdraw_deal
 from services.registration.domain.looking import in_force
 from services.registration.domain.matching import Candidate

@@ -4,7 +4,7 @@ from typing import Any
 
 from chassis.event import PublicEvent, Seen
 from contracts import registration as public
-from services.registration.domain.deal import (
+from services.registration.domain.deal_events import (
     ConflictDetected,
     DealAmended,
     DealApproved,

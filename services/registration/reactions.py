@@ -13,7 +13,7 @@ from chassis.event import Seen, stable_id
 from contracts.attribution import DealLost, DealWon
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
 from services.registration.application import Asked, Make, as_screened, on_deal
-from services.registration.domain.deal import CloseDeal, EndProtection, PromoteDeal, QueueDeal
+from services.registration.domain.deal_commands import CloseDeal, EndProtection, PromoteDeal, QueueDeal
 from services.registration.domain.partner_facts import RecordPartnerFacts
 from services.registration.projections import due
 from services.registration.projections.due import DueDocument

@@ -13,7 +13,8 @@ from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId, 
 from services.registration.application import HANDLES
 from services.registration.domain.account_key import AccountKeys, Key
 from services.registration.domain.customer import Customer
-from services.registration.domain.deal import ApproveDeal, Details, RegisterDeal
+from services.registration.domain.deal_commands import ApproveDeal, RegisterDeal
+from services.registration.domain.deal_events import Details
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import PartnerFactsRecorded, Partners
 

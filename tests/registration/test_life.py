@@ -12,16 +12,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from chassis.decider import Problem
 from contracts.values import OpportunityId
 from services.registration.domain.claims import HELD, ClaimsOf
-from services.registration.domain.deal import (
+from services.registration.domain.deal import Deals, Status
+from services.registration.domain.deal_commands import (
     CloseDeal,
-    Deals,
     EndProtection,
     PromoteDeal,
     QueueDeal,
     RejectDeal,
     ResubmitDeal,
     ReturnDeal,
-    Status,
     WithdrawDeal,
 )
 from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, details, product

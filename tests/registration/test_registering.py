@@ -13,18 +13,15 @@ from services.registration.domain.account import AccountOpened, Accounts, Identi
 from services.registration.domain.account_key import AccountKeys, Key, KeyBound, keys_of
 from services.registration.domain.claims import ClaimHeld, ClaimPlaced, ClaimQueued, ClaimsOf
 from services.registration.domain.customer import Identifier
-from services.registration.domain.deal import (
-    AlreadyRegistered,
+from services.registration.domain.deal import AlreadyRegistered, Incomplete, NoRules, PartnerUnknown
+from services.registration.domain.deal_commands import RegisterDeal
+from services.registration.domain.deal_events import (
     ConflictDetected,
     DealApproved,
     DealQueued,
     DealRegistered,
     DealRejected,
     DealScreened,
-    Incomplete,
-    NoRules,
-    PartnerUnknown,
-    RegisterDeal,
     Terms,
 )
 from services.registration.domain.overlap import Place, Reach

@@ -10,9 +10,28 @@ from contracts.values import AccountId, OpportunityId, Span, money
 from services.registration.domain.account import AccountLinked, Accounts, KeptApart
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsOf
 from services.registration.domain.deal import (
-    AmendDeal,
     CheckFailed,
+    Deals,
+    FieldNotEditable,
+    FindingUndecided,
+    IdentityUnconfirmed,
+    Incomplete,
+    NotBlocked,
+    SelfApproval,
+)
+from services.registration.domain.deal_commands import (
+    AmendDeal,
     CloseDeal,
+    DecideFinding,
+    EndProtection,
+    PromoteDeal,
+    QueueDeal,
+    RejectDeal,
+    ResubmitDeal,
+    ReturnDeal,
+    WithdrawDeal,
+)
+from services.registration.domain.deal_events import (
     DealAmended,
     DealApproved,
     DealClosed,
@@ -21,23 +40,8 @@ from services.registration.domain.deal import (
     DealRejected,
     DealResubmitted,
     DealReturned,
-    Deals,
     DealWithdrawn,
-    DecideFinding,
-    EndProtection,
-    FieldNotEditable,
-    FindingUndecided,
-    IdentityUnconfirmed,
-    Incomplete,
-    NotBlocked,
-    PromoteDeal,
     ProtectionEnded,
-    QueueDeal,
-    RejectDeal,
-    ResubmitDeal,
-    ReturnDeal,
-    SelfApproval,
-    WithdrawDeal,
 )
 from services.registration.domain.partner_facts import Partners
 from services.registration.domain.reviewing import NoSuchFinding

@@ -10,7 +10,9 @@ from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import RegisterBody, details_of
 from services.registration.application import Preview, Submission, default_close, preview
 from services.registration.domain.availability import CheckCustomer
-from services.registration.domain.deal import Details, Incomplete, RegisterDeal
+from services.registration.domain.deal import Incomplete
+from services.registration.domain.deal_commands import RegisterDeal
+from services.registration.domain.deal_events import Details
 
 router = APIRouter(tags=["deals"])
 

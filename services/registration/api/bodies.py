@@ -13,7 +13,7 @@ from chassis.event import Sealed
 from chassis.http import Body
 from contracts.values import Money, ProductLine
 from services.registration.application import PROGRAMME, GivenCustomer, GivenIdentifier
-from services.registration.domain.deal import Evidence
+from services.registration.domain.deal_events import Evidence
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Code = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]

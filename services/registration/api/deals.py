@@ -12,14 +12,8 @@ from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEA
 from services.registration.api.asking import partner_of, submission
 from services.registration.api.bodies import Code, EditBody, Id, RegisterBody, details_of
 from services.registration.application import Asked, on_deal, prepare_registration, screening_again
-from services.registration.domain.deal import (
-    AmendDeal,
-    Deal,
-    RegisterDeal,
-    ResubmitDeal,
-    Status,
-    WithdrawDeal,
-)
+from services.registration.domain.deal import Deal, Status
+from services.registration.domain.deal_commands import AmendDeal, RegisterDeal, ResubmitDeal, WithdrawDeal
 from services.registration.projections.deal import for_partner
 
 STATUSES_MAX = len(Status)

@@ -10,16 +10,8 @@ from contracts.values import AccountId
 from services.registration.api.bodies import Code, Id, Text, subject_of
 from services.registration.api.deals import asked
 from services.registration.application import on_deal, screening_again
-from services.registration.domain.deal import (
-    ApproveDeal,
-    Deal,
-    DecideFinding,
-    EvidenceChanged,
-    QueueDeal,
-    RejectDeal,
-    ReturnDeal,
-    Status,
-)
+from services.registration.domain.deal import Deal, EvidenceChanged, Status
+from services.registration.domain.deal_commands import ApproveDeal, DecideFinding, QueueDeal, RejectDeal, ReturnDeal
 
 router = APIRouter(tags=["reviews"])
 

@@ -1,36 +1,44 @@
 """A deal: one partner's registration of one customer, from submission to the end of its protection.
 
-Here stand its events, commands, state and refusals. Its life is decided in `submitting` (register, resubmit, amend),
-`reviewing` (return, findings, approve, reject, queue, promote) and `ending` (withdraw, protection over, won or lost).
+Here stand its state and refusals; its events and commands stand in `deal_events` and `deal_commands`. Its life is
+decided in `submitting` (register, resubmit, amend), `reviewing` (return, findings, approve, reject, queue, promote) and
+`ending` (withdraw, protection over, won or lost).
 """
 
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Forbidden, Invalid, NotFound, Problem, Raced, Refused, Stale, WrongState
-from chassis.event import Sealed, command, event
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
-    AccountRef,
-    Money,
-    OpportunityId,
-    Participant,
-    PartnerId,
-    ProductLine,
-    RegistrationId,
-    RuleRef,
     Span,
 )
-from services.registration.domain.account_key import Key
 from services.registration.domain.claims import Claim
-from services.registration.domain.customer import Customer
-from services.registration.domain.matching import Candidate
-from services.registration.domain.overlap import Reach
+from services.registration.domain.deal_commands import OnDeal
+from services.registration.domain.deal_events import (
+    ConflictDetected,
+    DealAmended,
+    DealApproved,
+    DealClosed,
+    DealEvent,
+    DealPromoted,
+    DealQueued,
+    DealRegistered,
+    DealRejected,
+    DealResubmitted,
+    DealReturned,
+    DealScreened,
+    DealWithdrawn,
+    Details,
+    FindingDecided,
+    OfDeal,
+    ProtectionEnded,
+    Terms,
+)
 from services.registration.domain.rules import FIRST_TO_REGISTER
-from services.registration.domain.screening import Facts, Screening
 
 
 class Status(StrEnum):
@@ -55,326 +63,6 @@ ALLOWED = {
     Status.WAITING: ("reject", "withdraw"),
     Status.APPROVED: ("amend", "withdraw"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """A document that supports a deal, named by the SHA-256 of its content. Kind: letter, mail, meeting, note."""
-
-    kind: str
-    dated_on: date
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Details:
-    """What may still change after submission; all the rest says what the deal is and stays."""
-
-    amount: Money
-    close_on: date
-    tender: str = "none"
-    description: Sealed | None = None
-    contacts: tuple[Sealed, ...] = ()
-    partner_reference: str | None = None
-    evidence: tuple[Evidence, ...] = ()
-
-    def differing(self, other: "Details") -> tuple[str, ...]:
-        """The names of the fields in which the two differ."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name))
-
-
-DETAIL_FIELDS = tuple(f.name for f in fields(Details))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """A deal as its events carry it to those who hear of it."""
-
-    account: AccountRef
-    participants: tuple[Participant, ...]
-    products: tuple[ProductLine, ...]
-    role: str
-    deal_type: str
-    amount: Money
-    close_on: date
-    territory: str | None = None
-    rules: RuleRef
-    submitted_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfDeal:
-    """What every event of a deal says."""
-
-    registration_id: RegistrationId
-    number: str
-    programme: str
-    partner_id: PartnerId
-
-
-# Events
-
-
-@event("registration.DealRegistered.v1")
-class DealRegistered(OfDeal):
-    """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's."""
-
-    terms: Terms
-    customer: Customer
-    reach: Reach
-    details: Details
-    accounts: tuple[AccountId, ...]
-    zone: str
-    submitted_by: str
-
-
-@event("registration.DealScreened.v1")
-class DealScreened(OfDeal):
-    """One screening with everything it rests on: the facts, the version of the rules, and what each check said."""
-
-    screening_id: str
-    rules: RuleRef
-    facts: Facts
-    screening: Screening
-    screened_at: datetime
-
-
-@event("registration.ConflictDetected.v1")
-class ConflictDetected(OfDeal):
-    """A rival wants the same. `rivals` are the deals that were met; they never leave the service."""
-
-    screening_id: str
-    match: str
-    outcome: str
-    rivals: tuple[RegistrationId, ...]
-    free_on: date | None
-    detected_at: datetime
-
-
-@event("registration.DealReturned.v1")
-class DealReturned(OfDeal):
-    fields: tuple[str, ...]
-    message: Sealed
-    returned_by: str
-    returned_at: datetime
-
-
-@event("registration.DealResubmitted.v1")
-class DealResubmitted(OfDeal):
-    fields: tuple[str, ...]
-    details: Details
-    resubmitted_by: str
-    resubmitted_at: datetime
-
-
-@event("registration.FindingDecided.v1")
-class FindingDecided(OfDeal):
-    """A person said whether a similar customer is the same one (the claim enters it too), different or related."""
-
-    account_id: AccountId
-    verdict: str
-    reason: Sealed
-    decided_by: str
-    decided_at: datetime
-
-
-@event("registration.DealQueued.v1")
-class DealQueued(OfDeal):
-    place: int
-    free_on: date | None
-    reasons: tuple[Reason, ...]
-    queued_at: datetime
-
-
-@event("registration.DealPromoted.v1")
-class DealPromoted(OfDeal):
-    promoted_at: datetime
-
-
-@event("registration.DealApproved.v1")
-class DealApproved(OfDeal):
-    """Basis: the priority rule under which it won. `approved_by` is absent where the rules approved it themselves."""
-
-    terms: Terms
-    protection: Span
-    exclusive: bool
-    basis: str
-    screening_id: str
-    reasons: tuple[Reason, ...]
-    approved_by: str | None
-    approved_at: datetime
-
-
-@event("registration.DealRejected.v1")
-class DealRejected(OfDeal):
-    reasons: tuple[Reason, ...]
-    message: Sealed | None
-    rejected_by: str | None
-    rejected_at: datetime
-
-
-@event("registration.DealAmended.v1")
-class DealAmended(OfDeal):
-    details: Details
-    amended_by: str
-    amended_at: datetime
-
-
-@event("registration.DealWithdrawn.v1")
-class DealWithdrawn(OfDeal):
-    reason_code: str
-    withdrawn_by: str
-    withdrawn_at: datetime
-
-
-@event("registration.ProtectionEnded.v1")
-class ProtectionEnded(OfDeal):
-    """Reason codes: expired, withdrawn, won, lost."""
-
-    reason_code: str
-    ended_at: datetime
-
-
-@event("registration.DealClosed.v1")
-class DealClosed(OfDeal):
-    """The CRM says how it went. Result: won or lost; `source_event_id` is attribution's event."""
-
-    result: str
-    opportunity_id: OpportunityId
-    source_event_id: str
-    closed_at: datetime
-
-
-DealEvent = (
-    DealRegistered
-    | DealScreened
-    | ConflictDetected
-    | DealReturned
-    | DealResubmitted
-    | FindingDecided
-    | DealQueued
-    | DealPromoted
-    | DealApproved
-    | DealRejected
-    | DealAmended
-    | DealWithdrawn
-    | ProtectionEnded
-    | DealClosed
-)
-
-
-# Commands
-
-
-@command("registration.RegisterDeal.v1")
-class RegisterDeal:
-    """`keys` with the accounts they were bound to, and `accounts` that follow from them, the deal's own first.
-
-    Without a role the partner's first one is taken.
-    """
-
-    registration_id: RegistrationId
-    number: str
-    programme: str
-    partner_id: PartnerId
-    customer: Customer
-    products: tuple[ProductLine, ...]
-    role: str | None = None
-    deal_type: str = "new"
-    scope: str = "entity"
-    details: Details
-    keys: tuple[Key, ...]
-    accounts: tuple[AccountId, ...]
-    candidates: tuple[Candidate, ...] = ()
-    screening_id: str
-    submitted_by: str
-    now: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnDeal:
-    """What every command on an existing deal says. `accounts` are its accounts when the command was made."""
-
-    registration_id: RegistrationId
-    accounts: tuple[AccountId, ...]
-    now: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Screens(OnDeal):
-    """A command that screens the deal again, with the candidates that were found when it was made."""
-
-    programme: str
-    partner_id: PartnerId
-    candidates: tuple[Candidate, ...] = ()
-    screening_id: str
-
-
-@command("registration.ReturnDeal.v1")
-class ReturnDeal(OnDeal):
-    fields: tuple[str, ...]
-    message: Sealed
-    by: str
-
-
-@command("registration.ResubmitDeal.v1")
-class ResubmitDeal(Screens):
-    details: Details
-    by: str
-
-
-@command("registration.DecideFinding.v1")
-class DecideFinding(OnDeal):
-    account_id: AccountId
-    verdict: str
-    reason: Sealed
-    by: str
-
-
-@command("registration.ApproveDeal.v1")
-class ApproveDeal(Screens):
-    by: str
-
-
-@command("registration.RejectDeal.v1")
-class RejectDeal(OnDeal):
-    reason_code: str
-    message: Sealed
-    by: str
-
-
-@command("registration.QueueDeal.v1")
-class QueueDeal(Screens):
-    pass
-
-
-@command("registration.PromoteDeal.v1")
-class PromoteDeal(Screens):
-    pass
-
-
-@command("registration.AmendDeal.v1")
-class AmendDeal(OnDeal):
-    details: Details
-    by: str
-
-
-@command("registration.WithdrawDeal.v1")
-class WithdrawDeal(OnDeal):
-    reason_code: str
-    by: str
-
-
-@command("registration.EndProtection.v1")
-class EndProtection(OnDeal):
-    pass
-
-
-@command("registration.CloseDeal.v1")
-class CloseDeal(OnDeal):
-    result: str
-    opportunity_id: OpportunityId
-    source_event_id: str
 
 
 # State

@@ -3,21 +3,9 @@
 from collections.abc import Iterable
 
 from services.registration.domain.claims import ClaimEvent, Claims, release
-from services.registration.domain.deal import (
-    OPEN,
-    CloseDeal,
-    Deal,
-    DealClosed,
-    DealEvent,
-    DealWithdrawn,
-    EndProtection,
-    OnDeal,
-    ProtectionEnded,
-    Status,
-    WithdrawDeal,
-    stands_in,
-    unmoved,
-)
+from services.registration.domain.deal import OPEN, Deal, Status, stands_in, unmoved
+from services.registration.domain.deal_commands import CloseDeal, EndProtection, OnDeal, WithdrawDeal
+from services.registration.domain.deal_events import DealClosed, DealEvent, DealWithdrawn, ProtectionEnded
 
 Ended = tuple[list[DealEvent], list[list[ClaimEvent]]]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from chassis.event import Seen
 from chassis.rulebook import Decision, Input
-from services.registration.domain.deal import DealApproved, DealRejected, DealScreened
+from services.registration.domain.deal_events import DealApproved, DealRejected, DealScreened
 from services.registration.domain.screening import APPROVE, REJECT, explained
 
 

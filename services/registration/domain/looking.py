@@ -8,16 +8,15 @@ from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, RuleRef, Span
 from services.registration.domain.account import Account
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release
-from services.registration.domain.deal import (
+from services.registration.domain.deal import Deal, NoRules
+from services.registration.domain.deal_commands import Screens
+from services.registration.domain.deal_events import (
     ConflictDetected,
-    Deal,
     DealApproved,
     DealEvent,
     DealQueued,
     DealRejected,
     DealScreened,
-    NoRules,
-    Screens,
 )
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import PartnerFacts

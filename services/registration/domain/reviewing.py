@@ -14,28 +14,32 @@ from services.registration.domain.account import (
 )
 from services.registration.domain.claims import ClaimEvent, Claims, place, promote, release
 from services.registration.domain.deal import (
-    DETAIL_FIELDS,
-    ApproveDeal,
     CheckFailed,
     Deal,
-    DealEvent,
-    DealPromoted,
-    DealRejected,
-    DealReturned,
-    DecideFinding,
     FieldNotEditable,
-    FindingDecided,
     FindingUndecided,
     IdentityUnconfirmed,
     NotBlocked,
-    PromoteDeal,
-    QueueDeal,
-    RejectDeal,
-    ReturnDeal,
     SelfApproval,
     Status,
     stands_in,
     unmoved,
+)
+from services.registration.domain.deal_commands import (
+    ApproveDeal,
+    DecideFinding,
+    PromoteDeal,
+    QueueDeal,
+    RejectDeal,
+    ReturnDeal,
+)
+from services.registration.domain.deal_events import (
+    DETAIL_FIELDS,
+    DealEvent,
+    DealPromoted,
+    DealRejected,
+    DealReturned,
+    FindingDecided,
 )
 from services.registration.domain.looking import Around, Look, look_again
 from services.registration.domain.matching import DECIDE_FIRST

@@ -14,23 +14,23 @@ from services.registration.domain.claims import HELD, Claim, ClaimEvent, Claims
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import (
     AlreadyRegistered,
-    AmendDeal,
     Deal,
+    FieldNotEditable,
+    Incomplete,
+    PartnerUnknown,
+    Status,
+    evolve,
+    stands_in,
+    unmoved,
+)
+from services.registration.domain.deal_commands import AmendDeal, RegisterDeal, ResubmitDeal
+from services.registration.domain.deal_events import (
     DealAmended,
     DealEvent,
     DealRegistered,
     DealResubmitted,
     Details,
-    FieldNotEditable,
-    Incomplete,
-    PartnerUnknown,
-    RegisterDeal,
-    ResubmitDeal,
-    Status,
     Terms,
-    evolve,
-    stands_in,
-    unmoved,
 )
 from services.registration.domain.looking import Around, in_force, look, look_again, reference
 from services.registration.domain.overlap import Reach

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.registration.domain.deal import DealScreened
+from services.registration.domain.deal_events import DealScreened
 from services.registration.projections.deal_board import of_deal
 
 

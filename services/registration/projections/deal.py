@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.registration.domain.deal import (
+from services.registration.domain.deal_events import (
     ConflictDetected,
     DealAmended,
     DealRegistered,
@@ -16,7 +16,7 @@ from services.registration.domain.deal import (
     DealScreened,
     FindingDecided,
 )
-from services.registration.domain.deal import DealApproved as Approved
+from services.registration.domain.deal_events import DealApproved as Approved
 from services.registration.domain.screening import explained
 from services.registration.projections import deal_board
 from services.registration.projections.deal_board import of_deal

@@ -4,7 +4,8 @@ from typing import TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from services.registration.domain.deal import (
+from services.registration.domain.deal import Status
+from services.registration.domain.deal_events import (
     DealAmended,
     DealApproved,
     DealClosed,
@@ -16,7 +17,6 @@ from services.registration.domain.deal import (
     DealReturned,
     DealWithdrawn,
     ProtectionEnded,
-    Status,
 )
 
 

@@ -9,7 +9,7 @@ from typing import TypedDict
 from chassis.event import Seen, iso
 from chassis.projection import Key
 from services.registration.domain.claims import ClaimHeld, ClaimReleased
-from services.registration.domain.deal import (
+from services.registration.domain.deal_events import (
     DealApproved,
     DealPromoted,
     DealQueued,
