@@ -13,6 +13,8 @@ from chassis.identity import Principal
 from chassis.keys import Keys
 from chassis.parked import Orders
 from chassis.read_store.port import ReadStore
+from chassis.rulebook import Kind
+from chassis.shadow_runs import ShadowRuns
 
 Explain = Callable[[Seen], Any]
 Reaction = Callable[[Seen, "Application"], Awaitable[None]]
@@ -35,11 +37,13 @@ class Application:
     parked: Orders
     ports: Any = None
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
+    kinds: Mapping[str, Kind[Any, Any]] = field(default_factory=dict)
     publish: Publish | None = None
     disclose: Callable[[Any], Any] = lambda decision: decision
     together_max: int = 600
     reached: Callable[[str, str, int, float], Awaitable[bool]] | None = None
     proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None
+    shadow_runs: ShadowRuns | None = None
 
     async def react(self, seen: Seen, reaction: str, make: Any) -> Outcome | None:
         """Runs the command of a reaction; the same event again finds the first answer. A refusal is recorded: done."""

@@ -1,13 +1,16 @@
 """The command line that every service has: serve, migrate, rebuild, verify, parked."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uuid_utils
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from chassis import logs, proof
 from chassis.access import OPERATOR
@@ -20,6 +23,7 @@ from chassis.process import make_world, run, running, serve
 from chassis.projecting import CannotRebuild
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
+from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
 from chassis.verify import Report, verify, verify_decisions
 
 Build = Callable[[Any, World], Service]
@@ -38,6 +42,7 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
 
     _add_life(cli, settings, build)
     _add_checks(cli, settings, build)
+    _add_shadow_run(cli, settings, build)
     cli.add_typer(_parked(settings, build), name="parked")
     return cli
 
@@ -83,6 +88,46 @@ def _add_checks(cli: typer.Typer, settings: Given, build: Build) -> None:
         status, lines = proof.verify_proof([str(file), *(["--key", key] if key else [])])
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
         raise typer.Exit(status)
+
+
+def _add_shadow_run(cli: typer.Typer, settings: Given, build: Build) -> None:
+    @cli.command("shadow-run")
+    def shadow_run(  # noqa: PLR0913  what is run, over what
+        rulebook: str,
+        tenant: str,
+        *,
+        version: Annotated[int | None, typer.Option(help="A published version, or the draft.")] = None,
+        body: Annotated[Path | None, typer.Option(help="Rules in a JSON file that nobody has drafted.")] = None,
+        from_at: datetime = BEGINNING,
+        until_at: Annotated[datetime | None, typer.Option(help="Default: now.")] = None,
+        data: DATA = Path("./data"),
+    ) -> None:
+        """Decides what was recorded again under other rules, writes nothing, and prints the report as JSON."""
+        wish = ShadowBody(
+            rulebook_id=rulebook,
+            version=version,
+            body=json.loads(body.read_text()) if body else None,
+            from_at=_utc(from_at),
+            until_at=_utc(until_at) if until_at else None,
+        )
+        run(_shadow_run(settings(data), build, tenant, wish))
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+async def _shadow_run(settings: ServiceSettings, build: Build, tenant: str, wish: ShadowBody) -> None:
+    async with _open(settings, build) as service:
+        asked = await asked_for(service.application, tenant, wish, "cli")
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task("deciding again", total=None)
+            report = await service.shadow_runs.report(asked, lambda done, total: _shown_on(bar, task, done, total))
+        typer.echo(json.dumps({**asked.asked, **report.as_json()}, indent=2))
+
+
+def _shown_on(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 async def _serve(settings: ServiceSettings, build: Build) -> None:

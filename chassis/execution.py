@@ -24,6 +24,8 @@ from chassis.telemetry import Telemetry
 
 Slot = Stream | tuple[Stream, ...]
 Slots = tuple[Slot, ...]
+Look = Callable[[Stream], Awaitable[Any]]
+"""Reads the state of a stream."""
 TRIES = 3
 QUEUE_MAX = 256
 
@@ -50,6 +52,7 @@ class Handles:
     `decide(command, *states)` gets the states of `streams`, then of `reads`, in order. It returns a list of events for
     one stream, else a tuple with one list a stream. Where a slot is a tuple of streams, its state is a tuple of states
     and its result a list of lists. `answer` makes the body that the caller gets from the states after the command.
+    `prepare` looks up again what the command was prepared with, where other rules decide it in a shadow run.
     """
 
     command: type[Any]
@@ -58,6 +61,7 @@ class Handles:
     reads: Callable[[Any], Slots] = _no_streams
     answer: Callable[..., dict[str, Any]] = _no_answer
     evaluator: int = 1
+    prepare: Callable[[Any, Look], Awaitable[Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, Field
 
 from chassis.access import Access, Who, partner, service, vendor
 from chassis.decider import NotFound
-from chassis.event import Seen, iso
+from chassis.differences import differences
+from chassis.event import Seen, iso, plain
 from chassis.execution import Handles
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.projection import Projection
@@ -233,6 +234,13 @@ def _or(given: datetime | None, now: datetime) -> datetime:
     return now if given is None else given
 
 
+@router.get("/kinds")
+async def kinds(caller: Reader, app: App) -> Response:
+    """The kinds of rules that this service has, each with the JSON Schema of its body."""
+    app.access.check(caller.principal, READ)
+    return listed([{"kind": kind.name, "schema": kind.schema()} for kind in app.kinds.values()], None)
+
+
 @router.get("/rulebooks")
 @reads("rulebooks")
 async def list_rulebooks(
@@ -264,6 +272,24 @@ async def one_version(
     if found is None:
         raise NotFound
     return shown(found)
+
+
+@router.get("/rulebooks/{rulebook_id}/diff")
+async def diff(
+    rulebook_id: Id,
+    caller: Reader,
+    app: App,
+    before: Annotated[int, Query(ge=1, le=1_000_000)],
+    after: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+) -> Response:
+    """What changes from one version to another, place by place; without `after`, to the draft."""
+    app.access.check(caller.principal, DraftRules if after is None else READ)
+    book, _ = await app.executor.state(caller.tenant, Rules.at(rulebook_id))
+    old, new = book.version(before), book.draft if after is None else book.version(after)
+    if old is None or new is None:
+        raise NotFound
+    changes = [plain(change) for change in differences(old.body, new.body)]
+    return shown({"rulebook_id": rulebook_id, "before": old.version, "after": new.version, "changes": changes})
 
 
 async def _found(caller: Reader, app: App, rulebook_id: str) -> dict[str, Any]:

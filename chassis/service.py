@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from chassis import health, inspection, parked, parked_api, rulebook_api
+from chassis import health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
 from chassis.application import Application, Explain, Publish, Reaction
 from chassis.clock import Clock
@@ -32,6 +32,8 @@ from chassis.read_store.port import ReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.rulebook import Kind
 from chassis.settings import ServiceSettings
+from chassis.shadow import Eyes, Weigh
+from chassis.shadow_runs import ShadowRuns
 from chassis.store.port import EventStore
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
@@ -52,7 +54,7 @@ class Blueprint:
     `workers` run for ever beside it; `identify` replaces the signed principal as the
     way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
     services that reactions listen to, where the types of their events do not tell; `hang_up` ends answers that have no
-    end of their own when the process is to stop.
+    end of their own when the process is to stop; `weigh` finds the money in an event.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Blueprint:
     kinds: Mapping[str, Kind[Any, Any]] = field(default_factory=dict)
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
+    weigh: Weigh = lambda event: ()
     workers: Mapping[str, Worker] = field(default_factory=dict)
     identify: Identify | None = None
     shared_prefix: str = ""
@@ -96,6 +99,9 @@ class Service:
         self.parking = application.parked.parking
         self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
+        eyes = Eyes(explain=blueprint.explain, weigh=blueprint.weigh)
+        every = application.executor.every_handles
+        self.shadow_runs = application.shadow_runs = ShadowRuns(self.desk, self.store, every, eyes)
         self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)
         self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
@@ -121,7 +127,8 @@ class Service:
         api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None)
         for router in (*self.blueprint.routers, health.router):
             api.include_router(router)
-        for router in (inspection.router, parked_api.router, *([rulebook_api.router] if self.blueprint.kinds else [])):
+        with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()
+        for router in (inspection.router, parked_api.router, *with_kinds):
             api.include_router(router, prefix=self.blueprint.shared_prefix)
         api.state.world = self.world
         identify = self.blueprint.identify or signed_principal(self.world.verifier, self.name)
@@ -133,6 +140,7 @@ class Service:
         await self.store.migrate()
         await self.positions.migrate()
         await self.parking.migrate()
+        await self.shadow_runs.migrate()
 
     async def open(self, *, alone: bool = False) -> None:
         """Opens the stores and tells the transport what this service offers and hears.
@@ -145,6 +153,7 @@ class Service:
         await self.application.read.open()
         self._exit.push_async_callback(self.application.read.close)
         self._exit.callback(self.desk.close)
+        self._exit.push_async_callback(self.shadow_runs.stop)
         self.runner = ProjectionRunner(
             self.name, self.store, self.application.read, self.projections, feeds=self._feeds()
         )
@@ -249,10 +258,19 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         clock=world.clock,
         keys=Keys.in_directory(directory),
         read=read,
-        access=Access({**inspection.TABLE, **parked_api.TABLE, **rulebook_api.TABLE, **blueprint.access.table}),
+        access=Access(
+            {
+                **inspection.TABLE,
+                **parked_api.TABLE,
+                **rulebook_api.TABLE,
+                **shadow_api.TABLE,
+                **blueprint.access.table,
+            }
+        ),
         parked=parked.Orders(executor=executor, parking=parking, now=world.clock.now),
         ports=ports,
         explain=blueprint.explain,
+        kinds=blueprint.kinds,
         publish=blueprint.publish,
         disclose=blueprint.disclose,
     )

@@ -14,7 +14,7 @@ from contracts.catalogue import SERVICES
 from services.gateway.access import ACCESS
 from services.gateway.adapters.hub import Hub
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
-from services.gateway.api import development, identities, reading
+from services.gateway.api import development, identities, reading, shadow
 from services.gateway.api.authentication import visitor
 from services.gateway.api.door import Door
 from services.gateway.api.portal import pages
@@ -55,7 +55,7 @@ async def identify(request: Request) -> Principal:
 
 def blueprint(settings: Settings) -> Blueprint:
     """What the gateway is made of; the development routes exist in development only."""
-    own = [identities.router, reading.router, pages.router]
+    own = [identities.router, reading.router, shadow.router, pages.router]
     return Blueprint(
         name="gateway",
         handles=HANDLES,

@@ -10,7 +10,7 @@ from services.incentives.access import ACCESS
 from services.incentives.adapters.payments import Faults, Simulator
 from services.incentives.api import earnings, payments
 from services.incentives.application import HANDLES, KINDS
-from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.explaining import EXPLAIN, weigh
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.payee_gates import PAYEE_GATES
@@ -47,6 +47,7 @@ BLUEPRINT = Blueprint(
     deadlines=(RELEASES,),
     kinds=KINDS,
     explain=EXPLAIN,
+    weigh=weigh,
 )
 
 

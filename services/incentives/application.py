@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from chassis.application import Application
 from chassis.decider import Busy, Problem
-from chassis.execution import Handles, Peek
+from chassis.execution import Handles, Look, Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import Money, money, none_of
@@ -75,13 +75,18 @@ def decide_fact(
 async def prepared(app: Application, tenant: str, peek: Peek, wish: FactCommand) -> FactCommand:
     """The fact with the plans that may rate it and the meters it will move."""
     plan_ids = await _plan_ids(app, tenant)
-    books = [await peek(Rules.at(plan_id)) for plan_id in plan_ids]
-    state = await peek(Sales.at(wish.opportunity_id))
+    return await with_meters(replace(wish, plan_ids=plan_ids), peek)
+
+
+async def with_meters(wish: FactCommand, look: Look) -> FactCommand:
+    """The fact with the meters that it will move under its plans."""
+    books = [await look(Rules.at(plan_id)) for plan_id in wish.plan_ids]
+    state = await look(Sales.at(wish.opportunity_id))
     try:
         _, metered = DECISIONS[type(wish)](wish, state, None, books)
     except Problem:
         metered = {}
-    return replace(wish, plan_ids=plan_ids, meter_ids=tuple(sorted(metered)))
+    return replace(wish, meter_ids=tuple(sorted(metered)))
 
 
 async def _plan_ids(app: Application, tenant: str) -> tuple[str, ...]:
@@ -251,9 +256,10 @@ def _statement_answer(wish: account.IssueStatement, state: Account) -> dict[str,
 
 
 HANDLES = (
-    Handles(RecordWin, decide_fact, _fact_streams, reads=_fact_reads),
-    Handles(RecordCredit, decide_fact, _fact_streams, reads=_fact_reads),
-    Handles(RecordReversal, decide_fact, _fact_streams, reads=_fact_reads),
+    *(
+        Handles(fact, decide_fact, _fact_streams, reads=_fact_reads, prepare=with_meters)
+        for fact in (RecordWin, RecordCredit, RecordReversal)
+    ),
     Handles(sale.ReleaseLine, sale.release_line, _sale_stream, answer=_line_answer),
     Handles(sale.PostponeLine, sale.postpone_line, _sale_stream, answer=_line_answer),
     Handles(payee.OpenPayee, payee.open_payee, _payee_stream),

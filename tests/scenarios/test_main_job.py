@@ -130,3 +130,18 @@ def change_a_byte(path: Path) -> int:
         )
     database.close()
     return int(position)
+
+
+async def test_one_door_runs_rules_of_every_kind_again(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        await main_job(it)
+        ada = await it.who("ada")
+        for kind, rulebook, service in (("plan", "standard", "incentives"), ("deal_rules", "default", "registration")):
+            wish = {"kind": kind, "rulebook_id": rulebook, "version": 1}
+            begun = done(await ada.post("/v1/shadow-runs", wish, key=f"try-{kind}"), 202)
+            await it.services[service].shadow_runs.finished(begun["run_id"])
+            found = done(await ada.get(f"/v1/shadow-runs/{begun['run_id']}"))
+            assert (found["service"], found["status"], found["report"]["changed"]) == (service, "ready", 0)
+            assert found["report"]["decided"] > 0
+        unknown = {"kind": "nothing", "rulebook_id": "x", "version": 1}
+        assert (await ada.post("/v1/shadow-runs", unknown, key="try-nothing")).status == 404

@@ -1,6 +1,7 @@
 """Why each event of money happened: recomputed from what the event keeps, with what would have changed it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from chassis.event import Seen, iso
@@ -171,3 +172,11 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     payment.PaymentMade: made,
     payment.PaymentFailed: failed,
 }
+
+
+def weigh(event: Any) -> Iterator[tuple[str, str, Decimal]]:
+    """The money that an event earns a partner, or takes back from it: partner, currency, amount."""
+    if isinstance(event, sale.PayoutCalculated):
+        yield event.key.partner_id, event.amount.currency, event.amount.amount
+    elif isinstance(event, sale.PayoutReversed):
+        yield event.key.partner_id, event.amount.currency, -event.amount.amount

@@ -1,0 +1,290 @@
+"""Shadow runs: the recorded commands decided again as if other rules had been in force, with all that follows.
+
+Commands are in the log, so a whole past can be run again. A command that read the rulebook, or a stream that has come
+out differently before, is decided on the states that the other rules would have led to; every other command came out
+as recorded. Nothing is written. What nobody asked for in the past is not asked for here either: a command that only the
+other outcome would have called for is missing, and one that it would not have called for may be refused.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from chassis.decider import Problem, Raced, Stream, stream_base
+from chassis.event import Seen, canonical_json, decode, encode, iso
+from chassis.execution import Handles, decide, flatten, writes
+from chassis.record import REFUSED, At, CommandRecorded
+from chassis.rulebook import Decision, Rulebook, Rules, Version
+from chassis.store.port import EventStore, Recorded
+from chassis.verify import RECORD, Past
+
+PAGE_EVENTS = 500
+ROWS_MAX = 1_000
+"""Rows that a report shows; its counts, totals and digest are over all."""
+TURN_SECONDS = 0.02
+"""How long a run keeps the event loop before others have their turn."""
+
+Progress = Callable[[int, int], None]
+Weigh = Callable[[Any], Iterable[tuple[str, str, Decimal]]]
+"""The money in an event: partner, currency, amount."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """The rules to try: a version of a rulebook, or a body that nobody has published."""
+
+    rulebook_id: str
+    kind: str
+    scope: str
+    version: int
+    body: dict[str, Any]
+    sha256: str
+
+    def instead(self, book: Rulebook) -> Rulebook:
+        """The rulebook as it would be, had this version been in force all along."""
+        others = tuple(version for version in book.versions if version.version != self.version)
+        mine = Version(
+            rulebook_id=self.rulebook_id,
+            kind=self.kind,
+            scope=self.scope,
+            version=self.version,
+            body=self.body,
+            sha256=self.sha256,
+            effective_from=datetime.min.replace(tzinfo=UTC),
+            effective_until=None,
+            mode="live",
+        )
+        return replace(book, versions=(*others, mine))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The piece of the log to run again: commands of one tenant with `after` < position ≤ `until`."""
+
+    tenant: str
+    after: int
+    until: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eyes:
+    """How a service's events are read for a report: their explanation, and the money in them."""
+
+    explain: Mapping[type[Any], Callable[[Seen], Decision | None]] = field(default_factory=dict)
+    weigh: Weigh = lambda event: ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What one command came to, in one of the two worlds."""
+
+    outcome: str
+    reasons: tuple[str, ...]
+    money: Mapping[tuple[str, str], Decimal]
+
+
+@dataclass
+class Report:
+    """What differs. `rows` are the first `ROWS_MAX` commands that came out differently; money is by partner and currency."""
+
+    decided: int = 0
+    changed: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    money: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    def take(self, recorded: Recorded, record: CommandRecorded, old: Side, new: Side) -> None:
+        """Counts one command that was decided in both worlds."""
+        self.decided += 1
+        self.outcomes[old.outcome, new.outcome] += 1
+        for key in {**old.money, **new.money}:
+            before, after = self.money.get(key, (Decimal(0), Decimal(0)))
+            self.money[key] = before + old.money.get(key, Decimal(0)), after + new.money.get(key, Decimal(0))
+        if (old.outcome, old.money) != (new.outcome, new.money):
+            self._changed(_row(recorded, record, old, new))
+
+    def _changed(self, row: dict[str, Any]) -> None:
+        self.changed += 1
+        self._digest.update(canonical_json(row))
+        if len(self.rows) < ROWS_MAX:
+            self.rows.append(row)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as it is shown. The same run again has the same digest."""
+        outcomes = [{"old": o, "new": n, "count": count} for (o, n), count in sorted(self.outcomes.items())]
+        partners = [_total(key, *sums) for key, sums in sorted(self.money.items())]
+        found = {"decided": self.decided, "changed": self.changed, "outcomes": outcomes, "partners": partners}
+        digest = self._digest.copy()
+        digest.update(canonical_json(found))
+        return {**found, "rows": self.rows, "digest": digest.hexdigest()}
+
+
+def _total(key: tuple[str, str], old: Decimal, new: Decimal) -> dict[str, Any]:
+    partner_id, currency = key
+    sums = {"old": str(old), "new": str(new), "difference": str(new - old)}
+    return {"partner_id": partner_id, "currency": currency, **sums}
+
+
+def _row(recorded: Recorded, record: CommandRecorded, old: Side, new: Side) -> dict[str, Any]:
+    return {
+        "position": recorded.position,
+        "at": iso(recorded.recorded_at),
+        "command": record.command_type,
+        "stream": stream_base(record.guarded[0].stream) if record.guarded else None,
+        "old": _side(old),
+        "new": _side(new),
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    money = [{"partner_id": p, "currency": c, "amount": str(amount)} for (p, c), amount in sorted(side.money.items())]
+    return {"outcome": side.outcome, "reasons": list(side.reasons), "money": money}
+
+
+async def run(
+    store: EventStore,
+    handles: Iterable[Handles],
+    eyes: Eyes,
+    candidate: Candidate,
+    window: Window,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Runs the window again under the candidate. Two runs over the same log give the same report."""
+    again = _Again(store, handles, eyes, candidate, window)
+    after, turn_ends = window.after, 0.0
+    loop = asyncio.get_running_loop()
+    while after < window.until and (events := await store.feed(after, PAGE_EVENTS)):
+        for recorded in events:
+            if loop.time() > turn_ends:
+                progress(recorded.position - window.after, window.until - window.after)
+                await asyncio.sleep(0)
+                turn_ends = loop.time() + TURN_SECONDS
+            if recorded.position <= window.until and recorded.tenant == window.tenant:
+                await again.take(recorded)
+        after = events[-1].position
+    progress(window.until - window.after, window.until - window.after)
+    return again.report
+
+
+async def position_at(store: EventStore, at: datetime) -> int:
+    """The position of the last event recorded up to an instant; 0 where there is none."""
+    low, high = 0, await store.head()
+    while low < high:
+        middle = (low + high) // 2
+        found = await store.feed(middle, 1)
+        if found and found[0].recorded_at <= at:
+            low = found[0].position
+        else:
+            high = middle
+    return low
+
+
+class _Again:
+    """The other world: states of the streams that came out differently, by name; all others are as recorded."""
+
+    def __init__(
+        self, store: EventStore, handles: Iterable[Handles], eyes: Eyes, candidate: Candidate, window: Window
+    ) -> None:
+        self.report = Report()
+        self._store, self._eyes, self._candidate, self._tenant = store, eyes, candidate, window.tenant
+        self._book = Rules.at(candidate.rulebook_id).name(window.tenant)
+        self._newest = {one.command.type: one for one in sorted(handles, key=lambda one: one.evaluator)}
+        self._written: dict[str, list[Recorded]] = {}
+        self._past = Past(store)
+        self._apart: dict[str, Any] = {}
+
+    async def take(self, recorded: Recorded) -> None:
+        if recorded.type != RECORD:
+            self._written.setdefault(recorded.command_id or "", []).append(recorded)
+            return
+        written = self._written.pop(recorded.command_id or "", [])
+        record: CommandRecorded = recorded.event
+        if self._may_differ(record):
+            await self._decide(recorded, record, written)
+
+    def _may_differ(self, record: CommandRecorded) -> bool:
+        guarded, read = ({stream_base(at.stream) for at in ats} for ats in (record.guarded, record.read))
+        return self._book not in guarded and (self._book in read or not self._apart.keys().isdisjoint(guarded | read))
+
+    async def _decide(self, recorded: Recorded, record: CommandRecorded, written: Sequence[Recorded]) -> None:
+        handles = self._newest[record.command_type]
+        look = self._look(recorded, record)
+        wish = decode(record.command_type, record.command)
+        if handles.prepare is not None:
+            wish = await handles.prepare(wish, look)
+        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
+        states, reads = [await look(one) for one in guarded], [await look(one) for one in read]
+        then = self._side(record.outcome, record.slug, [(one.event, one) for one in written], recorded)
+        try:
+            verdict = decide(handles, wish, states, reads)
+        except (Problem, Raced) as error:
+            now = self._side(REFUSED, getattr(error, "slug", "raced"), [], recorded)
+            self._keep_apart(guarded, states)
+        else:
+            made = [event for _, _, event in writes(handles, wish, self._places(guarded, record), verdict)]
+            slug = verdict.refusal.slug if verdict.refusal else None
+            now = self._side(verdict.outcome, slug, [(event, None) for event in made], recorded)
+            if not _same(made, written) or any(one.name(self._tenant) in self._apart for one in guarded):
+                self._keep_apart(guarded, verdict.after or states)
+        self.report.take(recorded, record, then, now)
+
+    def _places(self, streams: Sequence[Stream], record: CommandRecorded) -> list[At]:
+        known = _by_name(record)
+        names = (one.name(self._tenant) for one in streams)
+        return [known.get(name, At(stream=name, version=0)) for name in names]
+
+    def _keep_apart(self, streams: Sequence[Stream], states: Sequence[Any]) -> None:
+        self._apart |= {one.name(self._tenant): state for one, state in zip(streams, states, strict=True)}
+
+    def _look(self, recorded: Recorded, record: CommandRecorded) -> Callable[[Stream], Awaitable[Any]]:
+        """Reads a stream as the other world had it when the command came."""
+        known = _by_name(record)
+
+        async def look(stream: Stream) -> Any:
+            name = stream.name(self._tenant)
+            if name in self._apart:
+                return self._apart[name]
+            state = await self._as_recorded(stream, known.get(name), recorded.position)
+            return self._candidate.instead(state) if name == self._book else state
+
+        return look
+
+    async def _as_recorded(self, stream: Stream, at: At | None, position: int) -> Any:
+        if at is not None:
+            return await self._past.at(stream, at)
+        events = await self._store.load(stream.name(self._tenant))
+        return stream.decider.fold(one.event for one in events if one.position < position)
+
+    def _side(
+        self, outcome: str, slug: str | None, events: Sequence[tuple[Any, Recorded | None]], by: Recorded
+    ) -> Side:
+        if outcome == REFUSED:
+            return Side(outcome=slug or REFUSED, reasons=(), money={})
+        decisions = [found for event, one in events if (found := self._explained(event, one, by)) is not None]
+        money: Counter[tuple[str, str]] = Counter()
+        for event, _ in events:
+            for partner_id, currency, amount in self._eyes.weigh(event):
+                money[partner_id, currency] += amount  # type: ignore[assignment]
+        told = " + ".join(one.outcome for one in decisions) if decisions else outcome
+        reasons = tuple(reason.code for one in decisions for reason in one.reasons)
+        return Side(outcome=told, reasons=reasons, money=dict(money))  # type: ignore[arg-type]
+
+    def _explained(self, event: Any, one: Recorded | None, by: Recorded) -> Decision | None:
+        explain = self._eyes.explain.get(type(event))
+        if explain is None:
+            return None
+        return explain(one.seen("shadow") if one else replace(by.seen("shadow"), type=event.type, event=event))
+
+
+def _by_name(record: CommandRecorded) -> dict[str, At]:
+    return {stream_base(at.stream): at for at in (*record.guarded, *record.read)}
+
+
+def _same(made: Sequence[Any], written: Sequence[Recorded]) -> bool:
+    return [(event.type, encode(event)) for event in made] == [(one.type, bytes(one.data)) for one in written]

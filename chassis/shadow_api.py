@@ -1,0 +1,107 @@
+"""Shadow runs over HTTP, the same in every service: what would other rules have come to, on what really happened?"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Response
+from pydantic import AwareDatetime, Field
+
+from chassis.access import Who, vendor
+from chassis.application import Application
+from chassis.decider import NotFound
+from chassis.event import iso
+from chassis.http import JSON, App, Body, Reader, Writer, shown
+from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, RulesInvalid, body_sha256
+from chassis.shadow import Candidate, Window, position_at
+from chassis.shadow_runs import Asked
+
+SHADOW = "shadow runs"
+TABLE: dict[Any, tuple[Who, ...]] = {SHADOW: (vendor("admin"), vendor("deal_desk"), vendor("finance"))}
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ShadowBody(Body):
+    """A version of a rulebook (also its draft), or a `body` that nobody has drafted, over what was recorded in between."""
+
+    rulebook_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    kind: Annotated[str | None, Field(max_length=64)] = None
+    version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    body: dict[str, Any] | None = None
+    from_at: AwareDatetime = BEGINNING
+    until_at: AwareDatetime | None = None
+
+
+router = APIRouter(tags=["shadow runs"])
+
+
+@router.post("/shadow-runs", status_code=202)
+async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
+    """Begins a shadow run and answers where to ask for its report. Nothing that happened is changed by it."""
+    app.access.check(caller.principal, SHADOW)
+    if app.shadow_runs is None:
+        raise NotFound
+    asked = await asked_for(app, caller.tenant, body, caller.new_id("shadow-run"))
+    return Response(orjson.dumps(await app.shadow_runs.begin(asked)), status_code=202, media_type=JSON)
+
+
+@router.get("/shadow-runs/{run_id}")
+async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
+    """How far the run is, and its report once it is ready."""
+    app.access.check(caller.principal, SHADOW)
+    if app.shadow_runs is None:
+        raise NotFound
+    return shown(app.shadow_runs.find(caller.tenant, run_id))
+
+
+async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str) -> Asked:
+    """The run with its candidate found and its instants resolved to positions, once."""
+    book, _ = await app.executor.state(tenant, Rules.at(body.rulebook_id))
+    candidate = candidate_of(app, book, body)
+    until_at = body.until_at or app.clock.now()
+    window = Window(
+        tenant=tenant,
+        after=await position_at(app.executor.store, body.from_at),
+        until=await position_at(app.executor.store, until_at),
+    )
+    asked = {
+        "kind": candidate.kind,
+        "rulebook_id": candidate.rulebook_id,
+        "version": candidate.version,
+        "sha256": candidate.sha256,
+        "from_at": iso(body.from_at),
+        "until_at": iso(until_at),
+        "after_position": window.after,
+        "until_position": window.until,
+    }
+    return Asked(run_id=run_id, candidate=candidate, window=window, asked=asked)
+
+
+def candidate_of(app: Application, book: Rulebook, body: ShadowBody) -> Candidate:
+    """The rules to try. Raises NotFound for a rulebook that never was, NoDraft, RulesInvalid."""
+    first = book.versions[0] if book.versions else book.draft
+    if first is None:
+        raise NotFound(f"there is no rulebook {body.rulebook_id}")
+    kind: Kind[Any, Any] = app.kinds[first.kind]
+    number, rules = (book.next_version, body.body) if body.body is not None else _version(book, body.version)
+    faults = kind.check(kind.read(rules))
+    if faults:
+        raise RulesInvalid(faults[0], errors=[{"path": "body", "code": "rule", "message": text} for text in faults])
+    return Candidate(
+        rulebook_id=body.rulebook_id,
+        kind=first.kind,
+        scope=first.scope,
+        version=number,
+        body=rules,
+        sha256=body_sha256(rules),
+    )
+
+
+def _version(book: Rulebook, number: int | None) -> tuple[int, dict[str, Any]]:
+    """A published version by its number; without one the draft."""
+    published = book.version(number) if number is not None else None
+    if published is not None:
+        return published.version, published.body
+    if book.draft is not None and number in (None, book.draft.version):
+        return book.draft.version, book.draft.body
+    raise NoDraft(f"version {number} is neither drafted nor published", draft=None)

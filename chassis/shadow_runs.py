@@ -1,0 +1,106 @@
+"""The shadow runs of one service: begun on request, a few at a time, their reports kept in the service's own database."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.decider import Busy, NotFound
+from chassis.execution import Handles
+from chassis.positions import Desk
+from chassis.shadow import Candidate, Eyes, Progress, Report, Window, run
+from chassis.store.port import EventStore
+from chassis.supervision import log
+
+RUNNING_MAX = 2
+TABLE = """CREATE TABLE IF NOT EXISTS shadow_runs (
+    tenant TEXT NOT NULL, run_id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (tenant, run_id)
+) WITHOUT ROWID"""
+KEEP = "INSERT OR REPLACE INTO shadow_runs (tenant, run_id, body) VALUES (?, ?, ?)"
+RUNNING, READY, FAILED = "running", "ready", "failed"
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A run that somebody asked for. `asked` is how it was asked, to be shown beside its report."""
+
+    run_id: str
+    candidate: Candidate
+    window: Window
+    asked: Mapping[str, Any]
+
+
+class ShadowRuns:
+    """Begins runs and answers what became of them. A run that the process did not live to finish has failed."""
+
+    def __init__(self, desk: Desk, store: EventStore, handles: Sequence[Handles], eyes: Eyes) -> None:
+        self._desk, self._store, self._handles, self._eyes = desk, store, handles, eyes
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._done: dict[str, tuple[int, int]] = {}
+
+    async def migrate(self) -> None:
+        """Makes the table; again is harmless."""
+        await self._desk.write(lambda db: db.execute(TABLE))
+
+    async def begin(self, asked: Asked) -> Document:
+        """Begins the run unless it was begun before. Raises Busy when too many are going on."""
+        tenant = asked.window.tenant
+        known = self._kept(tenant, asked.run_id)
+        if known is not None and (known["status"] == READY or asked.run_id in self._running):
+            return self.find(tenant, asked.run_id)
+        if len(self._running) >= RUNNING_MAX:
+            raise Busy(f"{RUNNING_MAX} shadow runs are going on", retry_after_seconds=10)
+        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked))
+        task.add_done_callback(lambda _: self._running.pop(asked.run_id, None))
+        await self._keep(asked, {"status": RUNNING})
+        return self.find(tenant, asked.run_id)
+
+    def find(self, tenant: str, run_id: str) -> Document:
+        """The run with its progress, and its report once it is ready. Raises NotFound."""
+        kept = self._kept(tenant, run_id)
+        if kept is None:
+            raise NotFound
+        if kept["status"] == RUNNING and run_id not in self._running:
+            return {**kept, "status": FAILED, "reason": "interrupted"}
+        done, total = self._done.get(run_id, (0, 0))
+        return {**kept, "progress": {"done": done, "total": total}} if kept["status"] == RUNNING else kept
+
+    async def finished(self, run_id: str) -> None:
+        """Waits until a run that is going on has ended."""
+        task = self._running.get(run_id)
+        if task is not None:
+            await asyncio.wait({task})
+
+    async def stop(self) -> None:
+        """Ends the runs that are going on; asked for again they begin anew."""
+        for task in tuple(self._running.values()):
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _run(self, asked: Asked) -> None:
+        try:
+            report = await self.report(asked, lambda done, total: self._told(asked.run_id, done, total))
+            await self._keep(asked, {"status": READY, "report": report.as_json()})
+        except Exception as error:  # noqa: BLE001  a run is somebody's question: whatever it meets is the answer
+            log.exception("shadow_run_failed", run=asked.run_id)
+            await self._keep(asked, {"status": FAILED, "reason": f"{type(error).__name__}: {error}"})
+        finally:
+            self._done.pop(asked.run_id, None)
+
+    def _told(self, run_id: str, done: int, total: int) -> None:
+        self._done[run_id] = done, total
+
+    async def report(self, asked: Asked, progress: Progress) -> Report:
+        """The report of a run, computed now."""
+        return await run(self._store, self._handles, self._eyes, asked.candidate, asked.window, progress)
+
+    async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:
+        body = json.dumps({"run_id": asked.run_id, **asked.asked, **found})
+        await self._desk.write(lambda db: db.execute(KEEP, (asked.window.tenant, asked.run_id, body)))
+
+    def _kept(self, tenant: str, run_id: str) -> Document | None:
+        query = "SELECT body FROM shadow_runs WHERE tenant = ? AND run_id = ?"
+        row = self._desk.look_up(lambda db: db.execute(query, (tenant, run_id)).fetchone())
+        return json.loads(row[0]) if row else None

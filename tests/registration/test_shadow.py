@@ -1,0 +1,58 @@
+"""What other deal rules would have decided on what really happened, with all that follows from it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.registration.service import DESK, Running, activated, seller, started
+
+RULES = {"minimums": [{"amount": "1000.00", "currency": "EUR"}]}
+HIGHER = {"minimums": [{"amount": "20000.00", "currency": "EUR"}]}
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[Running]:
+    """North asks first for little, South waits behind it for much; North is approved, then withdraws."""
+    async with started(tmp_path) as asked:
+        await asked.publish_rules(**RULES)
+        for partner in ("north", "south"):
+            await asked.hear(activated(partner))
+        first = await asked.register("north", amount={"amount": "10000.00", "currency": "EUR"})
+        second = await asked.register("south", amount={"amount": "50000.00", "currency": "EUR"})
+        assert second["status"] == "waiting"
+        await asked.post(DESK, f"/deals/{first['registration_id']}/approve")
+        await asked.post(seller("north"), f"/deals/{first['registration_id']}/withdraw")
+        await asked.until(second["registration_id"], "in_review")
+        yield asked
+
+
+async def shadow(asked: Running, **body: Any) -> dict[str, Any]:
+    answer = await asked.post(DESK, "/shadow-runs", {"rulebook_id": "default", **body})
+    assert answer.status_code == 202, answer.text
+    run_id = answer.json()["run_id"]
+    await asked.service.shadow_runs.finished(run_id)
+    return dict((await asked.get(DESK, f"/shadow-runs/{run_id}")).json())
+
+
+async def test_a_shadow_run_of_the_same_version_differs_in_nothing(history: Running) -> None:
+    run = await shadow(history, version=1)
+    assert (run["status"], run["report"]["changed"]) == ("ready", 0)
+    assert run["report"]["decided"] > 3
+
+
+async def test_a_rejected_rival_would_have_kept_nobody_waiting(history: Running) -> None:
+    run = await shadow(history, body=HIGHER)
+    first, second, *later = [
+        (row["command"].split(".")[1], row["old"]["outcome"], row["new"]["outcome"], row["new"]["reasons"])
+        for row in run["report"]["rows"]
+    ]
+    assert first == ("RegisterDeal", "review", "reject", ["below-minimum", "review-required"])
+    assert second == ("RegisterDeal", "queue", "review", ["review-required"])
+    assert ("ApproveDeal", "wrong-state") in [(command, new) for command, _, new, _ in later]
+
+
+async def test_twice_the_same_run_has_one_digest(history: Running) -> None:
+    one, two = [await shadow(history, body=HIGHER) for _ in range(2)]
+    assert one["report"]["digest"] == two["report"]["digest"]
