@@ -67,6 +67,8 @@ class Access:
     def allows(self, principal: Principal, action: Any) -> bool:
         """Whether any row of the table fits. Who views as somebody else only reads."""
         rows = self.table.get(action, ())
+        if principal.kind == PARTNER and principal.partner_id is None:
+            return False  # "its own things" would be everything
         if principal.view_as and not isinstance(action, str):
             return False
         return any(who.fits(principal) or who.kind == ANONYMOUS for who in rows)

@@ -3,7 +3,7 @@
 `decide` returns the events (`[]`: it is so already) or raises a refusal. `evolve` never raises.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar, Generic, TypeVar
@@ -19,6 +19,7 @@ class Problem(Exception):
     status: ClassVar[int] = 400
     slug: ClassVar[str] = "problem"
     recorded: ClassVar[bool] = False
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, detail: str = "", **fields: Any) -> None:
         super().__init__(detail or self.slug)

@@ -118,6 +118,11 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
+def as_stored(value: Any) -> Any:
+    """The value as it comes back from its stored form: as `plain`, with lists for all sequences."""
+    return msgspec.json.decode(_encode(value))
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def event(name: str) -> Callable[[type[T]], type[T]]:
     """Makes a frozen, keyword-only value of the class and registers it under `name`, e.g. `registration.DealRegistered.v1`."""

@@ -1,17 +1,20 @@
 """How every service speaks HTTP: who calls, idempotent commands, problems, ETags, pages, read-your-writes, limits."""
 
 import base64
+import contextlib
 import hmac
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import orjson
 import structlog
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +28,7 @@ from chassis.read_store.port import Page
 log = structlog.get_logger()
 PROBLEM = "application/problem+json"
 JSON = "application/json"
+POSITION = "Entente-Position"
 Identify = Callable[[Request], Awaitable[Principal]]
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
@@ -32,6 +36,24 @@ BODY_BYTES_MAX = 1 << 20
 DEPTH_MAX = 20
 WAIT_SECONDS = 1.0
 CURSOR_MAC_CHARACTERS = 16
+YEARS = range(1970, 2200)
+
+
+def _of_our_time(value: date) -> date:
+    if value.year not in YEARS:
+        raise ValueError(f"the year is one of {YEARS.start} to {YEARS.stop - 1}")
+    return value
+
+
+def _instant_of_our_time(value: datetime) -> datetime:
+    _of_our_time(value)
+    return value
+
+
+Day = Annotated[date, AfterValidator(_of_our_time)]
+"""A date that sums of days and zones do not carry out of the calendar."""
+Instant = Annotated[AwareDatetime, AfterValidator(_instant_of_our_time)]
+"""As `Day`, an instant with its zone."""
 
 
 class Body(BaseModel):
@@ -136,7 +158,10 @@ App = Annotated[Application, Depends(application)]
 
 async def reader(request: Request) -> Caller:
     """Verifies the signed principal that the gateway sent. Raises Unauthenticated."""
-    return _caller(request, await _principal(request), key="", digest=None)
+    principal = await _principal(request)
+    if request.method not in ("GET", "HEAD"):
+        parse(await request.body())
+    return _caller(request, principal, key="", digest=None)
 
 
 async def writer(request: Request) -> Caller:
@@ -200,6 +225,15 @@ def signed_principal(verifier: Verifier, audience: str) -> Identify:
     return identify
 
 
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{32})(-[0-9a-f]{16})-[0-9a-f]{2}")
+
+
+def _traceparent(request: Request) -> str | None:
+    """The W3C trace context of the request; what is none is not kept."""
+    given = request.headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else None
+
+
 _ETAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')
 
 
@@ -214,13 +248,15 @@ def _expected(request: Request) -> int | None:
 
 
 def _caller(request: Request, principal: Principal, *, key: str, digest: str | None) -> Caller:
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise Unreadable("text must not hold null characters")
     correlation = request.headers.get("entente-correlation", "")[:KEY_LENGTH_MAX]
     return Caller(
         principal=principal,
         key=key,
         expected_version=_expected(request),
         correlation_id=correlation or stable_id(principal.tenant, principal.subject, key or request.url.path),
-        traceparent=request.headers.get("traceparent"),
+        traceparent=_traceparent(request),
         digest=digest,
     )
 
@@ -240,7 +276,7 @@ def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:
     """The HTTP form of an outcome. A repeat answers the same body and status."""
     headers = {"ETag": f'"{outcome.version}"'} if outcome.version else {}
     if outcome.position:
-        headers["Entente-Position"] = f"{app.name}={outcome.position}"
+        headers[POSITION] = f"{app.name}={outcome.position}"
     return Response(orjson.dumps(outcome.answer), status_code=status, media_type=JSON, headers=headers)
 
 
@@ -302,25 +338,31 @@ async def page(
 ) -> tuple[list[dict[str, Any]], str | None]:
     """One page of a model's documents and the signed cursor of the next. Filters that are None are left out."""
     named = {name: value for name, value in where.items() if value is not None}
-    after = _opened_cursor(app, caller.tenant, paged.cursor)
+    of = f"{model} {sort}"
+    after = opened_cursor(app, caller.tenant, of, paged.cursor)
     found: Page = await app.read.find(model, caller.tenant, where=named, sort=sort, after=after, limit=paged.limit)
-    return found.items, _signed_cursor(app, caller.tenant, found.next_cursor)
+    following = found.next_cursor
+    return found.items, None if following is None else signed_cursor(app, caller.tenant, of, following)
 
 
-def _signed_cursor(app: Application, tenant: str, state: Any) -> str | None:
-    if state is None:
-        return None
-    text = base64.urlsafe_b64encode(orjson.dumps(state)).decode()
-    return f"{text}.{app.keys.hmac(tenant, text)[:CURSOR_MAC_CHARACTERS]}"
+def signed_cursor(app: Application, tenant: str, of: str, state: Any) -> str:
+    """The opaque text of a place in one list; `of` names the list and its order."""
+    text = base64.urlsafe_b64encode(orjson.dumps(state, option=orjson.OPT_SORT_KEYS)).decode()
+    return f"{text}.{_cursor_mac(app, tenant, of, text)}"
 
 
-def _opened_cursor(app: Application, tenant: str, cursor: str) -> Any:
+def opened_cursor(app: Application, tenant: str, of: str, cursor: str) -> Any:
+    """The place that a cursor names, None for none. Raises BadRequest for one that this list did not give."""
     if not cursor:
         return None
     text, _, mac = cursor.partition(".")
-    if not hmac.compare_digest(mac.encode(), app.keys.hmac(tenant, text)[:CURSOR_MAC_CHARACTERS].encode()):
+    if not hmac.compare_digest(mac.encode(), _cursor_mac(app, tenant, of, text).encode()):
         raise BadRequest("this cursor was not given by this list")
     return orjson.loads(base64.urlsafe_b64decode(text))
+
+
+def _cursor_mac(app: Application, tenant: str, of: str, text: str) -> str:
+    return app.keys.hmac(tenant, f"cursor|{of}|{text}")[:CURSOR_MAC_CHARACTERS]
 
 
 def listed(items: list[dict[str, Any]], next_cursor: str | None) -> Response:
@@ -348,10 +390,20 @@ def problem(error: Problem) -> Response:
         "slug": error.slug,
         **fields,
     }
-    headers = {}
-    if "retry_after_seconds" in fields:
-        headers["Retry-After"] = str(fields["retry_after_seconds"])
-    return Response(orjson.dumps(body, default=str), error.status, headers, PROBLEM)
+    return Response(_readable(body), error.status, {**_headers(fields), **error.headers}, PROBLEM)
+
+
+def _headers(fields: Mapping[str, Any]) -> dict[str, str]:
+    wait = fields.get("retry_after_seconds")
+    return {} if wait is None else {"Retry-After": str(wait)}
+
+
+def _readable(body: dict[str, Any]) -> bytes:
+    """The body as JSON, also where it quotes text that is no Unicode."""
+    try:
+        return orjson.dumps(body, default=str)
+    except TypeError:
+        return json.dumps(body, default=str).encode()
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -367,9 +419,10 @@ def _invalid(error: RequestValidationError) -> Problem:
 
 
 class _Status(Problem):
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.__dict__.update(status=status, slug=detail.lower().replace(" ", "-"))
+    def __init__(self, error: HTTPException) -> None:
+        super().__init__(error.detail)
+        slug = error.detail.lower().replace(" ", "-")
+        self.__dict__.update(status=error.status_code, slug=slug, headers=error.headers or {})
 
 
 class Bug(Problem):
@@ -389,7 +442,7 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.state.application, app.state.identify = application, identify
     app.add_exception_handler(Problem, lambda _, error: problem(error))
     app.add_exception_handler(RequestValidationError, lambda _, error: problem(_invalid(error)))
-    app.add_exception_handler(HTTPException, lambda _, e: problem(_Status(e.status_code, e.detail)))
+    app.add_exception_handler(HTTPException, lambda _, error: problem(_Status(error)))
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, lambda _, error: problem(Unavailable(str(error))))
     app.add_middleware(BodyLimit)
@@ -421,7 +474,11 @@ class BodyLimit:
                 raise TooLarge(limit_bytes=self.bytes_max)
             return message
 
-        try:
-            await self.app(scope, counting, send)
-        except TooLarge as error:
-            await problem(error)(scope, receive, send)
+        async def unless_over(message: Message) -> None:
+            if seen <= self.bytes_max:
+                await send(message)
+
+        with contextlib.suppress(TooLarge):
+            await self.app(scope, counting, unless_over)
+        if seen > self.bytes_max:  # whoever read the body may have answered for itself: its answer is dropped
+            await problem(TooLarge(limit_bytes=self.bytes_max))(scope, receive, send)

@@ -41,11 +41,15 @@ class Unauthenticated(Problem):
 
     status = 401
     slug = "unauthenticated"
+    headers = {"WWW-Authenticate": "Bearer"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Who is acting. `kind` is vendor, partner, service, operator or anonymous; `view_as` names who is looking on."""
+    """Who is acting. `kind` is vendor, partner, service, operator or anonymous; `view_as` names who is looking on.
+
+    `person` is who answers for a program that acts by a key.
+    """
 
     tenant: str
     subject: str
@@ -57,6 +61,12 @@ class Principal:
     session: str | None = None
     step_up_at: str | None = None
     view_as: str | None = None
+    person: str | None = None
+
+    @property
+    def by(self) -> str:
+        """Who answers for what is done: "a second person" is never a program of the first one."""
+        return self.person or self.subject
 
     @property
     def actor(self) -> Actor:

@@ -60,7 +60,7 @@ async def parked(
 async def replay(body: ReplayBody, caller: Writer, app: App) -> Response:
     """Lets messages go again, once what stood in their way is mended; who waits behind them follows in order."""
     app.access.check(caller.principal, ReplayParked)
-    by = caller.principal.subject
+    by = caller.principal.by
     outcome = await app.parked.replay(caller.order(), by=by, group=body.group, subject=body.subject)
     return answered(app, outcome)
 
@@ -70,7 +70,7 @@ async def discard(body: PlaceBody, caller: Writer, app: App) -> Response:
     """Proposes to give one message up for good; a second operator's same request agrees to it."""
     app.access.check(caller.principal, DiscardParked)
     place = Place(group=body.group, topic=body.topic, partition=body.partition, offset=body.offset)
-    return answered(app, await app.parked.discard(caller.order(), place, by=caller.principal.subject))
+    return answered(app, await app.parked.discard(caller.order(), place, by=caller.principal.by))
 
 
 def _shown(row: ParkedRow) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chassis.access import Access, Who, partner, service, vendor
 from chassis.decider import NotFound
 from chassis.differences import differences
 from chassis.event import Seen, iso, plain
 from chassis.execution import Handles
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.projection import Projection
 from chassis.rulebook import (
     DraftRules,
@@ -172,14 +172,14 @@ class Publish(Body):
     """The drafted version becomes law from `effective_from` (default: now)."""
 
     version: Annotated[int, Field(ge=1, le=1_000_000)]
-    effective_from: AwareDatetime | None = None
-    effective_until: AwareDatetime | None = None
+    effective_from: Instant | None = None
+    effective_until: Instant | None = None
     mode: Annotated[str, Field(pattern="^(live|shadow)$")] = "live"
 
 
 class End(Body):
     version: Annotated[int, Field(ge=1, le=1_000_000)]
-    ended_from: AwareDatetime | None = None
+    ended_from: Instant | None = None
 
 
 router = APIRouter(tags=["rulebooks"])
@@ -194,7 +194,7 @@ async def draft(body: Draft, caller: Writer, app: App) -> Response:
         scope=body.scope,
         body=body.body,
         examples=tuple(body.examples),
-        author=caller.principal.subject,
+        author=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, DraftRules, command, status=201)
@@ -210,7 +210,7 @@ async def publish(rulebook_id: Id, body: Publish, caller: Writer, app: App) -> R
         effective_from=_or(body.effective_from, now),
         effective_until=body.effective_until,
         mode=body.mode,
-        publisher=caller.principal.subject,
+        publisher=caller.principal.by,
         now=now,
     )
     return await perform(caller, app, PublishRules, command)
@@ -224,7 +224,7 @@ async def end(rulebook_id: Id, body: End, caller: Writer, app: App) -> Response:
         rulebook_id=rulebook_id,
         version=body.version,
         ended_from=_or(body.ended_from, now),
-        ended_by=caller.principal.subject,
+        ended_by=caller.principal.by,
         now=now,
     )
     return await perform(caller, app, EndRules, command)

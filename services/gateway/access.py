@@ -8,11 +8,22 @@ from services.gateway.domain.tenant import OpenTenant
 
 ME, READ_STAFF, READ_CLIENTS = "read me", "read staff", "read clients"
 READ_EVENTS, READ_TIMELINE, READ_BOARD, SEARCH = "read events", "read timeline", "read deal board", "search"
+READ_DEAL_EVENTS, READ_MONEY_EVENTS, READ_PARTNER_EVENTS = (
+    "read deal events",
+    "read money events",
+    "read partner events",
+)
 
 _BOTH = (vendor(), partner(), service())
 _ADMIN = (vendor("admin"), service())
 _CLIENT_OWNERS = (vendor("admin"), partner("owner"), service())
 _OPERATOR = Who("operator")
+_DEALS = (
+    vendor("admin", "channel_manager", "deal_desk", "finance", "analyst"),
+    partner("owner", "seller", "finance"),
+    service(),
+)
+_MONEY = (vendor("admin", "channel_manager", "finance", "analyst"), partner("owner", "finance"), service())
 
 ACCESS = Access(
     {
@@ -29,8 +40,20 @@ ACCESS = Access(
         READ_STAFF: (vendor(), service()),
         READ_CLIENTS: _CLIENT_OWNERS,
         READ_EVENTS: _BOTH,
-        READ_TIMELINE: _BOTH,
-        READ_BOARD: _BOTH,
-        SEARCH: _BOTH,
+        READ_DEAL_EVENTS: _DEALS,
+        READ_MONEY_EVENTS: _MONEY,
+        READ_PARTNER_EVENTS: _BOTH,
+        READ_TIMELINE: _DEALS,
+        READ_BOARD: _DEALS,
+        SEARCH: _DEALS,
     }
 )
+
+EVENTS_OF = {
+    "onboarding": READ_PARTNER_EVENTS,
+    "registration": READ_DEAL_EVENTS,
+    "attribution": READ_DEAL_EVENTS,
+    "incentives": READ_MONEY_EVENTS,
+    "gateway": READ_PARTNER_EVENTS,
+}
+"""Whose events are whose to read: each service's, of who may read what they are about."""

@@ -6,17 +6,19 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.staticfiles import StaticFiles
+from pydantic import Field
 
-from chassis.identity import Principal, Signer
+from chassis.identity import Principal, Signer, Unauthenticated
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
 from services.gateway.access import ACCESS
 from services.gateway.adapters.hub import Hub
+from services.gateway.adapters.limits import Bucket, Limits, Rate
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
 from services.gateway.api import development, identities, reading, shadow
-from services.gateway.api.authentication import visitor
-from services.gateway.api.door import Door
+from services.gateway.api.authentication import narrowed, visitor
+from services.gateway.api.door import Door, KnownHost
 from services.gateway.api.portal import pages
 from services.gateway.application import HANDLES
 from services.gateway.projections.deal_cards import DEAL_CARDS
@@ -27,14 +29,56 @@ from services.gateway.projections.timeline import TIMELINE
 from services.gateway.publishing import publish
 from services.gateway.reactions import REACTIONS
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STATIC = Path(__file__).parent / "api" / "portal" / "static"
 
 
 class Settings(ServiceSettings):
-    """`upstreams` are the services' addresses by name; without any, they are in this process."""
+    """`upstreams` are the services' addresses by name; without any, they are in this process.
+
+    `hosts` are the names under which the portal is reached (any, if none is named; in development only loopback).
+    What may be asked is limited outside development, or as `limited` says.
+    """
 
     upstreams: dict[str, str] = {}
     crm_simulator_url: str = ""
+    hosts: tuple[str, ...] = ()
+    limited: bool | None = None
+    key_reads_per_second: float = Field(default=50.0, gt=0)
+    key_reads_burst: int = Field(default=100, ge=1)
+    key_writes_per_second: float = Field(default=10.0, gt=0)
+    key_writes_burst: int = Field(default=20, ge=1)
+    partner_per_second: float = Field(default=100.0, gt=0)
+    partner_burst: int = Field(default=200, ge=1)
+    tenant_per_second: float = Field(default=500.0, gt=0)
+    tenant_burst: int = Field(default=1_000, ge=1)
+    stranger_per_minute: float = Field(default=20.0, gt=0)
+    stranger_burst: int = Field(default=20, ge=1)
+    streams_max: int = Field(default=5_000, ge=1)
+    streams_each_max: int = Field(default=100, ge=1)
+
+    @property
+    def vouches(self) -> bool:
+        """Whether the development issuer may be here: in development, and where nobody else can reach it."""
+        return self.development and self.host in LOOPBACK
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The hosts that requests may name; any, if there is none."""
+        known = {self.host, *LOOPBACK} if self.vouches else set()
+        return frozenset({*self.hosts, *known})
+
+    def limits(self) -> Limits | None:
+        """The limits of this instance, None for none."""
+        if self.limited is False or (self.limited is None and self.development):
+            return None
+        return Limits(
+            key_reads=Bucket(Rate(per_second=self.key_reads_per_second, burst=self.key_reads_burst)),
+            key_writes=Bucket(Rate(per_second=self.key_writes_per_second, burst=self.key_writes_burst)),
+            partner=Bucket(Rate(per_second=self.partner_per_second, burst=self.partner_burst)),
+            tenant=Bucket(Rate(per_second=self.tenant_per_second, burst=self.tenant_burst)),
+            stranger=Bucket(Rate(per_second=self.stranger_per_minute / 60, burst=self.stranger_burst)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,23 +88,27 @@ class Ports:
     upstreams: Upstreams
     signer: Signer
     hub: Hub
+    limits: Limits | None
     development: bool
     crm_simulator_url: str
 
 
 async def identify(request: Request) -> Principal:
-    """At the door, who calls is found by session or key."""
-    return (await visitor(request)).principal
+    """At the door, who calls is found by session or key; a key reaches as far here as its scopes say."""
+    found = await visitor(request)
+    if found.by == "nobody":
+        raise Unauthenticated
+    return narrowed(found.principal, "gateway", request.method)
 
 
 def blueprint(settings: Settings) -> Blueprint:
-    """What the gateway is made of; the development routes exist in development only."""
+    """What the gateway is made of; the development routes exist in development on loopback only."""
     own = [identities.router, reading.router, shadow.router, pages.router]
     return Blueprint(
         name="gateway",
         handles=HANDLES,
         access=ACCESS,
-        routers=[*own, development.router] if settings.development else own,
+        routers=[*own, development.router] if settings.vouches else own,
         publish=publish,
         projections=(EVENT_LOG, TIMELINE, DEAL_CARDS, PARTNER_CARDS, STAFF, MEMBERS, CLIENTS, SESSIONS),
         reactions=REACTIONS,
@@ -77,8 +125,9 @@ def build(settings: Settings, world: World) -> Service:
     ports = Ports(
         upstreams=upstreams,
         signer=world.signer,
-        hub=Hub(),
-        development=settings.development,
+        hub=Hub(streams_max=settings.streams_max, streams_each_max=settings.streams_each_max),
+        limits=settings.limits(),
+        development=settings.vouches,
         crm_simulator_url=settings.crm_simulator_url,
     )
     service = assemble(blueprint(settings), settings, world, ports)
@@ -86,4 +135,5 @@ def build(settings: Settings, world: World) -> Service:
         if name != "gateway":
             service.api.mount(f"/v1/{name}", Door(name))
     service.api.mount("/static", StaticFiles(directory=STATIC))
+    service.api.add_middleware(KnownHost, names=settings.names)
     return service

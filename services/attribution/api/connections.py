@@ -25,6 +25,7 @@ Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Stages = Annotated[dict[Annotated[str, Field(min_length=1, max_length=80)], str], Field(max_length=100)]
 FOREVER, CONNECTIONS_MAX = "9999", 1_000
+UNSIGNED = "this push is not signed by the CRM"
 
 
 class ConnectionBody(Body):
@@ -120,7 +121,7 @@ async def push(connection_id: Id, request: Request, app: App) -> Response:
     now_ms = int(app.clock.now().timestamp() * 1000)
     try:
         if not ports.connect(settings).genuine("POST", uri, body, request.headers, now_ms):
-            raise Unauthenticated("this push is not signed by the CRM")
+            raise Unauthenticated(UNSIGNED)
         changes = await ports.reader.pushed(tenant, connection_id, body) if ports.reader else 0
     except CrmTrouble:
         changes = 0
@@ -132,7 +133,7 @@ async def _tenant_of(app: Any, connection_id: str) -> str:
         if active.id == connection_id:
             tenant: str = active.tenant
             return tenant
-    raise NotFound
+    raise Unauthenticated(UNSIGNED)
 
 
 @router.get("/connections")

@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chassis.decider import NotFound
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
 from services.attribution.access import READ_CREDIT
 from services.attribution.domain.credit import ReviseCredit, WantedShare, credit_id
@@ -60,7 +60,7 @@ async def of_opportunity(
     opportunity_id: Id,
     caller: Reader,
     app: App,
-    known_at: Annotated[AwareDatetime | None, Query()] = None,
+    known_at: Annotated[Instant | None, Query()] = None,
 ) -> Response:
     """Every pool of a sale with its revisions. `known_at` answers as it was known by that instant."""
     app.access.check(caller.principal, READ_CREDIT)
@@ -79,7 +79,7 @@ async def of_pool(
     pool: Pool,
     caller: Reader,
     app: App,
-    known_at: Annotated[AwareDatetime | None, Query()] = None,
+    known_at: Annotated[Instant | None, Query()] = None,
 ) -> Response:
     app.access.check(caller.principal, READ_CREDIT)
     document = await app.document(caller.principal, "credit_view", credit_id(opportunity_id, pool))
@@ -102,7 +102,7 @@ async def revise(opportunity_id: Id, pool: Pool, body: ReviseBody, caller: Write
         ),
         reason_code=body.reason_code,
         reason=body.reason,
-        revised_by=caller.principal.subject,
+        revised_by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, ReviseCredit, command)

@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chassis.access import PARTNER
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import OpportunityId, PartnerId
 from services.attribution.access import READ_TOUCHES
 from services.attribution.application import POLICY_ID, pools_in_force
@@ -22,7 +22,7 @@ class TouchBody(Body):
     partner_id: Word
     opportunity_id: Word
     role: Annotated[str | None, Field(max_length=16)] = None
-    touched_at: AwareDatetime
+    touched_at: Instant
     source: Annotated[str, Field(min_length=1, max_length=32)] = "api"
     source_key: Annotated[str, Field(min_length=1, max_length=128)]
     evidence_sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None
@@ -57,7 +57,7 @@ def _command(body: TouchBody, caller: Writer, pools: tuple[str, ...], now: Any) 
         source_key=body.source_key,
         status=CLAIMED if claimed else CONFIRMED,
         evidence_sha256=body.evidence_sha256,
-        recorded_by=caller.principal.subject,
+        recorded_by=caller.principal.by,
         pools=pools,
         policy_id=POLICY_ID,
         now=now,

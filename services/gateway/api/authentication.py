@@ -1,8 +1,10 @@
 """Who knocks: a session (cookie or token), an API key, or nobody. The answer is a principal, or a refusal."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
@@ -13,16 +15,24 @@ from chassis.execution import Order
 from chassis.identity import Principal, Unauthenticated
 from services.gateway.domain.client import Clients
 from services.gateway.domain.session import OpenSession, Sessions
+from services.gateway.domain.staff import StaffMembers
 
 COOKIE = "entente"
 SESSION_PREFIX, KEY_PREFIX = "ses_", "ent_"
 TOKEN_LENGTH_MAX = 300
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class PartnerSuspended(Forbidden):
     """The vendor has suspended this partner's access."""
 
     slug = "partner-suspended"
+
+
+class CrossSite(Forbidden):
+    """This was not sent from one of our own pages, or its page is too old: open the page again."""
+
+    slug = "cross-site"
 
 
 class OutOfScope(Forbidden):
@@ -48,25 +58,53 @@ def token_hash(token: str) -> str:
 async def visitor(request: Request) -> Visitor:
     """The visitor of a request. Raises Unauthenticated for a token that is not good; no token is nobody."""
     app: Application = request.app.state.application
-    token = _token(request)
+    token = token_of(request)
     if not token:
         return Visitor(principal=nobody(), by="nobody")
+    try:
+        found = await known_by(app, token)
+    except Unauthenticated:
+        count_stranger(request)
+        raise
+    if app.ports.limits:
+        app.ports.limits.admit(found.principal, reads=request.method in READING)
+    return found
+
+
+def count_stranger(request: Request) -> None:
+    """Counts what nobody known has asked for from an address. Raises TooMany."""
+    limits = request.app.state.application.ports.limits
+    if limits and request.client:
+        limits.admit_stranger(request.client.host)
+
+
+async def known_by(app: Application, token: str) -> Visitor:
+    """Whose token it is, with the rights that its person holds now. Raises Unauthenticated, PartnerSuspended."""
     if len(token) > TOKEN_LENGTH_MAX:
         raise Unauthenticated
     found = await (_by_key(app, token) if token.startswith(KEY_PREFIX) else _by_session(app, token))
     await _access_open(app, found.principal)
-    return found
+    return replace(found, principal=await _as_of_now(app, found.principal))
 
 
 def nobody(tenant: str = SHARED) -> Principal:
     return Principal(tenant=tenant, subject="nobody", kind="anonymous")
 
 
-def _token(request: Request) -> str:
+def token_of(request: Request) -> str:
+    """The session's token or the API key that a request shows, "" for none. Raises CrossSite."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    return request.cookies.get(COOKIE, "")
+    cookie = request.cookies.get(COOKIE, "")
+    if cookie and request.method not in READING and not same_site(request):
+        raise CrossSite
+    return cookie
+
+
+def same_site(request: Request) -> bool:
+    """Whether a page of ours sent the request: a browser adds a cookie to what other sites send too."""
+    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "")
 
 
 async def _by_session(app: Application, token: str) -> Visitor:
@@ -101,6 +139,7 @@ async def _by_key(app: Application, key: str) -> Visitor:
         roles=client.roles,
         duties=client.duties,
         scopes=client.scopes,
+        person=client.created_by,
     )
     return Visitor(principal=principal, by="key")
 
@@ -110,6 +149,38 @@ def _key_parts(key: str) -> tuple[str, str, str]:
     if len(parts) != 3 or not all(parts):  # noqa: PLR2004  tenant, client, secret
         raise Unauthenticated("This is not a key of this service.")
     return parts[0], parts[1], parts[2]
+
+
+async def _as_of_now(app: Application, principal: Principal) -> Principal:
+    """The principal with those of its roles and duties that its person still holds. Raises Unauthenticated for none."""
+    if principal.kind not in _HELD:
+        return principal
+    held = await _HELD[principal.kind](app, principal)
+    if held is None:
+        raise Unauthenticated("You do not act here any more.")
+    roles, duties = held
+    return replace(
+        principal,
+        roles=tuple(role for role in principal.roles if role in roles),
+        duties=tuple(duty for duty in principal.duties if duty in duties),
+    )
+
+
+Held = tuple[Sequence[str], Sequence[str]]
+
+
+async def _of_staff(app: Application, principal: Principal) -> Held | None:
+    member, _ = await app.executor.state(principal.tenant, StaffMembers.at(principal.by))
+    return (member.roles, member.duties) if member.status == "active" else None
+
+
+async def _of_member(app: Application, principal: Principal) -> Held | None:
+    where = {"person_id": principal.by, "partner_id": principal.partner_id, "status": "active"}
+    found = await app.read.find("members", principal.tenant, where=where, limit=1)
+    return (found.items[0]["roles"], ()) if found.items else None
+
+
+_HELD = {"vendor": _of_staff, "partner": _of_member}
 
 
 async def _access_open(app: Application, principal: Principal) -> None:
@@ -135,7 +206,7 @@ SignedIn = Annotated[Principal, Depends(signed_in)]
 
 def narrowed(principal: Principal, service: str, method: str) -> Principal:
     """The principal towards one service. Raises OutOfScope where a key's scopes do not name it."""
-    right = "read" if method in ("GET", "HEAD", "OPTIONS") else "write"
+    right = "read" if method in READING else "write"
     if principal.subject.startswith("client:") and f"{service}:{right}" not in principal.scopes:
         raise OutOfScope(scope=f"{service}:{right}")
     return replace(principal, session=None)

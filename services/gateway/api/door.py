@@ -1,17 +1,18 @@
 """The door to the services: `/v1/{service}/…` goes on as the service's own route, with a signed principal."""
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.http import problem
 from chassis.identity import Principal, Unauthenticated
-from services.gateway.api.authentication import Visitor, narrowed, nobody, visitor
+from services.gateway.api.authentication import Visitor, count_stranger, narrowed, nobody, visitor
+from services.gateway.domain.tenant import Tenants
 
 DROPPED = frozenset({b"authorization", b"cookie", b"x-forwarded-user", b"entente-principal", b"host"})
 ANONYMOUS_ROUTES = (
@@ -20,6 +21,30 @@ ANONYMOUS_ROUTES = (
 )
 """What needs no sign-in here: an application, and a CRM's push, which the service knows by its signature."""
 TENANT_HEADER = "entente-tenant"
+PROBES = ("/livez", "/readyz", "/metrics")
+
+
+class Misdirected(Problem):
+    """This is not the host that you asked for."""
+
+    status = 421
+    slug = "misdirected-request"
+
+
+class KnownHost:
+    """Refuses what was sent to a name that is not ours: a page elsewhere could have its name point here."""
+
+    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+        self.app, self.names = app, names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.names and not self._ours(scope):
+            return await problem(Misdirected())(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    def _ours(self, scope: Scope) -> bool:
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        return not host or scope["path"] in PROBES or (urlsplit(f"//{host}").hostname or "") in self.names
 
 
 class Door:
@@ -38,13 +63,13 @@ class Door:
         request = Request(scope)
         app: Application = request.app.state.application
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        principal = self._principal(await visitor(request), request, path)
+        principal = await self._principal(await visitor(request), request, path)
         if not app.ports.upstreams.knows(self.service):
             raise NotFound
         token = app.ports.signer.sign(principal, self.service)
         await app.ports.upstreams.forward(self.service, _inner(scope, path, token), receive, send)
 
-    def _principal(self, found: Visitor, request: Request, path: str) -> Principal:
+    async def _principal(self, found: Visitor, request: Request, path: str) -> Principal:
         if found.by != "nobody":
             return narrowed(found.principal, self.service, request.method)
         if not any(
@@ -52,7 +77,18 @@ class Door:
             for service, method, route in ANONYMOUS_ROUTES
         ):
             raise Unauthenticated
-        return nobody(request.headers.get(TENANT_HEADER, ""))
+        count_stranger(request)
+        return nobody(await _open_tenant(request) if self.service == "onboarding" else "")
+
+
+async def _open_tenant(request: Request) -> str:
+    """The tenant that a stranger names. Raises NotFound for one that is not open, so that nothing is kept for it."""
+    app: Application = request.app.state.application
+    slug = request.headers.get(TENANT_HEADER, "")
+    tenant, _ = await app.executor.state(slug, Tenants.at(slug))
+    if not tenant.opened:
+        raise NotFound
+    return slug
 
 
 def _inner(scope: Scope, path: str, token: str) -> Scope:

@@ -13,7 +13,7 @@ from chassis.http import JSON, App, Body, Paged, Reader, Writer, answered, liste
 from contracts.values import MINOR_DIGITS
 from services.gateway.access import ME, READ_CLIENTS, READ_STAFF
 from services.gateway.api.authentication import KEY_PREFIX, token_hash
-from services.gateway.domain.client import CreateClient, RevokeClient, RotateSecret
+from services.gateway.domain.client import Clients, CreateClient, RevokeClient, RotateSecret
 from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
 
@@ -72,7 +72,7 @@ async def open_tenant(body: TenantBody, caller: Writer, app: App) -> Response:
         zone=body.zone,
         currency=body.currency,
         locales=tuple(body.locales),
-        opened_by=caller.principal.subject,
+        opened_by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, OpenTenant, command, status=201)
@@ -105,7 +105,7 @@ async def add_staff(body: StaffBody, caller: Writer, app: App) -> Response:
         mail_key=app.keys.hmac(caller.tenant, body.mail.casefold()),
         roles=tuple(sorted(set(body.roles))),
         duties=tuple(sorted(set(body.duties))),
-        added_by=caller.principal.subject,
+        added_by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, AddStaff, command, status=201)
@@ -113,12 +113,13 @@ async def add_staff(body: StaffBody, caller: Writer, app: App) -> Response:
 
 @router.post("/staff/{staff_id}/change-roles")
 async def change_roles(staff_id: Id, body: RolesBody, caller: Writer, app: App) -> Response:
+    app.access.check(caller.principal, ChangeRoles)
     await app.exists(caller.tenant, "staff", staff_id)
     command = ChangeRoles(
         staff_id=staff_id,
         roles=tuple(sorted(set(body.roles))),
         duties=tuple(sorted(set(body.duties))),
-        changed_by=caller.principal.subject,
+        changed_by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, ChangeRoles, command)
@@ -129,7 +130,7 @@ async def end_staff(staff_id: Id, caller: Writer, app: App) -> Response:
     """Ends a member's staff role; open sessions end too."""
     app.access.check(caller.principal, EndStaff)
     await app.exists(caller.tenant, "staff", staff_id)
-    command = EndStaff(staff_id=staff_id, ended_by=caller.principal.subject, now=app.clock.now())
+    command = EndStaff(staff_id=staff_id, ended_by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, EndStaff, command)
 
 
@@ -158,7 +159,7 @@ async def create_client(body: ClientBody, caller: Writer, app: App) -> Response:
         own_scopes=caller.principal.scopes,
         secret_sha256=token_hash(secret),
         days=body.days,
-        created_by=caller.principal.subject,
+        created_by=caller.principal.by,
         now=app.clock.now(),
     )
     app.access.check(caller.principal, CreateClient)
@@ -176,7 +177,7 @@ def _with_key(answer: Response, body: dict[str, Any], key: str) -> Response:
 async def rotate(client_id: Id, body: RotateBody, caller: Writer, app: App) -> Response:
     """Gives the client a new key; the old one opens for the overlap. The new key is in this answer only."""
     app.access.check(caller.principal, RotateSecret)
-    await app.document(caller.principal, "clients", client_id)
+    await _own(caller, app, client_id)
     secret = app.keys.hmac(SHARED, f"client-secret|{caller.command_id}")
     command = RotateSecret(
         client_id=client_id,
@@ -192,9 +193,20 @@ async def rotate(client_id: Id, body: RotateBody, caller: Writer, app: App) -> R
 async def revoke(client_id: Id, caller: Writer, app: App) -> Response:
     """Ends a key at once."""
     app.access.check(caller.principal, RevokeClient)
-    await app.document(caller.principal, "clients", client_id)
-    command = RevokeClient(client_id=client_id, revoked_by=caller.principal.subject, now=app.clock.now())
+    await _own(caller, app, client_id)
+    command = RevokeClient(client_id=client_id, revoked_by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, RevokeClient, command)
+
+
+async def _own(caller: Writer, app: App, client_id: str) -> None:
+    """Raises NotFound for a client of another side: who gives it a new key could act as that side."""
+    client, _ = await app.executor.state(caller.tenant, Clients.at(client_id))
+    if client.status == "none" or (client.kind, client.partner_id) != _side(caller):
+        raise NotFound
+
+
+def _side(caller: Reader) -> tuple[str, str | None]:
+    return caller.principal.kind, caller.principal.partner_id
 
 
 @router.get("/clients")
@@ -202,7 +214,8 @@ async def revoke(client_id: Id, caller: Writer, app: App) -> Response:
 async def clients(caller: Reader, app: App, paged: Paged) -> Response:
     """The API clients of one's own side."""
     app.access.check(caller.principal, READ_CLIENTS)
-    where = {"partner_id": caller.principal.partner_id}
+    kind, partner_id = _side(caller)
+    where = {"kind": kind, "partner_id": partner_id}
     items, cursor = await page(caller, app, "clients", paged, where, "-created_at")
     return listed(items, cursor)
 

@@ -1,8 +1,8 @@
 """What happened over all services: events, live stream, timelines, the deal board, search, why."""
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from heapq import merge
 from itertools import accumulate
 from operator import itemgetter
@@ -13,13 +13,27 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from chassis.application import Application
-from chassis.decider import NotFound
-from chassis.event import Seen, iso, plain
-from chassis.http import JSON, App, BadRequest, Paged, Reader, listed, page, reads, shown
+from chassis.decider import NotFound, Problem
+from chassis.event import Seen
+from chassis.http import (
+    JSON,
+    WAIT_SECONDS,
+    App,
+    Paged,
+    Reader,
+    listed,
+    opened_cursor,
+    page,
+    reads,
+    shown,
+    signed_cursor,
+)
 from chassis.identity import Principal
 from chassis.read_store.port import Contains, Range
 from contracts.catalogue import SERVICES
-from services.gateway.access import READ_BOARD, READ_EVENTS, READ_TIMELINE, SEARCH
+from services.gateway.access import ACCESS, EVENTS_OF, READ_BOARD, READ_EVENTS, READ_MONEY_EVENTS, READ_TIMELINE, SEARCH
+from services.gateway.adapters.hub import Queue
+from services.gateway.api.authentication import known_by, token_of
 from services.gateway.api.door import call
 from services.gateway.projections import deal_cards, event_log
 from services.gateway.projections.event_log import readable_by
@@ -28,8 +42,8 @@ EVENTS_MAX = 1_000
 WORDS_MAX = 5
 WORD_LENGTH_MAX = 15
 HEARTBEAT_SECONDS = 15.0
-LOG_SECONDS = 1.0
 STREAM_SECONDS = 30 * 60.0
+RESUME_PAGES_MAX = 100
 CURSOR_LENGTH_MAX = 1_000
 NDJSON = "application/x-ndjson"
 
@@ -41,20 +55,18 @@ Places = dict[str, int]
 # Cursors: one position a service
 
 
-def cursor_of(places: Places) -> str:
+FEED = "events"
+
+
+def cursor_of(app: Application, tenant: str, places: Places) -> str:
     """The opaque text of a place in every service's log."""
-    return base64.urlsafe_b64encode(orjson.dumps(places, option=orjson.OPT_SORT_KEYS)).decode().rstrip("=")
+    return signed_cursor(app, tenant, FEED, places)
 
 
-def places_of(cursor: str) -> Places:
+def places_of(app: Application, tenant: str, cursor: str) -> Places:
     """The positions of a cursor, all 0 for none. Raises BadRequest."""
-    if not cursor:
-        return dict.fromkeys(SERVICES, 0)
-    try:
-        found = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return {service: int(found.get(service, 0)) for service in SERVICES}
-    except (ValueError, TypeError, AttributeError):
-        raise BadRequest("this cursor was not given by this feed") from None
+    found: Places = opened_cursor(app, tenant, FEED, cursor) or {}
+    return {service: found.get(service, 0) for service in SERVICES}
 
 
 # Events
@@ -72,9 +84,10 @@ async def events(
 ) -> Response:
     """The events that this side may know, one a line, each service's in order; `Entente-Next` is the next cursor."""
     app.access.check(caller.principal, READ_EVENTS)
-    found, places = await after(app, caller.principal, places_of(cursor), {"type": type, "subject": subject}, limit)
+    start = places_of(app, caller.tenant, cursor)
+    found, places = await after(app, caller.principal, start, {"type": type, "subject": subject}, limit)
     lines = b"".join(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in found)
-    return Response(lines, media_type=NDJSON, headers={"Entente-Next": cursor_of(places)})
+    return Response(lines, media_type=NDJSON, headers={"Entente-Next": cursor_of(app, caller.tenant, places)})
 
 
 async def after(
@@ -82,7 +95,7 @@ async def after(
 ) -> tuple[list[dict[str, Any]], Places]:
     """The next events beyond the places, and the places after them. Within a service nothing is left out."""
     named = {name: value for name, value in where.items() if value is not None} | readable_by(who.partner_id)
-    found = [await _of_service(app, who.tenant, service, places[service], named, limit) for service in SERVICES]
+    found = [await _of_service(app, who.tenant, service, places[service], named, limit) for service in sources_of(who)]
     chosen = in_order(found)[:limit]
     views = [view for view in (event_view(item, who) for item in chosen) if view is not None]
     return views, {**places, **{item["source"]: item["position"] for item in chosen}}
@@ -97,16 +110,28 @@ def _timed(items: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return list(zip(accumulate((item["at"] for item in items), max), items, strict=True))
 
 
+def sources_of(who: Principal) -> tuple[str, ...]:
+    """The services of whose events this side and role may know."""
+    return tuple(service for service in SERVICES if ACCESS.allows(who, EVENTS_OF[service]))
+
+
 async def _of_service(
     app: Application, tenant: str, service: str, position: int, where: dict[str, Any], limit: int
 ) -> list[dict[str, Any]]:
-    order = Range(at_least=event_log.order_of(service, position + 1), below=f"{service};")
-    page = await app.read.find("event_log", tenant, where={**where, "order": order}, sort="order", limit=limit)
+    where = {**where, "order": _orders(service, position)}
+    page = await app.read.find("event_log", tenant, where=where, sort="order", limit=limit)
     return page.items
+
+
+def _orders(service: str, position: int) -> Range:
+    """What is beyond a position of one service."""
+    return Range(at_least=event_log.order_of(service, position + 1), below=f"{service};")
 
 
 def event_view(item: dict[str, Any], who: Principal) -> dict[str, Any] | None:
     """One event as this side may read it."""
+    if item["source"] not in sources_of(who):
+        return None
     mine = item if who.partner_id is None else event_log.partner_view(item, who.partner_id)
     return None if mine is None else {name: value for name, value in mine.items() if name != "order"}
 
@@ -134,74 +159,110 @@ async def known_event(app: Application, who: Principal, event_id: str) -> dict[s
 @router.get("/stream")
 async def stream(request: Request, caller: Reader, app: App) -> Response:
     """Server-sent events: what happens from now on, or from `Last-Event-ID` on. Ends after 30 minutes."""
-    app.access.check(caller.principal, READ_EVENTS)
+    who = caller.principal
+    app.access.check(who, READ_EVENTS)
+    app.ports.hub.check_room(who.tenant, who.subject)
     start = request.headers.get("last-event-id", "")
-    lines = live(app, caller.principal, places_of(start), resume=bool(start))
+    places = places_of(app, who.tenant, start) if start else None
+    lines = live(app, who, places, partial(_still_good, app, token_of(request)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
 
 
-async def live(app: Application, who: Principal, places: Places, *, resume: bool) -> AsyncIterator[bytes]:
-    """The lines of one live stream. Whoever falls too far behind is sent away and resumes by its last id."""
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + STREAM_SECONDS
-    with app.ports.hub.listening(who.tenant) as queue:
+async def _still_good(app: Application, token: str) -> bool:
+    """Whether the token still opens: what was revoked hears nothing more."""
+    try:
+        await known_by(app, token)
+    except Problem:
+        return False
+    return True
+
+
+async def live(
+    app: Application, who: Principal, places: Places | None, still_good: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
+    """The lines of one live stream, read from the event log, so that a cut anywhere leaves neither gap nor repeat.
+
+    Whoever falls too far behind, and whoever is signed out, is sent away.
+    """
+    with app.ports.hub.listening(who.tenant, who.subject) as queue:
+        resumed = places is not None
+        places = places if places is not None else await _heads(app, who.tenant)
         yield b": open\nretry: 1000\n\n"
-        async for line in _missed(app, who, places, resume=resume):
-            yield line
-        while loop.time() < ends_at:
-            try:
-                seen = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
-            except TimeoutError:
-                yield b": still here\n\n"
-                continue
+        if resumed:
+            async for line in _missed(app, who, places):
+                yield line
+        async for seen in _heard(queue, still_good):
             if seen is None:
+                yield b": still here\n\n"
+            elif not await _in_log(app, seen):
                 return
-            told = _live_line(seen, who, places)
-            if told:
-                yield told
+            else:
+                async for line in _told(app, who, places, seen):
+                    yield line
 
 
-async def _kept_up(app: Application) -> None:
-    """Waits for the log of events to hold what was told to the streams before this one opened."""
-    for source, position in app.ports.hub.told.items():
-        if app.reached is not None:
-            await app.reached("event_log", source, position, LOG_SECONDS)
+async def _heard(queue: Queue, still_good: Callable[[], Awaitable[bool]]) -> AsyncIterator[Seen | None]:
+    """What the hub hands over, and None every `HEARTBEAT_SECONDS`, for `STREAM_SECONDS` or until it is over."""
+    loop = asyncio.get_running_loop()
+    ends_at, looks_at = loop.time() + STREAM_SECONDS, loop.time() + HEARTBEAT_SECONDS
+    while loop.time() < ends_at:
+        if loop.time() >= looks_at:
+            if not await still_good():
+                return
+            looks_at = loop.time() + HEARTBEAT_SECONDS
+            yield None
+        try:
+            seen = await asyncio.wait_for(queue.get(), looks_at - loop.time())
+        except TimeoutError:
+            continue
+        if seen is None:
+            return
+        yield seen
 
 
-async def _missed(app: Application, who: Principal, places: Places, *, resume: bool) -> AsyncIterator[bytes]:
-    if resume:
-        await _kept_up(app)
-    while resume:
+async def _heads(app: Application, tenant: str) -> Places:
+    """Where each service's log ends now."""
+    found = dict.fromkeys(SERVICES, 0)
+    for service in SERVICES:
+        last = await app.read.find("event_log", tenant, where={"order": _orders(service, 0)}, sort="-order", limit=1)
+        found[service] = last.items[0]["position"] if last.items else 0
+    return found
+
+
+async def _missed(app: Application, who: Principal, places: Places) -> AsyncIterator[bytes]:
+    for _ in range(RESUME_PAGES_MAX):
         found, following = await after(app, who, places, {}, EVENTS_MAX)
         for item in found:
             places[item["source"]] = item["position"]
-            yield _sse(places, item)
-        resume = following != places or bool(found)
+            yield _sse(app, who.tenant, places, item)
+        if following == places and not found:
+            return
         places.update(following)
 
 
-def _live_line(seen: Seen, who: Principal, places: Places) -> bytes | None:
-    if seen.position <= places.get(seen.source, 0):
-        return None
-    public = seen.event if who.partner_id is None else seen.event.for_partner(who.partner_id)
-    if public is None:
-        return None
-    places[seen.source] = seen.position
-    item = {
-        "event_id": seen.id,
-        "source": seen.source,
-        "position": seen.position,
-        "type": seen.type,
-        "subject": seen.stream,
-        "at": iso(seen.recorded_at),
-        "data": plain(public),
-    }
-    return _sse(places, item)
+async def _in_log(app: Application, seen: Seen) -> bool:
+    """Whether the event log holds the event, a second's wait at most."""
+    return app.reached is None or await app.reached("event_log", seen.source, seen.position, WAIT_SECONDS)
 
 
-def _sse(places: Places, item: dict[str, Any]) -> bytes:
-    return b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor_of(places).encode(), item["type"].encode(), orjson.dumps(item))
+async def _told(app: Application, who: Principal, places: Places, seen: Seen) -> AsyncIterator[bytes]:
+    """What the log holds of the event's service beyond the place, where the event is this side's to know."""
+    theirs = seen.source in sources_of(who) and (who.partner_id is None or seen.event.for_partner(who.partner_id))
+    if seen.position <= places[seen.source] or not theirs:
+        return
+    for item in await _of_service(
+        app, who.tenant, seen.source, places[seen.source], readable_by(who.partner_id), EVENTS_MAX
+    ):
+        view = event_view(item, who)
+        places[seen.source] = item["position"]
+        if view is not None:
+            yield _sse(app, who.tenant, places, view)
+
+
+def _sse(app: Application, tenant: str, places: Places, item: dict[str, Any]) -> bytes:
+    cursor = cursor_of(app, tenant, places).encode()
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor, item["type"].encode(), orjson.dumps(item))
 
 
 # Deals over all services
@@ -218,7 +279,6 @@ async def deals(
     sort: Annotated[str, Query(pattern="^-?(submitted_at|changed_at)$")] = "-submitted_at",
 ) -> Response:
     """One card a deal over all services. A partner sees the deals that it is in."""
-    app.access.check(caller.principal, READ_BOARD)
     items, cursor = await deal_page(app, caller, paged, {"status": status, "stage": stage}, sort)
     return listed(items, cursor)
 
@@ -227,6 +287,7 @@ async def deal_page(
     app: Application, caller: Any, paged: Any, where: dict[str, Any], sort: str
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of cards as this side may read them."""
+    app.access.check(caller.principal, READ_BOARD)
     items, cursor = await page(caller, app, "deal_cards", paged, {**where, **_own(caller.principal)}, sort)
     return [card_view(item, caller.principal) for item in items], cursor
 
@@ -236,9 +297,8 @@ def _own(who: Principal) -> dict[str, Any]:
 
 
 def card_view(card: dict[str, Any], who: Principal) -> dict[str, Any]:
-    if who.partner_id is None:
-        return deal_cards.vendor_view(card)
-    return deal_cards.partner_view(card, who.partner_id)
+    seen = deal_cards.vendor_view(card) if who.partner_id is None else deal_cards.partner_view(card, who.partner_id)
+    return seen if ACCESS.allows(who, READ_MONEY_EVENTS) else {**seen, "earned": None}
 
 
 @router.get("/deals/{registration_id}")
@@ -253,12 +313,12 @@ async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
 @reads("timeline")
 async def timeline(subject: Id, caller: Reader, app: App) -> Response:
     """All that happened to a deal, in every service, as this side may know it."""
-    app.access.check(caller.principal, READ_TIMELINE)
     return shown({"subject": subject, "entries": await timeline_of(app, caller.principal, subject)})
 
 
 async def timeline_of(app: Application, who: Principal, subject: str) -> list[dict[str, Any]]:
     """The entries with their events, oldest first. Raises NotFound where there is none for this side."""
+    app.access.check(who, READ_TIMELINE)
     document = await app.document(who, "timeline", subject)
     ids = [entry["event_id"] for entry in document["entries"]]
     known = await app.read.get_many("event_log", who.tenant, ids)
@@ -272,16 +332,16 @@ async def search(
     caller: Reader, app: App, paged: Paged, q: Annotated[str, Query(min_length=2, max_length=100)]
 ) -> Response:
     """Deals by the beginnings of words in number, customer or domain; five words at most, all must be found."""
-    app.access.check(caller.principal, SEARCH)
     return listed(await found_deals(app, caller.principal, q, paged.limit), None)
 
 
 async def found_deals(app: Application, who: Principal, text: str, limit: int) -> list[dict[str, Any]]:
-    """The cards in which every word begins a word."""
+    """The cards in which every word begins a word; of a sale that it only has a part in, a partner does not know the customer."""
+    app.access.check(who, SEARCH)
     words = [word[:WORD_LENGTH_MAX] for word in text.casefold().replace(".", " ").replace("-", " ").split()][:WORDS_MAX]
     if not words:
         return []
-    where = {"tokens": Contains(words[0]), **_own(who)}
+    where = {"tokens": Contains(words[0]), **({} if who.partner_id is None else {"partner_id": who.partner_id})}
     found = await app.read.find("deal_cards", who.tenant, where=where, sort="-changed_at", limit=1_000)
     hits = [card for card in found.items if set(words) <= set(card["tokens"])]
     return [card_view(card, who) for card in hits[:limit]]

@@ -94,6 +94,7 @@ class Client:
     """What is needed to recognise the client and act as it. `secrets` are (sha256, good until or None)."""
 
     status: str = "none"
+    created_by: str = ""
     kind: str = ""
     partner_id: str | None = None
     roles: tuple[str, ...] = ()
@@ -202,6 +203,7 @@ def evolve(client: Client, happened: ClientEvent) -> Client:
 def _created(it: ClientCreated) -> Client:
     return Client(
         status="active",
+        created_by=it.created_by,
         kind=it.kind,
         partner_id=it.partner_id,
         roles=it.roles,

@@ -181,11 +181,20 @@ _CHANGES: dict[type[Any], Any] = {
 
 
 def partner_view(card: dict[str, Any], partner_id: str) -> dict[str, Any]:
-    """The card as one of its partners may read it: no other partner's share or money."""
+    """The card as one of its partners may read it: no other partner's name, customer, share or money."""
     parts = card["parts"]
     lines = parts.get("incentives", {}).get("lines", {})
     own = {line_id: line for line_id, line in lines.items() if line["partner_id"] == partner_id}
-    return {**_public(card), "partner_ids": [partner_id], "earned": _earned(own)}
+    hidden = (
+        {}
+        if card["partner_id"] == partner_id
+        else {**_OF_ITS_PARTNER, "amount": parts.get("attribution", {}).get("won")}
+    )
+    return {**_public(card), **hidden, "partner_ids": [partner_id], "earned": _earned(own)}
+
+
+_OF_ITS_PARTNER = {"partner_id": None, "customer": "", "country": "", "submitted_at": "", "protected_until": None}
+"""What only the partner that registered the deal reads; who is credited with a part of its sale does not."""
 
 
 def _public(card: dict[str, Any]) -> dict[str, Any]:

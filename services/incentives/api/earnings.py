@@ -1,12 +1,11 @@
 """Earning lines, sales and the ledger over HTTP."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_SALES
 from services.incentives.domain.sale import PostponeLine
 
@@ -19,7 +18,7 @@ router = APIRouter(tags=["earnings"])
 class PostponeBody(Body):
     """Hold the line until a later day, at most 180 days from today."""
 
-    until: date
+    until: Day
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -75,7 +74,7 @@ async def postpone(line_id: Id, body: PostponeBody, caller: Writer, app: App) ->
         line_id=line_id,
         until=body.until,
         reason=body.reason,
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, PostponeLine, wish, partner_id=line["partner_id"])

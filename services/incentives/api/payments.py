@@ -53,7 +53,7 @@ async def issue(body: StatementBody, caller: Writer, app: App) -> Response:
     """Issues the statement of a period: all that changed what is payable since the last one."""
     app.access.check(caller.principal, IssueStatement)
     await app.exists(caller.tenant, "payee", body.partner_id)
-    asked = Period(**body.model_dump(), by=caller.principal.subject)
+    asked = Period(**body.model_dump(), by=caller.principal.by)
 
     async def make(peek: Peek) -> IssueStatement:
         return await statement_of(app, caller.tenant, peek, asked)
@@ -92,7 +92,7 @@ async def propose(body: PaymentBody, caller: Writer, app: App) -> Response:
     statement = await app.document(caller.principal, "statements", body.statement_id)
 
     async def make(_: Peek) -> ProposePayment:
-        return await proposal_of(app, caller.tenant, statement=statement, by=caller.principal.subject)
+        return await proposal_of(app, caller.tenant, statement=statement, by=caller.principal.by)
 
     return await perform(caller, app, ProposePayment, make, status=201)
 
@@ -106,7 +106,7 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
         order = payment.order
         known = {"payee_id": order.payee_id, "account_id": order.account_id}
         needed = {name: value for name, value in known.items() if name in wish.__dataclass_fields__}
-        return wish(payment_id=payment_id, **needed, **fields, by=caller.principal.subject, now=app.clock.now())
+        return wish(payment_id=payment_id, **needed, **fields, by=caller.principal.by, now=app.clock.now())
 
     return await perform(caller, app, wish, make)
 

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
 from contracts.values import PartnerId
 from services.onboarding.access import READ_PARTNERS
@@ -59,7 +59,7 @@ class SuspendBody(Body):
 
     scopes: Annotated[list[str], Field(min_length=1, max_length=4)]
     reason_code: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
-    until: AwareDatetime | None = None
+    until: Instant | None = None
 
 
 router = APIRouter(tags=["partners"])
@@ -105,7 +105,7 @@ async def approve(partner_id: Id, body: ApproveBody, caller: Writer, app: App) -
     """Takes the partner in. Where screening said decline, a reason is needed."""
     command = ApprovePartner(
         partner_id=PartnerId(partner_id),
-        approved_by=caller.principal.subject,
+        approved_by=caller.principal.by,
         reason=body.reason,
         now=app.clock.now(),
     )
@@ -117,7 +117,7 @@ async def decline(partner_id: Id, body: DeclineBody, caller: Writer, app: App) -
     command = DeclinePartner(
         partner_id=PartnerId(partner_id),
         reason_code=body.reason_code,
-        declined_by=caller.principal.subject,
+        declined_by=caller.principal.by,
         now=app.clock.now(),
     )
     return await _on(caller, app, command)
@@ -136,7 +136,7 @@ async def suspend(partner_id: Id, body: SuspendBody, caller: Writer, app: App) -
         scopes=tuple(sorted(set(body.scopes))),
         reason_code=body.reason_code,
         until=body.until,
-        suspended_by=caller.principal.subject,
+        suspended_by=caller.principal.by,
         now=app.clock.now(),
     )
     return await _on(caller, app, command)
@@ -144,9 +144,7 @@ async def suspend(partner_id: Id, body: SuspendBody, caller: Writer, app: App) -
 
 @router.post("/partners/{partner_id}/reinstate")
 async def reinstate(partner_id: Id, caller: Writer, app: App) -> Response:
-    command = ReinstatePartner(
-        partner_id=PartnerId(partner_id), reinstated_by=caller.principal.subject, now=app.clock.now()
-    )
+    command = ReinstatePartner(partner_id=PartnerId(partner_id), reinstated_by=caller.principal.by, now=app.clock.now())
     return await _on(caller, app, command)
 
 

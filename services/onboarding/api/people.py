@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from chassis.decider import NotFound
+from chassis.access import PARTNER
+from chassis.decider import Forbidden, NotFound
 from chassis.event import stable_id
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import POSITION, App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import PartnerId, PersonId
 from services.onboarding.access import READ_PEOPLE
-from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, Memberships
+from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, MemberInvited, Memberships
 from services.onboarding.domain.person import ErasePerson, RegisterPerson
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -33,6 +34,13 @@ class MembershipBody(Body):
     primary: bool = True
 
 
+class ActsElsewhere(Forbidden):
+    """This person acts elsewhere too: end the membership instead, or ask the vendor to erase the person."""
+
+    slug = "acts-elsewhere"
+
+
+JOINED = ("active", "ended")
 router = APIRouter(tags=["people"])
 
 
@@ -51,13 +59,18 @@ async def register(body: PersonBody, caller: Writer, app: App) -> Response:
         zone=body.zone,
         now=app.clock.now(),
     )
-    return await perform(caller, app, RegisterPerson, command, status=201)
+    answer = await perform(caller, app, RegisterPerson, command, status=201)
+    if caller.principal.kind == PARTNER and POSITION in answer.headers:
+        del answer.headers[POSITION]  # it would tell whether somebody else knows this address already
+    return answer
 
 
 @router.post("/people/{person_id}/erase")
 async def erase(person_id: Id, caller: Writer, app: App) -> Response:
     """Forgets the person: the key of all that was sealed for it is destroyed."""
+    app.access.check(caller.principal, ErasePerson)
     await _theirs(caller, app, person_id)
+    await _nobody_else_s(caller, app, person_id)
     command = ErasePerson(person_id=PersonId(person_id), now=app.clock.now())
     answer = await perform(caller, app, ErasePerson, command)
     app.keys.forget(caller.tenant, person_id)
@@ -84,30 +97,32 @@ async def invite(body: MembershipBody, caller: Writer, app: App) -> Response:
 
 @router.post("/memberships/{membership_id}/join")
 async def join(membership_id: Id, caller: Writer, app: App) -> Response:
-    """The invited person joins."""
+    """The invited person joins; nobody at a partner can say yes for somebody else."""
     app.access.check(caller.principal, JoinPartner)
-    partner_id = await _partner_of(caller, app, membership_id)
+    invitation = await _invitation(caller, app, membership_id)
+    if caller.principal.kind == PARTNER and caller.principal.subject != invitation.person_id:
+        raise NotFound
     now = app.clock.now()
-    command = JoinPartner(membership_id=membership_id, partner_id=partner_id, on=now.date(), now=now)
-    return await perform(caller, app, JoinPartner, command, partner_id=partner_id)
+    command = JoinPartner(membership_id=membership_id, partner_id=invitation.partner_id, on=now.date(), now=now)
+    return await perform(caller, app, JoinPartner, command)
 
 
 @router.post("/memberships/{membership_id}/end")
 async def end(membership_id: Id, caller: Writer, app: App) -> Response:
     app.access.check(caller.principal, EndMembership)
-    partner_id = await _partner_of(caller, app, membership_id)
+    partner_id = (await _invitation(caller, app, membership_id)).partner_id
     now = app.clock.now()
     command = EndMembership(membership_id=membership_id, partner_id=partner_id, on=now.date(), now=now)
     return await perform(caller, app, EndMembership, command, partner_id=partner_id)
 
 
-async def _partner_of(caller: Writer, app: App, membership_id: str) -> PartnerId:
-    """The partner of a membership, from its stream. Raises NotFound for none, and for another partner's."""
+async def _invitation(caller: Writer, app: App, membership_id: str) -> MemberInvited:
+    """What a membership began with, from its stream. Raises NotFound for none."""
     membership, _ = await app.executor.state(caller.tenant, Memberships.at(membership_id))
-    if membership.invitation is None or caller.principal.partner_id not in (None, membership.invitation.partner_id):
+    invitation: MemberInvited | None = membership.invitation
+    if invitation is None:
         raise NotFound
-    partner_id: PartnerId = membership.invitation.partner_id
-    return partner_id
+    return invitation
 
 
 @router.get("/partners/{partner_id}/people")
@@ -133,16 +148,29 @@ async def person(person_id: Id, caller: Reader, app: App) -> Response:
 
 
 async def _named(caller: Reader, app: App, item: dict[str, Any]) -> dict[str, Any]:
+    """The membership with its person's name and mail; a partner reads them once the person has joined."""
+    if caller.principal.kind == PARTNER and item["status"] not in JOINED:
+        return {**item, "name": None, "mail": None}
     known = await app.read.get("people", caller.tenant, item["person_id"]) or {}
     opened = app.opened(caller.tenant, {"name": known.get("name"), "mail": known.get("mail")})
     return {**item, **opened}
 
 
 async def _theirs(caller: Reader, app: App, person_id: str) -> None:
-    """Raises NotFound for a partner's person that is not a member of the caller's partner."""
-    if caller.principal.kind != "partner":
+    """Raises NotFound for a person that has never joined the caller's partner: an invitation alone opens nothing."""
+    if caller.principal.kind != PARTNER:
         return
-    where = {"person_id": person_id, "partner_id": caller.principal.partner_id}
+    where = {"person_id": person_id, "partner_id": caller.principal.partner_id, "status": JOINED}
     found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id", limit=1)
     if not found.items:
         raise NotFound
+
+
+async def _nobody_else_s(caller: Writer, app: App, person_id: str) -> None:
+    """Raises ActsElsewhere for a partner's person that is another partner's too: both would lose its name."""
+    if caller.principal.kind != PARTNER:
+        return
+    where = {"person_id": person_id, "status": JOINED}
+    found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id")
+    if any(item["partner_id"] != caller.principal.partner_id for item in found.items):
+        raise ActsElsewhere

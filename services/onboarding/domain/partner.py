@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import Seen, command, event, plain
+from chassis.event import Seen, as_stored, command, event
 from chassis.rulebook import Decision, Rulebook, decision_from
 from contracts.values import PartnerId, RuleRef
 from services.onboarding.domain.screening import DECLINE, SCREENING, Application
@@ -233,7 +233,7 @@ def _screened(wish: Apply, book: Rulebook) -> PartnerScreened:
     rules = (
         RuleRef(rulebook_id=version.rulebook_id, version=version.version, sha256=version.sha256) if version else None
     )
-    return PartnerScreened(partner_id=wish.partner_id, rules=rules, decision=plain(decision), screened_at=wish.now)
+    return PartnerScreened(partner_id=wish.partner_id, rules=rules, decision=as_stored(decision), screened_at=wish.now)
 
 
 def approve(wish: ApprovePartner, partner: Partner) -> list[PartnerEvent]:

@@ -40,7 +40,5 @@ async def account(account_id: Id, caller: Reader, app: App) -> Response:
 @router.post("/accounts/{account_id}/confirm")
 async def confirm(account_id: Id, caller: Writer, app: App) -> Response:
     """Vouches for who a customer is that has no key, so that its deals can be approved."""
-    command = ConfirmIdentity(
-        account_id=AccountId(account_id), confirmed_by=caller.principal.subject, now=app.clock.now()
-    )
+    command = ConfirmIdentity(account_id=AccountId(account_id), confirmed_by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, ConfirmIdentity, command)

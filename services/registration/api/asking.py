@@ -44,7 +44,7 @@ def submission(body: RegisterBody, caller: Caller, app: App) -> Submission:
         scope=body.scope,
         details=Details(**given),
         screening_id=caller.new_id("screening"),
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=now,
     )
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from chassis.application import Application
 from chassis.event import Sealed
-from chassis.http import Body
+from chassis.http import Body, Day
 from contracts.values import Money, ProductLine
 from services.registration.application import PROGRAMME, GivenCustomer, GivenIdentifier
 from services.registration.domain.deal_events import Evidence
@@ -103,7 +103,7 @@ class ContactBody(Body):
 
 class EvidenceBody(Body):
     kind: Literal["letter", "mail", "meeting", "note"]
-    dated_on: date
+    dated_on: Day
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     def evidence(self) -> Evidence:

@@ -27,7 +27,8 @@ class WithdrawBody(Body):
 
 
 def asked(caller: Caller, app: App, registration_id: str, action: type[Any]) -> Asked:
-    """A wish on a deal; another partner's deal is not found, as one that never was."""
+    """A wish on a deal; another partner's deal is not found, as one that never was. Raises Forbidden whatever deal it is."""
+    app.access.check(caller.principal, action)
     return Asked(
         registration_id=registration_id,
         now=app.clock.now(),
@@ -55,7 +56,7 @@ async def resubmit(registration_id: Id, body: EditBody, caller: Writer, app: App
     given = details_of(app, caller.tenant, registration_id, body)
 
     def make(deal: Deal, fields: dict[str, Any]) -> ResubmitDeal:
-        return ResubmitDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.subject)
+        return ResubmitDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.by)
 
     wish = asked(caller, app, registration_id, ResubmitDeal)
     prepared = screening_again(wish, app.ports.accounts, caller.tenant, make, caller.new_id("screening"))
@@ -68,7 +69,7 @@ async def amend(registration_id: Id, body: EditBody, caller: Writer, app: App) -
     given = details_of(app, caller.tenant, registration_id, body)
 
     def make(deal: Deal, fields: dict[str, Any]) -> AmendDeal:
-        return AmendDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.subject)
+        return AmendDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.by)
 
     return await perform(caller, app, AmendDeal, on_deal(asked(caller, app, registration_id, AmendDeal), make))
 
@@ -78,7 +79,7 @@ async def withdraw(registration_id: Id, body: WithdrawBody, caller: Writer, app:
     """Takes a deal back; its protection ends, and who waits moves up."""
 
     def make(_: Deal, fields: dict[str, Any]) -> WithdrawDeal:
-        return WithdrawDeal(**fields, reason_code=body.reason_code, by=caller.principal.subject)
+        return WithdrawDeal(**fields, reason_code=body.reason_code, by=caller.principal.by)
 
     return await perform(caller, app, WithdrawDeal, on_deal(asked(caller, app, registration_id, WithdrawDeal), make))
 

@@ -43,7 +43,7 @@ async def return_to_partner(registration_id: Id, body: ReturnBody, caller: Write
 
     def make(_: Deal, fields: dict[str, Any]) -> ReturnDeal:
         named = tuple(dict.fromkeys(body.fields))
-        return ReturnDeal(**fields, fields=named, message=message, by=caller.principal.subject)
+        return ReturnDeal(**fields, fields=named, message=message, by=caller.principal.by)
 
     return await perform(caller, app, ReturnDeal, on_deal(asked(caller, app, registration_id, ReturnDeal), make))
 
@@ -55,7 +55,7 @@ async def decide_finding(registration_id: Id, body: FindingBody, caller: Writer,
 
     def make(_: Deal, fields: dict[str, Any]) -> DecideFinding:
         account_id = AccountId(body.account_id)
-        by = caller.principal.subject
+        by = caller.principal.by
         return DecideFinding(**fields, account_id=account_id, verdict=body.verdict, reason=reason, by=by)
 
     wish = asked(caller, app, registration_id, DecideFinding)
@@ -70,7 +70,7 @@ async def approve(registration_id: Id, caller: Writer, app: App) -> Response:
     """
 
     def make(_: Deal, fields: dict[str, Any]) -> ApproveDeal:
-        return ApproveDeal(**fields, by=caller.principal.subject)
+        return ApproveDeal(**fields, by=caller.principal.by)
 
     wish = asked(caller, app, registration_id, ApproveDeal)
     app.access.check(caller.principal, ApproveDeal)
@@ -87,7 +87,7 @@ async def reject(registration_id: Id, body: RejectBody, caller: Writer, app: App
     message = app.seal(caller.tenant, subject_of(registration_id), body.message)
 
     def make(_: Deal, fields: dict[str, Any]) -> RejectDeal:
-        return RejectDeal(**fields, reason_code=body.reason_code, message=message, by=caller.principal.subject)
+        return RejectDeal(**fields, reason_code=body.reason_code, message=message, by=caller.principal.by)
 
     return await perform(caller, app, RejectDeal, on_deal(asked(caller, app, registration_id, RejectDeal), make))
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from chassis.decider import NotFound
 from chassis.http import Paging
+from services.gateway.access import READ_BOARD
 from services.gateway.api.portal.home import mine
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 from services.gateway.api.portal.whys import explanation
@@ -58,6 +59,7 @@ async def _filtered(here: Visit, status: str, stage: str, cursor: str) -> tuple[
 
 
 async def _columns(here: Visit) -> Response:
+    here.app.access.check(here.who, READ_BOARD)
     columns = [await _column(here, name, statuses) for name, statuses in COLUMNS.items()]
     names = await here.names({card["partner_id"] for column in columns for card in column["cards"]})
     shown: dict[str, Any] = {
@@ -150,6 +152,7 @@ async def deal(registration_id: str, here: Here) -> Response:
 async def deal_page_of(
     here: Visit, registration_id: str, refusal: Refusal | None = None, status: int = 200
 ) -> Response:
+    here.app.access.check(here.who, READ_BOARD)
     await here.settled("deal_cards", "timeline", "event_log")
     card = card_view(await here.app.document(here.who, "deal_cards", registration_id), here.who)
     asked = (

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 
 from chassis.http import Paging, page
 from contracts.catalogue import SERVICES
+from services.gateway.api.portal.home import told
 from services.gateway.api.portal.visit import Here, PageRoute, Visit
 from services.gateway.api.reading import event_view
-from services.gateway.projections.event_log import readable_by
 
 EVENTS_MAX = 50
 FILTERS = ("type", "source", "subject", "correlation_id")
@@ -28,7 +28,7 @@ async def events(here: Here) -> Response:
 
 
 async def _found(here: Visit, filters: dict[str, str], cursor: str) -> tuple[list[dict[str, Any]], str | None]:
-    where = {**{name: value for name, value in filters.items() if value}, **readable_by(here.who.partner_id)}
+    where = {**told(here), **{name: value for name, value in filters.items() if value}}
     items, following = await page(here.caller, here.app, "event_log", Paging(EVENTS_MAX, cursor), where, "-at")
     views = (event_view(item, here.who) for item in items)
     return [view for view in views if view is not None], following

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from chassis.read_store.port import Contains
 from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Visit
-from services.gateway.api.reading import event_view
+from services.gateway.api.reading import event_view, sources_of
 from services.gateway.projections.event_log import readable_by
 
 STATUSES = ("in_review", "action_required", "waiting", "approved", "closed", "rejected", "expired", "withdrawn")
@@ -25,12 +25,19 @@ async def home(here: Here) -> Response:
 
 
 def mine(here: Visit) -> dict[str, Any]:
-    """The filter that leaves the visitor's own side."""
+    """The filter of deal cards that leaves the visitor's own side."""
     return {} if here.who.partner_id is None else {"partner_ids": Contains(here.who.partner_id)}
 
 
+def told(here: Visit) -> dict[str, Any]:
+    """The filter of the event log that leaves what the visitor may know."""
+    return {"source": sources_of(here.who), **readable_by(here.who.partner_id)}
+
+
 async def by_status(here: Visit) -> dict[str, int]:
-    """How many deals stand where."""
+    """How many deals stand where; not counted for who may not know."""
+    if not here.may("gateway.read deal board"):
+        return dict.fromkeys(STATUSES, 0)
     read, tenant = here.app.read, here.tenant
     return {s: await read.count("deal_cards", tenant, where={"status": s, **mine(here)}) for s in STATUSES}
 
@@ -48,9 +55,7 @@ async def earned(here: Visit) -> Part:
 
 async def latest_of(here: Visit) -> list[dict[str, Any]]:
     """The newest events that this side may know."""
-    found = await here.app.read.find(
-        "event_log", here.tenant, where=readable_by(here.who.partner_id), sort="-at", limit=LATEST
-    )
+    found = await here.app.read.find("event_log", here.tenant, where=told(here), sort="-at", limit=LATEST)
     return [view for view in (event_view(item, here.who) for item in found.items) if view is not None]
 
 

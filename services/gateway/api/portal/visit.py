@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -21,13 +21,13 @@ from fastapi.routing import APIRoute
 
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
-from chassis.decider import Forbidden, NotFound, Problem
+from chassis.decider import NotFound, Problem
 from chassis.event import SHARED, stable_id
 from chassis.health import readiness
 from chassis.http import WAIT_SECONDS, App, BadRequest, Caller, at_least
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
-from services.gateway.api.authentication import COOKIE, Visitor, visitor
+from services.gateway.api.authentication import COOKIE, CrossSite, Visitor, same_site, visitor
 from services.gateway.api.door import call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
@@ -39,12 +39,6 @@ KEY_BYTES = 16
 ALL_MAX, PAGE_MAX = 1_000, 200
 BEHIND_SHOWN = 100
 FIELDS_MAX = 300
-
-
-class CrossSite(Forbidden):
-    """This form was not sent from one of our own pages, or its page is too old: open the page again."""
-
-    slug = "cross-site"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,8 +367,7 @@ Here = Annotated[Visit, Depends(visit)]
 
 async def form(request: Request, here: Here) -> Form:
     """The form of a POST. Raises CrossSite unless our own page sent it within this session."""
-    origin = request.headers.get("origin", "")
-    if urlsplit(origin).netloc != request.headers.get("host", ""):
+    if not same_site(request):
         raise CrossSite
     given = await request.form(max_files=0, max_fields=FIELDS_MAX)
     texts = [(name, value) for name, value in given.multi_items() if isinstance(value, str)]

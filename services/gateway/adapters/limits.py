@@ -1,0 +1,66 @@
+"""How much one caller may ask: token buckets in this process, by machine time. Beyond it: 429, and when to come back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from time import monotonic
+
+from chassis.decider import Problem
+from chassis.identity import Principal, Recent
+
+BUCKETS_MAX = 100_000
+
+
+class TooMany(Problem):
+    """More than you may ask at a time: slow down."""
+
+    status = 429
+    slug = "too-many-requests"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """What may come in: so much a second in the long run, `burst` at once."""
+
+    per_second: float
+    burst: int
+
+
+class Bucket:
+    """What each of many callers has left at one rate; of the least recent ones no account is kept."""
+
+    def __init__(self, rate: Rate, now: Callable[[], float] = monotonic) -> None:
+        self._rate, self._now = rate, now
+        self._left: Recent[str, tuple[float, float]] = Recent(BUCKETS_MAX)
+
+    def take(self, caller: str) -> None:
+        """Takes one. Raises TooMany with the seconds until there is one again."""
+        now = self._now()
+        left, at = self._left.get(caller) or (float(self._rate.burst), now)
+        left = min(self._rate.burst, left + (now - at) * self._rate.per_second)
+        self._left.put(caller, (max(0.0, left - 1.0) if left >= 1.0 else left, now))
+        if left < 1.0:
+            raise TooMany(retry_after_seconds=ceil((1.0 - left) / self._rate.per_second))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of one instance: of a key's reads and writes, of a partner, of a tenant, of who is not signed in."""
+
+    key_reads: Bucket
+    key_writes: Bucket
+    partner: Bucket
+    tenant: Bucket
+    stranger: Bucket
+
+    def admit(self, who: Principal, *, reads: bool) -> None:
+        """Counts one request of somebody known. Raises TooMany."""
+        if who.person is not None:
+            (self.key_reads if reads else self.key_writes).take(f"{who.tenant}|{who.subject}")
+        if who.partner_id is not None:
+            self.partner.take(f"{who.tenant}|{who.partner_id}")
+        self.tenant.take(who.tenant)
+
+    def admit_stranger(self, address: str) -> None:
+        """Counts one attempt of somebody unknown: a token that opens nothing, an application. Raises TooMany."""
+        self.stranger.take(address)
