@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
@@ -104,7 +103,8 @@ def token_of(request: Request) -> str:
 
 def same_site(request: Request) -> bool:
     """Whether a page of ours sent the request: a browser adds a cookie to what other sites send too."""
-    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "")
+    scheme, _, host = request.headers.get("origin", "").partition("://")
+    return scheme in ("http", "https") and host == request.headers.get("host", "")
 
 
 async def _by_session(app: Application, token: str) -> Visitor:

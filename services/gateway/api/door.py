@@ -1,7 +1,7 @@
 """The door to the services: `/v1/{service}/…` goes on as the service's own route, with a signed principal."""
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,6 +31,9 @@ class Misdirected(Problem):
     slug = "misdirected-request"
 
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::\d+)?")
+
+
 class KnownHost:
     """Refuses what was sent to a name that is not ours: a page elsewhere could have its name point here."""
 
@@ -44,7 +47,8 @@ class KnownHost:
 
     def _ours(self, scope: Scope) -> bool:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        return not host or scope["path"] in PROBES or (urlsplit(f"//{host}").hostname or "") in self.names
+        named = _HOST.fullmatch(host)
+        return not host or scope["path"] in PROBES or bool(named and named[1].strip("[]").lower() in self.names)
 
 
 class Door:
