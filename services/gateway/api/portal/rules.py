@@ -20,11 +20,11 @@ async def rules(here: Here) -> Response:
 
 
 def _of_service(service: str, part: Part, here: Visit) -> dict[str, Any]:
-    books = [{**book, "versions": _newest_first(book["versions"], here)} for book in part.items]
+    books = [{**book, "versions": newest_first(book["versions"], here)} for book in part.items]
     return {"service": service, "part": part, "books": books}
 
 
-def _newest_first(versions: list[dict[str, Any]], here: Visit) -> list[dict[str, Any]]:
+def newest_first(versions: list[dict[str, Any]], here: Visit) -> list[dict[str, Any]]:
     """The versions with where each stands in time: `law`, `past` or `future`."""
     now = here.now.isoformat()
     return [{**version, "when": _when(version, now)} for version in sorted(versions, key=_number, reverse=True)]

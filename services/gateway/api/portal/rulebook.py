@@ -1,0 +1,113 @@
+"""One rulebook: its versions beside each other, rules to try on what really happened, a draft, and its publication."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.asgi import Answer
+from chassis.decider import NotFound
+from services.gateway.api.portal.rules import SERVICES, newest_first
+from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+
+TRY, DRAFT, PUBLISH = "try", "draft", "publish"
+REFRESH_SECONDS = "1"
+NO_JSON = {"slug": "rules-invalid", "detail": "These rules are not JSON: look for a missing comma, quote or bracket."}
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/rules/{service}/{rulebook_id}")
+async def rulebook(service: str, rulebook_id: str, here: Here) -> Response:
+    return await _shown(here, service, rulebook_id)
+
+
+async def _shown(
+    here: Visit, service: str, rulebook_id: str, refusal: Refusal | None = None, status: int = 200
+) -> Response:
+    if service not in SERVICES:
+        raise NotFound
+    book = await here.ask(service, f"/rulebooks/{rulebook_id}")
+    if book.status == NotFound.status:
+        raise NotFound
+    versions = newest_first(book.one.get("versions", []), here)
+    draft = _open_draft(book.one)
+    shown = {
+        "service": service,
+        "book": book,
+        "versions": versions,
+        "draft": draft,
+        "diff": await _diff(here, service, rulebook_id, versions, draft),
+        "body": _as_text(draft["body"] if draft else versions[0]["body"] if versions else {}),
+    }
+    return await here.page("rulebook.html", status, **shown, refusal=refusal)
+
+
+def _open_draft(book: dict[str, Any]) -> dict[str, Any] | None:
+    """The draft, unless it is a version by now."""
+    draft: dict[str, Any] | None = book.get("draft")
+    published = {version["version"] for version in book.get("versions", [])}
+    return draft if draft and draft["version"] not in published else None
+
+
+async def _diff(here: Visit, service: str, rulebook_id: str, versions: list[Any], draft: Any) -> Part:
+    """From the newest version to the draft; else from the version before it to the newest."""
+    path = f"/rulebooks/{rulebook_id}/diff"
+    if draft and versions:
+        return await here.ask(service, path, before=versions[0]["version"])
+    if len(versions) > 1:
+        return await here.ask(service, path, before=versions[1]["version"], after=versions[0]["version"])
+    return NOTHING
+
+
+def _as_text(body: Any) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+@router.post("/rules/{service}/{rulebook_id}/{verb}")
+async def change(service: str, rulebook_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """Tries rules on what was recorded, keeps them as a draft, or publishes the draft."""
+    if service not in SERVICES or verb not in (TRY, DRAFT, PUBLISH):
+        raise NotFound
+    body = _parsed(sent.text("body")) if verb != PUBLISH else {}
+    if body is None:
+        no_json = Refusal(form=verb, values=sent.values, problem=NO_JSON)
+        return await _shown(here, service, rulebook_id, no_json, 422)
+    answer = await _sent(here, sent, service, rulebook_id, verb, body)
+    if not answer.ok:
+        return await _shown(here, service, rulebook_id, refused(verb, sent, answer), answer.status)
+    if verb == TRY:
+        return here.went(answer, f"/trials/{service}/{answer.json()['run_id']}", "trial")
+    return here.went(answer, f"/rules/{service}/{rulebook_id}", verb)
+
+
+async def _sent(here: Visit, sent: Form, service: str, rulebook_id: str, verb: str, body: Any) -> Answer:
+    if verb == TRY:
+        return await here.send(sent, service, "/shadow-runs", {"rulebook_id": rulebook_id, "body": body})
+    if verb == PUBLISH:
+        version = sent.text("draft_version")
+        wish = {"version": int(version) if version.isdecimal() else version}
+        return await here.send(sent, service, f"/rulebooks/{rulebook_id}/publish", wish)
+    named = {"rulebook_id": rulebook_id, **sent.given("kind", "scope")}
+    return await here.send(sent, service, "/rulebooks", {**named, "body": body})
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+@router.get("/trials/{service}/{run_id}")
+async def trial(service: str, run_id: str, here: Here) -> Response:
+    """What the rules would have come to: how far the run is, then its report."""
+    found = await here.ask(service, f"/shadow-runs/{run_id}") if service in SERVICES else NOTHING
+    if found.status == NotFound.status or not found.one.get("run_id"):
+        raise NotFound
+    totals = found.one.get("report", {}).get("partners", [])
+    names = await here.names({one["partner_id"] for one in totals})
+    answer = await here.page("trial.html", run=found.one, service=service, names=names)
+    if found.one["status"] == "running":
+        answer.headers["Refresh"] = REFRESH_SECONDS
+    return answer
