@@ -3,6 +3,7 @@
 `decide` returns the events (`[]`: it is so already) or raises a refusal. `evolve` never raises.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -116,9 +117,13 @@ class Stream:
         return stream_name(tenant, self.decider.kind, self.identity)
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*").fullmatch
+"""What `quote` would give back as it is: nearly every id, and finding that out is ten times as fast."""
+
+
 def stream_name(tenant: str, kind: str, identity: str) -> str:
     """The text under which a stream is stored."""
-    return f"{tenant}:{kind}-{quote(identity, safe='._@')}"
+    return f"{tenant}:{kind}-{identity if _PLAIN(identity) else quote(identity, safe='._@')}"
 
 
 def stream_base(name: str) -> str:

@@ -5,8 +5,8 @@ A repeat finds that record and gets the first answer. Whoever loses a race decid
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -18,7 +18,7 @@ from chassis.clock import Clock
 from chassis.decider import Busy, Problem, Raced, Stale, Stream
 from chassis.event import Actor, encode
 from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
-from chassis.segments import Segments, Tail, Written, version_after, written
+from chassis.segments import Tails, Written, version_after, written
 from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
 from chassis.telemetry import Telemetry
 
@@ -152,18 +152,16 @@ def _flat_events(slots: Slots, made: Any) -> Iterable[list[Any]]:
 class Peek:
     """Reads streams while a command is prepared. What it saw may be outdated when the command is decided."""
 
-    def __init__(self, segments: Segments, tenant: str) -> None:
-        self._segments, self._tenant = segments, tenant
+    def __init__(self, tails: Tails, tenant: str) -> None:
+        self._tails, self._tenant = tails, tenant
 
     async def __call__(self, stream: Stream) -> Any:
         """The state of a stream now."""
-        return (await self.versioned(stream))[0]
+        return (await self.all((stream,)))[0]
 
-    async def versioned(self, stream: Stream) -> tuple[Any, int]:
-        """The state of a stream and its version, 0 for an empty one."""
-        name = stream.name(self._tenant)
-        tail = (await self._segments.load_many([name]))[name]
-        return stream.decider.fold(r.event for r in tail.events), tail.version
+    async def all(self, streams: Iterable[Stream]) -> list[Any]:
+        """The states of several streams now, from one reading of the log."""
+        return [tail.state for tail in await self._tails.now(self._tenant, streams)]
 
 
 class Queues:
@@ -176,21 +174,27 @@ class Queues:
     @asynccontextmanager
     async def turn(self, names: Iterable[str]) -> AsyncIterator[None]:
         """Waits for the turn on all the streams. Raises Busy when a line is full."""
-        async with AsyncExitStack() as stack:
-            for name in sorted(set(names)):
-                await stack.enter_async_context(self._one(name))
-            yield
-
-    @asynccontextmanager
-    async def _one(self, name: str) -> AsyncIterator[None]:
-        if self._waiting.get(name, 0) >= QUEUE_MAX:
-            raise Busy(f"more than {QUEUE_MAX} commands wait for {name}")
-        self._waiting[name] = self._waiting.get(name, 0) + 1
+        entered: list[str] = []
         try:
-            async with self._locks.setdefault(name, asyncio.Lock()):
-                yield
+            for name in sorted(set(names)):
+                await self._enter(name)
+                entered.append(name)
+            yield
         finally:
+            for name in entered:
+                self._locks[name].release()
+                self._leave(name)
+
+    async def _enter(self, name: str) -> None:
+        waiting = self._waiting.get(name, 0)
+        if waiting >= QUEUE_MAX:
+            raise Busy(f"more than {QUEUE_MAX} commands wait for {name}")
+        self._waiting[name] = waiting + 1
+        try:
+            await self._locks.setdefault(name, asyncio.Lock()).acquire()
+        except BaseException:
             self._leave(name)
+            raise
 
     def _leave(self, name: str) -> None:
         self._waiting[name] -= 1
@@ -212,16 +216,17 @@ class Executor:
         self.every_handles = tuple(handles)
         self.handles = {h.command: h for h in sorted(self.every_handles, key=lambda h: h.evaluator)}
         self.telemetry: Telemetry | None = None
-        self.segments = Segments(store)
+        self._tails = Tails(store)
         self._queues = Queues()
 
     def peek(self, tenant: str) -> Peek:
         """Reads streams without guarding them."""
-        return Peek(self.segments, tenant)
+        return Peek(self._tails, tenant)
 
     async def state(self, tenant: str, stream: Stream) -> tuple[Any, int]:
         """A stream's state and version, read without guarding it."""
-        return await self.peek(tenant).versioned(stream)
+        (tail,) = await self._tails.now(tenant, (stream,))
+        return tail.state, tail.at.version
 
     async def run(self, order: Order, make: Any) -> Outcome:
         """Carries out a command once. `make` is the command, or prepares it anew for each try.
@@ -242,36 +247,32 @@ class Executor:
 
     async def _run(self, order: Order, make: Any) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
-        known = _repeated(order, await self.store.load(own))
-        if known:
-            return known
-        for _ in range(TRIES):
-            wish = await make(self.peek(order.tenant)) if callable(make) else make
-            try:
-                return await self._once(order, own, wish)
-            except (Conflict, Raced) as lost:
-                if order.expected_version is not None:
-                    raise Stale from lost
+        async with self._queues.turn([own]):
+            for _ in range(TRIES):
+                known = _repeated(order, await self.store.load(own))
+                if known:
+                    return known
+                wish = await make(self.peek(order.tenant)) if callable(make) else make
+                try:
+                    return await self._once(order, wish)
+                except (Conflict, Raced) as lost:
+                    if order.expected_version is not None:
+                        raise Stale from lost
         raise Busy("other commands kept changing the same streams")
 
-    async def _once(self, order: Order, own: str, wish: Any) -> Outcome:
+    async def _once(self, order: Order, wish: Any) -> Outcome:
         handles = self.handles[type(wish)]
-        guarded = flatten(handles.streams(wish))
-        read = flatten(handles.reads(wish))
-        names = [s.name(order.tenant) for s in guarded]
-        read_names = [s.name(order.tenant) for s in read]
-        async with self._queues.turn([own, *names]):
-            log = await self.segments.load_many([own, *names, *read_names])
-            known = _repeated(order, log[own].events)
-            if known:
-                return known
-            ats, read_ats = tuple(log[name].at for name in names), tuple(log[name].at for name in read_names)
-            if order.expected_version not in (None, ats[0].version if ats else 0):
+        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
+        async with self._queues.turn(stream.name(order.tenant) for stream in guarded):
+            tails = await self._tails.now(order.tenant, (*guarded, *read))
+            ats, states = tuple(tail.at for tail in tails), [tail.state for tail in tails]
+            count = len(guarded)
+            if order.expected_version not in (None, ats[0].version if guarded else 0):
                 raise Stale(version=ats[0].version)
-            verdict = decide(handles, wish, _fold(guarded, names, log), _fold(read, read_names, log))
-            changes = writes(handles, wish, ats, verdict)
-            version = version_after(ats[0], changes) if ats and not verdict.refusal else 0
-            record = replace(_record(order, wish, verdict, ats, read_ats), version=version)
+            verdict = decide(handles, wish, states[:count], states[count:])
+            changes = writes(handles, wish, ats[:count], verdict)
+            version = version_after(ats[0], changes) if guarded and not verdict.refusal else 0
+            record = replace(_record(order, wish, verdict, ats[:count], ats[count:]), version=version)
             return await self._commit(order, handles, changes, verdict, record)
 
     async def _commit(
@@ -302,10 +303,6 @@ class Executor:
             recorded_at=self.clock.now(),
             events=tuple(events),
         )
-
-
-def _fold(streams: Sequence[Stream], names: Sequence[str], log: Mapping[str, Tail]) -> list[Any]:
-    return [s.decider.fold(r.event for r in log[name].events) for s, name in zip(streams, names, strict=True)]
 
 
 def _new(stream: str, version: int, happened: Any) -> NewEvent:

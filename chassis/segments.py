@@ -4,7 +4,7 @@ The first event of a segment carries the live state of the one before it, in the
 segment, however old its stream is. Versions run on over all segments, and names outside leave `~n` out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from chassis.store.port import EventStore, Recorded
 SEGMENT_EVENTS = 200
 KNOWN_MAX = 50_000
 """Streams whose newest segment is remembered; others are followed from their first one, once."""
+STATES_MAX = 1_000
+"""States kept in memory, those of the streams asked last."""
 
 
 @event("chassis.StreamContinued.v1")
@@ -28,45 +30,50 @@ class StreamContinued:
 
 @dataclass(frozen=True)
 class Tail:
-    """The newest segment of a stream: its stored name, its events, and the stream's version (0 for an empty one)."""
+    """Where a stream stands: its newest segment by the stored name, its version (0 for an empty one), its state."""
 
-    stream: str
-    events: Sequence[Recorded] = ()
-
-    @property
-    def version(self) -> int:
-        return self.events[-1].version if self.events else 0
-
-    @property
-    def at(self) -> At:
-        return At(stream=self.stream, version=self.version)
+    at: At
+    state: Any
 
 
-class Segments:
-    """Finds the newest segment of streams."""
+class Tails:
+    """The tails of one store's streams, each event folded once.
+
+    What is kept is never believed by itself: every ask reads the log behind the version kept, so another process's
+    commits are seen as soon as they are there. What is saved is decoding and folding again what was folded before.
+    """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self._newest: Recent[str, str] = Recent(KNOWN_MAX)
+        self._kept: Recent[str, Tail] = Recent(STATES_MAX)
 
-    async def load_many(self, names: Iterable[str]) -> Mapping[str, Tail]:
-        """The tail of each stream, by the name without `~n`."""
-        segments = {name: self._newest.get(name) or name for name in names}
-        found: dict[str, Tail] = {}
-        while segments:
-            log = await self._store.load_many(segments.values())
-            found |= {name: Tail(segment, log[segment]) for name, segment in segments.items()}
-            segments = {name: following for name in segments if (following := _following(found[name]))}
-            for name, segment in segments.items():
-                self._newest.put(name, segment)
-        return found
+    async def now(self, tenant: str, streams: Iterable[Stream]) -> list[Tail]:
+        """The tail of each stream in order, in one reading of the log, and one more where a segment was closed."""
+        named = [(stream.name(tenant), stream) for stream in streams]
+        tails = {name: self._known(name, stream) for name, stream in named}
+        unread = dict(named)
+        while unread:
+            news = await self._store.load_many({tails[name].at.stream: tails[name].at.version for name in unread})
+            before = {name: news[tails[name].at.stream] for name in unread}
+            tails |= {name: self._risen(name, stream, tails[name], before[name]) for name, stream in unread.items()}
+            unread = {name: stream for name, stream in unread.items() if before[name] and not tails[name].at.version}
+        return [tails[name] for name, _ in named]
 
+    def _known(self, name: str, stream: Stream) -> Tail:
+        kept = self._kept.get(name)
+        return kept or Tail(At(stream=self._newest.get(name) or name, version=0), stream.decider.initial)
 
-def _following(tail: Tail) -> str | None:
-    if not tail.events or tail.events[-1].type != StreamContinued.type:  # type: ignore[attr-defined]
-        return None
-    following: str = tail.events[-1].event.next
-    return following
+    def _risen(self, name: str, stream: Stream, tail: Tail, news: Sequence[Recorded]) -> Tail:
+        if not news:
+            return tail
+        if news[-1].type == StreamContinued.type:  # type: ignore[attr-defined]
+            self._newest.put(name, news[-1].event.next)
+            return Tail(At(stream=news[-1].event.next, version=0), stream.decider.initial)
+        state = stream.decider.fold((one.event for one in news), tail.state)
+        risen = Tail(At(stream=tail.at.stream, version=news[-1].version), state)
+        self._kept.put(name, risen)
+        return risen
 
 
 Written = tuple[str, int, Any]

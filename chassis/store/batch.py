@@ -1,12 +1,12 @@
 """What the adapters share about a batch of commits: who loses a race, and what becomes of those who win."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventsourcing.persistence import StoredEvent
 
-from chassis.store.mapping import to_recorded
-from chassis.store.port import Conflict, Recorded, StoreSettings
+from chassis.store.mapping import at_positions
+from chassis.store.port import Commit, Conflict, Recorded, StoreSettings
 from chassis.store.ring import Head, Ring
 
 Verdict = list[int] | Conflict
@@ -26,14 +26,16 @@ def conflicts_of(batch: list[list[StoredEvent]], is_taken: Callable[[str, int], 
     return conflicts
 
 
-def recorded(events: list[StoredEvent], verdict: Verdict) -> list[Recorded] | Conflict:
+class Append(NamedTuple):
+    """One commit on its way: what it holds, and its events in the form the recorders take."""
+
+    commit: Commit
+    events: list[StoredEvent]
+
+
+def recorded(append: Append, verdict: Verdict) -> list[Recorded] | Conflict:
     """The commit's events with their positions, or its conflict."""
-    if isinstance(verdict, Conflict):
-        return verdict
-    return [
-        to_recorded(position, str(event.originator_id), event.originator_version, event.topic, event.state)
-        for event, position in zip(events, verdict, strict=True)
-    ]
+    return verdict if isinstance(verdict, Conflict) else at_positions(append.commit, append.events, verdict)
 
 
 def publish(ring: Ring, head: Head, results: Sequence[Any]) -> None:

@@ -4,6 +4,7 @@ The library's stored event has four fields. `originator_id` is the stream, `orig
 type; `state` is the JSON of everything else, with the event's own JSON under `data`, untouched.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -51,6 +52,30 @@ def _stored(commit: Commit, new: NewEvent) -> StoredEvent:
         data=msgspec.Raw(new.data),
     )
     return StoredEvent(new.stream, new.version, new.type, _encode(envelope))
+
+
+def at_positions(commit: Commit, stored: Sequence[StoredEvent], positions: Sequence[int]) -> list[Recorded]:
+    """The commit's events as `to_recorded` would read them back from their rows, without decoding what is at hand."""
+    return [
+        Recorded(
+            id=new.id,
+            type=new.type,
+            stream=new.stream,
+            version=new.version,
+            position=position,
+            recorded_at=commit.recorded_at,
+            tenant=commit.tenant,
+            actor=commit.actor,
+            command_id=commit.command_id,
+            causation_id=commit.causation_id,
+            correlation_id=commit.correlation_id,
+            traceparent=commit.traceparent,
+            evaluator=commit.evaluator,
+            data=msgspec.Raw(new.data),
+            stored=row.state,
+        )
+        for new, row, position in zip(commit.events, stored, positions, strict=True)
+    ]
 
 
 def to_recorded(position: int, stream: str, version: int, type_name: str, state: bytes) -> Recorded:

@@ -4,7 +4,7 @@ A commit is all the events of one command, of one or several streams, and is rec
 number all events of a store in the order of their commits, so a reader that remembers the last one misses nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -158,8 +158,8 @@ class EventStore(Protocol):
     async def load(self, stream: str, after: int = 0) -> list[Recorded]:
         """The events of the stream with a version above `after`, in order."""
 
-    async def load_many(self, streams: Iterable[str]) -> Mapping[str, list[Recorded]]:
-        """The events of each stream, in one go; a stream without events has an empty list."""
+    async def load_many(self, after: Mapping[str, int]) -> Mapping[str, list[Recorded]]:
+        """The events of each stream with a version above the one named, in one go; an empty list for none."""
 
     async def feed(self, after: int, limit: int) -> Sequence[Recorded]:
         """Up to `limit` events of all streams with a position above `after`, in position order; empty only at the end.
@@ -169,6 +169,11 @@ class EventStore(Protocol):
 
     async def head(self) -> int:
         """The position of the last committed event; 0 for an empty store."""
+
+    @property
+    def known(self) -> int:
+        """The highest position that this process has heard of, without asking: its own commits' at least."""
+        ...
 
     async def wait_beyond(self, position: int, timeout: float) -> None:
         """Returns as soon as the head is above `position`, or when the time is over."""

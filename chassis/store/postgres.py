@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -21,15 +22,15 @@ from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL
 
 from chassis.decider import Busy
-from chassis.store.batch import Verdict, check_page, conflicts_of, publish, recorded
+from chassis.store.batch import Append, Verdict, check_page, conflicts_of, publish, recorded
 from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
 from chassis.store.port import Commit, Conflict, NotMigrated, Recorded, StoreSettings
 from chassis.store.ring import Head, Ring
 
 Connection = psycopg.Connection[Any]
-Load = tuple[tuple[str, ...], int]
-"""Streams, and the version behind which they are wanted."""
+Load = Mapping[str, int]
+"""Streams, each with the version behind which it is wanted."""
 Query = Callable[[Connection], Any]
 T = TypeVar("T")
 
@@ -54,8 +55,10 @@ FOUND = (
     "WHERE (originator_id, originator_version) IN (SELECT * FROM unnest(%s::text[], %s::bigint[]))"
 )
 STREAMS = (
-    "SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events "
-    "WHERE originator_id = ANY(%s) AND originator_version > %s ORDER BY originator_id, originator_version"
+    "SELECT notification_id, originator_id, originator_version, topic, state "
+    "FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, after) "
+    "JOIN stored_events ON originator_id = stream AND originator_version > after "
+    "ORDER BY originator_id, originator_version"
 )
 FEED = (
     "SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events "
@@ -267,9 +270,7 @@ class PostgresEventStore:
         self._dsn = dsn
         self._ring = Ring(settings.ring_events)
         self._head = Head(self.head, settings.poll_seconds)
-        self._writer: Batches[list[StoredEvent], Any] = Batches(
-            f"{schema} writer", self._write, settings, self._committed
-        )
+        self._writer: Batches[Append, Any] = Batches(f"{schema} writer", self._write, settings, self._committed)
         self._loader: Batches[Load, dict[str, list[Recorded]]] = Batches(f"{schema} loads", self._load, settings)
         self._asker: Batches[Query, Any] = Batches(f"{schema} queries", self._ask_all, settings)
 
@@ -289,14 +290,14 @@ class PostgresEventStore:
         await asyncio.to_thread(self._factory.close)
 
     async def append(self, commit: Commit) -> list[Recorded]:
-        recorded: list[Recorded] = await self._writer.do(to_stored(commit))
+        recorded: list[Recorded] = await self._writer.do(Append(commit, to_stored(commit)))
         return recorded
 
     async def load(self, stream: str, after: int = 0) -> list[Recorded]:
-        return (await self._loader.do(((stream,), after)))[stream]
+        return (await self._loader.do({stream: after}))[stream]
 
-    async def load_many(self, streams: Iterable[str]) -> Mapping[str, list[Recorded]]:
-        return await self._loader.do((tuple(streams), 0))
+    async def load_many(self, after: Mapping[str, int]) -> Mapping[str, list[Recorded]]:
+        return await self._loader.do(after)
 
     async def feed(self, after: int, limit: int) -> Sequence[Recorded]:
         check_page(limit, self.settings)
@@ -307,6 +308,10 @@ class PostgresEventStore:
 
     async def head(self) -> int:
         return await self._number(HEAD)
+
+    @property
+    def known(self) -> int:
+        return self._head.position
 
     async def wait_beyond(self, position: int, timeout: float) -> None:
         await self._head.wait_beyond(position, timeout)
@@ -350,21 +355,23 @@ class PostgresEventStore:
             self._factory.close()
             raise NotMigrated(f"schema {self.schema!r} holds no store: run `migrate` once") from problem
 
-    def _write(self, batch: list[list[StoredEvent]]) -> list[list[Recorded] | Conflict]:
+    def _write(self, batch: list[Append]) -> list[list[Recorded] | Conflict]:
+        events = [append.events for append in batch]
         verdicts = self._persist(
-            lambda connection, repeated: self._recorder.append_batch(connection, batch, repeated=repeated)
+            lambda connection, repeated: self._recorder.append_batch(connection, events, repeated=repeated)
         )
-        return [recorded(events, verdict) for events, verdict in zip(batch, verdicts, strict=True)]
+        return [recorded(append, verdict) for append, verdict in zip(batch, verdicts, strict=True)]
 
     def _load(self, wishes: list[Load]) -> list[dict[str, list[Recorded]]]:
-        names = sorted({stream for streams, _ in wishes for stream in streams})
-        first = min(after for _, after in wishes)
-        found: dict[str, list[Recorded]] = {stream: [] for stream in names}
-        for event in self._persist(lambda connection, _: _read(connection, STREAMS, names, first)):
+        first: dict[str, int] = {}
+        for stream, after in chain.from_iterable(wish.items() for wish in wishes):
+            first[stream] = min(after, first.get(stream, after))
+        found: dict[str, list[Recorded]] = {stream: [] for stream in first}
+        for event in self._persist(lambda connection, _: _read(connection, STREAMS, list(first), list(first.values()))):
             found[event.stream].append(event)
         return [
-            {stream: [event for event in found[stream] if event.version > after] for stream in streams}
-            for streams, after in wishes
+            {stream: [event for event in found[stream] if event.version > after] for stream, after in wish.items()}
+            for wish in wishes
         ]
 
     def _ask_all(self, queries: list[Query]) -> list[Any]:

@@ -7,12 +7,13 @@ thread writes, and the loop reads on a connection of its own, which takes micros
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
 from eventsourcing.sqlite import (
     SQLiteApplicationRecorder,
@@ -23,7 +24,7 @@ from eventsourcing.sqlite import (
 )
 
 from chassis.decider import Busy
-from chassis.store.batch import Verdict, check_page, conflicts_of, publish, recorded
+from chassis.store.batch import Append, Verdict, check_page, conflicts_of, publish, recorded
 from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
 from chassis.store.port import Commit, Conflict, NotMigrated, Recorded, StoreSettings
@@ -52,6 +53,11 @@ LAST_GIVEN = "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'"
 STREAM = (
     "SELECT position, originator_id, originator_version, topic, state FROM stored_events "
     "WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version"
+)
+STREAMS = (
+    "SELECT position, originator_id, originator_version, topic, state FROM json_each(?) AS wanted "
+    "CROSS JOIN stored_events ON originator_id = wanted.value ->> 0 AND originator_version > wanted.value ->> 1 "
+    "ORDER BY wanted.id, originator_version"
 )
 FEED = (
     "SELECT position, originator_id, originator_version, topic, state FROM stored_events "
@@ -212,7 +218,7 @@ class SqliteEventStore:
         self.epoch = 0
         self._ring = Ring(settings.ring_events)
         self._head = Head(self.head, settings.poll_seconds)
-        self._writer: Batches[list[StoredEvent] | Job, Any] = Batches(
+        self._writer: Batches[Append | Job, Any] = Batches(
             f"writer of {self.path.name}", self._write, settings, self._committed
         )
 
@@ -243,14 +249,17 @@ class SqliteEventStore:
         self._let_go()
 
     async def append(self, commit: Commit) -> list[Recorded]:
-        recorded: list[Recorded] = await self._writer.do(to_stored(commit))
+        recorded: list[Recorded] = await self._writer.do(Append(commit, to_stored(commit)))
         return recorded
 
     async def load(self, stream: str, after: int = 0) -> list[Recorded]:
         return self._read(STREAM, stream, after)
 
-    async def load_many(self, streams: Iterable[str]) -> Mapping[str, list[Recorded]]:
-        return {stream: self._read(STREAM, stream, 0) for stream in streams}
+    async def load_many(self, after: Mapping[str, int]) -> Mapping[str, list[Recorded]]:
+        found: dict[str, list[Recorded]] = {stream: [] for stream in after}
+        for event in self._read(STREAMS, orjson.dumps(list(after.items())).decode()):
+            found[event.stream].append(event)
+        return found
 
     async def feed(self, after: int, limit: int) -> Sequence[Recorded]:
         check_page(limit, self.settings)
@@ -259,6 +268,10 @@ class SqliteEventStore:
 
     async def head(self) -> int:
         return self._one(HEAD)
+
+    @property
+    def known(self) -> int:
+        return self._head.position
 
     async def wait_beyond(self, position: int, timeout: float) -> None:
         await self._head.wait_beyond(position, timeout)
@@ -294,17 +307,17 @@ class SqliteEventStore:
     def _read(self, statement: str, *values: Any) -> list[Recorded]:
         return [to_recorded(*row) for row in self._reading.execute(statement, values)]
 
-    def _write(self, items: list[list[StoredEvent] | Job]) -> list[Any]:
-        batch = [item for item in items if isinstance(item, list)]
+    def _write(self, items: list[Append | Job]) -> list[Any]:
+        batch = [item for item in items if isinstance(item, Append)]
         try:
             verdicts = iter(self._append(batch) if batch else ())
-            return [next(verdicts) if isinstance(item, list) else item(self._writing) for item in items]
+            return [next(verdicts) if isinstance(item, Append) else item(self._writing) for item in items]
         except sqlite3.OperationalError as problem:
             raise Busy(f"The event store cannot write now: {problem}.") from problem
 
-    def _append(self, batch: list[list[StoredEvent]]) -> list[list[Recorded] | Conflict]:
-        verdicts = self._recorder.append_batch(self._writing, batch)
-        return [recorded(events, verdict) for events, verdict in zip(batch, verdicts, strict=True)]
+    def _append(self, batch: list[Append]) -> list[list[Recorded] | Conflict]:
+        verdicts = self._recorder.append_batch(self._writing, [append.events for append in batch])
+        return [recorded(append, verdict) for append, verdict in zip(batch, verdicts, strict=True)]
 
     def _committed(self, results: list[Any]) -> None:
         publish(self._ring, self._head, results)

@@ -92,12 +92,26 @@ class StoreConformance(ABC):
 
     async def test_many_streams_load_at_once_and_an_unknown_one_is_empty(self, store: EventStore) -> None:
         await store.append(commit(lamp("acme:lamp-1", 1), lamp("acme:lamp-2", 1), lamp("acme:lamp-2", 2)))
-        found = await store.load_many(["acme:lamp-1", "acme:lamp-2", "acme:lamp-3"])
-        assert {stream: len(events) for stream, events in found.items()} == {
-            "acme:lamp-1": 1,
-            "acme:lamp-2": 2,
-            "acme:lamp-3": 0,
+        found = await store.load_many({"acme:lamp-1": 0, "acme:lamp-2": 0, "acme:lamp-3": 0})
+        assert {stream: [event.version for event in events] for stream, events in found.items()} == {
+            "acme:lamp-1": [1],
+            "acme:lamp-2": [1, 2],
+            "acme:lamp-3": [],
         }
+
+    async def test_many_streams_load_each_behind_its_own_version(self, store: EventStore) -> None:
+        await store.append(commit(*(lamp(stream, n) for stream in ('acme:lamp-"1"', "acme:lamp-2") for n in (1, 2, 3))))
+        found = await store.load_many({'acme:lamp-"1"': 2, "acme:lamp-2": 0, "acme:lamp-3": 9})
+        assert {stream: [event.version for event in events] for stream, events in found.items()} == {
+            'acme:lamp-"1"': [3],
+            "acme:lamp-2": [1, 2, 3],
+            "acme:lamp-3": [],
+        }
+
+    async def test_loads_of_one_stream_side_by_side_are_each_behind_their_own_version(self, store: EventStore) -> None:
+        await store.append(commit(*(lamp("acme:lamp-1", n) for n in (1, 2, 3))))
+        found = await asyncio.gather(*(store.load("acme:lamp-1", after=n) for n in range(4)))
+        assert [[event.version for event in events] for events in found] == [[1, 2, 3], [2, 3], [3], []]
 
     async def test_loads_side_by_side_get_each_their_own_stream(self, store: EventStore) -> None:
         await store.append(commit(*(lamp(f"acme:lamp-{number}", 1, f"room {number}") for number in range(20))))
@@ -140,7 +154,7 @@ class StoreConformance(ABC):
         rivals = [commit(lamp("acme:lamp-1", 1), lamp(f"acme:room-{number}", 1)) for number in range(30)]
         answers = await asyncio.gather(*(store.append(each) for each in rivals), return_exceptions=True)
         assert [type(answer) for answer in answers].count(Conflict) == 29
-        rooms = await store.load_many([f"acme:room-{number}" for number in range(30)])
+        rooms = await store.load_many({f"acme:room-{number}": 0 for number in range(30)})
         assert sum(len(events) for events in rooms.values()) == 1
 
     async def test_64_concurrent_appends_are_each_whole_and_in_commit_order(self, store: EventStore) -> None:

@@ -236,7 +236,8 @@ async def _bound_keys(peek: Peek, wish: Submission) -> tuple[Key, ...]:
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
     matching = DEAL_RULES.read(version.body).matching if version else Matching()
     found = keys_of(wish.customer, matching)
-    return tuple([replace(key, account_id=(await peek(AccountKeys.at(key.identity))).account_id) for key in found])
+    bound = await peek.all([AccountKeys.at(key.identity) for key in found])
+    return tuple(replace(key, account_id=state.account_id) for key, state in zip(found, bound, strict=True))
 
 
 async def _accounts(
@@ -293,8 +294,8 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     if not partner.known:
         raise PartnerUnknown
     rules = DEAL_RULES.read(in_force(book, wish.now).body)
-    claims = [await peek(ClaimsOf.at(account)) for account in command.accounts]
-    nearby = tuple([await peek(ClaimsOf.at(candidate.account_id)) for candidate in command.candidates])
+    claims = await peek.all([ClaimsOf.at(account) for account in command.accounts])
+    nearby = tuple(await peek.all(_nearby(command.candidates)))
     account = await peek(Accounts.at(command.accounts[0]))
     facts: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
     return Preview(screening=screen(facts, rules), known=facts.known)
