@@ -147,7 +147,7 @@ class Caller:
         )
 
 
-def application(request: Request) -> Application:
+async def application(request: Request) -> Application:
     """The service behind the route."""
     app: Application = request.app.state.application
     return app
@@ -171,9 +171,9 @@ async def writer(request: Request) -> Caller:
     if not 1 <= len(key) <= KEY_LENGTH_MAX:
         raise KeyMissing
     parsed = parse(await request.body())
-    app = application(request)
+    app = await application(request)
     digest = app.keys.hmac(
-        principal.tenant, canonical_json([request.method, _route(request), request.url.path, parsed]).decode()
+        principal.tenant, canonical_json([request.method, _route(request), request.scope["path"], parsed]).decode()
     )
     return _caller(request, principal, key=key, digest=digest)
 
@@ -255,7 +255,7 @@ def _caller(request: Request, principal: Principal, *, key: str, digest: str | N
         principal=principal,
         key=key,
         expected_version=_expected(request),
-        correlation_id=correlation or stable_id(principal.tenant, principal.subject, key or request.url.path),
+        correlation_id=correlation or stable_id(principal.tenant, principal.subject, key or request.scope["path"]),
         traceparent=_traceparent(request),
         digest=digest,
     )
@@ -323,7 +323,7 @@ class Paging:
     cursor: str
 
 
-def paging(
+async def paging(
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
     cursor: Annotated[str, Query(max_length=2_000)] = "",
 ) -> Paging:
@@ -458,7 +458,7 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > self.bytes_max:
             return await problem(TooLarge(limit_bytes=self.bytes_max))(scope, receive, send)
         return await self._counted(scope, receive, send)

@@ -121,6 +121,7 @@ def _config(front: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.stop_seconds),

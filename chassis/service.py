@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from chassis import health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
@@ -44,6 +45,8 @@ from chassis.witness import Witness, WitnessSettings
 API, WORK = "api", "work"
 BEHIND_MAX = 1_000
 """A read model this many events behind is not ready."""
+UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False)
+"""The framework's own telemetry looks for providers at every request; `chassis.telemetry` counts instead."""
 Worker = Callable[[Application], Awaitable[None]]
 
 
@@ -124,9 +127,9 @@ class Service:
         return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
 
     def _api(self) -> FastAPI:
-        api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None)
+        api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None, telemetry=UNTRACED)
         for router in (*self.blueprint.routers, health.router):
-            api.include_router(router)
+            api.router.routes += router.routes  # as they stand: an included router is looked through twice a request
         with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()
         for router in (inspection.router, parked_api.router, *with_kinds):
             api.include_router(router, prefix=self.blueprint.shared_prefix)

@@ -18,7 +18,7 @@ from services.gateway.adapters.limits import Bucket, Limits, Rate
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
 from services.gateway.api import development, identities, reading, shadow
 from services.gateway.api.authentication import narrowed, visitor
-from services.gateway.api.door import Door, KnownHost
+from services.gateway.api.door import Doors, KnownHost
 from services.gateway.api.portal import pages
 from services.gateway.application import HANDLES
 from services.gateway.projections.deal_cards import DEAL_CARDS
@@ -131,9 +131,7 @@ def build(settings: Settings, world: World) -> Service:
         crm_simulator_url=settings.crm_simulator_url,
     )
     service = assemble(blueprint(settings), settings, world, ports)
-    for name in SERVICES:
-        if name != "gateway":
-            service.api.mount(f"/v1/{name}", Door(name))
+    service.api.add_middleware(Doors, services=[name for name in SERVICES if name != "gateway"])
     service.api.mount("/static", StaticFiles(directory=STATIC))
     service.api.add_middleware(KnownHost, names=settings.names)
     return service

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from chassis.http import App, Paged, Reader, listed, page, reads, shown
@@ -23,7 +23,7 @@ class Wanted(BaseModel):
     sort: Annotated[str, Field(pattern="^-?(changed_at|opened_at)$")] = "-changed_at"
 
 
-Filters = Annotated[Wanted, Depends()]
+Filters = Annotated[Wanted, Query()]
 
 router = APIRouter(tags=["opportunities"])
 

@@ -1,6 +1,7 @@
 """The door to the services: `/v1/{service}/…` goes on as the service's own route, with a signed principal."""
 
 import re
+from collections.abc import Collection
 from urllib.parse import quote
 
 from fastapi import Request
@@ -9,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
-from chassis.http import problem
+from chassis.http import BodyLimit, problem
 from chassis.identity import Principal, Unauthenticated
 from services.gateway.api.authentication import Visitor, count_stranger, narrowed, nobody, visitor
 from services.gateway.domain.tenant import Tenants
@@ -21,6 +22,7 @@ ANONYMOUS_ROUTES = (
 )
 """What needs no sign-in here: an application, and a CRM's push, which the service knows by its signature."""
 TENANT_HEADER = "entente-tenant"
+PREFIX = "/v1/"
 PROBES = ("/livez", "/readyz", "/metrics")
 
 
@@ -51,38 +53,49 @@ class KnownHost:
         return not host or scope["path"] in PROBES or bool(named and named[1].strip("[]").lower() in self.names)
 
 
-class Door:
-    """An ASGI app that lets a request through to a service. Mounted at `/v1/{service}`."""
+class Doors:
+    """Lets `/v1/{service}/…` through to the service, before any route of the gateway is looked at."""
 
-    def __init__(self, service: str) -> None:
-        self.service = service
+    def __init__(self, app: ASGIApp, services: Collection[str]) -> None:
+        self.app, self.services = app, frozenset(services)
+        self.enter = BodyLimit(self._enter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        here = scope["type"] == "http" and _split(scope["path"])[0] in self.services
+        await (self.enter if here else self.app)(scope, receive, send)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._through(scope, receive, send)
+            await _through(*_split(scope["path"]), scope, receive, send)
         except Problem as error:
             await problem(error)(scope, receive, send)
 
-    async def _through(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        app: Application = request.app.state.application
-        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        principal = await self._principal(await visitor(request), request, path)
-        if not app.ports.upstreams.knows(self.service):
-            raise NotFound
-        token = app.ports.signer.sign(principal, self.service)
-        await app.ports.upstreams.forward(self.service, _inner(scope, path, token), receive, send)
 
-    async def _principal(self, found: Visitor, request: Request, path: str) -> Principal:
-        if found.by != "nobody":
-            return narrowed(found.principal, self.service, request.method)
-        if not any(
-            (service, method) == (self.service, request.method) and route.fullmatch(path)
-            for service, method, route in ANONYMOUS_ROUTES
-        ):
-            raise Unauthenticated
-        count_stranger(request)
-        return nobody(await _open_tenant(request) if self.service == "onboarding" else "")
+def _split(path: str) -> tuple[str, str]:
+    """The service and the path inside it; "" for what is not behind a door."""
+    service, slash, rest = path.removeprefix(PREFIX).partition("/")
+    return (service, f"/{rest}") if slash and path.startswith(PREFIX) else ("", path)
+
+
+async def _through(service: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope)
+    app: Application = request.app.state.application
+    principal = await _principal(service, path, await visitor(request), request)
+    if not app.ports.upstreams.knows(service):
+        raise NotFound
+    token = app.ports.signer.sign(principal, service)
+    await app.ports.upstreams.forward(service, _inner(scope, path, token), receive, send)
+
+
+async def _principal(service: str, path: str, found: Visitor, request: Request) -> Principal:
+    if found.by != "nobody":
+        return narrowed(found.principal, service, request.method)
+    if not any(
+        (to, method) == (service, request.method) and route.fullmatch(path) for to, method, route in ANONYMOUS_ROUTES
+    ):
+        raise Unauthenticated
+    count_stranger(request)
+    return nobody(await _open_tenant(request) if service == "onboarding" else "")
 
 
 async def _open_tenant(request: Request) -> str:

@@ -27,7 +27,7 @@ def own(caller: Reader, partner_id: str | None) -> str | None:
     return caller.principal.partner_id or "" if caller.principal.kind == "partner" else partner_id
 
 
-def line_filter(
+async def line_filter(
     partner_id: Filter = None,
     opportunity_id: Filter = None,
     registration_id: Filter = None,

@@ -96,7 +96,7 @@ class Filters:
     account_id: str | None
 
 
-def filters(
+async def filters(
     status: Annotated[list[Status] | None, Query(max_length=STATUSES_MAX)] = None,
     partner_id: Annotated[str | None, Query(max_length=64)] = None,
     account_id: Annotated[str | None, Query(max_length=64)] = None,
