@@ -6,15 +6,16 @@ The name is written out, never computed from the class, because stored names are
 
 import hashlib
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import msgspec
+import uuid_utils
 
-NAMESPACE = uuid.UUID("5c0a5b4e-9a53-5c0f-8f0e-6a1f2f1d7a10")
+NAMESPACE = uuid_utils.UUID("5c0a5b4e-9a53-5c0f-8f0e-6a1f2f1d7a10")
 """The one namespace of every `stable_id`; changing it would rename the past."""
 
 SHARED = "shared"
@@ -101,6 +102,7 @@ class Types:
 TYPES = Types()
 
 _encode = msgspec.json.Encoder().encode
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
 
 
 def encode(value: Any) -> bytes:
@@ -156,12 +158,16 @@ def public_event(name: str, *, audience: str) -> Callable[[type[T]], type[T]]:
 
 def canonical_json(value: JSON) -> bytes:
     """One spelling for equal values: sorted keys, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    return _canonical(value).encode()
 
 
+@lru_cache(maxsize=10_000, typed=True)
 def stable_id(*parts: str | int | None) -> str:
-    """The same parts give the same id, for ever: UUIDv5 over the canonical JSON of the parts (design §2.4)."""
-    return str(uuid.uuid5(NAMESPACE, canonical_json(list(parts)).decode()))
+    """The same parts give the same id, for ever: UUIDv5 over the canonical JSON of the parts (design §2.4).
+
+    One request asks for the same id several times, so the last ones are remembered.
+    """
+    return str(uuid_utils.uuid5(NAMESPACE, _canonical(parts)))
 
 
 def sha256(body: bytes) -> str:
@@ -196,8 +202,7 @@ class Actor:
     view_as: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded or public event as a reader meets it: the fact and its circumstances.
 
     `source` is the service that recorded it, `position` its place in that service's total order.

@@ -8,6 +8,8 @@ a bug stops where it is, alerts, and holds up nobody else.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -253,17 +255,19 @@ class ProjectionRunner:
         facts, unknown = _facts(batch, wanted, self.service)
         last = batch[-1].position if unknown is None else unknown.position - 1
         self._head = max(self._head, batch[-1].position)
-        await asyncio.gather(*(self._apply_own(running, facts, last) for running in together))
+        by_type = _by_type(facts)
+        await asyncio.gather(*(self._apply_own(running, by_type, last) for running in together))
         for running in together:
             if unknown is not None:
                 self._stop(running, f"type {unknown.type!r} at {unknown.position} is not known to this release")
             await self._swap(running)
         self._tell()
 
-    async def _apply_own(self, running: Running, facts: Sequence[Fact], last: int) -> None:
+    async def _apply_own(self, running: Running, by_type: Mapping[str, Sequence[Fact]], last: int) -> None:
         after = running.position
         if last > after:
-            mine = [fact for fact in facts if fact.position > after and _type(fact) in running.projection.own]
+            wanted = chain.from_iterable(by_type.get(name, ()) for name in running.projection.own)
+            mine = sorted((fact for fact in wanted if fact.position > after), key=_position)
             await self._change(running, self.service, mine, {WHOLE: last})
 
     async def _change(self, running: Running, lane: str, facts: Sequence[Fact], reached: Mapping[str, int]) -> None:
@@ -512,6 +516,16 @@ def _decoded(recorded: Any, source: str) -> Fact:
 
 def _message(recorded: Any) -> Message:
     return Message(id=recorded.id, type=recorded.type, source="", body=bytes(recorded.data))
+
+
+_position = attrgetter("position")
+
+
+def _by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    found: dict[str, list[Fact]] = {}
+    for fact in facts:
+        found.setdefault(_type(fact), []).append(fact)
+    return found
 
 
 def _type(fact: Fact) -> str:

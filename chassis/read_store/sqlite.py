@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -97,6 +97,8 @@ RISE = (
 FORGET_BEHIND = "DELETE FROM behind WHERE model = ? AND lane = ?"
 
 Work = Callable[[sqlite3.Connection], Any]
+Indexes = tuple[str, ...]
+T = TypeVar("T")
 
 
 class SqliteReadStore:
@@ -106,6 +108,7 @@ class SqliteReadStore:
         self._path = str(path)
         self._batches: Batches[Work, Any] = Batches("read store writer", self._write, settings or StoreSettings())
         self._connections: list[sqlite3.Connection] = []
+        self._live: dict[str, tuple[str, Indexes]] = {}
 
     async def open(self) -> None:
         self._writer = self._connect(WRITER_CACHE_KIB)
@@ -149,6 +152,7 @@ class SqliteReadStore:
             return _model(db, model.model)
 
         found: Model = await self._batches.do(work)
+        self._live.pop(name, None)
         return found
 
     async def change(self, change: Change) -> None:
@@ -175,19 +179,19 @@ class SqliteReadStore:
         return [_model(self._reader, model) for (model,) in rows]
 
     async def get(self, name: str, tenant: str, document_id: str) -> Document | None:
-        with _snapshot(self._reader) as db:
-            sql = f'SELECT body FROM "{_live(db, name)[0]}" WHERE tenant = ? AND id = ?'
-            row = db.execute(sql, (tenant, document_id)).fetchone()
-        return orjson.loads(row[0]) if row else None
+        return (await self.get_many(name, tenant, (document_id,))).get(document_id)
 
     async def get_many(self, name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Document]:
         if len(document_ids) > VALUES_MAX:
             raise ValueError(f"at most {VALUES_MAX} documents at once, not {len(document_ids)}")
-        with _snapshot(self._reader) as db:
-            marks = ", ".join("?" * len(document_ids))
-            sql = f'SELECT id, body FROM "{_live(db, name)[0]}" WHERE tenant = ? AND id IN ({marks})'
-            rows = db.execute(sql, (tenant, *document_ids)).fetchall()
-        return {document_id: orjson.loads(body) for document_id, body in rows}
+        marks = ", ".join("?" * len(document_ids))
+
+        def ask(model: str, _: Indexes) -> dict[str, Document]:
+            sql = f'SELECT id, body FROM "{model}" WHERE tenant = ? AND id IN ({marks})'
+            rows = self._reader.execute(sql, (tenant, *document_ids))
+            return {document_id: orjson.loads(body) for document_id, body in rows}
+
+        return self._asked(name, ask)
 
     async def find(
         self,
@@ -200,8 +204,8 @@ class SqliteReadStore:
     ) -> Page:
         if not 1 <= limit <= PAGE_MAX:
             raise ValueError(f"a page holds 1 to {PAGE_MAX} documents, not {limit}")
-        with _snapshot(self._reader) as db:
-            model, indexes = _live(db, name)
+
+        def ask(model: str, indexes: Indexes) -> list[Any]:
             condition, values = query.conditions(model, tenant, where, indexes)
             field, direction = query.order(sort, indexes)
             further, cursor = query.beyond(field, direction, after)
@@ -209,22 +213,43 @@ class SqliteReadStore:
                 f'SELECT {field}, id, body FROM "{model}" WHERE {condition} AND {further} '
                 f"{query.ordered(field, direction)} LIMIT ?"
             )
-            rows = db.execute(sql, [*values, *cursor, limit + 1]).fetchall()
+            return self._reader.execute(sql, [*values, *cursor, limit + 1]).fetchall()
+
+        rows = self._asked(name, ask)
         items = [orjson.loads(body) for _, _, body in rows[:limit]]
         return Page(items, (rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
 
     async def count(self, name: str, tenant: str, where: Where | None = None) -> int:
-        with _snapshot(self._reader) as db:
-            model, indexes = _live(db, name)
+        def ask(model: str, indexes: Indexes) -> int:
             condition, values = query.conditions(model, tenant, where, indexes)
-            counted: int = db.execute(f'SELECT count(*) FROM "{model}" WHERE {condition}', values).fetchone()[0]
-        return counted
+            sql = f'SELECT count(*) FROM "{model}" WHERE {condition}'
+            counted: int = self._reader.execute(sql, values).fetchone()[0]
+            return counted
+
+        return self._asked(name, ask)
 
     async def due(self, name: str, until: str, limit: int) -> list[Due]:
-        with _snapshot(self._reader) as db:
-            sql = SELECT_DUE.format(model=_live(db, name)[0])
-            rows = db.execute(sql, (until, min(limit, PAGE_MAX))).fetchall()
+        def ask(model: str, _: Indexes) -> list[Any]:
+            return self._reader.execute(SELECT_DUE.format(model=model), (until, min(limit, PAGE_MAX))).fetchall()
+
+        rows = self._asked(name, ask)
         return [Due(tenant, document_id, due_at, orjson.loads(body)) for tenant, document_id, due_at, body in rows]
+
+    def _asked(self, name: str, ask: Callable[[str, Indexes], T]) -> T:
+        """What the live model answers to one statement.
+
+        The model is remembered, which saves three statements of four. The commit that replaces it also drops its
+        table, so one that is remembered answers rightly or not at all, and is then looked up again.
+        """
+        try:
+            if known := self._live.get(name):
+                return ask(*known)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+        with _snapshot(self._reader) as db:
+            known = self._live[name] = _live(db, name)
+            return ask(*known)
 
     async def asides(self, model: str) -> list[Aside]:
         columns = "source, tenant, position, type, id, reason, body"
@@ -270,7 +295,7 @@ def _attempt(work: Work, db: sqlite3.Connection) -> Any:
         return failure
 
 
-def _live(db: sqlite3.Connection, name: str) -> tuple[str, tuple[str, ...]]:
+def _live(db: sqlite3.Connection, name: str) -> tuple[str, Indexes]:
     row = db.execute("SELECT model, indexes FROM models WHERE name = ? AND live", (name,)).fetchone()
     if row is None:
         raise NoSuchModel(f"no read model is called {name!r}")

@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from chassis.event import TYPES
 from chassis.store.port import EventStore
@@ -22,6 +23,8 @@ KEPT_MAX = 10
 LEAST_PERCENT = 70
 """The lowest threshold that rules may set."""
 FEED_EVENTS = 1_000
+LOOK_SECONDS = 0.05
+"""How often the log is asked for what other processes recorded; this process's own commits are known at once."""
 READ = frozenset(
     name for name, cls in TYPES.classes.items() if cls in (AccountOpened, NameAdded, AccountLinked, KeptApart)
 )
@@ -137,9 +140,11 @@ class FeedIndex:
         self._position = 0
         self._tenants: dict[str, TenantIndex] = {}
         self._reading = asyncio.Lock()
+        self._look_again_at = 0.0
 
     async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> tuple[Candidate, ...]:
-        await self.catch_up()
+        if self._store.known > self._position or monotonic() >= self._look_again_at:
+            await self.catch_up()
         return self._tenants.setdefault(tenant, TenantIndex()).near(customer, frozenset(accounts))
 
     async def catch_up(self) -> None:
@@ -147,11 +152,12 @@ class FeedIndex:
         async with self._reading:
             while await self._batch():
                 pass
+            self._look_again_at = monotonic() + LOOK_SECONDS
 
     async def _batch(self) -> bool:
         recorded = await self._store.feed(self._position, FEED_EVENTS)
         for fact in recorded:
             if fact.type in READ:
-                self._tenants.setdefault(fact.tenant, TenantIndex()).take(TYPES.decode(fact.type, fact.data))
+                self._tenants.setdefault(fact.tenant, TenantIndex()).take(fact.event)
             self._position = fact.position
         return len(recorded) == FEED_EVENTS
