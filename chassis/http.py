@@ -157,8 +157,9 @@ App = Annotated[Application, Depends(application)]
 
 
 async def reader(request: Request) -> Caller:
-    """Verifies the signed principal that the gateway sent. Raises Unauthenticated."""
+    """Verifies the signed principal that the gateway sent, and waits for `Entente-At-Least`. Raises Unauthenticated."""
     principal = await _principal(request)
+    await caught_up(request, await application(request))
     if request.method not in ("GET", "HEAD"):
         parse(await request.body())
     return _caller(request, principal, key="", digest=None)
@@ -283,10 +284,17 @@ def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:
 # Reads
 
 
-async def caught_up(request: Request, app: App) -> None:
-    """Holds a read back until its model has reached `Entente-At-Least`, a second at most; then NotThereYet."""
+async def caught_up(request: Request, app: Application) -> None:
+    """Holds a read back until its model has reached `Entente-At-Least`, a second at most; then NotThereYet.
+
+    A service answers for its own log alone: positions of others are passed over.
+    """
     for source, position in at_least(request.headers.get("entente-at-least", "")):
-        if app.reached and not await app.reached(_model_of(request), source, position, WAIT_SECONDS):
+        if (
+            source == app.name
+            and app.reached
+            and not await app.reached(_model_of(request), source, position, WAIT_SECONDS)
+        ):
             raise NotThereYet(f"{source} has not been read up to {position} here")
 
 

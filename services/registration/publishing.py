@@ -4,6 +4,7 @@ from typing import Any
 
 from chassis.event import PublicEvent, Seen
 from contracts import registration as public
+from contracts.shared import of_rulebook
 from services.registration.domain.deal_events import (
     ConflictDetected,
     DealAmended,
@@ -35,7 +36,7 @@ def publish(seen: Seen) -> PublicEvent | None:
         case ConflictDetected() as happened:
             return _conflict(happened)
         case _:
-            return _moved(seen.event)
+            return _moved(seen.event) or of_rulebook(seen)
 
 
 def _moved(happened: Any) -> PublicEvent | None:

@@ -81,8 +81,9 @@ class Running:
         await self.settle()
         return answer
 
-    async def get(self, who: Principal, path: str, **query: Any) -> httpx.Response:
-        return await self._client.get(path, headers=self._as(who), params=query)
+    async def get(self, who: Principal, path: str, *, at_least: str = "", **query: Any) -> httpx.Response:
+        headers = {**self._as(who), "Entente-At-Least": at_least}
+        return await self._client.get(path, headers=headers, params=query)
 
     def _as(self, who: Principal) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.world.signer.sign(who, 'registration')}"}

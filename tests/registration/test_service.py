@@ -317,8 +317,26 @@ async def test_no_rival_is_named_in_what_a_partner_may_hear(registration: Runnin
 
     heard = [event.for_partner("p2") for event in told if event is not None]
 
-    assert [type(event).__name__ for event in heard if event] == ["DealRegistered", "ConflictDetected", "DealQueued"]
+    names = [type(event).__name__ for event in heard if event]
+    assert names == ["RulesPublished", "DealRegistered", "ConflictDetected", "DealQueued"]
     assert "p1" not in str([plain(event) for event in heard])
+
+
+async def test_a_read_waits_for_what_its_reader_has_just_written(registration: Running) -> None:
+    written = await registration.send(seller("p1"), "/deals", deal())
+    position = written.headers["Entente-Position"]
+
+    seen = await registration.get(seller("p1"), "/deals", at_least=position)
+
+    assert [written.json()["number"]] == [item["number"] for item in seen.json()["items"]]
+
+
+async def test_a_read_says_when_it_has_not_come_that_far(registration: Running) -> None:
+    refused = await registration.get(DESK, "/deals", at_least="registration=999999")
+
+    assert (503, "not-there-yet", "1") == (refused.status_code, refused.json()["slug"], refused.headers["Retry-After"])
+    assert 200 == (await registration.get(DESK, "/deals", at_least="incentives=999999")).status_code
+    assert 400 == (await registration.get(DESK, "/deals", at_least="registration")).status_code
 
 
 async def all_of(registration: Running) -> list[Any]:
