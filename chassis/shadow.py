@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chassis.decider import Problem, Raced, Stream, stream_base
+import msgspec
+
+from chassis.decider import Problem, Raced, Refused, Stream, stream_base
 from chassis.event import Seen, canonical_json, decode, encode, iso
-from chassis.execution import Handles, decide, flatten, writes
+from chassis.execution import Handles, Verdict, decide, flatten, writes
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
 from chassis.store.port import EventStore, Recorded
@@ -32,6 +34,12 @@ TURN_SECONDS = 0.02
 Progress = Callable[[int, int], None]
 Weigh = Callable[[Any], Iterable[tuple[str, str, Decimal]]]
 """The money in an event: partner, currency, amount."""
+
+
+class OtherStreams(Refused):
+    """In the other world the command would have been prepared on other streams than can be known here."""
+
+    slug = "other-streams"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +89,12 @@ class Eyes:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """What one command came to, in one of the two worlds."""
+    """What one command came to, in one of the two worlds. `refused` is the slug of a refusal."""
 
     outcome: str
     reasons: tuple[str, ...]
     money: Mapping[tuple[str, str], Decimal]
+    refused: str | None = None
 
 
 @dataclass
@@ -220,27 +229,32 @@ class _Again:
             wish = await handles.prepare(wish, look)
         guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
         states, reads = [await look(one) for one in guarded], [await look(one) for one in read]
-        then = self._side(record.outcome, record.slug, [(one.event, one) for one in written], recorded)
-        try:
-            verdict = decide(handles, wish, states, reads)
-        except (Problem, Raced) as error:
-            now = self._side(REFUSED, getattr(error, "slug", "raced"), [], recorded)
-            self._keep_apart(guarded, states)
-        else:
-            made = [event for _, _, event in writes(handles, wish, self._places(guarded, record), verdict)]
-            slug = verdict.refusal.slug if verdict.refusal else None
-            now = self._side(verdict.outcome, slug, [(event, None) for event in made], recorded)
-            if not _same(made, written) or any(one.name(self._tenant) in self._apart for one in guarded):
-                self._keep_apart(guarded, verdict.after or states)
-        self.report.take(recorded, record, then, now)
+        ats = self._places(guarded, record)
+        verdict = _decided(handles, wish, states, reads)
+        made = [event for _, _, event in writes(handles, wish, ats, verdict)]
+        now = self._now(verdict, made, recorded)
+        same = _same(made, written) and record.slug == now.refused
+        if not same or not self._apart.keys().isdisjoint(one.name(self._tenant) for one in guarded):
+            after = zip(guarded, verdict.after or states, strict=True)
+            self._apart |= {one.name(self._tenant): state for one, state in after}
+        elif verdict.after:
+            self._past.know(ats, verdict.events, verdict.after)
+        self.report.take(recorded, record, now if same else self._then(record, written, recorded), now)
+
+    def _now(self, verdict: Verdict, made: Sequence[Any], recorded: Recorded) -> Side:
+        if verdict.refusal:
+            return _refused(verdict.refusal.slug)
+        return self._side(verdict.outcome, [(event, None) for event in made], recorded)
+
+    def _then(self, record: CommandRecorded, written: Sequence[Recorded], recorded: Recorded) -> Side:
+        if record.outcome == REFUSED:
+            return _refused(record.slug or REFUSED)
+        return self._side(record.outcome, [(one.event, one) for one in written], recorded)
 
     def _places(self, streams: Sequence[Stream], record: CommandRecorded) -> list[At]:
         known = _by_name(record)
         names = (one.name(self._tenant) for one in streams)
         return [known.get(name, At(stream=name, version=0)) for name in names]
-
-    def _keep_apart(self, streams: Sequence[Stream], states: Sequence[Any]) -> None:
-        self._apart |= {one.name(self._tenant): state for one, state in zip(streams, states, strict=True)}
 
     def _look(self, recorded: Recorded, record: CommandRecorded) -> Callable[[Stream], Awaitable[Any]]:
         """Reads a stream as the other world had it when the command came."""
@@ -261,11 +275,7 @@ class _Again:
         events = await self._store.load(stream.name(self._tenant))
         return stream.decider.fold(one.event for one in events if one.position < position)
 
-    def _side(
-        self, outcome: str, slug: str | None, events: Sequence[tuple[Any, Recorded | None]], by: Recorded
-    ) -> Side:
-        if outcome == REFUSED:
-            return Side(outcome=slug or REFUSED, reasons=(), money={})
+    def _side(self, outcome: str, events: Sequence[tuple[Any, Recorded | None]], by: Recorded) -> Side:
         decisions = [found for event, one in events if (found := self._explained(event, one, by)) is not None]
         money: Counter[tuple[str, str]] = Counter()
         for event, _ in events:
@@ -279,7 +289,22 @@ class _Again:
         explain = self._eyes.explain.get(type(event))
         if explain is None:
             return None
-        return explain(one.seen("shadow") if one else replace(by.seen("shadow"), type=event.type, event=event))
+        seen = one.seen("shadow") if one else msgspec.structs.replace(by.seen("shadow"), type=event.type, event=event)
+        return explain(seen)
+
+
+def _decided(handles: Handles, wish: Any, states: Sequence[Any], reads: Sequence[Any]) -> Verdict:
+    """The decision in the other world, where also what would not have been recorded is an answer."""
+    try:
+        return decide(handles, wish, states, reads)
+    except Problem as refusal:
+        return Verdict(refusal=refusal)
+    except Raced:
+        return Verdict(refusal=OtherStreams())
+
+
+def _refused(slug: str) -> Side:
+    return Side(outcome=slug, reasons=(), money={}, refused=slug)
 
 
 def _by_name(record: CommandRecorded) -> dict[str, At]:

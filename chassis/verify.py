@@ -316,6 +316,11 @@ class Past:
         self._store = store
         self._states: Recent[str, tuple[int, Any]] = Recent(STATES_LIMIT)
 
+    def know(self, ats: Sequence[At], events: Sequence[Sequence[Any]], after: Sequence[Any]) -> None:
+        """Takes over states that a decision on those versions led to, where the log holds just its events."""
+        for at, new, state in zip(ats, events, after, strict=True):
+            self._states.put(at.stream, (at.version + len(new), state))
+
     async def at(self, stream: Stream, at: At) -> Any:
         """The state of the stream when it had that version. Raises NotReached."""
         version, state = self._states.get(at.stream) or (0, stream.decider.initial)

@@ -23,6 +23,8 @@ async def history(tmp_path: Path) -> AsyncIterator[Running]:
         second = await asked.register("south", amount={"amount": "50000.00", "currency": "EUR"})
         assert second["status"] == "waiting"
         await asked.post(DESK, f"/deals/{first['registration_id']}/approve")
+        twice = await asked.post(DESK, f"/deals/{second['registration_id']}/approve")
+        assert twice.status_code == 409
         await asked.post(seller("north"), f"/deals/{first['registration_id']}/withdraw")
         await asked.until(second["registration_id"], "in_review")
         yield asked
