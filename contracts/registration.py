@@ -134,6 +134,20 @@ class DealAmended(PublicEvent):
     amended_at: datetime
 
 
+@public_event("entente.registration.OrderRecorded.v1", audience="both")
+class OrderRecorded(PublicEvent):
+    """A distributor booked an order for this deal."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    order_ref: str
+    amount: Money
+    ordered_on: date
+    recorded_at: datetime
+
+
 @public_event("entente.registration.DealWithdrawn.v1", audience="both")
 class DealWithdrawn(PublicEvent):
     registration_id: RegistrationId

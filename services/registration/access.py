@@ -4,21 +4,29 @@ from chassis.access import Access, partner, service, vendor
 from services.registration.domain.account import ConfirmIdentity
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal_commands import (
+    AddEvidence,
     AmendDeal,
     ApproveDeal,
     DecideFinding,
+    MergeDuplicate,
     QueueDeal,
+    RecordOrder,
     RegisterDeal,
     RejectDeal,
     ResubmitDeal,
     ReturnDeal,
+    SaveDraft,
     WithdrawDeal,
 )
+from services.registration.domain.deal_notes import AddNote
 
 READ_DEALS = "read deals"
 READ_CONFLICTS = "read conflicts"
 READ_ACCOUNTS = "read accounts"
 READ_CONTACTS = "read contacts"
+READ_DRAFTS = "read drafts"
+READ_NOTES = "read notes"
+READ_ATTEMPTS = "read attempts"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
@@ -26,10 +34,15 @@ _VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk
 
 ACCESS = Access(
     {
+        SaveDraft: _SELLERS,
         RegisterDeal: (*_SELLERS, *_DESK),
         ResubmitDeal: _SELLERS,
         AmendDeal: _SELLERS,
+        AddEvidence: (*_SELLERS, *_DESK),
+        RecordOrder: (*_SELLERS, *_DESK),
+        MergeDuplicate: _DESK,
         WithdrawDeal: (*_SELLERS, *_DESK),
+        AddNote: (*_SELLERS, vendor("deal_desk"), vendor("channel_manager")),
         CheckCustomer: _SELLERS,
         ReturnDeal: _DESK,
         DecideFinding: _DESK,
@@ -39,6 +52,9 @@ ACCESS = Access(
         ConfirmIdentity: _DESK,
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
+        READ_DRAFTS: _SELLERS,
+        READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
+        READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_CONFLICTS: (vendor("deal_desk"), vendor("channel_manager")),
         READ_ACCOUNTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), service()),
     }

@@ -5,14 +5,17 @@ from chassis.settings import ServiceSettings
 from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
 from services.registration.adapters.customers import Libraries
-from services.registration.api import accounts, asking, deals, reviews
+from services.registration.api import accounts, asking, deals, drafts, notes, reviews
 from services.registration.application import HANDLES, KINDS, Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
 from services.registration.projections.accounts import ACCOUNTS
+from services.registration.projections.attempts import ATTEMPTS
 from services.registration.projections.conflicts import CONFLICTS
 from services.registration.projections.deal import DEAL
 from services.registration.projections.deal_board import DEAL_BOARD
+from services.registration.projections.deal_notes import DEAL_NOTES
+from services.registration.projections.drafts import DRAFTS
 from services.registration.publishing import publish
 from services.registration.reactions import DEADLINES, REACTIONS
 
@@ -25,9 +28,9 @@ BLUEPRINT = Blueprint(
     name="registration",
     handles=HANDLES,
     access=ACCESS,
-    routers=(asking.router, deals.router, reviews.router, accounts.router),
+    routers=(asking.router, drafts.router, deals.router, reviews.router, notes.router, accounts.router),
     publish=publish,
-    projections=(DEAL_BOARD, DEAL, CONFLICTS, ACCOUNTS),
+    projections=(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS),
     reactions=REACTIONS,
     deadlines=DEADLINES,
     kinds=KINDS,

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from chassis.decider import NotFound, Stream
 from chassis.event import human_number, iso, stable_id
 from chassis.execution import Handles, Peek, Slots
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
-from services.registration.domain import availability
+from services.registration.domain import availability, partner_reference
 from services.registration.domain.account import Account, Accounts, ConfirmIdentity, confirm_identity
 from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
@@ -17,26 +18,35 @@ from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import Deal, Deals, PartnerUnknown
 from services.registration.domain.deal_commands import (
+    AddEvidence,
     AmendDeal,
     ApproveDeal,
     CloseDeal,
     DecideFinding,
     EndProtection,
+    GivesWay,
+    MergeDuplicate,
     OnDeal,
     PromoteDeal,
     QueueDeal,
+    RecordOrder,
     RegisterDeal,
     RejectDeal,
     ResubmitDeal,
     ReturnDeal,
+    SaveDraft,
     Screens,
     WithdrawDeal,
+    entered,
 )
 from services.registration.domain.deal_events import Details
-from services.registration.domain.ending import close_deal, end_protection, withdraw_deal
+from services.registration.domain.deal_notes import AddNote, DealNotes, add_note
+from services.registration.domain.ending import close_deal, end_protection, merge_duplicate, withdraw_deal
+from services.registration.domain.keeping import add_evidence, amend_deal, record_order
 from services.registration.domain.looking import in_force
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
+from services.registration.domain.partner_reference import References
 from services.registration.domain.reviewing import (
     approve_deal,
     decide_finding,
@@ -47,7 +57,7 @@ from services.registration.domain.reviewing import (
 )
 from services.registration.domain.rules import Matching
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, screen
-from services.registration.domain.submitting import amend_deal, claim_of, facts_of, register_deal, resubmit_deal
+from services.registration.domain.submitting import claim_of, facts_of, register_deal, resubmit_deal, save_draft
 
 KINDS = {DEAL_RULES.name: DEAL_RULES}
 PROGRAMME = "default"
@@ -110,6 +120,31 @@ def _deal(wish: OnDeal) -> Slots:
     return (Deals.at(wish.registration_id),)
 
 
+def _settling(wish: Screens | RegisterDeal) -> Slots:
+    """The deal, every claim that the command may change, and the deals that give way to it."""
+    claims = tuple(ClaimsOf.at(account) for account in entered(wish))
+    return Deals.at(wish.registration_id), claims, tuple(Deals.at(one.registration_id) for one in wish.gives_way)
+
+
+def _reference(partner_id: str | None, details: Details) -> tuple[Stream, ...]:
+    if partner_id is None or details.partner_reference is None:
+        return ()
+    return (References.at(partner_reference.identity(partner_id, details.partner_reference)),)
+
+
+def _resubmitting(wish: ResubmitDeal) -> Slots:
+    return *_settling(wish), _reference(wish.partner_id, wish.details)
+
+
+def _amending(wish: AmendDeal) -> Slots:
+    return Deals.at(wish.registration_id), _reference(wish.partner_id, wish.details)
+
+
+def _merging(wish: MergeDuplicate) -> Slots:
+    accounts = dict.fromkeys((*wish.accounts, *wish.into_accounts))
+    return Deals.at(wish.registration_id), Deals.at(wish.into), tuple(ClaimsOf.at(account) for account in accounts)
+
+
 def _around(wish: Screens) -> Slots:
     return (
         Rules.at(wish.programme),
@@ -124,12 +159,9 @@ def _nearby(candidates: Iterable[Candidate]) -> Any:
 
 
 def _registering(wish: RegisterDeal) -> Slots:
-    return (
-        Deals.at(wish.registration_id),
-        Accounts.at(wish.accounts[0]),
-        tuple(AccountKeys.at(key.identity) for key in wish.keys),
-        tuple(ClaimsOf.at(account) for account in wish.accounts),
-    )
+    deal, claims, others = _settling(wish)
+    keys = tuple(AccountKeys.at(key.identity) for key in wish.keys)
+    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, _reference(wish.partner_id, wish.details)
 
 
 def _registering_reads(wish: RegisterDeal) -> Slots:
@@ -162,17 +194,38 @@ def answer(_: Any, deal: Deal, *__: Any) -> dict[str, Any]:
     }
 
 
+def drafted(wish: Any, deal: Deal) -> dict[str, Any]:
+    """A draft as its partner knows it."""
+    return {"registration_id": wish.registration_id, "number": deal.header["number"], "status": deal.status.value}
+
+
+def withdrawn(wish: WithdrawDeal, deal: Deal, *rest: Any) -> dict[str, Any]:
+    """A deal, or a draft that nobody ever saw."""
+    return answer(wish, deal, *rest) if deal.registered else drafted(wish, deal)
+
+
 HANDLES = (
+    Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=_deal, answer=answer),
-    Handles(ResubmitDeal, resubmit_deal, streams=_deal_and_claims, reads=_around, answer=answer),
-    Handles(AmendDeal, amend_deal, streams=_deal, answer=answer),
+    Handles(ResubmitDeal, resubmit_deal, streams=_resubmitting, reads=_around, answer=answer),
+    Handles(AmendDeal, amend_deal, streams=_amending, answer=answer),
+    Handles(AddEvidence, add_evidence, streams=_deal, answer=answer),
+    Handles(RecordOrder, record_order, streams=_deal, answer=answer),
     Handles(DecideFinding, decide_finding, streams=_finding, answer=answer),
-    Handles(ApproveDeal, approve_deal, streams=_deal_and_claims, reads=_around, answer=answer),
+    Handles(ApproveDeal, approve_deal, streams=_settling, reads=_around, answer=answer),
     Handles(RejectDeal, reject_deal, streams=_deal_and_claims, answer=answer),
-    Handles(QueueDeal, queue_deal, streams=_deal_and_claims, reads=_around, answer=answer),
-    Handles(PromoteDeal, promote_deal, streams=_deal_and_claims, reads=_around, answer=answer),
-    Handles(WithdrawDeal, withdraw_deal, streams=_deal_and_claims, answer=answer),
+    Handles(QueueDeal, queue_deal, streams=_settling, reads=_around, answer=answer),
+    Handles(PromoteDeal, promote_deal, streams=_settling, reads=_around, answer=answer),
+    Handles(WithdrawDeal, withdraw_deal, streams=_deal_and_claims, answer=withdrawn),
+    Handles(MergeDuplicate, merge_duplicate, streams=_merging, answer=answer),
+    Handles(
+        AddNote,
+        add_note,
+        streams=lambda c: (DealNotes.at(c.registration_id),),
+        reads=lambda c: (Deals.at(c.registration_id),),
+        answer=lambda c, _: {"note_id": c.note_id},
+    ),
     Handles(EndProtection, end_protection, streams=_deal_and_claims, answer=answer),
     Handles(CloseDeal, close_deal, streams=_deal_and_claims, answer=answer),
     Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
@@ -202,6 +255,8 @@ class Submission:
     deal_type: str
     scope: str
     details: Details
+    confidential: bool = False
+    replaces: RegistrationId | None = None
     screening_id: str
     by: str
     now: datetime
@@ -228,8 +283,17 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         candidates=(*contradicted.values(), *candidates),
         screening_id=wish.screening_id,
         submitted_by=wish.by,
+        confidential=wish.confidential,
+        replaces=await _giving_way(peek, wish.replaces),
         now=wish.now,
     )
+
+
+async def _giving_way(peek: Peek, registration_id: RegistrationId | None) -> GivesWay | None:
+    if registration_id is None:
+        return None
+    deal: Deal = await peek(Deals.at(registration_id))
+    return GivesWay(registration_id=registration_id, accounts=deal.accounts)
 
 
 async def _bound_keys(peek: Peek, wish: Submission) -> tuple[Key, ...]:
@@ -321,8 +385,10 @@ def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
 
     async def prepare(peek: Peek) -> Any:
         deal: Deal = await peek(Deals.at(asked.registration_id))
-        asked.allow(deal.first.partner_id)
-        return make(deal, {"registration_id": deal.first.registration_id, "accounts": deal.accounts, "now": asked.now})
+        if deal.partner_id is None:
+            raise NotFound
+        asked.allow(deal.partner_id)
+        return make(deal, {"registration_id": asked.registration_id, "accounts": deal.accounts, "now": asked.now})
 
     return prepare
 
@@ -336,7 +402,7 @@ def screening_again(
         deal: Deal = await peek(Deals.at(asked.registration_id))
         asked.allow(deal.first.partner_id)
         found = await index.near(tenant, deal.first.customer, deal.accounts)
-        return make(deal, _screens(deal, asked, found, screening_id))
+        return make(deal, await _screens(peek, deal, asked, found, screening_id))
 
     return prepare
 
@@ -347,13 +413,16 @@ def as_screened(asked: Asked, command: type[Any], screening_id: str) -> Make:
     async def prepare(peek: Peek) -> Any:
         deal: Deal = await peek(Deals.at(asked.registration_id))
         before = deal.screened.facts.candidates if deal.screened else ()
-        return command(**_screens(deal, asked, before, screening_id))
+        return command(**await _screens(peek, deal, asked, before, screening_id))
 
     return prepare
 
 
-def _screens(deal: Deal, asked: Asked, found: Iterable[Candidate], screening_id: str) -> dict[str, Any]:
+async def _screens(
+    peek: Peek, deal: Deal, asked: Asked, found: Iterable[Candidate], screening_id: str
+) -> dict[str, Any]:
     first = deal.first
+    replaced = await _giving_way(peek, first.replaces)
     return {
         "registration_id": first.registration_id,
         "accounts": deal.accounts,
@@ -362,9 +431,28 @@ def _screens(deal: Deal, asked: Asked, found: Iterable[Candidate], screening_id:
         "partner_id": first.partner_id,
         "candidates": tuple(candidate for candidate in found if candidate.account_id not in deal.accounts),
         "screening_id": screening_id,
+        "gives_way": (replaced,) if replaced else (),
     }
 
 
 def default_close(now: datetime, days: int = 90) -> date:
     """The close date of a deal that names none."""
     return date.fromordinal(now.date().toordinal() + days)
+
+
+def merging(asked: Asked, into: RegistrationId, by: str) -> Make:
+    """Prepares the merge of a duplicate into another deal."""
+
+    async def prepare(peek: Peek) -> MergeDuplicate:
+        deal, other = await peek(Deals.at(asked.registration_id)), await peek(Deals.at(into))
+        asked.allow(deal.first.partner_id)
+        return MergeDuplicate(
+            registration_id=deal.first.registration_id,
+            accounts=deal.accounts,
+            into=into,
+            into_accounts=other.accounts,
+            by=by,
+            now=asked.now,
+        )
+
+    return prepare

@@ -17,6 +17,7 @@ from services.registration.domain.deal_events import (
     DealReturned,
     DealWithdrawn,
     OfDeal,
+    OrderRecorded,
     ProtectionEnded,
     Terms,
 )
@@ -50,6 +51,8 @@ def _moved(happened: Any) -> PublicEvent | None:
             return public.DealRejected(**_of(happened), reason_codes=codes, rejected_at=at)
         case DealAmended(details=details, amended_at=at):
             return public.DealAmended(**_of(happened), amount=details.amount, close_on=details.close_on, amended_at=at)
+        case OrderRecorded(order_ref=ref, amount=amount, ordered_on=day, recorded_at=at):
+            return public.OrderRecorded(**_of(happened), order_ref=ref, amount=amount, ordered_on=day, recorded_at=at)
         case DealWithdrawn(reason_code=code, withdrawn_at=at):
             return public.DealWithdrawn(**_of(happened), reason_code=code, withdrawn_at=at)
         case ProtectionEnded(reason_code=code, ended_at=at):

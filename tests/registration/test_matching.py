@@ -139,6 +139,24 @@ def test_a_wrong_check_digit_is_refused(scheme: str, value: str) -> None:
         identifier(GivenIdentifier(scheme=scheme, value=value), "DE")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "country", "value"),
+    [
+        ("tax", "DE", "36574261809"),
+        ("registry", "FR", "732 829 320"),
+        ("registry", "NO", "988 077 917"),
+        ("registry", "DK", "13585628"),
+    ],
+)
+def test_national_numbers_are_checked_by_their_own_digits(scheme: str, country: str, value: str) -> None:
+    digits = value.replace(" ", "")
+    wrong = digits[:-1] + str((int(digits[-1]) + 1) % 10)
+
+    assert identifier(GivenIdentifier(scheme=scheme, value=value), country).value == digits
+    with pytest.raises(Incomplete):
+        identifier(GivenIdentifier(scheme=scheme, value=wrong), country)
+
+
 def test_a_customer_keeps_the_versions_of_the_libraries() -> None:
     found = LIBRARIES.read(GivenCustomer(name="Contoso GmbH", country="DE", website="contoso.de"))
 

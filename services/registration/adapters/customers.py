@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from importlib import resources
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +17,15 @@ from services.registration.domain.customer import COUNTRY_SCHEMES, Customer, Ide
 from services.registration.domain.deal import Incomplete
 
 LIBRARIES = {name: version(name) for name in ("python-stdnum", "publicsuffixlist", "anyascii", "rapidfuzz")}
-TAX_MODULES = ("tin", "vat")
+MODULES = {
+    "vat": ("vat",),
+    "tax": ("tin", "idnr", "nif", "codicefiscale", "utr", "pan", "vat"),
+    "registry": (
+        *("siren", "siret", "orgnr", "orgnummer", "cvr", "ytunnus", "abn", "acn", "cnpj", "uid", "regon", "cn", "brn"),
+        *("uscc", "uen", "hp", "kvk", "businessid"),
+    ),
+}
+"""The kinds of number that a country may have for a scheme, as python-stdnum names them; most have one or two."""
 _DUNS = re.compile(r"^\d{9}$")
 _REGISTRY = re.compile(r"^[A-Z0-9]{2,20}$")
 
@@ -26,8 +35,11 @@ class Libraries:
     """The customer reader on python-stdnum, publicsuffixlist and anyascii, with the lists inside their packages."""
 
     suffixes: PublicSuffixList = field(default_factory=lambda: PublicSuffixList(accept_unknown=False))
+    countries: frozenset[str] = field(default_factory=lambda: country_codes())  # noqa: PLW0108  it stands below
 
     def read(self, given: GivenCustomer) -> Customer:
+        if given.country not in self.countries:
+            raise _refused("customer.country", "not-a-country", f"{given.country!r} is not a country of ISO 3166-1")
         names = (given.name, *given.trade_names)
         return Customer(
             name=given.name,
@@ -49,6 +61,12 @@ class Libraries:
         if found is None:
             raise _refused("website", "not-a-domain", f"{website!r} has no registrable domain")
         return found
+
+
+def country_codes() -> frozenset[str]:
+    """The codes of ISO 3166-1, as the time zone database lists them."""
+    table = (resources.files("tzdata") / "zoneinfo" / "iso3166.tab").read_text()
+    return frozenset(line.split("\t")[0] for line in table.splitlines() if line and not line.startswith("#"))
 
 
 def _host(website: str) -> str | None:
@@ -74,20 +92,25 @@ def _checked(scheme: str, country: str | None, text: str) -> tuple[str, bool]:
     compact = re.sub(r"[\s.\-/]", "", text).upper()
     if scheme == "lei":
         return lei.validate(compact), True
-    if scheme in ("duns", "registry"):
-        return _formed(_DUNS if scheme == "duns" else _REGISTRY, compact), True
-    module = _module(country or "", TAX_MODULES if scheme == "tax" else ("vat",))
-    return (module.validate(text), True) if module else (compact, False)
+    if scheme == "duns":
+        return _formed(_DUNS, compact), True
+    known = [found for name in MODULES[scheme] if (found := get_cc_module((country or "").lower(), name))]
+    if known:
+        return _valid_in(known, text), True
+    return (_formed(_REGISTRY, compact), True) if scheme == "registry" else (compact, False)
+
+
+def _valid_in(modules: list[Any], text: str) -> str:
+    """The compact form by the first kind of number that the text fits; a country may have several."""
+    fitting = [module for module in modules if module.is_valid(text)]
+    compact: str = (fitting or modules)[0].validate(text)
+    return compact
 
 
 def _formed(form: re.Pattern[str], text: str) -> str:
     if not form.match(text):
         raise ValidationError
     return text
-
-
-def _module(country: str, names: tuple[str, ...]) -> Any:
-    return next(filter(None, (get_cc_module(country.lower(), name) for name in names)), None)
 
 
 def _refused(path: str, code: str, message: str) -> Incomplete:

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Response
 
 from chassis.event import plain
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from contracts.values import PartnerId, RegistrationId
-from services.registration.api.bodies import RegisterBody, details_of
+from services.registration.api.bodies import RegisterBody, details_of, subject_of
 from services.registration.application import Preview, Submission, default_close, preview
 from services.registration.domain.availability import CheckCustomer
+from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.deal_events import Details
@@ -29,23 +31,38 @@ def partner_of(caller: Caller, body: RegisterBody) -> PartnerId:
     return PartnerId(partner_id)
 
 
-def submission(body: RegisterBody, caller: Caller, app: App) -> Submission:
+def submission(body: RegisterBody, caller: Caller, app: App, draft: str | None = None) -> Submission:
     """What the body submits, the customer read by the libraries. Raises Invalid for a wrong identifier or website."""
-    registration_id, now = RegistrationId(caller.new_id("deal")), app.clock.now()
+    registration_id, now = RegistrationId(draft or caller.new_id("deal")), app.clock.now()
     given = {"close_on": default_close(now), **details_of(app, caller.tenant, registration_id, body)}
     return Submission(
         registration_id=registration_id,
         programme=body.programme,
         partner_id=partner_of(caller, body),
-        customer=app.ports.customers.read(body.customer.given()),
+        customer=_customer(body, app, caller.tenant, registration_id),
         products=tuple(product.line() for product in body.products),
         role=body.role,
         deal_type=body.deal_type,
         scope=body.scope,
         details=Details(**given),
+        confidential=body.confidential,
+        replaces=RegistrationId(body.replaces) if body.replaces else None,
         screening_id=caller.new_id("screening"),
         by=caller.principal.by,
         now=now,
+    )
+
+
+def _customer(body: RegisterBody, app: App, tenant: str, registration_id: str) -> Customer:
+    """The customer as it is stored: of a natural person nothing stands in the open that names it."""
+    customer: Customer = app.ports.customers.read(body.customer.given())
+    if not body.customer.natural_person:
+        return customer
+    named = orjson.dumps(body.customer.model_dump()).decode()
+    return as_person(
+        customer,
+        app.seal(tenant, subject_of(registration_id), named),
+        lambda value: app.keys.hmac(tenant, value),
     )
 
 

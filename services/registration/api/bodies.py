@@ -24,6 +24,10 @@ Text = Annotated[str, Field(min_length=1, max_length=2_000)]
 Programme = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
+EVIDENCE_BYTES_MAX = 25 << 20
+Reference = Annotated[str | None, Field(min_length=1, max_length=64)]
+
+
 class MoneyBody(Body):
     """An amount as text, with at most the digits that its currency has: `{"amount": "100.00", "currency": "EUR"}`."""
 
@@ -48,7 +52,7 @@ class IdentifierBody(Body):
 
 
 class CustomerBody(Body):
-    """An organisation. Its website or one identifier is needed."""
+    """An organisation, or a natural person, whose name is then kept sealed."""
 
     name: Short
     country: Country
@@ -58,11 +62,10 @@ class CustomerBody(Body):
     region: Annotated[str | None, Field(max_length=6)] = None
     postcode: Annotated[str | None, Field(max_length=12)] = None
     street: Annotated[str | None, Field(max_length=120)] = None
+    natural_person: bool = False
 
     @model_validator(mode="after")
-    def says_who(self) -> Self:
-        if not self.website and not self.identifiers:
-            raise ValueError("a website or an identifier says who the customer is")
+    def says_where(self) -> Self:
         if self.country in ("US", "CA") and not self.region:
             raise ValueError("a customer in the US or Canada needs a region")
         return self
@@ -81,14 +84,20 @@ class CustomerBody(Body):
 
 
 class ProductBody(Body):
-    """A whole family, or one SKU of it."""
+    """A whole family, one SKU of it, or a SKU by itself, which then is a family of its own."""
 
-    family: Annotated[str, Field(min_length=1, max_length=80)]
+    family: Annotated[str | None, Field(min_length=1, max_length=80)] = None
     sku: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
+    @model_validator(mode="after")
+    def says_what(self) -> Self:
+        if not self.family and not self.sku:
+            raise ValueError("a family or a SKU says what the product is")
+        return self
+
     def line(self) -> ProductLine:
-        return ProductLine(family=self.family, sku=self.sku, quantity=self.quantity)
+        return ProductLine(family=self.family or str(self.sku), sku=self.sku, quantity=self.quantity)
 
 
 class ContactBody(Body):
@@ -105,9 +114,10 @@ class EvidenceBody(Body):
     kind: Literal["letter", "mail", "meeting", "note"]
     dated_on: Day
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int | None, Field(ge=1, le=EVIDENCE_BYTES_MAX)] = None
 
     def evidence(self) -> Evidence:
-        return Evidence(kind=self.kind, dated_on=self.dated_on, sha256=self.sha256)
+        return Evidence(kind=self.kind, dated_on=self.dated_on, sha256=self.sha256, size_bytes=self.size_bytes)
 
 
 class EditBody(Body):
@@ -118,12 +128,20 @@ class EditBody(Body):
     tender: Literal["none", "planned", "published"] | None = None
     description: Annotated[str | None, Field(min_length=20, max_length=2_000)] = None
     contacts: Annotated[list[ContactBody] | None, Field(max_length=5)] = None
-    partner_reference: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    tender_on: date | None = None
+    partner_reference: Reference = None
+    price_reference: Reference = None
+    fund_reference: Reference = None
+    crm_reference: Reference = None
     evidence: Annotated[list[EvidenceBody] | None, Field(max_length=20)] = None
 
 
 class RegisterBody(EditBody):
-    """A deal: customer, products and amount are enough. The vendor names the partner; a partner registers its own."""
+    """A deal: customer, products and amount are enough. The vendor names the partner; a partner registers its own.
+
+    A confidential deal needs neither website nor identifier. `replaces` is a deal of the same partner that ends when
+    this one is approved.
+    """
 
     programme: Programme = PROGRAMME
     partner_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
@@ -133,6 +151,20 @@ class RegisterBody(EditBody):
     role: Role | None = None
     deal_type: Literal["new", "expansion", "renewal"] = "new"
     scope: Literal["site", "entity", "group"] = "entity"
+    confidential: bool = False
+    replaces: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+
+    @model_validator(mode="after")
+    def says_who(self) -> Self:
+        if not (self.customer.website or self.customer.identifiers or self.confidential):
+            raise ValueError("a website or an identifier says who the customer is")
+        return self
+
+
+PLAIN_DETAILS = (
+    *("close_on", "tender", "tender_on"),
+    *("partner_reference", "price_reference", "fund_reference", "crm_reference"),
+)
 
 
 def details_of(app: Application, tenant: str, registration_id: str, body: EditBody) -> dict[str, Any]:
@@ -146,7 +178,7 @@ def details_of(app: Application, tenant: str, registration_id: str, body: EditBo
         given["contacts"] = tuple(_sealed(app, tenant, registration_id, contact) for contact in body.contacts)
     if body.evidence is not None:
         given["evidence"] = tuple(known.evidence() for known in body.evidence)
-    plain = {name: getattr(body, name) for name in ("close_on", "tender", "partner_reference")}
+    plain = {name: getattr(body, name) for name in PLAIN_DETAILS}
     return {**given, **{name: value for name, value in plain.items() if value is not None}}
 
 

@@ -1,25 +1,48 @@
 """Deals over HTTP: register, correct, amend, withdraw, read."""
 
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
 
 from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains, Range
+from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
 from services.registration.api.asking import partner_of, submission
-from services.registration.api.bodies import Code, EditBody, Id, RegisterBody, details_of
+from services.registration.api.bodies import Code, EditBody, EvidenceBody, Id, MoneyBody, RegisterBody, details_of
 from services.registration.application import Asked, on_deal, prepare_registration, screening_again
 from services.registration.domain.deal import Deal, Status
-from services.registration.domain.deal_commands import AmendDeal, RegisterDeal, ResubmitDeal, WithdrawDeal
+from services.registration.domain.deal_commands import (
+    AddEvidence,
+    AmendDeal,
+    RecordOrder,
+    RegisterDeal,
+    ResubmitDeal,
+    WithdrawDeal,
+)
 from services.registration.projections.deal import for_partner
 
 STATUSES_MAX = len(Status)
-SORT = r"^-?(submitted_at|protection_ends_at|close_on)$"
+SORT = r"^-?(submitted_at|protection_ends_at|close_on|amount_sorts)$"
 
 router = APIRouter(tags=["deals"])
+
+
+class EvidencesBody(Body):
+    """Documents by their SHA-256; a deal takes twenty."""
+
+    evidence: Annotated[list[EvidenceBody], Field(min_length=1, max_length=20)]
+
+
+class OrderBody(Body):
+    order_ref: Annotated[str, Field(min_length=1, max_length=64)]
+    amount: MoneyBody
+    ordered_on: date
 
 
 class WithdrawBody(Body):
@@ -69,9 +92,39 @@ async def amend(registration_id: Id, body: EditBody, caller: Writer, app: App) -
     given = details_of(app, caller.tenant, registration_id, body)
 
     def make(deal: Deal, fields: dict[str, Any]) -> AmendDeal:
-        return AmendDeal(**fields, details=replace(deal.now_details, **given), by=caller.principal.by)
+        amended = replace(deal.now_details, **given)
+        return AmendDeal(**fields, partner_id=deal.partner_id, details=amended, by=caller.principal.by)
 
     return await perform(caller, app, AmendDeal, on_deal(asked(caller, app, registration_id, AmendDeal), make))
+
+
+@router.post("/deals/{registration_id}/add-evidence")
+async def evidence(registration_id: Id, body: EvidencesBody, caller: Writer, app: App) -> Response:
+    """Adds documents to a deal that is open or protected."""
+    added = tuple(one.evidence() for one in body.evidence)
+
+    def make(_: Deal, fields: dict[str, Any]) -> AddEvidence:
+        return AddEvidence(**fields, evidence=added, by=caller.principal.by)
+
+    return await perform(caller, app, AddEvidence, on_deal(asked(caller, app, registration_id, AddEvidence), make))
+
+
+@router.post("/deals/{registration_id}/record-order")
+async def order(registration_id: Id, body: OrderBody, caller: Writer, app: App) -> Response:
+    """Writes down an order that a distributor of this deal booked."""
+    who = caller.principal.partner_id
+
+    def make(_: Deal, fields: dict[str, Any]) -> RecordOrder:
+        return RecordOrder(
+            **fields,
+            order_ref=body.order_ref,
+            amount=body.amount.money(),
+            ordered_on=body.ordered_on,
+            recorded_for=PartnerId(who) if who else None,
+            by=caller.principal.by,
+        )
+
+    return await perform(caller, app, RecordOrder, on_deal(asked(caller, app, registration_id, RecordOrder), make))
 
 
 @router.post("/deals/{registration_id}/withdraw")
@@ -94,14 +147,53 @@ class Filters:
     status: tuple[Status, ...]
     partner_id: str | None
     account_id: str | None
+    number: str | None
+    product: str | None
+    submitted: Range
+
+    def where(self, caller: Caller) -> dict[str, Any]:
+        """The filters as conditions on the board; a partner asks for its own only."""
+        return {
+            "status": self.status or None,
+            "partner_id": caller.principal.partner_id or self.partner_id,
+            "account_id": self.account_id,
+            "numbers": Contains(self.number) if self.number else None,
+            "products": Contains(self.product) if self.product else None,
+            "submitted_at": self.submitted if self.submitted != Range() else None,
+        }
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a list is narrowed by besides status, partner and account. Days are UTC."""
+
+    number: str | None = None
+    product: str | None = None
+    submitted_from: date | None = None
+    submitted_before: date | None = None
+
+
+async def named(
+    number: Annotated[str | None, Query(max_length=32)] = None,
+    product: Annotated[str | None, Query(max_length=80)] = None,
+    submitted_from: date | None = None,
+    submitted_before: date | None = None,
+) -> Named:
+    return Named(number, product, submitted_from, submitted_before)
 
 
 async def filters(
     status: Annotated[list[Status] | None, Query(max_length=STATUSES_MAX)] = None,
     partner_id: Annotated[str | None, Query(max_length=64)] = None,
     account_id: Annotated[str | None, Query(max_length=64)] = None,
+    names: Annotated[Named, Depends(named)] = Named(),
 ) -> Filters:
-    return Filters(tuple(status or ()), partner_id, account_id)
+    submitted = Range(at_least=_day(names.submitted_from), below=_day(names.submitted_before))
+    return Filters(tuple(status or ()), partner_id, account_id, names.number, names.product, submitted)
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 @router.get("/deals")
@@ -115,12 +207,7 @@ async def deals(
 ) -> Response:
     """The deals: a partner's own, all of them for the vendor."""
     app.access.check(caller.principal, READ_DEALS)
-    where = {
-        "status": filters.status or None,
-        "partner_id": caller.principal.partner_id or filters.partner_id,
-        "account_id": filters.account_id,
-    }
-    items, cursor = await page(caller, app, "deal_board", paged, where, sort)
+    items, cursor = await page(caller, app, "deal_board", paged, filters.where(caller), sort)
     return listed(items, cursor)
 
 
@@ -141,7 +228,8 @@ def _opened(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any
         return opened
     hidden = {"contacts", "description"}
     details = {name: value for name, value in document["details"].items() if name not in hidden}
-    return {**document, "details": details, "returned": None}
+    customer = {**document["customer"], "private": None}
+    return {**document, "details": details, "customer": customer, "returned": None}
 
 
 @router.get("/deals/{registration_id}/conflicts")

@@ -6,12 +6,19 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from chassis.http import App, Body, Writer, answered, perform
-from contracts.values import AccountId
+from contracts.values import AccountId, RegistrationId
 from services.registration.api.bodies import Code, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application import on_deal, screening_again
+from services.registration.application import merging, on_deal, screening_again
 from services.registration.domain.deal import Deal, EvidenceChanged, Status
-from services.registration.domain.deal_commands import ApproveDeal, DecideFinding, QueueDeal, RejectDeal, ReturnDeal
+from services.registration.domain.deal_commands import (
+    ApproveDeal,
+    DecideFinding,
+    MergeDuplicate,
+    QueueDeal,
+    RejectDeal,
+    ReturnDeal,
+)
 
 router = APIRouter(tags=["reviews"])
 
@@ -29,6 +36,12 @@ class FindingBody(Body):
     account_id: Annotated[str, Field(min_length=1, max_length=64)]
     verdict: Literal["same", "different", "related"]
     reason: Text
+
+
+class MergeBody(Body):
+    """The deal that goes on: of the same partner, on the same customer."""
+
+    into: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class RejectBody(Body):
@@ -90,6 +103,14 @@ async def reject(registration_id: Id, body: RejectBody, caller: Writer, app: App
         return RejectDeal(**fields, reason_code=body.reason_code, message=message, by=caller.principal.by)
 
     return await perform(caller, app, RejectDeal, on_deal(asked(caller, app, registration_id, RejectDeal), make))
+
+
+@router.post("/deals/{registration_id}/merge")
+async def merge(registration_id: Id, body: MergeBody, caller: Writer, app: App) -> Response:
+    """Ends a deal that is another one of the same partner; both numbers lead to that one."""
+    wish = asked(caller, app, registration_id, MergeDuplicate)
+    by = caller.principal.by
+    return await perform(caller, app, MergeDuplicate, merging(wish, RegistrationId(body.into), by))
 
 
 @router.post("/deals/{registration_id}/queue")

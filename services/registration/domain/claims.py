@@ -81,6 +81,16 @@ class ClaimHeld:
     held_at: datetime
 
 
+@event("registration.ClaimMerged.v1")
+class ClaimMerged:
+    """A duplicate of this deal stood in line too: the place and the instant of the earlier one count."""
+
+    registration_id: RegistrationId
+    merged_id: RegistrationId
+    submitted_at: datetime
+    merged_at: datetime
+
+
 @event("registration.ClaimReleased.v1")
 class ClaimReleased:
     """The claim is gone. `frees` are the waiting deals that nothing blocks any more, in order."""
@@ -98,7 +108,7 @@ class ClaimsCarried:
     live: tuple[Claim, ...]
 
 
-ClaimEvent = ClaimPlaced | ClaimQueued | ClaimPromoted | ClaimHeld | ClaimReleased | ClaimsCarried
+ClaimEvent = ClaimPlaced | ClaimQueued | ClaimPromoted | ClaimHeld | ClaimMerged | ClaimReleased | ClaimsCarried
 
 
 # State
@@ -177,6 +187,16 @@ def hold(claims: Claims, registration_id: RegistrationId, span: Span, now: datet
     return [ClaimHeld(registration_id=registration_id, protection=span, exclusive=True, blocks=blocked, held_at=now)]
 
 
+def merge(
+    claims: Claims, into: RegistrationId, gone: RegistrationId, submitted_at: datetime, now: datetime
+) -> list[ClaimEvent]:
+    """Gives a claim the earlier place of its duplicate, and releases the duplicate."""
+    merged = [ClaimMerged(registration_id=into, merged_id=gone, submitted_at=submitted_at, merged_at=now)]
+    both = claims.of(into) and claims.of(gone)
+    placed: list[ClaimEvent] = [*merged] if both else []
+    return [*placed, *release(ClaimsOf.fold(placed, claims), gone, "duplicate", now)]
+
+
 def release(claims: Claims, registration_id: RegistrationId, reason_code: str, now: datetime) -> list[ClaimEvent]:
     """Takes a claim away and names the waiting deals that this frees."""
     if not claims.of(registration_id):
@@ -205,6 +225,8 @@ def evolve(claims: Claims, happened: ClaimEvent) -> Claims:
                 protection=happened.protection,
                 exclusive=happened.exclusive,
             )
+        case ClaimMerged():
+            return _merged(claims, happened)
         case ClaimReleased():
             return Claims(tuple(c for c in claims.live if c.registration_id != happened.registration_id))
         case ClaimsCarried():
@@ -227,6 +249,15 @@ def _changed(claims: Claims, registration_id: str, **fields: object) -> Claims:
     return Claims(
         tuple(replace(c, **fields) if c.registration_id == registration_id else c for c in claims.live)  # type: ignore[arg-type]
     )
+
+
+def _merged(claims: Claims, happened: ClaimMerged) -> Claims:
+    both = (happened.registration_id, happened.merged_id)
+    mine = next(c for c in claims.live if c.registration_id == happened.registration_id)
+    moved = replace(mine, submitted_at=happened.submitted_at)
+    first = min(n for n, claim in enumerate(claims.live) if claim.registration_id in both)
+    rest = [claim for claim in claims.live if claim != mine]
+    return Claims((*rest[:first], moved, *rest[first:]))
 
 
 def carry(claims: Claims) -> ClaimEvent:

@@ -1,7 +1,9 @@
 """The customer as a partner names it, with what libraries found in it: checked identifiers, the registrable domain."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from chassis.event import Sealed
 from services.registration.domain.overlap import Place
 
 COUNTRY_SCHEMES = ("vat", "registry", "tax")
@@ -24,7 +26,11 @@ class Identifier:
 
 @dataclass(frozen=True, kw_only=True)
 class Customer:
-    """A company as it was named, its names in normal form, and the `libraries` that computed them, by version."""
+    """A company as it was named, its names in normal form, and the `libraries` that computed them, by version.
+
+    Of a natural person only country, region and domain stand here in the open: `private` holds the rest, sealed, and the
+    values of identifiers are keyed hashes, so that they still tell whether two are the same.
+    """
 
     name: str
     trade_names: tuple[str, ...] = ()
@@ -35,8 +41,25 @@ class Customer:
     domain: str | None = None
     identifiers: tuple[Identifier, ...] = ()
     normal_names: tuple[str, ...] = ()
+    natural_person: bool = False
+    private: Sealed | None = None
     libraries: dict[str, str]
 
     def place(self, scope: str) -> Place:
         """Where a claim on this customer reaches."""
         return Place(scope=scope, country=self.country, region=self.region, postcode=self.postcode, street=self.street)
+
+
+def as_person(customer: Customer, private: Sealed, hashed: Callable[[str], str]) -> Customer:
+    """The customer as a natural person is stored: nothing that names it in the open."""
+    return replace(
+        customer,
+        name="",
+        trade_names=(),
+        postcode=None,
+        street=None,
+        identifiers=tuple(replace(one, value=hashed(one.key_value)) for one in customer.identifiers),
+        normal_names=(),
+        natural_person=True,
+        private=private,
+    )

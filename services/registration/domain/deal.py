@@ -1,12 +1,12 @@
 """A deal: one partner's registration of one customer, from submission to the end of its protection.
 
 Here stand its state and refusals; its events and commands stand in `deal_events` and `deal_commands`. Its life is
-decided in `submitting` (register, resubmit, amend), `reviewing` (return, findings, approve, reject, queue, promote) and
-`ending` (withdraw, protection over, won or lost).
+decided in `submitting` (draft, register, resubmit), `reviewing` (return, findings, approve, reject, queue, promote),
+`keeping` (amend, evidence, orders) and `ending` (withdraw, merge a duplicate, protection over, won or lost).
 """
 
 from dataclasses import dataclass, fields, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -14,6 +14,7 @@ from chassis.decider import Decider, Forbidden, Invalid, NotFound, Problem, Race
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
+    PartnerId,
     Span,
 )
 from services.registration.domain.claims import Claim
@@ -33,8 +34,13 @@ from services.registration.domain.deal_events import (
     DealScreened,
     DealWithdrawn,
     Details,
+    DraftDiscarded,
+    DraftSaved,
+    DuplicateMerged,
+    EvidenceAdded,
     FindingDecided,
     OfDeal,
+    OrderRecorded,
     ProtectionEnded,
     Terms,
 )
@@ -45,6 +51,7 @@ class Status(StrEnum):
     """Where a deal's review stands. The sales stage is the CRM's."""
 
     NONE = "none"
+    DRAFT = "draft"
     IN_REVIEW = "in_review"
     ACTION_REQUIRED = "action_required"
     WAITING = "waiting"
@@ -55,13 +62,16 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-OPEN = (Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING)
+OPEN = (Status.DRAFT, Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING)
+
+SUBMITTED = (Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING, Status.APPROVED)
 
 ALLOWED = {
-    Status.IN_REVIEW: ("return", "decide-finding", "approve", "queue", "reject", "withdraw"),
-    Status.ACTION_REQUIRED: ("resubmit", "withdraw"),
-    Status.WAITING: ("reject", "withdraw"),
-    Status.APPROVED: ("amend", "withdraw"),
+    Status.DRAFT: ("save", "register", "withdraw"),
+    Status.IN_REVIEW: ("return", "decide-finding", "approve", "queue", "reject", "add-evidence", "merge", "withdraw"),
+    Status.ACTION_REQUIRED: ("resubmit", "add-evidence", "merge", "withdraw"),
+    Status.WAITING: ("reject", "add-evidence", "merge", "withdraw"),
+    Status.APPROVED: ("amend", "add-evidence", "record-order", "merge", "withdraw"),
 }
 
 
@@ -73,6 +83,7 @@ class Deal:
     """What decisions ask of a deal."""
 
     status: Status = Status.NONE
+    draft: DraftSaved | None = None
     registered: DealRegistered | None = None
     details: Details | None = None
     accounts: tuple[AccountId, ...] = ()
@@ -83,6 +94,8 @@ class Deal:
     place: int | None = None
     free_on: date | None = None
     protection: Span | None = None
+    counted_from: datetime | None = None
+    orders: tuple[str, ...] = ()
 
     @property
     def first(self) -> DealRegistered:
@@ -98,11 +111,25 @@ class Deal:
     @property
     def header(self) -> dict[str, Any]:
         """The fields of `OfDeal`."""
-        return {field.name: getattr(self.first, field.name) for field in fields(OfDeal)}
+        known = self.registered or self.draft or self.first
+        return {field.name: getattr(known, field.name) for field in fields(OfDeal)}
+
+    @property
+    def partner_id(self) -> PartnerId | None:
+        """Whose deal it is, also while it is a draft; None for one that never was."""
+        known = self.registered or self.draft
+        return known.partner_id if known else None
+
+    @property
+    def submitted_at(self) -> datetime:
+        """The instant that counts in line: the first complete submission, or that of an earlier duplicate."""
+        return self.counted_from or self.first.terms.submitted_at
 
     def terms(self) -> Terms:
         """The terms as they stand now."""
-        return replace(self.first.terms, amount=self.now_details.amount, close_on=self.now_details.close_on)
+        details = self.now_details
+        terms = self.first.terms
+        return replace(terms, amount=details.amount, close_on=details.close_on, submitted_at=self.submitted_at)
 
     def claim(self) -> Claim:
         """The deal's claim as it would be placed on another account."""
@@ -112,7 +139,7 @@ class Deal:
             partner_id=first.partner_id,
             reach=first.reach,
             priority=self.priority,
-            submitted_at=first.terms.submitted_at,
+            submitted_at=self.submitted_at,
         )
 
     @property
@@ -193,9 +220,9 @@ class NotBlocked(Refused):
     slug = "not-blocked"
 
 
-def stands_in(deal: Deal, *statuses: Status) -> None:
-    """Raises NotFound for a deal that never was, WrongState outside the statuses."""
-    if deal.status == Status.NONE:
+def stands_in(deal: Deal, *statuses: Status, new: bool = False) -> None:
+    """Raises WrongState outside the statuses, NotFound for a deal that never was unless it may be `new`."""
+    if deal.status == Status.NONE and not new:
         raise NotFound
     if deal.status not in statuses:
         allowed = list(ALLOWED.get(deal.status, ()))
@@ -215,26 +242,50 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
     match happened:
         case DealRegistered():
             return replace(deal, registered=happened, status=Status.IN_REVIEW, accounts=happened.accounts)
-        case DealScreened():
-            return replace(deal, screened=happened)
+        case DealScreened() | ConflictDetected():
+            return replace(deal, screened=happened) if isinstance(happened, DealScreened) else deal
         case DealReturned():
             return replace(deal, status=Status.ACTION_REQUIRED, returned_fields=happened.fields)
         case DealResubmitted():
             return replace(deal, status=Status.IN_REVIEW, details=happened.details, returned_fields=())
         case FindingDecided():
             return _decided(deal, happened)
-        case DealAmended():
-            return replace(deal, details=happened.details)
-        case ConflictDetected():
-            return deal
+        case DraftSaved() | DealAmended() | EvidenceAdded() | OrderRecorded() | DuplicateMerged():
+            return _kept(deal, happened)
         case _:
             return _moved(deal, happened)
 
 
-def _moved(
-    deal: Deal,
-    happened: DealQueued | DealPromoted | DealApproved | DealRejected | DealWithdrawn | ProtectionEnded | DealClosed,
-) -> Deal:
+def _kept(deal: Deal, happened: DraftSaved | DealAmended | EvidenceAdded | OrderRecorded | DuplicateMerged) -> Deal:
+    match happened:
+        case DealAmended():
+            return replace(deal, details=happened.details)
+        case DraftSaved():
+            return replace(deal, draft=happened, status=Status.DRAFT)
+        case EvidenceAdded(evidence=added):
+            details = deal.now_details
+            return replace(deal, details=replace(details, evidence=(*details.evidence, *added)))
+        case OrderRecorded(order_ref=order_ref):
+            return replace(deal, orders=(*deal.orders, order_ref))
+        case DuplicateMerged(submitted_at=at):
+            return replace(deal, counted_from=at)
+        case _:
+            assert_never(happened)
+
+
+Moving = (
+    DealQueued
+    | DealPromoted
+    | DealApproved
+    | DealRejected
+    | DealWithdrawn
+    | DraftDiscarded
+    | ProtectionEnded
+    | DealClosed
+)
+
+
+def _moved(deal: Deal, happened: Moving) -> Deal:
     match happened:
         case DealQueued(place=place, free_on=free_on, reasons=reasons):
             return replace(deal, status=Status.WAITING, place=place, free_on=free_on, reasons=reasons)
@@ -244,7 +295,7 @@ def _moved(
             return replace(deal, status=Status.APPROVED, protection=protection, reasons=reasons)
         case DealRejected(reasons=reasons):
             return replace(deal, status=Status.REJECTED, place=None, reasons=reasons)
-        case DealWithdrawn():
+        case DealWithdrawn() | DraftDiscarded():
             return replace(deal, status=Status.WITHDRAWN, place=None)
         case ProtectionEnded(reason_code=code):
             return replace(deal, status=Status.EXPIRED) if code == "expired" else deal

@@ -1,11 +1,12 @@
 """What can be asked of a deal."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from chassis.event import Sealed, command
 from contracts.values import (
     AccountId,
+    Money,
     OpportunityId,
     PartnerId,
     ProductLine,
@@ -13,15 +14,34 @@ from contracts.values import (
 )
 from services.registration.domain.account_key import Key
 from services.registration.domain.customer import Customer
-from services.registration.domain.deal_events import Details
+from services.registration.domain.deal_events import Details, Evidence
 from services.registration.domain.matching import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesWay:
+    """A deal that ends in the same commit in which another is approved, with its accounts when the command was made."""
+
+    registration_id: RegistrationId
+    accounts: tuple[AccountId, ...]
+
+
+@command("registration.SaveDraft.v1")
+class SaveDraft:
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    body: Sealed
+    by: str
+    now: datetime
 
 
 @command("registration.RegisterDeal.v1")
 class RegisterDeal:
     """`keys` with the accounts they were bound to, and `accounts` that follow from them, the deal's own first.
 
-    Without a role the partner's first one is taken.
+    Without a role the partner's first one is taken. `replaces` is the partner's own deal that this one is to succeed.
     """
 
     registration_id: RegistrationId
@@ -39,7 +59,13 @@ class RegisterDeal:
     candidates: tuple[Candidate, ...] = ()
     screening_id: str
     submitted_by: str
+    confidential: bool = False
+    replaces: GivesWay | None = None
     now: datetime
+
+    @property
+    def gives_way(self) -> tuple[GivesWay, ...]:
+        return (self.replaces,) if self.replaces else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +79,21 @@ class OnDeal:
 
 @dataclass(frozen=True, kw_only=True)
 class Screens(OnDeal):
-    """A command that screens the deal again, with the candidates that were found when it was made."""
+    """A command that screens the deal again, with the candidates that were found when it was made.
+
+    `gives_way` are the deals that end where it is approved.
+    """
 
     programme: str
     partner_id: PartnerId
     candidates: tuple[Candidate, ...] = ()
     screening_id: str
+    gives_way: tuple[GivesWay, ...] = ()
+
+
+def entered(wish: Screens | RegisterDeal) -> tuple[AccountId, ...]:
+    """Every account whose claims the command may change: the deal's own first, then those of the deals that give way."""
+    return tuple(dict.fromkeys((*wish.accounts, *(account for one in wish.gives_way for account in one.accounts))))
 
 
 @command("registration.ReturnDeal.v1")
@@ -106,7 +141,34 @@ class PromoteDeal(Screens):
 
 @command("registration.AmendDeal.v1")
 class AmendDeal(OnDeal):
+    partner_id: PartnerId | None = None
     details: Details
+    by: str
+
+
+@command("registration.AddEvidence.v1")
+class AddEvidence(OnDeal):
+    evidence: tuple[Evidence, ...]
+    by: str
+
+
+@command("registration.RecordOrder.v1")
+class RecordOrder(OnDeal):
+    """`recorded_for` is the distributor; absent where the vendor records it."""
+
+    order_ref: str
+    amount: Money
+    ordered_on: date
+    recorded_for: PartnerId | None = None
+    by: str
+
+
+@command("registration.MergeDuplicate.v1")
+class MergeDuplicate(OnDeal):
+    """This deal is `into`; `into_accounts` are that deal's accounts."""
+
+    into: RegistrationId
+    into_accounts: tuple[AccountId, ...]
     by: str
 
 

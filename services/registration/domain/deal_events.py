@@ -29,6 +29,7 @@ class Evidence:
     kind: str
     dated_on: date
     sha256: str
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,13 @@ class Details:
     amount: Money
     close_on: date
     tender: str = "none"
+    tender_on: date | None = None
     description: Sealed | None = None
     contacts: tuple[Sealed, ...] = ()
     partner_reference: str | None = None
+    price_reference: str | None = None
+    fund_reference: str | None = None
+    crm_reference: str | None = None
     evidence: tuple[Evidence, ...] = ()
 
     def differing(self, other: "Details") -> tuple[str, ...]:
@@ -80,9 +85,27 @@ class OfDeal:
 # Events
 
 
+@event("registration.DraftSaved.v1")
+class DraftSaved(OfDeal):
+    """What a partner has written so far, in its own key: nobody screens it, and it holds no place in line."""
+
+    body: Sealed
+    saved_by: str
+    saved_at: datetime
+
+
+@event("registration.DraftDiscarded.v1")
+class DraftDiscarded(OfDeal):
+    discarded_by: str
+    discarded_at: datetime
+
+
 @event("registration.DealRegistered.v1")
 class DealRegistered(OfDeal):
-    """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's."""
+    """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's.
+
+    `replaces` is a deal of the same partner that ends when this one is approved.
+    """
 
     terms: Terms
     customer: Customer
@@ -91,6 +114,8 @@ class DealRegistered(OfDeal):
     accounts: tuple[AccountId, ...]
     zone: str
     submitted_by: str
+    confidential: bool = False
+    replaces: RegistrationId | None = None
 
 
 @event("registration.DealScreened.v1")
@@ -185,8 +210,41 @@ class DealAmended(OfDeal):
     amended_at: datetime
 
 
+@event("registration.EvidenceAdded.v1")
+class EvidenceAdded(OfDeal):
+    evidence: tuple[Evidence, ...]
+    added_by: str
+    added_at: datetime
+
+
+@event("registration.OrderRecorded.v1")
+class OrderRecorded(OfDeal):
+    """A distributor booked an order for this deal. `recorded_for` is that distributor."""
+
+    order_ref: str
+    amount: Money
+    ordered_on: date
+    recorded_for: PartnerId
+    recorded_by: str
+    recorded_at: datetime
+
+
+@event("registration.DuplicateMerged.v1")
+class DuplicateMerged(OfDeal):
+    """Another deal of the same partner was this one: its number leads here, the earlier of both instants counts."""
+
+    merged_id: RegistrationId
+    merged_number: str
+    submitted_at: datetime
+    merged_by: str
+    merged_at: datetime
+
+
 @event("registration.DealWithdrawn.v1")
 class DealWithdrawn(OfDeal):
+    """`merged_into` is the deal that goes on for it, where it was a duplicate."""
+
+    merged_into: RegistrationId | None = None
     reason_code: str
     withdrawn_by: str
     withdrawn_at: datetime
@@ -211,7 +269,9 @@ class DealClosed(OfDeal):
 
 
 DealEvent = (
-    DealRegistered
+    DraftSaved
+    | DraftDiscarded
+    | DealRegistered
     | DealScreened
     | ConflictDetected
     | DealReturned
@@ -222,6 +282,9 @@ DealEvent = (
     | DealApproved
     | DealRejected
     | DealAmended
+    | EvidenceAdded
+    | OrderRecorded
+    | DuplicateMerged
     | DealWithdrawn
     | ProtectionEnded
     | DealClosed

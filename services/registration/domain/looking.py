@@ -1,15 +1,15 @@
 """One look at a deal: its screening at an instant, and the events that follow from it for the deal and its claims."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chassis.rulebook import Rulebook, Version
-from contracts.values import AccountId, RuleRef, Span
+from contracts.values import AccountId, RegistrationId, RuleRef, Span
 from services.registration.domain.account import Account
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release
 from services.registration.domain.deal import Deal, NoRules
-from services.registration.domain.deal_commands import Screens
+from services.registration.domain.deal_commands import RegisterDeal, Screens, entered
 from services.registration.domain.deal_events import (
     ConflictDetected,
     DealApproved,
@@ -18,6 +18,7 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealScreened,
 )
+from services.registration.domain.ending import REPLACED, give_way
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.protection import protection_of
@@ -48,6 +49,10 @@ def reference(version: Version) -> RuleRef:
     return RuleRef(rulebook_id=version.rulebook_id, version=version.version, sha256=version.sha256)
 
 
+Settles = Screens | RegisterDeal
+Settled = tuple[list[list[ClaimEvent]], list[list[DealEvent]]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """What was seen of a deal at `now`."""
@@ -58,6 +63,11 @@ class Look:
     screening: Screening
     screening_id: str
     now: datetime
+    verdict: str
+
+    def decided(self, verdict: str) -> "Look":
+        """The same look where a person decides otherwise than the rules do by themselves."""
+        return replace(self, verdict=verdict)
 
     @property
     def news(self) -> frozenset[str]:
@@ -95,7 +105,7 @@ class Look:
 
     def outcome(self) -> list[DealEvent]:
         """What the rules decide by themselves: approved, queued, rejected; nothing where a person decides."""
-        match self.screening.outcome:
+        match self.verdict:
             case "approve":
                 return [self.approved(by=None)]
             case "queue":
@@ -140,31 +150,53 @@ class Look:
     @property
     def span(self) -> Span:
         """The protection that an approval now would give."""
-        submitted_at = self.deal.first.terms.submitted_at
-        return protection_of(self.rules, submitted_at=submitted_at, approved_at=self.now)
+        return protection_of(self.rules, submitted_at=self.deal.submitted_at, approved_at=self.now)
 
-    def settle(self, claims: Claims) -> list[ClaimEvent]:
-        """What the outcome does to the deal's claim on one account. A claim that is not there yet is placed first."""
-        if self.screening.outcome == REJECT:
+    def settle(self, wish: Settles, claims: Sequence[Claims], others: Sequence[Deal]) -> Settled:
+        """What the verdict does to the claims on each account, and to the deals that give way to an approval."""
+        gone = wish.gives_way if self.verdict == APPROVE else ()
+        ended = {
+            other.first.registration_id: give_way(other, told, self.now)
+            for other, told in zip(others, gone, strict=False)
+        }
+        placed = zip(entered(wish), claims, strict=True)
+        changes = [self._on(account, state, [name for name in ended if ended[name]]) for account, state in placed]
+        return changes, [ended.get(told.registration_id, []) for told in wish.gives_way]
+
+    def _on(self, account: AccountId, claims: Claims, gone: Sequence[RegistrationId]) -> list[ClaimEvent]:
+        """The changes on one account. What gives way goes last, so that nobody is freed in between."""
+        changed = self._own(claims) if account in self.deal.accounts else []
+        for name in gone:
+            changed = [*changed, *release(ClaimsOf.fold(changed, claims), name, REPLACED, self.now)]
+        return changed
+
+    def _own(self, claims: Claims) -> list[ClaimEvent]:
+        """The deal's own claim on one account. A claim that is not there yet is placed first."""
+        if self.verdict == REJECT:
             return release(claims, self.facts.mine.registration_id, "rejected", self.now)
         placed = place(claims, self.facts.mine, self.now)
         return [*placed, *self._settled(ClaimsOf.fold(placed, claims))]
 
     def _settled(self, claims: Claims) -> list[ClaimEvent]:
-        if self.screening.outcome == APPROVE:
-            return self.held(claims)
-        return queue(self.facts.mine.registration_id, self.now) if self.screening.outcome == QUEUE else []
-
-    def held(self, claims: Claims) -> list[ClaimEvent]:
-        """The claim under protection."""
-        return hold(claims, self.facts.mine.registration_id, self.span, self.now)
+        mine = self.facts.mine.registration_id
+        if self.verdict == APPROVE:
+            return hold(claims, mine, self.span, self.now)
+        return queue(mine, self.now) if self.verdict == QUEUE else []
 
 
 def look(deal: Deal, facts: Facts, version: Version, screening_id: str) -> Look:
     """Screens a deal on these facts under one version of the rules."""
     rules = DEAL_RULES.read(version.body)
     screening = screen(facts, rules)
-    return Look(deal=deal, facts=facts, rules=rules, screening=screening, screening_id=screening_id, now=facts.now)
+    return Look(
+        deal=deal,
+        facts=facts,
+        rules=rules,
+        screening=screening,
+        screening_id=screening_id,
+        now=facts.now,
+        verdict=screening.outcome,
+    )
 
 
 Around = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...]]
@@ -184,7 +216,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         tender=deal.now_details.tender,
         known=account.known,
         partner=partner,
-        accounts=_on_accounts(deal.accounts, claims),
+        accounts=_on_accounts(deal.accounts, claims[: len(deal.accounts)]),
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),
         now=wish.now,

@@ -43,9 +43,11 @@ from services.registration.domain.deal_events import (
 )
 from services.registration.domain.looking import Around, Look, look_again
 from services.registration.domain.matching import DECIDE_FIRST
-from services.registration.domain.screening import QUEUE, REJECT
+from services.registration.domain.screening import APPROVE, QUEUE, REJECT
 
 Reviewed = tuple[list[DealEvent], list[list[ClaimEvent]]]
+Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
+Others = tuple[Deal, ...]
 
 
 class NoSuchFinding(Invalid):
@@ -114,7 +116,9 @@ def _related(wish: DecideFinding, deal: Deal) -> AccountEvent:
     )
 
 
-def approve_deal(wish: ApproveDeal, deal: Deal, claims: tuple[Claims, ...], *around: *Around) -> Reviewed:
+def approve_deal(
+    wish: ApproveDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
+) -> Screened:
     """Protects the deal, after a second look. A rival that holds by now queues it; other news is only written down.
 
     Whoever made the command learns from the deal's status which of the three it was.
@@ -125,11 +129,11 @@ def approve_deal(wish: ApproveDeal, deal: Deal, claims: tuple[Claims, ...], *aro
         raise SelfApproval
     seen = look_again(wish, deal, claims, *around)
     if seen.screening.outcome == QUEUE:
-        return [*seen.found(), *seen.outcome()], [seen.settle(state) for state in claims]
+        return [*seen.found(), *seen.outcome()], *seen.settle(wish, claims, others)
     if seen.news:
-        return seen.found(), [[] for _ in claims]
+        return seen.found(), [[] for _ in claims], [[] for _ in others]
     _approvable(seen)
-    return [seen.approved(by=wish.by)], [seen.held(state) for state in claims]
+    return [seen.approved(by=wish.by)], *seen.decided(APPROVE).settle(wish, claims, others)
 
 
 def _approvable(seen: Look) -> None:
@@ -154,22 +158,25 @@ def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...]) -> Rev
     return [rejected], [release(state, wish.registration_id, "rejected", wish.now) for state in claims]
 
 
-def queue_deal(wish: QueueDeal, deal: Deal, claims: tuple[Claims, ...], *around: *Around) -> Reviewed:
+def queue_deal(wish: QueueDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around) -> Screened:
     """Puts a deal in review behind the rival that holds, or is ahead. A full queue rejects it."""
     stands_in(deal, Status.IN_REVIEW)
     unmoved(wish, deal)
     seen = look_again(wish, deal, claims, *around)
     if not any(conflict.blocks for conflict in seen.screening.conflicts):
         raise NotBlocked
-    return [*seen.found(), *seen.outcome()], [seen.settle(state) for state in claims]
+    return [*seen.found(), *seen.outcome()], *seen.settle(wish, claims, others)
 
 
-def promote_deal(wish: PromoteDeal, deal: Deal, claims: tuple[Claims, ...], *around: *Around) -> Reviewed:
+def promote_deal(
+    wish: PromoteDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
+) -> Screened:
     """Lets a waiting deal that nothing blocks any more back into review, with a new screening."""
     stands_in(deal, Status.WAITING)
     unmoved(wish, deal)
     seen = look_again(wish, deal, claims, *around)
     if any(conflict.blocks for conflict in seen.screening.conflicts):
-        return [], [[] for _ in claims]
+        return [], [[] for _ in claims], [[] for _ in others]
     promoted = DealPromoted(**deal.header, promoted_at=wish.now)
-    return [promoted, *seen.found()], [promote(wish.registration_id, wish.now) for _ in claims]
+    moved = [promote(wish.registration_id, wish.now) for _ in deal.accounts]
+    return [promoted, *seen.found()], [*moved, *([] for _ in claims[len(moved) :])], [[] for _ in others]

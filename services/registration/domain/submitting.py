@@ -1,10 +1,8 @@
-"""What a partner submits: a new deal, the corrections it was asked for, an amendment."""
+"""What a partner submits: a draft, a new deal, the corrections it was asked for."""
 
-from collections.abc import Iterable, Iterator
-from datetime import date, datetime
-from typing import Any
-from zoneinfo import ZoneInfo
+from collections.abc import Iterable
 
+from chassis.decider import NotFound, Raced
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountRef, Participant
 from services.registration.domain.account import Account, AccountEvent, open_account
@@ -13,93 +11,113 @@ from services.registration.domain.account_key import unmoved as keys_unmoved
 from services.registration.domain.claims import HELD, Claim, ClaimEvent, Claims
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import (
+    SUBMITTED,
     AlreadyRegistered,
     Deal,
-    FieldNotEditable,
-    Incomplete,
     PartnerUnknown,
     Status,
     evolve,
     stands_in,
     unmoved,
 )
-from services.registration.domain.deal_commands import AmendDeal, RegisterDeal, ResubmitDeal
+from services.registration.domain.deal_commands import RegisterDeal, ResubmitDeal, SaveDraft
 from services.registration.domain.deal_events import (
-    DealAmended,
     DealEvent,
     DealRegistered,
     DealResubmitted,
-    Details,
+    DraftSaved,
     Terms,
 )
+from services.registration.domain.fitting import fitting, only
+from services.registration.domain.keeping import referred
 from services.registration.domain.looking import Around, in_force, look, look_again, reference
 from services.registration.domain.overlap import Reach
 from services.registration.domain.partner_facts import PartnerFacts
+from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken
 from services.registration.domain.rules import DealRules
 from services.registration.domain.screening import DEAL_RULES, Facts, OnAccount
 
-CLOSE_YEARS_MAX = 3
-
-Registered = tuple[list[DealEvent], list[AccountEvent], list[list[KeyBound]], list[list[ClaimEvent]]]
-Screened = tuple[list[DealEvent], list[list[ClaimEvent]]]
+OwnReferences = tuple[PartnerReference, ...]
+Taken = list[list[PartnerReferenceTaken]]
+Registered = tuple[
+    list[DealEvent], list[AccountEvent], list[list[KeyBound]], list[list[ClaimEvent]], list[list[DealEvent]], Taken
+]
+Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]], Taken]
+Before = tuple[Deal, Account, tuple[AccountKey, ...], tuple[Claims, ...], tuple[Deal, ...], OwnReferences]
+"""The streams that a registration writes: the deal, its account, keys, claims, what it replaces, its reference."""
 
 
 # Decisions
 
 
+def save_draft(wish: SaveDraft, deal: Deal) -> list[DealEvent]:
+    """Keeps what a partner has written so far; the same again changes nothing."""
+    stands_in(deal, Status.NONE, Status.DRAFT, new=True)
+    if deal.draft is not None and deal.draft.body == wish.body:
+        return []
+    return [
+        DraftSaved(
+            registration_id=wish.registration_id,
+            number=wish.number,
+            programme=wish.programme,
+            partner_id=wish.partner_id,
+            body=wish.body,
+            saved_by=wish.by,
+            saved_at=wish.now,
+        )
+    ]
+
+
 def register_deal(
-    wish: RegisterDeal,
-    deal: Deal,
-    account: Account,
-    keys: tuple[AccountKey, ...],
-    claims: tuple[Claims, ...],
-    *around: *tuple[Rulebook, PartnerFacts, tuple[Claims, ...]],
+    wish: RegisterDeal, *streams: *tuple[*Before, Rulebook, PartnerFacts, tuple[Claims, ...]]
 ) -> Registered:
     """Writes the wish down with its claim, screens it, and does what the screening says."""
-    if deal.status != Status.NONE:
-        return [], [], [[] for _ in keys], [[] for _ in claims]
-    book, partner, nearby = around
+    deal, account, keys, claims, others, references, book, partner, nearby = streams
+    if deal.status not in (Status.NONE, Status.DRAFT):
+        return [], [], [[] for _ in keys], [[] for _ in claims], [[] for _ in others], [[] for _ in references]
     if not partner.known:
         raise PartnerUnknown
     keys_unmoved(wish.keys, keys)
+    _still_its_own(wish, others)
     version = in_force(book, wish.now)
     rules = DEAL_RULES.read(version.body)
     mine = claim_of(wish, partner, rules)
-    _fitting(wish.customer, wish.details, rules, wish.now)
-    _not_twice(mine, claims, wish.now)
+    fitting(wish.customer, wish.details, rules, wish.now)
+    own = claims[: len(wish.accounts)]
+    _not_twice(mine, own, wish)
     registered = _registered(wish, mine, version, rules.zone)
-    facts = facts_of(wish, mine, claims, partner, account, nearby)
-    seen = look(evolve(deal, registered), facts, version, wish.screening_id)
+    begun = evolve(deal, registered)
+    seen = look(begun, facts_of(wish, mine, own, partner, account, nearby), version, wish.screening_id)
     return (
         [registered, *seen.found(), *seen.outcome()],
         _opened(wish, account),
         [_bound(wish, account, key, state) for key, state in zip(wish.keys, keys, strict=True)],
-        [seen.settle(state) for state in claims],
+        *seen.settle(wish, claims, others),
+        referred(begun, wish.details.partner_reference, references, wish.now),
     )
 
 
-def resubmit_deal(wish: ResubmitDeal, deal: Deal, claims: tuple[Claims, ...], *around: *Around) -> Screened:
+def resubmit_deal(
+    wish: ResubmitDeal,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[tuple[Deal, ...], OwnReferences, *Around],
+) -> Screened:
     """Takes the corrections of the fields that were named, screens again; the deal keeps its place in the order."""
+    others, references, around = streams[0], streams[1], streams[2:]
     stands_in(deal, Status.ACTION_REQUIRED)
     unmoved(wish, deal)
-    changed = _only(deal.returned_fields, deal.now_details.differing(wish.details))
+    changed = only(deal.returned_fields, deal.now_details.differing(wish.details))
     resubmitted = DealResubmitted(
         **deal.header, fields=changed, details=wish.details, resubmitted_by=wish.by, resubmitted_at=wish.now
     )
     seen = look_again(wish, evolve(deal, resubmitted), claims, *around)
-    _fitting(deal.first.customer, wish.details, seen.rules, wish.now)
-    return [resubmitted, *seen.found(), *seen.outcome()], [seen.settle(state) for state in claims]
-
-
-def amend_deal(wish: AmendDeal, deal: Deal) -> list[DealEvent]:
-    """Changes what may change of an approved deal; its protection stays as it is."""
-    stands_in(deal, Status.APPROVED)
-    if not deal.now_details.differing(wish.details):
-        return []
-    faults = list(_detail_faults(wish.details, deal.first.zone, wish.now))
-    if faults:
-        raise Incomplete(faults[0]["message"], errors=faults)
-    return [DealAmended(**deal.header, details=wish.details, amended_by=wish.by, amended_at=wish.now)]
+    fitting(deal.first.customer, wish.details, seen.rules, wish.now)
+    return (
+        [resubmitted, *seen.found(), *seen.outcome()],
+        *seen.settle(wish, claims, others),
+        referred(deal, wish.details.partner_reference, references, wish.now),
+    )
 
 
 # What a registration says
@@ -159,15 +177,15 @@ def _registered(wish: RegisterDeal, mine: Claim, version: Version, zone: str) ->
         accounts=wish.accounts,
         zone=zone,
         submitted_by=wish.submitted_by,
+        confidential=wish.confidential,
+        replaces=wish.replaces.registration_id if wish.replaces else None,
     )
 
 
 def _terms(wish: RegisterDeal, mine: Claim, version: Version) -> Terms:
     customer = wish.customer
     return Terms(
-        account=AccountRef(
-            account_id=wish.accounts[0], country=customer.country, name=customer.name, domain=customer.domain
-        ),
+        account=_account(wish),
         participants=(Participant(partner_id=wish.partner_id, role=mine.reach.role),),
         products=wish.products,
         role=mine.reach.role,
@@ -177,6 +195,17 @@ def _terms(wish: RegisterDeal, mine: Claim, version: Version) -> Terms:
         territory=_territory(customer),
         rules=reference(version),
         submitted_at=wish.now,
+    )
+
+
+def _account(wish: RegisterDeal) -> AccountRef:
+    """The customer as others hear of it: unnamed where the deal is confidential or the customer a person."""
+    customer, unnamed = wish.customer, wish.confidential or wish.customer.natural_person
+    return AccountRef(
+        account_id=wish.accounts[0],
+        country=customer.country,
+        name=None if unnamed else customer.name,
+        domain=None if unnamed else customer.domain,
     )
 
 
@@ -209,47 +238,18 @@ def _bound(wish: RegisterDeal, account: Account, key: Key, state: AccountKey) ->
 # Guards
 
 
-def _not_twice(mine: Claim, claims: Iterable[Claims], now: datetime) -> None:
-    for known in (claim for state in claims for claim in state.live):
-        live = known.state != HELD or known.holds(now)
+def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> None:
+    replaced = [one.registration_id for one in wish.gives_way]
+    for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
+        live = known.state != HELD or known.holds(wish.now)
         if live and known.partner_id == mine.partner_id and known.meets(mine):
             raise AlreadyRegistered(registration_id=known.registration_id)
 
 
-def _fitting(customer: Customer, details: Details, rules: DealRules, now: datetime) -> None:
-    faults = [*_missing(customer, details, rules), *_detail_faults(details, rules.zone, now)]
-    if faults:
-        raise Incomplete(faults[0]["message"], errors=faults)
-
-
-def _missing(customer: Customer, details: Details, rules: DealRules) -> Iterator[dict[str, Any]]:
-    for name in rules.required:
-        if not (getattr(details, name, None) or getattr(customer, name, None)):
-            yield _fault(name, "required", f"the programme requires {name}")
-
-
-def _detail_faults(details: Details, zone: str, now: datetime) -> Iterator[dict[str, Any]]:
-    today = now.astimezone(ZoneInfo(zone)).date()
-    if details.amount.amount <= 0:
-        yield _fault("amount", "not-positive", "the amount is more than nothing")
-    if not today <= details.close_on <= _years_later(today, CLOSE_YEARS_MAX):
-        yield _fault("close_on", "out-of-range", f"the close date lies within {CLOSE_YEARS_MAX} years from today")
-
-
-def _fault(path: str, code: str, message: str) -> dict[str, Any]:
-    return {"path": path, "code": code, "message": message}
-
-
-def _years_later(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:
-        return day.replace(year=day.year + years, day=28)
-
-
-def _only(named: tuple[str, ...], changed: tuple[str, ...]) -> tuple[str, ...]:
-    others = [name for name in changed if name not in named]
-    if others:
-        errors = [_fault(name, "field-not-editable", "this field was not asked for") for name in others]
-        raise FieldNotEditable(f"{others[0]} was not asked for", errors=errors)
-    return changed
+def _still_its_own(wish: RegisterDeal, others: Iterable[Deal]) -> None:
+    for other, told in zip(others, wish.gives_way, strict=True):
+        if other.partner_id != wish.partner_id:
+            raise NotFound
+        stands_in(other, *SUBMITTED)
+        if other.accounts != told.accounts:
+            raise Raced

@@ -3,6 +3,7 @@
 `found` holds rivals and similar customers: it is the vendor's, and is left out of what a partner reads.
 """
 
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
@@ -14,7 +15,9 @@ from services.registration.domain.deal_events import (
     DealResubmitted,
     DealReturned,
     DealScreened,
+    EvidenceAdded,
     FindingDecided,
+    OrderRecorded,
 )
 from services.registration.domain.deal_events import DealApproved as Approved
 from services.registration.domain.screening import explained
@@ -51,6 +54,9 @@ class DealDocument(TypedDict):
     reasons: list[dict[str, Any]]
     conflict: dict[str, Any] | None
     found: dict[str, Any]
+    orders: list[dict[str, Any]]
+    confidential: bool
+    replaces: str | None
     history: list[Step]
 
 
@@ -59,9 +65,11 @@ def evolve(document: DealDocument | None, seen: Seen) -> DealDocument | None:
     before = _registered(happened) if isinstance(happened, DealRegistered) else document
     if before is None:
         return None
-    changed = _changed(before, happened)
+    change = _CHANGES.get(type(happened))
+    changes = change(before, happened) if change else {}
     row = deal_board.evolve(before["board"], seen) if type(happened) in deal_board.READS else before["board"]
-    return {**changed, "board": row, "version": seen.version, "history": [*before["history"], _step(seen)]}
+    history = [*before["history"], _step(seen)]
+    return {**before, **changes, "board": row, "version": seen.version, "history": history}  # type: ignore[typeddict-item,return-value]
 
 
 def _registered(happened: DealRegistered) -> DealDocument:
@@ -79,33 +87,69 @@ def _registered(happened: DealRegistered) -> DealDocument:
         "reasons": [],
         "conflict": None,
         "found": {},
+        "orders": [],
+        "confidential": happened.confidential,
+        "replaces": happened.replaces,
         "history": [],
     }
 
 
-def _changed(document: DealDocument, happened: object) -> DealDocument:
-    changes: dict[str, Any] = {}
-    match happened:
-        case DealScreened(screening=screening, rules=rules):
-            decision = plain(explained(screening, rules))
-            found = {**document["found"], "screening": decision["detail"], "would_change": decision["would_change"]}
-            changes = {"outcome": screening.outcome, "reasons": decision["reasons"], "found": found}
-        case ConflictDetected(match=match, free_on=day, detected_at=at):
-            changes = {"conflict": {"class": match, "free_from": iso(day) if day else None, "detected_at": iso(at)}}
-        case DealReturned(fields=fields, message=message):
-            changes = {"returned": {"fields": list(fields), "message": plain(message)}}
-        case DealResubmitted(details=details):
-            changes = {"details": plain(details), "returned": None}
-        case DealAmended(details=details):
-            changes = {"details": plain(details)}
-        case Approved(protection=protection):
-            changes = {"protection": {"start": iso(protection.start), "end": iso(protection.end)}}
-        case FindingDecided(account_id=account, verdict=verdict):
-            decided = [*document["found"].get("decided", []), {"account_id": account, "verdict": verdict}]
-            changes = {"found": {**document["found"], "decided": decided}}
-        case _:
-            pass
-    return {**document, **changes}  # type: ignore[typeddict-item]
+# What each event changes
+
+
+def _screened(document: DealDocument, it: DealScreened) -> dict[str, Any]:
+    decision = plain(explained(it.screening, it.rules))
+    found = {**document["found"], "screening": decision["detail"], "would_change": decision["would_change"]}
+    return {"outcome": it.screening.outcome, "reasons": decision["reasons"], "found": found}
+
+
+def _conflict(document: DealDocument, it: ConflictDetected) -> dict[str, Any]:
+    free_from = iso(it.free_on) if it.free_on else None
+    return {"conflict": {"class": it.match, "free_from": free_from, "detected_at": iso(it.detected_at)}}
+
+
+def _returned(document: DealDocument, it: DealReturned) -> dict[str, Any]:
+    return {"returned": {"fields": list(it.fields), "message": plain(it.message)}}
+
+
+def _details(document: DealDocument, it: DealResubmitted | DealAmended) -> dict[str, Any]:
+    answered = {"returned": None} if isinstance(it, DealResubmitted) else {}
+    return {"details": plain(it.details), **answered}
+
+
+def _evidence(document: DealDocument, it: EvidenceAdded) -> dict[str, Any]:
+    details = document["details"]
+    return {"details": {**details, "evidence": [*details["evidence"], *plain(it.evidence)]}}
+
+
+def _order(document: DealDocument, it: OrderRecorded) -> dict[str, Any]:
+    order = {"order_ref": it.order_ref, "amount": plain(it.amount), "ordered_on": iso(it.ordered_on)}
+    return {"orders": [*document["orders"], order]}
+
+
+def _approved(document: DealDocument, it: Approved) -> dict[str, Any]:
+    return {"protection": {"start": iso(it.protection.start), "end": iso(it.protection.end)}}
+
+
+def _decided(document: DealDocument, it: FindingDecided) -> dict[str, Any]:
+    decided = [*document["found"].get("decided", []), {"account_id": it.account_id, "verdict": it.verdict}]
+    return {"found": {**document["found"], "decided": decided}}
+
+
+_CHANGES: dict[type[Any], Callable[[DealDocument, Any], dict[str, Any]]] = {
+    DealScreened: _screened,
+    ConflictDetected: _conflict,
+    DealReturned: _returned,
+    DealResubmitted: _details,
+    DealAmended: _details,
+    EvidenceAdded: _evidence,
+    OrderRecorded: _order,
+    Approved: _approved,
+    FindingDecided: _decided,
+}
+
+
+# What the partner reads
 
 
 def _step(seen: Seen) -> Step:
@@ -127,7 +171,7 @@ def for_partner(document: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=1,
-    keys=dict.fromkeys((*deal_board.READS, DealScreened, ConflictDetected, FindingDecided), of_deal),
+    version=2,
+    keys=dict.fromkeys((*deal_board.READS, *_CHANGES), of_deal),
     evolve=evolve,
 )

@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from contracts.values import Money
 from services.registration.domain.deal import Status
 from services.registration.domain.deal_events import (
     DealAmended,
@@ -16,15 +17,20 @@ from services.registration.domain.deal_events import (
     DealResubmitted,
     DealReturned,
     DealWithdrawn,
+    DuplicateMerged,
     ProtectionEnded,
 )
 
 
 class BoardDocument(TypedDict):
-    """`amount` is the decimal text, `products` the families."""
+    """`amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families.
+
+    `numbers` are those that lead here: the deal's own and those of its duplicates.
+    """
 
     registration_id: str
     number: str
+    numbers: list[str]
     programme: str
     partner_id: str
     account_id: str
@@ -34,6 +40,7 @@ class BoardDocument(TypedDict):
     deal_type: str
     products: list[str]
     amount: str
+    amount_sorts: str
     currency: str
     close_on: str
     status: str
@@ -61,6 +68,7 @@ def _registered(happened: DealRegistered) -> BoardDocument:
     return {
         "registration_id": happened.registration_id,
         "number": happened.number,
+        "numbers": [happened.number],
         "programme": happened.programme,
         "partner_id": happened.partner_id,
         "account_id": terms.account.account_id,
@@ -70,6 +78,7 @@ def _registered(happened: DealRegistered) -> BoardDocument:
         "deal_type": terms.deal_type,
         "products": sorted({line.family for line in terms.products}),
         "amount": str(terms.amount.amount),
+        "amount_sorts": _sorts(terms.amount),
         "currency": terms.amount.currency,
         "close_on": iso(terms.close_on),
         "status": Status.IN_REVIEW.value,
@@ -89,8 +98,12 @@ def _changed(document: BoardDocument, happened: object) -> BoardDocument:
             return {**_in(document, Status.APPROVED), "protection_ends_at": iso(protection.end)}
         case DealAmended(details=details) | DealResubmitted(details=details):
             status = Status.IN_REVIEW if isinstance(happened, DealResubmitted) else Status(document["status"])
-            amount = str(details.amount.amount)
-            return {**_in(document, status), "amount": amount, "close_on": iso(details.close_on)}
+            amount = {"amount": str(details.amount.amount), "amount_sorts": _sorts(details.amount)}
+            return {**_in(document, status), **amount, "close_on": iso(details.close_on)}  # type: ignore[typeddict-item]
+        case DuplicateMerged(merged_number=number):
+            return {**document, "numbers": [*document["numbers"], number]}
+        case DealWithdrawn(merged_into=into):
+            return {**_in(document, Status.WITHDRAWN), "numbers": [] if into else document["numbers"]}
         case ProtectionEnded(reason_code=code, ended_at=at):
             status = Status.EXPIRED if code == "expired" else Status(document["status"])
             return {**_in(document, status), "protection_ends_at": iso(at)}
@@ -102,9 +115,13 @@ _STATUS = {
     DealReturned: Status.ACTION_REQUIRED,
     DealPromoted: Status.IN_REVIEW,
     DealRejected: Status.REJECTED,
-    DealWithdrawn: Status.WITHDRAWN,
     DealClosed: Status.CLOSED,
 }
+
+
+def _sorts(amount: Money) -> str:
+    """The amount as a text that sorts as the number does."""
+    return f"{amount.amount:020.4f}"
 
 
 def _in(document: BoardDocument, status: Status) -> BoardDocument:
@@ -114,13 +131,16 @@ def _in(document: BoardDocument, status: Status) -> BoardDocument:
 
 READS = (
     *(DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved),
-    *(DealRejected, DealAmended, DealWithdrawn, ProtectionEnded, DealClosed),
+    *(DuplicateMerged, DealRejected, DealAmended, DealWithdrawn, ProtectionEnded, DealClosed),
 )
 
 DEAL_BOARD = Projection(
     name="deal_board",
-    version=1,
+    version=2,
     keys=dict.fromkeys(READS, of_deal),
     evolve=evolve,
-    indexes=("status", "partner_id", "account_id", "submitted_at", "protection_ends_at", "close_on"),
+    indexes=(
+        *("status", "partner_id", "account_id", "submitted_at", "protection_ends_at", "close_on", "amount_sorts"),
+        *("numbers[]", "products[]"),
+    ),
 )
