@@ -69,7 +69,7 @@ def evolve(document: DealDocument | None, seen: Seen) -> DealDocument | None:
     changes = change(before, happened) if change else {}
     row = deal_board.evolve(before["board"], seen) if type(happened) in deal_board.READS else before["board"]
     history = [*before["history"], _step(seen)]
-    return {**before, **changes, "board": row, "version": seen.version, "history": history}  # type: ignore[typeddict-item,return-value]
+    return {**before, **changes, "board": row, "version": seen.version, "history": history}  # type: ignore[return-value]
 
 
 def _registered(happened: DealRegistered) -> DealDocument:
