@@ -6,14 +6,12 @@ unknown type is counted and passed. Projections never park: what they raise hold
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from itertools import groupby
 from typing import TypeVar
 
-from chassis.decider import Problem
+from chassis.away import is_away
 from chassis.event import TYPES, PublicEvent, Seen, UnknownType
 from chassis.parking import DONE, PARKED, WAITING, Held, ParkedRow, Parking, subject_of
 from chassis.supervision import Backoff, log
@@ -21,30 +19,6 @@ from chassis.transport.port import Broken, Message, Undecodable, reactions_group
 
 App = TypeVar("App")
 React = Callable[[Seen], Awaitable[None]]
-
-AWAY: tuple[type[Exception], ...] = (ConnectionError, TimeoutError, sqlite3.OperationalError, UnknownType)
-"""Raised while something is away: a neighbour, a database, the release that knows a type of our own stream."""
-
-AWAY_BY_NAME = frozenset(
-    {
-        "psycopg.OperationalError",
-        "psycopg_pool.PoolTimeout",
-        "psycopg_pool.PoolClosed",
-        "eventsourcing.OperationalError",
-        "eventsourcing.InterfaceError",
-        "aiohttp.ClientConnectionError",
-        "pymongo.ConnectionFailure",
-    }
-)
-"""The same of libraries that this module need not import: the top package and the class."""
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether trying again later can help: nothing is wrong with the message or the code."""
-    if isinstance(error, AWAY) or (isinstance(error, Problem) and error.status == HTTPStatus.SERVICE_UNAVAILABLE):
-        return True
-    names = (f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(error).__mro__)
-    return any(name in AWAY_BY_NAME for name in names)
 
 
 class StillAway(Exception):

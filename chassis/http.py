@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.application import Application
+from chassis.away import is_away
 from chassis.decider import Problem
 from chassis.event import Actor, UnknownType, canonical_json, stable_id
 from chassis.execution import Order, Outcome
@@ -335,6 +336,7 @@ async def paging(
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
     cursor: Annotated[str, Query(max_length=2_000)] = "",
 ) -> Paging:
+    """The page that a list is asked for; async, because FastAPI sends what is not to a thread of its own."""
     return Paging(limit, cursor)
 
 
@@ -445,16 +447,47 @@ async def _bug(request: Request, error: Exception) -> Response:
     return problem(Bug())
 
 
+def _answering(as_problem: Callable[[Any], Problem]) -> Callable[[Request, Any], Awaitable[Response]]:
+    async def answer(_: Request, error: Any) -> Response:
+        return problem(as_problem(error))
+
+    return answer
+
+
 def with_conventions(app: FastAPI, application: Application, identify: Identify) -> FastAPI:
     """Gives a FastAPI app the answers, limits and dependencies that every service has."""
     app.state.application, app.state.identify = application, identify
-    app.add_exception_handler(Problem, lambda _, error: problem(error))
-    app.add_exception_handler(RequestValidationError, lambda _, error: problem(_invalid(error)))
-    app.add_exception_handler(HTTPException, lambda _, error: problem(_Status(error)))
+    app.add_exception_handler(Problem, _answering(lambda error: error))
+    app.add_exception_handler(RequestValidationError, _answering(_invalid))
+    app.add_exception_handler(HTTPException, _answering(_Status))
     app.add_exception_handler(Exception, _bug)
-    app.add_exception_handler(UnknownType, lambda _, error: problem(Unavailable(str(error))))
+    app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
     app.add_middleware(BodyLimit)
+    app.add_middleware(ComeAgain)
     return app
+
+
+class ComeAgain:
+    """Answers 503 where something is away for now (a database, room on the disk): nothing is wrong with the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            if begun or not is_away(error):
+                raise
+            log.warning("away", error=repr(error))
+            await problem(Unavailable())(scope, receive, send)
 
 
 class BodyLimit:

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chassis.consumer import Projecting, Reactions, Settings, StillAway, bound, is_away
+from chassis.away import is_away
+from chassis.consumer import Projecting, Reactions, Settings, StillAway, bound
 from chassis.decider import Busy, NotFound
 from chassis.event import Seen, UnknownType
 from chassis.parking import Place, SqliteParking
@@ -211,6 +212,8 @@ async def test_what_stays_away_gives_the_batch_back_after_the_others_are_done(be
 def test_a_mistake_in_a_reaction_is_not_taken_for_something_away() -> None:
     assert not is_away(KeyError("plan"))
     assert not is_away(NotFound())
+    assert not is_away(FileNotFoundError(2, "no such file"))
+    assert is_away(OSError(28, "No space left on device"))
     assert is_away(type("OperationalError", (Exception,), {"__module__": "psycopg"})())
 
 

@@ -54,10 +54,10 @@ class Child:
         self.ready.clear()
         self.starts += 1
         command = [sys.executable, "-m", "services", "--port", str(self.port), "--data", str(self.data)]
-        with self.log.open("a") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        # What it writes goes through a pipe: a child whose disk is full can still say so.
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
@@ -65,6 +65,7 @@ class Child:
         with self.log.open("a") as log:
             for line in process.stdout:
                 log.write(line)
+                log.flush()
                 if RUNNING.search(line) and process is self._process:
                     self.ready.set()
 

@@ -14,6 +14,7 @@ from tests.scenarios.system import System, exported
 
 async def every_model_can_be_made_again(it: System) -> None:
     """Read models filled anew from the logs are the same, byte for byte."""
+    await it.settle()
     before = await it.documents()
     for service in it.services.values():
         for projection in service.projections:
