@@ -446,17 +446,32 @@ class ProjectionRunner:
             await self._wait(self._settings.idle_seconds)
             return
         await asyncio.sleep(self._settings.poll_seconds)
-        for model in await self._read_store.models():
+        await self.look()
+
+    async def look(self) -> None:
+        """Takes over what another process has brought about, where this one does not run the projections itself."""
+        if self._group is not None:
+            return
+        self._head = max(self._head, await self._store.head())
+        models = await self._read_store.models()
+        there = {model.model for model in models}
+        self._running = [running for running in self._running if running.model in there]
+        for model in models:
             self._look_at(model)
 
     def _look_at(self, model: Model) -> None:
         """Takes over how far another process has brought a model, and which one it has made live."""
         found = next((running for running in self._running if running.model == model.model), None)
         if found is not None:
-            found.live = model.live
+            found.live, found.incomplete, found.behind = model.live, model.incomplete, set(model.behind)
             found.checkpoints = {lane: dict(tenants) for lane, tenants in model.checkpoints.items()}
-        elif model.live and model.name in self._projections:
+        elif model.live and self._knows(model):
             self._running.append(Running(self._projections[model.name], model, self.service))
+
+    def _knows(self, model: Model) -> bool:
+        """Whether this release has the code of that version."""
+        projection = self._projections.get(model.name)
+        return projection is not None and projection.version == model.version
 
     def lag(self) -> list[ProjectionLag]:
         """How each version stands, for readiness, gauges and pages."""

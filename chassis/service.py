@@ -211,9 +211,15 @@ class Service:
         self.application.keys.close()
 
     async def readiness(self) -> dict[str, Any]:
-        """Whether the service is ready, how far each read model is behind in events, and how much is parked."""
-        models = {lag.name: _behind(lag) for lag in self.runner.lag() if lag.live}
-        ready = self.started and not any(state["stopped"] or state["behind"] > BEHIND_MAX for state in models.values())
+        """Whether the service is ready, how far each read model is behind in events, and how much is parked.
+
+        A read model is ready when a version that this release knows is live, filled, near the present and not stopped.
+        A rebuild beside the live one changes nothing.
+        """
+        await self.runner.look()
+        lags = {lag.name: lag for lag in sorted(self.runner.lag(), key=lambda lag: lag.live)}
+        ready = self.started and all(map(_is_ready, lags.values()))
+        models = {name: _behind(lag) for name, lag in lags.items()}
         return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0}
 
     async def figures(self) -> bytes:
@@ -225,8 +231,18 @@ class Service:
         return self.telemetry.text()
 
 
+def _is_ready(lag: ProjectionLag) -> bool:
+    return lag.live and not lag.filling and lag.stopped is None and lag.behind <= BEHIND_MAX
+
+
 def _behind(lag: ProjectionLag) -> dict[str, Any]:
-    return {"behind": lag.behind, "filling": list(lag.filling), "stopped": lag.stopped, "incomplete": lag.incomplete}
+    return {
+        "live": lag.live,
+        "behind": lag.behind,
+        "filling": list(lag.filling),
+        "stopped": lag.stopped,
+        "incomplete": lag.incomplete,
+    }
 
 
 def directory_of(settings: ServiceSettings, name: str) -> Path:

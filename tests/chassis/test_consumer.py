@@ -18,7 +18,7 @@ from chassis.transport.port import Message, Undecodable, translated
 from tests.chassis.test_parking import At
 
 NOW_AND_THEN = Backoff(first_seconds=0.001, most_seconds=0.002)
-QUICK = Settings(backoff=NOW_AND_THEN, retry=NOW_AND_THEN, hold_seconds=0.05)
+QUICK = Settings(backoff=NOW_AND_THEN, retry=NOW_AND_THEN, hold_seconds=0.3)
 
 
 @dataclass

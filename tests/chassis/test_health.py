@@ -1,0 +1,122 @@
+"""`/readyz`: 200 only when all that the process serves is ready, and why not otherwise."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chassis.access import Access
+from chassis.asgi import Answer, Api
+from chassis.event import Actor, Seen, encode
+from chassis.process import make_world, running
+from chassis.projection import Projection
+from chassis.service import Blueprint, Service, assemble
+from chassis.settings import ServiceSettings
+from chassis.store.port import Commit, NewEvent
+from chassis.testing.feed import Counted
+
+AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
+WAIT_SECONDS = 10.0
+
+
+def evolve(document: Any, seen: Seen) -> Any:
+    if seen.event.number < 0:
+        raise ValueError("a bug of this read model")
+    return {"sum": (document or {"sum": 0})["sum"] + seen.event.number}
+
+
+def sums(version: int = 1) -> Projection:
+    return Projection(name="sums", version=version, keys={Counted: lambda seen: "all"}, evolve=evolve)
+
+
+@asynccontextmanager
+async def serving(data: Path, version: int = 1, roles: tuple[str, ...] = ("api", "work")) -> AsyncIterator[Service]:
+    settings = ServiceSettings(data=data, roles=roles)
+    world = make_world(settings)
+    blueprint = Blueprint(
+        name="testing",
+        handles=(),
+        access=Access({}),
+        routers=(),
+        publish=lambda seen: None,
+        projections=(sums(version),),
+    )
+    service = assemble(blueprint, settings, world)
+    async with running([service], world):
+        yield service
+
+
+async def count(service: Service, *numbers: int) -> None:
+    head = await service.store.head()
+    events = [
+        NewEvent(
+            stream="acme:counter-a", version=n, id=f"e-{n}", type=Counted.type, data=encode(Counted(number=number))
+        )
+        for n, number in enumerate(numbers, start=head + 1)
+    ]
+    commit = Commit(
+        tenant="acme",
+        actor=Actor(kind="service", subject="testing"),
+        command_id=f"c-{head}",
+        causation_id=None,
+        correlation_id=None,
+        traceparent=None,
+        evaluator=1,
+        recorded_at=AT,
+        events=tuple(events),
+    )
+    await service.store.append(commit)
+
+
+async def ready(service: Service) -> Answer:
+    return await Api(service.api).get("/readyz")
+
+
+async def until(service: Service, holds: Callable[[Answer], bool]) -> Any:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not holds(answer := await ready(service)):
+            await asyncio.sleep(0.005)
+    return answer.json()["services"]["testing"]
+
+
+def sums_of(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = answer.json()["services"]["testing"]["models"]["sums"]
+    return found
+
+
+async def test_a_service_with_all_its_read_models_at_the_present_is_ready(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await count(service, 1, 2)
+        state = await until(service, lambda answer: answer.status == 200 and not sums_of(answer)["behind"])
+        assert state["models"]["sums"] == {
+            "live": True,
+            "behind": 0,
+            "filling": [],
+            "stopped": None,
+            "incomplete": False,
+        }
+
+
+async def test_a_read_model_that_met_a_bug_makes_its_service_not_ready_and_says_why(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await until(service, lambda answer: answer.status == 200)
+        await count(service, 1, -1)
+        state = await until(service, lambda answer: answer.status == 503)
+        assert state["ready"] is False
+        assert "a bug of this read model" in state["models"]["sums"]["stopped"]
+
+
+async def test_a_new_version_of_a_read_model_is_not_ready_before_it_is_live(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await count(service, 1, 2)
+        await until(service, lambda answer: answer.status == 200)
+    # The part of the next release that serves does not fill: it is ready once the part that works has filled it.
+    async with serving(tmp_path, version=2, roles=("api",)) as api:
+        state = await until(api, lambda answer: answer.status == 503)
+        assert (state["models"]["sums"]["live"], state["models"]["sums"]["behind"]) == (False, 2)
+        async with serving(tmp_path, version=2, roles=("work",)):
+            await until(api, lambda answer: answer.status == 200)
+            assert sums_of(await ready(api))["live"]
+            assert await api.application.read.get("sums", "acme", "all") == {"sum": 3}
