@@ -6,11 +6,11 @@ another script keeps that script as a second name.
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 from anyascii import anyascii
-from rapidfuzz import fuzz
+from rapidfuzz import fuzz, process
 
 LEGAL_FORMS = frozenset(
     (
@@ -43,6 +43,7 @@ LEADING_FORMS = frozenset(("pt", "ooo", "oao", "zao", "pao", "ao", "uab", "sia",
 OTHER_SCRIPTS = ("株式会社", "有限会社", "合同会社", "股份有限公司", "有限责任公司", "有限公司", "주식회사", "유한회사")
 JOINING = frozenset(("and", "und", "et", "y", "e", "og", "och"))
 GRAM = 4
+K = TypeVar("K")
 
 _PUNCTUATION = re.compile(r"[\W_]+")
 _INITIALS = re.compile(r"\b(?:\w )+\w\b")
@@ -86,6 +87,13 @@ def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
         int(max((fuzz.token_set_ratio(one, other) for one, other in pairs), default=0)),
         int(max((fuzz.token_sort_ratio(one, other) for one, other in pairs), default=0)),
     )
+
+
+def alike(some: Iterable[str], others: Mapping[K, str], least_percent: int) -> frozenset[K]:
+    """Which of the others reach the token set score with one of the names; the library compares them all in one call."""
+    scorer = fuzz.token_set_ratio
+    found = (process.extract(one, others, scorer=scorer, score_cutoff=least_percent, limit=None) for one in some)
+    return frozenset(key for matches in found for _, _, key in matches)
 
 
 def grams(name: str) -> frozenset[str]:
