@@ -2,6 +2,8 @@
 
 A creating command records two rows, its event and its own record, each of about 740 bytes. Bare SQLite and pgbench
 insert one such row a transaction. Rounds of ours and of the bare database alternate, and the medians are compared.
+`create` is the store alone; `command` is the same through the executor, which first looks for the command's own
+record, loads the stream, decides, and writes the record with its answer.
 """
 
 import asyncio
@@ -18,13 +20,16 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import psycopg
 import uuid_utils
 import uvloop
 
-from chassis.event import Actor, encode, event
+from benchmarks._figures import Figure, at_least, beside, skipped
+from chassis.clock import SystemClock
+from chassis.decider import Decider
+from chassis.event import Actor, command, encode, event
+from chassis.execution import Executor, Handles, Order
 from chassis.store.port import Commit, EventStore, NewEvent
 from chassis.store.postgres import PostgresEventStore
 from chassis.store.sqlite import SqliteEventStore
@@ -47,19 +52,39 @@ class Noted:
     amount: Decimal
 
 
+@command("benchmarks.Note.v1")
+class Note:
+    """The command whose record is kept beside it."""
+
+    note_id: str
+    text: str
+
+
+Notes = Decider[int, Noted](kind="note", initial=0, evolve=lambda count, _: count + 1)
+HANDLES = Handles(
+    Note,
+    decide=lambda wish, _: [Noted(text=wish.text, amount=Decimal("100.00"))],
+    streams=lambda wish: (Notes.at(wish.note_id),),
+    answer=lambda wish, _: {"note_id": wish.note_id},
+)
 DATA = encode(Noted(text="x" * (ROW_BYTES - 440), amount=Decimal("100.00")))
 TYPE = "benchmarks.Noted.v1"
 
 
-def run() -> Iterable[dict[str, Any]]:
+def run() -> Iterable[Figure]:
     yield from _sqlite()
-    if reason := postgres.missing():
-        yield {"name": "store.postgres", "skipped": reason}
+    yield from on_postgres()
+
+
+def on_postgres(missing: Callable[[], str | None] = postgres.missing) -> Iterable[Figure]:
+    """The figures of PostgreSQL, or why there are none."""
+    if reason := missing():
+        yield skipped("store.postgres", reason)
     else:
         yield from _postgres()
 
 
-def _sqlite() -> Iterator[dict[str, Any]]:
+def _sqlite() -> Iterator[Figure]:
     with TemporaryDirectory() as name:
         folder = Path(name)
 
@@ -71,14 +96,18 @@ def _sqlite() -> Iterator[dict[str, Any]]:
 
         for in_flight, target in ((1, 0.4), (16, 1.5), (128, None)):
             yield _compared(
-                f"sqlite.create.{in_flight}", partial(ours, _create, in_flight), bare, "bare SQLite", target
+                f"sqlite.create.{in_flight}", partial(ours, _create, in_flight), bare, "bare SQLite inserts/s", target
+            )
+        for in_flight in (1, 16):
+            yield _compared(
+                f"sqlite.command.{in_flight}", partial(ours, _command, in_flight), bare, "bare SQLite inserts/s", None
             )
         fresh = SqliteEventStore(folder / "fresh.sqlite")
         yield _measured("sqlite.load_decide_append.16", _rate(fresh, _load_and_append, 16), 3_500)
         yield _measured("sqlite.feed_and_decode", uvloop.run(_drain(SqliteEventStore(folder / "ours.sqlite"))), 40_000)
 
 
-def _postgres() -> Iterator[dict[str, Any]]:
+def _postgres() -> Iterator[Figure]:
     with postgres.running_postgres() as dsn:
 
         def ours(work: "Work", in_flight: int) -> float:
@@ -90,38 +119,24 @@ def _postgres() -> Iterator[dict[str, Any]]:
                 f"postgres.create.{in_flight}",
                 partial(ours, _create, in_flight),
                 partial(_pgbench, dsn, clients),
-                f"pgbench insert, {clients} clients",
+                f"pgbench inserts/s, {clients} clients",
                 target,
             )
+        yield _compared(
+            "postgres.command.16", partial(ours, _command, 16), partial(_pgbench, dsn, 16), "pgbench inserts/s", None
+        )
         yield _measured("postgres.load_decide_append.16", ours(_load_and_append, 16), 2_000)
         yield _measured("postgres.feed_and_decode", uvloop.run(_drain(PostgresEventStore(dsn, schema="bench"))), 20_000)
 
 
-def _compared(name: str, ours: Rate, bare: Rate, peer: str, target: float | None) -> dict[str, Any]:
+def _compared(name: str, ours: Rate, bare: Rate, peer: str, least_ratio: float | None) -> Figure:
     pairs = [(ours(), bare()) for _ in range(ROUNDS)]
     value, against = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratio = value / against
-    return {
-        "name": f"store.{name}",
-        "value": round(value),
-        "unit": "commands/s",
-        "against": {peer: round(against), "unit": "inserts/s"},
-        "ratio": round(ratio, 2),
-        "target": target,
-        "holds": None if target is None else ratio >= target,
-    }
+    return beside(f"store.{name}", value, "commands/s", (peer, against), least_ratio)
 
 
-def _measured(name: str, value: float, limit: float) -> dict[str, Any]:
-    return {
-        "name": f"store.{name}",
-        "value": round(value),
-        "unit": "events/s" if "feed" in name else "commands/s",
-        "against": {"limit": limit},
-        "ratio": round(value / limit, 2),
-        "target": 1.0,
-        "holds": value >= limit,
-    }
+def _measured(name: str, value: float, least: float) -> Figure:
+    return at_least(f"store.{name}", value, "events/s" if "feed" in name else "commands/s", least)
 
 
 Work = Callable[[EventStore, str], Awaitable[int]]
@@ -158,6 +173,14 @@ async def _opened(store: EventStore) -> AsyncIterator[None]:
 
 async def _create(store: EventStore, _: str) -> int:
     await store.append(_commit(f"acme:deal-{uuid_utils.uuid7()}", 1))
+    return 1
+
+
+async def _command(store: EventStore, stream: str) -> int:
+    """As a route would do it: one creating command, decided, recorded and answered."""
+    executor = Executor(store, (HANDLES,), SystemClock())
+    order = Order(command_id=str(uuid_utils.uuid7()), tenant="acme", actor=ACTOR, correlation_id="c")
+    await executor.run(order, Note(note_id=str(uuid_utils.uuid7()), text="x" * (ROW_BYTES - 440)))
     return 1
 
 

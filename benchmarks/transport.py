@@ -8,9 +8,8 @@ flushed document, less what a bare producer and consumer of the client library n
 import asyncio
 import logging
 import statistics
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ import uuid_utils
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from benchmarks._figures import Figure, at_least, at_most, skipped
 from chassis.consumer import Projecting
 from chassis.event import Actor, PublicEvent, Seen, encode
 from chassis.positions import Desk, SqlitePositions
@@ -50,9 +50,9 @@ PUT = """INSERT INTO board VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE
     SET position = excluded.position, number = excluded.number WHERE excluded.position > position"""
 
 
-def run() -> Iterable[dict[str, Any]]:
-    if reason := kafka.missing():
-        print(f"transport: {reason}", file=sys.stderr)
+def run(missing: Callable[[], str | None] = kafka.missing) -> Iterable[Figure]:
+    if reason := missing():
+        yield skipped("transport", reason)
         return
     logging.disable(logging.WARNING)
     with kafka.running_kafka() as bootstrap, TemporaryDirectory() as folder:
@@ -142,7 +142,7 @@ def _fact(number: int, tenant: str) -> NewEvent:
     return NewEvent(stream, 1, identity, "testing.Counted.v1", encode(Counted(number=number)))
 
 
-async def _drain(settings: Settings, folder: Path) -> list[dict[str, Any]]:
+async def _drain(settings: Settings, folder: Path) -> list[Figure]:
     chain = await _chain("draining", settings, folder)
     commits = [
         _commit(range(first, first + EVENTS_PER_COMMIT), f"tenant-{first % 7}")
@@ -153,7 +153,10 @@ async def _drain(settings: Settings, folder: Path) -> list[dict[str, Any]]:
     relayed = await _relay_rate(chain)
     consumed = await _consume_rate(chain)
     await chain.store.close()
-    return [_rate("transport.relay", relayed), _rate("transport.drain", consumed)]
+    return [
+        at_least("transport.relay", relayed, "events/s", DRAIN_TARGET),
+        at_least("transport.drain", consumed, "events/s", DRAIN_TARGET),
+    ]
 
 
 async def _relay_rate(chain: Chain) -> float:
@@ -178,7 +181,7 @@ async def _consume_rate(chain: Chain) -> float:
     return rate
 
 
-async def _latency(settings: Settings, folder: Path) -> list[dict[str, Any]]:
+async def _latency(settings: Settings, folder: Path) -> list[Figure]:
     bare = await _bare(settings)
     chain = await _chain("pacing", settings, folder)
     transport = chain.sending()
@@ -251,30 +254,11 @@ async def _until(done: Any) -> None:
             await asyncio.sleep(0.002)
 
 
-def _rate(name: str, per_second: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "value": round(per_second),
-        "unit": "events/s",
-        "against": None,
-        "ratio": None,
-        "target": DRAIN_TARGET,
-        "holds": per_second >= DRAIN_TARGET,
-    }
-
-
-def _shares(ours: list[float], bare: list[float]) -> Iterator[dict[str, Any]]:
-    for percent, target in SHARE_TARGETS_MS.items():
+def _shares(ours: list[float], bare: list[float]) -> Iterator[Figure]:
+    for percent, most in SHARE_TARGETS_MS.items():
         mine, broker = _percentile_ms(ours, percent), _percentile_ms(bare, percent)
-        yield {
-            "name": f"transport.commit_to_visible.p{percent}",
-            "value": round(mine - broker, 2),
-            "unit": "ms above the broker's own share",
-            "against": round(broker, 2),
-            "ratio": round(mine / broker, 2),
-            "target": target,
-            "holds": mine - broker <= target,
-        }
+        peer = (f"ms of the broker's own share, of {mine:.1f} in all", broker)
+        yield at_most(f"transport.commit_to_visible.p{percent}", mine - broker, "ms", most, peer)
 
 
 def _percentile_ms(seconds: list[float], percent: int) -> float:
