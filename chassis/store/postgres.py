@@ -54,10 +54,11 @@ FOUND = (
     "SELECT originator_id, originator_version, state, notification_id FROM stored_events "
     "WHERE (originator_id, originator_version) IN (SELECT * FROM unnest(%s::text[], %s::bigint[]))"
 )
+# `OFFSET 0` keeps the planner to one look into the index a stream; a join it may turn into a scan of the whole log.
 STREAMS = (
     "SELECT notification_id, originator_id, originator_version, topic, state "
-    "FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, after) "
-    "JOIN stored_events ON originator_id = stream AND originator_version > after "
+    "FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, after) CROSS JOIN LATERAL "
+    "(SELECT * FROM stored_events WHERE originator_id = stream AND originator_version > after OFFSET 0) AS found "
     "ORDER BY originator_id, originator_version"
 )
 FEED = (
