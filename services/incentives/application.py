@@ -1,24 +1,46 @@
 """What incentives can do: each command and the streams it touches, what must be prepared, and the port to the bank."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
 from chassis.application import Application
 from chassis.decider import Busy, Problem
+from chassis.event import plain
 from chassis.execution import Handles, Look, Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import Money, money, none_of
-from services.incentives.domain import account, earning, payee, payment, sale
+from services.incentives.domain import account, approval, budget, earning, line, meter, payee, payment
+from services.incentives.domain import books as bookkeeping
 from services.incentives.domain.account import Account, Accounts
-from services.incentives.domain.meter import Meter, Metered, Meters
-from services.incentives.domain.payee import Payees
+from services.incentives.domain.approval import Approval, Approvals
+from services.incentives.domain.books import CURRENCY, AllBooks, Books, month_before, month_name, months_about
+from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
+from services.incentives.domain.dues import Known
+from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate
+from services.incentives.domain.meter import Meter, MeterEvent, Meters
+from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payment import Payment, Payments
+from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin, Sale, SaleEvent, Sales
+from services.incentives.domain.sale import (
+    AdjustLine,
+    ConfirmAdjustment,
+    LookedUp,
+    PostponeLine,
+    RecordBasis,
+    RecordCredit,
+    RecordReversal,
+    RecordWin,
+    ReleaseLine,
+    ResolveFact,
+    Sale,
+    SaleEvent,
+    Sales,
+)
 
 KINDS = {PLANS.name: PLANS}
 CATCH_UP_SECONDS = 1.0
@@ -53,40 +75,119 @@ async def provider_says(port: PaymentPort, reference: str, destination: str, amo
     return said if said in (PAID, REJECTED) else UNKNOWN
 
 
-# Facts of sales: which plans may rate them and which meters they move is looked up before they are decided
+# Facts of sales: which plans may rate them and which streams they move is looked up before they are decided
 
-FactCommand = RecordWin | RecordCredit | RecordReversal
-DECISIONS: dict[type[Any], Any] = {
+FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveFact
+DECISIONS: dict[type[Any], Callable[..., Decided]] = {
     RecordWin: earning.record_win,
+    RecordBasis: earning.record_basis,
     RecordCredit: earning.record_credit,
     RecordReversal: earning.record_reversal,
+    ResolveFact: earning.resolve_fact,
 }
 
 
 def decide_fact(
-    wish: FactCommand, state: Sale, meters: Sequence[Meter], books: Sequence[Rulebook]
-) -> tuple[list[SaleEvent], list[list[Metered]]]:
-    """The events of the sale, and of each meter in the order of the command's `meter_ids`."""
-    at_hand = dict(zip(wish.meter_ids, meters, strict=True))
-    happened, metered = DECISIONS[type(wish)](wish, state, at_hand, books)
-    return happened, [metered.get(meter, []) for meter in wish.meter_ids]
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """The events of the sale, and of each meter and budget in the order of the command's ids."""
+    looked_up = wish.looked_up
+    at_hand = AtHand(
+        dict(zip(wish.meter_ids, meters, strict=True)), dict(zip(looked_up.budget_ids, budgets, strict=True))
+    )
+    known = known_of(looked_up, books, payees)
+    made = DECISIONS[type(wish)](wish, state, at_hand, known)
+    return (
+        made.sale,
+        [made.meters.get(meter, []) for meter in wish.meter_ids],
+        [made.budgets.get(budget, []) for budget in looked_up.budget_ids],
+    )
+
+
+def known_of(looked_up: LookedUp, books: Sequence[Rulebook], payees: Sequence[Payee]) -> Known:
+    """What was looked up for a fact, as its rating takes it."""
+    return Known(
+        books=books,
+        payees=dict(zip(looked_up.payee_ids, payees, strict=True)),
+        rates=looked_up.rates,
+        books_currency=looked_up.books_currency,
+    )
 
 
 async def prepared(app: Application, tenant: str, peek: Peek, wish: FactCommand) -> FactCommand:
-    """The fact with the plans that may rate it and the meters it will move."""
+    """The fact with the plans that may rate it, what its rating looks at, and the streams it will move."""
     plan_ids = await _plan_ids(app, tenant)
-    return await with_meters(replace(wish, plan_ids=plan_ids), peek)
+    if isinstance(wish, RecordWin):
+        wish = await _with_history(peek, wish)
+    return await with_streams(replace(wish, plan_ids=plan_ids), peek)
 
 
-async def with_meters(wish: FactCommand, look: Look) -> FactCommand:
-    """The fact with the meters that it will move under its plans."""
+async def with_streams(wish: FactCommand, look: Look) -> FactCommand:
+    """The fact with what its rating looks at under its plans, and with the meters and budgets that it will move."""
     books = [await look(Rules.at(plan_id)) for plan_id in wish.plan_ids]
-    state = await look(Sales.at(wish.opportunity_id))
+    state: Sale = await look(Sales.at(wish.opportunity_id))
+    looked_up = await _looked_up(look, wish, state, books)
+    payees = [await look(Payees.at(payee_id)) for payee_id in looked_up.payee_ids]
     try:
-        _, metered = DECISIONS[type(wish)](wish, state, None, books)
+        made = DECISIONS[type(wish)](wish, state, AtHand(), known_of(looked_up, books, payees))
     except Problem:
-        metered = {}
-    return replace(wish, meter_ids=tuple(sorted(metered)))
+        made = Decided()
+    looked_up = replace(looked_up, budget_ids=tuple(sorted(made.budgets)))
+    return replace(wish, meter_ids=tuple(sorted(made.meters)), looked_up=looked_up)
+
+
+async def _with_history(peek: Peek, wish: RecordWin) -> RecordWin:
+    """The win with the day its registration was approved, and the first day of the chain of terms that it renews."""
+    approval: Approval = await peek(Approvals.at(wish.registration_id)) if wish.registration_id else Approval()
+    renewed: Sale = await peek(Sales.at(wish.renews_id)) if wish.renews_id else Sale()
+    first = renewed.wins[max(renewed.wins)] if renewed.wins else None
+    started = first and (first.chain_started_on or (first.term.starts_on if first.term else first.credited_on))
+    return replace(wish, approved_on=approval.approved_on, chain_started_on=started or wish.chain_started_on)
+
+
+async def _looked_up(look: Look, wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> LookedUp:
+    shares = [*(share for credit in state.credits.values() for share in credit.shares), *getattr(wish, "shares", ())]
+    opened: Books = await look(AllBooks.at(CURRENCY))
+    currencies = _currencies(wish, state, books) | ({opened.currency} if opened.currency else set())
+    rates: tuple[Rate, ...] = ()
+    if len(currencies) > 1:
+        rates = await rates_about(look, [*_days_of(wish, state), wish.now.astimezone(UTC).date()])
+    return LookedUp(
+        payee_ids=tuple(sorted({str(share.partner_id) for share in shares})),
+        rates=tuple(rate for rate in rates if {rate.base, rate.quote} <= currencies),
+        books_currency=opened.currency,
+    )
+
+
+def _currencies(wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> set[str]:
+    """The currencies of the sale and of every plan, among which rates are looked up."""
+    bodies = [version.body for book in books for version in book.versions]
+    given = {body.get(name) for body in bodies for name in ("currency", "payout_currency")} - {None}
+    sales = {win.amount.currency for win in state.wins.values()}
+    return {str(code) for code in given} | sales | ({wish.amount.currency} if isinstance(wish, RecordWin) else set())
+
+
+def _days_of(wish: FactCommand, state: Sale) -> list[date]:
+    days = [win.credited_on for win in state.wins.values()] + [one.happened_on for one in state.bases.values()]
+    given = getattr(wish, "closed_on", None) or getattr(wish, "happened_on", None)
+    return [*days, given] if given else days
+
+
+async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
+    """The recorded rates that may hold on some days."""
+    found = [rate for month in months_about(days) for rate in (await look(AllBooks.at(month))).rates]
+    return tuple(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
+
+
+async def in_books(look: Look, today: date) -> InBooks:
+    """The currency of the books and the rates of a day."""
+    opened: Books = await look(AllBooks.at(CURRENCY))
+    return InBooks(currency=opened.currency, rates=await rates_about(look, [today])) if opened.currency else NO_BOOKS
 
 
 async def _plan_ids(app: Application, tenant: str) -> tuple[str, ...]:
@@ -103,11 +204,18 @@ async def caught_up(app: Application, model: str) -> None:
 
 
 def _fact_streams(wish: FactCommand) -> tuple[Any, ...]:
-    return Sales.at(wish.opportunity_id), tuple(Meters.at(meter) for meter in wish.meter_ids)
+    return (
+        Sales.at(wish.opportunity_id),
+        tuple(Meters.at(meter) for meter in wish.meter_ids),
+        tuple(Budgets.at(budget) for budget in wish.looked_up.budget_ids),
+    )
 
 
 def _fact_reads(wish: FactCommand) -> tuple[Any, ...]:
-    return (tuple(Rules.at(plan_id) for plan_id in wish.plan_ids),)
+    return (
+        tuple(Rules.at(plan_id) for plan_id in wish.plan_ids),
+        tuple(Payees.at(payee_id) for payee_id in wish.looked_up.payee_ids),
+    )
 
 
 # Statements and payments: what the ledger says is copied into the command, with its position
@@ -208,6 +316,34 @@ def _sale_stream(wish: Any) -> tuple[Any, ...]:
     return (Sales.at(wish.opportunity_id),)
 
 
+def _approval_stream(wish: Any) -> tuple[Any, ...]:
+    return (Approvals.at(wish.registration_id),)
+
+
+def _rates_stream(wish: Any) -> tuple[Any, ...]:
+    return (AllBooks.at(month_name(wish.on)),)
+
+
+def _month_stream(wish: Any) -> tuple[Any, ...]:
+    return (AllBooks.at(wish.month),)
+
+
+def _month_before(wish: Any) -> tuple[Any, ...]:
+    return (AllBooks.at(month_before(wish.month)),)
+
+
+def _meter_stream(wish: Any) -> tuple[Any, ...]:
+    return (Meters.at(wish.meter_id),)
+
+
+def _meter_reads(wish: Any) -> tuple[Any, ...]:
+    return ((Rules.at(wish.plan_id),), Payees.at(wish.payee_id))
+
+
+def _budget_stream(wish: Any) -> tuple[Any, ...]:
+    return (Budgets.at(wish.budget_id),)
+
+
 def _payee_stream(wish: Any) -> tuple[Any, ...]:
     return (Payees.at(wish.partner_id),)
 
@@ -229,8 +365,17 @@ def _gates(wish: Any) -> tuple[Any, ...]:
 
 
 def _line_answer(wish: Any, state: Sale) -> dict[str, Any]:
-    line = state.lines.get(wish.line_id)
-    return {"line_id": wish.line_id, "state": line.state if line else None}
+    known = state.lines.get(wish.line_id)
+    return {"line_id": wish.line_id, "state": known.state if known else None}
+
+
+def _budget_answer(wish: Any, state: Budget) -> dict[str, Any]:
+    return {"budget_id": wish.budget_id, "available": plain(state.available) if state.allocated else None}
+
+
+def _month_answer(wish: Any, state: Books) -> dict[str, Any]:
+    closed = state.closed
+    return {"month": closed.month, "position": closed.position, "sha256": closed.sha256} if closed else {}
 
 
 def _payment_answer(wish: Any, state: Payment, *_: Any) -> dict[str, Any]:
@@ -257,11 +402,25 @@ def _statement_answer(wish: account.IssueStatement, state: Account) -> dict[str,
 
 HANDLES = (
     *(
-        Handles(fact, decide_fact, _fact_streams, reads=_fact_reads, prepare=with_meters)
-        for fact in (RecordWin, RecordCredit, RecordReversal)
+        Handles(fact, decide_fact, _fact_streams, reads=_fact_reads, prepare=with_streams)
+        for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),
-    Handles(sale.ReleaseLine, sale.release_line, _sale_stream, answer=_line_answer),
-    Handles(sale.PostponeLine, sale.postpone_line, _sale_stream, answer=_line_answer),
+    Handles(ReleaseLine, line.release_line, _sale_stream, answer=_line_answer),
+    Handles(PostponeLine, line.postpone_line, _sale_stream, answer=_line_answer),
+    Handles(AdjustLine, line.adjust_line, _sale_stream, answer=_line_answer),
+    Handles(ConfirmAdjustment, line.confirm_adjustment, _sale_stream, answer=_line_answer),
+    Handles(approval.RecordApproval, approval.record_approval, _approval_stream),
+    Handles(bookkeeping.OpenBooks, bookkeeping.open_books, lambda _: (AllBooks.at(CURRENCY),)),
+    Handles(bookkeeping.RecordRates, bookkeeping.record_rates, _rates_stream),
+    Handles(bookkeeping.CloseMonth, bookkeeping.close_month, _month_stream, reads=_month_before, answer=_month_answer),
+    Handles(meter.SettleRebate, meter.settle_rebate, _meter_stream, reads=_meter_reads),
+    Handles(meter.CloseWindow, meter.close_window, _meter_stream, reads=_meter_reads),
+    Handles(budget.AllocateBudget, budget.allocate_budget, _budget_stream, answer=_budget_answer),
+    Handles(budget.ReserveBudget, budget.reserve_budget, _budget_stream, answer=_budget_answer),
+    Handles(budget.UseBudget, budget.use_budget, _budget_stream, answer=_budget_answer),
+    Handles(budget.ReleaseBudget, budget.release_budget, _budget_stream, answer=_budget_answer),
+    Handles(budget.ExpireBudget, budget.expire_budget, _budget_stream, answer=_budget_answer),
+    Handles(payee.RecordStanding, payee.record_standing, _payee_stream),
     Handles(payee.OpenPayee, payee.open_payee, _payee_stream),
     Handles(payee.SuspendPayee, payee.suspend_payee, _payee_stream),
     Handles(payee.ReinstatePayee, payee.reinstate_payee, _payee_stream),

@@ -7,15 +7,19 @@ from typing import Any
 from chassis.rulebook import Rulebook, Version, body_sha256
 from contracts.attribution import Share
 from contracts.values import PartnerId, money
-from services.incentives.domain.earning import record_credit, record_reversal, record_win
-from services.incentives.domain.meter import Meter
+from services.incentives.application import DECISIONS
+from services.incentives.domain.budget import AllocateBudget, Budget, Budgets, allocate_budget
+from services.incentives.domain.dues import Known
+from services.incentives.domain.journal import NO_JOURNAL
+from services.incentives.domain.meter import CloseWindow, Meter, Meters, SettleRebate, close_window, settle_rebate
+from services.incentives.domain.payee import Payee
+from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import Sold
-from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin, Sale, Sales
+from services.incentives.domain.sale import RecordBasis, RecordCredit, RecordReversal, RecordWin, Sale, Sales
 from services.incentives.domain.taking import Part
 
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-DECISIONS = {RecordWin: record_win, RecordCredit: record_credit, RecordReversal: record_reversal}
 
 
 def plan(*bands: dict[str, Any], semantics: str = "marginal", **changes: Any) -> dict[str, Any]:
@@ -98,29 +102,76 @@ def reversal(reversal_id: str, amount: str, *parts: tuple[str, str], **changes: 
     return RecordReversal(**{**fields, **changes})
 
 
-class World:
-    """The sales and meters of a run of facts, with all their events."""
+def basis(kind: str, external_id: str, amount: str | None, **changes: Any) -> RecordBasis:
+    fields: dict[str, Any] = {
+        "opportunity_id": "o1",
+        "kind": kind,
+        "external_id": external_id,
+        "amount": None if amount is None else money(amount, changes.pop("currency", "EUR")),
+        "happened_on": date(2026, 3, 20),
+        "source_event_id": f"e-{external_id}",
+        "plan_ids": ("plan-a",),
+        "now": NOW,
+    }
+    return RecordBasis(**{**fields, **changes})
 
-    def __init__(self, *books: Rulebook) -> None:
+
+class World:
+    """The sales, meters, budgets and payees of a run of facts, with all their events."""
+
+    def __init__(self, *books: Rulebook, **known: Any) -> None:
         self.books = books
+        self.known = known
         self.sales: dict[str, Sale] = {}
-        self.measures: dict[str, Decimal] = {}
+        self.meters: dict[str, Meter] = {}
+        self.budgets: dict[str, Budget] = {}
         self.events: list[Any] = []
+
+    @property
+    def measures(self) -> dict[str, Decimal]:
+        return {meter: state.measure for meter, state in self.meters.items()}
+
+    def allocate(self, budget_id: str, amount: str) -> "World":
+        wish = AllocateBudget(budget_id=budget_id, ref="first", amount=money(amount, "EUR"), by="adm", now=NOW)
+        self.budgets[budget_id] = Budgets.fold(allocate_budget(wish, Budgets.initial))
+        return self
 
     def tell(self, *wishes: Any) -> "World":
         """Decides each fact in turn."""
         for wish in wishes:
             sale = self.sales.get(wish.opportunity_id, Sales.initial)
-            happened, metered = self._decided(wish, sale)
-            self.sales[wish.opportunity_id] = Sales.fold(happened, sale)
-            self.measures |= {meter: moves[-1].after for meter, moves in metered.items()}
-            self.events += happened
+            made = self._decided(wish, sale)
+            self.sales[wish.opportunity_id] = Sales.fold(made.sale, sale)
+            self.keep(self.meters, Meters, made.meters)
+            self.keep(self.budgets, Budgets, made.budgets)
+            self.events += made.sale
         return self
 
-    def _decided(self, wish: Any, sale: Sale) -> Any:
-        _, needed = DECISIONS[type(wish)](wish, sale, None, self.books)
-        meters = {meter: Meter(self.measures.get(meter, Decimal(0))) for meter in needed}
-        return DECISIONS[type(wish)](wish, sale, meters, self.books)
+    def keep(self, states: dict[str, Any], decider: Any, happened: Any) -> None:
+        for identity, events in happened.items():
+            states[identity] = decider.fold(events, states.get(identity, decider.initial))
+            self.events += events
+
+    def _decided(self, wish: Any, sale: Sale) -> Decided:
+        known = Known(books=self.books, **{"payees": {}, **self.known})
+        needed = DECISIONS[type(wish)](wish, sale, AtHand(), known)
+        meters = {meter: self.meters.get(meter, Meter()) for meter in needed.meters}
+        budgets = {budget: self.budgets.get(budget, Budget()) for budget in needed.budgets}
+        return DECISIONS[type(wish)](wish, sale, AtHand(meters, budgets), known)
+
+    def close(self, meter_id: str, day: date, payee: Payee | None = None) -> "World":
+        """Closes a window once it is over."""
+        return self._on_meter(close_window, CloseWindow, meter_id, day, payee)
+
+    def settle(self, meter_id: str, day: date) -> "World":
+        return self._on_meter(settle_rebate, SettleRebate, meter_id, day, None)
+
+    def _on_meter(self, decide: Any, kind: Any, meter_id: str, day: date, payee: Payee | None) -> "World":
+        meter = self.meters[meter_id]
+        now = datetime.combine(day, NOW.time(), tzinfo=UTC)
+        wish = kind(meter_id=meter_id, plan_id=meter.plan_id, payee_id=meter.payee_id, now=now)
+        self.keep(self.meters, Meters, {meter_id: decide(wish, meter, self.books, payee or Payee())})
+        return self
 
     def standing(self) -> list[tuple[Any, ...]]:
         """The lines that stand, with earned and remaining amounts, sorted."""
@@ -133,3 +184,7 @@ class World:
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [happened for happened in self.events if isinstance(happened, kind)]
+
+    def posted(self) -> list[Any]:
+        """Every ledger entry."""
+        return [entry for happened in self.events for entry in getattr(happened, "journal", NO_JOURNAL).entries]

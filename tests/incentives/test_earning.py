@@ -9,8 +9,10 @@ from chassis.decider import Raced
 from chassis.event import decode, encode, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import money
+from services.incentives.domain.dues import Known
 from services.incentives.domain.earning import record_credit
 from services.incentives.domain.journal import Entry, Journal, Unbalanced
+from services.incentives.domain.posting import AtHand
 from services.incentives.domain.sale import (
     CreditRecorded,
     FactQuarantined,
@@ -40,7 +42,7 @@ def test_a_win_and_its_final_credit_earn_a_line_with_its_derivation_and_journal(
     assert line.state == "held"
     assert line.journal == Journal(
         entries=(
-            Entry(account="expense", payee_id="p1", amount=money("2000.00", EUR), cause=line.line_id),
+            Entry(account="expense", of="commission", payee_id="p1", amount=money("2000.00", EUR), cause=line.line_id),
             Entry(account="held", payee_id="p1", amount=money("-2000.00", EUR), cause=line.line_id),
         )
     )
@@ -255,7 +257,7 @@ def test_the_version_of_the_window_s_opening_rates_the_whole_window():
 def test_meters_that_were_not_prepared_mean_preparing_again():
     sale = World(book(plan(accumulate="year"))).tell(win()).sales["o1"]
     with pytest.raises(Raced):
-        record_credit(credit(), sale, {}, (book(plan(accumulate="year")),))
+        record_credit(credit(), sale, AtHand({}, {}), Known(books=(book(plan(accumulate="year")),), payees={}))
 
 
 # Journals

@@ -4,7 +4,8 @@ from datetime import date
 
 from chassis.testing.projections import assert_repeatable, project, told
 from services.incentives.domain.explaining import EXPLAIN
-from services.incentives.domain.sale import PayoutCalculated, PayoutPostponed, PayoutReleased, ReleaseLine, release_line
+from services.incentives.domain.line import release_line
+from services.incentives.domain.sale import PayoutCalculated, PayoutPostponed, PayoutReleased, ReleaseLine
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.payee_gates import PAYEE_GATES

@@ -1,12 +1,18 @@
 """Which plans pay for a sale: of each component and pool, the plan in force with the highest priority."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from functools import lru_cache
 
+from chassis.event import canonical_json
 from chassis.rulebook import Rulebook, Version
-from services.incentives.domain.plan import PLAN, Plan, end_of, window_of
+from services.incentives.domain.plan import PLAN, SPIFF, Plan, end_of, window_of
 from services.incentives.domain.rating import PLANS
+
+READ_MAX = 1_000
 
 
 @dataclass(frozen=True)
@@ -22,13 +28,29 @@ class Chosen:
 
 
 def plans_for(pool: str, credited_on: date, books: Sequence[Rulebook]) -> tuple[Chosen, ...]:
-    """The plans that pay for a pool's credit on a sale of that day, one a component."""
+    """The plans that pay for a pool's credit on a sale of that day: one a component, and every SPIFF."""
     governing = [chosen for book in books if (chosen := governing_version(book, credited_on))]
     mine = sorted((c for c in governing if c.plan.pool == pool), key=lambda c: (-c.plan.priority, c.plan_id))
     best: dict[str, Chosen] = {}
     for chosen in mine:
-        best.setdefault(chosen.plan.component, chosen)
+        best.setdefault(
+            f"{chosen.plan.kind}-{chosen.plan_id}" if chosen.plan.kind == SPIFF else chosen.plan.component, chosen
+        )
     return tuple(best[component] for component in sorted(best))
+
+
+def overlapping(found: Sequence[Chosen], pays: Callable[[Chosen], Decimal]) -> tuple[Chosen, ...]:
+    """The plans that pay beside each other: an exclusive SPIFF alone of all SPIFFs, of those that say best_of the best."""
+    spiffs = [chosen for chosen in found if chosen.plan.kind == SPIFF]
+    exclusive = [chosen for chosen in spiffs if chosen.plan.overlap == "exclusive" and pays(chosen)]
+    best_of = [chosen for chosen in spiffs if chosen.plan.overlap == "best_of"]
+    if exclusive:
+        first = min(exclusive, key=lambda chosen: (-chosen.plan.priority, chosen.plan_id))
+        dropped = [chosen for chosen in spiffs if chosen is not first]
+    else:
+        best = max(best_of, key=pays, default=None)
+        dropped = [chosen for chosen in best_of if chosen is not best]
+    return tuple(chosen for chosen in found if chosen not in dropped)
 
 
 def governing_version(book: Rulebook, credited_on: date) -> Chosen | None:
@@ -53,7 +75,13 @@ def version_of(books: Sequence[Rulebook], plan_id: str, number: int) -> Chosen |
 def _read(version: Version | None) -> Chosen | None:
     if version is None or version.kind != PLAN:
         return None
-    return Chosen(version, PLANS.read(version.body))
+    return Chosen(version, _plan(canonical_json(version.body)))
+
+
+@lru_cache(maxsize=READ_MAX)
+def _plan(body: bytes) -> Plan:
+    """A body is read once: versions never change, and reading them is most of a decision's time."""
+    return PLANS.read(json.loads(body))
 
 
 def _first_live(book: Rulebook) -> Version | None:

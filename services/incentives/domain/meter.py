@@ -1,18 +1,41 @@
-"""A meter: what one payee has counted in one window of an accumulating plan. Bands look at it; sales move it."""
+"""A meter: what one payee has counted in one window of an accumulating plan. Bands look at it; sales move it.
 
-from dataclasses import dataclass
-from datetime import date, datetime
+A rebate accrues here what its window is worth. When a window is over it is closed, and what was posted is trued up to
+what the schedule makes of the whole; facts that come later are trued up at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import assert_never
 
-from chassis.decider import Decider
-from chassis.event import event
-from services.incentives.domain.plan import Plan, window_of
+from chassis.decider import Decider, NotFound, Refused
+from chassis.event import command, event, fields_of, iso, stable_id
+from chassis.rulebook import Rulebook
+from contracts.values import Money, none_of, round_half_up
+from services.incentives.domain.choice import Chosen, version_of
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.exchange import NO_BOOKS, InBooks
+from services.incentives.domain.journal import Journal, move
+from services.incentives.domain.payee import Payee, circumstances_of
+from services.incentives.domain.plan import Plan, schedule_of, window_of
+from services.incentives.domain.rebate import Reached, accrued_value, entitled, rebate_value, settles_on
+from services.incentives.domain.schedule import Schedule, value_of
+
+NOTHING = Decimal(0)
+REBATE = "rebate"
+
+# Events
 
 
 @event("incentives.Metered.v1")
 class Metered:
-    """A line of a sale moved the measure, up when it was earned and down when it was taken back."""
+    """A line of a sale moved the measure, up when it was earned and down when it was taken back.
+
+    `posted` is the sum of what the window's lines were rated at, `mix` the part of the measure in a mix's families.
+    """
 
     meter_id: str
     plan_id: str
@@ -23,23 +46,171 @@ class Metered:
     before: Decimal
     after: Decimal
     metered_at: datetime
+    plan_version: int = 0
+    kind: str = "commission"
+    posted: Decimal = NOTHING
+    mix: Decimal = NOTHING
+    closes_on: date | None = None
+    settles_on: date | None = None
+
+
+@event("incentives.RebateAccrued.v1")
+class RebateAccrued:
+    """What a rebate's window is worth has changed by `amount` to `total`. Kind: accrued or true_up."""
+
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    kind: str
+    amount: Money
+    total: Money
+    journal: Journal
+    accrued_on: date
+    accrued_at: datetime
+
+
+@event("incentives.RebateSettled.v1")
+class RebateSettled:
+    """What had accrued is payable: `amount` now, `total` of the window so far."""
+
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    amount: Money
+    total: Money
+    journal: Journal
+    settled_on: date
+    settles_on: date | None
+    settled_at: datetime
+
+
+@event("incentives.WindowTruedUp.v1")
+class WindowTruedUp:
+    """A closed window's lines did not sum to what the schedule makes of its net measure: the difference is posted."""
+
+    line_id: str
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    amount: Money
+    total: Money
+    journal: Journal
+    earned_on: date
+    trued_up_at: datetime
+
+
+@event("incentives.WindowClosed.v1")
+class WindowClosed:
+    meter_id: str
+    window: str
+    measure: Decimal
+    entitled: bool
+    closed_at: datetime
 
 
 @event("incentives.MeterCarried.v1")
 class MeterCarried:
-    """The measure with which a busy meter goes on in its next segment."""
+    """The state with which a busy meter goes on in its next segment."""
 
     measure: Decimal
+    plan_id: str = ""
+    plan_version: int = 0
+    payee_id: str = ""
+    window: str = ""
+    kind: str = "commission"
+    posted: Decimal = NOTHING
+    settled: Decimal = NOTHING
+    mix: Decimal = NOTHING
+    closes_on: date | None = None
+    closed: bool = False
+    entitled: bool = True
+    books: Money | None = None
 
 
-MeterEvent = Metered | MeterCarried
+Accruing = RebateAccrued | RebateSettled
+MeterEvent = Metered | RebateAccrued | RebateSettled | WindowTruedUp | WindowClosed | MeterCarried
+
+# Commands
+
+
+@command("incentives.SettleRebate.v1")
+class SettleRebate:
+    """Makes payable what has accrued up to a day; it is the window's last one when that is over."""
+
+    meter_id: str
+    plan_id: str
+    payee_id: str
+    now: datetime
+    books: InBooks = NO_BOOKS
+
+
+@command("incentives.CloseWindow.v1")
+class CloseWindow:
+    meter_id: str
+    plan_id: str
+    payee_id: str
+    now: datetime
+    books: InBooks = NO_BOOKS
+
+
+# State
 
 
 @dataclass(frozen=True)
 class Meter:
-    """The measure now."""
+    """The measure now, what was posted and settled for it, and whose window of which plan it is."""
 
-    measure: Decimal = Decimal(0)
+    measure: Decimal = NOTHING
+    plan_id: str = ""
+    plan_version: int = 0
+    payee_id: str = ""
+    window: str = ""
+    kind: str = "commission"
+    posted: Decimal = NOTHING
+    settled: Decimal = NOTHING
+    mix: Decimal = NOTHING
+    closes_on: date | None = None
+    closed: bool = False
+    entitled: bool = True
+    books: Money | None = None
+
+    @property
+    def reached(self) -> Reached:
+        return Reached(measure=self.measure, mix=self.mix)
+
+
+# Refusals
+
+
+class UnknownWindow(NotFound):
+    """Nothing has counted in such a window."""
+
+
+class WindowOpen(Refused):
+    """The window is not over."""
+
+    slug = "window-open"
+
+
+# Decisions
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When it is decided, and the books as they are then."""
+
+    now: datetime
+    books: InBooks = NO_BOOKS
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(UTC).date()
 
 
 def meter_id(plan: Plan, plan_id: str, payee_id: str, credited_on: date) -> tuple[str, str] | None:
@@ -48,18 +219,197 @@ def meter_id(plan: Plan, plan_id: str, payee_id: str, credited_on: date) -> tupl
     return (f"{plan_id}-{payee_id}-{window[0]}", window[0]) if window else None
 
 
-def evolve(_: Meter, happened: MeterEvent) -> Meter:
+def settle_rebate(wish: SettleRebate, meter: Meter, books: Sequence[Rulebook], payee: Payee) -> list[MeterEvent]:
+    """Settles a rebate before its window is over: `round(F(to date)) - settled`."""
+    if meter.closed or meter.kind != REBATE:
+        return []
+    return list(settled(wish.meter_id, meter, _chosen(meter, books), Moment(wish.now, wish.books)))
+
+
+def close_window(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee) -> list[MeterEvent]:
+    """Closes a window that is over, and trues up what was posted to what the schedule makes of the whole."""
+    if meter.closed:
+        return []
+    if meter.closes_on is None:
+        raise UnknownWindow
+    if wish.now.astimezone(UTC).date() < meter.closes_on:
+        raise WindowOpen(closes_on=iso(meter.closes_on))
+    chosen = _chosen(meter, books)
+    chosen = _chosen(meter, books)
+    standing = circumstances_of(payee, meter.closes_on, Circumstances())
+    closed = WindowClosed(
+        meter_id=wish.meter_id,
+        window=meter.window,
+        measure=meter.measure,
+        entitled=chosen.plan.rebate is None or entitled(chosen.plan.rebate, standing),
+        closed_at=wish.now,
+    )
+    return [closed, *trued_up(wish.meter_id, evolve(meter, closed), chosen, Moment(wish.now, wish.books))]
+
+
+def _chosen(meter: Meter, books: Sequence[Rulebook]) -> Chosen:
+    chosen = version_of(books, meter.plan_id, meter.plan_version)
+    if chosen is None:
+        raise UnknownWindow
+    return chosen
+
+
+def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[MeterEvent]:
+    """What a closed window still has to post, of either sign; nothing when all is posted."""
+    if meter.kind == REBATE:
+        found = settled(identity, meter, chosen, at)
+        return [*found] if any(not happened.amount.zero for happened in found) else []
+    total = round_half_up(value_of(schedule_for(meter, chosen.plan), meter.measure), chosen.plan.currency)
+    amount = Money(amount=total.amount - meter.posted, currency=total.currency)
+    return [] if amount.zero else [_corrected(identity, meter, chosen, (amount, total), at)]
+
+
+def schedule_for(meter: Meter, plan: Plan) -> Schedule:
+    """The schedule of a window's last day: its quota is whole."""
+    last = (meter.closes_on or date.min) - timedelta(days=1)
+    return schedule_of(plan, meter.payee_id, last)
+
+
+def _corrected(identity: str, meter: Meter, chosen: Chosen, sums: tuple[Money, Money], at: Moment) -> WindowTruedUp:
+    amount, total = sums
+    line_id = stable_id(identity, "true_up", str(meter.measure), str(meter.posted))
+    return WindowTruedUp(
+        line_id=line_id,
+        meter_id=identity,
+        plan_id=meter.plan_id,
+        plan_version=chosen.version.version,
+        payee_id=meter.payee_id,
+        window=meter.window,
+        amount=amount,
+        total=total,
+        journal=move(
+            amount,
+            debit=("expense", meter.kind),
+            credit="payable",
+            payee_id=meter.payee_id,
+            cause=line_id,
+            books=at.books.amount(amount, at.today),
+        ),
+        earned_on=at.today,
+        trued_up_at=at.now,
+    )
+
+
+# Rebates
+
+
+def accrual(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[Accruing]:
+    """What a moved measure changes of what has accrued before the window is settled."""
+    terms = chosen.plan.rebate_terms
+    schedule = schedule_for(meter, chosen.plan)
+    total = accrued_value(terms, schedule, meter.payee_id, meter.reached, chosen.plan.currency)
+    return _accrued(identity, meter, total, "accrued", at)
+
+
+def settled(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[Accruing]:
+    """Trues the accrual up to F(to date) and makes payable what of it was not yet."""
+    terms, currency = chosen.plan.rebate_terms, chosen.plan.currency
+    value = rebate_value(terms, schedule_for(meter, chosen.plan), meter.payee_id, meter.reached)
+    total = round_half_up(value, currency) if meter.entitled else none_of(currency)
+    amount = Money(amount=total.amount - meter.settled, currency=currency)
+    closes_on = meter.closes_on or at.today
+    accrued = _accrued(identity, meter, total, "true_up", at)
+    return [
+        *accrued,
+        RebateSettled(
+            meter_id=identity,
+            plan_id=meter.plan_id,
+            plan_version=meter.plan_version,
+            payee_id=meter.payee_id,
+            window=meter.window,
+            amount=amount,
+            total=total,
+            journal=_settling(identity, meter, amount, accrued),
+            settled_on=at.today,
+            settles_on=None if meter.closed else settles_on(terms, at.today, closes_on),
+            settled_at=at.now,
+        ),
+    ]
+
+
+def _settling(identity: str, meter: Meter, amount: Money, accrued: Sequence[MeterEvent]) -> Journal:
+    """All that stands accrued becomes payable, at what it stands for in the books."""
+    left = reduce(evolve, accrued, meter).books
+    return move(amount, debit="accrued", credit="payable", payee_id=meter.payee_id, cause=identity, books=left)
+
+
+def _accrued(identity: str, meter: Meter, total: Money, kind: str, at: Moment) -> list[Accruing]:
+    amount = Money(amount=total.amount - meter.posted, currency=total.currency)
+    if amount.zero:
+        return []
+    return [
+        RebateAccrued(
+            meter_id=identity,
+            plan_id=meter.plan_id,
+            plan_version=meter.plan_version,
+            payee_id=meter.payee_id,
+            window=meter.window,
+            kind=kind,
+            amount=amount,
+            total=total,
+            journal=move(
+                amount,
+                debit=("expense", REBATE),
+                credit="accrued",
+                payee_id=meter.payee_id,
+                cause=identity,
+                books=at.books.amount(amount, at.today),
+            ),
+            accrued_on=at.today,
+            accrued_at=at.now,
+        )
+    ]
+
+
+# Evolve
+
+
+def evolve(meter: Meter, happened: MeterEvent) -> Meter:
     match happened:
         case Metered():
-            return Meter(measure=happened.after)
+            return _metered(meter, happened)
+        case RebateAccrued():
+            return replace(meter, posted=happened.total.amount, books=_in_books(meter, happened.journal))
+        case RebateSettled():
+            return replace(meter, settled=happened.total.amount, books=None)
+        case WindowTruedUp():
+            return replace(meter, posted=happened.total.amount)
+        case WindowClosed():
+            return replace(meter, closed=True, entitled=happened.entitled)
         case MeterCarried():
-            return Meter(measure=happened.measure)
+            return Meter(**fields_of(happened))
         case _:
             assert_never(happened)
 
 
+def _in_books(meter: Meter, journal: Journal) -> Money | None:
+    """What stands accrued in the books, where they are in another currency."""
+    added = journal.entries[0].books_amount
+    return added if added is None or meter.books is None else meter.books + added
+
+
+def _metered(meter: Meter, happened: Metered) -> Meter:
+    return replace(
+        meter,
+        measure=happened.after,
+        plan_id=happened.plan_id,
+        plan_version=happened.plan_version,
+        payee_id=happened.payee_id,
+        window=happened.window,
+        kind=happened.kind,
+        posted=meter.posted + happened.posted,
+        mix=meter.mix + happened.mix,
+        closes_on=happened.closes_on,
+    )
+
+
 def carry(meter: Meter) -> MeterEvent:
-    return MeterCarried(measure=meter.measure)
+    return MeterCarried(**fields_of(meter))
 
 
 Meters = Decider[Meter, MeterEvent](kind="meter", initial=Meter(), evolve=evolve, carry=carry)

@@ -1,6 +1,6 @@
 """Rating: what one share of one sale pays under one plan, with every step kept; and what a refund takes back of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -8,18 +8,24 @@ from fractions import Fraction
 from chassis.decider import Invalid
 from chassis.event import iso
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
-from contracts.values import MINOR_DIGITS, Money, money, none_of, round_half_up, total
-from services.incentives.domain.plan import PLAN, Plan, faults, payable_on
+from contracts.values import MINOR_DIGITS, Money, Term, money, none_of, round_half_up, total
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.exchange import Exchange, NoRate, Rate, exchanged, rate_for
+from services.incentives.domain.modifying import ONE, Weighed, modified, with_percent
+from services.incentives.domain.plan import PLAN, Plan, faults, payable_on, schedule_of
+from services.incentives.domain.recurring import months_of, percent_of_term
 from services.incentives.domain.schedule import (
     PERCENT,
     Schedule,
     Slice,
-    pay_between,
     slices,
     value_of,
     without_band,
     without_cap,
 )
+
+NOTHING = Decimal(0)
+FIRST_YEAR_MONTHS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +36,53 @@ class Sold:
     family: str
     amount: Money
     quantity: int = 1
+    sku: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RatingFacts:
-    """A share of a sale. `measure_before` is what its window had counted before it; 0 where each line stands alone."""
+    """A share of a sale. `measure_before` is what its window had counted before it; 0 where each line stands alone.
+
+    `deal_earned` is what this plan has paid for the same deal so far, `parties` are the payees by party.
+    """
 
     sold: tuple[Sold, ...]
     percent: Decimal
     credited_on: date
     measure_before: Decimal = Decimal(0)
+    earned_on: date | None = None
+    payee_id: str = ""
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    margin: Money | None = None
+    term: Term | None = None
+    chain_started_on: date | None = None
+    deal_earned: Decimal = Decimal(0)
+    rates: tuple[Rate, ...] = ()
+    parties: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def currency(self) -> str | None:
+        """The sale's currency; None for an event without money."""
+        return self.sold[0].amount.currency if self.sold else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """A cap or floor that changed the pay: its name, and what the pay was before it."""
+
+    name: str
+    before: Money
+    after: Money
 
 
 @dataclass(frozen=True, kw_only=True)
 class Derivation:
-    """Every step to the pay: basis by share is the measure, and the pay is `round(F(after)) - round(F(before))`."""
+    """Every step to the pay: basis by share is the measure, and the pay is `round(F(after)) - round(F(before))`.
+
+    `basis` is in the sale's currency, `exchange` takes it to the plan's; `booked` is the revenue behind a basis that is
+    not revenue. `factor` is the modifiers' on the value of a
+    single line, `weight` on the measure of a plan that accumulates. `bounds` are the caps and floors that were met.
+    """
 
     counted: tuple[str, ...]
     basis: Money
@@ -59,15 +97,24 @@ class Derivation:
     rounded_after: Money
     bands: tuple[Slice, ...]
     schedule: Schedule
+    basis_kind: str = "bookings"
+    booked: Money | None = None
+    exchange: Exchange | None = None
+    factor: Decimal = ONE
+    weight: Decimal = ONE
+    weighed: tuple[Weighed, ...] = ()
+    term_percent: Decimal | None = None
+    bounds: tuple[Bound, ...] = ()
+
+    @property
+    def rated(self) -> Money:
+        """The pay before caps and floors."""
+        return self.rounded_after - self.rounded_before
 
     @property
     def pay(self) -> Money:
-        return self.rounded_after - self.rounded_before
-
-
-def counts(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
-    """The sold lines that the plan pays for."""
-    return tuple(line for line in sold if not plan.product_families or line.family in plan.product_families)
+        """The pay in the plan's currency, before it is split between payees."""
+        return self.bounds[-1].after if self.bounds else self.rated
 
 
 class OutOfRange(Invalid):
@@ -76,8 +123,18 @@ class OutOfRange(Invalid):
     slug = "out-of-range"
 
 
+def counts(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
+    """The sold lines that the plan pays for."""
+    return tuple(
+        line
+        for line in sold
+        if (not plan.product_families or line.family in plan.product_families)
+        and (not plan.skus or line.sku in plan.skus)
+    )
+
+
 def rate(facts: RatingFacts, plan: Plan) -> Derivation:
-    """What the share pays. The sale must be in the plan's currency. Raises OutOfRange beyond 15 integer digits."""
+    """What the share pays. Raises NoRate without a rate to the plan's currency, OutOfRange beyond 15 integer digits."""
     try:
         return _rated(facts, plan)
     except (ArithmeticError, ValueError) as error:
@@ -86,16 +143,42 @@ def rate(facts: RatingFacts, plan: Plan) -> Derivation:
 
 def _rated(facts: RatingFacts, plan: Plan) -> Derivation:
     counted = counts(plan, facts.sold)
-    basis = total((line.amount for line in counted), plan.currency)
-    whole = Decimal(sum(line.quantity for line in counted)) if plan.schedule.axis == "units" else basis.amount
+    basis = basis_of(plan, counted, facts)
+    exchange = _exchange(facts, basis, plan.currency, facts.credited_on)
+    whole = _whole(plan, counted, exchange.result if exchange else basis)
     measure = tidy(whole * facts.percent / PERCENT)
-    before, after = facts.measure_before, tidy(facts.measure_before + measure)
-    value_before, value_after = value_of(plan.schedule, before), value_of(plan.schedule, after)
-    return Derivation(
+    percent = _term_percent(plan, facts)
+    schedule = with_percent(schedule_of(plan, facts.payee_id, facts.credited_on), percent)
+    changed = modified(schedule, plan.modifiers, plan.stack, facts.circumstances, measure)
+    if plan.accumulating:
+        found = _stepped(plan, changed.schedule, tidy(measure * changed.factor), facts.measure_before, ONE)
+        found = replace(found, weight=changed.factor)
+    else:
+        found = _stepped(plan, changed.schedule, measure, facts.measure_before, changed.factor)
+    booked = total((line.amount for line in counted), basis.currency)
+    return replace(
+        found,
         counted=tuple(line.line_id for line in counted),
         basis=basis,
         share_percent=facts.percent,
-        axis=plan.schedule.axis,
+        basis_kind=plan.basis,
+        booked=None if booked == basis else booked,
+        exchange=exchange,
+        weighed=changed.weighed,
+        term_percent=percent,
+        bounds=_bounds(plan, found.rated, facts.deal_earned),
+    )
+
+
+def _stepped(plan: Plan, schedule: Schedule, measure: Decimal, before: Decimal, factor: Decimal) -> Derivation:
+    """The step of the measure through F; what was looked at is filled in by the caller."""
+    after = tidy(before + measure)
+    value_before, value_after = value_of(schedule, before) * factor, value_of(schedule, after) * factor
+    return Derivation(
+        counted=(),
+        basis=none_of(plan.currency),
+        share_percent=NOTHING,
+        axis=schedule.axis,
         measure=measure,
         measure_before=before,
         measure_after=after,
@@ -103,9 +186,92 @@ def _rated(facts: RatingFacts, plan: Plan) -> Derivation:
         value_after=tidy(value_after),
         rounded_before=round_half_up(value_before, plan.currency),
         rounded_after=round_half_up(value_after, plan.currency),
-        bands=slices(plan.schedule, after),
-        schedule=plan.schedule,
+        bands=slices(schedule, after),
+        schedule=schedule,
+        factor=factor,
     )
+
+
+# Step 1: the basis
+
+
+def basis_of(plan: Plan, counted: tuple[Sold, ...], facts: RatingFacts) -> Money:
+    """The money that counts, in the sale's currency."""
+    currency = facts.currency or plan.currency
+    booked = total((line.amount for line in counted), currency)
+    if plan.basis == "margin":
+        return _part_of_margin(facts, booked)
+    if plan.basis == "first_year" and facts.term is not None:
+        months = max(months_of(facts.term), 1)
+        return _scaled(booked, Fraction(min(months, FIRST_YEAR_MONTHS), months))
+    return booked
+
+
+def _part_of_margin(facts: RatingFacts, booked: Money) -> Money:
+    """The margin of the products that count: the deal's by their part of it. No margin known: none."""
+    whole = total((line.amount for line in facts.sold), booked.currency)
+    if facts.margin is None or whole.zero:
+        return none_of(booked.currency)
+    return _scaled(facts.margin, Fraction(booked.amount) / Fraction(whole.amount))
+
+
+def _scaled(amount: Money, by: Fraction) -> Money:
+    return half_up(Fraction(amount.amount) * by, amount.currency)
+
+
+def _whole(plan: Plan, counted: tuple[Sold, ...], basis: Money) -> Decimal:
+    """What the measure is a share of: money, pieces, or one for each event."""
+    if plan.basis == "event":
+        return Decimal(1)
+    return Decimal(sum(line.quantity for line in counted)) if plan.schedule.axis == "units" else basis.amount
+
+
+def _exchange(facts: RatingFacts, amount: Money, currency: str, on: date) -> Exchange | None:
+    """The conversion that takes an amount to a currency, None where it is in it already."""
+    if amount.currency == currency:
+        return None
+    rate_found = rate_for(facts.rates, amount.currency, currency, on)
+    if rate_found is None:
+        raise NoRate(amount.currency, currency, on)
+    return exchanged(amount, rate_found)
+
+
+def _term_percent(plan: Plan, facts: RatingFacts) -> Decimal | None:
+    """The percent of the term under a plan for terms that renew; None where the bands' own count."""
+    if plan.recurring is None:
+        return None
+    starts_on = facts.term.starts_on if facts.term else facts.credited_on
+    return percent_of_term(plan.recurring, starts_on, facts.chain_started_on or starts_on)
+
+
+# Step 7: caps and floors
+
+
+def _bounds(plan: Plan, rated: Money, deal_earned: Decimal) -> tuple[Bound, ...]:
+    """The caps and floors that change the pay, in order. Nothing earns no floor, and a step down is not capped."""
+    if rated.amount <= 0:
+        return ()
+    left = None if plan.deal_cap is None else max(plan.deal_cap - deal_earned, NOTHING)
+    found: list[Bound] = []
+    for name, limit, bound in (
+        ("line_floor", plan.line_floor, max),
+        ("line_cap", plan.line_cap, min),
+        ("deal_cap", left, min),
+    ):
+        before = found[-1].after if found else rated
+        after = before if limit is None else bound(before, round_half_up(limit, rated.currency))
+        if after != before:
+            found.append(Bound(name=name, before=before, after=after))
+    return tuple(found)
+
+
+# Step 10: the currency of the payout
+
+
+def paid_out(amount: Money, plan: Plan, facts: RatingFacts) -> tuple[Money, Exchange | None]:
+    """A payee's amount in the payout's currency, at the rate of the day it was earned. Raises NoRate."""
+    exchange = _exchange(facts, amount, plan.payout_currency or plan.currency, facts.earned_on or facts.credited_on)
+    return (exchange.result, exchange) if exchange else (amount, None)
 
 
 def tidy(number: Decimal) -> Decimal:
@@ -114,30 +280,43 @@ def tidy(number: Decimal) -> Decimal:
     return short.quantize(Decimal(1)) if int(short.as_tuple().exponent) > 0 else short
 
 
+# The decision, for examples, estimates and explanations
+
+
 def evaluate(facts: RatingFacts, plan: Plan) -> Decision:
-    """The pay as an outcome such as `2000.00 EUR`, the steps to it, and the pay without each band and cap."""
-    foreign = sorted({line.amount.currency for line in facts.sold} - {plan.currency})
-    if foreign:
-        text = f"the plan pays in {plan.currency}, and no rate from {foreign[0]} is recorded"
+    """The pay as an outcome such as `2000.00 EUR`, the steps to it, and the pay without each band, modifier and cap."""
+    try:
+        found = rate(facts, plan)
+    except NoRate as missing:
+        text = f"the plan pays in {plan.currency}: {missing}"
         return Decision(outcome="quarantined", reasons=(Reason(code="no-rate", text=text),))
-    found = rate(facts, plan)
-    day = payable_on(facts.credited_on, plan.hold_days)
-    earned = iso(facts.credited_on)
-    dates = Reason(code="dates", text=f"earned {earned}, held {plan.hold_days} days, payable {iso(day)}")
+    day = payable_on(facts.earned_on or facts.credited_on, plan.released[0].after_days)
+    earned = iso(facts.earned_on or facts.credited_on)
+    dates = Reason(code="dates", text=f"earned {earned}, held {plan.released[0].after_days} days, payable {iso(day)}")
     return Decision(
         outcome=text_of(found.pay),
         reasons=(*steps(found), dates),
-        inputs=(Input(name="credited_on", value=earned), *inputs(found)),
-        would_change=alternatives(found),
+        inputs=(Input(name="credited_on", value=iso(facts.credited_on)), *inputs(found)),
+        would_change=(*alternatives(found), *_without_modifiers(facts, plan, found)),
     )
+
+
+def _without_modifiers(facts: RatingFacts, plan: Plan, found: Derivation) -> tuple[Change, ...]:
+    """The pay without each modifier that was taken."""
+    taken = [weighed.modifier_id for weighed in found.weighed if weighed.taken]
+    others = {gone: tuple(m for m in plan.modifiers if m.modifier_id != gone) for gone in taken}
+    pays = {gone: rate(facts, replace(plan, modifiers=left)).pay for gone, left in others.items()}
+    return tuple(_change(f"modifier-{gone}", f"modifier {gone}", pay) for gone, pay in pays.items() if pay != found.pay)
 
 
 def inputs(found: Derivation) -> tuple[Input, ...]:
     """What the rating looked at."""
+    rates = (found.exchange.rate,) if found.exchange else ()
     return (
         Input(name="basis", value=text_of(found.basis)),
         Input(name="share_percent", value=str(found.share_percent)),
         Input(name="measure_before", value=str(found.measure_before)),
+        *(Input(name="rate", value=_rate_text(rate), event_id=rate.event_id or None) for rate in rates),
     )
 
 
@@ -147,13 +326,47 @@ def steps(found: Derivation, rule: str = "", version: int = 0) -> tuple[Reason, 
     return tuple(
         Reason(code=code, text=text, rule=rule, version=version)
         for code, text in (
-            ("basis", f"{text_of(found.basis)} of {len(found.counted)} sold lines count"),
-            ("share", f"{found.share_percent} % of it is credited: {found.measure}"),
+            ("basis", _basis_text(found)),
+            *_exchange_steps(found.exchange),
+            ("share", f"{found.share_percent} % of it is credited: {_unweighted(found)}"),
+            *_term_steps(found),
+            *_modifier_steps(found),
             ("before", f"F({found.measure_before}) = {found.value_before}"),
             *((f"band-{part.band}", _band_text(part)) for part in found.bands),
             ("after", f"F({found.measure_after}) = {found.value_after}"),
             ("rounding", rounding),
+            *((bound.name.replace("_", "-"), _bound_text(bound)) for bound in found.bounds),
         )
+    )
+
+
+def _basis_text(found: Derivation) -> str:
+    kind = "" if found.basis_kind == "bookings" else f" as {found.basis_kind.replace('_', ' ')}"
+    return f"{text_of(found.basis)} of {len(found.counted)} sold lines count{kind}"
+
+
+def _unweighted(found: Derivation) -> Decimal:
+    return found.measure if found.weight == 1 or not found.weight else tidy(found.measure / found.weight)
+
+
+def _exchange_steps(exchange: Exchange | None) -> tuple[tuple[str, str], ...]:
+    if exchange is None:
+        return ()
+    return (("exchange", f"{text_of(exchange.given)} is {text_of(exchange.result)}: {_rate_text(exchange.rate)}"),)
+
+
+def _rate_text(rate_used: Rate) -> str:
+    return f"1 {rate_used.base} = {rate_used.rate} {rate_used.quote} of {iso(rate_used.on)}, {rate_used.source}"
+
+
+def _term_steps(found: Derivation) -> tuple[tuple[str, str], ...]:
+    return () if found.term_percent is None else (("term", f"this term of its chain pays {found.term_percent} %"),)
+
+
+def _modifier_steps(found: Derivation) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"modifier-{one.modifier_id}", f"{one.modifier_id} {'taken' if one.taken else 'not taken'}: {one.why}")
+        for one in found.weighed
     )
 
 
@@ -161,20 +374,28 @@ def _band_text(part: Slice) -> str:
     return f"band {part.band}: {tidy(part.measure)} at {part.rate} = {tidy(part.value)}"
 
 
+def _bound_text(bound: Bound) -> str:
+    return f"{bound.name.replace('_', ' ')}: {text_of(bound.before)} becomes {text_of(bound.after)}"
+
+
 def alternatives(found: Derivation) -> tuple[Change, ...]:
-    """The pay without each band, and without the cap, wherever it differs."""
+    """The pay without each band, and without each cap, wherever it differs."""
     tried = [(f"band-{n}", without_band(found.schedule, n)) for n in range(1, len(found.schedule.bands) + 1)]
     tried.append(("cap", without_cap(found.schedule)))
     pays = [(code, _pay(found, other)) for code, other in tried if other is not None]
-    return tuple(
-        Change(code=code, text=f"without {code.replace('-', ' ')} it would pay {text_of(pay)}", outcome=text_of(pay))
-        for code, pay in pays
-        if pay != found.pay
-    )
+    changes = [_change(code, code.replace("-", " "), pay) for code, pay in pays if pay != found.pay]
+    return (*changes, *(_change(b.name.replace("_", "-"), b.name.replace("_", " "), b.before) for b in found.bounds))
+
+
+def _change(code: str, named: str, pay: Money) -> Change:
+    return Change(code=code, text=f"without {named} it would pay {text_of(pay)}", outcome=text_of(pay))
 
 
 def _pay(found: Derivation, schedule: Schedule) -> Money:
-    return pay_between(schedule, found.measure_before, found.measure_after, found.basis.currency)
+    """The pay under another schedule, before caps and floors of the line."""
+    currency = found.rounded_after.currency
+    after = round_half_up(value_of(schedule, found.measure_after) * found.factor, currency)
+    return after - round_half_up(value_of(schedule, found.measure_before) * found.factor, currency)
 
 
 def text_of(amount: Money) -> str:
@@ -182,15 +403,19 @@ def text_of(amount: Money) -> str:
     return f"{amount.amount} {amount.currency}"
 
 
-def reversed_by(earned: Money, basis: Decimal, taken: Decimal) -> Money:
+# What is taken back
+
+
+def reversed_by(earned: Money, basis: Decimal, taken: Fraction | Decimal) -> Money:
     """What of a line is reversed once `taken` of its basis is: `round(E * sum(r * p) / B)`, at most all of it."""
+    exact = Fraction(taken)
     if basis <= 0:
-        return earned if taken > 0 else none_of(earned.currency)
-    part = Fraction(earned.amount) * Fraction(min(taken, basis)) / Fraction(basis)
-    return _half_up(part, earned.currency)
+        return earned if exact > 0 else none_of(earned.currency)
+    return half_up(Fraction(earned.amount) * min(exact, Fraction(basis)) / Fraction(basis), earned.currency)
 
 
-def _half_up(exact: Fraction, currency: str) -> Money:
+def half_up(exact: Fraction, currency: str) -> Money:
+    """The nearest minor unit to a fraction; a half goes away from zero."""
     units = abs(exact) * 10 ** MINOR_DIGITS[currency]
     whole = (2 * units.numerator + units.denominator) // (2 * units.denominator)
     return money(str(Decimal(whole if exact >= 0 else -whole).scaleb(-MINOR_DIGITS[currency])), currency)

@@ -1,24 +1,28 @@
 """A sale: what was won, who is credited, what was taken back, and the earning lines that follow from it.
 
-`earning` decides what follows from a fact; here are the facts, the lines, their hold, and the state.
+`earning` decides what follows from a fact, `line` what becomes of a line; here are the facts, the lines, and the state.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
 
-from chassis.decider import Decider, Invalid, NotFound, Refused
+from chassis.decider import Decider, Invalid, Refused
 from chassis.event import command, event, iso
 from contracts.attribution import Share
-from contracts.values import Money, none_of
-from services.incentives.domain.journal import Journal, move
+from contracts.values import Money, Term, none_of
+from services.incentives.domain.ageing import Ageing
+from services.incentives.domain.exchange import Exchange, Rate
+from services.incentives.domain.journal import Journal
+from services.incentives.domain.plan import BILLED, REBATE
 from services.incentives.domain.rating import Derivation, Sold
 from services.incentives.domain.taking import Asked, Part
 
 HELD, PAYABLE, REVERSED = "held", "payable", "reversed"
-POSTPONE_DAYS_MAX = 180
+CRM, BILLING = "crm", "billing"
+ADDED = "added"
 MONTH_CHARACTERS = 7
 
 # Events
@@ -26,7 +30,11 @@ MONTH_CHARACTERS = 7
 
 @event("incentives.WinRecorded.v1")
 class WinRecorded:
-    """The lines of `sold` sum to `amount`. A backfilled win is history: it earns nothing."""
+    """The lines of `sold` sum to `amount`. A backfilled win is history: it earns nothing.
+
+    `approved_on` is the day its registration was approved, `chain_started_on` the first day of the chain of terms that
+    it renews, `parties` the payees by party whom the deal names beside its partner.
+    """
 
     opportunity_id: str
     registration_id: str | None
@@ -36,6 +44,29 @@ class WinRecorded:
     deal_type: str
     credited_on: date
     backfill: bool
+    source_event_id: str
+    recorded_at: datetime
+    margin: Money | None = None
+    term: Term | None = None
+    chain_started_on: date | None = None
+    approved_on: date | None = None
+    parties: dict[str, str] = field(default_factory=dict)
+
+
+@event("incentives.BasisRecorded.v1")
+class BasisRecorded:
+    """More that happened to a won sale: an addition, an invoice, a collection, a row of a point of sale.
+
+    Kind: added, invoiced, collected, pos. `line_id` is the sold line that it is about, where it says so.
+    """
+
+    opportunity_id: str
+    win_no: int
+    kind: str
+    external_id: str
+    sold: tuple[Sold, ...]
+    amount: Money
+    happened_on: date
     source_event_id: str
     recorded_at: datetime
 
@@ -60,33 +91,53 @@ class ReversalRecorded:
     asked: Asked
     source_event_id: str
     recorded_at: datetime
+    source: str = CRM
 
 
 @event("incentives.FactQuarantined.v1")
 class FactQuarantined:
-    """A plan cannot rate this win. Reason code: no-rate."""
+    """A plan cannot rate this win. Reason codes: no-rate, no-amount (a fact came without one: `fact_id`)."""
 
     opportunity_id: str
     win_no: int
     plan_id: str
     reason_code: str
     quarantined_at: datetime
+    fact_id: str | None = None
+
+
+@event("incentives.FactResolved.v1")
+class FactResolved:
+    """What a plan could not rate is rated now, or was found to need no line."""
+
+    opportunity_id: str
+    win_no: int
+    plan_id: str
+    fact_id: str | None
+    resolved_by: str
+    resolved_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineKey:
-    """What a line is for: one share of one win under one plan."""
+    """What a line is for: one share of one win under one plan; `fact_id` names what happened later, if that is rated."""
 
     win_no: int
     pool: str
     role: str
     partner_id: str
     plan_id: str
+    fact_id: str | None = None
 
 
 @event("incentives.PayoutCalculated.v1")
 class PayoutCalculated:
-    """One earning line with its full derivation. `state` is held, or payable where there is no hold left."""
+    """One earning line with its full derivation. `state` is held, or payable where there is no hold left.
+
+    `amount` is this payee's part of the derivation's pay, release part `part`, in the payout's currency (`exchange`).
+    `measured` of the derivation's measure and `rated` of its pay stand on this line, so that a refund lowers both once.
+    `hears` is where its plan hears reversals from.
+    """
 
     line_id: str
     opportunity_id: str
@@ -111,6 +162,47 @@ class PayoutCalculated:
     state: str
     journal: Journal
     calculated_at: datetime
+    part: int = 0
+    ageing: tuple[Ageing, ...] = ()
+    exchange: Exchange | None = None
+    measured: Decimal | None = None
+    rated: Decimal | None = None
+    hears: str = CRM
+    budget_id: str | None = None
+
+
+@event("incentives.RebateCounted.v1")
+class RebateCounted:
+    """A share of a sale counts in a rebate's window: nothing is earned on the line, the window accrues it."""
+
+    line_id: str
+    opportunity_id: str
+    key: LineKey
+    payee_id: str
+    plan_version: int
+    credit_revision: int
+    meter_id: str
+    derivation: Derivation
+    refund_days: int | None
+    ageing: tuple[Ageing, ...]
+    hears: str
+    earned_on: date
+    counted_at: datetime
+    mix: Decimal = Decimal(0)
+
+
+@event("incentives.AwardMissed.v1")
+class AwardMissed:
+    """A SPIFF's budget had nothing left for this share. Reason code: budget-exhausted."""
+
+    line_id: str
+    opportunity_id: str
+    key: LineKey
+    payee_id: str
+    budget_id: str
+    amount: Money
+    reason_code: str
+    missed_at: datetime
 
 
 @event("incentives.PayoutReversed.v1")
@@ -171,10 +263,70 @@ class PayoutPostponed:
     postponed_at: datetime
 
 
-LineEvent = PayoutCalculated | PayoutReversed | PayoutReleased | PayoutPostponed
-SaleEvent = WinRecorded | CreditRecorded | ReversalRecorded | FactQuarantined | LineEvent
+@event("incentives.AdjustmentProposed.v1")
+class AdjustmentProposed:
+    """Someone wants to correct a line by an amount of either sign; a second person confirms."""
 
-# Commands: a fact names the plans that may rate it and the meters that it may move
+    line_id: str
+    opportunity_id: str
+    adjustment_id: str
+    amount: Money
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+
+
+@event("incentives.PayoutAdjusted.v1")
+class PayoutAdjusted:
+    """A line is corrected by hand. `remaining` is what of the line stands."""
+
+    line_id: str
+    opportunity_id: str
+    registration_id: str | None
+    partner_id: str
+    payee_id: str
+    kind: str
+    adjustment_id: str
+    amount: Money
+    remaining: Money
+    reason: str
+    proposed_by: str
+    confirmed_by: str
+    journal: Journal
+    adjusted_at: datetime
+
+
+LineEvent = (
+    PayoutCalculated
+    | RebateCounted
+    | PayoutReversed
+    | PayoutReleased
+    | PayoutPostponed
+    | AdjustmentProposed
+    | PayoutAdjusted
+)
+SaleEvent = (
+    WinRecorded
+    | BasisRecorded
+    | CreditRecorded
+    | ReversalRecorded
+    | FactQuarantined
+    | FactResolved
+    | AwardMissed
+    | LineEvent
+)
+
+# Commands: a fact names the plans that may rate it, the meters that it may move, and what was looked up for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedUp:
+    """What a fact's rating needs beside plans and meters: payees, budgets, and recorded rates of exchange."""
+
+    payee_ids: tuple[str, ...] = ()
+    budget_ids: tuple[str, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    books_currency: str | None = None
 
 
 @command("incentives.RecordWin.v1")
@@ -191,6 +343,33 @@ class RecordWin:
     plan_ids: tuple[str, ...]
     meter_ids: tuple[str, ...] = ()
     now: datetime
+    margin: Money | None = None
+    term: Term | None = None
+    renews_id: str | None = None
+    chain_started_on: date | None = None
+    approved_on: date | None = None
+    parties: dict[str, str] = field(default_factory=dict)
+    looked_up: LookedUp = LookedUp()
+
+
+@command("incentives.RecordBasis.v1")
+class RecordBasis:
+    """What happened to a won sale later; without an amount it is quarantined, never counted as nothing."""
+
+    opportunity_id: str
+    win_no: int = 1
+    kind: str
+    external_id: str
+    sold: tuple[Sold, ...] = ()
+    line_id: str | None = None
+    quantity: int = 1
+    amount: Money | None = None
+    happened_on: date
+    source_event_id: str
+    plan_ids: tuple[str, ...]
+    meter_ids: tuple[str, ...] = ()
+    now: datetime
+    looked_up: LookedUp = LookedUp()
 
 
 @command("incentives.RecordCredit.v1")
@@ -204,6 +383,7 @@ class RecordCredit:
     plan_ids: tuple[str, ...]
     meter_ids: tuple[str, ...] = ()
     now: datetime
+    looked_up: LookedUp = LookedUp()
 
 
 @command("incentives.RecordReversal.v1")
@@ -218,6 +398,48 @@ class RecordReversal:
     source_event_id: str
     plan_ids: tuple[str, ...]
     meter_ids: tuple[str, ...] = ()
+    now: datetime
+    unearned_months: int | None = None
+    term_months: int | None = None
+    source: str = CRM
+    looked_up: LookedUp = LookedUp()
+
+
+@command("incentives.ResolveFact.v1")
+class ResolveFact:
+    """Rates again what was quarantined. With `dropped` it needs no line."""
+
+    opportunity_id: str
+    win_no: int
+    plan_id: str
+    fact_id: str | None = None
+    dropped: bool = False
+    by: str
+    plan_ids: tuple[str, ...] = ()
+    meter_ids: tuple[str, ...] = ()
+    now: datetime
+    looked_up: LookedUp = LookedUp()
+
+
+@command("incentives.AdjustLine.v1")
+class AdjustLine:
+    """Proposes to correct a line by an amount, above or below zero."""
+
+    opportunity_id: str
+    line_id: str
+    adjustment_id: str
+    amount: Money
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.ConfirmAdjustment.v1")
+class ConfirmAdjustment:
+    opportunity_id: str
+    line_id: str
+    adjustment_id: str
+    by: str
     now: datetime
 
 
@@ -238,7 +460,7 @@ class PostponeLine:
     now: datetime
 
 
-FactCommand = RecordWin | RecordCredit | RecordReversal
+FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveFact
 
 # State
 
@@ -265,10 +487,33 @@ class Line:
     payable_on: date
     state: str
     superseded: bool = False
+    part: int = 0
+    ageing: tuple[Ageing, ...] = ()
+    hears: str = CRM
+    basis_kind: str = "bookings"
+    rated: Decimal = Decimal(0)
+    mix: Decimal = Decimal(0)
+    budget_id: str | None = None
+    adjusted: Decimal = Decimal(0)
+    proposed: AdjustmentProposed | None = None
+    books: Money | None = None
+    books_reversed: Decimal = Decimal(0)
 
     @property
     def remaining(self) -> Money:
-        return self.amount - self.reversed
+        """What of the line stands."""
+        return Money(amount=self.amount.amount + self.adjusted - self.reversed.amount, currency=self.amount.currency)
+
+    @property
+    def books_remaining(self) -> Money | None:
+        """What of it stands in the books; None where the line is in their currency."""
+        if self.books is None:
+            return None
+        return Money(amount=self.books.amount - self.books_reversed, currency=self.books.currency)
+
+
+Quarantined = tuple[int, str, str | None]
+"""What could not be rated: the win, the plan, the later fact if it was one."""
 
 
 @dataclass(frozen=True)
@@ -278,15 +523,30 @@ class Sale:
     wins: Mapping[int, WinRecorded] = field(default_factory=dict)
     credits: Mapping[tuple[str, int | None], CreditRecorded] = field(default_factory=dict)
     reversals: tuple[ReversalRecorded, ...] = ()
-    quarantined: frozenset[tuple[int, str]] = frozenset()
+    bases: Mapping[str, BasisRecorded] = field(default_factory=dict)
+    quarantined: frozenset[Quarantined] = frozenset()
+    missed: frozenset[LineKey] = frozenset()
     lines: Mapping[str, Line] = field(default_factory=dict)
 
     def current(self, key: LineKey) -> Line | None:
         """The line that stands for a share, if one does."""
         return next((line for line in self.lines.values() if line.key == key and not line.superseded), None)
 
+    def sold_under(self, line: Line) -> tuple[Sold, ...]:
+        """What a line's reversals eat into: all that was billed of its basis, or all that was booked and added."""
+        win_no = line.key.win_no
+        if line.basis_kind in BILLED:
+            return tuple(sold for basis in self.bases_of(win_no, (line.basis_kind,)) for sold in basis.sold)
+        added = (sold for basis in self.bases_of(win_no, (ADDED,)) for sold in basis.sold)
+        return (*self.wins[win_no].sold, *added)
+
     def reversals_of(self, win_no: int) -> tuple[ReversalRecorded, ...]:
         return tuple(reversal for reversal in self.reversals if reversal.win_no == win_no)
+
+    def bases_of(self, win_no: int, kinds: Sequence[str]) -> list[BasisRecorded]:
+        """What happened to a win later, of some kinds, in one fixed order."""
+        mine = (basis for basis in self.bases.values() if basis.win_no == win_no and basis.kind in kinds)
+        return sorted(mine, key=lambda basis: (basis.happened_on, basis.external_id))
 
     def credit_of(self, win_no: int) -> list[CreditRecorded]:
         """The latest final revision of each pool that speaks of a win, by pool."""
@@ -306,84 +566,10 @@ class SaleInvalid(Invalid):
     slug = "sale-invalid"
 
 
-class UnknownLine(NotFound):
-    """There is no such line."""
+class NotQuarantined(Refused):
+    """That fact is not quarantined."""
 
-
-class OnHold(Refused):
-    """The hold of this line is not over."""
-
-    slug = "on-hold"
-
-
-class PostponedTooFar(Invalid):
-    """A line can be postponed by 180 days at most, and only to a later day than it has."""
-
-    slug = "postponed-too-far"
-
-
-class NothingLeft(Refused):
-    """All of this line is reversed: there is nothing to pay or to postpone."""
-
-    slug = "nothing-left"
-
-
-# Decisions on lines
-
-
-def release_line(wish: ReleaseLine, sale: Sale) -> list[SaleEvent]:
-    """Makes a held line payable once its day has come."""
-    line = _line(sale, wish.line_id)
-    if line.state != HELD:
-        return []
-    if wish.now.astimezone(UTC).date() < line.payable_on:
-        raise OnHold(f"payable on {iso(line.payable_on)}", payable_on=iso(line.payable_on))
-    return [
-        PayoutReleased(
-            line_id=line.line_id,
-            opportunity_id=wish.opportunity_id,
-            registration_id=sale.wins[line.key.win_no].registration_id,
-            partner_id=line.key.partner_id,
-            payee_id=line.payee_id,
-            amount=line.remaining,
-            payable_on=line.payable_on,
-            journal=move(line.remaining, debit="held", credit="payable", payee_id=line.payee_id, cause=line.line_id),
-            released_at=wish.now,
-        )
-    ]
-
-
-def postpone_line(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
-    """Holds a line until a later day, 180 days from today at most."""
-    line = _line(sale, wish.line_id)
-    today = wish.now.astimezone(UTC).date()
-    if line.state == REVERSED:
-        raise NothingLeft
-    if line.payable_on == wish.until and line.state == HELD:
-        return []
-    if not max(line.payable_on, today) < wish.until <= today + timedelta(days=POSTPONE_DAYS_MAX):
-        raise PostponedTooFar(payable_on=iso(line.payable_on))
-    moved = line.remaining if line.state == PAYABLE else none_of(line.amount.currency)
-    return [
-        PayoutPostponed(
-            line_id=line.line_id,
-            opportunity_id=wish.opportunity_id,
-            partner_id=line.key.partner_id,
-            payee_id=line.payee_id,
-            amount=line.remaining,
-            payable_on=wish.until,
-            reason=wish.reason,
-            postponed_by=wish.by,
-            journal=move(moved, debit="payable", credit="held", payee_id=line.payee_id, cause=line.line_id),
-            postponed_at=wish.now,
-        )
-    ]
-
-
-def _line(sale: Sale, line_id: str) -> Line:
-    if line_id not in sale.lines:
-        raise UnknownLine
-    return sale.lines[line_id]
+    slug = "not-quarantined"
 
 
 # Evolve
@@ -393,34 +579,59 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
     match happened:
         case WinRecorded():
             return replace(sale, wins={**sale.wins, happened.win_no: happened})
+        case BasisRecorded():
+            return replace(sale, bases={**sale.bases, happened.external_id: happened})
         case CreditRecorded():
             return _recredited(replace(sale, credits={**sale.credits, (happened.pool, happened.win_no): happened}))
         case ReversalRecorded():
             return replace(sale, reversals=(*sale.reversals, happened))
-        case FactQuarantined():
-            return replace(sale, quarantined=sale.quarantined | {(happened.win_no, happened.plan_id)})
-        case PayoutCalculated() | PayoutReversed() | PayoutReleased() | PayoutPostponed():
+        case AwardMissed():
+            return replace(sale, missed=sale.missed | {happened.key})
+        case FactQuarantined() | FactResolved():
+            return replace(sale, quarantined=_quarantined(sale, happened))
+        case _:
             line = _line_after(sale.lines.get(happened.line_id), happened)
             return replace(sale, lines={**sale.lines, **line})
-        case _:
-            assert_never(happened)
+
+
+def _quarantined(sale: Sale, happened: FactQuarantined | FactResolved) -> frozenset[Quarantined]:
+    it = (happened.win_no, happened.plan_id, happened.fact_id)
+    return sale.quarantined | {it} if isinstance(happened, FactQuarantined) else sale.quarantined - {it}
 
 
 def _line_after(line: Line | None, happened: LineEvent) -> dict[str, Line]:
-    if isinstance(happened, PayoutCalculated):
+    if isinstance(happened, PayoutCalculated | RebateCounted):
         return {happened.line_id: _new_line(happened)}
-    if line is None:
-        return {}
+    return {} if line is None else {line.line_id: _changed(line, happened)}
+
+
+def _changed(
+    line: Line, happened: PayoutReversed | PayoutReleased | PayoutPostponed | AdjustmentProposed | PayoutAdjusted
+) -> Line:
     match happened:
         case PayoutReversed():
             state = REVERSED if happened.remaining.zero else line.state
-            return {line.line_id: replace(line, reversed=line.reversed + happened.amount, state=state)}
+            books = line.books_reversed + _books_of(happened.journal)
+            return replace(line, reversed=line.reversed + happened.amount, state=state, books_reversed=books)
         case PayoutReleased():
-            return {line.line_id: replace(line, state=PAYABLE)}
+            return replace(line, state=PAYABLE)
         case PayoutPostponed():
-            return {line.line_id: replace(line, state=HELD, payable_on=happened.payable_on)}
+            return replace(line, state=HELD, payable_on=happened.payable_on)
+        case AdjustmentProposed():
+            return replace(line, proposed=happened)
+        case PayoutAdjusted():
+            books = line.books_reversed - _books_of(happened.journal)
+            state = REVERSED if happened.remaining.zero else HELD if line.state == HELD else PAYABLE
+            adjusted = line.adjusted + happened.amount.amount
+            return replace(line, adjusted=adjusted, proposed=None, books_reversed=books, state=state)
         case _:
             assert_never(happened)
+
+
+def _books_of(journal: Journal) -> Decimal:
+    """What a journal's first entry is in the books, where they are in another currency."""
+    first = journal.entries[0].books_amount if journal.entries else None
+    return first.amount if first else Decimal(0)
 
 
 def _recredited(sale: Sale) -> Sale:
@@ -449,25 +660,50 @@ def shares_in_month(shares: Sequence[Share], day: date) -> tuple[Share, ...]:
     return tuple(share for share in merged.values() if share.percent > 0)
 
 
-def _new_line(happened: PayoutCalculated) -> Line:
-    return Line(
+def _new_line(happened: PayoutCalculated | RebateCounted) -> Line:
+    made = happened.derivation
+    line = Line(
         line_id=happened.line_id,
         key=happened.key,
         payee_id=happened.payee_id,
-        kind=happened.kind,
+        kind=REBATE,
         plan_version=happened.plan_version,
-        rule_id=happened.rule_id,
+        rule_id="",
         meter_id=happened.meter_id,
-        amount=happened.amount,
-        reversed=none_of(happened.amount.currency),
-        counted=happened.derivation.counted,
-        basis=happened.derivation.basis,
-        share_percent=happened.derivation.share_percent,
-        measure=happened.derivation.measure,
+        amount=none_of(made.rounded_after.currency),
+        reversed=none_of(made.rounded_after.currency),
+        counted=made.counted,
+        basis=made.booked or made.basis,
+        share_percent=made.share_percent,
+        measure=made.measure,
         refund_days=happened.refund_days,
         earned_on=happened.earned_on,
+        payable_on=happened.earned_on,
+        state=PAYABLE,
+        ageing=happened.ageing,
+        hears=happened.hears,
+        basis_kind=made.basis_kind,
+        mix=getattr(happened, "mix", Decimal(0)),
+    )
+    return _earning(line, happened) if isinstance(happened, PayoutCalculated) else line
+
+
+def _earning(line: Line, happened: PayoutCalculated) -> Line:
+    """The line of a payout: its amount, where its money stands, and the part of the measure that it holds."""
+    entries = happened.journal.entries
+    return replace(
+        line,
+        kind=happened.kind,
+        rule_id=happened.rule_id,
+        amount=happened.amount,
+        reversed=none_of(happened.amount.currency),
+        measure=line.measure if happened.measured is None else happened.measured,
         payable_on=happened.payable_on,
         state=happened.state,
+        part=happened.part,
+        rated=happened.derivation.rated.amount if happened.rated is None else happened.rated,
+        budget_id=happened.budget_id,
+        books=entries[0].books_amount if entries else None,
     )
 
 

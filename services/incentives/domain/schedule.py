@@ -33,13 +33,15 @@ class Schedule:
     """Marginal: each slice at its band, each flat that is reached. Retroactive: everything at the band reached.
 
     On the axis `amount` the measure is money of the plan, on `units` pieces, on `attainment` money whose bounds are
-    percent of `quota`. A finite last bound caps the measure.
+    percent of `quota`. A finite last bound caps the measure; `cap` and `floor` bound the value of what is above nothing.
     """
 
     semantics: Literal["marginal", "retroactive"]
     bands: tuple[Band, ...]
     axis: Literal["amount", "units", "attainment"] = "amount"
     quota: Decimal | None = None
+    cap: Decimal | None = None
+    floor: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,15 @@ class Reach:
 
 def value_of(schedule: Schedule, measure: Decimal) -> Decimal:
     """F(measure), not rounded."""
-    return sum((part.value for part in slices(schedule, measure)), NOTHING)
+    return bounded(schedule, sum((part.value for part in slices(schedule, measure)), NOTHING), measure)
+
+
+def bounded(schedule: Schedule, value: Decimal, measure: Decimal) -> Decimal:
+    """The value within the window's floor and cap; nothing earns nothing."""
+    if measure <= 0:
+        return value
+    lifted = value if schedule.floor is None else max(value, schedule.floor)
+    return lifted if schedule.cap is None else min(lifted, schedule.cap)
 
 
 def pay_between(schedule: Schedule, before: Decimal, after: Decimal, currency: str) -> Money:
@@ -140,18 +150,18 @@ def without_band(schedule: Schedule, number: int) -> Schedule | None:
 
 
 def without_cap(schedule: Schedule) -> Schedule | None:
-    """The same schedule whose last band has no end. None when there is no cap."""
+    """The same schedule whose last band has no end and whose value no cap. None when there is neither."""
     last = schedule.bands[-1]
-    if last.up_to is None:
+    if last.up_to is None and schedule.cap is None:
         return None
-    return replace(schedule, bands=(*schedule.bands[:-1], replace(last, up_to=None)))
+    return replace(schedule, cap=None, bands=(*schedule.bands[:-1], replace(last, up_to=None)))
 
 
 def faults(schedule: Schedule) -> list[str]:
     """What is wrong with a schedule, in sentences; nothing for a sound one."""
     if not 1 <= len(schedule.bands) <= BANDS_MAX:
         return [f"a schedule has 1 to {BANDS_MAX} bands"]
-    return [*_bound_faults(schedule), *_quota_faults(schedule), *_rate_faults(schedule)]
+    return [*_bound_faults(schedule), *_quota_faults(schedule), *_rate_faults(schedule), *_value_faults(schedule)]
 
 
 def _bound_faults(schedule: Schedule) -> list[str]:
@@ -159,7 +169,7 @@ def _bound_faults(schedule: Schedule) -> list[str]:
     if any(bound is None for bound in bounds[:-1]):
         return ["only the last band may be without up_to"]
     known = [bound for bound in bounds if bound is not None]
-    if any(not _sane(bound) or bound <= 0 for bound in known):
+    if any(not sane(bound) or bound <= 0 for bound in known):
         return [
             f"up_to is a number above 0 and not above {NUMBER_MAX}, with at most {DIGITS_MAX} digits after the point"
         ]
@@ -169,9 +179,16 @@ def _bound_faults(schedule: Schedule) -> list[str]:
 def _quota_faults(schedule: Schedule) -> list[str]:
     if schedule.axis != "attainment":
         return [] if schedule.quota is None else ["only the axis attainment has a quota"]
-    if schedule.quota is None or not _sane(schedule.quota) or schedule.quota <= 0:
+    if schedule.quota is None or not sane(schedule.quota) or schedule.quota <= 0:
         return ["the axis attainment needs a quota above 0"]
     return []
+
+
+def _value_faults(schedule: Schedule) -> list[str]:
+    given = [number for number in (schedule.floor, schedule.cap) if number is not None]
+    if any(not sane(number) or number < 0 for number in given):
+        return [f"cap and floor are from 0 to {NUMBER_MAX}, with at most {DIGITS_MAX} digits after the point"]
+    return ["the floor is not above the cap"] if given != sorted(given) else []
 
 
 def _rate_faults(schedule: Schedule) -> list[str]:
@@ -182,7 +199,7 @@ def _band_faults(band: Band, axis: str) -> list[str]:
     rates = [rate for rate in (band.percent, band.per_unit, band.flat) if rate is not None]
     if len(rates) != 1:
         return ["a band has exactly one of percent, per_unit and flat"]
-    if not _sane(rates[0]) or rates[0] < 0:
+    if not sane(rates[0]) or rates[0] < 0:
         return [f"a rate is a number from 0 to {NUMBER_MAX}, with at most {DIGITS_MAX} digits after the point"]
     if (band.percent is not None and axis == "units") or (band.per_unit is not None and axis != "units"):
         return ["percent goes with money, per_unit with the axis units"]
@@ -191,7 +208,7 @@ def _band_faults(band: Band, axis: str) -> list[str]:
     return []
 
 
-def _sane(number: Decimal) -> bool:
+def sane(number: Decimal) -> bool:
     """Whether a number is one that money can be reckoned with."""
     if not number.is_finite() or abs(number) > NUMBER_MAX:
         return False

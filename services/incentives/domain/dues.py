@@ -1,0 +1,175 @@
+"""Which shares of a sale should have a line and have none yet, and what each of them is rated on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from chassis.rulebook import Rulebook
+from contracts.attribution import Share
+from services.incentives.domain.choice import Chosen, overlapping, plans_for, version_of
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.exchange import NoRate, Rate
+from services.incentives.domain.payee import Payee, circumstances_of
+from services.incentives.domain.plan import BILLED, SPIFF, Plan
+from services.incentives.domain.rating import RatingFacts, Sold, rate
+from services.incentives.domain.sale import ADDED, CreditRecorded, LineKey, Sale, WinRecorded, shares_in_month
+
+PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What rating needs beside the sale: plans, payees by id, rates, and the currency of the books."""
+
+    books: Sequence[Rulebook]
+    payees: Mapping[str, Payee]
+    rates: tuple[Rate, ...] = ()
+    books_currency: str | None = None
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a plan rates: the win itself, or by id something that happened to it later."""
+
+    fact_id: str | None
+    sold: tuple[Sold, ...]
+    earned_on: date
+
+
+@dataclass(frozen=True)
+class Due:
+    """A share that should have a line, what it is rated on, and the plan version that rates it."""
+
+    key: LineKey
+    share: Share
+    credit: CreditRecorded
+    win: WinRecorded
+    basis: Basis
+    chosen: Chosen
+
+
+def dues(sale: Sale, known: Known) -> list[Due]:
+    """The credited shares of each win that have no line yet, in one fixed order."""
+    return [
+        due
+        for win_no in sorted(sale.wins)
+        if not sale.wins[win_no].backfill
+        for credit in sale.credit_of(win_no)
+        for due in _dues_of(sale, sale.wins[win_no], credit, known)
+        if sale.current(due.key) is None and due.key not in sale.missed
+    ]
+
+
+def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known) -> Iterator[Due]:
+    for share in shares_in_month(credit.shares, win.credited_on):
+        found = _rated_before(sale, win, credit.pool, share, known.books)
+        found = found or _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
+        everything = [due for chosen in found for due in _of_plan(sale, win, credit, share, chosen)]
+        paying = _paying(everything, sale, known)
+        yield from (due for due in everything if due.chosen in paying)
+
+
+def _fitting(found: Sequence[Chosen], win: WinRecorded) -> list[Chosen]:
+    return [chosen for chosen in found if not chosen.plan.deal_types or win.deal_type in chosen.plan.deal_types]
+
+
+def _of_plan(sale: Sale, win: WinRecorded, credit: CreditRecorded, share: Share, chosen: Chosen) -> Iterator[Due]:
+    for basis in bases_for(chosen.plan, sale, win):
+        key = LineKey(
+            win_no=win.win_no,
+            pool=credit.pool,
+            role=share.role,
+            partner_id=share.partner_id,
+            plan_id=chosen.plan_id,
+            fact_id=basis.fact_id,
+        )
+        yield Due(key, share, credit, win, basis, chosen)
+
+
+def bases_for(plan: Plan, sale: Sale, win: WinRecorded) -> list[Basis]:
+    """What a plan rates of a win: what was booked and added, or what was billed."""
+    kinds = (plan.basis,) if plan.basis in BILLED else (ADDED,)
+    later = [Basis(one.external_id, one.sold, one.happened_on) for one in sale.bases_of(win.win_no, kinds)]
+    return later if plan.basis in BILLED else [Basis(None, win.sold, win.credited_on), *later]
+
+
+def _paying(found: Sequence[Due], sale: Sale, known: Known) -> tuple[Chosen, ...]:
+    """The plans that pay beside each other."""
+    chosen = tuple(dict.fromkeys(due.chosen.plan_id for due in found))
+    by_id = {due.chosen.plan_id: due.chosen for due in found}
+    plans = [by_id[plan_id] for plan_id in chosen]
+    if sum(one.plan.kind == SPIFF for one in plans) < 2:  # noqa: PLR2004  two can overlap
+        return tuple(plans)
+    return overlapping(plans, lambda one: sum((_pay(d, sale, known) for d in found if d.chosen is one), Decimal(0)))
+
+
+def _pay(due: Due, sale: Sale, known: Known) -> Decimal:
+    try:
+        return rate(facts_of(due, sale, known, Decimal(0)), due.chosen.plan).pay.amount
+    except NoRate:
+        return Decimal(0)
+
+
+def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> RatingFacts:
+    """What the rating of a share looks at."""
+    win, plan = due.win, due.chosen.plan
+    partner = known.payees.get(due.key.partner_id, Payee())
+    return RatingFacts(
+        sold=due.basis.sold,
+        percent=due.share.percent,
+        credited_on=win.credited_on,
+        measure_before=measure_before,
+        earned_on=due.basis.earned_on,
+        payee_id=due.key.partner_id,
+        circumstances=circumstances_of(partner, _tier_day(due), _deal(due)),
+        margin=win.margin if due.basis.fact_id is None else None,
+        term=win.term,
+        chain_started_on=win.chain_started_on,
+        deal_earned=_deal_earned(sale, due, plan),
+        rates=known.rates,
+        parties=parties_of(due),
+    )
+
+
+def _tier_day(due: Due) -> date:
+    """The day of which the tier counts: the registration's approval, else the win; the closing; the invoice."""
+    as_of = due.chosen.plan.tier_as_of
+    if as_of == "registration_approved" and due.win.approved_on is not None:
+        return due.win.approved_on
+    return due.basis.earned_on if as_of == "invoiced" else due.win.credited_on
+
+
+def _deal(due: Due) -> Circumstances:
+    products = tuple(dict.fromkeys(line.family for line in due.basis.sold))
+    return Circumstances(products=products, deal_type=due.win.deal_type, role=due.share.role)
+
+
+def _deal_earned(sale: Sale, due: Due, plan: Plan) -> Decimal:
+    """What this plan pays for the same win so far; only a plan with a cap on the deal needs to know."""
+    if plan.deal_cap is None:
+        return Decimal(0)
+    same = [
+        line
+        for line in sale.lines.values()
+        if (line.key.plan_id, line.key.win_no) == (due.key.plan_id, due.key.win_no) and not line.superseded
+    ]
+    return sum((line.amount.amount for line in same), Decimal(0))
+
+
+def parties_of(due: Due) -> dict[str, str]:
+    """The payees by party: the credited partner, who the deal names, and who is credited in another role."""
+    roles = {PARTY_OF_ROLE[s.role]: str(s.partner_id) for s in due.credit.shares if s.role in PARTY_OF_ROLE}
+    return {**roles, **due.win.parties, "partner": due.key.partner_id}
+
+
+def _rated_before(sale: Sale, win: WinRecorded, pool: str, share: Share, books: Sequence[Rulebook]) -> list[Chosen]:
+    """The plan versions that this partner's lines of the win were rated under: a correction keeps them."""
+    mine = [
+        line
+        for line in sale.lines.values()
+        if (line.key.win_no, line.key.pool, line.key.role, line.key.partner_id)
+        == (win.win_no, pool, share.role, share.partner_id)
+    ]
+    versions = dict.fromkeys((line.key.plan_id, line.plan_version) for line in mine)
+    return [chosen for plan_id, number in versions if (chosen := version_of(books, plan_id, number))]

@@ -1,0 +1,203 @@
+"""What people and days do to an earning line: its hold ends, it is postponed, it is corrected by two people."""
+
+from datetime import UTC, timedelta
+from fractions import Fraction
+
+from chassis.decider import Invalid, NotFound, Refused
+from chassis.event import iso
+from contracts.values import Money
+from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, expense, move
+from services.incentives.domain.rating import half_up
+from services.incentives.domain.sale import (
+    HELD,
+    PAYABLE,
+    REVERSED,
+    AdjustLine,
+    AdjustmentProposed,
+    ConfirmAdjustment,
+    Line,
+    PayoutAdjusted,
+    PayoutPostponed,
+    PayoutReleased,
+    PostponeLine,
+    ReleaseLine,
+    Sale,
+    SaleEvent,
+)
+
+POSTPONE_DAYS_MAX = 180
+
+# Refusals
+
+
+class UnknownLine(NotFound):
+    """There is no such line."""
+
+
+class OnHold(Refused):
+    """The hold of this line is not over."""
+
+    slug = "on-hold"
+
+
+class PostponedTooFar(Invalid):
+    """A line can be postponed by 180 days at most, and only to a later day than it has."""
+
+    slug = "postponed-too-far"
+
+
+class UnknownAdjustment(NotFound):
+    """There is no such adjustment waiting for its second person."""
+
+
+class FourEyes(Refused):
+    """Whoever proposed an adjustment cannot confirm it: ask a second person."""
+
+    status = 403
+    slug = "four-eyes"
+
+
+class AdjustedTooFar(Invalid):
+    """A line cannot be adjusted below nothing."""
+
+    slug = "adjusted-too-far"
+
+
+class NothingLeft(Refused):
+    """All of this line is reversed: there is nothing to pay or to postpone."""
+
+    slug = "nothing-left"
+
+
+# Decisions
+
+
+def release_line(wish: ReleaseLine, sale: Sale) -> list[SaleEvent]:
+    """Makes a held line payable once its day has come."""
+    line = _line(sale, wish.line_id)
+    if line.state != HELD:
+        return []
+    if wish.now.astimezone(UTC).date() < line.payable_on:
+        raise OnHold(f"payable on {iso(line.payable_on)}", payable_on=iso(line.payable_on))
+    return [
+        PayoutReleased(
+            line_id=line.line_id,
+            opportunity_id=wish.opportunity_id,
+            registration_id=sale.wins[line.key.win_no].registration_id,
+            partner_id=line.key.partner_id,
+            payee_id=line.payee_id,
+            amount=line.remaining,
+            payable_on=line.payable_on,
+            journal=moved(line, line.remaining, line.books_remaining),
+            released_at=wish.now,
+        )
+    ]
+
+
+def postpone_line(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
+    """Holds a line until a later day, 180 days from today at most."""
+    line = _line(sale, wish.line_id)
+    today = wish.now.astimezone(UTC).date()
+    if line.state == REVERSED:
+        raise NothingLeft
+    if line.payable_on == wish.until and line.state == HELD:
+        return []
+    if not max(line.payable_on, today) < wish.until <= today + timedelta(days=POSTPONE_DAYS_MAX):
+        raise PostponedTooFar(payable_on=iso(line.payable_on))
+    back = line.state == PAYABLE
+    return [
+        PayoutPostponed(
+            line_id=line.line_id,
+            opportunity_id=wish.opportunity_id,
+            partner_id=line.key.partner_id,
+            payee_id=line.payee_id,
+            amount=line.remaining,
+            payable_on=wish.until,
+            reason=wish.reason,
+            postponed_by=wish.by,
+            journal=moved(line, -line.remaining, _negative(line.books_remaining)) if back else NO_JOURNAL,
+            postponed_at=wish.now,
+        )
+    ]
+
+
+def moved(line: Line, amount: Money, books: Money | None) -> Journal:
+    """The journal that makes a held amount payable; below zero it holds it again."""
+    return move(amount, debit="held", credit="payable", payee_id=line.payee_id, cause=line.line_id, books=books)
+
+
+def _negative(amount: Money | None) -> Money | None:
+    return None if amount is None else -amount
+
+
+def adjust_line(wish: AdjustLine, sale: Sale) -> list[SaleEvent]:
+    """Proposes to correct a line; nothing moves before a second person confirms."""
+    line = _line(sale, wish.line_id)
+    if line.proposed and line.proposed.adjustment_id == wish.adjustment_id:
+        return []
+    _adjustable(line, wish.amount)
+    return [
+        AdjustmentProposed(
+            line_id=line.line_id,
+            opportunity_id=wish.opportunity_id,
+            adjustment_id=wish.adjustment_id,
+            amount=wish.amount,
+            reason=wish.reason,
+            proposed_by=wish.by,
+            proposed_at=wish.now,
+        )
+    ]
+
+
+def _adjustable(line: Line, amount: Money) -> None:
+    if amount.currency != line.amount.currency:
+        raise AdjustedTooFar(f"the line is in {line.amount.currency}")
+    if line.remaining.amount + amount.amount < 0:
+        raise AdjustedTooFar(remaining=str(line.remaining.amount))
+
+
+def confirm_adjustment(wish: ConfirmAdjustment, sale: Sale) -> list[SaleEvent]:
+    """A second person agrees: the line and the ledger are corrected."""
+    line = _line(sale, wish.line_id)
+    proposed = line.proposed
+    if proposed is None or proposed.adjustment_id != wish.adjustment_id:
+        raise UnknownAdjustment
+    if proposed.proposed_by == wish.by:
+        raise FourEyes(proposed_by=proposed.proposed_by)
+    _adjustable(line, proposed.amount)
+    return [
+        PayoutAdjusted(
+            line_id=line.line_id,
+            opportunity_id=wish.opportunity_id,
+            registration_id=sale.wins[line.key.win_no].registration_id,
+            partner_id=line.key.partner_id,
+            payee_id=line.payee_id,
+            kind=line.kind,
+            adjustment_id=wish.adjustment_id,
+            amount=proposed.amount,
+            remaining=line.remaining + proposed.amount,
+            reason=proposed.reason,
+            proposed_by=proposed.proposed_by,
+            confirmed_by=wish.by,
+            journal=_adjusted(line, proposed.amount),
+            adjusted_at=wish.now,
+        )
+    ]
+
+
+def _adjusted(line: Line, amount: Money) -> Journal:
+    """Expense against where the line's money stands, in the books at the line's own rate."""
+    books = None
+    if line.books is not None and not line.amount.zero:
+        part = Fraction(amount.amount) * Fraction(line.books.amount) / Fraction(line.amount.amount)
+        books = half_up(part, line.books.currency)
+    account: AccountName = "held" if line.state == HELD else "payable"
+    return move(
+        amount, debit=expense(line.kind), credit=account, payee_id=line.payee_id, cause=line.line_id, books=books
+    )
+
+
+def _line(sale: Sale, line_id: str) -> Line:
+    if line_id not in sale.lines:
+        raise UnknownLine
+    return sale.lines[line_id]

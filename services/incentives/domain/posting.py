@@ -1,0 +1,177 @@
+"""The events of one decision on a sale while they add up: of the sale, of the meters and of the budgets it moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from chassis.decider import Decider, Raced
+from contracts.values import Money
+from services.incentives.domain.budget import Budget, BudgetEvent, Budgets, BudgetUsed, given_back
+from services.incentives.domain.choice import Chosen
+from services.incentives.domain.exchange import InBooks
+from services.incentives.domain.journal import move
+from services.incentives.domain.meter import Meter, Metered, MeterEvent, Meters, Moment, accrual, trued_up
+from services.incentives.domain.plan import REBATE, window_end, window_of
+from services.incentives.domain.rating import tidy
+from services.incentives.domain.rebate import settles_on
+from services.incentives.domain.sale import Line, Sale, SaleEvent, evolve
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The events of the sale, and by id those of each meter and budget."""
+
+    sale: list[SaleEvent] = field(default_factory=list)
+    meters: Mapping[str, list[MeterEvent]] = field(default_factory=dict)
+    budgets: Mapping[str, list[BudgetEvent]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """The meters and budgets by id; None while a command is prepared, to learn which it will move."""
+
+    meters: Mapping[str, Meter] | None = None
+    budgets: Mapping[str, Budget] | None = None
+
+
+class Moving:
+    """Streams of one kind that a decision moves: their states and their new events, each seen by the next."""
+
+    def __init__(self, decider: Decider[Any, Any], states: Mapping[str, Any] | None) -> None:
+        self._decider, self._known = decider, states
+        self._states = dict(states or {})
+        self.happened: dict[str, list[Any]] = {}
+
+    def state(self, identity: str) -> Any:
+        return self._states.get(identity, self._decider.initial)
+
+    def add(self, identity: str, *events: Any) -> None:
+        if events:
+            self.happened.setdefault(identity, []).extend(events)
+            self._states[identity] = self._decider.fold(events, self.state(identity))
+
+    def touch(self, identity: str) -> None:
+        """Names a stream that the decision depends on, whether it moves or not."""
+        self.happened.setdefault(identity, [])
+
+    def complete(self) -> dict[str, list[Any]]:
+        """All that happened. Raises Raced when a stream was moved that was not at hand."""
+        if self._known is not None and not self.happened.keys() <= self._known.keys():
+            raise Raced
+        return self.happened
+
+
+class Posting:
+    """The events of one decision while they add up, each seen by the next; gone when the decision is made."""
+
+    def __init__(self, sale: Sale, at_hand: AtHand, books: InBooks, now: datetime) -> None:
+        self.sale = sale
+        self.books = books
+        self.now = now
+        self.happened: list[SaleEvent] = []
+        self.meters = Moving(Meters, at_hand.meters)
+        self.budgets = Moving(Budgets, at_hand.budgets)
+        self._closed: dict[str, Chosen] = {}
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(UTC).date()
+
+    @property
+    def at(self) -> Moment:
+        return Moment(self.now, self.books)
+
+    def add(self, happened: SaleEvent) -> None:
+        self.happened.append(happened)
+        self.sale = evolve(self.sale, happened)
+
+    def decided(self) -> Decided:
+        """All events; windows that are closed already are trued up at once."""
+        for meter, chosen in self._closed.items():
+            self.meters.add(meter, *trued_up(meter, self.meters.state(meter), chosen, self.at))
+        return Decided(self.happened, self.meters.complete(), self.budgets.complete())
+
+    def measure(self, meter: str | None) -> Decimal:
+        """What the window has counted so far."""
+        return self.meters.state(meter).measure if meter else Decimal(0)
+
+    def shift(self, line: Line, by: "Shift", chosen: Chosen) -> None:
+        """Moves the line's meter; a line without one, or nothing to move, leaves no event."""
+        if line.meter_id is None or not (by.measure or by.posted):
+            return
+        self.meters.add(line.meter_id, self._metered(line, by, chosen))
+        meter = self.meters.state(line.meter_id)
+        if meter.closed:
+            self._closed[line.meter_id] = chosen
+        elif line.kind == REBATE:
+            self.meters.add(line.meter_id, *accrual(line.meter_id, meter, chosen, self.at))
+
+    def _metered(self, line: Line, by: "Shift", chosen: Chosen) -> Metered:
+        meter_id = line.meter_id or ""
+        before = self.measure(meter_id)
+        win = self.sale.wins[line.key.win_no]
+        window = window_of(chosen.plan.accumulate, win.credited_on)
+        ends = window_end(chosen.plan.accumulate, win.credited_on)
+        payee_id = line.key.partner_id
+        return Metered(
+            meter_id=meter_id,
+            plan_id=line.key.plan_id,
+            payee_id=payee_id,
+            window=window[0] if window else "",
+            opportunity_id=win.opportunity_id,
+            line_id=line.line_id,
+            before=before,
+            after=tidy(before + by.measure),
+            metered_at=self.now,
+            plan_version=line.plan_version,
+            kind=line.kind,
+            posted=by.posted,
+            mix=by.mix,
+            closes_on=ends,
+            settles_on=settles_on(chosen.plan.rebate_terms, self.today, ends) if line.kind == REBATE else None,
+        )
+
+    # Budgets
+
+    def awarded(self, budget_id: str, ref: str, amount: Money, last: str) -> Money | None:
+        """What a budget gives for an award: all of it, or the rest where that is left and wanted; None at its end."""
+        budget: Budget = self.budgets.state(budget_id)
+        self.budgets.touch(budget_id)
+        if budget.allocated is None or budget.allocated.currency != amount.currency:
+            return None
+        given = min(amount, budget.available)
+        if given.zero or (given != amount and last != "rest"):
+            return None
+        self.budgets.add(budget_id, self._used(budget_id, ref, given, budget))
+        return given
+
+    def _used(self, budget_id: str, ref: str, amount: Money, budget: Budget) -> BudgetUsed:
+        return BudgetUsed(
+            budget_id=budget_id,
+            ref=ref,
+            amount=amount,
+            available=budget.available - amount,
+            journal=move(amount, debit="available", credit="used", payee_id="", cause=ref),
+            used_at=self.now,
+        )
+
+    def refill(self, line: Line, amount: Money) -> None:
+        """What is taken back of an award is available for later ones."""
+        if line.budget_id is None:
+            return
+        self.budgets.touch(line.budget_id)
+        budget: Budget = self.budgets.state(line.budget_id)
+        if budget.allocated is not None:
+            back = given_back(line.budget_id, line.line_id, amount, budget, self.now, from_use=True)
+            self.budgets.add(line.budget_id, back)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far a meter moves: its measure, what was posted for it, and the part of the measure in a mix's families."""
+
+    measure: Decimal
+    posted: Decimal = Decimal(0)
+    mix: Decimal = Decimal(0)

@@ -1,0 +1,91 @@
+"""What reversals take: never more than there is, at their age, from one source, and the excess is kept."""
+
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from contracts.values import money
+from services.incentives.domain.ageing import Ageing, ageing_faults
+from services.incentives.domain.rating import PLANS
+from services.incentives.domain.sale import PayoutReversed
+from services.incentives.domain.taking import Asked, Part, taken_by
+from tests.incentives.facts import World, basis, book, credit, plan, reversal, sold, win
+
+D = Decimal
+AGEING = [{"until_day": 30, "percent": "100"}, {"until_day": 60, "percent": "50"}]
+
+
+def taken(world):
+    return [line.amount.amount for line in world.of(PayoutReversed)]
+
+
+def asked(reversal_id, amount, *parts, **months):
+    named = tuple(Part(line_id=line, amount=money(part, "EUR")) for line, part in parts)
+    return Asked(
+        reversal_id=reversal_id,
+        amount=money(amount, "EUR"),
+        parts=named,
+        reason_code="refund",
+        occurred_on=date(2026, 4, 1),
+        **months,
+    )
+
+
+def test_refunds_of_33_33_33_33_33_34_and_5_00_leave_an_excess_of_5_00():
+    lines = (sold("1", "crm", "100.00"),)
+    found = taken_by(lines, [asked(f"x{n}", a) for n, a in enumerate(("33.33", "33.33", "33.34", "5.00"))])
+    assert [one.excess for one in found] == [money(a, "EUR") for a in ("0.00", "0.00", "0.00", "5.00")]
+    assert sum(one.by_line.get("1", Fraction(0)) for one in found) == 100
+
+
+def test_without_a_line_a_reversal_spreads_over_the_remaining_bases_by_largest_remainder():
+    lines = (sold("1", "crm", "50.00"), sold("2", "erp", "50.00"), sold("3", "hr", "50.00"))
+    first, second = taken_by(lines, [asked("a", "50.00", ("1", "50.00")), asked("b", "0.01")])
+    assert (first.of(["1"]), second.of(["1"]), second.of(["2"]), second.of(["3"])) == (50, 0, Fraction(1, 100), 0)
+
+
+def test_months_are_taken_unrounded_so_that_three_thirds_are_the_whole():
+    lines = (sold("1", "crm", "100.00"),)
+    found = taken_by(lines, [asked(f"m{n}", "0.00", unearned_months=4, term_months=12) for n in range(3)])
+    assert [one.of(["1"]) for one in found] == [Fraction(100, 3)] * 3
+
+
+@pytest.mark.parametrize(
+    ("day", "reason", "amount"),
+    [(15, "refund", "50.00"), (16, "refund", "25.00"), (30, "churn", "25.00"), (31, "fraud", "50.00")],
+)
+def test_a_reversal_counts_at_its_ageing_share(day, reason, amount):
+    world = World(book(plan(ageing=AGEING))).tell(win("1000.00"), credit())
+    month = 4 if day < 31 else 5
+    world.tell(reversal("x", "500.00", occurred_on=date(2026, month, day), reason_code=reason))
+    assert taken(world) == [D(amount)]
+
+
+def test_at_half_its_share_a_refund_lowers_the_measure_by_half():
+    world = World(book(plan({"percent": "10"}, ageing=AGEING, accumulate="year"))).tell(win("1000.00"), credit())
+    world.tell(reversal("x", "1000.00", occurred_on=date(2026, 5, 1)))
+    assert (taken(world), world.measures["plan-a-p1-2026"]) == ([D("50.00")], D(500))
+
+
+def test_an_ageing_only_falls():
+    assert not ageing_faults((Ageing(until_day=30, percent=D(100)), Ageing(until_day=60, percent=D(50))))
+    assert PLANS.check(PLANS.read(plan(ageing=[*reversed(AGEING)])))
+
+
+def test_a_plan_hears_a_refund_from_one_source_alone():
+    booked = World(book(plan())).tell(win("1000.00"), credit(), reversal("crm", "100.00"))
+    booked.tell(reversal("note", "100.00", source="billing"))
+    assert taken(booked) == [D("10.00")]
+    billed = World(book(plan(basis="invoiced"))).tell(win("1000.00"), credit(), basis("invoiced", "i1", "1000.00"))
+    billed.tell(reversal("crm", "100.00"), reversal("note", "100.00", source="billing"))
+    assert taken(billed) == [D("10.00")]
+
+
+def test_a_credit_note_names_its_invoice_or_spreads_over_all():
+    world = World(book(plan(basis="invoiced"))).tell(win("1000.00"), credit())
+    world.tell(basis("invoiced", "i1", "300.00"), basis("invoiced", "i2", "700.00"))
+    world.tell(reversal("n1", "300.00", ("i1", "300.00"), source="billing"), reversal("n2", "70.00", source="billing"))
+    assert taken(world) == [D("30.00"), D("7.00")]
+    assert sorted(line[-1] for line in world.standing()) == [D("0.00"), D("63.00")]

@@ -1,0 +1,156 @@
+"""SPIFFs: awards from a capped budget, served in the order of its stream, beside or instead of each other."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.testing.kit import given as history
+from contracts.values import money
+from services.incentives.application import HANDLES
+from services.incentives.domain.budget import (
+    AllocateBudget,
+    BudgetAllocated,
+    BudgetReleased,
+    Budgets,
+    ExpireBudget,
+    FundsInsufficient,
+    ReleaseBudget,
+    ReserveBudget,
+    UseBudget,
+)
+from services.incentives.domain.sale import AwardMissed, PayoutCalculated
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
+
+D = Decimal
+TABLE = {handles.command: handles for handles in HANDLES}
+
+
+def spiff(flat="300", **changes):
+    return plan({"flat": flat}, **{"kind": "spiff", "component": "spiff", "budget_id": "pot", **changes})
+
+
+def awards(world):
+    return [line.amount.amount for line in world.of(PayoutCalculated)]
+
+
+def sold_deals(world, *names):
+    for name in names:
+        world.tell(win(opportunity_id=name), credit(opportunity_id=name))
+    return world
+
+
+def test_a_budget_of_1_000_gives_awards_of_300_as_300_300_300_100_then_it_is_exhausted():
+    world = sold_deals(World(book(spiff())).allocate("pot", "1000.00"), "a", "b", "c", "d", "e")
+    assert awards(world) == [D("300.00"), D("300.00"), D("300.00"), D("100.00")]
+    [missed] = world.of(AwardMissed)
+    assert (missed.opportunity_id, missed.reason_code) == ("e", "budget-exhausted")
+    assert world.budgets["pot"].available == money("0.00", "EUR")
+
+
+def test_a_budget_that_gives_no_rest_keeps_it():
+    world = sold_deals(World(book(spiff(last_award="none"))).allocate("pot", "1000.00"), "a", "b", "c", "d")
+    assert awards(world) == [D("300.00")] * 3
+    assert world.budgets["pot"].available == money("100.00", "EUR")
+
+
+def test_a_reversal_refills_the_budget_for_later_awards_not_for_earlier_ones():
+    world = sold_deals(World(book(spiff())).allocate("pot", "300.00"), "a", "b")
+    world.tell(reversal("x", "1000.00", opportunity_id="a"))
+    world.tell(credit(opportunity_id="b", revision=2))
+    assert awards(world) == [D("300.00")]
+    assert awards(sold_deals(world, "c")) == [D("300.00"), D("300.00")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pays"),
+    [("stack", "stack", ["50.00", "30.00"]), ("exclusive", "stack", ["50.00"]), ("best_of", "best_of", ["50.00"])],
+)
+def test_spiffs_for_the_same_sale_stack_exclude_each_other_or_leave_the_best(one, other, pays):
+    first = spiff("50", overlap=one, budget_id=None)
+    second = spiff("30", overlap=other, budget_id=None)
+    world = sold_deals(World(book(first, "s1"), book(second, "s2")), "a")
+    assert awards(world) == [D(pay) for pay in pays]
+
+
+def test_a_spiff_pays_beside_the_commission():
+    world = World(book(plan()), book(spiff(), "s")).allocate("pot", "1000.00")
+    assert sorted(awards(sold_deals(world, "a"))) == [D("100.00"), D("300.00")]
+
+
+def test_a_spiff_may_go_to_the_seller():
+    body = spiff(payees=[{"party": "seller", "percent": "100"}], budget_id=None)
+    world = World(book(body)).tell(win(parties={"seller": "person-1"}), credit())
+    assert [line.payee_id for line in world.of(PayoutCalculated)] == ["person-1"]
+
+
+# The budget itself
+
+
+def allocated(amount="1000.00"):
+    wish = AllocateBudget(budget_id="pot", ref="first", amount=money(amount, "EUR"), by="adm", now=NOW)
+    when = history(TABLE[AllocateBudget]).when(wish)
+    [happened] = when.verdict.events[0]
+    assert isinstance(happened, BudgetAllocated)
+    return happened
+
+
+def after(*wishes, amount="1000.00"):
+    events = [allocated(amount)]
+    for wish in wishes:
+        when = history(TABLE[type(wish)], (Budgets.at("pot"), events)).when(wish)
+        assert when.verdict.refusal is None, when.verdict.refusal
+        events += when.verdict.events[0]
+    return events
+
+
+def step(kind, amount=None, ref="r1"):
+    fields = {} if amount is None else {"amount": money(amount, "EUR")}
+    return kind(budget_id="pot", ref=ref, now=NOW, **fields)
+
+
+def test_what_is_reserved_is_used_and_the_rest_released_once_each():
+    events = after(
+        step(ReserveBudget, "600.00"),
+        step(ReserveBudget, "600.00"),
+        step(UseBudget, "450.00"),
+        step(ReleaseBudget),
+        step(ReleaseBudget),
+    )
+    state = Budgets.fold(events)
+    assert (state.available, state.used) == (money("550.00", "EUR"), D("450.00"))
+    assert [(type(e).__name__, e.available.amount) for e in events[1:]] == [
+        ("BudgetReserved", D("400.00")),
+        ("BudgetUsed", D("400.00")),
+        ("BudgetReleased", D("550.00")),
+    ]
+    assert isinstance(events[-1], BudgetReleased)
+
+
+def test_a_budget_is_never_drawn_below_nothing():
+    wish = step(UseBudget, "1000.01")
+    history(TABLE[UseBudget], (Budgets.at("pot"), [allocated()])).when(wish).refused(FundsInsufficient)
+
+
+def test_what_is_left_expires():
+    assert Budgets.fold(after(step(UseBudget, "1.00"), step(ExpireBudget, ref="end"))).available == money("0.00", "EUR")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([ReserveBudget, UseBudget, ReleaseBudget]), st.integers(1, 600), st.integers(1, 4))
+    )
+)
+def test_whatever_is_asked_what_is_allocated_is_available_reserved_or_used(steps):
+    events = [allocated()]
+    for kind, amount, ref in steps:
+        wish = step(kind, None if kind is ReleaseBudget else f"{amount}.00", f"r{ref}")
+        verdict = history(TABLE[kind], (Budgets.at("pot"), events)).when(wish).verdict
+        events += [] if verdict.refusal else verdict.events[0]
+        state = Budgets.fold(events)
+        assert state.available.amount >= 0
+        assert state.available.amount + sum(state.reserved.values()) + state.used == 1000
+        entries = [e for happened in events for e in happened.journal.entries]
+        held = -sum((e.amount.amount for e in entries if e.account == "available"), D(0))
+        assert held == state.available.amount

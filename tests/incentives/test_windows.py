@@ -1,0 +1,185 @@
+"""Windows that close: what was posted is trued up to what the schedule makes of the net measure."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.values import money, round_half_up, total
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.journal import trial_balance
+from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowClosed, WindowOpen, WindowTruedUp
+from services.incentives.domain.payee import Payee
+from services.incentives.domain.rating import PLANS
+from services.incentives.domain.sale import PayoutCalculated, PayoutReversed
+from tests.incentives.facts import World, book, credit, plan, reversal, sold, win
+from tests.incentives.test_rating_steps import standing
+
+D = Decimal
+ACCELERATOR = ({"up_to": "1000", "percent": "5"}, {"percent": "10"})
+REBATE = (
+    {"up_to": "1000000", "percent": "1"},
+    {"up_to": "2500000", "percent": "2"},
+    {"up_to": "3500000", "percent": "3"},
+)
+OVER = date(2027, 1, 1)
+
+
+def rebate(*bands, settle="year", semantics="retroactive", **terms):
+    changes = {"kind": "rebate", "component": "rebate", "rebate": {"settle": settle, **terms}}
+    return plan(*(bands or REBATE), semantics=semantics, accumulate="year", **changes)
+
+
+def sale(n, amount, closed_on=date(2026, 3, 16), **changes):
+    return win(amount, opportunity_id=f"o{n}", closed_on=closed_on, **changes), credit(opportunity_id=f"o{n}")
+
+
+def settled(world):
+    return [happened.amount.amount for happened in world.of(RebateSettled)]
+
+
+def accrued(world):
+    return [(happened.kind, happened.amount.amount, happened.total.amount) for happened in world.of(RebateAccrued)]
+
+
+def test_a_closed_window_is_trued_up_to_f_of_its_net_measure():
+    world = World(book(plan(*ACCELERATOR, accumulate="year", hold_days=0)))
+    world.tell(*sale(1, "1000.00"), *sale(2, "1000.00"), reversal("x", "1000.00", opportunity_id="o1"))
+    assert [line.amount.amount for line in world.of(PayoutCalculated)] == [D("50.00"), D("100.00")]
+    assert [line.amount.amount for line in world.of(PayoutReversed)] == [D("50.00")]
+    world.close("plan-a-p1-2026", OVER)
+    [up] = world.of(WindowTruedUp)
+    assert (up.amount, up.total) == (money("-50.00", "EUR"), money("50.00", "EUR"))
+    assert set(trial_balance(world.posted()).values()) == {D(0)}
+
+
+def test_a_window_is_closed_once_it_is_over_and_once():
+    world = World(book(plan(*ACCELERATOR, accumulate="year"))).tell(*sale(1, "1000.00"))
+    with pytest.raises(WindowOpen):
+        world.close("plan-a-p1-2026", date(2026, 12, 31))
+    world.close("plan-a-p1-2026", OVER).close("plan-a-p1-2026", OVER)
+    assert len(world.of(WindowClosed)) == 1
+    assert not world.of(WindowTruedUp)
+
+
+def test_a_fact_that_comes_after_the_close_is_trued_up_at_once():
+    world = World(book(plan(*ACCELERATOR, accumulate="year"))).tell(*sale(1, "1000.00"), *sale(2, "1000.00"))
+    world.close("plan-a-p1-2026", OVER)
+    world.tell(reversal("x", "1000.00", opportunity_id="o1"))
+    assert [up.amount.amount for up in world.of(WindowTruedUp)] == [D("-50.00")]
+
+
+def test_line_caps_are_not_undone_by_the_true_up():
+    world = World(book(plan(*ACCELERATOR, accumulate="year", line_cap="30"))).tell(*sale(1, "1000.00"))
+    world.close("plan-a-p1-2026", OVER)
+    assert not world.of(WindowTruedUp)
+
+
+# Rebates
+
+
+@pytest.mark.parametrize(("semantics", "worth"), [("marginal", "55000.00"), ("retroactive", "90000.00")])
+def test_a_rebate_on_3_000_000_is_55_000_marginal_and_90_000_retroactive(semantics, worth):
+    world = World(book(rebate(semantics=semantics))).tell(*sale(1, "1000000.00"), *sale(2, "2000000.00"))
+    world.close("plan-a-p1-2026", OVER)
+    assert settled(world) == [D(worth)]
+
+
+def test_a_rebate_accrues_as_the_measure_moves_both_ways_and_earns_no_line():
+    world = World(book(rebate())).tell(*sale(1, "1000000.00"), *sale(2, "1000000.00"))
+    world.tell(reversal("x", "500000.00", opportunity_id="o2"), reversal("x", "500000.00", opportunity_id="o2"))
+    assert accrued(world) == [
+        ("accrued", D("10000.00"), D("10000.00")),
+        ("accrued", D("30000.00"), D("40000.00")),
+        ("accrued", D("-10000.00"), D("30000.00")),
+    ]
+    assert not world.of(PayoutCalculated)
+    names = [(entry.name, entry.amount.amount) for entry in world.of(RebateAccrued)[0].journal.entries]
+    assert names == [("expense:rebate", D("10000.00")), ("accrued", D("-10000.00"))]
+
+
+def test_a_growth_rebate_pays_for_what_lies_above_the_recorded_baseline():
+    terms = {"type": "growth", "baselines": [{"measure": "800"}, {"measure": "600", "payee_id": "p1"}]}
+    world = World(book(rebate({"percent": "10"}, **terms))).tell(*sale(1, "500.00"), *sale(2, "500.00"))
+    assert accrued(world) == [("accrued", D("40.00"), D("40.00"))]
+
+
+def test_a_target_rebate_is_a_schedule_on_attainment():
+    bands = ({"up_to": "100", "includes_up_to": False, "percent": "0"}, {"percent": "3"})
+    body = rebate(*bands)
+    body["schedule"] |= {"axis": "attainment", "quota": "1000"}
+    world = World(book(body)).tell(*sale(1, "999.00"), *sale(2, "1.00"))
+    assert accrued(world) == [("accrued", D("30.00"), D("30.00"))]
+
+
+def test_a_mix_rebate_pays_while_the_mix_is_reached():
+    terms = {"type": "mix", "mix_families": ["cloud"], "mix_percent": "30"}
+    lines = (sold("1", "cloud", "400.00"), sold("2", "erp", "600.00"))
+    world = World(book(rebate({"percent": "10"}, **terms))).tell(*sale(1, "1000.00", sold=lines), *sale(2, "1000.00"))
+    assert accrued(world) == [("accrued", D("100.00"), D("100.00")), ("accrued", D("-100.00"), D("0.00"))]
+
+
+def test_a_forecast_accrues_a_percent_until_the_settlement_trues_it_up():
+    terms = {"accrual": "forecast_percent", "forecast_percent": "2"}
+    world = World(book(rebate({"percent": "3"}, **terms))).tell(*sale(1, "1000.00"))
+    world.close("plan-a-p1-2026", OVER)
+    assert accrued(world) == [("accrued", D("20.00"), D("20.00")), ("true_up", D("10.00"), D("30.00"))]
+    assert settled(world) == [D("30.00")]
+
+
+@pytest.mark.parametrize(("tier", "worth"), [("gold", "100.00"), ("silver", "0.00")])
+def test_what_a_rebate_requires_is_asked_at_the_window_s_end(tier, worth):
+    body = rebate({"percent": "10"}, requires={"field": "tier", "is_one_of": ["gold"]})
+    world = World(book(body)).tell(*sale(1, "1000.00"))
+    payee = Payee(standing=(standing("tier", "gold"), standing("tier", tier, on=date(2026, 12, 1))))
+    world.close("plan-a-p1-2026", OVER, payee)
+    assert settled(world) == [D(worth)]
+    assert set(trial_balance(world.posted()).values()) == {D(0)}
+
+
+AMOUNTS = st.lists(st.integers(min_value=1, max_value=400_000), min_size=1, max_size=8)
+MONTHS = [date(2026, month, 1) for month in range(4, 13)] + [OVER]
+
+
+@given(AMOUNTS, st.integers(min_value=0, max_value=7), st.sampled_from(["marginal", "retroactive"]))
+def test_a_rebate_paid_monthly_equals_the_rebate_paid_yearly(cents, refunded, semantics):
+    sales = [fact for n, amount in enumerate(cents) for fact in sale(n, f"{amount / 100:.2f}")]
+    back = reversal("x", "999999.00", opportunity_id=f"o{refunded % len(cents)}")
+    monthly = World(
+        book(rebate({"up_to": "1500", "percent": "1.3333"}, {"percent": "7.7"}, settle="month", semantics=semantics))
+    )
+    yearly = World(book(rebate({"up_to": "1500", "percent": "1.3333"}, {"percent": "7.7"}, semantics=semantics)))
+    for n, fact in enumerate(sales):
+        monthly.tell(fact)
+        if "plan-a-p1-2026" in monthly.meters:
+            monthly.settle("plan-a-p1-2026", MONTHS[n % len(MONTHS)])
+    monthly.tell(back).close("plan-a-p1-2026", OVER)
+    yearly.tell(*sales, back).close("plan-a-p1-2026", OVER)
+    assert sum(settled(monthly)) == sum(settled(yearly))
+    for world in (monthly, yearly):
+        assert set(trial_balance(world.posted()).values()) <= {D(0)}
+        left = sum((e.amount.amount for e in world.posted() if e.account == "accrued"), D(0))
+        assert left == 0
+
+
+@given(AMOUNTS, st.lists(st.integers(min_value=0, max_value=7), max_size=4))
+def test_a_closed_window_posted_exactly_f_of_its_net_measure(cents, refunds):
+    bands = ({"up_to": "1000", "percent": "3.3333"}, {"percent": "9"})
+    world = World(book(plan(*bands, semantics="retroactive", accumulate="year", hold_days=0)))
+    for n, amount in enumerate(cents):
+        world.tell(*sale(n, f"{amount / 100:.2f}"))
+    for n, which in enumerate(refunds):
+        world.tell(reversal(f"x{n}", "7.77", opportunity_id=f"o{which % len(cents)}"))
+    world.close("plan-a-p1-2026", OVER)
+    measure = world.measures["plan-a-p1-2026"]
+    rate = D("3.3333") if measure <= 1000 else D(9)
+    posted = -total((e.amount for e in world.posted() if e.account == "payable"), "EUR")
+    assert posted == round_half_up(measure * rate / 100, "EUR")
+
+
+def test_a_rebate_without_a_window_is_no_rebate():
+    assert PLANS.check(PLANS.read({**rebate(), "accumulate": "line"}))
+    assert PLANS.check(PLANS.read({**rebate(), "kind": "commission"}))
+    assert Circumstances().tier is None
