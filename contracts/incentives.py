@@ -136,3 +136,72 @@ class PaymentFailed(PublicEvent):
     reference: str
     reason_code: str
     failed_at: datetime
+
+
+@public_event("entente.incentives.PayoutPostponed.v1", audience="both")
+class PayoutPostponed(PublicEvent):
+    """A line is held back until a later day."""
+
+    line_id: LineId
+    opportunity_id: OpportunityId | None = None
+    partner_id: PartnerId
+    payee_id: str
+    amount: Money
+    payable_on: date
+    reason: str
+    postponed_at: datetime
+
+
+@public_event("entente.incentives.PayoutAdjusted.v1", audience="both")
+class PayoutAdjusted(PublicEvent):
+    """A line was corrected by hand, by two people. `amount` is above or below zero, `remaining` what of it stands."""
+
+    line_id: LineId
+    opportunity_id: OpportunityId | None = None
+    registration_id: str | None = None
+    partner_id: PartnerId
+    payee_id: str
+    kind: str
+    amount: Money
+    remaining: Money
+    reason: str
+    adjusted_at: datetime
+
+
+@public_event("entente.incentives.SpiffAwarded.v1", audience="both")
+class SpiffAwarded(PublicEvent):
+    """A line of a SPIFF was earned; it is a line like every other, and PayoutCalculated tells its dates."""
+
+    line_id: LineId
+    opportunity_id: OpportunityId | None = None
+    partner_id: PartnerId
+    payee_id: str
+    plan_id: str
+    plan_version: int
+    amount: Money
+    awarded_at: datetime
+
+
+@public_event("entente.incentives.RebateAccrued.v1", audience="both")
+class RebateAccrued(PublicEvent):
+    """What a rebate's window is worth changed by `amount` to `total`. Kind: accrued, true_up."""
+
+    plan_id: str
+    plan_version: int
+    partner_id: PartnerId
+    payee_id: str
+    window: str
+    kind: str
+    amount: Money
+    total: Money
+    accrued_at: datetime
+
+
+@public_event("entente.incentives.PeriodClosed.v1", audience="vendor")
+class PeriodClosed(PublicEvent):
+    """A month of the books is closed for ever: what is recorded after `position` counts in a later one."""
+
+    month: str
+    position: int
+    sha256: str
+    closed_at: datetime

@@ -3,6 +3,8 @@
 from chassis.access import Access, partner, service, vendor
 from chassis.rulebook import DraftRules, EndRules, PublishRules
 from services.incentives.domain.account import IssueStatement
+from services.incentives.domain.books import CloseMonth, RecordRates
+from services.incentives.domain.budget import AllocateBudget, ExpireBudget
 from services.incentives.domain.payment import (
     ApprovePayment,
     DeclinePayment,
@@ -12,7 +14,14 @@ from services.incentives.domain.payment import (
     RetryPayment,
     SubmitPayment,
 )
-from services.incentives.domain.sale import PostponeLine
+from services.incentives.domain.sale import (
+    AdjustLine,
+    ConfirmAdjustment,
+    PostponeLine,
+    RecordBasis,
+    RecordReversal,
+    ResolveFact,
+)
 
 READ_EARNINGS = "read earnings"
 READ_PAYMENTS = "read payments"
@@ -31,6 +40,15 @@ ACCESS = Access(
         PublishRules: _WRITES_PLANS,
         EndRules: _WRITES_PLANS,
         PostponeLine: _PREPARES,
+        AdjustLine: _PREPARES,
+        ConfirmAdjustment: _CONFIRMS,
+        RecordBasis: (*_PREPARES, service()),
+        RecordReversal: (*_PREPARES, service()),
+        ResolveFact: _PREPARES,
+        RecordRates: (*_PREPARES, service()),
+        CloseMonth: _CONFIRMS,
+        AllocateBudget: (vendor(duty="fund_manager"), *_CONFIRMS),
+        ExpireBudget: (vendor(duty="fund_manager"), *_CONFIRMS),
         IssueStatement: _PREPARES,
         ProposePayment: _PREPARES,
         SubmitPayment: _PREPARES,
@@ -42,6 +60,6 @@ ACCESS = Access(
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),
         READ_SALES: _VENDOR,
-        READ_LEDGER: (vendor("finance"), vendor(duty="auditor"), *_CONFIRMS, service()),
+        READ_LEDGER: (vendor("finance"), vendor(duty="auditor"), vendor(duty="fund_manager"), *_CONFIRMS, service()),
     }
 )

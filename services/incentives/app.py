@@ -8,17 +8,21 @@ from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.incentives.access import ACCESS
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.api import earnings, payments
+from services.incentives.api import books, earnings, facts, payments
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.explaining import EXPLAIN, weigh
+from services.incentives.projections.budgets import BUDGETS
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
+from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.payee_gates import PAYEE_GATES
 from services.incentives.projections.payments import PAYMENTS
+from services.incentives.projections.progress import PROGRESS
 from services.incentives.projections.provider_calls import provider_calls
 from services.incentives.projections.releases import RELEASES
 from services.incentives.projections.sales import SALES
 from services.incentives.projections.statements import STATEMENTS
+from services.incentives.projections.windows import WINDOWS
 from services.incentives.publishing import publish
 from services.incentives.reactions import REACTIONS
 
@@ -40,11 +44,23 @@ BLUEPRINT = Blueprint(
     name="incentives",
     handles=HANDLES,
     access=ACCESS,
-    routers=(earnings.router, payments.router),
+    routers=(earnings.router, facts.router, books.router, payments.router),
     publish=publish,
-    projections=(EARNINGS, SALES, LEDGER, BALANCES, TRIAL_BALANCE, STATEMENTS, PAYMENTS, PAYEE_GATES),
+    projections=(
+        EARNINGS,
+        SALES,
+        LEDGER,
+        BALANCES,
+        DAY_BALANCES,
+        TRIAL_BALANCE,
+        PROGRESS,
+        BUDGETS,
+        STATEMENTS,
+        PAYMENTS,
+        PAYEE_GATES,
+    ),
     reactions=REACTIONS,
-    deadlines=(RELEASES,),
+    deadlines=(RELEASES, WINDOWS),
     kinds=KINDS,
     explain=EXPLAIN,
     weigh=weigh,

@@ -218,6 +218,39 @@ def _fact_reads(wish: FactCommand) -> tuple[Any, ...]:
     )
 
 
+# The books: a month is closed over what the ledger sums to
+
+
+async def close_of(app: Application, tenant: str, *, month: str, by: str) -> bookkeeping.CloseMonth:
+    """The wish to close a month, with what every account sums to now."""
+    await caught_up(app, "trial_balance")
+    found = await app.read.find("trial_balance", tenant, sort="currency", limit=PAGE_MAX)
+    months = [document["first_booked_on"][:7] for document in found.items]
+    return bookkeeping.CloseMonth(
+        month=month,
+        position=max((document["position"] for document in found.items), default=0),
+        balances={
+            f"{account} {document['currency']}": amount
+            for document in found.items
+            for account, amount in document["accounts"].items()
+        },
+        totals=_totals(found.items),
+        first_month=min(months, default=None),
+        by=by,
+        now=app.clock.now(),
+    )
+
+
+def _totals(trial: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """What each currency sums to, and the books in theirs."""
+    sums = {document["currency"]: Decimal(document["total"]) for document in trial}
+    for document in trial:
+        for booked, amount in document["books"].items():
+            name = f"books {booked.rpartition(' ')[2]}"
+            sums[name] = sums.get(name, Decimal(0)) + Decimal(amount)
+    return {name: str(total) for name, total in sorted(sums.items())}
+
+
 # Statements and payments: what the ledger says is copied into the command, with its position
 
 

@@ -1,13 +1,14 @@
 """Which of incentives' events the other services hear, and in what words. Names of people who decided never leave."""
 
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 
-from chassis.event import PublicEvent, Seen
+from chassis.event import PublicEvent, Seen, stable_id
 from contracts import incentives as public
-from contracts.shared import AttentionRaised, of_rulebook
+from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId
-from services.incentives.domain import account, payment, sale
+from services.incentives.domain import account, books, meter, payment, sale
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -66,6 +67,113 @@ def _released(it: sale.PayoutReleased) -> PublicEvent:
         payable_on=it.payable_on,
         released_at=it.released_at,
     )
+
+
+def _postponed(it: sale.PayoutPostponed) -> PublicEvent:
+    return public.PayoutPostponed(
+        line_id=LineId(it.line_id),
+        opportunity_id=OpportunityId(it.opportunity_id),
+        partner_id=PartnerId(it.partner_id),
+        payee_id=it.payee_id,
+        amount=it.amount,
+        payable_on=it.payable_on,
+        reason=it.reason,
+        postponed_at=it.postponed_at,
+    )
+
+
+def _adjusted(it: sale.PayoutAdjusted) -> PublicEvent:
+    return public.PayoutAdjusted(
+        line_id=LineId(it.line_id),
+        opportunity_id=OpportunityId(it.opportunity_id),
+        registration_id=it.registration_id,
+        partner_id=PartnerId(it.partner_id),
+        payee_id=it.payee_id,
+        kind=it.kind,
+        amount=it.amount,
+        remaining=it.remaining,
+        reason=it.reason,
+        adjusted_at=it.adjusted_at,
+    )
+
+
+def _awarded(it: sale.SpiffAwarded) -> PublicEvent:
+    return public.SpiffAwarded(
+        line_id=LineId(it.line_id),
+        opportunity_id=OpportunityId(it.opportunity_id),
+        partner_id=PartnerId(it.partner_id),
+        payee_id=it.payee_id,
+        plan_id=it.plan_id,
+        plan_version=it.plan_version,
+        amount=it.amount,
+        awarded_at=it.awarded_at,
+    )
+
+
+def _quarantined(it: sale.FactQuarantined) -> PublicEvent:
+    """A sale that cannot be rated waits for a person."""
+    return AttentionRaised(
+        attention_id=_quarantine_id(it),
+        side="vendor",
+        roles=("finance",),
+        topic=f"fact-{it.reason_code}",
+        subject=it.opportunity_id,
+        severity="high",
+    )
+
+
+def _resolved(it: sale.FactResolved) -> PublicEvent:
+    return AttentionCleared(
+        attention_id=_quarantine_id(it), side="vendor", topic="fact-resolved", subject=it.opportunity_id
+    )
+
+
+def _quarantine_id(it: sale.FactQuarantined | sale.FactResolved) -> str:
+    return stable_id(it.opportunity_id, it.win_no, it.plan_id, it.fact_id)
+
+
+def _accrued(it: meter.RebateAccrued) -> PublicEvent:
+    return public.RebateAccrued(
+        plan_id=it.plan_id,
+        plan_version=it.plan_version,
+        partner_id=PartnerId(it.payee_id),
+        payee_id=it.payee_id,
+        window=it.window,
+        kind=it.kind,
+        amount=it.amount,
+        total=it.total,
+        accrued_at=it.accrued_at,
+    )
+
+
+def _settled(it: meter.RebateSettled) -> PublicEvent | None:
+    """A settlement is an earning of its window; one of nothing is none."""
+    return None if it.amount.zero else _of_window(it, "rebate", it.settled_on, it.settled_at)
+
+
+def _trued_up(it: meter.WindowTruedUp) -> PublicEvent:
+    return _of_window(it, "true_up", it.earned_on, it.trued_up_at)
+
+
+def _of_window(it: meter.RebateSettled | meter.WindowTruedUp, kind: str, day: date, at: datetime) -> PublicEvent:
+    return public.PayoutCalculated(
+        line_id=LineId(it.line_id),
+        partner_id=PartnerId(it.payee_id),
+        payee_id=it.payee_id,
+        kind=kind,
+        plan_id=it.plan_id,
+        plan_version=it.plan_version,
+        rule_id=it.window,
+        amount=it.amount,
+        credited_on=day,
+        earned_on=day,
+        payable_on=day,
+        calculated_at=at,
+    )
+
+
+def _closed(it: books.MonthClosed) -> PublicEvent:
+    return public.PeriodClosed(month=it.month, position=it.position, sha256=it.sha256, closed_at=it.closed_at)
 
 
 def _issued(it: account.StatementIssued) -> PublicEvent:
@@ -134,6 +242,15 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     sale.PayoutCalculated: _calculated,
     sale.PayoutReversed: _reversed,
     sale.PayoutReleased: _released,
+    sale.PayoutPostponed: _postponed,
+    sale.PayoutAdjusted: _adjusted,
+    sale.SpiffAwarded: _awarded,
+    sale.FactQuarantined: _quarantined,
+    sale.FactResolved: _resolved,
+    meter.RebateAccrued: _accrued,
+    meter.RebateSettled: _settled,
+    meter.WindowTruedUp: _trued_up,
+    books.MonthClosed: _closed,
     account.StatementIssued: _issued,
     payment.PaymentApproved: _approved,
     payment.PaymentBlocked: _blocked,

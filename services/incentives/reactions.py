@@ -1,15 +1,19 @@
-"""What incentives does when the others tell it something: sales are recorded, payees opened, suspended, reinstated."""
+"""What incentives does when the others tell it something: sales are recorded, payees opened, the books kept."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chassis.application import Application, Reaction
 from chassis.event import Seen
 from chassis.execution import Peek
-from contracts.attribution import CreditAllocated, DealWon, RevenueReversed
-from contracts.onboarding import PartnerActivated, PartnerReinstated, PartnerSuspended
+from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
+from contracts.gateway import TenantOpened
+from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
+from contracts.registration import DealApproved
 from services.incentives.application import FactCommand, prepared
-from services.incentives.domain.payee import OpenPayee, ReinstatePayee, SuspendPayee
+from services.incentives.domain.approval import RecordApproval
+from services.incentives.domain.books import OpenBooks
+from services.incentives.domain.payee import OpenPayee, RecordStanding, ReinstatePayee, SuspendPayee
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin
 from services.incentives.domain.taking import Part
@@ -48,16 +52,22 @@ def win_of(seen: Seen, now: datetime) -> RecordWin:
         registration_id=won.registration_id,
         win_no=won.win_no,
         amount=won.amount,
-        sold=tuple(
-            Sold(line_id=line.line_id, family=line.product_family, amount=line.amount, quantity=line.quantity)
-            for line in won.lines
-        ),
+        sold=tuple(_sold(line) for line in won.lines),
         deal_type=won.deal_type,
         closed_on=won.closed_on,
         backfill=won.backfill,
         source_event_id=seen.id,
         plan_ids=(),
         now=now,
+        margin=won.margin,
+        term=won.term,
+        renews_id=won.renews_id,
+    )
+
+
+def _sold(line: SoldLine) -> Sold:
+    return Sold(
+        line_id=line.line_id, family=line.product_family, amount=line.amount, quantity=line.quantity, sku=line.sku
     )
 
 
@@ -98,6 +108,43 @@ async def on_partner_activated(seen: Seen, app: Application) -> None:
     it: PartnerActivated = seen.event
     wish = OpenPayee(partner_id=it.partner_id, revision=it.revision, now=app.clock.now())
     await app.react(seen, "open_payee", wish)
+    await _region(seen, app, it.activated_at)
+
+
+async def on_partner_profile_changed(seen: Seen, app: Application) -> None:
+    """A partner's country is the region that modifiers look at."""
+    await _region(seen, app, seen.event.changed_at)
+
+
+async def _region(seen: Seen, app: Application, since: datetime) -> None:
+    wish = RecordStanding(
+        partner_id=seen.event.partner_id,
+        field="region",
+        values=(seen.event.country,),
+        effective_on=since.astimezone(UTC).date(),
+        source_event_id=seen.id,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "record_region", wish)
+
+
+async def on_deal_approved(seen: Seen, app: Application) -> None:
+    """A plan may look at the tier of the day on which the registration was approved."""
+    it: DealApproved = seen.event
+    wish = RecordApproval(
+        registration_id=it.registration_id,
+        partner_id=it.partner_id,
+        approved_on=it.approved_at.astimezone(UTC).date(),
+        source_event_id=seen.id,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "record_approval", wish)
+
+
+async def on_tenant_opened(seen: Seen, app: Application) -> None:
+    """The books are kept in the vendor's currency."""
+    it: TenantOpened = seen.event
+    await app.react(seen, "open_books", OpenBooks(currency=it.currency, source_event_id=seen.id, now=app.clock.now()))
 
 
 async def on_partner_suspended(seen: Seen, app: Application) -> None:
@@ -125,7 +172,10 @@ REACTIONS: dict[type[Any], Reaction] = {
     DealWon: on_deal_won,
     CreditAllocated: on_credit_allocated,
     RevenueReversed: on_revenue_reversed,
+    TenantOpened: on_tenant_opened,
+    DealApproved: on_deal_approved,
     PartnerActivated: on_partner_activated,
+    PartnerProfileChanged: on_partner_profile_changed,
     PartnerSuspended: on_partner_suspended,
     PartnerReinstated: on_partner_reinstated,
 }

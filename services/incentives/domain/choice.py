@@ -1,11 +1,12 @@
 """Which plans pay for a sale: of each component and pool, the plan in force with the highest priority."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from chassis.event import canonical_json
 from chassis.rulebook import Rulebook, Version
@@ -75,7 +76,12 @@ def version_of(books: Sequence[Rulebook], plan_id: str, number: int) -> Chosen |
 def _read(version: Version | None) -> Chosen | None:
     if version is None or version.kind != PLAN:
         return None
-    return Chosen(version, _plan(canonical_json(version.body)))
+    return Chosen(version, read_plan(version.body))
+
+
+def read_plan(body: Mapping[str, Any]) -> Plan:
+    """The typed form of a plan's body."""
+    return _plan(canonical_json(body))
 
 
 @lru_cache(maxsize=READ_MAX)

@@ -16,7 +16,7 @@ from services.incentives.domain.dues import Due, Known, dues, facts_of
 from services.incentives.domain.exchange import Exchange, InBooks, NoRate
 from services.incentives.domain.journal import AccountName, Journal, expense, move
 from services.incentives.domain.meter import meter_id
-from services.incentives.domain.plan import REBATE, payable_on
+from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, paid_out, rate, tidy
 from services.incentives.domain.sale import (
@@ -39,6 +39,7 @@ from services.incentives.domain.sale import (
     ReversalRecorded,
     Sale,
     SaleInvalid,
+    SpiffAwarded,
     WinRecorded,
 )
 from services.incentives.domain.sharing import Portion, portions
@@ -325,9 +326,26 @@ def _earn(posting: Posting, it: Earned) -> None:
             return
         it = replace(it, amount=given)
     posting.add(_calculated(posting, it, line_id))
+    if plan.kind == SPIFF:
+        posting.add(_awarded(posting, it, line_id))
     if it.first:
         shift = Shift(it.derivation.measure, it.derivation.rated.amount)
         posting.shift(posting.sale.lines[line_id], shift, it.due.chosen)
+
+
+def _awarded(posting: Posting, it: Earned, line_id: str) -> SpiffAwarded:
+    chosen = it.due.chosen
+    return SpiffAwarded(
+        line_id=line_id,
+        opportunity_id=it.due.win.opportunity_id,
+        partner_id=it.due.key.partner_id,
+        payee_id=it.portion.payee_id,
+        plan_id=chosen.plan_id,
+        plan_version=chosen.version.version,
+        budget_id=chosen.plan.budget_id,
+        amount=it.amount,
+        awarded_at=posting.now,
+    )
 
 
 def _missed(posting: Posting, it: Earned, line_id: str) -> AwardMissed:

@@ -7,7 +7,7 @@ from typing import Any
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
-from services.incentives.domain import account, payment, sale
+from services.incentives.domain import account, books, meter, payment, sale
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
 
@@ -79,6 +79,88 @@ def postponed(seen: Seen) -> Decision:
         reasons=(Reason(code="postponed", text=line.reason),),
         inputs=(Input(name="payable_on", value=iso(line.payable_on)),),
     )
+
+
+def adjusted(seen: Seen) -> Decision:
+    """One person proposed, another confirmed, and why."""
+    line: sale.PayoutAdjusted = seen.event
+    return Decision(
+        outcome=text_of(line.amount),
+        reasons=(
+            Reason(code="adjusted", text=line.reason),
+            Reason(code="four-eyes", text="a second person confirmed it"),
+            Reason(code="remaining", text=f"{text_of(line.remaining)} of the line stands"),
+        ),
+    )
+
+
+def awarded(seen: Seen) -> Decision:
+    """The SPIFF's line."""
+    line: sale.SpiffAwarded = seen.event
+    budget = f", from the budget {line.budget_id}" if line.budget_id else ""
+    text = f"version {line.plan_version} of {line.plan_id} awards it{budget}"
+    reason = Reason(code="spiff", text=text, rule=line.plan_id, version=line.plan_version)
+    return Decision(outcome=text_of(line.amount), reasons=(reason,))
+
+
+def missed(seen: Seen) -> Decision:
+    """The budget had nothing left when this share came."""
+    it: sale.AwardMissed = seen.event
+    text = f"the budget {it.budget_id} had nothing left for {text_of(it.amount)} when this sale came"
+    return Decision(outcome="missed", reasons=(Reason(code=it.reason_code, text=text, rule=it.key.plan_id),))
+
+
+def counted(seen: Seen) -> Decision:
+    """What counts in the window, and in how much."""
+    it: sale.RebateCounted = seen.event
+    return Decision(
+        outcome=f"{it.derivation.measure} counted",
+        reasons=steps(it.derivation, rule=it.key.plan_id, version=it.plan_version),
+        inputs=inputs(it.derivation),
+    )
+
+
+def quarantined(seen: Seen) -> Decision:
+    """What was missing to rate it."""
+    it: sale.FactQuarantined = seen.event
+    texts = {"no-rate": "no rate of exchange of that week is recorded", "no-amount": "it came without an amount"}
+    reason = Reason(code=it.reason_code, text=texts.get(it.reason_code, it.reason_code), rule=it.plan_id)
+    return Decision(outcome="quarantined", reasons=(reason,))
+
+
+def _resolved(seen: Seen) -> Decision:
+    return Decision(outcome="resolved", reasons=(Reason(code="resolved", text="a person resolved it"),))
+
+
+def accrued(seen: Seen) -> Decision:
+    """What the window is worth now, and what it was."""
+    it: meter.RebateAccrued = seen.event
+    text = f"the window {it.window} is worth {text_of(it.total)}, {text_of(it.amount)} more than had accrued"
+    reason = Reason(code=it.kind.replace("_", "-"), text=text, rule=it.plan_id, version=it.plan_version)
+    return Decision(outcome=text_of(it.amount), reasons=(reason,))
+
+
+def settled(seen: Seen) -> Decision:
+    """What the window is worth so far, less what was settled before."""
+    it: meter.RebateSettled = seen.event
+    text = f"the window {it.window} is worth {text_of(it.total)} so far; {text_of(it.amount)} of it was not settled"
+    reason = Reason(code="settled", text=text, rule=it.plan_id, version=it.plan_version)
+    return Decision(outcome=text_of(it.amount), reasons=(reason,))
+
+
+def trued_up(seen: Seen) -> Decision:
+    """What the schedule makes of the window's net measure, less what its lines were rated at."""
+    it: meter.WindowTruedUp = seen.event
+    text = f"the window {it.window} is worth {text_of(it.total)}; its lines differ by {text_of(it.amount)}"
+    reason = Reason(code="true-up", text=text, rule=it.plan_id, version=it.plan_version)
+    return Decision(outcome=text_of(it.amount), reasons=(reason,))
+
+
+def closed(seen: Seen) -> Decision:
+    """Every account summed to nothing."""
+    it: books.MonthClosed = seen.event
+    reason = Reason(code="balanced", text=f"the ledger up to position {it.position} sums to nothing")
+    return Decision(outcome="closed", reasons=(reason,), detail={"sha256": it.sha256})
 
 
 def issued(seen: Seen) -> Decision:
@@ -164,6 +246,16 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     sale.PayoutReversed: reversed_line,
     sale.PayoutReleased: released,
     sale.PayoutPostponed: postponed,
+    sale.PayoutAdjusted: adjusted,
+    sale.SpiffAwarded: awarded,
+    sale.AwardMissed: missed,
+    sale.RebateCounted: counted,
+    sale.FactQuarantined: quarantined,
+    sale.FactResolved: _resolved,
+    meter.RebateAccrued: accrued,
+    meter.RebateSettled: settled,
+    meter.WindowTruedUp: trued_up,
+    books.MonthClosed: closed,
     account.StatementIssued: issued,
     payment.PaymentProposed: proposed,
     payment.PaymentApproved: approved,
@@ -180,3 +272,7 @@ def weigh(event: Any) -> Iterator[tuple[str, str, Decimal]]:
         yield event.key.partner_id, event.amount.currency, event.amount.amount
     elif isinstance(event, sale.PayoutReversed):
         yield event.key.partner_id, event.amount.currency, -event.amount.amount
+    elif isinstance(event, meter.RebateAccrued | meter.WindowTruedUp):
+        yield event.payee_id, event.amount.currency, event.amount.amount
+    elif isinstance(event, sale.PayoutAdjusted):
+        yield event.partner_id, event.amount.currency, event.amount.amount

@@ -75,6 +75,7 @@ class RebateAccrued:
 class RebateSettled:
     """What had accrued is payable: `amount` now, `total` of the window so far."""
 
+    line_id: str
     meter_id: str
     plan_id: str
     plan_version: int
@@ -314,9 +315,11 @@ def settled(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[Acc
     amount = Money(amount=total.amount - meter.settled, currency=currency)
     closes_on = meter.closes_on or at.today
     accrued = _accrued(identity, meter, total, "true_up", at)
+    line_id = stable_id(identity, "settled", iso(at.today), str(meter.settled), str(meter.measure))
     return [
         *accrued,
         RebateSettled(
+            line_id=line_id,
             meter_id=identity,
             plan_id=meter.plan_id,
             plan_version=meter.plan_version,
@@ -324,7 +327,7 @@ def settled(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[Acc
             window=meter.window,
             amount=amount,
             total=total,
-            journal=_settling(identity, meter, amount, accrued),
+            journal=_settling(line_id, meter, amount, accrued),
             settled_on=at.today,
             settles_on=None if meter.closed else settles_on(terms, at.today, closes_on),
             settled_at=at.now,
@@ -332,10 +335,10 @@ def settled(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[Acc
     ]
 
 
-def _settling(identity: str, meter: Meter, amount: Money, accrued: Sequence[MeterEvent]) -> Journal:
+def _settling(line_id: str, meter: Meter, amount: Money, accrued: Sequence[MeterEvent]) -> Journal:
     """All that stands accrued becomes payable, at what it stands for in the books."""
     left = reduce(evolve, accrued, meter).books
-    return move(amount, debit="accrued", credit="payable", payee_id=meter.payee_id, cause=identity, books=left)
+    return move(amount, debit="accrued", credit="payable", payee_id=meter.payee_id, cause=line_id, books=left)
 
 
 def _accrued(identity: str, meter: Meter, total: Money, kind: str, at: Moment) -> list[Accruing]:

@@ -191,6 +191,21 @@ class RebateCounted:
     mix: Decimal = Decimal(0)
 
 
+@event("incentives.SpiffAwarded.v1")
+class SpiffAwarded:
+    """The line that was just calculated is an award of a SPIFF."""
+
+    line_id: str
+    opportunity_id: str
+    partner_id: str
+    payee_id: str
+    plan_id: str
+    plan_version: int
+    budget_id: str | None
+    amount: Money
+    awarded_at: datetime
+
+
 @event("incentives.AwardMissed.v1")
 class AwardMissed:
     """A SPIFF's budget had nothing left for this share. Reason code: budget-exhausted."""
@@ -313,6 +328,7 @@ SaleEvent = (
     | FactQuarantined
     | FactResolved
     | AwardMissed
+    | SpiffAwarded
     | LineEvent
 )
 
@@ -585,6 +601,8 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
             return _recredited(replace(sale, credits={**sale.credits, (happened.pool, happened.win_no): happened}))
         case ReversalRecorded():
             return replace(sale, reversals=(*sale.reversals, happened))
+        case SpiffAwarded():
+            return sale
         case AwardMissed():
             return replace(sale, missed=sale.missed | {happened.key})
         case FactQuarantined() | FactResolved():

@@ -4,12 +4,15 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from services.incentives.domain.meter import RebateSettled, WindowTruedUp
 from services.incentives.domain.payment import RETURNED, PaymentFailed, PaymentMade
 from services.incentives.domain.rating import text_of
 from services.incentives.domain.sale import (
     HELD,
     PAYABLE,
     REVERSED,
+    AdjustmentProposed,
+    PayoutAdjusted,
     PayoutCalculated,
     PayoutPostponed,
     PayoutReleased,
@@ -32,7 +35,7 @@ class EarningDocument(TypedDict):
     """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid."""
 
     line_id: str
-    opportunity_id: str
+    opportunity_id: str | None
     registration_id: str | None
     partner_id: str
     payee_id: str
@@ -59,6 +62,7 @@ class EarningDocument(TypedDict):
     state: str
     why_held: str | None
     derivation: dict[str, Any]
+    adjustment: dict[str, Any] | None
     event_id: str
     position: int
     history: list[Step]
@@ -68,6 +72,8 @@ def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | No
     happened = seen.event
     if isinstance(happened, PayoutCalculated):
         return _calculated(happened, seen)
+    if isinstance(happened, WindowTruedUp | RebateSettled):
+        return _of_window(happened, seen)
     if document is None:
         return None
     changed = CHANGES[type(happened)](document, happened)
@@ -108,9 +114,50 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
         "state": line.state,
         "why_held": f"held until {iso(line.payable_on)} by the plan" if line.state == HELD else None,
         "derivation": plain(line.derivation),
+        "adjustment": None,
         "event_id": seen.id,
         "position": seen.position,
         "history": [_step(seen, f"earned {text_of(line.amount)}")],
+    }
+
+
+def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument:
+    """The line of a whole window: a true-up, or a rebate that is settled. It is payable at once."""
+    kind, day = ("true_up", it.earned_on) if isinstance(it, WindowTruedUp) else ("rebate", it.settled_on)
+    amount: dict[str, str] = plain(it.amount)
+    return {
+        "line_id": it.line_id,
+        "opportunity_id": None,
+        "registration_id": None,
+        "partner_id": it.payee_id,
+        "payee_id": it.payee_id,
+        "kind": kind,
+        "component": kind,
+        "pool": "window",
+        "role": "payee",
+        "win_no": 0,
+        "plan_id": it.plan_id,
+        "plan_version": it.plan_version,
+        "plan_sha256": "",
+        "rule_id": it.window,
+        "credit_revision": 0,
+        "amount": amount,
+        "reversed": plain(it.amount - it.amount),
+        "remaining": amount,
+        "currency": it.amount.currency,
+        "credited_on": iso(day),
+        "earned_on": iso(day),
+        "payable_on": iso(day),
+        "paid_on": None,
+        "period": iso(day)[:7],
+        "payment_id": None,
+        "state": PAYABLE,
+        "why_held": None,
+        "derivation": {},
+        "adjustment": None,
+        "event_id": seen.id,
+        "position": seen.position,
+        "history": [_step(seen, f"{kind.replace('_', ' ')} of {it.window}: {text_of(it.amount)}")],
     }
 
 
@@ -134,6 +181,18 @@ def _postponed(document: EarningDocument, it: PayoutPostponed) -> Changed:
     return f"postponed until {day}", changes
 
 
+def _proposed(document: EarningDocument, it: AdjustmentProposed) -> Changed:
+    waiting = {"adjustment_id": it.adjustment_id, "amount": plain(it.amount), "reason": it.reason, "by": it.proposed_by}
+    return f"adjustment of {text_of(it.amount)} proposed", {"adjustment": waiting}
+
+
+def _adjusted(document: EarningDocument, it: PayoutAdjusted) -> Changed:
+    changes: dict[str, Any] = {"remaining": plain(it.remaining), "adjustment": None}
+    if it.remaining.zero:
+        changes |= {"state": REVERSED, "why_held": None}
+    return f"adjusted by {text_of(it.amount)}: {it.reason}", changes
+
+
 def _paid(document: EarningDocument, it: PaymentMade) -> Changed:
     state = PAID if document["state"] == PAYABLE else document["state"]
     return f"paid by {it.reference}", {"state": state, "paid_on": iso(it.paid_on), "payment_id": it.payment_id}
@@ -150,6 +209,8 @@ CHANGES: dict[type[Any], Any] = {
     PayoutReversed: _reversed,
     PayoutReleased: _released,
     PayoutPostponed: _postponed,
+    AdjustmentProposed: _proposed,
+    PayoutAdjusted: _adjusted,
     PaymentMade: _paid,
     PaymentFailed: _came_back,
 }
@@ -165,6 +226,11 @@ def _line(seen: Seen) -> str:
     return line_id
 
 
+def _settlement(seen: Seen) -> str | None:
+    """A settlement of nothing is no line."""
+    return None if seen.event.amount.zero else _line(seen)
+
+
 def _lines(seen: Seen) -> tuple[str, ...]:
     line_ids: tuple[str, ...] = seen.event.line_ids
     return line_ids
@@ -172,12 +238,16 @@ def _lines(seen: Seen) -> tuple[str, ...]:
 
 EARNINGS = Projection(
     name="earnings",
-    version=1,
+    version=2,
     keys={
         PayoutCalculated: _line,
         PayoutReversed: _line,
         PayoutReleased: _line,
         PayoutPostponed: _line,
+        AdjustmentProposed: _line,
+        PayoutAdjusted: _line,
+        WindowTruedUp: _line,
+        RebateSettled: _settlement,
         PaymentMade: _lines,
         PaymentFailed: _lines,
     },

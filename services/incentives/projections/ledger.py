@@ -1,12 +1,21 @@
 """Which journals were posted, what does each payee's account hold, and does everything sum to zero?"""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from services.incentives.domain.journal import ACCOUNTS, Journal
+from services.incentives.domain.budget import (
+    BudgetAllocated,
+    BudgetExpired,
+    BudgetReleased,
+    BudgetReserved,
+    BudgetUsed,
+)
+from services.incentives.domain.journal import Entry, Journal
+from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
 from services.incentives.domain.payment import (
     PaymentApproved,
     PaymentBlocked,
@@ -14,25 +23,45 @@ from services.incentives.domain.payment import (
     PaymentFailed,
     PaymentMade,
 )
-from services.incentives.domain.sale import PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed
+from services.incentives.domain.sale import (
+    PayoutAdjusted,
+    PayoutCalculated,
+    PayoutPostponed,
+    PayoutReleased,
+    PayoutReversed,
+)
 
 KINDS: dict[type[Any], str] = {
     PayoutCalculated: "calculated",
     PayoutReversed: "reversed",
     PayoutReleased: "released",
     PayoutPostponed: "postponed",
+    PayoutAdjusted: "adjusted",
+    RebateAccrued: "rebate_accrued",
+    RebateSettled: "rebate_settled",
+    WindowTruedUp: "trued_up",
     PaymentApproved: "payment_approved",
     PaymentBlocked: "payment_blocked",
     PaymentDeclined: "payment_declined",
     PaymentMade: "paid",
     PaymentFailed: "payment_returned",
+    BudgetAllocated: "budget_allocated",
+    BudgetReserved: "budget_reserved",
+    BudgetUsed: "budget_used",
+    BudgetReleased: "budget_released",
+    BudgetExpired: "budget_expired",
 }
+MEMO = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired)
+SHOWN = ("held", "payable", "in_payment", "expense", "cash", "accrued", "withheld", "forfeited", "fx_difference", "vat")
 
 
 class EntryDocument(TypedDict):
+    """One side. `books` is the amount in the currency of the books, where that is another."""
+
     account: str
     payee_id: str
     amount: str
+    books: dict[str, str] | None
 
 
 class JournalDocument(TypedDict):
@@ -47,53 +76,84 @@ class JournalDocument(TypedDict):
     currency: str
     opportunity_id: str | None
     cause: str
+    plan_id: str | None
+    plan_version: int | None
+    rule_id: str | None
     entries: list[EntryDocument]
     payable: str
     touches_payable: int
     effective_on: str
     booked_on: str
+    booked_at: str
 
 
 def evolve_ledger(document: JournalDocument | None, seen: Seen) -> JournalDocument | None:
     happened = seen.event
     journal: Journal = happened.journal
-    currency = journal.entries[0].amount.currency
     payable = -_sum(journal, "payable")
+    key = getattr(happened, "key", None)
     return {
         "event_id": seen.id,
         "position": seen.position,
         "kind": KINDS[type(happened)],
-        "account_id": f"{happened.payee_id}-{currency}",
-        "partner_id": happened.payee_id,
-        "payee_id": happened.payee_id,
-        "currency": currency,
+        "account_id": account_id_of(seen),
+        "partner_id": partner_of(happened),
+        "payee_id": payee_of(happened),
+        "currency": journal.entries[0].amount.currency,
         "opportunity_id": getattr(happened, "opportunity_id", None),
         "cause": journal.entries[0].cause,
-        "entries": [
-            {"account": entry.account, "payee_id": entry.payee_id, "amount": str(entry.amount.amount)}
-            for entry in journal.entries
-        ],
+        "plan_id": key.plan_id if key else getattr(happened, "plan_id", None),
+        "plan_version": getattr(happened, "plan_version", None),
+        "rule_id": getattr(happened, "rule_id", None),
+        "entries": [_entry(entry) for entry in journal.entries],
         "payable": str(payable),
         "touches_payable": 1 if payable else 0,
         "effective_on": iso(effective_on(seen)),
         "booked_on": iso(seen.recorded_at)[:10],
+        "booked_at": iso(seen.recorded_at),
     }
+
+
+def _entry(entry: Entry) -> EntryDocument:
+    books = entry.books_amount
+    return {
+        "account": entry.name,
+        "payee_id": entry.payee_id,
+        "amount": str(entry.amount.amount),
+        "books": {"amount": str(books.amount), "currency": books.currency} if books else None,
+    }
+
+
+def payee_of(happened: Any) -> str:
+    return str(getattr(happened, "payee_id", ""))
+
+
+def partner_of(happened: Any) -> str:
+    """The partner of a journal: a person's line belongs to the partner that it works for."""
+    key = getattr(happened, "key", None)
+    return str(key.partner_id if key else getattr(happened, "partner_id", payee_of(happened)))
+
+
+def account_id_of(seen: Seen) -> str:
+    return f"{payee_of(seen.event)}-{seen.event.journal.entries[0].amount.currency}"
 
 
 def effective_on(seen: Seen) -> date:
     """The business date of a journal; the day it was recorded where it has none of its own."""
-    happened = seen.event
-    match happened:
-        case PayoutCalculated():
-            return happened.earned_on
-        case PayoutReversed():
-            return happened.effective_on
-        case PayoutReleased():
-            return happened.payable_on
-        case PaymentMade():
-            return happened.paid_on
-        case _:
-            return seen.recorded_at.date()
+    name = DATES.get(type(seen.event))
+    found: date = getattr(seen.event, name) if name else seen.recorded_at.date()
+    return found
+
+
+DATES: dict[type[Any], str] = {
+    PayoutCalculated: "earned_on",
+    PayoutReversed: "effective_on",
+    PayoutReleased: "payable_on",
+    PaymentMade: "paid_on",
+    RebateAccrued: "accrued_on",
+    RebateSettled: "settled_on",
+    WindowTruedUp: "earned_on",
+}
 
 
 def _sum(journal: Journal, account: str) -> Decimal:
@@ -106,15 +166,21 @@ def _posted(seen: Seen) -> str | None:
 
 LEDGER = Projection(
     name="ledger",
-    version=1,
+    version=2,
     keys=dict.fromkeys(KINDS, _posted),
     evolve=evolve_ledger,
-    indexes=("position", "account_id,position", "effective_on"),
+    indexes=("position", "account_id,position", "effective_on", "booked_on"),
 )
 
 
+# Balances
+
+
 class BalanceDocument(TypedDict):
-    """The accounts of one payee in one currency, debits above zero; `total` is always zero."""
+    """The accounts of one payee in one currency, debits above zero; `total` is always zero.
+
+    `accounts` holds every account by its full name, `books` the same in the currency of the books.
+    """
 
     account_id: str
     partner_id: str
@@ -125,44 +191,65 @@ class BalanceDocument(TypedDict):
     in_payment: str
     expense: str
     cash: str
+    accrued: str
+    withheld: str
+    forfeited: str
+    fx_difference: str
+    vat: str
     total: str
+    accounts: dict[str, str]
+    books: dict[str, str]
     position: int
 
 
 def evolve_balances(document: BalanceDocument | None, seen: Seen) -> BalanceDocument:
-    sums = _added(document, seen.event.journal)
-    currency = seen.event.journal.entries[0].amount.currency
-    payee_id = seen.event.payee_id
     return {
-        "account_id": f"{payee_id}-{currency}",
-        "partner_id": payee_id,
-        "payee_id": payee_id,
-        "currency": currency,
-        "held": str(sums["held"]),
-        "payable": str(sums["payable"]),
-        "in_payment": str(sums["in_payment"]),
-        "expense": str(sums["expense"]),
-        "cash": str(sums["cash"]),
-        "total": str(sum(sums.values(), Decimal(0))),
+        "account_id": account_id_of(seen),
+        "partner_id": partner_of(seen.event),
+        "payee_id": payee_of(seen.event),
+        "currency": seen.event.journal.entries[0].amount.currency,
+        **sums_of(document, seen.event.journal),  # type: ignore[typeddict-item]
         "position": seen.position,
     }
 
 
-def _added(document: Any, journal: Journal) -> dict[str, Decimal]:
-    return {account: Decimal(document[account] if document else 0) + _sum(journal, account) for account in ACCOUNTS}
+def sums_of(document: Any, journal: Journal) -> dict[str, Any]:
+    """Every account with the journal's entries added, by full name and by its first word."""
+    before = document or {"accounts": {}, "books": {}}
+    accounts = _added(before["accounts"], ((entry.name, entry.amount.amount) for entry in journal.entries))
+    books = _added(
+        before["books"],
+        ((f"{entry.name} {entry.in_books.currency}", entry.in_books.amount) for entry in journal.entries),
+    )
+    return {
+        **{name: str(balance_of(accounts, name)) for name in SHOWN},
+        "total": str(sum(map(Decimal, accounts.values()), Decimal(0))),
+        "accounts": accounts,
+        "books": books,
+    }
 
 
-def _account(seen: Seen) -> str | None:
-    entries = seen.event.journal.entries
-    return f"{seen.event.payee_id}-{entries[0].amount.currency}" if entries else None
+def balance_of(accounts: dict[str, str], name: str) -> Decimal:
+    """An account with all that it is of: `expense` is every kind of expense."""
+    mine = (Decimal(amount) for account, amount in accounts.items() if account.partition(":")[0] == name)
+    return sum(mine, Decimal("0.00"))
 
+
+def _added(before: dict[str, str], entries: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    sums = {name: Decimal(amount) for name, amount in before.items()}
+    for name, amount in entries:
+        sums[name] = sums.get(name, Decimal(0)) + amount
+    return {name: str(amount) for name, amount in sorted(sums.items())}
+
+
+def account_of(seen: Seen) -> str | None:
+    return account_id_of(seen) if seen.event.journal.entries else None
+
+
+PAYEES = {kind: account_of for kind in KINDS if kind not in MEMO}
 
 BALANCES = Projection(
-    name="balances",
-    version=1,
-    keys=dict.fromkeys(KINDS, _account),
-    evolve=evolve_balances,
-    indexes=("partner_id", "account_id"),
+    name="balances", version=2, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
 )
 
 
@@ -176,21 +263,19 @@ class TrialDocument(TypedDict):
     expense: str
     cash: str
     total: str
+    accounts: dict[str, str]
+    books: dict[str, str]
     journals: int
+    first_booked_on: str
     position: int
 
 
 def evolve_trial(document: TrialDocument | None, seen: Seen) -> TrialDocument:
-    sums = _added(document, seen.event.journal)
     return {
         "currency": seen.event.journal.entries[0].amount.currency,
-        "held": str(sums["held"]),
-        "payable": str(sums["payable"]),
-        "in_payment": str(sums["in_payment"]),
-        "expense": str(sums["expense"]),
-        "cash": str(sums["cash"]),
-        "total": str(sum(sums.values(), Decimal(0))),
+        **sums_of(document, seen.event.journal),  # type: ignore[typeddict-item]
         "journals": 1 + (document["journals"] if document else 0),
+        "first_booked_on": document["first_booked_on"] if document else iso(seen.recorded_at)[:10],
         "position": seen.position,
     }
 
@@ -202,7 +287,7 @@ def _currency(seen: Seen) -> str | None:
 
 TRIAL_BALANCE = Projection(
     name="trial_balance",
-    version=1,
+    version=2,
     keys=dict.fromkeys(KINDS, _currency),
     evolve=evolve_trial,
     indexes=("currency",),

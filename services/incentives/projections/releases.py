@@ -7,6 +7,7 @@ from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from services.incentives.domain.sale import (
     HELD,
+    PayoutAdjusted,
     PayoutCalculated,
     PayoutPostponed,
     PayoutReleased,
@@ -21,7 +22,7 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
         return _due(happened) if happened.state == HELD else None
     if isinstance(happened, PayoutPostponed):
         return _due(happened)
-    if isinstance(happened, PayoutReversed):
+    if isinstance(happened, PayoutReversed | PayoutAdjusted):
         return None if happened.remaining.zero else document
     return None
 
@@ -47,8 +48,8 @@ def _line(seen: Seen) -> str:
 
 RELEASES = Deadline(
     name="releases",
-    version=1,
-    keys=dict.fromkeys((PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed), _line),
+    version=2,
+    keys=dict.fromkeys((PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed, PayoutAdjusted), _line),
     evolve=evolve,
     issue=release,
 )

@@ -5,8 +5,10 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.incentives.domain.sale import (
+    BasisRecorded,
     CreditRecorded,
     FactQuarantined,
+    FactResolved,
     PayoutCalculated,
     ReversalRecorded,
     WinRecorded,
@@ -21,6 +23,7 @@ class SaleDocument(TypedDict):
     wins: dict[str, Any]
     credits: dict[str, Any]
     reversals: dict[str, Any]
+    bases: dict[str, Any]
     quarantined: dict[str, str]
     line_ids: list[str]
     missing: list[str]
@@ -43,6 +46,7 @@ def _empty(opportunity_id: str) -> SaleDocument:
         "wins": {},
         "credits": {},
         "reversals": {},
+        "bases": {},
         "quarantined": {},
         "line_ids": [],
         "missing": [],
@@ -59,13 +63,22 @@ def _changed(known: SaleDocument, happened: Any) -> SaleDocument:
             return {**known, "credits": {**known["credits"], f"{happened.pool}-{happened.win_no}": plain(happened)}}
         case ReversalRecorded():
             return {**known, "reversals": {**known["reversals"], happened.asked.reversal_id: plain(happened)}}
+        case BasisRecorded():
+            return {**known, "bases": {**known["bases"], happened.external_id: plain(happened)}}
         case FactQuarantined():
-            key = f"{happened.win_no}-{happened.plan_id}"
-            return {**known, "quarantined": {**known["quarantined"], key: happened.reason_code}}
+            return {**known, "quarantined": {**known["quarantined"], _key(happened): happened.reason_code}}
+        case FactResolved():
+            left = {key: code for key, code in known["quarantined"].items() if key != _key(happened)}
+            return {**known, "quarantined": left}
         case PayoutCalculated():
             return {**known, "line_ids": [*known["line_ids"], happened.line_id]}
         case _:
             return known
+
+
+def _key(happened: FactQuarantined | FactResolved) -> str:
+    named = f"{happened.win_no}-{happened.plan_id}"
+    return f"{named}-{happened.fact_id}" if happened.fact_id else named
 
 
 def _opportunity(seen: Seen) -> str:
@@ -75,9 +88,18 @@ def _opportunity(seen: Seen) -> str:
 
 SALES = Projection(
     name="sales",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
-        (WinRecorded, CreditRecorded, ReversalRecorded, FactQuarantined, PayoutCalculated), _opportunity
+        (
+            WinRecorded,
+            BasisRecorded,
+            CreditRecorded,
+            ReversalRecorded,
+            FactQuarantined,
+            FactResolved,
+            PayoutCalculated,
+        ),
+        _opportunity,
     ),
     evolve=evolve,
     indexes=("changed_at", "registration_id"),

@@ -1,0 +1,129 @@
+"""The books over HTTP: rates of exchange, closing a month, what is owed, budgets."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import AwareDatetime, Field
+
+from chassis.execution import Peek
+from chassis.http import App, BadRequest, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Range
+from contracts.values import money
+from services.incentives.access import READ_LEDGER
+from services.incentives.application import caught_up, close_of
+from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates
+from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
+from services.incentives.projections.liability import liability, position_at
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+Amount = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
+
+router = APIRouter(tags=["books"])
+
+
+class RatesBody(Body):
+    """Rates of a source on a day, `{"EUR/USD": "1.0842"}`: one euro is 1.0842 dollars."""
+
+    source: Annotated[str, Field(min_length=1, max_length=64)]
+    on: date
+    pairs: Annotated[dict[str, Decimal], Field(min_length=1, max_length=200)]
+
+
+class BudgetBody(Body):
+    """Money that is put into a budget; `ref` names this step, so that it counts once."""
+
+    ref: Annotated[str, Field(min_length=1, max_length=64)]
+    amount: Amount
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+class RefBody(Body):
+    ref: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+@router.post("/rates", status_code=201)
+async def record_rates(body: RatesBody, caller: Writer, app: App) -> Response:
+    """Records rates of exchange; a sale in another currency is rated at the newest one of its week."""
+    wish = RecordRates(
+        source=body.source, on=body.on, pairs=body.pairs, by=caller.principal.subject, now=app.clock.now()
+    )
+    return await perform(caller, app, RecordRates, wish, status=201)
+
+
+@router.get("/books/{month}")
+async def one_month(month: Month, caller: Reader, app: App) -> Response:
+    """A month's rates, and at which position it was closed."""
+    app.access.check(caller.principal, READ_LEDGER)
+    found: Books = (await app.executor.state(caller.tenant, AllBooks.at(month)))[0]
+    rates = [f"1 {rate.base} = {rate.rate} {rate.quote} on {rate.on}, {rate.source}" for rate in found.rates]
+    closed = found.closed
+    return shown({"month": month, "rates": rates, "closed_position": closed.position if closed else None})
+
+
+@router.post("/books/{month}/close")
+async def close(month: Month, caller: Writer, app: App) -> Response:
+    """Closes a month that is over, for ever, once everything sums to nothing."""
+    app.access.check(caller.principal, CloseMonth)
+
+    async def make(_: Peek) -> CloseMonth:
+        return await close_of(app, caller.tenant, month=month, by=caller.principal.subject)
+
+    return await perform(caller, app, CloseMonth, make)
+
+
+@router.get("/liability")
+@reads("day_balances")
+async def owed(
+    caller: Reader,
+    app: App,
+    as_of: date | None = None,
+    position: Annotated[int | None, Query(ge=0)] = None,
+    known_at: AwareDatetime | None = None,
+) -> Response:
+    """What is owed to each payee: now, on a day, at a position of the log, or as it was known at an instant."""
+    app.access.check(caller.principal, READ_LEDGER)
+    if sum(given is not None for given in (as_of, position, known_at)) > 1:
+        raise BadRequest("name one of as_of, position and known_at")
+    await caught_up(app, "day_balances")
+    at = position if known_at is None else await position_at(app.read, caller.tenant, known_at)
+    upto = Range() if as_of is None else Range(below=_day_after(as_of))
+    items = await liability(app.read, caller.tenant, upto, at)
+    body: dict[str, Any] = {"items": items, "position": at, "as_of": as_of.isoformat() if as_of else None}
+    return shown(body)
+
+
+def _day_after(day: date) -> str:
+    return date.fromordinal(day.toordinal() + 1).isoformat()
+
+
+# Budgets
+
+
+@router.post("/budgets/{budget_id}/allocate", status_code=201)
+async def allocate(budget_id: Id, body: BudgetBody, caller: Writer, app: App) -> Response:
+    """Puts money into a budget."""
+    try:
+        amount = money(body.amount, body.currency)
+    except ValueError as error:
+        raise BudgetInvalid(str(error)) from error
+    by, now = caller.principal.subject, app.clock.now()
+    wish = AllocateBudget(budget_id=budget_id, ref=body.ref, amount=amount, by=by, now=now)
+    return await perform(caller, app, AllocateBudget, wish, status=201)
+
+
+@router.post("/budgets/{budget_id}/expire")
+async def expire(budget_id: Id, body: RefBody, caller: Writer, app: App) -> Response:
+    """Ends a budget: what is still available is gone."""
+    wish = ExpireBudget(budget_id=budget_id, ref=body.ref, now=app.clock.now())
+    return await perform(caller, app, ExpireBudget, wish)
+
+
+@router.get("/budgets")
+@reads("budgets")
+async def budgets(caller: Reader, app: App, paged: Paged) -> Response:
+    """What of each budget is available, reserved and used."""
+    app.access.check(caller.principal, READ_LEDGER)
+    return listed(*await page(caller, app, "budgets", paged, {}, sort="-changed_at"))

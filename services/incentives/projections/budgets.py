@@ -1,0 +1,59 @@
+"""What of each budget is still available, reserved, used?"""
+
+from decimal import Decimal
+from typing import TypedDict
+
+from chassis.event import Seen, iso
+from chassis.projection import Projection
+from services.incentives.domain.budget import (
+    BudgetAllocated,
+    BudgetExpired,
+    BudgetReleased,
+    BudgetReserved,
+    BudgetUsed,
+)
+from services.incentives.domain.journal import Journal
+
+
+class BudgetDocument(TypedDict):
+    """`allocated` is what was put in less what expired."""
+
+    budget_id: str
+    currency: str
+    allocated: str
+    available: str
+    reserved: str
+    used: str
+    changed_at: str
+
+
+def evolve(document: BudgetDocument | None, seen: Seen) -> BudgetDocument:
+    happened = seen.event
+    before = document or {"allocated": "0.00", "available": "0.00", "reserved": "0.00", "used": "0.00"}
+    return {
+        "budget_id": happened.budget_id,
+        "currency": happened.amount.currency,
+        "allocated": _after(before["allocated"], happened.journal, "budget"),
+        "available": _after(before["available"], happened.journal, "available", sign=-1),
+        "reserved": _after(before["reserved"], happened.journal, "reserved", sign=-1),
+        "used": _after(before["used"], happened.journal, "used", sign=-1),
+        "changed_at": iso(seen.recorded_at),
+    }
+
+
+def _after(before: str, journal: Journal, account: str, sign: int = 1) -> str:
+    """Memo accounts: what is available, reserved or used stands on the credit side of the budget."""
+    moved = sum((entry.amount.amount for entry in journal.entries if entry.account == account), Decimal(0))
+    return str(Decimal(before) + sign * moved)
+
+
+BUDGETS = Projection(
+    name="budgets",
+    version=1,
+    keys=dict.fromkeys(
+        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired),
+        lambda seen: str(seen.event.budget_id),
+    ),
+    evolve=evolve,
+    indexes=("changed_at",),
+)

@@ -1,0 +1,81 @@
+"""Where does each payee stand in the windows of its plans: what is counted, accrued, settled?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso
+from chassis.projection import Projection
+from services.incentives.domain.meter import Metered, RebateAccrued, RebateSettled, WindowClosed, WindowTruedUp
+
+
+class ProgressDocument(TypedDict):
+    """One window. `posted` is what its lines were rated at, `accrued` and `settled` a rebate's money."""
+
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    partner_id: str
+    kind: str
+    window: str
+    measure: str
+    accrued: dict[str, str] | None
+    settled: dict[str, str] | None
+    trued_up: dict[str, str] | None
+    closes_on: str | None
+    closed: bool
+    changed_at: str
+
+
+def evolve(document: ProgressDocument | None, seen: Seen) -> ProgressDocument | None:
+    happened = seen.event
+    known = _metered(document, happened) if isinstance(happened, Metered) else document
+    if known is None:
+        return None
+    changed: Any = {**known, **_changes(happened), "changed_at": iso(seen.recorded_at)}
+    return changed  # type: ignore[no-any-return]
+
+
+def _metered(document: ProgressDocument | None, it: Metered) -> ProgressDocument:
+    empty = {"accrued": None, "settled": None, "trued_up": None, "closed": False}
+    return {
+        **(document or empty),  # type: ignore[typeddict-item]
+        "meter_id": it.meter_id,
+        "plan_id": it.plan_id,
+        "plan_version": it.plan_version,
+        "partner_id": it.payee_id,
+        "kind": it.kind,
+        "window": it.window,
+        "measure": str(it.after),
+        "closes_on": iso(it.closes_on) if it.closes_on else None,
+    }
+
+
+def _changes(happened: Any) -> dict[str, Any]:
+    match happened:
+        case RebateAccrued():
+            return {"accrued": _money(happened)}
+        case RebateSettled():
+            return {"settled": _money(happened)}
+        case WindowTruedUp():
+            return {"trued_up": _money(happened)}
+        case WindowClosed():
+            return {"closed": True}
+        case _:
+            return {}
+
+
+def _money(happened: RebateAccrued | RebateSettled | WindowTruedUp) -> dict[str, str]:
+    return {"amount": str(happened.total.amount), "currency": happened.total.currency}
+
+
+def _meter(seen: Seen) -> str:
+    meter_id: str = seen.event.meter_id
+    return meter_id
+
+
+PROGRESS = Projection(
+    name="progress",
+    version=1,
+    keys=dict.fromkeys((Metered, RebateAccrued, RebateSettled, WindowTruedUp, WindowClosed), _meter),
+    evolve=evolve,
+    indexes=("changed_at", "partner_id,changed_at"),
+)

@@ -1,0 +1,62 @@
+"""Which windows of accumulating plans are due: a rebate's settlement, and every window's close?"""
+
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from typing import Any
+
+from chassis.deadlines import Deadline
+from chassis.event import Seen, iso
+from chassis.execution import Peek
+from services.incentives.application import in_books
+from services.incentives.domain.meter import CloseWindow, Metered, RebateSettled, SettleRebate, WindowClosed
+from services.incentives.projections.releases import start_of
+
+
+def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
+    happened = seen.event
+    if isinstance(happened, Metered):
+        return _due(happened) if happened.closes_on else None
+    if isinstance(happened, RebateSettled) and document and happened.settles_on:
+        return {**document, "due_at": iso(start_of(happened.settles_on))}
+    return None
+
+
+def _due(happened: Metered) -> dict[str, Any]:
+    closes_on: date = happened.closes_on or date.max
+    return {
+        "due_at": iso(start_of(happened.settles_on or closes_on)),
+        "meter_id": happened.meter_id,
+        "plan_id": happened.plan_id,
+        "payee_id": happened.payee_id,
+        "closes_at": iso(start_of(closes_on)),
+    }
+
+
+def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[CloseWindow | SettleRebate]]:
+    """The window's close once it is over, else the rebate's settlement, with the rates of the day."""
+    wish = CloseWindow if document["due_at"] >= document["closes_at"] else SettleRebate
+
+    async def make(peek: Peek) -> CloseWindow | SettleRebate:
+        return wish(
+            meter_id=document["meter_id"],
+            plan_id=document["plan_id"],
+            payee_id=document["payee_id"],
+            now=now,
+            books=await in_books(peek, now.date()),
+        )
+
+    return make
+
+
+def _meter(seen: Seen) -> str:
+    meter_id: str = seen.event.meter_id
+    return meter_id
+
+
+WINDOWS = Deadline(
+    name="windows",
+    version=1,
+    keys=dict.fromkeys((Metered, RebateSettled, WindowClosed), _meter),
+    evolve=evolve,
+    issue=issue,
+)

@@ -1,0 +1,290 @@
+"""The books: currencies, rates, months that close, what is owed on any day and at any position."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from chassis.testing.kit import given
+from contracts.gateway import TenantOpened
+from contracts.values import money
+from services.incentives.application import HANDLES
+from services.incentives.domain.books import (
+    AllBooks,
+    BooksUnbalanced,
+    CloseMonth,
+    MonthClosed,
+    MonthOpen,
+    PreviousOpen,
+    RatesInvalid,
+    RecordRates,
+    booked_month,
+)
+from services.incentives.domain.exchange import Rate, rate_for
+from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
+from services.incentives.domain.sale import PayoutCalculated, PayoutReversed
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
+from tests.incentives.test_service import (
+    APPROVER,
+    FINANCE,
+    P1,
+    activated,
+    credited,
+    earned,
+    incentives,
+    refunded,
+    started,
+    won,
+)
+
+__all__ = ["incentives"]
+D = Decimal
+TABLE = {handles.command: handles for handles in HANDLES}
+APRIL = datetime(2026, 4, 2, tzinfo=UTC)
+
+
+def closing(month="2026-03", **changes):
+    fields = {
+        "month": month,
+        "position": 7,
+        "balances": {"held EUR": "-5.00", "expense EUR": "5.00"},
+        "totals": {"EUR": "0.00"},
+        "first_month": "2026-03",
+        "by": "fin-2",
+        "now": APRIL,
+    }
+    return CloseMonth(**{**fields, **changes})
+
+
+def rates(**changes):
+    fields = {"source": "ecb", "on": date(2026, 3, 16), "pairs": {"EUR/USD": D("1.10")}, "by": "fin-1", "now": NOW}
+    return RecordRates(**{**fields, **changes})
+
+
+# Rates
+
+
+def test_the_newest_rate_of_the_week_counts_also_the_other_way_round():
+    known = [
+        Rate(base="USD", quote="EUR", rate=D(r), on=date(2026, 3, d), source="ecb")
+        for d, r in ((9, "0.9"), (12, "0.8"))
+    ]
+    assert rate_for(known, "USD", "EUR", date(2026, 3, 16)).rate == D("0.8")
+    assert rate_for(known, "EUR", "USD", date(2026, 3, 16)).rate == D("1.2500000000")
+    assert rate_for(known, "USD", "EUR", date(2026, 3, 20)) is None
+    assert rate_for(known, "USD", "EUR", date(2026, 3, 8)) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pairs": {}},
+        {"pairs": {"EUR/EUR": D(1)}},
+        {"pairs": {"EURUSD": D(1)}},
+        {"pairs": {"EUR/USD": D(0)}},
+        {"pairs": {"EUR/USD": D("1.00000000001")}},
+        {"on": date(2026, 3, 17)},
+    ],
+)
+def test_a_rate_that_cannot_be_is_refused(wrong):
+    given(TABLE[RecordRates]).when(rates(**wrong)).refused(RatesInvalid)
+
+
+def test_rates_that_are_known_change_nothing():
+    happened = given(TABLE[RecordRates]).when(rates()).verdict.events[0]
+    given(TABLE[RecordRates], (AllBooks.at("2026-03"), happened)).when(rates()).then_nothing()
+
+
+# Months
+
+
+def test_a_month_closes_once_it_is_over_after_the_one_before_and_balanced():
+    given(TABLE[CloseMonth]).when(closing(now=NOW)).refused(MonthOpen)
+    given(TABLE[CloseMonth]).when(closing(totals={"EUR": "0.01"})).refused(BooksUnbalanced)
+    given(TABLE[CloseMonth]).when(closing(first_month="2026-02")).refused(PreviousOpen)
+    [closed] = given(TABLE[CloseMonth]).when(closing()).verdict.events[0]
+    assert isinstance(closed, MonthClosed)
+    assert (closed.month, closed.position, len(closed.sha256)) == ("2026-03", 7, 64)
+    given(TABLE[CloseMonth], (AllBooks.at("2026-03"), [closed])).when(closing()).then_nothing()
+
+
+@pytest.mark.parametrize(
+    ("day", "position", "month"),
+    [
+        (date(2026, 3, 31), 5, "2026-03"),
+        (date(2026, 3, 31), 11, "2026-04"),
+        (date(2026, 3, 31), 21, "2026-05"),
+        (date(2026, 4, 1), 15, "2026-04"),
+        (date(2026, 5, 1), 99, "2026-05"),
+    ],
+)
+def test_a_journal_counts_in_its_month_or_the_first_one_that_was_open(day, position, month):
+    assert booked_month(day, position, {"2026-03": 10, "2026-04": 20}) == month
+
+
+# Journals in the books
+
+
+def test_a_journal_that_does_not_balance_in_the_books_cannot_be():
+    one = entry("held", money("1.00", "EUR"), "p1", "x", money("1.10", "USD"))
+    other = entry("payable", money("-1.00", "EUR"), "p1", "x", money("-1.11", "USD"))
+    with pytest.raises(Unbalanced):
+        Journal(entries=(one, other))
+
+
+def test_100_00_eur_earned_at_1_10_stands_at_110_00_in_the_books_and_is_reversed_at_that():
+    known = {"rates": (Rate(base="EUR", quote="USD", rate=D("1.10"), on=date(2026, 3, 16), source="ecb"),)}
+    world = World(book(plan()), books_currency="USD", **known).tell(win("1000.00"), credit())
+    [line] = world.of(PayoutCalculated)
+    assert [e.books_amount for e in line.journal.entries] == [money("110.00", "USD"), money("-110.00", "USD")]
+    world.known["rates"] = (Rate(base="EUR", quote="USD", rate=D("9.99"), on=date(2026, 3, 16), source="ecb"),)
+    for n, amount in enumerate(("333.33", "333.33", "333.34")):
+        world.tell(reversal(f"x{n}", amount))
+    back = [one.journal.entries[0].books_amount.amount for one in world.of(PayoutReversed)]
+    assert sum(back) == D("110.00")
+    assert books_balance(world.posted()) == {"USD": D(0)}
+    assert (
+        Entry(account="expense", of="spiff", payee_id="p", amount=money("1.00", "EUR"), cause="c").name
+        == "expense:spiff"
+    )
+
+
+# At work
+
+
+def opened(currency="EUR"):
+    return TenantOpened(
+        slug="acme", name="Acme", sandbox=False, zone="UTC", currency=currency, locales=("en",), opened_at=NOW
+    )
+
+
+async def test_what_is_owed_is_known_for_any_day_and_any_position(incentives):
+    await earned(incentives)
+    before = await incentives.service.store.head()
+    seen_at = incentives.clock.now()
+    incentives.clock.set(datetime(2026, 3, 20, tzinfo=UTC))
+    await incentives.hear(refunded("x", "500.00"))
+
+    async def owed(query):
+        found = (await incentives.get(FINANCE, f"/liability{query}"))["items"]
+        return [(one["held"], one["owed"]) for one in found]
+
+    assert await owed("") == [("50.00", "50.00")]
+    assert await owed("?as_of=2026-03-16") == [("100.00", "100.00")]
+    assert await owed("?as_of=2026-03-15") == []
+    assert await owed(f"?position={before}") == [("100.00", "100.00")]
+    assert await owed(f"?known_at={seen_at.isoformat().replace('+00:00', 'Z')}") == [("100.00", "100.00")]
+    assert await incentives.get(P1, "/liability") == 403
+    assert await incentives.get(FINANCE, "/liability?position=1&as_of=2026-03-15") == 400
+
+
+async def test_a_month_is_closed_by_an_approver_and_told(incentives):
+    await earned(incentives)
+    assert (await incentives.post(APPROVER, "/books/2026-03/close")).json()["slug"] == "period-open"
+    incentives.clock.set(APRIL)
+    assert (await incentives.post(FINANCE, "/books/2026-03/close")).status_code == 403
+    closed = (await incentives.post(APPROVER, "/books/2026-03/close")).json()
+    assert (await incentives.get(FINANCE, "/books/2026-03"))["closed_position"] == closed["position"]
+    incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
+    assert (await incentives.post(APPROVER, "/books/2026-05/close")).json()["slug"] == "previous-open"
+
+
+async def test_a_foreign_sale_waits_for_its_rate_and_is_then_resolved(incentives):
+    await incentives.hear(opened("USD"))
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 16, 12, tzinfo=UTC))
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    sale = await incentives.get(FINANCE, "/sales/o1")
+    assert sale["quarantined"] == {"1-commission": "no-rate"}
+    body = {"source": "ecb", "on": "2026-03-16", "pairs": {"EUR/USD": "1.10"}}
+    assert (await incentives.post(FINANCE, "/rates", body)).status_code == 201
+    answer = await incentives.post(FINANCE, "/sales/o1/resolve", {"plan_id": "commission"})
+    assert answer.status_code == 200, answer.text
+    assert (await incentives.get(FINANCE, "/sales/o1"))["quarantined"] == {}
+    [journal] = (await incentives.get(FINANCE, "/ledger"))["items"]
+    assert [one["books"]["amount"] for one in journal["entries"]] == ["110.00", "-110.00"]
+    trial = (await incentives.get(FINANCE, "/ledger/balances"))["trial_balance"]
+    assert sum(D(amount) for one in trial for amount in one["books"].values()) == 0
+    again = await incentives.post(FINANCE, "/sales/o1/resolve", {"plan_id": "commission"})
+    assert again.json()["slug"] == "not-quarantined"
+
+
+async def test_facts_of_billing_are_taken_row_by_row_and_once(incentives):
+    await incentives.publish_plan(plan(basis="invoiced", hold_days=0))
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    row = {"opportunity_id": "o1", "kind": "invoiced", "external_id": "i1", "amount": "400.00", "currency": "EUR"}
+    rows = [
+        {**row, "on": "2026-03-20"},
+        {**row, "external_id": "i2", "currency": "USD", "on": "2026-03-20"},
+        {"opportunity_id": "o1", "kind": "invoiced", "external_id": "i3", "on": "2026-03-20"},
+    ]
+    answer = await incentives.post(FINANCE, "/sales-facts", {"facts": rows})
+    assert [(r["result"], r.get("slug")) for r in answer.json()["results"]] == [
+        ("recorded", None),
+        ("refused", "sale-invalid"),
+        ("recorded", None),
+    ]
+    again = await incentives.post(FINANCE, "/sales-facts", {"facts": rows})
+    assert [r["result"] for r in again.json()["results"]] == ["repeated", "refused", "repeated"]
+    assert [one["amount"]["amount"] for one in (await incentives.get(P1, "/lines"))["items"]] == ["40.00"]
+    note = {
+        "reversal_id": "n1",
+        "amount": "100.00",
+        "currency": "EUR",
+        "reason_code": "credit-note",
+        "on": "2026-03-21",
+    }
+    assert (await incentives.post(FINANCE, "/sales/o1/reverse", note)).status_code == 200
+    assert [one["remaining"]["amount"] for one in (await incentives.get(P1, "/lines"))["items"]] == ["30.00"]
+
+
+async def test_a_line_is_adjusted_by_two_people(incentives):
+    line = await earned(incentives)
+    path = f"/lines/{line['line_id']}/adjust"
+    both = APPROVER
+    assert (await incentives.post(FINANCE, path, {"amount": "-100.01", "reason": "x"})).json()[
+        "slug"
+    ] == "adjusted-too-far"
+    assert (await incentives.post(both, path, {"amount": "-25.00", "reason": "agreed"})).status_code == 201
+    waiting = (await incentives.get(FINANCE, f"/lines/{line['line_id']}"))["adjustment"]
+    confirm = {"adjustment_id": waiting["adjustment_id"]}
+    assert (await incentives.post(both, f"{path}/confirm", confirm)).json()["slug"] == "four-eyes"
+    other = type(both)(tenant=both.tenant, subject="fin-3", kind="vendor", roles=("finance",), duties=("approver",))
+    assert (await incentives.post(other, f"{path}/confirm", confirm)).status_code == 200
+    assert (await incentives.get(P1, f"/lines/{line['line_id']}"))["remaining"]["amount"] == "75.00"
+    await incentives.hear(refunded("x", "1000.00"))
+    assert (await incentives.get(P1, f"/lines/{line['line_id']}"))["remaining"]["amount"] == "0.00"
+
+
+async def test_a_window_closes_by_itself_and_its_true_up_is_a_line(tmp_path):
+    async with started(tmp_path) as asked:
+        body = plan({"up_to": "1000", "percent": "5"}, {"percent": "10"}, accumulate="quarter")
+        await asked.publish_plan(body)
+        for name in ("o1", "o2"):
+            await asked.hear(won(name))
+            await asked.hear(credited(("p1", "100.00"), opportunity_id=name))
+        await asked.hear(refunded("x", "1000.00"))
+        [window] = (await asked.get(P1, "/progress"))["items"]
+        assert (window["measure"], window["band"], window["to_next_band"]) == ("1000", 1, "0")
+        asked.clock.set(datetime(2026, 4, 1, 9, tzinfo=UTC))
+        lines = await asked.until(P1, "/lines", lambda page: len(page["items"]) > 2)
+        ups = [one["amount"]["amount"] for one in lines["items"] if one["kind"] == "true_up"]
+        assert ups == ["-50.00"]
+
+
+async def test_a_spiff_s_budget_is_shown_as_it_is_used(incentives):
+    body = plan({"flat": "300"}, kind="spiff", component="spiff", budget_id="pot")
+    await incentives.publish_plan(body)
+    fund = {"ref": "q1", "amount": "500.00", "currency": "EUR"}
+    assert (await incentives.post(FINANCE, "/budgets/pot/allocate", fund)).status_code == 403
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", fund)).status_code == 201
+    for name in ("o1", "o2", "o3"):
+        await incentives.hear(won(name))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+    [shown] = (await incentives.get(FINANCE, "/budgets"))["items"]
+    assert (shown["available"], shown["used"]) == ("0.00", "500.00")
+    amounts = sorted(one["amount"]["amount"] for one in (await incentives.get(P1, "/lines"))["items"])
+    assert amounts == ["200.00", "300.00"]
