@@ -26,8 +26,8 @@ help: ## print this list
 run: $(VENV) ## start all five services in one process: make run PORT=8080 DATA=./data
 	@exec $(TIED) $(PY) -m services --port $(PORT) --data $(DATA)
 
-demo: $(VENV) ## fill the system with a believable quarter of one vendor
-	@exec $(TIED) $(PY) -m services demo
+demo: $(VENV) ## fill the system with a believable quarter of one vendor: make demo DATA=./data
+	@exec $(TIED) $(PY) -m services demo --data $(DATA) $(ARGS)
 
 test: $(VENV) ## run the short tests; what needs an engine that is not installed is skipped with its reason
 	@$(PYTEST) -m "not long" $(ARGS)

@@ -80,7 +80,6 @@ async def listening(
     On leaving, requests in hand are finished; answers that would go on for ever are ended.
     """
     gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
     server = _Server(_config(front, settings))
     stopped = _stop_signal()
     serving = asyncio.create_task(server.serve())
@@ -135,6 +134,7 @@ async def serve(services: list[Service], world: World, front: ASGIApp, settings:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Runs a coroutine on uvloop."""
+    """Runs a coroutine on uvloop. Garbage is collected rarely: little of what a command leaves behind has cycles."""
+    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

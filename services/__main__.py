@@ -16,10 +16,12 @@ from chassis.process import listening, make_world, run, running
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
-from services import demo, first_run
+from services import first_run
 from services.attribution import app as attribution
 from services.attribution.adapters.hubspot_simulator import Hub, simulator
 from services.attribution.adapters.loopback import on_loopback
+from services.demo import quarter
+from services.demo.story import Size
 from services.gateway import app as gateway
 from services.incentives import app as incentives
 from services.onboarding import app as onboarding
@@ -128,20 +130,22 @@ async def _rebuild(settings: ServiceSettings, service: str, model: str) -> None:
 @cli.command("demo")
 def demo_command(
     data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
-    partners: Annotated[int, typer.Option(min=2, max=500)] = 60,
+    partners: Annotated[int, typer.Option(min=3, max=500)] = 60,
     deals: Annotated[int, typer.Option(min=1, max=20_000)] = 2_000,
     seed: int = 1,
 ) -> None:
     """Loads a believable quarter of one vendor through the public API."""
     logs.configure(level="WARNING")
-    run(_demo(ServiceSettings(port=0, data=data), demo.Size(partners=partners, deals=deals, seed=seed)))
+    with plainly_refused():
+        run(_demo(ServiceSettings(port=0, data=data), Size(partners=partners, deals=deals, seed=seed)))
 
 
-async def _demo(settings: ServiceSettings, size: demo.Size) -> None:
-    async with system(settings) as (services, _, crm_url):
+async def _demo(settings: ServiceSettings, size: Size) -> None:
+    async with system(settings, alone=True) as (services, hub, crm_url):
+        hub.faults.push_off = True  # nobody listens for pushes here: the CRM is polled
         front = Api(services["gateway"].api)
-        await first_run.ensure(front, crm_url)
-        await demo.load(front, crm_url, size, console)
+        connection_id = await first_run.ensure(front, crm_url)
+        await quarter.load(front, crm_url, connection_id, size, console)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The first run opens the tenant `acme` through the public API: people, rules, a plan, a CRM connection, two partners."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,22 @@ PLAN = {
     },
     "hold_days": 30,
 }
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The first version of a rulebook."""
+
+    service: str
+    kind: str
+    book: str
+    body: dict[str, Any]
+
+
+RULES = (
+    Rules("registration", "deal_rules", "default", DEAL_RULES),
+    Rules("incentives", "plan", "standard", PLAN),
+)
 STAGES = {
     "appointmentscheduled": "prospect",
     "qualifiedtobuy": "qualified",
@@ -63,6 +80,7 @@ class FirstPartner:
     country: str
     domain: str
     owner: str
+    types: tuple[str, ...] = ("reseller",)
 
 
 PARTNERS = (
@@ -85,12 +103,12 @@ def people_lines() -> list[str]:
 async def ensure(api: Api, crm_url: str) -> str:
     """Opens the tenant unless it is open already; a run that was cut off goes on. The id of the CRM connection."""
     operator = await signed_in(api, "operator")
-    await _done(operator.post("/v1/tenants", _tenant(), key="first-run-tenant"), also=(409,))
+    await done(operator.post("/v1/tenants", _tenant(), key="first-run-tenant"), also=(409,))
     for one in STAFF:
-        await _done(operator.post("/v1/staff", _colleague(one), key=f"first-run-{one.handle}"))
+        await done(operator.post("/v1/staff", colleague(one), key=f"first-run-{one.handle}"))
     ada, faye = [await signed_in(api, handle) for handle in ("ada", "faye")]
-    await _publish(ada, faye, "registration", "deal_rules", "default", DEAL_RULES)
-    await _publish(ada, faye, "incentives", "plan", "standard", PLAN)
+    for rules in RULES:
+        await publish(ada, faye, rules, key=f"first-run-{rules.kind}")
     for partner in PARTNERS:
         await add_partner(ada, partner, key=f"first-run-{partner.domain}")
     return await _connect(ada, crm_url)
@@ -117,7 +135,7 @@ def _tenant() -> dict[str, Any]:
     }
 
 
-def _colleague(one: Colleague) -> dict[str, Any]:
+def colleague(one: Colleague) -> dict[str, Any]:
     return {
         "handle": one.handle,
         "name": one.name,
@@ -127,20 +145,24 @@ def _colleague(one: Colleague) -> dict[str, Any]:
     }
 
 
-async def _done(call: Any, also: tuple[int, ...] = ()) -> Answer:
-    answer: Answer = await call
+async def done(call: Awaitable[Answer], also: tuple[int, ...] = ()) -> Answer:
+    """The answer of a call, if it is a good one or has one of these statuses. Raises FirstRunFailed."""
+    return good(await call, also)
+
+
+def good(answer: Answer, also: tuple[int, ...] = ()) -> Answer:
+    """The answer, if it is a good one or has one of these statuses. Raises FirstRunFailed."""
     if not answer.ok and answer.status not in also:
         raise FirstRunFailed(f"{answer.status}: {answer.body.decode()}")
     return answer
 
 
-async def _publish(author: Api, publisher: Api, service: str, kind: str, book: str, body: dict[str, Any]) -> None:
+async def publish(author: Api, publisher: Api, rules: Rules, key: str) -> None:
     """Rules need two people: one drafts, another publishes."""
-    draft = {"rulebook_id": book, "kind": kind, "scope": "default", "body": body}
-    drafted = await _done(author.post(f"/v1/{service}/rulebooks", draft, key=f"first-run-{kind}"))
-    version = drafted.json()["version"]
-    path = f"/v1/{service}/rulebooks/{book}/publish"
-    await _done(publisher.post(path, {"version": version}, key=f"first-run-publish-{kind}"))
+    draft = {"rulebook_id": rules.book, "kind": rules.kind, "scope": "default", "body": rules.body}
+    drafted = await done(author.post(f"/v1/{rules.service}/rulebooks", draft, key=key))
+    path = f"/v1/{rules.service}/rulebooks/{rules.book}/publish"
+    await done(publisher.post(path, {"version": drafted.json()["version"]}, key=f"{key}-publish"))
 
 
 async def _connect(admin: Api, crm_url: str) -> str:
@@ -154,10 +176,10 @@ async def _connect(admin: Api, crm_url: str) -> str:
         "poll_seconds": 15,
         "stage_map": STAGES,
     }
-    added = await _done(admin.post("/v1/attribution/connections", body, key="first-run-crm"))
+    added = await done(admin.post("/v1/attribution/connections", body, key="first-run-crm"))
     connection_id: str = added.json()["connection_id"]
     path = f"/v1/attribution/connections/{connection_id}/activate"
-    await _done(admin.post(path, {}, key="first-run-crm-activate"))
+    await done(admin.post(path, {}, key="first-run-crm-activate"))
     return connection_id
 
 
@@ -167,21 +189,21 @@ async def add_partner(admin: Api, partner: FirstPartner, key: str) -> str:
         "legal_name": partner.name,
         "country": partner.country,
         "domains": [partner.domain],
-        "types": ["reseller"],
+        "types": list(partner.types),
         "source": "first-run",
     }
-    added = await _done(admin.post("/v1/onboarding/partners", profile, key=key))
+    added = await done(admin.post("/v1/onboarding/partners", profile, key=key))
     partner_id: str = added.json()["partner_id"]
-    await _done(admin.post(f"/v1/onboarding/partners/{partner_id}/approve", {}, key=f"{key}-approve"))
+    await done(admin.post(f"/v1/onboarding/partners/{partner_id}/approve", {}, key=f"{key}-approve"))
     await _add_owner(admin, partner, partner_id, key)
     return partner_id
 
 
 async def _add_owner(admin: Api, partner: FirstPartner, partner_id: str, key: str) -> None:
     person = {"name": partner.owner, "mail": f"owner@{partner.domain}"}
-    known = await _done(admin.post("/v1/onboarding/people", person, key=f"{key}-owner"))
+    known = await done(admin.post("/v1/onboarding/people", person, key=f"{key}-owner"))
     member = {"person_id": known.json()["person_id"], "partner_id": partner_id, "roles": ["owner"]}
-    invited = await _done(admin.post("/v1/onboarding/memberships", member, key=f"{key}-invite"))
+    invited = await done(admin.post("/v1/onboarding/memberships", member, key=f"{key}-invite"))
     membership_id = invited.json()["membership_id"]
     path = f"/v1/onboarding/memberships/{membership_id}/join"
-    await _done(admin.post(path, key=f"{key}-join"))
+    await done(admin.post(path, key=f"{key}-join"))

@@ -81,6 +81,9 @@ class Hub:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        # It writes on the event loop, so it must not wait for the disk; a killed process loses nothing all the same.
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = NORMAL")
         self.db.execute("CREATE TABLE IF NOT EXISTS kept (kind TEXT, id TEXT, body TEXT, PRIMARY KEY (kind, id))")
         for kind, identity, body in self.db.execute("SELECT kind, id, body FROM kept").fetchall():
             self._load(kind, identity, body)

@@ -21,12 +21,13 @@ async def identities(app: Application, tenant: str) -> list[dict[str, Any]]:
     """Who may sign in to a tenant: staff by handle, partners' people by their partner's short name."""
     staff = await app.read.find("staff", tenant, where={"status": "active"}, sort="handle", limit=LIST_MAX)
     found = [_of_staff(item) for item in staff.items]
-    members = await app.read.find("members", tenant, where={"status": "active"}, sort="partner_id", limit=LIST_MAX)
-    for member in members.items:
-        card = await app.read.get("partner_cards", tenant, member["partner_id"])
-        if card is not None:
-            found.append(_of_member(member, card))
-    return found
+    return found + await _members(app, tenant, {"status": "active"})
+
+
+async def _members(app: Application, tenant: str, where: dict[str, Any]) -> list[dict[str, Any]]:
+    members = (await app.read.find("members", tenant, where=where, sort="partner_id", limit=LIST_MAX)).items
+    cards = await app.read.get_many("partner_cards", tenant, [member["partner_id"] for member in members])
+    return [_of_member(member, cards[member["partner_id"]]) for member in members if member["partner_id"] in cards]
 
 
 def _of_staff(item: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +67,7 @@ async def principal_of(app: Application, tenant: str, wanted: str) -> Principal:
     """
     if wanted.partition(":")[0] == OPERATOR:
         return Principal(tenant=tenant, subject=wanted, kind=OPERATOR, roles=(OPERATOR,))
-    known = await identities(app, tenant)
+    known = await _members(app, tenant, {"status": "active", "partner_id": wanted}) or await identities(app, tenant)
     for fits in (_by_name, _by_role):
         found = next((one for one in known if fits(one, wanted)), None)
         if found:

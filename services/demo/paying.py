@@ -1,0 +1,82 @@
+"""Once a month, on a Thursday: finance states the month before and pays it, with four eyes."""
+
+from datetime import date, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from services import first_run
+from services.demo.calendar import Quarter
+from services.demo.office import side_by_side, until
+
+STATEMENTS, PAYMENTS = "/v1/incentives/statements", "/v1/incentives/payments"
+LINES = "/v1/incentives/lines"
+FIRST_DAY, LAST_DAY = 2, 8
+"""The days of a month on one of which there is the Thursday that closes the month before."""
+UNAPPROVED_EVERY, UNSENT_EVERY = 4, 5
+POSTPONED_MAX, POSTPONED_DAYS = 3, 60
+
+
+def month_to_close(quarter: Quarter, today: date) -> str | None:
+    """The month before, on the first Thursday after its last day; None on other days and for months before the story."""
+    last = today.replace(day=1) - timedelta(days=1)
+    due = FIRST_DAY <= today.day <= LAST_DAY and last > quarter.begins
+    return f"{last:%Y-%m}" if due else None
+
+
+async def finance_day(quarter: Quarter, period: str) -> None:
+    """States the month of every partner that earns, and pays it with four eyes. The last month is still under way."""
+    office = quarter.office
+    await until(lambda: _released(quarter))
+    await _postpone(quarter, period)
+    earning = {row["payee_id"] for row in await office.rows("finn", "/v1/incentives/ledger/balances")}
+    payees = [payee for partner in quarter.story.sellers if (payee := quarter.ids[partner.name]) in earning]
+    last = period == quarter.last_period
+    await side_by_side(_pay(quarter, payee, period, place if last else 0) for place, payee in enumerate(payees))
+    await office.quiet()
+
+
+async def _released(quarter: Quarter) -> bool:
+    """Whether every line whose hold is over has become payable."""
+    today = (await quarter.office.now()).date().isoformat()
+    held = await quarter.office.rows("finn", f"{LINES}?state=held")
+    return all(line["payable_on"] > today for line in held)
+
+
+async def _postpone(quarter: Quarter, period: str) -> None:
+    """Holds the lines of a few deals longer."""
+    until_day = (await quarter.office.now()).date() + timedelta(days=POSTPONED_DAYS)
+    body = {"until": until_day.isoformat(), "reason": "The customer has not confirmed the delivery yet."}
+    held = await quarter.office.rows("finn", f"{LINES}?state=held")
+    known = [line for line in held if line["registration_id"] in quarter.known]
+    for place, line in enumerate(sorted(known, key=lambda line: _order(quarter, line))[:POSTPONED_MAX]):
+        await quarter.office.do("finn", f"{LINES}/{line['line_id']}/postpone", body, key=f"later-{period}-{place}")
+
+
+def _order(quarter: Quarter, line: dict[str, Any]) -> tuple[Any, ...]:
+    """Ids differ from installation to installation; so that a seed is one story, lines go by what they say."""
+    return quarter.known[line["registration_id"]].number, line["component"], line["amount"]["amount"]
+
+
+async def _pay(quarter: Quarter, payee: str, period: str, place: int) -> None:
+    """`place` 0 is paid at once; of the others some payments still wait for approval, some for being sent."""
+    office = quarter.office
+    month = {"partner_id": payee, "period": period, "currency": first_run.CURRENCY}
+    issued = await office.do("finn", STATEMENTS, month, key=f"{period}-{payee}")
+    statement_id = issued.json()["statement_id"]
+    wish = {"statement_id": statement_id}
+    proposed = await office.do("finn", PAYMENTS, wish, key=f"pay-{statement_id}", also=(HTTPStatus.CONFLICT,))
+    if not proposed.ok or place % UNAPPROVED_EVERY == 1:
+        return
+    payment_id = proposed.json()["payment_id"]
+    approved = await office.do("faye", f"{PAYMENTS}/{payment_id}/approve", key=f"yes-{payment_id}")
+    if approved.json()["state"] == "approved" and place % UNSENT_EVERY != 1:
+        await _send(quarter, payment_id)
+
+
+async def _send(quarter: Quarter, payment_id: str) -> None:
+    await quarter.office.do("finn", f"{PAYMENTS}/{payment_id}/submit", key=f"send-{payment_id}")
+
+    async def paid() -> bool:
+        return bool((await quarter.office.read("finn", f"{PAYMENTS}/{payment_id}"))["state"] == "paid")
+
+    await until(paid)
