@@ -24,6 +24,7 @@ from chassis.projecting import CannotRebuild
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
+from chassis.transport.port import topic_of
 from chassis.verify import Report, verify, verify_decisions
 
 Build = Callable[[Any, World], Service]
@@ -60,7 +61,7 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
 
     @cli.command()
     def migrate(data: DATA = Path("./data")) -> None:
-        """Makes the tables; again is harmless."""
+        """Makes the tables and, on Kafka, the topic; again is harmless."""
         run(_migrate(settings(data), build))
 
     @cli.command("rebuild")
@@ -138,9 +139,11 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
 
 
 async def _migrate(settings: ServiceSettings, build: Build) -> None:
-    service = build(settings, make_world(settings))
+    world = make_world(settings)
+    service = build(settings, world)
     await service.migrate()
-    console.print(f"{service.name}: tables are there")
+    await world.transport.migrate([topic_of(service.name)])
+    console.print(f"{service.name}: tables and topic are there", highlight=False)
 
 
 @asynccontextmanager

@@ -50,19 +50,16 @@ def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dic
 
 @asynccontextmanager
 async def system(
-    settings: ServiceSettings, world: World | None = None, *, alone: bool = False
+    settings: ServiceSettings, world: World | None = None
 ) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
-    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address.
-
-    With `alone` only if no other process works on the same files.
-    """
+    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address."""
     world = world or make_world(settings)
     crm = settings.data / "crm_simulator"
     hub = Hub(now=world.clock.now, path=crm / "deals.db")
     async with on_loopback(simulator(hub), _crm_port(settings, crm / "port")) as crm_url:
         (crm / "port").write_text(crm_url.rpartition(":")[2])
         services = build_all(settings, world, crm_url)
-        async with running(services.values(), world, alone=alone):
+        async with running(services.values(), world):
             yield services, hub, crm_url
 
 
@@ -123,7 +120,9 @@ def rebuild_command(
 
 
 async def _rebuild(settings: ServiceSettings, service: str, model: str) -> None:
-    async with system(settings, alone=True) as (services, _, _):
+    world = make_world(settings)
+    services = build_all(settings, world)
+    async with running(services.values(), world, alone=True):
         await rebuild(services[service], model)
 
 

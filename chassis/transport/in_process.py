@@ -6,6 +6,7 @@ window that all groups share; a group further behind reads the feed on its own u
 
 import asyncio
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -103,6 +104,9 @@ class InProcessTransport:
         self.tasks = Tasks(self.settings.backoff)
         self._windows: dict[str, _Window] = {}
         self._groups: dict[str, _Group] = {}
+
+    async def migrate(self, topics: Sequence[str]) -> None:
+        """Has nothing to make: a topic is its service's feed."""
 
     def offer(self, outlet: Outlet, positions: Positions) -> None:
         """Makes a service's feed readable. No relay runs, so `positions` stay untouched."""

@@ -337,6 +337,10 @@ class KafkaTransport:
         self.relays: list[Relay] = []
         self._subscriptions: list[_Subscription] = []
 
+    async def migrate(self, topics: Sequence[str]) -> None:
+        """Makes the topics that are missing. Raises the broker's error when it does not answer in time."""
+        await make_topics(topics, self.settings)
+
     def offer(self, outlet: Outlet, positions: Positions) -> None:
         """Relays a service's feed to its topic."""
         open_sender: OpenSender = lambda: sender(self.settings)  # noqa: E731

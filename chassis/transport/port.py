@@ -237,6 +237,9 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
 class Transport(Protocol):
     """Carries the feeds of outlets to subscribed groups. Offers and subscriptions are made before `start`."""
 
+    async def migrate(self, topics: Sequence[str]) -> None:
+        """Makes the topics that are missing; again is harmless."""
+
     def offer(self, outlet: Outlet, positions: Positions) -> None:
         """Publishes a service's feed on its topic; `positions` remember how far a relay has sent."""
 

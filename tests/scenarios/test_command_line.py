@@ -1,12 +1,15 @@
 """What an operator types: a rebuild keeps off a system that runs, and refusals are sentences."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from typer.testing import CliRunner, Result
 
 from chassis.cli import command_line
 from chassis.presence import InUse, at_work
+from chassis.transport.port import topic_of
 from services.__main__ import cli
 from services.registration import app as registration
 
@@ -26,6 +29,26 @@ def type_in(tmp_path: Path) -> object:
         return CliRunner().invoke(command, [*words, "--data", str(tmp_path)])  # type: ignore[arg-type]
 
     return typed
+
+
+def test_what_a_service_needs_is_made_once_and_again(type_in) -> None:
+    for _ in range(2):
+        assert "registration: tables and topic are there" in said(type_in(ONE, "migrate"), 0)
+
+
+def test_the_topic_is_made_on_a_broker(type_in, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTENTE_KAFKA", kafka)
+    said(type_in(ONE, "migrate"), 0)
+    assert topic_of("registration") in asyncio.run(topics_on(kafka))
+
+
+async def topics_on(kafka: str) -> list[str]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        return list(await admin.list_topics())
+    finally:
+        await admin.close()
 
 
 def test_a_read_model_is_rebuilt_from_its_own_log(type_in) -> None:
