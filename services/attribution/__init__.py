@@ -1,6 +1,7 @@
 """Attribution: which sale is whose, and by how much.
 
 Owns the mirror of the CRM's opportunities, touches, and credit: who is credited for a sale, in percent, and why.
-Publishes OpportunityLinked, DealStageChanged, DealWon, DealLost, RevenueReversed, TouchRecorded, CreditAllocated.
+Publishes OpportunityLinked, DealStageChanged, DealWon, DealLost, RevenueReversed, TouchRecorded, CreditAllocated,
+RulesPublished, RulesEnded.
 Listens to registration (DealApproved, DealAmended, DealWithdrawn, ProtectionEnded) and, over `CrmPort`, to the CRM.
 """

@@ -1,5 +1,5 @@
 """Onboarding owns who the partners are: applications and their screening, partners and their state, people and memberships.
 
 Publishes: PartnerApplied, PartnerDeclined, PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated,
-MembershipStarted, MembershipEnded, PersonForgotten, and its rules. Listens to nobody yet.
+MembershipStarted, MembershipEnded, PersonForgotten, RulesPublished, RulesEnded. Listens to nobody.
 """
