@@ -16,6 +16,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 AWAY_BY_NAME = frozenset(
     {
         "psycopg.OperationalError",
+        "psycopg.ReadOnlySqlTransaction",
         "psycopg_pool.PoolTimeout",
         "psycopg_pool.PoolClosed",
         "eventsourcing.OperationalError",

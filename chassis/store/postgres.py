@@ -34,7 +34,8 @@ Load = Mapping[str, int]
 Query = Callable[[Connection], Any]
 T = TypeVar("T")
 
-WENT_AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
+WENT_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+"""Worth another try on another connection; a server that only reads has become a replica, another one takes writes."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 TABLES: tuple[LiteralString, ...] = (

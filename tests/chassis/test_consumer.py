@@ -213,6 +213,7 @@ def test_a_mistake_in_a_reaction_is_not_taken_for_something_away() -> None:
     assert not is_away(KeyError("plan"))
     assert not is_away(NotFound())
     assert not is_away(FileNotFoundError(2, "no such file"))
+    assert is_away(type("ReadOnlySqlTransaction", (Exception,), {"__module__": "psycopg.errors"})())
     assert is_away(OSError(28, "No space left on device"))
     assert is_away(type("OperationalError", (Exception,), {"__module__": "psycopg"})())
 

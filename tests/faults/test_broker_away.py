@@ -4,6 +4,8 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from chassis.transport.kafka import Settings, make_topics
 from chassis.transport.port import topic_of
 from contracts.catalogue import SERVICES
@@ -16,6 +18,7 @@ LANES, MEANWHILE = 3, 20
 ANSWER_MAX_SECONDS, CATCH_UP_MAX_SECONDS = 2.0, 30.0
 
 
+@pytest.mark.long
 async def test_a_broker_killed_under_load_loses_nothing_and_holds_up_no_command(tmp_path: Path, broker: Broker) -> None:
     one_broker = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], one_broker)
