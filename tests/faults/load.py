@@ -14,6 +14,7 @@ from tests.faults.child import Child
 ANSWER_SECONDS = 15.0
 GIVE_UP_SECONDS = 90.0
 AGAIN_SECONDS = 0.05
+REFUNDED_EACH = 3
 BEGINNING = "2031-03-03T09:00:00Z"
 CLOSE_ON = "2031-04-20"
 DEALS = "/v1/registration/deals"
@@ -118,16 +119,16 @@ class Load:
     # The chain
 
     async def run(self, lanes: int) -> None:
-        """Deals without end in so many lanes, until `stopping`; each deal that is begun is brought to its end."""
+        """Deals in so many lanes until `stopping`, three a lane at least; what is begun is brought to its end."""
         async with asyncio.TaskGroup() as group:
             for lane in range(lanes):
                 group.create_task(self._lane(lane))
 
     async def _lane(self, lane: int) -> None:
         number = 0
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() or number < REFUNDED_EACH:
             number += 1
-            await self.deal(f"{lane}-{number}", refunded=number % 3 == 0)
+            await self.deal(f"{lane}-{number}", refunded=number % REFUNDED_EACH == 0)
 
     async def deal(self, name: str, *, refunded: bool) -> Sale:
         """One deal from its registration to its payout, and to the reversal of a part."""
