@@ -147,7 +147,9 @@ async def one_round(racers: Racers, number: int, chance: random.Random) -> None:
 
 def wish(number: int, families: tuple[str, ...]) -> dict[str, Any]:
     products = [{"family": family, "quantity": 1} for family in families]
-    return deal(f"Kunde {number:02}", f"www.kunde-{number}.de", products=products)
+    # A name that resembles none of the other rounds': similar customers are another test's matter.
+    name = "".join(chr(ord("a") + int(digit, 16)) for digit in sha256(f"customer {number}".encode())[:12])
+    return deal(name.title(), f"www.{name}.de", products=products)
 
 
 async def approved(racers: Racers, deals: Sequence[Any], key: str) -> list[Any]:
