@@ -1,7 +1,7 @@
 """Who works on a service's files: several processes together, or one alone."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,3 +21,11 @@ def at_work(directory: Path, *, alone: bool = False) -> Iterator[None]:
         except BlockingIOError:
             raise InUse(f"another process works in {directory}: stop it first, then try again") from None
         yield
+
+
+def keep_off(directories: Iterable[Path]) -> None:
+    """Raises InUse while another process works in one of the directories: before anything else is begun."""
+    for directory in directories:
+        if directory.exists():
+            with at_work(directory, alone=True):
+                pass

@@ -12,6 +12,7 @@ from rich.console import Console
 from chassis import logs
 from chassis.asgi import Api
 from chassis.cli import plainly_refused, rebuild
+from chassis.presence import keep_off
 from chassis.process import listening, make_world, run, running
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
@@ -50,16 +51,21 @@ def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dic
 
 @asynccontextmanager
 async def system(
-    settings: ServiceSettings, world: World | None = None
+    settings: ServiceSettings, world: World | None = None, *, alone: bool = False
 ) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
-    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address."""
+    """The five services at work and the simulated CRM beside them: services by name, the CRM, its address.
+
+    Raises InUse with `alone` while another process works on the same files.
+    """
+    if alone:
+        keep_off(settings.data / name for name in SERVICES)
     world = world or make_world(settings)
     crm = settings.data / "crm_simulator"
     hub = Hub(now=world.clock.now, path=crm / "deals.db")
     async with on_loopback(simulator(hub), _crm_port(settings, crm / "port")) as crm_url:
         (crm / "port").write_text(crm_url.rpartition(":")[2])
         services = build_all(settings, world, crm_url)
-        async with running(services.values(), world):
+        async with running(services.values(), world, alone=alone):
             yield services, hub, crm_url
 
 

@@ -66,6 +66,7 @@ def test_a_rebuild_keeps_off_files_that_another_process_uses(type_in, tmp_path: 
     with at_work(tmp_path / "registration"):
         assert "stop it first, then try again" in said(type_in(ONE, "rebuild", "deal_board"), 1)
         assert "stop it first, then try again" in said(type_in(cli, "rebuild", "gateway", "deal_cards"), 1)
+        assert "stop it first, then try again" in said(type_in(cli, "demo"), 1)
 
 
 def test_many_may_use_the_files_but_only_one_for_itself(tmp_path: Path) -> None:
