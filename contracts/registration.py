@@ -123,6 +123,35 @@ class DealRejected(PublicEvent):
     rejected_at: datetime
 
 
+@public_event("entente.registration.DealRevoked.v1", audience="both")
+class DealRevoked(PublicEvent):
+    """The vendor took the protection away; until `appeal_until` the partner may dispute it."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    reason_codes: tuple[str, ...]
+    appeal_until: datetime | None = None
+    revoked_at: datetime
+
+
+@public_event("entente.registration.ReviewOverdue.v1", audience="vendor")
+class ReviewOverdue(PublicEvent):
+    """The vendor has had a deal for longer than its rules allow. Action: escalated (to `roles`) or approved."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    kind: str
+    roles: tuple[str, ...]
+    due_at: datetime
+    minutes: int
+    action: str
+    overdue_at: datetime
+
+
 @public_event("entente.registration.DealAmended.v1", audience="both")
 class DealAmended(PublicEvent):
     registration_id: RegistrationId

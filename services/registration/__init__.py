@@ -2,7 +2,8 @@
 
 Owns deals, end customers (accounts), and partners' claims on them.
 Publishes DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved, DealRejected,
-DealAmended, DealWithdrawn, OrderRecorded, ProtectionEnded, ConflictDetected, RulesPublished, RulesEnded.
+DealAmended, DealRevoked, DealWithdrawn, ProtectionEnded, ConflictDetected, OrderRecorded, ReviewOverdue,
+AttentionRaised, AttentionCleared, RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated) and attribution
 (DealWon, DealLost).
 """

@@ -15,6 +15,7 @@ from services.registration.domain.deal_commands import (
     RejectDeal,
     ResubmitDeal,
     ReturnDeal,
+    RevokeDeal,
     SaveDraft,
     WithdrawDeal,
 )
@@ -30,6 +31,8 @@ READ_ATTEMPTS = "read attempts"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
+_APPROVERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance"))
+"""Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
 _VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance", "analyst"))
 
 ACCESS = Access(
@@ -46,7 +49,8 @@ ACCESS = Access(
         CheckCustomer: _SELLERS,
         ReturnDeal: _DESK,
         DecideFinding: _DESK,
-        ApproveDeal: _DESK,
+        ApproveDeal: _APPROVERS,
+        RevokeDeal: _APPROVERS,
         RejectDeal: _DESK,
         QueueDeal: (*_DESK, service()),
         ConfirmIdentity: _DESK,

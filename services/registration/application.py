@@ -13,6 +13,7 @@ from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
 from services.registration.domain import availability, partner_reference
 from services.registration.domain.account import Account, Accounts, ConfirmIdentity, confirm_identity
 from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of
+from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.customer import Customer
@@ -24,6 +25,7 @@ from services.registration.domain.deal_commands import (
     CloseDeal,
     DecideFinding,
     EndProtection,
+    EscalateReview,
     GivesWay,
     MergeDuplicate,
     OnDeal,
@@ -34,6 +36,7 @@ from services.registration.domain.deal_commands import (
     RejectDeal,
     ResubmitDeal,
     ReturnDeal,
+    RevokeDeal,
     SaveDraft,
     Screens,
     WithdrawDeal,
@@ -42,20 +45,20 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import Details
 from services.registration.domain.deal_notes import AddNote, DealNotes, add_note
 from services.registration.domain.ending import close_deal, end_protection, merge_duplicate, withdraw_deal
+from services.registration.domain.fitting import missing
+from services.registration.domain.judging import in_force
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
-from services.registration.domain.looking import in_force
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
 from services.registration.domain.partner_reference import References
 from services.registration.domain.reviewing import (
-    approve_deal,
     decide_finding,
     promote_deal,
     queue_deal,
     reject_deal,
     return_deal,
 )
-from services.registration.domain.rules import Matching
+from services.registration.domain.rules import Matching, Step
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, screen
 from services.registration.domain.submitting import claim_of, facts_of, register_deal, resubmit_deal, save_draft
 
@@ -145,6 +148,10 @@ def _merging(wish: MergeDuplicate) -> Slots:
     return Deals.at(wish.registration_id), Deals.at(wish.into), tuple(ClaimsOf.at(account) for account in accounts)
 
 
+def _book(wish: OnDeal) -> Slots:
+    return (Rules.at(wish.programme),)
+
+
 def _around(wish: Screens) -> Slots:
     return (
         Rules.at(wish.programme),
@@ -194,6 +201,12 @@ def answer(_: Any, deal: Deal, *__: Any) -> dict[str, Any]:
     }
 
 
+def looked_at(wish: Any, deal: Deal, *rest: Any) -> dict[str, Any]:
+    """As `answer`, with the screening that the deal stands on and the steps that still wait for somebody."""
+    screening_id = deal.screened.screening_id if deal.screened else None
+    return {**answer(wish, deal, *rest), "screening_id": screening_id, "open_steps": list(deal.review.steps)}
+
+
 def drafted(wish: Any, deal: Deal) -> dict[str, Any]:
     """A draft as its partner knows it."""
     return {"registration_id": wish.registration_id, "number": deal.header["number"], "status": deal.status.value}
@@ -207,18 +220,20 @@ def withdrawn(wish: WithdrawDeal, deal: Deal, *rest: Any) -> dict[str, Any]:
 HANDLES = (
     Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
-    Handles(ReturnDeal, return_deal, streams=_deal, answer=answer),
+    Handles(ReturnDeal, return_deal, streams=_deal, reads=_book, answer=answer),
     Handles(ResubmitDeal, resubmit_deal, streams=_resubmitting, reads=_around, answer=answer),
-    Handles(AmendDeal, amend_deal, streams=_amending, answer=answer),
+    Handles(AmendDeal, amend_deal, streams=_amending, reads=_book, answer=answer),
     Handles(AddEvidence, add_evidence, streams=_deal, answer=answer),
     Handles(RecordOrder, record_order, streams=_deal, answer=answer),
     Handles(DecideFinding, decide_finding, streams=_finding, answer=answer),
-    Handles(ApproveDeal, approve_deal, streams=_settling, reads=_around, answer=answer),
-    Handles(RejectDeal, reject_deal, streams=_deal_and_claims, answer=answer),
+    Handles(ApproveDeal, approve_deal, streams=_settling, reads=_around, answer=looked_at),
+    Handles(RevokeDeal, revoke_deal, streams=_deal_and_claims, reads=_book, answer=answer),
+    Handles(EscalateReview, escalate_review, streams=_settling, reads=_around, answer=answer),
+    Handles(RejectDeal, reject_deal, streams=_deal_and_claims, reads=_book, answer=answer),
     Handles(QueueDeal, queue_deal, streams=_settling, reads=_around, answer=answer),
     Handles(PromoteDeal, promote_deal, streams=_settling, reads=_around, answer=answer),
-    Handles(WithdrawDeal, withdraw_deal, streams=_deal_and_claims, answer=withdrawn),
-    Handles(MergeDuplicate, merge_duplicate, streams=_merging, answer=answer),
+    Handles(WithdrawDeal, withdraw_deal, streams=_deal_and_claims, reads=_book, answer=withdrawn),
+    Handles(MergeDuplicate, merge_duplicate, streams=_merging, reads=_book, answer=answer),
     Handles(
         AddNote,
         add_note,
@@ -226,8 +241,8 @@ HANDLES = (
         reads=lambda c: (Deals.at(c.registration_id),),
         answer=lambda c, _: {"note_id": c.note_id},
     ),
-    Handles(EndProtection, end_protection, streams=_deal_and_claims, answer=answer),
-    Handles(CloseDeal, close_deal, streams=_deal_and_claims, answer=answer),
+    Handles(EndProtection, end_protection, streams=_deal_and_claims, reads=_book, answer=answer),
+    Handles(CloseDeal, close_deal, streams=_deal_and_claims, reads=_book, answer=answer),
     Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
     Handles(
         CheckCustomer,
@@ -344,6 +359,8 @@ class Preview:
 
     screening: Screening
     known: bool
+    steps: tuple[Step, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def availability(self) -> str:
@@ -362,7 +379,9 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     nearby = tuple(await peek.all(_nearby(command.candidates)))
     account = await peek(Accounts.at(command.accounts[0]))
     facts: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
-    return Preview(screening=screen(facts, rules), known=facts.known)
+    steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
+    lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))
+    return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking)
 
 
 # Prepared: a command on a deal
@@ -388,7 +407,9 @@ def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
         if deal.partner_id is None:
             raise NotFound
         asked.allow(deal.partner_id)
-        return make(deal, {"registration_id": asked.registration_id, "accounts": deal.accounts, "now": asked.now})
+        programme = str(deal.header["programme"])
+        fields = {"registration_id": asked.registration_id, "accounts": deal.accounts, "programme": programme}
+        return make(deal, {**fields, "now": asked.now})
 
     return prepare
 
@@ -403,6 +424,21 @@ def screening_again(
         asked.allow(deal.first.partner_id)
         found = await index.near(tenant, deal.first.customer, deal.accounts)
         return make(deal, await _screens(peek, deal, asked, found, screening_id))
+
+    return prepare
+
+
+def displacing(peek_make: Make, reason_code: str) -> Make:
+    """As `screening_again`, for an approval that is to take the place of the deals that hold now."""
+
+    async def prepare(peek: Peek) -> Any:
+        wish: ApproveDeal = await peek_make(peek)
+        deal: Deal = await peek(Deals.at(wish.registration_id))
+        live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
+        held = {c.registration_id for c in live if c.holds(wish.now) and c.rivals(deal.claim())}
+        others = [(one, (await peek(Deals.at(one))).accounts) for one in sorted(held)]
+        rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=reason_code) for one, of in others)
+        return replace(wish, displaces=True, gives_way=(*wish.gives_way, *rivals))
 
     return prepare
 
@@ -451,6 +487,7 @@ def merging(asked: Asked, into: RegistrationId, by: str) -> Make:
             accounts=deal.accounts,
             into=into,
             into_accounts=other.accounts,
+            programme=deal.first.programme,
             by=by,
             now=asked.now,
         )

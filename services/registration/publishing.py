@@ -1,10 +1,12 @@
 """Which facts of registration the other services hear, and in which words. No person, no rival, no free text."""
 
+from collections.abc import Callable
 from typing import Any
 
 from chassis.event import PublicEvent, Seen
+from chassis.rulebook import Reason
 from contracts import registration as public
-from contracts.shared import of_rulebook
+from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from services.registration.domain.deal_events import (
     ConflictDetected,
     DealAmended,
@@ -15,50 +17,25 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealResubmitted,
     DealReturned,
+    DealRevoked,
     DealWithdrawn,
     OfDeal,
     OrderRecorded,
     ProtectionEnded,
+    ReviewOverdue,
+    StepClosed,
+    StepOpened,
     Terms,
 )
 
 
 def publish(seen: Seen) -> PublicEvent | None:
     """The public form of a recorded event; None where it stays private."""
-    match seen.event:
-        case DealRegistered() as happened:
-            return public.DealRegistered(**_of(happened), **_terms(happened.terms))
-        case DealApproved() as happened:
-            return _approved(happened)
-        case DealReturned() as happened:
-            return public.DealReturned(**_of(happened), fields=happened.fields, returned_at=happened.returned_at)
-        case DealResubmitted(fields=fields, resubmitted_at=at) as happened:
-            return public.DealResubmitted(**_of(happened), fields=fields, resubmitted_at=at)
-        case ConflictDetected() as happened:
-            return _conflict(happened)
-        case _:
-            return _moved(seen.event) or of_rulebook(seen)
+    tell = _TELL.get(type(seen.event))
+    return tell(seen.event) if tell else of_rulebook(seen)
 
 
-def _moved(happened: Any) -> PublicEvent | None:
-    match happened:
-        case DealQueued(place=place, free_on=day, queued_at=at):
-            return public.DealQueued(**_of(happened), place=place, free_from=day, queued_at=at)
-        case DealPromoted(promoted_at=at):
-            return public.DealPromoted(**_of(happened), promoted_at=at)
-        case DealRejected(reasons=reasons, rejected_at=at):
-            codes = tuple(reason.code for reason in reasons)
-            return public.DealRejected(**_of(happened), reason_codes=codes, rejected_at=at)
-        case DealAmended(details=details, amended_at=at):
-            return public.DealAmended(**_of(happened), amount=details.amount, close_on=details.close_on, amended_at=at)
-        case OrderRecorded(order_ref=ref, amount=amount, ordered_on=day, recorded_at=at):
-            return public.OrderRecorded(**_of(happened), order_ref=ref, amount=amount, ordered_on=day, recorded_at=at)
-        case DealWithdrawn(reason_code=code, withdrawn_at=at):
-            return public.DealWithdrawn(**_of(happened), reason_code=code, withdrawn_at=at)
-        case ProtectionEnded(reason_code=code, ended_at=at):
-            return public.ProtectionEnded(**_of(happened), reason_code=code, ended_at=at)
-        case _:
-            return None
+# What every deal's event says
 
 
 def _of(happened: OfDeal) -> dict[str, Any]:
@@ -69,23 +46,133 @@ def _terms(terms: Terms) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
 
 
-def _approved(happened: DealApproved) -> public.DealApproved:
-    return public.DealApproved(
-        **_of(happened),
-        **_terms(happened.terms),
-        protection=happened.protection,
-        exclusive=happened.exclusive,
-        basis=happened.basis,
-        approved_at=happened.approved_at,
-    )
+def _codes(reasons: tuple[Reason, ...]) -> tuple[str, ...]:
+    return tuple(reason.code for reason in reasons)
 
 
-def _conflict(happened: ConflictDetected) -> public.ConflictDetected:
+# Submitted and reviewed
+
+
+def _registered(it: DealRegistered) -> PublicEvent:
+    return public.DealRegistered(**_of(it), **_terms(it.terms))
+
+
+def _returned(it: DealReturned) -> PublicEvent:
+    return public.DealReturned(**_of(it), fields=it.fields, due_at=it.due_at, returned_at=it.returned_at)
+
+
+def _resubmitted(it: DealResubmitted) -> PublicEvent:
+    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=it.resubmitted_at)
+
+
+def _conflict(it: ConflictDetected) -> PublicEvent:
     return public.ConflictDetected(
-        **_of(happened),
-        screening_id=happened.screening_id,
-        conflict_class=happened.match,
-        outcome=happened.outcome,
-        free_from=happened.free_on,
-        detected_at=happened.detected_at,
+        **_of(it),
+        screening_id=it.screening_id,
+        conflict_class=it.match,
+        outcome=it.outcome,
+        free_from=it.free_on,
+        detected_at=it.detected_at,
     )
+
+
+def _opened(it: StepOpened) -> PublicEvent:
+    return AttentionRaised(attention_id=_attention(it), roles=(it.role,), due_at=it.due_at, **_review_of(it))
+
+
+def _closed(it: StepClosed) -> PublicEvent:
+    return AttentionCleared(attention_id=_attention(it), **_review_of(it))
+
+
+def _attention(it: StepOpened | StepClosed) -> str:
+    """The same step of the same deal is one thing to look at, however often it opens."""
+    return f"{it.registration_id}.review.{it.step}"
+
+
+def _review_of(it: OfDeal) -> dict[str, Any]:
+    return {"side": "vendor", "topic": "deal-review", "subject": it.registration_id}
+
+
+def _overdue(it: ReviewOverdue) -> PublicEvent:
+    return public.ReviewOverdue(
+        **_of(it),
+        kind=it.kind,
+        roles=it.roles,
+        due_at=it.due_at,
+        minutes=it.minutes,
+        action=it.action,
+        overdue_at=it.overdue_at,
+    )
+
+
+# Decided
+
+
+def _queued(it: DealQueued) -> PublicEvent:
+    return public.DealQueued(**_of(it), place=it.place, free_from=it.free_on, queued_at=it.queued_at)
+
+
+def _promoted(it: DealPromoted) -> PublicEvent:
+    return public.DealPromoted(**_of(it), promoted_at=it.promoted_at)
+
+
+def _approved(it: DealApproved) -> PublicEvent:
+    return public.DealApproved(
+        **_of(it),
+        **_terms(it.terms),
+        protection=it.protection,
+        exclusive=it.exclusive,
+        basis=it.basis,
+        approved_at=it.approved_at,
+    )
+
+
+def _rejected(it: DealRejected) -> PublicEvent:
+    codes = _codes(it.reasons)
+    return public.DealRejected(**_of(it), reason_codes=codes, appeal_until=it.appeal_until, rejected_at=it.rejected_at)
+
+
+def _revoked(it: DealRevoked) -> PublicEvent:
+    codes = _codes(it.reasons)
+    return public.DealRevoked(**_of(it), reason_codes=codes, appeal_until=it.appeal_until, revoked_at=it.revoked_at)
+
+
+# Lived
+
+
+def _amended(it: DealAmended) -> PublicEvent:
+    details = it.details
+    return public.DealAmended(**_of(it), amount=details.amount, close_on=details.close_on, amended_at=it.amended_at)
+
+
+def _ordered(it: OrderRecorded) -> PublicEvent:
+    order: dict[str, Any] = {"order_ref": it.order_ref, "amount": it.amount, "ordered_on": it.ordered_on}
+    return public.OrderRecorded(**_of(it), **order, recorded_at=it.recorded_at)
+
+
+def _withdrawn(it: DealWithdrawn) -> PublicEvent:
+    return public.DealWithdrawn(**_of(it), reason_code=it.reason_code, withdrawn_at=it.withdrawn_at)
+
+
+def _ended(it: ProtectionEnded) -> PublicEvent:
+    return public.ProtectionEnded(**_of(it), reason_code=it.reason_code, ended_at=it.ended_at)
+
+
+_TELL: dict[type[Any], Callable[[Any], PublicEvent]] = {
+    DealRegistered: _registered,
+    DealReturned: _returned,
+    DealResubmitted: _resubmitted,
+    ConflictDetected: _conflict,
+    StepOpened: _opened,
+    StepClosed: _closed,
+    ReviewOverdue: _overdue,
+    DealQueued: _queued,
+    DealPromoted: _promoted,
+    DealApproved: _approved,
+    DealRejected: _rejected,
+    DealRevoked: _revoked,
+    DealAmended: _amended,
+    OrderRecorded: _ordered,
+    DealWithdrawn: _withdrawn,
+    ProtectionEnded: _ended,
+}

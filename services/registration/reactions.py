@@ -13,7 +13,14 @@ from chassis.event import Seen, stable_id
 from contracts.attribution import DealLost, DealWon
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
 from services.registration.application import Asked, Make, as_screened, on_deal
-from services.registration.domain.deal_commands import CloseDeal, EndProtection, PromoteDeal, QueueDeal
+from services.registration.domain.deal_commands import (
+    CloseDeal,
+    EndProtection,
+    EscalateReview,
+    PromoteDeal,
+    QueueDeal,
+    WithdrawDeal,
+)
 from services.registration.domain.partner_facts import RecordPartnerFacts
 from services.registration.projections import due
 from services.registration.projections.due import DueDocument
@@ -88,8 +95,22 @@ def _asked(document: DueDocument, now: datetime) -> Asked:
     return Asked(registration_id=document["registration_id"], now=now)
 
 
+def _withdraw(document: DueDocument, now: datetime) -> Make:
+    """Ends a deal that its partner was asked to correct and did not."""
+    due_at = datetime.fromisoformat(document["due_at"] or "")
+
+    def make(_: Any, fields: dict[str, Any]) -> WithdrawDeal:
+        return WithdrawDeal(**fields, reason_code="no-answer", unanswered_since=due_at, by="registration")
+
+    return on_deal(_asked(document, now), make)
+
+
 DEADLINES = (
     Deadline(name="protection_ends", version=1, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
+    Deadline(
+        name="review_limits", version=1, keys=due.REVIEWS, evolve=due.review_limits, issue=_screening(EscalateReview)
+    ),
+    Deadline(name="answers_due", version=1, keys=due.ANSWERS, evolve=due.answers_due, issue=_withdraw),
     Deadline(name="moves_up", version=1, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
     Deadline(name="moves_back", version=1, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
 )

@@ -109,6 +109,16 @@ class Running:
                     return dict(found)
                 await asyncio.sleep(0.02)
 
+    async def until_heard(self, kind: type[Any]) -> None:
+        """Waits until the service has told others of such an event."""
+        publish = self.service.blueprint.publish
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not any(isinstance(publish(one.seen("registration")), kind) for one in await self._recorded()):
+                await asyncio.sleep(0.02)
+
+    async def _recorded(self) -> list[Any]:
+        return list(await self.service.store.feed(0, 1_000))
+
     async def publish_rules(self, **body: Any) -> None:
         draft = {"rulebook_id": "default", "kind": "deal_rules", "body": body}
         drafted = await self.post(ADMIN, "/rulebooks", draft)

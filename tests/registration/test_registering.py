@@ -22,6 +22,7 @@ from services.registration.domain.deal_events import (
     DealRegistered,
     DealRejected,
     DealScreened,
+    StepOpened,
     Terms,
 )
 from services.registration.domain.overlap import Place, Reach
@@ -57,7 +58,7 @@ def test_a_first_registration_opens_the_account_binds_its_key_and_waits_for_revi
 
     happened = scenario.when(wish()).verdict
 
-    registered, screened = happened.events[0]
+    registered, screened, opened = happened.events[0]
     assert registered == DealRegistered(
         registration_id="a",
         number="R-a",
@@ -85,6 +86,17 @@ def test_a_first_registration_opens_the_account_binds_its_key_and_waits_for_revi
     assert screened.screening.outcome == "review"
     assert [check.code for check in screened.screening.failed] == ["review-required"]
     assert screened.facts.partner == PartnerFacts(revision=1, types=("reseller",), event_id="activated-p-1", position=7)
+    assert opened == StepOpened(
+        registration_id="a",
+        number="R-a",
+        programme="default",
+        partner_id="p-1",
+        step=0,
+        role="deal_desk",
+        target_at=datetime(2026, 3, 2, 17, 0, tzinfo=UTC),
+        due_at=datetime(2026, 3, 4, 17, 0, tzinfo=UTC),
+        opened_at=NOW,
+    )
     assert happened.events[1:] == (
         [AccountOpened(account_id=CONTOSO, customer=customer(), keys=(DOMAIN,), registration_id="a", opened_at=NOW)],
         [KeyBound(scheme="domain", value="contoso.com", account_id=CONTOSO, registration_id="a", bound_at=NOW)],

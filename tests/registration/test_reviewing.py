@@ -97,7 +97,9 @@ def test_a_deal_is_returned_for_named_fields() -> None:
 
     events = town.run(ReturnDeal(**on(), fields=("amount",), message=SEALED, by="desk-1"))
 
-    assert events == [[DealReturned(**OF_A, fields=("amount",), message=SEALED, returned_by="desk-1", returned_at=NOW)]]
+    fifteen_days = datetime(2026, 3, 20, 17, 0, tzinfo=UTC)
+    asked = {"fields": ("amount",), "message": SEALED, "returned_by": "desk-1", "returned_at": NOW}
+    assert events == [[DealReturned(**OF_A, **asked, due_at=fifteen_days)]]
     assert status(town) == "action_required"
 
 

@@ -30,12 +30,18 @@ _DUNS = re.compile(r"^\d{9}$")
 _REGISTRY = re.compile(r"^[A-Z0-9]{2,20}$")
 
 
+def country_codes() -> frozenset[str]:
+    """The codes of ISO 3166-1, as the time zone database lists them."""
+    table = (resources.files("tzdata") / "zoneinfo" / "iso3166.tab").read_text()
+    return frozenset(line.split("\t")[0] for line in table.splitlines() if line and not line.startswith("#"))
+
+
 @dataclass(frozen=True)
 class Libraries:
     """The customer reader on python-stdnum, publicsuffixlist and anyascii, with the lists inside their packages."""
 
     suffixes: PublicSuffixList = field(default_factory=lambda: PublicSuffixList(accept_unknown=False))
-    countries: frozenset[str] = field(default_factory=lambda: country_codes())  # noqa: PLW0108  it stands below
+    countries: frozenset[str] = field(default_factory=country_codes)
 
     def read(self, given: GivenCustomer) -> Customer:
         if given.country not in self.countries:
@@ -61,12 +67,6 @@ class Libraries:
         if found is None:
             raise _refused("website", "not-a-domain", f"{website!r} has no registrable domain")
         return found
-
-
-def country_codes() -> frozenset[str]:
-    """The codes of ISO 3166-1, as the time zone database lists them."""
-    table = (resources.files("tzdata") / "zoneinfo" / "iso3166.tab").read_text()
-    return frozenset(line.split("\t")[0] for line in table.splitlines() if line and not line.startswith("#"))
 
 
 def _host(website: str) -> str | None:

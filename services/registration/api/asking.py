@@ -86,6 +86,8 @@ def _shown(seen: Preview) -> dict[str, Any]:
         "outcome": screening.outcome,
         "reasons": [{"code": check.code, "text": check.text} for check in screening.failed],
         "checks": [{"name": c.name, "passes": not c.code, "code": c.code or None} for c in screening.checks],
+        "steps": [{"order": step.order, "approvals": len(step.all_of) or step.approvals} for step in seen.steps],
+        "missing": list(seen.missing),
         "place": screening.place,
         "free_from": plain(screening.free_on),
     }

@@ -25,10 +25,10 @@ from services.registration.domain.deal_commands import (
     ResubmitDeal,
     WithdrawDeal,
 )
-from services.registration.projections.deal import for_partner
+from services.registration.projections.deal import for_own, for_partner
 
 STATUSES_MAX = len(Status)
-SORT = r"^-?(submitted_at|protection_ends_at|close_on|amount_sorts)$"
+SORT = r"^-?(submitted_at|protection_ends_at|close_on|amount_sorts|due_at)$"
 
 router = APIRouter(tags=["deals"])
 
@@ -208,7 +208,8 @@ async def deals(
     """The deals: a partner's own, all of them for the vendor."""
     app.access.check(caller.principal, READ_DEALS)
     items, cursor = await page(caller, app, "deal_board", paged, filters.where(caller), sort)
-    return listed(items, cursor)
+    own = caller.principal.kind == "partner"
+    return listed([for_own(item) for item in items] if own else items, cursor)
 
 
 @router.get("/deals/{registration_id}")

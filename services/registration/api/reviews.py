@@ -7,9 +7,10 @@ from pydantic import Field
 
 from chassis.http import App, Body, Writer, answered, perform
 from contracts.values import AccountId, RegistrationId
-from services.registration.api.bodies import Code, Id, Text, subject_of
+from services.registration.api.bodies import Code, EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application import merging, on_deal, screening_again
+from services.registration.application import displacing, merging, on_deal, screening_again
+from services.registration.domain.approving import CUSTOMER_OVERRIDE
 from services.registration.domain.deal import Deal, EvidenceChanged, Status
 from services.registration.domain.deal_commands import (
     ApproveDeal,
@@ -18,6 +19,7 @@ from services.registration.domain.deal_commands import (
     QueueDeal,
     RejectDeal,
     ReturnDeal,
+    RevokeDeal,
 )
 
 router = APIRouter(tags=["reviews"])
@@ -36,6 +38,20 @@ class FindingBody(Body):
     account_id: Annotated[str, Field(min_length=1, max_length=64)]
     verdict: Literal["same", "different", "related"]
     reason: Text
+
+
+class ApproveBody(Body):
+    """`displace`: the deal is to take the place of those that hold; `reason_code` is what their partners read."""
+
+    displace: bool = False
+    reason_code: Code = CUSTOMER_OVERRIDE
+
+
+class RevokeBody(Body):
+    """Why, and by which documents, at least one."""
+
+    reason_code: Code
+    evidence: Annotated[list[EvidenceBody], Field(min_length=1, max_length=20)]
 
 
 class MergeBody(Body):
@@ -76,22 +92,38 @@ async def decide_finding(registration_id: Id, body: FindingBody, caller: Writer,
 
 
 @router.post("/deals/{registration_id}/approve")
-async def approve(registration_id: Id, caller: Writer, app: App) -> Response:
-    """Protects the deal. It is screened once more: new evidence is written down and answered with 412.
+async def approve(registration_id: Id, caller: Writer, app: App, body: ApproveBody | None = None) -> Response:
+    """Approves the step that waits for the caller's role; the last step protects the deal.
 
-    If a rival holds the customer by now, the deal waits, and the answer says so.
+    It is screened once more: new evidence is written down and answered with 412. If a rival holds the customer by now,
+    the deal waits, and the answer says so; two people with the duty to override may let it displace the holder.
     """
+    who = caller.principal
 
     def make(_: Deal, fields: dict[str, Any]) -> ApproveDeal:
-        return ApproveDeal(**fields, by=caller.principal.by)
+        return ApproveDeal(**fields, by=who.by, roles=(*who.roles, *who.duties))
 
     wish = asked(caller, app, registration_id, ApproveDeal)
     app.access.check(caller.principal, ApproveDeal)
-    prepared = screening_again(wish, app.ports.accounts, caller.tenant, make, caller.new_id("screening"))
+    screening_id = caller.new_id("screening")
+    prepared = screening_again(wish, app.ports.accounts, caller.tenant, make, screening_id)
+    if body and body.displace:
+        prepared = displacing(prepared, body.reason_code)
     outcome = await app.executor.run(caller.order(), prepared)
-    if outcome.answer["status"] == Status.IN_REVIEW:
+    if outcome.answer["status"] == Status.IN_REVIEW and outcome.answer["screening_id"] == screening_id:
         raise EvidenceChanged(registration_id=registration_id, version=outcome.version)
     return answered(app, outcome)
+
+
+@router.post("/deals/{registration_id}/revoke")
+async def revoke(registration_id: Id, body: RevokeBody, caller: Writer, app: App) -> Response:
+    """Takes a protection away: one person proposes it, a second one, asking for the same, does it."""
+    evidence = tuple(one.evidence() for one in body.evidence)
+
+    def make(_: Deal, fields: dict[str, Any]) -> RevokeDeal:
+        return RevokeDeal(**fields, reason_code=body.reason_code, evidence=evidence, by=caller.principal.by)
+
+    return await perform(caller, app, RevokeDeal, on_deal(asked(caller, app, registration_id, RevokeDeal), make))
 
 
 @router.post("/deals/{registration_id}/reject")

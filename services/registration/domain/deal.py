@@ -14,12 +14,15 @@ from chassis.decider import Decider, Forbidden, Invalid, NotFound, Problem, Race
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
+    Money,
     PartnerId,
     Span,
 )
+from services.registration.domain.approval import Approval
 from services.registration.domain.claims import Claim
 from services.registration.domain.deal_commands import OnDeal
 from services.registration.domain.deal_events import (
+    AmendmentApproved,
     ConflictDetected,
     DealAmended,
     DealApproved,
@@ -31,9 +34,11 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealResubmitted,
     DealReturned,
+    DealRevoked,
     DealScreened,
     DealWithdrawn,
     Details,
+    DisplacementApproved,
     DraftDiscarded,
     DraftSaved,
     DuplicateMerged,
@@ -42,6 +47,11 @@ from services.registration.domain.deal_events import (
     OfDeal,
     OrderRecorded,
     ProtectionEnded,
+    ReviewOverdue,
+    RevocationProposed,
+    StepApproved,
+    StepClosed,
+    StepOpened,
     Terms,
 )
 from services.registration.domain.rules import FIRST_TO_REGISTER
@@ -59,6 +69,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     CLOSED = "closed"
+    REVOKED = "revoked"
     WITHDRAWN = "withdrawn"
 
 
@@ -70,12 +81,27 @@ ALLOWED = {
     Status.DRAFT: ("save", "register", "withdraw"),
     Status.IN_REVIEW: ("return", "decide-finding", "approve", "queue", "reject", "add-evidence", "merge", "withdraw"),
     Status.ACTION_REQUIRED: ("resubmit", "add-evidence", "merge", "withdraw"),
-    Status.WAITING: ("reject", "add-evidence", "merge", "withdraw"),
-    Status.APPROVED: ("amend", "add-evidence", "record-order", "merge", "withdraw"),
+    Status.WAITING: ("approve", "reject", "add-evidence", "merge", "withdraw"),
+    Status.APPROVED: ("amend", "approve", "revoke", "add-evidence", "record-order", "merge", "withdraw"),
 }
 
 
 # State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """Where the approval stands: the steps that are open, the approvals given, and the clock.
+
+    `due_at` is the limit of the open steps; `late` says that it has passed and was told.
+    """
+
+    steps: tuple[int, ...] = ()
+    given: tuple[Approval, ...] = ()
+    running_since: datetime | None = None
+    used_seconds: int = 0
+    due_at: datetime | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +122,11 @@ class Deal:
     protection: Span | None = None
     counted_from: datetime | None = None
     orders: tuple[str, ...] = ()
+    review: Review = Review()
+    approved_amount: Money | None = None
+    answer_due_at: datetime | None = None
+    displacing: DisplacementApproved | None = None
+    revoking: RevocationProposed | None = None
 
     @property
     def first(self) -> DealRegistered:
@@ -190,6 +221,18 @@ class SelfApproval(Forbidden):
     slug = "self-approval"
 
 
+class NotApprover(Forbidden):
+    """No open step of this deal is yours to approve: `roles` are those that it waits for."""
+
+    slug = "not-approver"
+
+
+class AlreadyApproved(Refused):
+    """You have approved this deal already: another person gives the next approval."""
+
+    slug = "already-approved"
+
+
 class IdentityUnconfirmed(Refused):
     """It is not certain who the customer is: confirm the account first."""
 
@@ -244,24 +287,65 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
             return replace(deal, registered=happened, status=Status.IN_REVIEW, accounts=happened.accounts)
         case DealScreened() | ConflictDetected():
             return replace(deal, screened=happened) if isinstance(happened, DealScreened) else deal
-        case DealReturned():
-            return replace(deal, status=Status.ACTION_REQUIRED, returned_fields=happened.fields)
-        case DealResubmitted():
-            return replace(deal, status=Status.IN_REVIEW, details=happened.details, returned_fields=())
+        case DealReturned() | DealResubmitted():
+            return _corrected(deal, happened)
         case FindingDecided():
             return _decided(deal, happened)
-        case DraftSaved() | DealAmended() | EvidenceAdded() | OrderRecorded() | DuplicateMerged():
+        case StepOpened() | StepApproved() | StepClosed() | ReviewOverdue():
+            return replace(deal, review=_reviewed(deal.review, happened))
+        case DealAmended() | EvidenceAdded() | OrderRecorded() | DuplicateMerged() | AmendmentApproved():
             return _kept(deal, happened)
+        case DraftSaved() | DisplacementApproved() | RevocationProposed():
+            return _begun(deal, happened)
         case _:
             return _moved(deal, happened)
 
 
-def _kept(deal: Deal, happened: DraftSaved | DealAmended | EvidenceAdded | OrderRecorded | DuplicateMerged) -> Deal:
+def _begun(deal: Deal, happened: DraftSaved | DisplacementApproved | RevocationProposed) -> Deal:
+    match happened:
+        case DraftSaved():
+            return replace(deal, draft=happened, status=Status.DRAFT)
+        case DisplacementApproved():
+            return replace(deal, displacing=happened)
+        case RevocationProposed():
+            return replace(deal, revoking=happened)
+        case _:
+            assert_never(happened)
+
+
+def _corrected(deal: Deal, happened: DealReturned | DealResubmitted) -> Deal:
+    if isinstance(happened, DealResubmitted):
+        details = happened.details
+        return replace(deal, status=Status.IN_REVIEW, details=details, returned_fields=(), answer_due_at=None)
+    again = replace(deal.review, given=())
+    fields, due_at = happened.fields, happened.due_at
+    return replace(deal, status=Status.ACTION_REQUIRED, returned_fields=fields, answer_due_at=due_at, review=again)
+
+
+def _reviewed(review: Review, happened: StepOpened | StepApproved | StepClosed | ReviewOverdue) -> Review:
+    match happened:
+        case StepOpened(step=step, due_at=due_at, opened_at=at):
+            return replace(review, steps=(*review.steps, step), running_since=at, due_at=due_at, late=False)
+        case StepApproved(step=step, approved_by=by):
+            return replace(review, given=(*review.given, Approval(step=step, by=by)))
+        case StepClosed(step=step, used_seconds=used, closed_at=at):
+            rest = tuple(one for one in review.steps if one != step)
+            return replace(review, steps=rest, used_seconds=used, running_since=at if rest else None)
+        case ReviewOverdue():
+            return replace(review, late=True)
+        case _:
+            assert_never(happened)
+
+
+Kept = DealAmended | EvidenceAdded | OrderRecorded | DuplicateMerged | AmendmentApproved
+
+
+def _kept(deal: Deal, happened: Kept) -> Deal:
     match happened:
         case DealAmended():
             return replace(deal, details=happened.details)
-        case DraftSaved():
-            return replace(deal, draft=happened, status=Status.DRAFT)
+        case AmendmentApproved(amount=amount):
+            return replace(deal, approved_amount=amount, review=Review())
         case EvidenceAdded(evidence=added):
             details = deal.now_details
             return replace(deal, details=replace(details, evidence=(*details.evidence, *added)))
@@ -273,32 +357,46 @@ def _kept(deal: Deal, happened: DraftSaved | DealAmended | EvidenceAdded | Order
             assert_never(happened)
 
 
-Moving = (
-    DealQueued
-    | DealPromoted
-    | DealApproved
-    | DealRejected
-    | DealWithdrawn
-    | DraftDiscarded
-    | ProtectionEnded
-    | DealClosed
-)
+Ending = DealWithdrawn | DraftDiscarded | DealRevoked | ProtectionEnded | DealClosed
+Moving = DealQueued | DealPromoted | DealApproved | DealRejected
 
 
-def _moved(deal: Deal, happened: Moving) -> Deal:
+def _moved(deal: Deal, happened: Moving | Ending) -> Deal:
     match happened:
         case DealQueued(place=place, free_on=free_on, reasons=reasons):
-            return replace(deal, status=Status.WAITING, place=place, free_on=free_on, reasons=reasons)
+            again = replace(deal.review, given=())
+            return replace(deal, status=Status.WAITING, place=place, free_on=free_on, reasons=reasons, review=again)
         case DealPromoted():
             return replace(deal, status=Status.IN_REVIEW, place=None, free_on=None, reasons=())
-        case DealApproved(protection=protection, reasons=reasons):
-            return replace(deal, status=Status.APPROVED, protection=protection, reasons=reasons)
+        case DealApproved():
+            return _protected(deal, happened)
         case DealRejected(reasons=reasons):
             return replace(deal, status=Status.REJECTED, place=None, reasons=reasons)
+        case _:
+            return _ended(deal, happened)
+
+
+def _protected(deal: Deal, happened: DealApproved) -> Deal:
+    return replace(
+        deal,
+        status=Status.APPROVED,
+        place=None,
+        protection=happened.protection,
+        reasons=happened.reasons,
+        approved_amount=happened.terms.amount,
+        review=Review(),
+        displacing=None,
+    )
+
+
+def _ended(deal: Deal, happened: Ending) -> Deal:
+    match happened:
         case DealWithdrawn() | DraftDiscarded():
             return replace(deal, status=Status.WITHDRAWN, place=None)
+        case DealRevoked(reasons=reasons):
+            return replace(deal, status=Status.REVOKED, reasons=reasons, revoking=None)
         case ProtectionEnded(reason_code=code):
-            return replace(deal, status=Status.EXPIRED) if code == "expired" else deal
+            return replace(deal, status=Status.EXPIRED) if code in ("expired", "inactive") else deal
         case DealClosed():
             return replace(deal, status=Status.CLOSED)
         case _:

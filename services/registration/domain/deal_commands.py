@@ -17,13 +17,20 @@ from services.registration.domain.customer import Customer
 from services.registration.domain.deal_events import Details, Evidence
 from services.registration.domain.matching import Candidate
 
+REPLACED = "replaced"
+PROGRAMME = "default"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GivesWay:
-    """A deal that ends in the same commit in which another is approved, with its accounts when the command was made."""
+    """A deal that ends in the same commit in which another is approved, with its accounts when the command was made.
+
+    Its partner's own successor replaces it; for any other reason it is revoked.
+    """
 
     registration_id: RegistrationId
     accounts: tuple[AccountId, ...]
+    reason_code: str = REPLACED
 
 
 @command("registration.SaveDraft.v1")
@@ -74,6 +81,7 @@ class OnDeal:
 
     registration_id: RegistrationId
     accounts: tuple[AccountId, ...]
+    programme: str = PROGRAMME
     now: datetime
 
 
@@ -119,7 +127,28 @@ class DecideFinding(OnDeal):
 
 @command("registration.ApproveDeal.v1")
 class ApproveDeal(Screens):
+    """Approves the open step of one of the approver's `roles` (duties count as roles).
+
+    `displaces`: the deals in `gives_way` that hold are to be revoked for it; two people have to say so.
+    """
+
     by: str
+    roles: tuple[str, ...] = ()
+    displaces: bool = False
+
+
+@command("registration.RevokeDeal.v1")
+class RevokeDeal(OnDeal):
+    """The first proposes, a second person revokes."""
+
+    reason_code: str
+    evidence: tuple[Evidence, ...]
+    by: str
+
+
+@command("registration.EscalateReview.v1")
+class EscalateReview(Screens):
+    pass
 
 
 @command("registration.RejectDeal.v1")
@@ -174,7 +203,10 @@ class MergeDuplicate(OnDeal):
 
 @command("registration.WithdrawDeal.v1")
 class WithdrawDeal(OnDeal):
+    """`unanswered_since`: only a deal whose answer was due then is meant."""
+
     reason_code: str
+    unanswered_since: datetime | None = None
     by: str
 
 

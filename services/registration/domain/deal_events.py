@@ -141,12 +141,59 @@ class ConflictDetected(OfDeal):
     detected_at: datetime
 
 
+@event("registration.StepOpened.v1")
+class StepOpened(OfDeal):
+    """A step of the approval waits for people of its role. `step` is its place in the rules' chain, from 0."""
+
+    step: int
+    role: str
+    target_at: datetime
+    due_at: datetime
+    opened_at: datetime
+
+
+@event("registration.StepApproved.v1")
+class StepApproved(OfDeal):
+    step: int
+    role: str
+    approved_by: str
+    approved_at: datetime
+
+
+@event("registration.StepClosed.v1")
+class StepClosed(OfDeal):
+    """A step waits no more. `used_seconds` is the open time that the whole review has used by now.
+
+    Outcomes: approved, returned, queued, rejected, withdrawn, amended.
+    """
+
+    step: int
+    outcome: str
+    used_seconds: int
+    closed_at: datetime
+
+
+@event("registration.ReviewOverdue.v1")
+class ReviewOverdue(OfDeal):
+    """The limit of a review has passed. Action: escalated (to `roles`), approved (nothing but a person was missing)."""
+
+    kind: str
+    roles: tuple[str, ...]
+    due_at: datetime
+    minutes: int
+    action: str
+    overdue_at: datetime
+
+
 @event("registration.DealReturned.v1")
 class DealReturned(OfDeal):
+    """`due_at`: without an answer by then, the deal is withdrawn."""
+
     fields: tuple[str, ...]
     message: Sealed
     returned_by: str
     returned_at: datetime
+    due_at: datetime | None = None
 
 
 @event("registration.DealResubmitted.v1")
@@ -201,6 +248,7 @@ class DealRejected(OfDeal):
     message: Sealed | None
     rejected_by: str | None
     rejected_at: datetime
+    appeal_until: datetime | None = None
 
 
 @event("registration.DealAmended.v1")
@@ -208,6 +256,47 @@ class DealAmended(OfDeal):
     details: Details
     amended_by: str
     amended_at: datetime
+
+
+@event("registration.AmendmentApproved.v1")
+class AmendmentApproved(OfDeal):
+    """Who decides last agreed to an amount that was amended far upwards."""
+
+    amount: Money
+    approved_by: str
+    approved_at: datetime
+
+
+@event("registration.DisplacementApproved.v1")
+class DisplacementApproved(OfDeal):
+    """One of the two people who are needed agreed that this deal takes the place of those that hold."""
+
+    displaces: tuple[RegistrationId, ...]
+    reason_code: str
+    approved_by: str
+    approved_at: datetime
+
+
+@event("registration.RevocationProposed.v1")
+class RevocationProposed(OfDeal):
+    """One of the two people who are needed wants the protection revoked."""
+
+    reason_code: str
+    evidence: tuple[Evidence, ...]
+    proposed_by: str
+    proposed_at: datetime
+
+
+@event("registration.DealRevoked.v1")
+class DealRevoked(OfDeal):
+    """`for_registration_id` is the deal that took its place, in the same commit; it never leaves the service."""
+
+    reasons: tuple[Reason, ...]
+    evidence: tuple[Evidence, ...]
+    for_registration_id: RegistrationId | None = None
+    revoked_by: tuple[str, ...]
+    revoked_at: datetime
+    appeal_until: datetime | None = None
 
 
 @event("registration.EvidenceAdded.v1")
@@ -252,7 +341,7 @@ class DealWithdrawn(OfDeal):
 
 @event("registration.ProtectionEnded.v1")
 class ProtectionEnded(OfDeal):
-    """Reason codes: expired, withdrawn, won, lost."""
+    """Reason codes: expired, inactive, withdrawn, revoked, won, lost."""
 
     reason_code: str
     ended_at: datetime
@@ -274,6 +363,14 @@ DealEvent = (
     | DealRegistered
     | DealScreened
     | ConflictDetected
+    | StepOpened
+    | StepApproved
+    | StepClosed
+    | ReviewOverdue
+    | AmendmentApproved
+    | DisplacementApproved
+    | RevocationProposed
+    | DealRevoked
     | DealReturned
     | DealResubmitted
     | FindingDecided

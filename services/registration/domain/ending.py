@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from chassis.decider import Raced, Refused
+from chassis.rulebook import Reason, Rulebook
 from services.registration.domain.claims import ClaimEvent, Claims, merge, release
 from services.registration.domain.deal import OPEN, SUBMITTED, Deal, Status, stands_in, unmoved
 from services.registration.domain.deal_commands import (
+    REPLACED,
     CloseDeal,
     EndProtection,
     GivesWay,
@@ -17,13 +19,17 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import (
     DealClosed,
     DealEvent,
+    DealRevoked,
     DealWithdrawn,
     DraftDiscarded,
     DuplicateMerged,
     ProtectionEnded,
 )
+from services.registration.domain.judging import rules_of
+from services.registration.domain.review_clock import appeal_until, end
+from services.registration.domain.rules import DealRules
 
-REPLACED = "replaced"
+DISPLACED = "The customer is worked on by another partner now."
 
 Ended = tuple[list[DealEvent], list[list[ClaimEvent]]]
 
@@ -43,28 +49,59 @@ class ApprovedSurvives(Refused):
 # Decisions
 
 
-def withdraw_deal(wish: WithdrawDeal, deal: Deal, claims: tuple[Claims, ...]) -> Ended:
+def withdraw_deal(wish: WithdrawDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Ended:
     """Takes a deal back, or discards a draft; who waited behind it moves up."""
+    if wish.unanswered_since is not None and not _unanswered(wish, deal):
+        return [], [[] for _ in claims]
     stands_in(deal, *OPEN, Status.APPROVED)
     unmoved(wish, deal)
     if deal.status == Status.DRAFT:
         return [DraftDiscarded(**deal.header, discarded_by=wish.by, discarded_at=wish.now)], []
     withdrawn = DealWithdrawn(**deal.header, reason_code=wish.reason_code, withdrawn_by=wish.by, withdrawn_at=wish.now)
-    return [withdrawn, *_unprotected(wish.now, deal, "withdrawn")], _released(wish, claims, "withdrawn")
+    over = end(deal, rules_of(deal, book), "withdrawn", wish.now)
+    return [*over, withdrawn, *unprotected(wish.now, deal, "withdrawn")], _released(wish, claims, "withdrawn")
 
 
-def give_way(other: Deal, told: GivesWay, now: datetime) -> list[DealEvent]:
-    """Ends a deal whose successor is approved; one that has ended already stays as it is."""
+def _unanswered(wish: WithdrawDeal, deal: Deal) -> bool:
+    due = deal.answer_due_at
+    return (
+        deal.status == Status.ACTION_REQUIRED and due == wish.unanswered_since and due is not None and due <= wish.now
+    )
+
+
+def give_way(other: Deal, told: GivesWay, to: Deal, rules: DealRules, now: datetime) -> list[DealEvent]:
+    """Ends a deal in favour of one that is approved: replaced by its partner's own, or revoked for a rival.
+
+    One that has ended already stays as it is.
+    """
     if other.status not in SUBMITTED:
         return []
     if other.accounts != told.accounts:
         raise Raced
+    if told.reason_code != REPLACED:
+        return _revoked_for(other, told, to, rules, now)
     withdrawn = DealWithdrawn(**other.header, reason_code=REPLACED, withdrawn_by=REPLACED, withdrawn_at=now)
-    return [withdrawn, *_unprotected(now, other, "withdrawn")]
+    return [*end(other, rules, "withdrawn", now), withdrawn, *unprotected(now, other, "withdrawn")]
+
+
+def _revoked_for(other: Deal, told: GivesWay, to: Deal, rules: DealRules, now: datetime) -> list[DealEvent]:
+    agreed = to.displacing
+    if other.status != Status.APPROVED:
+        raise Raced
+    revoked = DealRevoked(
+        **other.header,
+        reasons=(Reason(code=told.reason_code, text=DISPLACED),),
+        evidence=(),
+        for_registration_id=to.first.registration_id,
+        revoked_by=(agreed.approved_by,) if agreed else (),
+        revoked_at=now,
+        appeal_until=appeal_until(rules, now),
+    )
+    return [*end(other, rules, "withdrawn", now), revoked, *unprotected(now, other, "revoked")]
 
 
 def merge_duplicate(
-    wish: MergeDuplicate, deal: Deal, into: Deal, claims: tuple[Claims, ...]
+    wish: MergeDuplicate, deal: Deal, into: Deal, claims: tuple[Claims, ...], book: Rulebook
 ) -> tuple[list[DealEvent], list[DealEvent], list[list[ClaimEvent]]]:
     """Ends a deal that is another one of the same partner; that one takes the earlier instant and both numbers."""
     stands_in(deal, *SUBMITTED)
@@ -92,7 +129,8 @@ def merge_duplicate(
     merged = [
         merge(state, into.first.registration_id, deal.first.registration_id, earlier, wish.now) for state in claims
     ]
-    return [gone, *_unprotected(wish.now, deal, "withdrawn")], [stays], merged
+    over = end(deal, rules_of(deal, book), "withdrawn", wish.now)
+    return [*over, gone, *unprotected(wish.now, deal, "withdrawn")], [stays], merged
 
 
 def _one_deal(deal: Deal, into: Deal) -> None:
@@ -103,16 +141,16 @@ def _one_deal(deal: Deal, into: Deal) -> None:
         raise ApprovedSurvives
 
 
-def end_protection(wish: EndProtection, deal: Deal, claims: tuple[Claims, ...]) -> Ended:
+def end_protection(wish: EndProtection, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Ended:
     """Ends a protection whose time is over; before that, or when it is gone already, nothing."""
-    over = deal.status == Status.APPROVED and deal.protection is not None and deal.protection.end <= wish.now
-    if not over:
+    if not (deal.status == Status.APPROVED and deal.protection is not None and deal.protection.end <= wish.now):
         return [], [[] for _ in claims]
     unmoved(wish, deal)
-    return _unprotected(wish.now, deal, "expired"), _released(wish, claims, "expired")
+    over = end(deal, rules_of(deal, book), "withdrawn", wish.now)
+    return [*over, *unprotected(wish.now, deal, "expired")], _released(wish, claims, "expired")
 
 
-def close_deal(wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...]) -> Ended:
+def close_deal(wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Ended:
     """Writes down how the CRM says it went, also after the protection is over."""
     stands_in(deal, Status.APPROVED, Status.EXPIRED)
     unmoved(wish, deal)
@@ -123,10 +161,12 @@ def close_deal(wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...]) -> Ended
         source_event_id=wish.source_event_id,
         closed_at=wish.now,
     )
-    return [closed, *_unprotected(wish.now, deal, wish.result)], _released(wish, claims, wish.result)
+    over = end(deal, rules_of(deal, book), "withdrawn", wish.now)
+    return [*over, closed, *unprotected(wish.now, deal, wish.result)], _released(wish, claims, wish.result)
 
 
-def _unprotected(now: datetime, deal: Deal, reason_code: str) -> list[DealEvent]:
+def unprotected(now: datetime, deal: Deal, reason_code: str) -> list[DealEvent]:
+    """The end of a protection, where there is one."""
     if deal.status != Status.APPROVED:
         return []
     return [ProtectionEnded(**deal.header, reason_code=reason_code, ended_at=now)]

@@ -2,10 +2,18 @@
 
 from collections.abc import Callable
 
-from chassis.event import Seen
-from chassis.rulebook import Decision, Input
-from services.registration.domain.deal_events import DealApproved, DealRejected, DealScreened
+from chassis.event import Seen, iso
+from chassis.rulebook import Decision, Input, Reason
+from services.registration.domain.deal_events import (
+    DealApproved,
+    DealRejected,
+    DealRevoked,
+    DealScreened,
+    ReviewOverdue,
+)
 from services.registration.domain.screening import APPROVE, REJECT, explained
+
+REVOKE = "revoke"
 
 
 def _screened(seen: Seen) -> Decision:
@@ -30,8 +38,23 @@ def _approved(seen: Seen) -> Decision | None:
     return Decision(outcome=APPROVE, reasons=happened.reasons, inputs=inputs)
 
 
+def _revoked(seen: Seen) -> Decision:
+    happened: DealRevoked = seen.event
+    return Decision(outcome=REVOKE, reasons=happened.reasons)
+
+
+def _overdue(seen: Seen) -> Decision:
+    """The limit of the review that had passed."""
+    happened: ReviewOverdue = seen.event
+    late = Input(name="due_at", value=iso(happened.due_at))
+    text = f"The review's limit passed {happened.minutes} minutes ago."
+    return Decision(outcome=happened.action, reasons=(Reason(code="review-overdue", text=text),), inputs=(late,))
+
+
 EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {
     DealScreened: _screened,
     DealRejected: _rejected,
     DealApproved: _approved,
+    DealRevoked: _revoked,
+    ReviewOverdue: _overdue,
 }

@@ -3,12 +3,17 @@
 from datetime import datetime
 
 from chassis.decider import Forbidden, Invalid
-from contracts.values import PartnerId
-from services.registration.domain.deal import SUBMITTED, Deal, Incomplete, Status, stands_in
+from chassis.rulebook import Rulebook
+from contracts.values import Money, PartnerId
+from services.registration.domain.approval import last_step
+from services.registration.domain.deal import SUBMITTED, Deal, Incomplete, Status, evolve, stands_in
 from services.registration.domain.deal_commands import AddEvidence, AmendDeal, RecordOrder
 from services.registration.domain.deal_events import DealAmended, DealEvent, EvidenceAdded, OrderRecorded
 from services.registration.domain.fitting import detail_faults
+from services.registration.domain.judging import rules_of
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken, take
+from services.registration.domain.review_clock import end, opened
+from services.registration.domain.rules import DealRules
 
 EVIDENCE_MAX = 20
 ORDERS_MAX = 1_000
@@ -34,9 +39,12 @@ class NotDistributor(Forbidden):
 
 
 def amend_deal(
-    wish: AmendDeal, deal: Deal, references: tuple[PartnerReference, ...]
+    wish: AmendDeal, deal: Deal, references: tuple[PartnerReference, ...], book: Rulebook
 ) -> tuple[list[DealEvent], list[list[PartnerReferenceTaken]]]:
-    """Changes what may change of an approved deal; its protection stays as it is."""
+    """Changes what may change of an approved deal; its protection stays as it is.
+
+    An amount far above the approved one asks whoever decides last once more.
+    """
     stands_in(deal, Status.APPROVED)
     if not deal.now_details.differing(wish.details):
         return [], [[] for _ in references]
@@ -44,7 +52,24 @@ def amend_deal(
     if faults:
         raise Incomplete(faults[0]["message"], errors=faults)
     amended = DealAmended(**deal.header, details=wish.details, amended_by=wish.by, amended_at=wish.now)
-    return [amended], referred(deal, wish.details.partner_reference, references, wish.now)
+    asked = _asked_again(evolve(deal, amended), rules_of(deal, book), wish.now)
+    return [amended, *asked], referred(deal, wish.details.partner_reference, references, wish.now)
+
+
+def _asked_again(deal: Deal, rules: DealRules, now: datetime) -> list[DealEvent]:
+    """Opens the last step where the amended amount needs it, and closes it where it needs it no more."""
+    amount = deal.now_details.amount
+    if not far_above(deal.approved_amount, amount, rules.amended_up_percent):
+        return end(deal, rules, "amended", now)
+    step = last_step(rules.approval, amount)
+    return [] if step in deal.review.steps else [opened(deal, rules, step, now)]
+
+
+def far_above(approved: Money | None, amount: Money, percent: int) -> bool:
+    """Whether an amount is more than so many percent above the approved one, or in another currency."""
+    if approved is None or approved.currency != amount.currency:
+        return True
+    return amount.amount * 100 > approved.amount * (100 + percent)
 
 
 def referred(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chassis.rulebook import Rulebook, Version
-from contracts.values import AccountId, RegistrationId, RuleRef, Span
+from contracts.values import AccountId, Span
 from services.registration.domain.account import Account
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release
-from services.registration.domain.deal import Deal, NoRules
-from services.registration.domain.deal_commands import RegisterDeal, Screens, entered
+from services.registration.domain.deal import Deal
+from services.registration.domain.deal_commands import REPLACED, GivesWay, RegisterDeal, Screens, entered
 from services.registration.domain.deal_events import (
     ConflictDetected,
     DealApproved,
@@ -18,10 +18,12 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealScreened,
 )
-from services.registration.domain.ending import REPLACED, give_way
+from services.registration.domain.ending import give_way
+from services.registration.domain.judging import judging
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.protection import protection_of
+from services.registration.domain.review_clock import appeal_until, begin, end
 from services.registration.domain.rules import DealRules
 from services.registration.domain.screening import (
     APPROVE,
@@ -34,20 +36,6 @@ from services.registration.domain.screening import (
     reasons_of,
     screen,
 )
-
-
-def in_force(book: Rulebook, now: datetime) -> Version:
-    """The version that judges what is submitted now. Raises NoRules."""
-    version = book.in_force(now)
-    if version is None:
-        raise NoRules
-    return version
-
-
-def reference(version: Version) -> RuleRef:
-    """The version as events name it."""
-    return RuleRef(rulebook_id=version.rulebook_id, version=version.version, sha256=version.sha256)
-
 
 Settles = Screens | RegisterDeal
 Settled = tuple[list[list[ClaimEvent]], list[list[DealEvent]]]
@@ -65,9 +53,9 @@ class Look:
     now: datetime
     verdict: str
 
-    def decided(self, verdict: str) -> "Look":
-        """The same look where a person decides otherwise than the rules do by themselves."""
-        return replace(self, verdict=verdict)
+    def decided(self, verdict: str, deal: Deal) -> "Look":
+        """The same look where a person decides otherwise than the rules by themselves, on the deal as it is by then."""
+        return replace(self, verdict=verdict, deal=deal)
 
     @property
     def news(self) -> frozenset[str]:
@@ -104,25 +92,29 @@ class Look:
         ]
 
     def outcome(self) -> list[DealEvent]:
-        """What the rules decide by themselves: approved, queued, rejected; nothing where a person decides."""
+        """What the rules decide by themselves: approved, queued, rejected; where a person decides, the review begins."""
         match self.verdict:
             case "approve":
-                return [self.approved(by=None)]
+                return [*self.over("approved"), self.approved(by=None)]
             case "queue":
-                return [self._queued()]
+                return [*self.over("queued"), self._queued()]
             case "reject":
-                return [self._rejected()]
+                return [*self.over("rejected"), self._rejected()]
             case _:
-                return []
+                return begin(self.deal, self.rules, self.now)
 
-    def approved(self, by: str | None) -> DealApproved:
+    def over(self, outcome: str) -> list[DealEvent]:
+        """The end of the review, where one is going on."""
+        return end(self.deal, self.rules, outcome, self.now)
+
+    def approved(self, by: str | None, basis: str | None = None) -> DealApproved:
         """The approval of this deal, now."""
         return DealApproved(
             **self.deal.header,
             terms=self.deal.terms(),
             protection=self.span,
             exclusive=True,
-            basis=self.rules.priority,
+            basis=basis or self.rules.priority,
             screening_id=self.screening_id,
             reasons=reasons_of(self.screening.failed, self.deal.first.terms.rules),
             approved_by=by,
@@ -145,6 +137,7 @@ class Look:
             message=None,
             rejected_by=None,
             rejected_at=self.now,
+            appeal_until=appeal_until(self.rules, self.now),
         )
 
     @property
@@ -155,19 +148,21 @@ class Look:
     def settle(self, wish: Settles, claims: Sequence[Claims], others: Sequence[Deal]) -> Settled:
         """What the verdict does to the claims on each account, and to the deals that give way to an approval."""
         gone = wish.gives_way if self.verdict == APPROVE else ()
-        ended = {
-            other.first.registration_id: give_way(other, told, self.now)
-            for other, told in zip(others, gone, strict=False)
-        }
+        ended = {told.registration_id: self._ended(other, told) for other, told in zip(others, gone, strict=False)}
+        ending = [told for told in gone if ended[told.registration_id]]
         placed = zip(entered(wish), claims, strict=True)
-        changes = [self._on(account, state, [name for name in ended if ended[name]]) for account, state in placed]
+        changes = [self._on(account, state, ending) for account, state in placed]
         return changes, [ended.get(told.registration_id, []) for told in wish.gives_way]
 
-    def _on(self, account: AccountId, claims: Claims, gone: Sequence[RegistrationId]) -> list[ClaimEvent]:
+    def _ended(self, other: Deal, told: GivesWay) -> list[DealEvent]:
+        return give_way(other, told, self.deal, self.rules, self.now)
+
+    def _on(self, account: AccountId, claims: Claims, gone: Sequence[GivesWay]) -> list[ClaimEvent]:
         """The changes on one account. What gives way goes last, so that nobody is freed in between."""
         changed = self._own(claims) if account in self.deal.accounts else []
-        for name in gone:
-            changed = [*changed, *release(ClaimsOf.fold(changed, claims), name, REPLACED, self.now)]
+        for told in gone:
+            before = ClaimsOf.fold(changed, claims)
+            changed = [*changed, *release(before, told.registration_id, told.reason_code, self.now)]
         return changed
 
     def _own(self, claims: Claims) -> list[ClaimEvent]:
@@ -206,9 +201,7 @@ Around = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...]]
 def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Around) -> Look:
     """Screens a known deal on what is known now, under the version that judged it first."""
     book, partner, account, nearby = around
-    version = book.version(deal.first.terms.rules.version)
-    if version is None:
-        raise NoRules
+    version = judging(deal, book)
     candidates = tuple(c for c in wish.candidates if c.account_id not in deal.decided)
     facts = Facts(
         mine=deal.claim(),
@@ -219,6 +212,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         accounts=_on_accounts(deal.accounts, claims[: len(deal.accounts)]),
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),
+        displaces=tuple(one.registration_id for one in wish.gives_way if one.reason_code != REPLACED),
         now=wish.now,
     )
     return look(deal, facts, version, wish.screening_id)

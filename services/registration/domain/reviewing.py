@@ -1,7 +1,8 @@
 """What the vendor does with a deal in review, and how a deal gets into the queue and out of it."""
 
 from chassis.decider import Invalid
-from chassis.rulebook import Reason
+from chassis.rulebook import Reason, Rulebook
+from contracts.business_time import BUSINESS_DAY
 from contracts.values import AccountId
 from services.registration.domain.account import (
     DIFFERENT,
@@ -14,19 +15,15 @@ from services.registration.domain.account import (
 )
 from services.registration.domain.claims import ClaimEvent, Claims, place, promote, release
 from services.registration.domain.deal import (
-    CheckFailed,
     Deal,
     FieldNotEditable,
-    FindingUndecided,
-    IdentityUnconfirmed,
     NotBlocked,
-    SelfApproval,
     Status,
+    evolve,
     stands_in,
     unmoved,
 )
 from services.registration.domain.deal_commands import (
-    ApproveDeal,
     DecideFinding,
     PromoteDeal,
     QueueDeal,
@@ -41,9 +38,9 @@ from services.registration.domain.deal_events import (
     DealReturned,
     FindingDecided,
 )
-from services.registration.domain.looking import Around, Look, look_again
-from services.registration.domain.matching import DECIDE_FIRST
-from services.registration.domain.screening import APPROVE, QUEUE, REJECT
+from services.registration.domain.judging import rules_of
+from services.registration.domain.looking import Around, look_again
+from services.registration.domain.review_clock import appeal_until, begin, end
 
 Reviewed = tuple[list[DealEvent], list[list[ClaimEvent]]]
 Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
@@ -59,15 +56,22 @@ class NoSuchFinding(Invalid):
 # Decisions
 
 
-def return_deal(wish: ReturnDeal, deal: Deal) -> list[DealEvent]:
+def return_deal(wish: ReturnDeal, deal: Deal, book: Rulebook) -> list[DealEvent]:
     """Asks the partner to correct the named fields; the deal keeps its place in the order."""
     stands_in(deal, Status.IN_REVIEW)
     fixed = [name for name in wish.fields if name not in DETAIL_FIELDS]
     if fixed:
         raise FieldNotEditable(f"{fixed[0]} says what the deal is and cannot change", fields=list(DETAIL_FIELDS))
-    return [
-        DealReturned(**deal.header, fields=wish.fields, message=wish.message, returned_by=wish.by, returned_at=wish.now)
-    ]
+    rules = rules_of(deal, book)
+    returned = DealReturned(
+        **deal.header,
+        fields=wish.fields,
+        message=wish.message,
+        returned_by=wish.by,
+        returned_at=wish.now,
+        due_at=rules.calendar.after(wish.now, rules.clock.answer_days * BUSINESS_DAY),
+    )
+    return [*end(deal, rules, "returned", wish.now), returned]
 
 
 def decide_finding(
@@ -116,46 +120,22 @@ def _related(wish: DecideFinding, deal: Deal) -> AccountEvent:
     )
 
 
-def approve_deal(
-    wish: ApproveDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
-) -> Screened:
-    """Protects the deal, after a second look. A rival that holds by now queues it; other news is only written down.
-
-    Whoever made the command learns from the deal's status which of the three it was.
-    """
-    stands_in(deal, Status.IN_REVIEW)
-    unmoved(wish, deal)
-    if wish.by == deal.first.submitted_by:
-        raise SelfApproval
-    seen = look_again(wish, deal, claims, *around)
-    if seen.screening.outcome == QUEUE:
-        return [*seen.found(), *seen.outcome()], *seen.settle(wish, claims, others)
-    if seen.news:
-        return seen.found(), [[] for _ in claims], [[] for _ in others]
-    _approvable(seen)
-    return [seen.approved(by=wish.by)], *seen.decided(APPROVE).settle(wish, claims, others)
-
-
-def _approvable(seen: Look) -> None:
-    screening = seen.screening
-    if screening.outcome == REJECT:
-        raise CheckFailed(codes=[check.code for check in screening.deciding])
-    undecided = [f.candidate.account_id for f in screening.findings if f.match in DECIDE_FIRST]
-    if undecided:
-        raise FindingUndecided(accounts=undecided)
-    if not seen.facts.known:
-        raise IdentityUnconfirmed(account_id=seen.deal.accounts[0])
-
-
-def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...]) -> Reviewed:
+def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Reviewed:
     """Says no, with a reason; who waited behind it moves up."""
     stands_in(deal, Status.IN_REVIEW, Status.WAITING)
     unmoved(wish, deal)
-    reason = Reason(code=wish.reason_code, text="The vendor decided against this deal.")
+    rules = rules_of(deal, book)
     rejected = DealRejected(
-        **deal.header, reasons=(reason,), message=wish.message, rejected_by=wish.by, rejected_at=wish.now
+        **deal.header,
+        reasons=(Reason(code=wish.reason_code, text="The vendor decided against this deal."),),
+        message=wish.message,
+        rejected_by=wish.by,
+        rejected_at=wish.now,
+        appeal_until=appeal_until(rules, wish.now),
     )
-    return [rejected], [release(state, wish.registration_id, "rejected", wish.now) for state in claims]
+    return [*end(deal, rules, "rejected", wish.now), rejected], [
+        release(state, wish.registration_id, "rejected", wish.now) for state in claims
+    ]
 
 
 def queue_deal(wish: QueueDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around) -> Screened:
@@ -179,4 +159,5 @@ def promote_deal(
         return [], [[] for _ in claims], [[] for _ in others]
     promoted = DealPromoted(**deal.header, promoted_at=wish.now)
     moved = [promote(wish.registration_id, wish.now) for _ in deal.accounts]
-    return [promoted, *seen.found()], [*moved, *([] for _ in claims[len(moved) :])], [[] for _ in others]
+    begun = begin(evolve(deal, promoted), seen.rules, wish.now)
+    return [promoted, *seen.found(), *begun], [*moved, *([] for _ in claims[len(moved) :])], [[] for _ in others]

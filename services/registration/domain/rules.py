@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, time
 from zoneinfo import ZoneInfo
 
+from contracts.business_time import BusinessCalendar
 from contracts.values import Money
 
 STARTS = APPROVAL, SUBMISSION = "approval", "submission"
@@ -21,6 +23,8 @@ SHARED_DOMAINS = (
 )
 """Domains that many customers share (free mail), so that they say nothing about who somebody is."""
 DAYS_MAX = 365
+LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
+STEPS_MAX, APPROVALS_MAX, LIMIT_DAYS_MAX, ANSWER_DAYS_MAX, PERCENT_MAX = 10, 10, 30, 60, 1_000
 QUEUE_MAX = 10
 PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
 
@@ -51,6 +55,50 @@ class AutoApproval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """One approval that a deal needs when its amount is above the limit of its currency; without a limit, always.
+
+    Steps of one order are open together. `approvals` people of the role (or duty) are needed, or all of those named.
+    """
+
+    order: int = 1
+    role: str = "deal_desk"
+    approvals: int = 1
+    all_of: tuple[str, ...] = ()
+    above: tuple[Money, ...] = ()
+
+    def needed(self, amount: Money) -> bool:
+        """Whether a deal of that amount needs it. A currency without a limit is above every limit."""
+        limit = in_currency(self.above, amount.currency)
+        return limit is None or limit < amount
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """How long a review may take, in business days: the aim and the limit, and how long a partner may take to answer.
+
+    A late review is escalated to a role, or approved where nothing but a person's decision is missing.
+    """
+
+    target_days: int = 1
+    limit_days: int = 3
+    when_late: str = ESCALATE
+    escalate_to: str = "admin"
+    answer_days: int = 15
+    appeal_days: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenHours:
+    """When the desk is there, in the programme's zone. Weekdays are ISO's: 1 is Monday."""
+
+    opens_at: time = time(9)
+    closes_at: time = time(17)
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    closed_on: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DealRules:
     """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none."""
 
@@ -65,6 +113,22 @@ class DealRules:
     protection: Protection = field(default_factory=Protection)
     matching: Matching = field(default_factory=Matching)
     auto_approval: AutoApproval = field(default_factory=AutoApproval)
+    approval: tuple[Step, ...] = (Step(),)
+    amended_up_percent: int = 25
+    clock: Clock = field(default_factory=Clock)
+    hours: OpenHours = field(default_factory=OpenHours)
+
+    @property
+    def calendar(self) -> BusinessCalendar:
+        """The desk's hours in the programme's zone."""
+        hours = self.hours
+        return BusinessCalendar(
+            zone=self.zone,
+            opens_at=hours.opens_at,
+            closes_at=hours.closes_at,
+            weekdays=hours.weekdays,
+            closed_on=hours.closed_on,
+        )
 
 
 def faults(rules: DealRules) -> list[str]:
@@ -84,6 +148,22 @@ def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
         yield least <= getattr(rules.matching, name) <= most, f"{name} lies between {least} and {most}"
     yield _one_a_currency(rules.minimums), "one minimum a currency"
     yield _one_a_currency(rules.auto_approval.limits), "one limit a currency"
+    yield from _review_limits(rules)
+
+
+def _review_limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
+    clock, hours = rules.clock, rules.hours
+    yield len(rules.approval) <= STEPS_MAX, f"a chain has at most {STEPS_MAX} steps"
+    for step in rules.approval:
+        yield 1 <= step.approvals <= APPROVALS_MAX, f"a step needs 1 to {APPROVALS_MAX} approvals"
+        yield _one_a_currency(step.above), "one limit a currency in a step"
+    yield not all(step.above for step in rules.approval), "one step is needed whatever the amount"
+    yield 0 <= rules.amended_up_percent <= PERCENT_MAX, f"amended_up_percent lies between 0 and {PERCENT_MAX}"
+    yield 1 <= clock.target_days <= clock.limit_days <= LIMIT_DAYS_MAX, f"1 ≤ target ≤ limit ≤ {LIMIT_DAYS_MAX} days"
+    yield clock.when_late in LATE, f"a late review is one of {', '.join(LATE)}"
+    yield 1 <= clock.answer_days <= ANSWER_DAYS_MAX, f"a partner has 1 to {ANSWER_DAYS_MAX} days to answer"
+    yield hours.opens_at < hours.closes_at, "the desk opens before it closes"
+    yield bool(hours.weekdays) and set(hours.weekdays) <= set(range(1, 8)), "weekdays are some of 1 to 7"
 
 
 def _is_zone(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chassis.event import plain
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
-from contracts.values import AccountId, Money, RuleRef
+from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.claims import HELD, WAITING, Claim, blockers, waiting_ahead
 from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, find
 from services.registration.domain.overlap import Overlap, overlap
@@ -36,7 +36,8 @@ class OnAccount:
 class Facts:
     """All that a screening looks at. `known` says whether it is certain who the customer is.
 
-    `nearby` are the claims on the candidates' accounts: they are shown, and never block.
+    `nearby` are the claims on the candidates' accounts: they are shown, and never block. Nor do those that the deal is
+    to displace.
     """
 
     mine: Claim
@@ -47,6 +48,7 @@ class Facts:
     accounts: tuple[OnAccount, ...]
     candidates: tuple[Candidate, ...] = ()
     nearby: tuple[OnAccount, ...] = ()
+    displaces: tuple[RegistrationId, ...] = ()
     now: datetime
 
 
@@ -141,7 +143,8 @@ def strictest(checks: tuple[Check, ...]) -> str:
 
 def _conflicts(facts: Facts) -> Iterator[Conflict]:
     for account in facts.accounts:
-        blocking = blockers(account.live, facts.mine, facts.now)
+        staying = [claim for claim in account.live if claim.registration_id not in facts.displaces]
+        blocking = blockers(staying, facts.mine, facts.now)
         for claim in _of_rivals(account, facts):
             yield _conflict(account, claim, facts, IDENTICAL, blocks=claim in blocking)
 
@@ -243,7 +246,8 @@ def _identity(facts: Facts, _: DealRules) -> Check:
 
 
 def _rivals(facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...]) -> Check:
-    same = [c for c in conflicts if c.match == IDENTICAL and c.meets.complete and (c.blocks or not c.waits)]
+    met = [c for c in conflicts if c.match == IDENTICAL and c.meets.complete and (c.blocks or not c.waits)]
+    same = [conflict for conflict in met if conflict.claim.registration_id not in facts.displaces]
     seen = Check(name="rivals", value=len(same), threshold=0)
     if not same:
         return seen

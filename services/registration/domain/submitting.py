@@ -29,8 +29,9 @@ from services.registration.domain.deal_events import (
     Terms,
 )
 from services.registration.domain.fitting import fitting, only
+from services.registration.domain.judging import in_force, reference
 from services.registration.domain.keeping import referred
-from services.registration.domain.looking import Around, in_force, look, look_again, reference
+from services.registration.domain.looking import Around, look, look_again
 from services.registration.domain.overlap import Reach
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken

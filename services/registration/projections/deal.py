@@ -9,22 +9,30 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.registration.domain.deal_events import (
+    AmendmentApproved,
     ConflictDetected,
     DealAmended,
     DealRegistered,
     DealResubmitted,
     DealReturned,
     DealScreened,
+    DisplacementApproved,
     EvidenceAdded,
     FindingDecided,
     OrderRecorded,
+    ReviewOverdue,
+    RevocationProposed,
+    StepApproved,
 )
 from services.registration.domain.deal_events import DealApproved as Approved
 from services.registration.domain.screening import explained
 from services.registration.projections import deal_board
 from services.registration.projections.deal_board import of_deal
 
-PRIVATE_STEPS = ("DealScreened", "FindingDecided")
+PRIVATE_STEPS = (
+    *("DealScreened", "FindingDecided", "StepOpened", "StepApproved", "StepClosed", "ReviewOverdue"),
+    *("DisplacementApproved", "RevocationProposed", "AmendmentApproved"),
+)
 """Steps of the vendor's own review, not told to the partner."""
 
 
@@ -149,6 +157,10 @@ _CHANGES: dict[type[Any], Callable[[DealDocument, Any], dict[str, Any]]] = {
 }
 
 
+_TOLD = (StepApproved, ReviewOverdue, AmendmentApproved, DisplacementApproved, RevocationProposed)
+"""Steps of the history that change nothing else."""
+
+
 # What the partner reads
 
 
@@ -166,12 +178,18 @@ def _step(seen: Seen) -> Step:
 def for_partner(document: dict[str, Any]) -> dict[str, Any]:
     """What the deal's own partner reads of it."""
     told = [step for step in document["history"] if step["event"] not in PRIVATE_STEPS]
-    return {**{name: value for name, value in document.items() if name != "found"}, "history": told}
+    shown = {name: value for name, value in document.items() if name != "found"}
+    return {**shown, "board": for_own(document["board"]), "history": told}
+
+
+def for_own(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the board as the deal's own partner reads it: whose approval it waits for is the vendor's."""
+    return {**row, "steps": []}
 
 
 DEAL = Projection(
     name="deal",
     version=2,
-    keys=dict.fromkeys((*deal_board.READS, *_CHANGES), of_deal),
+    keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )

@@ -1,6 +1,7 @@
 """The deals as a list: who registered what, where the review stands, until when it is protected."""
 
-from typing import TypedDict
+from collections.abc import Callable
+from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -16,14 +17,19 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealResubmitted,
     DealReturned,
+    DealRevoked,
     DealWithdrawn,
     DuplicateMerged,
     ProtectionEnded,
+    StepClosed,
+    StepOpened,
 )
 
 
 class BoardDocument(TypedDict):
-    """`amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families.
+    """`due_at` is when the review, or else the partner's answer, is due; `steps` are the open {step, role}.
+
+    `amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families.
 
     `numbers` are those that lead here: the deal's own and those of its duplicates.
     """
@@ -48,6 +54,11 @@ class BoardDocument(TypedDict):
     place: int | None
     free_from: str | None
     protection_ends_at: str | None
+    due_at: str | None
+    steps: list[dict[str, Any]]
+
+
+Change = Callable[[BoardDocument, Any], dict[str, Any]]
 
 
 def of_deal(seen: Seen) -> str:
@@ -60,7 +71,9 @@ def evolve(document: BoardDocument | None, seen: Seen) -> BoardDocument | None:
     happened = seen.event
     if isinstance(happened, DealRegistered):
         return _registered(happened)
-    return _changed(document, happened) if document else None
+    if document is None:
+        return None
+    return {**document, **_CHANGES[type(happened)](document, happened)}  # type: ignore[return-value]
 
 
 def _registered(happened: DealRegistered) -> BoardDocument:
@@ -86,36 +99,83 @@ def _registered(happened: DealRegistered) -> BoardDocument:
         "place": None,
         "free_from": None,
         "protection_ends_at": None,
+        "due_at": None,
+        "steps": [],
     }
 
 
-def _changed(document: BoardDocument, happened: object) -> BoardDocument:
-    match happened:
-        case DealQueued(place=place, free_on=day):
-            free_from = iso(day) if day else None
-            return {**document, "status": Status.WAITING.value, "place": place, "free_from": free_from}
-        case DealApproved(protection=protection):
-            return {**_in(document, Status.APPROVED), "protection_ends_at": iso(protection.end)}
-        case DealAmended(details=details) | DealResubmitted(details=details):
-            status = Status.IN_REVIEW if isinstance(happened, DealResubmitted) else Status(document["status"])
-            amount = {"amount": str(details.amount.amount), "amount_sorts": _sorts(details.amount)}
-            return {**_in(document, status), **amount, "close_on": iso(details.close_on)}  # type: ignore[typeddict-item]
-        case DuplicateMerged(merged_number=number):
-            return {**document, "numbers": [*document["numbers"], number]}
-        case DealWithdrawn(merged_into=into):
-            return {**_in(document, Status.WITHDRAWN), "numbers": [] if into else document["numbers"]}
-        case ProtectionEnded(reason_code=code, ended_at=at):
-            status = Status.EXPIRED if code == "expired" else Status(document["status"])
-            return {**_in(document, status), "protection_ends_at": iso(at)}
-        case _:
-            return _in(document, _STATUS[type(happened)])
+# What each event changes
 
 
-_STATUS = {
-    DealReturned: Status.ACTION_REQUIRED,
-    DealPromoted: Status.IN_REVIEW,
-    DealRejected: Status.REJECTED,
-    DealClosed: Status.CLOSED,
+def _returned(document: BoardDocument, it: DealReturned) -> dict[str, Any]:
+    return {**_in(Status.ACTION_REQUIRED), "due_at": iso(it.due_at) if it.due_at else None}
+
+
+def _queued(document: BoardDocument, it: DealQueued) -> dict[str, Any]:
+    free_from = iso(it.free_on) if it.free_on else None
+    return {"status": Status.WAITING.value, "place": it.place, "free_from": free_from}
+
+
+def _approved(document: BoardDocument, it: DealApproved) -> dict[str, Any]:
+    return {**_in(Status.APPROVED), "protection_ends_at": iso(it.protection.end)}
+
+
+def _details(document: BoardDocument, it: DealAmended | DealResubmitted) -> dict[str, Any]:
+    amount, close_on = it.details.amount, iso(it.details.close_on)
+    changed = {"amount": str(amount.amount), "amount_sorts": _sorts(amount), "close_on": close_on}
+    return {**changed, **_in(Status.IN_REVIEW)} if isinstance(it, DealResubmitted) else changed
+
+
+def _opened(document: BoardDocument, it: StepOpened) -> dict[str, Any]:
+    return {"steps": [*_without(document, it.step), {"step": it.step, "role": it.role}], "due_at": iso(it.due_at)}
+
+
+def _closed(document: BoardDocument, it: StepClosed) -> dict[str, Any]:
+    rest = _without(document, it.step)
+    return {"steps": rest, "due_at": document["due_at"] if rest else None}
+
+
+def _without(document: BoardDocument, step: int) -> list[dict[str, Any]]:
+    return [one for one in document["steps"] if one["step"] != step]
+
+
+def _merged(document: BoardDocument, it: DuplicateMerged) -> dict[str, Any]:
+    return {"numbers": [*document["numbers"], it.merged_number]}
+
+
+def _withdrawn(document: BoardDocument, it: DealWithdrawn) -> dict[str, Any]:
+    return {**_in(Status.WITHDRAWN), "numbers": [] if it.merged_into else document["numbers"]}
+
+
+def _ended(document: BoardDocument, it: ProtectionEnded) -> dict[str, Any]:
+    status = _in(Status.EXPIRED) if it.reason_code in ("expired", "inactive") else {}
+    return {**status, "protection_ends_at": iso(it.ended_at)}
+
+
+def _now(status: Status) -> Change:
+    return lambda document, it: _in(status)
+
+
+def _in(status: Status) -> dict[str, Any]:
+    """A status in which nobody waits."""
+    return {"status": status.value, "place": None, "free_from": None}
+
+
+_CHANGES: dict[type[Any], Change] = {
+    DealReturned: _returned,
+    DealResubmitted: _details,
+    DealAmended: _details,
+    DealQueued: _queued,
+    DealPromoted: _now(Status.IN_REVIEW),
+    DealApproved: _approved,
+    DealRejected: _now(Status.REJECTED),
+    DealRevoked: _now(Status.REVOKED),
+    DealWithdrawn: _withdrawn,
+    DealClosed: _now(Status.CLOSED),
+    StepOpened: _opened,
+    StepClosed: _closed,
+    DuplicateMerged: _merged,
+    ProtectionEnded: _ended,
 }
 
 
@@ -124,15 +184,16 @@ def _sorts(amount: Money) -> str:
     return f"{amount.amount:020.4f}"
 
 
-def _in(document: BoardDocument, status: Status) -> BoardDocument:
-    """The document in a status in which nobody waits."""
-    return {**document, "status": status.value, "place": None, "free_from": None}
+def _waiting(document: BoardDocument, happened: StepOpened | StepClosed) -> dict[str, Any]:
+    """The open steps and their limit."""
+    rest = [one for one in document["steps"] if one["step"] != happened.step]
+    if isinstance(happened, StepOpened):
+        opened = {"step": happened.step, "role": happened.role}
+        return {"steps": [*rest, opened], "due_at": iso(happened.due_at)}
+    return {"steps": rest, "due_at": document["due_at"] if rest else None}
 
 
-READS = (
-    *(DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved),
-    *(DuplicateMerged, DealRejected, DealAmended, DealWithdrawn, ProtectionEnded, DealClosed),
-)
+READS: tuple[type[Any], ...] = (DealRegistered, *_CHANGES)
 
 DEAL_BOARD = Projection(
     name="deal_board",
@@ -140,7 +201,16 @@ DEAL_BOARD = Projection(
     keys=dict.fromkeys(READS, of_deal),
     evolve=evolve,
     indexes=(
-        *("status", "partner_id", "account_id", "submitted_at", "protection_ends_at", "close_on", "amount_sorts"),
+        *(
+            "status",
+            "partner_id",
+            "account_id",
+            "submitted_at",
+            "protection_ends_at",
+            "close_on",
+            "amount_sorts",
+            "due_at",
+        ),
         *("numbers[]", "products[]"),
     ),
 )

@@ -1,0 +1,115 @@
+"""The review over HTTP: chains, the clock's deadlines, displacing, revoking, and what each side hears of it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.registration import DealRevoked, ReviewOverdue
+from contracts.shared import AttentionCleared, AttentionRaised
+from tests.registration.service import DESK, FINANCE, Running, activated, deal, seller, started
+
+OVERRIDER = replace(DESK, subject="desk-2", duties=("override",))
+OTHER_OVERRIDER = replace(OVERRIDER, subject="desk-3")
+LIMIT = [{"amount": "50000.00", "currency": "EUR"}]
+LETTER = {"kind": "letter", "dated_on": "2026-03-01", "sha256": "b" * 64}
+
+
+@pytest.fixture
+async def registration(tmp_path: Path) -> AsyncIterator[Running]:
+    async with started(tmp_path) as asked:
+        for partner in ("p1", "p2"):
+            await asked.hear(activated(partner))
+        await asked.publish_rules(approval=[{"role": "deal_desk"}, {"order": 2, "role": "finance", "above": LIMIT}])
+        yield asked
+
+
+async def heard(registration: Running, kind: type[Any]) -> list[Any]:
+    recorded = await registration.service.store.feed(0, 1_000)
+    told = [registration.service.blueprint.publish(one.seen("registration")) for one in recorded]
+    return [event for event in told if isinstance(event, kind)]
+
+
+async def test_each_open_step_asks_its_own_role_and_the_last_one_protects(registration: Running) -> None:
+    first = await registration.register("p1", amount={"amount": "60000.00", "currency": "EUR"})
+    path = f"/deals/{first['registration_id']}"
+
+    too_early = await registration.post(FINANCE, f"{path}/approve")
+    desk = await registration.post(DESK, f"{path}/approve")
+    waiting = (await registration.get(DESK, path)).json()["board"]
+    finance = await registration.post(FINANCE, f"{path}/approve")
+
+    assert (too_early.status_code, too_early.json()["roles"]) == (403, ["deal_desk"])
+    assert (desk.status_code, desk.json()["status"], desk.json()["open_steps"]) == (200, "in_review", [1])
+    assert waiting["steps"] == [{"step": 1, "role": "finance"}]
+    assert finance.json()["status"] == "approved"
+    raised = [(one.roles, one.subject) for one in await heard(registration, AttentionRaised)]
+    assert raised == [(("deal_desk",), first["registration_id"]), (("finance",), first["registration_id"])]
+    assert len(await heard(registration, AttentionCleared)) == 2
+    own = (await registration.get(seller("p1"), path)).json()
+    assert not [step for step in own["history"] if step["event"].startswith("Step")], "the chain is the vendor's own"
+
+
+async def test_a_late_review_is_told_by_the_clock(registration: Running) -> None:
+    first = await registration.register("p1")
+    board = (await registration.get(DESK, f"/deals/{first['registration_id']}")).json()["board"]
+
+    registration.clock.set(datetime(2026, 3, 6, 10, 1, tzinfo=UTC))
+    await registration.until_heard(ReviewOverdue)
+
+    assert board["due_at"] == "2026-03-06T10:00:00Z"
+    [told] = await heard(registration, ReviewOverdue)
+    assert (told.action, told.roles, told.minutes) == ("escalated", ("admin",), 1)
+
+
+async def test_a_return_without_an_answer_is_withdrawn_by_the_clock(registration: Running) -> None:
+    first = await registration.register("p1")
+    path = f"/deals/{first['registration_id']}"
+    await registration.post(DESK, f"{path}/return", {"fields": ["amount"], "message": "Too much?"})
+
+    registration.clock.set(datetime(2026, 3, 24, 10, 0, tzinfo=UTC))
+
+    found = await registration.until(first["registration_id"], "withdrawn")
+    assert found["history"][-1]["event"] == "DealWithdrawn"
+
+
+async def test_the_customers_choice_displaces_a_holder_in_one_commit(registration: Running) -> None:
+    first = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    second = await registration.register("p2", evidence=[LETTER])
+    path = f"/deals/{second['registration_id']}/approve"
+
+    alone = await registration.post(OVERRIDER, path, {"displace": True})
+    both = await registration.post(OTHER_OVERRIDER, path, {"displace": True})
+    loser = await registration.get(seller("p1"), f"/deals/{first['registration_id']}")
+
+    assert (second["status"], alone.json()["status"], both.json()["status"]) == ("waiting", "waiting", "approved")
+    assert loser.json()["board"]["status"] == "revoked"
+    [revoked] = await heard(registration, DealRevoked)
+    assert (revoked.partner_id, revoked.reason_codes) == ("p1", ("customer-override",))
+    assert not [word for word in ("p2", second["registration_id"], second["number"]) if word in loser.text]
+    recorded = await registration.service.store.feed(0, 1_000)
+    commits = {one.command_id for one in recorded if one.type.split(".")[1] in ("DealRevoked", "DealApproved")}
+    assert len(commits) == 2, "the first approval, and one commit for both"
+
+
+async def test_two_people_revoke(registration: Running) -> None:
+    first = await registration.register("p1")
+    path = f"/deals/{first['registration_id']}"
+    await registration.post(DESK, f"{path}/approve")
+    asked = {"reason_code": "misstated", "evidence": [LETTER]}
+
+    assert (await registration.post(DESK, f"{path}/revoke", asked)).json()["status"] == "approved"
+    assert (await registration.post(OVERRIDER, f"{path}/revoke", asked)).json()["status"] == "revoked"
+    assert (await registration.post(seller("p1"), f"{path}/revoke", asked)).status_code == 403
+
+
+async def test_the_preview_says_whose_approval_a_deal_would_need(registration: Running) -> None:
+    large = deal(amount={"amount": "60000.00", "currency": "EUR"})
+
+    shown = (await registration.post(seller("p1"), "/deals/preview", large)).json()
+
+    assert shown["steps"] == [{"order": 1, "approvals": 1}, {"order": 2, "approvals": 1}]
