@@ -18,7 +18,11 @@ from services.registration.domain.customer import Customer
 from services.registration.domain.matching import Candidate
 
 POSTINGS_MAX = 10_000
-"""How many places of pieces one search reads, the rarest pieces first; more finds no better names, measured at 50,000."""
+"""How many places of pieces one search reads, the rarest pieces first. It trades names found for time.
+
+Among 50,000 made-up names, against 40,000 places: 59 of 60 misspelt names found in both, in half the time; of all names
+over the threshold, however common their words, 13 % found instead of 14 %.
+"""
 SCORED_MAX = 200
 KEPT_MAX = 10
 LEAST_PERCENT = 70
