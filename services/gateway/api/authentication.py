@@ -19,6 +19,7 @@ from services.gateway.domain.staff import StaffMembers
 COOKIE = "entente"
 SESSION_PREFIX, KEY_PREFIX = "ses_", "ent_"
 TOKEN_LENGTH_MAX = 300
+PATH_LENGTH_MAX = 500
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -105,6 +106,12 @@ def same_site(request: Request) -> bool:
     """Whether a page of ours sent the request: a browser adds a cookie to what other sites send too."""
     scheme, _, host = request.headers.get("origin", "").partition("://")
     return scheme in ("http", "https") and host == request.headers.get("host", "")
+
+
+def own_path(text: str) -> str:
+    """A path of our own to go to after signing in; `/` for anything that could lead elsewhere."""
+    sound = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if sound and len(text) <= PATH_LENGTH_MAX else "/"
 
 
 async def _by_session(app: Application, token: str) -> Visitor:

@@ -12,7 +12,7 @@ from chassis.clock import DevClock
 from chassis.event import iso
 from chassis.http import JSON, App, Body
 from services.gateway.adapters.development import identities, principal_of
-from services.gateway.api.authentication import COOKIE, SESSION_PREFIX, open_session
+from services.gateway.api.authentication import COOKIE, SESSION_PREFIX, open_session, own_path
 from services.gateway.api.portal.pages import render
 
 TOKEN_BYTES = 24
@@ -69,9 +69,12 @@ async def now(app: App) -> Response:
 
 
 @router.get("/sign-in")
-async def sign_in_page(request: Request, app: App, tenant: Annotated[str, Query(max_length=40)] = "acme") -> Response:
-    """Everybody who can sign in, a button each."""
-    return render(request, "sign_in.html", tenant=tenant, identities=await identities(app, tenant))
+async def sign_in_page(
+    request: Request, app: App, tenant: Annotated[str, Query(max_length=40)] = "acme", return_to: str = "/"
+) -> Response:
+    """Everybody who can sign in, a button each; from there on to the page that was asked for."""
+    everybody = await identities(app, tenant)
+    return render(request, "sign_in.html", tenant=tenant, identities=everybody, return_to=own_path(return_to))
 
 
 @router.post("/sign-in")
@@ -80,11 +83,12 @@ async def sign_in(
     app: App,
     tenant: Annotated[str, Form(max_length=40)],
     as_: Annotated[str, Form(alias="as", max_length=80)],
+    return_to: Annotated[str, Form()] = "/",
 ) -> Response:
-    """Signs in by a cookie and goes to the portal."""
+    """Signs in by a cookie and goes to the portal, to the page that was asked for."""
     who = await principal_of(app, tenant, as_)
     made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     await open_session(app, made, who)
-    answer = RedirectResponse("/", status_code=303)
+    answer = RedirectResponse(own_path(return_to), status_code=303)
     answer.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/")
     return answer

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from chassis.decider import NotFound
 from chassis.http import Paging
+from contracts.attribution import CreditAllocated
 from services.gateway.access import READ_BOARD
 from services.gateway.api.portal.home import mine
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
@@ -85,13 +86,15 @@ async def _column(here: Visit, name: str, statuses: tuple[str, ...]) -> dict[str
 @router.get("/deals/new")
 async def new(here: Here) -> Response:
     """An empty form: five fields and a close date."""
-    return await _form(here, {})
+    return await _form(here, None)
 
 
-async def _form(here: Visit, values: Any, *, status: int = 200, **context: Any) -> Response:
+async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context: Any) -> Response:
     partners = await here.ask("onboarding", "/partners", status="active", limit=200) if here.vendor else NOTHING
     rules = await here.ask("registration", "/rulebooks", kind="deal_rules")
-    shown = {"values": values, "partners": partners, "families": _families(rules, here), "preview": None}
+    chosen = sent.words("products") if sent else []
+    filled = {"values": sent.values if sent else {}, "chosen": chosen, "close_days": CLOSE_DAYS}
+    shown = {**filled, "partners": partners, "families": _families(rules, here), "preview": None}
     return await here.page("deal_new.html", status, **{**shown, **context})
 
 
@@ -127,8 +130,8 @@ async def check(here: Here, sent: Sent) -> Response:
     """What registering this would come to; nothing is recorded. The script asks this while the form is filled in."""
     answer = await here.send(sent, "registration", "/deals/preview", registration(sent, here), "preview")
     if answer.ok:
-        return await _form(here, sent.values, preview=answer.json())
-    return await _form(here, sent.values, status=answer.status, refusal=refused("check", sent, answer))
+        return await _form(here, sent, preview=answer.json())
+    return await _form(here, sent, status=answer.status, refusal=refused("check", sent, answer))
 
 
 @router.post("/deals/new")
@@ -137,7 +140,7 @@ async def register(here: Here, sent: Sent) -> Response:
     answer = await here.send(sent, "registration", "/deals", registration(sent, here))
     if answer.ok:
         return here.went(answer, f"/deals/{answer.json()['registration_id']}", "registered")
-    return await _form(here, sent.values, status=answer.status, refusal=refused("register", sent, answer))
+    return await _form(here, sent, status=answer.status, refusal=refused("register", sent, answer))
 
 
 # One deal
@@ -169,7 +172,7 @@ async def deal_page_of(
         *(line["partner_id"] for line in lines.items),
     }
     shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": await here.names(named), **sale}
-    return await here.page("deal.html", status, **shown, why=await _why(here), refusal=refusal)
+    return await here.page("deal.html", status, **shown, why=await _why(here, told), refusal=refusal)
 
 
 def _current(pool: dict[str, Any]) -> dict[str, Any]:
@@ -201,11 +204,17 @@ async def _sale(here: Visit, registration_id: str) -> dict[str, Part]:
     return {"sale": found, "credit": credit}
 
 
-async def _why(here: Visit) -> dict[str, Any] | None:
-    event_id = here.request.query_params.get("why", "")
-    if not event_id:
-        return None
-    return await explanation(here, event_id[:64], here.request.query_params.get("service", ""))
+async def _why(here: Visit, told: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The explanation that was asked for; else that of the newest decision in the timeline."""
+    query = here.request.query_params
+    newest = next((entry["event_id"] for entry in told if _is_decision(entry)), "")
+    event_id = query.get("why", "")[:64] or newest
+    return await explanation(here, event_id, query.get("service", "")) if event_id else None
+
+
+def _is_decision(entry: dict[str, Any]) -> bool:
+    """Whether rules were applied: what the CRM told was decided by nobody here."""
+    return bool(entry["source"] != "attribution" or entry["type"] == CreditAllocated.type)
 
 
 # What a partner does with its deal

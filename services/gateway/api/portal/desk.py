@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
-QUEUE_MAX = 50
+QUEUE_MAX, EARLIER_MAX = 50, 20
 RETURNABLE = ("amount", "close_on", "tender", "description", "contacts", "partner_reference", "evidence")
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -60,10 +60,15 @@ async def review_page(here: Visit, registration_id: str, refusal: Refusal | None
         raise NotFound
     rivals = conflicts.one.get("rivals", [])
     account_id = doc.one.get("board", {}).get("account_id") if doc.ok else None
-    screening, account = await asyncio.gather(_screening(here, doc), _account(here, account_id))
+    screening, account, others = await asyncio.gather(
+        _screening(here, doc), _account(here, account_id), _others(here, account_id)
+    )
+    shown_above = {registration_id, *(rival["claim"]["registration_id"] for rival in rivals)}
+    earlier = [deal for deal in others.items if deal["registration_id"] not in shown_above]
     named = {doc.one.get("partner_id"), *(rival["claim"]["partner_id"] for rival in rivals)}
+    named |= {deal["partner_id"] for deal in earlier}
     shown = {"doc": doc, "conflicts": conflicts, "screening": screening, "account": account}
-    facts = {"names": await here.names(named), "decided": _decided(doc), "returnable": RETURNABLE}
+    facts = {"names": await here.names(named), "decided": _decided(doc), "returnable": RETURNABLE, "earlier": earlier}
     return await here.page("review.html", status, **shown, **facts, refusal=refusal, registration_id=registration_id)
 
 
@@ -75,6 +80,13 @@ async def _screening(here: Visit, doc: Part) -> Part:
 
 async def _account(here: Visit, account_id: str | None) -> Part:
     return await here.ask("registration", f"/accounts/{account_id}") if account_id else NOTHING
+
+
+async def _others(here: Visit, account_id: str | None) -> Part:
+    """All deals with the same customer, the newest first."""
+    if not account_id:
+        return NOTHING
+    return await here.ask("registration", "/deals", account_id=account_id, limit=EARLIER_MAX)
 
 
 def _decided(doc: Part) -> dict[str, str]:

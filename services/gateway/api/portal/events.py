@@ -24,7 +24,9 @@ async def events(here: Here) -> Response:
     query = here.request.query_params
     filters = {name: query.get(name, "")[:LENGTH_MAX].strip() for name in FILTERS}
     found, cursor = await _found(here, filters, query.get("cursor", ""))
-    return await here.page("events.html", events=found, cursor=cursor, filters=filters, sources=SERVICES)
+    customers = await here.customers({event["data"].get("registration_id") for event in found})
+    shown: dict[str, Any] = {"events": found, "cursor": cursor, "filters": filters, "customers": customers}
+    return await here.page("events.html", **shown, sources=SERVICES)
 
 
 async def _found(here: Visit, filters: dict[str, str], cursor: str) -> tuple[list[dict[str, Any]], str | None]:

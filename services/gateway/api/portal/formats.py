@@ -1,6 +1,10 @@
-"""How values look to a reader: money, dates and times in its locale, times in the programme's zone. What is absent is a dash."""
+"""How values look to a reader: money, dates and times in its locale, times in the programme's zone. What is absent is a dash.
+
+Words, such as the names of countries, are in the language of the pages.
+"""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -8,13 +12,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 
 ABSENT = "\N{EN DASH}"
 TAGS_MAX = 5
+WORDS = Locale("en")
+_COUNTRY = re.compile(r"^[A-Z]{2}$")
+NO_COUNTRIES = frozenset(["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"])
+"""Territories of the locale data that nobody has an address in, or that ISO 3166 knows under another code."""
 _INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d")
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
+_SAID = re.compile(r"\b(?P<day>\d{4}-\d\d-\d\d)\b|(?P<amount>-?\b\d+\.\d+) (?P<currency>[A-Z]{3})\b")
 
 
 def locale_of(accept_language: str) -> Locale:
@@ -88,20 +97,52 @@ class Formats:
         except (TypeError, ValueError):
             return ABSENT
 
+    def month(self, value: Any) -> str:
+        """A month such as `2026-03`, by name."""
+        try:
+            return format_skeleton("yMMMM", date.fromisoformat(f"{value}-01"), locale=self.locale)
+        except ValueError:
+            return ABSENT
+
     def moment(self, value: Any) -> str:
         """An instant to the minute, with its zone."""
         instant = instant_of(value)
         if instant is None:
             return ABSENT
         there = instant.astimezone(self.zone)
-        return f"{format_datetime(there, 'medium', locale=self.locale)} {there.tzname()}"
+        return f"{self.day(instant)}, {format_time(there, 'short', locale=self.locale)} {there.tzname()}"
 
     def distance(self, value: Any) -> str:
         """How far an instant is from now: `in 12 days`, `3 hours ago`."""
         instant = instant_of(value)
         if instant is None:
             return ABSENT
-        return format_timedelta(instant - self.now, add_direction=True, locale=self.locale)
+        return format_timedelta(instant - self.now, add_direction=True, locale=WORDS)
+
+    def said(self, text: Any) -> str:
+        """Words of a service, with the dates and amounts in them as the reader sees them."""
+        return _SAID.sub(self._seen, str(text))
+
+    def _seen(self, found: re.Match[str]) -> str:
+        return self.day(found["day"]) if found["day"] else self.money(found["amount"], found["currency"])
+
+    def text(self, text: Any) -> str:
+        """As `said`, as the beginning of a sentence."""
+        said = self.said(text)
+        return said[:1].upper() + said[1:]
+
+    def countries(self) -> list[tuple[str, str]]:
+        """Code and name of every country, by name."""
+        names = (
+            (code, name)
+            for code, name in WORDS.territories.items()
+            if _COUNTRY.match(code) and code not in NO_COUNTRIES
+        )
+        return sorted(names, key=lambda pair: unicodedata.normalize("NFKD", pair[1]).casefold())
+
+    def country(self, code: Any) -> str:
+        """The name of a country."""
+        return str(WORDS.territories.get(str(code), code or ABSENT))
 
     def today(self) -> str:
         return self.now.astimezone(self.zone).date().isoformat()

@@ -21,7 +21,9 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 async def home(here: Here) -> Response:
     await here.settled("deal_cards", "event_log")
     deals, tasks, money, latest = await asyncio.gather(by_status(here), tasks_of(here), earned(here), latest_of(here))
-    return await here.page("home.html", deals=deals, tasks=tasks, money=money, latest=latest)
+    customers = await here.customers({event["data"].get("registration_id") for event in latest})
+    shown = {"deals": deals, "tasks": tasks, "money": money, "latest": latest, "customers": customers}
+    return await here.page("home.html", **shown)
 
 
 def mine(here: Visit) -> dict[str, Any]:

@@ -32,11 +32,13 @@ async def earnings(here: Here) -> Response:
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
     names = await here.names({row["partner_id"] for part in (lines, statements) for row in part.items})
+    customers = await here.customers({row.get("registration_id") for row in lines.items})
     shown: dict[str, Any] = {
         "lines": lines,
         "statements": statements,
         "payments": payments,
         "names": names,
+        "customers": customers,
         "filters": named,
     }
     return await here.page("earnings.html", **shown, totals=sums.of_lines(everything.items))
@@ -55,9 +57,10 @@ async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, s
     it = found.one
     sale, journals = await asyncio.gather(_sale(here, it.get("opportunity_id")), _journals(here, it))
     why = await here.ask("incentives", f"/why/{it['event_id']}") if it else NOTHING
-    names = await here.names({it.get("partner_id")})
+    names, customers = await here.names({it.get("partner_id")}), await here.customers({it.get("registration_id")})
     shown = {"line": it, "part": found, "sale": sale, "journals": journals, "why": why, "names": names}
-    return await here.page("line.html", status, **shown, refusal=refusal)
+    customer = next(iter(customers.values()), "")
+    return await here.page("line.html", status, **shown, customer=customer, refusal=refusal)
 
 
 async def _sale(here: Visit, opportunity_id: str | None) -> Part:
@@ -88,8 +91,17 @@ async def statement(statement_id: str, here: Here) -> Response:
     found = await here.ask("incentives", f"/statements/{statement_id}")
     if not found.ok and not found.down:
         raise NotFound
-    names = await here.names({found.one.get("partner_id")})
-    return await here.page("statement.html", part=found, statement=found.one, names=names)
+    names, causes = await asyncio.gather(here.names({found.one.get("partner_id")}), _deals_of(here, found.one))
+    return await here.page("statement.html", part=found, statement=found.one, names=names, causes=causes)
+
+
+async def _deals_of(here: Visit, statement: dict[str, Any]) -> dict[str, str]:
+    """The customers' names by the line that a statement tells of."""
+    if not statement:
+        return {}
+    lines = await here.ask_all("incentives", "/lines", partner_id=statement["partner_id"])
+    customers = await here.customers({line["registration_id"] for line in lines.items})
+    return {line["line_id"]: customers.get(line["registration_id"], "the line") for line in lines.items}
 
 
 # The vendor's money

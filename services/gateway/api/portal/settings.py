@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,7 +11,7 @@ from chassis.decider import NotFound
 from chassis.event import iso
 from chassis.http import App
 from contracts.catalogue import SERVICES
-from services.gateway.api.authentication import COOKIE, session_order
+from services.gateway.api.authentication import COOKIE, own_path, session_order
 from services.gateway.api.portal.formats import instant_of
 from services.gateway.api.portal.rendering import render
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
@@ -26,11 +27,13 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/sign-in")
-async def sign_in(request: Request, app: App) -> Response:
-    """In development the list of identities; elsewhere what to do."""
+async def sign_in(request: Request, app: App, return_to: str = "/") -> Response:
+    """In development the list of identities; elsewhere what to do. It leads back to the page that was asked for."""
+    back = own_path(return_to)
     if app.ports.development:
-        return RedirectResponse(DEVELOPMENT_SIGN_IN, status_code=303)
-    return render(request, "sign_in.html", tenant="", identities=[])
+        query = "" if back == "/" else f"?{urlencode({'return_to': back})}"
+        return RedirectResponse(DEVELOPMENT_SIGN_IN + query, status_code=303)
+    return render(request, "sign_in.html", tenant="", identities=[], return_to=back)
 
 
 @router.post("/sign-out")

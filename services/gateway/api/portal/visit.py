@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -31,6 +31,7 @@ from services.gateway.api.authentication import COOKIE, CrossSite, Visitor, same
 from services.gateway.api.door import call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
+from services.gateway.api.reading import card_view
 from services.gateway.domain.tenant import Tenants
 
 SIGN_IN = "/sign-in"
@@ -108,6 +109,7 @@ class Refusal:
 
     form: str
     values: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, list[str]] = field(default_factory=dict)
     problem: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -220,6 +222,20 @@ class Visit:
         cards = await self.app.read.get_many("partner_cards", self.tenant, wanted) if wanted else {}
         return {partner_id: card["name"] for partner_id, card in cards.items()}
 
+    async def customers(self, ids: set[str | None]) -> dict[str, str]:
+        """The customers' names by deal, as far as this side knows them."""
+        wanted = sorted(one for one in ids if one)
+        cards = await self.app.read.get_many("deal_cards", self.tenant, wanted) if wanted else {}
+        seen = {deal_id: card_view(card, self.who).get("customer") for deal_id, card in cards.items()}
+        return {deal_id: customer for deal_id, customer in seen.items() if customer}
+
+    async def called(self) -> str | None:
+        """What the visitor is called here: the partner's name, or the handle of a member of the staff."""
+        if self.who.partner_id:
+            return (await self.names({self.who.partner_id})).get(self.who.partner_id)
+        member = await self.app.read.get("staff", self.tenant, self.who.subject)
+        return str(member["handle"]).capitalize() if member else None
+
     # Sending
 
     async def send(self, form: Form, service: str, path: str, body: Any = None, step: str = "") -> Answer:
@@ -260,7 +276,7 @@ class Visit:
             "status": status,
             "development": self.app.ports.development,
             "crm_simulator_url": self.app.ports.crm_simulator_url,
-            "partner_name": (await self.names({self.who.partner_id})).get(self.who.partner_id or ""),
+            "called": await self.called(),
             "lag": await self.lag(),
             "event_types": [cls.type for cls in public_events()],
             "done": query.get("done", ""),
@@ -386,7 +402,7 @@ Sent = Annotated[Form, Depends(form)]
 def refused(name: str, sent: Form, answer: Answer) -> Refusal:
     """What a form is told that did not get through."""
     body = answer.json() or {"slug": "unavailable", "status": answer.status}
-    return Refusal(form=name, values=sent.values, problem=body)
+    return Refusal(form=name, values=sent.values, lists=sent.lists, problem=body)
 
 
 # Errors as pages
@@ -412,7 +428,10 @@ class PageRoute(APIRoute):
 
 
 def _to_sign_in(request: Request) -> Response:
-    answer = RedirectResponse(SIGN_IN, status_code=303)
+    """To the sign-in page, and from there back. A form is not sent again by itself: its page is opened again."""
+    asked = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
+    back = asked.path + (f"?{asked.query}" if asked.query else "")
+    answer = RedirectResponse(SIGN_IN if back in ("", "/") else f"{SIGN_IN}?return_to={quote(back)}", status_code=303)
     if COOKIE in request.cookies:
         answer.delete_cookie(COOKIE)
     return answer

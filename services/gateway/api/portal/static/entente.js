@@ -49,6 +49,8 @@
     const before = part.innerHTML;
     part.innerHTML = fresh.innerHTML;
     for (const id of open) if (byId(id)) byId(id).open = true;
+    tick();
+    localise();
     if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
     if (before === part.innerHTML) return false;
     part.classList.remove("fresh");
@@ -116,7 +118,8 @@
     let timer = 0, asked = 0;
     const check = async () => {
       const filled = [...form.elements].every((field) => !field.required || (field.value && field.checkValidity()));
-      if (!filled || !byId("preview")) return;
+      const chosen = [...form.querySelectorAll("fieldset[data-required]")].every((group) => group.querySelector(":checked"));
+      if (!filled || !chosen || !byId("preview")) return;
       const mine = ++asked;
       try {
         const page = await fetched(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
@@ -141,4 +144,18 @@
   };
   tick();
   setInterval(tick, TICK_MS);
+
+  // A deadline is in the programme's zone; where the reader's clock shows another time, that stands beside it.
+  const shape = { dateStyle: "medium", timeStyle: "short" };
+  const yours = new Intl.DateTimeFormat(navigator.language, shape);
+  const zone = document.querySelector('meta[name="entente-zone"]');
+  const theirs = zone && new Intl.DateTimeFormat(navigator.language, { ...shape, timeZone: zone.content });
+  const localise = () => {
+    for (const one of document.querySelectorAll("time[data-yours]")) {
+      const at = new Date(one.dateTime);
+      if (theirs && yours.format(at) !== theirs.format(at)) one.textContent += ` (${yours.format(at)} ${one.dataset.yours})`;
+      delete one.dataset.yours;
+    }
+  };
+  localise();
 })();
