@@ -1,0 +1,1 @@
+"""The portal in a real browser, before the whole system in a process of its own."""

@@ -1,0 +1,70 @@
+"""What a person does in the portal, by what it reads on the page: labels, buttons, links."""
+
+import re
+
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+
+from tests.browser.state import Customer
+
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def launched(playwright: Playwright, chromium: str) -> Browser:
+    return playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
+
+
+def complaints_of(page: Page, found: list[str]) -> None:
+    """Collects errors of scripts, and what the page's own policy or the browser refused. A refused form is none of them."""
+    page.on("pageerror", lambda error: found.append(f"{page.url}: {error}"))
+    page.on(
+        "console", lambda said: found.append(f"{page.url}: {said.text}") if _is_fault(said.type, said.text) else None
+    )
+
+
+def _is_fault(kind: str, text: str) -> bool:
+    return kind in ("error", "warning") and "status of 4" not in text
+
+
+def sign_in(page: Page, name: str, path: str = "/", tenant: str = "") -> None:
+    """Asks for a page, is sent to the sign-in page, signs in there, and is on the page that was asked for."""
+    page.goto(f"/dev/sign-in?tenant={tenant}" if tenant else path)
+    page.get_by_role("button", name=re.compile(f"^{name}", re.IGNORECASE)).click()
+    page.wait_for_url(f"**{path}")
+
+
+def fill_in(page: Page, wanted: Customer) -> None:
+    """Fills in the five fields of a registration."""
+    page.get_by_label("Customer name").fill(wanted.name)
+    page.get_by_label("Country").select_option(wanted.country)
+    page.get_by_label("Website or identifier").fill(wanted.website)
+    for family in wanted.families:
+        page.get_by_role("checkbox", name=family).check()
+    page.get_by_label("Amount").fill(wanted.amount)
+
+
+def register(page: Page, wanted: Customer) -> str:
+    """Registers a deal by hand; the path of its page."""
+    page.goto("/deals/new")
+    fill_in(page, wanted)
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(wanted.name)
+    return "/" + page.url.split("/", 3)[3].partition("?")[0]
+
+
+def axis(page: Page, name: str) -> Locator:
+    """One of the facts at the head of a deal: `Review`, `Sales stage`, `Earned`."""
+    return page.locator(".axes li").filter(has=page.get_by_text(name, exact=True))
+
+
+def in_crm(page: Page, customer: str) -> Locator:
+    """The row of a customer's deal in the simulated CRM."""
+    return page.get_by_role("row").filter(has_text=customer)

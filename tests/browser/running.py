@@ -1,0 +1,131 @@
+"""The whole system as `make run` starts it, in a process of its own, and clients of its public API over the network."""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from tests.engines import free_port, wait_until_ready
+
+TENANT = "acme"
+PATIENCE_SECONDS = 20.0
+LOOK_SECONDS = 0.02
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+CALL_SECONDS = 10.0
+
+
+def until(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+    """What `look` answers, once that is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(LOOK_SECONDS)
+    return found
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that calls the public API as somebody."""
+
+    url: str
+    token: str = ""
+
+    def get(self, path: str) -> Any:
+        return self._call("GET", path, None, "")
+
+    def post(self, path: str, body: Any = None, key: str = "") -> Any:
+        return self._call("POST", path, body, key or uuid.uuid4().hex)
+
+    def _call(self, method: str, path: str, body: Any, key: str) -> Any:
+        headers = {"content-type": "application/json", "idempotency-key": key}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        content = None if method == "GET" else json.dumps(body or {}).encode()
+        request = Request(self.url + path, content, headers, method=method)
+        try:
+            with urlopen(request, timeout=CALL_SECONDS) as answer:
+                text = answer.read()
+        except HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
+        return json.loads(text) if text.startswith((b"{", b"[")) else text
+
+
+@dataclass(frozen=True)
+class Running:
+    """The addresses of a system that runs."""
+
+    url: str
+    crm_url: str
+
+    @property
+    def anyone(self) -> Client:
+        return Client(self.url)
+
+    @property
+    def crm(self) -> Client:
+        """The simulated CRM, as a salesperson works in it."""
+        return Client(self.crm_url)
+
+    def who(self, name: str, tenant: str = TENANT) -> Client:
+        """The API as somebody whom the development issuer knows."""
+        said = self.anyone.post("/dev/token", {"tenant": tenant, "as": name})
+        return Client(self.url, said["token"])
+
+    def forward(self, days: int = 0, hours: int = 0) -> None:
+        """Sets the clock of all services forward; sessions may be over by then."""
+        now = datetime.fromisoformat(self.anyone.get("/dev/clock")["now"])
+        self.anyone.post("/dev/clock", {"to": (now + timedelta(days=days, hours=hours)).isoformat()})
+
+
+@contextmanager
+def running_system() -> Iterator[Running]:
+    """A fresh system that is ready; it and its data are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="entente-browser-") as folder:
+        port, log = _two_ports(), Path(folder) / "log.txt"
+        command = [sys.executable, "-m", "services", "--port", str(port), "--data", f"{folder}/data"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(process, lambda: _ready(url), log, START_SECONDS)
+            yield Running(url, f"http://127.0.0.1:{port + 1}")
+        finally:
+            _stop(process)
+
+
+def _two_ports() -> int:
+    """A free port whose next one is free as well: there the simulated CRM listens."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port + 1)):
+                return port
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz", timeout=CALL_SECONDS) as answer:
+            return bool(answer.status == 200)
+    except (URLError, ConnectionError):
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

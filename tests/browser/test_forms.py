@@ -1,0 +1,166 @@
+"""Forms in the hands of people: by keyboard, sent twice, refused, stale, after the session; and pages that follow events."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Browse
+from tests.browser.portal import axis, fill_in
+from tests.browser.running import Running
+from tests.browser.state import NORTH, Customer, approve, win
+from tests.browser.state import register as registered
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+FOCUSED = """() => {
+  const here = document.activeElement;
+  return [here.name || here.textContent.trim(), getComputedStyle(here).outlineStyle];
+}"""
+CEDAR = Customer("Cedar Valley Mills BV", "NL", "cedar-valley-mills.nl", "20000.00")
+DRAVA = Customer("Drava Optik GmbH", "DE", "drava-optik.de", "15000.00")
+ELMWOOD = Customer("Elmwood Clinics SARL", "FR", "elmwood-clinics.fr", "22000.00")
+FIORDO = Customer("Fiordo Marine SpA", "IT", "fiordo-marine.it", "31000.00")
+GRANATA = Customer("Granata Film SL", "ES", "granata-film.es", "17000.00")
+HOLLOW = Customer("Hollow Creek Inns Ltd", "GB", "hollowcreekinns.co.uk", "9000.00")
+
+
+def test_a_deal_is_registered_by_keyboard_alone(browse: Browse) -> None:
+    page = browse("northwind", "/deals/new")
+    reach(page, "Skip to the content")
+    page.keyboard.press("Enter")
+    reach(page, "customer")
+    page.keyboard.type(CEDAR.name)
+    page.keyboard.press("Tab")
+    page.keyboard.type("Netherl")
+    page.keyboard.press("Tab")
+    page.keyboard.type(CEDAR.website)
+    reach(page, "products")
+    page.keyboard.press("Space")
+    reach(page, "amount")
+    page.keyboard.type(CEDAR.amount)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(CEDAR.name)
+    expect(axis(page, "Review")).to_contain_text("In review")
+
+
+def reach(page: Page, wanted: str) -> None:
+    """Presses Tab until the focus is on the link of that text or the field of that name, and sees that it shows."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        here = page.evaluate(FOCUSED)
+        if here[0] == wanted:
+            assert here[1] != "none"
+            return
+    raise AssertionError(f"Tab never reaches {wanted}")
+
+
+def test_a_form_that_is_sent_twice_does_one_thing(browse: Browse) -> None:
+    page = browse("northwind", "/deals/new")
+    fill_in(page, DRAVA)
+    fields = dict(page.evaluate("[...new FormData(document.querySelector('form.stacked'))]"))
+    headers = {"origin": page.evaluate("location.origin")}
+    answers = [page.context.request.post("/deals/new", form=fields, headers=headers, max_redirects=0) for _ in range(2)]
+    assert [answer.status for answer in answers] == [303, 303]
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    page.goto("/deals?q=drava")
+    expect(page.get_by_role("table").get_by_role("link", name=DRAVA.name)).to_have_count(1)
+
+
+def test_a_refused_registration_keeps_what_was_typed_and_says_what_to_do(browse: Browse) -> None:
+    page = browse("southbridge", "/deals/new", java_script_enabled=False)
+    fill_in(page, ELMWOOD)
+    page.get_by_label("Close date").fill("2099-01-01")
+    page.get_by_role("button", name="Register").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Some fields do not fit")
+    expect(alert).to_contain_text("Close date")
+    assert page.get_by_label("Customer name").input_value() == ELMWOOD.name
+    assert page.get_by_label("Country").input_value() == "FR"
+    assert page.get_by_role("checkbox", name="Platform").is_checked()
+    page.get_by_label("Close date").fill("")
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(ELMWOOD.name)
+
+
+def test_a_decision_on_a_page_that_is_out_of_date_is_refused_and_kept(browse: Browse, system: Running) -> None:
+    deal = registered(system, NORTH, FIORDO)
+    page, other = browse("dora", f"/desk/{deal}", java_script_enabled=False), browse("dora", f"/desk/{deal}")
+    page.get_by_text("Return for correction").click()
+    page.get_by_label("Amount").check()
+    page.locator("form[action$='/return'] textarea").fill("Is the second site part of it?")
+    other.get_by_role("button", name="Approve and protect").click()
+    expect(other.locator("#decide")).to_contain_text("This deal is decided")
+    page.get_by_role("button", name="Return", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("It has changed in the meantime")
+    expect(page.locator("#decide")).to_contain_text("Is the second site part of it?")
+
+
+def test_a_refused_correction_stays_in_its_form_and_a_good_one_goes_back_to_the_desk(
+    browse: Browse, system: Running
+) -> None:
+    deal = registered(system, NORTH, GRANATA)
+    wish = {"fields": ["amount"], "message": "Is the second site part of it?"}
+    system.who("dora").post(f"/v1/registration/deals/{deal}/return", wish)
+    page = browse("northwind", f"/deals/{deal}")
+    expect(page.locator("#deal-head")).to_contain_text("Is the second site part of it?")
+    page.get_by_label("Amount").fill("seventeen")
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("alert")).to_contain_text("Amount")
+    assert page.get_by_label("Amount").input_value() == "seventeen"
+    page.get_by_label("Amount").fill("19000.00")
+    page.get_by_role("button", name="Send again").click()
+    expect(axis(page, "Review")).to_contain_text("In review")
+    expect(axis(page, "Amount")).to_contain_text("€19,000.00")
+
+
+def test_who_was_signed_out_meanwhile_signs_in_and_is_back(browse: Browse) -> None:
+    page = browse("northwind", "/deals/new")
+    fill_in(page, HOLLOW)
+    other = page.context.new_page()
+    other.goto("/")
+    other.locator("details.me summary").click()
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("status")).to_contain_text("your session is over")
+    page.get_by_role("button", name="Northwind").click()
+    page.wait_for_url("**/deals/new")
+    other.goto("/deals?q=hollow")
+    expect(other.get_by_text("No deal fits")).to_be_visible()
+
+
+def test_board_and_earnings_follow_what_happens(browse: Browse, system: Running) -> None:
+    board, earnings = browse("dora", "/deals"), browse("northwind", "/earnings")
+    expect(board.locator("#live")).to_have_text("Live")
+    expect(earnings.locator("#live")).to_have_text("Live")
+    deal = registered(system, NORTH, HOLLOW)
+    waits = board.locator("section", has=board.get_by_role("heading", name="In review"))
+    expect(waits.get_by_role("link", name=HOLLOW.name)).to_be_visible()
+    approve(system, deal)
+    win(system, deal)
+    expect(earnings.locator("#lines").get_by_role("link", name=HOLLOW.name, exact=True)).to_be_visible()
+    ended = board.locator("section", has=board.get_by_role("heading", name="Ended"))
+    expect(ended.get_by_role("link", name=HOLLOW.name)).to_be_visible()
+
+
+def test_a_key_is_shown_once_and_ends_when_it_is_revoked(browse: Browse) -> None:
+    page = browse("ada", "/settings")
+    page.get_by_label("Name").fill("Nightly report")
+    page.get_by_role("button", name="Make the key").click()
+    key = page.locator("code.key").inner_text()
+    call = {"authorization": f"Bearer {key}"}
+    assert page.request.get("/v1/registration/deals", headers=call).status == 200
+    page.goto("/settings")
+    expect(page.locator("main")).not_to_contain_text(key)
+    page.get_by_role("button", name="Revoke Nightly report").click()
+    expect(page.get_by_role("row", name="Nightly report")).to_contain_text("Revoked")
+    assert page.request.get("/v1/registration/deals", headers=call).status == 401
+
+
+def test_every_form_carries_a_token_that_only_this_session_has(browse: Browse) -> None:
+    page, other = browse("northwind", "/deals/new"), browse("southbridge", "/deals/new")
+    fill_in(page, DRAVA)
+    fields = dict(other.evaluate("[...new FormData(document.querySelector('form.stacked'))]"))
+    headers = {"origin": page.evaluate("location.origin")}
+    answer = page.context.request.post("/deals/new", form=fields, headers=headers, max_redirects=0)
+    assert answer.status == 403
+    assert "This form is too old" in answer.text()

@@ -1,0 +1,130 @@
+"""The main job through the portal: two partners collide, the desk decides, the CRM wins and refunds, all see it and why."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Browse
+from tests.browser.portal import axis, fill_in, in_crm, register
+from tests.browser.running import Running
+from tests.browser.state import Customer
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+AURELIA = Customer("Aurelia Glas GmbH", "DE", "aurelia-glas.de", "30000.00")
+BORDEN = Customer("Borden Wagons BV", "NL", "borden-wagons.nl", "12000.00", ("analytics", "security"))
+
+
+def test_a_deal_goes_from_registration_to_its_reversal_before_the_eyes_of_its_partner(
+    browse: Browse, system: Running
+) -> None:
+    north, south, dora, finn = browse("northwind"), browse("southbridge"), browse("dora"), browse("finn")
+    north.goto("/deals/new")
+    fill_in(north, AURELIA)
+    preview = north.locator("#preview")
+    expect(preview).to_contain_text("Free")
+    north.get_by_role("button", name="Register").click()
+    expect(axis(north, "Review")).to_contain_text("In review")
+
+    collide(south)
+    decide(dora)
+    expect(axis(north, "Review")).to_contain_text("Approved")
+    expect(axis(north, "Protection ends")).to_contain_text("in 90 days")
+    expect(north.locator("#timeline")).to_contain_text("Opened in the CRM")
+
+    dora.goto("/")
+    dora.get_by_role("link", name="Simulated CRM").click()
+    in_crm(dora, AURELIA.name).get_by_role("button", name="Win").click()
+    expect(axis(north, "Sales stage")).to_contain_text("Won")
+    expect(north.locator("#sale")).to_contain_text("100%")
+    expect(axis(north, "Earned")).to_contain_text("€")
+    earned = axis(north, "Earned").inner_text()
+
+    in_crm(dora, AURELIA.name).get_by_label("refund").fill("10000.00")
+    in_crm(dora, AURELIA.name).get_by_role("button", name="Refund").click()
+    expect(north.locator("#timeline")).to_contain_text("Payout reversed")
+    expect(axis(north, "Earned")).not_to_have_text(earned)
+    every_entry_says_why(north)
+
+    finn.goto("/money")
+    expect(finn.locator("#trial")).to_contain_text("balances")
+    expect(finn.locator("#trial strong")).to_have_text("€0.00")
+
+
+def collide(south: Page) -> None:
+    """Another partner asks for the same customer: it learns that it is taken before and after, and not by whom."""
+    south.goto("/deals/new")
+    fill_in(south, AURELIA)
+    expect(south.locator("#preview")).to_contain_text("Taken")
+    expect(south.locator("#preview")).to_contain_text("number 1 in line")
+    south.get_by_role("button", name="Register").click()
+    expect(axis(south, "Review")).to_contain_text("Waiting")
+    expect(south.locator("#why")).to_contain_text("Another partner holds this customer, or asked first.")
+    expect(south.locator("body")).not_to_contain_text("Northwind")
+
+
+def decide(dora: Page) -> None:
+    """The desk sees both claims side by side and approves the one that came first."""
+    dora.get_by_role("link", name="Review desk").click()
+    dora.locator("#line").get_by_role("link", name=AURELIA.name).click()
+    claims = dora.get_by_role("region", name="Claims", exact=True)
+    expect(claims).to_contain_text("Southbridge Systems")
+    expect(claims).to_contain_text("Northwind Partners")
+    dora.get_by_role("link", name="Review desk").first.click()
+    dora.locator("#queue").get_by_role("link", name=AURELIA.name).click()
+    dora.get_by_role("button", name="Approve and protect").click()
+    expect(dora.get_by_role("status").filter(has_text="Approved.")).to_be_visible()
+
+
+def every_entry_says_why(page: Page) -> None:
+    """Each entry of the timeline opens in the panel, and what was decided has its reasons there."""
+    entries = page.locator("#timeline > ol > li")
+    for number in range(entries.count()):
+        title = entries.nth(number).locator("strong").inner_text()
+        entries.nth(number).get_by_role("link", name="Why").click()
+        expect(page.locator("#why strong").first).to_have_text(title)
+    panel = page.locator("#why")
+    page.locator("#timeline li").filter(has_text="Payout calculated").get_by_role("link", name="Why").click()
+    expect(panel).to_contain_text("€30,000.00 of 1 sold line")
+    page.locator("#timeline li").filter(has_text="Deal registered").get_by_role("link", name="Why").click()
+    expect(panel).to_contain_text("A person of the vendor decides deals of this kind")
+
+
+def test_the_same_job_is_done_without_script(browse: Browse, system: Running) -> None:
+    plain = {"java_script_enabled": False}
+    north, south, dora = (browse(name, **plain) for name in ("northwind", "southbridge", "dora"))
+    north.goto("/deals/new")
+    fill_in(north, BORDEN)
+    north.get_by_role("button", name="Check first").click()
+    expect(north.locator("#preview")).to_contain_text("Free")
+    assert north.get_by_label("Customer name").input_value() == BORDEN.name
+    north.get_by_role("button", name="Register").click()
+    mine = north.url.partition("?")[0]
+
+    register(south, BORDEN)
+    expect(axis(south, "Review")).to_contain_text("Waiting")
+    expect(south.locator("#why")).to_contain_text("Another partner holds this customer")
+
+    dora.goto("/desk")
+    dora.locator("#queue").get_by_role("link", name=BORDEN.name).click()
+    dora.get_by_role("button", name="Approve and protect").click()
+    north.goto(mine)
+    expect(axis(north, "Review")).to_contain_text("Approved")
+
+    dora.goto("/")
+    dora.get_by_role("link", name="Simulated CRM").click()
+    reloaded_until(dora, BORDEN.name)
+    in_crm(dora, BORDEN.name).get_by_role("button", name="Win").click()
+    reloaded_until(north, "Payout calculated")
+    north.locator("#lines").get_by_role("link").click()
+    expect(north.get_by_role("heading", level=1)).to_contain_text(BORDEN.name)
+    expect(north.get_by_role("heading", name="From the won deal to the bank")).to_be_visible()
+
+
+def reloaded_until(page: Page, text: str) -> None:
+    """What a reader without script does: reload until it is there."""
+    for _ in range(100):
+        if page.get_by_text(text).count():
+            return
+        page.wait_for_timeout(100)
+        page.reload()
+    raise AssertionError(f"{text} never came")
