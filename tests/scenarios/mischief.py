@@ -69,8 +69,10 @@ class Unkind(InProcessTransport):
 
     async def _twice(self, group: Any, piece: list[Message]) -> bool:
         before = self._before.setdefault(group.key, [])
-        again = before[-self._chance.randint(0, PIECE_MAX) :] if before else []
+        start = self._chance.randint(0, len(before))
+        stale = before[start : start + PIECE_MAX]
         before += piece
         self.delivered += len(piece)
-        self.repeated += len(again) + len(piece)
-        return await super()._hand_over(group, piece) and await super()._hand_over(group, [*again, *piece])
+        self.repeated += len(piece) + len(stale)
+        # As from two relays at once: what is older comes behind what is newer, and nothing may listen to it.
+        return await super()._hand_over(group, piece) and await super()._hand_over(group, [*piece, *stale])
