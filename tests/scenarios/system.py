@@ -13,8 +13,10 @@ from typing import Any
 import aiohttp
 import orjson
 
+from chassis import deadlines
 from chassis.asgi import Answer, Api
 from chassis.process import make_world
+from chassis.read_store.port import PAGE_MAX
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from chassis.transport.in_process import InProcessTransport
@@ -77,7 +79,10 @@ class System:
     # Rest
 
     async def settle(self, seconds: float = PATIENCE_SECONDS) -> None:
-        """Waits until every event has reached every reaction and read model, what they committed too, and the CRM."""
+        """Waits until every event has reached every reaction and read model, what they committed too, and the CRM.
+
+        Deadlines that have passed are seen to as well.
+        """
         async with asyncio.timeout(seconds):
             while not await self._at_rest():
                 await asyncio.sleep(LOOK_SECONDS)
@@ -88,11 +93,23 @@ class System:
             return False
         if any(_is_behind(service, heads[name]) for name, service in self.services.items()):
             return False
-        return not await self._wished_of_the_crm() and await self._heads() == heads
+        if await self._wished_of_the_crm() or await self._due():
+            return False
+        return await self._heads() == heads
 
     async def _wished_of_the_crm(self) -> int:
         read = self.services["attribution"].application.read
         return await read.count("sync_status", first_run.TENANT, where={"pending": True})
+
+    async def _due(self) -> bool:
+        """Whether a deadline has passed that nobody has seen to yet."""
+        now = self.world.clock.now()
+        for service in self.services.values():
+            for deadline in service.blueprint.deadlines:
+                found = await service.application.read.due(deadline.name, deadlines._until(now), PAGE_MAX)
+                if any(deadlines._instant(due.due_at) <= now for due in found):
+                    return True
+        return False
 
     async def _heads(self) -> dict[str, int]:
         return {name: await service.store.head() for name, service in self.services.items()}
