@@ -25,7 +25,8 @@ Publish = Callable[[Seen], PublicEvent | None]
 class Application:
     """One service as its routes and reactions see it. `ports` holds the service's own adapters.
 
-    `disclose` is what of an explanation a partner may read; `together_max` the most events that one command records.
+    `disclose` is what of an explanation a partner may read; `together_max` the most events that one command records;
+    `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions.
     """
 
     name: str
@@ -42,8 +43,20 @@ class Application:
     disclose: Callable[[Any], Any] = lambda decision: decision
     together_max: int = 600
     reached: Callable[[str, str, int, float], Awaitable[bool]] | None = None
+    told: Callable[[str, str, int], Awaitable[int]] | None = None
     proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None
     shadow_runs: ShadowRuns | None = None
+
+    async def has_read(self, model: str, source: str, position: int, tenant: str, seconds: float) -> bool:
+        """Waits until the model holds what a source had recorded up to a position; False when the time is over.
+
+        Another service tells only what is public, so its position is first brought back to the last one that it told.
+        """
+        if self.reached is None or (source != self.name and self.told is None):
+            return True
+        if source != self.name and self.told is not None and not await self.reached(model, source, position, 0.0):
+            position = await self.told(tenant, source, position)
+        return await self.reached(model, source, position, seconds)
 
     async def react(self, seen: Seen, reaction: str, make: Any) -> Outcome | None:
         """Runs the command of a reaction; the same event again finds the first answer. A refusal is recorded: done."""

@@ -160,7 +160,7 @@ App = Annotated[Application, Depends(application)]
 async def reader(request: Request) -> Caller:
     """Verifies the signed principal that the gateway sent, and waits for `Entente-At-Least`. Raises Unauthenticated."""
     principal = await _principal(request)
-    await caught_up(request, await application(request))
+    await caught_up(request, await application(request), principal.tenant)
     if request.method not in ("GET", "HEAD"):
         parse(await request.body())
     return _caller(request, principal, key="", digest=None)
@@ -285,17 +285,13 @@ def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:
 # Reads
 
 
-async def caught_up(request: Request, app: Application) -> None:
+async def caught_up(request: Request, app: Application, tenant: str) -> None:
     """Holds a read back until its model has reached `Entente-At-Least`, a second at most; then NotThereYet.
 
-    A service answers for its own log alone: positions of others are passed over.
+    A service answers for its own log and for those that it can ask about; positions of others are passed over.
     """
     for source, position in at_least(request.headers.get("entente-at-least", "")):
-        if (
-            source == app.name
-            and app.reached
-            and not await app.reached(_model_of(request), source, position, WAIT_SECONDS)
-        ):
+        if not await app.has_read(_model_of(request), source, position, tenant, WAIT_SECONDS):
             raise NotThereYet(f"{source} has not been read up to {position} here")
 
 

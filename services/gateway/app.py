@@ -1,6 +1,7 @@
 """The gateway put together: its settings, its ports, and `build`."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from services.gateway.adapters.limits import Bucket, Limits, Rate
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
 from services.gateway.api import development, identities, reading, shadow
 from services.gateway.api.authentication import narrowed, visitor
-from services.gateway.api.door import Doors, KnownHost
+from services.gateway.api.door import Doors, KnownHost, last_told
 from services.gateway.api.portal import pages
 from services.gateway.application import HANDLES
 from services.gateway.projections.deal_cards import DEAL_CARDS
@@ -134,4 +135,5 @@ def build(settings: Settings, world: World) -> Service:
     service.api.add_middleware(Doors, services=[name for name in SERVICES if name != "gateway"])
     service.api.mount("/static", StaticFiles(directory=STATIC))
     service.api.add_middleware(KnownHost, names=settings.names)
+    service.application.told = partial(last_told, service.application)
     return service

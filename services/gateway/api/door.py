@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import quote
 
+import orjson
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -116,6 +117,20 @@ def _inner(scope: Scope, path: str, token: str) -> Scope:
         for key in ("type", "asgi", "http_version", "method", "scheme", "query_string", "client", "server")
     }
     return {**inner, "path": path, "raw_path": quote(path).encode(), "root_path": "", "headers": headers, "state": {}}
+
+
+async def last_told(app: Application, tenant: str, service: str, position: int) -> int:
+    """The position of the last event that a service told the tenant, up to one of its positions; 0 for none near it.
+
+    A position that the service has not reached, or cannot be asked about, is answered as it is.
+    """
+    who = Principal(tenant=tenant, subject=app.name, kind="service")
+    start = max(0, position - app.together_max)
+    answer = await call(app, who, "GET", service, "/events", query=f"after={start}&limit={app.together_max}")
+    if not answer.ok or int(answer.headers["entente-next"]) < position:
+        return position
+    told = [int(orjson.loads(line)["sequence"]) for line in answer.body.splitlines()]
+    return max((one for one in told if one <= position), default=0)
 
 
 async def call(  # noqa: PLR0913  the parts of a request

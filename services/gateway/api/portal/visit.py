@@ -210,11 +210,9 @@ class Visit:
 
     async def settled(self, *models: str) -> None:
         """Waits, a second at most, until the gateway's own models hold what the visitor has just done."""
-        if self.app.reached is None:
-            return
         for source, position in self.places.items():
             for model in models:
-                await self.app.reached(model, source, position, WAIT_SECONDS)
+                await self.app.has_read(model, source, position, self.tenant, WAIT_SECONDS)
 
     async def names(self, ids: set[str | None]) -> dict[str, str]:
         """The partners' names by id."""
