@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import orjson
 import structlog
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
@@ -55,6 +55,12 @@ Day = Annotated[date, AfterValidator(_of_our_time)]
 """A date that sums of days and zones do not carry out of the calendar."""
 Instant = Annotated[AwareDatetime, AfterValidator(_instant_of_our_time)]
 """As `Day`, an instant with its zone."""
+
+
+class Lines(Response):
+    """JSON values, one a line."""
+
+    media_type = "application/x-ndjson"
 
 
 class Body(BaseModel):
@@ -166,10 +172,9 @@ async def reader(request: Request) -> Caller:
     return _caller(request, principal, key="", digest=None)
 
 
-async def writer(request: Request) -> Caller:
+async def writer(request: Request, key: Annotated[str, Header(alias="Idempotency-Key")] = "") -> Caller:
     """As `reader`, and requires an Idempotency-Key and a body that can be read."""
     principal = await _principal(request)
-    key = request.headers.get("idempotency-key", "")
     if not 1 <= len(key) <= KEY_LENGTH_MAX:
         raise KeyMissing
     parsed = parse(await request.body())

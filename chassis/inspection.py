@@ -10,7 +10,7 @@ from chassis.access import PARTNER, VENDOR, Who, partner, service, vendor
 from chassis.application import Application
 from chassis.decider import NotFound, stream_base
 from chassis.event import TYPES, Seen, iso, plain
-from chassis.http import JSON, App, Reader, shown
+from chassis.http import JSON, App, Lines, Reader, shown
 from chassis.projection import Projection
 from chassis.proof import without_states
 from chassis.store.port import Recorded
@@ -121,7 +121,7 @@ def _decision(app: Application, seen: Seen, together: Iterable[Seen]) -> Any:
     return None
 
 
-@router.get("/events")
+@router.get("/events", response_class=Lines)
 async def feed(
     caller: Reader,
     app: App,
@@ -133,7 +133,7 @@ async def feed(
     recorded = await app.executor.store.feed(after, limit)
     lines = [line for line in (_public_line(app, r) for r in recorded if r.tenant == caller.tenant) if line]
     following = recorded[-1].position if recorded else after
-    return Response(b"".join(lines), media_type="application/x-ndjson", headers={"Entente-Next": str(following)})
+    return Lines(b"".join(lines), headers={"Entente-Next": str(following)})
 
 
 def _public_line(app: Application, recorded: Recorded) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypedDict
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from chassis.access import Access, Who, partner, service, vendor
+from chassis.access import PARTNER, Access, Who, partner, service, vendor
 from chassis.decider import NotFound
 from chassis.differences import differences
 from chassis.event import Seen, iso, plain
@@ -249,7 +249,7 @@ async def list_rulebooks(
     """The rulebooks with all their published versions; drafts are shown to the vendor only."""
     app.access.check(caller.principal, READ)
     items, cursor = await page(caller, app, "rulebooks", paged, {"kind": kind}, sort="kind")
-    return listed([_for(caller, item) for item in items], cursor)
+    return listed([_for(caller, item) for item in items if _known(caller, item)], cursor)
 
 
 @router.get("/rulebooks/{rulebook_id}")
@@ -294,12 +294,17 @@ async def diff(
 
 async def _found(caller: Reader, app: App, rulebook_id: str) -> dict[str, Any]:
     document = await app.read.get("rulebooks", caller.tenant, rulebook_id)
-    if document is None:
+    if document is None or not _known(caller, document):
         raise NotFound
     return document
 
 
+def _known(caller: Reader, document: dict[str, Any]) -> bool:
+    """Whether this side may know of the rulebook: a partner of what has been published."""
+    return caller.principal.kind != PARTNER or bool(document["versions"])
+
+
 def _for(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
     """What this side may read: published rules are for all, drafts for the vendor."""
-    hidden = {"partner_ids"} | ({"draft"} if caller.principal.kind == "partner" else set())
+    hidden = {"partner_ids"} | ({"draft"} if caller.principal.kind == PARTNER else set())
     return {name: value for name, value in document.items() if name not in hidden}

@@ -127,7 +127,8 @@ class Service:
         return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
 
     def _api(self) -> FastAPI:
-        api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None, telemetry=UNTRACED)
+        given = {"docs_url": None, "redoc_url": None, "redirect_slashes": False, "telemetry": UNTRACED}
+        api = FastAPI(title=f"Entente {self.name}", version="1", **given)
         for router in (*self.blueprint.routers, health.router):
             api.router.routes += router.routes  # as they stand: an included router is looked through twice a request
         with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chassis.access import Who, vendor
 from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import iso
-from chassis.http import JSON, App, Body, Reader, Writer, shown
+from chassis.http import JSON, App, Body, Instant, Reader, Writer, shown
 from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, RulesInvalid, body_sha256
 from chassis.shadow import Candidate, Window, position_at
 from chassis.shadow_runs import Asked
@@ -28,8 +28,8 @@ class ShadowBody(Body):
     kind: Annotated[str | None, Field(max_length=64)] = None
     version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     body: dict[str, Any] | None = None
-    from_at: AwareDatetime = BEGINNING
-    until_at: AwareDatetime | None = None
+    from_at: Instant = BEGINNING
+    until_at: Instant | None = None
 
 
 router = APIRouter(tags=["shadow runs"])

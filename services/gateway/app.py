@@ -17,7 +17,7 @@ from services.gateway.access import ACCESS
 from services.gateway.adapters.hub import Hub
 from services.gateway.adapters.limits import Bucket, Limits, Rate
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
-from services.gateway.api import development, identities, reading, shadow
+from services.gateway.api import development, documents, identities, reading, shadow
 from services.gateway.api.authentication import narrowed, visitor
 from services.gateway.api.door import Doors, KnownHost, last_told
 from services.gateway.api.portal import pages
@@ -104,7 +104,7 @@ async def identify(request: Request) -> Principal:
 
 def blueprint(settings: Settings) -> Blueprint:
     """What the gateway is made of; the development routes exist in development on loopback only."""
-    own = [identities.router, reading.router, shadow.router, pages.router]
+    own = [identities.router, reading.router, shadow.router, documents.router, pages.router]
     return Blueprint(
         name="gateway",
         handles=HANDLES,

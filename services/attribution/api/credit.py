@@ -23,7 +23,7 @@ class ShareBody(Body):
 
     partner_id: Annotated[str, Field(min_length=1, max_length=64)]
     role: Annotated[str, Field(min_length=1, max_length=16)]
-    percent: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,4})?$")]
+    percent: Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,4})?$")]
 
 
 class ReviseBody(Body):

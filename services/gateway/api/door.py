@@ -82,7 +82,7 @@ async def _through(service: str, path: str, scope: Scope, receive: Receive, send
     request = Request(scope)
     app: Application = request.app.state.application
     principal = await _principal(service, path, await visitor(request), request)
-    if not app.ports.upstreams.knows(service):
+    if path in PROBES or not app.ports.upstreams.knows(service):
         raise NotFound
     token = app.ports.signer.sign(principal, service)
     await app.ports.upstreams.forward(service, _inner(scope, path, token), receive, send)

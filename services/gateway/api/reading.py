@@ -19,6 +19,7 @@ from chassis.http import (
     JSON,
     WAIT_SECONDS,
     App,
+    Lines,
     Paged,
     Reader,
     listed,
@@ -45,7 +46,6 @@ HEARTBEAT_SECONDS = 15.0
 STREAM_SECONDS = 30 * 60.0
 RESUME_PAGES_MAX = 100
 CURSOR_LENGTH_MAX = 1_000
-NDJSON = "application/x-ndjson"
 
 router = APIRouter(prefix="/v1", tags=["reading"])
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -72,7 +72,7 @@ def places_of(app: Application, tenant: str, cursor: str) -> Places:
 # Events
 
 
-@router.get("/events")
+@router.get("/events", response_class=Lines)
 @reads("event_log")
 async def events(
     caller: Reader,
@@ -87,7 +87,7 @@ async def events(
     start = places_of(app, caller.tenant, cursor)
     found, places = await after(app, caller.principal, start, {"type": type, "subject": subject}, limit)
     lines = b"".join(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in found)
-    return Response(lines, media_type=NDJSON, headers={"Entente-Next": cursor_of(app, caller.tenant, places)})
+    return Lines(lines, headers={"Entente-Next": cursor_of(app, caller.tenant, places)})
 
 
 async def after(
@@ -156,7 +156,13 @@ async def known_event(app: Application, who: Principal, event_id: str) -> dict[s
 # Live
 
 
-@router.get("/stream")
+class ServerSent(StreamingResponse):
+    """An answer that goes on: events as they happen."""
+
+    media_type = "text/event-stream"
+
+
+@router.get("/stream", response_class=ServerSent)
 async def stream(request: Request, caller: Reader, app: App) -> Response:
     """Server-sent events: what happens from now on, or from `Last-Event-ID` on. Ends after 30 minutes."""
     who = caller.principal
@@ -166,7 +172,7 @@ async def stream(request: Request, caller: Reader, app: App) -> Response:
     places = places_of(app, who.tenant, start) if start else None
     lines = live(app, who, places, partial(_still_good, app, token_of(request)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+    return ServerSent(lines, headers=headers)
 
 
 async def _still_good(app: Application, token: str) -> bool:

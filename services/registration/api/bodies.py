@@ -31,7 +31,7 @@ Reference = Annotated[str | None, Field(min_length=1, max_length=64)]
 class MoneyBody(Body):
     """An amount as text, with at most the digits that its currency has: `{"amount": "100.00", "currency": "EUR"}`."""
 
-    amount: Annotated[str, Field(pattern=r"^-?\d{1,15}(\.\d{1,4})?$")]
+    amount: Annotated[str, Field(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$")]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class ContactBody(Body):
     name: Short
     title: Annotated[str | None, Field(max_length=120)] = None
     email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] = None
-    phone: Annotated[str | None, Field(pattern=r"^\+[1-9]\d{4,14}$")] = None
+    phone: Annotated[str | None, Field(pattern=r"^\+[1-9][0-9]{4,14}$")] = None
     consent: bool = False
 
 

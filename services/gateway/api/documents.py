@@ -1,0 +1,89 @@
+"""The public API as one OpenAPI document: what every service offers behind the door, and the gateway's own routes."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from chassis.application import Application
+from chassis.asgi import Answer, body_of, request_scope
+from chassis.http import JSON, PROBLEM, App
+from contracts.catalogue import SERVICES
+
+REFERENCE = "#/components/schemas/"
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "RFC 9457, with a stable slug. `errors` names the fields that do not fit.",
+    "required": ["type", "title", "status", "detail", "slug"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "slug": {"type": "string", "pattern": "^[a-z0-9-]+$"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+REFUSED = {
+    "description": "Not done; the slug says why.",
+    "content": {PROBLEM: {"schema": {"$ref": f"{REFERENCE}Problem"}}},
+}
+OPEN_TO_ALL = ("/v1/onboarding/applications", "/v1/attribution/connections/{connection_id}/push")
+OWN_GENERATED = ("HTTPValidationError", "ValidationError")
+
+router = APIRouter(prefix="/v1", tags=["documents"])
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request, app: App) -> Response:
+    """This document."""
+    documents = {name: await _of_service(app, name) for name in SERVICES if name != app.name}
+    own = request.app.openapi()
+    parts = [(f"/v1/{name}", name, document) for name, document in documents.items() if document]
+    return Response(orjson.dumps(joined([*parts, ("", app.name, own)])), media_type=JSON)
+
+
+async def _of_service(app: Application, service: str) -> dict[str, Any]:
+    """What a service says of itself, {} while it is away."""
+    answer = Answer()
+    if app.ports.upstreams.knows(service):
+        scope = request_scope("GET", "/openapi.json", "", {})
+        await app.ports.upstreams.forward(service, scope, body_of(b""), answer.take)
+    document: dict[str, Any] = answer.json() if answer.ok else {}
+    return document
+
+
+def joined(parts: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
+    """One document of several: each part's paths under its prefix, its schemas under its own name."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {"Problem": PROBLEM_SCHEMA}
+    for prefix, name, document in parts:
+        for path, operations in document["paths"].items():
+            paths[prefix + path] = {verb: _operation(prefix + path, one, name) for verb, one in operations.items()}
+        named = document.get("components", {}).get("schemas", {})
+        schemas |= {f"{name}.{key}": _renamed(body, name) for key, body in named.items() if key not in OWN_GENERATED}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Entente", "version": "1"},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"bearer": []}],
+    }
+
+
+def _operation(path: str, operation: dict[str, Any], name: str) -> dict[str, Any]:
+    answers = {status: body for status, body in operation["responses"].items() if status != "422"}
+    made = {**_renamed(operation, name), "responses": {**answers, "default": REFUSED}}
+    made["operationId"] = f"{name}_{operation['operationId']}"
+    return {**made, "security": []} if path in OPEN_TO_ALL or path.startswith("/dev/") else made
+
+
+def _renamed(value: Any, name: str) -> Any:
+    """The value with its references pointing at the schemas of that service."""
+    if isinstance(value, dict):
+        return {key: _reference(part, name) if key == "$ref" else _renamed(part, name) for key, part in value.items()}
+    return [_renamed(part, name) for part in value] if isinstance(value, list) else value
+
+
+def _reference(text: str, name: str) -> str:
+    return f"{REFERENCE}{name}.{text.removeprefix(REFERENCE)}"

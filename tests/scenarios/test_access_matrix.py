@@ -1,0 +1,655 @@
+"""Who gets what from every route: one row a route, and a route without a row fails.
+
+Each route is asked by everybody, for something of a partner's and for the same that never was. Who may gets it. Who has
+the role but not the partner or the tenant gets, byte for byte, what is answered for what never was. Commands carry the
+version of something else, so that those who may are let in and nothing is changed.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from chassis.asgi import Answer, Api
+from contracts.catalogue import SERVICES
+from tests.scenarios.browser import browser
+from tests.scenarios.cast import PARTNER, VENDOR, cast
+from tests.scenarios.main_job import deal, main_job
+from tests.scenarios.routes import Route, mounts_of, outside, routes_of
+from tests.scenarios.system import System, done, running_system
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ALL_VENDOR, ALL_PARTNER = frozenset(VENDOR), frozenset(PARTNER)
+EVERYBODY = ALL_VENDOR | ALL_PARTNER
+SELLERS = frozenset({"owner", "seller"})
+MONEY = frozenset({"owner", "partner_finance"})
+MANAGERS = frozenset({"admin", "cm"})
+FINANCE = frozenset({"finance", "approver"})
+DEALS = frozenset({"admin", "cm", "desk", "finance", "approver", "analyst", "owner", "seller", "partner_finance"})
+PLANS = frozenset({"admin", "approver"})
+NOBODY: frozenset[str] = frozenset()
+OPERATOR = frozenset({"operator"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who may use a route. `$name` in path, query and body stands for an id of the partner's, or for one that never was.
+
+    `open`: to anyone, signed in or not. `own`: the route speaks of whoever asks. `form`: a page's form, which needs the
+    token of that page. `page`: HTML.
+    """
+
+    who: frozenset[str] = EVERYBODY
+    ids: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+    body: Any = None
+    open: bool = False
+    form: bool = False
+    page: bool = False
+
+
+def row(who: frozenset[str] = EVERYBODY, body: Any = None, query: str = "", **ids: str) -> Row:
+    return Row(who, ids, query, body)
+
+
+def page(who: frozenset[str] = EVERYBODY, **ids: str) -> Row:
+    return Row(who, ids, page=True)
+
+
+def of_every_service(service: str, drafts: frozenset[str], publishes: frozenset[str]) -> dict[Route, Row]:
+    """The routes that every service has."""
+    shadows = frozenset({"admin", "desk", "finance", "approver"})
+    book = {"rulebook_id": f"{service}_book"}
+    draft = {"rulebook_id": "drafted", "kind": "any", "body": {}}
+    shadow = {"rulebook_id": f"${service}_book", "version": 1}
+    rows = {
+        "GET /kinds": row(),
+        "GET /rulebooks": row(),
+        "GET /rulebooks/{rulebook_id}": row(**book),
+        "GET /rulebooks/{rulebook_id}/versions/{version}": row(**book, version="one"),
+        "GET /rulebooks/{rulebook_id}/diff": row(query="before=1&after=1", **book),
+        "POST /rulebooks": row(drafts, draft),
+        "POST /rulebooks/{rulebook_id}/publish": row(publishes, {"version": 1}, **book),
+        "POST /rulebooks/{rulebook_id}/end": row(publishes, {"version": 1}, **book),
+        "POST /shadow-runs": row(shadows, shadow),
+        "GET /shadow-runs/{run_id}": row(shadows, run_id=f"{service}_run"),
+        **inspected(service),
+    }
+    return {(service, *name.split(" ", 1)): one for name, one in rows.items()} | probes(service)  # type: ignore[misc]
+
+
+def inspected(service: str) -> dict[str, Row]:
+    """The routes by which a service opens its log, and those of its operators."""
+    place = {"group": "g", "topic": "t", "partition": 0, "offset": 0}
+    prefix = "/v1/gateway" if service == "gateway" else ""
+    readers = ALL_VENDOR if service == "gateway" else EVERYBODY
+    provers = (
+        ALL_VENDOR if service == "onboarding" else readers
+    )  # a partner's own stream begins with what only the vendor reads
+    return {
+        f"GET {prefix}/why/{{event_id}}": row(readers, event_id=f"{service}_event"),
+        f"GET {prefix}/events": row(frozenset({"admin", "analyst"})),
+        f"GET {prefix}/proofs/{{stream}}": row(provers, stream=f"{service}_stream"),
+        f"GET {prefix}/access": row(),
+        f"GET {prefix}/parked": row(OPERATOR),
+        f"POST {prefix}/parked/replay": row(OPERATOR, {"subject": "nothing"}),
+        f"POST {prefix}/parked/discard": row(OPERATOR, place),
+    }
+
+
+def probes(service: str) -> dict[Route, Row]:
+    """What only the machine room asks; the door lets nobody through to it."""
+    behind = Row(who=NOBODY)
+    return {
+        (service, "GET", "/openapi.json"): row(EVERYBODY | OPERATOR),
+        **{(service, "GET", path): behind for path in ("/livez", "/readyz", "/metrics")},
+    }
+
+
+PROFILE = {"legal_name": "Northwind", "country": "DE", "domains": ["northwind.example"], "types": ["reseller"]}
+MONEY_BODY = {"amount": "15000.00", "currency": "EUR"}
+NAMED = {"reason_code": "other"}
+
+ONBOARDING = {
+    "POST /partners": row(MANAGERS, PROFILE),
+    "POST /applications": Row(body=PROFILE, open=True),
+    "POST /partners/{partner_id}/approve": row(MANAGERS, {}, partner_id="partner"),
+    "POST /partners/{partner_id}/decline": row(MANAGERS, NAMED, partner_id="partner"),
+    "POST /partners/{partner_id}/withdraw": row(MANAGERS | {"owner"}, partner_id="partner"),
+    "POST /partners/{partner_id}/suspend": row(MANAGERS, {"scopes": ["content"], **NAMED}, partner_id="partner"),
+    "POST /partners/{partner_id}/reinstate": row(MANAGERS, partner_id="partner"),
+    "POST /partners/{partner_id}/change-profile": row(MANAGERS | {"owner"}, PROFILE, partner_id="partner"),
+    "GET /partners": row(),
+    "GET /partners/{partner_id}": row(partner_id="partner"),
+    "GET /partners/{partner_id}/people": row(MANAGERS | {"owner"}, partner_id="partner"),
+    "POST /people": row(MANAGERS | {"owner"}, {"name": "New", "mail": "new@northwind.example"}),
+    "POST /people/{person_id}/erase": row(frozenset({"admin", "owner"}), person_id="person"),
+    "GET /people/{person_id}": row(MANAGERS | {"owner"}, person_id="person"),
+    "POST /memberships": row(
+        MANAGERS | {"owner"}, {"person_id": "$person", "partner_id": "$partner", "roles": ["seller"]}
+    ),
+    "POST /memberships/{membership_id}/join": row(MANAGERS | {"learner"}, membership_id="membership"),
+    "POST /memberships/{membership_id}/end": row(MANAGERS | {"owner"}, membership_id="membership"),
+}
+REGISTRATION = {
+    "POST /deals": row(SELLERS | {"desk"}, deal("Fabrikam", "fabrikam.com", partner_id="$partner")),
+    "POST /deals/preview": row(SELLERS | {"desk"}, deal("Fabrikam", "fabrikam.com", partner_id="$partner")),
+    "POST /checks": row(SELLERS, deal("Fabrikam", "fabrikam.com", partner_id="$partner")),
+    "POST /deals/{registration_id}/resubmit": row(SELLERS, {"amount": MONEY_BODY}, registration_id="deal"),
+    "POST /deals/{registration_id}/amend": row(SELLERS, {"amount": MONEY_BODY}, registration_id="deal"),
+    "POST /deals/{registration_id}/withdraw": row(SELLERS | {"desk"}, {}, registration_id="deal"),
+    "GET /deals": row(DEALS, query="partner_id=$partner"),
+    "GET /deals/{registration_id}": row(DEALS, registration_id="deal"),
+    "GET /deals/{registration_id}/conflicts": row(frozenset({"desk", "cm"}), registration_id="deal"),
+    "POST /deals/{registration_id}/return": row(
+        frozenset({"desk"}), {"fields": ["amount"], "message": "Less."}, registration_id="deal"
+    ),
+    "POST /deals/{registration_id}/decide-finding": row(
+        frozenset({"desk"}),
+        {"account_id": "$account", "verdict": "different", "reason": "Another."},
+        registration_id="deal",
+    ),
+    "POST /deals/{registration_id}/approve": row(frozenset({"desk"}), registration_id="deal"),
+    "POST /deals/{registration_id}/reject": row(frozenset({"desk"}), NAMED, registration_id="deal"),
+    "POST /deals/{registration_id}/queue": row(frozenset({"desk"}), registration_id="deal"),
+    "GET /accounts": row(frozenset({"admin", "cm", "desk"})),
+    "GET /accounts/{account_id}": row(frozenset({"admin", "cm", "desk"}), account_id="account"),
+    "POST /accounts/{account_id}/confirm": row(frozenset({"desk"}), account_id="account"),
+}
+CONNECTION = {"base_url": "http://127.0.0.1:1", "credential_ref": "hubspot-simulator"}
+TOUCH = {
+    "touch_type": "demo",
+    "partner_id": "$partner",
+    "opportunity_id": "$opportunity",
+    "touched_at": "2031-03-03T09:00:00Z",
+    "source_key": "one",
+}
+SHARE = {"partner_id": "$partner", "role": "resell", "percent": "100.00"}
+ATTRIBUTION = {
+    "POST /connections": row(frozenset({"admin"}), CONNECTION),
+    "POST /connections/{connection_id}/activate": row(frozenset({"admin"}), connection_id="connection"),
+    "POST /connections/{connection_id}/pause": row(frozenset({"admin"}), {"reason": "x"}, connection_id="connection"),
+    "POST /connections/{connection_id}/map-stages": row(
+        frozenset({"admin"}), {"stage_map": {"a": "won"}}, connection_id="connection"
+    ),
+    "POST /connections/{connection_id}/poll": row(MANAGERS | {"desk"}, connection_id="connection"),
+    "POST /connections/{connection_id}/push": Row(ids={"connection_id": "connection"}, open=True),
+    "GET /connections": row(ALL_VENDOR),
+    "GET /connections/{connection_id}": row(ALL_VENDOR, connection_id="connection"),
+    "GET /sync-records": row(ALL_VENDOR),
+    "GET /quarantine": row(ALL_VENDOR),
+    "POST /quarantine/{quarantine_id}/release": row(MANAGERS, quarantine_id="quarantined"),
+    "GET /opportunities": row(query="registration_id=$deal"),
+    "GET /opportunities/{opportunity_id}": row(opportunity_id="opportunity"),
+    "GET /credit": row(),
+    "GET /opportunities/{opportunity_id}/credit": row(opportunity_id="opportunity"),
+    "GET /opportunities/{opportunity_id}/credit/{pool}": row(opportunity_id="opportunity", pool="pool"),
+    "POST /opportunities/{opportunity_id}/credit/{pool}/revise": row(
+        frozenset({"finance"}),
+        {"shares": [SHARE], "reason_code": "correction", "reason": "x"},
+        opportunity_id="opportunity",
+        pool="pool",
+    ),
+    "POST /touches": row(MANAGERS | {"marketing"} | ALL_PARTNER, TOUCH),
+    "GET /touches": row(query="opportunity_id=$opportunity"),
+}
+EARNINGS = MANAGERS | FINANCE | MONEY
+STATEMENT = {"partner_id": "$partner", "period": "2031-04", "currency": "EUR"}
+APPROVER = frozenset({"approver"})
+INCENTIVES = {
+    "GET /lines": row(EARNINGS, query="registration_id=$deal"),
+    "GET /lines/{line_id}": row(EARNINGS, line_id="line"),
+    "POST /lines/{line_id}/postpone": row(FINANCE, {"until": "2031-05-20", "reason": "x"}, line_id="line"),
+    "GET /sales": row(MANAGERS | FINANCE),
+    "GET /sales/{opportunity_id}": row(MANAGERS | FINANCE, opportunity_id="opportunity"),
+    "GET /ledger": row(FINANCE, query="payee_id=$partner"),
+    "GET /ledger/balances": row(FINANCE, query="payee_id=$partner"),
+    "GET /payees": row(EARNINGS, query="partner_id=$partner"),
+    "POST /statements": row(FINANCE, STATEMENT),
+    "GET /statements": row(EARNINGS, query="partner_id=$partner"),
+    "GET /statements/{statement_id}": row(EARNINGS, statement_id="statement"),
+    "POST /payments": row(FINANCE, {"statement_id": "$statement"}),
+    "POST /payments/{payment_id}/approve": row(APPROVER, payment_id="payment"),
+    "POST /payments/{payment_id}/submit": row(FINANCE, payment_id="payment"),
+    "POST /payments/{payment_id}/resume": row(FINANCE, payment_id="payment"),
+    "POST /payments/{payment_id}/retry": row(FINANCE, payment_id="payment"),
+    "POST /payments/{payment_id}/decline": row(APPROVER, {"category": "wrong"}, payment_id="payment"),
+    "GET /payments": row(FINANCE | MONEY, query="partner_id=$partner"),
+    "GET /payments/{payment_id}": row(FINANCE | MONEY, payment_id="payment"),
+}
+OWNERS = frozenset({"admin", "owner"})
+TENANT = {"slug": "gamma", "name": "Gamma", "zone": "UTC", "currency": "EUR"}
+COLLEAGUE = {"handle": "new", "name": "New", "mail": "new@acme.example", "roles": ["analyst"]}
+GATEWAY = {
+    "GET /openapi.json": Row(open=True),
+    "GET /v1/openapi.json": Row(open=True),
+    "GET /v1/access-matrix": row(EVERYBODY | OPERATOR),
+    "POST /v1/tenants": row(OPERATOR, TENANT),
+    "POST /v1/staff": row(frozenset({"admin"}) | OPERATOR, COLLEAGUE),
+    "POST /v1/staff/{staff_id}/change-roles": row(frozenset({"admin"}), {"roles": ["analyst"]}, staff_id="staff"),
+    "POST /v1/staff/{staff_id}/end": row(frozenset({"admin"}), staff_id="staff"),
+    "GET /v1/staff": row(ALL_VENDOR),
+    "POST /v1/clients": row(OWNERS, {"name": "x", "scopes": ["registration:read"]}),
+    "POST /v1/clients/{client_id}/rotate": row(frozenset({"owner"}), {}, client_id="client"),
+    "POST /v1/clients/{client_id}/revoke": row(frozenset({"owner"}), client_id="client"),
+    "GET /v1/clients": row(OWNERS),
+    "GET /v1/me": row(),
+    "GET /v1/events": row(query="subject=$registration_stream"),
+    "GET /v1/events/{event_id}": row(DEALS, event_id="registration_event"),
+    "GET /v1/stream": row(),
+    "GET /v1/deals": row(DEALS),
+    "GET /v1/deals/{registration_id}": row(DEALS, registration_id="deal"),
+    "GET /v1/timeline/{subject}": row(DEALS, subject="deal"),
+    "GET /v1/search": row(DEALS, query="q=$number"),
+    "GET /v1/why/{event_id}": row(DEALS, event_id="registration_event"),
+    "POST /v1/shadow-runs": row(
+        frozenset({"admin", "desk", "finance", "approver"}),
+        {"kind": "plan", "rulebook_id": "$incentives_book", "version": 1},
+    ),
+    "GET /v1/shadow-runs/{run_id}": row(frozenset({"admin", "desk", "finance", "approver"}), run_id="incentives_run"),
+    "POST /dev/token": Row(body={"tenant": "acme", "as": "nobody"}, open=True),
+    "GET /dev/identities": Row(open=True),
+    "POST /dev/clock": Row(body={"to": "2031-01-01T00:00:00Z"}, open=True),
+    "GET /dev/clock": Row(open=True),
+    "GET /dev/sign-in": Row(open=True),
+    "POST /dev/sign-in": Row(open=True),
+    "GET /sign-in": Row(open=True),
+    "GET /livez": Row(open=True),
+    "GET /readyz": Row(open=True),
+    "GET /metrics": Row(open=True),
+    "GET /": page(),
+    "GET /deals": page(DEALS),
+    "GET /deals/new": page(),
+    "GET /deals/{registration_id}": page(DEALS, registration_id="deal"),
+    "GET /desk": page(frozenset({"desk", "cm"})),
+    "GET /desk/{registration_id}": page(frozenset({"desk", "cm"}), registration_id="deal"),
+    "GET /why/{event_id}": page(DEALS, event_id="registration_event"),
+    "GET /earnings": page(EARNINGS),
+    "GET /lines/{line_id}": page(EARNINGS, line_id="line"),
+    "GET /statements/{statement_id}": page(EARNINGS, statement_id="statement"),
+    "GET /money": page(FINANCE),
+    "GET /partners": page(),
+    "GET /partners/{partner_id}": page(partner_id="partner"),
+    "GET /rules": page(),
+    "GET /events": page(),
+    "GET /settings": page(),
+    **dict.fromkeys(
+        (
+            "POST /deals/check",
+            "POST /deals/new",
+            "POST /deals/{registration_id}/credit/{pool}",
+            "POST /deals/{registration_id}/{verb}",
+            "POST /desk/{registration_id}/confirm-identity",
+            "POST /desk/{registration_id}/{verb}",
+            "POST /lines/{line_id}/postpone",
+            "POST /money/statements",
+            "POST /money/payments",
+            "POST /money/payments/{payment_id}/{verb}",
+            "POST /partners",
+            "POST /partners/{partner_id}/people",
+            "POST /partners/{partner_id}/people/{membership_id}/end",
+            "POST /partners/{partner_id}/{verb}",
+            "POST /sign-out",
+            "POST /settings/keys",
+            "POST /settings/keys/{client_id}/revoke",
+            "POST /settings/clock",
+        ),
+        Row(form=True),
+    ),
+    **inspected("gateway"),
+}
+
+
+def _of(service: str, rows: dict[str, Row]) -> dict[Route, Row]:
+    return {(service, *name.split(" ", 1)): one for name, one in rows.items()}  # type: ignore[misc]
+
+
+DRAFTERS, PUBLISHERS = frozenset({"admin", "desk", "finance", "approver"}), frozenset({"admin", "finance", "approver"})
+ROWS: dict[Route, Row] = {
+    **of_every_service("onboarding", DRAFTERS, PUBLISHERS),
+    **of_every_service("registration", DRAFTERS, PUBLISHERS),
+    **of_every_service("attribution", DRAFTERS, PUBLISHERS),
+    **of_every_service("incentives", PLANS, PLANS),
+    **_of("onboarding", ONBOARDING),
+    **_of("registration", REGISTRATION),
+    **_of("attribution", ATTRIBUTION),
+    **_of("incentives", INCENTIVES),
+    **_of("gateway", GATEWAY),
+}
+
+
+# The world that is asked
+
+
+@dataclass
+class Asked:
+    """The system after the main job, everybody in it, and the ids of what is the partner's."""
+
+    it: System
+    cast: dict[str, Api]
+    ids: dict[str, str]
+    absent: dict[str, str]
+
+    def rivals(self) -> dict[str, str]:
+        """Who knocks from elsewhere, and whose role each has here."""
+        return {"rival": "owner", "strange_partner": "owner"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="asked")
+async def asked_fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+    async with running_system(tmp_path_factory.mktemp("matrix")) as it:
+        story = await main_job(it)
+        people = await cast(it)
+        ids = await _ids(it, people, story)
+        await it.settle()
+        for service in it.services.values():
+            assert service.witness is not None
+            await service.witness.checkpoint()
+        yield Asked(it, people, ids, {name: _never(name, text) for name, text in ids.items()})
+
+
+def _never(name: str, text: str) -> str:
+    """An id that never was, of the same length; what is not an id stays."""
+    if name == "one":
+        return "7"
+    if name.endswith("_stream"):
+        kind, _, rest = text.partition("-")
+        return f"{kind}-{'0' * len(rest)}"
+    return "absent" if name == "pool" else "0" * len(text)
+
+
+async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]:
+    """One of each of what a partner has, by the names that rows use."""
+    ada, owner = people["admin"], people["owner"]
+    lines = done(await owner.get("/v1/incentives/lines"))["items"]
+    client = {"name": "Program", "scopes": ["registration:read"]}
+    members = done(await owner.get(f"/v1/onboarding/partners/{story.partner_id}/people"))["items"]
+    learner = next(one for one in members if one["roles"] == ["learner"])
+    own = done(await owner.get(f"/v1/registration/deals/{story.deal_id}"))
+    return {
+        "deal": story.deal_id,
+        "number": own["board"]["number"],
+        "account": done(await people["desk"].get(f"/v1/registration/deals/{story.deal_id}"))["board"]["account_id"],
+        "partner": story.partner_id,
+        "person": learner["person_id"],
+        "membership": learner["membership_id"],
+        "opportunity": lines[0]["opportunity_id"],
+        "line": lines[0]["line_id"],
+        "statement": story.seen["statement"]["statement_id"],
+        "payment": story.payment_id,
+        "pool": await _pool(owner, lines[0]["opportunity_id"]),
+        "connection": it.connection_id,
+        "quarantined": "0" * 36,
+        "client": done(await owner.post("/v1/clients", client, key="matrix-client"), 201)["client_id"],
+        "staff": done(await people["analyst"].get("/v1/me"))["subject"],
+        "one": "1",
+        **await _books_and_runs(people),
+        **await _events(ada, story),
+    }
+
+
+async def _pool(owner: Api, opportunity_id: str) -> str:
+    pools = done(await owner.get(f"/v1/attribution/opportunities/{opportunity_id}/credit"))["pools"]
+    pool: str = pools[0]["pool"]
+    return pool
+
+
+BOOKS = {
+    "onboarding": ("screening", {"blocked_countries": ["KP"]}),
+    "registration": ("default", None),
+    "attribution": ("other", {"pools": [{"name": "sourced", "roles": ["source"], "model": "priority"}]}),
+    "incentives": ("standard", None),
+}
+
+
+async def _books_and_runs(people: dict[str, Api]) -> dict[str, str]:
+    """A published rulebook in each service, and a shadow run of it."""
+    found = {}
+    for service, (book, body) in BOOKS.items():
+        path = f"/v1/{service}/rulebooks"
+        if body is not None:
+            kind = done(await people["admin"].get(f"/v1/{service}/kinds"))["items"][0]["kind"]
+            draft = {"rulebook_id": book, "kind": kind, "body": body}
+            version = done(await people["admin"].post(path, draft, key=f"{service}-draft"), 201)["version"]
+            wish = {"version": version}
+            done(await people["finance"].post(f"{path}/{book}/publish", wish, key=f"{service}-publish"))
+        run = {"rulebook_id": book, "version": 1}
+        answer = done(await people["admin"].post(f"/v1/{service}/shadow-runs", run, key=f"{service}-run"), 202)
+        found |= {f"{service}_book": book, f"{service}_run": answer["run_id"]}
+    return found
+
+
+EVENTS = {
+    "onboarding": "onboarding.PartnerActivated",
+    "registration": "registration.DealApproved",
+    "attribution": "attribution.CreditAllocated",
+    "incentives": "incentives.PayoutCalculated",
+    "gateway": "gateway.TenantOpened",
+}
+
+
+async def _events(ada: Api, story: Any) -> dict[str, str]:
+    """An event of each service that is about the partner, and its stream."""
+    found = {}
+    for service, kind in EVENTS.items():
+        read = await ada.get(f"/v1/events?limit=1000&type=entente.{kind}.v1")
+        items = [orjson.loads(line) for line in read.body.splitlines()]
+        own = next(one for one in items if service == "gateway" or story.partner_id in str(one["data"]))
+        found |= {f"{service}_event": own["event_id"], f"{service}_stream": own["subject"].partition(":")[2]}
+    return found
+
+
+# Asking
+
+EMPTY = frozenset({"quarantined"})
+"""Nothing of that kind is there: nobody can tell it from what never was."""
+KEYS = count(1)
+LONG = 8
+"""What is shorter than this is a word, not an id."""
+WANTED = re.compile(r"\$(\w+)")
+
+
+async def ask(asked: Asked, who: str, route: Route, it_is: Row, ids: dict[str, str]) -> Answer:
+    """The route as somebody asks it, at the door."""
+    method, path = outside(route)
+    for name, value in it_is.ids.items():
+        path = path.replace(f"{{{name}}}", ids[value])
+    if it_is.query:
+        path = f"{path}?{_filled(it_is.query, ids)}"
+    api = asked.cast[who]
+    if method == "GET":
+        return await api.get(path)
+    body = orjson.dumps(_filled(it_is.body, ids)) if it_is.body is not None else b""
+    headers = {"idempotency-key": f"matrix-{next(KEYS)}", "if-match": '"999999"', "entente-tenant": "acme"}
+    return await api.send(method, path, body, headers)
+
+
+def _filled(value: Any, ids: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(part, ids) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, ids) for part in value]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    before, _, name = value.partition("$")
+    return before + ids[name]
+
+
+def blotted(answer: Answer, asked: Asked, it_is: Row) -> tuple[int, bytes, dict[str, str]]:
+    """What an answer gives away: status, body and headers, with the ids that the asker named itself made alike."""
+    body = alike(answer.body.decode(), asked, it_is).encode()
+    headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+    return answer.status, body, headers
+
+
+def alike(text: str, asked: Asked, it_is: Row) -> str:
+    """The text as if it had been asked for what never was."""
+    told = {*it_is.ids.values(), *WANTED.findall(it_is.query), *WANTED.findall(orjson.dumps(it_is.body).decode())}
+    for name, known in asked.ids.items():
+        text = text.replace(known, asked.absent[name]) if name in told or len(known) >= LONG else text
+    return text
+
+
+def named(it_is: Row) -> bool:
+    """Whether the row asks for something by an id."""
+    return bool(it_is.ids) or "$" in it_is.query or "$" in orjson.dumps(it_is.body).decode()
+
+
+# The rows
+
+
+async def test_every_route_has_a_row_and_every_row_a_route(asked: Asked) -> None:
+    routes = {route for service in asked.it.services.values() for route in routes_of(service)}
+    assert sorted(routes) == sorted(ROWS)
+
+
+async def test_nothing_else_is_mounted(asked: Asked) -> None:
+    doors = {f"/v1/{name}" for name in SERVICES if name != "gateway"}
+    assert mounts_of(asked.it.services["gateway"]) == {*doors, "/static"}
+    assert [mounts_of(service) for name, service in asked.it.services.items() if name != "gateway"] == [set()] * 4
+
+
+STREAM = "/v1/stream"
+"""It has no end: tests/gateway/test_stream.py opens and reads it."""
+
+
+def rows(*, forms: bool = False, pages: bool = False, opened: bool = False) -> list[Any]:
+    return [
+        pytest.param(route, it_is, id=" ".join(route))
+        for route, it_is in ROWS.items()
+        if (it_is.form, it_is.page, it_is.open) == (forms, pages, opened) and route[2] != STREAM
+    ]
+
+
+def is_probe(it_is: Row) -> bool:
+    return it_is.who == NOBODY
+
+
+@pytest.mark.parametrize(("route", "it_is"), rows())
+async def test_who_may_and_who_may_not(asked: Asked, route: Route, it_is: Row) -> None:
+    for who in sorted(EVERYBODY | OPERATOR):
+        found, never = [await ask(asked, who, route, it_is, ids) for ids in (asked.ids, asked.absent)]
+        if is_probe(it_is):
+            assert found.status == 404, (who, found.body)
+        elif who in it_is.who:
+            assert found.status not in (401, 403), (who, found.body)
+            if it_is.ids and not EMPTY & {*it_is.ids.values()}:
+                assert found.status != 404, (who, found.body)
+                assert blotted(found, asked, it_is) != blotted(never, asked, it_is), (who, found.body)
+        else:
+            assert found.status in (403, 404), (who, found.status, found.body)
+            assert blotted(found, asked, it_is) == blotted(never, asked, it_is), who
+
+
+@pytest.mark.parametrize(("route", "it_is"), rows())
+async def test_nobody_is_let_in(asked: Asked, route: Route, it_is: Row) -> None:
+    found, never = [await ask(asked, "nobody", route, it_is, ids) for ids in (asked.ids, asked.absent)]
+    assert found.status == 401, found.body
+    assert blotted(found, asked, it_is) == blotted(never, asked, it_is)
+
+
+@pytest.mark.parametrize("who", ["rival", "strange_partner", "stranger"])
+@pytest.mark.parametrize(("route", "it_is"), [p for p in rows() if named(p.values[1])])
+async def test_what_is_another_s_is_answered_as_what_never_was(
+    asked: Asked, route: Route, it_is: Row, who: str
+) -> None:
+    shared = {f"{service}_{what}" for service in SERVICES for what in ("book", "run")}
+    if who == "rival" and shared & {*it_is.ids.values()}:
+        return  # published rules are for every partner of the tenant; runs are the vendor's, who are asked above
+    found, never = [await ask(asked, who, route, it_is, ids) for ids in (asked.ids, asked.absent)]
+    assert blotted(found, asked, it_is) == blotted(never, asked, it_is)
+    assert found.status < 500
+    if it_is.ids and route[1] == "GET":
+        assert found.status in (403, 404), found.body
+
+
+@pytest.mark.parametrize("who", ["rival", "strange_partner", "stranger"])
+@pytest.mark.parametrize(("route", "it_is"), [p for p in rows() if p.values[0][1] == "GET" and not p.values[1].ids])
+async def test_no_list_holds_anything_of_another_s(asked: Asked, route: Route, it_is: Row, who: str) -> None:
+    method, path = outside(route)
+    answer = await asked.cast[who].send(method, path, b"", {})
+    if answer.status == 422:  # a search asks for something
+        answer = await asked.cast[who].get(f"{path}?q=co")
+    held = (
+        "deal",
+        "number",
+        "partner",
+        "person",
+        "membership",
+        "opportunity",
+        "line",
+        "statement",
+        "payment",
+        "client",
+    )
+    assert [name for name in held if asked.ids[name].encode() in answer.body] == []
+
+
+# Pages and forms
+
+
+def as_browser(asked: Asked, who: str) -> Any:
+    token = asked.cast[who]._token
+    return browser(asked.it.front._app, cookies={"entente": token} if token else {})
+
+
+@pytest.mark.parametrize(("route", "it_is"), rows(pages=True))
+async def test_pages(asked: Asked, route: Route, it_is: Row) -> None:
+    for who in sorted(EVERYBODY | {"rival", "stranger", "strange_partner", "nobody"}):
+        async with as_browser(asked, who) as client:
+            found, never = [await client.get(_page(route, it_is, ids)) for ids in (asked.ids, asked.absent)]
+        if who == "nobody":
+            assert (found.status_code, found.headers["location"]) == (303, "/sign-in")
+        elif who in it_is.who:
+            assert found.status_code == 200, (who, found.status_code)
+        elif not it_is.ids and who not in EVERYBODY:
+            assert found.status_code in (200, 403)
+            assert asked.ids["deal"] not in found.text
+        else:
+            assert found.status_code in (403, 404), (who, found.status_code)
+            assert (found.status_code, _same(found.text, asked, it_is)) == (
+                never.status_code,
+                _same(never.text, asked, it_is),
+            ), who
+
+
+def _page(route: Route, it_is: Row, ids: dict[str, str]) -> str:
+    path = route[2]
+    for name, value in it_is.ids.items():
+        path = path.replace(f"{{{name}}}", ids[value])
+    return path
+
+
+def _same(text: str, asked: Asked, it_is: Row) -> str:
+    """A page without the ids that were asked for, what tells the time, and the keys of its forms."""
+    passing = ("entente-now", 'name="key"', "<time", "<footer>", 'role="status"')
+    return "\n".join(line for line in alike(text, asked, it_is).splitlines() if not any(one in line for one in passing))
+
+
+@pytest.mark.parametrize(("route", "it_is"), rows(forms=True))
+async def test_forms_are_taken_from_their_own_page_alone(asked: Asked, route: Route, it_is: Row) -> None:
+    path = route[2].replace("{", "").replace("}", "")
+    for who in ("admin", "owner", "rival", "stranger"):
+        async with as_browser(asked, who) as client:
+            answer = await client.post(path, data={"token": "guess"}, headers={"origin": "http://127.0.0.1:8080"})
+            assert answer.status_code == 403
+    async with as_browser(asked, "nobody") as client:
+        answer = await client.post(path, data={})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize(("route", "it_is"), rows(opened=True))
+async def test_what_is_open_to_all_tells_nothing_of_anyone(asked: Asked, route: Route, it_is: Row) -> None:
+    found, never = [await ask(asked, "nobody", route, it_is, ids) for ids in (asked.ids, asked.absent)]
+    assert found.status not in (403, 404)
+    if named(it_is):
+        assert blotted(found, asked, it_is) == blotted(never, asked, it_is)
+    if route[1:] != ("GET", "/dev/identities") and route[1:] != ("GET", "/dev/sign-in"):
+        assert asked.ids["deal"].encode() not in found.body
+        assert asked.ids["partner"].encode() not in found.body
