@@ -73,8 +73,6 @@ async def streaming(app: ASGIApp, headers: Mapping[str, str]) -> AsyncIterator[S
     stream, gone = Stream(), asyncio.Event()
 
     async def receive() -> Any:
-        if not stream.status:
-            return {"type": "http.request", "body": b"", "more_body": False}
         await gone.wait()
         return {"type": "http.disconnect"}
 

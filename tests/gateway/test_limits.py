@@ -1,0 +1,120 @@
+"""How much a caller may ask: token buckets, and what the door answers beyond them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.identity import Principal
+from services.gateway.adapters.limits import Bucket, Limits, Rate, TooMany
+from services.gateway.app import Settings
+from tests.scenarios.browser import browser
+from tests.scenarios.system import done, running_system
+
+KEY = Principal(tenant="acme", subject="client:c-1", kind="partner", partner_id="p-1", person="x-1")
+PERSON = Principal(tenant="acme", subject="x-1", kind="partner", partner_id="p-1")
+
+
+@dataclass
+class Seconds:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_holds_its_burst_and_fills_again() -> None:
+    clock = Seconds()
+    bucket = Bucket(Rate(per_second=2.0, burst=3), clock)
+    for _ in range(3):
+        bucket.take("a")
+    with pytest.raises(TooMany) as refused:
+        bucket.take("a")
+    assert refused.value.fields == {"retry_after_seconds": 1}
+    bucket.take("b")
+    clock.now = 0.5
+    bucket.take("a")
+    with pytest.raises(TooMany):
+        bucket.take("a")
+    clock.now = 1_000.0
+    for _ in range(3):
+        bucket.take("a")
+    with pytest.raises(TooMany):
+        bucket.take("a")
+
+
+def test_a_slow_bucket_says_how_long_to_wait() -> None:
+    bucket = Bucket(Rate(per_second=20 / 60, burst=1), Seconds())
+    bucket.take("a")
+    with pytest.raises(TooMany) as refused:
+        bucket.take("a")
+    assert refused.value.fields == {"retry_after_seconds": 3}
+
+
+def limits(**bursts: int) -> Limits:
+    names = ("key_reads", "key_writes", "partner", "tenant", "stranger")
+    clock = Seconds()
+    return Limits(**{name: Bucket(Rate(per_second=1.0, burst=bursts.get(name, 100)), clock) for name in names})
+
+
+@pytest.mark.parametrize(
+    ("of", "who", "reads", "other"),
+    [
+        ("key_reads", KEY, True, (KEY, False)),
+        ("key_writes", KEY, False, (KEY, True)),
+        ("partner", PERSON, True, (Principal(tenant="acme", subject="y", kind="partner", partner_id="p-2"), True)),
+        ("tenant", PERSON, True, (Principal(tenant="beta", subject="x", kind="vendor"), True)),
+    ],
+)
+def test_each_limit_counts_its_own(of: str, who: Principal, reads: bool, other: tuple[Principal, bool]) -> None:
+    limited = limits(**{of: 2})
+    for _ in range(2):
+        limited.admit(who, reads=reads)
+    with pytest.raises(TooMany):
+        limited.admit(who, reads=reads)
+    limited.admit(other[0], reads=other[1])
+
+
+def test_a_person_s_session_is_not_counted_as_a_program() -> None:
+    limited = limits(key_reads=1, key_writes=1)
+    for _ in range(5):
+        limited.admit(PERSON, reads=True)
+        limited.admit(PERSON, reads=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ({"environment": "production"}, True),
+        ({"environment": "development"}, False),
+        ({"environment": "development", "limited": True}, True),
+        ({"environment": "production", "limited": False}, False),
+    ],
+)
+def test_outside_development_everybody_is_limited_unless_the_settings_say_otherwise(
+    given: dict[str, Any], there: bool
+) -> None:
+    assert (Settings(**given).limits() is not None) is there
+
+
+async def test_beyond_its_limit_a_caller_is_told_when_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {"KEY_READS_PER_SECOND": "0.01", "STRANGER_PER_MINUTE": "0.6"}
+    for name, value in {"LIMITED": "true", "KEY_READS_BURST": "3", "STRANGER_BURST": "2", **slow}.items():
+        monkeypatch.setenv(f"ENTENTE_{name}", value)
+    async with running_system(tmp_path) as it:
+        north = await it.who("northwind")
+        body = {"name": "Busy", "scopes": ["registration:read"]}
+        program = it.front.signed_in(done(await north.post("/v1/clients", body, key="busy"), 201)["key"])
+        answers = [await program.get("/v1/registration/deals") for _ in range(5)]
+        assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+        assert (answers[-1].json()["slug"], answers[-1].headers["retry-after"]) == ("too-many-requests", "100")
+        assert (await north.get("/v1/registration/deals")).status == 200
+        async with browser(it.front._app) as guesser:
+            guesses = [await guesser.get("/v1/me", headers={"authorization": f"Bearer ses_{n}"}) for n in range(4)]
+            assert [guess.status_code for guess in guesses] == [401, 401, 429, 429]
+            assert guesses[-1].headers["retry-after"] == "100"
+            good = await guesser.get("/v1/me", headers={"authorization": f"Bearer {north._token}"})
+            assert good.status_code == 200
