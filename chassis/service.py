@@ -127,8 +127,8 @@ class Service:
         return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
 
     def _api(self) -> FastAPI:
-        given = {"docs_url": None, "redoc_url": None, "redirect_slashes": False, "telemetry": UNTRACED}
-        api = FastAPI(title=f"Entente {self.name}", version="1", **given)
+        api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None, telemetry=UNTRACED)
+        api.router.redirect_slashes = False
         for router in (*self.blueprint.routers, health.router):
             api.router.routes += router.routes  # as they stand: an included router is looked through twice a request
         with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()

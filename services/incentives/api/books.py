@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chassis.execution import Peek
-from chassis.http import App, BadRequest, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Range
 from contracts.values import money
 from services.incentives.access import READ_LEDGER
@@ -28,7 +28,7 @@ class RatesBody(Body):
     """Rates of a source on a day, `{"EUR/USD": "1.0842"}`: one euro is 1.0842 dollars."""
 
     source: Annotated[str, Field(min_length=1, max_length=64)]
-    on: date
+    on: Day
     pairs: Annotated[dict[str, Decimal], Field(min_length=1, max_length=200)]
 
 
@@ -47,9 +47,7 @@ class RefBody(Body):
 @router.post("/rates", status_code=201)
 async def record_rates(body: RatesBody, caller: Writer, app: App) -> Response:
     """Records rates of exchange; a sale in another currency is rated at the newest one of its week."""
-    wish = RecordRates(
-        source=body.source, on=body.on, pairs=body.pairs, by=caller.principal.subject, now=app.clock.now()
-    )
+    wish = RecordRates(source=body.source, on=body.on, pairs=body.pairs, by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, RecordRates, wish, status=201)
 
 
@@ -69,7 +67,7 @@ async def close(month: Month, caller: Writer, app: App) -> Response:
     app.access.check(caller.principal, CloseMonth)
 
     async def make(_: Peek) -> CloseMonth:
-        return await close_of(app, caller.tenant, month=month, by=caller.principal.subject)
+        return await close_of(app, caller.tenant, month=month, by=caller.principal.by)
 
     return await perform(caller, app, CloseMonth, make)
 
@@ -79,9 +77,9 @@ async def close(month: Month, caller: Writer, app: App) -> Response:
 async def owed(
     caller: Reader,
     app: App,
-    as_of: date | None = None,
-    position: Annotated[int | None, Query(ge=0)] = None,
-    known_at: AwareDatetime | None = None,
+    as_of: Day | None = None,
+    position: Annotated[int | None, Query(ge=0, le=1 << 53)] = None,
+    known_at: Instant | None = None,
 ) -> Response:
     """What is owed to each payee: now, on a day, at a position of the log, or as it was known at an instant."""
     app.access.check(caller.principal, READ_LEDGER)
@@ -109,7 +107,7 @@ async def allocate(budget_id: Id, body: BudgetBody, caller: Writer, app: App) ->
         amount = money(body.amount, body.currency)
     except ValueError as error:
         raise BudgetInvalid(str(error)) from error
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     wish = AllocateBudget(budget_id=budget_id, ref=body.ref, amount=amount, by=by, now=now)
     return await perform(caller, app, AllocateBudget, wish, status=201)
 

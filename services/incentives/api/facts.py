@@ -11,7 +11,7 @@ from pydantic import Field
 from chassis.decider import Problem
 from chassis.event import stable_id
 from chassis.execution import Peek
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import Money, money
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import Filter, own
@@ -50,7 +50,7 @@ class FactBody(Body):
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     amount: Amount | None = None
     currency: Currency | None = None
-    on: date
+    on: Day
 
 
 class FactsBody(Body):
@@ -68,7 +68,7 @@ class ReverseBody(Body):
     unearned_months: Annotated[int | None, Field(ge=0, le=1_200)] = None
     term_months: Annotated[int | None, Field(ge=1, le=1_200)] = None
     reason_code: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
-    on: date
+    on: Day
 
 
 class ResolveBody(Body):
@@ -182,9 +182,7 @@ async def reverse(opportunity_id: Id, body: ReverseBody, caller: Writer, app: Ap
 @router.post("/sales/{opportunity_id}/resolve")
 async def resolve(opportunity_id: Id, body: ResolveBody, caller: Writer, app: App) -> Response:
     """Rates again what was quarantined, now that what was missing is recorded, or drops it."""
-    wish = ResolveFact(
-        opportunity_id=opportunity_id, **body.model_dump(), by=caller.principal.subject, now=app.clock.now()
-    )
+    wish = ResolveFact(opportunity_id=opportunity_id, **body.model_dump(), by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, ResolveFact, _making(app, caller.tenant, wish))
 
 
@@ -202,7 +200,7 @@ async def adjust(line_id: Id, body: AdjustBody, caller: Writer, app: App) -> Res
         adjustment_id=caller.new_id("adjustment"),
         amount=_money(body.amount, line["currency"]),
         reason=body.reason,
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, AdjustLine, wish, status=201)
@@ -217,7 +215,7 @@ async def confirm(line_id: Id, body: ConfirmBody, caller: Writer, app: App) -> R
         opportunity_id=line["opportunity_id"],
         line_id=line_id,
         adjustment_id=body.adjustment_id,
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, ConfirmAdjustment, wish)

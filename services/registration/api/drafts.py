@@ -78,6 +78,7 @@ async def register(registration_id: Id, caller: Writer, app: App) -> Response:
 
 async def _written(registration_id: str, caller: Caller, app: App) -> dict[str, Any]:
     """What the draft says. Another partner's is not found, as one that never was."""
+    app.access.check(caller.principal, SaveDraft)
     deal: Deal = await app.executor.peek(caller.tenant)(Deals.at(registration_id))
     if deal.draft is None:
         raise NotFound
