@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Form, Query, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import AwareDatetime, Field
 
 from chassis.clock import DevClock
@@ -68,7 +68,7 @@ async def now(app: App) -> Response:
     return Response(orjson.dumps({"now": iso(app.clock.now())}), media_type=JSON)
 
 
-@router.get("/sign-in")
+@router.get("/sign-in", response_class=HTMLResponse)
 async def sign_in_page(
     request: Request, app: App, tenant: Annotated[str, Query(max_length=40)] = "acme", return_to: str = "/"
 ) -> Response:
