@@ -159,6 +159,9 @@ REGISTRATION = {
     ),
     "POST /deals/{registration_id}/approve": row(frozenset({"desk"}), registration_id="deal"),
     "POST /deals/{registration_id}/reject": row(frozenset({"desk"}), NAMED, registration_id="deal"),
+    "POST /deals/{registration_id}/revoke": row(
+        frozenset({"desk"}), {"reason_code": "fraud", "evidence": [EVIDENCE]}, registration_id="deal"
+    ),
     "POST /deals/{registration_id}/queue": row(frozenset({"desk"}), registration_id="deal"),
     "GET /deals/{registration_id}/attempts": row(DESKS | SELLERS, registration_id="deal"),
     "GET /deals/{registration_id}/notes": row(DESKS | SELLERS, registration_id="deal"),
