@@ -171,10 +171,12 @@ async def proof(stream: Annotated[str, Path(min_length=1, max_length=300)], call
 
 
 async def _about(app: Application, stream: str, partner_id: str | None) -> bool:
-    """Whether the stream has public events and all of them may be read by this partner."""
-    events = [r.seen(app.name) for r in await app.executor.store.load(stream)]
-    told = [event for event in events if app.publish and app.publish(event) is not None]
-    return bool(told) and all(_disclosed(app, event, partner_id) for event in told)
+    """Whether this partner may read some of the stream's public events, and no other partner any of the rest."""
+    events = [app.publish(r.seen(app.name)) for r in await app.executor.store.load(stream)] if app.publish else []
+    told = [event for event in events if event is not None]
+    mine = [event for event in told if partner_id is not None and event.for_partner(partner_id) is not None]
+    others = [event for event in told if event not in mine]
+    return bool(mine) and not any(event.for_partner(one) for event in others for one in event.partners())
 
 
 @router.get("/access")
