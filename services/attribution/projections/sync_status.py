@@ -108,5 +108,5 @@ SYNC_STATUS = Projection(
         _by_sale,
     ),
     evolve=evolve,
-    indexes=("status", "pending", "wanted_at", "changed_at"),
+    indexes=("status", "pending,wanted_at", "changed_at"),
 )

@@ -252,5 +252,8 @@ EARNINGS = Projection(
         PaymentFailed: _lines,
     },
     evolve=evolve,
-    indexes=("earned_on", "partner_id,earned_on", "opportunity_id", "state,earned_on", "period,earned_on"),
+    indexes=(
+        *("earned_on", "partner_id,earned_on", "state,earned_on", "period,earned_on"),
+        *("opportunity_id,earned_on", "registration_id,earned_on"),
+    ),
 )
