@@ -14,7 +14,7 @@ from chassis.asgi import Answer, Api
 from services import first_run
 
 SIDE_BY_SIDE = 16
-LOOK_SECONDS, PATIENCE_SECONDS = 0.03, 60.0
+LOOK_SECONDS, LOOK_MAX_SECONDS, PATIENCE_SECONDS = 0.03, 0.5, 180.0
 QUIET_LOOKS = 3
 PAGE_ROWS, PAGE_EVENTS = 200, 1_000
 CALL_SECONDS = 30.0
@@ -38,10 +38,12 @@ async def side_by_side(work: Iterable[Awaitable[Any]]) -> list[Any]:
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    """Looks again and again until the answer is yes. Raises TimeoutError after a minute."""
+    """Looks again and again, less and less often, until the answer is yes. Raises TimeoutError after some minutes."""
+    pause = LOOK_SECONDS
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await look():  # noqa: ASYNC110  another service tells nobody when it is done
-            await asyncio.sleep(LOOK_SECONDS)
+        while not await look():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LOOK_MAX_SECONDS)
 
 
 @dataclass
@@ -143,13 +145,10 @@ class Office:
     async def quiet(self) -> None:
         """Waits until the event log has not grown for a while, so that everybody has heard of everything."""
         looks = 0
-
-        async def still() -> bool:
-            nonlocal looks
-            looks = 0 if await self._grown() else looks + 1
-            return looks >= QUIET_LOOKS
-
-        await until(still)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while looks < QUIET_LOOKS:
+                await asyncio.sleep(LOOK_SECONDS)
+                looks = 0 if await self._grown() else looks + 1
 
     async def _grown(self) -> bool:
         ada = await self.who("ada")

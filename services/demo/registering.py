@@ -10,7 +10,7 @@ from typing import Any
 from services import first_run
 from services.demo.calendar import DEALS, FRIDAY, Quarter
 from services.demo.office import Office, Told, side_by_side
-from services.demo.story import Deal, Fate, Tie
+from services.demo.story import WEEKS, WEEKS_AFTER, Deal, Fate, Tie
 
 APPROVALS_MAX = 4
 CORRECTED_PERCENT = 110
@@ -88,15 +88,23 @@ async def _review(quarter: Quarter, week: int, registration_id: str, deal: Deal)
     match deal.fate:
         case Fate.FRESH | Fate.WITHDRAWN:
             return
+        case Fate.RETURNED if week < WEEKS + WEEKS_AFTER:
+            return  # so late that the partner's time to correct is not over when the story ends
         case Fate.REJECTED:
             code = "already-bought" if deal.tie is Tie.SAME else "no-fit"
             body = {"reason_code": code, "message": "Thank you for the registration; we cannot protect this one."}
             await office.do(desk, f"{mine}/reject", body, key=f"reject-{deal.number}")
-        case Fate.RETURNED | Fate.CORRECTED if deal.week == week:
-            wish = {"fields": ["amount"], "message": "Please name the amount of the first year only."}
-            await office.do(desk, f"{mine}/return", wish, key=f"return-{deal.number}")
+        case Fate.RETURNED:
+            await _return(office, desk, mine, deal)
+        case Fate.CORRECTED if deal.week == week:
+            await _return(office, desk, mine, deal)
         case _:
             await _approve(office, desk, mine, f"{deal.number}-{week}")
+
+
+async def _return(office: Office, desk: str, mine: str, deal: Deal) -> None:
+    body = {"fields": ["amount"], "message": "Please name the amount of the first year only."}
+    await office.do(desk, f"{mine}/return", body, key=f"return-{deal.number}")
 
 
 async def _approve(office: Office, desk: str, mine: str, name: str) -> None:

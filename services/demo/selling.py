@@ -23,6 +23,7 @@ async def sales_day(quarter: Quarter, week: int) -> None:
     acts = [act for row in rows if (act := _act(quarter, week, row))]
     await side_by_side(quarter.office.crm.act(row["id"], verb, **said) for row, verb, said in acts)
     await quarter.office.read_crm()
+    await quarter.office.quiet()
     await side_by_side(_heard(quarter, row["properties"], verb) for row, verb, _ in acts)
     await _share_credit(quarter, [row["properties"] for row, verb, _ in acts if verb == "win"])
     await quarter.office.quiet()

@@ -238,7 +238,7 @@ class _Draft:
     def _week(self, number: int, kind: Kind, first: Deal | None) -> int:
         if kind.fate is Fate.FORGOTTEN:
             return 1
-        if kind.fate is Fate.FRESH:
+        if kind.fate in (Fate.FRESH, Fate.RETURNED):
             return WEEKS
         if first is not None:
             return first.week + 1
