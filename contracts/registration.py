@@ -3,8 +3,20 @@
 from dataclasses import replace
 from datetime import date, datetime
 
+from msgspec import UNSET, UnsetType
+
 from chassis.event import PublicEvent, public_event
-from contracts.values import AccountRef, Money, Participant, PartnerId, ProductLine, RegistrationId, RuleRef, Span
+from contracts.values import (
+    AccountRef,
+    Entitlement,
+    Money,
+    Participant,
+    PartnerId,
+    ProductLine,
+    RegistrationId,
+    RuleRef,
+    Span,
+)
 
 
 @public_event("entente.registration.DealRegistered.v1", audience="both")
@@ -105,6 +117,7 @@ class DealApproved(PublicEvent):
     exclusive: bool
     basis: str
     approved_at: datetime
+    entitlement: Entitlement | UnsetType = UNSET
 
     def for_partner(self, partner_id: str) -> "DealApproved | None":
         """As for its partner, with no other participant named."""
@@ -185,6 +198,19 @@ class DealWithdrawn(PublicEvent):
     partner_id: PartnerId
     reason_code: str
     withdrawn_at: datetime
+
+
+@public_event("entente.registration.ProtectionExtended.v1", audience="both")
+class ProtectionExtended(PublicEvent):
+    """The hold lasts until `new_end`."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    old_end: datetime
+    new_end: datetime
+    extended_at: datetime
 
 
 @public_event("entente.registration.ProtectionEnded.v1", audience="both")

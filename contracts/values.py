@@ -110,6 +110,11 @@ def round_half_up(amount: Decimal, currency: str) -> Money:
     return Money(amount=amount.quantize(minor_unit(currency), rounding=ROUND_HALF_UP), currency=currency)
 
 
+def round_percent(percent: Decimal) -> Decimal:
+    """The percent to two digits; a half goes away from zero."""
+    return percent.quantize(PERCENT_STEP, rounding=ROUND_HALF_UP)
+
+
 def total(amounts: Iterable[Money], currency: str) -> Money:
     """The sum, zero of `currency` for nothing."""
     return sum(amounts, none_of(currency))
@@ -173,6 +178,23 @@ class Span:
 
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benefit:
+    """One benefit that fits a deal. Where it does not count, `code` says why."""
+
+    name: str
+    percent: Decimal
+    code: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entitlement:
+    """What a deal entitles its partner to, in percent, and the benefits that this was made of."""
+
+    percent: Decimal
+    benefits: tuple[Benefit, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

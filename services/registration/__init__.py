@@ -2,8 +2,8 @@
 
 Owns deals, end customers (accounts), and partners' claims on them.
 Publishes DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved, DealRejected,
-DealAmended, DealRevoked, DealWithdrawn, ProtectionEnded, ConflictDetected, OrderRecorded, ReviewOverdue,
+DealAmended, DealRevoked, DealWithdrawn, ProtectionExtended, ProtectionEnded, ConflictDetected, OrderRecorded, ReviewOverdue,
 AttentionRaised, AttentionCleared, RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated) and attribution
-(DealWon, DealLost).
+(DealStageChanged, DealWon, DealLost).
 """

@@ -27,30 +27,43 @@ from services.registration.domain.deal_commands import (
     EndProtection,
     EscalateReview,
     GivesWay,
+    GrantExtension,
     MergeDuplicate,
+    NoteActivity,
     OnDeal,
     PromoteDeal,
     QueueDeal,
     RecordOrder,
+    RefuseExtension,
     RegisterDeal,
     RejectDeal,
+    RequestExtension,
     ResubmitDeal,
     ReturnDeal,
     RevokeDeal,
     SaveDraft,
     Screens,
+    WarnInactivity,
     WithdrawDeal,
     entered,
 )
 from services.registration.domain.deal_events import Details
 from services.registration.domain.deal_notes import AddNote, DealNotes, add_note
-from services.registration.domain.ending import close_deal, end_protection, merge_duplicate, withdraw_deal
+from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.fitting import missing
 from services.registration.domain.judging import in_force
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
 from services.registration.domain.partner_reference import References
+from services.registration.domain.protecting import (
+    end_protection,
+    grant_extension,
+    note_activity,
+    refuse_extension,
+    request_extension,
+    warn_inactivity,
+)
 from services.registration.domain.reviewing import (
     decide_finding,
     promote_deal,
@@ -223,7 +236,7 @@ HANDLES = (
     Handles(ReturnDeal, return_deal, streams=_deal, reads=_book, answer=answer),
     Handles(ResubmitDeal, resubmit_deal, streams=_resubmitting, reads=_around, answer=answer),
     Handles(AmendDeal, amend_deal, streams=_amending, reads=_book, answer=answer),
-    Handles(AddEvidence, add_evidence, streams=_deal, answer=answer),
+    Handles(AddEvidence, add_evidence, streams=_deal_and_claims, answer=answer),
     Handles(RecordOrder, record_order, streams=_deal, answer=answer),
     Handles(DecideFinding, decide_finding, streams=_finding, answer=answer),
     Handles(ApproveDeal, approve_deal, streams=_settling, reads=_around, answer=looked_at),
@@ -241,6 +254,11 @@ HANDLES = (
         reads=lambda c: (Deals.at(c.registration_id),),
         answer=lambda c, _: {"note_id": c.note_id},
     ),
+    Handles(RequestExtension, request_extension, streams=_deal_and_claims, reads=_book, answer=answer),
+    Handles(GrantExtension, grant_extension, streams=_deal, reads=_book, answer=answer),
+    Handles(RefuseExtension, refuse_extension, streams=_deal_and_claims, reads=_book, answer=answer),
+    Handles(NoteActivity, note_activity, streams=_deal),
+    Handles(WarnInactivity, warn_inactivity, streams=_deal, reads=_book),
     Handles(EndProtection, end_protection, streams=_deal_and_claims, reads=_book, answer=answer),
     Handles(CloseDeal, close_deal, streams=_deal_and_claims, reads=_book, answer=answer),
     Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from chassis.event import PublicEvent, Seen
 from chassis.rulebook import Reason
 from contracts import registration as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from services.registration.domain.deal_events import (
+    ActivityNoted,
     ConflictDetected,
     DealAmended,
     DealApproved,
@@ -19,9 +22,13 @@ from services.registration.domain.deal_events import (
     DealReturned,
     DealRevoked,
     DealWithdrawn,
+    ExtensionAnswered,
+    ExtensionRequested,
+    InactivityWarned,
     OfDeal,
     OrderRecorded,
     ProtectionEnded,
+    ProtectionExtended,
     ReviewOverdue,
     StepClosed,
     StepOpened,
@@ -124,6 +131,7 @@ def _approved(it: DealApproved) -> PublicEvent:
         exclusive=it.exclusive,
         basis=it.basis,
         approved_at=it.approved_at,
+        entitlement=it.entitlement or UNSET,
     )
 
 
@@ -154,11 +162,51 @@ def _withdrawn(it: DealWithdrawn) -> PublicEvent:
     return public.DealWithdrawn(**_of(it), reason_code=it.reason_code, withdrawn_at=it.withdrawn_at)
 
 
+def _asked(it: ExtensionRequested) -> PublicEvent:
+    roles = ("deal_desk",)
+    return AttentionRaised(attention_id=_extension(it), roles=roles, due_at=it.answer_by, **_extension_of(it))
+
+
+def _answered(it: ExtensionAnswered) -> PublicEvent:
+    return AttentionCleared(attention_id=_extension(it), **_extension_of(it))
+
+
+def _extension(it: OfDeal) -> str:
+    return f"{it.registration_id}.extension"
+
+
+def _extension_of(it: OfDeal) -> dict[str, Any]:
+    return {"side": "vendor", "topic": "deal-extension", "subject": it.registration_id}
+
+
+def _extended(it: ProtectionExtended) -> PublicEvent:
+    return public.ProtectionExtended(**_of(it), old_end=it.old_end, new_end=it.new_end, extended_at=it.extended_at)
+
+
+def _warned(it: InactivityWarned) -> PublicEvent:
+    roles = ("owner", "seller")
+    return AttentionRaised(attention_id=_idle(it), roles=roles, due_at=it.ends_at, **_idle_of(it))
+
+
+def _alive(it: ActivityNoted) -> PublicEvent | None:
+    """A sign of life takes the warning back; without one, nobody is told of it."""
+    return AttentionCleared(attention_id=_idle(it), **_idle_of(it)) if it.warned else None
+
+
+def _idle(it: OfDeal) -> str:
+    return f"{it.registration_id}.idle"
+
+
+def _idle_of(it: OfDeal) -> dict[str, Any]:
+    about = {"side": "partner", "topic": "deal-inactive"}
+    return {**about, "subject": it.registration_id, "partner_id": it.partner_id}
+
+
 def _ended(it: ProtectionEnded) -> PublicEvent:
     return public.ProtectionEnded(**_of(it), reason_code=it.reason_code, ended_at=it.ended_at)
 
 
-_TELL: dict[type[Any], Callable[[Any], PublicEvent]] = {
+_TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     DealRegistered: _registered,
     DealReturned: _returned,
     DealResubmitted: _resubmitted,
@@ -174,5 +222,10 @@ _TELL: dict[type[Any], Callable[[Any], PublicEvent]] = {
     DealAmended: _amended,
     OrderRecorded: _ordered,
     DealWithdrawn: _withdrawn,
+    ExtensionRequested: _asked,
+    ExtensionAnswered: _answered,
+    ProtectionExtended: _extended,
+    InactivityWarned: _warned,
+    ActivityNoted: _alive,
     ProtectionEnded: _ended,
 }

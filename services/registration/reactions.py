@@ -10,15 +10,18 @@ from typing import Any
 from chassis.application import Application, Reaction
 from chassis.deadlines import Deadline
 from chassis.event import Seen, stable_id
-from contracts.attribution import DealLost, DealWon
+from contracts.attribution import DealLost, DealStageChanged, DealWon
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
 from services.registration.application import Asked, Make, as_screened, on_deal
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
     EscalateReview,
+    GrantExtension,
+    NoteActivity,
     PromoteDeal,
     QueueDeal,
+    WarnInactivity,
     WithdrawDeal,
 )
 from services.registration.domain.partner_facts import RecordPartnerFacts
@@ -66,11 +69,25 @@ async def on_result(seen: Seen, app: Application) -> None:
     )
 
 
+async def on_stage(seen: Seen, app: Application) -> None:
+    """A sale that moves is a sign that its partner works on the customer."""
+    told: DealStageChanged = seen.event
+    if told.registration_id is None:
+        return
+
+    def note(_: Any, fields: dict[str, Any]) -> NoteActivity:
+        return NoteActivity(**fields, kind="stage", source_event_id=seen.id)
+
+    asked = Asked(registration_id=told.registration_id, now=app.clock.now())
+    await app.react(seen, "note_activity", on_deal(asked, note))
+
+
 REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerActivated: on_partner,
     PartnerProfileChanged: on_partner,
     PartnerSuspended: on_partner,
     PartnerReinstated: on_partner,
+    DealStageChanged: on_stage,
     DealWon: on_result,
     DealLost: on_result,
 }
@@ -81,6 +98,14 @@ REACTIONS: Mapping[type[Any], Reaction] = {
 
 def _end(document: DueDocument, now: datetime) -> Make:
     return on_deal(_asked(document, now), lambda _, fields: EndProtection(**fields))
+
+
+def _grant(document: DueDocument, now: datetime) -> Make:
+    return on_deal(_asked(document, now), lambda _, fields: GrantExtension(**fields))
+
+
+def _warn(document: DueDocument, now: datetime) -> Make:
+    return on_deal(_asked(document, now), lambda _, fields: WarnInactivity(**fields))
 
 
 def _screening(command: type[Any]) -> Callable[[DueDocument, datetime], Make]:
@@ -106,7 +131,16 @@ def _withdraw(document: DueDocument, now: datetime) -> Make:
 
 
 DEADLINES = (
-    Deadline(name="protection_ends", version=1, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
+    Deadline(name="protection_ends", version=2, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
+    Deadline(name="extensions_due", version=1, keys=due.EXTENSIONS, evolve=due.extensions_due, issue=_grant),
+    Deadline(
+        name="idle_warnings",
+        version=1,
+        keys=due.IDLE_UNWARNED,
+        evolve=due.idle_warnings,
+        issue=_warn,
+    ),
+    Deadline(name="idle_ends", version=1, keys=due.IDLE, evolve=due.idle_ends, issue=_end),
     Deadline(
         name="review_limits", version=1, keys=due.REVIEWS, evolve=due.review_limits, issue=_screening(EscalateReview)
     ),

@@ -109,12 +109,16 @@ class Running:
                     return dict(found)
                 await asyncio.sleep(0.02)
 
-    async def until_heard(self, kind: type[Any]) -> None:
-        """Waits until the service has told others of such an event."""
-        publish = self.service.blueprint.publish
+    async def until_heard(self, kind: type[Any], *, times: int = 1, **fields: Any) -> None:
+        """Waits until the service has told others of such an event, so many times."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not any(isinstance(publish(one.seen("registration")), kind) for one in await self._recorded()):
+            while len([event for event in await self._told(kind) if _has(event, fields)]) < times:
                 await asyncio.sleep(0.02)
+
+    async def _told(self, kind: type[Any]) -> list[Any]:
+        publish = self.service.blueprint.publish
+        told = [publish(one.seen("registration")) for one in await self._recorded()]
+        return [event for event in told if isinstance(event, kind)]
 
     async def _recorded(self) -> list[Any]:
         return list(await self.service.store.feed(0, 1_000))
@@ -129,6 +133,10 @@ class Running:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _has(event: Any, fields: dict[str, Any]) -> bool:
+    return all(getattr(event, name) == value for name, value in fields.items())
 
 
 @asynccontextmanager

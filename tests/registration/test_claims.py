@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from contracts.values import ProductLine, Span
-from services.registration.domain.claims import HELD, WAITING, Claim, Claims, ClaimsOf, carry, evolve
+from services.registration.domain.claim import HELD, WAITING, Claim
+from services.registration.domain.claims import Claims, ClaimsOf, carry, evolve
 from services.registration.domain.overlap import Place, Reach
 
 REACH = Reach(

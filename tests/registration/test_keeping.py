@@ -8,7 +8,8 @@ import pytest
 from chassis.decider import NotFound, WrongState
 from chassis.event import Sealed
 from contracts.values import AccountId, PartnerId, RegistrationId, money
-from services.registration.domain.claims import ClaimHeld, ClaimMerged, ClaimReleased, ClaimsOf
+from services.registration.domain.claim import Proof
+from services.registration.domain.claims import ClaimHeld, ClaimMerged, ClaimReleased, ClaimsOf, ClaimSupported
 from services.registration.domain.customer import Identifier, as_person
 from services.registration.domain.deal import AlreadyRegistered, Deals
 from services.registration.domain.deal_commands import (
@@ -154,9 +155,16 @@ def test_evidence_is_added_once_while_the_deal_lives() -> None:
     town.register("a", "p-1")
 
     assert town.run(AddEvidence(**on(), evidence=(proof(1), proof(1)), by="seller-p-1")) == [
-        [EvidenceAdded(**OF_A, evidence=(proof(1),), added_by="seller-p-1", added_at=NOW)]
+        [EvidenceAdded(**OF_A, evidence=(proof(1),), added_by="seller-p-1", added_at=NOW)],
+        [
+            ClaimSupported(
+                registration_id="a",
+                evidence=(Proof(kind="mail", dated_on=date(2026, 3, 1)),),
+                supported_at=NOW,
+            )
+        ],
     ]
-    assert town.run(AddEvidence(**on(), evidence=(proof(1),), by="seller-p-1")) == [[]]
+    assert town.run(AddEvidence(**on(), evidence=(proof(1),), by="seller-p-1")) == [[], []]
     town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
     with pytest.raises(WrongState):
         town.run(AddEvidence(**on(), evidence=(proof(2),), by="seller-p-1"))

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chassis.decider import Problem
 from contracts.values import OpportunityId
-from services.registration.domain.claims import HELD, ClaimsOf
+from services.registration.domain.claim import HELD
+from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.deal import Deals, Status
 from services.registration.domain.deal_commands import (
     CloseDeal,

@@ -111,7 +111,6 @@ def test_regions_are_territories_of_their_own() -> None:
         (DealRules(matching=Matching(possible_percent=69)), ["possible_percent lies between 70 and 100"]),
         (DealRules(minimums=(money(1, "EUR"), money(2, "EUR"))), ["one minimum a currency"]),
         (DealRules(auto_approval=AutoApproval(limits=(money(1, "EUR"), money(2, "EUR")))), ["one limit a currency"]),
-        (DealRules(priority="loudest"), ["priority is one of first_to_register, first_to_approve"]),
     ],
 )
 def test_rules_say_what_does_not_fit(rules: DealRules, expected: list[str]) -> None:

@@ -108,6 +108,7 @@ def test_a_first_registration_opens_the_account_binds_its_key_and_waits_for_revi
                 priority="first_to_register",
                 submitted_at=NOW,
                 placed_at=NOW,
+                priorities=("first_to_register",),
             )
         ],
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from contracts.registration import DealRevoked, ReviewOverdue
+from contracts.attribution import DealStageChanged
+from contracts.registration import DealRevoked, ProtectionEnded, ProtectionExtended, ReviewOverdue
 from contracts.shared import AttentionCleared, AttentionRaised
 from tests.registration.service import DESK, FINANCE, Running, activated, deal, seller, started
 
@@ -113,3 +114,47 @@ async def test_the_preview_says_whose_approval_a_deal_would_need(registration: R
     shown = (await registration.post(seller("p1"), "/deals/preview", large)).json()
 
     assert shown["steps"] == [{"order": 1, "approvals": 1}, {"order": 2, "approvals": 1}]
+
+
+async def test_an_extension_is_asked_for_and_granted_by_silence(registration: Running) -> None:
+    await registration.publish_rules(protection={"inactive_days": 0})
+    first = await registration.register("p1")
+    path = f"/deals/{first['registration_id']}"
+    await registration.post(DESK, f"{path}/approve")
+    registration.clock.set(datetime(2026, 5, 20, 10, 0, tzinfo=UTC))
+    asked = await registration.post(seller("p1"), f"{path}/request-extension", {"evidence": [LETTER]})
+    pending = (await registration.get(seller("p1"), path)).json()["extension"]
+
+    registration.clock.set(datetime(2026, 6, 8, 17, 0, tzinfo=UTC))
+    await registration.until_heard(ProtectionExtended)
+    await registration.settle()
+    extended = (await registration.get(seller("p1"), path)).json()
+
+    assert asked.status_code == 200, asked.text
+    assert pending == {"new_end": "2026-08-31T00:00:00Z", "answer_by": "2026-06-08T17:00:00Z"}
+    assert extended["protection"]["end"] == "2026-08-31T00:00:00Z"
+    assert (extended["board"]["status"], extended["extension"]) == ("approved", None)
+
+
+async def test_an_idle_protection_is_warned_and_ended_by_the_clock_unless_the_sale_moves(registration: Running) -> None:
+    first = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    registration.clock.set(datetime(2026, 4, 12, 10, 0, tzinfo=UTC))
+    await registration.until_heard(AttentionRaised, topic="deal-inactive")
+    moved = DealStageChanged(
+        partner_ids=("p1",),
+        opportunity_id="o1",
+        registration_id=first["registration_id"],
+        from_stage="prospect",
+        to_stage="qualified",
+        true_at=registration.clock.now(),
+    )
+    await registration.hear(moved)
+
+    registration.clock.set(datetime(2026, 5, 20, 10, 0, tzinfo=UTC))
+    await registration.until_heard(AttentionRaised, topic="deal-inactive", times=2)
+    registration.clock.set(datetime(2026, 5, 27, 10, 0, tzinfo=UTC))
+
+    ended = await registration.until(first["registration_id"], "expired")
+    assert ended["history"][-1]["event"] == "ProtectionEnded"
+    assert (await heard(registration, ProtectionEnded))[0].reason_code == "inactive"

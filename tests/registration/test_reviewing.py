@@ -372,7 +372,7 @@ END = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
 
 
 def test_protection_ends_at_its_end_and_not_before() -> None:
-    town = approved()
+    town = approved(protection={"inactive_days": 0})
 
     assert town.run(EndProtection(**on(now=END - timedelta(seconds=1)))) == [[], []]
     deal, claims = town.run(EndProtection(**on(now=END)))

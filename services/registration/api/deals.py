@@ -22,6 +22,7 @@ from services.registration.domain.deal_commands import (
     AmendDeal,
     RecordOrder,
     RegisterDeal,
+    RequestExtension,
     ResubmitDeal,
     WithdrawDeal,
 )
@@ -125,6 +126,18 @@ async def order(registration_id: Id, body: OrderBody, caller: Writer, app: App) 
         )
 
     return await perform(caller, app, RecordOrder, on_deal(asked(caller, app, registration_id, RecordOrder), make))
+
+
+@router.post("/deals/{registration_id}/request-extension")
+async def request_extension(registration_id: Id, body: EvidencesBody, caller: Writer, app: App) -> Response:
+    """Asks for more time in the last days of a protection, with documents of the work on the customer."""
+    shown = tuple(one.evidence() for one in body.evidence)
+
+    def make(_: Deal, fields: dict[str, Any]) -> RequestExtension:
+        return RequestExtension(**fields, evidence=shown, by=caller.principal.by)
+
+    wish = asked(caller, app, registration_id, RequestExtension)
+    return await perform(caller, app, RequestExtension, on_deal(wish, make))
 
 
 @router.post("/deals/{registration_id}/withdraw")

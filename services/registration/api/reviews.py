@@ -15,8 +15,10 @@ from services.registration.domain.deal import Deal, EvidenceChanged, Status
 from services.registration.domain.deal_commands import (
     ApproveDeal,
     DecideFinding,
+    GrantExtension,
     MergeDuplicate,
     QueueDeal,
+    RefuseExtension,
     RejectDeal,
     ReturnDeal,
     RevokeDeal,
@@ -45,6 +47,10 @@ class ApproveBody(Body):
 
     displace: bool = False
     reason_code: Code = CUSTOMER_OVERRIDE
+
+
+class RefuseBody(Body):
+    reason_code: Code
 
 
 class RevokeBody(Body):
@@ -113,6 +119,28 @@ async def approve(registration_id: Id, caller: Writer, app: App, body: ApproveBo
     if outcome.answer["status"] == Status.IN_REVIEW and outcome.answer["screening_id"] == screening_id:
         raise EvidenceChanged(registration_id=registration_id, version=outcome.version)
     return answered(app, outcome)
+
+
+@router.post("/deals/{registration_id}/grant-extension")
+async def grant_extension(registration_id: Id, caller: Writer, app: App) -> Response:
+    """Lets the protection last as long as the partner asked for."""
+
+    def make(_: Deal, fields: dict[str, Any]) -> GrantExtension:
+        return GrantExtension(**fields, by=caller.principal.by)
+
+    wish = asked(caller, app, registration_id, GrantExtension)
+    return await perform(caller, app, GrantExtension, on_deal(wish, make))
+
+
+@router.post("/deals/{registration_id}/refuse-extension")
+async def refuse_extension(registration_id: Id, body: RefuseBody, caller: Writer, app: App) -> Response:
+    """Leaves the protection its end, with a reason that the partner reads."""
+
+    def make(_: Deal, fields: dict[str, Any]) -> RefuseExtension:
+        return RefuseExtension(**fields, reason_code=body.reason_code, by=caller.principal.by)
+
+    wish = asked(caller, app, registration_id, RefuseExtension)
+    return await perform(caller, app, RefuseExtension, on_deal(wish, make))
 
 
 @router.post("/deals/{registration_id}/revoke")

@@ -19,9 +19,10 @@ from contracts.values import (
     Span,
 )
 from services.registration.domain.approval import Approval
-from services.registration.domain.claims import Claim
+from services.registration.domain.claim import Claim
 from services.registration.domain.deal_commands import OnDeal
 from services.registration.domain.deal_events import (
+    ActivityNoted,
     AmendmentApproved,
     ConflictDetected,
     DealAmended,
@@ -43,18 +44,23 @@ from services.registration.domain.deal_events import (
     DraftSaved,
     DuplicateMerged,
     EvidenceAdded,
+    ExtensionAnswered,
+    ExtensionRequested,
     FindingDecided,
+    InactivityWarned,
     OfDeal,
     OrderRecorded,
     ProtectionEnded,
+    ProtectionExtended,
     ReviewOverdue,
     RevocationProposed,
     StepApproved,
     StepClosed,
     StepOpened,
     Terms,
+    proofs,
 )
-from services.registration.domain.rules import FIRST_TO_REGISTER
+from services.registration.domain.rules import FIRST_TO_REGISTER, LETTER_DAYS
 
 
 class Status(StrEnum):
@@ -127,6 +133,10 @@ class Deal:
     answer_due_at: datetime | None = None
     displacing: DisplacementApproved | None = None
     revoking: RevocationProposed | None = None
+    extension: ExtensionRequested | None = None
+    extensions: int = 0
+    active_at: datetime | None = None
+    warned: bool = False
 
     @property
     def first(self) -> DealRegistered:
@@ -165,17 +175,17 @@ class Deal:
     def claim(self) -> Claim:
         """The deal's claim as it would be placed on another account."""
         first = self.first
+        known = self.screened.facts.mine if self.screened else None
         return Claim(
             registration_id=first.registration_id,
             partner_id=first.partner_id,
             reach=first.reach,
-            priority=self.priority,
+            priority=known.priority if known else FIRST_TO_REGISTER,
+            priorities=known.priorities if known else (),
+            letter_days=known.letter_days if known else LETTER_DAYS,
+            evidence=proofs(self.now_details),
             submitted_at=self.submitted_at,
         )
-
-    @property
-    def priority(self) -> str:
-        return self.screened.facts.mine.priority if self.screened else FIRST_TO_REGISTER
 
 
 # Refusals
@@ -289,20 +299,22 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
             return replace(deal, screened=happened) if isinstance(happened, DealScreened) else deal
         case DealReturned() | DealResubmitted():
             return _corrected(deal, happened)
-        case FindingDecided():
-            return _decided(deal, happened)
         case StepOpened() | StepApproved() | StepClosed() | ReviewOverdue():
             return replace(deal, review=_reviewed(deal.review, happened))
         case DealAmended() | EvidenceAdded() | OrderRecorded() | DuplicateMerged() | AmendmentApproved():
             return _kept(deal, happened)
-        case DraftSaved() | DisplacementApproved() | RevocationProposed():
+        case DraftSaved() | DisplacementApproved() | RevocationProposed() | FindingDecided():
             return _begun(deal, happened)
+        case ExtensionRequested() | ExtensionAnswered() | ProtectionExtended() | ActivityNoted() | InactivityWarned():
+            return _lasting(deal, happened)
         case _:
             return _moved(deal, happened)
 
 
-def _begun(deal: Deal, happened: DraftSaved | DisplacementApproved | RevocationProposed) -> Deal:
+def _begun(deal: Deal, happened: DraftSaved | DisplacementApproved | RevocationProposed | FindingDecided) -> Deal:
     match happened:
+        case FindingDecided():
+            return _decided(deal, happened)
         case DraftSaved():
             return replace(deal, draft=happened, status=Status.DRAFT)
         case DisplacementApproved():
@@ -343,12 +355,13 @@ Kept = DealAmended | EvidenceAdded | OrderRecorded | DuplicateMerged | Amendment
 def _kept(deal: Deal, happened: Kept) -> Deal:
     match happened:
         case DealAmended():
-            return replace(deal, details=happened.details)
+            return replace(deal, details=happened.details, active_at=happened.amended_at)
         case AmendmentApproved(amount=amount):
             return replace(deal, approved_amount=amount, review=Review())
         case EvidenceAdded(evidence=added):
             details = deal.now_details
-            return replace(deal, details=replace(details, evidence=(*details.evidence, *added)))
+            more = replace(details, evidence=(*details.evidence, *added))
+            return replace(deal, details=more, active_at=happened.added_at)
         case OrderRecorded(order_ref=order_ref):
             return replace(deal, orders=(*deal.orders, order_ref))
         case DuplicateMerged(submitted_at=at):
@@ -384,9 +397,30 @@ def _protected(deal: Deal, happened: DealApproved) -> Deal:
         protection=happened.protection,
         reasons=happened.reasons,
         approved_amount=happened.terms.amount,
+        active_at=happened.approved_at,
         review=Review(),
         displacing=None,
     )
+
+
+Lasting = ExtensionRequested | ExtensionAnswered | ProtectionExtended | ActivityNoted | InactivityWarned
+
+
+def _lasting(deal: Deal, happened: Lasting) -> Deal:
+    match happened:
+        case ExtensionRequested(requested_at=at):
+            return replace(deal, extension=happened, active_at=at)
+        case ExtensionAnswered():
+            return replace(deal, extension=None)
+        case ProtectionExtended(new_end=new_end):
+            span = replace(deal.protection, end=new_end) if deal.protection else None
+            return replace(deal, protection=span, extensions=deal.extensions + 1)
+        case ActivityNoted(noted_at=at):
+            return replace(deal, active_at=at, warned=False)
+        case InactivityWarned():
+            return replace(deal, warned=True)
+        case _:
+            assert_never(happened)
 
 
 def _ended(deal: Deal, happened: Ending) -> Deal:

@@ -210,6 +210,36 @@ class WithdrawDeal(OnDeal):
     by: str
 
 
+@command("registration.RequestExtension.v1")
+class RequestExtension(OnDeal):
+    evidence: tuple[Evidence, ...]
+    by: str
+
+
+@command("registration.GrantExtension.v1")
+class GrantExtension(OnDeal):
+    """`by` is absent where the service grants what nobody answered in time."""
+
+    by: str | None = None
+
+
+@command("registration.RefuseExtension.v1")
+class RefuseExtension(OnDeal):
+    reason_code: str
+    by: str
+
+
+@command("registration.NoteActivity.v1")
+class NoteActivity(OnDeal):
+    kind: str
+    source_event_id: str
+
+
+@command("registration.WarnInactivity.v1")
+class WarnInactivity(OnDeal):
+    pass
+
+
 @command("registration.EndProtection.v1")
 class EndProtection(OnDeal):
     pass

@@ -8,6 +8,7 @@ from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
     AccountRef,
+    Entitlement,
     Money,
     OpportunityId,
     Participant,
@@ -17,6 +18,7 @@ from contracts.values import (
     RuleRef,
     Span,
 )
+from services.registration.domain.claim import Proof
 from services.registration.domain.customer import Customer
 from services.registration.domain.overlap import Reach
 from services.registration.domain.screening import Facts, Screening
@@ -51,6 +53,11 @@ class Details:
     def differing(self, other: "Details") -> tuple[str, ...]:
         """The names of the fields in which the two differ."""
         return tuple(f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name))
+
+
+def proofs(details: Details) -> tuple[Proof, ...]:
+    """What the documents of a deal count for in line."""
+    return tuple(Proof(kind=one.kind, dated_on=one.dated_on) for one in details.evidence)
 
 
 DETAIL_FIELDS = tuple(f.name for f in fields(Details))
@@ -230,7 +237,11 @@ class DealPromoted(OfDeal):
 
 @event("registration.DealApproved.v1")
 class DealApproved(OfDeal):
-    """Basis: the priority rule under which it won. `approved_by` is absent where the rules approved it themselves."""
+    """Basis: the priority rule under which it won, or the reason for which it displaced a holder.
+
+    `approved_by` is absent where the rules approved it themselves. After `inactive_days` without a sign of life (0: never)
+    the protection ends.
+    """
 
     terms: Terms
     protection: Span
@@ -240,6 +251,9 @@ class DealApproved(OfDeal):
     reasons: tuple[Reason, ...]
     approved_by: str | None
     approved_at: datetime
+    entitlement: Entitlement | None = None
+    inactive_days: int = 0
+    warn_days: int = 0
 
 
 @event("registration.DealRejected.v1")
@@ -339,6 +353,53 @@ class DealWithdrawn(OfDeal):
     withdrawn_at: datetime
 
 
+@event("registration.ExtensionRequested.v1")
+class ExtensionRequested(OfDeal):
+    """A partner asks for more time. Until it is answered the hold runs on; unanswered at `answer_by`, it is granted."""
+
+    evidence: tuple[Evidence, ...]
+    old_end: datetime
+    new_end: datetime
+    answer_by: datetime
+    requested_by: str
+    requested_at: datetime
+
+
+@event("registration.ExtensionAnswered.v1")
+class ExtensionAnswered(OfDeal):
+    """`answered_by` is absent where nobody answered in time."""
+
+    granted: bool
+    reason_code: str | None
+    answered_by: str | None
+    answered_at: datetime
+
+
+@event("registration.ProtectionExtended.v1")
+class ProtectionExtended(OfDeal):
+    old_end: datetime
+    new_end: datetime
+    extended_at: datetime
+
+
+@event("registration.ActivityNoted.v1")
+class ActivityNoted(OfDeal):
+    """A sign of work on the customer: stage, amendment, evidence, extension. `warned`: it answers a warning."""
+
+    kind: str
+    warned: bool
+    source_event_id: str | None
+    noted_at: datetime
+
+
+@event("registration.InactivityWarned.v1")
+class InactivityWarned(OfDeal):
+    """Without a sign of life the protection ends at `ends_at`."""
+
+    ends_at: datetime
+    warned_at: datetime
+
+
 @event("registration.ProtectionEnded.v1")
 class ProtectionEnded(OfDeal):
     """Reason codes: expired, inactive, withdrawn, revoked, won, lost."""
@@ -380,6 +441,11 @@ DealEvent = (
     | DealRejected
     | DealAmended
     | EvidenceAdded
+    | ExtensionRequested
+    | ExtensionAnswered
+    | ProtectionExtended
+    | ActivityNoted
+    | InactivityWarned
     | OrderRecorded
     | DuplicateMerged
     | DealWithdrawn

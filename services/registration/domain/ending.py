@@ -10,7 +10,6 @@ from services.registration.domain.deal import OPEN, SUBMITTED, Deal, Status, sta
 from services.registration.domain.deal_commands import (
     REPLACED,
     CloseDeal,
-    EndProtection,
     GivesWay,
     MergeDuplicate,
     OnDeal,
@@ -139,15 +138,6 @@ def _one_deal(deal: Deal, into: Deal) -> None:
         raise NotDuplicate
     if deal.status == Status.APPROVED and into.status != Status.APPROVED:
         raise ApprovedSurvives
-
-
-def end_protection(wish: EndProtection, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Ended:
-    """Ends a protection whose time is over; before that, or when it is gone already, nothing."""
-    if not (deal.status == Status.APPROVED and deal.protection is not None and deal.protection.end <= wish.now):
-        return [], [[] for _ in claims]
-    unmoved(wish, deal)
-    over = end(deal, rules_of(deal, book), "withdrawn", wish.now)
-    return [*over, *unprotected(wish.now, deal, "expired")], _released(wish, claims, "expired")
 
 
 def close_deal(wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Ended:

@@ -6,12 +6,15 @@ from chassis.decider import Forbidden, Invalid
 from chassis.rulebook import Rulebook
 from contracts.values import Money, PartnerId
 from services.registration.domain.approval import last_step
-from services.registration.domain.deal import SUBMITTED, Deal, Incomplete, Status, evolve, stands_in
+from services.registration.domain.claim import Proof
+from services.registration.domain.claims import ClaimEvent, Claims, support
+from services.registration.domain.deal import SUBMITTED, Deal, Incomplete, Status, evolve, stands_in, unmoved
 from services.registration.domain.deal_commands import AddEvidence, AmendDeal, RecordOrder
 from services.registration.domain.deal_events import DealAmended, DealEvent, EvidenceAdded, OrderRecorded
 from services.registration.domain.fitting import detail_faults
 from services.registration.domain.judging import rules_of
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken, take
+from services.registration.domain.protecting import alive
 from services.registration.domain.review_clock import end, opened
 from services.registration.domain.rules import DealRules
 
@@ -53,7 +56,8 @@ def amend_deal(
         raise Incomplete(faults[0]["message"], errors=faults)
     amended = DealAmended(**deal.header, details=wish.details, amended_by=wish.by, amended_at=wish.now)
     asked = _asked_again(evolve(deal, amended), rules_of(deal, book), wish.now)
-    return [amended, *asked], referred(deal, wish.details.partner_reference, references, wish.now)
+    told = [amended, *asked, *alive(deal, "amendment", None, wish.now)]
+    return told, referred(deal, wish.details.partner_reference, references, wish.now)
 
 
 def _asked_again(deal: Deal, rules: DealRules, now: datetime) -> list[DealEvent]:
@@ -89,16 +93,22 @@ def referred(
     ]
 
 
-def add_evidence(wish: AddEvidence, deal: Deal) -> list[DealEvent]:
+def add_evidence(
+    wish: AddEvidence, deal: Deal, claims: tuple[Claims, ...]
+) -> tuple[list[DealEvent], list[list[ClaimEvent]]]:
     """Adds documents to a deal that is open or protected; one that it has already is not added again."""
     stands_in(deal, *SUBMITTED)
+    unmoved(wish, deal)
     known = {one.sha256 for one in deal.now_details.evidence}
     new = tuple({one.sha256: one for one in wish.evidence if one.sha256 not in known}.values())
     if len(known) + len(new) > EVIDENCE_MAX:
         raise TooMuchEvidence(limit=EVIDENCE_MAX)
     if not new:
-        return []
-    return [EvidenceAdded(**deal.header, evidence=new, added_by=wish.by, added_at=wish.now)]
+        return [], [[] for _ in claims]
+    added = EvidenceAdded(**deal.header, evidence=new, added_by=wish.by, added_at=wish.now)
+    counts = tuple(Proof(kind=one.kind, dated_on=one.dated_on) for one in new)
+    told = [added, *alive(deal, "evidence", None, wish.now)]
+    return told, [support(state, wish.registration_id, counts, wish.now) for state in claims]
 
 
 def record_order(wish: RecordOrder, deal: Deal) -> list[DealEvent]:

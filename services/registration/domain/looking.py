@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chassis.rulebook import Rulebook, Version
-from contracts.values import AccountId, Span
+from contracts.values import AccountId, Entitlement, Span
 from services.registration.domain.account import Account
-from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release
+from services.registration.domain.claim import HELD, Claim
+from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release, support
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_commands import REPLACED, GivesWay, RegisterDeal, Screens, entered
 from services.registration.domain.deal_events import (
@@ -19,12 +20,13 @@ from services.registration.domain.deal_events import (
     DealScreened,
 )
 from services.registration.domain.ending import give_way
+from services.registration.domain.entitlement import entitlement
 from services.registration.domain.judging import judging
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.protection import protection_of
 from services.registration.domain.review_clock import appeal_until, begin, end
-from services.registration.domain.rules import DealRules
+from services.registration.domain.rules import SECOND_REDUCED, WHOLE_PERCENT, DealRules
 from services.registration.domain.screening import (
     APPROVE,
     DEAL_RULES,
@@ -113,13 +115,26 @@ class Look:
             **self.deal.header,
             terms=self.deal.terms(),
             protection=self.span,
-            exclusive=True,
-            basis=basis or self.rules.priority,
+            exclusive=self.rules.exclusive,
+            basis=basis or self.rules.priorities[0],
             screening_id=self.screening_id,
             reasons=reasons_of(self.screening.failed, self.deal.first.terms.rules),
             approved_by=by,
             approved_at=self.now,
+            entitlement=self._entitlement(),
+            inactive_days=self.rules.protection.inactive_days,
+            warn_days=self.rules.protection.warn_days,
         )
+
+    def _entitlement(self) -> Entitlement | None:
+        """The benefits at this instant; less for who comes second where two may hold."""
+        rules = self.rules
+        if not rules.benefits:
+            return None
+        held = any(c.claim.state == HELD and c.meets.complete for c in self.screening.conflicts)
+        reduced = held and SECOND_REDUCED in rules.priorities
+        factor = rules.second_factor_percent if reduced else WHOLE_PERCENT
+        return entitlement(rules.benefits, rules.stacking, self.facts.mine.reach, factor_percent=factor)
 
     def _queued(self) -> DealQueued:
         return DealQueued(
@@ -169,13 +184,17 @@ class Look:
         """The deal's own claim on one account. A claim that is not there yet is placed first."""
         if self.verdict == REJECT:
             return release(claims, self.facts.mine.registration_id, "rejected", self.now)
-        placed = place(claims, self.facts.mine, self.now)
+        mine = self.facts.mine
+        known = claims.of(mine.registration_id)
+        new = tuple(one for one in mine.evidence if known and one not in known.evidence)
+        more = support(claims, mine.registration_id, new, self.now) if new else []
+        placed = [*place(claims, mine, self.now), *more]
         return [*placed, *self._settled(ClaimsOf.fold(placed, claims))]
 
     def _settled(self, claims: Claims) -> list[ClaimEvent]:
         mine = self.facts.mine.registration_id
         if self.verdict == APPROVE:
-            return hold(claims, mine, self.span, self.now)
+            return hold(claims, mine, self.span, self.now, exclusive=self.rules.exclusive)
         return queue(mine, self.now) if self.verdict == QUEUE else []
 
 
@@ -209,7 +228,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         tender=deal.now_details.tender,
         known=account.known,
         partner=partner,
-        accounts=_on_accounts(deal.accounts, claims[: len(deal.accounts)]),
+        accounts=_on_accounts(deal, claims),
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),
         displaces=tuple(one.registration_id for one in wish.gives_way if one.reason_code != REPLACED),
@@ -218,8 +237,18 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
     return look(deal, facts, version, wish.screening_id)
 
 
-def _on_accounts(accounts: Sequence[AccountId], claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
-    return tuple(OnAccount(account_id=a, live=c.live) for a, c in zip(accounts, claims, strict=True))
+def _on_accounts(deal: Deal, claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
+    """The line on each of the deal's accounts, with its own claim as it is by now."""
+    mine = deal.claim()
+    return tuple(
+        OnAccount(account_id=account, live=tuple(_as_now(c, mine) for c in one.live), incumbents=one.incumbents)
+        for account, one in zip(deal.accounts, claims, strict=False)
+    )
+
+
+def _as_now(claim: Claim, mine: Claim) -> Claim:
+    own = claim.registration_id == mine.registration_id
+    return replace(claim, evidence=mine.evidence) if own else claim
 
 
 def _near(

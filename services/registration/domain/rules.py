@@ -3,13 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, time
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from contracts.business_time import BusinessCalendar
 from contracts.values import Money
 
 STARTS = APPROVAL, SUBMISSION = "approval", "submission"
-PRIORITIES = FIRST_TO_REGISTER, FIRST_TO_APPROVE = "first_to_register", "first_to_approve"
+PRIORITIES = (
+    *(FIRST_TO_REGISTER := "first_to_register", FIRST_TO_APPROVE := "first_to_approve"),
+    *(INCUMBENT_ON_RENEWAL := "incumbent_on_renewal", CUSTOMER_CHOICE := "customer_choice"),
+    *(MOST_EVIDENCE := "most_evidence", SHARED := "shared", SECOND_REDUCED := "second_reduced"),
+)
+OPEN_TO_ALL = (FIRST_TO_APPROVE, SHARED, SECOND_REDUCED)
+"""Under these nobody is ahead of anybody; under the last two both may hold."""
+EXTENSIONS = NO_EXTENSION, ONCE, UNLIMITED = "none", "once", "unlimited"
+STACKING = HIGHEST, SUM = "highest", "sum"
 ROLES = ("referral", "resell", "distribute", "service", "influence")
 OPTIONAL_FIELDS = (
     *("contacts", "description", "partner_reference", "evidence"),
@@ -23,7 +32,10 @@ SHARED_DOMAINS = (
 )
 """Domains that many customers share (free mail), so that they say nothing about who somebody is."""
 DAYS_MAX = 365
+WHOLE_PERCENT = 100
+LETTER_DAYS, LETTER_DAYS_LEAST = 90, 30
 LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
+TOTAL_DAYS_MAX, ASK_DAYS_MAX, GRACE_DAYS_MAX = 730, 90, 5
 STEPS_MAX, APPROVALS_MAX, LIMIT_DAYS_MAX, ANSWER_DAYS_MAX, PERCENT_MAX = 10, 10, 30, 60, 1_000
 QUEUE_MAX = 10
 PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
@@ -31,10 +43,32 @@ PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
 
 @dataclass(frozen=True, kw_only=True)
 class Protection:
-    """How long a hold lasts, 0 to 365 days, counted from the approval or from the submission."""
+    """How long a hold lasts, 0 to 365 days, counted from the approval or from the submission.
+
+    An extension may be asked for in the last `ask_days`; unanswered for `grace_days` business days after the end, it is
+    granted. After `inactive_days` without a sign of life (0: never) the hold ends, `warn_days` after a warning.
+    """
 
     days: int = 90
     starts: str = APPROVAL
+    extension: str = ONCE
+    extension_days: int = 90
+    total_days_max: int = 180
+    ask_days: int = 30
+    grace_days: int = 5
+    inactive_days: int = 45
+    warn_days: int = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenefitRule:
+    """A benefit of so many percent for deals of these roles, families and types; none named: of all."""
+
+    name: str
+    percent: Decimal
+    roles: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    deal_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +142,11 @@ class DealRules:
     minimums: tuple[Money, ...] = ()
     required: tuple[str, ...] = ()
     tenders_allowed: bool = False
-    priority: str = FIRST_TO_REGISTER
+    priority: str | tuple[str, ...] = FIRST_TO_REGISTER
+    letter_days: int = LETTER_DAYS
+    second_factor_percent: int = 50
+    benefits: tuple[BenefitRule, ...] = ()
+    stacking: str = HIGHEST
     queue_max: int = QUEUE_MAX
     protection: Protection = field(default_factory=Protection)
     matching: Matching = field(default_factory=Matching)
@@ -117,6 +155,16 @@ class DealRules:
     amended_up_percent: int = 25
     clock: Clock = field(default_factory=Clock)
     hours: OpenHours = field(default_factory=OpenHours)
+
+    @property
+    def priorities(self) -> tuple[str, ...]:
+        """The priority policies in their order."""
+        return (self.priority,) if isinstance(self.priority, str) else self.priority
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a hold keeps rivals out."""
+        return not {SHARED, SECOND_REDUCED} & set(self.priorities)
 
     @property
     def calendar(self) -> BusinessCalendar:
@@ -142,13 +190,28 @@ def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
     yield set(rules.required) <= set(OPTIONAL_FIELDS), f"required fields are some of {', '.join(OPTIONAL_FIELDS)}"
     yield 0 <= rules.protection.days <= DAYS_MAX, f"protection lasts 0 to {DAYS_MAX} days"
     yield rules.protection.starts in STARTS, f"protection starts at one of {', '.join(STARTS)}"
-    yield rules.priority in PRIORITIES, f"priority is one of {', '.join(PRIORITIES)}"
+    yield bool(rules.priorities) and set(rules.priorities) <= set(PRIORITIES), f"priorities: {', '.join(PRIORITIES)}"
     yield 0 <= rules.queue_max <= QUEUE_MAX, f"a queue holds at most {QUEUE_MAX}"
     for name, (least, most) in PERCENTS.items():
         yield least <= getattr(rules.matching, name) <= most, f"{name} lies between {least} and {most}"
     yield _one_a_currency(rules.minimums), "one minimum a currency"
     yield _one_a_currency(rules.auto_approval.limits), "one limit a currency"
+    yield from _protection_limits(rules)
     yield from _review_limits(rules)
+
+
+def _protection_limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
+    protection = rules.protection
+    yield protection.extension in EXTENSIONS, f"an extension is one of {', '.join(EXTENSIONS)}"
+    yield 1 <= protection.extension_days <= DAYS_MAX, f"an extension lasts 1 to {DAYS_MAX} days"
+    yield 1 <= protection.total_days_max <= TOTAL_DAYS_MAX, f"a hold lasts {TOTAL_DAYS_MAX} days at most"
+    yield 1 <= protection.ask_days <= ASK_DAYS_MAX, f"an extension is asked for in the last {ASK_DAYS_MAX} days"
+    yield 0 <= protection.grace_days <= GRACE_DAYS_MAX, f"a hold runs on for {GRACE_DAYS_MAX} business days at most"
+    yield 0 <= protection.inactive_days <= DAYS_MAX, f"inactive_days lies between 0 and {DAYS_MAX}"
+    yield protection.warn_days >= 0, "a warning comes before the end"
+    yield LETTER_DAYS_LEAST <= rules.letter_days <= DAYS_MAX, f"a letter counts for 30 to {DAYS_MAX} days"
+    yield 0 <= rules.second_factor_percent <= WHOLE_PERCENT, "the second's factor lies between 0 and 100 percent"
+    yield rules.stacking in STACKING, f"benefits stack as one of {', '.join(STACKING)}"
 
 
 def _review_limits(rules: DealRules) -> Iterator[tuple[bool, str]]:

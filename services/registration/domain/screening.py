@@ -12,10 +12,12 @@ from typing import Any
 from chassis.event import plain
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
-from services.registration.domain.claims import HELD, WAITING, Claim, blockers, waiting_ahead
+from services.registration.domain.claim import HELD, WAITING, Claim, Won
+from services.registration.domain.claims import Claims, blockers, ranked, waiting_ahead
 from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, find
 from services.registration.domain.overlap import Overlap, overlap
 from services.registration.domain.partner_facts import PartnerFacts
+from services.registration.domain.precedence import path
 from services.registration.domain.protection import free_from
 from services.registration.domain.rules import DealRules, faults, in_currency
 
@@ -30,6 +32,12 @@ class OnAccount:
 
     account_id: AccountId
     live: tuple[Claim, ...]
+    incumbents: tuple[Won, ...] = ()
+
+    def without(self, displaced: tuple[RegistrationId, ...]) -> Claims:
+        """The claims in line, without those that are to be displaced."""
+        staying = tuple(claim for claim in self.live if claim.registration_id not in displaced)
+        return Claims(staying, self.incumbents)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +78,8 @@ class Check:
 class Conflict:
     """A rival's claim, and where the two meet. Match: identical on the same account, else the class of the finding.
 
-    `blocks`: it keeps this deal waiting.
+    `blocks`: it keeps this deal waiting. `path` is the priority policy that puts one before the other, and `wins` says
+    that it puts this deal first.
     """
 
     account_id: AccountId
@@ -78,6 +87,8 @@ class Conflict:
     claim: Claim
     meets: Overlap
     blocks: bool
+    path: str | None = None
+    wins: bool = False
 
     @property
     def waits(self) -> bool:
@@ -86,7 +97,10 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True)
 class Screening:
-    """What came of it. `place` counts from 1 in the queue; `free_on` is the Monday after the last blocking hold."""
+    """What came of it. `place` counts from 1 in the queue; `free_on` is the Monday after the last blocking hold.
+
+    `displace` are the holders whose place the policies would give to this deal: a recommendation, for two people.
+    """
 
     outcome: str
     checks: tuple[Check, ...]
@@ -94,6 +108,7 @@ class Screening:
     findings: tuple[Finding, ...]
     place: int | None = None
     free_on: date | None = None
+    displace: tuple[RegistrationId, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -133,6 +148,7 @@ def screen(facts: Facts, rules: DealRules) -> Screening:
         findings=findings,
         place=_place(facts) if outcome == QUEUE else None,
         free_on=_free_on(blocking, rules),
+        displace=tuple(c.claim.registration_id for c in conflicts if c.blocks and c.wins and c.claim.holds(facts.now)),
     )
 
 
@@ -143,10 +159,17 @@ def strictest(checks: tuple[Check, ...]) -> str:
 
 def _conflicts(facts: Facts) -> Iterator[Conflict]:
     for account in facts.accounts:
-        staying = [claim for claim in account.live if claim.registration_id not in facts.displaces]
-        blocking = blockers(staying, facts.mine, facts.now)
+        blocking = blockers(account.without(facts.displaces), facts.mine, facts.now)
         for claim in _of_rivals(account, facts):
-            yield _conflict(account, claim, facts, IDENTICAL, blocks=claim in blocking)
+            met = _conflict(account, claim, facts, IDENTICAL, blocks=claim in blocking)
+            yield _placed(met, account, facts)
+
+
+def _placed(met: Conflict, account: OnAccount, facts: Facts) -> Conflict:
+    """The conflict with the policy that decides between the two."""
+    line = {claim.registration_id: rank for rank, claim in ranked(account.without(()), facts.now)}
+    mine, theirs = line[facts.mine.registration_id], line[met.claim.registration_id]
+    return replace(met, path=path(mine, theirs, account.live[0].policies), wins=mine < theirs)
 
 
 def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
@@ -159,7 +182,7 @@ def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
 
 def _of_rivals(account: OnAccount, facts: Facts) -> Iterator[Claim]:
     for claim in account.live:
-        lapsed = claim.state == HELD and not claim.holds(facts.now)
+        lapsed = claim.state == HELD and not claim.protected(facts.now)
         if claim.partner_id != facts.mine.partner_id and not lapsed:
             yield claim
 
@@ -170,7 +193,7 @@ def _conflict(account: OnAccount, claim: Claim, facts: Facts, match: str, *, blo
 
 
 def _place(facts: Facts) -> int:
-    return 1 + max(waiting_ahead(account.live, facts.mine) for account in facts.accounts)
+    return 1 + max(waiting_ahead(one.without(facts.displaces), facts.mine, facts.now) for one in facts.accounts)
 
 
 def _free_on(blocking: list[Claim], rules: DealRules) -> date | None:
@@ -324,6 +347,7 @@ def explained(screening: Screening, rules: RuleRef | None = None) -> Decision:
                 "findings": screening.findings,
                 "place": screening.place,
                 "free_from": screening.free_on,
+                "displace": screening.displace,
             }
         ),
     )

@@ -8,7 +8,8 @@ from contracts.values import AccountRef, Participant
 from services.registration.domain.account import Account, AccountEvent, open_account
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, bind
 from services.registration.domain.account_key import unmoved as keys_unmoved
-from services.registration.domain.claims import HELD, Claim, ClaimEvent, Claims
+from services.registration.domain.claim import HELD, Claim
+from services.registration.domain.claims import ClaimEvent, Claims
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import (
     SUBMITTED,
@@ -27,6 +28,7 @@ from services.registration.domain.deal_events import (
     DealResubmitted,
     DraftSaved,
     Terms,
+    proofs,
 )
 from services.registration.domain.fitting import fitting, only
 from services.registration.domain.judging import in_force, reference
@@ -136,7 +138,10 @@ def claim_of(wish: RegisterDeal, partner: PartnerFacts, rules: DealRules) -> Cla
         registration_id=wish.registration_id,
         partner_id=wish.partner_id,
         reach=reach,
-        priority=rules.priority,
+        priority=rules.priorities[0],
+        priorities=rules.priorities,
+        letter_days=rules.letter_days,
+        evidence=proofs(wish.details),
         submitted_at=wish.now,
     )
 
@@ -157,7 +162,8 @@ def facts_of(
         known=account.known or (not account.opened and bool(_free(wish.keys))),
         partner=partner,
         accounts=tuple(
-            OnAccount(account_id=a, live=(*state.live, mine)) for a, state in zip(wish.accounts, claims, strict=True)
+            OnAccount(account_id=a, live=(*state.live, mine), incumbents=state.incumbents)
+            for a, state in zip(wish.accounts, claims, strict=True)
         ),
         candidates=wish.candidates,
         nearby=tuple(OnAccount(account_id=c.account_id, live=state.live) for c, state in near if state.live),
@@ -242,7 +248,7 @@ def _bound(wish: RegisterDeal, account: Account, key: Key, state: AccountKey) ->
 def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> None:
     replaced = [one.registration_id for one in wish.gives_way]
     for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
-        live = known.state != HELD or known.holds(wish.now)
+        live = known.state != HELD or known.protected(wish.now)
         if live and known.partner_id == mine.partner_id and known.meets(mine):
             raise AlreadyRegistered(registration_id=known.registration_id)
 

@@ -6,7 +6,15 @@ from chassis.decider import stream_parts
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.registration.domain.account import AccountLinked, AccountOpened, IdentityConfirmed, KeptApart, NameAdded
-from services.registration.domain.claims import ClaimHeld, ClaimPlaced, ClaimPromoted, ClaimQueued, ClaimReleased
+from services.registration.domain.claims import (
+    ClaimExtended,
+    ClaimHeld,
+    ClaimMerged,
+    ClaimPlaced,
+    ClaimPromoted,
+    ClaimQueued,
+    ClaimReleased,
+)
 
 
 class AccountDocument(TypedDict):
@@ -83,6 +91,10 @@ def _of_claims(claims: list[dict[str, Any]], happened: Any) -> list[dict[str, An
             return [claim for claim in claims if claim["registration_id"] != one]
         case ClaimHeld(protection=span):
             return _with(claims, one, {"state": "held", "until": iso(span.end)})
+        case ClaimExtended(ends_at=end):
+            return _with(claims, one, {"until": iso(end)})
+        case ClaimMerged(merged_id=gone, submitted_at=at):
+            return _merged(claims, one, gone, {"submitted_at": iso(at)})
         case ClaimQueued():
             return _with(claims, one, {"state": "waiting"})
         case _:
@@ -100,17 +112,25 @@ def _placed(happened: ClaimPlaced) -> dict[str, Any]:
     }
 
 
+def _merged(claims: list[dict[str, Any]], one: str, gone: str, changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """The claim at the earlier of its own place and that of its duplicate."""
+    first = min(n for n, claim in enumerate(claims) if claim["registration_id"] in (one, gone))
+    mine = [{**claim, **changes} for claim in claims if claim["registration_id"] == one]
+    rest = [claim for claim in claims if claim["registration_id"] != one]
+    return [*rest[:first], *mine, *rest[first:]]
+
+
 def _with(claims: list[dict[str, Any]], one: str, changes: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**claim, **changes} if claim["registration_id"] == one else claim for claim in claims]
 
 
 ACCOUNTS = Projection(
     name="accounts",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             *(AccountOpened, NameAdded, AccountLinked, KeptApart, IdentityConfirmed),
-            *(ClaimPlaced, ClaimQueued, ClaimPromoted, ClaimHeld, ClaimReleased),
+            *(ClaimPlaced, ClaimQueued, ClaimPromoted, ClaimHeld, ClaimExtended, ClaimMerged, ClaimReleased),
         ),
         _account,
     ),

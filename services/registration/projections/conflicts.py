@@ -21,6 +21,7 @@ class ConflictDocument(TypedDict):
     mine: dict[str, Any]
     rivals: list[dict[str, Any]]
     findings: list[dict[str, Any]]
+    displace: list[str]
     free_from: str | None
     screening_id: str
     screened_at: str
@@ -39,6 +40,7 @@ def evolve(_: ConflictDocument | None, seen: Seen) -> ConflictDocument | None:
         "mine": plain(happened.facts.mine),
         "rivals": [_rival(conflict) for conflict in screening.conflicts],
         "findings": plain(screening.findings),
+        "displace": list(screening.displace),
         "free_from": iso(screening.free_on) if screening.free_on else None,
         "screening_id": happened.screening_id,
         "screened_at": iso(happened.screened_at),
@@ -52,7 +54,9 @@ def _rival(conflict: Any) -> dict[str, Any]:
         "claim": plain(conflict.claim),
         "meets": conflict.meets._asdict(),
         "blocks": conflict.blocks,
+        "path": conflict.path,
+        "wins": conflict.wins,
     }
 
 
-CONFLICTS = Projection(name="conflicts", version=1, keys={DealScreened: of_deal}, evolve=evolve)
+CONFLICTS = Projection(name="conflicts", version=2, keys={DealScreened: of_deal}, evolve=evolve)

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.registration.domain.deal_events import (
+    ActivityNoted,
     AmendmentApproved,
     ConflictDetected,
     DealAmended,
@@ -18,8 +19,12 @@ from services.registration.domain.deal_events import (
     DealScreened,
     DisplacementApproved,
     EvidenceAdded,
+    ExtensionAnswered,
+    ExtensionRequested,
     FindingDecided,
+    InactivityWarned,
     OrderRecorded,
+    ProtectionExtended,
     ReviewOverdue,
     RevocationProposed,
     StepApproved,
@@ -63,6 +68,9 @@ class DealDocument(TypedDict):
     conflict: dict[str, Any] | None
     found: dict[str, Any]
     orders: list[dict[str, Any]]
+    entitlement: dict[str, Any] | None
+    extension: dict[str, str] | None
+    inactive_from: str | None
     confidential: bool
     replaces: str | None
     history: list[Step]
@@ -96,6 +104,9 @@ def _registered(happened: DealRegistered) -> DealDocument:
         "conflict": None,
         "found": {},
         "orders": [],
+        "entitlement": None,
+        "extension": None,
+        "inactive_from": None,
         "confidential": happened.confidential,
         "replaces": happened.replaces,
         "history": [],
@@ -136,7 +147,28 @@ def _order(document: DealDocument, it: OrderRecorded) -> dict[str, Any]:
 
 
 def _approved(document: DealDocument, it: Approved) -> dict[str, Any]:
-    return {"protection": {"start": iso(it.protection.start), "end": iso(it.protection.end)}}
+    protection = {"start": iso(it.protection.start), "end": iso(it.protection.end), "exclusive": it.exclusive}
+    return {"protection": protection, "entitlement": plain(it.entitlement)}
+
+
+def _extended(document: DealDocument, it: ProtectionExtended) -> dict[str, Any]:
+    return {"protection": {**(document["protection"] or {}), "end": iso(it.new_end)}}
+
+
+def _asked(document: DealDocument, it: ExtensionRequested) -> dict[str, Any]:
+    return {"extension": {"new_end": iso(it.new_end), "answer_by": iso(it.answer_by)}}
+
+
+def _answered(document: DealDocument, it: ExtensionAnswered) -> dict[str, Any]:
+    return {"extension": None}
+
+
+def _warned(document: DealDocument, it: InactivityWarned) -> dict[str, Any]:
+    return {"inactive_from": iso(it.ends_at)}
+
+
+def _alive(document: DealDocument, it: ActivityNoted) -> dict[str, Any]:
+    return {"inactive_from": None}
 
 
 def _decided(document: DealDocument, it: FindingDecided) -> dict[str, Any]:
@@ -153,6 +185,11 @@ _CHANGES: dict[type[Any], Callable[[DealDocument, Any], dict[str, Any]]] = {
     EvidenceAdded: _evidence,
     OrderRecorded: _order,
     Approved: _approved,
+    ExtensionRequested: _asked,
+    ExtensionAnswered: _answered,
+    ProtectionExtended: _extended,
+    InactivityWarned: _warned,
+    ActivityNoted: _alive,
     FindingDecided: _decided,
 }
 

@@ -21,6 +21,7 @@ from services.registration.domain.deal_events import (
     DealWithdrawn,
     DuplicateMerged,
     ProtectionEnded,
+    ProtectionExtended,
     StepClosed,
     StepOpened,
 )
@@ -152,6 +153,10 @@ def _ended(document: BoardDocument, it: ProtectionEnded) -> dict[str, Any]:
     return {**status, "protection_ends_at": iso(it.ended_at)}
 
 
+def _extended(document: BoardDocument, it: ProtectionExtended) -> dict[str, Any]:
+    return {"protection_ends_at": iso(it.new_end)}
+
+
 def _now(status: Status) -> Change:
     return lambda document, it: _in(status)
 
@@ -175,6 +180,7 @@ _CHANGES: dict[type[Any], Change] = {
     StepOpened: _opened,
     StepClosed: _closed,
     DuplicateMerged: _merged,
+    ProtectionExtended: _extended,
     ProtectionEnded: _ended,
 }
 

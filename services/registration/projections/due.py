@@ -4,12 +4,15 @@
 """
 
 from collections.abc import Mapping
-from typing import TypedDict
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Key
 from services.registration.domain.claims import ClaimHeld, ClaimReleased
 from services.registration.domain.deal_events import (
+    ActivityNoted,
+    DealAmended,
     DealApproved,
     DealPromoted,
     DealQueued,
@@ -18,7 +21,12 @@ from services.registration.domain.deal_events import (
     DealResubmitted,
     DealReturned,
     DealWithdrawn,
+    EvidenceAdded,
+    ExtensionAnswered,
+    ExtensionRequested,
+    InactivityWarned,
     ProtectionEnded,
+    ProtectionExtended,
     ReviewOverdue,
     StepClosed,
     StepOpened,
@@ -52,7 +60,12 @@ def _blocked(seen: Seen) -> tuple[str, ...]:
 _OWN: Mapping[type, Key] = dict.fromkeys(
     (DealRegistered, DealQueued, DealPromoted, DealReturned, DealApproved, DealRejected, DealWithdrawn), of_deal
 )
-PROTECTIONS: Mapping[type, Key] = {DealApproved: of_deal, ProtectionEnded: of_deal}
+PROTECTIONS: Mapping[type, Key] = dict.fromkeys((DealApproved, ProtectionExtended, ProtectionEnded), of_deal)
+EXTENSIONS: Mapping[type, Key] = dict.fromkeys((ExtensionRequested, ExtensionAnswered, ProtectionEnded), of_deal)
+IDLE: Mapping[type, Key] = dict.fromkeys(
+    (DealApproved, DealAmended, EvidenceAdded, ActivityNoted, ExtensionRequested, ProtectionEnded), of_deal
+)
+IDLE_UNWARNED: Mapping[type, Key] = {**IDLE, InactivityWarned: of_deal}
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
 MOVES_UP: Mapping[type, Key] = {ClaimReleased: _freed, **_OWN}
@@ -61,9 +74,66 @@ MOVES_BACK: Mapping[type, Key] = {ClaimHeld: _blocked, **_OWN}
 
 def protection_ends(_: DueDocument | None, seen: Seen) -> DueDocument | None:
     """Due at the end of the protection; settled when it has ended."""
-    if not isinstance(seen.event, DealApproved):
+    happened = seen.event
+    match happened:
+        case DealApproved(protection=protection):
+            return {"due_at": iso(protection.end), "registration_id": happened.registration_id}
+        case ProtectionExtended(new_end=new_end):
+            return {"due_at": iso(new_end), "registration_id": happened.registration_id}
+        case _:
+            return None
+
+
+class IdleDue(DueDocument):
+    """`due_at` is when the protection ends, or its partner is warned, for want of activity."""
+
+    days: int
+
+
+def extensions_due(_: DueDocument | None, seen: Seen) -> DueDocument | None:
+    """Due when nobody has answered the wish for an extension in time."""
+    happened = seen.event
+    if not isinstance(happened, ExtensionRequested):
         return None
-    return {"due_at": iso(seen.event.protection.end), "registration_id": seen.event.registration_id}
+    return {"due_at": iso(happened.answer_by), "registration_id": happened.registration_id}
+
+
+def idle_ends(document: IdleDue | None, seen: Seen) -> IdleDue | None:
+    """Due when nothing has happened to a protected deal for as long as its rules allow."""
+    return _idle(document, seen, 0)
+
+
+def idle_warnings(document: IdleDue | None, seen: Seen) -> IdleDue | None:
+    """Due some days before that."""
+    if isinstance(seen.event, InactivityWarned):
+        return {**document, "due_at": None} if document else None
+    return _idle(document, seen, seen.event.warn_days if isinstance(seen.event, DealApproved) else 0)
+
+
+def _idle(document: IdleDue | None, seen: Seen, earlier: int) -> IdleDue | None:
+    """The due date counted from the newest sign of life."""
+    happened = seen.event
+    if isinstance(happened, DealApproved) and happened.inactive_days:
+        days = max(0, happened.inactive_days - earlier)
+        at = happened.approved_at
+        return {"due_at": _after(at, days), "registration_id": happened.registration_id, "days": days}
+    if document is None or isinstance(happened, DealApproved | ProtectionEnded):
+        return None
+    return {**document, "due_at": _after(_alive_at(happened), document["days"])}
+
+
+def _alive_at(happened: Any) -> datetime:
+    match happened:
+        case DealAmended(amended_at=at) | EvidenceAdded(added_at=at) | ActivityNoted(noted_at=at):
+            return at
+        case ExtensionRequested(requested_at=at):
+            return at
+        case _:
+            raise TypeError(type(happened))
+
+
+def _after(at: datetime, days: int) -> str:
+    return iso(at + timedelta(days=days))
 
 
 def review_limits(document: ReviewDue | None, seen: Seen) -> ReviewDue | None:

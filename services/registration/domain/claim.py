@@ -1,0 +1,63 @@
+"""One deal's claim on a customer, as it stands in line with the others."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from contracts.values import PartnerId, RegistrationId, Span
+from services.registration.domain.overlap import Reach, overlap
+
+PENDING, WAITING, HELD = "pending", "waiting", "held"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What a document counts for in line. Kind: letter, mail, meeting, note."""
+
+    kind: str
+    dated_on: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Won:
+    """A partner won this here: it is the incumbent when it comes to renewing it."""
+
+    partner_id: PartnerId
+    reach: Reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One deal's live claim: pending (in review), waiting (behind a rival) or held (protected)."""
+
+    registration_id: RegistrationId
+    partner_id: PartnerId
+    reach: Reach
+    priority: str
+    priorities: tuple[str, ...] = ()
+    letter_days: int = 90
+    evidence: tuple[Proof, ...] = ()
+    state: str = PENDING
+    submitted_at: datetime
+    protection: Span | None = None
+    exclusive: bool = True
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The priority policies of its rules, the first one first."""
+        return self.priorities or (self.priority,)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it binds rivals at `now`: a hold whose end has passed binds nobody."""
+        return self.exclusive and self.protected(now)
+
+    def protected(self, now: datetime) -> bool:
+        """Whether its partner may work on the customer at `now`, alone or beside others."""
+        return self.state == HELD and self.protection is not None and now < self.protection.end
+
+    def rivals(self, other: "Claim") -> bool:
+        """Whether two partners want the same thing."""
+        return self.partner_id != other.partner_id and self.meets(other)
+
+    def meets(self, other: "Claim") -> bool:
+        """Whether both ask for the same thing."""
+        return overlap(self.reach, other.reach).complete
