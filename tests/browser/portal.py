@@ -8,6 +8,7 @@ from tests.browser.state import Customer
 
 SWITCHES = (
     "--no-sandbox",
+    "--disable-lcd-text",
     "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
