@@ -103,6 +103,19 @@ async def test_a_held_customer_is_taken_until_a_monday(registration: Running) ->
     assert "p1" not in asked.text
 
 
+async def test_a_rejection_opens_its_message_to_the_partner_and_to_nobody_without_the_right(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1")
+    path = f"/deals/{first['registration_id']}"
+    body = {"reason_code": "existing-customer", "message": "Our own customer since 2024."}
+    assert (await registration.post(DESK, f"{path}/reject", body)).json()["status"] == "rejected"
+    assert (await registration.get(seller("p1"), path)).json()["rejected"] == {
+        "message": "Our own customer since 2024."
+    }
+    assert (await registration.get(FINANCE, path)).json()["rejected"] is None
+
+
 async def test_a_return_names_fields_and_opens_its_message_to_the_partner(registration: Running) -> None:
     contact = {"name": "Erika Mustermann", "email": "erika@contoso.com"}
     first = await registration.register("p1", contacts=[contact])

@@ -243,7 +243,7 @@ def _opened(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any
     hidden = {"contacts", "description"}
     details = {name: value for name, value in document["details"].items() if name not in hidden}
     customer = {**document["customer"], "private": None}
-    return {**document, "details": details, "customer": customer, "returned": None}
+    return {**document, "details": details, "customer": customer, "returned": None, "rejected": None}
 
 
 @router.get("/deals/{registration_id}/conflicts")

@@ -14,6 +14,7 @@ from services.registration.domain.deal_events import (
     ConflictDetected,
     DealAmended,
     DealRegistered,
+    DealRejected,
     DealResubmitted,
     DealReturned,
     DealScreened,
@@ -63,6 +64,7 @@ class DealDocument(TypedDict):
     rules: dict[str, Any]
     protection: dict[str, Any] | None
     returned: dict[str, Any] | None
+    rejected: dict[str, Any] | None
     outcome: str | None
     reasons: list[dict[str, Any]]
     conflict: dict[str, Any] | None
@@ -99,6 +101,7 @@ def _registered(happened: DealRegistered) -> DealDocument:
         "rules": plain(happened.terms.rules),
         "protection": None,
         "returned": None,
+        "rejected": None,
         "outcome": None,
         "reasons": [],
         "conflict": None,
@@ -129,6 +132,10 @@ def _conflict(document: DealDocument, it: ConflictDetected) -> dict[str, Any]:
 
 def _returned(document: DealDocument, it: DealReturned) -> dict[str, Any]:
     return {"returned": {"fields": list(it.fields), "message": plain(it.message)}}
+
+
+def _rejected(document: DealDocument, it: DealRejected) -> dict[str, Any]:
+    return {"rejected": {"message": plain(it.message)} if it.message else None}
 
 
 def _details(document: DealDocument, it: DealResubmitted | DealAmended) -> dict[str, Any]:
@@ -180,6 +187,7 @@ _CHANGES: dict[type[Any], Callable[[DealDocument, Any], dict[str, Any]]] = {
     DealScreened: _screened,
     ConflictDetected: _conflict,
     DealReturned: _returned,
+    DealRejected: _rejected,
     DealResubmitted: _details,
     DealAmended: _details,
     EvidenceAdded: _evidence,
@@ -226,7 +234,7 @@ def for_own(row: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=2,
+    version=3,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )

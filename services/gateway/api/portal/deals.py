@@ -10,7 +10,8 @@ from chassis.decider import NotFound
 from chassis.http import Paging
 from contracts.attribution import CreditAllocated
 from services.gateway.access import READ_BOARD
-from services.gateway.api.portal.home import mine
+from services.gateway.api.portal.desk import outcome_of
+from services.gateway.api.portal.home import mine, mine_to_approve
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 from services.gateway.api.portal.whys import explanation
 from services.gateway.api.reading import card_view, deal_page, found_deals, timeline_of
@@ -172,6 +173,7 @@ async def deal_page_of(
         *(line["partner_id"] for line in lines.items),
     }
     shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": await here.names(named), **sale}
+    shown["mine_to_approve"] = doc.ok and "board" in doc.one and mine_to_approve(doc.one["board"], here)
     return await here.page("deal.html", status, **shown, why=await _why(here, told), refusal=refusal)
 
 
@@ -228,7 +230,8 @@ def corrections(sent: Form) -> dict[str, Any]:
     return body
 
 
-VERBS: dict[str, Callable[[Form], dict[str, Any]]] = {
+VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
+    "approve": lambda sent: None,
     "resubmit": corrections,
     "amend": corrections,
     "withdraw": lambda sent: sent.given("reason_code"),
@@ -251,10 +254,10 @@ async def revise_credit(registration_id: str, pool: str, here: Here, sent: Sent)
 
 @router.post("/deals/{registration_id}/{verb}")
 async def change(registration_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """Resubmits, amends or withdraws."""
+    """Resubmits, amends or withdraws; or approves, for a role that has no desk."""
     if verb not in VERBS:
         raise NotFound
     answer = await here.send(sent, "registration", f"/deals/{registration_id}/{verb}", VERBS[verb](sent))
     if answer.ok:
-        return here.went(answer, f"/deals/{registration_id}", verb)
+        return here.went(answer, f"/deals/{registration_id}", outcome_of(verb, answer))
     return await deal_page_of(here, registration_id, refused(verb, sent, answer), answer.status)

@@ -6,7 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from chassis.asgi import Answer
 from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.home import mine_to_approve
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 QUEUE_MAX, EARLIER_MAX = 50, 20
@@ -17,14 +19,13 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 @router.get("/desk")
 async def queue(here: Here) -> Response:
-    """What is in review, the longest first; and what waits behind a rival."""
+    """What is in review, the next due first; and what waits behind a rival."""
     _desk_only(here)
     await here.settled("deal_cards")
     cursor = here.request.query_params.get("cursor")
-    asked = {"sort": "submitted_at", "limit": QUEUE_MAX}
     review, waiting = await asyncio.gather(
-        here.ask("registration", "/deals", status="in_review", cursor=cursor, **asked),
-        here.ask("registration", "/deals", status="waiting", **asked),
+        here.ask("registration", "/deals", status="in_review", cursor=cursor, sort="due_at", limit=QUEUE_MAX),
+        here.ask("registration", "/deals", status="waiting", sort="submitted_at", limit=QUEUE_MAX),
     )
     rows = [*review.items, *waiting.items]
     names = await here.names({row["partner_id"] for row in rows})
@@ -68,7 +69,13 @@ async def review_page(here: Visit, registration_id: str, refusal: Refusal | None
     named = {doc.one.get("partner_id"), *(rival["claim"]["partner_id"] for rival in rivals)}
     named |= {deal["partner_id"] for deal in earlier}
     shown = {"doc": doc, "conflicts": conflicts, "screening": screening, "account": account}
-    facts = {"names": await here.names(named), "decided": _decided(doc), "returnable": RETURNABLE, "earlier": earlier}
+    facts: dict[str, Any] = {
+        "names": await here.names(named),
+        "decided": _decided(doc),
+        "returnable": RETURNABLE,
+        "earlier": earlier,
+    }
+    facts["mine_to_approve"] = mine_to_approve(doc.one["board"], here) if doc.ok else False
     return await here.page("review.html", status, **shown, **facts, refusal=refusal, registration_id=registration_id)
 
 
@@ -111,6 +118,11 @@ async def confirm(registration_id: str, here: Here, sent: Sent) -> Response:
     return await review_page(here, registration_id, refused("confirm", sent, answer), answer.status)
 
 
+def outcome_of(verb: str, answer: Answer) -> str:
+    """What a decision came to: an approval may be one step of several."""
+    return "agreed" if verb == "approve" and answer.json().get("status") == "in_review" else verb
+
+
 @router.post("/desk/{registration_id}/{verb}")
 async def decide(registration_id: str, verb: str, here: Here, sent: Sent) -> Response:
     """Approves, returns, rejects, queues, or decides a finding."""
@@ -118,5 +130,5 @@ async def decide(registration_id: str, verb: str, here: Here, sent: Sent) -> Res
         raise NotFound
     answer = await here.send(sent, "registration", f"/deals/{registration_id}/{verb}", VERBS[verb](sent))
     if answer.ok:
-        return here.went(answer, f"/desk/{registration_id}", verb)
+        return here.went(answer, f"/desk/{registration_id}", outcome_of(verb, answer))
     return await review_page(here, registration_id, refused(verb, sent, answer), answer.status)

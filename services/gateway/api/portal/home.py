@@ -1,6 +1,7 @@
 """The first page: what waits for the visitor, the figures, and what happened last."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -12,7 +13,7 @@ from services.gateway.api.reading import event_view, sources_of
 from services.gateway.projections.event_log import readable_by
 
 STATUSES = ("in_review", "action_required", "waiting", "approved", "closed", "rejected", "expired", "withdrawn")
-LATEST, TASKS = 12, 6
+LATEST, TASKS, LOOKED_AT_MAX = 12, 6, 100
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -73,8 +74,14 @@ async def _deals(here: Visit) -> dict[str, Any]:
     asked = here.may("registration.ApproveDeal") or here.may("registration.ResubmitDeal")
     if not asked:
         return {"kind": kind, "part": NOTHING}
-    part = await here.ask("registration", "/deals", status=status, sort="submitted_at", limit=TASKS)
-    return {"kind": kind, "part": part}
+    part = await here.ask("registration", "/deals", status=status, sort="due_at", limit=LOOKED_AT_MAX)
+    rows = [row for row in part.items if not here.vendor or mine_to_approve(row, here)]
+    return {"kind": kind, "part": replace(part, body={"items": rows[:TASKS]}) if part.ok else part}
+
+
+def mine_to_approve(row: dict[str, Any], here: Visit) -> bool:
+    """Whether an open step of a deal's review waits for one of the visitor's roles."""
+    return here.may("registration.ApproveDeal") and any(step["role"] in here.who.roles for step in row["steps"])
 
 
 async def _partners(here: Visit) -> dict[str, Any]:
