@@ -205,3 +205,12 @@ class PeriodClosed(PublicEvent):
     position: int
     sha256: str
     closed_at: datetime
+
+
+@public_event("entente.incentives.BankDetailsChanged.v1", audience="both")
+class BankDetailsChanged(PublicEvent):
+    """Where a payee's money goes was changed. It must be verified by another person and cools down before it is used."""
+
+    partner_id: PartnerId
+    payee_id: str
+    changed_at: datetime

@@ -2,11 +2,22 @@
 
 from chassis.access import Access, partner, service, vendor
 from chassis.rulebook import DraftRules, EndRules, PublishRules
-from services.incentives.domain.account import IssueStatement
+from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
+from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBatch, SendBatch
 from services.incentives.domain.books import CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, ExpireBudget
+from services.incentives.domain.payee import (
+    BlockPayee,
+    ChangeBankDetails,
+    ConsentToPerson,
+    DecideTaxForm,
+    SubmitTaxForm,
+    UnblockPayee,
+    VerifyBankDetails,
+)
 from services.incentives.domain.payment import (
     ApprovePayment,
+    AttachInvoice,
     DeclinePayment,
     ProposePayment,
     ReportOutcome,
@@ -57,6 +68,21 @@ ACCESS = Access(
         ReportOutcome: (service(),),
         ApprovePayment: _CONFIRMS,
         DeclinePayment: _CONFIRMS,
+        AttachInvoice: (*_PREPARES, *_OWN_MONEY),
+        PrepareBatch: _PREPARES,
+        ApproveBatch: _CONFIRMS,
+        SendBatch: _PREPARES,
+        CloseBatch: _PREPARES,
+        DisputeLine: _OWN_MONEY,
+        DecideDispute: _CONFIRMS,
+        WriteOffNegative: (*_PREPARES, *_CONFIRMS),
+        ChangeBankDetails: (partner("owner", "finance"),),
+        VerifyBankDetails: (partner("owner", "finance"), *_CONFIRMS),
+        SubmitTaxForm: _OWN_MONEY,
+        DecideTaxForm: _PREPARES,
+        ConsentToPerson: (partner("owner"),),
+        BlockPayee: _PREPARES,
+        UnblockPayee: _CONFIRMS,
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),
         READ_SALES: _VENDOR,

@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.incentives.access import ACCESS
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.api import books, earnings, facts, payments
+from services.incentives.api import batches, books, earnings, facts, payees, payments, proofs
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.explaining import EXPLAIN, weigh
+from services.incentives.projections.batches import BATCHES
 from services.incentives.projections.budgets import BUDGETS
+from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.liability import DAY_BALANCES
@@ -30,7 +32,7 @@ Percent = Field(default=0, ge=0, le=100)
 
 
 class Settings(ServiceSettings):
-    """How often the simulated payment provider misbehaves, in percent of references, and by which seed."""
+    """How often the simulated payment provider misbehaves, in percent of references, and by which seed; who pays."""
 
     provider_seed: int = 1
     provider_late_percent: int = Percent
@@ -38,13 +40,26 @@ class Settings(ServiceSettings):
     provider_unknown_percent: int = Percent
     provider_lost_percent: int = Percent
     provider_rejected_percent: int = Percent
+    provider_never_percent: int = Percent
+    provider_contradicting_percent: int = Percent
+    provider_secret: SecretStr | None = None
+    payer_name: str = "Vendor"
+    payer_iban: str = ""
 
 
 BLUEPRINT = Blueprint(
     name="incentives",
     handles=HANDLES,
     access=ACCESS,
-    routers=(earnings.router, facts.router, books.router, payments.router),
+    routers=(
+        earnings.router,
+        facts.router,
+        books.router,
+        payees.router,
+        payments.router,
+        batches.router,
+        proofs.router,
+    ),
     publish=publish,
     projections=(
         EARNINGS,
@@ -58,6 +73,8 @@ BLUEPRINT = Blueprint(
         STATEMENTS,
         PAYMENTS,
         PAYEE_GATES,
+        BATCHES,
+        DISPUTES,
     ),
     reactions=REACTIONS,
     deadlines=(RELEASES, WINDOWS),
@@ -69,7 +86,10 @@ BLUEPRINT = Blueprint(
 
 def build(settings: Settings, world: World) -> Service:
     """The service on the stores, transport and payment provider that the settings name."""
-    provider = Simulator(settings.data / "payment_provider" / "transfers.db", faults_of(settings))
+    transfers = settings.data / "payment_provider" / "transfers.db"
+    provider = Simulator(transfers, faults_of(settings), settings.payer_name, settings.payer_iban)
+    if settings.provider_secret:
+        provider.secret = settings.provider_secret.get_secret_value().encode()
     deadlines = (*BLUEPRINT.deadlines, provider_calls(provider))
     return assemble(replace(BLUEPRINT, deadlines=deadlines), settings, world, ports=provider)
 
@@ -82,4 +102,6 @@ def faults_of(settings: Settings) -> Faults:
         unknown_percent=settings.provider_unknown_percent,
         lost_percent=settings.provider_lost_percent,
         rejected_percent=settings.provider_rejected_percent,
+        never_percent=settings.provider_never_percent,
+        contradicting_percent=settings.provider_contradicting_percent,
     )

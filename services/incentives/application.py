@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Protocol
 
 from chassis.application import Application
@@ -11,12 +12,13 @@ from chassis.decider import Busy, Problem
 from chassis.event import plain
 from chassis.execution import Handles, Look, Peek
 from chassis.read_store.port import PAGE_MAX, Range
-from chassis.rulebook import Rulebook, Rules
+from chassis.rulebook import Kind, Rulebook, Rules
 from contracts.values import Money, money, none_of
-from services.incentives.domain import account, approval, budget, earning, line, meter, payee, payment
+from services.incentives.domain import account, approval, batch, budget, earning, line, meter, payee, payment
 from services.incentives.domain import books as bookkeeping
 from services.incentives.domain.account import Account, Accounts
 from services.incentives.domain.approval import Approval, Approvals
+from services.incentives.domain.batch import Batch, Batches
 from services.incentives.domain.books import CURRENCY, AllBooks, Books, month_before, month_name, months_about
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
 from services.incentives.domain.dues import Known
@@ -24,8 +26,9 @@ from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks
 from services.incentives.domain.meter import Meter, MeterEvent, Meters
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payment import Payment, Payments
+from services.incentives.domain.payment_rules import PAYMENT, PAYMENT_RULES, PaymentRules
 from services.incentives.domain.posting import AtHand, Decided
-from services.incentives.domain.rating import PLANS
+from services.incentives.domain.rating import PLANS, half_up
 from services.incentives.domain.sale import (
     AdjustLine,
     ConfirmAdjustment,
@@ -42,7 +45,7 @@ from services.incentives.domain.sale import (
     Sales,
 )
 
-KINDS = {PLANS.name: PLANS}
+KINDS: dict[str, Kind[Any, Any]] = {PLANS.name: PLANS, PAYMENT_RULES.name: PAYMENT_RULES}
 CATCH_UP_SECONDS = 1.0
 PLANS_MAX = PAGE_MAX
 
@@ -191,8 +194,13 @@ async def in_books(look: Look, today: date) -> InBooks:
 
 
 async def _plan_ids(app: Application, tenant: str) -> tuple[str, ...]:
+    return await rules_of_kind(app, tenant, PLANS.name)
+
+
+async def rules_of_kind(app: Application, tenant: str, kind: str) -> tuple[str, ...]:
+    """The rulebooks of a kind that have a published version."""
     await caught_up(app, "rulebooks")
-    found = await app.read.find("rulebooks", tenant, where={"kind": PLANS.name}, sort="kind", limit=PLANS_MAX)
+    found = await app.read.find("rulebooks", tenant, where={"kind": kind}, sort="kind", limit=PLANS_MAX)
     return tuple(sorted(book["rulebook_id"] for book in found.items if book["versions"]))
 
 
@@ -331,6 +339,52 @@ async def proposal_of(app: Application, tenant: str, *, statement: dict[str, Any
         released_position=balances["position"] if balances else 0,
         by=by,
         now=app.clock.now(),
+        rules=await rules_of_kind(app, tenant, PAYMENT),
+    )
+
+
+async def payment_rules_now(app: Application, tenant: str) -> PaymentRules:
+    """The payment rules in force now."""
+    names = await rules_of_kind(app, tenant, PAYMENT)
+    peek = app.executor.peek(tenant)
+    return payment.rules_of([await peek(Rules.at(name)) for name in names], app.clock.now())
+
+
+async def carried(app: Application, tenant: str, account_id: str, amount: Money) -> Money | None:
+    """What a part of a payable balance stands for in the books: the part of all that stands there.
+
+    None where the balance is in the currency of the books.
+    """
+    await caught_up(app, "balances")
+    balances = await app.read.get("balances", tenant, account_id) or {"payable": "0", "books": {}}
+    books = {
+        name.partition(" ")[2]: Decimal(worth)
+        for name, worth in balances["books"].items()
+        if name.startswith("payable ")
+    }
+    foreign = [currency for currency in books if currency != amount.currency]
+    payable = -Decimal(balances["payable"])
+    if not foreign or not payable:
+        return None
+    part = Fraction(-books[foreign[0]]) * Fraction(amount.amount) / Fraction(payable)
+    return half_up(part, foreign[0])
+
+
+async def write_off_of(app: Application, tenant: str, asked: Period, reason: str) -> account.WriteOffNegative:
+    """The wish to give up what a payee owes, with what its account stands at."""
+    await caught_up(app, "balances")
+    identity = account.account_id(asked.partner_id, asked.currency)
+    balances = await app.read.get("balances", tenant, identity)
+    payable = Money(amount=-Decimal(balances["payable"]) if balances else Decimal(0), currency=asked.currency)
+    return account.WriteOffNegative(
+        account_id=identity,
+        payee_id=asked.partner_id,
+        partner_id=balances["partner_id"] if balances else asked.partner_id,
+        payable=payable,
+        payable_books=await carried(app, tenant, identity, payable),
+        reason=reason,
+        by=asked.by,
+        now=app.clock.now(),
     )
 
 
@@ -338,7 +392,7 @@ def released_in(balances: dict[str, Any] | None, currency: str) -> Money:
     """All that became payable, whatever was paid of it since: what is payable, on its way, and paid."""
     if balances is None:
         return none_of(currency)
-    parts = sum((Decimal(balances[name]) for name in ("payable", "in_payment", "cash")), Decimal(0))
+    parts = sum((Decimal(balances[name]) for name in ("payable", "in_payment", "withheld", "cash")), Decimal(0))
     return Money(amount=-parts, currency=currency)
 
 
@@ -394,7 +448,39 @@ def _payment_and_account(wish: Any) -> tuple[Any, ...]:
 
 
 def _gates(wish: Any) -> tuple[Any, ...]:
+    return Payees.at(wish.payee_id), _rules(wish)[0]
+
+
+def _rules(wish: Any) -> tuple[Any, ...]:
+    return (tuple(Rules.at(rulebook_id) for rulebook_id in wish.rules),)
+
+
+def _payee(wish: Any) -> tuple[Any, ...]:
     return (Payees.at(wish.payee_id),)
+
+
+def _opened_payee(wish: payee.OpenPayee) -> tuple[Any, ...]:
+    return (Payees.at(wish.payee_id or wish.partner_id),)
+
+
+def _batch_streams(wish: Any) -> tuple[Any, ...]:
+    return Batches.at(wish.batch_id), tuple(Payments.at(payment_id) for payment_id in wish.payment_ids)
+
+
+def _batch_reads(wish: Any) -> tuple[Any, ...]:
+    return tuple(Payees.at(payee_id) for payee_id in wish.payee_ids), _rules(wish)[0]
+
+
+def _batch_stream(wish: Any) -> tuple[Any, ...]:
+    return (Batches.at(wish.batch_id),)
+
+
+def _batch_payments(wish: Any) -> tuple[Any, ...]:
+    return (tuple(Payments.at(payment_id) for payment_id in wish.payment_ids),)
+
+
+def _batch_answer(wish: Any, state: Batch, *_: Any) -> dict[str, Any]:
+    return {"batch_id": wish.batch_id, "state": state.stage}
 
 
 def _line_answer(wish: Any, state: Sale) -> dict[str, Any]:
@@ -454,11 +540,28 @@ HANDLES = (
     Handles(budget.ReleaseBudget, budget.release_budget, _budget_stream, answer=_budget_answer),
     Handles(budget.ExpireBudget, budget.expire_budget, _budget_stream, answer=_budget_answer),
     Handles(payee.RecordStanding, payee.record_standing, _payee_stream),
-    Handles(payee.OpenPayee, payee.open_payee, _payee_stream),
+    Handles(payee.OpenPayee, payee.open_payee, _opened_payee),
+    Handles(payee.ChangeBankDetails, payee.change_bank_details, _payee),
+    Handles(payee.VerifyBankDetails, payee.verify_bank_details, _payee),
+    Handles(payee.SubmitTaxForm, payee.submit_tax_form, _payee),
+    Handles(payee.DecideTaxForm, payee.decide_tax_form, _payee),
+    Handles(payee.ConsentToPerson, payee.consent_to_person, _payee),
+    Handles(payee.BlockPayee, payee.block_payee, _payee),
+    Handles(payee.UnblockPayee, payee.unblock_payee, _payee),
+    Handles(account.DisputeLine, account.dispute_line, _account_stream),
+    Handles(account.DecideDispute, account.decide_dispute, _account_stream),
+    Handles(account.WriteOffNegative, account.write_off_negative, _account_stream),
+    Handles(payment.AttachInvoice, payment.attach_invoice, _payment_and_account, answer=_payment_answer),
+    Handles(batch.PrepareBatch, batch.prepare_batch, _batch_stream, reads=_batch_payments, answer=_batch_answer),
+    Handles(batch.ApproveBatch, batch.approve_batch, _batch_streams, reads=_batch_reads, answer=_batch_answer),
+    Handles(batch.SendBatch, batch.send_batch, _batch_streams, reads=_batch_reads, answer=_batch_answer),
+    Handles(batch.CloseBatch, batch.close_batch, _batch_stream, reads=_batch_payments, answer=_batch_answer),
     Handles(payee.SuspendPayee, payee.suspend_payee, _payee_stream),
     Handles(payee.ReinstatePayee, payee.reinstate_payee, _payee_stream),
     Handles(account.IssueStatement, account.issue_statement, _account_stream, answer=_statement_answer),
-    Handles(payment.ProposePayment, payment.propose_payment, _payment_and_account, answer=_payment_answer),
+    Handles(
+        payment.ProposePayment, payment.propose_payment, _payment_and_account, reads=_rules, answer=_payment_answer
+    ),
     Handles(payment.ApprovePayment, payment.approve_payment, _payment_stream, reads=_gates, answer=_payment_answer),
     Handles(payment.ResumePayment, payment.resume_payment, _payment_stream, reads=_gates, answer=_payment_answer),
     Handles(payment.SubmitPayment, payment.submit_payment, _payment_stream, reads=_gates, answer=_payment_answer),

@@ -8,7 +8,7 @@ from chassis.event import PublicEvent, Seen, stable_id
 from contracts import incentives as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId
-from services.incentives.domain import account, books, meter, payment, sale
+from services.incentives.domain import account, books, meter, payee, payment, sale
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -130,6 +130,45 @@ def _resolved(it: sale.FactResolved) -> PublicEvent:
 
 def _quarantine_id(it: sale.FactQuarantined | sale.FactResolved) -> str:
     return stable_id(it.opportunity_id, it.win_no, it.plan_id, it.fact_id)
+
+
+def _contradicted(it: payment.OutcomeContradicted) -> PublicEvent:
+    """The provider contradicts itself: a person has to find out what became of the money."""
+    return AttentionRaised(
+        attention_id=stable_id(it.payment_id, it.provider_event_id),
+        side="vendor",
+        roles=("finance",),
+        topic="payment-contradicted",
+        subject=it.payment_id,
+        severity="high",
+    )
+
+
+def _disputed(it: account.LineDisputed) -> PublicEvent:
+    return AttentionRaised(
+        attention_id=stable_id(it.account_id, it.event_id),
+        side="vendor",
+        roles=("finance",),
+        topic="line-disputed",
+        subject=it.statement_id,
+        partner_id=it.partner_id,
+    )
+
+
+def _dispute_decided(it: account.DisputeDecided) -> PublicEvent:
+    return AttentionCleared(
+        attention_id=stable_id(it.account_id, it.event_id),
+        side="vendor",
+        topic="line-disputed",
+        subject=it.statement_id,
+        partner_id=it.partner_id,
+    )
+
+
+def _bank_changed(it: payee.BankDetailsChanged) -> PublicEvent:
+    return public.BankDetailsChanged(
+        partner_id=PartnerId(it.partner_id), payee_id=it.payee_id, changed_at=it.changed_at
+    )
 
 
 def _accrued(it: meter.RebateAccrued) -> PublicEvent:
@@ -258,4 +297,8 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     payment.PaymentMade: _made,
     payment.PaymentFailed: _failed,
     payment.PaymentUnknown: _unknown,
+    payment.OutcomeContradicted: _contradicted,
+    account.LineDisputed: _disputed,
+    account.DisputeDecided: _dispute_decided,
+    payee.BankDetailsChanged: _bank_changed,
 }

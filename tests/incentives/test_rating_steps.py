@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from contracts.values import Term, money
-from services.incentives.domain.condition import Condition
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.payee import Payee, StandingRecorded
 from services.incentives.domain.rating import PLANS
@@ -198,7 +197,6 @@ def test_a_condition_is_at_most_four_levels_deep_and_says_one_thing():
     assert not PLANS.check(PLANS.read(plan(modifiers=[{"modifier_id": "m", "when": deep, "multiply": "2"}])))
     for wrong in ({"all_of": [deep]}, {}, {"field": "tier"}, {**GOLD, "all_of": [GOLD]}):
         assert PLANS.check(PLANS.read(plan(modifiers=[{"modifier_id": "m", "when": wrong, "multiply": "2"}])))
-    assert Condition().field is None
 
 
 def test_it_says_what_the_pay_would_be_without_each_modifier():

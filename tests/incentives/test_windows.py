@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.values import money, round_half_up, total
-from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.journal import trial_balance
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowClosed, WindowOpen, WindowTruedUp
 from services.incentives.domain.payee import Payee
@@ -182,4 +181,3 @@ def test_a_closed_window_posted_exactly_f_of_its_net_measure(cents, refunds):
 def test_a_rebate_without_a_window_is_no_rebate():
     assert PLANS.check(PLANS.read({**rebate(), "accumulate": "line"}))
     assert PLANS.check(PLANS.read({**rebate(), "kind": "commission"}))
-    assert Circumstances().tier is None

@@ -5,6 +5,8 @@ alone, so a run can be repeated.
 """
 
 import asyncio
+import hashlib
+import hmac
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,8 @@ from services.incentives.application import ABSENT, ACCEPTED, PAID, REJECTED, UN
 
 __all__ = ["Faults", "PaymentPort", "Simulator"]
 
-Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected"]
+Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected", "never", "contradicting"]
+SILENT = "silent"
 LATE_ASKS = 2
 """A late transfer is still under way so many times before it is paid."""
 PERCENT = 100
@@ -34,7 +37,11 @@ CREATE TABLE IF NOT EXISTS transfers (
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """How many of a hundred references meet each fault. Lost: the call never arrives. Unknown: its answer does not."""
+    """How many of a hundred references meet each fault.
+
+    Lost: the call never arrives. Unknown: its answer does not. Never: nobody ever learns what became of it.
+    Contradicting: it is rejected, and asked again it was paid after all.
+    """
 
     seed: int = 1
     late_percent: int = 0
@@ -42,6 +49,8 @@ class Faults:
     unknown_percent: int = 0
     lost_percent: int = 0
     rejected_percent: int = 0
+    never_percent: int = 0
+    contradicting_percent: int = 0
 
     def of(self, reference: str) -> Fault:
         """The fault of a reference, the same every time."""
@@ -59,14 +68,18 @@ class Faults:
             ("unknown", self.unknown_percent),
             ("lost", self.lost_percent),
             ("rejected", self.rejected_percent),
+            ("never", self.never_percent),
+            ("contradicting", self.contradicting_percent),
         )
 
 
 class Simulator:
-    """The provider. Its file outlives this process; several may use it."""
+    """The provider. Its file outlives this process; several may use it. Payments are drawn on the payer's account."""
 
-    def __init__(self, path: Path, faults: Faults) -> None:
+    def __init__(self, path: Path, faults: Faults, payer_name: str = "", payer_iban: str = "") -> None:
         self._path, self._faults = path, faults
+        self.payer_name, self.payer_iban = payer_name, payer_iban
+        self.secret = b""
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
             database.execute(TABLES)
@@ -76,6 +89,11 @@ class Simulator:
 
     async def status(self, reference: str) -> str:
         return await asyncio.to_thread(self._status, reference)
+
+    def signed_by_provider(self, content: bytes, signature: str) -> bool:
+        """Whether the provider signed a report with the secret that is shared with it; without a secret, nobody did."""
+        wanted = hmac.new(self.secret, content, hashlib.sha256).hexdigest()
+        return bool(self.secret) and hmac.compare_digest(wanted, signature)
 
     def transfers(self) -> list[tuple[str, str, str, str]]:
         """Reference, destination, amount and currency of all that was really paid."""
@@ -103,7 +121,7 @@ class Simulator:
                 return UNKNOWN
             for _ in range(2 if fault == "twice" else 1):
                 self._take(database, reference, destination, amount, fault)
-        return {"rejected": REJECTED, "unknown": UNKNOWN}.get(fault, ACCEPTED)
+        return {"rejected": REJECTED, "unknown": UNKNOWN, "never": UNKNOWN}.get(fault, ACCEPTED)
 
     def _lost(self, database: sqlite3.Connection, reference: str, destination: str, amount: Money) -> bool:
         """The first call is lost on the way; only the simulator knows."""
@@ -114,7 +132,7 @@ class Simulator:
     def _take(
         self, database: sqlite3.Connection, reference: str, destination: str, amount: Money, fault: Fault
     ) -> None:
-        state = {"rejected": REJECTED, "late": ACCEPTED}.get(fault, PAID)
+        state = {"rejected": REJECTED, "late": ACCEPTED, "never": SILENT, "contradicting": REJECTED}.get(fault, PAID)
         row = (reference, destination, str(amount.amount), amount.currency, fault, state)
         database.execute(
             "INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, 1, 0) ON CONFLICT (reference) DO UPDATE SET "
@@ -126,8 +144,9 @@ class Simulator:
         with self._open() as database:
             found = database.execute(
                 "UPDATE transfers SET asks = asks + 1, "
-                "state = CASE WHEN state = 'accepted' AND asks >= ? THEN 'paid' ELSE state END "
-                "WHERE reference = ? RETURNING state",
+                "state = CASE WHEN state = 'accepted' AND asks >= ? THEN 'paid' "
+                "WHEN fault = 'contradicting' AND asks >= 1 THEN 'paid' ELSE state END "
+                "WHERE reference = ? RETURNING CASE state WHEN 'silent' THEN 'unknown' ELSE state END",
                 (LATE_ASKS, reference),
             ).fetchone()
         return str(found[0]) if found else ABSENT

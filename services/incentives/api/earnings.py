@@ -116,12 +116,3 @@ async def balances(caller: Reader, app: App, paged: Paged, payee_id: Filter = No
     items, cursor = await page(caller, app, "balances", paged, {"payee_id": payee_id}, sort="account_id")
     body: dict[str, Any] = {"trial_balance": trial.items, "items": items, "next_cursor": cursor}
     return shown(body)
-
-
-@router.get("/payees")
-@reads("payee_gates")
-async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
-    """Who can be paid, and which gate is shut; a partner sees itself."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id)}
-    return listed(*await page(caller, app, "payee_gates", paged, where, sort="partner_id"))

@@ -1,30 +1,49 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.decider import Problem
+from chassis.event import canonical_json
 from chassis.execution import Peek
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_PAYMENTS
 from services.incentives.api.earnings import own
-from services.incentives.application import Period, caught_up, proposal_of, statement_of
-from services.incentives.domain.account import IssueStatement
+from services.incentives.api.exports import table
+from services.incentives.application import (
+    Period,
+    carried,
+    caught_up,
+    in_books,
+    proposal_of,
+    rules_of_kind,
+    statement_of,
+    write_off_of,
+)
+from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
 from services.incentives.domain.payment import (
     ApprovePayment,
+    AttachInvoice,
     DeclinePayment,
     Payment,
     Payments,
     ProposePayment,
+    ReportOutcome,
     ResumePayment,
     RetryPayment,
     SubmitPayment,
+    payment_of,
 )
+from services.incentives.domain.payment_rules import PAYMENT
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Filter = Annotated[str | None, Query(max_length=64)]
 INSIDE = ("proposed_by", "approved_by")
+COLUMNS = ("effective_on", "kind", "cause", "opportunity_id")
 
 router = APIRouter(tags=["payments"])
 
@@ -43,6 +62,49 @@ class PaymentBody(Body):
 
 class DeclineBody(Body):
     category: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+
+
+class DisputeBody(Body):
+    """Which line of the statement, by its event, and what is wrong with it."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=64)]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class DisputeDecisionBody(DisputeBody):
+    outcome: Literal["upheld", "rejected"]
+
+
+class WriteOffBody(Body):
+    payee_id: Annotated[str, Field(min_length=1, max_length=64)]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class InvoiceBody(Body):
+    """The payee's invoice: its net amount is the payment's."""
+
+    number: Annotated[str, Field(min_length=1, max_length=64)]
+    net: Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
+    tax: Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")] = "0"
+    invoice_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class ReportBody(Body):
+    """A provider's report. `signature` is the HMAC-SHA-256 of the other fields' canonical JSON under the shared secret."""
+
+    reference: Annotated[str, Field(pattern="^[0-9a-f]{32}-[0-9]{2}$")]
+    outcome: Literal["paid", "rejected", "unknown", "returned"]
+    provider_event_id: Annotated[str, Field(min_length=1, max_length=64)]
+    on: date
+    signature: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Forged(Problem):
+    """This report is not signed by the provider."""
+
+    status = 401
+    slug = "forged"
 
 
 # Statements
@@ -81,6 +143,70 @@ async def one_statement(statement_id: Id, caller: Reader, app: App) -> Response:
     return shown(await app.document(caller.principal, "statements", statement_id))
 
 
+@router.get("/statements/{statement_id}/csv")
+@reads("statements")
+async def statement_table(statement_id: Id, caller: Reader, app: App) -> Response:
+    """A statement as a table; nothing in it is a formula."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    found = await app.document(caller.principal, "statements", statement_id)
+    rows = [[line.get(name) for name in COLUMNS] + [line["amount"]["amount"]] for line in found["lines"]]
+    opening = [None, "opening", None, None, found["opening"]["amount"]]
+    closing = [None, "closing", None, None, found["closing"]["amount"]]
+    return table(statement_id, (*COLUMNS, f"amount {found['closing']['currency']}"), [opening, *rows, closing])
+
+
+@router.post("/statements/{statement_id}/dispute", status_code=201)
+async def dispute(statement_id: Id, body: DisputeBody, caller: Writer, app: App) -> Response:
+    """The payee says that a line is wrong, within ten business days; it is not paid until that is decided."""
+    app.access.check(caller.principal, DisputeLine)
+    found = await app.document(caller.principal, "statements", statement_id)
+    wish = DisputeLine(
+        account_id=found["account_id"],
+        statement_id=statement_id,
+        event_id=body.event_id,
+        reason=body.reason,
+        by=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, DisputeLine, wish, status=201)
+
+
+@router.post("/statements/{statement_id}/dispute/decide")
+async def decide_dispute(statement_id: Id, body: DisputeDecisionBody, caller: Writer, app: App) -> Response:
+    """Ends a dispute: upheld (correct the line by an adjustment), or rejected."""
+    app.access.check(caller.principal, DecideDispute)
+    found = await app.document(caller.principal, "statements", statement_id)
+    wish = DecideDispute(
+        account_id=found["account_id"],
+        statement_id=statement_id,
+        **body.model_dump(),
+        by=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, DecideDispute, wish)
+
+
+@router.get("/disputes")
+@reads("disputes")
+async def disputes(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """Disputed lines, newest first; a partner's own only."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    where = {"partner_id": own(caller, partner_id)}
+    return listed(*await page(caller, app, "disputes", paged, where, sort="-changed_at"))
+
+
+@router.post("/write-offs")
+async def write_off(body: WriteOffBody, caller: Writer, app: App) -> Response:
+    """Gives up what a payee owes: the first person proposes it, a second one confirms it by the same call."""
+    app.access.check(caller.principal, WriteOffNegative)
+    asked = Period(partner_id=body.payee_id, currency=body.currency, period="", by=caller.principal.subject)
+
+    async def make(_: Peek) -> WriteOffNegative:
+        return await write_off_of(app, caller.tenant, asked, body.reason)
+
+    return await perform(caller, app, WriteOffNegative, make)
+
+
 # Payments
 
 
@@ -104,7 +230,12 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
     async def make(peek: Peek) -> Any:
         payment: Payment = await peek(Payments.at(payment_id))
         order = payment.order
-        known = {"payee_id": order.payee_id, "account_id": order.account_id}
+        known: dict[str, Any] = {"payee_id": order.payee_id, "account_id": order.account_id}
+        if "rules" in wish.__dataclass_fields__:
+            known["rules"] = await rules_of_kind(app, caller.tenant, PAYMENT)
+        if wish is ApprovePayment:
+            known["roles"] = (*caller.principal.roles, *caller.principal.duties)
+            known["books"] = await carried(app, caller.tenant, order.account_id, order.amount)
         needed = {name: value for name, value in known.items() if name in wish.__dataclass_fields__}
         return wish(payment_id=payment_id, **needed, **fields, by=caller.principal.by, now=app.clock.now())
 
@@ -115,6 +246,27 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
 async def approve(payment_id: Id, caller: Writer, app: App) -> Response:
     """A second person agrees. A shut gate blocks the payment instead."""
     return await _decided(payment_id, caller, app, ApprovePayment)
+
+
+@router.post("/payments/{payment_id}/invoice")
+async def invoice(payment_id: Id, body: InvoiceBody, caller: Writer, app: App) -> Response:
+    """Takes the payee's invoice for a payment that waits for one."""
+    app.access.check(caller.principal, AttachInvoice)
+    await app.document(caller.principal, "payments", payment_id)
+
+    async def make(peek: Peek) -> AttachInvoice:
+        order = (await peek(Payments.at(payment_id))).order
+        return AttachInvoice(
+            payment_id=payment_id,
+            account_id=order.account_id,
+            number=body.number,
+            net=money(body.net, order.amount.currency),
+            tax=money(body.tax, order.amount.currency),
+            invoice_sha256=body.invoice_sha256,
+            now=app.clock.now(),
+        )
+
+    return await perform(caller, app, AttachInvoice, make)
 
 
 @router.post("/payments/{payment_id}/submit")
@@ -139,6 +291,31 @@ async def retry(payment_id: Id, caller: Writer, app: App) -> Response:
 async def decline(payment_id: Id, body: DeclineBody, caller: Writer, app: App) -> Response:
     """A second person gives the payment up; what it drew is payable again."""
     return await _decided(payment_id, caller, app, DeclinePayment, category=body.category)
+
+
+@router.post("/provider-reports")
+async def provider_report(body: ReportBody, caller: Writer, app: App) -> Response:
+    """What the provider tells by itself of a reference: signed, or it is not believed."""
+    app.access.check(caller.principal, ReportOutcome)
+    content = canonical_json(body.model_dump(exclude={"signature"}, mode="json"))
+    if not app.ports.signed_by_provider(content, body.signature):
+        raise Forged
+
+    async def make(peek: Peek) -> ReportOutcome:
+        payment_id = payment_of(body.reference)
+        order = (await peek(Payments.at(payment_id))).order
+        return ReportOutcome(
+            payment_id=payment_id,
+            account_id=order.account_id,
+            reference=body.reference,
+            outcome=body.outcome,
+            provider_event_id=body.provider_event_id,
+            on=body.on,
+            now=app.clock.now(),
+            books=await in_books(peek, body.on),
+        )
+
+    return await perform(caller, app, ReportOutcome, make)
 
 
 @router.get("/payments")

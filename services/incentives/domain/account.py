@@ -5,15 +5,18 @@ nothing out and counts nothing twice. Its SHA-256 covers its whole content and t
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from typing import Any, assert_never
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused
 from chassis.event import canonical_json, command, event, iso, plain, sha256, stable_id
 from contracts.values import MINOR_DIGITS, Money, none_of, total
+from services.incentives.domain.journal import Journal, expense, move
 
 DECEMBER = 12
 LINES_MAX = 10_000
+DISPUTE_BUSINESS_DAYS = 10
+WORKING_DAYS = 5
 
 # Events
 
@@ -71,7 +74,79 @@ class PaymentClosed:
     closed_at: datetime
 
 
-AccountEvent = StatementIssued | PaymentOpened | PaymentClosed
+@event("incentives.InvoiceNoted.v1")
+class InvoiceNoted:
+    """The number of an invoice that a payment was made for; no other payment may have it."""
+
+    account_id: str
+    number: str
+    payment_id: str
+    noted_at: datetime
+
+
+@event("incentives.LineDisputed.v1")
+class LineDisputed:
+    """The payee says that a line of a statement is wrong; it is not paid until that is decided."""
+
+    account_id: str
+    partner_id: str
+    statement_id: str
+    event_id: str
+    amount: Money
+    reason: str
+    disputed_by: str
+    disputed_at: datetime
+
+
+@event("incentives.DisputeDecided.v1")
+class DisputeDecided:
+    """Outcome: upheld (the line is corrected by an adjustment) or rejected."""
+
+    account_id: str
+    partner_id: str
+    statement_id: str
+    event_id: str
+    outcome: str
+    reason: str
+    decided_by: str
+    decided_at: datetime
+
+
+@event("incentives.WriteOffProposed.v1")
+class WriteOffProposed:
+    account_id: str
+    partner_id: str
+    amount: Money
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+
+
+@event("incentives.NegativeWrittenOff.v1")
+class NegativeWrittenOff:
+    """What the payee owed is given up, by two people."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    reason: str
+    proposed_by: str
+    confirmed_by: str
+    journal: Journal
+    written_off_at: datetime
+
+
+AccountEvent = (
+    StatementIssued
+    | PaymentOpened
+    | PaymentClosed
+    | InvoiceNoted
+    | LineDisputed
+    | DisputeDecided
+    | WriteOffProposed
+    | NegativeWrittenOff
+)
 
 # Commands
 
@@ -92,20 +167,69 @@ class IssueStatement:
     now: datetime
 
 
+@command("incentives.DisputeLine.v1")
+class DisputeLine:
+    """`event_id` names the line of the statement."""
+
+    account_id: str
+    statement_id: str
+    event_id: str
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.DecideDispute.v1")
+class DecideDispute:
+    account_id: str
+    statement_id: str
+    event_id: str
+    outcome: str
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.WriteOffNegative.v1")
+class WriteOffNegative:
+    """The first call proposes it, that of a second person confirms. `payable` is what the account stands at."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    payable: Money
+    payable_books: Money | None
+    reason: str
+    by: str
+    now: datetime
+
+
 # State
 
 
 @dataclass(frozen=True)
 class Account:
-    """The statements in order, the payment that is open, and what payments have drawn so far, by payment."""
+    """The statements in order, the payment that is open, and what payments have drawn so far, by payment.
+
+    `invoices` are the payments by number of their invoice, `disputes` the open ones by the event of their line.
+    """
 
     statements: tuple[StatementIssued, ...] = ()
     open_payment: str | None = None
     drawn: dict[str, Money] = field(default_factory=dict)
+    invoices: dict[str, str] = field(default_factory=dict)
+    disputes: dict[str, LineDisputed] = field(default_factory=dict)
+    decided: frozenset[str] = frozenset()
+    write_off: WriteOffProposed | None = None
 
     @property
     def last(self) -> StatementIssued | None:
         return self.statements[-1] if self.statements else None
+
+    def disputed(self, statement: StatementIssued) -> Money:
+        """What of a statement in the payee's favour waits for a dispute's decision."""
+        mine = (one.amount for one in self.disputes.values() if one.statement_id == statement.statement_id)
+        return total((amount for amount in mine if amount.amount > 0), statement.closing.currency)
 
     def statement(self, statement_id: str) -> StatementIssued:
         """Raises UnknownStatement when this account has none of that id."""
@@ -144,6 +268,29 @@ class PeriodStated(Refused):
 
 class UnknownStatement(NotFound):
     """There is no such statement."""
+
+
+class UnknownLine(NotFound):
+    """The statement has no such line, or no dispute about it."""
+
+
+class DisputeLate(Refused):
+    """A line is disputed within ten business days of its statement."""
+
+    slug = "dispute-late"
+
+
+class NotNegative(Refused):
+    """The payee owes nothing: there is nothing to write off."""
+
+    slug = "not-negative"
+
+
+class FourEyes(Refused):
+    """Whoever proposed to write it off cannot confirm it: ask a second person."""
+
+    status = 403
+    slug = "four-eyes"
 
 
 # Decisions
@@ -220,6 +367,104 @@ def adds_up(issued: StatementIssued) -> bool:
     return closing == issued.closing and content_sha256(issued) == issued.sha256
 
 
+def dispute_line(wish: DisputeLine, account: Account) -> list[AccountEvent]:
+    """Keeps a payee's objection to a line for ten business days after its statement."""
+    statement = account.statement(wish.statement_id)
+    line = next((line for line in statement.lines if line.event_id == wish.event_id), None)
+    if line is None:
+        raise UnknownLine
+    if wish.event_id in account.disputes or wish.event_id in account.decided:
+        return []
+    if wish.now.date() > business_days_after(statement.issued_at.date(), DISPUTE_BUSINESS_DAYS):
+        raise DisputeLate
+    return [
+        LineDisputed(
+            account_id=wish.account_id,
+            partner_id=statement.partner_id,
+            statement_id=wish.statement_id,
+            event_id=wish.event_id,
+            amount=line.amount,
+            reason=wish.reason,
+            disputed_by=wish.by,
+            disputed_at=wish.now,
+        )
+    ]
+
+
+def business_days_after(day: date, count: int) -> date:
+    """The day some business days later; Saturdays and Sundays are none."""
+    weeks, rest = divmod(count, WORKING_DAYS)
+    found = day + timedelta(weeks=weeks)
+    while rest or found.weekday() >= WORKING_DAYS:
+        found += timedelta(days=1)
+        rest -= 1 if rest and found.weekday() < WORKING_DAYS else 0
+    return found
+
+
+def decide_dispute(wish: DecideDispute, account: Account) -> list[AccountEvent]:
+    """Ends a dispute: from then on its line can be paid, corrected where it was upheld."""
+    disputed = account.disputes.get(wish.event_id)
+    if disputed is None:
+        if wish.event_id in account.decided:
+            return []
+        raise UnknownLine
+    return [
+        DisputeDecided(
+            account_id=wish.account_id,
+            partner_id=disputed.partner_id,
+            statement_id=disputed.statement_id,
+            event_id=wish.event_id,
+            outcome=wish.outcome,
+            reason=wish.reason,
+            decided_by=wish.by,
+            decided_at=wish.now,
+        )
+    ]
+
+
+def write_off_negative(wish: WriteOffNegative, account: Account) -> list[AccountEvent]:
+    """Gives up what a payee owes: one person proposes it, a second one confirms the same amount."""
+    if wish.payable.amount >= 0:
+        raise NotNegative
+    proposed = account.write_off
+    if proposed is None or proposed.amount != -wish.payable:
+        return [
+            WriteOffProposed(
+                account_id=wish.account_id,
+                partner_id=wish.partner_id,
+                amount=-wish.payable,
+                reason=wish.reason,
+                proposed_by=wish.by,
+                proposed_at=wish.now,
+            )
+        ]
+    if proposed.proposed_by == wish.by:
+        raise FourEyes(proposed_by=wish.by)
+    return [_written_off(wish, proposed)]
+
+
+def _written_off(wish: WriteOffNegative, proposed: WriteOffProposed) -> NegativeWrittenOff:
+    books = None if wish.payable_books is None else -wish.payable_books
+    return NegativeWrittenOff(
+        account_id=wish.account_id,
+        payee_id=wish.payee_id,
+        partner_id=wish.partner_id,
+        amount=proposed.amount,
+        reason=proposed.reason,
+        proposed_by=proposed.proposed_by,
+        confirmed_by=wish.by,
+        journal=move(
+            proposed.amount,
+            debit=expense("write_off"),
+            credit="payable",
+            payee_id=wish.payee_id,
+            cause=wish.account_id,
+            books=books,
+        ),
+        written_off_at=wish.now,
+    )
+
+
 # Evolve
 
 
@@ -232,8 +477,21 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return replace(account, open_payment=happened.payment_id, drawn=drawn)
         case PaymentClosed():
             return _closed(account, happened)
+        case InvoiceNoted():
+            return replace(account, invoices={**account.invoices, happened.number: happened.payment_id})
+        case WriteOffProposed():
+            return replace(account, write_off=happened)
+        case NegativeWrittenOff():
+            return replace(account, write_off=None)
         case _:
-            assert_never(happened)
+            return _with_dispute(account, happened)
+
+
+def _with_dispute(account: Account, happened: LineDisputed | DisputeDecided) -> Account:
+    if isinstance(happened, LineDisputed):
+        return replace(account, disputes={**account.disputes, happened.event_id: happened})
+    left = {name: one for name, one in account.disputes.items() if name != happened.event_id}
+    return replace(account, disputes=left, decided=account.decided | {happened.event_id})
 
 
 def _closed(account: Account, happened: PaymentClosed) -> Account:

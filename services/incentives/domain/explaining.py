@@ -7,7 +7,7 @@ from typing import Any
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
-from services.incentives.domain import account, books, meter, payment, sale
+from services.incentives.domain import account, books, meter, payee, payment, sale
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
 
@@ -194,9 +194,19 @@ def approved(seen: Seen) -> Decision:
     order: payment.PaymentApproved = seen.event
     return Decision(
         outcome="approved",
-        reasons=(Reason(code="four-eyes", text="a second person agreed, and every gate was open"),),
+        reasons=(
+            Reason(code="four-eyes", text="a second person agreed, and every gate was open"),
+            *_withheld(order),
+        ),
         inputs=(Input(name="amount", value=text_of(order.amount)),),
     )
+
+
+def _withheld(order: payment.PaymentApproved) -> tuple[Reason, ...]:
+    if order.withheld is None or order.net is None:
+        return ()
+    text = f"{text_of(order.withheld)} is withheld for {order.jurisdiction}, {text_of(order.net)} goes to the payee"
+    return (Reason(code="withheld", text=text),)
 
 
 def blocked(seen: Seen) -> Decision:
@@ -241,6 +251,31 @@ def failed(seen: Seen) -> Decision:
     )
 
 
+def contradicted(seen: Seen) -> Decision:
+    """What the provider said first, and then."""
+    it: payment.OutcomeContradicted = seen.event
+    text = f"{it.reference} was {it.stage}, then the provider said {it.outcome}"
+    return Decision(outcome="contradicted", reasons=(Reason(code="outcome-contradicts", text=text),))
+
+
+def disputed(seen: Seen) -> Decision:
+    """What the payee says of a line."""
+    it: account.LineDisputed = seen.event
+    return Decision(outcome="disputed", reasons=(Reason(code="disputed", text=it.reason),))
+
+
+def dispute_decided(seen: Seen) -> Decision:
+    """How the dispute ended."""
+    it: account.DisputeDecided = seen.event
+    return Decision(outcome=it.outcome, reasons=(Reason(code=it.outcome, text=it.reason),))
+
+
+def bank_changed(seen: Seen) -> Decision:
+    """What has to happen before money goes there."""
+    text = "another person has to verify the new bank details, and they cool down"
+    return Decision(outcome="changed", reasons=(Reason(code="bank-changed", text=text),))
+
+
 EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     sale.PayoutCalculated: calculated,
     sale.PayoutReversed: reversed_line,
@@ -263,6 +298,10 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     payment.PaymentDeclined: declined,
     payment.PaymentMade: made,
     payment.PaymentFailed: failed,
+    payment.OutcomeContradicted: contradicted,
+    account.LineDisputed: disputed,
+    account.DisputeDecided: dispute_decided,
+    payee.BankDetailsChanged: bank_changed,
 }
 
 

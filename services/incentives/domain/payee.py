@@ -1,21 +1,30 @@
-"""A payee: who may be paid, and the gates that stand before a payment. Lines still earn while a gate is shut."""
+"""A payee: who may be paid, and the gates that stand before a payment. Lines still earn while a gate is shut.
 
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+Bank details are protected: whoever changed them cannot verify them, and they cool down before money goes there.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import assert_never
 
-from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.decider import Decider, NotFound, Refused
+from chassis.event import Sealed, command, event
 from services.incentives.domain.condition import Circumstances, Field
+from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
 
 PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
+TAX_FORM, BANK_VERIFIED, COOL_DOWN = "tax_form", "bank_verified", "bank_cool_down"
+EMPLOYER_CONSENT, BLOCKED = "employer_consent", "blocked"
+SUBMITTED, ACCEPTED, REJECTED = "submitted", "accepted", "rejected"
 
 # Events
 
 
 @event("incentives.PayeeOpened.v1")
 class PayeeOpened:
+    """A partner, or a person who works for it: then `payee_id` is the person's and its employer has to consent."""
+
     payee_id: str
     partner_id: str
     revision: int
@@ -56,16 +65,109 @@ class StandingRecorded:
     recorded_at: datetime
 
 
-PayeeEvent = StandingRecorded | PayeeOpened | PayeeSuspended | PayeeReinstated
+@event("incentives.BankDetailsChanged.v1")
+class BankDetailsChanged:
+    """Where money goes from now on. The account is sealed; `fingerprint` tells equal accounts without naming them."""
+
+    payee_id: str
+    partner_id: str
+    bank_id: str
+    account: Sealed
+    fingerprint: str
+    changed_by: str
+    changed_at: datetime
+
+
+@event("incentives.BankDetailsVerified.v1")
+class BankDetailsVerified:
+    """Method: second_person or test_deposit."""
+
+    payee_id: str
+    partner_id: str
+    bank_id: str
+    method: str
+    verified_by: str
+    verified_at: datetime
+
+
+@event("incentives.TaxFormSubmitted.v1")
+class TaxFormSubmitted:
+    payee_id: str
+    partner_id: str
+    form_id: str
+    form: str
+    jurisdiction: str
+    payee_kind: str
+    tax_year: int
+    form_sha256: str
+    submitted_by: str
+    submitted_at: datetime
+
+
+@event("incentives.TaxFormDecided.v1")
+class TaxFormDecided:
+    """Outcome: accepted or rejected, with its reason."""
+
+    payee_id: str
+    partner_id: str
+    form_id: str
+    outcome: str
+    reason: str
+    decided_by: str
+    decided_at: datetime
+
+
+@event("incentives.PersonConsented.v1")
+class PersonConsented:
+    """The employer agrees that its person is paid."""
+
+    payee_id: str
+    partner_id: str
+    consented_by: str
+    consented_at: datetime
+
+
+@event("incentives.PayeeBlocked.v1")
+class PayeeBlocked:
+    payee_id: str
+    partner_id: str
+    reason: str
+    blocked_by: str
+    blocked_at: datetime
+
+
+@event("incentives.UnblockProposed.v1")
+class UnblockProposed:
+    payee_id: str
+    partner_id: str
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+
+
+@event("incentives.PayeeUnblocked.v1")
+class PayeeUnblocked:
+    payee_id: str
+    partner_id: str
+    confirmed_by: str
+    unblocked_at: datetime
+
+
+Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
+Blocking = PayeeBlocked | UnblockProposed | PayeeUnblocked
+PayeeEvent = PayeeOpened | PayeeSuspended | PayeeReinstated | StandingRecorded | Paperwork | Blocking
 
 # Commands: `revision` is the partner's own, so that an old fact that comes again changes nothing
 
 
 @command("incentives.OpenPayee.v1")
 class OpenPayee:
+    """With `payee_id` a person of that partner."""
+
     partner_id: str
     revision: int
     now: datetime
+    payee_id: str | None = None
 
 
 @command("incentives.SuspendPayee.v1")
@@ -95,18 +197,100 @@ class RecordStanding:
     now: datetime
 
 
+@command("incentives.ChangeBankDetails.v1")
+class ChangeBankDetails:
+    payee_id: str
+    bank_id: str
+    account: Sealed
+    fingerprint: str
+    by: str
+    now: datetime
+
+
+@command("incentives.VerifyBankDetails.v1")
+class VerifyBankDetails:
+    payee_id: str
+    bank_id: str
+    method: str = "second_person"
+    by: str
+    now: datetime
+
+
+@command("incentives.SubmitTaxForm.v1")
+class SubmitTaxForm:
+    payee_id: str
+    form_id: str
+    form: str
+    jurisdiction: str
+    payee_kind: str
+    tax_year: int
+    form_sha256: str
+    by: str
+    now: datetime
+
+
+@command("incentives.DecideTaxForm.v1")
+class DecideTaxForm:
+    payee_id: str
+    form_id: str
+    outcome: str
+    reason: str = ""
+    by: str
+    now: datetime
+
+
+@command("incentives.ConsentToPerson.v1")
+class ConsentToPerson:
+    payee_id: str
+    partner_id: str
+    by: str
+    now: datetime
+
+
+@command("incentives.BlockPayee.v1")
+class BlockPayee:
+    payee_id: str
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.UnblockPayee.v1")
+class UnblockPayee:
+    """The first call proposes it, that of a second person confirms it."""
+
+    payee_id: str
+    reason: str
+    by: str
+    now: datetime
+
+
 # State
 
 
 @dataclass(frozen=True)
 class Payee:
-    """Whether the partner is known, its last revision, the suspension of its payouts, if any, and its standing."""
+    """Whether the payee is known, what shuts its gates, and its standing."""
 
     opened: bool = False
+    partner_id: str = ""
+    payee_id: str = ""
     revision: int = 0
     suspended: bool = False
     suspended_until: datetime | None = None
     standing: tuple[StandingRecorded, ...] = ()
+    bank: BankDetailsChanged | None = None
+    bank_verified: bool = False
+    tax_forms: dict[str, TaxFormSubmitted] = field(default_factory=dict)
+    accepted: dict[int, TaxFormSubmitted] = field(default_factory=dict)
+    consented: bool = False
+    blocked: PayeeBlocked | None = None
+    unblock_proposed_by: str | None = None
+
+    @property
+    def person(self) -> bool:
+        """Whether this is a person whose employer has to agree."""
+        return self.opened and self.payee_id != self.partner_id
 
 
 def circumstances_of(payee: Payee, day: date, deal: Circumstances) -> Circumstances:
@@ -123,12 +307,58 @@ def circumstances_of(payee: Payee, day: date, deal: Circumstances) -> Circumstan
     )
 
 
-def unmet(payee: Payee, now: datetime) -> tuple[str, ...]:
-    """The gates that are shut at an instant; a suspension whose end has passed shuts none."""
+def unmet(payee: Payee, now: datetime, rules: PaymentRules = NO_RULES) -> tuple[str, ...]:
+    """The gates that are shut at an instant; a suspension whose end has passed shuts none.
+
+    Bank details that were entered must be verified and have cooled down; that they exist, the rules may demand.
+    """
     if not payee.opened:
         return (NOT_ACTIVE,)
     over = payee.suspended_until is not None and payee.suspended_until <= now
-    return (SUSPENDED,) if payee.suspended and not over else ()
+    shut = {
+        SUSPENDED: payee.suspended and not over,
+        BLOCKED: payee.blocked is not None,
+        EMPLOYER_CONSENT: payee.person and not payee.consented,
+        BANK_VERIFIED: not payee.bank_verified if payee.bank else BANK_VERIFIED in rules.gates,
+        COOL_DOWN: payee.bank is not None and now < cooled_at(payee.bank, rules),
+        TAX_FORM: TAX_FORM in rules.gates and tax_form_of(payee, now) is None,
+    }
+    return tuple(gate for gate, is_shut in shut.items() if is_shut)
+
+
+def cooled_at(bank: BankDetailsChanged, rules: PaymentRules) -> datetime:
+    """From when on money may go to changed bank details."""
+    return bank.changed_at + timedelta(hours=rules.cool_down_hours)
+
+
+def tax_form_of(payee: Payee, now: datetime) -> TaxFormSubmitted | None:
+    """The accepted tax form of a year."""
+    return payee.accepted.get(now.year)
+
+
+# Refusals
+
+
+class UnknownPayee(NotFound):
+    """There is no such payee."""
+
+
+class UnknownPaper(NotFound):
+    """There are no such bank details, or no such tax form, waiting."""
+
+
+class FourEyes(Refused):
+    """Whoever did the first step cannot do the second: ask another person."""
+
+    status = 403
+    slug = "four-eyes"
+
+
+class NotEmployer(Refused):
+    """Only the partner that a person works for can consent."""
+
+    status = 403
+    slug = "not-employer"
 
 
 # Decisions
@@ -137,9 +367,8 @@ def unmet(payee: Payee, now: datetime) -> tuple[str, ...]:
 def open_payee(wish: OpenPayee, payee: Payee) -> list[PayeeEvent]:
     if payee.opened:
         return []
-    return [
-        PayeeOpened(payee_id=wish.partner_id, partner_id=wish.partner_id, revision=wish.revision, opened_at=wish.now)
-    ]
+    payee_id = wish.payee_id or wish.partner_id
+    return [PayeeOpened(payee_id=payee_id, partner_id=wish.partner_id, revision=wish.revision, opened_at=wish.now)]
 
 
 def suspend_payee(wish: SuspendPayee, payee: Payee) -> list[PayeeEvent]:
@@ -185,13 +414,154 @@ def record_standing(wish: RecordStanding, payee: Payee) -> list[PayeeEvent]:
     ]
 
 
+def change_bank_details(wish: ChangeBankDetails, payee: Payee) -> list[PayeeEvent]:
+    """Keeps new bank details; they are unverified and cool down, even where they are the old ones."""
+    _known(payee)
+    if payee.bank and payee.bank.bank_id == wish.bank_id:
+        return []
+    return [
+        BankDetailsChanged(
+            payee_id=wish.payee_id,
+            partner_id=payee.partner_id,
+            bank_id=wish.bank_id,
+            account=wish.account,
+            fingerprint=wish.fingerprint,
+            changed_by=wish.by,
+            changed_at=wish.now,
+        )
+    ]
+
+
+def verify_bank_details(wish: VerifyBankDetails, payee: Payee) -> list[PayeeEvent]:
+    """Another person than the one who changed them vouches for the bank details."""
+    _known(payee)
+    if payee.bank is None or payee.bank.bank_id != wish.bank_id:
+        raise UnknownPaper
+    if payee.bank_verified:
+        return []
+    if payee.bank.changed_by == wish.by:
+        raise FourEyes(changed_by=wish.by)
+    return [
+        BankDetailsVerified(
+            payee_id=wish.payee_id,
+            partner_id=payee.partner_id,
+            bank_id=wish.bank_id,
+            method=wish.method,
+            verified_by=wish.by,
+            verified_at=wish.now,
+        )
+    ]
+
+
+def submit_tax_form(wish: SubmitTaxForm, payee: Payee) -> list[PayeeEvent]:
+    """Keeps a tax form of a year until it is decided."""
+    _known(payee)
+    if wish.form_id in payee.tax_forms:
+        return []
+    return [
+        TaxFormSubmitted(
+            payee_id=wish.payee_id,
+            partner_id=payee.partner_id,
+            form_id=wish.form_id,
+            form=wish.form,
+            jurisdiction=wish.jurisdiction,
+            payee_kind=wish.payee_kind,
+            tax_year=wish.tax_year,
+            form_sha256=wish.form_sha256,
+            submitted_by=wish.by,
+            submitted_at=wish.now,
+        )
+    ]
+
+
+def decide_tax_form(wish: DecideTaxForm, payee: Payee) -> list[PayeeEvent]:
+    """Accepts or rejects a tax form; the accepted one of a year decides what is withheld."""
+    _known(payee)
+    form = payee.tax_forms.get(wish.form_id)
+    if form is None:
+        raise UnknownPaper
+    if payee.accepted.get(form.tax_year) == form and wish.outcome == ACCEPTED:
+        return []
+    if form.submitted_by == wish.by:
+        raise FourEyes(submitted_by=wish.by)
+    return [
+        TaxFormDecided(
+            payee_id=wish.payee_id,
+            partner_id=payee.partner_id,
+            form_id=wish.form_id,
+            outcome=wish.outcome,
+            reason=wish.reason,
+            decided_by=wish.by,
+            decided_at=wish.now,
+        )
+    ]
+
+
+def consent_to_person(wish: ConsentToPerson, payee: Payee) -> list[PayeeEvent]:
+    """The employer's owner agrees that its person is paid."""
+    _known(payee)
+    if payee.partner_id != wish.partner_id:
+        raise NotEmployer
+    if payee.consented or not payee.person:
+        return []
+    return [
+        PersonConsented(
+            payee_id=wish.payee_id, partner_id=payee.partner_id, consented_by=wish.by, consented_at=wish.now
+        )
+    ]
+
+
+def block_payee(wish: BlockPayee, payee: Payee) -> list[PayeeEvent]:
+    """Stops every payment to the payee at once."""
+    _known(payee)
+    if payee.blocked:
+        return []
+    return [
+        PayeeBlocked(
+            payee_id=wish.payee_id,
+            partner_id=payee.partner_id,
+            reason=wish.reason,
+            blocked_by=wish.by,
+            blocked_at=wish.now,
+        )
+    ]
+
+
+def unblock_payee(wish: UnblockPayee, payee: Payee) -> list[PayeeEvent]:
+    """The first person proposes, a second one opens the gate again."""
+    _known(payee)
+    if payee.blocked is None:
+        return []
+    if payee.unblock_proposed_by is None:
+        return [
+            UnblockProposed(
+                payee_id=wish.payee_id,
+                partner_id=payee.partner_id,
+                reason=wish.reason,
+                proposed_by=wish.by,
+                proposed_at=wish.now,
+            )
+        ]
+    if payee.unblock_proposed_by == wish.by:
+        raise FourEyes(proposed_by=wish.by)
+    return [
+        PayeeUnblocked(payee_id=wish.payee_id, partner_id=payee.partner_id, confirmed_by=wish.by, unblocked_at=wish.now)
+    ]
+
+
+def _known(payee: Payee) -> None:
+    if not payee.opened:
+        raise UnknownPayee
+
+
 # Evolve
 
 
 def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
     match happened:
         case PayeeOpened():
-            return replace(payee, opened=True, revision=max(payee.revision, happened.revision))
+            known = replace(payee, opened=True, payee_id=happened.payee_id, partner_id=happened.partner_id)
+            return replace(known, revision=max(payee.revision, happened.revision))
         case PayeeSuspended():
             suspended = PAYOUTS in happened.scopes
             return replace(payee, revision=happened.revision, suspended=suspended, suspended_until=happened.until)
@@ -199,8 +569,41 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return replace(payee, revision=happened.revision, suspended=False, suspended_until=None)
         case StandingRecorded():
             return replace(payee, standing=(*payee.standing, happened))
+        case PayeeBlocked() | UnblockProposed() | PayeeUnblocked():
+            return _blocking(payee, happened)
+        case _:
+            return _with_paper(payee, happened)
+
+
+def _blocking(payee: Payee, happened: Blocking) -> Payee:
+    proposed_by = happened.proposed_by if isinstance(happened, UnblockProposed) else None
+    blocked = happened if isinstance(happened, PayeeBlocked) else payee.blocked
+    gone = isinstance(happened, PayeeUnblocked)
+    return replace(payee, blocked=None if gone else blocked, unblock_proposed_by=proposed_by)
+
+
+def _with_paper(payee: Payee, happened: Paperwork) -> Payee:
+    match happened:
+        case BankDetailsChanged():
+            return replace(payee, bank=happened, bank_verified=False)
+        case BankDetailsVerified():
+            return replace(payee, bank_verified=True)
+        case TaxFormSubmitted():
+            return replace(payee, tax_forms={**payee.tax_forms, happened.form_id: happened})
+        case TaxFormDecided():
+            return replace(payee, accepted=_accepted(payee, happened))
+        case PersonConsented():
+            return replace(payee, consented=True)
         case _:
             assert_never(happened)
+
+
+def _accepted(payee: Payee, decided: TaxFormDecided) -> dict[int, TaxFormSubmitted]:
+    form = payee.tax_forms.get(decided.form_id)
+    if form is None:
+        return payee.accepted
+    others = {year: known for year, known in payee.accepted.items() if known != form}
+    return {**others, form.tax_year: form} if decided.outcome == ACCEPTED else others
 
 
 Payees = Decider[Payee, PayeeEvent](kind="payee", initial=Payee(), evolve=evolve)

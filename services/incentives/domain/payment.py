@@ -4,6 +4,7 @@
 asked again and never another.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -12,19 +13,35 @@ from uuid import UUID
 
 from chassis.decider import Decider, NotFound, Raced, Refused, WrongState
 from chassis.event import command, event, stable_id
-from contracts.values import Money, total
-from services.incentives.domain.account import Account, AccountEvent, PaymentClosed, PaymentOpened
-from services.incentives.domain.journal import AccountName, Journal, move
-from services.incentives.domain.payee import Payee, unmet
+from chassis.rulebook import Rulebook
+from contracts.values import Money, split, total
+from services.incentives.domain.account import (
+    Account,
+    AccountEvent,
+    InvoiceNoted,
+    PaymentClosed,
+    PaymentOpened,
+)
+from services.incentives.domain.exchange import NO_BOOKS, InBooks, NoRate
+from services.incentives.domain.journal import NO_JOURNAL, Entry, Journal, Side, entry
+from services.incentives.domain.payee import Payee, tax_form_of, unmet
+from services.incentives.domain.payment_rules import (
+    NO_RULES,
+    PAYMENT_RULES,
+    PaymentRules,
+    limit_of,
+    minimum_of,
+    withheld_of,
+)
 
 ATTEMPTS_MAX = 5
+INVOICE = "invoice"
 ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
 ASK_FOR_HOURS = 24
 PAID, REJECTED, UNKNOWN, RETURNED = "paid", "rejected", "unknown", "returned"
 EARNING = ("calculated", "released", "trued_up", "rebate_settled")
 """The kinds of statement lines by which an earning becomes payable."""
-NO_JOURNAL = Journal(entries=())
 
 # Events
 
@@ -45,10 +62,28 @@ class PaymentProposed:
     released_position: int
     proposed_by: str
     proposed_at: datetime
+    needs_invoice: bool = False
+
+
+@event("incentives.InvoiceAccepted.v1")
+class InvoiceAccepted:
+    """The payee's invoice for the payment: it says the same amount, and no other payment has its number."""
+
+    payment_id: str
+    account_id: str
+    payee_id: str
+    partner_id: str
+    number: str
+    net: Money
+    tax: Money
+    invoice_sha256: str
+    accepted_at: datetime
 
 
 @event("incentives.PaymentApproved.v1")
 class PaymentApproved:
+    """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for."""
+
     payment_id: str
     statement_id: str
     payee_id: str
@@ -58,11 +93,15 @@ class PaymentApproved:
     proposed_by: str
     approved_by: str
     approved_at: datetime
+    net: Money | None = None
+    withheld: Money | None = None
+    jurisdiction: str | None = None
+    books: Money | None = None
 
 
 @event("incentives.PaymentBlocked.v1")
 class PaymentBlocked:
-    """Gates that are shut: suspended, not_active."""
+    """Gates that are shut: suspended, not_active, blocked, employer_consent, bank_verified, bank_cool_down, tax_form."""
 
     payment_id: str
     statement_id: str
@@ -95,6 +134,8 @@ class PaymentSubmitted:
     attempt: int
     submitted_by: str
     submitted_at: datetime
+    net: Money | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @event("incentives.PaymentMade.v1")
@@ -111,6 +152,8 @@ class PaymentMade:
     journal: Journal
     paid_on: date
     reported_at: datetime
+    net: Money | None = None
+    withheld: Money | None = None
 
 
 @event("incentives.PaymentFailed.v1")
@@ -146,6 +189,19 @@ class PaymentUnknown:
     reported_at: datetime
 
 
+@event("incentives.OutcomeContradicted.v1")
+class OutcomeContradicted:
+    """The provider says otherwise than before of a reference: a person has to settle it with the provider."""
+
+    payment_id: str
+    partner_id: str
+    reference: str
+    outcome: str
+    stage: str
+    provider_event_id: str
+    reported_at: datetime
+
+
 @event("incentives.PaymentRetried.v1")
 class PaymentRetried:
     payment_id: str
@@ -177,6 +233,8 @@ PaymentEvent = (
     | PaymentMade
     | PaymentFailed
     | PaymentUnknown
+    | InvoiceAccepted
+    | OutcomeContradicted
     | PaymentRetried
     | PaymentDeclined
 )
@@ -195,14 +253,31 @@ class ProposePayment:
     released_position: int
     by: str
     now: datetime
+    rules: tuple[str, ...] = ()
+
+
+@command("incentives.AttachInvoice.v1")
+class AttachInvoice:
+    payment_id: str
+    account_id: str
+    number: str
+    net: Money
+    tax: Money
+    invoice_sha256: str
+    now: datetime
 
 
 @command("incentives.ApprovePayment.v1")
 class ApprovePayment:
+    """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for."""
+
     payment_id: str
     payee_id: str
     by: str
     now: datetime
+    roles: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    books: Money | None = None
 
 
 @command("incentives.ResumePayment.v1")
@@ -211,6 +286,7 @@ class ResumePayment:
     payee_id: str
     by: str
     now: datetime
+    rules: tuple[str, ...] = ()
 
 
 @command("incentives.SubmitPayment.v1")
@@ -219,11 +295,15 @@ class SubmitPayment:
     payee_id: str
     by: str
     now: datetime
+    rules: tuple[str, ...] = ()
 
 
 @command("incentives.ReportOutcome.v1")
 class ReportOutcome:
-    """Outcome: paid, rejected, unknown or returned."""
+    """Outcome: paid, rejected, unknown or returned.
+
+    `unsent`: the newest reference was not handed over, because this earlier one turned out to be paid after all.
+    """
 
     payment_id: str
     account_id: str
@@ -232,6 +312,8 @@ class ReportOutcome:
     provider_event_id: str
     on: date
     now: datetime
+    books: InBooks = NO_BOOKS
+    unsent: bool = False
 
 
 @command("incentives.RetryPayment.v1")
@@ -255,6 +337,7 @@ class DeclinePayment:
 
 class Stage(StrEnum):
     NONE = "none"
+    PENDING_INVOICE = "pending_invoice"
     PROPOSED = "proposed"
     APPROVED = "approved"
     BLOCKED = "blocked"
@@ -272,10 +355,17 @@ class Payment:
 
     stage: Stage = Stage.NONE
     proposed: PaymentProposed | None = None
+    approved: PaymentApproved | None = None
+    made: PaymentMade | None = None
     references: tuple[str, ...] = ()
     provider_events: frozenset[str] = frozenset()
     asks: int = 0
     unknown_since: datetime | None = None
+
+    @property
+    def net(self) -> Money:
+        """What goes to the payee."""
+        return self.approved.net if self.approved and self.approved.net else self.order.amount
 
     @property
     def attempts(self) -> int:
@@ -333,10 +423,23 @@ class AttemptsSpent(Refused):
     slug = "attempts-spent"
 
 
-class Contradiction(Refused):
-    """The provider now says otherwise than before: a person has to settle it with the provider."""
+class OverLimit(Refused):
+    """The amount is above the limit of your roles: ask somebody with a higher one."""
 
-    slug = "outcome-contradicts"
+    status = 403
+    slug = "over-limit"
+
+
+class InvoiceDiffers(Refused):
+    """The invoice says another amount than the payment."""
+
+    slug = "invoice-differs"
+
+
+class InvoiceDuplicate(Refused):
+    """Another payment has an invoice of that number."""
+
+    slug = "invoice-duplicate"
 
 
 # Decisions
@@ -353,16 +456,29 @@ def reference_of(payment: str, attempt: int) -> str:
     return f"{UUID(payment).hex}-{attempt:02}"
 
 
-def propose_payment(wish: ProposePayment, payment: Payment, account: Account) -> Both:
+def payment_of(reference: str) -> str:
+    """The payment that a reference is of."""
+    return str(UUID(reference.partition("-")[0]))
+
+
+def rules_of(books: Sequence[Rulebook], now: datetime) -> PaymentRules:
+    """The payment rules in force; without any, two people and the payee's own gates suffice."""
+    found = [version for book in books if (version := book.in_force(now))]
+    return PAYMENT_RULES.read(found[0].body) if found else NO_RULES
+
+
+def propose_payment(wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]) -> Both:
     """Proposes to pay a statement, never more than is payable after all that was drawn before."""
     if payment.proposed:
         return [], []
     statement = account.statement(wish.statement_id)
     if account.open_payment:
         raise AlreadyOpen(payment_id=account.open_payment)
+    rules = rules_of(books, wish.now)
     now = wish.released - total(account.drawn.values(), wish.released.currency)
-    amount = min(statement.closing, now, key=lambda money: money.amount)
-    if amount.amount <= 0:
+    undisputed = statement.closing - account.disputed(statement)
+    amount = min(undisputed, now, key=lambda money: money.amount)
+    if amount.amount <= 0 or amount < minimum_of(rules, amount.currency):
         raise BelowMinimum(closing=str(statement.closing.amount), payable=str(now.amount))
     proposed = PaymentProposed(
         payment_id=wish.payment_id,
@@ -377,6 +493,7 @@ def propose_payment(wish: ProposePayment, payment: Payment, account: Account) ->
         released_position=wish.released_position,
         proposed_by=wish.by,
         proposed_at=wish.now,
+        needs_invoice=INVOICE in rules.gates,
     )
     return [proposed], [_opened(proposed)]
 
@@ -391,38 +508,110 @@ def _opened(proposed: PaymentProposed) -> PaymentOpened:
     )
 
 
-def approve_payment(wish: ApprovePayment, payment: Payment, payee: Payee) -> list[PaymentEvent]:
-    """A second person agrees; a shut gate blocks the payment instead."""
+def attach_invoice(wish: AttachInvoice, payment: Payment, account: Account) -> Both:
+    """Takes the payee's invoice: the same amount, and a number that no other payment has."""
+    order = payment.order
+    if order.account_id != wish.account_id:
+        raise Raced
+    if account.invoices.get(wish.number) == wish.payment_id:
+        return [], []
+    _only_in(payment, Stage.PENDING_INVOICE)
+    if wish.number in account.invoices:
+        raise InvoiceDuplicate(payment_id=account.invoices[wish.number])
+    if wish.net != order.amount:
+        raise InvoiceDiffers(amount=str(order.amount.amount), net=str(wish.net.amount))
+    accepted = InvoiceAccepted(
+        payment_id=order.payment_id,
+        account_id=order.account_id,
+        payee_id=order.payee_id,
+        partner_id=order.partner_id,
+        number=wish.number,
+        net=wish.net,
+        tax=wish.tax,
+        invoice_sha256=wish.invoice_sha256,
+        accepted_at=wish.now,
+    )
+    noted = InvoiceNoted(account_id=wish.account_id, number=wish.number, payment_id=wish.payment_id, noted_at=wish.now)
+    return [accepted], [noted]
+
+
+def approve_payment(
+    wish: ApprovePayment, payment: Payment, payee: Payee, books: Sequence[Rulebook]
+) -> list[PaymentEvent]:
+    """A second person agrees within the limit of their roles; a shut gate blocks the payment instead."""
     order = payment.order
     if payment.stage == Stage.APPROVED:
         return []
     _only_in(payment, Stage.PROPOSED)
     if wish.by == order.proposed_by:
         raise FourEyes(proposed_by=order.proposed_by)
-    if gates := unmet(payee, wish.now):
+    rules = rules_of(books, wish.now)
+    limit = limit_of(rules, wish.roles, order.amount.currency)
+    if limit is not None and limit < order.amount:
+        raise OverLimit(limit=str(limit.amount))
+    if gates := unmet(payee, wish.now, rules):
         return [_blocked(order, gates, NO_JOURNAL, wish.now)]
-    return [
-        PaymentApproved(
-            payment_id=order.payment_id,
-            statement_id=order.statement_id,
-            payee_id=order.payee_id,
-            partner_id=order.partner_id,
-            amount=order.amount,
-            journal=_moved(order, debit="payable", credit="in_payment"),
-            proposed_by=order.proposed_by,
-            approved_by=wish.by,
-            approved_at=wish.now,
-        )
+    return [_approved(wish, order, payee, rules)]
+
+
+def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules: PaymentRules) -> PaymentApproved:
+    form = tax_form_of(payee, wish.now)
+    jurisdiction = form.jurisdiction if form else None
+    kind = form.payee_kind if form else "company"
+    withheld = withheld_of(rules, order.amount, jurisdiction, kind, wish.now.year)
+    approved = PaymentApproved(
+        payment_id=order.payment_id,
+        statement_id=order.statement_id,
+        payee_id=order.payee_id,
+        partner_id=order.partner_id,
+        amount=order.amount,
+        journal=NO_JOURNAL,
+        proposed_by=order.proposed_by,
+        approved_by=wish.by,
+        approved_at=wish.now,
+        net=order.amount - withheld,
+        withheld=None if withheld.zero else withheld,
+        jurisdiction=jurisdiction,
+        books=wish.books,
+    )
+    return replace(approved, journal=_drawn(approved))
+
+
+def _drawn(approved: PaymentApproved) -> Journal:
+    """From payable to in payment, and what is withheld to its jurisdiction; in the books by largest remainder."""
+    parts = [approved.net or approved.amount, *([approved.withheld] if approved.withheld else [])]
+    sides: list[Side] = ["in_payment", ("withheld", approved.jurisdiction or "")]
+    books = split(approved.books, [part.amount for part in parts]) if approved.books else [None] * len(parts)
+    who, cause = approved.payee_id, approved.payment_id
+    drawn = [
+        entry(side, -part, who, cause, None if worth is None else -worth)
+        for side, part, worth in zip(sides, parts, books, strict=False)
     ]
+    return Journal(entries=(entry("payable", approved.amount, who, cause, approved.books), *drawn))
 
 
-def resume_payment(wish: ResumePayment, payment: Payment, payee: Payee) -> list[PaymentEvent]:
+def _undrawn(payment: Payment) -> Journal:
+    """The other way round: what was drawn is payable again."""
+    approved = payment.approved
+    if approved is None:
+        return NO_JOURNAL
+    return Journal(entries=tuple(_opposite(one) for one in approved.journal.entries))
+
+
+def _opposite(one: Entry) -> Entry:
+    worth = None if one.books_amount is None else -one.books_amount
+    return replace(one, amount=-one.amount, books_amount=worth)
+
+
+def resume_payment(
+    wish: ResumePayment, payment: Payment, payee: Payee, books: Sequence[Rulebook]
+) -> list[PaymentEvent]:
     """A blocked payment is proposed again once its gates are open."""
     order = payment.order
     if payment.stage == Stage.PROPOSED:
         return []
     _only_in(payment, Stage.BLOCKED)
-    if gates := unmet(payee, wish.now):
+    if gates := unmet(payee, wish.now, rules_of(books, wish.now)):
         raise GateUnmet(gates=list(gates))
     return [
         PaymentResumed(
@@ -431,14 +620,16 @@ def resume_payment(wish: ResumePayment, payment: Payment, payee: Payee) -> list[
     ]
 
 
-def submit_payment(wish: SubmitPayment, payment: Payment, payee: Payee) -> list[PaymentEvent]:
+def submit_payment(
+    wish: SubmitPayment, payment: Payment, payee: Payee, books: Sequence[Rulebook]
+) -> list[PaymentEvent]:
     """Fixes the reference, then the provider may be called. The gates are asked once more."""
     order = payment.order
     if payment.stage in (Stage.SUBMITTED, Stage.UNKNOWN):
         return []
     _only_in(payment, Stage.APPROVED)
-    if gates := unmet(payee, wish.now):
-        return [_blocked(order, gates, _moved(order, debit="in_payment", credit="payable"), wish.now)]
+    if gates := unmet(payee, wish.now, rules_of(books, wish.now)):
+        return [_blocked(order, gates, _undrawn(payment), wish.now)]
     attempt = payment.attempts + 1
     return [
         PaymentSubmitted(
@@ -451,12 +642,14 @@ def submit_payment(wish: SubmitPayment, payment: Payment, payee: Payee) -> list[
             attempt=attempt,
             submitted_by=wish.by,
             submitted_at=wish.now,
+            net=payment.net,
+            earlier=payment.references,
         )
     ]
 
 
 def report_outcome(wish: ReportOutcome, payment: Payment, _: Account) -> Both:
-    """What the provider says of a reference. A repeat changes nothing; a contradiction is refused."""
+    """What the provider says of a reference. A repeat changes nothing; a contradiction is kept for a person."""
     order = payment.order
     if order.account_id != wish.account_id:
         raise Raced
@@ -464,14 +657,27 @@ def report_outcome(wish: ReportOutcome, payment: Payment, _: Account) -> Both:
         raise UnknownReference
     if wish.provider_event_id in payment.provider_events or _says_the_same(wish, payment):
         return [], []
-    if wish.reference != payment.references[-1] or not _fits(wish.outcome, payment.stage):
-        raise Contradiction(stage=payment.stage.value, outcome=wish.outcome)
+    is_last = wish.unsent or wish.reference == payment.references[-1]
+    if not is_last or not _fits(wish.outcome, payment.stage):
+        return [_contradicted(wish, payment)], []
     if wish.outcome == UNKNOWN:
         return [_unknown(wish, payment)], []
     if wish.outcome == PAID:
         closed = PaymentClosed(account_id=order.account_id, payment_id=order.payment_id, paid=True, closed_at=wish.now)
-        return [_made(wish, order)], [closed]
-    return [_failed(wish, order)], []
+        return [_made(wish, payment)], [closed]
+    return [_failed(wish, payment)], []
+
+
+def _contradicted(wish: ReportOutcome, payment: Payment) -> OutcomeContradicted:
+    return OutcomeContradicted(
+        payment_id=payment.order.payment_id,
+        partner_id=payment.order.partner_id,
+        reference=wish.reference,
+        outcome=wish.outcome,
+        stage=payment.stage.value,
+        provider_event_id=wish.provider_event_id,
+        reported_at=wish.now,
+    )
 
 
 def _says_the_same(wish: ReportOutcome, payment: Payment) -> bool:
@@ -511,7 +717,8 @@ def _unknown(wish: ReportOutcome, payment: Payment) -> PaymentUnknown:
     )
 
 
-def _made(wish: ReportOutcome, order: PaymentProposed) -> PaymentMade:
+def _made(wish: ReportOutcome, payment: Payment) -> PaymentMade:
+    order, approved = payment.order, payment.approved
     return PaymentMade(
         payment_id=order.payment_id,
         account_id=order.account_id,
@@ -522,14 +729,48 @@ def _made(wish: ReportOutcome, order: PaymentProposed) -> PaymentMade:
         reference=wish.reference,
         line_ids=order.line_ids,
         provider_event_id=wish.provider_event_id,
-        journal=_moved(order, debit="in_payment", credit="cash"),
+        journal=_paid(wish, payment),
         paid_on=wish.on,
         reported_at=wish.now,
+        net=payment.net,
+        withheld=approved.withheld if approved else None,
     )
 
 
-def _failed(wish: ReportOutcome, order: PaymentProposed) -> PaymentFailed:
-    back = _moved(order, debit="cash", credit="in_payment") if wish.outcome == RETURNED else NO_JOURNAL
+def _paid(wish: ReportOutcome, payment: Payment) -> Journal:
+    """From in payment to the bank. In the books the bank gives what the day's rate says; the difference is kept."""
+    order, amount = payment.order, payment.net
+    stands = next((-e.books_amount for e in _entries(payment) if e.account == "in_payment" and e.books_amount), None)
+    given = _worth(wish, amount) if stands is not None else None
+    if stands is None or given is None:
+        given = stands
+    made = [
+        entry("in_payment", amount, order.payee_id, order.payment_id, stands),
+        entry("cash", -amount, order.payee_id, order.payment_id, None if given is None else -given),
+    ]
+    if stands is not None and given is not None and given != stands:
+        nothing = amount - amount
+        made.append(entry("fx_difference", nothing, order.payee_id, order.payment_id, given - stands))
+    return Journal(entries=tuple(made))
+
+
+def _entries(payment: Payment) -> tuple[Entry, ...]:
+    return payment.approved.journal.entries if payment.approved else ()
+
+
+def _worth(wish: ReportOutcome, amount: Money) -> Money | None:
+    """What the amount is in the books on the day it was paid; None where no rate is known: it was paid all the same."""
+    try:
+        return wish.books.amount(amount, wish.on)
+    except NoRate:
+        return None
+
+
+def _failed(wish: ReportOutcome, payment: Payment) -> PaymentFailed:
+    order, made = payment.order, payment.made
+    back = NO_JOURNAL
+    if wish.outcome == RETURNED and made is not None:
+        back = Journal(entries=tuple(_opposite(one) for one in made.journal.entries))
     return PaymentFailed(
         payment_id=order.payment_id,
         account_id=order.account_id,
@@ -573,10 +814,10 @@ def decline_payment(wish: DeclinePayment, payment: Payment, _: Account) -> Both:
     if payment.stage == Stage.DECLINED:
         return [], []
     approved = (Stage.APPROVED, Stage.FAILED, Stage.RETURNED)
-    _only_in(payment, Stage.PROPOSED, Stage.BLOCKED, *approved)
+    _only_in(payment, Stage.PENDING_INVOICE, Stage.PROPOSED, Stage.BLOCKED, *approved)
     if wish.by == order.proposed_by:
         raise FourEyes(proposed_by=order.proposed_by)
-    back = _moved(order, debit="in_payment", credit="payable") if payment.stage in approved else NO_JOURNAL
+    back = _undrawn(payment) if payment.stage in approved else NO_JOURNAL
     declined = PaymentDeclined(
         payment_id=order.payment_id,
         statement_id=order.statement_id,
@@ -600,10 +841,6 @@ def _only_in(payment: Payment, *stages: Stage) -> None:
         )
 
 
-def _moved(order: PaymentProposed, *, debit: AccountName, credit: AccountName) -> Journal:
-    return move(order.amount, debit=debit, credit=credit, payee_id=order.payee_id, cause=order.payment_id)
-
-
 def _blocked(order: PaymentProposed, gates: tuple[str, ...], journal: Journal, now: datetime) -> PaymentBlocked:
     return PaymentBlocked(
         payment_id=order.payment_id,
@@ -619,19 +856,26 @@ def _blocked(order: PaymentProposed, gates: tuple[str, ...], journal: Journal, n
 
 # Evolve
 
+STAGE_AFTER = {
+    PaymentRetried: Stage.APPROVED,
+    PaymentBlocked: Stage.BLOCKED,
+    PaymentDeclined: Stage.DECLINED,
+}
+
 
 def evolve(payment: Payment, happened: PaymentEvent) -> Payment:
     match happened:
         case PaymentProposed():
-            return replace(payment, stage=Stage.PROPOSED, proposed=happened)
-        case PaymentApproved() | PaymentRetried():
-            return replace(payment, stage=Stage.APPROVED)
-        case PaymentBlocked():
-            return replace(payment, stage=Stage.BLOCKED)
-        case PaymentResumed():
+            stage = Stage.PENDING_INVOICE if happened.needs_invoice else Stage.PROPOSED
+            return replace(payment, stage=stage, proposed=happened)
+        case PaymentApproved():
+            return replace(payment, stage=Stage.APPROVED, approved=happened)
+        case PaymentRetried() | PaymentBlocked() | PaymentDeclined():
+            return replace(payment, stage=STAGE_AFTER[type(happened)])
+        case OutcomeContradicted():
+            return replace(payment, provider_events=payment.provider_events | {happened.provider_event_id})
+        case PaymentResumed() | InvoiceAccepted():
             return replace(payment, stage=Stage.PROPOSED)
-        case PaymentDeclined():
-            return replace(payment, stage=Stage.DECLINED)
         case PaymentSubmitted() | PaymentMade() | PaymentFailed() | PaymentUnknown():
             return _after_provider(payment, happened)
         case _:
@@ -649,7 +893,7 @@ def _after_provider(
             since = payment.unknown_since or happened.reported_at
             return replace(payment, stage=Stage.UNKNOWN, asks=happened.asks, unknown_since=since)
         case PaymentMade():
-            return replace(payment, stage=Stage.PAID, provider_events=_heard(payment, happened))
+            return replace(payment, stage=Stage.PAID, made=happened, provider_events=_heard(payment, happened))
         case PaymentFailed():
             stage = Stage.RETURNED if happened.reason_code == RETURNED else Stage.FAILED
             return replace(payment, stage=stage, provider_events=_heard(payment, happened))

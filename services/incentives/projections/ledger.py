@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from services.incentives.domain.account import NegativeWrittenOff
 from services.incentives.domain.budget import (
     BudgetAllocated,
     BudgetExpired,
@@ -45,6 +46,7 @@ KINDS: dict[type[Any], str] = {
     PaymentDeclined: "payment_declined",
     PaymentMade: "paid",
     PaymentFailed: "payment_returned",
+    NegativeWrittenOff: "written_off",
     BudgetAllocated: "budget_allocated",
     BudgetReserved: "budget_reserved",
     BudgetUsed: "budget_used",

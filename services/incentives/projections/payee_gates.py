@@ -1,47 +1,165 @@
 """Who can be paid, and which gate is shut before whom?"""
 
-from typing import TypedDict
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
 from services.incentives.domain.payee import (
+    ACCEPTED,
+    BANK_VERIFIED,
+    BLOCKED,
+    COOL_DOWN,
+    EMPLOYER_CONSENT,
     PAYOUTS,
     SUSPENDED,
+    TAX_FORM,
+    BankDetailsChanged,
+    BankDetailsVerified,
+    PayeeBlocked,
     PayeeOpened,
     PayeeReinstated,
     PayeeSuspended,
+    PayeeUnblocked,
+    PersonConsented,
+    TaxFormDecided,
+    TaxFormSubmitted,
+    UnblockProposed,
 )
+from services.incentives.domain.payment_rules import PaymentRules
 
 
 class PayeeDocument(TypedDict):
-    """`gates` are those that are shut; a suspension with `until` opens by itself then."""
+    """`gates` are those that are shut; a suspension with `until` opens by itself then, a cool-down after its hours."""
 
     payee_id: str
     partner_id: str
     gates: list[str]
     until: str | None
     reason_code: str | None
+    bank: dict[str, Any] | None
+    tax_forms: dict[str, dict[str, Any]]
+    blocked_reason: str | None
+    unblock_proposed_by: str | None
     changed_at: str
 
 
 def evolve(document: PayeeDocument | None, seen: Seen) -> PayeeDocument:
-    happened: PayeeOpened | PayeeSuspended | PayeeReinstated = seen.event
-    kept = document if document and isinstance(happened, PayeeOpened) else None
-    shut = happened if isinstance(happened, PayeeSuspended) and PAYOUTS in happened.scopes else None
+    happened = seen.event
+    known = document or _empty(happened.payee_id, happened.partner_id)
+    changed: Any = {**known, **CHANGES[type(happened)](known, happened), "changed_at": iso(seen.recorded_at)}
+    return changed  # type: ignore[no-any-return]
+
+
+def _empty(payee_id: str, partner_id: str) -> PayeeDocument:
     return {
-        "payee_id": happened.payee_id,
-        "partner_id": happened.partner_id,
-        "gates": kept["gates"] if kept else [SUSPENDED] if shut else [],
-        "until": kept["until"] if kept else iso(shut.until) if shut and shut.until else None,
-        "reason_code": kept["reason_code"] if kept else shut.reason_code if shut else None,
-        "changed_at": iso(seen.recorded_at),
+        "payee_id": payee_id,
+        "partner_id": partner_id,
+        "gates": [],
+        "until": None,
+        "reason_code": None,
+        "bank": None,
+        "tax_forms": {},
+        "blocked_reason": None,
+        "unblock_proposed_by": None,
+        "changed_at": "",
     }
 
 
+Changed = dict[str, Any]
+
+
+def _shut(known: PayeeDocument, gate: str) -> Changed:
+    return {"gates": sorted({*known["gates"], gate})}
+
+
+def _opened(known: PayeeDocument, gate: str) -> Changed:
+    return {"gates": [one for one in known["gates"] if one != gate]}
+
+
+def _began(known: PayeeDocument, it: PayeeOpened) -> Changed:
+    return _shut(known, EMPLOYER_CONSENT) if it.payee_id != it.partner_id else {}
+
+
+def _suspended(known: PayeeDocument, it: PayeeSuspended) -> Changed:
+    if PAYOUTS not in it.scopes:
+        return {**_opened(known, SUSPENDED), "until": None, "reason_code": None}
+    return {**_shut(known, SUSPENDED), "until": iso(it.until) if it.until else None, "reason_code": it.reason_code}
+
+
+def _reinstated(known: PayeeDocument, _: PayeeReinstated) -> Changed:
+    return {**_opened(known, SUSPENDED), "until": None, "reason_code": None}
+
+
+def _bank(known: PayeeDocument, it: BankDetailsChanged) -> Changed:
+    bank = {"bank_id": it.bank_id, "changed_at": iso(it.changed_at), "changed_by": it.changed_by, "verified": False}
+    return {**_shut(known, BANK_VERIFIED), "bank": bank}
+
+
+def _verified(known: PayeeDocument, _: BankDetailsVerified) -> Changed:
+    return {**_opened(known, BANK_VERIFIED), "bank": {**(known["bank"] or {}), "verified": True}}
+
+
+def _submitted(known: PayeeDocument, it: TaxFormSubmitted) -> Changed:
+    form = {"form": it.form, "jurisdiction": it.jurisdiction, "tax_year": it.tax_year, "state": "submitted"}
+    return {"tax_forms": {**known["tax_forms"], it.form_id: form}}
+
+
+def _decided(known: PayeeDocument, it: TaxFormDecided) -> Changed:
+    form = {**known["tax_forms"].get(it.form_id, {}), "state": it.outcome, "reason": it.reason}
+    return {"tax_forms": {**known["tax_forms"], it.form_id: form}}
+
+
+def _consented(known: PayeeDocument, _: PersonConsented) -> Changed:
+    return _opened(known, EMPLOYER_CONSENT)
+
+
+def _blocked(known: PayeeDocument, it: PayeeBlocked) -> Changed:
+    return {**_shut(known, BLOCKED), "blocked_reason": it.reason, "unblock_proposed_by": None}
+
+
+def _unblocking(known: PayeeDocument, it: UnblockProposed) -> Changed:
+    return {"unblock_proposed_by": it.proposed_by}
+
+
+def _unblocked(known: PayeeDocument, _: PayeeUnblocked) -> Changed:
+    return {**_opened(known, BLOCKED), "blocked_reason": None, "unblock_proposed_by": None}
+
+
+CHANGES: dict[type[Any], Any] = {
+    PayeeOpened: _began,
+    PayeeSuspended: _suspended,
+    PayeeReinstated: _reinstated,
+    BankDetailsChanged: _bank,
+    BankDetailsVerified: _verified,
+    TaxFormSubmitted: _submitted,
+    TaxFormDecided: _decided,
+    PersonConsented: _consented,
+    PayeeBlocked: _blocked,
+    UnblockProposed: _unblocking,
+    PayeeUnblocked: _unblocked,
+}
+
 PAYEE_GATES = Projection(
     name="payee_gates",
-    version=1,
-    keys=dict.fromkeys((PayeeOpened, PayeeSuspended, PayeeReinstated), lambda seen: str(seen.event.payee_id)),
+    version=2,
+    keys=dict.fromkeys(CHANGES, lambda seen: str(seen.event.payee_id)),
     evolve=evolve,
     indexes=("partner_id",),
 )
+
+
+def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime) -> list[str]:
+    """The gates of a document that are shut at an instant, those of the rules and the clock included."""
+    bank = document["bank"]
+    gates = set(document["gates"])
+    if document["until"] and document["until"] <= iso(now):
+        gates.discard(SUSPENDED)
+    if bank is None and BANK_VERIFIED in rules.gates:
+        gates.add(BANK_VERIFIED)
+    if bank and now < datetime.fromisoformat(bank["changed_at"]) + timedelta(hours=rules.cool_down_hours):
+        gates.add(COOL_DOWN)
+    years = {form["tax_year"] for form in document["tax_forms"].values() if form["state"] == ACCEPTED}
+    if TAX_FORM in rules.gates and now.year not in years:
+        gates.add(TAX_FORM)
+    return sorted(gates)

@@ -6,6 +6,8 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.incentives.domain.payment import (
     RETURNED,
+    InvoiceAccepted,
+    OutcomeContradicted,
     PaymentApproved,
     PaymentBlocked,
     PaymentDeclined,
@@ -38,6 +40,10 @@ class PaymentDocument(TypedDict):
     reason_code: str | None
     ask_again_at: str | None
     paid_on: str | None
+    net: dict[str, str] | None
+    withheld: dict[str, str] | None
+    invoice: str | None
+    contradiction: str | None
     changed_at: str
     event_id: str
     history: list[dict[str, str]]
@@ -68,7 +74,7 @@ def _proposed(it: PaymentProposed) -> PaymentDocument:
         "payee_id": it.payee_id,
         "partner_id": it.partner_id,
         "amount": plain(it.amount),
-        "state": "proposed",
+        "state": "pending_invoice" if it.needs_invoice else "proposed",
         "proposed_by": it.proposed_by,
         "approved_by": None,
         "reference": None,
@@ -77,6 +83,10 @@ def _proposed(it: PaymentProposed) -> PaymentDocument:
         "reason_code": None,
         "ask_again_at": None,
         "paid_on": None,
+        "net": None,
+        "withheld": None,
+        "invoice": None,
+        "contradiction": None,
         "changed_at": "",
         "event_id": "",
         "history": [],
@@ -88,7 +98,20 @@ def _nothing(_: Any) -> dict[str, Any]:
 
 
 def _approved(it: PaymentApproved) -> dict[str, Any]:
-    return {"state": "approved", "approved_by": it.approved_by}
+    return {
+        "state": "approved",
+        "approved_by": it.approved_by,
+        "net": plain(it.net) if it.net else None,
+        "withheld": plain(it.withheld) if it.withheld else None,
+    }
+
+
+def _invoiced(it: InvoiceAccepted) -> dict[str, Any]:
+    return {"state": "proposed", "invoice": it.number}
+
+
+def _contradicted(it: OutcomeContradicted) -> dict[str, Any]:
+    return {"contradiction": f"{it.reference} was {it.stage}, then the provider said {it.outcome}"}
 
 
 def _blocked(it: PaymentBlocked) -> dict[str, Any]:
@@ -134,6 +157,8 @@ CHANGES: dict[type[Any], Any] = {
     PaymentFailed: _failed,
     PaymentRetried: _retried,
     PaymentDeclined: _declined,
+    InvoiceAccepted: _invoiced,
+    OutcomeContradicted: _contradicted,
 }
 
 
@@ -144,7 +169,7 @@ def _payment(seen: Seen) -> str:
 
 PAYMENTS = Projection(
     name="payments",
-    version=1,
+    version=2,
     keys=dict.fromkeys((PaymentProposed, *CHANGES), _payment),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "statement_id"),

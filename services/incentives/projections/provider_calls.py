@@ -4,7 +4,8 @@ The reference was recorded before; so a call that was lost, repeated or never ma
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
 from contracts.values import money
-from services.incentives.application import PaymentPort, provider_says
+from services.incentives.application import PaymentPort, in_books, provider_says
 from services.incentives.domain.payment import (
+    PAID,
     UNKNOWN,
     PaymentFailed,
     PaymentMade,
@@ -30,20 +32,23 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
     if isinstance(happened, PaymentSubmitted):
         return _call(happened, iso(happened.submitted_at), asks=0)
     if isinstance(happened, PaymentUnknown) and happened.ask_again_at is not None:
-        return _call(happened, iso(happened.ask_again_at), asks=happened.asks)
+        again = _call(happened, iso(happened.ask_again_at), asks=happened.asks)
+        return {**again, "amount": document["amount"]} if document else again
     return None
 
 
 def _call(happened: PaymentSubmitted | PaymentUnknown, due_at: str, asks: int) -> dict[str, Any]:
+    amount = happened.net or happened.amount if isinstance(happened, PaymentSubmitted) else happened.amount
     return {
         "due_at": due_at,
         "payment_id": happened.payment_id,
         "account_id": happened.account_id,
         "payee_id": happened.payee_id,
         "reference": happened.reference,
-        "amount": str(happened.amount.amount),
-        "currency": happened.amount.currency,
+        "amount": str(amount.amount),
+        "currency": amount.currency,
         "asks": asks,
+        "earlier": list(happened.earlier) if isinstance(happened, PaymentSubmitted) else [],
     }
 
 
@@ -56,8 +61,9 @@ def provider_calls(port: PaymentPort) -> Deadline:
     """The deadlines of calls to this provider; each call's answer is the command."""
 
     def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[ReportOutcome]]:
-        async def make(_: Peek) -> ReportOutcome:
-            return await outcome_of(port, document, now)
+        async def make(peek: Peek) -> ReportOutcome:
+            said = await outcome_of(port, document, now)
+            return replace(said, books=await in_books(peek, now.date()))
 
         return make
 
@@ -75,15 +81,32 @@ async def outcome_of(port: PaymentPort, document: dict[str, Any], now: datetime)
     amount = money(document["amount"], document["currency"])
     try:
         async with asyncio.timeout(CALL_SECONDS):
+            if paid := await paid_before(port, document.get("earlier", ())):
+                return _report(document, paid, PAID, now, unsent=True)
             said = await provider_says(port, document["reference"], document["payee_id"], amount, document["asks"])
-    except TimeoutError:
+    except (TimeoutError, OSError):
         said = UNKNOWN
+    return _report(document, document["reference"], said, now)
+
+
+async def paid_before(port: PaymentPort, earlier: Sequence[str]) -> str | None:
+    """An earlier reference of the same payment that was paid after all: then no other one is handed over."""
+    for reference in earlier:
+        if await port.status(reference) == PAID:
+            return reference
+    return None
+
+
+def _report(
+    document: dict[str, Any], reference: str, said: str, now: datetime, *, unsent: bool = False
+) -> ReportOutcome:
     return ReportOutcome(
         payment_id=document["payment_id"],
         account_id=document["account_id"],
-        reference=document["reference"],
+        reference=reference,
         outcome=said,
-        provider_event_id=f"{document['reference']}-{said}",
+        provider_event_id=f"{reference}-{said}",
         on=now.date(),
         now=now,
+        unsent=unsent,
     )

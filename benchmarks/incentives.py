@@ -1,0 +1,174 @@
+"""How fast lines are rated, posted and recalculated, beside the same rule in plain Decimal and in SQL.
+
+All three rate the same lines of a year: 500 payees, marginal bands, one window a payee and quarter. Ours works in whole
+numbers; the plain form uses `decimal` line by line; SQLite sums windows with the rule written as a CASE.
+"""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+
+import msgspec
+import uuid_utils
+
+from benchmarks._figures import Figure, at_least, at_most
+from chassis.event import Actor, encode
+from chassis.store.port import Commit, NewEvent
+from chassis.store.sqlite import SqliteEventStore
+from contracts.values import money
+from services.incentives.domain.budget import BudgetUsed
+from services.incentives.domain.bulk import Share, rated
+from services.incentives.domain.journal import move
+from services.incentives.domain.schedule import Band, Schedule
+
+LINES, RECALCULATED, SAMPLE = 300_000, 1_000_000, 60_000
+PAYEES, QUARTERS = 500, 4
+RATE_TARGET, POST_TARGET, RECALCULATE_SECONDS = 300_000, 20_000, 60
+POSTED, EVENTS_A_COMMIT = 20_000, 1_000
+CENT = Decimal("0.01")
+SCHEDULE = Schedule(
+    semantics="marginal",
+    bands=(
+        Band(up_to=Decimal(100_000), percent=Decimal(5)),
+        Band(up_to=Decimal(500_000), percent=Decimal("7.5")),
+        Band(percent=Decimal("9.25")),
+    ),
+)
+
+
+def run() -> Iterable[Figure]:
+    lines = _lines(RECALCULATED)
+    ours = LINES / _seconds(lambda: rated(SCHEDULE, "EUR", lines[:LINES]))
+    plain = SAMPLE / _seconds(lambda: _plain(lines[:SAMPLE]))
+    yield at_least("incentives.rate", ours, "lines/s", RATE_TARGET, ("plain Decimal, line by line", plain))
+    in_sql = SAMPLE / _seconds(lambda: _sql(lines[:SAMPLE]))
+    yield at_least(
+        "incentives.rate_beside_sql", ours, "lines/s", RATE_TARGET, ("SQLite, windows as a running sum", in_sql)
+    )
+    yield _recalculation(lines)
+    yield at_least("incentives.post", asyncio.run(_post()), "ledger lines/s", POST_TARGET)
+
+
+def _lines(count: int) -> list[Share]:
+    chance = random.Random(7)
+    return [
+        (
+            f"p{chance.randrange(PAYEES)}-Q{1 + place * QUARTERS // count}",
+            chance.randrange(1, 2_000_000),
+            chance.choice((1_000_000, 600_000, 333_333)),
+        )
+        for place in range(count)
+    ]
+
+
+def _recalculation(lines: list[Share]) -> Figure:
+    """Rates everything twice; the second run must give the same bytes."""
+    first = rated(SCHEDULE, "EUR", lines)
+    start = process_time()
+    again = rated(SCHEDULE, "EUR", lines)
+    seconds = process_time() - start
+    assert _digest(first) == _digest(again)
+    return at_most("incentives.recalculate_1m", seconds, "s", RECALCULATE_SECONDS)
+
+
+def _digest(pays: list[int]) -> str:
+    return sha256(msgspec.json.encode(pays)).hexdigest()
+
+
+def _plain(lines: list[Share]) -> list[Decimal]:
+    """The rule as one writes it first."""
+    measures: dict[str, Decimal] = {}
+    posted: dict[str, Decimal] = {}
+    pays = []
+    for window, basis, share in lines:
+        after = measures.get(window, Decimal(0)) + Decimal(basis) / 100 * Decimal(share) / 1_000_000
+        value = _decimal_value(after).quantize(CENT, rounding=ROUND_HALF_UP)
+        pays.append(value - posted.get(window, Decimal(0)))
+        measures[window], posted[window] = after, value
+    return pays
+
+
+def _decimal_value(measure: Decimal) -> Decimal:
+    value, above = Decimal(0), Decimal(0)
+    for band in SCHEDULE.bands:
+        upper = measure if band.up_to is None else min(measure, band.up_to)
+        if upper > above:
+            value += (upper - above) * (band.percent or Decimal(0)) / 100
+        above = band.up_to or above
+    return value
+
+
+def _sql(lines: list[Share]) -> list[tuple[int]]:
+    """The rule as a running sum per window: SQLite's integers hold cents only, so shares are rounded before it."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE lines (n INTEGER PRIMARY KEY, window TEXT, measure INTEGER)")
+    rows = [(n, window, basis * share // 1_000_000) for n, (window, basis, share) in enumerate(lines)]
+    database.executemany("INSERT INTO lines VALUES (?, ?, ?)", rows)
+    value = (
+        "CASE WHEN m <= 10000000 THEN m * 500 WHEN m <= 50000000 THEN 10000000 * 500 + (m - 10000000) * 750 "
+        "ELSE 10000000 * 500 + 40000000 * 750 + (m - 50000000) * 925 END"
+    )
+    found = database.execute(
+        f"WITH run AS (SELECT n, window, SUM(measure) OVER (PARTITION BY window ORDER BY n) AS m FROM lines), "
+        f"worth AS (SELECT n, window, (({value}) + 5000) / 10000 AS v FROM run) "
+        "SELECT v - COALESCE(LAG(v) OVER (PARTITION BY window ORDER BY n), 0) FROM worth ORDER BY n"
+    ).fetchall()
+    database.close()
+    return found
+
+
+async def _post() -> float:
+    """Ledger lines a second through the event store, in commits of a thousand events of two lines."""
+    with TemporaryDirectory() as name:
+        store = SqliteEventStore(Path(name) / "events.db")
+        await store.migrate()
+        await store.open()
+        commits = [_commit(first) for first in range(0, POSTED // 2, EVENTS_A_COMMIT)]
+        start = perf_counter()
+        for commit in commits:
+            await store.append(commit)
+        seconds = perf_counter() - start
+        await store.close()
+        return POSTED / seconds
+
+
+def _commit(first: int) -> Commit:
+    return Commit(
+        tenant="bench",
+        actor=Actor(kind="service", subject="incentives"),
+        command_id=str(uuid_utils.uuid7()),
+        causation_id=None,
+        correlation_id=str(uuid_utils.uuid7()),
+        traceparent=None,
+        evaluator=1,
+        recorded_at=datetime.now(UTC),
+        events=tuple(_posting(number) for number in range(first, first + EVENTS_A_COMMIT)),
+    )
+
+
+def _posting(number: int) -> NewEvent:
+    amount = money("12.34", "EUR")
+    used = BudgetUsed(
+        budget_id="pot",
+        ref=str(number),
+        amount=amount,
+        available=amount,
+        journal=move(amount, debit="expense", credit="payable", payee_id=f"p{number % PAYEES}", cause=str(number)),
+        used_at=datetime.now(UTC),
+    )
+    stream = f"bench:budget-{number % PAYEES}"
+    return NewEvent(stream, number // PAYEES + 1, str(uuid_utils.uuid7()), used.type, encode(used))  # type: ignore[attr-defined]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """The time that one core works on it, whoever else works on this machine."""
+    start = process_time()
+    work()
+    return process_time() - start

@@ -1,0 +1,102 @@
+"""Files of a batch for a bank: ISO 20022 pain.001.001.09, and a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+from contracts.values import Money
+
+PAIN = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
+NAME_CHARACTERS = 70
+MESSAGE_ID_CHARACTERS = 35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payer:
+    """Whose account the payments are drawn on."""
+
+    name: str
+    iban: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One payment of the file. `reference` is its EndToEndId."""
+
+    reference: str
+    payee: str
+    iban: str
+    amount: Money
+    statement_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One file: the batch, when it was made, and when it is to be carried out."""
+
+    batch_id: str
+    made_at: datetime
+    on: date
+    payer: Payer
+    orders: Sequence[Order]
+
+    @property
+    def total(self) -> Decimal:
+        return sum((order.amount.amount for order in self.orders), Decimal(0))
+
+
+def pain_001(message: Message) -> bytes:
+    """The batch as a customer credit transfer initiation; amounts are summed as the standard asks for."""
+    document = ET.Element("Document", {"xmlns": PAIN})
+    root = ET.SubElement(document, "CstmrCdtTrfInitn")
+    _header(root, message)
+    information = ET.SubElement(root, "PmtInf")
+    _information(information, message)
+    for order in message.orders:
+        _transfer(information, order)
+    ET.indent(document)
+    written: bytes = ET.tostring(document, encoding="utf-8", xml_declaration=True)
+    return written
+
+
+def _header(root: ET.Element, message: Message) -> None:
+    header = ET.SubElement(root, "GrpHdr")
+    _text(header, "MsgId", _identity(message.batch_id))
+    _text(header, "CreDtTm", message.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    _text(header, "NbOfTxs", str(len(message.orders)))
+    _text(header, "CtrlSum", str(message.total))
+    _text(header, "InitgPty/Nm", message.payer.name)
+
+
+def _information(information: ET.Element, message: Message) -> None:
+    _text(information, "PmtInfId", _identity(message.batch_id))
+    _text(information, "PmtMtd", "TRF")
+    _text(information, "NbOfTxs", str(len(message.orders)))
+    _text(information, "CtrlSum", str(message.total))
+    _text(information, "ReqdExctnDt/Dt", message.on.isoformat())
+    _text(information, "Dbtr/Nm", message.payer.name)
+    _text(information, "DbtrAcct/Id/IBAN", message.payer.iban)
+    _text(information, "DbtrAgt/FinInstnId/Othr/Id", "NOTPROVIDED")
+
+
+def _transfer(information: ET.Element, order: Order) -> None:
+    transfer = ET.SubElement(information, "CdtTrfTxInf")
+    _text(transfer, "PmtId/EndToEndId", order.reference)
+    amount = ET.SubElement(ET.SubElement(transfer, "Amt"), "InstdAmt", {"Ccy": order.amount.currency})
+    amount.text = str(order.amount.amount)
+    _text(transfer, "Cdtr/Nm", order.payee)
+    _text(transfer, "CdtrAcct/Id/IBAN", order.iban)
+    _text(transfer, "RmtInf/Ustrd", f"Statement {order.statement_number}")
+
+
+def _text(parent: ET.Element, path: str, text: str) -> None:
+    """An element, and those on the way to it, with its text."""
+    for name in path.split("/"):
+        parent = ET.SubElement(parent, name)
+    parent.text = text[:NAME_CHARACTERS]
+
+
+def _identity(batch_id: str) -> str:
+    return batch_id.replace("-", "")[:MESSAGE_ID_CHARACTERS]

@@ -1,0 +1,172 @@
+"""Batches of payments over HTTP, and their files for the bank."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import Field
+
+from chassis.application import Application
+from chassis.execution import Peek
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from services.incentives.access import READ_PAYMENTS
+from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
+from services.incentives.api.exports import table
+from services.incentives.application import carried, rules_of_kind
+from services.incentives.domain.batch import (
+    PAYMENTS_MAX,
+    ApproveBatch,
+    Batch,
+    Batches,
+    BatchInvalid,
+    CloseBatch,
+    PrepareBatch,
+    SendBatch,
+)
+from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.payment import Payment, Payments
+from services.incentives.domain.payment_rules import PAYMENT
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+
+router = APIRouter(tags=["batches"])
+
+
+class BatchBody(Body):
+    """Proposed payments of one currency that go out on one day."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    day: date
+    payment_ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=PAYMENTS_MAX)
+    ]
+
+
+@router.post("/batches", status_code=201)
+async def prepare(body: BatchBody, caller: Writer, app: App) -> Response:
+    """Puts proposed payments together; a second person approves all of them at once."""
+    wish = PrepareBatch(
+        batch_id=caller.new_id("batch"),
+        currency=body.currency,
+        day=body.day,
+        payment_ids=tuple(body.payment_ids),
+        by=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, PrepareBatch, wish, status=201)
+
+
+@router.post("/batches/{batch_id}/approve")
+async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
+    """A second person agrees to every payment in one commit; one whose gate is shut is blocked."""
+
+    async def make(peek: Peek) -> ApproveBatch:
+        payments = await _payments(peek, batch_id)
+        orders = [one.order for one in payments]
+        books = {it.payment_id: await carried(app, caller.tenant, it.account_id, it.amount) for it in orders}
+        return ApproveBatch(
+            batch_id=batch_id,
+            **await _named(app, caller.tenant, payments),
+            by=caller.principal.subject,
+            roles=(*caller.principal.roles, *caller.principal.duties),
+            books={name: worth for name, worth in books.items() if worth is not None},
+            now=app.clock.now(),
+        )
+
+    return await perform(caller, app, ApproveBatch, make)
+
+
+@router.post("/batches/{batch_id}/send")
+async def send(batch_id: Id, caller: Writer, app: App) -> Response:
+    """Hands every approved payment of the batch to the provider."""
+
+    async def make(peek: Peek) -> SendBatch:
+        named = await _named(app, caller.tenant, await _payments(peek, batch_id))
+        return SendBatch(batch_id=batch_id, **named, by=caller.principal.subject, now=app.clock.now())
+
+    return await perform(caller, app, SendBatch, make)
+
+
+@router.post("/batches/{batch_id}/close")
+async def close(batch_id: Id, caller: Writer, app: App) -> Response:
+    """Ends a batch of which nothing is under way."""
+
+    async def make(peek: Peek) -> CloseBatch:
+        ids = tuple(one.order.payment_id for one in await _payments(peek, batch_id))
+        return CloseBatch(batch_id=batch_id, payment_ids=ids, now=app.clock.now())
+
+    return await perform(caller, app, CloseBatch, make)
+
+
+async def _payments(peek: Peek, batch_id: str) -> list[Payment]:
+    """The payments of a batch in its order. 422 for none."""
+    batch: Batch = await peek(Batches.at(batch_id))
+    if batch.prepared is None:
+        raise BatchInvalid("there is no such batch")
+    return [await peek(Payments.at(payment_id)) for payment_id in batch.prepared.payment_ids]
+
+
+async def _named(app: Application, tenant: str, payments: list[Payment]) -> dict[str, Any]:
+    return {
+        "payment_ids": tuple(one.order.payment_id for one in payments),
+        "payee_ids": tuple(sorted({one.order.payee_id for one in payments})),
+        "rules": await rules_of_kind(app, tenant, PAYMENT),
+    }
+
+
+@router.get("/batches")
+@reads("batches")
+async def list_batches(caller: Reader, app: App, paged: Paged) -> Response:
+    """Batches, newest change first."""
+    app.access.check(caller.principal, PrepareBatch)
+    return listed(*await page(caller, app, "batches", paged, {}, sort="-changed_at"))
+
+
+# Files
+
+
+@router.get("/batches/{batch_id}/pain001")
+async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
+    """The batch as a pain.001.001.09 file."""
+    app.access.check(caller.principal, SendBatch)
+    peek = app.executor.peek(caller.tenant)
+    batch: Batch = await peek(Batches.at(batch_id))
+    orders = [await _order(app, peek, caller.tenant, one) for one in await _payments(peek, batch_id)]
+    payer = Payer(name=app.ports.payer_name, iban=app.ports.payer_iban)
+    on = batch.prepared.day if batch.prepared else app.clock.now().date()
+    message = Message(batch_id=batch_id, made_at=app.clock.now(), on=on, payer=payer, orders=orders)
+    disposition = {"Content-Disposition": f'attachment; filename="{batch_id}.xml"'}
+    return Response(pain_001(message), media_type="application/xml", headers=disposition)
+
+
+async def _order(app: Application, peek: Peek, tenant: str, payment: Payment) -> Order:
+    """A payment with the bank details of its payee opened; without any, no file can be written."""
+    order = payment.order
+    payee: Payee = await peek(Payees.at(order.payee_id))
+    opened = app.keys.open(tenant, payee.bank.account) if payee.bank else None
+    if opened is None or not payment.references:
+        raise BatchInvalid(f"payment {order.payment_id} has no bank details, or is not submitted")
+    iban, _, holder = opened.partition("\n")
+    return Order(
+        reference=payment.references[-1],
+        payee=holder,
+        iban=iban,
+        amount=payment.net,
+        statement_number=order.statement_number,
+    )
+
+
+@router.get("/batches/{batch_id}/csv")
+async def as_csv(batch_id: Id, caller: Reader, app: App) -> Response:
+    """The batch as a table; nothing in it is a formula."""
+    app.access.check(caller.principal, READ_PAYMENTS)
+    payments = await _payments(app.executor.peek(caller.tenant), batch_id)
+    columns = ("payment_id", "payee_id", "statement", "amount", "net", "currency", "state", "reference")
+    return table(batch_id, columns, [_row(one) for one in payments])
+
+
+def _row(payment: Payment) -> tuple[Any, ...]:
+    order = payment.order
+    last = payment.references[-1] if payment.references else None
+    known = (order.payment_id, order.payee_id, order.statement_number, order.amount.amount, payment.net.amount)
+    return (*known, order.amount.currency, payment.stage.value, last)

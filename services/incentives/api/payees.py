@@ -1,0 +1,150 @@
+"""Payees over HTTP: bank details under protection, tax forms, consent, blocks."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Response
+from pydantic import Field
+
+from chassis.decider import NotFound
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from services.incentives.access import READ_EARNINGS
+from services.incentives.api.earnings import Filter, own
+from services.incentives.application import payment_rules_now
+from services.incentives.domain.payee import (
+    BlockPayee,
+    ChangeBankDetails,
+    ConsentToPerson,
+    DecideTaxForm,
+    Payee,
+    Payees,
+    SubmitTaxForm,
+    UnblockPayee,
+    VerifyBankDetails,
+)
+from services.incentives.projections.payee_gates import gates_now
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Reason = Annotated[str, Field(min_length=1, max_length=500)]
+
+router = APIRouter(tags=["payees"])
+
+
+class BankBody(Body):
+    """The account that money goes to. It is kept sealed, must be verified by another person, and cools down."""
+
+    iban: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$")]
+    holder: Annotated[str, Field(min_length=1, max_length=70)]
+
+
+class VerifyBody(Body):
+    bank_id: Annotated[str, Field(min_length=1, max_length=64)]
+    method: Literal["second_person", "test_deposit"] = "second_person"
+
+
+class TaxBody(Body):
+    """A tax form: which one, of which jurisdiction and year, and the SHA-256 of the file."""
+
+    form: Annotated[str, Field(min_length=1, max_length=64)]
+    jurisdiction: Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+    payee_kind: Literal["company", "person"] = "company"
+    tax_year: Annotated[int, Field(ge=2000, le=2100)]
+    form_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class TaxDecisionBody(Body):
+    outcome: Literal["accepted", "rejected"]
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class ReasonBody(Body):
+    reason: Reason
+
+
+async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
+    """The payee, if the caller may act on it: a partner only on itself and on its own people."""
+    app.access.check(caller.principal, action)
+    payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
+    mine = caller.principal.kind != "partner" or payee.partner_id == caller.principal.partner_id
+    if not payee.opened or not mine:
+        raise NotFound
+    return payee
+
+
+@router.get("/payees")
+@reads("payee_gates")
+async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """Who can be paid, and which gate is shut now; a partner sees itself and its people."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    where = {"partner_id": own(caller, partner_id)}
+    items, cursor = await page(caller, app, "payee_gates", paged, where, sort="partner_id")
+    now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
+    return listed([{**item, "gates": gates_now(item, rules, now)} for item in items], cursor)
+
+
+@router.put("/payees/{payee_id}/bank")
+async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) -> Response:
+    """Changes where money goes. Payments wait until another person has verified it and it has cooled down."""
+    await _known(caller, app, payee_id, ChangeBankDetails)
+    bank_id = caller.new_id("bank")
+    wish = ChangeBankDetails(
+        payee_id=payee_id,
+        bank_id=bank_id,
+        account=app.seal(caller.tenant, bank_id, f"{body.iban}\n{body.holder}"),
+        fingerprint=app.keys.hmac(caller.tenant, body.iban),
+        by=caller.principal.subject,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, ChangeBankDetails, wish)
+
+
+@router.post("/payees/{payee_id}/bank/verify")
+async def verify_bank(payee_id: Id, body: VerifyBody, caller: Writer, app: App) -> Response:
+    """Another person vouches for the bank details."""
+    await _known(caller, app, payee_id, VerifyBankDetails)
+    by, now = caller.principal.subject, app.clock.now()
+    wish = VerifyBankDetails(payee_id=payee_id, bank_id=body.bank_id, method=body.method, by=by, now=now)
+    return await perform(caller, app, VerifyBankDetails, wish)
+
+
+@router.put("/payees/{payee_id}/tax")
+async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> Response:
+    """Hands in a tax form."""
+    await _known(caller, app, payee_id, SubmitTaxForm)
+    form_id, by, now = caller.new_id("tax-form"), caller.principal.subject, app.clock.now()
+    wish = SubmitTaxForm(payee_id=payee_id, form_id=form_id, **body.model_dump(), by=by, now=now)
+    return await perform(caller, app, SubmitTaxForm, wish)
+
+
+@router.post("/payees/{payee_id}/tax/{form_id}/decide")
+async def decide_tax(payee_id: Id, form_id: Id, body: TaxDecisionBody, caller: Writer, app: App) -> Response:
+    """Accepts or rejects a tax form; the accepted one decides what is withheld."""
+    await _known(caller, app, payee_id, DecideTaxForm)
+    by, now = caller.principal.subject, app.clock.now()
+    wish = DecideTaxForm(payee_id=payee_id, form_id=form_id, outcome=body.outcome, reason=body.reason, by=by, now=now)
+    return await perform(caller, app, DecideTaxForm, wish)
+
+
+@router.post("/payees/{payee_id}/consent")
+async def consent(payee_id: Id, caller: Writer, app: App) -> Response:
+    """The employer's owner agrees that its person is paid."""
+    await _known(caller, app, payee_id, ConsentToPerson)
+    employer = caller.principal.partner_id or ""
+    by, now = caller.principal.subject, app.clock.now()
+    wish = ConsentToPerson(payee_id=payee_id, partner_id=employer, by=by, now=now)
+    return await perform(caller, app, ConsentToPerson, wish)
+
+
+@router.post("/payees/{payee_id}/block")
+async def block(payee_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
+    """Stops every payment to the payee at once."""
+    await _known(caller, app, payee_id, BlockPayee)
+    by, now = caller.principal.subject, app.clock.now()
+    return await perform(caller, app, BlockPayee, BlockPayee(payee_id=payee_id, reason=body.reason, by=by, now=now))
+
+
+@router.post("/payees/{payee_id}/unblock")
+async def unblock(payee_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
+    """The first person proposes it, a second one opens the gate again."""
+    await _known(caller, app, payee_id, UnblockPayee)
+    by, now = caller.principal.subject, app.clock.now()
+    return await perform(caller, app, UnblockPayee, UnblockPayee(payee_id=payee_id, reason=body.reason, by=by, now=now))

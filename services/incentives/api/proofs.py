@@ -1,0 +1,80 @@
+"""Proofs of statements over HTTP: everything that a partner needs to recompute one alone."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Request, Response
+
+from chassis.application import Application
+from chassis.event import sha256
+from chassis.http import App, Reader, Writer, reads, shown
+from services.incentives.access import READ_EARNINGS
+from services.incentives.domain.verifying import FORMAT, verify
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+STATED_LATER = ("event_id", "position")
+"""What the read model adds to a statement."""
+
+router = APIRouter(tags=["proofs"])
+
+
+@router.get("/statements/{statement_id}/proof")
+@reads("statements")
+async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Response:
+    """The statement with its events, the lines' derivations and the plans' words: `verify-statement` checks it offline."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    found = await app.document(caller.principal, "statements", statement_id)
+    proof = await proof_of(app, caller.tenant, found)
+    disposition = f'attachment; filename="statement-{found["number"]}.json"'
+    return Response(
+        orjson.dumps(proof, option=orjson.OPT_INDENT_2),
+        media_type="application/json",
+        headers={"Content-Disposition": disposition},
+    )
+
+
+async def proof_of(app: Application, tenant: str, statement: dict[str, Any]) -> dict[str, Any]:
+    """The statement as it was issued, the events that its lines name, and how those lines were earned."""
+    causes = sorted({line["cause"] for line in statement["lines"]})
+    earned = await app.read.get_many("earnings", tenant, causes)
+    positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
+    events = [await _event(app, position) for position in sorted(positions)]
+    wanted = {(one["plan_id"], one["plan_version"]) for one in earned.values()}
+    return {
+        "format": FORMAT,
+        "statement": {name: value for name, value in statement.items() if name not in STATED_LATER},
+        "events": events,
+        "plans": await _plans(app, tenant, wanted),
+    }
+
+
+async def _event(app: Application, position: int) -> dict[str, Any]:
+    """One recorded event as it is stored; the SHA-256 is of the stored bytes of its body."""
+    [recorded] = await app.executor.store.feed(position - 1, 1)
+    body = bytes(recorded.data)
+    return {
+        "id": recorded.id,
+        "position": recorded.position,
+        "type": recorded.type,
+        "stream": recorded.stream,
+        "sha256": sha256(body),
+        "data": orjson.loads(body),
+    }
+
+
+async def _plans(app: Application, tenant: str, wanted: set[tuple[str, int]]) -> list[dict[str, Any]]:
+    books = await app.read.get_many("rulebooks", tenant, sorted({plan_id for plan_id, _ in wanted}))
+    return [
+        {"rulebook_id": plan_id, "version": version, "sha256": one["sha256"], "body": one["body"]}
+        for plan_id, version in sorted(wanted)
+        for one in books.get(plan_id, {"versions": ()})["versions"]
+        if one["version"] == version
+    ]
+
+
+@router.post("/statements/verify")
+async def check(request: Request, caller: Writer, app: App) -> Response:
+    """Checks a downloaded proof as the offline verifier does; nothing is stored."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    findings = verify((await request.body()).decode(errors="replace"))
+    return shown({"holds": not findings, "findings": findings})

@@ -1,0 +1,117 @@
+"""When a payment may go out: rules of the kind `payment`. Without any, two people and the payee's own gates suffice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from chassis.rulebook import Decision, Input, Kind, Reason
+from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
+from services.incentives.domain.schedule import PERCENT, sane
+
+PAYMENT = "payment"
+COOL_DOWN_HOURS, COOL_DOWN_RANGE = 120, (24, 240)
+MINIMUM_MAX = Decimal(1_000)
+PAYEE_KINDS = ("company", "person")
+Gate = Literal["tax_form", "bank_verified", "invoice"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withholding:
+    """What is withheld for a jurisdiction, of one kind of payee; without a year in every one."""
+
+    jurisdiction: str
+    percent: Decimal
+    payee_kind: Literal["company", "person"] = "company"
+    tax_year: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentRules:
+    """`limits` are the most that a role or duty approves, by currency; who is not named approves nothing.
+
+    `gates` must be open before a payment, `minimums` are carried forward below, by currency. Bank details that were
+    changed cool down for `cool_down_hours`.
+    """
+
+    limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    minimums: dict[str, Decimal] = field(default_factory=dict)
+    gates: tuple[Gate, ...] = ()
+    cool_down_hours: int = COOL_DOWN_HOURS
+    withholding: tuple[Withholding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentFacts:
+    """A payment that someone wants to approve."""
+
+    amount: Money
+    roles: tuple[str, ...] = ()
+    jurisdiction: str | None = None
+    payee_kind: str = "company"
+    tax_year: int = 0
+
+
+def limit_of(rules: PaymentRules, roles: Iterable[str], currency: str) -> Money | None:
+    """The most that somebody in these roles may approve; None where the rules name no limits at all."""
+    if not rules.limits:
+        return None
+    most = max((rules.limits.get(role, {}).get(currency, Decimal(0)) for role in roles), default=Decimal(0))
+    return round_half_up(most, currency)
+
+
+def minimum_of(rules: PaymentRules, currency: str) -> Money:
+    """The least that is worth a payment."""
+    return round_half_up(rules.minimums.get(currency, Decimal(0)), currency)
+
+
+def withheld_of(rules: PaymentRules, amount: Money, jurisdiction: str | None, payee_kind: str, year: int) -> Money:
+    """What is withheld of a payment: by the table of the year, else by the one of every year."""
+    fitting = [
+        rule
+        for rule in rules.withholding
+        if (rule.jurisdiction, rule.payee_kind) == (jurisdiction, payee_kind) and rule.tax_year in (year, None)
+    ]
+    chosen = max(fitting, key=lambda rule: rule.tax_year or 0, default=None)
+    if chosen is None:
+        return none_of(amount.currency)
+    return round_half_up(amount.amount * chosen.percent / PERCENT, amount.currency)
+
+
+def evaluate(facts: PaymentFacts, rules: PaymentRules) -> Decision:
+    """Approved, over-limit or below-minimum, and what would be withheld."""
+    currency = facts.amount.currency
+    limit, minimum = limit_of(rules, facts.roles, currency), minimum_of(rules, currency)
+    withheld = withheld_of(rules, facts.amount, facts.jurisdiction, facts.payee_kind, facts.tax_year)
+    outcome, text = "approved", "within the limit and not below the minimum"
+    if facts.amount < minimum:
+        outcome, text = "below-minimum", f"the minimum is {minimum.amount} {currency}"
+    elif limit is not None and limit < facts.amount:
+        outcome, text = "over-limit", f"the limit is {limit.amount} {currency}"
+    return Decision(
+        outcome=outcome,
+        reasons=(Reason(code=outcome, text=text), Reason(code="withheld", text=f"{withheld.amount} {currency}")),
+        inputs=(Input(name="amount", value=f"{facts.amount.amount} {currency}"),),
+    )
+
+
+def faults(rules: PaymentRules) -> list[str]:
+    """What is wrong with the rules, in sentences; nothing for sound ones."""
+    low, high = COOL_DOWN_RANGE
+    found = [] if low <= rules.cool_down_hours <= high else [f"cool_down_hours is {low} to {high}"]
+    limits = [*rules.limits.values(), rules.minimums]
+    if any(not sane(amount) or amount < 0 for amounts in limits for amount in amounts.values()):
+        found.append("limits and minimums are numbers from 0, with at most 4 digits after the point")
+    if unknown := sorted({code for amounts in limits for code in amounts} - MINOR_DIGITS.keys()):
+        found.append(f"{unknown[0]!r} is not an ISO 4217 currency")
+    if any(amount > MINIMUM_MAX for amount in rules.minimums.values()):
+        found.append(f"a minimum is at most {MINIMUM_MAX}")
+    if any(not sane(rule.percent) or not 0 <= rule.percent <= PERCENT for rule in rules.withholding):
+        found.append("what is withheld is 0 to 100 percent")
+    return found
+
+
+NO_RULES = PaymentRules()
+PAYMENT_RULES: Kind[PaymentFacts, PaymentRules] = Kind(
+    name=PAYMENT, body=PaymentRules, facts=PaymentFacts, evaluate=evaluate, check=faults
+)

@@ -1,0 +1,64 @@
+"""Which payments go out together, and how far is each batch?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.batch import BatchApproved, BatchClosed, BatchPrepared, BatchSent
+
+
+class BatchDocument(TypedDict):
+    """State: prepared, approved, sent or closed."""
+
+    batch_id: str
+    currency: str
+    day: str
+    payment_ids: list[str]
+    total: dict[str, str]
+    state: str
+    prepared_by: str
+    approved_by: str | None
+    changed_at: str
+
+
+def evolve(document: BatchDocument | None, seen: Seen) -> BatchDocument | None:
+    happened = seen.event
+    known: Any = _prepared(happened) if isinstance(happened, BatchPrepared) else document
+    if known is None:
+        return None
+    changed: Any = {**known, **_change(happened), "changed_at": iso(seen.recorded_at)}
+    return changed  # type: ignore[no-any-return]
+
+
+def _prepared(it: BatchPrepared) -> dict[str, Any]:
+    return {
+        "batch_id": it.batch_id,
+        "currency": it.currency,
+        "day": iso(it.day),
+        "payment_ids": list(it.payment_ids),
+        "total": plain(it.total),
+        "state": "prepared",
+        "prepared_by": it.prepared_by,
+        "approved_by": None,
+    }
+
+
+def _change(happened: Any) -> dict[str, Any]:
+    match happened:
+        case BatchApproved():
+            return {"state": "approved", "approved_by": happened.approved_by}
+        case BatchSent():
+            return {"state": "sent"}
+        case BatchClosed():
+            return {"state": "closed"}
+        case _:
+            return {}
+
+
+BATCHES = Projection(
+    name="batches",
+    version=1,
+    keys=dict.fromkeys((BatchPrepared, BatchApproved, BatchSent, BatchClosed), lambda seen: str(seen.event.batch_id)),
+    evolve=evolve,
+    indexes=("changed_at", "state,changed_at"),
+)

@@ -1,0 +1,522 @@
+"""Payments in full: gates, limits, bank details, tax, invoices, the books, batches, and a provider that contradicts."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from chassis.event import Sealed, canonical_json
+from chassis.identity import Principal
+from chassis.rulebook import Rules, RulesPublished
+from chassis.testing.kit import given
+from chassis.testing.projections import project, told
+from contracts.values import money
+from services.incentives.adapters.payment_files import PAIN
+from services.incentives.adapters.payments import Faults, Simulator
+from services.incentives.api.exports import neutral
+from services.incentives.application import PAID, REJECTED
+from services.incentives.domain.account import (
+    Accounts,
+    DecideDispute,
+    DisputeLate,
+    DisputeLine,
+    FourEyes,
+    NegativeWrittenOff,
+    WriteOffNegative,
+    WriteOffProposed,
+    business_days_after,
+)
+from services.incentives.domain.exchange import InBooks, Rate
+from services.incentives.domain.journal import books_balance, trial_balance
+from services.incentives.domain.payee import (
+    BankDetailsChanged,
+    BankDetailsVerified,
+    PayeeBlocked,
+    PayeeOpened,
+    Payees,
+    PersonConsented,
+    TaxFormDecided,
+    TaxFormSubmitted,
+    UnblockPayee,
+    VerifyBankDetails,
+    unmet,
+)
+from services.incentives.domain.payee import FourEyes as PayeeFourEyes
+from services.incentives.domain.payment import (
+    AttachInvoice,
+    BelowMinimum,
+    InvoiceDiffers,
+    InvoiceDuplicate,
+    OverLimit,
+    PaymentApproved,
+    PaymentMade,
+    Payments,
+    PaymentSubmitted,
+)
+from services.incentives.domain.payment_rules import PAYMENT_RULES, PaymentRules
+from services.incentives.projections.provider_calls import outcome_of, provider_calls
+from tests.incentives.orders import (
+    ACCOUNT,
+    APPROVE,
+    NOW,
+    OPENED,
+    PAYMENT,
+    RETRY,
+    SUBMIT,
+    TABLE,
+    Desk,
+    issued,
+    line,
+    said,
+)
+from tests.incentives.test_service import (
+    ADMIN,
+    APPROVER,
+    FINANCE,
+    OTHER_ADMIN,
+    P1,
+    P2,
+    TENANT,
+    activated,
+    incentives,
+    proposed,
+    started,
+    stated,
+)
+
+__all__ = ["incentives"]
+D = Decimal
+LIMITS = {"limits": {"approver": {"EUR": "50"}, "cfo": {"EUR": "500"}}}
+
+
+def rules(**body):
+    return RulesPublished(
+        rulebook_id="pay",
+        kind="payment",
+        scope="default",
+        version=1,
+        body=body,
+        sha256="0" * 64,
+        author="a",
+        publisher="b",
+        effective_from=NOW - timedelta(days=1),
+        effective_until=None,
+        mode="live",
+        published_at=NOW - timedelta(days=1),
+    )
+
+
+class RuledDesk(Desk):
+    """A desk where payment rules hold."""
+
+    def __init__(self, body, **changes):
+        super().__init__(**changes)
+        self.rules = [rules(**body)]
+
+    def asks(self, wish):
+        if "rules" in wish.__dataclass_fields__:
+            wish = replace(wish, rules=("pay",))
+        payment, account = (Payments.at(PAYMENT), self.payment), (Accounts.at(ACCOUNT), self.account)
+        known = (payment, account, (Payees.at("p1"), self.payee), (Rules.at("pay"), self.rules))
+        when = given(TABLE[type(wish)], *known).when(wish)
+        if when.verdict.refusal is None:
+            self.payment += when.verdict.events[0]
+            self.account += when.verdict.events[1] if len(when.verdict.events) > 1 else []
+        return when
+
+
+def bank(at=NOW, **changes):
+    fields = {
+        "payee_id": "p1",
+        "partner_id": "p1",
+        "bank_id": "b1",
+        "account": Sealed(subject="b1", box="x"),
+        "fingerprint": "f",
+        "changed_by": "per-1",
+        "changed_at": at,
+    }
+    return BankDetailsChanged(**{**fields, **changes})
+
+
+VERIFIED = BankDetailsVerified(
+    payee_id="p1", partner_id="p1", bank_id="b1", method="second_person", verified_by="per-2", verified_at=NOW
+)
+
+
+def form(kind="company", year=2026):
+    submitted = TaxFormSubmitted(
+        payee_id="p1",
+        partner_id="p1",
+        form_id="f1",
+        form="W-8BEN-E",
+        jurisdiction="US",
+        payee_kind=kind,
+        tax_year=year,
+        form_sha256="0" * 64,
+        submitted_by="per-1",
+        submitted_at=NOW,
+    )
+    decided = TaxFormDecided(
+        payee_id="p1", partner_id="p1", form_id="f1", outcome="accepted", reason="", decided_by="fin-1", decided_at=NOW
+    )
+    return submitted, decided
+
+
+def gates(*events, now=NOW, **body):
+    return unmet(Payees.fold((OPENED, *events)), now, PAYMENT_RULES.read(body))
+
+
+# Gates
+
+
+def test_bank_details_that_were_changed_must_be_verified_and_cool_down():
+    assert gates(bank()) == ("bank_verified", "bank_cool_down")
+    assert gates(bank(), VERIFIED) == ("bank_cool_down",)
+    assert gates(bank(), VERIFIED, now=NOW + timedelta(hours=120)) == ()
+    assert gates(bank(), VERIFIED, now=NOW + timedelta(hours=120), cool_down_hours=240) == ("bank_cool_down",)
+    assert gates(bank(), VERIFIED, bank(NOW + timedelta(days=9)), now=NOW + timedelta(days=9)) == (
+        "bank_verified",
+        "bank_cool_down",
+    )
+
+
+def test_what_the_rules_demand_is_a_gate():
+    assert gates(gates=["tax_form", "bank_verified"]) == ("bank_verified", "tax_form")
+    assert gates(*form(), gates=["tax_form"]) == ()
+    assert gates(*form(year=2025), gates=["tax_form"]) == ("tax_form",)
+
+
+def test_a_person_is_paid_once_its_employer_consents():
+    person = PayeeOpened(payee_id="person-1", partner_id="p1", revision=0, opened_at=NOW)
+    consent = PersonConsented(payee_id="person-1", partner_id="p1", consented_by="owner", consented_at=NOW)
+    assert unmet(Payees.fold([person]), NOW) == ("employer_consent",)
+    assert unmet(Payees.fold([person, consent]), NOW) == ()
+
+
+def test_whoever_changed_the_bank_details_cannot_verify_them():
+    wish = VerifyBankDetails(payee_id="p1", bank_id="b1", by="per-1", now=NOW)
+    given(TABLE[VerifyBankDetails], (Payees.at("p1"), [OPENED, bank()])).when(wish).refused(PayeeFourEyes)
+
+
+def test_a_block_is_lifted_by_two_people():
+    blocked = [OPENED, PayeeBlocked(payee_id="p1", partner_id="p1", reason="fraud", blocked_by="x", blocked_at=NOW)]
+    assert unmet(Payees.fold(blocked), NOW) == ("blocked",)
+    first = UnblockPayee(payee_id="p1", reason="cleared", by="fin-2", now=NOW)
+    blocked += given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(first).verdict.events[0]
+    given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(first).refused(PayeeFourEyes)
+    second = replace(first, by="fin-3")
+    blocked += given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(second).verdict.events[0]
+    assert unmet(Payees.fold(blocked), NOW) == ()
+
+
+def test_blocked_and_cooling_payments_are_never_submitted():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE)
+    desk.payee.append(bank())
+    [[blocked]] = desk.asks(SUBMIT).verdict.events
+    assert blocked.gates == ("bank_verified", "bank_cool_down")
+    assert (desk.stage, len(desk.payment)) == ("blocked", 3)
+    assert not any(isinstance(one, PaymentSubmitted) for one in desk.payment)
+
+
+# Limits, minimum, invoice
+
+
+def test_over_limit_payments_are_never_approved_and_no_limit_is_none():
+    desk = RuledDesk(LIMITS)
+    desk.after(desk.proposed)
+    for roles in (("approver",), ("finance",), ()):
+        assert desk.asks(replace(APPROVE, roles=roles)).refused(OverLimit).status == 403
+    assert desk.after(replace(APPROVE, roles=("approver", "cfo"))).stage == "approved"
+
+
+def test_below_the_minimum_a_balance_is_carried():
+    desk = RuledDesk({"minimums": {"EUR": "100.01"}})
+    desk.asks(desk.proposed).refused(BelowMinimum)
+    low = RuledDesk({"minimums": {"EUR": "100"}})
+    assert low.after(low.proposed).stage == "proposed"
+
+
+def invoice(**changes):
+    fields = {
+        "payment_id": PAYMENT,
+        "account_id": ACCOUNT,
+        "number": "2026-7",
+        "net": money("100.00", "EUR"),
+        "tax": money("19.00", "EUR"),
+        "invoice_sha256": "0" * 64,
+        "now": NOW,
+    }
+    return AttachInvoice(**{**fields, **changes})
+
+
+def test_a_payment_waits_for_its_invoice_which_says_the_same_and_is_its_own():
+    desk = RuledDesk({"gates": ["invoice"]})
+    assert desk.after(desk.proposed).stage == "pending_invoice"
+    desk.asks(invoice(net=money("99.00", "EUR"))).refused(InvoiceDiffers)
+    assert desk.after(invoice()).stage == "proposed"
+    desk.asks(invoice()).then_nothing()
+    again = RuledDesk({"gates": ["invoice"]})
+    again.after(again.proposed)
+    again.account.append(replace(desk.account[-1], payment_id="another"))
+    again.asks(invoice()).refused(InvoiceDuplicate)
+
+
+# Withholding and the books
+
+
+def test_what_is_withheld_stands_with_its_jurisdiction_and_the_rest_is_paid():
+    table = [{"jurisdiction": "US", "percent": "30"}, {"jurisdiction": "US", "percent": "10", "tax_year": 2026}]
+    desk = RuledDesk({"withholding": table}, payee=(OPENED, *form()))
+    desk.after(desk.proposed, APPROVE, SUBMIT, said("paid"))
+    approved = next(one for one in desk.payment if isinstance(one, PaymentApproved))
+    assert (approved.net, approved.withheld) == (money("90.00", "EUR"), money("10.00", "EUR"))
+    assert [(e.name, e.amount.amount) for e in approved.journal.entries] == [
+        ("payable", D("100.00")),
+        ("in_payment", D("-90.00")),
+        ("withheld:US", D("-10.00")),
+    ]
+    made = next(one for one in desk.payment if isinstance(one, PaymentMade))
+    assert [e.amount.amount for e in made.journal.entries] == [D("90.00"), D("-90.00")]
+
+
+def usd(rate, on=date(2026, 4, 3)):
+    return InBooks(currency="USD", rates=(Rate(base="EUR", quote="USD", rate=D(rate), on=on, source="ecb"),))
+
+
+def test_100_00_eur_earned_at_1_10_and_paid_at_1_15_leaves_a_difference_of_5_00():
+    desk = Desk()
+    desk.after(desk.proposed, replace(APPROVE, books=money("110.00", "USD")), SUBMIT, said("paid", books=usd("1.15")))
+    made = next(one for one in desk.payment if isinstance(one, PaymentMade))
+    assert [(e.name, e.amount.amount, e.books_amount.amount) for e in made.journal.entries] == [
+        ("in_payment", D("100.00"), D("110.00")),
+        ("cash", D("-100.00"), D("-115.00")),
+        ("fx_difference", D("0.00"), D("5.00")),
+    ]
+    desk.after(said("returned", provider_event_id="pe-2"))
+    entries = [
+        e for one in desk.payment for e in getattr(one, "journal", made.journal).entries if hasattr(one, "journal")
+    ]
+    assert set(trial_balance(entries).values()) | set(books_balance(entries).values()) == {D(0)}
+
+
+# Disputes and write-offs
+
+
+def test_a_disputed_line_is_not_paid_until_it_is_decided():
+    desk = Desk(line("60.00", 5), line("40.00", 6))
+    [statement] = desk.account
+    dispute = DisputeLine(
+        account_id=ACCOUNT, statement_id=statement.statement_id, event_id="e6", reason="not mine", by="per-1", now=NOW
+    )
+    late = replace(dispute, now=NOW + timedelta(days=30))
+    given(TABLE[DisputeLine], (Accounts.at(ACCOUNT), [statement])).when(late).refused(DisputeLate)
+    desk.account += given(TABLE[DisputeLine], (Accounts.at(ACCOUNT), [statement])).when(dispute).verdict.events[0]
+    when = desk.asks(desk.proposed)
+    assert when.verdict.events[0][0].amount == money("60.00", "EUR")
+    decide = DecideDispute(
+        account_id=ACCOUNT,
+        statement_id=statement.statement_id,
+        event_id="e6",
+        outcome="rejected",
+        reason="it is",
+        by="f",
+        now=NOW,
+    )
+    [[decided]] = given(TABLE[DecideDispute], (Accounts.at(ACCOUNT), desk.account)).when(decide).verdict.events
+    assert Accounts.fold([*desk.account, decided]).disputed(statement).zero
+
+
+def test_ten_business_days_after_a_friday_are_two_weeks():
+    assert business_days_after(date(2026, 4, 3), 10) == date(2026, 4, 17)
+    assert business_days_after(date(2026, 4, 2), 1) == date(2026, 4, 3)
+    assert business_days_after(date(2026, 4, 3), 1) == date(2026, 4, 6)
+
+
+def test_a_negative_balance_is_written_off_by_two_people():
+    wish = WriteOffNegative(
+        account_id=ACCOUNT,
+        payee_id="p1",
+        partner_id="p1",
+        payable=money("-12.00", "EUR"),
+        payable_books=None,
+        reason="insolvent",
+        by="fin-1",
+        now=NOW,
+    )
+    history = [issued(line("-12.00", 5))]
+    [[first]] = given(TABLE[WriteOffNegative], (Accounts.at(ACCOUNT), history)).when(wish).verdict.events
+    assert isinstance(first, WriteOffProposed)
+    history.append(first)
+    given(TABLE[WriteOffNegative], (Accounts.at(ACCOUNT), history)).when(wish).refused(FourEyes)
+    second = replace(wish, by="fin-2")
+    [[gone]] = given(TABLE[WriteOffNegative], (Accounts.at(ACCOUNT), history)).when(second).verdict.events
+    assert isinstance(gone, NegativeWrittenOff)
+    assert [(e.name, e.amount.amount) for e in gone.journal.entries] == [
+        ("expense:write_off", D("12.00")),
+        ("payable", D("-12.00")),
+    ]
+
+
+# A provider that contradicts itself
+
+
+async def test_a_payment_that_was_rejected_and_paid_after_all_is_not_paid_again(tmp_path):
+    port = Simulator(tmp_path / "transfers.db", Faults(contradicting_percent=100))
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT)
+    calls = provider_calls(port)
+    first = await outcome_of(port, project(calls, told(*desk.payment))[PAYMENT], NOW)
+    assert first.outcome == REJECTED
+    desk.after(first, RETRY, SUBMIT)
+    second = await outcome_of(port, project(calls, told(*desk.payment))[PAYMENT], NOW)
+    assert (second.outcome, second.unsent, second.reference[-2:]) == (PAID, True, "01")
+    desk.after(second)
+    assert (desk.stage, len(port.transfers())) == ("paid", 1)
+
+
+async def test_a_provider_that_never_answers_leaves_the_payment_to_a_person(tmp_path):
+    async with started(tmp_path, provider_never_percent=100) as asked:
+        payment = await proposed(asked)
+        await asked.post(APPROVER, f"{payment}/approve")
+        await asked.post(FINANCE, f"{payment}/submit")
+        found = await asked.until(FINANCE, payment, lambda row: row["state"] == "unknown")
+        while found["ask_again_at"]:
+            seen = len(found["history"])
+            asked.clock.set(datetime.fromisoformat(found["ask_again_at"]) + timedelta(minutes=1))
+            found = await asked.until(FINANCE, payment, lambda row, seen=seen: len(row["history"]) > seen)
+        assert (found["state"], len(asked.service.application.ports.transfers())) == ("unknown", 0)
+        assert len({step["kind"] for step in found["history"]} & {"PaymentSubmitted"}) == 1
+
+
+async def test_a_report_is_believed_only_when_the_provider_signed_it(tmp_path):
+    import hashlib
+    import hmac
+
+    async with started(tmp_path, provider_never_percent=100, provider_secret="shared") as asked:
+        payment = await proposed(asked)
+        await asked.post(APPROVER, f"{payment}/approve")
+        reference = (await asked.post(FINANCE, f"{payment}/submit")).json()["reference"]
+        await asked.until(FINANCE, payment, lambda row: row["state"] == "unknown")
+        said_so = {"reference": reference, "outcome": "paid", "provider_event_id": "e1", "on": "2026-06-03"}
+        service = Principal(tenant=TENANT, subject="provider", kind="service")
+        forged = await asked.post(service, "/provider-reports", {**said_so, "signature": "0" * 64})
+        assert (forged.status_code, forged.json()["slug"]) == (401, "forged")
+        signature = hmac.new(b"shared", canonical_json(said_so), hashlib.sha256).hexdigest()
+        told_so = await asked.post(service, "/provider-reports", {**said_so, "signature": signature})
+        assert (told_so.status_code, told_so.json()["state"]) == (200, "paid")
+
+
+# Payees, batches and files over HTTP
+
+
+OWNER = replace(P1, subject="per-9")
+
+
+async def ready(asked):
+    iban = {"iban": "DE89370400440532013000", "holder": "=cmd|' /C calc'!A0"}
+    assert (await asked.post(P2, "/payees/p1/bank/verify", {"bank_id": "b"})).status_code == 404
+    client = asked._client
+    headers = {**asked._as(P1), "Idempotency-Key": "bank-1"}
+    assert (await client.put("/payees/p1/bank", json=iban, headers=headers)).status_code == 200
+    await asked.settle()
+    [payee] = (await asked.get(P1, "/payees"))["items"]
+    assert payee["gates"] == ["bank_cool_down", "bank_verified"]
+    verify = {"bank_id": payee["bank"]["bank_id"]}
+    assert (await asked.post(P1, "/payees/p1/bank/verify", verify)).json()["slug"] == "four-eyes"
+    assert (await asked.post(OWNER, "/payees/p1/bank/verify", verify)).status_code == 200
+    assert (await asked.get(P1, "/payees"))["items"][0]["gates"] == ["bank_cool_down"]
+
+
+async def test_bank_details_are_changed_verified_and_cool_down_over_http(incentives):
+    await incentives.hear(activated())
+    await ready(incentives)
+    incentives.clock.set(incentives.clock.now() + timedelta(hours=120))
+    assert (await incentives.get(P1, "/payees"))["items"][0]["gates"] == []
+    log = b"".join(one.data for one in await incentives.service.store.feed(0, 500))
+    assert b"DE89370400440532013000" not in log
+
+
+async def test_a_batch_is_prepared_approved_sent_paid_and_closed(incentives):
+    await incentives.hear(activated())
+    await ready(incentives)
+    statement = await stated(incentives)
+    made = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+    payment_id = made.json()["payment_id"]
+    body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment_id]}
+    assert (await incentives.post(FINANCE, "/batches", {**body, "currency": "USD"})).json()["slug"] == "batch-invalid"
+    batch = (await incentives.post(FINANCE, "/batches", body)).json()
+    path = f"/batches/{batch['batch_id']}"
+    assert (await incentives.post(FINANCE, f"{path}/approve")).status_code == 403
+    same = replace(APPROVER, subject="fin-1")
+    assert (await incentives.post(same, f"{path}/approve")).json()["slug"] == "four-eyes"
+    assert (await incentives.post(APPROVER, f"{path}/approve")).json()["state"] == "approved"
+    assert (await incentives.post(FINANCE, f"{path}/close")).json()["slug"] == "wrong-state"
+    assert (await incentives.post(FINANCE, f"{path}/send")).json()["state"] == "sent"
+    await incentives.until(FINANCE, f"/payments/{payment_id}", lambda row: row["state"] == "paid")
+    assert (await incentives.post(FINANCE, f"{path}/close")).json()["state"] == "closed"
+    answer = await incentives._client.get(f"{path}/pain001", headers=incentives._as(FINANCE))
+    told_xml = ET.fromstring(answer.content)
+    names = {element.tag.removeprefix(f"{{{PAIN}}}"): element.text for element in told_xml.iter()}
+    assert (names["EndToEndId"], names["IBAN"], names["InstdAmt"], names["NbOfTxs"]) == (
+        (await incentives.get(FINANCE, f"/payments/{payment_id}"))["reference"],
+        "DE89370400440532013000",
+        "100.00",
+        "1",
+    )
+    table = await incentives._client.get(f"{path}/csv", headers=incentives._as(FINANCE))
+    assert table.text.splitlines()[1].split(",")[3:7] == ["100.00", "100.00", "EUR", "paid"]
+    assert [one["state"] for one in (await incentives.get(FINANCE, "/batches"))["items"]] == ["closed"]
+
+
+async def test_a_partner_disputes_a_line_and_downloads_its_statement(incentives):
+    statement = await stated(incentives)
+    path = f"/statements/{statement['statement_id']}"
+    whole = await incentives.get(P1, path)
+    body = {"event_id": whole["lines"][0]["event_id"], "reason": "too little"}
+    assert (await incentives.post(FINANCE, f"{path}/dispute", body)).status_code == 403
+    assert (await incentives.post(P2, f"{path}/dispute", body)).status_code == 404
+    assert (await incentives.post(P1, f"{path}/dispute", body)).status_code == 201
+    refused = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+    assert refused.json()["slug"] == "below-minimum"
+    decision = {**body, "outcome": "rejected", "reason": "as agreed"}
+    assert (await incentives.post(APPROVER, f"{path}/dispute/decide", decision)).status_code == 200
+    assert (await incentives.get(P1, "/disputes"))["items"][0]["state"] == "rejected"
+    assert (await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})).status_code == 201
+    table = await incentives._client.get(f"{path}/csv", headers=incentives._as(P1))
+    assert table.text.splitlines()[-1] == ",closing,,,100.00"
+
+
+async def test_payment_rules_hold_once_they_are_published(incentives):
+    draft = {"rulebook_id": "pay", "kind": "payment", "body": LIMITS, "examples": []}
+    assert (await incentives.post(ADMIN, "/rulebooks", draft)).status_code == 201
+    assert (await incentives.post(OTHER_ADMIN, "/rulebooks/pay/publish", {"version": 1})).status_code == 200
+    payment = await proposed(incentives)
+    answer = await incentives.post(APPROVER, f"{payment}/approve")
+    assert (answer.status_code, answer.json()["slug"]) == (403, "over-limit")
+    cfo = replace(APPROVER, subject="fin-9", duties=("approver", "cfo"))
+    assert (await incentives.post(cfo, f"{payment}/approve")).json()["state"] == "approved"
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [("=1+1", "'=1+1"), ("@x", "'@x"), ("-5.00", "-5.00"), ("-5+1", "'-5+1"), ("plain", "plain"), (None, "")],
+)
+def test_exports_hold_no_formula(cell, written):
+    assert neutral(cell) == written
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cool_down_hours": 23},
+        {"minimums": {"EUR": "1001"}},
+        {"limits": {"x": {"XXX": "1"}}},
+        {"withholding": [{"jurisdiction": "US", "percent": "101"}]},
+    ],
+)
+def test_payment_rules_name_what_is_wrong_with_them(wrong):
+    assert PAYMENT_RULES.check(PAYMENT_RULES.read(wrong))
+    assert PaymentRules().cool_down_hours == 120

@@ -1,0 +1,130 @@
+"""A partner recomputes its statement alone: every digit that is altered is found, by another way of reckoning."""
+
+import ast
+import asyncio
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from copy import deepcopy
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.incentives.domain import verifying
+from services.incentives.domain.verifying import verify
+from tests.incentives.facts import plan
+from tests.incentives.test_service import FINANCE, P1, P2, activated, credited, incentives, refunded, won
+
+__all__ = ["incentives"]
+GOLD = {"field": "role", "is_one_of": ["source"]}
+BODY = plan(
+    {"up_to": "500", "percent": "10.5"},
+    {"percent": "20.25"},
+    hold_days=0,
+    modifiers=[{"modifier_id": "m", "when": GOLD, "add_points": "1.5"}],
+    line_cap="120",
+)
+
+
+@pytest.fixture
+async def proof(incentives):
+    """Two sales under a plan with modifier and cap, a refund, and the month's statement."""
+    await incentives.publish_plan(BODY)
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 21, tzinfo=UTC))
+    for name, amount in (("o1", "777.77"), ("o2", "499.99")):
+        await incentives.hear(won(name, amount))
+        await incentives.hear(credited(("p1", "66.67"), opportunity_id=name))
+    await incentives.hear(refunded("x", "123.45"))
+    incentives.clock.set(datetime(2026, 4, 2, tzinfo=UTC))
+    body = {"partner_id": "p1", "period": "2026-03", "currency": "EUR"}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    path = f"/statements/{statement['statement_id']}/proof"
+    assert await incentives.get(P2, path) == 404
+    return await incentives.get(P1, path)
+
+
+async def test_a_statement_follows_from_its_events_to_the_cent(proof):
+    assert verify(json.dumps(proof)) == []
+    assert {event["type"] for event in proof["events"]} == {
+        "incentives.PayoutCalculated.v1",
+        "incentives.PayoutReversed.v1",
+    }
+
+
+def numbers(value, path=()):
+    """Where in a document a decimal number stands as text."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from numbers(inner, (*path, name))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from numbers(inner, (*path, place))
+    elif isinstance(value, str) and re.fullmatch(r"-?\d+\.\d+", value):
+        yield path
+
+
+def altered(document, path):
+    changed = deepcopy(document)
+    inner = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    text = inner[path[-1]]
+    inner[path[-1]] = text[:-1] + str((int(text[-1]) + 1) % 10)
+    return json.dumps(changed)
+
+
+async def test_one_altered_digit_of_any_amount_is_found_and_named(proof):
+    places = list(numbers(proof))
+    assert len(places) > 40
+    assert [] == [path for path in places if not verify(altered(proof, path))]
+    line = proof["statement"]["lines"][0]
+    found = verify(altered(proof, ("statement", "lines", 0, "amount", "amount")))
+    assert any(line["event_id"] in finding for finding in found)
+
+
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def test_what_was_recorded_wrongly_is_found_even_where_every_hash_was_made_anew(proof):
+    """The reckoning itself is checked, not only that nothing was altered since."""
+    for path in (("derivation", "share_percent"), ("derivation", "rounded_after", "amount"), ("amount", "amount")):
+        wrong = json.loads(altered(proof, ("events", 0, "data", *path)))
+        body = json.dumps(wrong["events"][0]["data"], separators=(",", ":"), ensure_ascii=False)
+        wrong["events"][0]["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+        [finding, *_] = verify(json.dumps(wrong))
+        assert wrong["events"][0]["id"] in finding
+
+
+async def test_the_command_and_the_route_say_the_same(proof, incentives, tmp_path):
+    file = tmp_path / "statement.json"
+    wrong = tmp_path / "wrong.json"
+    file.write_text(json.dumps(proof))
+    wrong.write_text(altered(proof, ("statement", "closing", "amount")))
+    command = [sys.executable, "-m", "services.incentives", "verify-statement"]
+    sound = await asyncio.to_thread(run, [*command, str(file)])
+    assert (sound.returncode, sound.stdout) == (0, "the statement follows from its events, to the cent\n")
+    bad = await asyncio.to_thread(run, [*command, str(wrong)])
+    assert bad.returncode == 1
+    assert "the statement closes with" in bad.stdout
+    answer = await incentives.post(P1, "/statements/verify", proof)
+    assert answer.json() == {"holds": True, "findings": []}
+
+
+def test_the_verifier_stands_on_the_standard_library_alone():
+    tree = ast.parse(Path(verifying.__file__).read_text())
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name) or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert {name.partition(".")[0] for name in imported} <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', '{"format": "entente-statement-1"}'])
+def test_what_is_no_proof_is_said_to_be_none(text):
+    assert len(verify(text)) == 1
