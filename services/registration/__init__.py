@@ -5,5 +5,5 @@ Publishes DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromote
 DealAmended, DealRevoked, DealWithdrawn, ProtectionExtended, ProtectionEnded, ConflictDetected, OrderRecorded, ReviewOverdue,
 AttentionRaised, AttentionCleared, RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated) and attribution
-(DealStageChanged, DealWon, DealLost).
+(OpportunityMirrored, DealStageChanged, DealWon, DealLost).
 """

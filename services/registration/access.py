@@ -23,17 +23,20 @@ from services.registration.domain.deal_commands import (
     WithdrawDeal,
 )
 from services.registration.domain.deal_notes import AddNote
+from services.registration.domain.exclusion import AddExclusion, EndExclusion
 
 READ_DEALS = "read deals"
 READ_CONFLICTS = "read conflicts"
 READ_ACCOUNTS = "read accounts"
 READ_CONTACTS = "read contacts"
+READ_EXCLUSIONS = "read exclusions"
 READ_DRAFTS = "read drafts"
 READ_NOTES = "read notes"
 READ_ATTEMPTS = "read attempts"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
+_KEEPERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk"))
 _APPROVERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance"))
 """Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
 _VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance", "analyst"))
@@ -59,12 +62,15 @@ ACCESS = Access(
         RevokeDeal: _APPROVERS,
         RejectDeal: _DESK,
         QueueDeal: (*_DESK, service()),
+        AddExclusion: _KEEPERS,
+        EndExclusion: _KEEPERS,
         ConfirmIdentity: _DESK,
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,
         READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
+        READ_EXCLUSIONS: _KEEPERS,
         READ_CONFLICTS: (vendor("deal_desk"), vendor("channel_manager")),
         READ_ACCOUNTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), service()),
     }

@@ -5,7 +5,7 @@ from chassis.settings import ServiceSettings
 from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
 from services.registration.adapters.customers import Libraries
-from services.registration.api import accounts, asking, deals, drafts, notes, reviews
+from services.registration.api import accounts, asking, deals, drafts, exclusions, notes, reviews
 from services.registration.application import HANDLES, KINDS, Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
@@ -16,6 +16,7 @@ from services.registration.projections.deal import DEAL
 from services.registration.projections.deal_board import DEAL_BOARD
 from services.registration.projections.deal_notes import DEAL_NOTES
 from services.registration.projections.drafts import DRAFTS
+from services.registration.projections.exclusions import EXCLUSIONS
 from services.registration.publishing import publish
 from services.registration.reactions import DEADLINES, REACTIONS
 
@@ -28,9 +29,17 @@ BLUEPRINT = Blueprint(
     name="registration",
     handles=HANDLES,
     access=ACCESS,
-    routers=(asking.router, drafts.router, deals.router, reviews.router, notes.router, accounts.router),
+    routers=(
+        asking.router,
+        drafts.router,
+        deals.router,
+        reviews.router,
+        notes.router,
+        accounts.router,
+        exclusions.router,
+    ),
     publish=publish,
-    projections=(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS),
+    projections=(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS),
     reactions=REACTIONS,
     deadlines=DEADLINES,
     kinds=KINDS,

@@ -12,12 +12,13 @@ from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
 from services.registration.domain import availability, partner_reference
 from services.registration.domain.account import Account, Accounts, ConfirmIdentity, confirm_identity
-from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of
+from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of, own_keys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
+from services.registration.domain.capacity import Capacities, Capacity, SlotsSeen, quarter_before, quarter_of
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.customer import Customer
-from services.registration.domain.deal import Deal, Deals, PartnerUnknown
+from services.registration.domain.deal import OPEN, Deal, Deals, PartnerUnknown
 from services.registration.domain.deal_commands import (
     AddEvidence,
     AmendDeal,
@@ -50,6 +51,16 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import Details
 from services.registration.domain.deal_notes import AddNote, DealNotes, add_note
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
+from services.registration.domain.exclusion import (
+    ACCOUNT,
+    AddExclusion,
+    EndExclusion,
+    Exclusions,
+    add_exclusion,
+    end_exclusion,
+    entries,
+    family_targets,
+)
 from services.registration.domain.fitting import missing
 from services.registration.domain.judging import in_force
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
@@ -171,7 +182,12 @@ def _around(wish: Screens) -> Slots:
         Partners.at(wish.partner_id),
         Accounts.at(wish.accounts[0]),
         _nearby(wish.candidates),
+        _exclusions(wish.targets),
     )
+
+
+def _exclusions(targets: Iterable[str]) -> tuple[Stream, ...]:
+    return tuple(Exclusions.at(target) for target in targets)
 
 
 def _nearby(candidates: Iterable[Candidate]) -> Any:
@@ -181,11 +197,13 @@ def _nearby(candidates: Iterable[Candidate]) -> Any:
 def _registering(wish: RegisterDeal) -> Slots:
     deal, claims, others = _settling(wish)
     keys = tuple(AccountKeys.at(key.identity) for key in wish.keys)
-    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, _reference(wish.partner_id, wish.details)
+    slots = (Capacities.at(f"{wish.partner_id}.{wish.slots.quarter}"),) if wish.slots else ()
+    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, _reference(wish.partner_id, wish.details), slots
 
 
 def _registering_reads(wish: RegisterDeal) -> Slots:
-    return Rules.at(wish.programme), Partners.at(wish.partner_id), _nearby(wish.candidates)
+    around = Rules.at(wish.programme), Partners.at(wish.partner_id), _nearby(wish.candidates)
+    return *around, _exclusions(wish.targets)
 
 
 def _finding(wish: DecideFinding) -> Slots:
@@ -230,6 +248,15 @@ def withdrawn(wish: WithdrawDeal, deal: Deal, *rest: Any) -> dict[str, Any]:
     return answer(wish, deal, *rest) if deal.registered else drafted(wish, deal)
 
 
+def _exclusion(wish: AddExclusion | EndExclusion) -> Slots:
+    return (Exclusions.at(wish.target),)
+
+
+def excluded(wish: AddExclusion | EndExclusion, _: Any) -> dict[str, Any]:
+    """The entry as it is named from now on."""
+    return {"exclusion_id": wish.exclusion_id, "target": wish.target}
+
+
 HANDLES = (
     Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
@@ -268,6 +295,8 @@ HANDLES = (
         streams=lambda c: (Checks.at(c.day),),
         answer=lambda c, _: availability.answer(c),
     ),
+    Handles(AddExclusion, add_exclusion, streams=_exclusion, answer=excluded),
+    Handles(EndExclusion, end_exclusion, streams=_exclusion, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
 )
 
@@ -318,8 +347,40 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         submitted_by=wish.by,
         confidential=wish.confidential,
         replaces=await _giving_way(peek, wish.replaces),
+        targets=targets_of(accounts, wish.customer, wish.products),
+        slots=await _slots_seen(peek, wish),
         now=wish.now,
     )
+
+
+def targets_of(accounts: Iterable[str], customer: Customer, products: Iterable[ProductLine]) -> tuple[str, ...]:
+    """Everything that an exclusion of such a deal could be on."""
+    families = (target for line in products for target in family_targets(line.family))
+    named = (f"{ACCOUNT}:{account}" for account in accounts)
+    return tuple(dict.fromkeys((*named, *(f"{key.scheme}:{key.value}" for key in own_keys(customer)), *families)))
+
+
+async def _slots_seen(peek: Peek, wish: Submission) -> SlotsSeen | None:
+    """The partner's slots of this quarter, and which of them are of open deals; None where the rules do not count."""
+    version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
+    if version is None or DEAL_RULES.read(version.body).capacity is None:
+        return None
+    quarter = quarter_of(wish.now)
+    state: Capacity = await peek(Capacities.at(f"{wish.partner_id}.{quarter}"))
+    if state.taken is not None:
+        still_open, closed = await _open_and_closed(peek, state.taken)
+        return SlotsSeen(quarter=quarter, open=still_open, closed=closed)
+    before: Capacity = await peek(Capacities.at(f"{wish.partner_id}.{quarter_before(quarter)}"))
+    carried, _ = await _open_and_closed(peek, before.taken or ())
+    return SlotsSeen(quarter=quarter, carried=carried)
+
+
+async def _open_and_closed(
+    peek: Peek, taken: Iterable[RegistrationId]
+) -> tuple[tuple[RegistrationId, ...], tuple[RegistrationId, ...]]:
+    statuses = {one: (await peek(Deals.at(one))).status for one in taken}
+    still_open = tuple(one for one, status in statuses.items() if status in OPEN)
+    return still_open, tuple(one for one in statuses if one not in still_open)
 
 
 async def _giving_way(peek: Peek, registration_id: RegistrationId | None) -> GivesWay | None:
@@ -396,7 +457,11 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     claims = await peek.all([ClaimsOf.at(account) for account in command.accounts])
     nearby = tuple(await peek.all(_nearby(command.candidates)))
     account = await peek(Accounts.at(command.accounts[0]))
-    facts: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
+    exclusions = [await peek(Exclusions.at(target)) for target in command.targets]
+    seen: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
+    still_open = (*command.slots.open, *command.slots.carried) if command.slots else None
+    counted = None if still_open is None else len(still_open)
+    facts = replace(seen, exclusions=entries(exclusions), open_deals=counted)
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
     lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))
     return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking)
@@ -486,6 +551,7 @@ async def _screens(
         "candidates": tuple(candidate for candidate in found if candidate.account_id not in deal.accounts),
         "screening_id": screening_id,
         "gives_way": (replaced,) if replaced else (),
+        "targets": targets_of(deal.accounts, first.customer, first.reach.products),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from chassis.application import Application, Reaction
 from chassis.deadlines import Deadline
 from chassis.event import Seen, stable_id
-from contracts.attribution import DealLost, DealStageChanged, DealWon
+from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
 from services.registration.application import Asked, Make, as_screened, on_deal
 from services.registration.domain.deal_commands import (
@@ -24,9 +24,12 @@ from services.registration.domain.deal_commands import (
     WarnInactivity,
     WithdrawDeal,
 )
+from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
 from services.registration.domain.partner_facts import RecordPartnerFacts
 from services.registration.projections import due
 from services.registration.projections.due import DueDocument
+
+CLOSED_STAGES = ("won", "lost")
 
 
 async def on_partner(seen: Seen, app: Application) -> None:
@@ -82,12 +85,32 @@ async def on_stage(seen: Seen, app: Application) -> None:
     await app.react(seen, "note_activity", on_deal(asked, note))
 
 
+async def on_opportunity(seen: Seen, app: Application) -> None:
+    """What the vendor sells directly is excluded for partners while it is open; a partner's own sale never is."""
+    told: OpportunityMirrored = seen.event
+    if not told.direct or told.registration_id is not None or told.customer.domain is None:
+        return
+    named: dict[str, Any] = {
+        "target": f"domain:{told.customer.domain}",
+        "exclusion_id": told.opportunity_id,
+        "by": "attribution",
+    }
+    command: AddExclusion | EndExclusion
+    if told.stage in CLOSED_STAGES:
+        command = EndExclusion(**named, now=app.clock.now())
+    else:
+        day, kind = told.opened_on, VENDOR_DIRECT
+        command = AddExclusion(**named, kind=kind, from_on=day, source_event_id=seen.id, now=app.clock.now())
+    await app.react(seen, "vendor_direct", command)
+
+
 REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerActivated: on_partner,
     PartnerProfileChanged: on_partner,
     PartnerSuspended: on_partner,
     PartnerReinstated: on_partner,
     DealStageChanged: on_stage,
+    OpportunityMirrored: on_opportunity,
     DealWon: on_result,
     DealLost: on_result,
 }

@@ -15,6 +15,7 @@ from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.deal_events import Details
+from services.registration.domain.screening import APPROVE
 
 router = APIRouter(tags=["deals"])
 
@@ -85,7 +86,7 @@ def _shown(seen: Preview) -> dict[str, Any]:
         "availability": seen.availability,
         "outcome": screening.outcome,
         "reasons": [{"code": check.code, "text": check.text} for check in screening.failed],
-        "checks": [{"name": c.name, "passes": not c.code, "code": c.code or None} for c in screening.checks],
+        "checks": [{"name": c.name, "passes": c.pull == APPROVE, "code": c.code or None} for c in screening.checks],
         "steps": [{"order": step.order, "approvals": len(step.all_of) or step.approvals} for step in seen.steps],
         "missing": list(seen.missing),
         "place": screening.place,

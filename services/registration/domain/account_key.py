@@ -36,6 +36,12 @@ def keys_of(customer: Customer, rules: Matching) -> tuple[Key, ...]:
     return (*known, Key(scheme=DOMAIN, value=customer.domain)) if customer.domain and own_domain else tuple(known)
 
 
+def own_keys(customer: Customer) -> tuple[Key, ...]:
+    """Everything that could be a key of the customer, whatever the rules say of shared domains."""
+    known = [Key(scheme=i.scheme, value=i.key_value) for i in customer.identifiers if i.valid]
+    return (*known, Key(scheme=DOMAIN, value=customer.domain)) if customer.domain else tuple(known)
+
+
 # Events
 
 

@@ -19,6 +19,8 @@ def availability(screening: Screening, *, known: bool) -> str:
     """One word for a screening that nobody has submitted."""
     if any(conflict.blocks for conflict in screening.conflicts):
         return TAKEN
+    if any(check.code == "excluded" for check in screening.failed):
+        return TAKEN
     if screening.outcome == REJECT:
         return NOT_ELIGIBLE
     asked = any(check.code not in ALWAYS_ASKED for check in screening.failed)

@@ -13,6 +13,7 @@ from contracts.values import (
     RegistrationId,
 )
 from services.registration.domain.account_key import Key
+from services.registration.domain.capacity import SlotsSeen
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal_events import Details, Evidence
 from services.registration.domain.matching import Candidate
@@ -48,7 +49,8 @@ class SaveDraft:
 class RegisterDeal:
     """`keys` with the accounts they were bound to, and `accounts` that follow from them, the deal's own first.
 
-    Without a role the partner's first one is taken. `replaces` is the partner's own deal that this one is to succeed.
+    Without a role the partner's first one is taken. `replaces` is the partner's own deal that this one is to succeed,
+    `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open.
     """
 
     registration_id: RegistrationId
@@ -68,6 +70,8 @@ class RegisterDeal:
     submitted_by: str
     confidential: bool = False
     replaces: GivesWay | None = None
+    targets: tuple[str, ...] = ()
+    slots: SlotsSeen | None = None
     now: datetime
 
     @property
@@ -89,7 +93,7 @@ class OnDeal:
 class Screens(OnDeal):
     """A command that screens the deal again, with the candidates that were found when it was made.
 
-    `gives_way` are the deals that end where it is approved.
+    `gives_way` are the deals that end where it is approved, `targets` what an exclusion of the deal would be on.
     """
 
     programme: str
@@ -97,6 +101,7 @@ class Screens(OnDeal):
     candidates: tuple[Candidate, ...] = ()
     screening_id: str
     gives_way: tuple[GivesWay, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def entered(wish: Screens | RegisterDeal) -> tuple[AccountId, ...]:

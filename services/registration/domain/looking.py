@@ -21,6 +21,7 @@ from services.registration.domain.deal_events import (
 )
 from services.registration.domain.ending import give_way
 from services.registration.domain.entitlement import entitlement
+from services.registration.domain.exclusion import ExclusionList, entries
 from services.registration.domain.judging import judging
 from services.registration.domain.matching import Candidate
 from services.registration.domain.partner_facts import PartnerFacts
@@ -213,13 +214,13 @@ def look(deal: Deal, facts: Facts, version: Version, screening_id: str) -> Look:
     )
 
 
-Around = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...]]
-"""What a new look at a deal reads besides it: the rules, the partner, its account, the claims of the candidates."""
+Around = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...], tuple[ExclusionList, ...]]
+"""What a new look at a deal reads besides it: the rules, the partner, its account, the claims of the candidates, exclusions."""
 
 
 def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Around) -> Look:
     """Screens a known deal on what is known now, under the version that judged it first."""
-    book, partner, account, nearby = around
+    book, partner, account, nearby, exclusions = around
     version = judging(deal, book)
     candidates = tuple(c for c in wish.candidates if c.account_id not in deal.decided)
     facts = Facts(
@@ -232,6 +233,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),
         displaces=tuple(one.registration_id for one in wish.gives_way if one.reason_code != REPLACED),
+        exclusions=entries(exclusions),
         now=wish.now,
     )
     return look(deal, facts, version, wish.screening_id)

@@ -32,6 +32,7 @@ SHARED_DOMAINS = (
 )
 """Domains that many customers share (free mail), so that they say nothing about who somebody is."""
 DAYS_MAX = 365
+MONTHS_MAX = 36
 WHOLE_PERCENT = 100
 LETTER_DAYS, LETTER_DAYS_LEAST = 90, 30
 LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
@@ -134,7 +135,10 @@ class OpenHours:
 
 @dataclass(frozen=True, kw_only=True)
 class DealRules:
-    """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none."""
+    """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none.
+
+    No territories (`DE`, `US-CA`): every country. `capacity` is how many deals of one partner may be open at once.
+    """
 
     zone: str = "UTC"
     roles: tuple[str, ...] = ROLES
@@ -151,6 +155,9 @@ class DealRules:
     protection: Protection = field(default_factory=Protection)
     matching: Matching = field(default_factory=Matching)
     auto_approval: AutoApproval = field(default_factory=AutoApproval)
+    territories: tuple[str, ...] = ()
+    vendor_active_months: int = 0
+    capacity: int | None = None
     approval: tuple[Step, ...] = (Step(),)
     amended_up_percent: int = 25
     clock: Clock = field(default_factory=Clock)
@@ -196,6 +203,8 @@ def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
         yield least <= getattr(rules.matching, name) <= most, f"{name} lies between {least} and {most}"
     yield _one_a_currency(rules.minimums), "one minimum a currency"
     yield _one_a_currency(rules.auto_approval.limits), "one limit a currency"
+    yield 0 <= rules.vendor_active_months <= MONTHS_MAX, f"vendor_active_months lies between 0 and {MONTHS_MAX}"
+    yield rules.capacity is None or rules.capacity > 0, "a capacity is one deal at least"
     yield from _protection_limits(rules)
     yield from _review_limits(rules)
 

@@ -6,14 +6,16 @@ Each check that does not pass pulls towards its own outcome; the strictest pull 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from chassis.event import plain
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.claim import HELD, WAITING, Claim, Won
 from services.registration.domain.claims import Claims, blockers, ranked, waiting_ahead
+from services.registration.domain.exclusion import Exclusion
 from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, find
 from services.registration.domain.overlap import Overlap, overlap
 from services.registration.domain.partner_facts import PartnerFacts
@@ -23,6 +25,8 @@ from services.registration.domain.rules import DealRules, faults, in_currency
 
 APPROVE, REVIEW, QUEUE, REJECT = "approve", "review", "queue", "reject"
 STRICTNESS = (APPROVE, REVIEW, QUEUE, REJECT)
+NEW = "new"
+DAYS_OF_A_MONTH = 30
 OPEN_TENDERS = ("planned", "published")
 
 
@@ -57,6 +61,8 @@ class Facts:
     candidates: tuple[Candidate, ...] = ()
     nearby: tuple[OnAccount, ...] = ()
     displaces: tuple[RegistrationId, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    open_deals: int | None = None
     now: datetime
 
 
@@ -207,7 +213,9 @@ def _free_on(blocking: list[Claim], rules: DealRules) -> date | None:
 def _checks(
     facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...], findings: tuple[Finding, ...]
 ) -> Iterator[Check]:
-    for check in (_partner, _role, _minimum, _tender, _product, _identity):
+    for check in (_partner, _role, _minimum, _tender, _excluded, _capacity, _product, _identity):
+        yield check(facts, rules)
+    for check in (_territory, _vendor_active, _existing_customer):
         yield check(facts, rules)
     yield _rivals(facts, rules, conflicts)
     yield _place_apart(conflicts)
@@ -246,6 +254,57 @@ def _tender(facts: Facts, rules: DealRules) -> Check:
     return replace(
         seen, pull=REJECT, code="tender", text="The programme does not take deals that are put out to tender."
     )
+
+
+def _excluded(facts: Facts, rules: DealRules) -> Check:
+    """Excluded on the day of the first submission, by an entry that had been recorded by then."""
+    instant = facts.mine.submitted_at
+    day = instant.astimezone(ZoneInfo(rules.zone)).date()
+    known = [one for one in facts.exclusions if one.excludes(day)]
+    seen = Check(name="exclusion", value=[one.exclusion_id for one in known])
+    if any(one.recorded_at < instant for one in known):
+        return replace(seen, pull=REJECT, code="excluded", text="The vendor keeps this customer to itself.")
+    if known:
+        return replace(seen, code="recorded-late", text="An exclusion was recorded after the partner asked.")
+    return seen
+
+
+def _capacity(facts: Facts, rules: DealRules) -> Check:
+    seen = Check(name="capacity", value=facts.open_deals, threshold=rules.capacity)
+    if facts.open_deals is None or rules.capacity is None or facts.open_deals < rules.capacity:
+        return seen
+    return replace(seen, pull=REJECT, code="capacity-full", text="The partner has as many open deals as it may have.")
+
+
+def _territory(facts: Facts, rules: DealRules) -> Check:
+    place = facts.mine.reach.place
+    names = (place.country, f"{place.country}-{place.region}")
+    seen = Check(name="territory", value=names[1] if place.region else names[0], threshold=list(rules.territories))
+    if not rules.territories or not set(names).isdisjoint(rules.territories):
+        return seen
+    return replace(
+        seen, pull=REVIEW, code="outside-territory", text="The customer is outside the programme's territory."
+    )
+
+
+def _vendor_active(facts: Facts, rules: DealRules) -> Check:
+    """A contact of the vendor in the months before the first submission, where it had been recorded by then."""
+    instant, months = facts.mine.submitted_at, rules.vendor_active_months
+    since = instant.date() - timedelta(days=months * DAYS_OF_A_MONTH)
+    days = [e.contacted_on for e in facts.exclusions if e.contacted_on and e.recorded_at < instant]
+    recent = sorted(day for day in days if since <= day <= instant.date())
+    seen = Check(name="vendor_active", value=plain(recent), threshold=months)
+    if not months or not recent:
+        return seen
+    return replace(seen, pull=REVIEW, code="vendor-active", text="The vendor has been in contact with this customer.")
+
+
+def _existing_customer(facts: Facts, _: DealRules) -> Check:
+    won = sum(len(account.incumbents) for account in facts.accounts)
+    seen = Check(name="existing_customer", value=won, threshold=0)
+    if not won or facts.mine.reach.deal_type != NEW:
+        return seen
+    return replace(seen, pull=REVIEW, code="existing-customer", text="This customer has bought before.")
 
 
 def _product(facts: Facts, rules: DealRules) -> Check:

@@ -1,6 +1,8 @@
 """What a partner submits: a draft, a new deal, the corrections it was asked for."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from chassis.decider import NotFound, Raced
 from chassis.rulebook import Rulebook, Version
@@ -8,6 +10,7 @@ from contracts.values import AccountRef, Participant
 from services.registration.domain.account import Account, AccountEvent, open_account
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, bind
 from services.registration.domain.account_key import unmoved as keys_unmoved
+from services.registration.domain.capacity import Capacities, Capacity, CapacityEvent, settle_slots, take_slot
 from services.registration.domain.claim import HELD, Claim
 from services.registration.domain.claims import ClaimEvent, Claims
 from services.registration.domain.customer import Customer
@@ -30,6 +33,7 @@ from services.registration.domain.deal_events import (
     Terms,
     proofs,
 )
+from services.registration.domain.exclusion import ExclusionList, entries
 from services.registration.domain.fitting import fitting, only
 from services.registration.domain.judging import in_force, reference
 from services.registration.domain.keeping import referred
@@ -38,16 +42,26 @@ from services.registration.domain.overlap import Reach
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken
 from services.registration.domain.rules import DealRules
-from services.registration.domain.screening import DEAL_RULES, Facts, OnAccount
+from services.registration.domain.screening import APPROVE, DEAL_RULES, REJECT, Facts, OnAccount
 
 OwnReferences = tuple[PartnerReference, ...]
 Taken = list[list[PartnerReferenceTaken]]
 Registered = tuple[
-    list[DealEvent], list[AccountEvent], list[list[KeyBound]], list[list[ClaimEvent]], list[list[DealEvent]], Taken
+    list[DealEvent],
+    list[AccountEvent],
+    list[list[KeyBound]],
+    list[list[ClaimEvent]],
+    list[list[DealEvent]],
+    Taken,
+    list[list[CapacityEvent]],
 ]
 Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]], Taken]
-Before = tuple[Deal, Account, tuple[AccountKey, ...], tuple[Claims, ...], tuple[Deal, ...], OwnReferences]
-"""The streams that a registration writes: the deal, its account, keys, claims, what it replaces, its reference."""
+Before = tuple[
+    Deal, Account, tuple[AccountKey, ...], tuple[Claims, ...], tuple[Deal, ...], OwnReferences, tuple[Capacity, ...]
+]
+"""The streams that a registration writes: the deal, its account, keys, claims, what it replaces, its reference, slots."""
+Known = tuple[Rulebook, PartnerFacts, tuple[Claims, ...], tuple[ExclusionList, ...]]
+"""What it reads: the rules, the partner, the claims of the candidates, the exclusions."""
 
 
 # Decisions
@@ -71,13 +85,11 @@ def save_draft(wish: SaveDraft, deal: Deal) -> list[DealEvent]:
     ]
 
 
-def register_deal(
-    wish: RegisterDeal, *streams: *tuple[*Before, Rulebook, PartnerFacts, tuple[Claims, ...]]
-) -> Registered:
+def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Registered:
     """Writes the wish down with its claim, screens it, and does what the screening says."""
-    deal, account, keys, claims, others, references, book, partner, nearby = streams
+    deal, account, keys, claims, others, references, slots, book, partner, nearby, exclusions = streams
     if deal.status not in (Status.NONE, Status.DRAFT):
-        return [], [], [[] for _ in keys], [[] for _ in claims], [[] for _ in others], [[] for _ in references]
+        return [], [], _none(keys), _none(claims), _none(others), _none(references), _none(slots)
     if not partner.known:
         raise PartnerUnknown
     keys_unmoved(wish.keys, keys)
@@ -90,14 +102,22 @@ def register_deal(
     _not_twice(mine, own, wish)
     registered = _registered(wish, mine, version, rules.zone)
     begun = evolve(deal, registered)
-    seen = look(begun, facts_of(wish, mine, own, partner, account, nearby), version, wish.screening_id)
+    facts = facts_of(wish, mine, own, partner, account, nearby)
+    full = replace(facts, exclusions=entries(exclusions), open_deals=_open_deals(wish, slots))
+    seen = look(begun, full, version, wish.screening_id)
     return (
         [registered, *seen.found(), *seen.outcome()],
         _opened(wish, account),
         [_bound(wish, account, key, state) for key, state in zip(wish.keys, keys, strict=True)],
         *seen.settle(wish, claims, others),
         referred(begun, wish.details.partner_reference, references, wish.now),
+        [_slots(wish, seen.verdict, state) for state in slots],
     )
+
+
+def _none(streams: Iterable[object]) -> list[list[Any]]:
+    """No event in any of the streams."""
+    return [[] for _ in streams]
 
 
 def resubmit_deal(
@@ -169,6 +189,23 @@ def facts_of(
         nearby=tuple(OnAccount(account_id=c.account_id, live=state.live) for c, state in near if state.live),
         now=wish.now,
     )
+
+
+def _open_deals(wish: RegisterDeal, slots: tuple[Capacity, ...]) -> int | None:
+    """How many deals of the partner are open besides this one; None where nobody counts."""
+    if wish.slots is None:
+        return None
+    return sum(len(Capacities.fold(_settled(wish, state), state).taken or ()) for state in slots)
+
+
+def _settled(wish: RegisterDeal, state: Capacity) -> list[CapacityEvent]:
+    return settle_slots(state, wish.partner_id, wish.slots, wish.now) if wish.slots else []
+
+
+def _slots(wish: RegisterDeal, verdict: str, state: Capacity) -> list[CapacityEvent]:
+    """Slots given back, and one taken where the deal stays open."""
+    taken = [] if verdict in (REJECT, APPROVE) else take_slot(wish.partner_id, wish.registration_id, wish.now)
+    return [*_settled(wish, state), *taken]
 
 
 def _registered(wish: RegisterDeal, mine: Claim, version: Version, zone: str) -> DealRegistered:

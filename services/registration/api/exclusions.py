@@ -1,0 +1,67 @@
+"""What the vendor keeps for itself, over HTTP."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from services.registration.access import READ_EXCLUSIONS
+from services.registration.api.bodies import Id
+from services.registration.domain.exclusion import AddExclusion, EndExclusion
+
+TARGET = r"^(account|domain|vat|lei|duns|registry|tax|family):[^\s]{1,253}$"
+
+router = APIRouter(tags=["exclusions"])
+
+
+class ExclusionBody(Body):
+    """What is excluded (`account:<id>`, `domain:contoso.com`, `vat:DE:DE123456789`, `family:cloud`), and from when.
+
+    `contacted_on` is when the vendor last spoke to the customer; a `contact` excludes nobody.
+    """
+
+    target: Annotated[str, Field(pattern=TARGET)]
+    kind: Literal["named", "house", "vendor_direct", "contact"]
+    from_on: date
+    until_on: date | None = None
+    contacted_on: date | None = None
+
+
+class EndBody(Body):
+    target: Annotated[str, Field(pattern=TARGET)]
+
+
+@router.post("/exclusions", status_code=201)
+async def add(body: ExclusionBody, caller: Writer, app: App) -> Response:
+    """Keeps a customer, a key or a family for the vendor. Partners that have asked before are not touched."""
+    command = AddExclusion(
+        target=body.target,
+        exclusion_id=caller.new_id("exclusion"),
+        kind=body.kind,
+        from_on=body.from_on,
+        until_on=body.until_on,
+        contacted_on=body.contacted_on,
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, AddExclusion, command, status=201)
+
+
+@router.post("/exclusions/{exclusion_id}/end")
+async def end(exclusion_id: Id, body: EndBody, caller: Writer, app: App) -> Response:
+    """Takes an entry away; what it decided stays decided."""
+    command = EndExclusion(target=body.target, exclusion_id=exclusion_id, by=caller.principal.by, now=app.clock.now())
+    return await perform(caller, app, EndExclusion, command)
+
+
+@router.get("/exclusions")
+@reads("exclusions")
+async def exclusions(
+    caller: Reader, app: App, paged: Paged, target: Annotated[str | None, Query(max_length=300)] = None
+) -> Response:
+    """The entries, the newest first."""
+    app.access.check(caller.principal, READ_EXCLUSIONS)
+    items, cursor = await page(caller, app, "exclusions", paged, {"target": target}, "-from_on")
+    return listed(items, cursor)

@@ -1,0 +1,229 @@
+"""What keeps a deal out or asks for a look: exclusions and their dates, capacity by quarter, territory, earlier sales."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chassis.decider import NotFound
+from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
+from services.registration.domain.availability import availability
+from services.registration.domain.capacity import (
+    Capacities,
+    CapacityOpened,
+    SlotReleased,
+    SlotsSeen,
+    SlotTaken,
+    quarter_before,
+    quarter_of,
+)
+from services.registration.domain.deal import Deals
+from services.registration.domain.deal_commands import CloseDeal
+from services.registration.domain.exclusion import (
+    AddExclusion,
+    EndExclusion,
+    EndsBeforeItBegins,
+    ExclusionAdded,
+    Exclusions,
+    family_targets,
+)
+from tests.registration.deals import CONTOSO, NOW, Town, approval, customer, product
+
+BEFORE = NOW - timedelta(days=1)
+TARGET = "domain:contoso.com"
+
+
+def exclusion(**changes: Any) -> AddExclusion:
+    fields: dict[str, Any] = {
+        "target": TARGET,
+        "exclusion_id": "x-1",
+        "kind": "named",
+        "from_on": date(2026, 1, 1),
+        "by": "desk-1",
+        "now": BEFORE,
+        **changes,
+    }
+    return AddExclusion(**fields)
+
+
+def asked(town: Town, deal: str = "a", partner: str = "p-1", **changes: Any) -> dict[str, str]:
+    """Registers, and answers the codes of the checks by the outcome that they ask for."""
+    town.register(deal, partner, **{"targets": (TARGET, "family:cloud"), **changes})
+    checks = town.state(Deals.at(deal)).screened.screening.checks
+    return {check.code: check.pull for check in checks if check.code}
+
+
+# Exclusions
+
+
+@pytest.mark.parametrize("kind", ["named", "house", "vendor_direct"])
+def test_what_the_vendor_keeps_is_rejected(kind: str) -> None:
+    town = Town()
+    town.run(exclusion(kind=kind))
+
+    assert asked(town)["excluded"] == "reject"
+    assert str(town.state(Deals.at("a")).status) == "rejected"
+
+
+def test_an_exclusion_that_was_recorded_after_the_partner_asked_does_not_count() -> None:
+    town = Town()
+    town.run(exclusion(now=NOW))
+
+    codes = asked(town)
+
+    assert (codes["recorded-late"], "excluded" in codes) == ("approve", False)
+
+
+def test_an_exclusion_recorded_during_the_review_does_not_count_at_the_approval() -> None:
+    town = Town()
+    town.register("a", "p-1")
+    town.run(exclusion(now=NOW + timedelta(hours=1)))
+
+    events = town.run(approval(targets=(TARGET,), now=NOW + timedelta(hours=2)))[0]
+
+    assert [type(one).__name__ for one in events] == ["DealApproved"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "excluded"),
+    [
+        ({"from_on": date(2026, 3, 2)}, True),
+        ({"from_on": date(2026, 3, 3)}, False),
+        ({"until_on": date(2026, 3, 2)}, True),
+        ({"until_on": date(2026, 3, 1)}, False),
+        ({"kind": "contact"}, False),
+    ],
+)
+def test_an_exclusion_counts_from_its_first_to_its_last_day(changes: dict[str, Any], excluded: bool) -> None:
+    town = Town()
+    town.run(exclusion(**changes))
+
+    assert ("excluded" in asked(town)) is excluded
+
+
+def test_a_family_is_excluded_with_all_that_it_contains() -> None:
+    assert family_targets("cloud/storage/cold") == ["family:cloud", "family:cloud/storage", "family:cloud/storage/cold"]
+    town = Town()
+    town.run(exclusion(target="family:cloud"))
+
+    assert "excluded" in asked(town)
+
+
+def test_an_exclusion_is_added_once_and_ended_by_its_id() -> None:
+    town = Town()
+
+    [[added]] = town.run(exclusion())
+    assert isinstance(added, ExclusionAdded)
+    assert town.run(exclusion()) == [[]]
+    town.run(EndExclusion(target=TARGET, exclusion_id="x-1", by="desk-1", now=NOW))
+    assert town.state(Exclusions.at(TARGET)).entries == ()
+    with pytest.raises(NotFound):
+        town.run(EndExclusion(target=TARGET, exclusion_id="x-1", by="desk-1", now=NOW))
+    with pytest.raises(EndsBeforeItBegins):
+        town.run(exclusion(until_on=date(2025, 12, 31)))
+
+
+def test_an_excluded_customer_looks_like_one_that_is_taken() -> None:
+    town = Town()
+    town.run(exclusion())
+    asked(town)
+
+    assert availability(town.state(Deals.at("a")).screened.screening, known=True) == "taken"
+
+
+# Contacts, territory, earlier sales
+
+
+def test_a_recent_contact_of_the_vendor_asks_for_a_look_where_the_rules_say_so() -> None:
+    contact = exclusion(kind="contact", contacted_on=date(2026, 2, 1))
+    looking, blind, late = Town(vendor_active_months=3), Town(), Town(vendor_active_months=3)
+    looking.run(contact)
+    blind.run(contact)
+    late.run(replace(contact, now=NOW))
+    old = Town(vendor_active_months=3)
+    old.run(replace(contact, contacted_on=date(2025, 11, 30)))
+
+    assert [("vendor-active" in asked(town)) for town in (looking, blind, late, old)] == [True, False, False, False]
+
+
+def test_a_customer_outside_the_territory_asks_for_a_look() -> None:
+    inside, region, outside = Town(territories=["DE"]), Town(territories=["DE-BY"]), Town(territories=["FR", "DE-BY"])
+
+    assert "outside-territory" not in asked(inside)
+    assert "outside-territory" not in asked(region, customer=customer(region="BY"))
+    assert asked(outside)["outside-territory"] == "review"
+
+
+def test_who_has_bought_before_is_looked_at_as_a_new_customer() -> None:
+    town = Town()
+    town.register("old", "p-2")
+    town.run(approval("old", "p-2"))
+    won = {"result": "won", "opportunity_id": OpportunityId("o"), "source_event_id": "e"}
+    town.run(CloseDeal(registration_id="old", accounts=(CONTOSO,), now=NOW, **won))
+
+    assert asked(town)["existing-customer"] == "review"
+    assert "existing-customer" not in asked(town, "b", "p-3", deal_type="renewal")
+
+
+# Capacity
+
+SLOTS = SlotsSeen(quarter="2026-Q1")
+
+
+def slots(town: Town, quarter: str = "2026-Q1") -> tuple[RegistrationId, ...] | None:
+    taken: tuple[RegistrationId, ...] | None = town.state(Capacities.at(f"p-1.{quarter}")).taken
+    return taken
+
+
+def open_deals(town: Town, count: int) -> None:
+    for number in range(count):
+        here = {"keys": (), "accounts": (AccountId(f"account-{number}"),), "products": (product(str(number)),)}
+        town.register(f"d{number}", "p-1", slots=SLOTS, **here)
+
+
+def test_of_twenty_five_the_twenty_sixth_is_rejected_and_takes_no_slot() -> None:
+    town = Town(capacity=25)
+    open_deals(town, 25)
+
+    assert asked(town, "more", slots=SLOTS)["capacity-full"] == "reject"
+    assert len(slots(town) or ()) == 25
+
+
+def test_a_slot_of_a_deal_that_is_open_no_more_is_given_back_first() -> None:
+    town = Town(capacity=2)
+    open_deals(town, 2)
+    seen = replace(SLOTS, open=(RegistrationId("d1"),), closed=(RegistrationId("d0"),))
+
+    codes = asked(town, "more", slots=seen)
+
+    assert "capacity-full" not in codes
+    assert town.of(Capacities.at("p-1.2026-Q1"))[-2:] == [
+        SlotReleased(partner_id=PartnerId("p-1"), registration_id=RegistrationId("d0"), released_at=NOW),
+        SlotTaken(partner_id=PartnerId("p-1"), registration_id=RegistrationId("more"), taken_at=NOW),
+    ]
+
+
+def test_a_quarter_opens_with_the_deals_that_are_still_open() -> None:
+    town = Town(capacity=1)
+    carried = SlotsSeen(quarter="2026-Q2", carried=(RegistrationId("d0"),))
+
+    codes = asked(town, "more", slots=carried, now=datetime(2026, 4, 1, tzinfo=UTC))
+
+    assert codes["capacity-full"] == "reject"
+    assert town.of(Capacities.at("p-1.2026-Q2"))[0] == CapacityOpened(
+        partner_id=PartnerId("p-1"),
+        quarter="2026-Q2",
+        open=(RegistrationId("d0"),),
+        opened_at=datetime(2026, 4, 1, tzinfo=UTC),
+    )
+
+
+def test_quarters_follow_each_other() -> None:
+    assert [quarter_of(datetime(2026, month, 1, tzinfo=UTC)) for month in (1, 3, 4, 12)] == [
+        "2026-Q1",
+        "2026-Q1",
+        "2026-Q2",
+        "2026-Q4",
+    ]
+    assert [quarter_before(quarter) for quarter in ("2026-Q1", "2026-Q3")] == ["2025-Q4", "2026-Q2"]

@@ -1,0 +1,70 @@
+"""Exclusions and capacity over HTTP, and what the vendor sells directly, as the CRM tells it."""
+
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from contracts.attribution import Customer, OpportunityMirrored
+from tests.registration.service import DESK, Running, activated, deal, seller, started
+
+
+@pytest.fixture
+async def registration(tmp_path: Path) -> AsyncIterator[Running]:
+    async with started(tmp_path) as asked:
+        for partner in ("p1", "p2"):
+            await asked.hear(activated(partner))
+        await asked.publish_rules(capacity=2)
+        yield asked
+
+
+def mirrored(stage: str) -> OpportunityMirrored:
+    return OpportunityMirrored(
+        opportunity_id="o1",
+        connection_id="c1",
+        external_id="77",
+        customer=Customer(legal_name="Contoso GmbH", domain="contoso.com"),
+        product_families=("cloud",),
+        stage=stage,
+        opened_on=date(2026, 3, 1),
+        direct=True,
+    )
+
+
+async def test_an_excluded_customer_is_taken_to_who_asks_and_rejected_to_who_registers(registration: Running) -> None:
+    body = {"target": "domain:contoso.com", "kind": "house", "from_on": "2026-01-01"}
+    assert (await registration.post(DESK, "/exclusions", body)).status_code == 201
+    registration.clock.set(registration.clock.now().replace(hour=11))
+
+    checked = (await registration.post(seller("p1"), "/checks", deal())).json()
+    registered = await registration.register("p1")
+
+    assert checked["availability"] == "taken"
+    assert (registered["status"], registered["reasons"][0]["code"]) == ("rejected", "excluded")
+    assert (await registration.get(seller("p1"), "/exclusions")).status_code == 403
+    [entry] = (await registration.get(DESK, "/exclusions")).json()["items"]
+    ended = await registration.post(DESK, f"/exclusions/{entry['exclusion_id']}/end", {"target": "domain:contoso.com"})
+    assert ended.status_code == 200
+    assert (await registration.register("p1"))["status"] == "in_review"
+
+
+async def test_what_the_vendor_sells_directly_is_excluded_until_it_is_decided(registration: Running) -> None:
+    await registration.hear(mirrored("qualified"))
+    registration.clock.set(registration.clock.now().replace(hour=11))
+    assert (await registration.register("p1"))["status"] == "rejected"
+
+    await registration.hear(mirrored("lost"))
+
+    assert (await registration.register("p2"))["status"] == "in_review"
+
+
+async def test_a_partner_has_as_many_open_deals_as_its_slots(registration: Running) -> None:
+    first, _ = [await registration.register("p1", products=[{"sku": sku}]) for sku in ("1", "2")]
+    third = await registration.register("p1", products=[{"sku": "3"}])
+
+    await registration.post(seller("p1"), f"/deals/{first['registration_id']}/withdraw")
+    fourth = await registration.register("p1", products=[{"sku": "4"}])
+
+    assert (third["status"], third["reasons"][0]["code"]) == ("rejected", "capacity-full")
+    assert fourth["status"] == "in_review"
