@@ -8,28 +8,35 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+from typing import Any
 
 import msgspec
 import uuid_utils
 
 from benchmarks._figures import Figure, at_least, at_most
 from chassis.event import Actor, encode
+from chassis.rulebook import Version
 from chassis.store.port import Commit, NewEvent
 from chassis.store.sqlite import SqliteEventStore
 from contracts.values import money
+from services.incentives.domain.backtest import Backtest, Side
 from services.incentives.domain.budget import BudgetUsed
 from services.incentives.domain.bulk import Share, rated
+from services.incentives.domain.choice import Chosen, read_plan
+from services.incentives.domain.dues import Known
 from services.incentives.domain.journal import move
 from services.incentives.domain.schedule import Band, Schedule
+from services.incentives.projections.sales import sale_of
 
 LINES, RECALCULATED, SAMPLE = 300_000, 1_000_000, 60_000
-PAYEES, QUARTERS = 500, 4
+PAYEES, QUARTERS, DEALS = 500, 4, 100_000
+BACKTEST_SECONDS = 60
 RATE_TARGET, POST_TARGET, RECALCULATE_SECONDS = 300_000, 20_000, 60
 POSTED, EVENTS_A_COMMIT = 20_000, 1_000
 CENT = Decimal("0.01")
@@ -53,6 +60,7 @@ def run() -> Iterable[Figure]:
         "incentives.rate_beside_sql", ours, "lines/s", RATE_TARGET, ("SQLite, windows as a running sum", in_sql)
     )
     yield _recalculation(lines)
+    yield _backtest()
     yield at_least("incentives.post", asyncio.run(_post()), "ledger lines/s", POST_TARGET)
 
 
@@ -76,6 +84,52 @@ def _recalculation(lines: list[Share]) -> Figure:
     seconds = process_time() - start
     assert _digest(first) == _digest(again)
     return at_most("incentives.recalculate_1m", seconds, "s", RECALCULATE_SECONDS)
+
+
+def _backtest() -> Figure:
+    """A candidate plan beside the live one over a year of won deals, read from documents as the read model holds them."""
+    documents = [_deal(number) for number in range(DEALS)]
+    start = process_time()
+    test = Backtest(old=_side(1, "10"), new=_side(2, "11"), since=date(2026, 1, 1), until=date(2026, 12, 31))
+    for document in documents:
+        test.take(document["opportunity_id"], sale_of(document))
+    assert len(test.report()["winners"]) == PAYEES
+    return at_most("incentives.backtest_100k_deals", process_time() - start, "s", BACKTEST_SECONDS)
+
+
+def _side(number: int, percent: str) -> Side:
+    schedule = {"semantics": "marginal", "bands": [{"percent": percent}]}
+    body = {"kind": "commission", "name": "Commission", "currency": "EUR", "schedule": schedule}
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    version = Version(
+        rulebook_id="plan",
+        kind="plan",
+        scope="default",
+        version=number,
+        body=body,
+        sha256="",
+        effective_from=began,
+        effective_until=None,
+        mode="live",
+    )
+    return Side(Chosen(version, read_plan(body)), Known(books=(), payees={}))
+
+
+def _deal(number: int) -> Any:
+    name, amount = f"o{number}", {"amount": f"{1 + number}.{number % 100:02}", "currency": "EUR"}
+    share = {"partner_id": f"p{number % PAYEES}", "role": "source", "percent": "66.67", "from_month": "2026-01"}
+    source = {"opportunity_id": name, "source_event_id": "e", "recorded_at": "2026-01-01T00:00:00Z"}
+    sold = [{"line_id": "1", "family": "", "amount": amount}]
+    day = f"2026-{1 + number % 12:02}-{1 + number % 28:02}"
+    won = {"registration_id": None, "win_no": 1, "amount": amount, "sold": sold, "deal_type": "new", "backfill": False}
+    credit = {"pool": "sourced", "revision": 1, "win_no": None, "shares": [share]}
+    return {
+        "opportunity_id": name,
+        "wins": {"1": {**source, **won, "credited_on": day}},
+        "credits": {"sourced": {**source, **credit}},
+        "reversals": {},
+        "bases": {},
+    }
 
 
 def _digest(pays: list[int]) -> str:

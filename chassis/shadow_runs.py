@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chassis.decider import Busy, NotFound
@@ -20,6 +21,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS shadow_runs (
 KEEP = "INSERT OR REPLACE INTO shadow_runs (tenant, run_id, body) VALUES (?, ?, ?)"
 RUNNING, READY, FAILED = "running", "ready", "failed"
 Document = dict[str, Any]
+Work = Callable[[Progress], Awaitable[Document]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +46,18 @@ class ShadowRuns:
         """Makes the table; again is harmless."""
         await self._desk.write(lambda db: db.execute(TABLE))
 
-    async def begin(self, asked: Asked) -> Document:
-        """Begins the run unless it was begun before. Raises Busy when too many are going on."""
+    async def begin(self, asked: Asked, work: Work | None = None) -> Document:
+        """Begins the run unless it was begun before. Raises Busy when too many are going on.
+
+        `work` makes another report than that of a shadow run, such as a backtest's.
+        """
         tenant = asked.window.tenant
         known = self._kept(tenant, asked.run_id)
         if known is not None and (known["status"] == READY or asked.run_id in self._running):
             return self.find(tenant, asked.run_id)
         if len(self._running) >= RUNNING_MAX:
             raise Busy(f"{RUNNING_MAX} shadow runs are going on", retry_after_seconds=10)
-        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked))
+        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work))
         task.add_done_callback(lambda _: self._running.pop(asked.run_id, None))
         await self._keep(asked, {"status": RUNNING})
         return self.find(tenant, asked.run_id)
@@ -79,10 +84,11 @@ class ShadowRuns:
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _run(self, asked: Asked) -> None:
+    async def _run(self, asked: Asked, work: Work | None) -> None:
         try:
-            report = await self.report(asked, lambda done, total: self._told(asked.run_id, done, total))
-            await self._keep(asked, {"status": READY, "report": report.as_json()})
+            told = partial(self._told, asked.run_id)
+            report = await work(told) if work else (await self.report(asked, told)).as_json()
+            await self._keep(asked, {"status": READY, "report": report})
         except Exception as error:  # noqa: BLE001  a run is somebody's question: whatever it meets is the answer
             log.exception("shadow_run_failed", run=asked.run_id)
             await self._keep(asked, {"status": FAILED, "reason": f"{type(error).__name__}: {error}"})

@@ -8,7 +8,7 @@ from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.incentives.access import ACCESS
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.api import batches, books, earnings, facts, payees, payments, proofs
+from services.incentives.api import backtests, batches, books, earnings, facts, payees, payments, proofs
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.explaining import EXPLAIN, weigh
 from services.incentives.projections.batches import BATCHES
@@ -59,6 +59,7 @@ BLUEPRINT = Blueprint(
         payments.router,
         batches.router,
         proofs.router,
+        backtests.router,
     ),
     publish=publish,
     projections=(

@@ -181,6 +181,18 @@ def _days_of(wish: FactCommand, state: Sale) -> list[date]:
     return [*days, given] if given else days
 
 
+async def all_payees(app: Application, tenant: str, peek: Peek) -> dict[str, Payee]:
+    """Every payee that is known, with its standing."""
+    found: dict[str, Payee] = {}
+    cursor = None
+    while True:
+        page = await app.read.find("payee_gates", tenant, sort="partner_id", after=cursor, limit=PAGE_MAX)
+        found |= {item["payee_id"]: await peek(Payees.at(item["payee_id"])) for item in page.items}
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
 async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
     """The recorded rates that may hold on some days."""
     found = [rate for month in months_about(days) for rate in (await look(AllBooks.at(month))).rates]

@@ -2,6 +2,8 @@
 
 from typing import Any, TypedDict
 
+import msgspec
+
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.incentives.domain.sale import (
@@ -11,6 +13,7 @@ from services.incentives.domain.sale import (
     FactResolved,
     PayoutCalculated,
     ReversalRecorded,
+    Sale,
     WinRecorded,
 )
 
@@ -102,5 +105,19 @@ SALES = Projection(
         _opportunity,
     ),
     evolve=evolve,
-    indexes=("changed_at", "registration_id"),
+    indexes=("changed_at", "registration_id", "opportunity_id"),
 )
+
+
+# Queries
+
+
+def sale_of(document: SaleDocument) -> Sale:
+    """The facts of a document as the domain has them; its lines are not among them."""
+    credits_known = [msgspec.convert(credit, CreditRecorded) for credit in document["credits"].values()]
+    return Sale(
+        wins={int(number): msgspec.convert(win, WinRecorded) for number, win in document["wins"].items()},
+        credits={(credit.pool, credit.win_no): credit for credit in credits_known},
+        reversals=tuple(msgspec.convert(one, ReversalRecorded) for one in document["reversals"].values()),
+        bases={name: msgspec.convert(one, BasisRecorded) for name, one in document["bases"].items()},
+    )

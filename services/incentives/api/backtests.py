@@ -1,0 +1,200 @@
+"""Plans tried on what happened and on what might: backtests of a whole year, and estimates of one sale."""
+
+import asyncio
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Path, Response
+from pydantic import Field
+
+from chassis.application import Application
+from chassis.decider import NotFound
+from chassis.event import plain
+from chassis.execution import Peek
+from chassis.http import JSON, App, Body, Reader, Writer, shown
+from chassis.read_store.port import PAGE_MAX
+from chassis.rulebook import Decision, NoDraft, Rulebook, Rules
+from chassis.shadow import Candidate, Progress
+from chassis.shadow_api import SHADOW, ShadowBody, asked_for
+from contracts.values import money
+from services.incentives.access import READ_EARNINGS
+from services.incentives.application import all_payees, rates_about, rules_of_kind
+from services.incentives.domain.backtest import Backtest, Side
+from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.dues import Known
+from services.incentives.domain.meter import Meter, Meters, meter_id
+from services.incentives.domain.payee import Payee, Payees, circumstances_of
+from services.incentives.domain.plan import schedule_of
+from services.incentives.domain.rating import PLANS, RatingFacts, Sold, evaluate
+from services.incentives.domain.sale import SaleInvalid
+from services.incentives.domain.schedule import reaches
+from services.incentives.projections.sales import sale_of
+
+SALES_MAX = 5_000_000
+Text = Annotated[str, Field(min_length=1, max_length=64)]
+
+router = APIRouter(tags=["backtests"])
+
+
+class BacktestBody(Body):
+    """A candidate (a version, the draft, or a `body`) over the sales of a time.
+
+    The baseline is what was actually posted under the plan, or the version of it that is named.
+    """
+
+    rulebook_id: Text
+    version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    body: dict[str, Any] | None = None
+    baseline: Literal["actual", "version"] = "actual"
+    baseline_version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    since: date
+    until: date
+
+
+@router.post("/backtests", status_code=202)
+async def begin(body: BacktestBody, caller: Writer, app: App) -> Response:
+    """Begins a backtest and answers where to ask for its report. It stores nothing but that."""
+    app.access.check(caller.principal, SHADOW)
+    if app.shadow_runs is None:
+        raise NotFound
+    shadow = ShadowBody(rulebook_id=body.rulebook_id, version=body.version, body=body.body)
+    asked = await asked_for(app, caller.tenant, shadow, caller.new_id("backtest"))
+    test = await _test_of(app, caller.tenant, asked.candidate, body)
+
+    async def work(progress: Progress) -> dict[str, Any]:
+        return await run(app, caller.tenant, test, progress)
+
+    return Response(orjson.dumps(await app.shadow_runs.begin(asked, work)), status_code=202, media_type=JSON)
+
+
+@router.get("/backtests/{run_id}")
+async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
+    """How far the backtest is, and its report once it is ready."""
+    app.access.check(caller.principal, SHADOW)
+    if app.shadow_runs is None:
+        raise NotFound
+    return shown(app.shadow_runs.find(caller.tenant, run_id))
+
+
+async def _test_of(app: Application, tenant: str, candidate: Candidate, body: BacktestBody) -> Backtest:
+    peek = app.executor.peek(tenant)
+    known = Known(books=(), payees=await all_payees(app, tenant, peek))
+    new = Side(Chosen(candidate.instead(Rulebook()).versions[-1], read_plan(candidate.body)), known)
+    old = None
+    if body.baseline == "version":
+        found = version_of([await peek(Rules.at(body.rulebook_id))], body.rulebook_id, body.baseline_version or 0)
+        if found is None:
+            raise NoDraft(f"version {body.baseline_version} is not published", draft=None)
+        old = Side(found, known)
+    return Backtest(old=old, new=new, since=body.since, until=body.until)
+
+
+async def run(app: Application, tenant: str, test: Backtest, progress: Progress) -> dict[str, Any]:
+    """Feeds every sale to the test, page by page; between pages others have their turn."""
+    total = await app.read.count("sales", tenant)
+    cursor = None
+    while test.sales < min(total, SALES_MAX):
+        page = await app.read.find("sales", tenant, sort="opportunity_id", after=cursor, limit=PAGE_MAX)
+        for place, document in enumerate(page.items):
+            test.take(document["opportunity_id"], sale_of(document))  # type: ignore[arg-type]
+            if place % 50 == 0:
+                await asyncio.sleep(0)
+        progress(test.sales, total)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    if test.old is None:
+        await _add_actual(app, tenant, test)
+    return test.report()
+
+
+async def _add_actual(app: Application, tenant: str, test: Backtest) -> None:
+    """What was posted under the candidate's plan for sales of that time."""
+    cursor = None
+    plan_id = test.new.chosen.plan_id
+    while True:
+        page = await app.read.find("earnings", tenant, sort="earned_on", after=cursor, limit=PAGE_MAX)
+        for line in page.items:
+            mine = line["plan_id"] == plan_id and line["currency"] == test.new.chosen.plan.currency
+            if mine and test.since.isoformat() <= line["credited_on"] <= test.until.isoformat():
+                test.paid(line["partner_id"], Decimal(line["remaining"]["amount"]))
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+        await asyncio.sleep(0)
+
+
+# Estimates
+
+
+class EstimateBody(Body):
+    """A sale that might be: whose, of what, how much of it credited."""
+
+    partner_id: Text
+    amount: Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    closes_on: date
+    family: Annotated[str, Field(max_length=64)] = ""
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    deal_type: Annotated[str, Field(max_length=64)] = "new"
+    role: Annotated[str, Field(max_length=64)] = "source"
+    pool: Annotated[str, Field(max_length=64)] = "sourced"
+    percent: Annotated[str, Field(pattern=r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$")] = "100"
+
+
+@router.post("/estimates")
+async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
+    """What each plan in force would pay for a sale, by the engine that pays; nothing is stored."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    if caller.principal.kind == "partner" and body.partner_id != caller.principal.partner_id:
+        raise NotFound
+    peek = app.executor.peek(caller.tenant)
+    books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, caller.tenant, PLANS.name)]
+    found = plans_for(body.pool, body.closes_on, books)
+    payee: Payee = await peek(Payees.at(body.partner_id))
+    lines = [
+        await _estimated(peek, body, chosen, payee)
+        for chosen in found
+        if not chosen.plan.deal_types or body.deal_type in chosen.plan.deal_types
+    ]
+    return shown({"lines": lines})
+
+
+async def _estimated(peek: Peek, body: EstimateBody, chosen: Chosen, payee: Payee) -> dict[str, Any]:
+    plan = chosen.plan
+    metered = meter_id(plan, chosen.plan_id, body.partner_id, body.closes_on)
+    meter: Meter = await peek(Meters.at(metered[0])) if metered else Meter()
+    deal = Circumstances(products=(body.family,), deal_type=body.deal_type, role=body.role)
+    facts = RatingFacts(
+        sold=(_sold(body),),
+        percent=Decimal(body.percent),
+        credited_on=body.closes_on,
+        measure_before=meter.measure,
+        payee_id=body.partner_id,
+        circumstances=circumstances_of(payee, body.closes_on, deal),
+        rates=await rates_about(peek, [body.closes_on]),
+    )
+    decision: Decision = evaluate(facts, plan)
+    bands = reaches(schedule_of(plan, body.partner_id, body.closes_on))
+    ahead = next((band for band in bands if not band.reached(meter.measure)), None)
+    return {
+        "plan_id": chosen.plan_id,
+        "version": chosen.version.version,
+        "kind": plan.kind,
+        "component": plan.component,
+        "pay": decision.outcome,
+        "steps": [plain(reason) for reason in decision.reasons],
+        "would_change": [plain(change) for change in decision.would_change],
+        "to_next_band": str(ahead.above - meter.measure) if ahead else None,
+    }
+
+
+def _sold(body: EstimateBody) -> Sold:
+    try:
+        amount = money(body.amount, body.currency)
+    except ValueError as error:
+        raise SaleInvalid(str(error)) from error
+    return Sold(line_id="estimate", family=body.family, amount=amount, quantity=body.quantity)

@@ -1,0 +1,199 @@
+"""What another plan would have paid for what happened, and what a plan would pay for what might."""
+
+from datetime import date
+from decimal import Decimal
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.event import canonical_json, plain
+from services.incentives.domain.backtest import Backtest, Side
+from services.incentives.domain.choice import Chosen, read_plan
+from services.incentives.domain.dues import Known
+from services.incentives.projections.sales import sale_of
+from tests.incentives.facts import START as LONG_AGO
+from tests.incentives.facts import World, book, credit, plan, reversal, share, version, win
+from tests.incentives.test_service import ADMIN, FINANCE, P1, P2, activated, credited, incentives, refunded, won
+
+__all__ = ["incentives"]
+D = Decimal
+KNOWN = Known(books=(), payees={})
+YEAR = {"since": date(2026, 1, 1), "until": date(2026, 12, 31)}
+
+
+def side(body, number=1):
+    return Side(Chosen(version(body, "plan-a", LONG_AGO, number), read_plan(body)), KNOWN)
+
+
+def tried(old, new, sales):
+    test = Backtest(old=side(old) if old else None, new=side(new, 2), **YEAR)
+    for name, sale in sales.items():
+        test.take(name, sale)
+    return test.report()
+
+
+SOME = World(book(plan())).tell(
+    *(win("1000.00", opportunity_id=name) for name in ("a", "b", "c")),
+    credit(share("p1", "60.00"), share("p2", "40.00"), opportunity_id="a"),
+    credit(share("p1", "100.00"), opportunity_id="b"),
+    credit(share("p3", "100.00"), opportunity_id="c"),
+    reversal("x", "500.00", opportunity_id="b"),
+)
+
+
+def test_winners_and_losers_are_named_with_their_difference():
+    bands = ({"up_to": "700", "percent": "5"}, {"percent": "30"})
+    report = tried(plan(), plan(*bands), SOME.sales)
+    assert [(row["partner_id"], row["old"], row["new"], row["delta"]) for row in report["partners"]] == [
+        ("p2", "40", "20", "-20"),
+        ("p1", "110", "92.5", "-17.5"),
+        ("p3", "100", "125", "25"),
+    ]
+    assert (report["winners"], report["losers"]) == (["p3"], ["p2", "p1"])
+    assert report["lines"][2] == {
+        "opportunity_id": "c",
+        "old": [{"partner_id": "p3", "amount": "100.00", "step": "band-1"}],
+        "new": [{"partner_id": "p3", "amount": "125.00", "step": "band-2"}],
+    }
+
+
+def test_the_same_backtest_gives_the_same_bytes():
+    one, two = [tried(plan(), plan({"percent": "11"}), SOME.sales) for _ in range(2)]
+    assert canonical_json(one) == canonical_json(two)
+    assert one["digest"] != tried(plan(), plan({"percent": "12"}), SOME.sales)["digest"]
+
+
+TIMES = {"modifier_id": "m", "when": {"field": "role", "is_one_of": ["source"]}, "multiply": "1.5"}
+PLANS = st.sampled_from(
+    [
+        plan(),
+        plan({"up_to": "500", "percent": "7.5"}, {"percent": "12.25"}, semantics="retroactive"),
+        plan({"percent": "10"}, line_cap="55", line_floor="20"),
+        plan({"percent": "10"}, modifiers=[TIMES]),
+    ]
+)
+CENTS = st.integers(min_value=1, max_value=300_000).map(lambda cents: f"{cents / 100:.2f}")
+
+
+@given(PLANS, st.lists(st.tuples(CENTS, st.sampled_from(["p1", "p2"]), CENTS, st.booleans()), max_size=6))
+def test_the_live_plan_against_itself_and_against_what_was_paid_has_delta_0(body, deals):
+    world = World(book(body))
+    for n, (amount, partner_id, refund, refunded_too) in enumerate(deals):
+        identity = {"opportunity_id": f"o{n}"}
+        world.tell(win(amount, **identity), credit(share(partner_id, "66.67"), **identity))
+        if refunded_too:
+            world.tell(reversal("x", refund, **identity))
+    assert tried(body, body, world.sales)["total"]["delta"] == "0"
+    new = tried(None, body, world.sales)
+    paid = sum((line.remaining.amount for sale in world.sales.values() for line in sale.lines.values()), D(0))
+    assert D(new["total"]["new"]) == paid
+
+
+def test_a_window_counts_as_closed():
+    bands = ({"up_to": "1500", "percent": "10"}, {"percent": "50"})
+    report = tried(plan(), plan(*bands, accumulate="year", semantics="retroactive"), SOME.sales)
+    assert {row["partner_id"]: row["new"] for row in report["partners"]} == {"p1": "110", "p2": "40", "p3": "100"}
+
+
+def year(count):
+    """Documents of won deals of a year, as the read model holds them."""
+    won_one, credited_one = (
+        plain(SOME.sales["a"].wins[1]),
+        plain(next(iter(SOME.sales["a"].credits.values()))),
+    )
+    for n in range(count):
+        name, partner_id = f"o{n}", f"p{n % 500}"
+        shares = [{**credited_one["shares"][0], "partner_id": partner_id}]
+        day = date(2026, 1 + n % 12, 1 + n % 28).isoformat()
+        amount = {"amount": f"{1 + n % 100_000}.{n % 100:02}", "currency": "EUR"}
+        sold = [{**won_one["sold"][0], "amount": amount}]
+        yield {
+            "opportunity_id": name,
+            "wins": {"1": {**won_one, "opportunity_id": name, "amount": amount, "sold": sold, "credited_on": day}},
+            "credits": {"s": {**credited_one, "opportunity_id": name, "shares": shares}},
+            "reversals": {},
+            "bases": {},
+        }
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_year_of_100_000_won_deals_is_tried_in_under_a_minute_of_one_core():
+    documents = list(year(100_000))
+    reports = []
+    for _ in range(2):
+        test = Backtest(old=side(plan()), new=side(plan({"percent": "11"}), 2), **YEAR)
+        start = process_time()
+        for document in documents:
+            test.take(document["opportunity_id"], sale_of(document))
+        reports.append(test.report())
+        assert process_time() - start < 60
+    assert reports[0] == reports[1]
+    assert (reports[0]["sales"], len(reports[0]["winners"])) == (100_000, 500)
+
+
+def test_a_document_holds_all_that_a_backtest_needs():
+    documents = {document["opportunity_id"]: document for document in year(3)}
+    assert tried(plan(), plan(), {name: sale_of(one) for name, one in documents.items()})["sales"] == 3
+
+
+# At work
+
+
+async def quarter(asked):
+    await asked.publish_plan(plan())
+    await asked.hear(activated())
+    for name in ("o1", "o2"):
+        await asked.hear(won(name))
+        await asked.hear(credited(("p1", "60.00"), ("p2", "40.00"), opportunity_id=name))
+    await asked.hear(refunded("x", "500.00"))
+
+
+async def report_of(asked, **body):
+    given = {"rulebook_id": "commission", "since": "2026-01-01", "until": "2026-12-31", **body}
+    answer = await asked.post(FINANCE, "/backtests", given)
+    assert answer.status_code == 202, answer.text
+    run_id = answer.json()["run_id"]
+    await asked.service.shadow_runs.finished(run_id)
+    found = await asked.get(FINANCE, f"/backtests/{run_id}")
+    assert found["status"] == "ready", found
+    return found["report"]
+
+
+async def test_a_backtest_changes_nothing_and_the_live_plan_against_what_was_posted_has_delta_0(incentives):
+    await quarter(incentives)
+    head = await incentives.service.store.head()
+    report = await report_of(incentives, version=1)
+    assert report["total"] == {"partner_id": "", "old": "150", "new": "150", "delta": "0"}
+    richer = await report_of(incentives, body=plan({"percent": "20"}))
+    assert [(row["partner_id"], row["delta"]) for row in richer["partners"]] == [("p2", "60"), ("p1", "90")]
+    compared = await report_of(incentives, body=plan({"percent": "20"}), baseline="version", baseline_version=1)
+    assert (compared["total"], compared["changed"]) == (richer["total"], 2)
+    assert await report_of(incentives, body=plan({"percent": "20"})) == richer
+    assert await incentives.service.store.head() == head
+    body = {"rulebook_id": "commission", "version": 1, "since": "2026-01-01", "until": "2026-12-31"}
+    assert (await incentives.post(P1, "/backtests", body)).status_code == 403
+    nothing = {**body, "baseline": "version", "baseline_version": 9}
+    assert (await incentives.post(FINANCE, "/backtests", nothing)).json()["slug"] == "no-draft"
+
+
+async def test_an_estimate_is_what_the_engine_would_pay_and_stores_nothing(incentives):
+    bands = ({"up_to": "1000", "percent": "10"}, {"percent": "20"})
+    await incentives.publish_plan(plan(*bands, accumulate="quarter"))
+    await incentives.hear(activated())
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "60.00")))
+    head = await incentives.service.store.head()
+    asked = {"partner_id": "p1", "amount": "1000.00", "currency": "EUR", "closes_on": "2026-03-20"}
+    answer = await incentives.post(P1, "/estimates", asked)
+    [line] = answer.json()["lines"]
+    assert (line["pay"], line["to_next_band"], line["plan_id"]) == ("160.00 EUR", "400", "commission")
+    assert await incentives.service.store.head() == head
+    assert (await incentives.post(P2, "/estimates", asked)).status_code == 404
+    await incentives.hear(won("o2"))
+    await incentives.hear(credited(("p1", "100.00"), opportunity_id="o2"))
+    amounts = {one["opportunity_id"]: one["amount"]["amount"] for one in (await incentives.get(P1, "/lines"))["items"]}
+    assert amounts["o2"] == "160.00"
+    assert (await incentives.post(ADMIN, "/estimates", {**asked, "amount": "1.001"})).json()["slug"] == "sale-invalid"
