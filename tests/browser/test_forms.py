@@ -1,7 +1,7 @@
 """Forms in the hands of people: by keyboard, sent twice, refused, stale, after the session; and pages that follow events."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import axis, fill_in
@@ -20,6 +20,7 @@ DRAVA = Customer("Drava Optik GmbH", "DE", "drava-optik.de", "15000.00")
 ELMWOOD = Customer("Elmwood Clinics SARL", "FR", "elmwood-clinics.fr", "22000.00")
 FIORDO = Customer("Fiordo Marine SpA", "IT", "fiordo-marine.it", "31000.00")
 GRANATA = Customer("Granata Film SL", "ES", "granata-film.es", "17000.00")
+IRONBARK = Customer("Ironbark Tools BV", "NL", "ironbark-tools.nl", "13000.00")
 HOLLOW = Customer("Hollow Creek Inns Ltd", "GB", "hollowcreekinns.co.uk", "9000.00")
 
 
@@ -140,6 +141,18 @@ def test_board_and_earnings_follow_what_happens(browse: Browse, system: Running)
     expect(earnings.locator("#lines").get_by_role("link", name=HOLLOW.name, exact=True)).to_be_visible()
     ended = board.locator("section", has=board.get_by_role("heading", name="Ended"))
     expect(ended.get_by_role("link", name=HOLLOW.name)).to_be_visible()
+
+
+def test_what_happens_before_the_live_stream_opens_is_not_missed(browse: Browse, system: Running) -> None:
+    page = browse("dora")
+
+    def late(route: Route) -> None:
+        registered(system, NORTH, IRONBARK)
+        route.continue_()
+
+    page.route("**/v1/stream*", late)
+    page.goto("/deals")
+    expect(page.locator("#board").get_by_role("link", name=IRONBARK.name)).to_be_visible()
 
 
 def test_a_key_is_shown_once_and_ends_when_it_is_revoked(browse: Browse) -> None:

@@ -128,3 +128,32 @@ def reloaded_until(page: Page, text: str) -> None:
         page.wait_for_timeout(100)
         page.reload()
     raise AssertionError(f"{text} never came")
+
+
+def test_finance_pays_what_is_payable_and_a_second_person_agrees(browse: Browse) -> None:
+    finn, faye, south = browse("finn", "/money"), browse("faye"), browse("southbridge", "/earnings")
+    month = finn.get_by_label("Month").input_value()
+    finn.get_by_role("combobox", name="Partner").select_option("Southbridge Systems")
+    finn.get_by_label("Month").fill(month)
+    finn.get_by_role("button", name="Issue").click()
+    statement = finn.locator("#statements").get_by_role("row", name="Southbridge")
+    expect(statement).to_contain_text("€3,980.00")
+    statement.get_by_role("button", name="Propose payment").click()
+    payment = finn.locator("#payments").get_by_role("row", name="Southbridge")
+    expect(payment).to_contain_text("waits for an approver")
+    expect(payment.get_by_role("button", name="Approve")).to_have_count(0)
+
+    faye.goto("/")
+    faye.locator("#needs").get_by_role("link", name="€3,980.00").click()
+    faye.get_by_role("row", name="Southbridge").get_by_role("button", name="Approve").click()
+    expect(faye.get_by_role("row", name="Southbridge").first).to_contain_text("Approved")
+    payment.get_by_role("button", name="Submit").click()
+    expect(payment).to_contain_text("Paid")
+    expect(finn.locator("#trial")).to_contain_text("balances")
+
+    line = south.locator("#lines").get_by_role("row", name="Lumière Optique")
+    expect(line).to_contain_text("Paid")
+    south.locator("#statements").get_by_role("link").click()
+    expect(south.get_by_role("row", name="Released")).to_contain_text("Lumière Optique")
+    south.get_by_role("row", name="Released").get_by_role("link", name="Why").click()
+    expect(south.locator("main")).to_contain_text("The hold ended")

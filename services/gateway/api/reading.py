@@ -163,12 +163,14 @@ class ServerSent(StreamingResponse):
 
 
 @router.get("/stream", response_class=ServerSent)
-async def stream(request: Request, caller: Reader, app: App) -> Response:
-    """Server-sent events: what happens from now on, or from `Last-Event-ID` on. Ends after 30 minutes."""
+async def stream(
+    request: Request, caller: Reader, app: App, cursor: Annotated[str, Query(max_length=CURSOR_LENGTH_MAX)] = ""
+) -> Response:
+    """Server-sent events: what happens from now on, or beyond `Last-Event-ID` or `cursor`. Ends after 30 minutes."""
     who = caller.principal
     app.access.check(who, READ_EVENTS)
     app.ports.hub.check_room(who.tenant, who.subject)
-    start = request.headers.get("last-event-id", "")
+    start = request.headers.get("last-event-id", "") or cursor
     places = places_of(app, who.tenant, start) if start else None
     lines = live(app, who, places, partial(_still_good, app, token_of(request)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -193,7 +195,7 @@ async def live(
     """
     with app.ports.hub.listening(who.tenant, who.subject) as queue:
         resumed = places is not None
-        places = places if places is not None else await _heads(app, who.tenant)
+        places = places if places is not None else await heads_of(app, who.tenant)
         yield b": open\nretry: 1000\n\n"
         if resumed:
             async for line in _missed(app, who, places):
@@ -227,7 +229,7 @@ async def _heard(queue: Queue, still_good: Callable[[], Awaitable[bool]]) -> Asy
         yield seen
 
 
-async def _heads(app: Application, tenant: str) -> Places:
+async def heads_of(app: Application, tenant: str) -> Places:
     """Where each service's log ends now."""
     found = dict.fromkeys(SERVICES, 0)
     for service in SERVICES:

@@ -31,10 +31,11 @@ from services.gateway.api.authentication import COOKIE, CrossSite, Visitor, same
 from services.gateway.api.door import call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
-from services.gateway.api.reading import card_view
+from services.gateway.api.reading import card_view, cursor_of, heads_of
 from services.gateway.domain.tenant import Tenants
 
 SIGN_IN = "/sign-in"
+AT_LEAST = "entente-at-least"
 ASK_SECONDS = 5.0
 KEY_BYTES = 16
 ALL_MAX, PAGE_MAX = 1_000, 200
@@ -135,6 +136,8 @@ class Visit:
     formats: Formats
     allowed: frozenset[str]
     places: Mapping[str, int]
+    cursor: str
+    """Where the events ended before the page was asked for: its live stream begins there and leaves none out."""
 
     @property
     def tenant(self) -> str:
@@ -315,13 +318,21 @@ async def visit(request: Request, app: App) -> Visit:
         formats=Formats(locale, tenancy.zone, app.clock.now()),
         allowed=await _allowed(request, app, found.principal),
         places=_places(request),
+        cursor=await _cursor(request, app, found.principal.tenant),
     )
+
+
+async def _cursor(request: Request, app: Application, tenant: str) -> str:
+    """The end of the events; "" for what begins no live stream: a form, and a page that follows one already."""
+    if request.method != "GET" or AT_LEAST in request.headers:
+        return ""
+    return cursor_of(app, tenant, await heads_of(app, tenant))
 
 
 def _places(request: Request) -> dict[str, int]:
     """What the visitor has done or heard of already: `?at=registration=12`, or the header of a live refetch."""
     try:
-        return dict(at_least(request.query_params.get("at") or request.headers.get("entente-at-least", "")))
+        return dict(at_least(request.query_params.get("at") or request.headers.get(AT_LEAST, "")))
     except BadRequest:
         return {}
 

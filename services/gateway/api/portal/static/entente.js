@@ -65,6 +65,7 @@
   const refresh = async (ids, places) => {
     const at = Object.entries(places).map(([source, position]) => `${source}=${position}`).join(", ");
     const page = await fetched(location.href, { headers: { "entente-at-least": at } });
+    if (!page.querySelector('meta[name="entente-now"]')) throw new Error("this page is not ours to see any more");
     let changed = false;
     for (const id of ids) {
       const part = byId(id), fresh = page.getElementById(id);
@@ -106,7 +107,8 @@
   };
   const names = document.querySelector('meta[name="entente-events"]');
   if (names && document.querySelector("[data-live]")) {
-    const stream = new EventSource("/v1/stream");
+    const cursor = document.querySelector('meta[name="entente-cursor"]').content;
+    const stream = new EventSource(cursor ? `/v1/stream?cursor=${encodeURIComponent(cursor)}` : "/v1/stream");
     for (const name of names.content.split(" ")) stream.addEventListener(name, happened);
     stream.addEventListener("open", () => { live.textContent = live.dataset.on; });
     stream.addEventListener("error", () => { live.textContent = live.dataset.off; });
