@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.portal import fill_in, launched, sign_in
 from tests.browser.running import Running, running_system
@@ -49,9 +49,8 @@ def taken(browser: Browser, system: Running, who: str, path: str, file: Path) ->
     page.goto(path)
     if path == "/deals/new":
         _with_preview(page)
-    page.wait_for_function(
-        "!document.querySelector('[data-live]') || document.getElementById('live').textContent === 'Live'"
-    )
+    if page.locator("[data-live]").count():
+        expect(page.locator("#live")).to_have_text("Live")
     height = min(HEIGHT_MAX, page.evaluate("document.querySelector('footer').offsetTop"))
     page.screenshot(path=file, full_page=True, clip={"x": 0, "y": 0, "width": SIZE["width"], "height": height})
     context.close()
