@@ -157,6 +157,12 @@ REGISTRATION = {
         registration_id="deal",
     ),
     "POST /deals/{registration_id}/approve": row(APPROVES, registration_id="deal"),
+    "POST /deals/{registration_id}/request-extension": row(SELLERS, {"evidence": [EVIDENCE]}, registration_id="deal"),
+    "POST /deals/{registration_id}/grant-extension": row(frozenset({"desk"}), registration_id="deal"),
+    "POST /deals/{registration_id}/refuse-extension": row(frozenset({"desk"}), NAMED, registration_id="deal"),
+    "POST /exclusions": row(DESKS, {"target": "family:cloud", "kind": "named", "from_on": "2031-03-01"}),
+    "GET /exclusions": row(DESKS),
+    "POST /exclusions/{exclusion_id}/end": row(DESKS, {"target": "family:cloud"}, exclusion_id="exclusion"),
     "POST /deals/{registration_id}/reject": row(frozenset({"desk"}), NAMED, registration_id="deal"),
     "POST /deals/{registration_id}/revoke": row(
         APPROVES, {"reason_code": "fraud", "evidence": [EVIDENCE]}, registration_id="deal"
@@ -227,6 +233,14 @@ STATEMENT = {"partner_id": "$partner", "period": "2031-04", "currency": "EUR"}
 APPROVER = frozenset({"approver"})
 FACT = {"opportunity_id": "no-sale", "kind": "invoiced", "external_id": "i-1", "on": "2031-04-25"}
 REVERSAL = {"reversal_id": "x", "amount": "1.00", "currency": "EUR", "reason_code": "refund", "on": "2031-04-25"}
+MANAGERS_OF_RULES = frozenset({"admin", "desk", "finance", "approver"})
+REPORT = {
+    "reference": f"{'0' * 32}-01",
+    "outcome": "paid",
+    "provider_event_id": "x",
+    "on": "2031-05-02",
+    "signature": "0" * 64,
+}
 INCENTIVES = {
     "GET /lines": row(EARNINGS, query="registration_id=$deal"),
     "GET /lines/{line_id}": row(EARNINGS, line_id="line"),
@@ -262,6 +276,46 @@ INCENTIVES = {
     "POST /payments/{payment_id}/decline": row(APPROVER, {"category": "wrong"}, payment_id="payment"),
     "GET /payments": row(FINANCE | MONEY, query="partner_id=$partner"),
     "GET /payments/{payment_id}": row(FINANCE | MONEY, payment_id="payment"),
+    "POST /backtests": row(
+        MANAGERS_OF_RULES, {"rulebook_id": "standard", "version": 1, "since": "2031-01-01", "until": "2031-12-31"}
+    ),
+    "GET /backtests/{run_id}": row(MANAGERS_OF_RULES, run_id="backtest"),
+    "POST /estimates": row(
+        EARNINGS, {"partner_id": "$partner", "amount": "1.00", "currency": "EUR", "closes_on": "2031-06-01"}
+    ),
+    "POST /batches": row(FINANCE, {"currency": "EUR", "day": "2031-05-02", "payment_ids": ["$payment"]}),
+    "GET /batches": row(FINANCE),
+    "POST /batches/{batch_id}/approve": row(APPROVER, batch_id="batch"),
+    "POST /batches/{batch_id}/send": row(FINANCE, batch_id="batch"),
+    "POST /batches/{batch_id}/close": row(FINANCE, batch_id="batch"),
+    "GET /batches/{batch_id}/pain001": row(FINANCE, batch_id="batch"),
+    "GET /batches/{batch_id}/csv": row(FINANCE | MONEY, batch_id="batch"),
+    "PUT /payees/{payee_id}/bank": row(MONEY, {"iban": "DE89370400440532013000", "holder": "N"}, payee_id="partner"),
+    "POST /payees/{payee_id}/bank/verify": row(MONEY | APPROVER, {"bank_id": "x"}, payee_id="partner"),
+    "PUT /payees/{payee_id}/tax": row(
+        MONEY,
+        {"form": "W-8", "jurisdiction": "US", "tax_year": 2031, "form_sha256": "a" * 64},
+        payee_id="partner",
+    ),
+    "POST /payees/{payee_id}/tax/{form_id}/decide": row(
+        FINANCE, {"outcome": "rejected"}, payee_id="partner", form_id="form"
+    ),
+    "POST /payees/{payee_id}/consent": row(frozenset({"owner"}), payee_id="partner"),
+    "POST /payees/{payee_id}/block": row(FINANCE, {"reason": "x"}, payee_id="partner"),
+    "POST /payees/{payee_id}/unblock": row(APPROVER, {"reason": "x"}, payee_id="partner"),
+    "POST /payments/{payment_id}/invoice": row(
+        FINANCE | MONEY, {"number": "1", "net": "1.00", "invoice_sha256": "a" * 64}, payment_id="payment"
+    ),
+    "POST /provider-reports": row(frozenset({"provider"}), REPORT),
+    "GET /statements/{statement_id}/csv": row(EARNINGS, statement_id="statement"),
+    "GET /statements/{statement_id}/proof": row(EARNINGS, statement_id="statement"),
+    "POST /statements/verify": row(EARNINGS, {}),
+    "POST /statements/{statement_id}/dispute": row(MONEY, {"event_id": "x", "reason": "x"}, statement_id="statement"),
+    "POST /statements/{statement_id}/dispute/decide": row(
+        APPROVER, {"event_id": "x", "reason": "x", "outcome": "rejected"}, statement_id="statement"
+    ),
+    "GET /disputes": row(EARNINGS, query="partner_id=$partner"),
+    "POST /write-offs": row(FINANCE, {"payee_id": "$partner", "currency": "EUR", "reason": "x"}),
 }
 DRAFTERS, PUBLISHERS = frozenset({"admin", "desk", "finance", "approver"}), frozenset({"admin", "finance", "approver"})
 OWNERS = frozenset({"admin", "owner"})
@@ -438,6 +492,10 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "one": "1",
         "month": "2031-04",
         "budget": "budget-1",
+        "batch": "batch-1",
+        "form": "form-1",
+        "backtest": "backtest-1",
+        "exclusion": "exclusion-1",
         "service": "registration",
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
         **await _books_and_runs(people),
@@ -498,7 +556,7 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 
 # Asking
 
-EMPTY = frozenset({"quarantined", "month", "budget"})
+EMPTY = frozenset({"quarantined", "month", "budget", "batch", "form", "backtest", "exclusion"})
 """Nothing of that kind is there: nobody can tell it from what never was."""
 KEYS = count(1)
 LONG = 8
