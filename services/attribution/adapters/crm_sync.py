@@ -5,9 +5,10 @@ the read models. A lost answer costs one look for our own id; a page that comes 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -86,7 +87,7 @@ class CrmSync:
         """For ever: one turn for each active connection, then waits for news."""
         while True:
             head = await self.app.executor.store.head()
-            await _side_by_side(self._visit(due) for due in await self._active())
+            await _side_by_side(partial(self._visit, due) for due in await self._active())
             await self.app.executor.store.wait_beyond(head, IDLE_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -148,7 +149,7 @@ class CrmSync:
         wishes = [_wish(d, lost.get(d["opportunity_id"]), link.settings) for d in pending]
         digests = {d["opportunity_id"]: d["wish_sha256"] for d in pending}
         written = await link.crm.upsert(wishes)
-        await _side_by_side(self._record(link, one, digests[one.opportunity_id]) for one in written)
+        await _side_by_side(partial(self._record, link, one, digests[one.opportunity_id]) for one in written)
         await self._observe(link, [one.row for one in written if one.row and one.opportunity_id in lost])
 
     async def _already_there(self, link: Link, pending: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -212,7 +213,7 @@ class CrmSync:
         return start - timedelta(seconds=link.settings.overlap_seconds)
 
     async def _observe(self, link: Link, rows: Sequence[CrmRow]) -> int:
-        return sum(await _side_by_side(self._observe_one(link, row) for row in rows))
+        return sum(await _side_by_side(partial(self._observe_one, link, row) for row in rows))
 
     async def _observe_one(self, link: Link, row: CrmRow) -> int:
         """1 if the row showed something new of a sale of ours."""
@@ -272,13 +273,13 @@ def _wish(document: Mapping[str, Any], external_id: str | None, settings: Connec
     )
 
 
-async def _side_by_side(work: Iterable[Any]) -> list[Any]:
-    """Runs the awaitables, at most `SIDE_BY_SIDE` at a time. All have ended before the first error is raised."""
+async def _side_by_side(work: Iterable[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """Runs the work, at most `SIDE_BY_SIDE` at a time. All have ended before the first error is raised."""
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
-    async def one(each: Any) -> Any:
+    async def one(each: Callable[[], Awaitable[Any]]) -> Any:
         async with gate:
-            return await each
+            return await each()
 
     results = await asyncio.gather(*(one(each) for each in work), return_exceptions=True)
     for result in results:
