@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from chassis.event import PublicEvent, public_event
 from contracts.values import (
     AccountRef,
+    Effect,
     Entitlement,
     Money,
     Participant,
@@ -174,6 +175,37 @@ class DealAmended(PublicEvent):
     amount: Money
     close_on: date
     amended_at: datetime
+
+
+@public_event("entente.registration.DisputeOpened.v1", audience="both")
+class DisputeOpened(PublicEvent):
+    """A partner contests what was decided on its deal."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    kind: str
+    opened_at: datetime
+
+
+@public_event("entente.registration.DisputeDecided.v1", audience="both")
+class DisputeDecided(PublicEvent):
+    """Outcomes: upheld, overturned, split, letter_required, no_protection. Its effects count once it is final."""
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    outcome: str
+    effects: tuple[Effect, ...] = ()
+    final: bool
+    decided_at: datetime
+
+    def for_partner(self, partner_id: str) -> "DisputeDecided | None":
+        """As for the one who filed it, without what others got."""
+        mine = tuple(one for one in self.effects if one.partner_id == partner_id)
+        return replace(self, effects=mine) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.OrderRecorded.v1", audience="both")

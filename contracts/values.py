@@ -198,6 +198,16 @@ class Entitlement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What a dispute's outcome gives a deal: its percent of the sale, from an instant on."""
+
+    registration_id: RegistrationId
+    partner_id: PartnerId | None = None
+    percent: Decimal
+    from_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Term:
     """The dates a contract runs: from `starts_on` up to and without `ends_on`."""
 

@@ -23,6 +23,14 @@ from services.registration.domain.deal_commands import (
     WithdrawDeal,
 )
 from services.registration.domain.deal_notes import AddNote
+from services.registration.domain.dispute import (
+    AppealDispute,
+    DecideDispute,
+    FileDispute,
+    RequestDisputeEvidence,
+    ShowDisputeEvidence,
+    WithdrawDispute,
+)
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 
 READ_DEALS = "read deals"
@@ -30,12 +38,14 @@ READ_CONFLICTS = "read conflicts"
 READ_ACCOUNTS = "read accounts"
 READ_CONTACTS = "read contacts"
 READ_EXCLUSIONS = "read exclusions"
+READ_DISPUTES = "read disputes"
 READ_DRAFTS = "read drafts"
 READ_NOTES = "read notes"
 READ_ATTEMPTS = "read attempts"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
+_ARBITERS = (vendor(duty="arbiter"),)
 _KEEPERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk"))
 _APPROVERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance"))
 """Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
@@ -62,6 +72,12 @@ ACCESS = Access(
         RevokeDeal: _APPROVERS,
         RejectDeal: _DESK,
         QueueDeal: (*_DESK, service()),
+        FileDispute: _SELLERS,
+        ShowDisputeEvidence: _SELLERS,
+        AppealDispute: _SELLERS,
+        WithdrawDispute: _SELLERS,
+        RequestDisputeEvidence: (*_DESK, *_ARBITERS),
+        DecideDispute: _ARBITERS,
         AddExclusion: _KEEPERS,
         EndExclusion: _KEEPERS,
         ConfirmIdentity: _DESK,
@@ -70,6 +86,7 @@ ACCESS = Access(
         READ_DRAFTS: _SELLERS,
         READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
+        READ_DISPUTES: (*_VENDOR, *_SELLERS, partner("finance")),
         READ_EXCLUSIONS: _KEEPERS,
         READ_CONFLICTS: (vendor("deal_desk"), vendor("channel_manager")),
         READ_ACCOUNTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), service()),

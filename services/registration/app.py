@@ -5,7 +5,7 @@ from chassis.settings import ServiceSettings
 from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
 from services.registration.adapters.customers import Libraries
-from services.registration.api import accounts, asking, deals, drafts, exclusions, notes, reviews
+from services.registration.api import accounts, asking, deals, disputes, drafts, exclusions, notes, reviews
 from services.registration.application import HANDLES, KINDS, Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
@@ -15,6 +15,7 @@ from services.registration.projections.conflicts import CONFLICTS
 from services.registration.projections.deal import DEAL
 from services.registration.projections.deal_board import DEAL_BOARD
 from services.registration.projections.deal_notes import DEAL_NOTES
+from services.registration.projections.disputes import DISPUTES
 from services.registration.projections.drafts import DRAFTS
 from services.registration.projections.exclusions import EXCLUSIONS
 from services.registration.publishing import publish
@@ -37,9 +38,10 @@ BLUEPRINT = Blueprint(
         notes.router,
         accounts.router,
         exclusions.router,
+        disputes.router,
     ),
     publish=publish,
-    projections=(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS),
+    projections=(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
     reactions=REACTIONS,
     deadlines=DEADLINES,
     kinds=KINDS,

@@ -17,6 +17,7 @@ from services.registration.domain.approving import approve_deal, escalate_review
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import Capacities, Capacity, SlotsSeen, quarter_before, quarter_of
 from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.concluding import LOST_DISPUTE, conclude_dispute
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import OPEN, Deal, Deals, PartnerUnknown
 from services.registration.domain.deal_commands import (
@@ -50,6 +51,25 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.deal_events import Details
 from services.registration.domain.deal_notes import AddNote, DealNotes, add_note
+from services.registration.domain.dispute import (
+    AppealDispute,
+    ConcludeDispute,
+    DecideDispute,
+    Dispute,
+    Disputes,
+    FileDispute,
+    HearDispute,
+    RequestDisputeEvidence,
+    ShowDisputeEvidence,
+    WithdrawDispute,
+    appeal_dispute,
+    decide_dispute,
+    file_dispute,
+    hear_dispute,
+    request_dispute_evidence,
+    show_dispute_evidence,
+    withdraw_dispute,
+)
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.exclusion import (
     ACCOUNT,
@@ -257,6 +277,30 @@ def excluded(wish: AddExclusion | EndExclusion, _: Any) -> dict[str, Any]:
     return {"exclusion_id": wish.exclusion_id, "target": wish.target}
 
 
+def _dispute(wish: OnDeal) -> Slots:
+    return (Disputes.at(wish.registration_id),)
+
+
+def _disputed(wish: OnDeal) -> Slots:
+    return Deals.at(wish.registration_id), Rules.at(wish.programme)
+
+
+def _filing(wish: FileDispute) -> Slots:
+    against = tuple(Deals.at(one) for one in wish.against)
+    return Deals.at(wish.registration_id), against, Rules.at(wish.programme)
+
+
+def _concluding(wish: ConcludeDispute) -> Slots:
+    return Disputes.at(wish.registration_id), *_settling(wish)
+
+
+def case_of(wish: Any, dispute: Dispute, *_: Any) -> dict[str, Any]:
+    """Where the dispute stands."""
+    case = dispute.case
+    due_at = iso(case.due_at) if case.due_at else None
+    return {"dispute_id": wish.registration_id, "stage": case.stage.value, "due_at": due_at}
+
+
 HANDLES = (
     Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
@@ -295,6 +339,14 @@ HANDLES = (
         streams=lambda c: (Checks.at(c.day),),
         answer=lambda c, _: availability.answer(c),
     ),
+    Handles(FileDispute, file_dispute, streams=_dispute, reads=_filing, answer=case_of),
+    Handles(RequestDisputeEvidence, request_dispute_evidence, streams=_dispute, reads=_disputed, answer=case_of),
+    Handles(ShowDisputeEvidence, show_dispute_evidence, streams=_dispute, reads=_disputed, answer=case_of),
+    Handles(HearDispute, hear_dispute, streams=_dispute, reads=_disputed),
+    Handles(DecideDispute, decide_dispute, streams=_dispute, reads=_disputed, answer=case_of),
+    Handles(AppealDispute, appeal_dispute, streams=_dispute, reads=_disputed, answer=case_of),
+    Handles(WithdrawDispute, withdraw_dispute, streams=_dispute, answer=case_of),
+    Handles(ConcludeDispute, conclude_dispute, streams=_concluding, reads=_around),
     Handles(AddExclusion, add_exclusion, streams=_exclusion, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=_exclusion, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
@@ -511,15 +563,55 @@ def screening_again(
     return prepare
 
 
+async def _holding(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId, ...]:
+    """The deals that hold what this one asks for."""
+    live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
+    return tuple(sorted({c.registration_id for c in live if c.protected(now) and c.rivals(deal.claim())}))
+
+
+def filing(asked: Asked, told: dict[str, Any]) -> Make:
+    """Prepares a dispute against the deals that hold what the disputed one asked for."""
+
+    async def prepare(peek: Peek) -> FileDispute:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(deal.first.partner_id)
+        return FileDispute(
+            registration_id=deal.first.registration_id,
+            accounts=deal.accounts,
+            programme=deal.first.programme,
+            against=await _holding(peek, deal, asked.now),
+            now=asked.now,
+            **told,
+        )
+
+    return prepare
+
+
+def concluding(asked: Asked, screening_id: str) -> Make:
+    """Prepares the end of a dispute, with those of its opponents that still hold."""
+
+    async def prepare(peek: Peek) -> ConcludeDispute:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        dispute: Dispute = await peek(Disputes.at(asked.registration_id))
+        holding = await _holding(peek, deal, asked.now)
+        named = [one for one in dispute.first.against if one in holding]
+        others = [(one, (await peek(Deals.at(one))).accounts) for one in named]
+        before = deal.screened.facts.candidates if deal.screened else ()
+        fields = await _screens(peek, deal, asked, before, screening_id)
+        rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=LOST_DISPUTE) for one, of in others)
+        return ConcludeDispute(**{**fields, "gives_way": rivals})
+
+    return prepare
+
+
 def displacing(peek_make: Make, reason_code: str) -> Make:
     """As `screening_again`, for an approval that is to take the place of the deals that hold now."""
 
     async def prepare(peek: Peek) -> Any:
         wish: ApproveDeal = await peek_make(peek)
         deal: Deal = await peek(Deals.at(wish.registration_id))
-        live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
-        held = {c.registration_id for c in live if c.holds(wish.now) and c.rivals(deal.claim())}
-        others = [(one, (await peek(Deals.at(one))).accounts) for one in sorted(held)]
+        held = await _holding(peek, deal, wish.now)
+        others = [(one, (await peek(Deals.at(one))).accounts) for one in held]
         rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=reason_code) for one, of in others)
         return replace(wish, displaces=True, gives_way=(*wish.gives_way, *rivals))
 

@@ -34,6 +34,7 @@ from services.registration.domain.deal_events import (
     StepOpened,
     Terms,
 )
+from services.registration.domain.dispute import DisputeConcluded, DisputeDecided, DisputeHeard, DisputeOpened
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -206,6 +207,27 @@ def _ended(it: ProtectionEnded) -> PublicEvent:
     return public.ProtectionEnded(**_of(it), reason_code=it.reason_code, ended_at=it.ended_at)
 
 
+# Contested
+
+
+def _disputed(it: DisputeOpened) -> PublicEvent:
+    return public.DisputeOpened(**_of(it), kind=it.kind, opened_at=it.opened_at)
+
+
+def _heard(it: DisputeHeard) -> PublicEvent:
+    about: dict[str, Any] = {"side": "vendor", "topic": "dispute", "subject": it.registration_id}
+    return AttentionRaised(attention_id=f"{it.registration_id}.dispute", roles=("arbiter",), due_at=it.due_at, **about)
+
+
+def _dispute_decided(it: DisputeDecided) -> PublicEvent:
+    return public.DisputeDecided(**_of(it), outcome=it.outcome, final=False, decided_at=it.decided_at)
+
+
+def _dispute_concluded(it: DisputeConcluded) -> PublicEvent:
+    at = it.concluded_at
+    return public.DisputeDecided(**_of(it), outcome=it.outcome, effects=it.effects, final=True, decided_at=at)
+
+
 _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     DealRegistered: _registered,
     DealReturned: _returned,
@@ -228,4 +250,8 @@ _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     InactivityWarned: _warned,
     ActivityNoted: _alive,
     ProtectionEnded: _ended,
+    DisputeOpened: _disputed,
+    DisputeHeard: _heard,
+    DisputeDecided: _dispute_decided,
+    DisputeConcluded: _dispute_concluded,
 }

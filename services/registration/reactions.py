@@ -12,7 +12,7 @@ from chassis.deadlines import Deadline
 from chassis.event import Seen, stable_id
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
-from services.registration.application import Asked, Make, as_screened, on_deal
+from services.registration.application import Asked, Make, as_screened, concluding, on_deal
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
@@ -24,6 +24,7 @@ from services.registration.domain.deal_commands import (
     WarnInactivity,
     WithdrawDeal,
 )
+from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
 from services.registration.domain.partner_facts import RecordPartnerFacts
 from services.registration.projections import due
@@ -153,6 +154,15 @@ def _withdraw(document: DueDocument, now: datetime) -> Make:
     return on_deal(_asked(document, now), make)
 
 
+def _hear(document: DueDocument, now: datetime) -> Make:
+    return on_deal(_asked(document, now), lambda _, fields: HearDispute(**fields))
+
+
+def _conclude(document: DueDocument, now: datetime) -> Make:
+    screening_id = stable_id("conclude", document["registration_id"], document["due_at"])
+    return concluding(_asked(document, now), screening_id)
+
+
 DEADLINES = (
     Deadline(name="protection_ends", version=2, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
     Deadline(name="extensions_due", version=1, keys=due.EXTENSIONS, evolve=due.extensions_due, issue=_grant),
@@ -168,6 +178,8 @@ DEADLINES = (
         name="review_limits", version=1, keys=due.REVIEWS, evolve=due.review_limits, issue=_screening(EscalateReview)
     ),
     Deadline(name="answers_due", version=1, keys=due.ANSWERS, evolve=due.answers_due, issue=_withdraw),
+    Deadline(name="hearings", version=1, keys=due.HEARINGS, evolve=due.hearings, issue=_hear),
+    Deadline(name="conclusions", version=1, keys=due.CONCLUSIONS, evolve=due.conclusions, issue=_conclude),
     Deadline(name="moves_up", version=1, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
     Deadline(name="moves_back", version=1, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
 )

@@ -32,7 +32,7 @@ PURE_STDLIB = {
     "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator",
     "re", "statistics", "string", "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid", "zoneinfo",
 }  # fmt: skip
-PURE_CHASSIS = {"chassis.event", "chassis.decider", "chassis.rulebook"}
+PURE_CHASSIS = {"chassis.event", "chassis.decider", "chassis.rulebook", "chassis.case"}
 IMPURE_CALLS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4",
     "open", "print", "input", "exec", "eval",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.attribution import DealStageChanged
-from contracts.registration import DealRevoked, ProtectionEnded, ProtectionExtended, ReviewOverdue
+from contracts.registration import DealRevoked, DisputeDecided, ProtectionEnded, ProtectionExtended, ReviewOverdue
 from contracts.shared import AttentionCleared, AttentionRaised
 from tests.registration.service import DESK, FINANCE, Running, activated, deal, seller, started
 
@@ -158,3 +158,31 @@ async def test_an_idle_protection_is_warned_and_ended_by_the_clock_unless_the_sa
     ended = await registration.until(first["registration_id"], "expired")
     assert ended["history"][-1]["event"] == "ProtectionEnded"
     assert (await heard(registration, ProtectionEnded))[0].reason_code == "inactive"
+
+
+async def test_a_dispute_goes_from_filing_to_one_final_commit_by_the_clock(registration: Running) -> None:
+    arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
+    first = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    second = await registration.register("p2")
+    body = {"registration_id": second["registration_id"], "kind": "earlier_work", "statement": "We met in 2024."}
+
+    filed = await registration.post(seller("p2"), "/disputes", body)
+    path = f"/disputes/{second['registration_id']}"
+    unfit = await registration.post(DESK, f"{path}/decide", {"outcome": "overturned", "reason": "Earlier."})
+    decided = await registration.post(arbiter, f"{path}/decide", {"outcome": "overturned", "reason": "Earlier work."})
+    seen = await registration.get(seller("p2"), path)
+    registration.clock.set(datetime(2026, 3, 30, 10, 0, tzinfo=UTC))
+    await registration.until(second["registration_id"], "approved")
+
+    assert (filed.status_code, filed.json()["stage"]) == (201, "opened")
+    assert unfit.status_code == 403
+    assert decided.json()["stage"] == "decided"
+    assert (seen.json()["statement"], seen.json()["reason"]) == ("We met in 2024.", "Earlier work.")
+    assert not [word for word in ("p1", first["registration_id"], "against") if word in seen.text]
+    assert (await registration.get(seller("p1"), path)).status_code == 404
+    assert [(one.final, one.outcome) for one in await heard(registration, DisputeDecided)] == [
+        (False, "overturned"),
+        (True, "overturned"),
+    ]
+    assert (await registration.get(DESK, f"/deals/{first['registration_id']}")).json()["board"]["status"] == "revoked"

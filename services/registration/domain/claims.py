@@ -78,6 +78,14 @@ class ClaimHeld:
     held_at: datetime
 
 
+@event("registration.ClaimShared.v1")
+class ClaimShared:
+    """A hold keeps no rival out any more."""
+
+    registration_id: RegistrationId
+    shared_at: datetime
+
+
 @event("registration.ClaimMerged.v1")
 class ClaimMerged:
     """A duplicate of this deal stood in line too: the place and the instant of the earlier one count."""
@@ -113,6 +121,7 @@ ClaimEvent = (
     | ClaimPromoted
     | ClaimHeld
     | ClaimExtended
+    | ClaimShared
     | ClaimMerged
     | ClaimReleased
     | ClaimsCarried
@@ -221,6 +230,12 @@ def extend(claims: Claims, registration_id: RegistrationId, ends_at: datetime, n
     return [ClaimExtended(registration_id=registration_id, ends_at=ends_at, extended_at=now)]
 
 
+def share(claims: Claims, registration_id: RegistrationId, now: datetime) -> list[ClaimEvent]:
+    """Opens an exclusive hold to others."""
+    mine = claims.of(registration_id)
+    return [ClaimShared(registration_id=registration_id, shared_at=now)] if mine and mine.exclusive else []
+
+
 def hold(
     claims: Claims, registration_id: RegistrationId, span: Span, now: datetime, *, exclusive: bool = True
 ) -> list[ClaimEvent]:
@@ -275,13 +290,15 @@ def evolve(claims: Claims, happened: ClaimEvent) -> Claims:
 
 
 def _changes(
-    claims: Claims, happened: ClaimSupported | ClaimQueued | ClaimPromoted | ClaimHeld | ClaimExtended
+    claims: Claims, happened: ClaimSupported | ClaimQueued | ClaimPromoted | ClaimHeld | ClaimExtended | ClaimShared
 ) -> dict[str, Any]:
     """What the event says anew of its claim."""
     mine = claims.of(happened.registration_id)
     match happened:
         case ClaimSupported():
             return {"evidence": (*(mine.evidence if mine else ()), *happened.evidence)}
+        case ClaimShared():
+            return {"exclusive": False}
         case ClaimQueued():
             return {"state": WAITING}
         case ClaimPromoted():

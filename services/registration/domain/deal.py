@@ -135,6 +135,8 @@ class Deal:
     revoking: RevocationProposed | None = None
     extension: ExtensionRequested | None = None
     extensions: int = 0
+    involved: tuple[str, ...] = ()
+    appeal_until: datetime | None = None
     active_at: datetime | None = None
     warned: bool = False
 
@@ -300,7 +302,8 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
         case DealReturned() | DealResubmitted():
             return _corrected(deal, happened)
         case StepOpened() | StepApproved() | StepClosed() | ReviewOverdue():
-            return replace(deal, review=_reviewed(deal.review, happened))
+            decided = (happened.approved_by,) if isinstance(happened, StepApproved) else ()
+            return replace(deal, review=_reviewed(deal.review, happened), involved=(*deal.involved, *decided))
         case DealAmended() | EvidenceAdded() | OrderRecorded() | DuplicateMerged() | AmendmentApproved():
             return _kept(deal, happened)
         case DraftSaved() | DisplacementApproved() | RevocationProposed() | FindingDecided():
@@ -383,8 +386,10 @@ def _moved(deal: Deal, happened: Moving | Ending) -> Deal:
             return replace(deal, status=Status.IN_REVIEW, place=None, free_on=None, reasons=())
         case DealApproved():
             return _protected(deal, happened)
-        case DealRejected(reasons=reasons):
-            return replace(deal, status=Status.REJECTED, place=None, reasons=reasons)
+        case DealRejected(reasons=reasons, rejected_by=by, appeal_until=until):
+            involved = (*deal.involved, *((by,) if by else ()))
+            rejected = replace(deal, status=Status.REJECTED, place=None, reasons=reasons)
+            return replace(rejected, involved=involved, appeal_until=until)
         case _:
             return _ended(deal, happened)
 
@@ -396,6 +401,7 @@ def _protected(deal: Deal, happened: DealApproved) -> Deal:
         place=None,
         protection=happened.protection,
         reasons=happened.reasons,
+        involved=(*deal.involved, *((happened.approved_by,) if happened.approved_by else ())),
         approved_amount=happened.terms.amount,
         active_at=happened.approved_at,
         review=Review(),
@@ -427,8 +433,9 @@ def _ended(deal: Deal, happened: Ending) -> Deal:
     match happened:
         case DealWithdrawn() | DraftDiscarded():
             return replace(deal, status=Status.WITHDRAWN, place=None)
-        case DealRevoked(reasons=reasons):
-            return replace(deal, status=Status.REVOKED, reasons=reasons, revoking=None)
+        case DealRevoked(reasons=reasons, revoked_by=people, appeal_until=until):
+            revoked = replace(deal, status=Status.REVOKED, reasons=reasons, revoking=None)
+            return replace(revoked, involved=(*deal.involved, *people), appeal_until=until)
         case ProtectionEnded(reason_code=code):
             return replace(deal, status=Status.EXPIRED) if code in ("expired", "inactive") else deal
         case DealClosed():

@@ -55,6 +55,12 @@ class Look:
     screening_id: str
     now: datetime
     verdict: str
+    exclusive: bool
+    replaces: bool = True
+
+    def shared(self) -> "Look":
+        """The same look where several may hold: nobody gives way."""
+        return replace(self, exclusive=False, replaces=False)
 
     def decided(self, verdict: str, deal: Deal) -> "Look":
         """The same look where a person decides otherwise than the rules by themselves, on the deal as it is by then."""
@@ -116,7 +122,7 @@ class Look:
             **self.deal.header,
             terms=self.deal.terms(),
             protection=self.span,
-            exclusive=self.rules.exclusive,
+            exclusive=self.exclusive,
             basis=basis or self.rules.priorities[0],
             screening_id=self.screening_id,
             reasons=reasons_of(self.screening.failed, self.deal.first.terms.rules),
@@ -163,19 +169,28 @@ class Look:
 
     def settle(self, wish: Settles, claims: Sequence[Claims], others: Sequence[Deal]) -> Settled:
         """What the verdict does to the claims on each account, and to the deals that give way to an approval."""
-        gone = wish.gives_way if self.verdict == APPROVE else ()
+        gone = wish.gives_way if self.verdict == APPROVE and self.replaces else ()
         ended = {told.registration_id: self._ended(other, told) for other, told in zip(others, gone, strict=False)}
         ending = [told for told in gone if ended[told.registration_id]]
         placed = zip(entered(wish), claims, strict=True)
         changes = [self._on(account, state, ending) for account, state in placed]
         return changes, [ended.get(told.registration_id, []) for told in wish.gives_way]
 
+    def ended(self, wish: Settles, claims: Sequence[Claims], others: Sequence[Deal]) -> Settled:
+        """The end of the deals that give way, where nobody takes their place."""
+        gone = zip(others, wish.gives_way, strict=True)
+        deals = [self._ended(other, told) for other, told in gone]
+        ending = [told for told, events in zip(wish.gives_way, deals, strict=True) if events]
+        return [self._gone(state, [], ending) for state in claims], deals
+
     def _ended(self, other: Deal, told: GivesWay) -> list[DealEvent]:
         return give_way(other, told, self.deal, self.rules, self.now)
 
     def _on(self, account: AccountId, claims: Claims, gone: Sequence[GivesWay]) -> list[ClaimEvent]:
         """The changes on one account. What gives way goes last, so that nobody is freed in between."""
-        changed = self._own(claims) if account in self.deal.accounts else []
+        return self._gone(claims, self._own(claims) if account in self.deal.accounts else [], gone)
+
+    def _gone(self, claims: Claims, changed: list[ClaimEvent], gone: Sequence[GivesWay]) -> list[ClaimEvent]:
         for told in gone:
             before = ClaimsOf.fold(changed, claims)
             changed = [*changed, *release(before, told.registration_id, told.reason_code, self.now)]
@@ -195,7 +210,7 @@ class Look:
     def _settled(self, claims: Claims) -> list[ClaimEvent]:
         mine = self.facts.mine.registration_id
         if self.verdict == APPROVE:
-            return hold(claims, mine, self.span, self.now, exclusive=self.rules.exclusive)
+            return hold(claims, mine, self.span, self.now, exclusive=self.exclusive)
         return queue(mine, self.now) if self.verdict == QUEUE else []
 
 
@@ -211,6 +226,7 @@ def look(deal: Deal, facts: Facts, version: Version, screening_id: str) -> Look:
         screening_id=screening_id,
         now=facts.now,
         verdict=screening.outcome,
+        exclusive=rules.exclusive,
     )
 
 
@@ -240,17 +256,19 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
 
 
 def _on_accounts(deal: Deal, claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
-    """The line on each of the deal's accounts, with its own claim as it is by now."""
+    """The line on each of the deal's accounts, with its own claim as it is by now; last where it was released."""
     mine = deal.claim()
     return tuple(
-        OnAccount(account_id=account, live=tuple(_as_now(c, mine) for c in one.live), incumbents=one.incumbents)
+        OnAccount(account_id=account, live=_with_mine(one, mine), incumbents=one.incumbents)
         for account, one in zip(deal.accounts, claims, strict=False)
     )
 
 
-def _as_now(claim: Claim, mine: Claim) -> Claim:
-    own = claim.registration_id == mine.registration_id
-    return replace(claim, evidence=mine.evidence) if own else claim
+def _with_mine(claims: Claims, mine: Claim) -> tuple[Claim, ...]:
+    known = claims.of(mine.registration_id)
+    if known is None:
+        return (*claims.live, mine)
+    return tuple(replace(one, evidence=mine.evidence) if one is known else one for one in claims.live)
 
 
 def _near(

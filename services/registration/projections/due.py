@@ -31,6 +31,16 @@ from services.registration.domain.deal_events import (
     StepClosed,
     StepOpened,
 )
+from services.registration.domain.dispute import (
+    DisputeAppealed,
+    DisputeConcluded,
+    DisputeDecided,
+    DisputeEvidenceRequested,
+    DisputeEvidenceShown,
+    DisputeHeard,
+    DisputeOpened,
+    DisputeWithdrawn,
+)
 from services.registration.projections.deal_board import of_deal
 
 
@@ -66,6 +76,9 @@ IDLE: Mapping[type, Key] = dict.fromkeys(
     (DealApproved, DealAmended, EvidenceAdded, ActivityNoted, ExtensionRequested, ProtectionEnded), of_deal
 )
 IDLE_UNWARNED: Mapping[type, Key] = {**IDLE, InactivityWarned: of_deal}
+_CASE = (DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard, DisputeDecided, DisputeWithdrawn)
+HEARINGS: Mapping[type, Key] = dict.fromkeys(_CASE, of_deal)
+CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed, DisputeConcluded), of_deal)
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
 MOVES_UP: Mapping[type, Key] = {ClaimReleased: _freed, **_OWN}
@@ -134,6 +147,22 @@ def _alive_at(happened: Any) -> datetime:
 
 def _after(at: datetime, days: int) -> str:
     return iso(at + timedelta(days=days))
+
+
+def hearings(_: DueDocument | None, seen: Seen) -> DueDocument | None:
+    """Due when the time for evidence is over."""
+    happened = seen.event
+    if not isinstance(happened, DisputeOpened | DisputeEvidenceRequested):
+        return None
+    return {"due_at": iso(happened.due_at), "registration_id": happened.registration_id}
+
+
+def conclusions(_: DueDocument | None, seen: Seen) -> DueDocument | None:
+    """Due when a decision cannot be appealed any more."""
+    happened = seen.event
+    if not isinstance(happened, DisputeDecided):
+        return None
+    return {"due_at": iso(happened.due_at or happened.decided_at), "registration_id": happened.registration_id}
 
 
 def review_limits(document: ReviewDue | None, seen: Seen) -> ReviewDue | None:

@@ -1,0 +1,110 @@
+"""What a dispute's final decision does, in one commit, to the deals and the claims that it is about."""
+
+from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, share
+from services.registration.domain.deal import Deal, Status, unmoved
+from services.registration.domain.deal_events import DealEvent, ProtectionExtended
+from services.registration.domain.dispute import (
+    LETTER_REQUIRED,
+    NO_PROTECTION,
+    OVERTURNED,
+    SPLIT,
+    UPHELD,
+    ConcludeDispute,
+    Dispute,
+    DisputeConcluded,
+    DisputeEvent,
+    effects_of,
+    lasted,
+)
+from services.registration.domain.looking import Around, Look, look_again
+from services.registration.domain.screening import APPROVE
+
+LETTER = "letter"
+WON_DISPUTE, LOST_DISPUTE = "dispute", "dispute-overturned"
+
+Others = tuple[Deal, ...]
+Changes = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
+Concluded = tuple[list[DisputeEvent], list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
+
+
+def conclude_dispute(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+) -> Concluded:
+    """Makes a decision final that cannot be appealed any more, with all that follows from it."""
+    others, around = streams[0], streams[1:]
+    decided = dispute.decided
+    if decided is None or not dispute.case.may_conclude(wish.now):
+        return [], [], [[] for _ in claims], [[] for _ in others]
+    unmoved(wish, deal)
+    outcome = _outcome(decided.outcome, deal, dispute)
+    seen = look_again(wish, deal, claims, *around).decided(APPROVE, deal)
+    concluded = DisputeConcluded(
+        **deal.header,
+        outcome=outcome,
+        effects=effects_of(outcome, dispute, deal.first.partner_id, others, wish.now),
+        concluded_at=wish.now,
+    )
+    return [concluded], *_changes(outcome, wish, dispute, seen, claims, others)
+
+
+def _outcome(decided: str, deal: Deal, dispute: Dispute) -> str:
+    """A letter that was required and came wins the dispute; else it stays as it was."""
+    if decided != LETTER_REQUIRED:
+        return decided
+    shown = (*deal.now_details.evidence, *dispute.first.evidence)
+    asked_on = dispute.first.opened_at.date()
+    return OVERTURNED if any(one.kind == LETTER and one.dated_on >= asked_on for one in shown) else UPHELD
+
+
+def _changes(
+    outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
+) -> Changes:
+    match outcome:
+        case _ if outcome == OVERTURNED:
+            return _approved(seen), *seen.settle(wish, claims, others)
+        case _ if outcome == SPLIT:
+            return _split(wish, seen.shared(), claims, others)
+        case _ if outcome == NO_PROTECTION:
+            ended, kept = seen.ended(wish, claims, others)
+            return [], ended, kept
+        case _:
+            longer = [_longer(other, dispute, wish) for other in others]
+            return [], [_extended(state, longer, wish) for state in claims], longer
+
+
+def _split(wish: ConcludeDispute, both: Look, claims: tuple[Claims, ...], others: Others) -> Changes:
+    """Both hold from now on, and neither keeps the other out."""
+    changed, nothing = both.settle(wish, claims, others)
+    opened = [_shared(state, more, others, wish) for state, more in zip(claims, changed, strict=True)]
+    return _approved(both), opened, nothing
+
+
+def _approved(seen: Look) -> list[DealEvent]:
+    if seen.deal.status == Status.APPROVED:
+        return []
+    return [seen.approved(by=None, basis=WON_DISPUTE)]
+
+
+def _shared(state: Claims, more: list[ClaimEvent], others: Others, wish: ConcludeDispute) -> list[ClaimEvent]:
+    """The holders' claims keep no rival out any more."""
+    now = ClaimsOf.fold(more, state)
+    open_up = [one for other in others for one in share(now, other.first.registration_id, wish.now)]
+    return [*open_up, *more]
+
+
+def _longer(other: Deal, dispute: Dispute, wish: ConcludeDispute) -> list[DealEvent]:
+    """The time of the dispute is added to the end of the hold that was contested."""
+    if other.status != Status.APPROVED or other.protection is None:
+        return []
+    old_end = other.protection.end
+    new_end = old_end + lasted(dispute, wish.now)
+    return [ProtectionExtended(**other.header, old_end=old_end, new_end=new_end, extended_at=wish.now)]
+
+
+def _extended(state: Claims, longer: list[list[DealEvent]], wish: ConcludeDispute) -> list[ClaimEvent]:
+    ends = [one for events in longer for one in events if isinstance(one, ProtectionExtended)]
+    return [change for one in ends for change in extend(state, one.registration_id, one.new_end, wish.now)]

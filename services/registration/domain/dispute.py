@@ -1,0 +1,359 @@
+"""A dispute: a partner contests what was decided on its deal. How it goes on is the case's (`chassis.case`).
+
+What is decided takes effect when it is final, in one commit with the deals and claims that it changes: when the time to
+appeal has passed, or at once where it was appealed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import assert_never
+
+from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, Stage, in_time
+from chassis.decider import Decider, Invalid, NotFound, WrongState
+from chassis.event import Sealed, command, event
+from chassis.rulebook import Rulebook
+from contracts.business_time import BUSINESS_DAY
+from contracts.values import HUNDRED, Effect, PartnerId, RegistrationId
+from services.registration.domain.deal import Deal, Status
+from services.registration.domain.deal_commands import OnDeal, Screens
+from services.registration.domain.deal_events import Evidence, OfDeal
+from services.registration.domain.judging import rules_of
+from services.registration.domain.rules import DealRules
+
+KINDS = ("earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct")
+OUTCOMES = UPHELD, OVERTURNED, SPLIT, LETTER_REQUIRED, NO_PROTECTION = (
+    *("upheld", "overturned", "split", "letter_required", "no_protection"),
+)
+DISPUTABLE = (Status.REJECTED, Status.WAITING, Status.REVOKED)
+EVIDENCE_DAYS, DECISION_DAYS = 5, 5
+SPLIT_PARTS = 2
+
+
+# Events
+
+
+@event("registration.DisputeOpened.v1")
+class DisputeOpened(OfDeal):
+    """`against` are the deals that hold instead; they never leave the service. `barred` may not decide it."""
+
+    kind: str
+    statement: Sealed
+    evidence: tuple[Evidence, ...]
+    against: tuple[RegistrationId, ...]
+    barred: tuple[str, ...]
+    due_at: datetime
+    opened_by: str
+    opened_at: datetime
+
+
+@event("registration.DisputeEvidenceRequested.v1")
+class DisputeEvidenceRequested(OfDeal):
+    question: Sealed
+    due_at: datetime
+    requested_by: str
+    requested_at: datetime
+
+
+@event("registration.DisputeEvidenceShown.v1")
+class DisputeEvidenceShown(OfDeal):
+    evidence: tuple[Evidence, ...]
+    due_at: datetime
+    shown_by: str
+    shown_at: datetime
+
+
+@event("registration.DisputeHeard.v1")
+class DisputeHeard(OfDeal):
+    """It is under review: an arbiter decides it by `due_at`."""
+
+    due_at: datetime
+    heard_at: datetime
+
+
+@event("registration.DisputeDecided.v1")
+class DisputeDecided(OfDeal):
+    """What an arbiter decided; it takes effect when it is final. `shares` are those of a split."""
+
+    outcome: str
+    reason: Sealed
+    shares: tuple[Effect, ...]
+    due_at: datetime | None
+    decided_by: str
+    decided_at: datetime
+
+
+@event("registration.DisputeAppealed.v1")
+class DisputeAppealed(OfDeal):
+    statement: Sealed
+    due_at: datetime
+    appealed_by: str
+    appealed_at: datetime
+
+
+@event("registration.DisputeConcluded.v1")
+class DisputeConcluded(OfDeal):
+    """Final, with its effects. A letter that was required and did not come leaves it upheld."""
+
+    outcome: str
+    effects: tuple[Effect, ...]
+    concluded_at: datetime
+
+
+@event("registration.DisputeWithdrawn.v1")
+class DisputeWithdrawn(OfDeal):
+    withdrawn_by: str
+    withdrawn_at: datetime
+
+
+DisputeEvent = (
+    DisputeOpened
+    | DisputeEvidenceRequested
+    | DisputeEvidenceShown
+    | DisputeHeard
+    | DisputeDecided
+    | DisputeAppealed
+    | DisputeConcluded
+    | DisputeWithdrawn
+)
+
+
+# Commands
+
+
+@command("registration.FileDispute.v1")
+class FileDispute(OnDeal):
+    kind: str
+    statement: Sealed
+    evidence: tuple[Evidence, ...] = ()
+    against: tuple[RegistrationId, ...] = ()
+    by: str
+
+
+@command("registration.RequestDisputeEvidence.v1")
+class RequestDisputeEvidence(OnDeal):
+    question: Sealed
+    by: str
+
+
+@command("registration.ShowDisputeEvidence.v1")
+class ShowDisputeEvidence(OnDeal):
+    evidence: tuple[Evidence, ...]
+    by: str
+
+
+@command("registration.HearDispute.v1")
+class HearDispute(OnDeal):
+    pass
+
+
+@command("registration.DecideDispute.v1")
+class DecideDispute(OnDeal):
+    """`holders` keep what is left of 100.00 percent, in equal parts, where a split gives the filer `percent`."""
+
+    outcome: str
+    reason: Sealed
+    percent: Decimal | None = None
+    by: str
+
+
+@command("registration.AppealDispute.v1")
+class AppealDispute(OnDeal):
+    statement: Sealed
+    by: str
+
+
+@command("registration.ConcludeDispute.v1")
+class ConcludeDispute(Screens):
+    pass
+
+
+@command("registration.WithdrawDispute.v1")
+class WithdrawDispute(OnDeal):
+    by: str
+
+
+class WrongShare(Invalid):
+    """A split names the filer's percent, between 0 and 100, and needs one who holds."""
+
+    slug = "wrong-share"
+
+
+# State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispute:
+    """What decisions ask of a dispute."""
+
+    case: Case = field(default_factory=Case)
+    opened: DisputeOpened | None = None
+    decided: DisputeDecided | None = None
+
+    @property
+    def first(self) -> DisputeOpened:
+        if self.opened is None:
+            raise NotFound
+        return self.opened
+
+
+# Decisions
+
+
+def file_dispute(
+    wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
+) -> list[DisputeEvent]:
+    """Contests a rejection, a revocation or a wait, in time."""
+    if dispute.case.stage not in (Stage.NONE, Stage.WITHDRAWN):
+        raise WrongState("this deal is disputed already", state=dispute.case.stage.value, allowed=[])
+    if deal.status not in DISPUTABLE:
+        raise WrongState("there is nothing to dispute", state=deal.status.value, allowed=[])
+    in_time(deal.appeal_until, wish.now)
+    involved = (*deal.involved, *(person for other in against for person in other.involved))
+    return [
+        DisputeOpened(
+            **deal.header,
+            kind=wish.kind,
+            statement=wish.statement,
+            evidence=wish.evidence,
+            against=wish.against,
+            barred=tuple(dict.fromkeys((*involved, wish.by))),
+            due_at=_after(deal, book, EVIDENCE_DAYS, wish.now),
+            opened_by=wish.by,
+            opened_at=wish.now,
+        )
+    ]
+
+
+def request_dispute_evidence(
+    wish: RequestDisputeEvidence, dispute: Dispute, deal: Deal, book: Rulebook
+) -> list[DisputeEvent]:
+    """Asks the partner for more."""
+    dispute.case.may(REQUEST)
+    due_at = _after(deal, book, EVIDENCE_DAYS, wish.now)
+    asked = {"question": wish.question, "requested_by": wish.by, "requested_at": wish.now}
+    return [DisputeEvidenceRequested(**deal.header, **asked, due_at=due_at)]  # type: ignore[arg-type]
+
+
+def show_dispute_evidence(
+    wish: ShowDisputeEvidence, dispute: Dispute, deal: Deal, book: Rulebook
+) -> list[DisputeEvent]:
+    """Answers with documents; the arbiter decides next."""
+    dispute.case.may(SHOW)
+    due_at = _after(deal, book, DECISION_DAYS, wish.now)
+    return [
+        DisputeEvidenceShown(**deal.header, evidence=wish.evidence, due_at=due_at, shown_by=wish.by, shown_at=wish.now)
+    ]
+
+
+def hear_dispute(wish: HearDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
+    """The time for evidence is over; nothing where it is not, or the case has gone on."""
+    case = dispute.case
+    if case.stage not in (Stage.OPENED, Stage.EVIDENCE_REQUESTED) or case.due_at is None or wish.now < case.due_at:
+        return []
+    return [DisputeHeard(**deal.header, due_at=_after(deal, book, DECISION_DAYS, wish.now), heard_at=wish.now)]
+
+
+def decide_dispute(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
+    """What an impartial person decides; the appeal's is a third person. It can be appealed once."""
+    dispute.case.may_decide(wish.by)
+    again = dispute.case.stage == Stage.APPEALED
+    waits = wish.outcome == LETTER_REQUIRED or not again
+    days = rules_of(deal, book).clock.appeal_days
+    return [
+        DisputeDecided(
+            **deal.header,
+            outcome=wish.outcome,
+            reason=wish.reason,
+            shares=_shares(wish, dispute.first),
+            due_at=_after(deal, book, days, wish.now) if waits else None,
+            decided_by=wish.by,
+            decided_at=wish.now,
+        )
+    ]
+
+
+def _shares(wish: DecideDispute, opened: DisputeOpened) -> tuple[Effect, ...]:
+    if wish.outcome != SPLIT:
+        return ()
+    if wish.percent is None or not 0 < wish.percent < HUNDRED or len(opened.against) != 1:
+        raise WrongShare
+    filer = Effect(registration_id=opened.registration_id, percent=wish.percent)
+    return filer, Effect(registration_id=opened.against[0], percent=HUNDRED - wish.percent)
+
+
+def appeal_dispute(wish: AppealDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
+    """Asks for another arbiter, once and in time."""
+    dispute.case.may_appeal(wish.now)
+    due_at = _after(deal, book, DECISION_DAYS, wish.now)
+    told = {"statement": wish.statement, "appealed_by": wish.by, "appealed_at": wish.now}
+    return [DisputeAppealed(**deal.header, **told, due_at=due_at)]  # type: ignore[arg-type]
+
+
+def withdraw_dispute(wish: WithdrawDispute, dispute: Dispute) -> list[DisputeEvent]:
+    """Takes the dispute back, before it is decided."""
+    dispute.case.may(WITHDRAW)
+    header = {name: getattr(dispute.first, name) for name in ("registration_id", "number", "programme", "partner_id")}
+    return [DisputeWithdrawn(**header, withdrawn_by=wish.by, withdrawn_at=wish.now)]
+
+
+def _after(deal: Deal, book: Rulebook, days: int, now: datetime) -> datetime:
+    rules: DealRules = rules_of(deal, book)
+    return rules.calendar.after(now, days * BUSINESS_DAY)
+
+
+def lasted(dispute: Dispute, now: datetime) -> timedelta:
+    """How long the dispute took: as much is added to the end of the hold that was contested."""
+    return now - dispute.first.opened_at
+
+
+def effects_of(
+    outcome: str, dispute: Dispute, filer: PartnerId, holders: Sequence[Deal], now: datetime
+) -> tuple[Effect, ...]:
+    """What the outcome gives to whom from now on."""
+    mine = dispute.first.registration_id
+    if outcome == SPLIT and dispute.decided is not None:
+        partners = {mine: filer, **{one.first.registration_id: one.first.partner_id for one in holders}}
+        shares = dispute.decided.shares
+        return tuple(replace(one, partner_id=partners.get(one.registration_id), from_at=now) for one in shares)
+    if outcome == OVERTURNED:
+        return (Effect(registration_id=mine, partner_id=filer, percent=HUNDRED, from_at=now),)
+    return ()
+
+
+# Evolve
+
+
+def evolve(dispute: Dispute, happened: DisputeEvent) -> Dispute:
+    case = dispute.case
+    match happened:
+        case DisputeOpened(barred=barred, due_at=due_at):
+            return Dispute(case=case.opened(barred, due_at), opened=happened)
+        case DisputeDecided(due_at=due_at, decided_by=by):
+            return replace(dispute, case=case.moved(DECIDE, due_at, by), decided=happened)
+        case DisputeConcluded():
+            return replace(dispute, case=case.moved(CONCLUDE, None))
+        case DisputeWithdrawn():
+            return replace(dispute, case=case.moved(WITHDRAW, None))
+        case _:
+            return replace(dispute, case=_waiting(case, happened))
+
+
+def _waiting(
+    case: Case, happened: DisputeEvidenceRequested | DisputeEvidenceShown | DisputeHeard | DisputeAppealed
+) -> Case:
+    match happened:
+        case DisputeEvidenceRequested(due_at=due_at):
+            return case.moved(REQUEST, due_at)
+        case DisputeEvidenceShown(due_at=due_at):
+            return case.moved(SHOW, due_at)
+        case DisputeHeard(due_at=due_at):
+            return case.moved(HEAR, due_at)
+        case DisputeAppealed(due_at=due_at):
+            return case.moved(APPEAL, due_at)
+        case _:
+            assert_never(happened)
+
+
+Disputes = Decider[Dispute, DisputeEvent](kind="dispute", initial=Dispute(), evolve=evolve)

@@ -1,0 +1,109 @@
+"""What is contested, where it stands, and what came of it. Against whom it goes is the vendor's to know."""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.registration.domain.dispute import (
+    DisputeAppealed,
+    DisputeConcluded,
+    DisputeDecided,
+    DisputeEvidenceRequested,
+    DisputeEvidenceShown,
+    DisputeHeard,
+    DisputeOpened,
+    DisputeWithdrawn,
+)
+from services.registration.projections.deal_board import of_deal
+
+
+class DisputeDocument(TypedDict):
+    """`steps` are {event_id, event, at}; `effects` are those of a final decision."""
+
+    registration_id: str
+    partner_id: str
+    number: str
+    kind: str
+    stage: str
+    due_at: str | None
+    outcome: str | None
+    effects: list[dict[str, Any]]
+    statement: dict[str, Any]
+    question: dict[str, Any] | None
+    reason: dict[str, Any] | None
+    evidence: list[dict[str, Any]]
+    against: list[str]
+    opened_at: str
+    steps: list[dict[str, str]]
+
+
+def evolve(document: DisputeDocument | None, seen: Seen) -> DisputeDocument | None:
+    happened = seen.event
+    before = _opened(happened) if isinstance(happened, DisputeOpened) else document
+    if before is None:
+        return None
+    step = {"event_id": seen.id, "event": type(happened).__name__, "at": iso(seen.recorded_at)}
+    return {**before, **_changes(before, happened), "steps": [*before["steps"], step]}  # type: ignore[return-value]
+
+
+def _opened(it: DisputeOpened) -> DisputeDocument:
+    return {
+        "registration_id": it.registration_id,
+        "partner_id": it.partner_id,
+        "number": it.number,
+        "kind": it.kind,
+        "stage": "opened",
+        "due_at": iso(it.due_at),
+        "outcome": None,
+        "effects": [],
+        "statement": plain(it.statement),
+        "question": None,
+        "reason": None,
+        "evidence": plain(it.evidence),
+        "against": list(it.against),
+        "opened_at": iso(it.opened_at),
+        "steps": [],
+    }
+
+
+def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
+    match happened:
+        case DisputeEvidenceRequested(question=question, due_at=at):
+            return {"stage": "evidence_requested", "question": plain(question), "due_at": iso(at)}
+        case DisputeEvidenceShown(evidence=shown, due_at=at):
+            evidence = [*document["evidence"], *plain(shown)]
+            return {"stage": "under_review", "evidence": evidence, "due_at": iso(at)}
+        case DisputeHeard(due_at=at):
+            return {"stage": "under_review", "due_at": iso(at)}
+        case DisputeDecided(outcome=outcome, reason=reason, due_at=until):
+            told = {"stage": "decided", "outcome": outcome, "reason": plain(reason)}
+            return {**told, "due_at": iso(until) if until else None}
+        case DisputeAppealed(due_at=at):
+            return {"stage": "appealed", "due_at": iso(at)}
+        case DisputeConcluded(outcome=outcome, effects=effects):
+            return {"stage": "final", "outcome": outcome, "effects": plain(effects), "due_at": None}
+        case DisputeWithdrawn():
+            return {"stage": "withdrawn", "due_at": None}
+        case _:
+            return {}
+
+
+def for_partner(document: dict[str, Any]) -> dict[str, Any]:
+    """What the one who filed it reads: nothing of those whom it goes against."""
+    mine = [one for one in document["effects"] if one["partner_id"] == document["partner_id"]]
+    return {**{name: value for name, value in document.items() if name != "against"}, "effects": mine}
+
+
+DISPUTES = Projection(
+    name="disputes",
+    version=1,
+    keys=dict.fromkeys(
+        (
+            *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),
+            *(DisputeDecided, DisputeAppealed, DisputeConcluded, DisputeWithdrawn),
+        ),
+        of_deal,
+    ),
+    evolve=evolve,
+    indexes=("stage", "partner_id", "opened_at", "due_at"),
+)

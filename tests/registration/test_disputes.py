@@ -1,0 +1,275 @@
+"""Disputes: filed in time, decided by somebody who took no part, appealed once, and final in one commit."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chassis.case import AppealedBefore, ArbiterInvolved, FilingClosed
+from chassis.decider import WrongState
+from contracts.values import Effect, PartnerId, RegistrationId
+from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.deal import Deals
+from services.registration.domain.deal_commands import AddEvidence, GivesWay, RejectDeal
+from services.registration.domain.deal_events import DealApproved, DealRevoked, Evidence, ProtectionExtended
+from services.registration.domain.dispute import (
+    AppealDispute,
+    ConcludeDispute,
+    DecideDispute,
+    DisputeConcluded,
+    DisputeDecided,
+    DisputeHeard,
+    DisputeOpened,
+    Disputes,
+    FileDispute,
+    HearDispute,
+    RequestDisputeEvidence,
+    ShowDisputeEvidence,
+    WithdrawDispute,
+    WrongShare,
+)
+from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval
+
+A, B = RegistrationId("a"), RegistrationId("b")
+LETTER = Evidence(kind="letter", dated_on=date(2026, 3, 10), sha256="d" * 64)
+APPEAL_ENDS = datetime(2026, 3, 13, 17, tzinfo=UTC)
+HOLDER = GivesWay(registration_id=A, accounts=(CONTOSO,), reason_code="dispute-overturned")
+
+
+def on(deal: str = "b", now: datetime = NOW) -> dict[str, Any]:
+    return {"registration_id": RegistrationId(deal), "accounts": (CONTOSO,), "now": now}
+
+
+def contested() -> Town:
+    """A holds, B waits behind it and disputes that."""
+    town = Town()
+    town.register("a", "p-1")
+    town.run(approval())
+    town.register("b", "p-2")
+    town.run(filed())
+    return town
+
+
+def filed(now: datetime = NOW, against: tuple[RegistrationId, ...] = (A,)) -> FileDispute:
+    return FileDispute(**on(now=now), kind="earlier_work", statement=SEALED, against=against, by="seller-p-2")
+
+
+def decision(outcome: str = "overturned", by: str = "arbiter-1", **changes: Any) -> DecideDispute:
+    return DecideDispute(**on(), outcome=outcome, reason=SEALED, by=by, **changes)
+
+
+def conclusion(now: datetime = APPEAL_ENDS, **changes: Any) -> ConcludeDispute:
+    fields = {
+        **on(now=now),
+        "programme": "default",
+        "partner_id": PartnerId("p-2"),
+        "screening_id": "concluded",
+        "gives_way": (HOLDER,),
+    }
+    return ConcludeDispute(**{**fields, **changes})
+
+
+def stage(town: Town) -> str:
+    return str(town.state(Disputes.at("b")).case.stage)
+
+
+def statuses(town: Town) -> tuple[str, str]:
+    return str(town.state(Deals.at("a")).status), str(town.state(Deals.at("b")).status)
+
+
+# The case
+
+
+def test_a_dispute_asks_for_evidence_within_five_business_days_and_for_a_decision_in_five_more() -> None:
+    town = contested()
+    opened = town.of(Disputes.at("b"))[0]
+    assert (opened.due_at, opened.against) == (datetime(2026, 3, 6, 17, tzinfo=UTC), (A,))
+
+    assert town.run(HearDispute(**on(now=opened.due_at - timedelta(seconds=1)))) == [[]]
+    [[heard]] = town.run(HearDispute(**on(now=opened.due_at)))
+
+    assert heard == DisputeHeard(
+        registration_id=B,
+        number="R-b",
+        programme="default",
+        partner_id=PartnerId("p-2"),
+        due_at=datetime(2026, 3, 13, 17, tzinfo=UTC),
+        heard_at=opened.due_at,
+    )
+    assert stage(town) == "under_review"
+
+
+def test_what_is_asked_for_is_shown_and_then_decided() -> None:
+    town = contested()
+    town.run(RequestDisputeEvidence(**on(), question=SEALED, by="arbiter-1"))
+    assert stage(town) == "evidence_requested"
+
+    town.run(ShowDisputeEvidence(**on(), evidence=(LETTER,), by="seller-p-2"))
+
+    assert stage(town) == "under_review"
+
+
+@pytest.mark.parametrize("arbiter", ["desk-1", "seller-p-2"])
+def test_who_took_part_cannot_decide(arbiter: str) -> None:
+    with pytest.raises(ArbiterInvolved):
+        contested().run(decision(by=arbiter))
+
+
+def test_the_appeal_is_decided_by_a_third_person_and_there_is_one_only() -> None:
+    town = contested()
+    town.run(decision("upheld"))
+    town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-2"))
+    with pytest.raises(ArbiterInvolved):
+        town.run(decision("upheld"))
+
+    [[decided]] = town.run(decision("overturned", by="arbiter-2"))
+
+    assert isinstance(decided, DisputeDecided)
+    assert decided.due_at is None
+    with pytest.raises(AppealedBefore):
+        town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-2"))
+
+
+def test_an_appeal_comes_within_ten_business_days() -> None:
+    town = contested()
+    town.run(decision("upheld"))
+
+    with pytest.raises(FilingClosed):
+        town.run(AppealDispute(**on(now=APPEAL_ENDS + timedelta(seconds=1)), statement=SEALED, by="seller-p-2"))
+    town.run(AppealDispute(**on(now=APPEAL_ENDS), statement=SEALED, by="seller-p-2"))
+
+
+def test_a_rejection_is_disputed_within_ten_business_days() -> None:
+    town = Town()
+    town.register("b", "p-2")
+    town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
+
+    with pytest.raises(FilingClosed):
+        town.run(filed(APPEAL_ENDS + timedelta(seconds=1), against=()))
+    assert isinstance(town.run(filed(APPEAL_ENDS, against=()))[0][0], DisputeOpened)
+
+
+def test_only_what_was_lost_is_disputed_and_once_at_a_time() -> None:
+    town = Town()
+    town.register("b", "p-2")
+    with pytest.raises(WrongState):
+        town.run(filed(against=()))
+    with pytest.raises(WrongState):
+        contested().run(filed())
+
+
+def test_a_dispute_can_be_taken_back_until_it_is_decided() -> None:
+    town = contested()
+    town.run(WithdrawDispute(**on(), by="seller-p-2"))
+    assert stage(town) == "withdrawn"
+
+    decided = contested()
+    decided.run(decision())
+    with pytest.raises(WrongState):
+        decided.run(WithdrawDispute(**on(), by="seller-p-2"))
+
+
+# What follows
+
+
+def test_nothing_follows_while_it_can_be_appealed() -> None:
+    town = contested()
+    town.run(decision())
+
+    assert town.run(conclusion(APPEAL_ENDS - timedelta(seconds=1))) == [[], [], [], []]
+    assert statuses(town) == ("approved", "waiting")
+
+
+def test_overturned_the_loser_is_revoked_and_the_winner_approved_in_one_commit() -> None:
+    town = contested()
+    town.run(decision())
+
+    case, deal, claims, holder = town.run(conclusion())
+
+    assert isinstance(case[0], DisputeConcluded)
+    assert [one.registration_id for one in case[0].effects] == [B]
+    assert ([type(one) for one in deal], deal[0].basis) == ([DealApproved], "dispute")
+    assert isinstance(holder[0], DealRevoked)
+    assert [reason.code for reason in holder[0].reasons] == ["dispute-overturned"]
+    assert len(claims) == 2
+    assert statuses(town) == ("revoked", "approved")
+    assert [claim.registration_id for claim in town.state(ClaimsOf.at(CONTOSO)).live] == [B]
+
+
+def test_an_overturned_rejection_is_approved() -> None:
+    town = Town()
+    town.register("b", "p-2")
+    town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
+    town.run(filed(against=()))
+    town.run(decision())
+
+    town.run(conclusion(gives_way=()))
+
+    assert str(town.state(Deals.at("b")).status) == "approved"
+    assert [claim.state for claim in town.state(ClaimsOf.at(CONTOSO)).live] == ["held"]
+
+
+def test_upheld_the_time_of_the_dispute_is_added_to_the_holders_end() -> None:
+    town = contested()
+    before = town.state(Deals.at("a")).protection.end
+    town.run(decision("upheld"))
+
+    *_, holder = town.run(conclusion())
+
+    assert isinstance(holder[0], ProtectionExtended)
+    assert town.state(Deals.at("a")).protection.end == before + (APPEAL_ENDS - NOW)
+    assert town.state(ClaimsOf.at(CONTOSO)).of("a").protection.end == before + (APPEAL_ENDS - NOW)
+    assert statuses(town) == ("approved", "waiting")
+
+
+def test_a_split_adds_up_to_a_hundred_and_neither_excludes_the_other() -> None:
+    town = contested()
+    town.run(decision("split", percent=Decimal("30.00")))
+
+    case, *_ = town.run(conclusion())
+
+    shares = case[0].effects
+    assert shares == (
+        Effect(registration_id=B, partner_id=PartnerId("p-2"), percent=Decimal("30.00"), from_at=APPEAL_ENDS),
+        Effect(registration_id=A, partner_id=PartnerId("p-1"), percent=Decimal("70.00"), from_at=APPEAL_ENDS),
+    )
+    assert sum(share.percent for share in shares) == Decimal("100.00")
+    assert statuses(town) == ("approved", "approved")
+    assert [claim.exclusive for claim in town.state(ClaimsOf.at(CONTOSO)).live] == [False, False]
+
+
+def test_a_split_names_a_share_and_needs_a_holder() -> None:
+    with pytest.raises(WrongShare):
+        contested().run(decision("split"))
+
+
+def test_no_protection_ends_the_hold_and_gives_none() -> None:
+    town = contested()
+    town.run(decision("no_protection"))
+
+    town.run(conclusion())
+
+    assert statuses(town) == ("revoked", "waiting")
+    assert not any(claim.holds(APPEAL_ENDS) for claim in town.state(ClaimsOf.at(CONTOSO)).live)
+
+
+@pytest.mark.parametrize(("letter", "outcome"), [(True, "overturned"), (False, "upheld")])
+def test_a_required_letter_decides_when_its_time_is_over(letter: bool, outcome: str) -> None:
+    town = contested()
+    town.run(decision("letter_required"))
+    if letter:
+        town.run(AddEvidence(**on(), evidence=(LETTER,), by="seller-p-2"))
+
+    case, *_ = town.run(conclusion())
+
+    assert case[0].outcome == outcome
+
+
+def test_a_case_is_concluded_once() -> None:
+    town = contested()
+    town.run(decision("upheld"))
+    town.run(conclusion())
+
+    assert town.run(replace(conclusion(), now=APPEAL_ENDS + timedelta(days=1))) == [[], [], [], []]
