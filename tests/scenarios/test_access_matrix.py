@@ -116,6 +116,7 @@ APPROVES = frozenset({"admin", "cm", "desk", "finance", "approver"})
 """Whom a programme may name in its chain of steps."""
 EVIDENCE = {"kind": "mail", "dated_on": "2031-03-01", "sha256": "a" * 64}
 NAMED = {"reason_code": "other"}
+STATED = "We have worked on this customer before anybody else did."
 
 ONBOARDING = {
     "POST /partners": row(MANAGERS, PROFILE),
@@ -160,6 +161,18 @@ REGISTRATION = {
     "POST /deals/{registration_id}/request-extension": row(SELLERS, {"evidence": [EVIDENCE]}, registration_id="deal"),
     "POST /deals/{registration_id}/grant-extension": row(frozenset({"desk"}), registration_id="deal"),
     "POST /deals/{registration_id}/refuse-extension": row(frozenset({"desk"}), NAMED, registration_id="deal"),
+    "POST /disputes": row(SELLERS, {"registration_id": "$deal", "kind": "incumbent", "statement": STATED}),
+    "GET /disputes": row(DEALS),
+    "GET /disputes/{registration_id}": row(DEALS, registration_id="disputed"),
+    "POST /disputes/{registration_id}/request-evidence": row(
+        frozenset({"desk"}), {"question": STATED}, registration_id="deal"
+    ),
+    "POST /disputes/{registration_id}/show-evidence": row(SELLERS, {"evidence": [EVIDENCE]}, registration_id="deal"),
+    "POST /disputes/{registration_id}/decide": row(
+        frozenset({"arbiter"}), {"outcome": "upheld", "reason": STATED}, registration_id="deal"
+    ),
+    "POST /disputes/{registration_id}/appeal": row(SELLERS, {"statement": STATED}, registration_id="deal"),
+    "POST /disputes/{registration_id}/withdraw": row(SELLERS, registration_id="deal"),
     "POST /exclusions": row(DESKS, {"target": "family:cloud", "kind": "named", "from_on": "2031-03-01"}),
     "GET /exclusions": row(DESKS),
     "POST /exclusions/{exclusion_id}/end": row(DESKS, {"target": "family:cloud"}, exclusion_id="exclusion"),
@@ -496,6 +509,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "form": "form-1",
         "backtest": "backtest-1",
         "exclusion": "exclusion-1",
+        "disputed": "no-dispute",
         "service": "registration",
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
         **await _books_and_runs(people),
@@ -556,7 +570,7 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 
 # Asking
 
-EMPTY = frozenset({"quarantined", "month", "budget", "batch", "form", "backtest", "exclusion"})
+EMPTY = frozenset({"quarantined", "month", "budget", "batch", "form", "backtest", "exclusion", "disputed"})
 """Nothing of that kind is there: nobody can tell it from what never was."""
 KEYS = count(1)
 LONG = 8
