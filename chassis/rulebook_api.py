@@ -155,13 +155,16 @@ RULEBOOKS = Projection(
 
 # Routes
 
-Id = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+ID_PATTERN = r"^[A-Za-z0-9._-]+$"
+Id = Annotated[str, Path(min_length=1, max_length=64, pattern=ID_PATTERN)]
+RulebookId = Annotated[str, Field(min_length=1, max_length=64, pattern=ID_PATTERN)]
+"""The id of a rulebook in a body."""
 
 
 class Draft(Body):
     """Rules to work on: the body fits its kind's schema, each example must come to its outcome before publishing."""
 
-    rulebook_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    rulebook_id: RulebookId
     kind: Annotated[str, Field(max_length=64)]
     scope: Annotated[str, Field(max_length=64)] = "default"
     body: dict[str, Any]

@@ -13,6 +13,7 @@ from chassis.decider import NotFound
 from chassis.event import iso
 from chassis.http import JSON, App, Body, Instant, Reader, Writer, shown
 from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, RulesInvalid, body_sha256
+from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate, Window, position_at
 from chassis.shadow_runs import Asked
 
@@ -24,7 +25,7 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 class ShadowBody(Body):
     """A version of a rulebook (also its draft), or a `body` that nobody has drafted, over what was recorded in between."""
 
-    rulebook_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    rulebook_id: RulebookId
     kind: Annotated[str | None, Field(max_length=64)] = None
     version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     body: dict[str, Any] | None = None

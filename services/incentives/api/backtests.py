@@ -1,7 +1,6 @@
 """Plans tried on what happened and on what might: backtests of a whole year, and estimates of one sale."""
 
 import asyncio
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -13,9 +12,10 @@ from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import plain
 from chassis.execution import Peek
-from chassis.http import JSON, App, Body, Reader, Writer, shown
+from chassis.http import JSON, App, Body, Day, Reader, Writer, shown
 from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import Decision, NoDraft, Rulebook, Rules
+from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate, Progress
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from contracts.values import money
@@ -45,13 +45,13 @@ class BacktestBody(Body):
     The baseline is what was actually posted under the plan, or the version of it that is named.
     """
 
-    rulebook_id: Text
+    rulebook_id: RulebookId
     version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     body: dict[str, Any] | None = None
     baseline: Literal["actual", "version"] = "actual"
     baseline_version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    since: date
-    until: date
+    since: Day
+    until: Day
 
 
 @router.post("/backtests", status_code=202)
@@ -136,7 +136,7 @@ class EstimateBody(Body):
     partner_id: Text
     amount: Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    closes_on: date
+    closes_on: Day
     family: Annotated[str, Field(max_length=64)] = ""
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     deal_type: Annotated[str, Field(max_length=64)] = "new"

@@ -1,6 +1,5 @@
 """Batches of payments over HTTP, and their files for the bank."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -8,7 +7,7 @@ from pydantic import Field
 
 from chassis.application import Application
 from chassis.execution import Peek
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.api.exports import table
@@ -36,7 +35,7 @@ class BatchBody(Body):
     """Proposed payments of one currency that go out on one day."""
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
-    day: date
+    day: Day
     payment_ids: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=PAYMENTS_MAX)
     ]

@@ -1,6 +1,5 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -9,7 +8,7 @@ from pydantic import Field
 from chassis.decider import Problem
 from chassis.event import canonical_json
 from chassis.execution import Peek
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_PAYMENTS
 from services.incentives.api.earnings import own
@@ -96,7 +95,7 @@ class ReportBody(Body):
     reference: Annotated[str, Field(pattern="^[0-9a-f]{32}-[0-9]{2}$")]
     outcome: Literal["paid", "rejected", "unknown", "returned"]
     provider_event_id: Annotated[str, Field(min_length=1, max_length=64)]
-    on: date
+    on: Day
     signature: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 

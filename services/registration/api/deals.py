@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chassis.decider import NotFound
 from chassis.execution import Peek
-from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains, Range
 from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
@@ -43,7 +43,7 @@ class EvidencesBody(Body):
 class OrderBody(Body):
     order_ref: Annotated[str, Field(min_length=1, max_length=64)]
     amount: MoneyBody
-    ordered_on: date
+    ordered_on: Day
 
 
 class WithdrawBody(Body):
@@ -182,15 +182,15 @@ class Named:
 
     number: str | None = None
     product: str | None = None
-    submitted_from: date | None = None
-    submitted_before: date | None = None
+    submitted_from: Day | None = None
+    submitted_before: Day | None = None
 
 
 async def named(
     number: Annotated[str | None, Query(max_length=32)] = None,
     product: Annotated[str | None, Query(max_length=80)] = None,
-    submitted_from: date | None = None,
-    submitted_before: date | None = None,
+    submitted_from: Day | None = None,
+    submitted_before: Day | None = None,
 ) -> Named:
     return Named(number, product, submitted_from, submitted_before)
 

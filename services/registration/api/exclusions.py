@@ -1,12 +1,11 @@
 """What the vendor keeps for itself, over HTTP."""
 
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from services.registration.access import READ_EXCLUSIONS
 from services.registration.api.bodies import Id
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
@@ -24,9 +23,9 @@ class ExclusionBody(Body):
 
     target: Annotated[str, Field(pattern=TARGET)]
     kind: Literal["named", "house", "vendor_direct", "contact"]
-    from_on: date
-    until_on: date | None = None
-    contacted_on: date | None = None
+    from_on: Day
+    until_on: Day | None = None
+    contacted_on: Day | None = None
 
 
 class EndBody(Body):
