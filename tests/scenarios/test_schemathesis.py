@@ -26,7 +26,7 @@ NOT_ASKED = {
 }
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
 WHO = ("ada", "northwind")
-SHORT, LONG = 2, 60
+SHORT, LONG = 2, 20
 WAITING = {429, 503}
 
 
