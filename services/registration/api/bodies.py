@@ -1,5 +1,6 @@
 """What requests say of deals: their shape and limits. What depends on rules or on time is decided in the domain."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -123,7 +124,7 @@ class EditBody(Body):
     """The fields of a deal that can change; those left out stay."""
 
     amount: MoneyBody | None = None
-    close_on: Day | None = None
+    close_on: date | None = None
     tender: Literal["none", "planned", "published"] | None = None
     description: Annotated[str | None, Field(min_length=20, max_length=2_000)] = None
     contacts: Annotated[list[ContactBody] | None, Field(max_length=5)] = None
