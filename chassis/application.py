@@ -42,7 +42,7 @@ class Application:
     publish: Publish | None = None
     disclose: Callable[[Any], Any] = lambda decision: decision
     together_max: int = 600
-    reached: Callable[[str, str, int, float], Awaitable[bool]] | None = None
+    reached: Callable[[str, str, int, float, str | None], Awaitable[bool]] | None = None
     told: Callable[[str, str, int], Awaitable[int]] | None = None
     proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None
     shadow_runs: ShadowRuns | None = None
@@ -54,9 +54,13 @@ class Application:
         """
         if self.reached is None or (source != self.name and self.told is None):
             return True
-        if source != self.name and self.told is not None and not await self.reached(model, source, position, 0.0):
+        if (
+            source != self.name
+            and self.told is not None
+            and not await self.reached(model, source, position, 0.0, tenant)
+        ):
             position = await self.told(tenant, source, position)
-        return await self.reached(model, source, position, seconds)
+        return await self.reached(model, source, position, seconds, tenant)
 
     async def react(self, seen: Seen, reaction: str, make: Any) -> Outcome | None:
         """Runs the command of a reaction; the same event again finds the first answer. A refusal is recorded: done."""

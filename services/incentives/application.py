@@ -219,7 +219,7 @@ async def rules_of_kind(app: Application, tenant: str, kind: str) -> tuple[str, 
 async def caught_up(app: Application, model: str) -> None:
     """Waits until a read model has seen all that is recorded here. Raises Busy when it does not in time."""
     head = await app.executor.store.head()
-    if app.reached and not await app.reached(model, app.name, head, CATCH_UP_SECONDS):
+    if app.reached and not await app.reached(model, app.name, head, CATCH_UP_SECONDS, None):
         raise Busy(f"{model} has not read the log up to {head}")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.portal import complaints_of, launched, sign_in
 from tests.browser.running import Running, running_system
@@ -34,7 +34,7 @@ def state(system: Running) -> State:
 @pytest.fixture
 def browse(browser: Browser, system: Running, state: State) -> Iterator[Browse]:
     """Opens the portal as somebody; what the browser complained of by the end fails the test."""
-    contexts, complaints = [], []
+    contexts, complaints = list[BrowserContext](), list[str]()
 
     def opened(name: str, path: str = "/", **options: Any) -> Page:
         context = browser.new_context(base_url=system.url, **options)

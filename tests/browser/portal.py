@@ -24,7 +24,7 @@ def launched(playwright: Playwright, chromium: str) -> Browser:
 
 
 def complaints_of(page: Page, found: list[str]) -> None:
-    """Collects errors of scripts, and what the page's own policy or the browser refused. A refused form is none of them."""
+    """Collects errors of scripts, and what the page's own policy or the browser refused: no refused form, no "not now"."""
     page.on("pageerror", lambda error: found.append(f"{page.url}: {error}"))
     page.on(
         "console", lambda said: found.append(f"{page.url}: {said.text}") if _is_fault(said.type, said.text) else None
@@ -32,7 +32,7 @@ def complaints_of(page: Page, found: list[str]) -> None:
 
 
 def _is_fault(kind: str, text: str) -> bool:
-    return kind in ("error", "warning") and "status of 4" not in text
+    return kind in ("error", "warning") and re.search("status of (4|503)", text) is None
 
 
 def sign_in(page: Page, name: str, path: str = "/", tenant: str = "") -> None:

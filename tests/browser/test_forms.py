@@ -21,6 +21,8 @@ ELMWOOD = Customer("Elmwood Clinics SARL", "FR", "elmwood-clinics.fr", "22000.00
 FIORDO = Customer("Fiordo Marine SpA", "IT", "fiordo-marine.it", "31000.00")
 GRANATA = Customer("Granata Film SL", "ES", "granata-film.es", "17000.00")
 IRONBARK = Customer("Ironbark Tools BV", "NL", "ironbark-tools.nl", "13000.00")
+JUNIPER = Customer("Juniper Freight Ltd", "GB", "juniper-freight.co.uk", "12500.00")
+KORALLE = Customer("Koralle Druck GmbH", "DE", "koralle-druck.de", "11800.00")
 HOLLOW = Customer("Hollow Creek Inns Ltd", "GB", "hollowcreekinns.co.uk", "9000.00")
 
 
@@ -153,6 +155,49 @@ def test_what_happens_before_the_live_stream_opens_is_not_missed(browse: Browse,
     page.route("**/v1/stream*", late)
     page.goto("/deals")
     expect(page.locator("#board").get_by_role("link", name=IRONBARK.name)).to_be_visible()
+
+
+def test_a_part_that_comes_late_or_not_at_all_is_asked_for_again(browse: Browse, system: Running) -> None:
+    page = browse("dora", "/deals")
+    board = page.locator("#board")
+    expect(board).to_be_visible()
+    before = page.content()
+    answers = [
+        lambda route: route.fulfill(status=503, body="not now"),
+        lambda route: route.fulfill(
+            body=before.replace("<head>", '<head><meta name="entente-late" content="registration">')
+        ),
+    ]
+    asked = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers["entente-at-least"])
+        if answers:
+            answers.pop(0)(route)
+        else:
+            route.continue_()
+
+    page.route(lambda url: url.endswith("/deals"), answer)
+    registered(system, NORTH, JUNIPER)
+    expect(board.get_by_role("link", name=JUNIPER.name)).to_be_visible()
+    assert len(asked) > len(answers) + 1
+
+
+def test_a_stream_that_is_refused_is_asked_for_again(browse: Browse, system: Running) -> None:
+    page = browse("dora")
+    refusals = [429, 503]
+
+    def answer(route: Route) -> None:
+        if refusals:
+            route.fulfill(status=refusals.pop(), body="later")
+        else:
+            route.continue_()
+
+    page.route("**/v1/stream*", answer)
+    page.goto("/deals")
+    registered(system, NORTH, KORALLE)
+    expect(page.locator("#board").get_by_role("link", name=KORALLE.name)).to_be_visible()
+    assert refusals == []
 
 
 def test_a_key_is_shown_once_and_ends_when_it_is_revoked(browse: Browse) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from chassis.asgi import Api
 from chassis.decider import Problem
@@ -98,6 +99,25 @@ async def feed_cursor(it: System, who: str) -> tuple[list[dict[str, Any]], str]:
     await it.settle()
     answer = await (await it.who(who)).get("/v1/events?limit=1000")
     return [orjson.loads(line) for line in answer.body.splitlines()], answer.headers["entente-next"]
+
+
+async def test_a_stream_does_not_begin_before_the_log_holds_what_others_were_told(
+    it: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the hub told just before, and the log does not hold yet, would be missed: the stream ends, to be asked again."""
+    monkeypatch.setattr(reading, "WAIT_SECONDS", 0.05)
+    [seen] = await some(it)
+    _, place = await feed_cursor(it, "ada")
+    hub: Hub = it.services["gateway"].application.ports.hub
+    known = hub.told(seen.tenant)
+    hub.tell(replace(seen, position=known["registration"] + 1_000))
+    async with await opened(it, "ada", place) as early:
+        await early.until(lambda stream: stream.ended)
+    assert early.told == []
+    hub._told[seen.tenant] = known
+    deal_id = await register(it, "northwind")
+    async with await opened(it, "ada", place) as stream:
+        await stream.until(mentions(deal_id))
 
 
 async def test_a_partner_s_stream_and_feed_hold_nothing_of_another(it: System) -> None:

@@ -30,6 +30,11 @@ class Hub:
         self._open: dict[str, set[Queue]] = {}
         self._of: Counter[tuple[str, str]] = Counter()
         self._closed = False
+        self._told: dict[str, dict[str, int]] = {}
+
+    def told(self, tenant: str) -> dict[str, int]:
+        """How far each service's events of a tenant were told: who comes now hears only of what is beyond."""
+        return dict(self._told.get(tenant, {}))
 
     @property
     def streams(self) -> int:
@@ -45,6 +50,8 @@ class Hub:
 
     def tell(self, seen: Seen) -> None:
         """Hands an event to the tenant's streams; one that is `UNSENT_MAX` behind gets None, its end."""
+        places = self._told.setdefault(seen.tenant, {})
+        places[seen.source] = max(seen.position, places.get(seen.source, 0))
         for queue in tuple(self._open.get(seen.tenant, ())):
             if queue.qsize() < UNSENT_MAX:
                 queue.put_nowait(seen)

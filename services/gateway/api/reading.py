@@ -198,12 +198,14 @@ async def live(
         places = places if places is not None else await heads_of(app, who.tenant)
         yield b": open\nretry: 1000\n\n"
         if resumed:
+            if not await _all_in_log(app, who.tenant):
+                return
             async for line in _missed(app, who, places):
                 yield line
         async for seen in _heard(queue, still_good):
             if seen is None:
                 yield b": still here\n\n"
-            elif not await _in_log(app, seen):
+            elif not await _in_log(app, seen.tenant, seen.source, seen.position):
                 return
             else:
                 async for line in _told(app, who, places, seen):
@@ -249,9 +251,15 @@ async def _missed(app: Application, who: Principal, places: Places) -> AsyncIter
         places.update(following)
 
 
-async def _in_log(app: Application, seen: Seen) -> bool:
-    """Whether the event log holds the event, a second's wait at most."""
-    return app.reached is None or await app.reached("event_log", seen.source, seen.position, WAIT_SECONDS)
+async def _in_log(app: Application, tenant: str, source: str, position: int) -> bool:
+    """Whether the event log holds a service's events up to a position, a second's wait at most."""
+    return app.reached is None or await app.reached("event_log", source, position, WAIT_SECONDS, tenant)
+
+
+async def _all_in_log(app: Application, tenant: str) -> bool:
+    """Whether the log holds all that the hub had told before this stream listened: it is read from there."""
+    told = app.ports.hub.told(tenant).items()
+    return all([await _in_log(app, tenant, source, position) for source, position in told])
 
 
 async def _told(app: Application, who: Principal, places: Places, seen: Seen) -> AsyncIterator[bytes]:

@@ -138,6 +138,8 @@ class Visit:
     places: Mapping[str, int]
     cursor: str
     """Where the events ended before the page was asked for: its live stream begins there and leaves none out."""
+    late: set[str] = field(default_factory=set)
+    """The services whose part of the page is older than what the visitor asked to see: a live page asks again."""
 
     @property
     def tenant(self) -> str:
@@ -178,6 +180,7 @@ class Visit:
         named = {name: value for name, value in query.items() if value is not None}
         answer = await self._asked(service, path, urlencode(named, doseq=True), self._place_of(service))
         if answer.status == 503 and self._place_of(service):  # noqa: PLR2004  not there yet: what is there is shown
+            self.late.add(service)
             answer = await self._asked(service, path, urlencode(named, doseq=True), {})
         return Part(status=answer.status, body=answer.json(), version=answer.headers.get("etag", "").strip('"'))
 
@@ -215,7 +218,8 @@ class Visit:
         """Waits, a second at most, until the gateway's own models hold what the visitor has just done."""
         for source, position in self.places.items():
             for model in models:
-                await self.app.has_read(model, source, position, self.tenant, WAIT_SECONDS)
+                if not await self.app.has_read(model, source, position, self.tenant, WAIT_SECONDS):
+                    self.late.add(source)
 
     async def names(self, ids: set[str | None]) -> dict[str, str]:
         """The partners' names by id."""

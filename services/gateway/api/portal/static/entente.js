@@ -2,7 +2,7 @@
 // while it is typed, countdowns run. Nothing is shown that the server did not render.
 "use strict";
 (() => {
-  const PAUSE_MS = 300, CHECK_MS = 600, SAY_MS = 5000, TICK_MS = 30000, WAIT_MAX_MS = 2000;
+  const PAUSE_MS = 300, CHECK_MS = 600, SAY_MS = 5000, TICK_MS = 30000, WAIT_MAX_MS = 2000, AGAIN_MS = 1000, AGAIN_MAX_MS = 30000;
   const now = document.querySelector('meta[name="entente-now"]');
   const ahead = now ? Date.parse(now.content) - Date.now() : 0;
   const live = document.getElementById("live");
@@ -60,22 +60,30 @@
   };
   const fetched = async (url, options) => {
     const answer = await fetch(url, { credentials: "same-origin", ...options });
+    if (answer.status >= 500) throw new Error("the server cannot answer now");
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
+  // True once the page shows all that happened up to the places; it is asked again until then.
   const refresh = async (ids, places) => {
     const at = Object.entries(places).map(([source, position]) => `${source}=${position}`).join(", ");
     const page = await fetched(location.href, { headers: { "entente-at-least": at } });
-    if (!page.querySelector('meta[name="entente-now"]')) throw new Error("this page is not ours to see any more");
+    if (!page.querySelector('meta[name="entente-now"]')) return gone();
     let changed = false;
     for (const id of ids) {
       const part = byId(id), fresh = page.getElementById(id);
       if (part && fresh && !busy(part)) changed = swap(part, fresh) || changed;
     }
     if (changed) say(live.dataset.changed);
+    return !page.querySelector('meta[name="entente-late"]');
   };
 
   // The live stream: an event refreshes the fragments that it concerns.
-  const waiting = { ids: new Set(), places: {}, timer: 0, since: 0, running: false };
+  const waiting = { ids: new Set(), places: {}, timer: 0, since: 0, running: false, failed: 0 };
+  let stream = null;
+  const off = () => { live.textContent = live.dataset.off; };
+  const pause = (times) => Math.min(AGAIN_MS * 2 ** times, AGAIN_MAX_MS);
+  // Somebody who is not signed in any more is told nothing more.
+  const gone = () => { stream?.close(); stream = null; off(); return true; };
   const concerns = (part, event, text) => {
     if (!part.dataset.live.split(" ").includes(event.source)) return false;
     const about = (part.dataset.about || "").split(" ").filter(Boolean);
@@ -87,14 +95,12 @@
     waiting.ids.clear();
     waiting.since = 0;
     waiting.running = true;
-    try {
-      await refresh(ids, places);
-    } catch {
-      live.textContent = live.dataset.off;
-    } finally {
-      waiting.running = false;
-      if (waiting.ids.size) waiting.timer = setTimeout(flush, PAUSE_MS);
-    }
+    const shown = await refresh(ids, places).catch(off);
+    waiting.running = false;
+    waiting.failed = shown ? 0 : waiting.failed + 1;
+    if (!shown) for (const id of ids) waiting.ids.add(id);
+    if (waiting.ids.size) waiting.timer = setTimeout(flush, shown ? PAUSE_MS : pause(waiting.failed - 1));
+    else if (stream?.readyState === EventSource.OPEN) live.textContent = live.dataset.on;
   };
   const happened = (message) => {
     const event = JSON.parse(message.data);
@@ -107,12 +113,20 @@
   };
   const names = document.querySelector('meta[name="entente-events"]');
   if (names && document.querySelector("[data-live]")) {
-    const cursor = document.querySelector('meta[name="entente-cursor"]').content;
-    const stream = new EventSource(cursor ? `/v1/stream?cursor=${encodeURIComponent(cursor)}` : "/v1/stream");
-    for (const name of names.content.split(" ")) stream.addEventListener(name, happened);
-    stream.addEventListener("open", () => { live.textContent = live.dataset.on; });
-    stream.addEventListener("error", () => { live.textContent = live.dataset.off; });
-    addEventListener("pagehide", () => stream.close());
+    let cursor = document.querySelector('meta[name="entente-cursor"]').content, failed = 0;
+    // The browser opens a cut stream again; one that was refused stays shut, and is asked for again here.
+    const open = () => {
+      stream = new EventSource(cursor ? `/v1/stream?cursor=${encodeURIComponent(cursor)}` : "/v1/stream");
+      const heard = (message) => { cursor = message.lastEventId || cursor; happened(message); };
+      for (const name of names.content.split(" ")) stream.addEventListener(name, heard);
+      stream.addEventListener("open", () => { failed = 0; live.textContent = live.dataset.on; });
+      stream.addEventListener("error", () => {
+        off();
+        if (stream?.readyState === EventSource.CLOSED) setTimeout(() => { if (stream) open(); }, pause(failed++));
+      });
+    };
+    open();
+    addEventListener("pagehide", () => stream?.close());
   }
 
   // A registration is checked while it is typed; an answer that comes late is not shown.
