@@ -129,6 +129,7 @@ def _deal(number: int) -> Any:
         "credits": {"sourced": {**source, **credit}},
         "reversals": {},
         "bases": {},
+        "told": [],
     }
 
 

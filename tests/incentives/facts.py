@@ -126,6 +126,7 @@ class World:
         self.meters: dict[str, Meter] = {}
         self.budgets: dict[str, Budget] = {}
         self.events: list[Any] = []
+        self.streams: dict[tuple[str, str], list[Any]] = {}
 
     @property
     def measures(self) -> dict[str, Decimal]:
@@ -133,7 +134,7 @@ class World:
 
     def allocate(self, budget_id: str, amount: str) -> "World":
         wish = AllocateBudget(budget_id=budget_id, ref="first", amount=money(amount, "EUR"), by="adm", now=NOW)
-        self.budgets[budget_id] = Budgets.fold(allocate_budget(wish, Budgets.initial))
+        self.keep(self.budgets, Budgets, {budget_id: allocate_budget(wish, Budgets.initial)})
         return self
 
     def tell(self, *wishes: Any) -> "World":
@@ -141,16 +142,16 @@ class World:
         for wish in wishes:
             sale = self.sales.get(wish.opportunity_id, Sales.initial)
             made = self._decided(wish, sale)
-            self.sales[wish.opportunity_id] = Sales.fold(made.sale, sale)
+            self.keep(self.sales, Sales, {wish.opportunity_id: made.sale})
             self.keep(self.meters, Meters, made.meters)
             self.keep(self.budgets, Budgets, made.budgets)
-            self.events += made.sale
         return self
 
     def keep(self, states: dict[str, Any], decider: Any, happened: Any) -> None:
         for identity, events in happened.items():
             states[identity] = decider.fold(events, states.get(identity, decider.initial))
             self.events += events
+            self.streams.setdefault((decider.kind, identity), []).extend(events)
 
     def _decided(self, wish: Any, sale: Sale) -> Decided:
         known = Known(books=self.books, **{"payees": {}, **self.known})

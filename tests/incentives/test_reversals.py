@@ -5,13 +5,15 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.values import money
 from services.incentives.domain.ageing import Ageing, ageing_faults
 from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale import PayoutReversed
 from services.incentives.domain.taking import Asked, Part, taken_by
-from tests.incentives.facts import World, basis, book, credit, plan, reversal, sold, win
+from tests.incentives.facts import World, basis, book, credit, plan, reversal, share, sold, win
 
 D = Decimal
 AGEING = [{"until_day": 30, "percent": "100"}, {"until_day": 60, "percent": "50"}]
@@ -35,20 +37,20 @@ def asked(reversal_id, amount, *parts, **months):
 
 def test_refunds_of_33_33_33_33_33_34_and_5_00_leave_an_excess_of_5_00():
     lines = (sold("1", "crm", "100.00"),)
-    found = taken_by(lines, [asked(f"x{n}", a) for n, a in enumerate(("33.33", "33.33", "33.34", "5.00"))])
+    found = taken_by([lines, *(asked(f"x{n}", a) for n, a in enumerate(("33.33", "33.33", "33.34", "5.00")))])
     assert [one.excess for one in found] == [money(a, "EUR") for a in ("0.00", "0.00", "0.00", "5.00")]
     assert sum(one.by_line.get("1", Fraction(0)) for one in found) == 100
 
 
 def test_without_a_line_a_reversal_spreads_over_the_remaining_bases_by_largest_remainder():
     lines = (sold("1", "crm", "50.00"), sold("2", "erp", "50.00"), sold("3", "hr", "50.00"))
-    first, second = taken_by(lines, [asked("a", "50.00", ("1", "50.00")), asked("b", "0.01")])
+    first, second = taken_by([lines, asked("a", "50.00", ("1", "50.00")), asked("b", "0.01")])
     assert (first.of(["1"]), second.of(["1"]), second.of(["2"]), second.of(["3"])) == (50, 0, Fraction(1, 100), 0)
 
 
 def test_months_are_taken_unrounded_so_that_three_thirds_are_the_whole():
     lines = (sold("1", "crm", "100.00"),)
-    found = taken_by(lines, [asked(f"m{n}", "0.00", unearned_months=4, term_months=12) for n in range(3)])
+    found = taken_by([lines, *(asked(f"m{n}", "0.00", unearned_months=4, term_months=12) for n in range(3))])
     assert [one.of(["1"]) for one in found] == [Fraction(100, 3)] * 3
 
 
@@ -89,3 +91,41 @@ def test_a_credit_note_names_its_invoice_or_spreads_over_all():
     world.tell(reversal("n1", "300.00", ("i1", "300.00"), source="billing"), reversal("n2", "70.00", source="billing"))
     assert taken(world) == [D("30.00"), D("7.00")]
     assert sorted(line[-1] for line in world.standing()) == [D("0.00"), D("63.00")]
+
+
+def test_what_a_refund_asked_beyond_the_sale_is_taken_of_what_is_added_later_and_nothing_twice():
+    world = World(book(plan(accumulate="year"))).tell(win("100.00"), credit(), reversal("x", "130.00"))
+    world.tell(basis("added", "f1", "50.00"))
+    assert (taken(world), world.measures["plan-a-p1-2026"]) == ([D("10.00"), D("3.00")], D(20))
+
+
+def test_a_refunded_sale_that_is_credited_anew_and_grows_leaves_every_window_in_step():
+    body = plan({"percent": "2.5"}, kind="rebate", accumulate="quarter", rebate={"settle": "month"})
+    world = World(book(body)).tell(win("174.08", closed_on=date(2026, 3, 5)), credit(), reversal("x", "175.85"))
+    world.tell(credit(share("p1", "60.00"), share("p2", "40.00"), revision=2), basis("added", "f1", "7.40"))
+    assert standing_of(world) == {"p1": (D("3.378"), D("0.08")), "p2": (D("2.252"), D("0.06"))}
+    world.tell(credit(revision=3))
+    assert standing_of(world) == {"p1": (D("5.63"), D("0.14")), "p2": (D(0), D("0.00"))}
+
+
+def standing_of(world):
+    return {meter.payee_id: (meter.measure, meter.posted) for meter in world.meters.values()}
+
+
+AMOUNT = st.integers(min_value=1, max_value=20_000).map(lambda cents: f"{cents / 100:.2f}")
+WHOLE = (share("p1", "100.00"),)
+HALVES = (share("p1", "50.00"), share("p2", "50.00"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["refunded", "added", "credited"]), AMOUNT), max_size=8))
+def test_a_refund_leaves_the_measure_once_however_it_meets_additions_and_credit(steps):
+    body = plan({"percent": "2.5"}, kind="rebate", accumulate="year", rebate={"settle": "month"})
+    world = World(book(body)).tell(win("100.00"), credit())
+    sums = {"added": D(100), "refunded": D(0)}
+    for n, (step, amount) in enumerate(steps):
+        if step == "credited":
+            world.tell(credit(*(HALVES if n % 2 else WHOLE), revision=n + 2))
+        else:
+            world.tell(reversal(f"x{n}", amount) if step == "refunded" else basis("added", f"f{n}", amount))
+            sums[step] += D(amount)
+        assert sum(world.measures.values()) == max(sums["added"] - sums["refunded"], D(0))

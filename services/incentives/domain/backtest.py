@@ -149,12 +149,12 @@ def _full(sale: Sale, due: Due, known: Known) -> Rated:
 
 def _taken(sale: Sale, due: Due, plan: Plan) -> Fraction:
     """Σ r p of the reversals that the plan hears, for what it rated."""
-    heard = [one.asked for one in _reversals(sale, due.win.win_no) if one.source == plan.hears]
+    heard = [one for one in _reversals(sale, due.win.win_no) if one.source == plan.hears]
     if not heard:
         return Fraction(0)
-    universe = [sold for basis in bases_for(plan, sale, due.win) for sold in basis.sold]
+    taken = taken_by(sale.told_of(due.win.win_no, plan.basis, heard))
     lines = [line.line_id for line in counts(plan, due.basis.sold)]
-    return counted(taken_by(universe, heard), lines, due.basis.earned_on, plan.refund_days, plan.ageing)
+    return counted(taken, lines, due.basis.earned_on, plan.refund_days, plan.ageing)
 
 
 def _reversals(sale: Sale, win_no: int) -> tuple[ReversalRecorded, ...]:

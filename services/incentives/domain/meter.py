@@ -236,7 +236,6 @@ def close_window(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], pay
     if wish.now.astimezone(UTC).date() < meter.closes_on:
         raise WindowOpen(closes_on=iso(meter.closes_on))
     chosen = _chosen(meter, books)
-    chosen = _chosen(meter, books)
     standing = circumstances_of(payee, meter.closes_on, Circumstances())
     closed = WindowClosed(
         meter_id=wish.meter_id,

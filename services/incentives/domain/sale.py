@@ -534,7 +534,10 @@ Quarantined = tuple[int, str, str | None]
 
 @dataclass(frozen=True)
 class Sale:
-    """The facts by their keys, and the lines in the order they were calculated."""
+    """The facts by their keys, and the lines in the order they were calculated.
+
+    `told` names what happened to its wins, and what was asked back, in the order in which it became known.
+    """
 
     wins: Mapping[int, WinRecorded] = field(default_factory=dict)
     credits: Mapping[tuple[str, int | None], CreditRecorded] = field(default_factory=dict)
@@ -543,18 +546,21 @@ class Sale:
     quarantined: frozenset[Quarantined] = frozenset()
     missed: frozenset[LineKey] = frozenset()
     lines: Mapping[str, Line] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     def current(self, key: LineKey) -> Line | None:
         """The line that stands for a share, if one does."""
         return next((line for line in self.lines.values() if line.key == key and not line.superseded), None)
 
-    def sold_under(self, line: Line) -> tuple[Sold, ...]:
-        """What a line's reversals eat into: all that was billed of its basis, or all that was booked and added."""
-        win_no = line.key.win_no
-        if line.basis_kind in BILLED:
-            return tuple(sold for basis in self.bases_of(win_no, (line.basis_kind,)) for sold in basis.sold)
-        added = (sold for basis in self.bases_of(win_no, (ADDED,)) for sold in basis.sold)
-        return (*self.wins[win_no].sold, *added)
+    def told_of(
+        self, win_no: int, basis_kind: str, heard: Sequence[ReversalRecorded]
+    ) -> list[tuple[Sold, ...] | Asked]:
+        """What some reversals eat into, and they, as it became known: what was won and added to it, or was billed."""
+        billed = basis_kind in BILLED
+        facts: dict[str, tuple[Sold, ...] | Asked] = {told_name(reversal): reversal.asked for reversal in heard}
+        facts |= {told_name(one): one.sold for one in self.bases_of(win_no, (basis_kind if billed else ADDED,))}
+        later = [facts[name] for name in self.told if name in facts]
+        return later if billed else [self.wins[win_no].sold, *later]
 
     def reversals_of(self, win_no: int) -> tuple[ReversalRecorded, ...]:
         return tuple(reversal for reversal in self.reversals if reversal.win_no == win_no)
@@ -591,16 +597,23 @@ class NotQuarantined(Refused):
 # Evolve
 
 
+def told_name(fact: BasisRecorded | ReversalRecorded) -> str:
+    """A name of its own among what happened to the wins of a sale and what was asked back."""
+    return f"basis {fact.external_id}" if isinstance(fact, BasisRecorded) else f"reversal {fact.asked.reversal_id}"
+
+
 def evolve(sale: Sale, happened: SaleEvent) -> Sale:
     match happened:
         case WinRecorded():
             return replace(sale, wins={**sale.wins, happened.win_no: happened})
         case BasisRecorded():
-            return replace(sale, bases={**sale.bases, happened.external_id: happened})
+            bases = {**sale.bases, happened.external_id: happened}
+            return replace(sale, bases=bases, told=(*sale.told, told_name(happened)))
+        case ReversalRecorded():
+            reversals = (*sale.reversals, happened)
+            return replace(sale, reversals=reversals, told=(*sale.told, told_name(happened)))
         case CreditRecorded():
             return _recredited(replace(sale, credits={**sale.credits, (happened.pool, happened.win_no): happened}))
-        case ReversalRecorded():
-            return replace(sale, reversals=(*sale.reversals, happened))
         case SpiffAwarded():
             return sale
         case AwardMissed():

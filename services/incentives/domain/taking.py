@@ -61,52 +61,81 @@ class Taken:
         return sum((self.by_line.get(line, NOTHING) for line in lines), NOTHING)
 
 
-def taken_by(sold: Sequence[Sold], reversals: Sequence[Asked]) -> tuple[Taken, ...]:
-    """What each reversal takes: those that name lines first, then the others over what is left, in order of their days.
+Lot = Mapping[str, Fraction]
+"""What became known together: amounts by sold line."""
 
-    The answer does not depend on the order in which the reversals became known.
+
+def taken_by(told: Sequence[Sequence[Sold] | Asked]) -> tuple[Taken, ...]:
+    """What each reversal takes of what was sold, both in the order in which they became known.
+
+    A reversal eats into all that was known when it came, or into the first that comes: those that name lines first,
+    then the others over what is left, in order of their days, whichever of them was told first. What it asks beyond
+    that waits for what comes later. So an addition never moves what was taken before it, and nothing is taken twice.
     """
-    whole = {line.line_id: Fraction(line.amount.amount) for line in sold}
-    left = dict(whole)
-    found = []
-    for asked in sorted(reversals, key=lambda r: (not r.parts, r.occurred_on, r.reversal_id)):
-        by_line = _taken(asked, whole, left)
-        left = {line_id: amount - by_line.get(line_id, NOTHING) for line_id, amount in left.items()}
-        found.append(Taken(asked, by_line, _excess(asked, by_line)))
-    return tuple(found)
+    lots: list[Lot] = []
+    waiting: list[tuple[int, Asked]] = []
+    for one in told:
+        if isinstance(one, Asked):
+            waiting.append((max(len(lots), 1), one))
+        else:
+            lots.append({line.line_id: Fraction(line.amount.amount) for line in one})
+    waiting.sort(key=lambda one: (not one[1].parts, one[1].occurred_on, one[1].reversal_id))
+    taking = _Taking(lots, [asked for _, asked in waiting])
+    for known, asked in waiting:
+        taking.eat(asked, {line: amount for lot in lots[:known] for line, amount in lot.items()})
+    for place, lot in enumerate(lots):
+        for asked in (asked for known, asked in waiting if known <= place):
+            taking.eat(asked, lot)
+    return tuple(Taken(asked, taking.by_line[asked.reversal_id], taking.excess(asked)) for _, asked in waiting)
 
 
-def _taken(asked: Asked, whole: Mapping[str, Fraction], left: Mapping[str, Fraction]) -> dict[str, Fraction]:
-    if asked.months is not None:
-        named = {part.line_id for part in asked.parts} or set(whole)
-        return {line: min(amount * asked.months, left[line]) for line, amount in whole.items() if line in named}
-    return _named(asked, left) if asked.parts else _spread(asked, left)
+class _Taking:
+    """What is left of every sold line, and what each reversal has taken so far, while they eat in turn."""
+
+    def __init__(self, lots: Sequence[Lot], reversals: Sequence[Asked]) -> None:
+        self._left = {line: amount for lot in lots for line, amount in lot.items()}
+        self.by_line: dict[str, dict[str, Fraction]] = {asked.reversal_id: {} for asked in reversals}
+
+    def eat(self, asked: Asked, lot: Lot) -> None:
+        """Takes of a lot what the reversal still asks."""
+        left = {line: self._left[line] for line in lot}
+        for line, amount in self._bite(asked, lot, left).items():
+            mine = self.by_line[asked.reversal_id]
+            mine[line] = mine.get(line, NOTHING) + amount
+            self._left[line] -= amount
+
+    def _bite(self, asked: Asked, lot: Lot, left: Lot) -> Mapping[str, Fraction]:
+        if asked.months is not None:
+            named = {part.line_id for part in asked.parts} or set(lot)
+            return {line: min(amount * asked.months, left[line]) for line, amount in lot.items() if line in named}
+        return _named(asked, left) if asked.parts else _spread(asked, self._open(asked), left)
+
+    def _open(self, asked: Asked) -> Fraction:
+        """What was asked and not taken yet."""
+        return Fraction(asked.amount.amount) - sum(self.by_line[asked.reversal_id].values(), NOTHING)
+
+    def excess(self, asked: Asked) -> Money:
+        """What was asked beyond what there was: kept, so that a person can see it."""
+        over = NOTHING if asked.months is not None else max(self._open(asked), NOTHING)
+        return round_half_up(decimal_of(over), asked.amount.currency)
 
 
-def _named(asked: Asked, left: Mapping[str, Fraction]) -> dict[str, Fraction]:
+def _named(asked: Asked, left: Lot) -> dict[str, Fraction]:
     taken: dict[str, Fraction] = {}
-    for part in asked.parts:
-        rest = left.get(part.line_id, NOTHING) - taken.get(part.line_id, NOTHING)
+    for part in [part for part in asked.parts if part.line_id in left]:
+        rest = left[part.line_id] - taken.get(part.line_id, NOTHING)
         taken[part.line_id] = taken.get(part.line_id, NOTHING) + min(Fraction(part.amount.amount), rest)
     return taken
 
 
-def _spread(asked: Asked, left: Mapping[str, Fraction]) -> dict[str, Fraction]:
+def _spread(asked: Asked, wanted: Fraction, left: Lot) -> Mapping[str, Fraction]:
     """Over the remaining bases by largest remainder; all of them where at least that much is asked."""
-    rest, wanted = sum(left.values(), NOTHING), Fraction(asked.amount.amount)
-    if rest <= 0 or wanted >= rest:
-        return dict(left) if rest > 0 else {}
+    rest = sum(left.values(), NOTHING)
+    if rest <= 0 or wanted <= 0 or wanted >= rest:
+        return left if 0 < rest <= wanted else {}
     weights = [decimal_of(amount) for amount in left.values()]
-    shares = largest_remainder(asked.amount.amount, weights, minor_unit(asked.amount.currency))
+    shares = largest_remainder(decimal_of(wanted), weights, minor_unit(asked.amount.currency))
     return {line: Fraction(share) for line, share in zip(left, shares, strict=True)}
-
-
-def _excess(asked: Asked, by_line: Mapping[str, Fraction]) -> Money:
-    """What was asked beyond what there was: kept, so that a person can see it."""
-    if asked.months is not None:
-        return round_half_up(Decimal(0), asked.amount.currency)
-    over = Fraction(asked.amount.amount) - sum(by_line.values(), NOTHING)
-    return round_half_up(decimal_of(max(over, NOTHING)), asked.amount.currency)
 
 
 def decimal_of(exact: Fraction) -> Decimal:

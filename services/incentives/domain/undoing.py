@@ -51,8 +51,8 @@ def take_back_superseded(posting: Posting, before: Sale, credit: CreditRecorded,
 
 
 def _taken(sale: Sale, line: Line, known: Sequence[ReversalRecorded]) -> Fraction:
-    heard = [reversal.asked for reversal in known if reversal.source == line.hears]
-    taken = taken_by(sale.sold_under(line), heard)
+    heard = [reversal for reversal in known if reversal.source == line.hears]
+    taken = taken_by(sale.told_of(line.key.win_no, line.basis_kind, heard))
     return counted(taken, line.counted, line.earned_on, line.refund_days, line.ageing)
 
 

@@ -15,11 +15,15 @@ from services.incentives.domain.sale import (
     ReversalRecorded,
     Sale,
     WinRecorded,
+    told_name,
 )
 
 
 class SaleDocument(TypedDict):
-    """Facts by their keys. `missing` says what the sale waits for before it can be rated."""
+    """Facts by their keys, `told` in the order in which they became known.
+
+    `missing` says what the sale waits for before it can be rated.
+    """
 
     opportunity_id: str
     registration_id: str | None
@@ -27,6 +31,7 @@ class SaleDocument(TypedDict):
     credits: dict[str, Any]
     reversals: dict[str, Any]
     bases: dict[str, Any]
+    told: list[str]
     quarantined: dict[str, str]
     line_ids: list[str]
     missing: list[str]
@@ -50,6 +55,7 @@ def _empty(opportunity_id: str) -> SaleDocument:
         "credits": {},
         "reversals": {},
         "bases": {},
+        "told": [],
         "quarantined": {},
         "line_ids": [],
         "missing": [],
@@ -65,9 +71,11 @@ def _changed(known: SaleDocument, happened: Any) -> SaleDocument:
         case CreditRecorded():
             return {**known, "credits": {**known["credits"], f"{happened.pool}-{happened.win_no}": plain(happened)}}
         case ReversalRecorded():
-            return {**known, "reversals": {**known["reversals"], happened.asked.reversal_id: plain(happened)}}
+            reversals = {**known["reversals"], happened.asked.reversal_id: plain(happened)}
+            return {**known, "reversals": reversals, "told": [*known["told"], told_name(happened)]}
         case BasisRecorded():
-            return {**known, "bases": {**known["bases"], happened.external_id: plain(happened)}}
+            bases = {**known["bases"], happened.external_id: plain(happened)}
+            return {**known, "bases": bases, "told": [*known["told"], told_name(happened)]}
         case FactQuarantined():
             return {**known, "quarantined": {**known["quarantined"], _key(happened): happened.reason_code}}
         case FactResolved():
@@ -91,7 +99,7 @@ def _opportunity(seen: Seen) -> str:
 
 SALES = Projection(
     name="sales",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (
             WinRecorded,
@@ -120,4 +128,5 @@ def sale_of(document: SaleDocument) -> Sale:
         credits={(credit.pool, credit.win_no): credit for credit in credits_known},
         reversals=tuple(msgspec.convert(one, ReversalRecorded) for one in document["reversals"].values()),
         bases={name: msgspec.convert(one, BasisRecorded) for name, one in document["bases"].items()},
+        told=tuple(document["told"]),
     )

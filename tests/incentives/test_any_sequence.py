@@ -1,0 +1,247 @@
+"""Whatever happens, in whatever order and however often: the books balance, nobody is paid beyond what was earned.
+
+Wins in two currencies, additions, refunds, chargebacks in months, re-attributions, tier changes, corrections by hand,
+plan versions, settlements and closing windows, each perhaps told twice, and everything replayed from nothing.
+"""
+
+import os
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from chassis.event import decode, encode
+from chassis.rulebook import Rulebook
+from contracts.values import money
+from services.incentives.domain.budget import Budgets
+from services.incentives.domain.exchange import Rate
+from services.incentives.domain.journal import books_balance, trial_balance
+from services.incentives.domain.line import AdjustedTooFar, adjust_line, confirm_adjustment
+from services.incentives.domain.meter import Meters
+from services.incentives.domain.payee import Payee
+from services.incentives.domain.sale import (
+    AdjustLine,
+    ConfirmAdjustment,
+    PayoutAdjusted,
+    PayoutCalculated,
+    PayoutReversed,
+    Sales,
+)
+from tests.incentives.facts import NOW, World, basis, credit, plan, reversal, share, version, win
+from tests.incentives.test_rating_steps import standing
+
+D = Decimal
+DEALS = st.sampled_from(["o1", "o2", "o3", "o4"])
+CENTS = st.integers(min_value=1, max_value=500_000).map(lambda cents: f"{cents / 100:.2f}")
+VECTORS = st.sampled_from(
+    [
+        (share("p1", "100.00"),),
+        (share("p1", "60.00"), share("p2", "40.00")),
+        (share("p3", "33.34"), share("p1", "33.33"), share("p2", "33.33")),
+        (share("p2", "50.00", role="resell"), share("p1", "12.50")),
+    ]
+)
+SINCE, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 10, tzinfo=UTC)
+QUARTER_OVER = date(2026, 4, 1)
+GOLD = {"modifier_id": "gold", "when": {"field": "tier", "is_one_of": ["gold"]}, "multiply": "1.5"}
+PARTIES = [{"party": "partner", "percent": "66.67"}, {"party": "seller", "percent": "33.33"}]
+
+
+def rebate(settle):
+    changes = {"accumulate": "quarter", "component": f"rebate-{settle}", "rebate": {"settle": settle}}
+    return plan({"percent": "2.5"}, kind="rebate", **changes)
+
+
+COMMISSION = (
+    plan({"up_to": "900", "percent": "7.3333"}, {"percent": "12.25"}, modifiers=[GOLD], line_cap="400"),
+    plan({"percent": "9"}, payees=PARTIES),
+)
+OTHERS = {
+    "accelerator": plan(
+        {"up_to": "2000", "percent": "3.3333"},
+        {"percent": "8"},
+        semantics="retroactive",
+        accumulate="quarter",
+        component="more",
+    ),
+    "by_month": rebate("month"),
+    "at_once": rebate("quarter"),
+    "spiff": plan({"flat": "77.77"}, kind="spiff", component="spiff", budget_id="pot"),
+    "invoiced": plan({"percent": "1.1111"}, basis="invoiced", component="invoiced", hold_days=0),
+}
+RATES = tuple(Rate(base="USD", quote="EUR", rate=D("0.9137"), on=date(2026, 3, day), source="ecb") for day in (9, 16))
+
+
+def books():
+    both = zip(COMMISSION, (SINCE, LATER), strict=True)
+    commission = [version(body, "commission", since, number) for number, (body, since) in enumerate(both, 1)]
+    single = [Rulebook(versions=(version(body, name, SINCE, 1),)) for name, body in OTHERS.items()]
+    return (Rulebook(versions=tuple(commission)), *single)
+
+
+class AnySequence(RuleBasedStateMachine):
+    """The world while things happen to it."""
+
+    @initialize(vector=VECTORS, amounts=st.lists(CENTS, min_size=3, max_size=3), days=st.permutations([5, 12, 16]))
+    def begin(self, vector, amounts, days):
+        self.world = World(*books(), rates=RATES, books_currency="USD", payees={}).allocate("pot", "200.00")
+        self.numbers = {}
+        for deal, amount, day in zip(("o1", "o2", "o3"), amounts, days, strict=True):
+            self.a_deal_is_won(deal, amount, deal == "o3", day, twice=False)
+            self.credit_is_allocated(deal, vector, twice=False)
+
+    def tell(self, wish, twice):
+        self.world.tell(*[wish] * (1 + twice))
+
+    def number(self, name):
+        self.numbers[name] = self.numbers.get(name, 0) + 1
+        return self.numbers[name]
+
+    def currency(self, deal):
+        sale = self.world.sales.get(deal)
+        return sale.wins[1].amount.currency if sale and sale.wins else "EUR"
+
+    @rule(
+        deal=st.sampled_from(["o1", "o3", "o4", "o5"]),
+        amount=CENTS,
+        foreign=st.booleans(),
+        day=st.integers(5, 16),
+        twice=st.booleans(),
+    )
+    def a_deal_is_won(self, deal, amount, foreign, day, twice):
+        fields = {"opportunity_id": deal, "closed_on": date(2026, 3, day), "parties": {"seller": "person-1"}}
+        self.tell(win(amount, currency="USD" if foreign and deal == "o3" else "EUR", **fields), twice)
+
+    @rule(deal=DEALS, vector=VECTORS, twice=st.booleans())
+    def credit_is_allocated(self, deal, vector, twice):
+        self.tell(credit(*vector, opportunity_id=deal, revision=self.number(f"credit-{deal}")), twice)
+
+    @rule(deal=DEALS, amount=CENTS, source=st.sampled_from(["crm", "billing"]), twice=st.booleans())
+    def a_part_is_refunded(self, deal, amount, source, twice):
+        self.refund(deal, amount, twice, source=source)
+
+    @rule(deal=DEALS, months=st.integers(0, 12), twice=st.booleans())
+    def unearned_months_are_charged_back(self, deal, months, twice):
+        self.refund(deal, "0.00", twice, reason_code="churn", unearned_months=months, term_months=12)
+
+    def refund(self, deal, amount, twice, **changes):
+        wish = reversal(f"x{self.number('reversal')}", amount, opportunity_id=deal, **changes)
+        self.tell(type(wish)(**{**vars(wish), "amount": money(amount, self.currency(deal))}), twice)
+
+    @rule(deal=DEALS, amount=CENTS, kind=st.sampled_from(["added", "invoiced", "collected"]), twice=st.booleans())
+    def more_happens_to_a_deal(self, deal, amount, kind, twice):
+        if deal in self.world.sales:
+            fields = {"opportunity_id": deal, "currency": self.currency(deal)}
+            self.tell(basis(kind, f"f{self.number('fact')}", amount, **fields), twice)
+
+    @rule(tier=st.sampled_from(["gold", "silver"]), day=st.integers(1, 28))
+    def a_tier_changes(self, tier, day):
+        before = self.world.known["payees"].get("p1", Payee(opened=True))
+        changed = standing("tier", tier, on=date(2026, 2, day))
+        self.world.known["payees"] = {"p1": Payee(opened=True, standing=(*before.standing, changed))}
+
+    @rule(amount=st.integers(-5_000, 5_000))
+    def a_line_is_adjusted(self, amount):
+        stand = ((deal, line) for deal, sale in sorted(self.world.sales.items()) for line in sale.lines.values())
+        for deal, line in [one for one in stand if not one[1].remaining.zero][:1]:
+            of = {"opportunity_id": deal, "line_id": line.line_id, "adjustment_id": f"a{self.number('adjustment')}"}
+            given = money(f"{amount / 100:.2f}", line.amount.currency)
+            try:
+                self.keep(deal, adjust_line, AdjustLine(**of, amount=given, reason="x", by="fin-1", now=NOW))
+                self.keep(deal, confirm_adjustment, ConfirmAdjustment(**of, by="fin-2", now=NOW))
+            except AdjustedTooFar:
+                pass
+
+    def keep(self, deal, decide, wish):
+        self.world.keep(self.world.sales, Sales, {deal: decide(wish, self.world.sales[deal])})
+
+    @rule()
+    def a_rebate_is_settled(self):
+        for meter in self.meters_of("by_month"):
+            self.world.settle(meter, date(2026, 3, 31))
+
+    @rule()
+    def windows_close(self):
+        for meter in self.meters_of("accelerator", "by_month"):
+            self.world.close(meter, QUARTER_OVER)
+
+    def meters_of(self, *plan_ids):
+        return [meter for meter, state in self.world.meters.items() if state.plan_id in plan_ids]
+
+    @invariant()
+    def every_entry_balances_in_every_currency_and_in_the_books(self):
+        entries = self.world.posted()
+        assert set(trial_balance(entries).values()) <= {D(0)}
+        assert set(books_balance(entries).values()) <= {D(0)}
+
+    @invariant()
+    def no_line_pays_more_than_it_earned_and_none_is_below_nothing(self):
+        for line in self.lines():
+            assert line.reversed.amount >= 0
+            assert 0 <= line.remaining.amount <= line.amount.amount + line.adjusted
+            assert line.remaining.zero or not line.superseded
+
+    def lines(self):
+        return [line for sale in self.world.sales.values() for line in sale.lines.values()]
+
+    @invariant()
+    def what_stands_in_the_ledger_is_what_stands_of_the_lines(self):
+        moved = self.world.of((PayoutCalculated, PayoutReversed, PayoutAdjusted))
+        entries = [entry for happened in moved for entry in happened.journal.entries]
+        owed = -sum((entry.amount.amount for entry in entries if entry.account in ("held", "payable")), D(0))
+        assert owed == sum((line.remaining.amount for line in self.lines()), D(0))
+
+    @invariant()
+    def the_parts_of_a_pay_add_up_to_it(self):
+        parts, pays = {}, {}
+        for line in [line for line in self.world.of(PayoutCalculated) if line.budget_id is None]:
+            whole = (line.opportunity_id, line.key, line.credit_revision)
+            parts[whole] = parts.get(whole, D(0)) + line.amount.amount
+            pays[whole] = line.derivation.pay.amount
+        assert parts == pays
+
+    @invariant()
+    def a_budget_is_never_overdrawn(self):
+        assert 0 <= self.world.budgets["pot"].available.amount <= 200
+
+    @invariant()
+    def a_rebate_has_accrued_what_its_window_is_worth(self):
+        for meter in self.meters_of("by_month", "at_once"):
+            state = self.world.meters[meter]
+            assert state.measure >= 0
+            assert state.posted == (state.measure * D("2.5") / 100).quantize(D("0.01"), ROUND_HALF_UP)
+
+    @invariant()
+    def a_closed_window_has_posted_what_its_schedule_makes_of_it(self):
+        for state in [self.world.meters[meter] for meter in self.meters_of("accelerator")]:
+            if state.closed:
+                rate = D("3.3333") if state.measure <= D(2000) else D(8)
+                assert state.posted == (state.measure * rate / 100).quantize(D("0.01"), ROUND_HALF_UP)
+
+    def teardown(self):
+        if hasattr(self, "world"):
+            self.a_rebate_settled_monthly_is_the_one_settled_at_once()
+            self.replayed_from_nothing_everything_is_the_same()
+
+    def a_rebate_settled_monthly_is_the_one_settled_at_once(self):
+        for meter in self.meters_of("by_month", "at_once"):
+            self.world.close(meter, QUARTER_OVER)
+        paid = {
+            name: {self.world.meters[meter].payee_id: self.world.meters[meter].settled for meter in self.meters_of(name)}
+            for name in ("by_month", "at_once")
+        }
+        assert paid["by_month"] == paid["at_once"]
+
+    def replayed_from_nothing_everything_is_the_same(self):
+        world = self.world
+        for decider, known in ((Sales, world.sales), (Meters, world.meters), (Budgets, world.budgets)):
+            for identity, state in known.items():
+                events = world.streams.get((decider.kind, identity), [])
+                assert decider.fold([decode(happened.type, encode(happened)) for happened in events]) == state
+
+
+TestAnySequence = AnySequence.TestCase
+# A change is judged on a short run that is the same each time; everybody else looks further with each run.
+TestAnySequence.settings = settings(max_examples=25 if "CI" in os.environ else 60, stateful_step_count=30)
