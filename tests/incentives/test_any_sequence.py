@@ -229,7 +229,9 @@ class AnySequence(RuleBasedStateMachine):
         for meter in self.meters_of("by_month", "at_once"):
             self.world.close(meter, QUARTER_OVER)
         paid = {
-            name: {self.world.meters[meter].payee_id: self.world.meters[meter].settled for meter in self.meters_of(name)}
+            name: {
+                self.world.meters[meter].payee_id: self.world.meters[meter].settled for meter in self.meters_of(name)
+            }
             for name in ("by_month", "at_once")
         }
         assert paid["by_month"] == paid["at_once"]

@@ -115,7 +115,7 @@ def year(count):
             "credits": {"s": {**credited_one, "opportunity_id": name, "shares": shares}},
             "reversals": {},
             "bases": {},
-        "told": [],
+            "told": [],
         }
 
 
