@@ -90,6 +90,13 @@ class Recent(Generic[K, V]):
         self._values.move_to_end(key)
         return self._values[key]
 
+    def peek(self, key: K) -> V | None:
+        """As `get`, which does not count as a use."""
+        return self._values.get(key)
+
+    def drop(self, key: K) -> None:
+        self._values.pop(key, None)
+
     def put(self, key: K, value: V) -> None:
         self._values[key] = value
         self._values.move_to_end(key)

@@ -20,6 +20,7 @@ from chassis import secret_file
 from chassis.event import Sealed
 from chassis.identity import Recent
 from chassis.sqlite_file import open_flushed
+from chassis.wal_index import WalIndex
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -82,6 +83,8 @@ class Keys:
         self._cache_limit = cache_limit
         self._lock = RLock()
         self._database = _open(path)
+        self._index = WalIndex(path)
+        self._seen_commits: int | None = None
         self._known: Recent[Slot, bytes] = Recent(cache_limit)
         self._seen_change = self._change()
 
@@ -122,6 +125,7 @@ class Keys:
 
     def close(self) -> None:
         with self._lock:
+            self._index.close()
             self._database.close()
 
     def _make(self, slot: Slot) -> bytes:
@@ -155,7 +159,10 @@ class Keys:
         return key
 
     def _notice_others(self) -> None:
-        change = self._change()
+        commits = self._index.changes()
+        if commits is not None and commits == self._seen_commits:
+            return
+        self._seen_commits, change = commits, self._change()
         if change != self._seen_change:
             self._seen_change, self._known = change, Recent(self._cache_limit)
 

@@ -4,11 +4,11 @@ The first event of a segment carries the live state of the one before it, in the
 segment, however old its stream is. Versions run on over all segments, and names outside leave `~n` out.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from chassis.decider import Stream, stream_base
+from chassis.decider import Decider, Stream, stream_base
 from chassis.event import event
 from chassis.identity import Recent
 from chassis.record import At
@@ -36,33 +36,77 @@ class Tail:
     state: Any
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A tail in memory, how to fold what follows it, and how often others had recorded when the log was last asked."""
+
+    tail: Tail
+    decider: Decider[Any, Any]
+    others: int | None
+
+
 class Tails:
     """The tails of one store's streams, each event folded once.
 
-    What is kept is never believed by itself: every ask reads the log behind the version kept, so another process's
-    commits are seen as soon as they are there. What is saved is decoding and folding again what was folded before.
+    What this process records is folded in from memory. What is kept is believed only while nobody else is known to have
+    recorded; else, and where a store cannot tell, the log behind the version kept is read at every ask, so that another
+    process's commits are seen as soon as they are there.
     """
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self._newest: Recent[str, str] = Recent(KNOWN_MAX)
-        self._kept: Recent[str, Tail] = Recent(STATES_MAX)
+        self._kept: Recent[str, Kept] = Recent(STATES_MAX)
+        self._followed = 0
 
     async def now(self, tenant: str, streams: Iterable[Stream]) -> list[Tail]:
         """The tail of each stream in order, in one reading of the log, and one more where a segment was closed."""
+        others = self._follow()
         named = [(stream.name(tenant), stream) for stream in streams]
         tails = {name: self._known(name, stream) for name, stream in named}
-        unread = dict(named)
+        unread = {name: stream for name, stream in named if not self._current(name, others)}
         while unread:
             news = await self._store.load_many({tails[name].at.stream: tails[name].at.version for name in unread})
             before = {name: news[tails[name].at.stream] for name in unread}
             tails |= {name: self._risen(name, stream, tails[name], before[name]) for name, stream in unread.items()}
+            self._keep(others, {name: (tails[name], stream) for name, stream in unread.items()})
             unread = {name: stream for name, stream in unread.items() if before[name] and not tails[name].at.version}
         return [tails[name] for name, _ in named]
 
+    def _follow(self) -> int | None:
+        """Folds in what this process has recorded since; how often others have, None for unknown."""
+        others = self._store.others()
+        if others is None:
+            return None
+        recent = self._store.recent(self._followed)
+        if recent is None:
+            self._kept = Recent(STATES_MAX)
+        for one in recent or ():
+            self._fold(one)
+        self._followed = max(self._followed, self._store.known)
+        return others
+
+    def _fold(self, one: Recorded) -> None:
+        name = stream_base(one.stream)
+        kept = self._kept.peek(name)
+        if kept is None or one.version <= kept.tail.at.version:
+            return
+        follows = (one.stream, one.version) == (kept.tail.at.stream, kept.tail.at.version + 1)
+        if not follows or one.type == StreamContinued.type:  # type: ignore[attr-defined]
+            self._kept.drop(name)
+            return
+        state = kept.decider.fold((one.event,), kept.tail.state)
+        self._kept.put(name, replace(kept, tail=Tail(At(stream=one.stream, version=one.version), state)))
+
+    def _current(self, name: str, others: int | None) -> bool:
+        kept = self._kept.peek(name)
+        return kept is not None and others is not None and kept.others == others
+
     def _known(self, name: str, stream: Stream) -> Tail:
         kept = self._kept.get(name)
-        return kept or Tail(At(stream=self._newest.get(name) or name, version=0), stream.decider.initial)
+        if kept is not None:
+            return kept.tail
+        return Tail(At(stream=self._newest.get(name) or name, version=0), stream.decider.initial)
 
     def _risen(self, name: str, stream: Stream, tail: Tail, news: Sequence[Recorded]) -> Tail:
         if not news:
@@ -71,9 +115,12 @@ class Tails:
             self._newest.put(name, news[-1].event.next)
             return Tail(At(stream=news[-1].event.next, version=0), stream.decider.initial)
         state = stream.decider.fold((one.event for one in news), tail.state)
-        risen = Tail(At(stream=tail.at.stream, version=news[-1].version), state)
-        self._kept.put(name, risen)
-        return risen
+        return Tail(At(stream=tail.at.stream, version=news[-1].version), state)
+
+    def _keep(self, others: int | None, read: Mapping[str, tuple[Tail, Stream]]) -> None:
+        for name, (tail, stream) in read.items():
+            if tail.at.version:
+                self._kept.put(name, Kept(tail, stream.decider, others))
 
 
 Written = tuple[str, int, Any]

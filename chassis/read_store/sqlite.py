@@ -37,6 +37,7 @@ from chassis.read_store.port import (
 )
 from chassis.store.group_commit import Batches
 from chassis.store.port import StoreSettings
+from chassis.wal_index import WalIndex
 
 BUSY_TIMEOUT_MS = 5_000
 WRITER_CACHE_KIB = 32_768
@@ -94,11 +95,45 @@ RISE = (
     "ON CONFLICT (model, lane, tenant) DO UPDATE SET position = max(position, excluded.position)"
 )
 
+ANSWERS_MAX = 512
+ANSWER_ROWS_MAX = 4
+
 FORGET_BEHIND = "DELETE FROM behind WHERE model = ? AND lane = ?"
 
 Work = Callable[[sqlite3.Connection], Any]
 Indexes = tuple[str, ...]
 T = TypeVar("T")
+
+
+class Answers:
+    """The rows that short questions were answered with, as long as nobody has committed anything to the file since.
+
+    The same few documents are asked for by request after request, and a statement costs more than all the rest of it.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, tuple[Any, ...]], list[Any]] = {}
+        self._commits: int | None = None
+
+    def open(self, path: str, reader: sqlite3.Connection) -> None:
+        reader.execute("SELECT count(*) FROM models").fetchone()
+        self._reader, self._index = reader, WalIndex(path)
+
+    def close(self) -> None:
+        self._index.close()
+
+    def of(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+        """The rows that the statement answers now."""
+        commits = self._index.changes()
+        if commits is None or commits != self._commits or len(self._rows) >= ANSWERS_MAX:
+            self._rows.clear()
+            self._commits = commits
+        rows = self._rows.get((sql, values))
+        if rows is None:
+            rows = self._reader.execute(sql, values).fetchall()
+            if commits is not None and len(rows) <= ANSWER_ROWS_MAX:
+                self._rows[sql, values] = rows
+        return rows
 
 
 class SqliteReadStore:
@@ -109,16 +144,19 @@ class SqliteReadStore:
         self._batches: Batches[Work, Any] = Batches("read store writer", self._write, settings or StoreSettings())
         self._connections: list[sqlite3.Connection] = []
         self._live: dict[str, tuple[str, Indexes]] = {}
+        self._answers = Answers()
 
     async def open(self) -> None:
         self._writer = self._connect(WRITER_CACHE_KIB)
         self._writer.executescript(TABLES)
         self._reader = self._connect(READER_CACHE_KIB)
         self._reader.execute("PRAGMA query_only=ON")
+        self._answers.open(self._path, self._reader)
         self._batches.start()
 
     async def close(self) -> None:
         await self._batches.stop()
+        self._answers.close()
         while self._connections:
             self._connections.pop().close()
 
@@ -188,7 +226,7 @@ class SqliteReadStore:
 
         def ask(model: str, _: Indexes) -> dict[str, Document]:
             sql = f'SELECT id, body FROM "{model}" WHERE tenant = ? AND id IN ({marks})'
-            rows = self._reader.execute(sql, (tenant, *document_ids))
+            rows = self._answers.of(sql, (tenant, *document_ids))
             return {document_id: orjson.loads(body) for document_id, body in rows}
 
         return self._asked(name, ask)
@@ -213,7 +251,7 @@ class SqliteReadStore:
                 f'SELECT {field}, id, body FROM "{model}" WHERE {condition} AND {further} '
                 f"{query.ordered(field, direction)} LIMIT ?"
             )
-            return self._reader.execute(sql, [*values, *cursor, limit + 1]).fetchall()
+            return self._answers.of(sql, (*values, *cursor, limit + 1))
 
         rows = self._asked(name, ask)
         items = [orjson.loads(body) for _, _, body in rows[:limit]]

@@ -175,6 +175,17 @@ class EventStore(Protocol):
         """The highest position that this process has heard of, without asking: its own commits' at least."""
         ...
 
+    def others(self) -> int | None:
+        """How often somebody else than this process was seen to record; None where only the log can tell.
+
+        As long as it stays the same, the log holds what it held before and what this process has recorded since.
+        """
+        ...
+
+    def recent(self, after: int) -> Sequence[Recorded] | None:
+        """What is behind the position up to `known`, from memory; None when that does not reach back so far."""
+        ...
+
     async def wait_beyond(self, position: int, timeout: float) -> None:
         """Returns as soon as the head is above `position`, or when the time is over."""
 

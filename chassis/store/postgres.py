@@ -315,6 +315,12 @@ class PostgresEventStore:
     def known(self) -> int:
         return self._head.position
 
+    def others(self) -> int | None:
+        return None
+
+    def recent(self, after: int) -> Sequence[Recorded] | None:
+        return self._ring.recent(after)
+
     async def wait_beyond(self, position: int, timeout: float) -> None:
         await self._head.wait_beyond(position, timeout)
 

@@ -28,6 +28,12 @@ class Ring:
         start = position + 1 - self._events[0].position
         return self._events[start : start + limit]
 
+    def recent(self, position: int) -> list[Recorded] | None:
+        """All events behind the position; None when some of them are not here any more."""
+        if not self._events or position >= self._events[-1].position:
+            return []
+        return self.after(position, self._capacity)
+
 
 class Head:
     """The highest committed position known here, and the followers who wait for a higher one.

@@ -29,6 +29,7 @@ from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
 from chassis.store.port import Commit, Conflict, NotMigrated, Recorded, StoreSettings
 from chassis.store.ring import Head, Ring
+from chassis.wal_index import COUNTED_TO, WalIndex
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS stored_events (
@@ -138,18 +139,24 @@ class SqliteRecorder(SQLiteApplicationRecorder):
             id=row["position"],
         )
 
-    def append_batch(self, connection: sqlite3.Connection, batch: list[list[StoredEvent]]) -> list[Verdict]:
+    def append_batch(
+        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], begun: Callable[[], None] = lambda: None
+    ) -> list[Verdict]:
         """Records each commit of the batch whose versions are free, all in one flushed transaction.
+
+        `begun` is called once nobody else can write.
 
         Most batches hold no conflict and are tried as a whole; only one that failed is sorted out commit by commit.
         """
         connection.execute("BEGIN IMMEDIATE")
+        begun()
         try:
             try:
                 verdicts = self._insert(connection, batch, [None] * len(batch))
             except sqlite3.IntegrityError:
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
+                begun()
                 verdicts = self._insert(connection, batch, conflicts_of(batch, partial(self._is_taken, connection)))
             connection.execute("COMMIT")
         except BaseException:
@@ -205,6 +212,42 @@ class SqliteFactory(SQLiteFactory):
         return self.datastore.connect()
 
 
+class Others:
+    """Counts what is committed to the file by anybody else, between the commits of the one writer here.
+
+    The writer looks at the file's own count once it has the file for itself: a count that is not where it left it is
+    somebody else's doing. Another thread may ask at any time, and gets no answer while the two counts differ.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._index = WalIndex(path)
+        self._count = 0
+        self._expected = self._before = self._index.changes()
+
+    def before_own(self) -> None:
+        """Nobody else can write from here to the commit."""
+        self._before = self._index.changes()
+        if self._before is None or self._before != self._expected:
+            self._count += 1
+
+    def after_own(self) -> None:
+        """The writer has committed once."""
+        self._expected = None if self._before is None else (self._before + 1) % COUNTED_TO
+
+    def start_anew(self) -> None:
+        """The writer wrote something else: nobody knows how many commits that were."""
+        self._count += 1
+        self._expected = self._index.changes()
+
+    def seen(self) -> int | None:
+        """How often others wrote so far; None when somebody may have since the writer last looked."""
+        expected = self._expected
+        return self._count if expected is not None and self._index.changes() == expected else None
+
+    def close(self) -> None:
+        self._index.close()
+
+
 Job = Callable[[sqlite3.Connection], Any]
 """A small write beside the log, for the writer's thread."""
 
@@ -235,6 +278,7 @@ class SqliteEventStore:
         self._recorder = self._factory.recorder()
         self._reading = self._factory.connect()
         self._writing = self._factory.connect()
+        self._others = Others(self.path)
         try:
             self.epoch = self._one(EPOCH)
         except sqlite3.OperationalError as problem:
@@ -273,6 +317,12 @@ class SqliteEventStore:
     def known(self) -> int:
         return self._head.position
 
+    def others(self) -> int | None:
+        return self._others.seen()
+
+    def recent(self, after: int) -> Sequence[Recorded] | None:
+        return self._ring.recent(after)
+
     async def wait_beyond(self, position: int, timeout: float) -> None:
         await self._head.wait_beyond(position, timeout)
 
@@ -296,6 +346,7 @@ class SqliteEventStore:
         await self._writer.do(lambda connection: connection.execute(RELEASE_LEASE, (name, holder)))
 
     def _let_go(self) -> None:
+        self._others.close()
         self._reading.close()
         self._writing.close()
         self._factory.close()
@@ -311,12 +362,20 @@ class SqliteEventStore:
         batch = [item for item in items if isinstance(item, Append)]
         try:
             verdicts = iter(self._append(batch) if batch else ())
-            return [next(verdicts) if isinstance(item, Append) else item(self._writing) for item in items]
+            return [next(verdicts) if isinstance(item, Append) else self._do(item) for item in items]
         except sqlite3.OperationalError as problem:
             raise Busy(f"The event store cannot write now: {problem}.") from problem
 
+    def _do(self, job: Job) -> Any:
+        try:
+            return job(self._writing)
+        finally:
+            self._others.start_anew()
+
     def _append(self, batch: list[Append]) -> list[list[Recorded] | Conflict]:
-        verdicts = self._recorder.append_batch(self._writing, [append.events for append in batch])
+        events = [append.events for append in batch]
+        verdicts = self._recorder.append_batch(self._writing, events, self._others.before_own)
+        self._others.after_own()
         return [recorded(append, verdict) for append, verdict in zip(batch, verdicts, strict=True)]
 
     def _committed(self, results: list[Any]) -> None:
