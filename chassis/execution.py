@@ -228,13 +228,15 @@ class Executor:
         (tail,) = await self._tails.now(tenant, (stream,))
         return tail.state, tail.at.version
 
-    async def run(self, order: Order, make: Any) -> Outcome:
+    async def run(self, order: Order, make: Any, ahead: Iterable[Stream] = ()) -> Outcome:
         """Carries out a command once. `make` is the command, or prepares it anew for each try.
+
+        `ahead` are streams that it will probably ask for: they are read in one go with the command's own.
 
         Raises the refusal (after it is recorded), Stale if the expected version has passed, Busy after three lost races.
         """
         try:
-            outcome = await self._run(order, make)
+            outcome = await self._run(order, make, tuple(ahead) if callable(make) else self._streams_of(make))
         except Problem as problem:
             self._count(problem.slug)
             raise
@@ -245,11 +247,15 @@ class Executor:
         if self.telemetry:
             self.telemetry.command(outcome)
 
-    async def _run(self, order: Order, make: Any) -> Outcome:
+    def _streams_of(self, wish: Any) -> tuple[Stream, ...]:
+        handles = self.handles[type(wish)]
+        return (*flatten(handles.streams(wish)), *flatten(handles.reads(wish)))
+
+    async def _run(self, order: Order, make: Any, ahead: Iterable[Stream]) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
         async with self._queues.turn([own]):
             for _ in range(TRIES):
-                known = _repeated(order, await self.store.load(own))
+                known = _repeated(order, await self._tails.record(order.tenant, own, ahead))
                 if known:
                     return known
                 wish = await make(self.peek(order.tenant)) if callable(make) else make

@@ -5,7 +5,7 @@ import contextlib
 import hmac
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.application import Application
 from chassis.away import is_away
-from chassis.decider import Problem
+from chassis.decider import Problem, Stream
 from chassis.event import Actor, UnknownType, canonical_json, stable_id
 from chassis.execution import Order, Outcome
 from chassis.identity import Principal, Unauthenticated, Verifier
@@ -271,12 +271,19 @@ def _caller(request: Request, principal: Principal, *, key: str, digest: str | N
 # Commands
 
 
-async def perform(
-    caller: Caller, app: Application, action: type[Any], make: Any, *, status: int = 200, partner_id: str | None = None
+async def perform(  # noqa: PLR0913  the parts of a command
+    caller: Caller,
+    app: Application,
+    action: type[Any],
+    make: Any,
+    *,
+    status: int = 200,
+    partner_id: str | None = None,
+    ahead: Iterable[Stream] = (),
 ) -> Response:
     """Checks access, runs the command, and answers its JSON with ETag and Entente-Position."""
     app.access.check(caller.principal, action, partner_id)
-    return answered(app, await app.executor.run(caller.order(), make), status)
+    return answered(app, await app.executor.run(caller.order(), make, ahead), status)
 
 
 def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:

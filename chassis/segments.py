@@ -5,7 +5,7 @@ segment, however old its stream is. Versions run on over all segments, and names
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.decider import Decider, Stream, stream_base
@@ -17,8 +17,10 @@ from chassis.store.port import EventStore, Recorded
 SEGMENT_EVENTS = 200
 KNOWN_MAX = 50_000
 """Streams whose newest segment is remembered; others are followed from their first one, once."""
-STATES_MAX = 1_000
+STATES_MAX = 2_000
 """States kept in memory, those of the streams asked last."""
+NEWS_MAX = 20
+"""Events kept unfolded behind a state, for when it is asked for again."""
 
 
 @event("chassis.StreamContinued.v1")
@@ -36,13 +38,29 @@ class Tail:
     state: Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Kept:
-    """A tail in memory, how to fold what follows it, and how often others had recorded when the log was last asked."""
+    """A tail in memory, what this process has recorded behind it, and how often others had when the log was asked."""
 
     tail: Tail
-    decider: Decider[Any, Any]
     others: int | None
+    news: list[Recorded] = field(default_factory=list)
+
+    @property
+    def version(self) -> int:
+        return self.news[-1].version if self.news else self.tail.at.version
+
+    def takes(self, one: Recorded) -> bool:
+        """Whether the event goes on where this ends, in the same segment, and there is room for it."""
+        follows = (one.stream, one.version) == (self.tail.at.stream, self.version + 1)
+        return follows and one.type != StreamContinued.type and len(self.news) < NEWS_MAX  # type: ignore[attr-defined]
+
+    def now(self, decider: Decider[Any, Any]) -> Tail:
+        """The tail with the news folded in."""
+        if self.news:
+            state = decider.fold((one.event for one in self.news), self.tail.state)
+            self.tail, self.news = Tail(At(stream=self.tail.at.stream, version=self.version), state), []
+        return self.tail
 
 
 class Tails:
@@ -61,42 +79,52 @@ class Tails:
 
     async def now(self, tenant: str, streams: Iterable[Stream]) -> list[Tail]:
         """The tail of each stream in order, in one reading of the log, and one more where a segment was closed."""
-        others = self._follow()
         named = [(stream.name(tenant), stream) for stream in streams]
-        tails = {name: self._known(name, stream) for name, stream in named}
-        unread = {name: stream for name, stream in named if not self._current(name, others)}
-        while unread:
-            news = await self._store.load_many({tails[name].at.stream: tails[name].at.version for name in unread})
-            before = {name: news[tails[name].at.stream] for name in unread}
-            tails |= {name: self._risen(name, stream, tails[name], before[name]) for name, stream in unread.items()}
-            self._keep(others, {name: (tails[name], stream) for name, stream in unread.items()})
-            unread = {name: stream for name, stream in unread.items() if before[name] and not tails[name].at.version}
+        tails, _ = await self._read(dict(named))
         return [tails[name] for name, _ in named]
 
+    async def record(self, tenant: str, own: str, streams: Iterable[Stream]) -> Sequence[Recorded]:
+        """The events of a command's own stream, read together with those that the command will probably ask for."""
+        _, found = await self._read({stream.name(tenant): stream for stream in streams}, own)
+        return found
+
+    async def _read(self, streams: Mapping[str, Stream], own: str = "") -> tuple[dict[str, Tail], Sequence[Recorded]]:
+        others = self._follow()
+        tails = {name: self._known(name, stream) for name, stream in streams.items()}
+        unread = {name: stream for name, stream in streams.items() if not self._current(name, others)}
+        record: Sequence[Recorded] = ()
+        wanted = {own: 0} if own else {}
+        while unread or wanted:
+            news = await self._store.load_many(wanted | {tails[one].at.stream: tails[one].at.version for one in unread})
+            record, wanted = news.get(own, record), {}
+            before = {name: news[tails[name].at.stream] for name in unread}
+            tails |= {name: self._risen(name, stream, tails[name], before[name]) for name, stream in unread.items()}
+            self._keep(others, {name: tails[name] for name in unread})
+            unread = {name: stream for name, stream in unread.items() if before[name] and not tails[name].at.version}
+        return tails, record
+
     def _follow(self) -> int | None:
-        """Folds in what this process has recorded since; how often others have, None for unknown."""
+        """Notes what this process has recorded since; how often others have, None for unknown."""
         others = self._store.others()
         if others is None:
             return None
         recent = self._store.recent(self._followed)
-        if recent is None:
+        if recent and recent[0].position != self._followed + 1:
             self._kept = Recent(STATES_MAX)
-        for one in recent or ():
-            self._fold(one)
-        self._followed = max(self._followed, self._store.known)
+        for one in recent:
+            self._note(one)
+            self._followed = one.position
         return others
 
-    def _fold(self, one: Recorded) -> None:
+    def _note(self, one: Recorded) -> None:
         name = stream_base(one.stream)
         kept = self._kept.peek(name)
-        if kept is None or one.version <= kept.tail.at.version:
+        if kept is None or one.version <= kept.version:
             return
-        follows = (one.stream, one.version) == (kept.tail.at.stream, kept.tail.at.version + 1)
-        if not follows or one.type == StreamContinued.type:  # type: ignore[attr-defined]
+        if kept.takes(one):
+            kept.news.append(one)
+        else:
             self._kept.drop(name)
-            return
-        state = kept.decider.fold((one.event,), kept.tail.state)
-        self._kept.put(name, replace(kept, tail=Tail(At(stream=one.stream, version=one.version), state)))
 
     def _current(self, name: str, others: int | None) -> bool:
         kept = self._kept.peek(name)
@@ -105,7 +133,7 @@ class Tails:
     def _known(self, name: str, stream: Stream) -> Tail:
         kept = self._kept.get(name)
         if kept is not None:
-            return kept.tail
+            return kept.now(stream.decider)
         return Tail(At(stream=self._newest.get(name) or name, version=0), stream.decider.initial)
 
     def _risen(self, name: str, stream: Stream, tail: Tail, news: Sequence[Recorded]) -> Tail:
@@ -117,10 +145,10 @@ class Tails:
         state = stream.decider.fold((one.event for one in news), tail.state)
         return Tail(At(stream=tail.at.stream, version=news[-1].version), state)
 
-    def _keep(self, others: int | None, read: Mapping[str, tuple[Tail, Stream]]) -> None:
-        for name, (tail, stream) in read.items():
-            if tail.at.version:
-                self._kept.put(name, Kept(tail, stream.decider, others))
+    def _keep(self, others: int | None, read: Mapping[str, Tail]) -> None:
+        for name, tail in read.items():
+            if tail.at.version or others is not None:
+                self._kept.put(name, Kept(tail, others))
 
 
 Written = tuple[str, int, Any]

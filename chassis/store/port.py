@@ -182,8 +182,8 @@ class EventStore(Protocol):
         """
         ...
 
-    def recent(self, after: int) -> Sequence[Recorded] | None:
-        """What is behind the position up to `known`, from memory; None when that does not reach back so far."""
+    def recent(self, after: int) -> Sequence[Recorded]:
+        """What this process recorded behind the position, from memory: a first one further on shows that some is gone."""
         ...
 
     async def wait_beyond(self, position: int, timeout: float) -> None:

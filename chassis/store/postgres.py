@@ -318,7 +318,7 @@ class PostgresEventStore:
     def others(self) -> int | None:
         return None
 
-    def recent(self, after: int) -> Sequence[Recorded] | None:
+    def recent(self, after: int) -> Sequence[Recorded]:
         return self._ring.recent(after)
 
     async def wait_beyond(self, position: int, timeout: float) -> None:

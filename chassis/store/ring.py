@@ -28,11 +28,11 @@ class Ring:
         start = position + 1 - self._events[0].position
         return self._events[start : start + limit]
 
-    def recent(self, position: int) -> list[Recorded] | None:
-        """All events behind the position; None when some of them are not here any more."""
-        if not self._events or position >= self._events[-1].position:
+    def recent(self, position: int) -> list[Recorded]:
+        """The events behind the position that are still here: where some are gone, or never were, the first one shows it."""
+        if not self._events:
             return []
-        return self.after(position, self._capacity)
+        return self._events[max(0, position + 1 - self._events[0].position) :]
 
 
 class Head:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -140,25 +141,22 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         )
 
     def append_batch(
-        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], begun: Callable[[], None] = lambda: None
+        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], others: "Others | None" = None
     ) -> list[Verdict]:
         """Records each commit of the batch whose versions are free, all in one flushed transaction.
-
-        `begun` is called once nobody else can write.
 
         Most batches hold no conflict and are tried as a whole; only one that failed is sorted out commit by commit.
         """
         connection.execute("BEGIN IMMEDIATE")
-        begun()
         try:
             try:
                 verdicts = self._insert(connection, batch, [None] * len(batch))
             except sqlite3.IntegrityError:
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                begun()
                 verdicts = self._insert(connection, batch, conflicts_of(batch, partial(self._is_taken, connection)))
-            connection.execute("COMMIT")
+            with (others or nullcontext()) if any(isinstance(one, list) for one in verdicts) else nullcontext():
+                connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -215,34 +213,38 @@ class SqliteFactory(SQLiteFactory):
 class Others:
     """Counts what is committed to the file by anybody else, between the commits of the one writer here.
 
-    The writer looks at the file's own count once it has the file for itself: a count that is not where it left it is
-    somebody else's doing. Another thread may ask at any time, and gets no answer while the two counts differ.
+    The writer holds the file for itself, says that it is about to commit, and when it has: the next commit is its own. A
+    count of the file's that is not where the writer left it is somebody else's doing. Another thread may ask at any time.
     """
 
     def __init__(self, path: Path) -> None:
         self._index = WalIndex(path)
         self._count = 0
-        self._expected = self._before = self._index.changes()
+        self._last = self._index.changes()
+        self._own: int | None = None
 
-    def before_own(self) -> None:
-        """Nobody else can write from here to the commit."""
-        self._before = self._index.changes()
-        if self._before is None or self._before != self._expected:
+    def __enter__(self) -> None:
+        before = self._index.changes()
+        if before is None or before != self._last:
             self._count += 1
+        self._last = before
+        self._own = None if before is None else (before + 1) % COUNTED_TO
 
-    def after_own(self) -> None:
-        """The writer has committed once."""
-        self._expected = None if self._before is None else (self._before + 1) % COUNTED_TO
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure:
+            self.start_anew()
+        else:
+            self._last = self._own
 
     def start_anew(self) -> None:
         """The writer wrote something else: nobody knows how many commits that were."""
         self._count += 1
-        self._expected = self._index.changes()
+        self._own, self._last = None, self._index.changes()
 
     def seen(self) -> int | None:
         """How often others wrote so far; None when somebody may have since the writer last looked."""
-        expected = self._expected
-        return self._count if expected is not None and self._index.changes() == expected else None
+        now = self._index.changes()
+        return self._count if now is not None and now in (self._last, self._own) else None
 
     def close(self) -> None:
         self._index.close()
@@ -320,7 +322,7 @@ class SqliteEventStore:
     def others(self) -> int | None:
         return self._others.seen()
 
-    def recent(self, after: int) -> Sequence[Recorded] | None:
+    def recent(self, after: int) -> Sequence[Recorded]:
         return self._ring.recent(after)
 
     async def wait_beyond(self, position: int, timeout: float) -> None:
@@ -374,8 +376,7 @@ class SqliteEventStore:
 
     def _append(self, batch: list[Append]) -> list[list[Recorded] | Conflict]:
         events = [append.events for append in batch]
-        verdicts = self._recorder.append_batch(self._writing, events, self._others.before_own)
-        self._others.after_own()
+        verdicts = self._recorder.append_batch(self._writing, events, self._others)
         return [recorded(append, verdict) for append, verdict in zip(batch, verdicts, strict=True)]
 
     def _committed(self, results: list[Any]) -> None:

@@ -405,6 +405,23 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     )
 
 
+def asked_for(wish: Submission) -> tuple[Stream, ...]:
+    """The streams of a registration whose customer nobody has registered yet."""
+    account = _new_account(wish)
+    return (
+        Deals.at(wish.registration_id),
+        Accounts.at(account),
+        ClaimsOf.at(account),
+        *(AccountKeys.at(key.identity) for key in own_keys(wish.customer)),
+        *_exclusions(targets_of((account,), wish.customer, wish.products)),
+        *_reference(wish.partner_id, wish.details),
+    )
+
+
+def _new_account(wish: Submission) -> AccountId:
+    return AccountId(stable_id("account", wish.registration_id))
+
+
 def targets_of(accounts: Iterable[str], customer: Customer, products: Iterable[ProductLine]) -> tuple[str, ...]:
     """Everything that an exclusion of such a deal could be on."""
     families = (target for line in products for target in family_targets(line.family))
@@ -462,7 +479,7 @@ async def _accounts(
         if account_id not in named and _contradicts(wish.customer, account):
             contradicted[account_id] = _contradicting(account_id, account, wish.customer)
     entered = tuple(dict.fromkeys(a for a in (*named, *by_domain) if a not in contradicted))
-    return entered or (AccountId(stable_id("account", wish.registration_id)),), contradicted
+    return entered or (_new_account(wish),), contradicted
 
 
 def _contradicts(customer: Customer, account: Account) -> bool:

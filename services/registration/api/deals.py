@@ -15,7 +15,7 @@ from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
 from services.registration.api.asking import partner_of, submission
 from services.registration.api.bodies import Code, EditBody, EvidenceBody, Id, MoneyBody, RegisterBody, details_of
-from services.registration.application import Asked, on_deal, prepare_registration, screening_again
+from services.registration.application import Asked, asked_for, on_deal, prepare_registration, screening_again
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import (
     AddEvidence,
@@ -69,7 +69,8 @@ async def register(body: RegisterBody, caller: Writer, app: App) -> Response:
     async def make(peek: Peek) -> RegisterDeal:
         return await prepare_registration(peek, app.ports.accounts, caller.tenant, wish)
 
-    answer = await perform(caller, app, RegisterDeal, make, status=201, partner_id=partner_of(caller, body))
+    partner_id, ahead = partner_of(caller, body), asked_for(wish)
+    answer = await perform(caller, app, RegisterDeal, make, status=201, partner_id=partner_id, ahead=ahead)
     answer.headers["Location"] = f"/deals/{wish.registration_id}"
     return answer
 
