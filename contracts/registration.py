@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from chassis.event import PublicEvent, public_event
 from contracts.values import (
+    AccountId,
     AccountRef,
     Effect,
     Entitlement,
@@ -270,3 +271,23 @@ class ConflictDetected(PublicEvent):
     outcome: str
     free_from: date | None = None
     detected_at: datetime
+
+
+@public_event("entente.registration.AccountsMerged.v1", audience="vendor")
+class AccountsMerged(PublicEvent):
+    """Two end customers turned out to be one: `absorbed_id` goes on as `survivor_id`, until a split says otherwise."""
+
+    merge_id: str
+    survivor_id: AccountId
+    absorbed_id: AccountId
+    merged_at: datetime
+
+
+@public_event("entente.registration.AccountsSplit.v1", audience="vendor")
+class AccountsSplit(PublicEvent):
+    """A merge was taken back: `absorbed_id` is a customer of its own again."""
+
+    merge_id: str
+    survivor_id: AccountId
+    absorbed_id: AccountId
+    split_at: datetime

@@ -3,7 +3,8 @@
 Owns deals, disputes, end customers (accounts), what the vendor keeps for itself, and partners' claims on customers.
 Publishes DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved, DealRejected,
 DealAmended, DealRevoked, DealWithdrawn, ProtectionExtended, ProtectionEnded, ConflictDetected, OrderRecorded,
-ReviewOverdue, DisputeOpened, DisputeDecided, AttentionRaised, AttentionCleared, RulesPublished, RulesEnded.
+ReviewOverdue, DisputeOpened, DisputeDecided, AccountsMerged, AccountsSplit, AttentionRaised, AttentionCleared,
+RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated) and attribution
 (OpportunityMirrored, DealStageChanged, DealWon, DealLost).
 """

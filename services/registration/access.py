@@ -1,7 +1,7 @@
 """Who may do and see what in registration (the gateway page's row `deals, disputes`)."""
 
 from chassis.access import Access, partner, service, vendor
-from services.registration.domain.account import ConfirmIdentity
+from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal_commands import (
     AddEvidence,
@@ -32,6 +32,7 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
 )
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
+from services.registration.domain.merging import MergeAccounts, SplitAccounts
 
 READ_DEALS = "read deals"
 READ_CONFLICTS = "read conflicts"
@@ -81,6 +82,9 @@ ACCESS = Access(
         AddExclusion: _KEEPERS,
         EndExclusion: _KEEPERS,
         ConfirmIdentity: _DESK,
+        AddKey: _DESK,
+        MergeAccounts: _DESK,
+        SplitAccounts: _DESK,
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,

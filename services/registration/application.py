@@ -11,12 +11,12 @@ from chassis.execution import Handles, Peek, Slots
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
 from services.registration.domain import availability, partner_reference
-from services.registration.domain.account import Account, Accounts, ConfirmIdentity, confirm_identity
-from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of, own_keys
+from services.registration.domain.account import Account, Accounts, AddKey, ConfirmIdentity, add_key, confirm_identity
+from services.registration.domain.account_key import DOMAIN, AccountKey, AccountKeys, Key, keys_of, own_keys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import Capacities, Capacity, SlotsSeen, quarter_before, quarter_of
-from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.claims import Claims, ClaimsOf, collisions
 from services.registration.domain.concluding import LOST_DISPUTE, conclude_dispute
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import OPEN, Deal, Deals, PartnerUnknown
@@ -85,6 +85,15 @@ from services.registration.domain.fitting import missing
 from services.registration.domain.judging import in_force
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
 from services.registration.domain.matching import Candidate
+from services.registration.domain.merging import (
+    Collision,
+    MergeAccounts,
+    SplitAccounts,
+    Target,
+    going_of,
+    merge_accounts,
+    split_accounts,
+)
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
 from services.registration.domain.partner_reference import References
 from services.registration.domain.protecting import (
@@ -108,6 +117,7 @@ from services.registration.domain.submitting import claim_of, facts_of, register
 
 KINDS = {DEAL_RULES.name: DEAL_RULES}
 PROGRAMME = "default"
+SHARED_KEY, CONTRADICTED_DOMAIN = "shared_key", "contradicted_domain"
 
 
 # Ports
@@ -231,6 +241,32 @@ def _finding(wish: DecideFinding) -> Slots:
     return deal, Accounts.at(wish.accounts[0]), claims, ClaimsOf.at(wish.account_id)
 
 
+def _merging_accounts(wish: MergeAccounts) -> Slots:
+    """Both accounts with their lines, the keys that lead elsewhere, the deals that move, the disputes that open."""
+    disputes = tuple(Disputes.at(one.registration_id) for one in wish.collisions)
+    return *_two_accounts(wish, wish.moved), disputes
+
+
+def _colliding(wish: MergeAccounts) -> Slots:
+    young = tuple(Deals.at(one.registration_id) for one in wish.collisions)
+    return young, tuple(Rules.at(one.programme) for one in wish.collisions)
+
+
+def _splitting_accounts(wish: SplitAccounts) -> Slots:
+    return *_two_accounts(wish, wish.going), tuple(Disputes.at(one) for one in wish.contested)
+
+
+def _two_accounts(wish: MergeAccounts | SplitAccounts, deals: Iterable[RegistrationId]) -> Slots:
+    return (
+        Accounts.at(wish.survivor_id),
+        Accounts.at(wish.absorbed_id),
+        tuple(AccountKeys.at(key.identity) for key in wish.keys),
+        ClaimsOf.at(wish.survivor_id),
+        ClaimsOf.at(wish.absorbed_id),
+        tuple(Deals.at(one) for one in deals),
+    )
+
+
 # Answers
 
 
@@ -301,6 +337,22 @@ def case_of(wish: Any, dispute: Dispute, *_: Any) -> dict[str, Any]:
     return {"dispute_id": wish.registration_id, "stage": case.stage.value, "due_at": due_at}
 
 
+def merged(wish: MergeAccounts, *_: Any) -> dict[str, Any]:
+    """The merge by its name, with which it is taken back, and the deals whose holds are contested now."""
+    contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
+    return {"merge_id": wish.merge_id, "account_id": wish.survivor_id, "moved": wish.moved, "contested": contested}
+
+
+def split(wish: SplitAccounts, *_: Any) -> dict[str, Any]:
+    """The account that stands by itself again, with its claims."""
+    return {"merge_id": wish.merge_id, "account_id": wish.absorbed_id, "returned": wish.going}
+
+
+def keyed(wish: AddKey, account: Account, key: AccountKey) -> dict[str, Any]:
+    """The key and the accounts that it leads to."""
+    return {"scheme": wish.key.scheme, "value": wish.key.value, "accounts": key.accounts}
+
+
 HANDLES = (
     Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
@@ -333,6 +385,11 @@ HANDLES = (
     Handles(EndProtection, end_protection, streams=_deal_and_claims, reads=_book, answer=answer),
     Handles(CloseDeal, close_deal, streams=_deal_and_claims, reads=_book, answer=answer),
     Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
+    Handles(
+        AddKey, add_key, streams=lambda c: (Accounts.at(c.account_id), AccountKeys.at(c.key.identity)), answer=keyed
+    ),
+    Handles(MergeAccounts, merge_accounts, streams=_merging_accounts, reads=_colliding, answer=merged),
+    Handles(SplitAccounts, split_accounts, streams=_splitting_accounts, answer=split),
     Handles(
         CheckCustomer,
         check_customer,
@@ -399,7 +456,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         submitted_by=wish.by,
         confidential=wish.confidential,
         replaces=await _giving_way(peek, wish.replaces),
-        targets=targets_of(accounts, wish.customer, wish.products),
+        targets=targets_of(await _with_absorbed(peek, accounts), wish.customer, wish.products),
         slots=await _slots_seen(peek, wish),
         now=wish.now,
     )
@@ -427,6 +484,14 @@ def targets_of(accounts: Iterable[str], customer: Customer, products: Iterable[P
     families = (target for line in products for target in family_targets(line.family))
     named = (f"{ACCOUNT}:{account}" for account in accounts)
     return tuple(dict.fromkeys((*named, *(f"{key.scheme}:{key.value}" for key in own_keys(customer)), *families)))
+
+
+async def _with_absorbed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
+    """The accounts, and those that they absorbed: what was said of these counts too."""
+    known = tuple(accounts)
+    states: list[Account] = await peek.all([Accounts.at(one) for one in known])
+    absorbed = tuple(merge.absorbed_id for state in states for merge in state.merges)
+    return (*known, *(await _with_absorbed(peek, absorbed) if absorbed else ()))
 
 
 async def _slots_seen(peek: Peek, wish: Submission) -> SlotsSeen | None:
@@ -464,22 +529,33 @@ async def _bound_keys(peek: Peek, wish: Submission) -> tuple[Key, ...]:
     matching = DEAL_RULES.read(version.body).matching if version else Matching()
     found = keys_of(wish.customer, matching)
     bound = await peek.all([AccountKeys.at(key.identity) for key in found])
-    return tuple(replace(key, account_id=state.account_id) for key, state in zip(found, bound, strict=True))
+    pairs = zip(found, bound, strict=True)
+    return tuple(replace(key, account_id=state.account_id, sharers=state.accounts[1:]) for key, state in pairs)
 
 
 async def _accounts(
     peek: Peek, wish: Submission, keys: Iterable[Key]
 ) -> tuple[tuple[AccountId, ...], dict[AccountId, Candidate]]:
     """The accounts of the keys, identifiers first, or a new one; and those that an identifier contradicts."""
-    named = [key.account_id for key in keys if key.account_id and key.scheme != DOMAIN]
-    by_domain = [key.account_id for key in keys if key.account_id and key.scheme == DOMAIN]
-    contradicted: dict[AccountId, Candidate] = {}
+    own = [key for key in keys if not key.shared]
+    named = [key.account_id for key in own if key.account_id and key.scheme != DOMAIN]
+    by_domain = [key.account_id for key in own if key.account_id and key.scheme == DOMAIN]
+    contradicted = await _sharers(peek, wish, keys)
     for account_id in by_domain:
         account = await peek(Accounts.at(account_id))
         if account_id not in named and _contradicts(wish.customer, account):
-            contradicted[account_id] = _contradicting(account_id, account, wish.customer)
+            contradicted[account_id] = _linked(account_id, account, wish.customer, CONTRADICTED_DOMAIN)
     entered = tuple(dict.fromkeys(a for a in (*named, *by_domain) if a not in contradicted))
     return entered or (_new_account(wish),), contradicted
+
+
+async def _sharers(peek: Peek, wish: Submission, keys: Iterable[Key]) -> dict[AccountId, Candidate]:
+    """The accounts that a shared key leads to: related, and for a person to tell apart."""
+    shared = [key for key in keys if key.shared and key.account_id]
+    accounts = dict.fromkeys(one for key in shared for one in (key.account_id, *key.sharers) if one)
+    states = await peek.all([Accounts.at(one) for one in accounts])
+    found = zip(accounts, states, strict=True)
+    return {one: _linked(one, account, wish.customer, SHARED_KEY) for one, account in found}
 
 
 def _contradicts(customer: Customer, account: Account) -> bool:
@@ -488,13 +564,13 @@ def _contradicts(customer: Customer, account: Account) -> bool:
     return any(known.get((i.scheme, i.country), i.value) != i.value for i in mine)
 
 
-def _contradicting(account_id: AccountId, account: Account, customer: Customer) -> Candidate:
+def _linked(account_id: AccountId, account: Account, customer: Customer, link: str) -> Candidate:
     return Candidate(
         account_id=account_id,
         name=account.name,
         country=account.country,
         same_country=account.country == customer.country,
-        link="contradicted_domain",
+        link=link,
     )
 
 
@@ -604,6 +680,16 @@ def filing(asked: Asked, told: dict[str, Any]) -> Make:
     return prepare
 
 
+async def _followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
+    """The accounts as which these go on, where they were merged after the deal had ended."""
+    return tuple(dict.fromkeys([await _goes_on_as(peek, account) for account in accounts]))
+
+
+async def _goes_on_as(peek: Peek, account: AccountId) -> AccountId:
+    line: Claims = await peek(ClaimsOf.at(account))
+    return account if line.moved_to is None else await _goes_on_as(peek, line.moved_to)
+
+
 def concluding(asked: Asked, screening_id: str) -> Make:
     """Prepares the end of a dispute, with those of its opponents that still hold."""
 
@@ -614,7 +700,8 @@ def concluding(asked: Asked, screening_id: str) -> Make:
         named = [one for one in dispute.first.against if one in holding]
         others = [(one, (await peek(Deals.at(one))).accounts) for one in named]
         before = deal.screened.facts.candidates if deal.screened else ()
-        fields = await _screens(peek, deal, asked, before, screening_id)
+        here = await _followed(peek, deal.accounts)
+        fields = {**await _screens(peek, deal, asked, before, screening_id), "accounts": here}
         rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=LOST_DISPUTE) for one, of in others)
         return ConcludeDispute(**{**fields, "gives_way": rivals})
 
@@ -660,7 +747,7 @@ async def _screens(
         "candidates": tuple(candidate for candidate in found if candidate.account_id not in deal.accounts),
         "screening_id": screening_id,
         "gives_way": (replaced,) if replaced else (),
-        "targets": targets_of(deal.accounts, first.customer, first.reach.products),
+        "targets": targets_of(await _with_absorbed(peek, deal.accounts), first.customer, first.reach.products),
     }
 
 
@@ -684,5 +771,62 @@ def merging(asked: Asked, into: RegistrationId, by: str) -> Make:
             by=by,
             now=asked.now,
         )
+
+    return prepare
+
+
+# Prepared: two accounts
+
+
+def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]) -> Make:
+    """Prepares the merge of one account into another; `told` is what the caller said of it."""
+
+    async def prepare(peek: Peek) -> MergeAccounts:
+        here: Claims = await peek(ClaimsOf.at(survivor_id))
+        there: Claims = await peek(ClaimsOf.at(absorbed_id))
+        absorbed: Account = await peek(Accounts.at(absorbed_id))
+        pairs = collisions(here, there, told["now"])
+        young = dict.fromkeys(second.registration_id for _, second in pairs)
+        deals = await peek.all([Deals.at(one) for one in young])
+        found = [
+            Collision(
+                registration_id=one,
+                programme=deal.first.programme,
+                against=tuple(first.registration_id for first, second in pairs if second.registration_id == one),
+            )
+            for one, deal in zip(young, deals, strict=True)
+        ]
+        return MergeAccounts(
+            survivor_id=survivor_id,
+            absorbed_id=absorbed_id,
+            keys=absorbed.keys,
+            moved=tuple(claim.registration_id for claim in there.live),
+            collisions=tuple(found),
+            **told,
+        )
+
+    return prepare
+
+
+def parting(survivor_id: AccountId, merge_id: str, targets: tuple[Target, ...], told: dict[str, Any]) -> Make:
+    """Prepares to take a merge back; `targets` place the claims that came after it."""
+
+    async def prepare(peek: Peek) -> SplitAccounts:
+        survivor: Account = await peek(Accounts.at(survivor_id))
+        here: Claims = await peek(ClaimsOf.at(survivor_id))
+        merge = next((one for one in survivor.merges if one.merge_id == merge_id), None)
+        if merge is None:
+            none = {"merge_id": merge_id, "survivor_id": survivor_id, "absorbed_id": survivor_id}
+            return SplitAccounts(**none, **told)  # type: ignore[arg-type]
+        wish = SplitAccounts(
+            merge_id=merge_id,
+            survivor_id=survivor_id,
+            absorbed_id=merge.absorbed_id,
+            keys=merge.keys,
+            contested=merge.contested,
+            targets=targets,
+            **told,
+        )
+        return replace(wish, going=going_of(wish, merge, here))
 
     return prepare

@@ -9,6 +9,7 @@ from chassis.event import PublicEvent, Seen
 from chassis.rulebook import Reason
 from contracts import registration as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
+from services.registration.domain.account import AccountsMerged, AccountsSplit
 from services.registration.domain.deal_events import (
     ActivityNoted,
     ConflictDetected,
@@ -228,6 +229,19 @@ def _dispute_concluded(it: DisputeConcluded) -> PublicEvent:
     return public.DisputeDecided(**_of(it), outcome=it.outcome, effects=it.effects, final=True, decided_at=at)
 
 
+# Customers
+
+
+def _accounts_merged(it: AccountsMerged) -> PublicEvent:
+    both = {"survivor_id": it.survivor_id, "absorbed_id": it.absorbed_id}
+    return public.AccountsMerged(merge_id=it.merge_id, **both, merged_at=it.merged_at)
+
+
+def _accounts_split(it: AccountsSplit) -> PublicEvent:
+    both = {"survivor_id": it.survivor_id, "absorbed_id": it.absorbed_id}
+    return public.AccountsSplit(merge_id=it.merge_id, **both, split_at=it.split_at)
+
+
 _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     DealRegistered: _registered,
     DealReturned: _returned,
@@ -254,4 +268,6 @@ _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     DisputeHeard: _heard,
     DisputeDecided: _dispute_decided,
     DisputeConcluded: _dispute_concluded,
+    AccountsMerged: _accounts_merged,
+    AccountsSplit: _accounts_split,
 }

@@ -180,6 +180,6 @@ DEADLINES = (
     Deadline(name="answers_due", version=1, keys=due.ANSWERS, evolve=due.answers_due, issue=_withdraw),
     Deadline(name="hearings", version=1, keys=due.HEARINGS, evolve=due.hearings, issue=_hear),
     Deadline(name="conclusions", version=1, keys=due.CONCLUSIONS, evolve=due.conclusions, issue=_conclude),
-    Deadline(name="moves_up", version=1, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
-    Deadline(name="moves_back", version=1, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
+    Deadline(name="moves_up", version=2, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
+    Deadline(name="moves_back", version=2, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
 )

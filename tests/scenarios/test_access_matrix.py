@@ -203,6 +203,14 @@ REGISTRATION = {
     "GET /accounts": row(frozenset({"admin", "cm", "desk"})),
     "GET /accounts/{account_id}": row(frozenset({"admin", "cm", "desk"}), account_id="account"),
     "POST /accounts/{account_id}/confirm": row(frozenset({"desk"}), account_id="account"),
+    "GET /accounts/{account_id}/claims": row(frozenset({"admin", "cm", "desk"}), account_id="account"),
+    "POST /accounts/{account_id}/add-key": row(
+        frozenset({"desk"}), {"scheme": "duns", "value": "123456789"}, account_id="account"
+    ),
+    "POST /accounts/{account_id}/merge": row(
+        frozenset({"desk"}), {"absorbed": "no-account", "reason": "One company."}, account_id="account"
+    ),
+    "POST /accounts/{account_id}/split": row(frozenset({"desk"}), {"merge_id": "no-merge"}, account_id="account"),
 }
 CONNECTION = {"base_url": "http://127.0.0.1:1", "credential_ref": "hubspot-simulator"}
 TOUCH = {

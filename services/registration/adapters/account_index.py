@@ -13,7 +13,15 @@ from chassis.event import TYPES
 from chassis.store.port import EventStore
 from contracts.values import AccountId
 from services.registration.adapters.names import alike, grams, likeness
-from services.registration.domain.account import AccountEvent, AccountLinked, AccountOpened, KeptApart, NameAdded
+from services.registration.domain.account import (
+    AccountEvent,
+    AccountLinked,
+    AccountOpened,
+    AccountsMerged,
+    AccountsSplit,
+    KeptApart,
+    NameAdded,
+)
 from services.registration.domain.customer import Customer
 from services.registration.domain.matching import Candidate
 
@@ -31,7 +39,9 @@ FEED_EVENTS = 1_000
 LOOK_SECONDS = 0.05
 """How often the log is asked for what other processes recorded; this process's own commits are known at once."""
 READ = frozenset(
-    name for name, cls in TYPES.classes.items() if cls in (AccountOpened, NameAdded, AccountLinked, KeptApart)
+    name
+    for name, cls in TYPES.classes.items()
+    if cls in (AccountOpened, NameAdded, AccountLinked, KeptApart, AccountsMerged, AccountsSplit)
 )
 
 
@@ -54,6 +64,9 @@ class TenantIndex:
     postings: dict[str, list[AccountId]] = field(default_factory=dict)
     links: dict[AccountId, dict[AccountId, str]] = field(default_factory=dict)
     apart: set[frozenset[AccountId]] = field(default_factory=set)
+    merged: dict[AccountId, AccountId] = field(default_factory=dict)
+    """Accounts that go on as another one."""
+    absorbed: dict[AccountId, list[AccountId]] = field(default_factory=dict)
 
     def take(self, happened: AccountEvent) -> None:
         """Learns from one event."""
@@ -73,6 +86,12 @@ class TenantIndex:
                 self.links.setdefault(other, {})[one] = link
             case KeptApart(account_id=one, other_id=other):
                 self.apart.add(frozenset((one, other)))
+            case AccountsMerged(survivor_id=one, absorbed_id=other):
+                self.merged[other] = one
+                self.absorbed.setdefault(one, []).append(other)
+            case AccountsSplit(survivor_id=one, absorbed_id=other):
+                del self.merged[other]
+                self.absorbed[one].remove(other)
             case _:
                 pass
 
@@ -84,7 +103,8 @@ class TenantIndex:
 
     def near(self, customer: Customer, accounts: frozenset[AccountId]) -> tuple[Candidate, ...]:
         """Linked accounts first, then those whose names are most alike."""
-        linked = {other: link for one in accounts for other, link in self.links.get(one, {}).items()}
+        known = self._links(accounts) if self.links else ()
+        linked = {self._now(other): link for other, link in known}
         others = [account for account in self._alike(customer) if account not in linked]
         found = [self._candidate(customer, a, linked.get(a)) for a in (*linked, *others) if self._counts(a, accounts)]
         kept = [c for c in found if c.link or c.token_set_percent >= LEAST_PERCENT]
@@ -98,7 +118,29 @@ class TenantIndex:
         best = _most_frequent(self._hits(frozenset().union(*(grams(name) for name in customer.normal_names))))
         names = {(account, name): name for account in best for name in self.known[account].names}
         found = {account for account, _ in alike(customer.normal_names, names, LEAST_PERCENT)}
-        return [account for account in best if account in found]
+        return list(dict.fromkeys(self._now(account) for account in best if account in found))
+
+    def _links(self, accounts: Iterable[AccountId]) -> Iterator[tuple[AccountId, str]]:
+        """What the accounts, and those that they absorbed, are linked to."""
+        for account in accounts:
+            for one in (account, *self._within(account)):
+                yield from self.links.get(one, {}).items()
+
+    def _now(self, account: AccountId) -> AccountId:
+        """The account as which it goes on."""
+        while account in self.merged:
+            account = self.merged[account]
+        return account
+
+    def _within(self, account: AccountId) -> Iterator[AccountId]:
+        for one in self.absorbed.get(account, ()):
+            yield one
+            yield from self._within(one)
+
+    def _names(self, account: AccountId) -> tuple[str, ...]:
+        """Its names, and those of the accounts that it absorbed."""
+        absorbed = (name for one in self._within(account) for name in self.known[one].names)
+        return (*self.known[account].names, *absorbed)
 
     def _hits(self, pieces: Iterable[str]) -> Iterator[list[AccountId]]:
         read = 0
@@ -110,7 +152,7 @@ class TenantIndex:
 
     def _candidate(self, customer: Customer, account_id: AccountId, link: str | None) -> Candidate:
         known = self.known[account_id]
-        score = likeness(customer.normal_names, known.names)
+        score = likeness(customer.normal_names, self._names(account_id))
         return Candidate(
             account_id=account_id,
             name=known.name,

@@ -1,16 +1,56 @@
-"""End customers over HTTP, for the vendor: names, keys, relations, live claims."""
+"""End customers over HTTP, for the vendor: names, keys, relations, merges, and who claims them, now or then."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
-from chassis.http import App, Paged, Reader, Writer, listed, page, perform, reads, shown
-from contracts.values import AccountId
+from chassis.decider import stream_name
+from chassis.event import iso
+from chassis.execution import Executor
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.segments import StreamContinued
+from chassis.store.port import Recorded
+from contracts.values import AccountId, RegistrationId
 from services.registration.access import READ_ACCOUNTS
-from services.registration.api.bodies import Id
-from services.registration.domain.account import ConfirmIdentity
+from services.registration.api.bodies import Country, Id, Text
+from services.registration.application import GivenCustomer, GivenIdentifier, joining, parting
+from services.registration.domain.account import AddKey, ConfirmIdentity
+from services.registration.domain.account_key import DOMAIN, Key, own_keys
+from services.registration.domain.claim_history import Told, as_known
+from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.merging import MergeAccounts, SplitAccounts, Target
+from services.registration.projections.accounts import claim_shown
 
 router = APIRouter(tags=["accounts"])
+
+ANY_COUNTRY = "DE"
+"""A customer is read with a country; a domain and a world-wide number have none."""
+AccountText = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class KeyBody(Body):
+    """An identifier, or `domain` with an address as its value. `share`: another customer may have it already."""
+
+    scheme: Literal["domain", "vat", "lei", "duns", "registry", "tax"]
+    value: Annotated[str, Field(min_length=1, max_length=300)]
+    country: Country | None = None
+    share: bool = False
+
+
+class JoinBody(Body):
+    """The account that turned out to be this customer, and how that is known."""
+
+    absorbed: AccountText
+    reason: Text
+
+
+class PartBody(Body):
+    """The merge to take back, and for each claim that came after it the account that it belongs to."""
+
+    merge_id: AccountText
+    targets: Annotated[dict[AccountText, AccountText], Field(max_length=200)] = {}
 
 
 @router.get("/accounts")
@@ -37,8 +77,80 @@ async def account(account_id: Id, caller: Reader, app: App) -> Response:
     return shown(await app.document(caller.principal, "accounts", account_id))
 
 
+@router.get("/accounts/{account_id}/claims")
+async def claims(
+    account_id: Id, caller: Reader, app: App, at: datetime | None = None, known_at: datetime | None = None
+) -> Response:
+    """Who claimed and held the customer at `at`, by what the log knew at `known_at`; both are now where not given.
+
+    `position` is the last change of these claims that was known then.
+    """
+    app.access.check(caller.principal, READ_ACCOUNTS)
+    await app.document(caller.principal, "accounts", account_id)
+    now = app.clock.now()
+    then, known = at or now, known_at or now
+    recorded = await _recorded(app.executor, caller.tenant, account_id)
+    found = as_known((Told(event=one.event, recorded_at=one.recorded_at) for one in recorded), then, known)
+    position = max((one.position for one in recorded if one.recorded_at <= known), default=0)
+    items = [claim_shown(claim) for claim in found]
+    return shown({"at": iso(then), "known_at": iso(known), "position": position, "items": items})
+
+
+async def _recorded(executor: Executor, tenant: str, account_id: str) -> list[Recorded]:
+    """Every change of the claims on the account, over all segments of their stream."""
+    name, found = stream_name(tenant, ClaimsOf.kind, account_id), []
+    segment: str | None = name
+    while segment is not None:
+        recorded = await executor.store.load(segment)
+        closed = recorded[-1].event if recorded and isinstance(recorded[-1].event, StreamContinued) else None
+        found += recorded[:-1] if closed else recorded
+        segment = closed.next if closed else None
+    return found
+
+
 @router.post("/accounts/{account_id}/confirm")
 async def confirm(account_id: Id, caller: Writer, app: App) -> Response:
     """Vouches for who a customer is that has no key, so that its deals can be approved."""
     command = ConfirmIdentity(account_id=AccountId(account_id), confirmed_by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, ConfirmIdentity, command)
+
+
+@router.post("/accounts/{account_id}/add-key")
+async def add_key(account_id: Id, body: KeyBody, caller: Writer, app: App) -> Response:
+    """Says that a key is this customer's; one that another customer has only where it is to be shared."""
+    key = _key(app, body)
+    by, now = caller.principal.by, app.clock.now()
+    command = AddKey(account_id=AccountId(account_id), key=key, share=body.share, by=by, now=now)
+    return await perform(caller, app, AddKey, command)
+
+
+def _key(app: Any, body: KeyBody) -> Key:
+    """The key as the libraries read it. Raises Incomplete for one that is none."""
+    website = body.value if body.scheme == DOMAIN else None
+    given = GivenIdentifier(scheme=body.scheme, value=body.value, country=body.country)
+    country = body.country or ANY_COUNTRY
+    named = GivenCustomer(name="-", country=country, website=website, identifiers=() if website else (given,))
+    return own_keys(app.ports.customers.read(named))[0]
+
+
+@router.post("/accounts/{account_id}/merge")
+async def merge(account_id: Id, body: JoinBody, caller: Writer, app: App) -> Response:
+    """Makes one customer of two. Rivals that both held go on holding, contested, and a dispute opens."""
+    told = {
+        "merge_id": caller.new_id("merge"),
+        "reason": app.seal(caller.tenant, f"account-{account_id}", body.reason),
+        "by": caller.principal.by,
+        "now": app.clock.now(),
+    }
+    prepare = joining(AccountId(account_id), AccountId(body.absorbed), told)
+    return await perform(caller, app, MergeAccounts, prepare)
+
+
+@router.post("/accounts/{account_id}/split")
+async def split(account_id: Id, body: PartBody, caller: Writer, app: App) -> Response:
+    """Takes a merge back: its claims return to their account, later ones go where `targets` says."""
+    targets = tuple(
+        Target(registration_id=RegistrationId(one), account_id=AccountId(to)) for one, to in body.targets.items()
+    )
+    told = {"by": caller.principal.by, "now": app.clock.now()}
+    return await perform(caller, app, SplitAccounts, parting(AccountId(account_id), body.merge_id, targets, told))

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from chassis.decider import Decider, NotFound
-from chassis.event import command, event
+from chassis.decider import Decider, NotFound, Refused
+from chassis.event import Sealed, command, event
 from contracts.values import AccountId, RegistrationId
-from services.registration.domain.account_key import Key
+from services.registration.domain.account_key import AccountKey, Key, KeyEvent, bind, share_key
+from services.registration.domain.claim import Won
 from services.registration.domain.customer import Customer, Identifier
 
 SAME, DIFFERENT, RELATED = "same", "different", "related"
@@ -69,7 +70,81 @@ class IdentityConfirmed:
     confirmed_at: datetime
 
 
-AccountEvent = AccountOpened | NameAdded | AccountLinked | KeptApart | IdentityConfirmed
+@event("registration.AccountsMerged.v1")
+class AccountsMerged:
+    """Another account turned out to be this customer: its names, keys and claims are this one's from now on.
+
+    `moved` are the claims that came over, `kept` those that were here; both are needed to take it back.
+    """
+
+    merge_id: str
+    survivor_id: AccountId
+    absorbed_id: AccountId
+    keys: tuple[Key, ...]
+    normal_names: tuple[str, ...]
+    moved: tuple[RegistrationId, ...]
+    kept: tuple[RegistrationId, ...]
+    incumbents: tuple[Won, ...]
+    contested: tuple[RegistrationId, ...]
+    reason: Sealed
+    merged_by: str
+    merged_at: datetime
+
+
+@event("registration.AccountAbsorbed.v1")
+class AccountAbsorbed:
+    """This account goes on as another one."""
+
+    account_id: AccountId
+    merge_id: str
+    into_id: AccountId
+    absorbed_at: datetime
+
+
+@event("registration.AccountsSplit.v1")
+class AccountsSplit:
+    """A merge was taken back. `returned` are the claims that stand on the absorbed account again, or now."""
+
+    merge_id: str
+    survivor_id: AccountId
+    absorbed_id: AccountId
+    returned: tuple[RegistrationId, ...]
+    split_by: str
+    split_at: datetime
+
+
+@event("registration.AccountRestored.v1")
+class AccountRestored:
+    """This account is a customer of its own again."""
+
+    account_id: AccountId
+    merge_id: str
+    restored_at: datetime
+
+
+@event("registration.KeyAdded.v1")
+class KeyAdded:
+    """A person says that this key is the customer's too. `shared`: other customers have it as well."""
+
+    account_id: AccountId
+    key: Key
+    shared: bool
+    added_by: str
+    added_at: datetime
+
+
+AccountEvent = (
+    AccountOpened
+    | NameAdded
+    | AccountLinked
+    | KeptApart
+    | IdentityConfirmed
+    | KeyAdded
+    | AccountsMerged
+    | AccountAbsorbed
+    | AccountsSplit
+    | AccountRestored
+)
 
 
 # Commands
@@ -80,6 +155,29 @@ class ConfirmIdentity:
     account_id: AccountId
     confirmed_by: str
     now: datetime
+
+
+@command("registration.AddKey.v1")
+class AddKey:
+    """`share`: the key may be that of another customer already, and is theirs as well from now on."""
+
+    account_id: AccountId
+    key: Key
+    share: bool = False
+    by: str
+    now: datetime
+
+
+class KeyTaken(Refused):
+    """This key says that it is another customer: share it, or merge the two."""
+
+    slug = "key-taken"
+
+
+class AccountMerged(Refused):
+    """This account goes on as another one: use that one."""
+
+    slug = "account-merged"
 
 
 # State
@@ -98,6 +196,9 @@ class Account:
     confirmed: bool = False
     links: tuple[tuple[AccountId, str], ...] = ()
     apart: tuple[AccountId, ...] = ()
+    keys: tuple[Key, ...] = ()
+    merged_into: AccountId | None = None
+    merges: tuple[AccountsMerged, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -145,6 +246,29 @@ def confirm_identity(wish: ConfirmIdentity, account: Account) -> list[AccountEve
     return [IdentityConfirmed(account_id=wish.account_id, confirmed_by=wish.confirmed_by, confirmed_at=wish.now)]
 
 
+def add_key(wish: AddKey, account: Account, key: AccountKey) -> tuple[list[AccountEvent], list[KeyEvent]]:
+    """Binds a free key to a customer that is known, or shares one that is another's."""
+    alive(account)
+    if wish.account_id in key.accounts:
+        return [], []
+    if key.account_id is not None and not wish.share:
+        raise KeyTaken(account_id=key.account_id)
+    shared = key.account_id is not None
+    added = KeyAdded(account_id=wish.account_id, key=wish.key, shared=shared, added_by=wish.by, added_at=wish.now)
+    if shared:
+        return [added], share_key(wish.key, key, account_id=wish.account_id, now=wish.now)
+    named = {"account_id": wish.account_id, "registration_id": "", "now": wish.now}
+    return [added], [*bind(wish.key, key, **named)]  # type: ignore[arg-type]
+
+
+def alive(account: Account) -> None:
+    """Raises NotFound for an account that never was, AccountMerged for one that goes on as another."""
+    if not account.opened:
+        raise NotFound
+    if account.merged_into is not None:
+        raise AccountMerged(account_id=account.merged_into)
+
+
 # Evolve
 
 
@@ -160,8 +284,36 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return replace(account, apart=(*account.apart, happened.other_id))
         case IdentityConfirmed():
             return replace(account, confirmed=True)
+        case KeyAdded(key=key, shared=shared):
+            return replace(account, keys=(*account.keys, key), has_key=account.has_key or not shared)
+        case _:
+            return _joined(account, happened)
+
+
+def _joined(account: Account, happened: AccountsMerged | AccountAbsorbed | AccountsSplit | AccountRestored) -> Account:
+    match happened:
+        case AccountsMerged(keys=keys):
+            merged = replace(account, keys=(*account.keys, *keys), merges=(*account.merges, happened))
+            return replace(merged, has_key=account.has_key or bool(keys))
+        case AccountAbsorbed(into_id=into_id):
+            return replace(account, merged_into=into_id)
+        case AccountsSplit(merge_id=merge_id):
+            return _parted(account, merge_id)
+        case AccountRestored():
+            return replace(account, merged_into=None)
         case _:
             assert_never(happened)
+
+
+def _parted(account: Account, merge_id: str) -> Account:
+    """The account as it would be without the merge; what came since stays."""
+    gone = next(one for one in account.merges if one.merge_id == merge_id)
+    keys = account.keys
+    for key in gone.keys:
+        last = len(keys) - 1 - keys[::-1].index(key)
+        keys = (*keys[:last], *keys[last + 1 :])
+    rest = tuple(one for one in account.merges if one is not gone)
+    return replace(account, keys=keys, has_key=account.has_key and bool(keys), merges=rest)
 
 
 def _opened(happened: AccountOpened) -> Account:
@@ -173,6 +325,7 @@ def _opened(happened: AccountOpened) -> Account:
         normal_names=customer.normal_names,
         identifiers=customer.identifiers,
         has_key=bool(happened.keys),
+        keys=happened.keys,
     )
 
 

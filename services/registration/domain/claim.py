@@ -6,7 +6,8 @@ from datetime import date, datetime
 from contracts.values import PartnerId, RegistrationId, Span
 from services.registration.domain.overlap import Reach, overlap
 
-PENDING, WAITING, HELD = "pending", "waiting", "held"
+PENDING, WAITING, HELD, CONTESTED = "pending", "waiting", "held", "contested"
+HOLDING = (HELD, CONTESTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,11 @@ class Won:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One deal's live claim: pending (in review), waiting (behind a rival) or held (protected)."""
+    """One deal's live claim: pending (in review), waiting (behind a rival), held (protected) or contested.
+
+    Contested: two accounts that both had a holder turned out to be one, so that two rivals hold the same. Neither lost
+    anything; a dispute decides.
+    """
 
     registration_id: RegistrationId
     partner_id: PartnerId
@@ -52,7 +57,11 @@ class Claim:
 
     def protected(self, now: datetime) -> bool:
         """Whether its partner may work on the customer at `now`, alone or beside others."""
-        return self.state == HELD and self.protection is not None and now < self.protection.end
+        return self.state in HOLDING and self.protection is not None and now < self.protection.end
+
+    def lapsed(self, now: datetime) -> bool:
+        """Whether it was held, and the end of that has passed."""
+        return self.state in HOLDING and not self.protected(now)
 
     def rivals(self, other: "Claim") -> bool:
         """Whether two partners want the same thing."""

@@ -3,15 +3,16 @@
 No two rivals' held exclusive claims overlap, because a claim changes only in this stream, in one commit with its deal.
 """
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, assert_never
 
-from chassis.decider import Decider
+from chassis.decider import Decider, Raced
 from chassis.event import event
-from contracts.values import PartnerId, RegistrationId, Span
-from services.registration.domain.claim import HELD, PENDING, WAITING, Claim, Proof, Won
+from contracts.values import AccountId, PartnerId, RegistrationId, Span
+from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Claim, Proof, Won
 from services.registration.domain.overlap import Reach
 from services.registration.domain.precedence import places
 
@@ -106,12 +107,61 @@ class ClaimReleased:
     released_at: datetime
 
 
+@event("registration.ClaimsJoined.v1")
+class ClaimsJoined:
+    """Another account turned out to be this customer: its claims stand in this line now, each by its instant.
+
+    `contested` are the rivals that now hold the same, `blocks` the claims in review that a holder now keeps out.
+    """
+
+    merge_id: str
+    from_id: AccountId
+    live: tuple[Claim, ...]
+    incumbents: tuple[Won, ...]
+    contested: tuple[RegistrationId, ...]
+    blocks: tuple[RegistrationId, ...]
+    joined_at: datetime
+
+
+@event("registration.ClaimsLeft.v1")
+class ClaimsLeft:
+    """The claims on this account stand in another account's line from now on."""
+
+    merge_id: str
+    to_id: AccountId
+    left_at: datetime
+
+
+@event("registration.ClaimsParted.v1")
+class ClaimsParted:
+    """A merge was taken back: these claims stand in their own line again. `kept` are those that stand in both."""
+
+    merge_id: str
+    registration_ids: tuple[RegistrationId, ...]
+    kept: tuple[RegistrationId, ...]
+    incumbents: tuple[Won, ...]
+    frees: tuple[RegistrationId, ...]
+    parted_at: datetime
+
+
+@event("registration.ClaimsRestored.v1")
+class ClaimsRestored:
+    """This account is a customer of its own again, with the claims on it."""
+
+    merge_id: str
+    live: tuple[Claim, ...]
+    incumbents: tuple[Won, ...]
+    frees: tuple[RegistrationId, ...]
+    restored_at: datetime
+
+
 @event("registration.ClaimsCarried.v1")
 class ClaimsCarried:
     """The live claims in their order, with which a much wanted customer's claims go on in their next segment."""
 
     live: tuple[Claim, ...]
     incumbents: tuple[Won, ...] = ()
+    moved_to: AccountId | None = None
 
 
 ClaimEvent = (
@@ -124,6 +174,10 @@ ClaimEvent = (
     | ClaimShared
     | ClaimMerged
     | ClaimReleased
+    | ClaimsJoined
+    | ClaimsLeft
+    | ClaimsParted
+    | ClaimsRestored
     | ClaimsCarried
 )
 
@@ -133,10 +187,14 @@ ClaimEvent = (
 
 @dataclass(frozen=True)
 class Claims:
-    """The live claims on one account in the order they were placed, and who won what here, the newest last."""
+    """The live claims on one account in the order they were placed, and who won what here, the newest last.
+
+    `moved_to` is the account whose line they stand in, where the two turned out to be one customer.
+    """
 
     live: tuple[Claim, ...] = ()
     incumbents: tuple[Won, ...] = ()
+    moved_to: AccountId | None = None
 
     def of(self, registration_id: str) -> Claim | None:
         return next((claim for claim in self.live if claim.registration_id == registration_id), None)
@@ -186,7 +244,9 @@ def waiting_ahead(claims: Claims, mine: Claim, now: datetime) -> int:
 
 
 def place(claims: Claims, mine: Claim, now: datetime) -> list[ClaimEvent]:
-    """Writes a claim down, once."""
+    """Writes a claim down, once. Raises Raced where the line has moved to another account."""
+    if claims.moved_to is not None:
+        raise Raced
     if claims.of(mine.registration_id):
         return []
     return [
@@ -268,8 +328,110 @@ def release(claims: Claims, registration_id: RegistrationId, reason_code: str, n
     if not claims.of(registration_id):
         return []
     rest = replace(claims, live=tuple(c for c in claims.live if c.registration_id != registration_id))
-    freed = tuple(c.registration_id for c, found in _standing(rest, now) if c.state == WAITING and not found)
+    freed = _free(replace(rest, live=_agreed(rest.live)), now)
     return [ClaimReleased(registration_id=registration_id, reason_code=reason_code, frees=freed, released_at=now)]
+
+
+# Merge and split
+
+
+def collisions(claims: Claims, other: Claims, now: datetime) -> tuple[tuple[Claim, Claim], ...]:
+    """The rivals that would both hold the same if the two lines were one, the earlier one first."""
+    mine = {claim.registration_id for claim in claims.live}
+    pairs = [(a, b) for a in claims.live for b in other.live if b.registration_id not in mine]
+    met = [(a, b) for a, b in pairs if a.holds(now) and b.holds(now) and a.rivals(b)]
+    return tuple((a, b) if _instant(a) <= _instant(b) else (b, a) for a, b in met)
+
+
+def _instant(claim: Claim) -> datetime:
+    return claim.submitted_at
+
+
+def join(claims: Claims, other: Claims, from_id: AccountId, merge_id: str, now: datetime) -> list[ClaimEvent]:
+    """Takes over the live claims of another account. Whoever holds goes on holding."""
+    both = (claim.registration_id for pair in collisions(claims, other, now) for claim in pair)
+    together = _together(claims.live, other.live)
+    holding = [claim for claim in together if claim.holds(now)]
+    blocked = (c.registration_id for c in together if c.state == PENDING and any(h.rivals(c) for h in holding))
+    return [
+        ClaimsJoined(
+            merge_id=merge_id,
+            from_id=from_id,
+            live=other.live,
+            incumbents=other.incumbents,
+            contested=tuple(dict.fromkeys(both)),
+            blocks=tuple(blocked),
+            joined_at=now,
+        )
+    ]
+
+
+def leave(to_id: AccountId, merge_id: str, now: datetime) -> list[ClaimEvent]:
+    """Says in whose line the claims of this account stand."""
+    return [ClaimsLeft(merge_id=merge_id, to_id=to_id, left_at=now)]
+
+
+def part(
+    claims: Claims,
+    going: tuple[RegistrationId, ...],
+    kept: tuple[RegistrationId, ...],
+    incumbents: tuple[Won, ...],
+    merge_id: str,
+    now: datetime,
+) -> list[ClaimEvent]:
+    """Gives the claims of another account back to it; those `kept` stay in this line too."""
+    left = _without(claims, going, kept, incumbents)
+    return [
+        ClaimsParted(
+            merge_id=merge_id,
+            registration_ids=going,
+            kept=kept,
+            incumbents=incumbents,
+            frees=_free(left, now),
+            parted_at=now,
+        )
+    ]
+
+
+def restore(
+    claims: Claims, going: tuple[RegistrationId, ...], incumbents: tuple[Won, ...], merge_id: str, now: datetime
+) -> list[ClaimEvent]:
+    """The claims of `claims`, the line that they stood in meanwhile, as the line of their own account."""
+    live = tuple(claim for claim in claims.live if claim.registration_id in going)
+    frees = _free(Claims(_agreed(live), incumbents), now)
+    return [ClaimsRestored(merge_id=merge_id, live=live, incumbents=incumbents, frees=frees, restored_at=now)]
+
+
+def _together(live: tuple[Claim, ...], others: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    """One line of two, each in its own order; a claim that stood in both stands once."""
+    known = {claim.registration_id for claim in live}
+    new = [claim for claim in others if claim.registration_id not in known]
+    return tuple(heapq.merge(live, new, key=_instant))
+
+
+def _agreed(live: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    """The claims, where one that was contested is held again once no rival contests it any more."""
+    contested = [claim for claim in live if claim.state == CONTESTED]
+    alone = {
+        c.registration_id for c in contested if not any(c.exclusive and o.exclusive and c.rivals(o) for o in contested)
+    }
+    return tuple(replace(claim, state=HELD) if claim.registration_id in alone else claim for claim in live)
+
+
+def _without(
+    claims: Claims, going: tuple[RegistrationId, ...], kept: tuple[RegistrationId, ...], incumbents: tuple[Won, ...]
+) -> Claims:
+    gone = set(going) - set(kept)
+    live = _agreed(tuple(claim for claim in claims.live if claim.registration_id not in gone))
+    rest = list(claims.incumbents)
+    for won in incumbents:
+        rest = [*rest[: rest.index(won)], *rest[rest.index(won) + 1 :]] if won in rest else rest
+    return replace(claims, live=live, incumbents=tuple(rest))
+
+
+def _free(claims: Claims, now: datetime) -> tuple[RegistrationId, ...]:
+    """The waiting claims that nothing blocks, in order."""
+    return tuple(c.registration_id for c, found in _standing(claims, now) if c.state == WAITING and not found)
 
 
 # Evolve
@@ -283,10 +445,33 @@ def evolve(claims: Claims, happened: ClaimEvent) -> Claims:
             return _merged(claims, happened)
         case ClaimReleased():
             return _released(claims, happened)
-        case ClaimsCarried():
-            return Claims(happened.live, happened.incumbents)
+        case ClaimsJoined() | ClaimsLeft() | ClaimsParted() | ClaimsRestored() | ClaimsCarried():
+            return _moved(claims, happened)
         case _:
             return _changed(claims, happened.registration_id, **_changes(claims, happened))
+
+
+def _moved(
+    claims: Claims, happened: ClaimsJoined | ClaimsLeft | ClaimsParted | ClaimsRestored | ClaimsCarried
+) -> Claims:
+    match happened:
+        case ClaimsJoined():
+            live = _together(claims.live, happened.live)
+            contested = tuple(
+                replace(claim, state=CONTESTED) if claim.registration_id in happened.contested else claim
+                for claim in live
+            )
+            return replace(claims, live=contested, incumbents=(*claims.incumbents, *happened.incumbents))
+        case ClaimsLeft(to_id=to_id):
+            return Claims(moved_to=to_id)
+        case ClaimsParted():
+            return _without(claims, happened.registration_ids, happened.kept, happened.incumbents)
+        case ClaimsRestored():
+            return Claims(_agreed(happened.live), happened.incumbents)
+        case ClaimsCarried():
+            return Claims(happened.live, happened.incumbents, happened.moved_to)
+        case _:
+            assert_never(happened)
 
 
 def _changes(
@@ -314,11 +499,11 @@ def _changes(
 def _released(claims: Claims, happened: ClaimReleased) -> Claims:
     """Who won is remembered: it is the incumbent of what it won, up to `INCUMBENTS_MAX` of them."""
     gone = claims.of(happened.registration_id)
-    rest = tuple(c for c in claims.live if c.registration_id != happened.registration_id)
+    rest = _agreed(tuple(c for c in claims.live if c.registration_id != happened.registration_id))
     if gone is None or happened.reason_code != WON:
         return replace(claims, live=rest)
     won = Won(partner_id=gone.partner_id, reach=gone.reach)
-    return Claims(rest, (*claims.incumbents, won)[-INCUMBENTS_MAX:])
+    return replace(claims, live=rest, incumbents=(*claims.incumbents, won)[-INCUMBENTS_MAX:])
 
 
 def _placed(happened: ClaimPlaced) -> Claim:
@@ -336,7 +521,7 @@ def _placed(happened: ClaimPlaced) -> Claim:
 
 def _changed(claims: Claims, registration_id: str, **fields: Any) -> Claims:
     live = tuple(replace(c, **fields) if c.registration_id == registration_id else c for c in claims.live)
-    return replace(claims, live=live)
+    return replace(claims, live=_agreed(live))
 
 
 def _merged(claims: Claims, happened: ClaimMerged) -> Claims:
@@ -349,7 +534,7 @@ def _merged(claims: Claims, happened: ClaimMerged) -> Claims:
 
 
 def carry(claims: Claims) -> ClaimEvent:
-    return ClaimsCarried(live=claims.live, incumbents=claims.incumbents)
+    return ClaimsCarried(live=claims.live, incumbents=claims.incumbents, moved_to=claims.moved_to)
 
 
 ClaimsOf = Decider[Claims, ClaimEvent](kind="claims", initial=Claims(), evolve=evolve, carry=carry)

@@ -1,8 +1,11 @@
 """What a dispute's final decision does, in one commit, to the deals and the claims that it is about."""
 
-from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, share
-from services.registration.domain.deal import Deal, Status, unmoved
-from services.registration.domain.deal_events import DealEvent, ProtectionExtended
+from chassis.decider import Raced
+from services.registration.domain.claim import CONTESTED
+from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, release, share
+from services.registration.domain.deal import Deal, Status, evolve
+from services.registration.domain.deal_commands import GivesWay
+from services.registration.domain.deal_events import DealEvent, DealMoved, ProtectionExtended
 from services.registration.domain.dispute import (
     LETTER_REQUIRED,
     NO_PROTECTION,
@@ -16,6 +19,7 @@ from services.registration.domain.dispute import (
     effects_of,
     lasted,
 )
+from services.registration.domain.ending import give_way
 from services.registration.domain.looking import Around, Look, look_again
 from services.registration.domain.screening import APPROVE
 
@@ -39,16 +43,28 @@ def conclude_dispute(
     decided = dispute.decided
     if decided is None or not dispute.case.may_conclude(wish.now):
         return [], [], [[] for _ in claims], [[] for _ in others]
-    unmoved(wish, deal)
+    gone_on = _gone_on(wish, deal, claims)
+    deal = evolve(deal, gone_on[0]) if gone_on else deal
     outcome = _outcome(decided.outcome, deal, dispute)
     seen = look_again(wish, deal, claims, *around).decided(APPROVE, deal)
+    effect = _contested_changes if others and _contested(wish, claims) else _changes
     concluded = DisputeConcluded(
         **deal.header,
         outcome=outcome,
         effects=effects_of(outcome, dispute, deal.first.partner_id, others, wish.now),
         concluded_at=wish.now,
     )
-    return [concluded], *_changes(outcome, wish, dispute, seen, claims, others)
+    own, lines, ended = effect(outcome, wish, dispute, seen, claims, others)
+    return [concluded], [*gone_on, *own], lines, ended
+
+
+def _gone_on(wish: ConcludeDispute, deal: Deal, claims: tuple[Claims, ...]) -> list[DealMoved]:
+    """The move of a deal that had ended when its customer was merged into another one."""
+    if wish.accounts == deal.accounts:
+        return []
+    if any(state.moved_to is not None for state in claims):
+        raise Raced
+    return [DealMoved(**deal.header, accounts=wish.accounts, merge_id="", moved_at=wish.now)]
 
 
 def _outcome(decided: str, deal: Deal, dispute: Dispute) -> str:
@@ -74,6 +90,43 @@ def _changes(
         case _:
             longer = [_longer(other, dispute, wish) for other in others]
             return [], [_extended(state, longer, wish) for state in claims], longer
+
+
+def _contested(wish: ConcludeDispute, claims: tuple[Claims, ...]) -> bool:
+    """Whether this deal holds too: two accounts with a holder each turned out to be one customer."""
+    mine = (state.of(wish.registration_id) for state in claims)
+    return any(claim is not None and claim.state == CONTESTED for claim in mine)
+
+
+def _contested_changes(
+    outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
+) -> Changes:
+    """Of two that hold, one gives way, or both, or neither and they share."""
+    match outcome:
+        case _ if outcome == OVERTURNED:
+            ended, kept = seen.ended(wish, claims, others)
+            return [], ended, kept
+        case _ if outcome == SPLIT:
+            both = [_shared(state, share(state, wish.registration_id, wish.now), others, wish) for state in claims]
+            return [], both, [[] for _ in others]
+        case _ if outcome == NO_PROTECTION:
+            ended, kept = seen.ended(wish, claims, others)
+            gone = zip(_gone(wish, claims), ended, strict=True)
+            return _lost(wish, seen, others), [[*own, *theirs] for own, theirs in gone], kept
+        case _:
+            longer = [_longer(other, dispute, wish) for other in others]
+            gone = zip(_gone(wish, claims), (_extended(state, longer, wish) for state in claims), strict=True)
+            return _lost(wish, seen, others), [[*own, *theirs] for own, theirs in gone], longer
+
+
+def _gone(wish: ConcludeDispute, claims: tuple[Claims, ...]) -> list[list[ClaimEvent]]:
+    return [release(state, wish.registration_id, LOST_DISPUTE, wish.now) for state in claims]
+
+
+def _lost(wish: ConcludeDispute, seen: Look, others: Others) -> list[DealEvent]:
+    """The end of the deal that the dispute was about."""
+    told = GivesWay(registration_id=wish.registration_id, accounts=wish.accounts, reason_code=LOST_DISPUTE)
+    return give_way(seen.deal, told, others[0], seen.rules, wish.now)
 
 
 def _split(wish: ConcludeDispute, both: Look, claims: tuple[Claims, ...], others: Others) -> Changes:

@@ -29,6 +29,7 @@ from services.registration.domain.deal_events import (
     DealApproved,
     DealClosed,
     DealEvent,
+    DealMoved,
     DealPromoted,
     DealQueued,
     DealRegistered,
@@ -306,7 +307,7 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
             return replace(deal, review=_reviewed(deal.review, happened), involved=(*deal.involved, *decided))
         case DealAmended() | EvidenceAdded() | OrderRecorded() | DuplicateMerged() | AmendmentApproved():
             return _kept(deal, happened)
-        case DraftSaved() | DisplacementApproved() | RevocationProposed() | FindingDecided():
+        case DraftSaved() | DisplacementApproved() | RevocationProposed() | FindingDecided() | DealMoved():
             return _begun(deal, happened)
         case ExtensionRequested() | ExtensionAnswered() | ProtectionExtended() | ActivityNoted() | InactivityWarned():
             return _lasting(deal, happened)
@@ -314,8 +315,13 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
             return _moved(deal, happened)
 
 
-def _begun(deal: Deal, happened: DraftSaved | DisplacementApproved | RevocationProposed | FindingDecided) -> Deal:
+Begun = DraftSaved | DisplacementApproved | RevocationProposed | FindingDecided | DealMoved
+
+
+def _begun(deal: Deal, happened: Begun) -> Deal:
     match happened:
+        case DealMoved(accounts=accounts):
+            return replace(deal, accounts=accounts)
         case FindingDecided():
             return _decided(deal, happened)
         case DraftSaved():

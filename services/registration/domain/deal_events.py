@@ -343,6 +343,15 @@ class DuplicateMerged(OfDeal):
     merged_at: datetime
 
 
+@event("registration.DealMoved.v1")
+class DealMoved(OfDeal):
+    """The customers that the deal is on, now that two accounts were merged, or a merge was taken back."""
+
+    accounts: tuple[AccountId, ...]
+    merge_id: str
+    moved_at: datetime
+
+
 @event("registration.DealWithdrawn.v1")
 class DealWithdrawn(OfDeal):
     """`merged_into` is the deal that goes on for it, where it was a duplicate."""
@@ -448,6 +457,7 @@ DealEvent = (
     | InactivityWarned
     | OrderRecorded
     | DuplicateMerged
+    | DealMoved
     | DealWithdrawn
     | ProtectionEnded
     | DealClosed

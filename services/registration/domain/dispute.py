@@ -22,7 +22,8 @@ from services.registration.domain.deal_events import Evidence, OfDeal
 from services.registration.domain.judging import rules_of
 from services.registration.domain.rules import DealRules
 
-KINDS = ("earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct")
+WRONG_MATCH = "wrong_match"
+KINDS = ("earlier_work", "incumbent", "customer_choice", "territory", WRONG_MATCH, "conduct")
 OUTCOMES = UPHELD, OVERTURNED, SPLIT, LETTER_REQUIRED, NO_PROTECTION = (
     *("upheld", "overturned", "split", "letter_required", "no_protection"),
 )
@@ -36,10 +37,13 @@ SPLIT_PARTS = 2
 
 @event("registration.DisputeOpened.v1")
 class DisputeOpened(OfDeal):
-    """`against` are the deals that hold instead; they never leave the service. `barred` may not decide it."""
+    """`against` are the deals that hold instead; they never leave the service. `barred` may not decide it.
+
+    Nobody filed, and nobody states anything, where two customers that were merged both had a holder.
+    """
 
     kind: str
-    statement: Sealed
+    statement: Sealed | None = None
     evidence: tuple[Evidence, ...]
     against: tuple[RegistrationId, ...]
     barred: tuple[str, ...]

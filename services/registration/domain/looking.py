@@ -7,7 +7,7 @@ from datetime import datetime
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, Entitlement, Span
 from services.registration.domain.account import Account
-from services.registration.domain.claim import HELD, Claim
+from services.registration.domain.claim import HOLDING, Claim
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release, support
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_commands import REPLACED, GivesWay, RegisterDeal, Screens, entered
@@ -138,7 +138,7 @@ class Look:
         rules = self.rules
         if not rules.benefits:
             return None
-        held = any(c.claim.state == HELD and c.meets.complete for c in self.screening.conflicts)
+        held = any(c.claim.state in HOLDING and c.meets.complete for c in self.screening.conflicts)
         reduced = held and SECOND_REDUCED in rules.priorities
         factor = rules.second_factor_percent if reduced else WHOLE_PERCENT
         return entitlement(rules.benefits, rules.stacking, self.facts.mine.reach, factor_percent=factor)

@@ -11,6 +11,7 @@ from services.registration.domain.account import (
     Account,
     AccountEvent,
     AccountLinked,
+    AccountMerged,
     KeptApart,
 )
 from services.registration.domain.claims import ClaimEvent, Claims, place, promote, release
@@ -85,6 +86,8 @@ def decide_finding(
         return [], [], nothing, []
     if wish.account_id not in _found_accounts(deal):
         raise NoSuchFinding(account_id=wish.account_id)
+    if found.moved_to is not None:
+        raise AccountMerged(account_id=found.moved_to)
     decided = FindingDecided(
         **deal.header,
         account_id=wish.account_id,

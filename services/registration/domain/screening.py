@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from chassis.event import plain
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
-from services.registration.domain.claim import HELD, WAITING, Claim, Won
+from services.registration.domain.claim import WAITING, Claim, Won
 from services.registration.domain.claims import Claims, blockers, ranked, waiting_ahead
 from services.registration.domain.exclusion import Exclusion
 from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, find
@@ -188,8 +188,7 @@ def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
 
 def _of_rivals(account: OnAccount, facts: Facts) -> Iterator[Claim]:
     for claim in account.live:
-        lapsed = claim.state == HELD and not claim.protected(facts.now)
-        if claim.partner_id != facts.mine.partner_id and not lapsed:
+        if claim.partner_id != facts.mine.partner_id and not claim.lapsed(facts.now):
             yield claim
 
 

@@ -11,7 +11,7 @@ from services.registration.domain.account import Account, AccountEvent, open_acc
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, bind
 from services.registration.domain.account_key import unmoved as keys_unmoved
 from services.registration.domain.capacity import Capacities, Capacity, CapacityEvent, settle_slots, take_slot
-from services.registration.domain.claim import HELD, Claim
+from services.registration.domain.claim import Claim
 from services.registration.domain.claims import ClaimEvent, Claims
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import (
@@ -285,8 +285,7 @@ def _bound(wish: RegisterDeal, account: Account, key: Key, state: AccountKey) ->
 def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> None:
     replaced = [one.registration_id for one in wish.gives_way]
     for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
-        live = known.state != HELD or known.protected(wish.now)
-        if live and known.partner_id == mine.partner_id and known.meets(mine):
+        if not known.lapsed(wish.now) and known.partner_id == mine.partner_id and known.meets(mine):
             raise AlreadyRegistered(registration_id=known.registration_id)
 
 

@@ -1,11 +1,27 @@
-"""The end customers: names, keys, relations, and the live claims on each. The vendor's only."""
+"""The end customers: names, keys, relations, merges, and the live claims on each. The vendor's only."""
 
 from typing import Any, TypedDict
+
+import msgspec
 
 from chassis.decider import stream_parts
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.registration.domain.account import AccountLinked, AccountOpened, IdentityConfirmed, KeptApart, NameAdded
+from services.registration.domain import claims
+from services.registration.domain.account import (
+    AccountAbsorbed,
+    AccountLinked,
+    AccountOpened,
+    AccountRestored,
+    AccountsMerged,
+    AccountsSplit,
+    IdentityConfirmed,
+    KeptApart,
+    KeyAdded,
+    NameAdded,
+)
+from services.registration.domain.account_key import Key
+from services.registration.domain.claim import Claim
 from services.registration.domain.claims import (
     ClaimExtended,
     ClaimHeld,
@@ -14,11 +30,17 @@ from services.registration.domain.claims import (
     ClaimPromoted,
     ClaimQueued,
     ClaimReleased,
+    Claims,
+    ClaimShared,
+    ClaimsJoined,
+    ClaimsLeft,
+    ClaimsParted,
+    ClaimsRestored,
 )
 
 
 class AccountDocument(TypedDict):
-    """`claims` are the live ones in the order they were placed."""
+    """`claims` are the live ones in the order in which they stand; `merges` those that can be taken back."""
 
     account_id: str
     name: str
@@ -30,6 +52,8 @@ class AccountDocument(TypedDict):
     links: list[dict[str, str]]
     apart: list[str]
     opened_at: str | None
+    merged_into: str | None
+    merges: list[dict[str, Any]]
     claims: list[dict[str, Any]]
 
 
@@ -39,8 +63,9 @@ def _account(seen: Seen) -> str:
 
 def evolve(document: AccountDocument | None, seen: Seen) -> AccountDocument:
     known = document or _unknown(_account(seen))
-    changes = _of_account(known, seen.event) or {"claims": _of_claims(known["claims"], seen.event)}
-    return {**known, **changes}  # type: ignore[typeddict-item]
+    if isinstance(seen.event, _OF_CLAIMS):
+        return {**known, "claims": _of_claims(known["claims"], seen.event)}
+    return {**known, **_of_account(known, seen.event)}  # type: ignore[typeddict-item]
 
 
 def _unknown(account_id: str) -> AccountDocument:
@@ -55,6 +80,8 @@ def _unknown(account_id: str) -> AccountDocument:
         "links": [],
         "apart": [],
         "opened_at": None,
+        "merged_into": None,
+        "merges": [],
         "claims": [],
     }
 
@@ -67,7 +94,7 @@ def _of_account(document: AccountDocument, happened: object) -> dict[str, Any]:
                 "names": [customer.name, *customer.trade_names],
                 "country": customer.country,
                 "domain": customer.domain,
-                "keys": [{"scheme": key.scheme, "value": key.value} for key in keys],
+                "keys": [_key(key) for key in keys],
                 "opened_at": iso(at),
             }
         case NameAdded(name=name):
@@ -78,59 +105,67 @@ def _of_account(document: AccountDocument, happened: object) -> dict[str, Any]:
             return {"apart": [*document["apart"], other]}
         case IdentityConfirmed():
             return {"confirmed": True}
+        case KeyAdded(key=key, shared=shared):
+            return {"keys": [*document["keys"], {**_key(key), "shared": shared}]}
+        case _:
+            return _of_merges(document, happened)
+
+
+def _key(key: Key) -> dict[str, Any]:
+    return {"scheme": key.scheme, "value": key.value}
+
+
+def _of_merges(document: AccountDocument, happened: object) -> dict[str, Any]:
+    match happened:
+        case AccountsMerged():
+            came = [{**_key(key), "merge_id": happened.merge_id} for key in happened.keys]
+            return {"keys": [*document["keys"], *came], "merges": [*document["merges"], _merge(happened)]}
+        case AccountsSplit(merge_id=merge_id):
+            keys = [key for key in document["keys"] if key.get("merge_id") != merge_id]
+            return {"keys": keys, "merges": [one for one in document["merges"] if one["merge_id"] != merge_id]}
+        case AccountAbsorbed(into_id=into_id):
+            return {"merged_into": into_id}
+        case AccountRestored():
+            return {"merged_into": None}
         case _:
             return {}
 
 
-def _of_claims(claims: list[dict[str, Any]], happened: Any) -> list[dict[str, Any]]:
-    one = happened.registration_id
-    match happened:
-        case ClaimPlaced():
-            return [*claims, _placed(happened)]
-        case ClaimReleased():
-            return [claim for claim in claims if claim["registration_id"] != one]
-        case ClaimHeld(protection=span):
-            return _with(claims, one, {"state": "held", "until": iso(span.end)})
-        case ClaimExtended(ends_at=end):
-            return _with(claims, one, {"until": iso(end)})
-        case ClaimMerged(merged_id=gone, submitted_at=at):
-            return _merged(claims, one, gone, {"submitted_at": iso(at)})
-        case ClaimQueued():
-            return _with(claims, one, {"state": "waiting"})
-        case _:
-            return _with(claims, one, {"state": "pending"})
-
-
-def _placed(happened: ClaimPlaced) -> dict[str, Any]:
+def _merge(it: AccountsMerged) -> dict[str, Any]:
+    """`contested` are the deals whose holds collided."""
     return {
-        "registration_id": happened.registration_id,
-        "partner_id": happened.partner_id,
-        "state": "pending",
-        "submitted_at": iso(happened.submitted_at),
-        "until": None,
-        "reach": plain(happened.reach),
+        "merge_id": it.merge_id,
+        "account_id": it.absorbed_id,
+        "merged_at": iso(it.merged_at),
+        "contested": list(it.contested),
     }
 
 
-def _merged(claims: list[dict[str, Any]], one: str, gone: str, changes: dict[str, Any]) -> list[dict[str, Any]]:
-    """The claim at the earlier of its own place and that of its duplicate."""
-    first = min(n for n, claim in enumerate(claims) if claim["registration_id"] in (one, gone))
-    mine = [{**claim, **changes} for claim in claims if claim["registration_id"] == one]
-    rest = [claim for claim in claims if claim["registration_id"] != one]
-    return [*rest[:first], *mine, *rest[first:]]
+def _of_claims(shown: list[dict[str, Any]], happened: Any) -> list[dict[str, Any]]:
+    """The line after the event, as the domain itself evolves it."""
+    before = Claims(msgspec.convert(shown, tuple[Claim, ...]))
+    return [claim_shown(claim) for claim in claims.evolve(before, happened).live]
 
 
-def _with(claims: list[dict[str, Any]], one: str, changes: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{**claim, **changes} if claim["registration_id"] == one else claim for claim in claims]
+def claim_shown(claim: Claim) -> dict[str, Any]:
+    """A claim as the vendor reads it, with the end of its protection as `until`."""
+    row: dict[str, Any] = plain(claim)
+    return {**row, "until": iso(claim.protection.end) if claim.protection else None}
 
+
+_OF_CLAIMS = (
+    *(ClaimPlaced, ClaimQueued, ClaimPromoted, ClaimHeld, ClaimExtended, ClaimShared, ClaimMerged, ClaimReleased),
+    *(ClaimsJoined, ClaimsLeft, ClaimsParted, ClaimsRestored),
+)
 
 ACCOUNTS = Projection(
     name="accounts",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (
-            *(AccountOpened, NameAdded, AccountLinked, KeptApart, IdentityConfirmed),
-            *(ClaimPlaced, ClaimQueued, ClaimPromoted, ClaimHeld, ClaimExtended, ClaimMerged, ClaimReleased),
+            *(AccountOpened, NameAdded, AccountLinked, KeptApart, IdentityConfirmed, KeyAdded),
+            *(AccountsMerged, AccountAbsorbed, AccountsSplit, AccountRestored),
+            *_OF_CLAIMS,
         ),
         _account,
     ),

@@ -37,7 +37,7 @@ from services.registration.projections.deal_board import of_deal
 
 PRIVATE_STEPS = (
     *("DealScreened", "FindingDecided", "StepOpened", "StepApproved", "StepClosed", "ReviewOverdue"),
-    *("DisplacementApproved", "RevocationProposed", "AmendmentApproved"),
+    *("DisplacementApproved", "RevocationProposed", "AmendmentApproved", "DealMoved"),
 )
 """Steps of the vendor's own review, not told to the partner."""
 
@@ -234,7 +234,7 @@ def for_own(row: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=3,
+    version=4,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )

@@ -11,6 +11,7 @@ from services.registration.domain.deal_events import (
     DealAmended,
     DealApproved,
     DealClosed,
+    DealMoved,
     DealPromoted,
     DealQueued,
     DealRegistered,
@@ -144,6 +145,10 @@ def _merged(document: BoardDocument, it: DuplicateMerged) -> dict[str, Any]:
     return {"numbers": [*document["numbers"], it.merged_number]}
 
 
+def _moved(document: BoardDocument, it: DealMoved) -> dict[str, Any]:
+    return {"account_id": it.accounts[0]}
+
+
 def _withdrawn(document: BoardDocument, it: DealWithdrawn) -> dict[str, Any]:
     return {**_in(Status.WITHDRAWN), "numbers": [] if it.merged_into else document["numbers"]}
 
@@ -180,6 +185,7 @@ _CHANGES: dict[type[Any], Change] = {
     StepOpened: _opened,
     StepClosed: _closed,
     DuplicateMerged: _merged,
+    DealMoved: _moved,
     ProtectionExtended: _extended,
     ProtectionEnded: _ended,
 }
@@ -203,7 +209,7 @@ READS: tuple[type[Any], ...] = (DealRegistered, *_CHANGES)
 
 DEAL_BOARD = Projection(
     name="deal_board",
-    version=2,
+    version=3,
     keys=dict.fromkeys(READS, of_deal),
     evolve=evolve,
     indexes=(

@@ -28,7 +28,7 @@ class DisputeDocument(TypedDict):
     due_at: str | None
     outcome: str | None
     effects: list[dict[str, Any]]
-    statement: dict[str, Any]
+    statement: dict[str, Any] | None
     question: dict[str, Any] | None
     reason: dict[str, Any] | None
     evidence: list[dict[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Key
-from services.registration.domain.claims import ClaimHeld, ClaimReleased
+from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsJoined, ClaimsParted, ClaimsRestored
 from services.registration.domain.deal_events import (
     ActivityNoted,
     DealAmended,
@@ -81,8 +81,9 @@ HEARINGS: Mapping[type, Key] = dict.fromkeys(_CASE, of_deal)
 CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed, DisputeConcluded), of_deal)
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
-MOVES_UP: Mapping[type, Key] = {ClaimReleased: _freed, **_OWN}
-MOVES_BACK: Mapping[type, Key] = {ClaimHeld: _blocked, **_OWN}
+_FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored), _freed)
+MOVES_UP: Mapping[type, Key] = {**_FREEING, **_OWN}
+MOVES_BACK: Mapping[type, Key] = {ClaimHeld: _blocked, ClaimsJoined: _blocked, **_OWN}
 
 
 def protection_ends(_: DueDocument | None, seen: Seen) -> DueDocument | None:
@@ -195,7 +196,9 @@ def moves(document: DueDocument | None, seen: Seen) -> DueDocument | None:
             return {"due_at": None, "registration_id": registration_id}
         case DealApproved() | DealRejected() | DealWithdrawn():
             return None
-        case ClaimReleased(released_at=at) | ClaimHeld(held_at=at):
+        case ClaimReleased(released_at=at) | ClaimHeld(held_at=at) | ClaimsJoined(joined_at=at):
+            return {**document, "due_at": iso(at)} if document else None
+        case ClaimsParted(parted_at=at) | ClaimsRestored(restored_at=at):
             return {**document, "due_at": iso(at)} if document else None
         case _:
             return {**document, "due_at": None} if document else None

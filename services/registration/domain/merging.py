@@ -1,0 +1,324 @@
+"""How two accounts become one customer, and how that is taken back. Both ways in one commit; nobody loses a hold.
+
+The names, keys and live claims of the absorbed account go over to the survivor. Where rivals then hold the same, both
+holds are contested, and a dispute over the younger one decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.case import OPEN, Stage
+from chassis.decider import Invalid, NotFound, Raced, Refused
+from chassis.event import Sealed, command
+from chassis.rulebook import Rulebook
+from contracts.business_time import BUSINESS_DAY
+from contracts.values import AccountId, RegistrationId
+from services.registration.domain.account import (
+    Account,
+    AccountAbsorbed,
+    AccountEvent,
+    AccountRestored,
+    AccountsMerged,
+    AccountsSplit,
+    alive,
+)
+from services.registration.domain.account_key import AccountKey, Key, KeyEvent, move_key, share_key
+from services.registration.domain.claims import ClaimEvent, Claims, collisions, join, leave, part, restore
+from services.registration.domain.deal import Deal
+from services.registration.domain.deal_events import DealEvent, DealMoved
+from services.registration.domain.dispute import (
+    EVIDENCE_DAYS,
+    WRONG_MATCH,
+    Dispute,
+    DisputeEvent,
+    DisputeOpened,
+    DisputeWithdrawn,
+)
+from services.registration.domain.judging import rules_of
+
+CLAIMS_MAX = 100
+SERVICE = "registration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collision:
+    """A deal whose hold collides with older ones where the two accounts are one, and the programme of its rules."""
+
+    registration_id: RegistrationId
+    programme: str
+    against: tuple[RegistrationId, ...]
+
+
+@command("registration.MergeAccounts.v1")
+class MergeAccounts:
+    """`keys` and `moved` are the absorbed account's keys and live claims when the command was made."""
+
+    merge_id: str
+    survivor_id: AccountId
+    absorbed_id: AccountId
+    keys: tuple[Key, ...] = ()
+    moved: tuple[RegistrationId, ...] = ()
+    collisions: tuple[Collision, ...] = ()
+    reason: Sealed
+    by: str
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a claim goes that came after the merge: to the survivor or the absorbed account."""
+
+    registration_id: RegistrationId
+    account_id: AccountId
+
+
+@command("registration.SplitAccounts.v1")
+class SplitAccounts:
+    """`going` are the claims that go to the absorbed account, `contested` the disputes that the merge opened."""
+
+    merge_id: str
+    survivor_id: AccountId
+    absorbed_id: AccountId
+    keys: tuple[Key, ...] = ()
+    going: tuple[RegistrationId, ...] = ()
+    contested: tuple[RegistrationId, ...] = ()
+    targets: tuple[Target, ...] = ()
+    by: str
+    now: datetime
+
+
+class SameAccount(Invalid):
+    """An account cannot be merged into itself."""
+
+    slug = "same-account"
+
+
+class ApartForGood(Refused):
+    """Somebody decided for good that these are two customers."""
+
+    slug = "kept-apart"
+
+
+class MergeTooLarge(Invalid):
+    """An account with more than a hundred live claims cannot be merged into another one: merge the other way round."""
+
+    slug = "merge-too-large"
+
+
+class NoSuchMerge(Invalid):
+    """This account has absorbed no other one under that name: see its `merges`."""
+
+    slug = "no-such-merge"
+
+
+class SplitIncomplete(Invalid):
+    """Name for each of the claims in `claims`, which came after the merge, the account that it belongs to."""
+
+    slug = "split-incomplete"
+
+
+Merged = tuple[
+    list[AccountEvent],
+    list[AccountEvent],
+    list[list[KeyEvent]],
+    list[ClaimEvent],
+    list[ClaimEvent],
+    list[list[DealEvent]],
+    list[list[DisputeEvent]],
+]
+
+
+# Merge
+
+
+def merge_accounts(
+    wish: MergeAccounts,
+    survivor: Account,
+    absorbed: Account,
+    keys: tuple[AccountKey, ...],
+    *lines: *tuple[Claims, Claims, tuple[Deal, ...], tuple[Dispute, ...], tuple[Deal, ...], tuple[Rulebook, ...]],
+) -> Merged:
+    """Makes one customer of two, in one commit. Whoever holds goes on holding."""
+    here, there, deals, disputes, young, books = lines
+    _may_merge(wish, survivor, absorbed)
+    _as_prepared(wish, absorbed, here, there)
+    merged, gone = _joined(wish, absorbed, here, there)
+    moved = [_moved(deal, wish.absorbed_id, (wish.survivor_id,), wish.merge_id, wish.now) for deal in deals]
+    opened = [
+        _contest(one, dispute, deal, book, wish)
+        for one, dispute, deal, book in zip(wish.collisions, disputes, young, books, strict=True)
+    ]
+    return (
+        [merged],
+        [gone],
+        [_led(key, state, wish.absorbed_id, wish) for key, state in zip(wish.keys, keys, strict=True)],
+        join(here, there, wish.absorbed_id, wish.merge_id, wish.now),
+        leave(wish.survivor_id, wish.merge_id, wish.now),
+        moved,
+        opened,
+    )
+
+
+def _may_merge(wish: MergeAccounts, survivor: Account, absorbed: Account) -> None:
+    if wish.survivor_id == wish.absorbed_id:
+        raise SameAccount
+    alive(survivor)
+    alive(absorbed)
+    if wish.absorbed_id in survivor.apart or wish.survivor_id in absorbed.apart:
+        raise ApartForGood
+    if len(wish.moved) > CLAIMS_MAX:
+        raise MergeTooLarge
+
+
+def _as_prepared(wish: MergeAccounts, absorbed: Account, here: Claims, there: Claims) -> None:
+    moved = tuple(claim.registration_id for claim in there.live)
+    young = {second.registration_id for _, second in collisions(here, there, wish.now)}
+    if (wish.keys, wish.moved) != (absorbed.keys, moved) or {one.registration_id for one in wish.collisions} != young:
+        raise Raced
+
+
+def _joined(
+    wish: MergeAccounts, absorbed: Account, here: Claims, there: Claims
+) -> tuple[AccountsMerged, AccountAbsorbed]:
+    pairs = collisions(here, there, wish.now)
+    merged = AccountsMerged(
+        merge_id=wish.merge_id,
+        survivor_id=wish.survivor_id,
+        absorbed_id=wish.absorbed_id,
+        keys=wish.keys,
+        normal_names=absorbed.normal_names,
+        moved=wish.moved,
+        kept=tuple(claim.registration_id for claim in here.live),
+        incumbents=there.incumbents,
+        contested=tuple(dict.fromkeys(claim.registration_id for pair in pairs for claim in pair)),
+        reason=wish.reason,
+        merged_by=wish.by,
+        merged_at=wish.now,
+    )
+    into = {"merge_id": wish.merge_id, "into_id": wish.survivor_id, "absorbed_at": wish.now}
+    return merged, AccountAbsorbed(account_id=wish.absorbed_id, **into)  # type: ignore[arg-type]
+
+
+def _led(key: Key, state: AccountKey, from_id: AccountId, wish: MergeAccounts) -> list[KeyEvent]:
+    return move_key(key, state, from_id=from_id, to_id=wish.survivor_id, merge_id=wish.merge_id, now=wish.now)
+
+
+def _moved(deal: Deal, from_id: AccountId, to: tuple[AccountId, ...], merge_id: str, now: datetime) -> list[DealEvent]:
+    """The deal with other accounts in the place of one."""
+    changed = [new for account in deal.accounts for new in (to if account == from_id else (account,))]
+    accounts = tuple(dict.fromkeys(changed))
+    return [DealMoved(**deal.header, accounts=accounts, merge_id=merge_id, moved_at=now)]
+
+
+def _contest(one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, wish: MergeAccounts) -> list[DisputeEvent]:
+    """A dispute over the younger hold, which nobody had to file; one that is going on decides this too."""
+    if dispute.case.stage not in (Stage.NONE, Stage.WITHDRAWN, Stage.FINAL):
+        return []
+    calendar = rules_of(deal, book).calendar
+    return [
+        DisputeOpened(
+            **deal.header,
+            kind=WRONG_MATCH,
+            statement=None,
+            evidence=(),
+            against=one.against,
+            barred=tuple(dict.fromkeys((*deal.involved, wish.by))),
+            due_at=calendar.after(wish.now, EVIDENCE_DAYS * BUSINESS_DAY),
+            opened_by=SERVICE,
+            opened_at=wish.now,
+        )
+    ]
+
+
+# Split
+
+
+def split_accounts(
+    wish: SplitAccounts,
+    survivor: Account,
+    absorbed: Account,
+    keys: tuple[AccountKey, ...],
+    *lines: *tuple[Claims, Claims, tuple[Deal, ...], tuple[Dispute, ...]],
+) -> Merged:
+    """Takes a merge back: its claims return to their account, later ones go where they are told to."""
+    here, _, deals, disputes = lines
+    alive(survivor)
+    merge = merge_of(wish.merge_id, survivor)
+    _all_placed(wish, survivor, here)
+    going = going_of(wish, merge, here)
+    if (wish.keys, wish.going, wish.absorbed_id) != (merge.keys, going, merge.absorbed_id):
+        raise Raced
+    in_both = tuple(one for one in going if one in merge.moved and one in merge.kept)
+    line = (merge.incumbents, wish.merge_id, wish.now)
+    return (
+        [_split(wish)],
+        [AccountRestored(account_id=wish.absorbed_id, merge_id=wish.merge_id, restored_at=wish.now)],
+        [_led_back(key, state, survivor, wish) for key, state in zip(wish.keys, keys, strict=True)],
+        part(here, going, in_both, *line),
+        restore(here, going, *line),
+        [_returned(deal, in_both, wish) for deal in deals],
+        [_settled(one, dispute, wish) for one, dispute in zip(wish.contested, disputes, strict=True)],
+    )
+
+
+def merge_of(merge_id: str, survivor: Account) -> AccountsMerged:
+    """The merge that is to be taken back. Raises NotFound, NoSuchMerge."""
+    if not survivor.opened:
+        raise NotFound
+    merge = next((one for one in survivor.merges if one.merge_id == merge_id), None)
+    if merge is None:
+        raise NoSuchMerge
+    return merge
+
+
+def going_of(wish: SplitAccounts, merge: AccountsMerged, here: Claims) -> tuple[RegistrationId, ...]:
+    """The live claims that go to the absorbed account: those that came with it, and later ones that are told to."""
+    told = {one.registration_id for one in wish.targets if one.account_id == merge.absorbed_id}
+    before = set(merge.moved) | (told - set(merge.kept))
+    return tuple(claim.registration_id for claim in here.live if claim.registration_id in before)
+
+
+def _all_placed(wish: SplitAccounts, survivor: Account, here: Claims) -> None:
+    """Raises SplitIncomplete for claims that came after the merge and that nobody has placed."""
+    merge = merge_of(wish.merge_id, survivor)
+    known = {*merge.kept, *(one for any_merge in survivor.merges for one in any_merge.moved)}
+    sides = (merge.survivor_id, merge.absorbed_id)
+    told = {target.registration_id for target in wish.targets if target.account_id in sides}
+    later = [one.registration_id for one in here.live if one.registration_id not in known | told]
+    if later:
+        raise SplitIncomplete(claims=later)
+
+
+def _split(wish: SplitAccounts) -> AccountsSplit:
+    return AccountsSplit(
+        merge_id=wish.merge_id,
+        survivor_id=wish.survivor_id,
+        absorbed_id=wish.absorbed_id,
+        returned=wish.going,
+        split_by=wish.by,
+        split_at=wish.now,
+    )
+
+
+def _led_back(key: Key, state: AccountKey, survivor: Account, wish: SplitAccounts) -> list[KeyEvent]:
+    """A key that both had before leads to both again."""
+    if survivor.keys.count(key) > 1:
+        return share_key(key, state, account_id=wish.absorbed_id, now=wish.now)
+    back = {"from_id": wish.survivor_id, "to_id": wish.absorbed_id, "merge_id": wish.merge_id}
+    return move_key(key, state, **back, now=wish.now)  # type: ignore[arg-type]
+
+
+def _returned(deal: Deal, in_both: Sequence[RegistrationId], wish: SplitAccounts) -> list[DealEvent]:
+    both = deal.first.registration_id in in_both
+    to = (wish.survivor_id, wish.absorbed_id) if both else (wish.absorbed_id,)
+    return _moved(deal, wish.survivor_id, to, wish.merge_id, wish.now)
+
+
+def _settled(registration_id: RegistrationId, dispute: Dispute, wish: SplitAccounts) -> list[DisputeEvent]:
+    """A dispute that the merge itself opened has no object any more."""
+    opened = dispute.opened
+    if opened is None or opened.opened_by != SERVICE or dispute.case.stage not in OPEN:
+        return []
+    header = {name: getattr(opened, name) for name in ("registration_id", "number", "programme", "partner_id")}
+    return [DisputeWithdrawn(**header, withdrawn_by=SERVICE, withdrawn_at=wish.now)]

@@ -1,0 +1,90 @@
+"""Customers over HTTP: merged, split, with shared keys, and as they were known at an earlier time."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.event import iso
+from tests.registration.service import DESK, START, Running, activated, seller, started
+
+FABRIKAM = {"name": "Fabrikam Analytics", "country": "DE", "website": "fabrikam.com"}
+
+
+@pytest.fixture
+async def registration(tmp_path: Path) -> AsyncIterator[Running]:
+    async with started(tmp_path) as asked:
+        for partner in ("p1", "p2"):
+            await asked.hear(activated(partner))
+        await asked.publish_rules()
+        yield asked
+
+
+async def held(registration: Running) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two deals that hold one customer, each under a name of its own."""
+    first = await registration.register("p1")
+    second = await registration.register("p2", customer=FABRIKAM)
+    for one in (first, second):
+        await registration.post(DESK, f"/deals/{one['registration_id']}/approve")
+    return first, second
+
+
+async def claims_of(registration: Running, account_id: str, **query: str) -> dict[str, str]:
+    answer = await registration.get(DESK, f"/accounts/{account_id}/claims", **query)
+    assert answer.status_code == 200, answer.text
+    return {claim["registration_id"]: claim["state"] for claim in answer.json()["items"]}
+
+
+async def test_two_customers_become_one_and_two_again(registration: Running) -> None:
+    first, second = await held(registration)
+    here, there = first["account_id"], second["account_id"]
+    body = {"absorbed": there, "reason": "Fabrikam trades as Contoso."}
+    merged = (await registration.post(DESK, f"/accounts/{here}/merge", body)).json()
+    contested = dict.fromkeys((first["registration_id"], second["registration_id"]), "contested")
+
+    assert contested == await claims_of(registration, here)
+    shown = (await registration.get(DESK, f"/accounts/{here}")).json()
+    assert contested == {claim["registration_id"]: claim["state"] for claim in shown["claims"]}
+    assert there == shown["merges"][0]["account_id"]
+    dispute = (await registration.get(DESK, f"/disputes/{second['registration_id']}")).json()
+    assert ("wrong_match", "opened") == (dispute["kind"], dispute["stage"])
+    mine = (await registration.get(seller("p2"), f"/deals/{second['registration_id']}")).text
+    assert first["registration_id"] not in mine
+
+    split = await registration.post(DESK, f"/accounts/{here}/split", {"merge_id": merged["merge_id"]})
+    assert 200 == split.status_code
+    assert {first["registration_id"]: "held"} == await claims_of(registration, here)
+    assert {second["registration_id"]: "held"} == await claims_of(registration, there)
+
+
+async def test_who_held_it_is_told_for_then_and_as_it_was_known_then(registration: Running) -> None:
+    first = await registration.register("p1")
+    deal, account = first["registration_id"], first["account_id"]
+    registration.clock.set(START + timedelta(days=2))
+    await registration.post(DESK, f"/deals/{deal}/approve")
+    before, after = iso(START + timedelta(days=1)), iso(START + timedelta(days=3))
+
+    assert {deal: "held"} == await claims_of(registration, account)
+    assert {deal: "pending"} == await claims_of(registration, account, at=before)
+    assert {deal: "pending"} == await claims_of(registration, account, at=after, known_at=before)
+    assert {} == await claims_of(registration, account, at=iso(START + timedelta(days=400)))
+
+
+async def test_a_shared_domain_relates_customers_and_tells_them_not_apart(registration: Running) -> None:
+    first, second = await held(registration)
+    key = {"scheme": "domain", "value": "https://www.contoso.com"}
+    taken = await registration.post(DESK, f"/accounts/{second['account_id']}/add-key", key)
+    assert (409, "key-taken") == (taken.status_code, taken.json()["type"].rsplit("/")[-1].rsplit(":")[-1])
+    shared = await registration.post(DESK, f"/accounts/{second['account_id']}/add-key", {**key, "share": True})
+    assert [first["account_id"], second["account_id"]] == shared.json()["accounts"]
+
+    third = await registration.register(
+        "p2", customer={**FABRIKAM, "name": "Contoso Pension", "website": "contoso.com"}
+    )
+
+    assert third["account_id"] not in (first["account_id"], second["account_id"])
+    found = (await registration.get(DESK, f"/deals/{third['registration_id']}/conflicts")).json()["findings"]
+    links = {one["candidate"]["account_id"]: one["candidate"]["link"] for one in found}
+    assert dict.fromkeys((first["account_id"], second["account_id"]), "shared_key") == links
