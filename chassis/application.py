@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from chassis.access import Access, sees
 from chassis.clock import Clock
 from chassis.decider import NotFound, Problem, stream_name
 from chassis.event import Actor, PublicEvent, Sealed, Seen, stable_id
-from chassis.execution import Executor, Order, Outcome
+from chassis.execution import Executor, Order, Outcome, Peek
 from chassis.identity import Principal
 from chassis.keys import Keys
 from chassis.parked import Orders
@@ -19,6 +20,13 @@ from chassis.shadow_runs import ShadowRuns
 Explain = Callable[[Seen], Any]
 Reaction = Callable[[Seen, "Application"], Awaitable[None]]
 Publish = Callable[[Seen], PublicEvent | None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A command of a deadline that is prepared with what the service can read: `make(app, tenant, peek)`."""
+
+    make: Callable[["Application", str, Peek], Awaitable[Any]]
 
 
 @dataclass(kw_only=True)
@@ -89,8 +97,9 @@ class Application:
             actor=Actor(kind="service", subject=self.name),
             correlation_id=command_id,
         )
+        make = partial(command.make, self, tenant) if isinstance(command, Prepared) else command
         try:
-            return await self.executor.run(order, command)
+            return await self.executor.run(order, make)
         except Problem as refusal:
             if refusal.recorded:
                 return None

@@ -23,7 +23,8 @@ DUE_AT = "due_at"
 class Deadline(Projection):
     """A projection whose documents say what is due when: `{"due_at": iso(...), ...}`, None once it is settled.
 
-    `issue(document, now)` makes the command; None means there is nothing to do for this due date.
+    `issue(document, now)` makes the command, or a function of a `Peek` or an `application.Prepared` that does; None means
+    there is nothing to do for this due date.
     """
 
     issue: Callable[[Any, datetime], Any]

@@ -23,6 +23,7 @@ from services.incentives.projections.progress import PROGRESS
 from services.incentives.projections.provider_calls import provider_calls
 from services.incentives.projections.releases import RELEASES
 from services.incentives.projections.sales import SALES
+from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
 from services.incentives.projections.windows import WINDOWS
 from services.incentives.publishing import publish
@@ -78,7 +79,7 @@ BLUEPRINT = Blueprint(
         DISPUTES,
     ),
     reactions=REACTIONS,
-    deadlines=(RELEASES, WINDOWS),
+    deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS),
     kinds=KINDS,
     explain=EXPLAIN,
     weigh=weigh,

@@ -27,6 +27,7 @@ from services.incentives.domain.meter import Meter, MeterEvent, Meters
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payment import Payment, Payments
 from services.incentives.domain.payment_rules import PAYMENT, PAYMENT_RULES, PaymentRules
+from services.incentives.domain.periods import period_end
 from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import PLANS, half_up
 from services.incentives.domain.sale import (
@@ -276,9 +277,10 @@ def _totals(trial: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A payee's month in one currency, and who asks for its statement."""
+    """A payee's period in one currency, and who asks for its statement. A person's `payee_id` is not its partner's."""
 
     partner_id: str
+    payee_id: str = ""
     currency: str
     period: str
     by: str
@@ -286,14 +288,15 @@ class Period:
 
 async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period) -> account.IssueStatement:
     """The statement of a payee's period: every change of what is payable since the last one, up to the period's end."""
-    identity = account.account_id(asked.partner_id, asked.currency)
+    payee_id = asked.payee_id or asked.partner_id
+    identity = account.account_id(payee_id, asked.currency)
     state: Account = await peek(Accounts.at(identity))
     start = state.last.to_position if state.last else 0
-    before = account.period_end(asked.period).isoformat()
+    before = period_end(asked.period).isoformat()
     lines = await _payable_changes(app, tenant, identity, start, before)
     return account.IssueStatement(
         account_id=identity,
-        payee_id=asked.partner_id,
+        payee_id=payee_id,
         partner_id=asked.partner_id,
         currency=asked.currency,
         period=asked.period,
@@ -560,6 +563,7 @@ HANDLES = (
     Handles(payee.ConsentToPerson, payee.consent_to_person, _payee),
     Handles(payee.BlockPayee, payee.block_payee, _payee),
     Handles(payee.UnblockPayee, payee.unblock_payee, _payee),
+    Handles(account.ScheduleStatement, account.schedule_statement, _account_stream),
     Handles(account.DisputeLine, account.dispute_line, _account_stream),
     Handles(account.DecideDispute, account.decide_dispute, _account_stream),
     Handles(account.WriteOffNegative, account.write_off_negative, _account_stream),

@@ -12,12 +12,10 @@ from contracts.values import money
 from services.incentives.domain.account import (
     Accounts,
     IssueStatement,
-    PeriodInvalid,
     PeriodOpen,
     PeriodStated,
     adds_up,
     issue_statement,
-    period_end,
 )
 from tests.incentives.orders import ACCOUNT, TABLE, issued, line, statement
 
@@ -58,18 +56,6 @@ def test_a_period_that_is_not_over_is_refused():
 def test_periods_follow_each_other():
     history = (Accounts.at(ACCOUNT), [issued()])
     given(TABLE[IssueStatement], history).when(statement(period="2026-02")).refused(PeriodStated)
-
-
-@pytest.mark.parametrize(
-    "period", ["2026-13", "2026-00", "0000-01", "9999-12", "2026", "\uff12\uff10\uff12\uff16-01", "2026-1"]
-)
-def test_a_period_is_a_month(period):
-    with pytest.raises(PeriodInvalid):
-        period_end(period)
-
-
-def test_the_year_ends_in_december():
-    assert period_end("2026-12").isoformat() == "2027-01-01"
 
 
 def test_one_altered_digit_breaks_the_name_of_a_statement():

@@ -288,6 +288,7 @@ INCENTIVES = {
     "GET /payees": row(EARNINGS, query="partner_id=$partner"),
     "POST /statements": row(FINANCE, STATEMENT),
     "GET /statements": row(EARNINGS, query="partner_id=$partner"),
+    "GET /statements/next": row(EARNINGS, query="partner_id=$partner"),
     "GET /statements/{statement_id}": row(EARNINGS, statement_id="statement"),
     "POST /payments": row(FINANCE, {"statement_id": "$statement"}),
     "POST /payments/{payment_id}/approve": row(APPROVER, payment_id="payment"),

@@ -38,20 +38,32 @@ from services.incentives.domain.payment import (
     payment_of,
 )
 from services.incentives.domain.payment_rules import PAYMENT
+from services.incentives.projections.statement_days import ISSUES
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Filter = Annotated[str | None, Query(max_length=64)]
 INSIDE = ("proposed_by", "approved_by")
+NEXT = (
+    "account_id",
+    "payee_id",
+    "partner_id",
+    "currency",
+    "period",
+    "issues_on",
+    "review_until",
+    "pay_by",
+    "available_on",
+)
 COLUMNS = ("effective_on", "kind", "cause", "opportunity_id")
 
 router = APIRouter(tags=["payments"])
 
 
 class StatementBody(Body):
-    """A payee's month that is over, such as 2026-03."""
+    """A payee's period that is over: a month such as 2026-03, a quarter such as 2026-Q1, or a week such as 2026-W14."""
 
     partner_id: Annotated[str, Field(min_length=1, max_length=64)]
-    period: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
+    period: Annotated[str, Field(pattern=r"^[0-9]{4}-([0-9]{2}|Q[1-4]|W[0-9]{2})$")]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
@@ -132,6 +144,16 @@ async def list_statements(
     where = {"partner_id": own(caller, partner_id), "period": period}
     items, cursor = await page(caller, app, "statements", paged, where, sort="-issued_at")
     return listed([{name: value for name, value in item.items() if name != "lines"} for item in items], cursor)
+
+
+@router.get("/statements/next")
+@reads("statement_days")
+async def next_statements(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """The periods that are open, and when their statements are issued and paid; a partner's own only."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    where = {"partner_id": own(caller, partner_id), "stage": ISSUES}
+    items, cursor = await page(caller, app, "statement_days", paged, where, sort="due_at")
+    return listed([{name: item[name] for name in NEXT} for item in items], cursor)
 
 
 @router.get("/statements/{statement_id}")

@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused
-from chassis.event import canonical_json, command, event, iso, plain, sha256, stable_id
+from chassis.event import canonical_json, command, event, plain, sha256, stable_id
 from contracts.values import MINOR_DIGITS, Money, none_of, total
 from services.incentives.domain.journal import Journal, expense, move
+from services.incentives.domain.periods import Calendar, dates_of, period_end, period_of
 
-DECEMBER = 12
 LINES_MAX = 10_000
 DISPUTE_BUSINESS_DAYS = 10
 WORKING_DAYS = 5
@@ -51,6 +51,21 @@ class StatementIssued:
     sha256: str
     issued_by: str
     issued_at: datetime
+
+
+@event("incentives.StatementScheduled.v1")
+class StatementScheduled:
+    """A period is open: its statement is issued, may be reviewed until, is paid by, and available on these days."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    period: str
+    issues_on: date
+    review_until: date
+    pay_by: date
+    available_on: date
+    scheduled_at: datetime
 
 
 @event("incentives.PaymentOpened.v1")
@@ -139,6 +154,7 @@ class NegativeWrittenOff:
 
 AccountEvent = (
     StatementIssued
+    | StatementScheduled
     | PaymentOpened
     | PaymentClosed
     | InvoiceNoted
@@ -164,6 +180,18 @@ class IssueStatement:
     to_position: int
     lines: tuple[StatementLine, ...]
     by: str
+    now: datetime
+
+
+@command("incentives.ScheduleStatement.v1")
+class ScheduleStatement:
+    """Something changed what is payable on `day`; `calendar` is that of the payment rules."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    day: date
+    calendar: Calendar
     now: datetime
 
 
@@ -209,9 +237,10 @@ class WriteOffNegative:
 
 @dataclass(frozen=True)
 class Account:
-    """The statements in order, the payment that is open, and what payments have drawn so far, by payment.
+    """The statements in order, the period that is open, the payment that is, and what payments have drawn so far.
 
-    `invoices` are the payments by number of their invoice, `disputes` the open ones by the event of their line.
+    `drawn` is by payment. `invoices` are the payments by number of their invoice, `disputes` the open ones by the event
+    of their line.
     """
 
     statements: tuple[StatementIssued, ...] = ()
@@ -221,6 +250,7 @@ class Account:
     disputes: dict[str, LineDisputed] = field(default_factory=dict)
     decided: frozenset[str] = frozenset()
     write_off: WriteOffProposed | None = None
+    period: str | None = None
 
     @property
     def last(self) -> StatementIssued | None:
@@ -240,12 +270,6 @@ class Account:
 
 
 # Refusals
-
-
-class PeriodInvalid(Invalid):
-    """A period is a month, such as 2026-03."""
-
-    slug = "period-invalid"
 
 
 class UnknownCurrency(Invalid):
@@ -304,18 +328,6 @@ def statement_id(account: str, number: int) -> str:
     return stable_id("statement", account, number)
 
 
-def period_end(period: str) -> date:
-    """The first day after a period. Raises PeriodInvalid for what is no month."""
-    year, _, month = period.partition("-")
-    try:
-        start = date(int(year), int(month), 1)
-        if iso(start)[:7] != period:
-            raise PeriodInvalid
-        return date(start.year + start.month // DECEMBER, start.month % DECEMBER + 1, 1)
-    except (ValueError, OverflowError):
-        raise PeriodInvalid from None
-
-
 def issue_statement(wish: IssueStatement, account: Account) -> list[AccountEvent]:
     """States a period that is over, once. The closing balance carries forward, below zero too."""
     if wish.currency not in MINOR_DIGITS:
@@ -325,11 +337,34 @@ def issue_statement(wish: IssueStatement, account: Account) -> list[AccountEvent
     last = account.last
     if wish.now.astimezone(UTC).date() < period_end(wish.period):
         raise PeriodOpen(period=wish.period)
-    if last and wish.period < last.period:
+    if last and period_end(wish.period) < period_end(last.period):
         raise PeriodStated(last=last.period)
     if wish.from_position != (last.to_position if last else 0):
         raise Raced
     return [_statement(wish, last)]
+
+
+def schedule_statement(wish: ScheduleStatement, account: Account) -> list[AccountEvent]:
+    """Opens the period of a day, unless one is open; what is older than the last statement belongs to the next one."""
+    if account.period:
+        return []
+    last = account.last
+    day = max(wish.day, period_end(last.period)) if last else wish.day
+    period = period_of(day, wish.calendar.cadence)
+    dates = dates_of(period, wish.calendar)
+    return [
+        StatementScheduled(
+            account_id=wish.account_id,
+            payee_id=wish.payee_id,
+            partner_id=wish.partner_id,
+            period=period,
+            issues_on=dates.issues_on,
+            review_until=dates.review_until,
+            pay_by=dates.pay_by,
+            available_on=dates.available_on,
+            scheduled_at=wish.now,
+        )
+    ]
 
 
 def _statement(wish: IssueStatement, last: StatementIssued | None) -> StatementIssued:
@@ -471,7 +506,9 @@ def _written_off(wish: WriteOffNegative, proposed: WriteOffProposed) -> Negative
 def evolve(account: Account, happened: AccountEvent) -> Account:
     match happened:
         case StatementIssued():
-            return replace(account, statements=(*account.statements, happened))
+            return replace(account, statements=(*account.statements, happened), period=None)
+        case StatementScheduled():
+            return replace(account, period=happened.period)
         case PaymentOpened():
             drawn = {**account.drawn, happened.payment_id: happened.amount}
             return replace(account, open_payment=happened.payment_id, drawn=drawn)

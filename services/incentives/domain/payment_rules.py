@@ -7,6 +7,7 @@ from typing import Literal
 
 from chassis.rulebook import Decision, Input, Kind, Reason
 from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
+from services.incentives.domain.periods import Calendar, calendar_faults
 from services.incentives.domain.schedule import PERCENT, sane
 
 PAYMENT = "payment"
@@ -31,7 +32,7 @@ class PaymentRules:
     """`limits` are the most that a role or duty approves, by currency; who is not named approves nothing.
 
     `gates` must be open before a payment, `minimums` are carried forward below, by currency. Bank details that were
-    changed cool down for `cool_down_hours`.
+    changed cool down for `cool_down_hours`. `calendar` says when statements are issued and paid.
     """
 
     limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class PaymentRules:
     gates: tuple[Gate, ...] = ()
     cool_down_hours: int = COOL_DOWN_HOURS
     withholding: tuple[Withholding, ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ def faults(rules: PaymentRules) -> list[str]:
         found.append(f"a minimum is at most {MINIMUM_MAX}")
     if any(not sane(rule.percent) or not 0 <= rule.percent <= PERCENT for rule in rules.withholding):
         found.append("what is withheld is 0 to 100 percent")
-    return found
+    return [*found, *calendar_faults(rules.calendar)]
 
 
 NO_RULES = PaymentRules()

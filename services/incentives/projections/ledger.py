@@ -92,7 +92,7 @@ class JournalDocument(TypedDict):
 def evolve_ledger(document: JournalDocument | None, seen: Seen) -> JournalDocument | None:
     happened = seen.event
     journal: Journal = happened.journal
-    payable = -_sum(journal, "payable")
+    payable = payable_in(journal)
     key = getattr(happened, "key", None)
     return {
         "event_id": seen.id,
@@ -158,8 +158,9 @@ DATES: dict[type[Any], str] = {
 }
 
 
-def _sum(journal: Journal, account: str) -> Decimal:
-    return sum((entry.amount.amount for entry in journal.entries if entry.account == account), Decimal(0))
+def payable_in(journal: Journal) -> Decimal:
+    """What a journal adds to what is payable, above zero in the payee's favour."""
+    return -sum((entry.amount.amount for entry in journal.entries if entry.account == "payable"), Decimal(0))
 
 
 def _posted(seen: Seen) -> str | None:

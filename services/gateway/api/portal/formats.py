@@ -16,6 +16,7 @@ from babel.dates import format_date, format_skeleton, format_time, format_timede
 from babel.numbers import format_currency, format_decimal, format_percent
 
 ABSENT = "\N{EN DASH}"
+PERIODS = {"Q": "quarter", "W": "week"}
 TAGS_MAX = 5
 WORDS = Locale("en")
 _COUNTRY = re.compile(r"^[A-Z]{2}$")
@@ -98,7 +99,10 @@ class Formats:
             return ABSENT
 
     def month(self, value: Any) -> str:
-        """A month such as `2026-03`, by name."""
+        """A month such as `2026-03`, by name; a quarter or a week by its number."""
+        year, _, part = str(value).partition("-")
+        if part[:1] in PERIODS and part[1:].isdecimal():
+            return f"{PERIODS[part[0]]} {int(part[1:])}, {year}"
         try:
             return format_skeleton("yMMMM", date.fromisoformat(f"{value}-01"), locale=self.locale)
         except ValueError:

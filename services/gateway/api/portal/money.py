@@ -25,17 +25,19 @@ async def earnings(here: Here) -> Response:
         raise Forbidden
     query = here.request.query_params
     named = {name: query.get(name) or None for name in ("state", "period", "partner_id", "cursor")}
-    lines, statements, everything = await asyncio.gather(
+    lines, statements, upcoming, everything = await asyncio.gather(
         here.ask("incentives", "/lines", **named),
         here.ask("incentives", "/statements", partner_id=named["partner_id"], limit=20),
+        here.ask("incentives", "/statements/next", partner_id=named["partner_id"], limit=20),
         here.ask_all("incentives", "/lines", partner_id=named["partner_id"]),
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
-    names = await here.names({row["partner_id"] for part in (lines, statements) for row in part.items})
+    names = await here.names({row["partner_id"] for part in (lines, statements, upcoming) for row in part.items})
     customers = await here.customers({row.get("registration_id") for row in lines.items})
     shown: dict[str, Any] = {
         "lines": lines,
         "statements": statements,
+        "upcoming": upcoming,
         "payments": payments,
         "names": names,
         "customers": customers,
@@ -116,17 +118,23 @@ async def money(here: Here) -> Response:
 async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.vendor or not here.may("incentives.read payments"):
         raise Forbidden
-    books, payments, statements, payees = await asyncio.gather(
+    books, payments, statements, upcoming, payees = await asyncio.gather(
         here.ask_if("incentives.read ledger", "/ledger/balances", limit=200),
         here.ask("incentives", "/payments", limit=50, cursor=here.request.query_params.get("cursor")),
         here.ask_if("incentives.read earnings", "/statements", limit=50),
+        here.ask_if("incentives.read earnings", "/statements/next", limit=50),
         here.ask_if("incentives.read earnings", "/payees", limit=200),
     )
-    rows = [row for part in (books, payments, statements, payees) for row in part.items]
+    rows = [row for part in (books, payments, statements, upcoming, payees) for row in part.items]
     names = await here.names({row["partner_id"] for row in rows})
     paid_for = {row["statement_id"] for row in payments.items}
     shown = {"books": books, "payments": payments, "statements": statements, "payees": payees, "names": names}
-    decided = {"people": await _people(here, payments), "paid_for": paid_for, "last_month": _month_before(here)}
+    decided = {
+        "people": await _people(here, payments),
+        "paid_for": paid_for,
+        "last_month": _month_before(here),
+        "upcoming": upcoming,
+    }
     return await here.page("money.html", status, **shown, **decided, refusal=refusal)
 
 
