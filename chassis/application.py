@@ -87,6 +87,7 @@ class Application:
             actor=Actor(kind="service", subject=self.name),
             correlation_id=seen.correlation_id or seen.id,
             causation_id=seen.id,
+            traceparent=seen.traceparent,
         )
 
     async def issue(self, tenant: str, command_id: str, command: Any) -> Outcome | None:

@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
 
+from msgspec.structs import replace
+
+from chassis import logs
 from chassis.away import is_away
 from chassis.event import TYPES, PublicEvent, Seen, UnknownType
 from chassis.parking import DONE, PARKED, WAITING, Held, ParkedRow, Parking, subject_of
 from chassis.supervision import Backoff, log
-from chassis.transport.port import Broken, Message, Undecodable, reactions_group, read, service_of
+from chassis.tracing import CONSUMER, UNTRACED, Tracer
+from chassis.transport.port import Broken, Message, Undecodable, event_name, reactions_group, read, service_of
 
 App = TypeVar("App")
 React = Callable[[Seen], Awaitable[None]]
@@ -72,7 +76,9 @@ class Reactions:
         reactions: Mapping[str, React],
         parking: Parking,
         settings: Settings | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self.group, self.topic = reactions_group(service), topic
         self.counters = Counters()
         self._reactions, self._parking = reactions, parking
@@ -136,7 +142,15 @@ class Reactions:
         except UnknownType:
             self.counters.unknown += 1
             return ""
-        return await self._tries(self._reactions[message.type], seen)
+        known = logs.correlated(correlation_id=seen.correlation_id, tenant=seen.tenant, traceparent=seen.traceparent)
+        with known, self._tracer.span(f"react {event_name(seen.type)}", seen.traceparent, kind=CONSUMER) as span:
+            if span.traceparent != seen.traceparent:
+                seen = replace(seen, traceparent=span.traceparent)
+            reason = await self._tries(self._reactions[message.type], seen)
+            span.note(messaging__destination__name=self.topic, messaging__consumer__group__name=self.group)
+            if reason:
+                span.failed("parked")
+            return reason
 
     async def _tries(self, react: React, seen: Seen) -> str:
         failures = 0

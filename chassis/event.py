@@ -221,6 +221,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     causation_id: str | None
     correlation_id: str | None
     event: Any
+    traceparent: str | None = None
 
 
 def utc(value: datetime) -> datetime:

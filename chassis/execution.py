@@ -14,13 +14,15 @@ from typing import Any
 import msgspec
 import uuid_utils
 
+from chassis import logs
 from chassis.clock import Clock
 from chassis.decider import Busy, Problem, Raced, Stale, Stream
 from chassis.event import Actor, encode
 from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
-from chassis.segments import Tails, Written, version_after, written
+from chassis.segments import Tail, Tails, Written, version_after, written
 from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
 from chassis.telemetry import Telemetry
+from chassis.tracing import UNTRACED, Tracer
 
 Slot = Stream | tuple[Stream, ...]
 Slots = tuple[Slot, ...]
@@ -216,6 +218,7 @@ class Executor:
         self.every_handles = tuple(handles)
         self.handles = {h.command: h for h in sorted(self.every_handles, key=lambda h: h.evaluator)}
         self.telemetry: Telemetry | None = None
+        self.tracer: Tracer = UNTRACED
         self._tails = Tails(store)
         self._queues = Queues()
 
@@ -235,17 +238,20 @@ class Executor:
 
         Raises the refusal (after it is recorded), Stale if the expected version has passed, Busy after three lost races.
         """
-        try:
-            outcome = await self._run(order, make, tuple(ahead) if callable(make) else self._streams_of(make))
-        except Problem as problem:
-            self._count(problem.slug)
-            raise
-        self._count("repeated" if outcome.repeated else ACCEPTED if outcome.events else NOTHING)
-        return outcome
+        with logs.correlated(correlation_id=order.correlation_id, tenant=order.tenant, traceparent=order.traceparent):
+            try:
+                outcome = await self._run(order, make, tuple(ahead) if callable(make) else self._streams_of(make))
+            except Problem as problem:
+                self._count(problem.slug, ())
+                raise
+            self._count("repeated" if outcome.repeated else ACCEPTED if outcome.events else NOTHING, outcome.events)
+            return outcome
 
-    def _count(self, outcome: str) -> None:
+    def _count(self, outcome: str, events: Sequence[Recorded]) -> None:
         if self.telemetry:
             self.telemetry.command(outcome)
+            for recorded in events:
+                self.telemetry.recorded(recorded.type)
 
     def _streams_of(self, wish: Any) -> tuple[Stream, ...]:
         handles = self.handles[type(wish)]
@@ -262,6 +268,8 @@ class Executor:
                 try:
                     return await self._once(order, wish)
                 except (Conflict, Raced) as lost:
+                    if self.telemetry:
+                        self.telemetry.conflict()
                     if order.expected_version is not None:
                         raise Stale from lost
         raise Busy("other commands kept changing the same streams")
@@ -271,15 +279,25 @@ class Executor:
         guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
         async with self._queues.turn(stream.name(order.tenant) for stream in guarded):
             tails = await self._tails.now(order.tenant, (*guarded, *read))
-            ats, states = tuple(tail.at for tail in tails), [tail.state for tail in tails]
-            count = len(guarded)
-            if order.expected_version not in (None, ats[0].version if guarded else 0):
-                raise Stale(version=ats[0].version)
-            verdict = decide(handles, wish, states[:count], states[count:])
-            changes = writes(handles, wish, ats[:count], verdict)
-            version = version_after(ats[0], changes) if guarded and not verdict.refusal else 0
-            record = replace(_record(order, wish, verdict, ats[:count], ats[count:]), version=version)
-            return await self._commit(order, handles, changes, verdict, record)
+            contexts = [tail.traceparent for tail in tails[: len(guarded)]]
+            # Who has no trace of its own (a deadline, a poll of the CRM) goes on with the trace of what it works on.
+            parent = order.traceparent or next(filter(None, contexts), None)
+            with self.tracer.span(f"command {type(wish).__name__}", parent, links=contexts) as span:
+                traced = (
+                    order if order.traceparent == span.traceparent else replace(order, traceparent=span.traceparent)
+                )
+                return await self._decided(traced, wish, handles, tails, len(guarded))
+
+    async def _decided(self, order: Order, wish: Any, handles: Handles, tails: list[Tail], count: int) -> Outcome:
+        """Decides on the tails, of which the first `count` are guarded, and commits."""
+        ats, states = tuple(tail.at for tail in tails), [tail.state for tail in tails]
+        if order.expected_version not in (None, ats[0].version if count else 0):
+            raise Stale(version=ats[0].version)
+        verdict = decide(handles, wish, states[:count], states[count:])
+        changes = writes(handles, wish, ats[:count], verdict)
+        version = version_after(ats[0], changes) if count and not verdict.refusal else 0
+        record = replace(_record(order, wish, verdict, ats[:count], ats[count:]), version=version)
+        return await self._commit(order, handles, changes, verdict, record)
 
     async def _commit(
         self,
@@ -291,7 +309,11 @@ class Executor:
     ) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
         events = [_new(*change) for change in (*changes, (own, 1, record))]
-        with self.telemetry.append() if self.telemetry else nullcontext():
+        with (
+            self.telemetry.append() if self.telemetry else nullcontext(),
+            self.tracer.span("append", order.traceparent) as span,
+        ):
+            span.note(db__operation__batch__size=len(events))
             recorded = await self.store.append(self._as_commit(order, handles, events))
         if verdict.refusal:
             raise verdict.refusal

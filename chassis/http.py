@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from time import perf_counter
 from typing import Annotated, Any
 
 import orjson
@@ -18,6 +19,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis import logs
 from chassis.application import Application
 from chassis.away import is_away
 from chassis.decider import Problem, Stream
@@ -25,6 +27,7 @@ from chassis.event import Actor, UnknownType, canonical_json, stable_id
 from chassis.execution import Order, Outcome
 from chassis.identity import Principal, Unauthenticated, Verifier
 from chassis.read_store.port import Page
+from chassis.telemetry import Telemetry
 
 log = structlog.get_logger()
 PROBLEM = "application/problem+json"
@@ -258,11 +261,13 @@ def _caller(request: Request, principal: Principal, *, key: str, digest: str | N
     if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise Unreadable("text must not hold null characters")
     correlation = request.headers.get("entente-correlation", "")[:KEY_LENGTH_MAX]
+    correlation = correlation or stable_id(principal.tenant, principal.subject, key or request.scope["path"])
+    request.state.correlation_id = correlation
     return Caller(
         principal=principal,
         key=key,
         expected_version=_expected(request),
-        correlation_id=correlation or stable_id(principal.tenant, principal.subject, key or request.scope["path"]),
+        correlation_id=correlation,
         traceparent=_traceparent(request),
         digest=digest,
     )
@@ -451,8 +456,15 @@ class Bug(Problem):
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    log.error("request_failed", method=request.method, route=_route(request), exc_info=error)
+    with logs.correlated(correlation_id=_correlation(request.scope), traceparent=_traceparent(request)):
+        log.error("request_failed", method=request.method, route=_route(request), exc_info=error)
     return problem(Bug())
+
+
+def _correlation(scope: Scope) -> str | None:
+    """Of a request whose caller was found out before it failed."""
+    found: str | None = scope.get("state", {}).get("correlation_id")
+    return found
 
 
 def _answering(as_problem: Callable[[Any], Problem]) -> Callable[[Request, Any], Awaitable[Response]]:
@@ -475,6 +487,25 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     return app
 
 
+class Measured:
+    """Measures each request until its answer begins: what streams on afterwards is not somebody waiting."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self.app, self.telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = perf_counter()
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.telemetry.request(scope["method"], message["status"], perf_counter() - started)
+            await send(message)
+
+        return await self.app(scope, receive, sending)
+
+
 class ComeAgain:
     """Answers 503 where something is away for now (a database, room on the disk): nothing is wrong with the request."""
 
@@ -494,7 +525,8 @@ class ComeAgain:
         except Exception as error:
             if begun or not is_away(error):
                 raise
-            log.warning("away", error=repr(error))
+            with logs.correlated(correlation_id=_correlation(scope), traceparent=_traceparent(Request(scope))):
+                log.warning("away", error=repr(error))
             await problem(Unavailable())(scope, receive, send)
 
 

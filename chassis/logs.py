@@ -6,12 +6,12 @@ Neither bodies nor personal fields are ever written: what a known personal key h
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from typing import Any, TextIO
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.contextvars import merge_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 PERSONAL = frozenset({
@@ -26,6 +26,9 @@ HUSHED = ("uvicorn.access", "aiohttp.access", "httpx")
 TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 DEPTH_LIMIT = 4
 VALUE_LIMIT_CHARACTERS = 2_000
+
+Known = tuple[str | None, str | None, str | None]
+_known: ContextVar[Known] = ContextVar("known", default=(None, None, None))
 
 
 def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -52,11 +55,19 @@ def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | Non
 def _shared() -> list[Processor]:
     return [
         merge_contextvars,
+        with_correlation,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         without_personal,
     ]
+
+
+def with_correlation(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """The line with the correlation, tenant and trace that it is written in; what it says itself stands."""
+    correlation_id, tenant, traceparent = _known.get()
+    known = {"correlation_id": correlation_id, "tenant": tenant, "trace_id": trace_id(traceparent)}
+    return {**{name: value for name, value in known.items() if value}, **line}
 
 
 def without_personal(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
@@ -75,14 +86,24 @@ def _clean(value: Any, depth: int) -> Any:
     return value
 
 
-@contextmanager
-def correlated(
-    *, correlation_id: str | None, tenant: str | None = None, traceparent: str | None = None
-) -> Iterator[None]:
-    """Everything logged inside carries these, also across awaits and in tasks started there."""
-    known = {"correlation_id": correlation_id, "tenant": tenant, "trace_id": trace_id(traceparent)}
-    with bound_contextvars(**{name: value for name, value in known.items() if value}):
-        yield
+class correlated:  # noqa: N801  reads as a word at the `with`
+    """Everything logged inside carries these, also across awaits and in tasks started there.
+
+    It stands around every command, so it only remembers; what a line needs is made when a line is written.
+    """
+
+    __slots__ = ("_before", "_inside")
+
+    def __init__(
+        self, *, correlation_id: str | None, tenant: str | None = None, traceparent: str | None = None
+    ) -> None:
+        self._inside: Known = (correlation_id, tenant, traceparent)
+
+    def __enter__(self) -> None:
+        self._before: Token[Known] = _known.set(self._inside)
+
+    def __exit__(self, *_: object) -> None:
+        _known.reset(self._before)
 
 
 def trace_id(traceparent: str | None) -> str | None:

@@ -13,10 +13,12 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from chassis import health
 from chassis.clock import Clock, DevClock, SystemClock
 from chassis.identity import Signer, SigningKeys, Verifier
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
+from chassis.tracing import make_tracing
 from chassis.transport.in_process import InProcessTransport
 from chassis.transport.port import Transport
 
@@ -34,6 +36,7 @@ def make_world(settings: ServiceSettings, transport: Transport | None = None, cl
         signer=Signer(keys),
         verifier=Verifier(keys),
         transport=transport or make_transport(settings),
+        tracing=make_tracing(settings),
     )
 
 
@@ -59,6 +62,7 @@ async def running(services: Iterable[Service], world: World, *, alone: bool = Fa
     Raises InUse with `alone` while another process works on the same files, and while another one does so alone.
     """
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, world.tracing.close)
         for service in services:
             await service.migrate()
             await service.open(alone=alone)
@@ -77,22 +81,35 @@ async def listening(
 ) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """Serves `front` on the settings' address: the address, and an event that SIGTERM or SIGINT sets.
 
-    On leaving, requests in hand are finished; answers that would go on for ever are ended.
+    On leaving, requests in hand are finished; answers that would go on for ever are ended. Where the settings name an
+    internal port, probes and figures are served there, and until all else has ended.
     """
     gc.freeze()
-    server = _Server(_config(front, settings))
     stopped = _stop_signal()
+    async with AsyncExitStack() as stack:
+        if settings.internal_port is not None:
+            await stack.enter_async_context(_served(health.internal(world), settings, settings.internal_port))
+        address = await stack.enter_async_context(_served(front, settings, settings.port))
+        try:
+            yield address, stopped
+        finally:
+            for service in world.neighbours.values():
+                service.hang_up()
+
+
+@asynccontextmanager
+async def _served(app: ASGIApp, settings: ServiceSettings, port: int) -> AsyncIterator[str]:
+    """Serves an app on a port of the settings' host: its address. Raises SystemExit where it cannot listen."""
+    server = _Server(_config(app, settings, port))
     serving = asyncio.create_task(server.serve())
     while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn offers a flag, no event
         await asyncio.sleep(STARTING_SECONDS)
     if serving.done():
         await serving
-        raise SystemExit(f"{settings.host}:{settings.port} cannot be listened on: choose another port")
+        raise SystemExit(f"{settings.host}:{port} cannot be listened on: choose another port")
     try:
-        yield f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}", stopped
+        yield f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        for service in world.neighbours.values():
-            service.hang_up()
         server.should_exit = True
         await serving
 
@@ -113,11 +130,11 @@ def _stop_signal() -> asyncio.Event:
     return stopped
 
 
-def _config(front: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
+def _config(front: ASGIApp, settings: ServiceSettings, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         front,
         host=settings.host,
-        port=settings.port,
+        port=port,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from chassis.store.leases import Lease, LeaseSettings
 from chassis.supervision import log
-from chassis.transport.port import Message, Outlet, Positions, translated
+from chassis.transport.port import Message, Outlet, Positions, sending, translated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +119,21 @@ class Relay:
     async def _carry(self, sender: Sender, stretch: Stretch) -> None:
         assert stretch.after == self.position, "a stretch was left out"
         if stretch.last > self.position:
-            tails = await sender.send(stretch.messages) if stretch.messages else {}
+            with sending(self.outlet.tracer, stretch.messages) as messages:
+                tails = await sender.send(messages) if messages else {}
             self.sent += len(stretch.messages)
             self.position = stretch.last
             await self._save(tails)
+
+    async def age_seconds(self, now: datetime) -> float:
+        """For how long the oldest public event has waited that the broker has not acknowledged; 0 for none."""
+        position = max(self.position, await self._positions.get(self._name))
+        while recorded := await self.outlet.store.feed(position, self._settings.batch_events):
+            if waiting := translated(self.outlet, recorded):
+                assert waiting[0].time is not None
+                return max(0.0, (now - waiting[0].time).total_seconds())
+            position = recorded[-1].position
+        return 0.0
 
     async def _save(self, tails: Mapping[int, int]) -> None:
         """Saves after acks. Where nothing was public, seldom: reading private events again costs little."""

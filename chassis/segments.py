@@ -32,10 +32,14 @@ class StreamContinued:
 
 @dataclass(frozen=True)
 class Tail:
-    """Where a stream stands: its newest segment by the stored name, its version (0 for an empty one), its state."""
+    """Where a stream stands: its newest segment by the stored name, its version (0 for an empty one), its state.
+
+    `traceparent` is the trace context of its last event, as far as it was read.
+    """
 
     at: At
     state: Any
+    traceparent: str | None = None
 
 
 @dataclass
@@ -59,7 +63,8 @@ class Kept:
         """The tail with the news folded in."""
         if self.news:
             state = decider.fold((one.event for one in self.news), self.tail.state)
-            self.tail, self.news = Tail(At(stream=self.tail.at.stream, version=self.version), state), []
+            at, last = At(stream=self.tail.at.stream, version=self.version), self.news[-1].traceparent
+            self.tail, self.news = Tail(at, state, last), []
         return self.tail
 
 
@@ -143,7 +148,7 @@ class Tails:
             self._newest.put(name, news[-1].event.next)
             return Tail(At(stream=news[-1].event.next, version=0), stream.decider.initial)
         state = stream.decider.fold((one.event for one in news), tail.state)
-        return Tail(At(stream=tail.at.stream, version=news[-1].version), state)
+        return Tail(At(stream=tail.at.stream, version=news[-1].version), state, news[-1].traceparent)
 
     def _keep(self, others: int | None, read: Mapping[str, Tail]) -> None:
         for name, tail in read.items():

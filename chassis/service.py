@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.telemetry import TelemetryConfig
 
 from chassis import health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
@@ -21,7 +20,7 @@ from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
 from chassis.execution import Executor, Handles
-from chassis.http import Identify, signed_principal, with_conventions
+from chassis.http import Identify, Measured, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
 from chassis.keys import Keys
 from chassis.parking import SqliteParking
@@ -39,14 +38,14 @@ from chassis.store.port import EventStore
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
+from chassis.tracing import UNTRACED as OFF
+from chassis.tracing import Traced, Tracing
 from chassis.transport.port import Outlet, Transport, projection_group, topic_of
 from chassis.witness import Witness, WitnessSettings
 
 API, WORK = "api", "work"
 BEHIND_MAX = 1_000
 """A read model this many events behind is not ready."""
-UNTRACED = TelemetryConfig(tracing=False, metrics=False, logs=False)
-"""The framework's own telemetry looks for providers at every request; `chassis.telemetry` counts instead."""
 Worker = Callable[[Application], Awaitable[None]]
 
 
@@ -87,6 +86,7 @@ class World:
     signer: Signer
     verifier: Verifier
     transport: Transport
+    tracing: Tracing = OFF
     neighbours: dict[str, "Service"] = field(default_factory=dict)
 
 
@@ -98,7 +98,8 @@ class Service:
         self.name = blueprint.name
         self.directory = directory_of(settings, blueprint.name)
         self.store: EventStore = application.executor.store
-        self.outlet = Outlet(self.name, self.store, blueprint.publish)
+        self.tracer = application.executor.tracer = world.tracing.of(self.name)
+        self.outlet = Outlet(self.name, self.store, blueprint.publish, self.tracer)
         self.parking = application.parked.parking
         self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
@@ -127,9 +128,12 @@ class Service:
         return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
 
     def _api(self) -> FastAPI:
-        api = FastAPI(title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None, telemetry=UNTRACED)
+        api = FastAPI(
+            title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None, telemetry=health.UNTRACED
+        )
         api.router.redirect_slashes = False
-        for router in (*self.blueprint.routers, health.router):
+        public = (health.probes, health.figures) if self.settings.open_figures else (health.probes,)
+        for router in (*self.blueprint.routers, *public):
             api.router.routes += router.routes  # as they stand: an included router is looked through twice a request
         with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()
         for router in (inspection.router, parked_api.router, *with_kinds):
@@ -151,6 +155,9 @@ class Service:
 
         Raises InUse while another process has its files for itself, or, with `alone`, while one uses them at all.
         """
+        self.api.add_middleware(Measured, telemetry=self.telemetry)
+        if self.tracer.on:
+            self.api.add_middleware(Traced, tracer=self.tracer)
         self._exit.enter_context(at_work(self.directory, alone=alone))
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
@@ -175,7 +182,7 @@ class Service:
         transport.offer(self.outlet, self.positions)
         table = bound(self.blueprint.reactions, self.application)
         for source in self.blueprint.hears or sorted({type_name.split(".")[1] for type_name in table}):
-            reactions = Reactions(self.name, topic_of(source), table, self.parking)
+            reactions = Reactions(self.name, topic_of(source), table, self.parking, tracer=self.tracer)
             self.reactions.append(reactions)
             transport.subscribe(reactions.topic, reactions.group, reactions.on_batch, self.positions)
         for projection in self.projections:
@@ -226,7 +233,13 @@ class Service:
     async def figures(self) -> bytes:
         """The service's figures in Prometheus's text form, as they stand now."""
         for lag in self.runner.lag():
-            self.telemetry.projection_lag(lag.model, lag.behind)
+            self.telemetry.projection_lag(lag.model, lag.behind, stopped=lag.stopped is not None)
+        for group in self.world.transport.lag():
+            if group.group.startswith(f"{topic_of(self.name)}."):
+                self.telemetry.consumer_lag(group.group, group.topic, group.behind)
+        for relay in self.world.transport.relays:
+            if relay.outlet is self.outlet:
+                self.telemetry.relay_age(await relay.age_seconds(self.world.clock.now()))
         self.telemetry.parked(await self.parking.count())
         self.telemetry.witness_lag(await self.store.head() - (self.witness.leaves.last_position if self.witness else 0))
         return self.telemetry.text()

@@ -25,7 +25,17 @@ class ServiceSettings(BaseSettings):
     checkpoint_seconds: float = Field(default=60.0, gt=0)
     stop_seconds: float = Field(default=8.0, gt=0)
     log_level: str = "INFO"
+    internal_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Where probes and figures are served apart from everything else."""
+    traces: str | None = None
+    """Where an OpenTelemetry collector takes spans by OTLP over HTTP; without it none are made."""
+    trace_percent: float = Field(default=10.0, ge=0, le=100)
 
     @property
     def development(self) -> bool:
         return self.environment == DEVELOPMENT
+
+    @property
+    def open_figures(self) -> bool:
+        """Whether `/metrics` stands beside everything else: in development, unless it has a port of its own."""
+        return self.development and self.internal_port is None

@@ -130,6 +130,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             causation_id=self.causation_id,
             correlation_id=self.correlation_id,
             event=self.event,
+            traceparent=self.traceparent,
         )
 
 

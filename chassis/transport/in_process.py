@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from chassis.supervision import Backoff, Tasks, log
-from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions, translated
+from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions, Relaying, sending, translated
 
 _position = attrgetter("position")
 
@@ -48,7 +48,8 @@ class _Window:
             await store.wait_beyond(self.reached, self._settings.poll_seconds)
             recorded = await store.feed(self.reached, self._settings.batch_messages)
             if recorded:
-                self.messages += translated(self.outlet, recorded)
+                with sending(self.outlet.tracer, translated(self.outlet, recorded)) as messages:
+                    self.messages += messages
                 self.reached = recorded[-1].position
                 self._trim()
                 self._wake()
@@ -98,6 +99,8 @@ class _Group:
 
 class InProcessTransport:
     """Carries feeds to groups inside one process. A killed process goes on from the groups' saved positions."""
+
+    relays: Sequence[Relaying] = ()
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()

@@ -4,7 +4,8 @@ A service offers an `Outlet`: its feed and the translation of a recorded event i
 subscribes a group to the topic `entente.<service>` and gets that feed in position order, in batches, at least once.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,8 +14,11 @@ import msgspec
 
 from chassis.decider import stream_base
 from chassis.event import PublicEvent, Seen, UnknownType, decode, encode
+from chassis.tracing import PRODUCER, UNTRACED, Tracer
 
 SERVICE_PREFIX = "entente."
+KEPT = frozenset("13579bdf")
+"""The last digit of the context of a trace that is kept."""
 COMMAND_RECORDED = "chassis.CommandRecorded.v1"
 
 
@@ -111,6 +115,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             causation_id=self.causation_id,
             correlation_id=self.correlation_id,
             event=event,
+            traceparent=self.traceparent,
         )
 
 
@@ -167,6 +172,7 @@ class Outlet:
     service: str
     store: Feed
     publish: Callable[[Seen], PublicEvent | None]
+    tracer: Tracer = UNTRACED
 
     @property
     def topic(self) -> str:
@@ -178,9 +184,9 @@ class Outlet:
             return None
         seen: Seen = recorded.seen(self.service)
         event = self.publish(seen)
-        return None if event is None else self._message(seen, event, getattr(recorded, "traceparent", None))
+        return None if event is None else self._message(seen, event)
 
-    def _message(self, seen: Seen, event: PublicEvent, traceparent: str | None) -> Message:
+    def _message(self, seen: Seen, event: PublicEvent) -> Message:
         return Message(
             id=seen.id,
             type=event.type,
@@ -194,12 +200,32 @@ class Outlet:
             command_id=seen.command_id,
             causation_id=seen.causation_id,
             correlation_id=seen.correlation_id,
-            traceparent=traceparent,
+            traceparent=seen.traceparent,
             topic=self.topic,
             offset=seen.position,
             body=encode(event),
             event=event,
         )
+
+
+def event_name(type_name: str) -> str:
+    """`DealWon` of `entente.attribution.DealWon.v1`."""
+    return type_name.split(".")[-2]
+
+
+@contextmanager
+def sending(tracer: Tracer, messages: list[Message]) -> Iterator[list[Message]]:
+    """The messages while they are sent: where a trace is kept, each in a span that its readers' spans stand beneath."""
+    with ExitStack() as spans:
+        yield [_traced(tracer, spans, message) for message in messages] if tracer.on else messages
+
+
+def _traced(tracer: Tracer, spans: ExitStack, message: Message) -> Message:
+    if not message.traceparent or message.traceparent[-1] not in KEPT:
+        return message
+    span = spans.enter_context(tracer.span(f"send {event_name(message.type)}", message.traceparent, kind=PRODUCER))
+    span.note(messaging__destination__name=message.topic, messaging__message__id=message.id)
+    return msgspec.structs.replace(message, traceparent=span.traceparent)
 
 
 def translated(outlet: Outlet, recorded: Iterable[Any]) -> list[Message]:
@@ -234,8 +260,23 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.head - self.finished)
 
 
+class Relaying(Protocol):
+    """What brings an outlet's feed to a broker."""
+
+    outlet: Outlet
+
+    async def age_seconds(self, now: datetime) -> float:
+        """For how long the oldest public event has waited that the broker has not acknowledged; 0 for none."""
+        ...
+
+
 class Transport(Protocol):
     """Carries the feeds of outlets to subscribed groups. Offers and subscriptions are made before `start`."""
+
+    @property
+    def relays(self) -> Sequence[Relaying]:
+        """Those of this process; none where groups read the feeds themselves."""
+        ...
 
     async def migrate(self, topics: Sequence[str]) -> None:
         """Makes the topics that are missing; again is harmless."""

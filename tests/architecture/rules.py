@@ -20,7 +20,7 @@ TOP = {
     "benchmarks", "chassis", "compose.yaml", "contracts", "deploy", "docs", "pyproject.toml", "requirements",
     "services", "tests",
 }  # fmt: skip
-TESTS = {"architecture", "browser", "chassis", "contracts", "engines", "faults", "scenarios", *SERVICES}
+TESTS = {"architecture", "browser", "chassis", "contracts", "deploy", "engines", "faults", "scenarios", *SERVICES}
 ROOMS = {
     "__init__.py", "__main__.py", "access.py", "adapters", "api", "app.py", "application.py", "domain",
     "projections", "publishing.py", "reactions.py",

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.away import is_away
 from chassis.consumer import Projecting, Reactions, Settings, StillAway, bound
 from chassis.decider import Busy, NotFound
 from chassis.event import Seen, UnknownType
+from chassis.logs import with_correlation
 from chassis.parking import Place, SqliteParking
 from chassis.positions import Desk
 from chassis.supervision import Backoff
@@ -249,3 +251,12 @@ async def test_what_a_read_model_raises_holds_the_batch() -> None:
 
 def test_settings_leave_the_broker_time_to_spare() -> None:
     assert 2 * replace(Settings()).hold_seconds < 300
+
+
+async def test_what_a_reaction_logs_names_its_trace(bench: Bench) -> None:
+    (message,) = await messages_of((1, "a"))
+    bench.work.troubles = {1: [RuntimeError("a bug")]}
+    with capture_logs(processors=[with_correlation]) as lines:
+        await bench.reactions.on_batch([message])
+    told = [(line["event"], line.get("trace_id"), line.get("correlation_id")) for line in lines]
+    assert told == [("reaction_failed", f"{1:032x}", "correlation-1")] * 3 + [("message_parked", None, None)]

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -9,9 +10,10 @@ from chassis.positions import MemoryPositions
 from chassis.relay import Relay, Settings
 from chassis.store.leases import LeaseSettings
 from chassis.supervision import Backoff, Tasks
-from chassis.testing.feed import MemoryFeed, outlet
+from chassis.testing.feed import BEGIN, MemoryFeed, outlet
 from chassis.transport.port import Message
 
+PATIENCE_SECONDS = 30.0
 QUICK = Backoff(first_seconds=0.001, most_seconds=0.01)
 BRIEF = LeaseSettings(lease_seconds=0.03, renew_seconds=0.01, wait_seconds=0.01)
 
@@ -66,7 +68,7 @@ class Running:
             await tasks.stop()
 
     async def until(self, position: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.saved.by_name.get("relay entente.testing/1", 0) < position:
                 await asyncio.sleep(0.001)
 
@@ -164,10 +166,23 @@ async def test_a_relay_that_lost_its_lease_stops_sending() -> None:
     await running.feed.commit(1)
     await running.until(1)
     running.feed.leases["relay entente.testing/1"] = "somebody else"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not tasks.failures:
             await asyncio.sleep(0.001)
     await running.feed.commit(2)
     await asyncio.sleep(0.05)
     assert running.broker.positions() == [1]
     await tasks.stop()
+
+
+async def test_the_age_of_what_the_broker_lacks_is_that_of_the_oldest_public_event() -> None:
+    running = Running()
+    relay = Relay(outlet(running.feed), running.broker.open, running.saved)
+    assert await relay.age_seconds(BEGIN) == 0
+    await running.feed.commit(1, public=False)
+    await running.feed.commit(2, 3)
+    assert await relay.age_seconds(BEGIN + timedelta(seconds=32)) == 30
+    await running.saved.set("relay entente.testing/1", 2)
+    assert await relay.age_seconds(BEGIN + timedelta(seconds=32)) == 29
+    await running.saved.set("relay entente.testing/1", 3)
+    assert await relay.age_seconds(BEGIN + timedelta(seconds=32)) == 0

@@ -25,6 +25,26 @@ def test_two_services_in_one_process_keep_their_figures_apart() -> None:
     assert b"registration" not in other.text()
 
 
+def test_what_is_counted_has_labels_of_few_values() -> None:
+    telemetry = Telemetry("incentives")
+    telemetry.recorded("incentives.PayoutCalculated.v1")
+    telemetry.conflict()
+    telemetry.request("POST", 201, 0.004)
+    telemetry.relay_age(2.5)
+    telemetry.consumer_lag("entente.incentives.reactions", "entente.onboarding", 7)
+    telemetry.projection_lag("lines__v1", 1, stopped=True)
+    page = telemetry.text().decode()
+    for line in (
+        'entente_events_total{service="incentives",type="incentives.PayoutCalculated.v1"} 1.0',
+        'entente_conflicts_total{service="incentives"} 1.0',
+        'entente_request_seconds_bucket{le="0.005",method="POST",service="incentives",status="2xx"} 1.0',
+        'entente_relay_age_seconds{service="incentives"} 2.5',
+        'entente_consumer_lag_messages{group="entente.incentives.reactions",service="incentives",topic="entente.onboarding"} 7.0',
+        'entente_projection_stopped{projection="lines__v1",service="incentives"} 1.0',
+    ):
+        assert line in page
+
+
 def test_an_append_that_fails_is_measured_too() -> None:
     telemetry = Telemetry("registration")
     with pytest.raises(OSError, match="away"), telemetry.append():

@@ -19,6 +19,7 @@ from chassis.process import make_world
 from chassis.read_store.port import PAGE_MAX
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
+from chassis.tracing import UNTRACED, Tracing
 from chassis.transport.in_process import InProcessTransport
 from chassis.transport.kafka import KafkaTransport
 from chassis.transport.port import Transport
@@ -47,13 +48,14 @@ class System:
     world: World
     crm_url: str
     connection_id: str = ""
+    client: Callable[[Any], Api] = Api
     clients: dict[str, Api] = field(default_factory=dict)
     _published: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def front(self) -> Api:
         """The gateway, as nobody."""
-        return Api(self.services["gateway"].api)
+        return self.client(self.services["gateway"].api)
 
     async def who(self, name: str) -> Api:
         """The gateway, as somebody whom the development issuer knows."""
@@ -181,14 +183,17 @@ async def running_system(
     beginning: datetime | None = BEGINNING,
     opened: bool = True,
     postgres: str | None = None,
+    tracing: Tracing = UNTRACED,
+    client: Callable[[Any], Api] = Api,
 ) -> AsyncIterator[System]:
     """The system on files under `data`; with `opened`, the first run has been done and all have heard of it."""
     settings = ServiceSettings(port=0, data=data, postgres=postgres)
     world = make_world(settings, transport=transport)
+    world.tracing = tracing
     if beginning and world.clock.now() < beginning:
         world.clock.advance(beginning)  # type: ignore[attr-defined]
     async with system(settings, world) as (services, _, crm_url):
-        it = System(services, world, crm_url)
+        it = System(services, world, crm_url, client=client)
         if opened:
             it.connection_id = await first_run.ensure(it.front, crm_url)
             await it.settle()

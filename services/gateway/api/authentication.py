@@ -12,6 +12,7 @@ from chassis.decider import Forbidden
 from chassis.event import SHARED, stable_id
 from chassis.execution import Order
 from chassis.identity import Principal, Unauthenticated
+from chassis.tracing import serving
 from services.gateway.domain.client import Clients
 from services.gateway.domain.session import OpenSession, Sessions
 from services.gateway.domain.staff import StaffMembers
@@ -235,11 +236,15 @@ async def open_session(app: Application, token: str, who: Principal) -> None:
 
 
 def _order(session_id: str, who: Principal) -> Order:
-    command_id = stable_id("open-session", session_id)
-    return Order(command_id=command_id, tenant=SHARED, actor=who.actor, correlation_id=command_id)
+    return _shared_order(stable_id("open-session", session_id), who)
 
 
 def session_order(session_id: str, cause: str, who: Any) -> Order:
     """The order that ends a session."""
-    command_id = stable_id("end-session", session_id, cause)
-    return Order(command_id=command_id, tenant=SHARED, actor=who.actor, correlation_id=command_id)
+    return _shared_order(stable_id("end-session", session_id, cause), who)
+
+
+def _shared_order(command_id: str, who: Any) -> Order:
+    return Order(
+        command_id=command_id, tenant=SHARED, actor=who.actor, correlation_id=command_id, traceparent=serving()
+    )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import orjson
@@ -13,6 +14,7 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.http import BodyLimit, problem
 from chassis.identity import Principal, Unauthenticated
+from chassis.tracing import PROBES, serving
 from services.gateway.api.authentication import Visitor, count_stranger, narrowed, nobody, visitor
 from services.gateway.domain.tenant import Tenants
 
@@ -24,7 +26,6 @@ ANONYMOUS_ROUTES = (
 """What needs no sign-in here: an application, and a CRM's push, which the service knows by its signature."""
 TENANT_HEADER = "entente-tenant"
 PREFIX = "/v1/"
-PROBES = ("/livez", "/readyz", "/metrics")
 
 
 class Misdirected(Problem):
@@ -54,6 +55,13 @@ class KnownHost:
         return not host or scope["path"] in PROBES or bool(named and named[1].strip("[]").lower() in self.names)
 
 
+@dataclass(frozen=True)
+class Way:
+    """The route of all that goes through to one service, as a span names it."""
+
+    path: str
+
+
 class Doors:
     """Lets `/v1/{service}/…` through to the service, before any route of the gateway is looked at."""
 
@@ -62,8 +70,11 @@ class Doors:
         self.enter = BodyLimit(self._enter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        here = scope["type"] == "http" and _split(scope["path"])[0] in self.services
-        await (self.enter if here else self.app)(scope, receive, send)
+        service = _split(scope["path"])[0] if scope["type"] == "http" else ""
+        if service not in self.services:
+            return await self.app(scope, receive, send)
+        scope["route"] = Way(f"{PREFIX}{service}/…")
+        return await self.enter(scope, receive, send)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -150,7 +161,9 @@ async def call(  # noqa: PLR0913  the parts of a request
         answer.status = 503
         return answer
     token = app.ports.signer.sign(narrowed(principal, service, method), service)
+    context = serving()
     given = {"authorization": f"Bearer {token}", "content-type": "application/json", **(headers or {})}
+    given |= {"traceparent": context} if context else {}
     scope = request_scope(method, path, query, {**given, "content-length": str(len(content))})
     await app.ports.upstreams.forward(service, scope, body_of(content), answer.take)
     return answer
