@@ -273,6 +273,20 @@ def event_store(settings: ServiceSettings, name: str) -> EventStore:
     return SqliteEventStore(directory_of(settings, name) / "events.db")
 
 
+def read_store(settings: ServiceSettings, name: str) -> ReadStore:
+    """The read store that the settings' URL names: PostgreSQL or MongoDB, else a SQLite file."""
+    url = settings.read_store
+    if not url:
+        return SqliteReadStore(directory_of(settings, name) / "read.db")
+    if url.startswith("postgresql://"):
+        from chassis.read_store.postgres import PostgresReadStore  # imported only where it is used, as below
+
+        return PostgresReadStore(url, schema=f"{name}_read")
+    from chassis.read_store.mongo import MongoReadStore
+
+    return MongoReadStore(url, database=f"entente_{name}")
+
+
 def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:
     """Makes the service; nothing is opened yet."""
     directory = directory_of(settings, blueprint.name)
@@ -282,7 +296,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         *parked.HANDLES,
         *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
     )
-    read: ReadStore = SqliteReadStore(directory / "read.db")
+    read = read_store(settings, blueprint.name)
     executor = Executor(event_store(settings, blueprint.name), handles, world.clock)
     parking = SqliteParking(Desk(directory / "desk.db"), world.clock)
     application = Application(

@@ -21,6 +21,8 @@ class ServiceSettings(BaseSettings):
     """Bootstrap servers; without them services meet in one process."""
     postgres: str | None = None
     """DSN of the event stores; without it they are SQLite files under `data`."""
+    read_store: str | None = Field(default=None, pattern="^(postgresql|mongodb(\\+srv)?)://")
+    """URL of the documents' database, PostgreSQL or MongoDB; without it they are SQLite files under `data`."""
     roles: tuple[str, ...] = ("api", "work")
     checkpoint_seconds: float = Field(default=60.0, gt=0)
     stop_seconds: float = Field(default=8.0, gt=0)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from tests.engines import asyncapi, chromium, kafka, postgres
+from tests.engines import asyncapi, chromium, kafka, mongo, postgres
 from tests.engines.kafka import Broker
 
 BROKERS = frozenset({"broker", "kafka"})
-ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "postgres", "postgres_server"}
+ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "mongo", "postgres", "postgres_server"}
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
@@ -69,6 +69,14 @@ def postgres_fixture(postgres_server: str) -> Iterator[str]:
     """The DSN of an empty database of the test's own."""
     with postgres.fresh_database(postgres_server) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session", name="mongo")
+def mongo_fixture() -> Iterator[str]:
+    """The URL of a server that speaks MongoDB's protocol, one for each xdist worker: name databases after your test."""
+    _need(mongo.missing())
+    with mongo.running_mongo() as url:
+        yield url
 
 
 @pytest.fixture(scope="session", name="chromium")

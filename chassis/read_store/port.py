@@ -4,7 +4,7 @@ Queries name a model by its projection (`deal_board`) and meet its live version;
 (`deal_board__v2`), so that a new version is filled beside the live one and then swapped in.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -221,3 +221,27 @@ PLAIN = (
 def lane_model(name: str, version: int, generation: int) -> str:
     """The name of one collection: `deal_board__v2`, and `deal_board__v2_3` for its third filling."""
     return f"{name}__v{version}" + (f"_{generation}" if generation > 1 else "")
+
+
+def canonical_of(change: Change, changed: Mapping[DocumentKey, Kept]) -> Iterator[tuple[DocumentKey, Kept, bytes]]:
+    """The changed documents with their spelling, empty for one that is gone.
+
+    Raises ProjectionFailed: a document that is not plain JSON is its projection's fault.
+    """
+    for key, kept in changed.items():
+        try:
+            yield key, kept, b"" if kept.document is None else canonical(kept.document)
+        except TypeError as error:
+            raise ProjectionFailed(f"{change.model}: document {key[1]!r} is not plain JSON: {error}") from error
+
+
+def check_page(limit: int) -> None:
+    """Raises ValueError for a page beyond the limit."""
+    if not 1 <= limit <= PAGE_MAX:
+        raise ValueError(f"a page holds 1 to {PAGE_MAX} documents, not {limit}")
+
+
+def check_ids(document_ids: Sequence[str]) -> None:
+    """Raises ValueError for more documents than one question may name."""
+    if len(document_ids) > VALUES_MAX:
+        raise ValueError(f"at most {VALUES_MAX} documents at once, not {len(document_ids)}")

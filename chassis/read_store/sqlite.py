@@ -18,7 +18,6 @@ from chassis.read_store import query
 from chassis.read_store.port import (
     ASIDE_MAX,
     PAGE_MAX,
-    VALUES_MAX,
     Aside,
     Birth,
     Change,
@@ -32,7 +31,9 @@ from chassis.read_store.port import (
     ProjectionFailed,
     Retired,
     Where,
-    canonical,
+    canonical_of,
+    check_ids,
+    check_page,
     lane_model,
 )
 from chassis.store.group_commit import Batches
@@ -99,6 +100,20 @@ ANSWERS_MAX = 512
 ANSWER_ROWS_MAX = 4
 
 FORGET_BEHIND = "DELETE FROM behind WHERE model = ? AND lane = ?"
+
+
+def _member(model: str, tenant: str, name: str, values: list[Any], indexes: Sequence[str]) -> query.Sql:
+    fits = f"value IN ({SQL.marks(len(values))})"
+    if name in query.lists_of(indexes):
+        members = f'SELECT id FROM "{model}__members" WHERE tenant = ? AND field = ? AND {fits}'
+        return f"id IN ({members})", [tenant, name, *values]
+    held = f"SELECT 1 FROM json_each(body, '$.{query.checked(name)}') AS member WHERE member.{fits}"
+    return f"(json_type(body, '$.{name}') = 'array' AND EXISTS ({held}))", values
+
+
+SQL = query.Dialect(
+    mark="?", path=lambda name: f"json_extract(body, '$.{name}')", member=_member, absent={"ASC": "", "DESC": ""}
+)
 
 Work = Callable[[sqlite3.Connection], Any]
 Indexes = tuple[str, ...]
@@ -220,9 +235,8 @@ class SqliteReadStore:
         return (await self.get_many(name, tenant, (document_id,))).get(document_id)
 
     async def get_many(self, name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Document]:
-        if len(document_ids) > VALUES_MAX:
-            raise ValueError(f"at most {VALUES_MAX} documents at once, not {len(document_ids)}")
-        marks = ", ".join("?" * len(document_ids))
+        check_ids(document_ids)
+        marks = SQL.marks(len(document_ids))
 
         def ask(model: str, _: Indexes) -> dict[str, Document]:
             sql = f'SELECT id, body FROM "{model}" WHERE tenant = ? AND id IN ({marks})'
@@ -240,16 +254,15 @@ class SqliteReadStore:
         after: Sequence[Any] | None = None,
         limit: int = 50,
     ) -> Page:
-        if not 1 <= limit <= PAGE_MAX:
-            raise ValueError(f"a page holds 1 to {PAGE_MAX} documents, not {limit}")
+        check_page(limit)
 
         def ask(model: str, indexes: Indexes) -> list[Any]:
-            condition, values = query.conditions(model, tenant, where, indexes)
-            field, direction = query.order(sort, indexes)
-            further, cursor = query.beyond(field, direction, after)
+            condition, values = query.conditions(SQL, model, tenant, where, indexes)
+            name, direction = query.order(SQL, sort, indexes)
+            further, cursor = query.beyond(SQL, name, direction, after)
             sql = (
-                f'SELECT {field}, id, body FROM "{model}" WHERE {condition} AND {further} '
-                f"{query.ordered(field, direction)} LIMIT ?"
+                f'SELECT {SQL.expression(name)}, id, body FROM "{model}" WHERE {condition} AND {further} '
+                f"{query.ordered(SQL, name, direction)} LIMIT ?"
             )
             return self._answers.of(sql, (*values, *cursor, limit + 1))
 
@@ -259,7 +272,7 @@ class SqliteReadStore:
 
     async def count(self, name: str, tenant: str, where: Where | None = None) -> int:
         def ask(model: str, indexes: Indexes) -> int:
-            condition, values = query.conditions(model, tenant, where, indexes)
+            condition, values = query.conditions(SQL, model, tenant, where, indexes)
             sql = f'SELECT count(*) FROM "{model}" WHERE {condition}'
             counted: int = self._reader.execute(sql, values).fetchone()[0]
             return counted
@@ -391,20 +404,19 @@ def _index(db: sqlite3.Connection, model: str) -> None:
         if index.endswith("[]"):
             _fill_members(db, model, index.removesuffix("[]"))
         else:
-            columns = [query.expression(name) for name in query.columns_of(index)]
-            label = index.replace(".", "_").replace(",", "_").replace(" ", "")
-            sql = f'CREATE INDEX IF NOT EXISTS "{model}__by_{label}" ON "{model}" (tenant, {", ".join(columns)}, id)'
-            db.execute(sql)
+            columns = [SQL.expression(name) for name in query.columns_of(index)]
+            name, columns_text = f"{model}__by_{query.label_of(index)}", ", ".join(columns)
+            db.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON "{model}" (tenant, {columns_text}, id)')
         if index == "due_at":
             db.execute(DUE_INDEX.format(model=model))
     db.execute("UPDATE models SET indexes = wanted WHERE model = ?", (model,))
 
 
 def _fill_members(db: sqlite3.Connection, model: str, field: str) -> None:
-    query.expression(field)
+    query.checked(field)
     db.execute(
         f'INSERT OR IGNORE INTO "{model}__members" SELECT tenant, ?, member.value, "{model}".id '
-        f"FROM \"{model}\", json_each(body, '$.{field}') AS member",
+        f"FROM \"{model}\", json_each(body, '$.{field}') AS member WHERE json_type(body, '$.{field}') = 'array'",
         (field,),
     )
 
@@ -447,15 +459,10 @@ Row = tuple[str, str, Document | None, str, str]
 
 
 def _rows(change: Change, changed: Mapping[DocumentKey, Kept]) -> list[Row]:
-    """The changed documents as text. A document that is not plain JSON is its projection's fault."""
-    rows: list[Row] = []
-    for (tenant, document_id), kept in changed.items():
-        try:
-            body = canonical(kept.document).decode() if kept.document is not None else ""
-        except TypeError as error:
-            raise ProjectionFailed(f"{change.model}: document {document_id!r} is not plain JSON: {error}") from error
-        rows.append((tenant, document_id, kept.document, body, orjson.dumps(dict(kept.guards)).decode()))
-    return rows
+    return [
+        (tenant, document_id, kept.document, body.decode(), orjson.dumps(dict(kept.guards)).decode())
+        for (tenant, document_id), kept, body in canonical_of(change, changed)
+    ]
 
 
 def _put(db: sqlite3.Connection, model: str, rows: list[Row], lists: Sequence[str]) -> None:

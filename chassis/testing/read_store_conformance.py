@@ -1,8 +1,9 @@
-"""What every read store owes, whichever engine keeps it: inherit the suite and give it a fixture `store`.
+"""What every read store owes, whichever engine keeps it: inherit the suite and give it fixtures `store` and `another`.
 
-The fixture is an opened, empty `ReadStore`.
+`store` is an opened, empty `ReadStore`; `another` an opened one on the same documents, as another process has it.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from chassis.read_store.port import (
     Range,
     ReadStore,
     Retired,
+    canonical,
 )
 
 INDEXES = ("stage", "amount", "account.country", "stage,amount", "partner_ids[]", "due_at")
@@ -43,7 +45,7 @@ async def filled(store: ReadStore, documents: Mapping[str, Any]) -> Model:
 
 
 class ReadStoreConformance:
-    """Inherit and define the fixture `store`."""
+    """Inherit and define the fixtures `store` and `another`."""
 
     async def test_a_document_is_found_by_tenant_and_id(self, store: ReadStore) -> None:
         await filled(store, {"a": {"stage": "new", "note": "Zoë"}})
@@ -296,3 +298,139 @@ class ReadStoreConformance:
         assert [item.due_at for item in await store.due("board", "2026-04-01T00:00:00Z", 10)] == [
             "2026-03-05T00:00:00Z"
         ]
+
+    async def test_what_one_process_writes_every_other_reads(self, store: ReadStore, another: ReadStore) -> None:
+        model = await filled(store, {"a": {"stage": "new"}})
+        found = await another.prepare("board", 1, INDEXES)
+
+        await store.change(put(model.model, {"a": {"stage": "won"}}, position=2))
+
+        assert (found.model, found.checkpoints) == (model.model, {"own": {WHOLE: 1}})
+        assert await another.get("board", TENANT, "a") == {"stage": "won"}
+        assert [kept.checkpoints for kept in await another.models()] == [{"own": {WHOLE: 2}}]
+
+    async def test_a_process_that_remembers_the_old_version_meets_the_new_one(
+        self, store: ReadStore, another: ReadStore
+    ) -> None:
+        first = await filled(store, {"a": {"id": "a", "n": 1}})
+        assert await another.get("board", TENANT, "a") == {"id": "a", "n": 1}
+        second = await store.prepare("board", 2, ("n",))
+        await store.change(put(second.model, {"a": {"id": "a", "n": 2}}))
+        await store.go_live(second.model)
+
+        assert await another.get("board", TENANT, "a") == {"id": "a", "n": 2}
+        assert (await another.find("board", TENANT, sort="n")).items == [{"id": "a", "n": 2}]
+        assert await another.count("board", TENANT, {"n": 2}) == 1
+        with pytest.raises(Retired):
+            await another.change(put(first.model, {"a": {"id": "a", "n": 3}}, position=2))
+
+    async def test_processes_that_change_one_document_lose_nothing(self, store: ReadStore, another: ReadStore) -> None:
+        model = await store.prepare("board", 1, ())
+        adding = [
+            one.change(_added(model.model, lane, position))
+            for position in range(1, 11)
+            for lane, one in (("own", store), ("other", another), ("third", store))
+        ]
+
+        await asyncio.gather(*adding)
+
+        document = await store.get("board", TENANT, "sum")
+        assert document is not None
+        assert sorted(document["seen"]) == sorted([lane, n] for lane in ("own", "other", "third") for n in range(1, 11))
+
+    async def test_processes_that_start_together_have_one_live_version(
+        self, store: ReadStore, another: ReadStore
+    ) -> None:
+        found = await asyncio.gather(
+            *(
+                one.prepare(f"board_{n}", version, INDEXES)
+                for n in range(3)
+                for version, one in ((1, store), (2, another))
+            )
+        )
+
+        assert sorted(model.name for model in found if model.live) == ["board_0", "board_1", "board_2"]
+
+    async def test_changes_of_several_models_may_come_together(self, store: ReadStore) -> None:
+        models = [await store.prepare(f"board_{n}", 1, ()) for n in range(8)]
+
+        await asyncio.gather(*(store.change(put(model.model, {"a": {"n": 1}})) for model in models))
+
+        assert [await store.get(f"board_{n}", TENANT, "a") for n in range(8)] == [{"n": 1}] * 8
+
+    async def test_a_retired_model_holds_up_no_other_change(self, store: ReadStore) -> None:
+        model = await filled(store, {})
+
+        gone, kept = await asyncio.gather(
+            store.change(put("board__v9", {"a": {"n": 1}})),
+            store.change(put(model.model, {"b": {"n": 2}}, position=2)),
+            return_exceptions=True,
+        )
+
+        assert (type(gone), kept) == (Retired, None)
+        assert await store.get("board", TENANT, "b") == {"n": 2}
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "nul \0 and \\\0 and \\u0000",
+            1e16,
+            1.5e-7,
+            -0.0,
+            0.1,
+            1.0,
+            2**53 + 1,
+            2**63 - 1,
+            -(2**63),
+            3_000_000_000,
+            "ﬀ\uffff😀",
+            {"a.b": {"$c": [1, [None, True]]}, "": {}},
+        ],
+    )
+    async def test_a_document_comes_back_as_it_was_written(self, store: ReadStore, value: Any) -> None:
+        model = await filled(store, {"a": {"kept": value, "id": "a"}})
+        met: list[Any] = []
+        keys = [(TENANT, "a")]
+
+        def fold(kept: Mapping[DocumentKey, Kept], _: Mapping[str, int]) -> dict[DocumentKey, Kept]:
+            met.append(kept[keys[0]].document)
+            return {}
+
+        await store.change(Change(model=model.model, lane="own", keys=keys, fold=fold, reached={}))
+
+        found = [await store.get("board", TENANT, "a"), (await store.find("board", TENANT)).items[0], met[0]]
+        assert [canonical(document or {}) for document in found] == [canonical({"kept": value, "id": "a"})] * 3
+        assert await store.export(model.model) == [((TENANT, "a"), canonical({"kept": value, "id": "a"}))]
+
+    async def test_text_that_no_document_holds_is_asked_for_in_vain(self, store: ReadStore) -> None:
+        await filled(store, {"a": {"id": "a", "stage": "new", "partner_ids": ["p-1"]}})
+
+        assert await store.get("board", TENANT, "a\0") is None
+        assert (await store.find("board", TENANT, {"stage": "new\0"})).items == []
+        assert await store.count("board", TENANT, {"partner_ids": Contains("p-1\0")}) == 0
+
+    async def test_a_list_that_is_one_value_is_no_list(self, store: ReadStore) -> None:
+        await filled(store, {"a": {"id": "a", "partner_ids": "p-1", "others": "x"}})
+
+        assert await store.count("board", TENANT, {"partner_ids": Contains("p-1")}) == 0
+        assert await store.count("board", TENANT, {"others": Contains("x")}) == 0
+
+    async def test_text_is_sorted_by_its_code_points(self, store: ReadStore) -> None:
+        stages = {"a": "b", "b": "B", "c": "a-b", "d": "ab", "e": "é", "f": "2026-01-01T00:00:00.5Z"}
+        await filled(store, {one: {"id": one, "stage": stage} for one, stage in stages.items()})
+
+        page = await store.find("board", TENANT, sort="stage")
+
+        assert [item["id"] for item in page.items] == ["f", "b", "c", "d", "a", "e"]
+
+
+def _added(model: str, lane: str, position: int) -> Change:
+    """A change that adds what it is to the one document `sum`."""
+    key = (TENANT, "sum")
+
+    def fold(kept: Mapping[DocumentKey, Kept], checkpoints: Mapping[str, int]) -> dict[DocumentKey, Kept]:
+        before = kept.get(key, Kept(None, {}))
+        seen = (before.document or {"seen": []})["seen"]
+        return {key: Kept({"seen": [*seen, [lane, position]]}, {**before.guards, lane: position})}
+
+    return Change(model=model, lane=lane, keys=[key], fold=fold, reached={WHOLE: position})

@@ -1,13 +1,22 @@
-"""The read store's conformance suite over every adapter, and what only SQLite promises."""
+"""The read store's conformance suite over every adapter, and what only one of them promises."""
 
-import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
-from chassis.read_store import query
+from chassis.decider import Busy
+from chassis.read_store import postgres as postgres_read
+from chassis.read_store import query, sqlite
+from chassis.read_store.mongo import MongoReadStore
+from chassis.read_store.port import Change, Contains, DocumentKey, Fold, Kept
+from chassis.read_store.postgres import PostgresReadStore
 from chassis.read_store.sqlite import SqliteReadStore
+from chassis.store.port import StoreSettings
 from chassis.testing.read_store_conformance import TENANT, ReadStoreConformance, filled, put
 
 
@@ -19,6 +28,13 @@ class TestSqliteReadStore(ReadStoreConformance):
         yield store
         await store.close()
 
+    @pytest.fixture
+    async def another(self, store: SqliteReadStore, tmp_path: Path) -> AsyncIterator[SqliteReadStore]:
+        another = SqliteReadStore(tmp_path / "read.db")
+        await another.open()
+        yield another
+        await another.close()
+
     async def test_documents_and_checkpoints_survive_a_restart(self, store: SqliteReadStore, tmp_path: Path) -> None:
         await filled(store, {"a": {"n": 1}})
 
@@ -29,13 +45,6 @@ class TestSqliteReadStore(ReadStoreConformance):
         assert await again.get("board", TENANT, "a") == {"n": 1}
         assert model.checkpoints == {"own": {"": 1}}
         await again.close()
-
-    async def test_changes_of_several_models_share_a_commit(self, store: SqliteReadStore) -> None:
-        models = [await store.prepare(f"board_{n}", 1, ()) for n in range(8)]
-
-        await asyncio.gather(*(store.change(put(model.model, {"a": {"n": 1}})) for model in models))
-
-        assert [await store.get(f"board_{n}", TENANT, "a") for n in range(8)] == [{"n": 1}] * 8
 
     @pytest.mark.parametrize(
         ("where", "sort", "index"),
@@ -49,9 +58,9 @@ class TestSqliteReadStore(ReadStoreConformance):
         self, store: SqliteReadStore, where: dict[str, str], sort: str, index: str
     ) -> None:
         model = await filled(store, {str(n): {"stage": "new", "amount": n} for n in range(100)})
-        condition, values = query.conditions(model.model, TENANT, where, ("amount",))
-        field, direction = query.order(sort, ("amount",))
-        sql = f'SELECT body FROM "{model.model}" WHERE {condition} {query.ordered(field, direction)}'
+        condition, values = query.conditions(sqlite.SQL, model.model, TENANT, where, ("amount",))
+        order = query.ordered(sqlite.SQL, *query.order(sqlite.SQL, sort, ("amount",)))
+        sql = f'SELECT body FROM "{model.model}" WHERE {condition} {order}'
 
         plan = " ".join(row[3] for row in store._reader.execute(f"EXPLAIN QUERY PLAN {sql}", values))
 
@@ -70,3 +79,201 @@ class TestSqliteReadStore(ReadStoreConformance):
 
         assert "board__v1__due" in plan
         assert "TEMP B-TREE" not in plan
+
+
+@asynccontextmanager
+async def on_postgres(dsn: str, schema: str) -> AsyncIterator[PostgresReadStore]:
+    store = PostgresReadStore(dsn, schema=schema, settings=StoreSettings(connect_timeout_seconds=2))
+    await store.open()
+    yield store
+    await store.close()
+
+
+class TestPostgresReadStore(ReadStoreConformance):
+    @pytest.fixture
+    def schema(self, postgres_server: str) -> Iterator[str]:
+        """A schema of the test's own: cheaper than a database."""
+        schema = f"read_{uuid.uuid4().hex}"
+        yield schema
+        with psycopg.connect(postgres_server, autocommit=True) as connection:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+
+    @pytest.fixture
+    async def store(self, postgres_server: str, schema: str) -> AsyncIterator[PostgresReadStore]:
+        async with on_postgres(postgres_server, schema) as store:
+            yield store
+
+    @pytest.fixture
+    async def another(self, store: PostgresReadStore, postgres_server: str) -> AsyncIterator[PostgresReadStore]:
+        async with on_postgres(postgres_server, store.schema) as another:
+            yield another
+
+    async def test_it_goes_on_after_its_connections_were_cut(self, postgres: str) -> None:
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s"
+        async with on_postgres(postgres, "lighting_read") as store:
+            model = await filled(store, {"a": {"n": 1}})
+            with psycopg.connect(postgres, autocommit=True) as connection:
+                connection.execute(cut, (postgres.rpartition("/")[2],))
+
+            await store.change(put(model.model, {"a": {"n": 2}}, position=2))
+
+            assert await store.get("board", TENANT, "a") == {"n": 2}
+
+    async def test_a_database_that_does_not_answer_is_busy(self, store: PostgresReadStore) -> None:
+        await filled(store, {})
+        store._pool.kwargs = {**store._pool.kwargs, "host": "127.0.0.1", "port": 1}  # type: ignore[dict-item]
+        store.settings = StoreSettings(attempts_max=1)
+        await store._pool.drain()
+
+        with pytest.raises(Busy):
+            await store.get("board", TENANT, "a")
+
+    async def test_a_role_that_may_make_no_schema_uses_the_one_it_was_given(self, postgres: str) -> None:
+        name = f"reader_{postgres.rpartition('_')[2]}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {name} LOGIN")
+            connection.execute(f"CREATE SCHEMA heating_read AUTHORIZATION {name}")
+        store = PostgresReadStore(postgres.replace("entente:entente@", f"{name}@"), schema="heating_read")
+
+        await store.open()
+        await filled(store, {"a": {"n": 1}})
+
+        assert await store.get("board", TENANT, "a") == {"n": 1}
+        await store.close()
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"DROP OWNED BY {name}")
+            connection.execute(f"DROP ROLE {name}")
+
+    @pytest.mark.parametrize(
+        ("where", "sort", "index"),
+        [
+            ({"stage": "new"}, "-amount", "board__v1__by_stage_amount"),
+            ({}, "amount", "board__v1__by_amount"),
+            ({"account.country": "DE"}, "id", "board__v1__by_account_country"),
+            ({"partner_ids": Contains("p-1")}, "id", "board__v1__by_partner_ids"),
+        ],
+    )
+    async def test_a_query_is_answered_from_its_index(
+        self, store: PostgresReadStore, where: dict[str, Any], sort: str, index: str
+    ) -> None:
+        documents = {str(n): {"stage": f"s-{n % 50}", "amount": n, "partner_ids": [f"p-{n}"]} for n in range(2_000)}
+        model = await filled(store, documents | {"x": {"account": {"country": "DE"}}})
+        condition, values = query.conditions(postgres_read.SQL, model.model, TENANT, where, ("amount",))
+        order = query.ordered(postgres_read.SQL, *query.order(postgres_read.SQL, sort, ("amount",)))
+        statement = f'EXPLAIN SELECT body FROM "{model.model}" WHERE {condition} {order} LIMIT 20'
+
+        async with store._pool.connection() as connection:
+            await connection.execute(f'ANALYZE "{model.model}"'.encode())
+            plan = " ".join(row[0] for row in await (await connection.execute(statement.encode(), values)).fetchall())
+
+        assert f"{index} " in plan
+
+    async def test_the_due_look_up_reads_only_what_is_outstanding(self, store: PostgresReadStore) -> None:
+        model = await filled(store, {str(n): {"due_at": f"2026-03-01T00:00:{n:05}Z"} for n in range(2_000)})
+        statement = "EXPLAIN " + postgres_read.SELECT_DUE.format(model=model.model)
+
+        async with store._pool.connection() as connection:
+            await connection.execute(f'ANALYZE "{model.model}"'.encode())
+            found = await connection.execute(statement.encode(), ("2026-04-01T00:00:00Z", 10))
+            plan = " ".join(row[0] for row in await found.fetchall())
+
+        assert "board__v1__due" in plan
+        assert "Sort" not in plan
+
+
+@asynccontextmanager
+async def on_mongo(url: str, database: str) -> AsyncIterator[MongoReadStore]:
+    store = MongoReadStore(url, database=database)
+    await store.open()
+    yield store
+    await store.close()
+
+
+class TestMongoReadStore(ReadStoreConformance):
+    @pytest.fixture
+    async def store(self, mongo: str) -> AsyncIterator[MongoReadStore]:
+        async with on_mongo(mongo, f"read_{uuid.uuid4().hex}") as store:
+            yield store
+            await store._client.drop_database(store.database)
+
+    @pytest.fixture
+    async def another(self, store: MongoReadStore, mongo: str) -> AsyncIterator[MongoReadStore]:
+        async with on_mongo(mongo, store.database) as another:
+            yield another
+
+    async def test_it_makes_the_indexes_that_a_projection_declares(self, store: MongoReadStore) -> None:
+        model = await filled(store, {})
+
+        made = await store._documents(model.model).index_information()
+
+        assert {" ".join(name for name, _ in index["key"]) for index in made.values()} == {
+            "_id",
+            "tenant id",
+            "tenant body.stage id",
+            "tenant body.amount id",
+            "tenant body.account.country id",
+            "tenant body.stage body.amount id",
+            "tenant body.partner_ids",
+            "tenant body.due_at id",
+            "due tenant id",
+        }
+
+    async def test_a_change_that_died_before_its_checkpoint_is_applied_once(self, store: MongoReadStore) -> None:
+        """Documents stand without their checkpoint; the same facts come again and are dropped by the guards."""
+        model = await store.prepare("board", 1, ())
+        await store._put(put(model.model, {"gone": {"n": 0}}, position=1))
+        await store._put(put(model.model, {"gone": None}, position=2))
+        await store._put(_counted(model.model, 3))
+
+        await store.change(_counted(model.model, 3))
+
+        assert await store.get("board", TENANT, "gone") is None
+        assert await store.get("board", TENANT, "counted") == {"times": 1}
+        assert [kept.checkpoints for kept in await store.models()] == [{"own": {"": 3}}]
+
+    async def test_the_guards_of_a_document_that_is_gone_are_kept(self, store: MongoReadStore) -> None:
+        model = await filled(store, {"a": {"n": 1}})
+        await store.change(put(model.model, {"a": None}, position=2))
+        met: list[Any] = []
+        key = (TENANT, "a")
+        fold: Fold = lambda kept, _: met.append(kept[key]) or {}  # type: ignore[func-returns-value]  # noqa: E731
+
+        await store.change(Change(model=model.model, lane="own", keys=[key], fold=fold, reached={}))
+
+        assert met == [Kept(None, {"own": 2})]
+        assert await store.export(model.model) == []
+
+    async def test_what_a_replaced_version_left_behind_is_dropped_at_the_next_start(
+        self, store: MongoReadStore, mongo: str
+    ) -> None:
+        model = await filled(store, {"a": {"n": 1}})
+        await store._documents("board__v0").insert_one({"_id": "left"})
+
+        async with on_mongo(mongo, store.database):
+            pass
+
+        assert await store.get("board", TENANT, "a") == {"n": 1}
+        assert [name for name in await store._db.list_collection_names() if name.startswith("documents")] == [
+            f"documents__{model.model}"
+        ]
+
+    async def test_a_server_that_does_not_answer_is_busy(self) -> None:
+        settings = StoreSettings(connect_timeout_seconds=1, attempts_max=1)
+        nowhere = MongoReadStore("mongodb://127.0.0.1:1", database="nowhere", settings=settings)
+
+        with pytest.raises(Busy):
+            await nowhere.open()
+        await nowhere.close()
+
+
+def _counted(model: str, position: int) -> Change:
+    """A change whose projection adds one each time it is applied, and is applied once by its guard."""
+    key = (TENANT, "counted")
+
+    def fold(kept: Mapping[DocumentKey, Kept], _: Mapping[str, int]) -> dict[DocumentKey, Kept]:
+        before = kept.get(key, Kept(None, {}))
+        if before.guards.get("own", 0) >= position:
+            return {}
+        return {key: Kept({"times": (before.document or {"times": 0})["times"] + 1}, {"own": position})}
+
+    return Change(model=model, lane="own", keys=[key], fold=fold, reached={"": position})

@@ -1,0 +1,547 @@
+"""The read store in PostgreSQL: a table of JSONB documents a model version, expression and GIN indexes, one schema.
+
+Changes that wait together share a transaction. Each locks the row of its model first, so that several processes change
+one model one after the other, and a version that is replaced waits for the changes in hand. Text is sorted as the
+database's own collation does; `C` gives the order that the other engines have.
+"""
+
+# ruff: noqa: S608  table names come from projections and field names are checked; values are always bound
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import orjson
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from chassis.decider import Busy
+from chassis.read_store import query
+from chassis.read_store.port import (
+    ASIDE_MAX,
+    PAGE_MAX,
+    Aside,
+    Birth,
+    Change,
+    Document,
+    DocumentKey,
+    Due,
+    Kept,
+    Model,
+    NoSuchModel,
+    NotIndexed,
+    Page,
+    ProjectionFailed,
+    Retired,
+    Where,
+    canonical,
+    canonical_of,
+    check_ids,
+    check_page,
+    lane_model,
+)
+from chassis.read_store.together import Together, rounds
+from chassis.store.port import StoreSettings
+from chassis.store.postgres import SCHEMA_NAME, WENT_AWAY, connection_options, lock_key
+
+Connection = AsyncConnection[tuple[Any, ...]]
+Indexes = tuple[str, ...]
+T = TypeVar("T")
+
+POOL_MIN, POOL_MAX = 1, 6
+NAME_MAX = 63
+"""PostgreSQL cuts longer names of indexes off, silently."""
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS models (
+  model text PRIMARY KEY, name text NOT NULL, version int NOT NULL, generation int NOT NULL, live boolean NOT NULL,
+  incomplete boolean NOT NULL DEFAULT false, indexes text[] NOT NULL DEFAULT '{}', wanted text[] NOT NULL DEFAULT '{}'
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_live ON models (name) WHERE live;
+CREATE TABLE IF NOT EXISTS checkpoints (
+  model text, lane text, tenant text, position bigint NOT NULL, PRIMARY KEY (model, lane, tenant)
+);
+CREATE TABLE IF NOT EXISTS behind (model text, lane text, PRIMARY KEY (model, lane));
+CREATE TABLE IF NOT EXISTS asides (
+  model text, source text, position bigint, id text, tenant text NOT NULL, type text NOT NULL, reason text NOT NULL,
+  body bytea NOT NULL, PRIMARY KEY (model, source, position, id)
+);
+"""
+DOCUMENTS = (
+    'CREATE TABLE "{model}" (tenant text COLLATE "C", id text COLLATE "C", body jsonb NOT NULL, exact text, '
+    "guards jsonb NOT NULL, issued text, PRIMARY KEY (tenant, id))"
+)
+DUE_AT = "(body ->> 'due_at') COLLATE \"C\""
+OUTSTANDING = f"{DUE_AT} IS NOT NULL AND issued IS DISTINCT FROM {DUE_AT}"
+DUE_INDEX = f'CREATE INDEX IF NOT EXISTS "{{model}}__due" ON "{{model}}" (({DUE_AT}), tenant, id) WHERE {OUTSTANDING}'
+BODY = "COALESCE(exact, body::text)"
+SELECT_DUE = (
+    f'SELECT tenant, id, {DUE_AT}, {BODY} FROM "{{model}}" '
+    f"WHERE {OUTSTANDING} AND {DUE_AT} <= %s ORDER BY {DUE_AT}, tenant, id LIMIT %s"
+)
+LOCK_MODELS = "SELECT model, indexes FROM models WHERE model = ANY(%s) ORDER BY model FOR NO KEY UPDATE"
+CHECKPOINTS = (
+    "SELECT model, tenant, position FROM checkpoints "
+    "WHERE (model, lane) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
+)
+# `OFFSET 0` keeps the planner to one look into the index a document, whatever it believes of a table being filled.
+KEPT = (
+    f"SELECT tenant, id, body, guards FROM unnest(%s::text[], %s::text[]) AS wanted (t, i) CROSS JOIN LATERAL "
+    f'(SELECT tenant, id, {BODY} AS body, guards FROM "{{model}}" WHERE tenant = t AND id = i OFFSET 0) AS found'
+)
+UPSERT = (
+    'INSERT INTO "{model}" (tenant, id, body, exact, guards) '
+    "SELECT t, i, b::jsonb, e, g::jsonb FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) "
+    "AS changed (t, i, b, e, g) "
+    "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, exact = excluded.exact, guards = excluded.guards"
+)
+REMOVE = 'DELETE FROM "{model}" WHERE (tenant, id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))'
+RISE = (
+    "INSERT INTO checkpoints SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) "
+    "ON CONFLICT (model, lane, tenant) DO UPDATE SET position = greatest(checkpoints.position, excluded.position)"
+)
+KEEP_ASIDE = (
+    "INSERT INTO asides (model, source, position, id, tenant, type, reason, body) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+MARK_ISSUED = (
+    'UPDATE "{model}" SET issued = due FROM unnest(%s::text[], %s::text[], %s::text[]) AS seen (t, i, due) '
+    "WHERE tenant = t AND id = i"
+)
+SET_BEHIND = "INSERT INTO behind VALUES (%s, %s) ON CONFLICT DO NOTHING"
+FORGET_BEHIND = "DELETE FROM behind WHERE model = %s AND lane = %s"
+
+ODD = re.compile(rb"\\u0000|[0-9.][eE][-+0-9]|-0\.0")
+"""What JSONB would spell or keep differently: NUL, numbers with an exponent, minus zero. May match within a text too."""
+NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+REPLACEMENT = "\ufffd"
+
+
+def _plain(value: Any) -> Any:
+    """The value without NUL, for which PostgreSQL has no place."""
+    return value.replace("\0", REPLACEMENT) if isinstance(value, str) else value
+
+
+def _member(model: str, tenant: str, name: str, values: list[Any], indexes: Sequence[str]) -> query.Sql:
+    field = _path(query.checked(name))
+    return f"({' OR '.join([f'{field} @> %s'] * len(values))})", [Jsonb([_plain(value)]) for value in values]
+
+
+def _path(name: str) -> str:
+    return f"NULLIF(body #> '{{{name.replace('.', ',')}}}', 'null')"
+
+
+SQL = query.Dialect(
+    mark="%s",
+    path=_path,
+    member=_member,
+    bound=lambda value: Jsonb(_plain(value)),
+    absent={"ASC": " NULLS FIRST", "DESC": " NULLS LAST"},
+)
+
+
+class PostgresReadStore:
+    """See `chassis.read_store.port.ReadStore`. Belongs to the event loop that opened it."""
+
+    def __init__(self, dsn: str, *, schema: str, settings: StoreSettings | None = None) -> None:
+        if not SCHEMA_NAME.fullmatch(schema):
+            raise ValueError(f"{schema!r} is no plain schema name")
+        self.schema = schema
+        self.settings = settings or StoreSettings()
+        self._dsn = dsn
+        self._live: dict[str, tuple[str, Indexes]] = {}
+        self._together = Together(self._write, max_batch=self.settings.max_batch, queue_max=self.settings.queue_max)
+
+    async def open(self) -> None:
+        """Connects, and makes schema and tables where they are missing."""
+        self._pool = AsyncConnectionPool(
+            kwargs={**connection_options(self._dsn, self.schema, self.settings), "autocommit": True},
+            min_size=POOL_MIN,
+            max_size=POOL_MAX,
+            timeout=self.settings.connect_timeout_seconds,
+            configure=_configure,
+            open=False,
+        )
+        await self._pool.open(wait=True, timeout=self.settings.connect_timeout_seconds)
+        await self._alone(self._make_tables)
+        self._together.start()
+
+    async def close(self) -> None:
+        await self._together.stop()
+        await self._pool.close()
+
+    # Writing
+
+    async def prepare(
+        self, name: str, version: int, indexes: Sequence[str], *, behind: Sequence[str] = (), birth: Birth = "first"
+    ) -> Model:
+        async def work(db: Connection) -> Model:
+            model = await _newest(db, name, version)
+            if model is None or birth == "again":
+                model = await _bear(db, name, version, 1 if model is None else model.generation + 1, behind)
+            await db.execute("UPDATE models SET wanted = %s WHERE model = %s", (list(indexes), model.model))
+            if model.live:
+                await _index(db, model.model)
+            return await _model(db, model.model)
+
+        found = await self._alone(work)
+        self._live.pop(name, None)
+        return found
+
+    async def change(self, change: Change) -> None:
+        await self._together.do(change)
+
+    async def go_live(self, model: str) -> None:
+        await self._alone(lambda db: _go_live(db, model))
+
+    async def set_behind(self, model: str, lane: str, *, behind: bool) -> None:
+        statement = SET_BEHIND if behind else FORGET_BEHIND
+        await self._persist(lambda db: db.execute(statement, (model, lane)))
+
+    async def mark_issued(self, name: str, due: Sequence[Due]) -> None:
+        columns = ([one.tenant for one in due], [one.id for one in due], [one.due_at for one in due])
+
+        async def ask(db: Connection, model: str, _: Indexes) -> None:
+            await db.execute(_sql(MARK_ISSUED.format(model=model)), columns)
+
+        await self._asked(name, ask)
+
+    async def _write(self, changes: list[Change]) -> list[Exception | None]:
+        return await self._persist(lambda db: _apply(db, changes))
+
+    # Reading
+
+    async def models(self) -> list[Model]:
+        async def work(db: Connection) -> list[Model]:
+            async with db.transaction():
+                await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                return [await _model(db, model) for (model,) in await _rows(db, "SELECT model FROM models ORDER BY 1")]
+
+        return await self._persist(work)
+
+    async def get(self, name: str, tenant: str, document_id: str) -> Document | None:
+        return (await self.get_many(name, tenant, (document_id,))).get(document_id)
+
+    async def get_many(self, name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Document]:
+        check_ids(document_ids)
+
+        async def ask(db: Connection, model: str, _: Indexes) -> dict[str, Document]:
+            statement = f'SELECT id, {BODY} FROM "{model}" WHERE tenant = %s AND id = ANY(%s)'
+            rows = await _rows(db, statement, tenant, list(map(_plain, document_ids)))
+            return {document_id: orjson.loads(body) for document_id, body in rows}
+
+        return await self._asked(name, ask)
+
+    async def find(
+        self,
+        name: str,
+        tenant: str,
+        where: Where | None = None,
+        sort: str = "id",
+        after: Sequence[Any] | None = None,
+        limit: int = 50,
+    ) -> Page:
+        check_page(limit)
+
+        async def ask(db: Connection, model: str, indexes: Indexes) -> list[Any]:
+            condition, values = query.conditions(SQL, model, tenant, where, indexes)
+            field, direction = query.order(SQL, sort, indexes)
+            further, cursor = query.beyond(SQL, field, direction, after)
+            statement = (
+                f'SELECT {SQL.expression(field)}, id, {BODY} FROM "{model}" WHERE {condition} AND {further} '
+                f"{query.ordered(SQL, field, direction)} LIMIT %s"
+            )
+            return await _rows(db, statement, *values, *cursor, limit + 1)
+
+        rows = await self._asked(name, ask)
+        items = [orjson.loads(body) for _, _, body in rows[:limit]]
+        return Page(items, (rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
+
+    async def count(self, name: str, tenant: str, where: Where | None = None) -> int:
+        async def ask(db: Connection, model: str, indexes: Indexes) -> int:
+            condition, values = query.conditions(SQL, model, tenant, where, indexes)
+            [(counted,)] = await _rows(db, f'SELECT count(*) FROM "{model}" WHERE {condition}', *values)
+            return int(counted)
+
+        return await self._asked(name, ask)
+
+    async def due(self, name: str, until: str, limit: int) -> list[Due]:
+        async def ask(db: Connection, model: str, _: Indexes) -> list[Any]:
+            return await _rows(db, SELECT_DUE.format(model=model), until, min(limit, PAGE_MAX))
+
+        rows = await self._asked(name, ask)
+        return [Due(tenant, document_id, due_at, orjson.loads(body)) for tenant, document_id, due_at, body in rows]
+
+    async def asides(self, model: str) -> list[Aside]:
+        columns = "source, tenant, position, type, id, reason, body"
+        statement = f"SELECT {columns} FROM asides WHERE model = %s ORDER BY source, position, id"
+        rows = await self._persist(lambda db: _rows(db, statement, model))
+        names = columns.split(", ")
+        return [Aside(**dict(zip(names, row, strict=True))) for row in rows]
+
+    async def export(
+        self, model: str, after: DocumentKey = ("", ""), limit: int = PAGE_MAX
+    ) -> list[tuple[DocumentKey, bytes]]:
+        statement = (
+            f'SELECT tenant, id, {BODY} FROM "{model}" WHERE (tenant, id) > (%s, %s) ORDER BY tenant, id LIMIT %s'
+        )
+        rows = await self._persist(lambda db: _rows(db, statement, *after, limit))
+        return [((tenant, document_id), canonical(orjson.loads(body))) for tenant, document_id, body in rows]
+
+    # Asking the database
+
+    async def _asked(self, name: str, ask: Callable[[Connection, str, Indexes], Awaitable[T]]) -> T:
+        """What the live model answers to one statement.
+
+        The model is remembered, which saves a statement of two. The commit that replaces it also drops its table, so
+        one that is remembered answers rightly or not at all, and is then looked up again; so are its indexes.
+        """
+
+        async def anew(db: Connection) -> T:
+            async with db.transaction():
+                known = self._live[name] = await _live(db, name)
+                return await ask(db, *known)
+
+        if known := self._live.get(name):
+            try:
+                return await self._persist(lambda db: ask(db, *known))
+            except (psycopg.errors.UndefinedTable, NotIndexed):
+                self._live.pop(name, None)
+        return await self._persist(anew)
+
+    async def _persist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `work` answers, tried again on another connection when the database went away.
+
+        Raises Busy when it stays away. Again is harmless: what a change has applied is dropped by its fold.
+        """
+        lost: Exception | None = None
+        for _ in range(self.settings.attempts_max):
+            try:
+                async with self._pool.connection() as connection:
+                    return await work(connection)
+            except (*WENT_AWAY, PoolTimeout) as problem:
+                lost = problem
+                await self._pool.check()  # the others of the pool have probably gone too
+                await asyncio.sleep(self.settings.attempt_pause_seconds)
+        raise Busy("The read store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
+
+    async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `work` answers, in one transaction, while no other process makes or replaces a model."""
+
+        async def locked(db: Connection) -> T:
+            async with db.transaction():
+                await db.execute("SET LOCAL statement_timeout = 0")  # an index over a large model takes its time
+                await db.execute("SET LOCAL lock_timeout = 0")
+                await db.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(self.schema),))
+                return await work(db)
+
+        return await self._persist(locked)
+
+    async def _make_tables(self, db: Connection) -> None:
+        # Looked up first: making a schema that is there still asks for the right to make one.
+        [(there,)] = await _rows(db, "SELECT to_regnamespace(%s) IS NOT NULL", self.schema)
+        if not there:
+            await db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self.schema)))
+        await db.execute(_sql(TABLES))
+
+
+async def _configure(connection: AsyncConnection[Any]) -> None:
+    set_json_loads(orjson.loads, connection)
+    set_json_dumps(orjson.dumps, connection)
+
+
+def _sql(text: str) -> bytes:
+    return text.encode()
+
+
+async def _rows(db: Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    found = await db.cursor(row_factory=tuple_row).execute(_sql(statement), values)
+    return await found.fetchall()
+
+
+async def _live(db: Connection, name: str) -> tuple[str, Indexes]:
+    rows = await _rows(db, "SELECT model, indexes FROM models WHERE name = %s AND live", name)
+    if not rows:
+        raise NoSuchModel(f"no read model is called {name!r}")
+    return rows[0][0], tuple(rows[0][1])
+
+
+async def _newest(db: Connection, name: str, version: int) -> Model | None:
+    """The model of this version that is still being filled, or else the live one."""
+    statement = "SELECT model FROM models WHERE name = %s AND version = %s ORDER BY generation DESC LIMIT 1"
+    rows = await _rows(db, statement, name, version)
+    return await _model(db, rows[0][0]) if rows else None
+
+
+async def _model(db: Connection, model: str) -> Model:
+    columns = "name, version, generation, live, incomplete"
+    rows = await _rows(db, f"SELECT {columns} FROM models WHERE model = %s", model)
+    if not rows:
+        raise Retired(f"{model} has been replaced")
+    checkpoints: dict[str, dict[str, int]] = {}
+    statement = "SELECT lane, tenant, position FROM checkpoints WHERE model = %s"
+    for lane, tenant, position in await _rows(db, statement, model):
+        checkpoints.setdefault(lane, {})[tenant] = position
+    behind = frozenset(lane for (lane,) in await _rows(db, "SELECT lane FROM behind WHERE model = %s", model))
+    given = dict(zip(columns.split(", "), rows[0], strict=True))
+    return Model(model=model, behind=behind, checkpoints=checkpoints, **given)
+
+
+async def _bear(db: Connection, name: str, version: int, generation: int, behind: Iterable[str]) -> Model:
+    model = lane_model(name, version, generation)
+    await _forget(db, model)
+    await db.execute(
+        "INSERT INTO models (model, name, version, generation, live) "
+        "SELECT %s, %s, %s, %s, NOT EXISTS (SELECT 1 FROM models WHERE name = %s AND live)",
+        (model, name, version, generation, name),
+    )
+    for lane in behind:
+        await db.execute(SET_BEHIND, (model, lane))
+    await db.execute(_sql(DOCUMENTS.format(model=model)))
+    return await _model(db, model)
+
+
+async def _index(db: Connection, model: str) -> None:
+    """Makes the wanted indexes that are missing.
+
+    A model that is still being filled has none: one pass at the end costs a fraction of keeping them on the way.
+    """
+    [(known, wanted)] = await _rows(db, "SELECT indexes, wanted FROM models WHERE model = %s", model)
+    for index in sorted(set(wanted) - set(known)):
+        await db.execute(_sql(_index_statement(model, index)))
+        if index == "due_at":
+            await db.execute(_sql(DUE_INDEX.format(model=model)))
+    await db.execute("UPDATE models SET indexes = wanted WHERE model = %s", (model,))
+
+
+def _index_statement(model: str, index: str) -> str:
+    made = f'CREATE INDEX IF NOT EXISTS "{_index_name(model, index)}" ON "{model}"'
+    if index.endswith("[]"):
+        return f"{made} USING gin (({_path(query.checked(index.removesuffix('[]')))}) jsonb_path_ops)"
+    fields = [name for name in query.columns_of(index) if name != "id"]
+    columns = "".join(f"({SQL.expression(name)}) NULLS FIRST, " for name in fields)
+    return f"{made} (tenant, {columns}id)"
+
+
+def _index_name(model: str, index: str) -> str:
+    name = f"{model}__by_{query.label_of(index)}"
+    if len(name) <= NAME_MAX:
+        return name
+    return f"{name[: NAME_MAX - 9]}_{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
+
+
+async def _go_live(db: Connection, model: str) -> None:
+    name = (await _model(db, model)).name
+    others = await _rows(db, "SELECT model FROM models WHERE name = %s AND model <> %s FOR UPDATE", name, model)
+    for (other,) in others:
+        await _forget(db, other)
+    await _index(db, model)
+    await db.execute("UPDATE models SET live = true WHERE model = %s", (model,))
+
+
+async def _forget(db: Connection, model: str) -> None:
+    await db.execute(_sql(f'DROP TABLE IF EXISTS "{model}"'))
+    for table in ("models", "checkpoints", "behind", "asides"):
+        await db.execute(_sql(f"DELETE FROM {table} WHERE model = %s"), (model,))
+
+
+# Changes
+
+
+async def _apply(db: Connection, changes: list[Change]) -> list[Exception | None]:
+    """Writes all changes in one transaction. One that fails by its own fault leaves the others in."""
+    results: list[Exception | None] = [None] * len(changes)
+    async with db.transaction():
+        for places in rounds(changes):
+            outcome = await _round(db, [changes[place] for place in places])
+            for place, failure in zip(places, outcome, strict=True):
+                results[place] = failure
+    return results
+
+
+async def _round(db: Connection, changes: list[Change]) -> list[Exception | None]:
+    """Writes changes of different models: three trips to the database for all of them."""
+    there = {model for model, _ in await _rows(db, LOCK_MODELS, sorted(change.model for change in changes))}
+    standing = [change for change in changes if change.model in there]
+    kept, checkpoints = await _kept(db, standing)
+    results: list[Exception | None] = []
+    async with db.pipeline():
+        for change in changes:
+            if change.model in there:
+                results.append(await _fold(db, change, kept[change.model], checkpoints[change.model]))
+            else:
+                results.append(Retired(f"{change.model} has been replaced"))
+    return results
+
+
+Found = Mapping[DocumentKey, Kept]
+
+
+async def _kept(db: Connection, changes: list[Change]) -> tuple[dict[str, Found], dict[str, dict[str, int]]]:
+    """What the changes are folded over, by model: the documents of their keys, and the checkpoints of their lane."""
+    checkpoints: dict[str, dict[str, int]] = {change.model: {} for change in changes}
+    async with db.pipeline():
+        asked = [await db.execute(_sql(KEPT.format(model=change.model)), _columns(change.keys)) for change in changes]
+        lanes = [change.lane for change in changes]
+        reached = await db.execute(_sql(CHECKPOINTS), ([change.model for change in changes], lanes))
+        for model, tenant, position in await reached.fetchall():
+            checkpoints[model][tenant] = position
+        kept = {change.model: _found(await rows.fetchall()) for change, rows in zip(changes, asked, strict=True)}
+    return kept, checkpoints
+
+
+def _columns(keys: Iterable[DocumentKey]) -> tuple[list[str], list[str]]:
+    return [tenant for tenant, _ in keys], [document_id for _, document_id in keys]
+
+
+def _found(rows: Iterable[tuple[Any, ...]]) -> Found:
+    return {(tenant, one): Kept(orjson.loads(body), guards) for tenant, one, body, guards in rows}
+
+
+async def _fold(db: Connection, change: Change, kept: Found, checkpoints: Mapping[str, int]) -> Exception | None:
+    try:
+        changed = list(canonical_of(change, change.fold(kept, checkpoints)))
+    except ProjectionFailed as failure:
+        return failure
+    await _put(db, change.model, changed)
+    if change.reached:
+        tenants, count = list(change.reached), len(change.reached)
+        values = [[change.model] * count, [change.lane] * count, tenants, list(change.reached.values())]
+        await db.execute(_sql(RISE), values)
+    await _keep_aside(db, change.model, change.asides)
+    return None
+
+
+async def _put(db: Connection, model: str, changed: list[tuple[DocumentKey, Kept, bytes]]) -> None:
+    gone = [key for key, kept, _ in changed if kept.document is None]
+    present = [(*key, *_stored(body), kept.guards) for key, kept, body in changed if kept.document is not None]
+    if gone:
+        await db.execute(_sql(REMOVE.format(model=model)), _columns(gone))
+    if present:
+        tenants, ids, bodies, exact, guards = zip(*present, strict=True)
+        texts = [orjson.dumps(dict(one)).decode() for one in guards]
+        columns = [list(tenants), list(ids), list(bodies), list(exact), texts]
+        await db.execute(_sql(UPSERT.format(model=model)), columns)
+
+
+def _stored(body: bytes) -> tuple[str, str | None]:
+    """A document as JSONB takes it, and its exact spelling where that would be another."""
+    if not ODD.search(body):
+        return body.decode(), None
+    return NUL.sub(rb"\1" + REPLACEMENT.encode(), body).decode(), body.decode()
+
+
+async def _keep_aside(db: Connection, model: str, asides: Sequence[Aside]) -> None:
+    if not asides:
+        return
+    await db.execute("UPDATE models SET incomplete = true WHERE model = %s", (model,))
+    [(count,)] = await _rows(db, "SELECT count(*) FROM asides WHERE model = %s", model)
+    columns = ("source", "position", "id", "tenant", "type", "reason", "body")
+    for aside in asides[: max(0, ASIDE_MAX - count)]:
+        values = [_plain(getattr(aside, name)) for name in columns]
+        await db.execute(_sql(KEEP_ASIDE), (model, *values))
