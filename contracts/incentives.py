@@ -214,3 +214,86 @@ class BankDetailsChanged(PublicEvent):
     partner_id: PartnerId
     payee_id: str
     changed_at: datetime
+
+
+# Funds
+
+
+@public_event("entente.incentives.FundAllocated.v1", audience="both")
+class FundAllocated(PublicEvent):
+    """A partner's share of a programme's fund in a period was raised by `amount`; `available` is what it has now."""
+
+    fund_id: str
+    programme: str
+    period: str
+    partner_id: PartnerId
+    amount: Money
+    available: Money
+    allocated_at: datetime
+
+
+@public_event("entente.incentives.FundRequestDecided.v1", audience="both")
+class FundRequestDecided(PublicEvent):
+    """Outcome: accepted (`amount` is reserved, to be claimed by `claim_by`), returned or rejected."""
+
+    fund_id: str
+    fund_request_id: str
+    partner_id: PartnerId
+    outcome: str
+    amount: Money
+    available: Money
+    claim_by: date | None = None
+    decided_at: datetime
+
+
+@public_event("entente.incentives.FundClaimDue.v1", audience="both")
+class FundClaimDue(PublicEvent):
+    """In `days_left` days the time to claim what is reserved is over."""
+
+    fund_id: str
+    fund_request_id: str
+    partner_id: PartnerId
+    amount: Money
+    claim_by: date
+    days_left: int
+
+
+@public_event("entente.incentives.FundClaimDecided.v1", audience="both")
+class FundClaimDecided(PublicEvent):
+    """Outcome: approved (`amount` is payable), denied or returned."""
+
+    fund_id: str
+    fund_request_id: str
+    claim_id: str
+    partner_id: PartnerId
+    outcome: str
+    amount: Money
+    available: Money
+    decided_at: datetime
+
+
+@public_event("entente.incentives.FundReimbursed.v1", audience="both")
+class FundReimbursed(PublicEvent):
+    """What was approved of a fund claim has been paid."""
+
+    fund_id: str
+    fund_request_id: str
+    claim_id: str
+    partner_id: PartnerId
+    amount: Money
+    payment_id: PaymentId
+    paid_on: date
+
+
+@public_event("entente.incentives.SpecialPriceDecided.v1", audience="both")
+class SpecialPriceDecided(PublicEvent):
+    """Outcome: approved (`amount` is payable), denied, returned, or disputed: it was claimed otherwise than calculated."""
+
+    special_price_id: str
+    claim_id: str
+    partner_id: PartnerId
+    outcome: str
+    claimed: Money
+    calculated: Money
+    amount: Money
+    decided_at: datetime

@@ -28,6 +28,17 @@ PLAN = {
     "hold_days": 30,
 }
 
+FUND = {
+    "name": "Joint marketing",
+    "currency": CURRENCY,
+    "participation_percent": "50",
+    "activities": [
+        {"type": "event", "proofs": ["invoice", "photo"]},
+        {"type": "campaign", "proofs": ["invoice", "report"]},
+        {"type": "training", "proofs": ["invoice", "attendance"]},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -42,6 +53,7 @@ class Rules:
 RULES = (
     Rules("registration", "deal_rules", "default", DEAL_RULES),
     Rules("incentives", "plan", "standard", PLAN),
+    Rules("incentives", "fund", "marketing", FUND),
 )
 STAGES = {
     "appointmentscheduled": "prospect",
@@ -68,7 +80,7 @@ STAFF = (
     Colleague("ada", "Ada Adams", ("admin",), ("plan_admin",)),
     Colleague("dora", "Dora Desk", ("deal_desk",)),
     Colleague("finn", "Finn Finance", ("finance",), ("credit_controller",)),
-    Colleague("faye", "Faye Finance", ("finance",), ("approver", "plan_admin")),
+    Colleague("faye", "Faye Finance", ("finance",), ("approver", "plan_admin", "fund_manager")),
 )
 
 

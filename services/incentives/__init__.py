@@ -1,10 +1,12 @@
 """Incentives: what partners earn and are owed.
 
-Owns: plans (rules of kind `plan`), payment rules, sales and their earning lines, meters and rebates, budgets, the ledger and its
-books, statements, payments and their batches, payees.
+Owns: plans (rules of kind `plan`), payment rules, sales and their earning lines, meters and rebates, budgets, funds (rules
+of kind `fund`) with their requests and claims, special prices, the ledger and its books, statements, payments and their
+batches, payees.
 Publishes: PayoutCalculated, PayoutReversed, PayoutReleased, PayoutPostponed, PayoutAdjusted, SpiffAwarded,
 RebateAccrued, StatementIssued, PaymentApproved, PaymentBlocked, PaymentDeclined, PaymentMade, PaymentFailed,
-PeriodClosed, BankDetailsChanged, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
+PeriodClosed, BankDetailsChanged, FundAllocated, FundRequestDecided, FundClaimDue, FundClaimDecided, FundReimbursed,
+SpecialPriceDecided, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
 Listens to: DealWon, CreditAllocated, RevenueReversed (attribution); DealApproved (registration); PartnerActivated,
 PartnerProfileChanged, PartnerSuspended, PartnerReinstated (onboarding); TenantOpened (gateway).
 """

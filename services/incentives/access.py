@@ -6,6 +6,17 @@ from services.incentives.domain.account import DecideDispute, DisputeLine, Issue
 from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBatch, SendBatch
 from services.incentives.domain.books import CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, ExpireBudget
+from services.incentives.domain.claim import DecideFundClaim, DecideSpecialPriceClaim, DraftClaim, SubmitClaim
+from services.incentives.domain.fund_request import (
+    AmendFundRequest,
+    DecideFundRequest,
+    DraftFundRequest,
+    EndFundRequest,
+    RecallFundRequest,
+    RequestExtension,
+    SubmitFundRequest,
+)
+from services.incentives.domain.fund_share import AllocateFund
 from services.incentives.domain.payee import (
     BlockPayee,
     ChangeBankDetails,
@@ -33,17 +44,21 @@ from services.incentives.domain.sale import (
     RecordReversal,
     ResolveFact,
 )
+from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice
 
 READ_EARNINGS = "read earnings"
 READ_PAYMENTS = "read payments"
 READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
+READ_FUNDS = "read funds"
 
 _PREPARES = (vendor("finance"),)
 _CONFIRMS = (vendor("finance", duty="approver"),)
 _WRITES_PLANS = (vendor(duty="plan_admin"), service())
 _OWN_MONEY = (partner("owner", "finance"),)
 _VENDOR = (vendor("admin", "channel_manager", "finance"), service())
+_FUND_MANAGER = (vendor(duty="fund_manager"),)
+_ASKS = (partner("owner", "marketer", "finance"),)
 
 ACCESS = Access(
     {
@@ -83,6 +98,21 @@ ACCESS = Access(
         ConsentToPerson: (partner("owner"),),
         BlockPayee: _PREPARES,
         UnblockPayee: _CONFIRMS,
+        AllocateFund: _FUND_MANAGER,
+        DraftFundRequest: _ASKS,
+        SubmitFundRequest: _ASKS,
+        RecallFundRequest: _ASKS,
+        AmendFundRequest: _ASKS,
+        RequestExtension: _ASKS,
+        DecideFundRequest: _FUND_MANAGER,
+        EndFundRequest: (*_FUND_MANAGER, *_ASKS),
+        DraftClaim: _ASKS,
+        SubmitClaim: _ASKS,
+        DecideFundClaim: _FUND_MANAGER,
+        DecideSpecialPriceClaim: _FUND_MANAGER,
+        GrantSpecialPrice: _FUND_MANAGER,
+        EndSpecialPrice: _FUND_MANAGER,
+        READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),
         READ_SALES: _VENDOR,

@@ -8,13 +8,29 @@ from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.incentives.access import ACCESS
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.api import backtests, batches, books, earnings, facts, payees, payments, proofs
+from services.incentives.api import (
+    backtests,
+    batches,
+    books,
+    claims,
+    earnings,
+    facts,
+    funds,
+    payees,
+    payments,
+    proofs,
+    special_prices,
+)
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.explaining import EXPLAIN, weigh
 from services.incentives.projections.batches import BATCHES
 from services.incentives.projections.budgets import BUDGETS
+from services.incentives.projections.claims import CLAIMS
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
+from services.incentives.projections.fund_dues import CLAIM_SETTLEMENTS, FUND_CLAIMS_DUE, FUND_PERIODS
+from services.incentives.projections.fund_requests import FUND_REQUESTS
+from services.incentives.projections.funds import FUNDS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.payee_gates import PAYEE_GATES
@@ -23,6 +39,7 @@ from services.incentives.projections.progress import PROGRESS
 from services.incentives.projections.provider_calls import provider_calls
 from services.incentives.projections.releases import RELEASES
 from services.incentives.projections.sales import SALES
+from services.incentives.projections.special_prices import SPECIAL_PRICES
 from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
 from services.incentives.projections.windows import WINDOWS
@@ -61,6 +78,9 @@ BLUEPRINT = Blueprint(
         batches.router,
         proofs.router,
         backtests.router,
+        funds.router,
+        claims.router,
+        special_prices.router,
     ),
     publish=publish,
     projections=(
@@ -77,9 +97,13 @@ BLUEPRINT = Blueprint(
         PAYEE_GATES,
         BATCHES,
         DISPUTES,
+        FUNDS,
+        FUND_REQUESTS,
+        CLAIMS,
+        SPECIAL_PRICES,
     ),
     reactions=REACTIONS,
-    deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS),
+    deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS, FUND_PERIODS, FUND_CLAIMS_DUE, CLAIM_SETTLEMENTS),
     kinds=KINDS,
     explain=EXPLAIN,
     weigh=weigh,

@@ -14,15 +14,34 @@ from chassis.execution import Handles, Look, Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Kind, Rulebook, Rules
 from contracts.values import Money, money, none_of
-from services.incentives.domain import account, approval, batch, budget, earning, line, meter, payee, payment
+from services.incentives.domain import (
+    account,
+    approval,
+    batch,
+    budget,
+    claim,
+    earning,
+    fund_request,
+    fund_share,
+    line,
+    meter,
+    payee,
+    payment,
+    special_price,
+)
 from services.incentives.domain import books as bookkeeping
 from services.incentives.domain.account import Account, Accounts
 from services.incentives.domain.approval import Approval, Approvals
 from services.incentives.domain.batch import Batch, Batches
 from services.incentives.domain.books import CURRENCY, AllBooks, Books, month_before, month_name, months_about
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
+from services.incentives.domain.claim import Claims
 from services.incentives.domain.dues import Known
+from services.incentives.domain.evidence import AllEvidence
 from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate
+from services.incentives.domain.fund import FUNDS, next_period
+from services.incentives.domain.fund_request import FundRequests
+from services.incentives.domain.fund_share import pool_id, share_id
 from services.incentives.domain.meter import Meter, MeterEvent, Meters
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payment import Payment, Payments
@@ -45,8 +64,9 @@ from services.incentives.domain.sale import (
     SaleEvent,
     Sales,
 )
+from services.incentives.domain.special_price import SpecialPrices
 
-KINDS: dict[str, Kind[Any, Any]] = {PLANS.name: PLANS, PAYMENT_RULES.name: PAYMENT_RULES}
+KINDS: dict[str, Kind[Any, Any]] = {PLANS.name: PLANS, PAYMENT_RULES.name: PAYMENT_RULES, FUNDS.name: FUNDS}
 CATCH_UP_SECONDS = 1.0
 PLANS_MAX = PAGE_MAX
 
@@ -494,6 +514,84 @@ def _batch_payments(wish: Any) -> tuple[Any, ...]:
     return (tuple(Payments.at(payment_id) for payment_id in wish.payment_ids),)
 
 
+def _fund_book(wish: Any) -> tuple[Any, ...]:
+    return (Rules.at(wish.fund_id),)
+
+
+def _pool_and_share(wish: fund_share.AllocateFund) -> tuple[Any, ...]:
+    share = share_id(wish.fund_id, wish.period, wish.partner_id)
+    return Budgets.at(pool_id(wish.fund_id, wish.period)), Budgets.at(share)
+
+
+def _share_and_following(wish: fund_share.ExpireFundShare) -> tuple[Any, ...]:
+    following = next_period(wish.period)
+    return tuple(Budgets.at(share_id(wish.fund_id, one, wish.partner_id)) for one in (wish.period, following))
+
+
+def _fund_request_stream(wish: Any) -> tuple[Any, ...]:
+    return (FundRequests.at(wish.fund_request_id),)
+
+
+def _request_and_share(wish: Any) -> tuple[Any, ...]:
+    return FundRequests.at(wish.fund_request_id), Budgets.at(wish.budget_id)
+
+
+def _claim_stream(wish: Any) -> tuple[Any, ...]:
+    return (Claims.at(wish.claim_id),)
+
+
+def _claim_and_evidence(wish: claim.SubmitClaim) -> tuple[Any, ...]:
+    return (
+        Claims.at(wish.claim_id),
+        tuple(FundRequests.at(request_id) for request_id in wish.request_ids),
+        tuple(AllEvidence.at(evidence_id) for evidence_id in wish.evidence_ids),
+    )
+
+
+def _claim_request_and_share(wish: claim.DecideFundClaim) -> tuple[Any, ...]:
+    return Claims.at(wish.claim_id), *_request_and_share(wish)
+
+
+def _claim_and_price(wish: claim.DecideSpecialPriceClaim) -> tuple[Any, ...]:
+    return Claims.at(wish.claim_id), SpecialPrices.at(wish.special_price_id)
+
+
+def _special_price_stream(wish: Any) -> tuple[Any, ...]:
+    return (SpecialPrices.at(wish.special_price_id),)
+
+
+def _share_answer(wish: fund_share.AllocateFund, pool: Budget, share: Budget) -> dict[str, Any]:
+    return {
+        "fund_id": wish.fund_id,
+        "period": wish.period,
+        "partner_id": wish.partner_id,
+        "available": plain(share.available),
+        "left_in_fund": plain(pool.available),
+    }
+
+
+def _request_answer(wish: Any, state: fund_request.FundRequest, *_: Any) -> dict[str, Any]:
+    return {
+        "fund_request_id": wish.fund_request_id,
+        "state": state.stage.value,
+        "reserved": plain(state.rest) if state.rest else None,
+        "claim_by": str(state.claim_by) if state.claim_by else None,
+    }
+
+
+def _claim_answer(wish: Any, state: claim.Claim, *_: Any) -> dict[str, Any]:
+    return {
+        "claim_id": wish.claim_id,
+        "state": state.stage.value,
+        "needs_review": bool(state.reused),
+        "amount": plain(state.approved.amount) if state.approved else None,
+    }
+
+
+def _price_answer(wish: Any, state: special_price.SpecialPrice) -> dict[str, Any]:
+    return {"special_price_id": wish.special_price_id, "ends_on": str(state.ends_on)}
+
+
 def _batch_answer(wish: Any, state: Batch, *_: Any) -> dict[str, Any]:
     return {"batch_id": wish.batch_id, "state": state.stage}
 
@@ -554,6 +652,52 @@ HANDLES = (
     Handles(budget.UseBudget, budget.use_budget, _budget_stream, answer=_budget_answer),
     Handles(budget.ReleaseBudget, budget.release_budget, _budget_stream, answer=_budget_answer),
     Handles(budget.ExpireBudget, budget.expire_budget, _budget_stream, answer=_budget_answer),
+    Handles(fund_share.AllocateFund, fund_share.allocate_fund, _pool_and_share, reads=_fund_book, answer=_share_answer),
+    Handles(fund_share.ExpireFundShare, fund_share.expire_fund_share, _share_and_following, reads=_fund_book),
+    *(
+        Handles(wish, decision, _fund_request_stream, answer=_request_answer)
+        for wish, decision in (
+            (fund_request.DraftFundRequest, fund_request.draft_fund_request),
+            (fund_request.RecallFundRequest, fund_request.recall_fund_request),
+            (fund_request.RequestExtension, fund_request.request_extension),
+        )
+    ),
+    *(
+        Handles(wish, decision, _fund_request_stream, reads=_fund_book, answer=_request_answer)
+        for wish, decision in (
+            (fund_request.SubmitFundRequest, fund_request.submit_fund_request),
+            (fund_request.AmendFundRequest, fund_request.amend_fund_request),
+        )
+    ),
+    Handles(
+        fund_request.DecideFundRequest,
+        fund_request.decide_fund_request,
+        _request_and_share,
+        reads=_fund_book,
+        answer=_request_answer,
+    ),
+    Handles(fund_request.EndFundRequest, fund_request.end_fund_request, _request_and_share, answer=_request_answer),
+    Handles(fund_request.CheckFundRequest, fund_request.check_fund_request, _request_and_share),
+    Handles(claim.DraftClaim, claim.draft_claim, _claim_stream, answer=_claim_answer),
+    Handles(claim.SubmitClaim, claim.submit_claim, _claim_and_evidence, answer=_claim_answer),
+    Handles(
+        claim.DecideFundClaim,
+        claim.decide_fund_claim,
+        _claim_request_and_share,
+        reads=_fund_book,
+        answer=_claim_answer,
+    ),
+    Handles(claim.DecideSpecialPriceClaim, claim.decide_special_price_claim, _claim_and_price, answer=_claim_answer),
+    Handles(claim.SettleClaim, claim.settle_claim, _claim_stream),
+    Handles(
+        special_price.GrantSpecialPrice,
+        special_price.grant_special_price,
+        _special_price_stream,
+        answer=_price_answer,
+    ),
+    Handles(
+        special_price.EndSpecialPrice, special_price.end_special_price, _special_price_stream, answer=_price_answer
+    ),
     Handles(payee.RecordStanding, payee.record_standing, _payee_stream),
     Handles(payee.OpenPayee, payee.open_payee, _opened_payee),
     Handles(payee.ChangeBankDetails, payee.change_bank_details, _payee),

@@ -7,8 +7,8 @@ from typing import Any
 from chassis.event import PublicEvent, Seen, stable_id
 from contracts import incentives as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
-from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId
-from services.incentives.domain import account, books, meter, payee, payment, sale
+from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId, none_of
+from services.incentives.domain import account, books, budget, claim, fund_request, meter, payee, payment, sale
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -277,6 +277,112 @@ def _unknown(it: payment.PaymentUnknown) -> PublicEvent | None:
     )
 
 
+# Funds
+
+
+def _allocated(it: budget.BudgetAllocated) -> PublicEvent | None:
+    """Only a partner's share of a fund is the partner's to know."""
+    if it.fund is None:
+        return None
+    return public.FundAllocated(
+        fund_id=it.fund.fund_id,
+        programme=it.fund.programme,
+        period=it.fund.period,
+        partner_id=PartnerId(it.fund.partner_id),
+        amount=it.amount,
+        available=it.available,
+        allocated_at=it.allocated_at,
+    )
+
+
+def _fund_submitted(it: fund_request.FundRequestSubmitted) -> PublicEvent:
+    return _fund_attention(it.fund_request_id, "fund-request-submitted", it.partner_id)
+
+
+def _escalated(it: fund_request.FundRequestEscalated) -> PublicEvent:
+    return _fund_attention(it.fund_request_id, "fund-request-escalated", it.partner_id, "high")
+
+
+def _fund_attention(subject: str, topic: str, partner_id: str, severity: str = "normal") -> AttentionRaised:
+    return AttentionRaised(
+        attention_id=stable_id("fund", subject, topic),
+        side="vendor",
+        roles=("fund_manager",),
+        topic=topic,
+        subject=subject,
+        partner_id=partner_id,
+        severity=severity,
+    )
+
+
+def _fund_decided(it: fund_request.FundRequestDecided) -> PublicEvent:
+    return public.FundRequestDecided(
+        fund_id=it.fund_id,
+        fund_request_id=it.fund_request_id,
+        partner_id=PartnerId(it.partner_id),
+        outcome=it.outcome,
+        amount=it.amount,
+        available=it.available,
+        claim_by=it.claim_by,
+        decided_at=it.decided_at,
+    )
+
+
+def _reminded(it: fund_request.FundClaimReminded) -> PublicEvent:
+    return public.FundClaimDue(
+        fund_id=it.fund_id,
+        fund_request_id=it.fund_request_id,
+        partner_id=PartnerId(it.partner_id),
+        amount=it.amount,
+        claim_by=it.claim_by,
+        days_left=it.days_left,
+    )
+
+
+def _claim_submitted(it: claim.ClaimSubmitted) -> PublicEvent:
+    """The vendor's reviewers see it; which other claim showed the same is never told."""
+    topic = "claim-needs-review" if it.reused else "claim-submitted"
+    return _fund_attention(it.claim_id, topic, it.partner_id, "high" if it.reused else "normal")
+
+
+def _claim_decided(it: claim.ClaimDecided) -> PublicEvent:
+    if it.fund_id is None:
+        return public.SpecialPriceDecided(
+            special_price_id=it.of_id,
+            claim_id=it.claim_id,
+            partner_id=PartnerId(it.partner_id),
+            outcome=it.outcome,
+            claimed=it.claimed,
+            calculated=it.eligible,
+            amount=it.amount,
+            decided_at=it.decided_at,
+        )
+    return public.FundClaimDecided(
+        fund_id=it.fund_id,
+        fund_request_id=it.of_id,
+        claim_id=it.claim_id,
+        partner_id=PartnerId(it.partner_id),
+        outcome=it.outcome,
+        amount=it.amount,
+        available=it.available or none_of(it.amount.currency),
+        decided_at=it.decided_at,
+    )
+
+
+def _claim_settled(it: claim.ClaimSettled) -> PublicEvent | None:
+    if it.fund_id is None:
+        return None
+    return public.FundReimbursed(
+        fund_id=it.fund_id,
+        fund_request_id=it.of_id,
+        claim_id=it.claim_id,
+        partner_id=PartnerId(it.partner_id),
+        amount=it.amount,
+        payment_id=PaymentId(it.payment_id),
+        paid_on=it.paid_on,
+    )
+
+
 TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     sale.PayoutCalculated: _calculated,
     sale.PayoutReversed: _reversed,
@@ -301,4 +407,12 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     account.LineDisputed: _disputed,
     account.DisputeDecided: _dispute_decided,
     payee.BankDetailsChanged: _bank_changed,
+    budget.BudgetAllocated: _allocated,
+    fund_request.FundRequestSubmitted: _fund_submitted,
+    fund_request.FundRequestEscalated: _escalated,
+    fund_request.FundRequestDecided: _fund_decided,
+    fund_request.FundClaimReminded: _reminded,
+    claim.ClaimSubmitted: _claim_submitted,
+    claim.ClaimDecided: _claim_decided,
+    claim.ClaimSettled: _claim_settled,
 }

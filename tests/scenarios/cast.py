@@ -66,7 +66,7 @@ async def _another_tenant(it: System) -> dict[str, Api]:
     operator = await _signed_in(it, "operator")
     every_right = {
         "roles": ["admin", "channel_manager", "deal_desk", "finance", "marketing", "analyst"],
-        "duties": ["plan_admin", "approver", "credit_controller", "auditor", "override", "arbiter"],
+        "duties": ["plan_admin", "approver", "credit_controller", "auditor", "override", "arbiter", "fund_manager"],
     }
     body = {"handle": "bea", "name": "Bea", "mail": "bea@beta.example", **every_right}
     done(await operator.post("/v1/staff", body, key=key()), 201)

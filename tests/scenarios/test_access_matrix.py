@@ -262,6 +262,25 @@ REPORT = {
     "on": "2031-05-02",
     "signature": "0" * 64,
 }
+EURO = {"amount": "1.00", "currency": "EUR"}
+ASKS = MONEY | {"marketer"}
+FUNDS = MANAGERS | FINANCE | ASKS
+ACTIVITY = {
+    "activity_type": "event",
+    "starts_on": "2031-06-01",
+    "ends_on": "2031-06-01",
+    "items": [{"text": "hall", "amount": EURO}],
+}
+FUND_REQUEST = {"fund_id": "marketing", "period": "2031", **ACTIVITY}
+CLAIM = {"kind": "fund", "of_id": "$fund_request", "items": [{"text": "hall", "amount": EURO}]}
+SPECIAL_PRICE = {
+    "partner_id": "$partner",
+    "kind": "blanket",
+    "products": [{"sku": "x", "cost": {"amount": "2.00", "currency": "EUR"}, "price": EURO, "units_max": 1}],
+    "starts_on": "2031-06-01",
+    "ends_on": "2031-06-30",
+    "reason": "x",
+}
 INCENTIVES = {
     "GET /lines": row(EARNINGS, query="registration_id=$deal"),
     "GET /lines/{line_id}": row(EARNINGS, line_id="line"),
@@ -337,6 +356,43 @@ INCENTIVES = {
         APPROVER, {"event_id": "x", "reason": "x", "outcome": "rejected"}, statement_id="statement"
     ),
     "GET /disputes": row(EARNINGS, query="partner_id=$partner"),
+    "POST /funds/{fund_id}/allocate": row(
+        APPROVER,
+        {"partner_id": "$partner", "period": "2031", "ref": "x", "amount": EURO},
+        fund_id="fund",
+    ),
+    "GET /funds": row(FUNDS, query="partner_id=$partner"),
+    "POST /fund-requests": row(ASKS, FUND_REQUEST),
+    "PUT /fund-requests/{fund_request_id}": row(ASKS, FUND_REQUEST, fund_request_id="fund_request"),
+    "GET /fund-requests": row(FUNDS, query="partner_id=$partner"),
+    "GET /fund-requests/{fund_request_id}": row(FUNDS, fund_request_id="fund_request"),
+    "POST /fund-requests/{fund_request_id}/submit": row(ASKS, fund_request_id="fund_request"),
+    "POST /fund-requests/{fund_request_id}/recall": row(ASKS, fund_request_id="fund_request"),
+    "POST /fund-requests/{fund_request_id}/amend": row(
+        ASKS, {**ACTIVITY, "reason": "x"}, fund_request_id="fund_request"
+    ),
+    "POST /fund-requests/{fund_request_id}/decide": row(
+        APPROVER, {"items": [{"outcome": "accepted_as_is"}]}, fund_request_id="fund_request"
+    ),
+    "POST /fund-requests/{fund_request_id}/extend": row(ASKS, {"reason": "x"}, fund_request_id="fund_request"),
+    "POST /fund-requests/{fund_request_id}/complete": row(
+        APPROVER | ASKS, {"reason": "x"}, fund_request_id="fund_request"
+    ),
+    "POST /fund-requests/{fund_request_id}/cancel": row(
+        APPROVER | ASKS, {"reason": "x"}, fund_request_id="fund_request"
+    ),
+    "POST /claims": row(ASKS, CLAIM),
+    "PUT /claims/{claim_id}": row(ASKS, CLAIM, claim_id="fund_claim"),
+    "GET /claims": row(FUNDS, query="partner_id=$partner"),
+    "GET /claims/{claim_id}": row(FUNDS, claim_id="fund_claim"),
+    "POST /claims/{claim_id}/submit": row(ASKS, claim_id="fund_claim"),
+    "POST /claims/{claim_id}/decide": row(APPROVER, {"outcome": "denied", "reason": "x"}, claim_id="fund_claim"),
+    "POST /special-prices": row(APPROVER, SPECIAL_PRICE),
+    "GET /special-prices": row(FUNDS, query="partner_id=$partner"),
+    "GET /special-prices/{special_price_id}": row(FUNDS, special_price_id="special_price"),
+    "POST /special-prices/{special_price_id}/end": row(
+        APPROVER, {"on": "2031-06-01", "reason": "x"}, special_price_id="special_price"
+    ),
     "POST /write-offs": row(FINANCE, {"payee_id": "$partner", "currency": "EUR", "reason": "x"}),
 }
 DRAFTERS, PUBLISHERS = frozenset({"admin", "desk", "finance", "approver"}), frozenset({"admin", "finance", "approver"})
@@ -521,8 +577,25 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "disputed": "no-dispute",
         "service": "registration",
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
+        "fund": "fund-1",
+        **await _funds(people, story.partner_id),
         **await _books_and_runs(people),
         **await _events(ada, story),
+    }
+
+
+async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:
+    """A drafted fund request with a claim, and a special price."""
+    owner, prefix = people["owner"], "/v1/incentives"
+    asked = done(await owner.post(f"{prefix}/fund-requests", FUND_REQUEST, key="matrix-fund"), 201)
+    claim = {**CLAIM, "of_id": asked["fund_request_id"]}
+    claimed = done(await owner.post(f"{prefix}/claims", claim, key="matrix-claim"), 201)
+    price = {**SPECIAL_PRICE, "partner_id": partner_id}
+    granted = done(await people["approver"].post(f"{prefix}/special-prices", price, key="matrix-price"), 201)
+    return {
+        "fund_request": asked["fund_request_id"],
+        "fund_claim": claimed["claim_id"],
+        "special_price": granted["special_price_id"],
     }
 
 
@@ -579,7 +652,7 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 
 # Asking
 
-EMPTY = frozenset({"quarantined", "month", "budget", "batch", "form", "backtest", "exclusion", "disputed"})
+EMPTY = frozenset({"quarantined", "month", "budget", "fund", "batch", "form", "backtest", "exclusion", "disputed"})
 """Nothing of that kind is there: nobody can tell it from what never was."""
 KEYS = count(1)
 LONG = 8

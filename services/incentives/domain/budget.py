@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, assert_never
 
@@ -14,8 +14,22 @@ from services.incentives.domain.journal import AccountName, Journal, move
 # Events
 
 
+@dataclass(frozen=True, kw_only=True)
+class FundShare:
+    """Whose share of which fund a budget is: of a programme's fund, for the period that `ends_on` is the day after."""
+
+    fund_id: str
+    version: int
+    programme: str
+    period: str
+    ends_on: date
+    partner_id: str
+
+
 @event("incentives.BudgetAllocated.v1")
 class BudgetAllocated:
+    """`fund` is there where the budget is a partner's share of a fund."""
+
     budget_id: str
     ref: str
     amount: Money
@@ -23,6 +37,7 @@ class BudgetAllocated:
     journal: Journal
     allocated_by: str
     allocated_at: datetime
+    fund: FundShare | None = None
 
 
 @event("incentives.BudgetReserved.v1")

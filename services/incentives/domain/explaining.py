@@ -7,7 +7,7 @@ from typing import Any
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
-from services.incentives.domain import account, books, meter, payee, payment, sale
+from services.incentives.domain import account, books, claim, fund_request, meter, payee, payment, sale
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
 
@@ -276,6 +276,57 @@ def bank_changed(seen: Seen) -> Decision:
     return Decision(outcome="changed", reasons=(Reason(code="bank-changed", text=text),))
 
 
+def fund_decided(seen: Seen) -> Decision:
+    """Item by item, what was accepted and why; the fund's part of it, and until when it is claimed."""
+    it: fund_request.FundRequestDecided = seen.event
+    items = tuple(
+        Reason(code=item.outcome.replace("_", "-"), text=f"item {number}: {text_of(item.amount)} {item.reason}".strip())
+        for number, item in enumerate(it.items, start=1)
+    )
+    return Decision(
+        outcome=it.outcome,
+        reasons=(*items, *_terms(it)),
+        inputs=(Input(name="available", value=text_of(it.available)),),
+    )
+
+
+def _terms(it: fund_request.FundRequestDecided) -> tuple[Reason, ...]:
+    terms = it.terms
+    if terms is None or it.claim_by is None:
+        return ()
+    text = f"{terms.participation_percent} % of {text_of(terms.accepted)} reserves {text_of(terms.reserved)}"
+    return (
+        Reason(code="reserved", text=text, rule=it.fund_id, version=terms.plan_version),
+        Reason(code="claim-by", text=f"to be claimed by {iso(it.claim_by)}", rule=it.fund_id),
+    )
+
+
+def fund_escalated(seen: Seen) -> Decision:
+    """The amount and the limit of who wanted to accept it."""
+    it: fund_request.FundRequestEscalated = seen.event
+    text = f"{text_of(it.amount)} is above the limit of {text_of(it.limit)}: somebody with a higher one decides"
+    return Decision(outcome="escalated", reasons=(Reason(code="over-limit", text=text, rule=it.fund_id),))
+
+
+def fund_ended(seen: Seen) -> Decision:
+    """Why it ended, and what was given back."""
+    it: fund_request.FundRequestEnded = seen.event
+    released = Reason(code="released", text=f"{text_of(it.released)} is available again")
+    return Decision(outcome=it.outcome, reasons=(Reason(code=it.outcome, text=it.reason), released))
+
+
+def claim_decided(seen: Seen) -> Decision:
+    """Each step from what was claimed to what is payable, and what a person said."""
+    it: claim.ClaimDecided = seen.event
+    steps = tuple(Reason(code="step", text=text, rule=it.fund_id or it.of_id) for text in it.steps)
+    said = (Reason(code="reason", text=it.reason),) if it.reason and it.reason not in it.steps else ()
+    return Decision(
+        outcome=text_of(it.amount) if it.outcome == claim.APPROVED else it.outcome,
+        reasons=(*steps, *said),
+        inputs=(Input(name="claimed", value=text_of(it.claimed)), Input(name="eligible", value=text_of(it.eligible))),
+    )
+
+
 EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     sale.PayoutCalculated: calculated,
     sale.PayoutReversed: reversed_line,
@@ -302,6 +353,10 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     account.LineDisputed: disputed,
     account.DisputeDecided: dispute_decided,
     payee.BankDetailsChanged: bank_changed,
+    fund_request.FundRequestDecided: fund_decided,
+    fund_request.FundRequestEscalated: fund_escalated,
+    fund_request.FundRequestEnded: fund_ended,
+    claim.ClaimDecided: claim_decided,
 }
 
 

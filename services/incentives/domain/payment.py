@@ -40,7 +40,7 @@ ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
 ASK_FOR_HOURS = 24
 PAID, REJECTED, UNKNOWN, RETURNED = "paid", "rejected", "unknown", "returned"
-EARNING = ("calculated", "released", "trued_up", "rebate_settled")
+EARNING = ("calculated", "released", "trued_up", "rebate_settled", "claim_approved")
 """The kinds of statement lines by which an earning becomes payable."""
 
 # Events

@@ -15,6 +15,7 @@ from services.incentives.domain.budget import (
     BudgetReserved,
     BudgetUsed,
 )
+from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.journal import Entry, Journal
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
 from services.incentives.domain.payment import (
@@ -47,6 +48,7 @@ KINDS: dict[type[Any], str] = {
     PaymentMade: "paid",
     PaymentFailed: "payment_returned",
     NegativeWrittenOff: "written_off",
+    ClaimDecided: "claim_approved",
     BudgetAllocated: "budget_allocated",
     BudgetReserved: "budget_reserved",
     BudgetUsed: "budget_used",
@@ -155,6 +157,7 @@ DATES: dict[type[Any], str] = {
     RebateAccrued: "accrued_on",
     RebateSettled: "settled_on",
     WindowTruedUp: "earned_on",
+    ClaimDecided: "decided_on",
 }
 
 

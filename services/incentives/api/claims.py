@@ -1,0 +1,253 @@
+"""Claims over HTTP: for a fund's activity or for units sold at a special price, with proofs, decided by a person."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import Field
+
+from chassis.decider import NotFound
+from chassis.execution import Peek
+from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from contracts.values import money
+from services.incentives.access import READ_FUNDS
+from services.incentives.api.earnings import own
+from services.incentives.api.funds import MoneyBody, amount_of
+from services.incentives.application import in_books
+from services.incentives.domain.claim import (
+    Claim,
+    ClaimItem,
+    ClaimProof,
+    Claims,
+    ClaimTax,
+    DecideFundClaim,
+    DecideSpecialPriceClaim,
+    DraftClaim,
+    SubmitClaim,
+    evidence_of,
+    requests_of,
+)
+from services.incentives.domain.fund import today
+from services.incentives.domain.fund_request import FundRequest, FundRequests
+from services.incentives.domain.special_price import SoldRow, SpecialPrice, SpecialPrices
+from services.incentives.projections.claims import seen_by_partner
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Filter = Annotated[str | None, Query(max_length=64)]
+ProofKind = Literal["invoice", "photo", "report", "attendance", "advertisement", "payment", "other"]
+
+router = APIRouter(tags=["claims"])
+
+
+class SoldBody(Body):
+    """A row of the point of sale; a serial number, or the invoice that it stands on, tells it from every other."""
+
+    sku: Name
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    sold_on: Day
+    registration_id: Name | None = None
+    serial: Name | None = None
+    invoice: Name | None = None
+
+
+class ClaimItemBody(Body):
+    """One thing that is claimed: a cost of the activity, or with `sold` a row of the point of sale."""
+
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+    amount: MoneyBody
+    sold: SoldBody | None = None
+
+
+class ProofBody(Body):
+    """A document that shows it was done: the SHA-256 of its file, and what is written on it."""
+
+    kind: ProofKind
+    proof_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    issuer: Annotated[str, Field(min_length=1, max_length=200)]
+    number: Name
+    amount: MoneyBody
+    issued_on: Day
+
+
+class TaxBody(Body):
+    """Value-added tax that the claimant charges on top."""
+
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
+    amount: MoneyBody
+
+
+class ClaimBody(Body):
+    """A claim: of a fund request that was accepted, or of a special price."""
+
+    kind: Literal["fund", "special_price"]
+    of_id: Name
+    items: Annotated[list[ClaimItemBody], Field(min_length=1, max_length=500)]
+    proofs: Annotated[list[ProofBody], Field(max_length=20)] = []
+    tax: TaxBody | None = None
+
+
+class ClaimDecisionBody(Body):
+    """Approved, denied or returned. `eligible` is what of a fund claim the fund takes part in: all of it, if not named."""
+
+    outcome: Literal["approved", "denied", "returned"]
+    eligible: MoneyBody | None = None
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+@router.post("/claims", status_code=201)
+async def draft(body: ClaimBody, caller: Writer, app: App) -> Response:
+    """Drafts a claim."""
+    return await _draft(caller.new_id("claim"), body, caller, app, status=201)
+
+
+@router.put("/claims/{claim_id}")
+async def redraft(claim_id: Id, body: ClaimBody, caller: Writer, app: App) -> Response:
+    """Writes a draft, or a claim that was returned, anew."""
+    await _known(caller, app, claim_id, DraftClaim)
+    return await _draft(claim_id, body, caller, app, status=200)
+
+
+async def _draft(identity: str, body: ClaimBody, caller: Caller, app: App, status: int) -> Response:
+    app.access.check(caller.principal, DraftClaim)
+    await _claimable(body, caller, app)
+    wish = DraftClaim(
+        claim_id=identity,
+        kind=body.kind,
+        partner_id=caller.principal.partner_id or "",
+        of_id=body.of_id,
+        items=tuple(_item(item) for item in body.items),
+        proofs=tuple(_proof(proof) for proof in body.proofs),
+        tax=ClaimTax(country=body.tax.country, amount=amount_of(body.tax.amount)) if body.tax else None,
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, DraftClaim, wish, status=status)
+
+
+async def _claimable(body: ClaimBody, caller: Caller, app: App) -> None:
+    """Raises NotFound where what is claimed for is not the partner's."""
+    stream = FundRequests.at(body.of_id) if body.kind == "fund" else SpecialPrices.at(body.of_id)
+    found: FundRequest | SpecialPrice = (await app.executor.state(caller.tenant, stream))[0]
+    if found.partner_id != caller.principal.partner_id:
+        raise NotFound
+
+
+def _item(body: ClaimItemBody) -> ClaimItem:
+    sold = SoldRow(**body.sold.model_dump()) if body.sold else None
+    return ClaimItem(text=body.text, amount=amount_of(body.amount), sold=sold)
+
+
+def _proof(body: ProofBody) -> ClaimProof:
+    return ClaimProof(**{**body.model_dump(), "amount": amount_of(body.amount)})
+
+
+async def _known(caller: Caller, app: App, identity: str, action: Any) -> Claim:
+    """The claim, if the caller may act on it: a partner only on its own."""
+    app.access.check(caller.principal, action)
+    found: Claim = (await app.executor.state(caller.tenant, Claims.at(identity)))[0]
+    mine = caller.principal.kind != "partner" or found.it.partner_id == caller.principal.partner_id
+    if not mine:
+        raise NotFound
+    return found
+
+
+@router.post("/claims/{claim_id}/submit")
+async def submit(claim_id: Id, caller: Writer, app: App) -> Response:
+    """Asks for the decision, in time and with the proofs that the activity needs."""
+    await _known(caller, app, claim_id, SubmitClaim)
+
+    async def make(peek: Peek) -> SubmitClaim:
+        found: Claim = await peek(Claims.at(claim_id))
+        return SubmitClaim(
+            claim_id=claim_id,
+            request_ids=requests_of(found.it),
+            evidence_ids=evidence_of(found.it),
+            now=app.clock.now(),
+        )
+
+    return await perform(caller, app, SubmitClaim, make)
+
+
+@router.post("/claims/{claim_id}/decide")
+async def decide(claim_id: Id, body: ClaimDecisionBody, caller: Writer, app: App) -> Response:
+    """Approves, denies or returns; what is approved is payable at once, at the rates of the day."""
+    found = await _known(caller, app, claim_id, DecideFundClaim)
+    if found.it.kind == "fund":
+        return await perform(caller, app, DecideFundClaim, _fund_decision(claim_id, body, caller, app))
+    return await perform(caller, app, DecideSpecialPriceClaim, _price_decision(claim_id, body, caller, app))
+
+
+def _fund_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app: App) -> Any:
+    who = caller.principal
+
+    async def make(peek: Peek) -> DecideFundClaim:
+        claim: Claim = await peek(Claims.at(claim_id))
+        request: FundRequest = await peek(FundRequests.at(claim.it.of_id))
+        now = app.clock.now()
+        return DecideFundClaim(
+            claim_id=claim_id,
+            fund_request_id=claim.it.of_id,
+            fund_id=request.fund_id,
+            budget_id=request.budget_id,
+            outcome=body.outcome,
+            eligible=amount_of(body.eligible) if body.eligible else _whole(body, claim),
+            reason=body.reason,
+            by=who.by,
+            roles=(*who.roles, *who.duties),
+            now=now,
+            books=await in_books(peek, today(now)),
+        )
+
+    return make
+
+
+def _whole(body: ClaimDecisionBody, claim: Claim) -> Any:
+    return claim.claimed if body.outcome == "approved" else money("0", claim.claimed.currency)
+
+
+def _price_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app: App) -> Any:
+    async def make(peek: Peek) -> DecideSpecialPriceClaim:
+        claim: Claim = await peek(Claims.at(claim_id))
+        now = app.clock.now()
+        return DecideSpecialPriceClaim(
+            claim_id=claim_id,
+            special_price_id=claim.it.of_id,
+            outcome=body.outcome,
+            reason=body.reason,
+            by=caller.principal.by,
+            now=now,
+            books=await in_books(peek, today(now)),
+        )
+
+    return make
+
+
+async def claim_filter(
+    partner_id: Filter = None, kind: Filter = None, state: Filter = None, of_id: Filter = None
+) -> dict[str, str | None]:
+    """Narrows a list by partner, kind (fund, special_price), state, and what is claimed for."""
+    return {"partner_id": partner_id, "kind": kind, "state": state, "of_id": of_id}
+
+
+@router.get("/claims")
+@reads("claims")
+async def list_claims(
+    caller: Reader, app: App, paged: Paged, narrowed: Annotated[dict[str, str | None], Depends(claim_filter)]
+) -> Response:
+    """Claims, newest first; a partner its own."""
+    app.access.check(caller.principal, READ_FUNDS)
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    items, cursor = await page(caller, app, "claims", paged, where, sort="-changed_at")
+    return listed([_seen(caller, item) for item in items], cursor)
+
+
+@router.get("/claims/{claim_id}")
+@reads("claims")
+async def one_claim(claim_id: Id, caller: Reader, app: App) -> Response:
+    """One claim with its items, proofs and the steps to what was approved."""
+    app.access.check(caller.principal, READ_FUNDS)
+    return shown(_seen(caller, await app.document(caller.principal, "claims", claim_id)))
+
+
+def _seen(caller: Caller, document: dict[str, Any]) -> dict[str, Any]:
+    return seen_by_partner(document) if caller.principal.kind == "partner" else document

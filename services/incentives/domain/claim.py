@@ -1,0 +1,584 @@
+"""A claim: what a partner wants back for an activity or for units sold at a special price, with its proof.
+
+A fund claim is for one accepted request, a special-price claim for one agreement. Approved money becomes payable in the
+commit of the decision; the claim is settled when it is paid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal, assert_never
+
+from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
+from chassis.event import command, event, stable_id
+from chassis.rulebook import Rulebook
+from contracts.values import Money, none_of, total
+from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
+from services.incentives.domain.evidence import Evidence, EvidenceShown, show_evidence
+from services.incentives.domain.exchange import NO_BOOKS, InBooks
+from services.incentives.domain.fund import OverLimit, fund_at, reimbursed, today, within_limit
+from services.incentives.domain.fund_request import (
+    COMPLETED,
+    FundRequest,
+    FundRequestClaimed,
+    FundRequestEvent,
+    FundRequests,
+    FundTerms,
+    Reasoned,
+    claimable,
+    drawn_for,
+    ended,
+)
+from services.incentives.domain.journal import NO_JOURNAL, Journal, Side, entry
+from services.incentives.domain.special_price import (
+    SoldRow,
+    SpecialPrice,
+    SpecialPriceEvent,
+    calculated,
+    used_up,
+)
+
+ITEMS_MAX, PROOFS_MAX = 500, 20
+FUND_CLAIM, SPECIAL_PRICE = "fund", "special_price"
+APPROVED, DENIED, RETURNED, DISPUTED = "approved", "denied", "returned", "disputed"
+ClaimKind = Literal["fund", "special_price"]
+Verdict = Literal["approved", "denied", "returned"]
+
+
+class Stage(StrEnum):
+    NONE = "none"
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    DENIED = "denied"
+    RETURNED = "returned"
+    DISPUTED = "disputed"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimItem:
+    """One thing that is claimed: a cost of the activity, or with `sold` a row of the point of sale."""
+
+    text: str
+    amount: Money
+    sold: SoldRow | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimProof:
+    """A document that shows it was done, by the SHA-256 of its file and by what is written on it."""
+
+    kind: str
+    proof_sha256: str
+    issuer: str
+    number: str
+    amount: Money
+    issued_on: date
+
+    @property
+    def evidence_ids(self) -> tuple[str, str]:
+        """The same file, and the same document in another file, are the same evidence."""
+        written = stable_id("document", self.issuer, self.number, str(self.amount.amount), str(self.issued_on))
+        return f"file-{self.proof_sha256}", f"document-{written}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimTax:
+    """Value-added tax that the claimant charges, and its country."""
+
+    country: str
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reuse:
+    """Evidence that other claims have shown before."""
+
+    evidence_id: str
+    claim_ids: tuple[str, ...]
+
+
+# Events
+
+
+@event("incentives.ClaimDrafted.v1")
+class ClaimDrafted:
+    """`of_id` is the fund request or the special price that it is for."""
+
+    claim_id: str
+    kind: str
+    partner_id: str
+    of_id: str
+    items: tuple[ClaimItem, ...]
+    proofs: tuple[ClaimProof, ...]
+    tax: ClaimTax | None
+    drafted_by: str
+    drafted_at: datetime
+
+
+@event("incentives.ClaimSubmitted.v1")
+class ClaimSubmitted:
+    """`reused` is evidence that another claim showed before: a reviewer sees both, the partner that it needs review."""
+
+    claim_id: str
+    kind: str
+    partner_id: str
+    of_id: str
+    claimed: Money
+    reused: tuple[Reuse, ...]
+    submitted_at: datetime
+
+
+@event("incentives.ClaimDecided.v1")
+class ClaimDecided:
+    """Outcome: approved, denied, returned or disputed. `amount` is what becomes payable, with `tax` on top of it.
+
+    A claim for a fund names it, with what its share has left; one for a special price does not.
+    """
+
+    claim_id: str
+    kind: str
+    partner_id: str
+    payee_id: str
+    of_id: str
+    outcome: str
+    claimed: Money
+    eligible: Money
+    amount: Money
+    tax: ClaimTax | None
+    steps: tuple[str, ...]
+    journal: Journal
+    reason: str
+    decided_on: date
+    decided_by: str
+    decided_at: datetime
+    fund_id: str | None = None
+    available: Money | None = None
+
+
+@event("incentives.ClaimSettled.v1")
+class ClaimSettled:
+    """What was approved has been paid."""
+
+    claim_id: str
+    kind: str
+    partner_id: str
+    payee_id: str
+    of_id: str
+    amount: Money
+    payment_id: str
+    paid_on: date
+    settled_at: datetime
+    fund_id: str | None = None
+
+
+ClaimEvent = ClaimDrafted | ClaimSubmitted | ClaimDecided | ClaimSettled
+Submitted = tuple[list[ClaimEvent], list[list[FundRequestEvent]], list[list[EvidenceShown]]]
+
+# Commands
+
+
+@command("incentives.DraftClaim.v1")
+class DraftClaim:
+    claim_id: str
+    kind: ClaimKind
+    partner_id: str
+    of_id: str
+    items: tuple[ClaimItem, ...]
+    proofs: tuple[ClaimProof, ...] = ()
+    tax: ClaimTax | None = None
+    by: str
+    now: datetime
+
+
+@command("incentives.SubmitClaim.v1")
+class SubmitClaim:
+    """`request_ids` is the fund request of a fund claim; `evidence_ids` is all that the claim shows."""
+
+    claim_id: str
+    request_ids: tuple[str, ...]
+    evidence_ids: tuple[str, ...]
+    now: datetime
+
+
+@command("incentives.DecideFundClaim.v1")
+class DecideFundClaim:
+    """`eligible` is what of the claim the fund takes part in. `roles` are the roles and duties of who decides."""
+
+    claim_id: str
+    fund_request_id: str
+    fund_id: str
+    budget_id: str
+    outcome: Verdict
+    eligible: Money
+    reason: str
+    by: str
+    roles: tuple[str, ...]
+    now: datetime
+    books: InBooks = NO_BOOKS
+
+
+@command("incentives.DecideSpecialPriceClaim.v1")
+class DecideSpecialPriceClaim:
+    claim_id: str
+    special_price_id: str
+    outcome: Verdict
+    reason: str
+    by: str
+    now: datetime
+    books: InBooks = NO_BOOKS
+
+
+@command("incentives.SettleClaim.v1")
+class SettleClaim:
+    claim_id: str
+    payment_id: str
+    paid_on: date
+    now: datetime
+
+
+# State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Where a claim stands, and what was approved."""
+
+    stage: Stage = Stage.NONE
+    drafted: ClaimDrafted | None = None
+    reused: tuple[Reuse, ...] = ()
+    approved: ClaimDecided | None = None
+
+    @property
+    def it(self) -> ClaimDrafted:
+        """What is claimed. Raises NotFound for a claim that never was."""
+        if self.drafted is None:
+            raise NotFound
+        return self.drafted
+
+    @property
+    def claimed(self) -> Money:
+        """What all items come to."""
+        return total((item.amount for item in self.it.items), self.it.items[0].amount.currency)
+
+    @property
+    def counted_before(self) -> frozenset[str]:
+        """The evidence that other claims showed before."""
+        return frozenset(one.evidence_id for one in self.reused)
+
+
+# Refusals
+
+
+class ClaimInvalid(Invalid):
+    """A claim has 1 to 500 items of one currency above nothing, and at most 20 proofs."""
+
+    slug = "claim-invalid"
+
+
+class ProofsMissing(Refused):
+    """This activity is proven by documents that the claim does not bring: add them and submit it again."""
+
+    slug = "proofs-missing"
+
+
+class ProofReused(Refused):
+    """Another claim shows the same document: look at both, and give a reason to approve this one."""
+
+    slug = "proof-reused"
+
+
+# Decisions
+
+
+def draft_claim(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
+    """Writes a claim, or writes it anew while it is a draft or was returned."""
+    if claim.stage is not Stage.NONE:
+        _must_be(claim, Stage.DRAFT, Stage.RETURNED)
+    _sound(wish)
+    return [
+        ClaimDrafted(
+            claim_id=wish.claim_id,
+            kind=wish.kind,
+            partner_id=wish.partner_id,
+            of_id=wish.of_id,
+            items=wish.items,
+            proofs=wish.proofs,
+            tax=wish.tax,
+            drafted_by=wish.by,
+            drafted_at=wish.now,
+        )
+    ]
+
+
+def _sound(wish: DraftClaim) -> None:
+    if not 1 <= len(wish.items) <= ITEMS_MAX or len(wish.proofs) > PROOFS_MAX:
+        raise ClaimInvalid
+    taxed = [wish.tax.amount] if wish.tax else []
+    amounts = [*(item.amount for item in wish.items), *taxed]
+    one_currency = len({amount.currency for amount in amounts}) == 1
+    if not one_currency or any(amount.amount <= 0 for amount in amounts):
+        raise ClaimInvalid
+    if any((item.sold is None) == (wish.kind == SPECIAL_PRICE) for item in wish.items):
+        raise ClaimInvalid("a special-price claim names what was sold in each item; a fund claim in none")
+
+
+def _must_be(claim: Claim, *stages: Stage) -> None:
+    if claim.stage is Stage.NONE:
+        raise NotFound
+    if claim.stage not in stages:
+        raise WrongState(f"the claim is {claim.stage.value}", state=claim.stage.value)
+
+
+def evidence_of(it: ClaimDrafted) -> tuple[str, ...]:
+    """Everything that a claim shows: its documents, and its sold rows."""
+    documents = (evidence_id for proof in it.proofs for evidence_id in proof.evidence_ids)
+    rows = (item.sold.evidence_id for item in it.items if item.sold)
+    return tuple(dict.fromkeys((*documents, *rows)))
+
+
+def requests_of(it: ClaimDrafted) -> tuple[str, ...]:
+    """The fund request that a claim is for; none of a special-price claim."""
+    return (it.of_id,) if it.kind == FUND_CLAIM else ()
+
+
+def submit_claim(
+    wish: SubmitClaim, claim: Claim, requests: Sequence[FundRequest], shown: Sequence[Evidence]
+) -> Submitted:
+    """Asks for the decision, in time and with the proofs that the activity needs."""
+    _must_be(claim, Stage.DRAFT, Stage.RETURNED)
+    it = claim.it
+    if (evidence_of(it), requests_of(it)) != (wish.evidence_ids, wish.request_ids):
+        raise Raced
+    for request in requests:
+        _proven(it, request, wish.now)
+    marks = [
+        show_evidence(evidence_id, evidence, (wish.claim_id, it.partner_id), wish.now)
+        for evidence_id, evidence in zip(wish.evidence_ids, shown, strict=True)
+    ]
+    reused = tuple(
+        Reuse(evidence_id=evidence_id, claim_ids=others)
+        for evidence_id, evidence in zip(wish.evidence_ids, shown, strict=True)
+        if (others := evidence.others(wish.claim_id))
+    )
+    submitted = ClaimSubmitted(
+        claim_id=wish.claim_id,
+        kind=it.kind,
+        partner_id=it.partner_id,
+        of_id=it.of_id,
+        claimed=claim.claimed,
+        reused=reused,
+        submitted_at=wish.now,
+    )
+    claims: list[list[FundRequestEvent]] = [[_claimed(wish, it)] for _ in requests]
+    return [submitted], claims, [list(mark) for mark in marks]
+
+
+def _proven(it: ClaimDrafted, request: FundRequest, now: datetime) -> None:
+    terms = claimable(request, now)
+    if request.partner_id != it.partner_id:
+        raise NotFound
+    if it.items[0].amount.currency != terms.accepted.currency:
+        raise ClaimInvalid(f"this request is in {terms.accepted.currency}")
+    missing = sorted(set(terms.proofs) - {proof.kind for proof in it.proofs})
+    if missing:
+        raise ProofsMissing(f"still missing: {', '.join(missing)}", missing=missing)
+
+
+def _claimed(wish: SubmitClaim, it: ClaimDrafted) -> FundRequestClaimed:
+    return FundRequestClaimed(
+        fund_request_id=it.of_id, partner_id=it.partner_id, claim_id=wish.claim_id, claimed_at=wish.now
+    )
+
+
+FundDecided = tuple[list[ClaimEvent], list[FundRequestEvent], list[BudgetEvent]]
+
+
+def decide_fund_claim(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
+) -> FundDecided:
+    """Approves what is eligible within what is left, denies, or returns; what is approved is payable at once."""
+    _must_be(claim, Stage.SUBMITTED)
+    of_request = (FUND_CLAIM, wish.fund_request_id, wish.budget_id)
+    if request.terms is None or (claim.it.kind, claim.it.of_id, request.budget_id) != of_request:
+        raise NotFound
+    if wish.outcome == APPROVED:
+        _approvable(wish, claim, book, _fund_amount(wish, request, request.terms))
+        return _drawn(wish, request, share, _approved(wish, claim, request, request.terms))
+    return _drawn(wish, request, share, _refused_claim(wish, claim))
+
+
+def _fund_amount(wish: DecideFundClaim, request: FundRequest, terms: FundTerms) -> Money:
+    rest = request.rest or none_of(terms.accepted.currency)
+    return reimbursed(wish.eligible, Decimal(terms.participation_percent), rest, terms.tolerance)
+
+
+def _approvable(wish: DecideFundClaim, claim: Claim, book: Rulebook, amount: Money) -> None:
+    _reviewed(claim, wish.reason)
+    if wish.eligible.currency != amount.currency or not none_of(amount.currency) < wish.eligible <= claim.claimed:
+        raise ClaimInvalid("what is eligible is above nothing and at most what was claimed")
+    _, rules = fund_at(book, wish.now)
+    limit = within_limit(rules.limits, wish.roles, amount)
+    if limit is not None:
+        raise OverLimit(limit=str(limit.amount))
+
+
+def _approved(wish: DecideFundClaim, claim: Claim, request: FundRequest, terms: FundTerms) -> ClaimDecided:
+    amount = _fund_amount(wish, request, terms)
+    rest = request.rest or none_of(amount.currency)
+    steps = (
+        f"{terms.participation_percent} % of the {_text(wish.eligible)} that are eligible",
+        f"at most the {_text(rest)} that are reserved and {_text(terms.tolerance)} of tolerance",
+        f"makes {_text(amount)}",
+    )
+    return replace(_verdict(wish, claim, amount, steps), eligible=wish.eligible)
+
+
+def _drawn(wish: DecideFundClaim, request: FundRequest, share: Budget, decided: ClaimDecided) -> FundDecided:
+    """The claim's decision with what it does to its request and to the partner's share."""
+    drawn, moved = drawn_for(wish.fund_request_id, wish.claim_id, decided.amount, request, share, wish.now)
+    events, budget = _ended_late(wish, drawn, moved, request, share)
+    left = Budgets.fold(budget, share).available
+    return [replace(decided, fund_id=wish.fund_id, available=left)], events, budget
+
+
+def _ended_late(
+    wish: DecideFundClaim,
+    events: list[FundRequestEvent],
+    moved: list[BudgetEvent],
+    request: FundRequest,
+    share: Budget,
+) -> tuple[list[FundRequestEvent], list[BudgetEvent]]:
+    """A request whose time is over ends with its last open claim."""
+    after = FundRequests.fold(events, request)
+    over = after.claim_by is not None and after.claim_by < today(wish.now)
+    if after.open_claims or not over:
+        return events, moved
+    outcome = COMPLETED if after.drawn else "expired"
+    why = Reasoned("the last claim was decided after the day to claim by", "clock", wish.now)
+    last, gone = ended(wish.fund_request_id, after, Budgets.fold(moved, share), outcome, why)
+    return [*events, *last], [*moved, *gone]
+
+
+def decide_special_price_claim(
+    wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice
+) -> tuple[list[ClaimEvent], list[SpecialPriceEvent]]:
+    """Approves the smaller of what was claimed and what the rows come to; where they differ it is first disputed."""
+    _must_be(claim, Stage.SUBMITTED, Stage.DISPUTED)
+    it = claim.it
+    if (it.kind, it.of_id) != (SPECIAL_PRICE, wish.special_price_id) or agreed.partner_id != it.partner_id:
+        raise NotFound
+    if wish.outcome != APPROVED:
+        return [_refused_claim(wish, claim)], []
+    _reviewed(claim, wish.reason)
+    rows = [item.sold for item in it.items if item.sold]
+    made = calculated(agreed, rows, claim.counted_before)
+    amount = min(claim.claimed, made.amount)
+    steps = (*made.steps, f"claimed {_text(claim.claimed)}, calculated {_text(made.amount)}")
+    if claim.stage is Stage.SUBMITTED and claim.claimed != made.amount:
+        disputed = _verdict(wish, claim, none_of(amount.currency), steps)
+        return [replace(disputed, outcome=DISPUTED, eligible=made.amount)], []
+    decided = replace(_verdict(wish, claim, amount, steps), eligible=made.amount)
+    return [decided], used_up(wish.special_price_id, wish.claim_id, made, wish.now)
+
+
+def _reviewed(claim: Claim, reason: str) -> None:
+    """Evidence that was shown before needs a person's reason; sold rows are counted once by themselves."""
+    documents = [one for one in claim.reused if not one.evidence_id.startswith("row-")]
+    if documents and not reason.strip():
+        raise ProofReused(claims=sorted({claim_id for one in documents for claim_id in one.claim_ids}))
+
+
+Deciding = DecideFundClaim | DecideSpecialPriceClaim
+
+
+def _refused_claim(wish: Deciding, claim: Claim) -> ClaimDecided:
+    if not wish.reason.strip():
+        raise ClaimInvalid("say why")
+    return _verdict(wish, claim, none_of(claim.claimed.currency), (wish.reason,))
+
+
+def _verdict(wish: Deciding, claim: Claim, amount: Money, steps: tuple[str, ...]) -> ClaimDecided:
+    it, on = claim.it, today(wish.now)
+    tax = it.tax if not amount.zero else None
+    return ClaimDecided(
+        claim_id=wish.claim_id,
+        kind=it.kind,
+        partner_id=it.partner_id,
+        payee_id=it.partner_id,
+        of_id=it.of_id,
+        outcome=wish.outcome,
+        claimed=claim.claimed,
+        eligible=none_of(claim.claimed.currency),
+        amount=amount,
+        tax=tax,
+        steps=steps,
+        journal=_payable(it, amount, tax, wish.books, on),
+        reason=wish.reason,
+        decided_on=on,
+        decided_by=wish.by,
+        decided_at=wish.now,
+    )
+
+
+def _payable(it: ClaimDrafted, amount: Money, tax: ClaimTax | None, books: InBooks, on: date) -> Journal:
+    """Expense, and the tax on it, become payable to the claimant."""
+    if amount.zero:
+        return NO_JOURNAL
+    debits: list[tuple[Side, Money]] = [(("expense", it.kind), amount)]
+    debits += [(("vat", tax.country), tax.amount)] if tax else []
+    entries = []
+    for side, part in debits:
+        worth = books.amount(part, on)
+        entries.append(entry(side, part, it.partner_id, it.claim_id, worth))
+        entries.append(entry("payable", -part, it.partner_id, it.claim_id, -worth if worth else None))
+    return Journal(entries=tuple(entries))
+
+
+def _text(amount: Money) -> str:
+    return f"{amount.amount} {amount.currency}"
+
+
+def settle_claim(wish: SettleClaim, claim: Claim) -> list[ClaimEvent]:
+    """What was approved has been paid."""
+    if claim.stage is not Stage.APPROVED or claim.approved is None:
+        return []
+    it = claim.approved
+    return [
+        ClaimSettled(
+            claim_id=wish.claim_id,
+            kind=it.kind,
+            partner_id=it.partner_id,
+            payee_id=it.payee_id,
+            of_id=it.of_id,
+            fund_id=it.fund_id,
+            amount=it.amount,
+            payment_id=wish.payment_id,
+            paid_on=wish.paid_on,
+            settled_at=wish.now,
+        )
+    ]
+
+
+# Evolve
+
+
+def evolve(claim: Claim, happened: ClaimEvent) -> Claim:
+    match happened:
+        case ClaimDrafted():
+            return Claim(stage=Stage.DRAFT, drafted=happened)
+        case ClaimSubmitted():
+            return replace(claim, stage=Stage.SUBMITTED, reused=happened.reused)
+        case ClaimDecided():
+            approved = happened if happened.outcome == APPROVED else None
+            return replace(claim, stage=Stage(happened.outcome), approved=approved)
+        case ClaimSettled():
+            return replace(claim, stage=Stage.SETTLED)
+        case _:
+            assert_never(happened)
+
+
+Claims = Decider[Claim, ClaimEvent](kind="claim", initial=Claim(), evolve=evolve)

@@ -1,0 +1,802 @@
+"""A fund request: what a partner wants to do with fund money, what of it was accepted, and until when it is claimed.
+
+What is accepted is reserved in the partner's share of the fund in the same commit, so nobody accepts what is not there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Literal, assert_never
+
+from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
+from chassis.event import command, event, iso
+from chassis.rulebook import Rulebook
+from contracts.values import Money, none_of, total
+from services.incentives.domain.budget import (
+    Budget,
+    BudgetEvent,
+    BudgetReleased,
+    Budgets,
+    ReleaseBudget,
+    ReserveBudget,
+    UseBudget,
+    release_budget,
+    reserve_budget,
+    use_budget,
+)
+from services.incentives.domain.fund import (
+    Activity,
+    FundRules,
+    fund_at,
+    part_of,
+    period_of,
+    today,
+    within_limit,
+)
+from services.incentives.domain.fund_share import share_id
+
+ITEMS_MAX = 50
+REMINDER_DAYS = (14, 3)
+ACCEPTED, RETURNED, REJECTED = "accepted", "returned", "rejected"
+COMPLETED, EXPIRED, CANCELLED = "completed", "expired", "cancelled"
+Ending = Literal["completed", "expired", "cancelled"]
+ItemOutcome = Literal["accepted_as_is", "accepted_with_changes", "denied", "returned"]
+
+
+class Stage(StrEnum):
+    NONE = "none"
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
+    REJECTED = "rejected"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestItem:
+    """One thing that the activity costs; a quote may be shown by its hash."""
+
+    text: str
+    amount: Money
+    quote_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestDetails:
+    """What is planned: which activity, when, what it costs, and what it should bring."""
+
+    activity_type: str
+    starts_on: date
+    ends_on: date
+    items: tuple[RequestItem, ...]
+    expected_leads: int | None = None
+    expected_revenue: Money | None = None
+
+    @property
+    def asked(self) -> Money:
+        """What all items cost."""
+        return total((item.amount for item in self.items), self.items[0].amount.currency)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemDecision:
+    """What was decided of one item, in the order of the items; `amount` is what was accepted of it."""
+
+    outcome: ItemOutcome
+    amount: Money
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FundTerms:
+    """What the fund's version says of an accepted request; later versions change nothing of it."""
+
+    plan_version: int
+    accepted: Money
+    reserved: Money
+    tolerance: Money
+    participation_percent: str
+    proofs: tuple[str, ...]
+    extension_days: int
+
+
+# Events
+
+
+@event("incentives.FundRequestDrafted.v1")
+class FundRequestDrafted:
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    period: str
+    details: RequestDetails
+    drafted_by: str
+    drafted_at: datetime
+
+
+@event("incentives.FundRequestSubmitted.v1")
+class FundRequestSubmitted:
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    asked: Money
+    submitted_at: datetime
+
+
+@event("incentives.FundRequestRecalled.v1")
+class FundRequestRecalled:
+    fund_request_id: str
+    partner_id: str
+    recalled_at: datetime
+
+
+@event("incentives.FundRequestAmended.v1")
+class FundRequestAmended:
+    """An accepted request is to change and is decided again; until then the old reservation stands."""
+
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    details: RequestDetails
+    reason: str
+    amended_by: str
+    amended_at: datetime
+
+
+@event("incentives.FundRequestEscalated.v1")
+class FundRequestEscalated:
+    """Somebody wanted to accept more than its limit: a person with a higher one decides."""
+
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    amount: Money
+    limit: Money
+    escalated_by: str
+    escalated_at: datetime
+
+
+@event("incentives.FundRequestDecided.v1")
+class FundRequestDecided:
+    """Outcome: accepted (then with terms and the day to claim by), returned or rejected. `available` is what is left."""
+
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    period: str
+    outcome: str
+    items: tuple[ItemDecision, ...]
+    terms: FundTerms | None
+    ref: str | None
+    claim_by: date | None
+    amount: Money
+    available: Money
+    reason: str
+    decided_by: str
+    decided_at: datetime
+
+
+@event("incentives.FundRequestExtended.v1")
+class FundRequestExtended:
+    fund_request_id: str
+    partner_id: str
+    claim_by: date
+    reason: str
+    extended_by: str
+    extended_at: datetime
+
+
+@event("incentives.FundClaimReminded.v1")
+class FundClaimReminded:
+    """The day to claim by comes near and nothing has been claimed."""
+
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    claim_by: date
+    days_left: int
+    amount: Money
+    reminded_at: datetime
+
+
+@event("incentives.FundRequestClaimed.v1")
+class FundRequestClaimed:
+    """A claim waits to be decided: until then the request does not end."""
+
+    fund_request_id: str
+    partner_id: str
+    claim_id: str
+    claimed_at: datetime
+
+
+@event("incentives.FundRequestDrawn.v1")
+class FundRequestDrawn:
+    """A claim was decided; `amount` of the reservation was used for it, `rest` is kept on under `ref`."""
+
+    fund_request_id: str
+    partner_id: str
+    claim_id: str
+    amount: Money
+    rest: Money
+    ref: str
+    drawn_at: datetime
+
+
+@event("incentives.FundRequestEnded.v1")
+class FundRequestEnded:
+    """Outcome: completed, expired or cancelled. What was still reserved is available again."""
+
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    outcome: str
+    released: Money
+    reason: str
+    ended_by: str
+    ended_at: datetime
+
+
+Asking = FundRequestDrafted | FundRequestSubmitted | FundRequestRecalled | FundRequestAmended | FundRequestEscalated
+Claiming = FundRequestExtended | FundClaimReminded | FundRequestClaimed | FundRequestDrawn
+FundRequestEvent = Asking | FundRequestDecided | Claiming | FundRequestEnded
+Decided = tuple[list[FundRequestEvent], list[BudgetEvent]]
+
+# Commands
+
+
+@command("incentives.DraftFundRequest.v1")
+class DraftFundRequest:
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    period: str
+    details: RequestDetails
+    by: str
+    now: datetime
+
+
+@command("incentives.SubmitFundRequest.v1")
+class SubmitFundRequest:
+    fund_request_id: str
+    fund_id: str
+    now: datetime
+
+
+@command("incentives.RecallFundRequest.v1")
+class RecallFundRequest:
+    fund_request_id: str
+    now: datetime
+
+
+@command("incentives.AmendFundRequest.v1")
+class AmendFundRequest:
+    fund_request_id: str
+    fund_id: str
+    details: RequestDetails
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.DecideFundRequest.v1")
+class DecideFundRequest:
+    """One decision an item, in their order. `roles` are the roles and duties of who decides."""
+
+    fund_request_id: str
+    fund_id: str
+    budget_id: str
+    items: tuple[ItemDecision, ...]
+    reason: str
+    by: str
+    roles: tuple[str, ...]
+    now: datetime
+
+
+@command("incentives.RequestExtension.v1")
+class RequestExtension:
+    fund_request_id: str
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.EndFundRequest.v1")
+class EndFundRequest:
+    fund_request_id: str
+    budget_id: str
+    outcome: Ending
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.CheckFundRequest.v1")
+class CheckFundRequest:
+    """The clock: reminds before the day to claim by, and ends the request after it."""
+
+    fund_request_id: str
+    budget_id: str
+    now: datetime
+
+
+# State
+
+
+@dataclass(frozen=True, kw_only=True)
+class FundRequest:
+    """Where a request stands. `rest` is what is still reserved, under `ref`; `agreed` is what was accepted last."""
+
+    stage: Stage = Stage.NONE
+    partner_id: str = ""
+    fund_id: str = ""
+    period: str = ""
+    details: RequestDetails | None = None
+    agreed: RequestDetails | None = None
+    terms: FundTerms | None = None
+    rest: Money | None = None
+    ref: str | None = None
+    decisions: int = 0
+    claim_by: date | None = None
+    extended: bool = False
+    open_claims: frozenset[str] = frozenset()
+    drawn: bool = False
+
+    @property
+    def budget_id(self) -> str:
+        """The partner's share of the fund."""
+        return share_id(self.fund_id, self.period, self.partner_id)
+
+    @property
+    def plan(self) -> RequestDetails:
+        """What is planned. Raises NotFound for a request that never was."""
+        if self.details is None:
+            raise NotFound
+        return self.details
+
+
+# Refusals
+
+
+class RequestInvalid(Invalid):
+    """A request has 1 to 50 items above nothing in the fund's currency, and days in the fund's period in their order."""
+
+    slug = "fund-request-invalid"
+
+
+class DeadlinePassed(Refused):
+    """The day to claim by has passed."""
+
+    slug = "deadline-passed"
+
+
+class ExtendedBefore(Refused):
+    """This fund grants one extension, or none."""
+
+    slug = "extended-before"
+
+
+class ClaimOpen(Refused):
+    """A claim for this request waits to be decided: decide it first."""
+
+    slug = "claim-open"
+
+
+# Decisions
+
+
+def draft_fund_request(wish: DraftFundRequest, request: FundRequest) -> list[FundRequestEvent]:
+    """Writes a request, or writes it anew while it is a draft or was returned."""
+    if request.stage is not Stage.NONE:
+        _must_be(request, Stage.DRAFT, Stage.RETURNED)
+    if request.details == wish.details:
+        return []
+    _fits(wish.details, wish.period)
+    return [
+        FundRequestDrafted(
+            fund_request_id=wish.fund_request_id,
+            partner_id=wish.partner_id,
+            fund_id=wish.fund_id,
+            period=wish.period,
+            details=wish.details,
+            drafted_by=wish.by,
+            drafted_at=wish.now,
+        )
+    ]
+
+
+def _fits(details: RequestDetails, period: str) -> None:
+    begins, ends = period_of(period)
+    items = details.items
+    sound = 1 <= len(items) <= ITEMS_MAX and begins <= details.starts_on <= details.ends_on and details.starts_on < ends
+    currencies = {item.amount.currency for item in items}
+    if not sound or len(currencies) != 1 or any(item.amount.amount <= 0 for item in items):
+        raise RequestInvalid
+
+
+def _must_be(request: FundRequest, *stages: Stage) -> None:
+    if request.stage is Stage.NONE:
+        raise NotFound
+    if request.stage not in stages:
+        raise WrongState(f"the request is {request.stage.value}", state=request.stage.value)
+
+
+def submit_fund_request(wish: SubmitFundRequest, request: FundRequest, book: Rulebook) -> list[FundRequestEvent]:
+    """Asks for the decision."""
+    if request.stage is Stage.SUBMITTED:
+        return []
+    _must_be(request, Stage.DRAFT, Stage.RETURNED)
+    _, rules = fund_at(book, wish.now)
+    _of_fund(request.plan, rules)
+    return [
+        FundRequestSubmitted(
+            fund_request_id=wish.fund_request_id,
+            partner_id=request.partner_id,
+            fund_id=request.fund_id,
+            asked=request.plan.asked,
+            submitted_at=wish.now,
+        )
+    ]
+
+
+def _of_fund(details: RequestDetails, rules: FundRules) -> Activity:
+    activity = rules.activity(details.activity_type)
+    if activity is None:
+        known = ", ".join(one.type for one in rules.activities)
+        raise RequestInvalid(f"this fund pays for {known}", activities=[one.type for one in rules.activities])
+    if details.asked.currency != rules.currency:
+        raise RequestInvalid(f"this fund is in {rules.currency}")
+    return activity
+
+
+def recall_fund_request(wish: RecallFundRequest, request: FundRequest) -> list[FundRequestEvent]:
+    """Takes back what has not been decided."""
+    _must_be(request, Stage.SUBMITTED)
+    if request.terms is not None:
+        raise WrongState("what was accepted before is amended or cancelled", state=request.stage.value)
+    one = FundRequestRecalled(fund_request_id=wish.fund_request_id, partner_id=request.partner_id, recalled_at=wish.now)
+    return [one]
+
+
+def amend_fund_request(wish: AmendFundRequest, request: FundRequest, book: Rulebook) -> list[FundRequestEvent]:
+    """Changes what was accepted: it is decided again, and what was reserved stays until then."""
+    _must_be(request, Stage.ACCEPTED)
+    if request.open_claims or request.drawn:
+        raise ClaimOpen("what has been claimed cannot be changed any more")
+    _, rules = fund_at(book, wish.now)
+    _fits(wish.details, request.period)
+    _of_fund(wish.details, rules)
+    return [
+        FundRequestAmended(
+            fund_request_id=wish.fund_request_id,
+            partner_id=request.partner_id,
+            fund_id=request.fund_id,
+            details=wish.details,
+            reason=wish.reason,
+            amended_by=wish.by,
+            amended_at=wish.now,
+        )
+    ]
+
+
+def decide_fund_request(wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook) -> Decided:
+    """Accepts and reserves, returns or rejects, item by item. Above the limit of who decides it is escalated."""
+    _must_be(request, Stage.SUBMITTED)
+    if wish.budget_id != request.budget_id:
+        raise NotFound
+    _covers(wish.items, request.plan.items)
+    accepted = total((item.amount for item in wish.items), request.plan.asked.currency)
+    version, rules = fund_at(book, wish.now)
+    outcome = _outcome(wish.items)
+    if outcome != ACCEPTED:
+        return [_decided(wish, request, outcome, share)], []
+    kept = rules.reserved(accepted)
+    limit = within_limit(rules.limits, wish.roles, kept)
+    if limit is not None:
+        return _escalated(wish, request, kept, limit), []
+    terms = FundTerms(
+        plan_version=version.version,
+        accepted=accepted,
+        reserved=kept,
+        tolerance=part_of(kept, rules.tolerance_percent),
+        participation_percent=str(rules.participation_percent),
+        proofs=_of_fund(request.plan, rules).proofs,
+        extension_days=rules.extension_days,
+    )
+    ref = f"{wish.fund_request_id}:{request.decisions + 1}"
+    moved = _moved(wish, request, share, ref, kept)
+    claim_by = request.plan.ends_on + timedelta(days=rules.claim_days)
+    decided = _decided(wish, request, outcome, Budgets.fold(moved, share), terms)
+    return [replace(decided, ref=ref, claim_by=claim_by)], moved
+
+
+def _covers(decisions: Sequence[ItemDecision], items: Sequence[RequestItem]) -> None:
+    """Each item has one decision, with not more than was asked, and a reason where it is not accepted as it is."""
+    if len(decisions) != len(items):
+        raise RequestInvalid("decide every item, in their order")
+    for number, (decision, item) in enumerate(zip(decisions, items, strict=True), start=1):
+        if not _sound(decision, item):
+            raise RequestInvalid(f"item {number}: accept at most what was asked, and say why not all of it")
+
+
+def _sound(decision: ItemDecision, item: RequestItem) -> bool:
+    if decision.amount.currency != item.amount.currency:
+        return False
+    if decision.outcome == "accepted_as_is":
+        return decision.amount == item.amount
+    if decision.outcome == "accepted_with_changes":
+        return none_of(item.amount.currency) < decision.amount <= item.amount and bool(decision.reason.strip())
+    return decision.amount.zero and bool(decision.reason.strip())
+
+
+def _outcome(items: Sequence[ItemDecision]) -> str:
+    outcomes = {item.outcome for item in items}
+    if "returned" in outcomes:
+        return RETURNED
+    return REJECTED if outcomes == {"denied"} else ACCEPTED
+
+
+def _escalated(wish: DecideFundRequest, request: FundRequest, kept: Money, limit: Money) -> list[FundRequestEvent]:
+    return [
+        FundRequestEscalated(
+            fund_request_id=wish.fund_request_id,
+            partner_id=request.partner_id,
+            fund_id=request.fund_id,
+            amount=kept,
+            limit=limit,
+            escalated_by=wish.by,
+            escalated_at=wish.now,
+        )
+    ]
+
+
+def _moved(wish: DecideFundRequest, request: FundRequest, share: Budget, ref: str, kept: Money) -> list[BudgetEvent]:
+    """The old reservation goes, the new one comes. Raises FundsInsufficient."""
+    gone = given_back_of(request, share, wish.now)
+    left = Budgets.fold(gone, share)
+    return [*gone, *reserve_budget(ReserveBudget(budget_id=wish.budget_id, ref=ref, amount=kept, now=wish.now), left)]
+
+
+def given_back_of(request: FundRequest, share: Budget, now: datetime) -> list[BudgetEvent]:
+    """What a request still has reserved is available again."""
+    if request.ref is None:
+        return []
+    return release_budget(ReleaseBudget(budget_id=request.budget_id, ref=request.ref, now=now), share)
+
+
+def _decided(
+    wish: DecideFundRequest, request: FundRequest, outcome: str, share: Budget, terms: FundTerms | None = None
+) -> FundRequestDecided:
+    nothing = none_of(request.plan.asked.currency)
+    return FundRequestDecided(
+        fund_request_id=wish.fund_request_id,
+        partner_id=request.partner_id,
+        fund_id=request.fund_id,
+        period=request.period,
+        outcome=outcome,
+        items=wish.items,
+        terms=terms,
+        ref=None,
+        claim_by=None,
+        amount=terms.reserved if terms else nothing,
+        available=share.available if share.allocated else nothing,
+        reason=wish.reason,
+        decided_by=wish.by,
+        decided_at=wish.now,
+    )
+
+
+def request_extension(wish: RequestExtension, request: FundRequest) -> list[FundRequestEvent]:
+    """Moves the day to claim by, once and before it."""
+    _must_be(request, Stage.ACCEPTED)
+    if request.terms is None or request.claim_by is None or today(wish.now) > request.claim_by:
+        raise DeadlinePassed(claim_by=iso(request.claim_by) if request.claim_by else None)
+    if request.extended or not request.terms.extension_days:
+        raise ExtendedBefore
+    return [
+        FundRequestExtended(
+            fund_request_id=wish.fund_request_id,
+            partner_id=request.partner_id,
+            claim_by=request.claim_by + timedelta(days=request.terms.extension_days),
+            reason=wish.reason,
+            extended_by=wish.by,
+            extended_at=wish.now,
+        )
+    ]
+
+
+def end_fund_request(wish: EndFundRequest, request: FundRequest, share: Budget) -> Decided:
+    """Completes or cancels a request; what is left of its reservation is available again."""
+    if request.stage.value == wish.outcome:
+        return [], []
+    open_ones = (Stage.ACCEPTED, Stage.SUBMITTED) if wish.outcome == CANCELLED else (Stage.ACCEPTED,)
+    _must_be(request, *open_ones)
+    if request.open_claims:
+        raise ClaimOpen(claims=sorted(request.open_claims))
+    if wish.outcome == CANCELLED and request.drawn:
+        raise WrongState("what has been paid for is completed, not cancelled", state=request.stage.value)
+    return ended(wish.fund_request_id, request, share, wish.outcome, Reasoned(wish.reason, wish.by, wish.now))
+
+
+@dataclass(frozen=True)
+class Reasoned:
+    """Why, by whom and when."""
+
+    reason: str
+    by: str
+    now: datetime
+
+
+def ended(fund_request_id: str, request: FundRequest, share: Budget, outcome: str, why: Reasoned) -> Decided:
+    """The end of a request, with what it gives back to the partner's share."""
+    gone = given_back_of(request, share, why.now)
+    nothing = none_of(request.plan.asked.currency)
+    one = FundRequestEnded(
+        fund_request_id=fund_request_id,
+        partner_id=request.partner_id,
+        fund_id=request.fund_id,
+        outcome=outcome,
+        released=total((back.amount for back in gone if isinstance(back, BudgetReleased)), nothing.currency),
+        reason=why.reason,
+        ended_by=why.by,
+        ended_at=why.now,
+    )
+    return [one], gone
+
+
+def check_fund_request(wish: CheckFundRequest, request: FundRequest, share: Budget) -> Decided:
+    """Reminds 14 and 3 days before the day to claim by; ends the request when that has passed without a claim."""
+    if request.stage is not Stage.ACCEPTED or request.claim_by is None or request.open_claims:
+        return [], []
+    days_left = (request.claim_by - today(wish.now)).days
+    if days_left < 0:
+        why = Reasoned("nothing more was claimed in time", "clock", wish.now)
+        return ended(wish.fund_request_id, request, share, COMPLETED if request.drawn else EXPIRED, why)
+    if days_left > max(REMINDER_DAYS):
+        return [], []
+    return [
+        FundClaimReminded(
+            fund_request_id=wish.fund_request_id,
+            partner_id=request.partner_id,
+            fund_id=request.fund_id,
+            claim_by=request.claim_by,
+            days_left=days_left,
+            amount=request.rest or none_of(request.plan.asked.currency),
+            reminded_at=wish.now,
+        )
+    ], []
+
+
+# What a claim does to its request
+
+
+def claimable(request: FundRequest, now: datetime) -> FundTerms:
+    """The terms of a request that may be claimed now. Raises WrongState, DeadlinePassed."""
+    _must_be(request, Stage.ACCEPTED)
+    if request.claim_by is None or today(now) > request.claim_by or request.terms is None:
+        raise DeadlinePassed(claim_by=iso(request.claim_by) if request.claim_by else None)
+    return request.terms
+
+
+def drawn_for(
+    fund_request_id: str, claim_id: str, amount: Money, request: FundRequest, share: Budget, now: datetime
+) -> Decided:
+    """A decided claim uses its part of the reservation; the rest is kept, or given back when the time is over."""
+    gone = given_back_of(request, share, now)
+    used, share = _used(claim_id, amount, request, Budgets.fold(gone, share), now)
+    kept = request.rest or none_of(amount.currency)
+    rest = kept - min(kept, amount)
+    ref = f"{request.ref}:{claim_id}"
+    again = _kept(request.budget_id, ref, rest, share, now)
+    drawn = FundRequestDrawn(
+        fund_request_id=fund_request_id,
+        partner_id=request.partner_id,
+        claim_id=claim_id,
+        amount=amount,
+        rest=rest,
+        ref=ref,
+        drawn_at=now,
+    )
+    return [drawn], [*gone, *used, *again]
+
+
+def _used(
+    claim_id: str, amount: Money, request: FundRequest, share: Budget, now: datetime
+) -> tuple[list[BudgetEvent], Budget]:
+    if amount.zero:
+        return [], share
+    used = use_budget(UseBudget(budget_id=request.budget_id, ref=claim_id, amount=amount, now=now), share)
+    return used, Budgets.fold(used, share)
+
+
+def _kept(budget_id: str, ref: str, rest: Money, share: Budget, now: datetime) -> list[BudgetEvent]:
+    if rest.zero:
+        return []
+    return reserve_budget(ReserveBudget(budget_id=budget_id, ref=ref, amount=rest, now=now), share)
+
+
+# Evolve
+
+
+def evolve(request: FundRequest, happened: FundRequestEvent) -> FundRequest:
+    match happened:
+        case FundRequestDecided():
+            return _evolve_decided(request, happened)
+        case FundRequestEnded():
+            return replace(request, stage=Stage(happened.outcome), rest=None, ref=None)
+        case FundRequestExtended() | FundClaimReminded() | FundRequestClaimed() | FundRequestDrawn():
+            return _evolve_claiming(request, happened)
+        case _:
+            return _evolve_asking(request, happened)
+
+
+def _evolve_asking(request: FundRequest, happened: Asking) -> FundRequest:
+    match happened:
+        case FundRequestDrafted():
+            return _drafted(request, happened)
+        case FundRequestSubmitted() | FundRequestEscalated():
+            return replace(request, stage=Stage.SUBMITTED)
+        case FundRequestRecalled():
+            return replace(request, stage=Stage.DRAFT)
+        case FundRequestAmended():
+            return replace(request, stage=Stage.SUBMITTED, details=happened.details)
+        case _:
+            assert_never(happened)
+
+
+def _evolve_claiming(request: FundRequest, happened: Claiming) -> FundRequest:
+    match happened:
+        case FundRequestExtended():
+            return replace(request, claim_by=happened.claim_by, extended=True)
+        case FundClaimReminded():
+            return request
+        case FundRequestClaimed():
+            return replace(request, open_claims=request.open_claims | {happened.claim_id})
+        case FundRequestDrawn():
+            return _evolve_drawn(request, happened)
+        case _:
+            assert_never(happened)
+
+
+def _drafted(request: FundRequest, it: FundRequestDrafted) -> FundRequest:
+    return replace(
+        request,
+        stage=Stage.DRAFT,
+        partner_id=it.partner_id,
+        fund_id=it.fund_id,
+        period=it.period,
+        details=it.details,
+    )
+
+
+def _evolve_decided(request: FundRequest, it: FundRequestDecided) -> FundRequest:
+    """An amendment that is not accepted leaves what was accepted before as it is."""
+    decisions = request.decisions + 1
+    if it.terms is None and request.terms is not None:
+        return replace(request, stage=Stage.ACCEPTED, details=request.agreed, decisions=decisions)
+    return replace(
+        request,
+        stage=Stage(it.outcome),
+        agreed=request.details if it.terms else None,
+        terms=it.terms,
+        rest=it.terms.reserved if it.terms else None,
+        ref=it.ref,
+        claim_by=it.claim_by,
+        decisions=decisions,
+    )
+
+
+def _evolve_drawn(request: FundRequest, it: FundRequestDrawn) -> FundRequest:
+    return replace(
+        request,
+        rest=it.rest,
+        ref=it.ref,
+        drawn=request.drawn or not it.amount.zero,
+        open_claims=request.open_claims - {it.claim_id},
+    )
+
+
+FundRequests = Decider[FundRequest, FundRequestEvent](kind="fund_request", initial=FundRequest(), evolve=evolve)

@@ -1,0 +1,103 @@
+"""What do partners claim, what was approved of it and why, and has it been paid?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.claim import ClaimDecided, ClaimDrafted, ClaimSettled, ClaimSubmitted
+
+
+class ClaimDocument(TypedDict):
+    """`steps` lead from what was claimed to what was approved. `reused` is for the vendor only: see `seen_by_partner`."""
+
+    claim_id: str
+    kind: str
+    partner_id: str
+    of_id: str
+    state: str
+    items: list[dict[str, Any]]
+    proofs: list[dict[str, Any]]
+    tax: dict[str, Any] | None
+    claimed: dict[str, str]
+    eligible: dict[str, str] | None
+    amount: dict[str, str] | None
+    steps: list[str]
+    reason: str
+    reused: list[dict[str, Any]]
+    needs_review: bool
+    payment_id: str | None
+    paid_on: str | None
+    event_id: str
+    changed_at: str
+
+
+def evolve(document: ClaimDocument | None, seen: Seen) -> ClaimDocument | None:
+    happened = seen.event
+    at = iso(seen.recorded_at)
+    if isinstance(happened, ClaimDrafted):
+        return _drafted(happened, seen.id, at)
+    if document is None:
+        return None
+    event_id = seen.id if isinstance(happened, ClaimDecided) else document["event_id"]
+    return {**document, **CHANGES[type(happened)](happened), "event_id": event_id, "changed_at": at}
+
+
+def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
+    currency = it.items[0].amount.currency
+    claimed = sum(item.amount.amount for item in it.items)
+    return {
+        "claim_id": it.claim_id,
+        "kind": it.kind,
+        "partner_id": it.partner_id,
+        "of_id": it.of_id,
+        "state": "draft",
+        "items": plain(list(it.items)),
+        "proofs": plain(list(it.proofs)),
+        "tax": plain(it.tax) if it.tax else None,
+        "claimed": {"amount": str(claimed), "currency": currency},
+        "eligible": None,
+        "amount": None,
+        "steps": [],
+        "reason": "",
+        "reused": [],
+        "needs_review": False,
+        "payment_id": None,
+        "paid_on": None,
+        "event_id": event_id,
+        "changed_at": at,
+    }
+
+
+def _submitted(it: ClaimSubmitted) -> dict[str, Any]:
+    return {"state": "submitted", "reused": plain(list(it.reused)), "needs_review": bool(it.reused)}
+
+
+def _decided(it: ClaimDecided) -> dict[str, Any]:
+    return {
+        "state": it.outcome,
+        "eligible": plain(it.eligible),
+        "amount": plain(it.amount),
+        "steps": list(it.steps),
+        "reason": it.reason,
+    }
+
+
+def _settled(it: ClaimSettled) -> dict[str, Any]:
+    return {"state": "settled", "payment_id": it.payment_id, "paid_on": iso(it.paid_on)}
+
+
+CHANGES: dict[type[Any], Any] = {ClaimSubmitted: _submitted, ClaimDecided: _decided, ClaimSettled: _settled}
+
+
+def seen_by_partner(document: dict[str, Any]) -> dict[str, Any]:
+    """A claim as its claimant may see it: whose claim shows the same document is not its to know."""
+    return {name: value for name, value in document.items() if name != "reused"}
+
+
+CLAIMS = Projection(
+    name="claims",
+    version=1,
+    keys=dict.fromkeys((ClaimDrafted, *CHANGES), lambda seen: str(seen.event.claim_id)),
+    evolve=evolve,
+    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "kind,changed_at", "of_id,changed_at"),
+)

@@ -1,0 +1,153 @@
+"""Units sold at a special price: cost less price, for a product, day and deal of the agreement, each unit once."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.incentives.domain.claim import ClaimItem, DecideSpecialPriceClaim, DraftClaim
+from services.incentives.domain.special_price import (
+    EndSpecialPrice,
+    GrantSpecialPrice,
+    PricedProduct,
+    SoldRow,
+    SpecialPriceInvalid,
+    SpecialPrices,
+)
+from tests.incentives.fund_facts import NOW, PARTNER, Log, eur, payable
+
+
+def grant(units_max: int = 100, **changes: Any) -> GrantSpecialPrice:
+    product = PricedProduct(sku="SW-1", cost=eur("100.00"), price=eur("80.00"), units_max=units_max)
+    fields: dict[str, Any] = {
+        "special_price_id": "s1",
+        "partner_id": PARTNER,
+        "kind": "bid",
+        "registration_id": "d1",
+        "products": (product,),
+        "starts_on": date(2026, 3, 1),
+        "ends_on": date(2026, 6, 30),
+        "reason": "to win against Contoso",
+        "by": "fm",
+        "now": NOW,
+    }
+    return GrantSpecialPrice(**{**fields, **changes})
+
+
+def row(quantity: int = 10, invoice: str = "inv-1", **changes: Any) -> SoldRow:
+    fields: dict[str, Any] = {"sku": "SW-1", "sold_on": date(2026, 3, 10), "registration_id": "d1"}
+    return SoldRow(**{**fields, "quantity": quantity, "invoice": invoice, **changes})
+
+
+def claim(*rows: tuple[SoldRow, str], identity: str = "c1") -> DraftClaim:
+    return DraftClaim(
+        claim_id=identity,
+        kind="special_price",
+        partner_id=PARTNER,
+        of_id="s1",
+        items=tuple(ClaimItem(text="sold", amount=eur(amount), sold=one) for one, amount in rows),
+        by="per",
+        now=NOW,
+    )
+
+
+def verdict(identity: str = "c1", outcome: str = "approved", reason: str = "") -> DecideSpecialPriceClaim:
+    return DecideSpecialPriceClaim(
+        claim_id=identity, special_price_id="s1", outcome=outcome, reason=reason, by="fm", now=NOW
+    )
+
+
+def submitted(log: Log, *rows: tuple[SoldRow, str], identity: str = "c1") -> Log:
+    log.tell(claim(*rows, identity=identity))
+    return log.tell(log.submit_claim(identity))
+
+
+def test_ten_units_at_cost_100_and_price_80_are_paid_200():
+    log = submitted(Log().tell(grant()), (row(10), "200.00")).tell(verdict())
+    assert payable(log) == Decimal("200.00")
+    assert log.state(SpecialPrices.at("s1")).used == {"SW-1": 10}
+
+
+def test_claimed_otherwise_than_calculated_is_disputed_and_then_pays_the_smaller():
+    log = submitted(Log().tell(grant()), (row(10), "250.00")).tell(verdict())
+    assert (log.claim().stage, payable(log)) == ("disputed", Decimal(0))
+    log.tell(verdict(reason="the calculation stands"))
+    assert (log.claim().stage, payable(log)) == ("approved", Decimal("200.00"))
+
+
+def test_less_is_claimed_than_calculated_and_less_is_paid():
+    log = submitted(Log().tell(grant()), (row(10), "150.00")).tell(verdict(), verdict(reason="as claimed"))
+    assert payable(log) == Decimal("150.00")
+
+
+def test_a_row_that_was_counted_in_another_claim_does_not_count_again():
+    log = submitted(Log().tell(grant()), (row(10), "200.00")).tell(verdict())
+    submitted(log, (row(10), "200.00"), (row(1, "inv-2"), "20.00"), identity="c2")
+    log.tell(verdict("c2"), verdict("c2", reason="inv-1 was paid"))
+    assert payable(log) == Decimal("220.00")
+
+
+def test_the_same_serial_twice_in_one_claim_counts_once():
+    rows = [(row(1, invoice, serial="X-1"), "20.00") for invoice in ("inv-1", "inv-2")]
+    log = submitted(Log().tell(grant()), *rows).tell(verdict())
+    assert log.happened[-1].eligible == eur("20.00")
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"sku": "SW-2"}, "it is not in the agreement"),
+        ({"sold_on": date(2026, 7, 1)}, "it was not sold from 2026-03-01 to 2026-06-30"),
+        ({"registration_id": "d2"}, "it was sold for another deal"),
+    ],
+)
+def test_what_does_not_match_the_agreement_does_not_count_and_says_why(other, why):
+    log = submitted(Log().tell(grant()), (row(10, **other), "200.00")).tell(verdict())
+    assert log.happened[-1].eligible == eur("0.00")
+    assert why in log.happened[-1].steps[0]
+
+
+def test_units_beyond_those_agreed_do_not_count():
+    log = submitted(Log().tell(grant(units_max=15)), (row(10), "200.00"), (row(10, "inv-2"), "100.00"))
+    log.tell(verdict())
+    assert payable(log) == Decimal("300.00")
+    submitted(log, (row(1, "inv-3"), "20.00"), identity="c2").tell(verdict("c2"))
+    assert log.happened[-1].eligible == eur("0.00")
+
+
+def test_a_blanket_price_holds_for_every_deal():
+    blanket = grant(kind="blanket", registration_id=None)
+    log = submitted(Log().tell(blanket), (row(2, registration_id="d9"), "40.00")).tell(verdict())
+    assert payable(log) == Decimal("40.00")
+
+
+def test_what_was_sold_after_an_early_end_does_not_count():
+    early = EndSpecialPrice(special_price_id="s1", on=date(2026, 3, 9), reason="won", by="fm", now=NOW)
+    log = submitted(Log().tell(grant(), early), (row(), "200.00")).tell(verdict())
+    assert log.happened[-1].eligible == eur("0.00")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"products": ()},
+        {"products": (PricedProduct(sku="A", cost=eur("1.00"), price=eur("1.00"), units_max=1),)},
+        {"starts_on": date(2026, 7, 1)},
+        {"registration_id": None},
+        {"kind": "blanket"},
+    ],
+)
+def test_a_price_that_is_no_special_one_is_not_agreed(changes):
+    assert Log().refused(grant(**changes)) == SpecialPriceInvalid.slug
+
+
+def test_a_denied_claim_takes_no_units():
+    log = submitted(Log().tell(grant()), (row(), "200.00")).tell(verdict(outcome="denied", reason="no such order"))
+    assert log.state(SpecialPrices.at("s1")).used == {}
+
+
+def test_another_partners_agreement_cannot_be_claimed():
+    log = Log().tell(grant(partner_id="p2"))
+    submitted(log, (row(), "200.00"))
+    assert log.refused(verdict()) == "not-found"
