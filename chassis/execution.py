@@ -167,9 +167,10 @@ class Peek:
 
 
 class Queues:
-    """Lets one command at a time work on a stream; the rest wait in line, at most `QUEUE_MAX` a stream."""
+    """Lets one command at a time work on a stream; the rest wait in line, at most `most` a stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = QUEUE_MAX) -> None:
+        self._most = most
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
 
@@ -189,8 +190,8 @@ class Queues:
 
     async def _enter(self, name: str) -> None:
         waiting = self._waiting.get(name, 0)
-        if waiting >= QUEUE_MAX:
-            raise Busy(f"more than {QUEUE_MAX} commands wait for {name}")
+        if waiting >= self._most:
+            raise Busy(f"more than {self._most} commands wait for {name}")
         self._waiting[name] = waiting + 1
         try:
             await self._locks.setdefault(name, asyncio.Lock()).acquire()
@@ -213,14 +214,14 @@ class Executor:
     Of several evaluators of a command the highest decides what is new; the others stay for what they once decided.
     """
 
-    def __init__(self, store: EventStore, handles: Iterable[Handles], clock: Clock) -> None:
+    def __init__(self, store: EventStore, handles: Iterable[Handles], clock: Clock, queue_max: int = QUEUE_MAX) -> None:
         self.store, self.clock = store, clock
         self.every_handles = tuple(handles)
         self.handles = {h.command: h for h in sorted(self.every_handles, key=lambda h: h.evaluator)}
         self.telemetry: Telemetry | None = None
         self.tracer: Tracer = UNTRACED
         self._tails = Tails(store)
-        self._queues = Queues()
+        self._queues = Queues(queue_max)
 
     def peek(self, tenant: str) -> Peek:
         """Reads streams without guarding them."""

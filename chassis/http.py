@@ -36,9 +36,7 @@ POSITION = "Entente-Position"
 Identify = Callable[[Request], Awaitable[Principal]]
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
-BODY_BYTES_MAX = 1 << 20
 DEPTH_MAX = 20
-WAIT_SECONDS = 1.0
 CURSOR_MAC_CHARACTERS = 16
 YEARS = range(1970, 2200)
 
@@ -303,12 +301,12 @@ def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:
 
 
 async def caught_up(request: Request, app: Application, tenant: str) -> None:
-    """Holds a read back until its model has reached `Entente-At-Least`, a second at most; then NotThereYet.
+    """Holds a read back until its model has reached `Entente-At-Least`, for a while; then NotThereYet.
 
     A service answers for its own log and for those that it can ask about; positions of others are passed over.
     """
     for source, position in at_least(request.headers.get("entente-at-least", "")):
-        if not await app.has_read(_model_of(request), source, position, tenant, WAIT_SECONDS):
+        if not await app.has_read(_model_of(request), source, position, tenant, app.wait_seconds):
             raise NotThereYet(f"{source} has not been read up to {position} here")
 
 
@@ -482,7 +480,7 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.add_exception_handler(HTTPException, _answering(_Status))
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max)
     app.add_middleware(ComeAgain)
     return app
 
@@ -531,9 +529,9 @@ class ComeAgain:
 
 
 class BodyLimit:
-    """Refuses a body over 1 MiB before anything reads it, whatever its headers say."""
+    """Refuses a body that is too large before anything reads it, whatever its headers say."""
 
-    def __init__(self, app: ASGIApp, bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
         self.app, self.bytes_max = app, bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

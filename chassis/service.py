@@ -34,7 +34,7 @@ from chassis.rulebook import Kind
 from chassis.settings import ServiceSettings
 from chassis.shadow import Eyes, Weigh
 from chassis.shadow_runs import ShadowRuns
-from chassis.store.port import EventStore
+from chassis.store.port import EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
@@ -56,7 +56,8 @@ class Blueprint:
     `workers` run for ever beside it; `identify` replaces the signed principal as the
     way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
     services that reactions listen to, where the types of their events do not tell; `hang_up` ends answers that have no
-    end of their own when the process is to stop; `weigh` finds the money in an event.
+    end of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
+    money in an event.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Blueprint:
     shared_prefix: str = ""
     hears: Sequence[str] = ()
     hang_up: Callable[[Application], None] = lambda app: None
+    let_go: Callable[[Application], Awaitable[None]] | None = None
 
 
 @dataclass(kw_only=True)
@@ -216,6 +218,8 @@ class Service:
     async def close(self) -> None:
         """Closes the stores, after the transport has stopped."""
         await self._exit.aclose()
+        if self.blueprint.let_go:
+            await self.blueprint.let_go(self.application)
         self.application.keys.close()
 
     async def readiness(self) -> dict[str, Any]:
@@ -266,11 +270,12 @@ def directory_of(settings: ServiceSettings, name: str) -> Path:
 
 def event_store(settings: ServiceSettings, name: str) -> EventStore:
     """The event store that the settings name: PostgreSQL, else a SQLite file."""
+    limits = StoreSettings(queue_max=settings.commits_waiting_max)
     if settings.postgres:
         from chassis.store.postgres import PostgresEventStore  # imported only where it is used: 120 ms
 
-        return PostgresEventStore(settings.postgres, schema=name)
-    return SqliteEventStore(directory_of(settings, name) / "events.db")
+        return PostgresEventStore(settings.postgres, schema=name, settings=limits)
+    return SqliteEventStore(directory_of(settings, name) / "events.db", settings=limits)
 
 
 def read_store(settings: ServiceSettings, name: str) -> ReadStore:
@@ -297,7 +302,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
     )
     read = read_store(settings, blueprint.name)
-    executor = Executor(event_store(settings, blueprint.name), handles, world.clock)
+    executor = Executor(event_store(settings, blueprint.name), handles, world.clock, settings.queue_max)
     parking = SqliteParking(Desk(directory / "desk.db"), world.clock)
     application = Application(
         name=blueprint.name,
@@ -320,6 +325,8 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         kinds=blueprint.kinds,
         publish=blueprint.publish,
         disclose=blueprint.disclose,
+        wait_seconds=settings.wait_seconds,
+        body_bytes_max=settings.body_bytes_max,
     )
     service = Service(blueprint, settings, world, application)
     world.neighbours[service.name] = service

@@ -32,6 +32,14 @@ class ServiceSettings(BaseSettings):
     traces: str | None = None
     """Where an OpenTelemetry collector takes spans by OTLP over HTTP; without it none are made."""
     trace_percent: float = Field(default=10.0, ge=0, le=100)
+    body_bytes_max: int = Field(default=1 << 20, ge=1 << 10)
+    """The largest body of a request; a larger one is refused before anything reads it."""
+    queue_max: int = Field(default=256, ge=1)
+    """Commands that may wait for their turn on one stream; what comes then is told to come again."""
+    commits_waiting_max: int = Field(default=4_096, ge=1)
+    """Commits that may wait for their flush in one service."""
+    wait_seconds: float = Field(default=1.0, gt=0)
+    """How long a read waits for `Entente-At-Least`."""
 
     @property
     def development(self) -> bool:

@@ -117,6 +117,7 @@ def blueprint(settings: Settings) -> Blueprint:
         identify=identify,
         shared_prefix="/v1/gateway",
         hang_up=lambda app: app.ports.hub.close(),
+        let_go=lambda app: app.ports.upstreams.close(),
     )
 
 
@@ -132,7 +133,8 @@ def build(settings: Settings, world: World) -> Service:
         crm_simulator_url=settings.crm_simulator_url,
     )
     service = assemble(blueprint(settings), settings, world, ports)
-    service.api.add_middleware(Doors, services=[name for name in SERVICES if name != "gateway"])
+    others = [name for name in SERVICES if name != "gateway"]
+    service.api.add_middleware(Doors, services=others, body_bytes_max=settings.body_bytes_max)
     service.api.mount("/static", StaticFiles(directory=STATIC))
     service.api.add_middleware(KnownHost, names=settings.names)
     service.application.told = partial(last_told, service.application)

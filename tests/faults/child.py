@@ -16,7 +16,7 @@ from tests.engines import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 120.0
 RUNNING = re.compile(r"is running: (http://\S+)")
 
 

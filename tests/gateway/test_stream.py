@@ -105,7 +105,7 @@ async def test_a_stream_does_not_begin_before_the_log_holds_what_others_were_tol
     it: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the hub told just before, and the log does not hold yet, would be missed: the stream ends, to be asked again."""
-    monkeypatch.setattr(reading, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(it.services["gateway"].application, "wait_seconds", 0.05)
     [seen] = await some(it)
     _, place = await feed_cursor(it, "ada")
     hub: Hub = it.services["gateway"].application.ports.hub

@@ -24,6 +24,9 @@ class Upstreams(Protocol):
         """Answers the request by the service; 503 when it cannot be reached."""
         ...
 
+    async def close(self) -> None:
+        """Closes the connections."""
+
 
 class InProcess:
     """The services of this process. `apis` is looked up at each call: services may be made later."""
@@ -37,6 +40,9 @@ class InProcess:
     async def forward(self, service: str, scope: Scope, receive: Receive, send: Send) -> None:
         api: ASGIApp = self._neighbours[service].api
         await api(scope, receive, send)
+
+    async def close(self) -> None:
+        """There is none to close."""
 
 
 class OverHttp:

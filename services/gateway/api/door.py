@@ -65,9 +65,9 @@ class Way:
 class Doors:
     """Lets `/v1/{service}/…` through to the service, before any route of the gateway is looked at."""
 
-    def __init__(self, app: ASGIApp, services: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, services: Collection[str], body_bytes_max: int) -> None:
         self.app, self.services = app, frozenset(services)
-        self.enter = BodyLimit(self._enter)
+        self.enter = BodyLimit(self._enter, body_bytes_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = _split(scope["path"])[0] if scope["type"] == "http" else ""

@@ -17,7 +17,6 @@ from chassis.decider import NotFound, Problem
 from chassis.event import Seen
 from chassis.http import (
     JSON,
-    WAIT_SECONDS,
     App,
     Lines,
     Paged,
@@ -252,8 +251,8 @@ async def _missed(app: Application, who: Principal, places: Places) -> AsyncIter
 
 
 async def _in_log(app: Application, tenant: str, source: str, position: int) -> bool:
-    """Whether the event log holds a service's events up to a position, a second's wait at most."""
-    return app.reached is None or await app.reached("event_log", source, position, WAIT_SECONDS, tenant)
+    """Whether the event log holds a service's events up to a position, after a wait."""
+    return app.reached is None or await app.reached("event_log", source, position, app.wait_seconds, tenant)
 
 
 async def _all_in_log(app: Application, tenant: str) -> bool:

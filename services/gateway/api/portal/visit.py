@@ -24,7 +24,7 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.event import SHARED, stable_id
 from chassis.health import readiness
-from chassis.http import WAIT_SECONDS, App, BadRequest, Caller, at_least
+from chassis.http import App, BadRequest, Caller, at_least
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
 from services.gateway.api.authentication import COOKIE, CrossSite, Visitor, same_site, visitor
@@ -215,10 +215,10 @@ class Visit:
         return Part(status=part.status, body={"items": rows, "next_cursor": part.next_cursor}) if part.ok else part
 
     async def settled(self, *models: str) -> None:
-        """Waits, a second at most, until the gateway's own models hold what the visitor has just done."""
+        """Waits a while until the gateway's own models hold what the visitor has just done."""
         for source, position in self.places.items():
             for model in models:
-                if not await self.app.has_read(model, source, position, self.tenant, WAIT_SECONDS):
+                if not await self.app.has_read(model, source, position, self.tenant, self.app.wait_seconds):
                     self.late.add(source)
 
     async def names(self, ids: set[str | None]) -> dict[str, str]:
