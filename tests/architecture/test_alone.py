@@ -15,8 +15,8 @@ import pytest
 from tests.architecture.tree import ROOT, SERVICES, copy_of
 from tests.engines import free_port
 
-READY_SECONDS = 45
-STOP_SECONDS = 20
+READY_SECONDS = 120
+STOP_SECONDS = 60
 
 
 @contextmanager

@@ -52,7 +52,7 @@ PLANTS: list[tuple[str, dict[str, str], str]] = [
 
 def lint(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(LINT), "--no-logo", "--no-cache", *arguments]
-    return subprocess.run(command, check=False, cwd=tree, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, cwd=tree, capture_output=True, text=True, timeout=300)
 
 
 def test_the_tree_keeps_every_arrow() -> None:

@@ -24,7 +24,7 @@ from services.attribution.reactions import on_deal_approved
 from tests.attribution.facts import ANNE, BEN, REG, approved
 
 TENANT = "acme"
-SECONDS = 10.0
+SECONDS = 30.0
 SALE = opportunity_id(TENANT, REG)
 
 

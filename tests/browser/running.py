@@ -19,11 +19,11 @@ from urllib.request import Request, urlopen
 from tests.engines import free_port, wait_until_ready
 
 TENANT = "acme"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 45.0
 LOOK_SECONDS = 0.02
-START_SECONDS = 60.0
-STOP_SECONDS = 15.0
-CALL_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 45.0
+CALL_SECONDS = 30.0
 
 
 def until(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

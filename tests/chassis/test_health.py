@@ -18,7 +18,7 @@ from chassis.store.port import Commit, NewEvent
 from chassis.testing.feed import Counted
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 def evolve(document: Any, seen: Seen) -> Any:

@@ -19,7 +19,7 @@ from chassis.transport.port import Message, Undecodable
 
 OURS = "projecting_test"
 SETTINGS = ProjectingSettings(batch_events=4, fill_events=8, near_events=4, idle_seconds=0.05, poll_seconds=0.005)
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 30.0
 
 
 @event("projecting_test.Opened.v1")

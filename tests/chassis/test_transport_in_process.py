@@ -37,7 +37,7 @@ async def test_positions_survive_a_process_that_was_killed(tmp_path: Path) -> No
     transport.offer(outlet(feed), positions)
     transport.subscribe("entente.testing", "reader", hearing, positions)
     await transport.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await positions.get("entente.testing/1>reader") < 100:
             await asyncio.sleep(0.005)
     reopened = Desk(tmp_path / "desk.sqlite")

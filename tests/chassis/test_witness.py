@@ -133,7 +133,7 @@ async def test_it_follows_by_itself(tmp_path: Path) -> None:
         witness = Witness(store, beside.leaves, beside.signer, FixedClock(AT), settings)
         running = asyncio.create_task(witness.run())
         await Work(store).fill(1, 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (witness.leaves.latest() or (0, ""))[0] < 4:
                 await asyncio.sleep(0.001)
         running.cancel()

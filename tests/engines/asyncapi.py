@@ -9,7 +9,7 @@ from tests.engines import FOLDER, INSTALL
 
 MODULES = FOLDER / "asyncapi" / "node_modules"
 SCRIPT = Path(__file__).with_name("asyncapi.cjs")
-PARSE_SECONDS = 60
+PARSE_SECONDS = 180
 
 
 def missing() -> str | None:

@@ -15,8 +15,8 @@ from tests.engines import FOLDER, INSTALL, EngineFailed, free_port, wait_until_r
 
 JARS = FOLDER / "kafka"
 STARTED = "Kafka Server started"
-START_SECONDS = 60
-STOP_SECONDS = 15
+START_SECONDS = 120
+STOP_SECONDS = 45
 HEAP = "-Xmx384m"
 
 # One node replicates nothing, and small internal topics and cleaner buffers keep it under half a gigabyte.

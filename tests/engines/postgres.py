@@ -16,8 +16,8 @@ from psycopg import sql
 
 from tests.engines import INSTALL, EngineFailed, free_port, wait_until_ready
 
-START_SECONDS = 30
-STOP_SECONDS = 15
+START_SECONDS = 120
+STOP_SECONDS = 45
 UNPRIVILEGED = ("postgres", "nobody")
 
 # Commits are flushed as in production, because tests and benchmarks speak about flushed commits.

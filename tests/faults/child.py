@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.engines import free_port
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 120.0
 RUNNING = re.compile(r"is running: (http://\S+)")
 

@@ -12,6 +12,7 @@ from tests.faults.load import BEGINNING, DEALS, Acknowledged, Load, Sale, client
 
 LANES, IN_HAND = 6, 8
 PATIENT = {"ENTENTE_STOP_SECONDS": "90"}
+BEGUN_SECONDS = 2.0
 HELD_SECONDS = 60.0
 """Whoever is still there then waited for something that has no end of its own, for as long as the setting lets it."""
 
@@ -69,7 +70,7 @@ async def ready_again(load: Load) -> None:
 async def every_request_that_was_in_hand_is_answered(load: Load) -> None:
     """Requests that the process has begun to read when it is told to stop get their answers, and are recorded."""
     asked = [asyncio.create_task(_held(load, f"held-{number}")) for number in range(IN_HAND)]
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(BEGUN_SECONDS)
     code, seconds = await asyncio.to_thread(load.child.terminate)
     await asyncio.gather(*asked)
     assert code == 0, load.child.last_words()
@@ -85,7 +86,7 @@ async def _held(load: Load, key: str) -> None:
 
     async def slowly() -> AsyncIterator[bytes]:
         yield body[:20]
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2 * BEGUN_SECONDS)
         yield body[20:]
 
     headers["content-length"] = str(len(body))

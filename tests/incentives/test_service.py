@@ -24,7 +24,7 @@ from tests.incentives.facts import plan
 
 TENANT = "acme"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 ADMIN = Principal(tenant=TENANT, subject="adm-1", kind="vendor", roles=("admin",), duties=("plan_admin",))
 OTHER_ADMIN = Principal(tenant=TENANT, subject="adm-2", kind="vendor", roles=("admin",), duties=("plan_admin",))
 FINANCE = Principal(tenant=TENANT, subject="fin-1", kind="vendor", roles=("finance",))

@@ -20,7 +20,7 @@ from services.registration.reactions import REACTIONS
 
 TENANT = "acme"
 START = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 ADMIN = Principal(tenant=TENANT, subject="admin-1", kind="vendor", roles=("admin",))
 OTHER_ADMIN = Principal(tenant=TENANT, subject="admin-2", kind="vendor", roles=("admin",))
 DESK = Principal(tenant=TENANT, subject="desk-1", kind="vendor", roles=("deal_desk",))

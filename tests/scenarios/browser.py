@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from chassis.asgi import request_scope
 
 HOST = "127.0.0.1:8080"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 def browser(app: ASGIApp, **options: Any) -> httpx.AsyncClient:

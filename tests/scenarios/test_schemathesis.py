@@ -51,7 +51,7 @@ def tokens(address: str) -> dict[str, str]:
 
 def _post(url: str, body: dict[str, str]) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -99,7 +99,7 @@ def ask(case: Any, tokens: dict[str, str]) -> None:
     if (case.method, case.path) in NOT_ASKED:
         return
     for who in WHO:
-        answer = case.call(headers={"Authorization": f"Bearer {tokens[who]}"}, timeout=20)
+        answer = case.call(headers={"Authorization": f"Bearer {tokens[who]}"}, timeout=60)
         refused_clearly(answer)
         if answer.status_code not in WAITING:
             case.validate_response(answer, checks=CHECKS)
