@@ -14,6 +14,7 @@ from services.incentives.api import (
     books,
     claims,
     earnings,
+    exports,
     facts,
     funds,
     payees,
@@ -70,6 +71,7 @@ BLUEPRINT = Blueprint(
     handles=HANDLES,
     access=ACCESS,
     routers=(
+        exports.router,
         earnings.router,
         facts.router,
         books.router,

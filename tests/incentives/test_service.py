@@ -64,6 +64,11 @@ class Running:
         answer = await self._client.get(path, headers=self._as(who))
         return answer.json() if answer.status_code == 200 else answer.status_code
 
+    async def text(self, who: Principal, path: str) -> str:
+        answer = await self._client.get(path, headers=self._as(who))
+        assert answer.status_code == 200
+        return answer.text
+
     def _as(self, who: Principal) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.world.signer.sign(who, 'incentives')}"}
 

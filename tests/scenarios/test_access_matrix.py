@@ -283,6 +283,7 @@ SPECIAL_PRICE = {
 }
 INCENTIVES = {
     "GET /lines": row(EARNINGS, query="registration_id=$deal"),
+    "GET /lines/csv": row(EARNINGS, query="registration_id=$deal"),
     "GET /lines/{line_id}": row(EARNINGS, line_id="line"),
     "POST /lines/{line_id}/postpone": row(FINANCE, {"until": "2031-05-20", "reason": "x"}, line_id="line"),
     "GET /progress": row(EARNINGS, query="partner_id=$partner"),
@@ -302,6 +303,7 @@ INCENTIVES = {
     "POST /budgets/{budget_id}/expire": row(APPROVER, {"ref": "x"}, budget_id="budget"),
     "GET /sales": row(MANAGERS | FINANCE),
     "GET /sales/{opportunity_id}": row(MANAGERS | FINANCE, opportunity_id="opportunity"),
+    "GET /ledger/export": row(FINANCE),
     "GET /ledger": row(FINANCE, query="payee_id=$partner"),
     "GET /ledger/balances": row(FINANCE, query="payee_id=$partner"),
     "GET /payees": row(EARNINGS, query="partner_id=$partner"),
