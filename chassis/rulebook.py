@@ -65,13 +65,17 @@ def decision_from(stored: Mapping[str, Any]) -> Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[Facts, Body]):
-    """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot."""
+    """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot.
+
+    `vendor_only` are the fields of the body that no partner reads, because they name others.
+    """
 
     name: str
     body: type[Body]
     facts: type[Facts]
     evaluate: Callable[[Facts, Body], Decision]
     check: Callable[[Body], list[str]] = lambda body: []
+    vendor_only: frozenset[str] = frozenset()
 
     def read(self, body: Mapping[str, Any]) -> Body:
         """The typed body. Raises Invalid naming the path that does not fit."""

@@ -252,7 +252,7 @@ async def list_rulebooks(
     """The rulebooks with all their published versions; drafts are shown to the vendor only."""
     app.access.check(caller.principal, READ)
     items, cursor = await page(caller, app, "rulebooks", paged, {"kind": kind}, sort="kind")
-    return listed([_for(caller, item) for item in items if _known(caller, item)], cursor)
+    return listed([_for(caller, app, item) for item in items if _known(caller, item)], cursor)
 
 
 @router.get("/rulebooks/{rulebook_id}")
@@ -260,7 +260,7 @@ async def list_rulebooks(
 async def one_rulebook(rulebook_id: Id, caller: Reader, app: App) -> Response:
     """One rulebook with every version that was ever published."""
     app.access.check(caller.principal, READ)
-    return shown(_for(caller, await _found(caller, app, rulebook_id)))
+    return shown(_for(caller, app, await _found(caller, app, rulebook_id)))
 
 
 @router.get("/rulebooks/{rulebook_id}/versions/{version}")
@@ -270,7 +270,7 @@ async def one_version(
 ) -> Response:
     """One published version: it never changes."""
     app.access.check(caller.principal, READ)
-    document = await _found(caller, app, rulebook_id)
+    document = _for(caller, app, await _found(caller, app, rulebook_id))
     found = next((known for known in document["versions"] if known["version"] == version), None)
     if found is None:
         raise NotFound
@@ -291,7 +291,8 @@ async def diff(
     old, new = book.version(before), book.draft if after is None else book.version(after)
     if old is None or new is None:
         raise NotFound
-    changes = [plain(change) for change in differences(old.body, new.body)]
+    before_it, after_it = (_body_for(caller, app, one.kind, one.body) for one in (old, new))
+    changes = [plain(change) for change in differences(before_it, after_it)]
     return shown({"rulebook_id": rulebook_id, "before": old.version, "after": new.version, "changes": changes})
 
 
@@ -307,7 +308,20 @@ def _known(caller: Reader, document: dict[str, Any]) -> bool:
     return caller.principal.kind != PARTNER or bool(document["versions"])
 
 
-def _for(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
-    """What this side may read: published rules are for all, drafts for the vendor."""
-    hidden = {"partner_ids"} | ({"draft"} if caller.principal.kind == PARTNER else set())
-    return {name: value for name, value in document.items() if name not in hidden}
+def _for(caller: Reader, app: App, document: dict[str, Any]) -> dict[str, Any]:
+    """What this side may read: published rules are for all but for what names others, drafts for the vendor."""
+    if caller.principal.kind != PARTNER:
+        return {name: value for name, value in document.items() if name != "partner_ids"}
+    versions = [
+        {**known, "body": _body_for(caller, app, document["kind"], known["body"])} for known in document["versions"]
+    ]
+    shown_to_partners = {name: value for name, value in document.items() if name not in ("partner_ids", "draft")}
+    return {**shown_to_partners, "versions": versions}
+
+
+def _body_for(caller: Reader, app: App, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The body as this side may read it."""
+    known = app.kinds.get(kind)
+    if known is None or caller.principal.kind != PARTNER:
+        return body
+    return {name: value for name, value in body.items() if name not in known.vendor_only}

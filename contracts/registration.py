@@ -1,4 +1,4 @@
-"""What registration tells: deals, their review, their protection, and conflicts between them."""
+"""What registration tells: leads, deals, their review, their protection, and conflicts between them."""
 
 from dataclasses import replace
 from datetime import date, datetime
@@ -12,6 +12,7 @@ from contracts.values import (
     Effect,
     Entitlement,
     Money,
+    OpportunityId,
     Participant,
     PartnerId,
     ProductLine,
@@ -291,3 +292,100 @@ class AccountsSplit(PublicEvent):
     survivor_id: AccountId
     absorbed_id: AccountId
     split_at: datetime
+
+
+@public_event("entente.registration.LeadSubmitted.v1", audience="both")
+class LeadSubmitted(PublicEvent):
+    """Somebody may want to buy. `gate` are the rules that hold it back; `partner_id` is who brought it, if a partner did.
+
+    Direction: inbound (from a partner to the vendor), outbound (from the vendor to a partner), peer.
+    """
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    direction: str
+    source: str
+    country: str
+    families: tuple[str, ...] = ()
+    tracking_code: str | None = None
+    gate: tuple[str, ...] = ()
+    submitted_at: datetime
+
+
+@public_event("entente.registration.LeadAssigned.v1", audience="both")
+class LeadAssigned(PublicEvent):
+    """A lead is offered until `due_at`: to the partner, or to the vendor where there is none."""
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    round: int
+    strategy: str
+    rules: RuleRef
+    due_at: datetime
+    assigned_at: datetime
+
+
+@public_event("entente.registration.LeadAccepted.v1", audience="both")
+class LeadAccepted(PublicEvent):
+    """Somebody has the lead, so many minutes after it was offered."""
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    minutes: int
+    due_at: datetime
+    accepted_at: datetime
+
+
+@public_event("entente.registration.LeadDeclined.v1", audience="both")
+class LeadDeclined(PublicEvent):
+    """The partner does not take it. Reason code `no-answer`: its time was over."""
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    reason_code: str
+    declined_at: datetime
+
+
+@public_event("entente.registration.LeadReturned.v1", audience="both")
+class LeadReturned(PublicEvent):
+    """The partner had it and has it no more. Reason codes `no-contact`, `no-update`: nothing was heard of it in time."""
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    reason_code: str
+    returned_at: datetime
+
+
+@public_event("entente.registration.LeadConverted.v1", audience="both")
+class LeadConverted(PublicEvent):
+    """A deal came of it, or an opportunity of the vendor."""
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    registration_id: RegistrationId | None = None
+    opportunity_id: OpportunityId | None = None
+    converted_at: datetime
+
+
+@public_event("entente.registration.LeadClosed.v1", audience="both")
+class LeadClosed(PublicEvent):
+    """It is over. Reason codes: duplicate, unqualified, lost, withdrawn, expired."""
+
+    lead_id: str
+    number: str
+    programme: str
+    partner_id: PartnerId | None = None
+    reason_code: str
+    closed_at: datetime

@@ -17,6 +17,7 @@ DEAL_RULES = {
     "families": list(PRODUCTS),
     "minimums": [{"amount": "1000.00", "currency": CURRENCY}],
 }
+LEAD_RULES = {"zone": "Europe/Berlin"}
 PLAN = {
     "kind": "commission",
     "name": "Standard commission",
@@ -52,6 +53,7 @@ class Rules:
 
 RULES = (
     Rules("registration", "deal_rules", "default", DEAL_RULES),
+    Rules("registration", "lead_rules", "routing", LEAD_RULES),
     Rules("incentives", "plan", "standard", PLAN),
     Rules("incentives", "fund", "marketing", FUND),
 )

@@ -1,7 +1,8 @@
 """Registration: which partner may work on which customer, until when, and why.
 
-Owns deals, disputes, end customers (accounts), what the vendor keeps for itself, and partners' claims on customers.
-Publishes DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved, DealRejected,
+Owns leads, deals, disputes, end customers (accounts), what the vendor keeps for itself, and partners' claims on customers.
+Publishes LeadSubmitted, LeadAssigned, LeadAccepted, LeadDeclined, LeadReturned, LeadConverted, LeadClosed,
+DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApproved, DealRejected,
 DealAmended, DealRevoked, DealWithdrawn, ProtectionExtended, ProtectionEnded, ConflictDetected, OrderRecorded,
 ReviewOverdue, DisputeOpened, DisputeDecided, AccountsMerged, AccountsSplit, AttentionRaised, AttentionCleared,
 RulesPublished, RulesEnded.

@@ -1,6 +1,6 @@
 """Who may do and see what in registration (the gateway page's row `deals, disputes`)."""
 
-from chassis.access import Access, partner, service, vendor
+from chassis.access import Access, anonymous, partner, service, vendor
 from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal_commands import (
@@ -32,6 +32,20 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
 )
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
+from services.registration.domain.lead_commands import (
+    AcceptLead,
+    AppealLead,
+    AssignLead,
+    ClaimLead,
+    CloseLead,
+    ConvertLead,
+    DeclineLead,
+    PoolLead,
+    ReleaseLead,
+    ReportProgress,
+    ReturnLead,
+    SubmitLead,
+)
 from services.registration.domain.merging import MergeAccounts, SplitAccounts
 
 READ_DEALS = "read deals"
@@ -43,6 +57,12 @@ READ_DISPUTES = "read disputes"
 READ_DRAFTS = "read drafts"
 READ_NOTES = "read notes"
 READ_ATTEMPTS = "read attempts"
+SUBMIT_FORM = "submit a form"
+FORGET_CONTACT = "forget a contact"
+READ_LEADS = "read leads"
+READ_LEAD_CONTACTS = "read lead contacts"
+READ_LEAD_SHARES = "read lead shares"
+READ_LEAD_FIGURES = "read lead figures"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
@@ -50,6 +70,8 @@ _ARBITERS = (vendor(duty="arbiter"),)
 _KEEPERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk"))
 _APPROVERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance"))
 """Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
+_LEAD_DESK = (vendor("channel_manager"), vendor("deal_desk"))
+_LEAD_READERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "marketing", "analyst"))
 _VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance", "analyst"))
 
 ACCESS = Access(
@@ -85,6 +107,24 @@ ACCESS = Access(
         AddKey: _DESK,
         MergeAccounts: _DESK,
         SplitAccounts: _DESK,
+        SubmitLead: (*_SELLERS, *_LEAD_DESK),
+        SUBMIT_FORM: (anonymous(),),
+        AppealLead: _SELLERS,
+        ReleaseLead: _LEAD_DESK,
+        AssignLead: _LEAD_DESK,
+        PoolLead: _LEAD_DESK,
+        ClaimLead: _SELLERS,
+        AcceptLead: (*_SELLERS, *_LEAD_DESK),
+        DeclineLead: (*_SELLERS, *_LEAD_DESK),
+        ReportProgress: (*_SELLERS, *_LEAD_DESK),
+        ReturnLead: _SELLERS,
+        ConvertLead: (*_SELLERS, *_LEAD_DESK),
+        CloseLead: (*_SELLERS, *_LEAD_DESK),
+        FORGET_CONTACT: (vendor("admin"), *_LEAD_DESK),
+        READ_LEADS: (*_LEAD_READERS, *_SELLERS, partner("marketer")),
+        READ_LEAD_CONTACTS: (vendor("admin"), *_LEAD_DESK, *_SELLERS),
+        READ_LEAD_SHARES: _LEAD_READERS,
+        READ_LEAD_FIGURES: (vendor(), partner()),
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,

@@ -5,7 +5,18 @@ from chassis.settings import ServiceSettings
 from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
 from services.registration.adapters.customers import Libraries
-from services.registration.api import accounts, asking, deals, disputes, drafts, exclusions, notes, reviews
+from services.registration.api import (
+    accounts,
+    asking,
+    deals,
+    disputes,
+    drafts,
+    exclusions,
+    forms,
+    leads,
+    notes,
+    reviews,
+)
 from services.registration.application import HANDLES, KINDS, Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
@@ -18,6 +29,9 @@ from services.registration.projections.deal_notes import DEAL_NOTES
 from services.registration.projections.disputes import DISPUTES
 from services.registration.projections.drafts import DRAFTS
 from services.registration.projections.exclusions import EXCLUSIONS
+from services.registration.projections.lead_figures import LEAD_FIGURES
+from services.registration.projections.lead_takers import LEAD_TAKERS
+from services.registration.projections.leads import LEADS
 from services.registration.publishing import publish
 from services.registration.reactions import DEADLINES, REACTIONS
 
@@ -39,9 +53,14 @@ BLUEPRINT = Blueprint(
         accounts.router,
         exclusions.router,
         disputes.router,
+        leads.router,
+        forms.router,
     ),
     publish=publish,
-    projections=(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
+    projections=(
+        *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
+        *(LEADS, LEAD_TAKERS, LEAD_FIGURES),
+    ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
     kinds=KINDS,

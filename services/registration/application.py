@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from chassis.decider import NotFound, Stream
 from chassis.event import human_number, iso, stable_id
 from chassis.execution import Handles, Peek, Slots
-from chassis.rulebook import Rulebook, Rules
+from chassis.rulebook import Kind, Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
-from services.registration.domain import availability, partner_reference
+from services.registration.domain import availability, partner_reference, rotation
 from services.registration.domain.account import Account, Accounts, AddKey, ConfirmIdentity, add_key, confirm_identity
 from services.registration.domain.account_key import DOMAIN, AccountKey, AccountKeys, Key, keys_of, own_keys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
@@ -84,6 +84,26 @@ from services.registration.domain.exclusion import (
 from services.registration.domain.fitting import missing
 from services.registration.domain.judging import in_force
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
+from services.registration.domain.lead import Lead, Leads
+from services.registration.domain.lead_commands import (
+    AcceptLead,
+    AppealLead,
+    AssignLead,
+    ClaimLead,
+    CloseLead,
+    ConvertLead,
+    DeclineLead,
+    LapseOffers,
+    OnLead,
+    PoolLead,
+    ReclaimLead,
+    ReleaseLead,
+    ReportProgress,
+    ReturnLead,
+    SubmitLead,
+)
+from services.registration.domain.lead_gate import appeal_lead, release_lead, submit_lead
+from services.registration.domain.lead_mark import Marks
 from services.registration.domain.matching import Candidate
 from services.registration.domain.merging import (
     Collision,
@@ -93,6 +113,14 @@ from services.registration.domain.merging import (
     going_of,
     merge_accounts,
     split_accounts,
+)
+from services.registration.domain.offering import (
+    accept_lead,
+    assign_lead,
+    claim_lead,
+    decline_lead,
+    lapse_offers,
+    pool_lead,
 )
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
 from services.registration.domain.partner_reference import References
@@ -104,6 +132,13 @@ from services.registration.domain.protecting import (
     request_extension,
     warn_inactivity,
 )
+from services.registration.domain.pursuing import (
+    close_lead,
+    convert_lead,
+    reclaim_lead,
+    report_progress,
+    return_lead,
+)
 from services.registration.domain.reviewing import (
     decide_finding,
     promote_deal,
@@ -111,12 +146,14 @@ from services.registration.domain.reviewing import (
     reject_deal,
     return_deal,
 )
+from services.registration.domain.rotation import Rotations
+from services.registration.domain.routing import LEAD_RULES, Taker
 from services.registration.domain.rules import Matching, Step
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, screen
 from services.registration.domain.submitting import claim_of, facts_of, register_deal, resubmit_deal, save_draft
 
-KINDS = {DEAL_RULES.name: DEAL_RULES}
-PROGRAMME = "default"
+KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name: LEAD_RULES}
+PROGRAMME, ROUTING = "default", "routing"
 SHARED_KEY, CONTRADICTED_DOMAIN = "shared_key", "contradicted_domain"
 
 
@@ -353,7 +390,58 @@ def keyed(wish: AddKey, account: Account, key: AccountKey) -> dict[str, Any]:
     return {"scheme": wish.key.scheme, "value": wish.key.value, "accounts": key.accounts}
 
 
+# Leads
+
+
+def routing_of(programme: str) -> str:
+    """The rulebook for the leads of a programme: `routing` for the one that every vendor has."""
+    return ROUTING if programme == PROGRAMME else f"{ROUTING}.{programme}"
+
+
+def _lead(wish: OnLead) -> Slots:
+    return (Leads.at(wish.lead_id),)
+
+
+def _lead_rules(wish: OnLead) -> Slots:
+    return (Rules.at(wish.rulebook),)
+
+
+def _marking(wish: SubmitLead | ReleaseLead) -> Slots:
+    return Leads.at(wish.lead_id), tuple(Marks.at(mark.identity) for mark in wish.marks)
+
+
+def _assigning(wish: AssignLead) -> Slots:
+    return Leads.at(wish.lead_id), Rotations.at(rotation.identity(wish.rulebook, wish.now.date()))
+
+
+def _converted(wish: ConvertLead) -> Slots:
+    return ((Deals.at(wish.registration_id),) if wish.registration_id else (),)
+
+
+def lead_answer(wish: OnLead, lead: Lead, *_: Any) -> dict[str, Any]:
+    """Where the lead stands, for who asked."""
+    state = lead.standing.value
+    return {"lead_id": wish.lead_id, "number": lead.first.number, "status": state, "held": list(lead.first.held)}
+
+
+LEAD_HANDLES = (
+    Handles(SubmitLead, submit_lead, streams=_marking, reads=_lead_rules, answer=lead_answer),
+    Handles(AppealLead, appeal_lead, streams=_lead, answer=lead_answer),
+    Handles(ReleaseLead, release_lead, streams=_marking, answer=lead_answer),
+    Handles(AssignLead, assign_lead, streams=_assigning, reads=_lead_rules, answer=lead_answer),
+    Handles(PoolLead, pool_lead, streams=_lead, reads=_lead_rules, answer=lead_answer),
+    Handles(ClaimLead, claim_lead, streams=_lead, reads=_lead_rules, answer=lead_answer),
+    Handles(AcceptLead, accept_lead, streams=_lead, reads=_lead_rules, answer=lead_answer),
+    Handles(DeclineLead, decline_lead, streams=_lead, answer=lead_answer),
+    Handles(LapseOffers, lapse_offers, streams=_lead, answer=lead_answer),
+    Handles(ReportProgress, report_progress, streams=_lead, reads=_lead_rules, answer=lead_answer),
+    Handles(ReturnLead, return_lead, streams=_lead, answer=lead_answer),
+    Handles(ReclaimLead, reclaim_lead, streams=_lead, answer=lead_answer),
+    Handles(ConvertLead, convert_lead, streams=_lead, reads=_converted, answer=lead_answer),
+    Handles(CloseLead, close_lead, streams=_lead, answer=lead_answer),
+)
 HANDLES = (
+    *LEAD_HANDLES,
     Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=_deal, reads=_book, answer=answer),
@@ -428,6 +516,7 @@ class Submission:
     details: Details
     confidential: bool = False
     replaces: RegistrationId | None = None
+    lead_id: str | None = None
     screening_id: str
     by: str
     now: datetime
@@ -458,6 +547,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         replaces=await _giving_way(peek, wish.replaces),
         targets=targets_of(await _with_absorbed(peek, accounts), wish.customer, wish.products),
         slots=await _slots_seen(peek, wish),
+        lead_id=wish.lead_id,
         now=wish.now,
     )
 
@@ -830,3 +920,66 @@ def parting(survivor_id: AccountId, merge_id: str, targets: tuple[Target, ...], 
         return replace(wish, going=going_of(wish, merge, here))
 
     return prepare
+
+
+# Prepared: a command on a lead
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedOfLead:
+    """A wish on a lead. `allow(lead)` raises NotFound for who may not know of it."""
+
+    lead_id: str
+    by: str
+    now: datetime
+    allow: Callable[[Lead], None] = field(default=lambda lead: None)
+
+
+def on_lead(asked: AskedOfLead, make: Callable[[Lead, dict[str, Any]], Any]) -> Make:
+    """Prepares a command on a lead: `make(lead, fields)` gets the lead and the fields of `OnLead`."""
+
+    async def prepare(peek: Peek) -> Any:
+        lead: Lead = await peek(Leads.at(asked.lead_id))
+        rulebook = routing_of(lead.first.programme)
+        asked.allow(lead)
+        return make(lead, {"lead_id": asked.lead_id, "rulebook": rulebook, "by": asked.by, "now": asked.now})
+
+    return prepare
+
+
+Takers = Callable[[str, Iterable[str]], Awaitable[tuple[Taker, ...]]]
+"""Finds who could take a lead of a country; with partners named, only those."""
+
+
+def assigning(asked: AskedOfLead, takers: Takers, named: PartnerId | None = None, *, by_hand: bool = False) -> Make:
+    """Prepares the next offer of a lead: who could take it, and who has sold to its customer before."""
+
+    async def prepare(peek: Peek) -> AssignLead:
+        lead: Lead = await peek(Leads.at(asked.lead_id))
+        company, rulebook = lead.first.enquiry.company, routing_of(lead.first.programme)
+        version = (await peek(Rules.at(rulebook))).version(lead.first.rules.version)
+        rules = LEAD_RULES.read(version.body) if version else None
+        listed = (named,) if named else tuple(one.partner_id for one in rules.partners) if rules else ()
+        country = company.country if rules and rules.same_country and not named else ""
+        asks = rules is not None and rules.incumbent_first and company.domain
+        return AssignLead(
+            lead_id=asked.lead_id,
+            rulebook=rulebook,
+            takers=await takers(country, listed),
+            incumbents=await _incumbents(peek, company.domain) if asks and company.domain else (),
+            named=named,
+            by_hand=by_hand,
+            by=asked.by,
+            now=asked.now,
+        )
+
+    return prepare
+
+
+async def _incumbents(peek: Peek, domain: str) -> tuple[PartnerId, ...]:
+    """The partners that have won something of the customer with this domain."""
+    bound = await peek(AccountKeys.at(Key(scheme=DOMAIN, value=domain).identity))
+    if bound.account_id is None:
+        return ()
+    claims = await peek(ClaimsOf.at(bound.account_id))
+    return tuple(dict.fromkeys(one.partner_id for one in claims.incumbents))

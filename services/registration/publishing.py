@@ -36,6 +36,18 @@ from services.registration.domain.deal_events import (
     Terms,
 )
 from services.registration.domain.dispute import DisputeConcluded, DisputeDecided, DisputeHeard, DisputeOpened
+from services.registration.domain.lead import (
+    LeadAccepted,
+    LeadAppealed,
+    LeadAssigned,
+    LeadClosed,
+    LeadConverted,
+    LeadDeclined,
+    LeadReleased,
+    LeadReturned,
+    LeadSubmitted,
+    OfLead,
+)
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -242,6 +254,65 @@ def _accounts_split(it: AccountsSplit) -> PublicEvent:
     return public.AccountsSplit(merge_id=it.merge_id, **both, split_at=it.split_at)
 
 
+# Leads
+
+
+def _of_lead(it: OfLead) -> dict[str, Any]:
+    return {name: getattr(it, name) for name in ("lead_id", "number", "programme", "partner_id")}
+
+
+def _lead_submitted(it: LeadSubmitted) -> PublicEvent:
+    enquiry = it.enquiry
+    about = {name: getattr(enquiry, name) for name in ("direction", "source", "families", "tracking_code")}
+    country = enquiry.company.country
+    return public.LeadSubmitted(**_of_lead(it), **about, country=country, gate=it.held, submitted_at=it.submitted_at)
+
+
+def _lead_appealed(it: LeadAppealed) -> PublicEvent:
+    return AttentionRaised(attention_id=_appeal(it), roles=("deal_desk",), **_appeal_of(it))
+
+
+def _lead_released(it: LeadReleased) -> PublicEvent:
+    return AttentionCleared(attention_id=_appeal(it), **_appeal_of(it))
+
+
+def _appeal(it: OfLead) -> str:
+    return f"{it.lead_id}.appeal"
+
+
+def _appeal_of(it: OfLead) -> dict[str, Any]:
+    return {"side": "vendor", "topic": "lead-appeal", "subject": it.lead_id}
+
+
+def _lead_assigned(it: LeadAssigned) -> PublicEvent:
+    strategy, at = it.routing.strategy, it.assigned_at
+    return public.LeadAssigned(
+        **_of_lead(it), round=it.round, strategy=strategy, rules=it.rules, due_at=it.due_at, assigned_at=at
+    )
+
+
+def _lead_accepted(it: LeadAccepted) -> PublicEvent:
+    told: dict[str, Any] = {"minutes": it.minutes, "due_at": it.due_at, "accepted_at": it.accepted_at}
+    return public.LeadAccepted(**_of_lead(it), **told)
+
+
+def _lead_declined(it: LeadDeclined) -> PublicEvent:
+    return public.LeadDeclined(**_of_lead(it), reason_code=it.reason_code, declined_at=it.declined_at)
+
+
+def _lead_returned(it: LeadReturned) -> PublicEvent:
+    return public.LeadReturned(**_of_lead(it), reason_code=it.reason_code, returned_at=it.returned_at)
+
+
+def _lead_converted(it: LeadConverted) -> PublicEvent:
+    became: dict[str, Any] = {"registration_id": it.registration_id, "opportunity_id": it.opportunity_id}
+    return public.LeadConverted(**_of_lead(it), **became, converted_at=it.converted_at)
+
+
+def _lead_closed(it: LeadClosed) -> PublicEvent:
+    return public.LeadClosed(**_of_lead(it), reason_code=it.reason_code, closed_at=it.closed_at)
+
+
 _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     DealRegistered: _registered,
     DealReturned: _returned,
@@ -270,4 +341,13 @@ _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     DisputeConcluded: _dispute_concluded,
     AccountsMerged: _accounts_merged,
     AccountsSplit: _accounts_split,
+    LeadSubmitted: _lead_submitted,
+    LeadAppealed: _lead_appealed,
+    LeadReleased: _lead_released,
+    LeadAssigned: _lead_assigned,
+    LeadAccepted: _lead_accepted,
+    LeadDeclined: _lead_declined,
+    LeadReturned: _lead_returned,
+    LeadConverted: _lead_converted,
+    LeadClosed: _lead_closed,
 }

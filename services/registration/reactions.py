@@ -5,14 +5,26 @@ Public events of other services come in as reactions, the own clock and the own 
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from chassis.application import Application, Reaction
+from chassis.application import Application, Prepared, Reaction
 from chassis.deadlines import Deadline
 from chassis.event import Seen, stable_id
+from chassis.execution import Peek
+from chassis.read_store.port import Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
-from services.registration.application import Asked, Make, as_screened, concluding, on_deal
+from services.registration.application import (
+    Asked,
+    AskedOfLead,
+    Make,
+    as_screened,
+    assigning,
+    concluding,
+    on_deal,
+    on_lead,
+)
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
@@ -26,11 +38,17 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
-from services.registration.domain.partner_facts import RecordPartnerFacts
-from services.registration.projections import due
+from services.registration.domain.lead import EXPIRED, SUSPENDED
+from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
+from services.registration.domain.partner_facts import NEW_BUSINESS, RecordPartnerFacts
+from services.registration.projections import due, lead_due
 from services.registration.projections.due import DueDocument
+from services.registration.projections.lead_due import LeadDue
+from services.registration.projections.lead_takers import takers
 
 CLOSED_STAGES = ("won", "lost")
+OFFERS_MAX = 1_000
+"""The most offers of one partner that are taken back when it is suspended; what is left lapses by itself."""
 
 
 async def on_partner(seen: Seen, app: Application) -> None:
@@ -41,11 +59,28 @@ async def on_partner(seen: Seen, app: Application) -> None:
         revision=told.revision,
         types=getattr(told, "types", None),
         suspended=_suspended(told),
+        country=getattr(told, "country", None),
         source_event_id=seen.id,
         source_position=seen.position,
         now=app.clock.now(),
     )
     await app.react(seen, "record_partner_facts", command)
+    if NEW_BUSINESS in (command.suspended or ()):
+        await _decline_offers(seen, app)
+
+
+async def _decline_offers(seen: Seen, app: Application) -> None:
+    """Who takes no new business has no lead on offer any more: each goes on to the next."""
+    partner_id = seen.event.partner_id
+    where = {"status": "offered", "partner_ids": Contains(partner_id)}
+    found = await app.read.find("leads", seen.tenant, where=where, limit=OFFERS_MAX)
+    for lead in found.items:
+        asked = AskedOfLead(lead_id=lead["lead_id"], by="registration", now=app.clock.now())
+
+        def decline(_: Any, fields: dict[str, Any]) -> DeclineLead:
+            return DeclineLead(**fields, partner_id=partner_id, reason_code=SUSPENDED)
+
+        await app.react(seen, f"decline_offer {lead['lead_id']}", on_lead(asked, decline))
 
 
 def _suspended(told: Any) -> tuple[str, ...] | None:
@@ -163,7 +198,43 @@ def _conclude(document: DueDocument, now: datetime) -> Make:
     return concluding(_asked(document, now), screening_id)
 
 
+def _on_lead(command: type[Any]) -> Callable[[LeadDue, datetime], Make]:
+    def issue(document: LeadDue, now: datetime) -> Make:
+        return on_lead(_asked_of_lead(document, now), lambda _, fields: command(**fields))
+
+    return issue
+
+
+def _asked_of_lead(document: LeadDue, now: datetime) -> AskedOfLead:
+    return AskedOfLead(lead_id=document["lead_id"], by="registration", now=now)
+
+
+def _assign(document: LeadDue, now: datetime) -> Prepared:
+    """Offers an open lead to the next."""
+    asked = _asked_of_lead(document, now)
+
+    async def make(app: Application, tenant: str, peek: Peek) -> Any:
+        return await assigning(asked, partial(takers, app.read, tenant))(peek)
+
+    return Prepared(make)
+
+
+def _expire(document: LeadDue, now: datetime) -> Make:
+    ended = datetime.fromisoformat(document["due_at"] or "")
+
+    def close(_: Any, fields: dict[str, Any]) -> CloseLead:
+        return CloseLead(**fields, reason_code=EXPIRED, ended=ended)
+
+    return on_lead(_asked_of_lead(document, now), close)
+
+
 DEADLINES = (
+    Deadline(name="lead_offers", version=1, keys=lead_due.OFFERS, evolve=lead_due.offers_due, issue=_assign),
+    Deadline(
+        name="lead_answers", version=1, keys=lead_due.ANSWERS, evolve=lead_due.answers_due, issue=_on_lead(LapseOffers)
+    ),
+    Deadline(name="lead_words", version=1, keys=lead_due.WORDS, evolve=lead_due.words_due, issue=_on_lead(ReclaimLead)),
+    Deadline(name="lead_pools", version=1, keys=lead_due.POOLS, evolve=lead_due.pool_ends, issue=_expire),
     Deadline(name="protection_ends", version=2, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
     Deadline(name="extensions_due", version=1, keys=due.EXTENSIONS, evolve=due.extensions_due, issue=_grant),
     Deadline(

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.browser.running import Running, until
 
-DEALS = "/v1/registration/deals"
+DEALS, LEADS = "/v1/registration/deals", "/v1/registration/leads"
 MONEY = "/v1/incentives"
 NORTH, SOUTH = "northwind", "southbridge"
 
@@ -40,6 +40,7 @@ class State:
     """The ids of what was made, by the name of the customer."""
 
     deals: dict[str, str] = field(default_factory=dict)
+    leads: dict[str, str] = field(default_factory=dict)
 
 
 def believable(it: Running) -> State:
@@ -48,6 +49,7 @@ def believable(it: Running) -> State:
     _first_month(it, state)
     _paid(it, state)
     _second_month(it, state)
+    _leads(it, state)
     return state
 
 
@@ -163,6 +165,46 @@ def _second_month(it: Running, state: State) -> None:
         it.forward(hours=3)
     it.who("dora").post(f"{DEALS}/{made[TERRAZZO.website]}/reject", REJECT)
     made["Ostsee, rival"] = register(it, SOUTH, OSTSEE)
+
+
+def _leads(it: Running, state: State) -> None:
+    """One that a partner has accepted, one that the other has on offer, one held back, one that a partner brought."""
+    first = offered(it, state, "Falkenberg Textil", "DE")
+    it.who(first).post(f"{LEADS}/{state.leads['Falkenberg Textil']}/accept")
+    offered(it, state, "Calanque Marine", "FR")
+    state.leads["Held"] = _lead(it, SOUTH, "Blanca Ortiz", "ES", "blanca.ortiz@gmail.com")
+    state.leads["Brought"] = _lead(it, NORTH, "Moorland Dairy", "GB")
+
+
+def offered(it: Running, state: State, name: str, country: str) -> str:
+    """Brings a lead for partners; who has it on offer."""
+    lead_id = state.leads[name] = _lead(it, "dora", name, country)
+
+    def whom() -> Any:
+        offers = it.who("dora").get(f"{LEADS}/{lead_id}")["offers"]
+        return offers[0]["partner_id"] if offers else ""
+
+    partner_id = until(whom)
+    return next(who for who in (NORTH, SOUTH) if it.who(who).get("/v1/me")["partner_id"] == partner_id)
+
+
+def _lead(it: Running, who: str, name: str, country: str, email: str = "") -> str:
+    """Brings a lead; its id."""
+    word = name.split(maxsplit=1)[0].lower()
+    contact = {
+        "name": f"Alex {name.rsplit(maxsplit=1)[-1]}",
+        "email": email or f"alex@{word}.{country.lower()}",
+        "consent": True,
+    }
+    body = {
+        "company": {"name": name, "country": country, "website": f"www.{word}.{country.lower()}", "size": "50-249"},
+        "contact": contact,
+        "need": f"{name} wants to see analytics for its two sites; call alex@{word}.{country.lower()}.",
+        "families": ["analytics"],
+        "source": "event",
+    }
+    lead_id: str = it.who(who).post(LEADS, body)["lead_id"]
+    return lead_id
 
 
 RETURN = {"fields": ["amount", "close_on"], "message": "Does the amount include the two depots in Leeds?"}

@@ -1,7 +1,7 @@
 """The running service for tests: HTTP in, facts of other services in, one process on SQLite."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -15,6 +15,7 @@ from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.testing.projections import told
 from contracts.onboarding import PartnerActivated
+from contracts.registration import DealRegistered
 from services.registration.app import Settings, build
 from services.registration.reactions import REACTIONS
 
@@ -99,6 +100,21 @@ class Running:
         assert answer.status_code == 201, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    async def seen(self, look: Callable[[], Awaitable[Any]]) -> Any:
+        """What `look` answers, once that is something."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (found := await look()):
+                await asyncio.sleep(0.02)
+        return found
+
+    async def told(self, kind: type[Any]) -> list[Any]:
+        """What the service has told others, of one kind."""
+        return await self._told(kind)
+
+    async def told_of(self, registration_id: str) -> Any:
+        """How others heard of a deal."""
+        return next(one for one in await self._told(DealRegistered) if one.registration_id == registration_id)
 
     async def until(self, registration_id: str, status: str) -> dict[str, Any]:
         """Waits until the deal stands in a status."""

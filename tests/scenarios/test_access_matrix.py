@@ -212,6 +212,31 @@ REGISTRATION = {
     ),
     "POST /accounts/{account_id}/split": row(frozenset({"desk"}), {"merge_id": "no-merge"}, account_id="account"),
 }
+LEAD_DESK = frozenset({"cm", "desk"})
+LEADS = frozenset({"admin", "cm", "desk", "marketing", "analyst", "owner", "seller", "marketer"})
+ENQUIRY = {"company": {"name": "Fabrikam", "country": "DE"}, "need": "We look for a new platform for our people."}
+REGISTRATION |= {
+    "POST /leads": row(SELLERS | LEAD_DESK, ENQUIRY),
+    "GET /leads": row(LEADS),
+    "GET /leads/{lead_id}": row(LEADS, lead_id="lead"),
+    "GET /lead-figures": row(),
+    "GET /lead-shares": row(LEADS - ALL_PARTNER),
+    "POST /leads/{lead_id}/appeal": row(SELLERS, {"statement": STATED}, lead_id="lead"),
+    "POST /leads/{lead_id}/release": row(LEAD_DESK, lead_id="lead"),
+    "POST /leads/{lead_id}/assign": row(LEAD_DESK, {}, lead_id="lead"),
+    "POST /leads/{lead_id}/pool": row(LEAD_DESK, lead_id="lead"),
+    "POST /leads/{lead_id}/claim": row(SELLERS, lead_id="lead"),
+    "POST /leads/{lead_id}/accept": row(SELLERS | LEAD_DESK, lead_id="lead"),
+    "POST /leads/{lead_id}/decline": row(SELLERS | LEAD_DESK, NAMED, lead_id="lead"),
+    "POST /leads/{lead_id}/report": row(SELLERS | LEAD_DESK, {"step": "contacted"}, lead_id="lead"),
+    "POST /leads/{lead_id}/return": row(SELLERS, NAMED, lead_id="lead"),
+    "POST /leads/{lead_id}/convert": row(SELLERS | LEAD_DESK, {"registration_id": "$deal"}, lead_id="lead"),
+    "POST /leads/{lead_id}/close": row(SELLERS | LEAD_DESK, {"reason_code": "lost"}, lead_id="lead"),
+    "POST /leads/{lead_id}/forget": row(frozenset({"admin"}) | LEAD_DESK, lead_id="own_lead"),
+    "GET /forms/{form_id}": Row(query="tenant=acme", open=True),
+    "POST /forms/{form_id}/leads": Row(body=ENQUIRY, open=True),
+}
+"""A form's token tells the time, so both forms' routes are asked under a name that no form has."""
 CONNECTION = {"base_url": "http://127.0.0.1:1", "credential_ref": "hubspot-simulator"}
 TOUCH = {
     "touch_type": "demo",
@@ -442,6 +467,9 @@ GATEWAY = {
     "GET /deals": page(DEALS),
     "GET /deals/new": page(),
     "GET /deals/{registration_id}": page(DEALS, registration_id="deal"),
+    "GET /leads": page(LEADS),
+    "GET /leads/new": page(SELLERS | LEAD_DESK),
+    "GET /leads/{lead_id}": page(LEADS, lead_id="lead"),
     "GET /desk": page(frozenset({"desk", "cm"})),
     "GET /desk/{registration_id}": page(frozenset({"desk", "cm"}), registration_id="deal"),
     "GET /why/{event_id}": page(DEALS, event_id="registration_event"),
@@ -462,6 +490,8 @@ GATEWAY = {
             "POST /deals/new",
             "POST /deals/{registration_id}/credit/{pool}",
             "POST /deals/{registration_id}/{verb}",
+            "POST /leads/new",
+            "POST /leads/{lead_id}/{verb}",
             "POST /desk/{registration_id}/confirm-identity",
             "POST /desk/{registration_id}/{verb}",
             "POST /lines/{line_id}/postpone",
@@ -578,6 +608,8 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "exclusion": "exclusion-1",
         "disputed": "no-dispute",
         "service": "registration",
+        "lead": await _lead(owner, "matrix-lead"),
+        "own_lead": await _lead(owner, "matrix-own-lead"),
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
         "fund": "fund-1",
         **await _funds(people, story.partner_id),
@@ -599,6 +631,12 @@ async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:
         "fund_claim": claimed["claim_id"],
         "special_price": granted["special_price_id"],
     }
+
+
+async def _lead(owner: Api, name: str) -> str:
+    wish = {**ENQUIRY, "company": {"name": name, "country": "DE"}, "need": f"{name} looks for a new platform."}
+    lead_id: str = done(await owner.post("/v1/registration/leads", wish, key=name), 201)["lead_id"]
+    return lead_id
 
 
 async def _pool(owner: Api, opportunity_id: str) -> str:

@@ -22,8 +22,11 @@ DROPPED = frozenset({b"authorization", b"cookie", b"x-forwarded-user", b"entente
 ANONYMOUS_ROUTES = (
     ("onboarding", "POST", re.compile(r"/applications")),
     ("attribution", "POST", re.compile(r"/connections/[^/]+/push")),
+    ("registration", "GET", re.compile(r"/forms/[^/]+")),
+    ("registration", "POST", re.compile(r"/forms/[^/]+/leads")),
 )
-"""What needs no sign-in here: an application, and a CRM's push, which the service knows by its signature."""
+"""What needs no sign-in here: an application, a website's form, and a CRM's push, which the service knows by its signature."""
+NAMES_A_TENANT = ("onboarding", "registration")
 TENANT_HEADER = "entente-tenant"
 PREFIX = "/v1/"
 
@@ -107,13 +110,16 @@ async def _principal(service: str, path: str, found: Visitor, request: Request) 
     ):
         raise Unauthenticated
     count_stranger(request)
-    return nobody(await _open_tenant(request) if service == "onboarding" else "")
+    return nobody(await _open_tenant(request) if service in NAMES_A_TENANT else "")
 
 
 async def _open_tenant(request: Request) -> str:
-    """The tenant that a stranger names. Raises NotFound for one that is not open, so that nothing is kept for it."""
+    """The tenant that a stranger names, in a header or, from a page elsewhere, in the query.
+
+    Raises NotFound for one that is not open, so that nothing is kept for it.
+    """
     app: Application = request.app.state.application
-    slug = request.headers.get(TENANT_HEADER, "")
+    slug = request.headers.get(TENANT_HEADER, "") or request.query_params.get("tenant", "")
     tenant, _ = await app.executor.state(slug, Tenants.at(slug))
     if not tenant.opened:
         raise NotFound

@@ -32,7 +32,9 @@ def partner_of(caller: Caller, body: RegisterBody) -> PartnerId:
     return PartnerId(partner_id)
 
 
-def submission(body: RegisterBody, caller: Caller, app: App, draft: str | None = None) -> Submission:
+def submission(
+    body: RegisterBody, caller: Caller, app: App, draft: str | None = None, lead_id: str | None = None
+) -> Submission:
     """What the body submits, the customer read by the libraries. Raises Invalid for a wrong identifier or website."""
     registration_id, now = RegistrationId(draft or caller.new_id("deal")), app.clock.now()
     given = {"close_on": default_close(now), **details_of(app, caller.tenant, registration_id, body)}
@@ -48,6 +50,7 @@ def submission(body: RegisterBody, caller: Caller, app: App, draft: str | None =
         details=Details(**given),
         confidential=body.confidential,
         replaces=RegistrationId(body.replaces) if body.replaces else None,
+        lead_id=lead_id,
         screening_id=caller.new_id("screening"),
         by=caller.principal.by,
         now=now,

@@ -50,7 +50,8 @@ class RegisterDeal:
     """`keys` with the accounts they were bound to, and `accounts` that follow from them, the deal's own first.
 
     Without a role the partner's first one is taken. `replaces` is the partner's own deal that this one is to succeed,
-    `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open.
+    `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open,
+    `lead_id` where it comes of a lead.
     """
 
     registration_id: RegistrationId
@@ -72,6 +73,7 @@ class RegisterDeal:
     replaces: GivesWay | None = None
     targets: tuple[str, ...] = ()
     slots: SlotsSeen | None = None
+    lead_id: str | None = None
     now: datetime
 
     @property

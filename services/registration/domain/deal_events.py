@@ -75,6 +75,7 @@ class Terms:
     amount: Money
     close_on: date
     territory: str | None = None
+    lead_id: str | None = None
     rules: RuleRef
     submitted_at: datetime
 

@@ -1,9 +1,9 @@
-"""How the events of a deal are explained; those that are not here are explained by the screening beside them."""
+"""How the events of deals and leads are explained; those that are not here are explained by the screening beside them."""
 
 from collections.abc import Callable
 
 from chassis.event import Seen, iso
-from chassis.rulebook import Decision, Input, Reason
+from chassis.rulebook import Change, Decision, Input, Reason
 from services.registration.domain.deal_events import (
     DealApproved,
     DealRejected,
@@ -11,6 +11,9 @@ from services.registration.domain.deal_events import (
     DealScreened,
     ReviewOverdue,
 )
+from services.registration.domain.lead import DUPLICATE, LeadAssigned, LeadSubmitted
+from services.registration.domain.lead_gate import HELD
+from services.registration.domain.routing import explained as routed
 from services.registration.domain.screening import APPROVE, REJECT, explained
 
 REVOKE = "revoke"
@@ -51,10 +54,27 @@ def _overdue(seen: Seen) -> Decision:
     return Decision(outcome=happened.action, reasons=(Reason(code="review-overdue", text=text),), inputs=(late,))
 
 
+def _gated(seen: Seen) -> Decision:
+    """The rules of the gate that a lead met."""
+    happened: LeadSubmitted = seen.event
+    met, rules = (DUPLICATE,) if happened.first else happened.held, happened.rules
+    reasons = tuple(Reason(code=one, text=HELD[one], rule=rules.rulebook_id, version=rules.version) for one in met)
+    without = tuple(Change(code=one, text="Without this, it would have gone on.", outcome="open") for one in met[:1])
+    outcome = "closed" if happened.first else "quarantined" if met else "open"
+    return Decision(outcome=outcome, reasons=reasons, would_change=without if len(met) == 1 else ())
+
+
+def _routed(seen: Seen) -> Decision:
+    happened: LeadAssigned = seen.event
+    return routed(happened.routing, f"{happened.rules.rulebook_id}@{happened.rules.version}")
+
+
 EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {
     DealScreened: _screened,
     DealRejected: _rejected,
     DealApproved: _approved,
     DealRevoked: _revoked,
     ReviewOverdue: _overdue,
+    LeadSubmitted: _gated,
+    LeadAssigned: _routed,
 }

@@ -31,6 +31,7 @@ class PartnerFacts:
     revision: int = 0
     types: tuple[str, ...] = ()
     suspended: tuple[str, ...] = ()
+    country: str | None = None
     event_id: str | None = None
     position: int | None = None
 
@@ -50,12 +51,13 @@ class PartnerFacts:
 
 @event("registration.PartnerFactsRecorded.v1")
 class PartnerFactsRecorded:
-    """`types` and `suspended` are whole lists; None leaves what was known."""
+    """`types` and `suspended` are whole lists; None leaves what was known, also of the country."""
 
     partner_id: PartnerId
     revision: int
     types: tuple[str, ...] | None = None
     suspended: tuple[str, ...] | None = None
+    country: str | None = None
     source_event_id: str
     source_position: int
     recorded_at: datetime
@@ -67,6 +69,7 @@ class RecordPartnerFacts:
     revision: int
     types: tuple[str, ...] | None = None
     suspended: tuple[str, ...] | None = None
+    country: str | None = None
     source_event_id: str
     source_position: int
     now: datetime
@@ -82,6 +85,7 @@ def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[
             revision=wish.revision,
             types=wish.types,
             suspended=wish.suspended,
+            country=wish.country,
             source_event_id=wish.source_event_id,
             source_position=wish.source_position,
             recorded_at=wish.now,
@@ -94,6 +98,7 @@ def evolve(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
         revision=happened.revision,
         types=facts.types if happened.types is None else happened.types,
         suspended=facts.suspended if happened.suspended is None else happened.suspended,
+        country=facts.country if happened.country is None else happened.country,
         event_id=happened.source_event_id,
         position=happened.source_position,
     )

@@ -132,6 +132,21 @@ class OpenHours:
     weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
     closed_on: tuple[date, ...] = ()
 
+    def calendar(self, zone: str) -> BusinessCalendar:
+        """These hours in a zone."""
+        return BusinessCalendar(
+            zone=zone,
+            opens_at=self.opens_at,
+            closes_at=self.closes_at,
+            weekdays=self.weekdays,
+            closed_on=self.closed_on,
+        )
+
+    def limits(self) -> Iterator[tuple[bool, str]]:
+        """What a schema cannot say of them: whether it holds, and how it is said."""
+        yield self.opens_at < self.closes_at, "the desk opens before it closes"
+        yield bool(self.weekdays) and set(self.weekdays) <= set(range(1, 8)), "weekdays are some of 1 to 7"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DealRules:
@@ -176,14 +191,7 @@ class DealRules:
     @property
     def calendar(self) -> BusinessCalendar:
         """The desk's hours in the programme's zone."""
-        hours = self.hours
-        return BusinessCalendar(
-            zone=self.zone,
-            opens_at=hours.opens_at,
-            closes_at=hours.closes_at,
-            weekdays=hours.weekdays,
-            closed_on=hours.closed_on,
-        )
+        return self.hours.calendar(self.zone)
 
 
 def faults(rules: DealRules) -> list[str]:
@@ -192,7 +200,7 @@ def faults(rules: DealRules) -> list[str]:
 
 
 def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
-    yield _is_zone(rules.zone), "zone is an IANA time zone, e.g. Europe/Berlin"
+    yield is_zone(rules.zone), "zone is an IANA time zone, e.g. Europe/Berlin"
     yield bool(rules.roles) and set(rules.roles) <= set(ROLES), f"roles are some of {', '.join(ROLES)}"
     yield set(rules.required) <= set(OPTIONAL_FIELDS), f"required fields are some of {', '.join(OPTIONAL_FIELDS)}"
     yield 0 <= rules.protection.days <= DAYS_MAX, f"protection lasts 0 to {DAYS_MAX} days"
@@ -234,11 +242,11 @@ def _review_limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
     yield 1 <= clock.target_days <= clock.limit_days <= LIMIT_DAYS_MAX, f"1 ≤ target ≤ limit ≤ {LIMIT_DAYS_MAX} days"
     yield clock.when_late in LATE, f"a late review is one of {', '.join(LATE)}"
     yield 1 <= clock.answer_days <= ANSWER_DAYS_MAX, f"a partner has 1 to {ANSWER_DAYS_MAX} days to answer"
-    yield hours.opens_at < hours.closes_at, "the desk opens before it closes"
-    yield bool(hours.weekdays) and set(hours.weekdays) <= set(range(1, 8)), "weekdays are some of 1 to 7"
+    yield from hours.limits()
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Whether it is an IANA time zone."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -237,6 +237,7 @@ def _terms(wish: RegisterDeal, mine: Claim, version: Version) -> Terms:
         amount=wish.details.amount,
         close_on=wish.details.close_on,
         territory=_territory(customer),
+        lead_id=wish.lead_id,
         rules=reference(version),
         submitted_at=wish.now,
     )

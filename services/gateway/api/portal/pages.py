@@ -2,11 +2,23 @@
 
 from fastapi import APIRouter
 
-from services.gateway.api.portal import deals, desk, events, home, money, partners, rulebook, rules, settings, whys
+from services.gateway.api.portal import (
+    deals,
+    desk,
+    events,
+    home,
+    leads,
+    money,
+    partners,
+    rulebook,
+    rules,
+    settings,
+    whys,
+)
 from services.gateway.api.portal.rendering import render
 
 __all__ = ["render", "router"]
 
 router = APIRouter()
-for room in (home, deals, desk, whys, money, partners, rules, rulebook, events, settings):
+for room in (home, deals, desk, leads, whys, money, partners, rules, rulebook, events, settings):
     router.include_router(room.router)

@@ -1,0 +1,371 @@
+"""Leads over HTTP: bring one, offer it, take it, work on it, make a deal of it; read what each side may."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from chassis.decider import NotFound
+from chassis.event import human_number
+from chassis.execution import Peek
+from chassis.http import App, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains
+from chassis.rulebook import Rules
+from contracts.values import PartnerId, RegistrationId
+from services.registration.access import (
+    FORGET_CONTACT,
+    READ_LEAD_CONTACTS,
+    READ_LEAD_FIGURES,
+    READ_LEAD_SHARES,
+    READ_LEADS,
+)
+from services.registration.api.asking import submission
+from services.registration.api.bodies import ContactBody, CustomerBody, Id, MoneyBody, RegisterBody
+from services.registration.api.lead_bodies import (
+    AppealBody,
+    AssignBody,
+    CloseBody,
+    ConvertBody,
+    LeadBody,
+    ProgressBody,
+    ReasonBody,
+    enquiry_of,
+    mail_domain_of,
+    marks_of,
+    subject_of,
+)
+from services.registration.application import (
+    ROUTING,
+    AskedOfLead,
+    assigning,
+    on_lead,
+    prepare_registration,
+    routing_of,
+)
+from services.registration.domain.deal_commands import RegisterDeal
+from services.registration.domain.lead import Lead, Leads, Standing
+from services.registration.domain.lead_commands import (
+    AcceptLead,
+    AppealLead,
+    AssignLead,
+    ClaimLead,
+    CloseLead,
+    ConvertLead,
+    DeclineLead,
+    PoolLead,
+    ReleaseLead,
+    ReportProgress,
+    ReturnLead,
+    SubmitLead,
+)
+from services.registration.domain.routing import LEAD_RULES, Taker
+from services.registration.projections.lead_figures import ALL, NONE_YET, with_parts
+from services.registration.projections.lead_takers import shares, takers
+from services.registration.projections.leads import for_partner, without_people
+
+STATUSES = Literal["quarantined", "open", "offered", "pooled", "accepted", "converted", "closed"]
+SORT = r"^-?(submitted_at|due_at)$"
+SHARES_MAX = 1_000
+
+router = APIRouter(tags=["leads"])
+
+
+# Submitting
+
+
+@router.post("/leads", status_code=201)
+async def submit(body: LeadBody, caller: Writer, app: App) -> Response:
+    """Brings a lead: it goes on at once, is held back for a person to look at, or repeats another."""
+    app.access.check(caller.principal, SubmitLead)
+    lead_id, who = caller.new_id("lead"), caller.principal.partner_id
+    direction = _direction(body, caller)
+    enquiry = enquiry_of(
+        app, caller.tenant, lead_id, body, direction=direction, source=body.source, source_partner_id=who
+    )
+    command = SubmitLead(
+        lead_id=lead_id,
+        rulebook=routing_of(body.programme),
+        number=human_number("L", lead_id),
+        programme=body.programme,
+        enquiry=enquiry,
+        marks=marks_of(app, caller.tenant, enquiry, body),
+        mail_domain=mail_domain_of(body),
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+    answer = await perform(caller, app, SubmitLead, command, status=201)
+    answer.headers["Location"] = f"/leads/{lead_id}"
+    return answer
+
+
+def _direction(body: LeadBody, caller: Caller) -> str:
+    """A partner's lead is for the vendor unless it says for a partner; the vendor's is for partners."""
+    if caller.principal.partner_id is None:
+        return "outbound"
+    return "peer" if body.direction == "peer" else "inbound"
+
+
+# Steps
+
+Fields = dict[str, Any]
+
+
+def _asked(caller: Caller, app: App, lead_id: str, action: type[Any]) -> AskedOfLead:
+    """A wish on a lead; one that a partner may not know of is not found, as one that never was."""
+    app.access.check(caller.principal, action)
+    who = caller.principal.partner_id
+
+    def allow(lead: Lead) -> None:
+        if who is not None and not _knows(lead, PartnerId(who)):
+            raise NotFound
+
+    return AskedOfLead(lead_id=lead_id, by=caller.principal.by, now=app.clock.now(), allow=allow)
+
+
+def _knows(lead: Lead, who: PartnerId) -> bool:
+    """Whether a partner may know of a lead, from what it was told: it brought it, it was offered to it, it is anybody's."""
+    told = (lead.first.enquiry.source_partner_id, lead.holder, *lead.declined, *(one.partner_id for one in lead.offers))
+    return who in told or lead.standing == Standing.POOLED
+
+
+async def _take(
+    lead_id: str, action: type[Any], caller: Caller, app: App, make: Callable[[Lead, Fields], Any]
+) -> Response:
+    return await perform(caller, app, action, on_lead(_asked(caller, app, lead_id, action), make))
+
+
+def _mine(caller: Caller, fields: Fields) -> Fields:
+    who = caller.principal.partner_id
+    return {**fields, "partner_id": PartnerId(who) if who else None}
+
+
+@router.post("/leads/{lead_id}/appeal")
+async def appeal(lead_id: Id, body: AppealBody, caller: Writer, app: App) -> Response:
+    """Asks the vendor to look again at a lead that was held back."""
+    statement = app.seal(caller.tenant, subject_of(lead_id), body.statement)
+    return await _take(
+        lead_id, AppealLead, caller, app, lambda _, f: AppealLead(**_mine(caller, f), statement=statement)
+    )
+
+
+@router.post("/leads/{lead_id}/release")
+async def release(lead_id: Id, caller: Writer, app: App) -> Response:
+    """Lets a lead go on that was held back."""
+    return await _take(lead_id, ReleaseLead, caller, app, lambda lead, f: ReleaseLead(**f, marks=lead.first.marks))
+
+
+@router.post("/leads/{lead_id}/assign")
+async def assign(lead_id: Id, body: AssignBody, caller: Writer, app: App) -> Response:
+    """Offers an open lead to a partner: the one named, or whom the rules find."""
+    asked = _asked(caller, app, lead_id, AssignLead)
+    named = PartnerId(body.partner_id) if body.partner_id else None
+    make = assigning(asked, partial(takers, app.read, caller.tenant), named, by_hand=True)
+    return await perform(caller, app, AssignLead, make)
+
+
+@router.post("/leads/{lead_id}/pool")
+async def pool(lead_id: Id, caller: Writer, app: App) -> Response:
+    """Puts an open lead where every partner may claim it."""
+    return await _take(lead_id, PoolLead, caller, app, lambda _, f: PoolLead(**f))
+
+
+@router.post("/leads/{lead_id}/claim")
+async def claim(lead_id: Id, caller: Writer, app: App) -> Response:
+    """Takes a lead out of the pool: the first has it."""
+    found = await takers(app.read, caller.tenant, "", (caller.principal.partner_id or "",))
+    who = PartnerId(caller.principal.partner_id or "")
+    taker = found[0] if found else Taker(partner_id=who, suspended=True)
+    return await _take(lead_id, ClaimLead, caller, app, lambda _, f: ClaimLead(**f, taker=taker))
+
+
+@router.post("/leads/{lead_id}/accept")
+async def accept(lead_id: Id, caller: Writer, app: App) -> Response:
+    """Takes a lead that was offered; from now on all of it may be read."""
+    return await _take(lead_id, AcceptLead, caller, app, lambda _, f: AcceptLead(**_mine(caller, f)))
+
+
+@router.post("/leads/{lead_id}/decline")
+async def decline(lead_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
+    """Says no: it goes on to the next."""
+    code = body.reason_code
+    return await _take(
+        lead_id, DeclineLead, caller, app, lambda _, f: DeclineLead(**_mine(caller, f), reason_code=code)
+    )
+
+
+@router.post("/leads/{lead_id}/report")
+async def report(lead_id: Id, body: ProgressBody, caller: Writer, app: App) -> Response:
+    """Says how far it is."""
+    step = body.step
+    return await _take(lead_id, ReportProgress, caller, app, lambda _, f: ReportProgress(**_mine(caller, f), step=step))
+
+
+@router.post("/leads/{lead_id}/return")
+async def give_back(lead_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
+    """Gives an accepted lead back: it goes on to the next."""
+    code = body.reason_code
+    return await _take(lead_id, ReturnLead, caller, app, lambda _, f: ReturnLead(**_mine(caller, f), reason_code=code))
+
+
+@router.post("/leads/{lead_id}/close")
+async def close(lead_id: Id, body: CloseBody, caller: Writer, app: App) -> Response:
+    """Ends a lead."""
+    code = body.reason_code
+    return await _take(lead_id, CloseLead, caller, app, lambda _, f: CloseLead(**_mine(caller, f), reason_code=code))
+
+
+@router.post("/leads/{lead_id}/forget")
+async def forget(lead_id: Id, caller: Writer, app: App) -> Response:
+    """Destroys the key of what was sealed of a lead: its contact and its words can never be read again."""
+    app.access.check(caller.principal, FORGET_CONTACT)
+    await app.exists(caller.tenant, Leads.kind, lead_id)
+    app.keys.forget(caller.tenant, subject_of(lead_id))
+    return shown({"lead_id": lead_id, "forgotten": True})
+
+
+# Converting
+
+
+@router.post("/leads/{lead_id}/convert")
+async def convert(lead_id: Id, body: ConvertBody, caller: Writer, app: App) -> Response:
+    """Makes a deal of a lead: registers one from its customer, or names one that stands; the vendor names an opportunity."""
+    app.access.check(caller.principal, ConvertLead)
+    registration_id = body.registration_id
+    if body.amount is not None:
+        registration_id = await _registered(lead_id, body, body.amount, caller, app)
+
+    def make(_: Lead, fields: Fields) -> ConvertLead:
+        mine = _mine(caller, fields)
+        return ConvertLead(**mine, registration_id=registration_id, opportunity_id=body.opportunity_id)
+
+    return await _take(lead_id, ConvertLead, caller, app, make)
+
+
+async def _registered(lead_id: str, body: ConvertBody, amount: MoneyBody, caller: Caller, app: App) -> RegistrationId:
+    """The deal of a lead, registered under an id of its own: however often it is asked, there is one."""
+    asked = _asked(caller, app, lead_id, ConvertLead)
+    peek = app.executor.peek(caller.tenant)
+    lead: Lead = await peek(Leads.at(lead_id))
+    asked.allow(lead)
+    wish = submission(_deal_body(lead, body, amount, caller, app), caller, app, lead_id=lead_id)
+    if lead.standing != Standing.ACCEPTED or lead.holder != wish.partner_id:
+        return wish.registration_id  # the conversion is refused, and the refusal recorded
+
+    async def make(peek: Peek) -> RegisterDeal:
+        return await prepare_registration(peek, app.ports.accounts, caller.tenant, wish)
+
+    order = replace(caller.order(), command_id=caller.new_id("deal command"), expected_version=None)
+    await app.executor.run(order, make)
+    return wish.registration_id
+
+
+def _deal_body(lead: Lead, body: ConvertBody, amount: MoneyBody, caller: Caller, app: App) -> RegisterBody:
+    company = lead.first.enquiry.company
+    sealed = lead.first.enquiry.contact
+    contact = orjson.loads((app.keys.open(caller.tenant, sealed) if sealed else None) or "{}")
+    name, website = company.name or contact.get("company") or "", body.website or company.domain
+    customer: dict[str, Any] = {
+        "name": name or str(website),
+        "country": company.country,
+        "website": website,
+        "region": company.region,
+        "postcode": company.postcode or contact.get("postcode"),
+        "natural_person": "company" in contact,
+    }
+    person = {key: contact.get(key) for key in ContactBody.model_fields}
+    try:
+        return RegisterBody(
+            programme=lead.first.programme,
+            customer=CustomerBody(**customer),
+            products=body.products,
+            amount=amount,
+            role=body.role,
+            contacts=[ContactBody(**person)] if contact.get("name") else None,
+        )
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+# Reading
+
+
+@router.get("/lead-figures")
+@reads("lead_figures")
+async def figures(caller: Reader, app: App) -> Response:
+    """How the vendor handles leads, in numbers."""
+    app.access.check(caller.principal, READ_LEAD_FIGURES)
+    return shown(with_parts(await app.read.get("lead_figures", caller.tenant, ALL) or NONE_YET))
+
+
+@router.get("/lead-shares")
+@reads("lead_takers")
+async def lead_shares(caller: Reader, app: App) -> Response:
+    """Each partner's part of the leads beside the part that the rules promise it."""
+    app.access.check(caller.principal, READ_LEAD_SHARES)
+    found = await app.read.find("lead_takers", caller.tenant, sort="turn", limit=SHARES_MAX)
+    version = (await app.executor.peek(caller.tenant)(Rules.at(ROUTING))).in_force(app.clock.now())
+    routed = LEAD_RULES.read(version.body).partners if version else ()
+    return listed(shares(found.items, {one.partner_id: one.weight for one in routed}), None)
+
+
+POOLED_ONLY = ("pooled",)
+
+
+async def filters(
+    status: Annotated[list[STATUSES] | None, Query(max_length=7)] = None,
+    direction: Literal["inbound", "outbound", "peer"] | None = None,
+    partner_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> dict[str, Any]:
+    """Which leads a list is asked for."""
+    return {"status": tuple(status) if status else None, "direction": direction, "partner_id": partner_id}
+
+
+@router.get("/leads")
+@reads("leads")
+async def leads(
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    wanted: Annotated[dict[str, Any], Depends(filters)],
+    sort: Annotated[str, Query(pattern=SORT)] = "-submitted_at",
+) -> Response:
+    """The leads: a partner's own and those on offer to it, all of them for the vendor. `status=pooled`: anybody's."""
+    app.access.check(caller.principal, READ_LEADS)
+    own = caller.principal.partner_id
+    mine = (
+        {"partner_id": None, "partner_ids": None if wanted["status"] == POOLED_ONLY else Contains(own)} if own else {}
+    )
+    where = {**wanted, **mine}
+    items, cursor = await page(caller, app, "leads", paged, where, sort)
+    seen = [_view(caller, app, item) for item in items]
+    return listed([one for one in seen if one is not None], cursor)
+
+
+@router.get("/leads/{lead_id}")
+@reads("leads")
+async def lead(lead_id: Id, caller: Reader, app: App) -> Response:
+    """One lead: without a name until it is accepted."""
+    app.access.check(caller.principal, READ_LEADS)
+    found = await app.read.get("leads", caller.tenant, lead_id)
+    seen = _view(caller, app, found) if found else None
+    if seen is None:
+        raise NotFound
+    return shown(seen)
+
+
+def _view(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any] | None:
+    """The lead as this side may read it, personal text opened for who may."""
+    own = caller.principal.partner_id
+    seen = for_partner(document, own) if own else {**document, "masked": False}
+    if seen is None:
+        return None
+    opened: dict[str, Any] = app.opened(caller.tenant, seen)
+    if seen["masked"] or not app.access.allows(caller.principal, READ_LEAD_CONTACTS):
+        return {**opened, "contact": None, "need": without_people(opened.get("need")), "appeal": None}
+    contact = opened.get("contact")
+    return {**opened, "contact": orjson.loads(contact) if contact else None}

@@ -1,0 +1,36 @@
+"""Leads in the hands of people: a partner takes one that has no name, and the desk lets one go that was held back."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Browse
+from tests.browser.running import Running
+from tests.browser.state import State, offered
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def test_a_partner_takes_a_lead_and_only_then_reads_whose_it_is(browse: Browse, system: Running, state: State) -> None:
+    who = offered(system, state, "Weserglas", "DE")
+    page = browse(who, "/leads", java_script_enabled=False)
+    page.locator("#offered").get_by_role("link", name="Somebody in Germany").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Somebody in Germany")
+    assert "Weserglas wants" in page.locator("main").inner_text()
+    assert "alex@" not in page.content()
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_role("status").first).to_contain_text("The lead is yours")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Weserglas")
+    expect(page.locator("main")).to_contain_text("alex@weserglas.de")
+    page.get_by_text("Make a deal of it").click()
+    page.get_by_label("Amount").fill("21000.00")
+    page.get_by_role("button", name="Register the deal").click()
+    page.get_by_role("link", name="a deal", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Weserglas")
+
+
+def test_the_desk_lets_go_on_what_was_held_back_and_sees_why_it_was(browse: Browse, state: State) -> None:
+    page = browse("dora", "/leads")
+    page.locator("#held").get_by_role("link", name="Blanca Ortiz").click()
+    expect(page.locator("#lead-head")).to_contain_text("The e-mail is of a free mail provider.")
+    page.get_by_role("button", name="Let it go on").click()
+    expect(page.get_by_role("status").first).to_contain_text("The lead goes on")
