@@ -3,6 +3,8 @@
 PORT ?= 8080
 DATA ?= ./data
 WORKERS ?= 2
+TAG ?= dev
+SERVICES := onboarding registration attribution incentives gateway
 ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -18,7 +20,7 @@ TIED := $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdea
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-long lint types format bench samples schemas screenshots engines lock clean
+.PHONY: help run demo test test-long lint types format bench samples schemas screenshots k8s images sbom engines lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -59,7 +61,19 @@ schemas: $(VENV) ## write the JSON Schemas and the AsyncAPI document of the publ
 screenshots: $(VENV) ## take the pictures of the portal that the documentation shows
 	@$(PY) -m tests.browser.screenshots $(ARGS)
 
-engines: ## install the engines that tests run against: Kafka, PostgreSQL, Chromium, the AsyncAPI parser (as root)
+k8s: $(VENV) ## render every overlay of deploy/k8s and judge it offline: schemas, pod security, references
+	@$(PY) -m tests.deploy
+
+images: ## build the five images with Docker, each with one service: make images TAG=0.1.0
+	@for service in $(SERVICES); do docker build --build-arg SERVICE=$$service --tag entente/$$service:$(TAG) . || exit 1; done
+
+sbom: $(VENV) ## write what runs as a CycloneDX bill of materials: build/sbom.json
+	@mkdir -p build
+	@.venv/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON --output-file build/sbom.json
+	@printf 'build/sbom.json\n'
+
+engines: ## install the engines that tests run against: Kafka, PostgreSQL, Chromium, the AsyncAPI parser, kustomize (as root)
 	@tests/engines/install
 
 lock: $(VENV) ## pin the newest compatible versions of requirements/*.in, with hashes

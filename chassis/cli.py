@@ -17,6 +17,8 @@ from chassis.access import OPERATOR
 from chassis.decider import Problem
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
+from chassis.identity import SigningKeys
+from chassis.keys import FileKeyWrapper
 from chassis.parking import Place
 from chassis.presence import InUse
 from chassis.process import make_world, run, running, serve
@@ -30,7 +32,7 @@ from chassis.verify import Report, verify, verify_decisions
 Build = Callable[[Any, World], Service]
 Given = Callable[..., ServiceSettings]
 console = Console()
-DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.")]
+DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.", envvar="ENTENTE_DATA")]
 BY = Annotated[str, typer.Option(help="Who orders it; recorded with the order.")]
 
 
@@ -45,19 +47,39 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
     _add_checks(cli, settings, build)
     _add_shadow_run(cli, settings, build)
     cli.add_typer(_parked(settings, build), name="parked")
+    cli.add_typer(_keys(), name="keys")
     return cli
+
+
+def _keys() -> typer.Typer:
+    keys = typer.Typer(no_args_is_help=True, help="The keys that a secret store brings.")
+
+    @keys.command()
+    def make(to: Annotated[Path, typer.Option(help="An empty folder.")]) -> None:
+        """Makes the keys that all services share: one that signs principals, one that wraps the keys of personal text."""
+        signing, master = to / "signing.json", to / "master.key"
+        for path in (signing, master):
+            if path.exists():
+                raise typer.BadParameter(f"{path} is there already, and is not made anew")
+        SigningKeys(signing)
+        FileKeyWrapper(master, made=True)
+        said = f"{signing} and {master} are made: keep copies where the backups are not"
+        console.print(said, highlight=False, soft_wrap=True)
+
+    return keys
 
 
 def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
     @cli.command("serve")
     def serve_command(
         data: DATA = Path("./data"),
-        host: str = "127.0.0.1",
-        port: int = 8080,
-        roles: Annotated[str, typer.Option(help="api, work, or both")] = "api,work",
+        host: Annotated[str | None, typer.Option(help="Default: ENTENTE_HOST, else 127.0.0.1")] = None,
+        port: Annotated[int | None, typer.Option(help="Default: ENTENTE_PORT, else 8080")] = None,
+        roles: Annotated[str | None, typer.Option(help="api, work, or both; default: ENTENTE_ROLES, else both")] = None,
     ) -> None:
         """Serves this service alone until it is told to stop."""
-        run(_serve(settings(data, host=host, port=port, roles=tuple(roles.split(","))), build))
+        given = {"host": host, "port": port, "roles": roles and tuple(roles.split(","))}
+        run(_serve(settings(data, **{name: value for name, value in given.items() if value is not None}), build))
 
     @cli.command()
     def migrate(data: DATA = Path("./data")) -> None:

@@ -51,10 +51,10 @@ class KeyWrapper(Protocol):
 
 
 class FileKeyWrapper:
-    """A master key in a file of mode 0600, made at first use."""
+    """A master key in a file: one that a secret store brings, which must be there, or with `made` one of our own."""
 
-    def __init__(self, path: Path) -> None:
-        self._cipher = AESGCM(secret_file.make_once(path, os.urandom(KEY_BYTES)))
+    def __init__(self, path: Path, *, made: bool = False) -> None:
+        self._cipher = AESGCM(secret_file.make_once(path, os.urandom(KEY_BYTES)) if made else path.read_bytes())
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         return _lock(self._cipher, key, context)
@@ -89,9 +89,10 @@ class Keys:
         self._seen_change = self._change()
 
     @classmethod
-    def in_directory(cls, directory: Path) -> "Keys":
-        """The development keys: `keys.db` and `master.key` in that directory."""
-        return cls(directory / "keys.db", FileKeyWrapper(directory / "master.key"))
+    def in_directory(cls, directory: Path, master_key: Path | None = None) -> "Keys":
+        """`keys.db` in that directory, wrapped by the master key given, else by `master.key` beside it, made if missing."""
+        wrapper = FileKeyWrapper(master_key) if master_key else FileKeyWrapper(directory / "master.key", made=True)
+        return cls(directory / "keys.db", wrapper)
 
     def seal(self, tenant: str, subject: str, text: str) -> Sealed:
         """The text in a box that only this subject's key opens; the key is made when there is none."""

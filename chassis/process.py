@@ -30,7 +30,7 @@ STARTING_SECONDS = 0.01
 def make_world(settings: ServiceSettings, transport: Transport | None = None, clock: Clock | None = None) -> World:
     """What the services of this process share: clock, signing keys, transport."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    keys = SigningKeys(settings.data / "signing.json")
+    keys = SigningKeys(settings.signing_keys or settings.data / "signing.json")
     return World(
         clock=clock or _clock(settings),
         signer=Signer(keys),

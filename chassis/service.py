@@ -308,7 +308,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         name=blueprint.name,
         executor=executor,
         clock=world.clock,
-        keys=Keys.in_directory(directory),
+        keys=Keys.in_directory(directory, settings.master_key),
         read=read,
         access=Access(
             {

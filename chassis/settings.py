@@ -27,6 +27,10 @@ class ServiceSettings(BaseSettings):
     checkpoint_seconds: float = Field(default=60.0, gt=0)
     stop_seconds: float = Field(default=8.0, gt=0)
     log_level: str = "INFO"
+    signing_keys: Path | None = None
+    """The file of the keys that sign principals, where a secret store brings it; else `signing.json` of the data folder."""
+    master_key: Path | None = None
+    """The file of the key that wraps all keys of personal text; else a service makes `master.key` in its own folder."""
     internal_port: int | None = Field(default=None, ge=0, le=65_535)
     """Where probes and figures are served apart from everything else."""
     traces: str | None = None

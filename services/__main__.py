@@ -102,8 +102,8 @@ def _welcome(address: str, crm_url: str, data: Path) -> None:
 @cli.callback(invoke_without_command=True)
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Where the gateway listens on loopback.")] = 8080,
-    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
+    port: Annotated[int, typer.Option(help="Where the gateway listens on loopback.", envvar="ENTENTE_PORT")] = 8080,
+    data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
 ) -> None:
     """Serves portal and API; the first run opens the tenant `acme`."""
     if context.invoked_subcommand is None:
@@ -116,7 +116,7 @@ def serve(
 def rebuild_command(
     service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
     model: Annotated[str, typer.Argument(help="One of its read models, as `/readyz` names them.")],
-    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
+    data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
 ) -> None:
     """Fills one read model anew from the logs and swaps it in. Stop the system first."""
     if service not in SERVICES:
@@ -135,7 +135,7 @@ async def _rebuild(settings: ServiceSettings, service: str, model: str) -> None:
 
 @cli.command("demo")
 def demo_command(
-    data: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("./data"),
+    data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
     partners: Annotated[int, typer.Option(min=3, max=500)] = 60,
     deals: Annotated[int, typer.Option(min=1, max=20_000)] = 2_000,
     seed: int = 1,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from tests.engines import asyncapi, chromium, kafka, mongo, postgres
+from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, postgres
 from tests.engines.kafka import Broker
 
 BROKERS = frozenset({"broker", "kafka"})
-ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "mongo", "postgres", "postgres_server"}
+ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "kustomize", "mongo", "postgres", "postgres_server"}
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
@@ -84,6 +84,13 @@ def chromium_fixture() -> str:
     """The path of the system's Chromium, for Playwright's `executable_path`."""
     _need(chromium.missing())
     return chromium.chromium_path()
+
+
+@pytest.fixture(scope="session", name="kustomize")
+def kustomize_fixture() -> str:
+    """The path of kustomize."""
+    _need(kustomize.missing())
+    return str(kustomize.path())
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def test_neither_text_nor_key_stands_in_the_files(tmp_path: Path) -> None:
 
 def test_another_master_key_opens_nothing(tmp_path: Path) -> None:
     sealed = Keys.in_directory(tmp_path).seal("acme", "anna", "Anna")
-    stranger = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "other.key"))
+    stranger = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "other.key", made=True))
     with pytest.raises(InvalidTag):
         stranger.open("acme", sealed)
 
@@ -112,7 +112,7 @@ def test_equal_texts_of_a_tenant_have_equal_hashes_and_tenants_differ(keys: Keys
 
 
 def test_a_small_cache_only_costs_time(tmp_path: Path) -> None:
-    keys = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "master.key"), cache_limit=2)
+    keys = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "master.key", made=True), cache_limit=2)
     boxes = [keys.seal("acme", f"s-{n}", str(n)) for n in range(20)]
     assert [str(n) for n in range(20)] == [keys.open("acme", box) for box in boxes]
     assert len(keys._known) == 2
@@ -133,3 +133,21 @@ def test_threads_and_processes_that_start_together_agree_on_the_keys(tmp_path: P
         thread.join()
     keys = Keys.in_directory(tmp_path)
     assert [keys.open("acme", box) for box in boxes] == ["Anna"] * 8
+
+
+def test_a_master_key_that_a_secret_store_brings_wraps_the_keys_of_every_service(tmp_path: Path) -> None:
+    master = tmp_path / "secret" / "master.key"
+    master.parent.mkdir()
+    master.write_bytes(b"k" * 32)
+    one = Keys.in_directory(tmp_path, master)
+    box = one.seal("acme", "person-1", "Anna")
+    one.close()
+    assert not (tmp_path / "master.key").exists()
+    again = Keys.in_directory(tmp_path, master)
+    assert again.open("acme", box) == "Anna"
+    again.close()
+
+
+def test_a_master_key_that_is_named_and_not_there_is_never_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Keys.in_directory(tmp_path, tmp_path / "master.key")

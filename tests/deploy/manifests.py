@@ -1,0 +1,157 @@
+"""The manifests of deploy/k8s, rendered by kustomize and judged offline.
+
+Judged by Kubernetes' own schemas (unknown fields refused), by the restricted pod security standard, and by whether what
+a manifest names is there: config maps, secrets, volumes, ports, the Deployment that an autoscaler scales.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import yaml
+
+from tests.architecture.tree import ROOT
+from tests.engines import kustomize
+
+K8S = ROOT / "deploy/k8s"
+OVERLAYS = tuple(sorted(path.name for path in (K8S / "overlays").iterdir()))
+VERSION = "1.31"
+RENDER_SECONDS = 60
+OWN_SCHEMAS = {
+    "ExternalSecret": {
+        "refreshInterval": str,
+        "secretStoreRef": {"kind": str, "name": str},
+        "target": {"name": str, "creationPolicy": str},
+        "dataFrom": list,
+        "data": list,
+    }
+}
+"""Of kinds that Kubernetes has no schema for: the fields that may stand in `spec`, and what they are."""
+VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+BY_HAND = {"keys", "engines", "gateway-tls"}
+"""Secrets that no manifest makes: docs/operations.md says how."""
+Manifest = dict[str, Any]
+
+
+def rendered(folder: Path) -> list[Manifest]:
+    """The manifests of an overlay. Raises CalledProcessError where kustomize refuses it."""
+    command = [kustomize.path() or "kustomize", "build", str(folder)]
+    built = subprocess.run(command, capture_output=True, text=True, check=True, timeout=RENDER_SECONDS)
+    return [one for one in yaml.safe_load_all(built.stdout) if one]
+
+
+def complaints(manifests: list[Manifest]) -> list[str]:
+    """What is wrong with an overlay, each with the object it is about."""
+    found = [(one, said) for one in manifests for judge in (of_schema, of_security) for said in judge(one)]
+    found += [(one, said) for one in manifests for said in of_references(one, manifests)]
+    return [f"{one['kind']}/{one['metadata']['name']}: {said}" for one, said in found]
+
+
+def of_schema(one: Manifest) -> Iterator[str]:
+    """What Kubernetes' schema, or our own of a foreign kind, holds against it."""
+    if one["kind"] in OWN_SCHEMAS:
+        yield from _strange(one["spec"], OWN_SCHEMAS[one["kind"]], "spec")
+        return
+    if said := _judged(json.dumps(one, sort_keys=True)):
+        yield said
+
+
+@cache
+def _judged(manifest: str) -> str:
+    """What Kubernetes' schema says first; "" for nothing."""
+    try:
+        kubernetes_validate.validate(json.loads(manifest), VERSION, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return f"{'.'.join(map(str, error.path))}: {error.message}"
+    return ""
+
+
+def _strange(value: Any, wanted: Any, where: str) -> Iterator[str]:
+    if isinstance(wanted, type):
+        if not isinstance(value, wanted):
+            yield f"{where}: {value!r} is no {wanted.__name__}"
+        return
+    for name, part in value.items():
+        if name not in wanted:
+            yield f"{where}.{name}: is not known"
+        else:
+            yield from _strange(part, wanted[name], f"{where}.{name}")
+
+
+def pods(one: Manifest) -> list[Manifest]:
+    """The pod specification of what makes pods."""
+    template = one.get("spec", {}).get("template", {})
+    return [template["spec"]] if isinstance(template, dict) and "containers" in template.get("spec", {}) else []
+
+
+def of_security(one: Manifest) -> Iterator[str]:
+    """What the restricted pod security standard holds against it."""
+    for pod in pods(one):
+        yield from _unsafe_pod(pod)
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            yield from _unsafe_container(container, pod.get("securityContext", {}))
+
+
+def _unsafe_pod(pod: Manifest) -> Iterator[str]:
+    yield from (f"{name} is not allowed" for name in ("hostNetwork", "hostPID", "hostIPC") if pod.get(name))
+    for volume in pod.get("volumes", []):
+        if not VOLUMES & volume.keys():
+            yield f"volume {volume['name']} is of a kind that is not allowed"
+
+
+def _unsafe_container(container: Manifest, pod: Manifest) -> Iterator[str]:
+    own = container.get("securityContext", {})
+    both = {**pod, **own}
+    wanted = {
+        "runs as root": both.get("runAsNonRoot") is True and both.get("runAsUser", 1) != 0,
+        "has no seccomp profile": both.get("seccompProfile", {}).get("type") in ("RuntimeDefault", "Localhost"),
+        "may escalate its privileges": own.get("allowPrivilegeEscalation") is False,
+        "keeps capabilities": own.get("capabilities", {}).get("drop") == ["ALL"],
+        "adds capabilities": set(own.get("capabilities", {}).get("add", [])) <= {"NET_BIND_SERVICE"},
+        "is privileged": not own.get("privileged"),
+        "takes host ports": not any("hostPort" in port for port in container.get("ports", [])),
+    }
+    yield from (f"{container['name']} {said}" for said, holds in wanted.items() if not holds)
+
+
+def of_references(one: Manifest, manifests: list[Manifest]) -> Iterator[str]:
+    """What it names that is nowhere."""
+    there = {(other["kind"], other["metadata"]["name"]) for other in manifests}
+    there |= {("Secret", other["spec"]["target"]["name"]) for other in manifests if other["kind"] == "ExternalSecret"}
+    there |= {("Secret", name) for name in BY_HAND}
+    for kind, name in _named(one):
+        if (kind, name) not in there:
+            yield f"{kind} {name} is nowhere"
+    if one["kind"] == "Service" and not any(_selects(one["spec"]["selector"], other) for other in manifests):
+        yield "selects no pod"
+
+
+def _named(one: Manifest) -> Iterator[tuple[str, str]]:
+    for pod in pods(one):
+        for volume in pod.get("volumes", []):
+            yield from _of_volume(volume)
+        for container in pod["containers"]:
+            for source in container.get("envFrom", []):
+                yield from (("ConfigMap", ref["name"]) for name, ref in source.items() if name == "configMapRef")
+                yield from (("Secret", ref["name"]) for name, ref in source.items() if name == "secretRef")
+    if one["kind"] == "HorizontalPodAutoscaler":
+        target = one["spec"]["scaleTargetRef"]
+        yield target["kind"], target["name"]
+
+
+def _of_volume(volume: Manifest) -> Iterator[tuple[str, str]]:
+    if "configMap" in volume:
+        yield "ConfigMap", volume["configMap"]["name"]
+    if "secret" in volume:
+        yield "Secret", volume["secret"]["secretName"]
+    if "persistentVolumeClaim" in volume:
+        yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
+
+
+def _selects(selector: dict[str, str], other: Manifest) -> bool:
+    labels = other.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
+    return bool(pods(other)) and selector.items() <= labels.items()

@@ -1,0 +1,156 @@
+"""Every overlay renders and holds, and a wrong value in one is seen."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import pytest
+
+from contracts.catalogue import SERVICES
+from services.gateway.app import Settings
+from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, pods, rendered
+
+pytestmark = pytest.mark.usefixtures("kustomize")
+
+
+@cache
+def overlay(name: str) -> tuple[Manifest, ...]:
+    return tuple(rendered(K8S / "overlays" / name))
+
+
+def one(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    return next(m for m in manifests if (m["kind"], m["metadata"]["name"]) == (kind, name))
+
+
+def container(manifests: list[Manifest], name: str = "registration") -> Any:
+    return one(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_holds(name: str) -> None:
+    assert [] == complaints(list(overlay(name)))
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_service_runs_with_its_own_image_and_asks_its_real_probes(name: str) -> None:
+    for service in SERVICES:
+        runs = container(list(overlay(name)), service)
+        assert runs["image"].rpartition(":")[0] == f"entente/{service}"
+        assert runs["args"][0] == "serve"
+        asked = {probe: runs[f"{probe}Probe"] for probe in ("startup", "liveness", "readiness")}
+        paths = {probe: str(asked[probe]).count("/livez") for probe in asked}
+        assert paths == {"startup": 1, "liveness": 1, "readiness": 0}
+        assert "/readyz" in str(asked["readiness"])
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_settings_of_an_overlay_are_those_of_the_code(name: str) -> None:
+    settings = next(m for m in overlay(name) if m["metadata"]["name"].startswith("settings"))["data"]
+    known = {f"ENTENTE_{field.upper()}" for field in Settings.model_fields} | {"ENTENTE_PUBLIC_URL"}
+    assert set(settings) <= known
+    assert set(Settings.model_validate_json(settings_json(settings)).upstreams) == set(SERVICES) - {"gateway"}
+
+
+def settings_json(settings: dict[str, str]) -> str:
+    fields = {name.removeprefix("ENTENTE_").lower(): value for name, value in settings.items()}
+    parts = [
+        f'"{name}": {value}' if value[:1] in "[{" or value.isdigit() else f'"{name}": "{value}"'
+        for name, value in fields.items()
+    ]
+    return f"{{{', '.join(parts)}}}"
+
+
+@pytest.mark.parametrize("name", ["compact", "production", "staging"])
+def test_where_networks_are_locked_nothing_is_open_but_what_has_to_be(name: str) -> None:
+    policies = {m["metadata"]["name"]: m["spec"] for m in overlay(name) if m["kind"] == "NetworkPolicy"}
+    assert policies["nothing"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    behind = policies["behind-the-door"]["ingress"]
+    assert [rule["from"] for rule in behind] == [
+        [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}}}]
+    ]
+    open_to_all = [title for title, spec in policies.items() for rule in spec.get("ingress", []) if "from" not in rule]
+    assert open_to_all == []
+
+
+def test_production_stops_no_sooner_than_requests_and_proxies_need() -> None:
+    settings = next(m for m in overlay("production") if m["metadata"]["name"].startswith("settings"))["data"]
+    for deployment in (m for m in overlay("production") if m["kind"] == "Deployment"):
+        if deployment["metadata"]["name"] == "collector":
+            continue
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        pod = deployment["spec"]["template"]["spec"]
+        before = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+        assert pod["terminationGracePeriodSeconds"] > before + int(settings["ENTENTE_STOP_SECONDS"])
+
+
+def test_split_roles_leave_no_work_undone_and_no_request_unheard() -> None:
+    roles = {
+        m["metadata"]["name"]: m["spec"]["template"]["spec"]["containers"][0]["args"][2]
+        for m in overlay("production")
+        if m["kind"] == "Deployment" and m["metadata"]["name"] != "collector"
+    }
+    assert roles == dict.fromkeys(SERVICES, "api") | {f"{service}-work": "work" for service in SERVICES}
+
+
+Change = Callable[[list[Manifest]], None]
+
+
+def wrong(change: Callable[[Any], Any], *, of: str = "registration") -> Change:
+    return lambda manifests: change(container(manifests, of))
+
+
+WRONG: dict[str, tuple[Change, str]] = {
+    "a word for a number": (
+        lambda manifests: one(manifests, "Deployment", "gateway")["spec"].update(replicas="two"),
+        "'two' is not of type",
+    ),
+    "a field that is not there": (wrong(lambda it: it.update(imagePullPolice="Always")), "imagePullPolice"),
+    "root": (
+        lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0]["securityContext"].pop("runAsNonRoot"),
+        "runs as root",
+    ),
+    "privileges": (
+        wrong(lambda it: it["securityContext"].update(allowPrivilegeEscalation=True)),
+        "may escalate its privileges",
+    ),
+    "capabilities": (wrong(lambda it: it["securityContext"].pop("capabilities")), "keeps capabilities"),
+    "the host's network": (
+        lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0].update(hostNetwork=True),
+        "hostNetwork is not allowed",
+    ),
+    "the host's files": (
+        lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0]["volumes"].append(
+            {"name": "host", "hostPath": {"path": "/"}}
+        ),
+        "volume host is of a kind that is not allowed",
+    ),
+    "a secret that nobody makes": (
+        wrong(lambda it: it["envFrom"][1]["secretRef"].update(name="gone")),
+        "Secret gone is nowhere",
+    ),
+    "an autoscaler of nothing": (
+        lambda manifests: one(manifests, "HorizontalPodAutoscaler", "gateway")["spec"]["scaleTargetRef"].update(
+            name="gate"
+        ),
+        "Deployment gate is nowhere",
+    ),
+    "a service without pods": (
+        lambda manifests: one(manifests, "Service", "gateway")["spec"]["selector"].update(app="x"),
+        "selects no pod",
+    ),
+    "a foreign kind's field": (
+        lambda manifests: one(manifests, "ExternalSecret", "keys")["spec"].update(refreshIntervall="1h"),
+        "spec.refreshIntervall: is not known",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_value_is_seen(what: str) -> None:
+    manifests = deepcopy(list(overlay("production")))
+    change, said = WRONG[what]
+    change(manifests)
+    found = complaints(manifests)
+    assert found, what
+    assert all(said in line for line in found), found
