@@ -12,6 +12,7 @@ from chassis.asgi import Api
 from services import first_run
 from services.demo import cast
 from services.demo.calendar import DEALS, FRIDAY, THURSDAY, TUESDAY, Quarter
+from services.demo.funding import funds_day
 from services.demo.office import Crm, Office, Told, until
 from services.demo.paying import finance_day, month_to_close
 from services.demo.registering import desk_day, partners_day
@@ -79,6 +80,7 @@ async def _week(quarter: Quarter, week: int, told: Told) -> None:
 
 async def _thursday(quarter: Quarter, week: int) -> None:
     await desk_day(quarter, week)
+    await funds_day(quarter, week)
     if period := month_to_close(quarter, quarter.day(week, THURSDAY)):
         await finance_day(quarter, period)
 
@@ -114,12 +116,13 @@ async def summary(office: Office) -> Table:
     return table
 
 
-NEXT = "start the system (make run) and sign in as dora for reviews, finn for money, northwind as a partner"
+NEXT = "start the system (make run) and sign in as dora for reviews, finn for money, faye for funds, northwind as a partner"
 COUNTED = (
     ("Partners", "ada", PARTNERS, "status"),
     ("Deals", "ada", DEALS, "status"),
     ("Sales", "ada", "/v1/attribution/opportunities", "stage"),
     ("Payout lines", "finn", "/v1/incentives/lines", "state"),
+    ("Fund requests", "faye", "/v1/incentives/fund-requests", "state"),
     ("Statements", "finn", "/v1/incentives/statements", "period"),
     ("Payments", "finn", "/v1/incentives/payments", "state"),
 )

@@ -6,6 +6,7 @@ from services.gateway.api.portal import (
     deals,
     desk,
     events,
+    funds,
     home,
     leads,
     money,
@@ -20,5 +21,5 @@ from services.gateway.api.portal.rendering import render
 __all__ = ["render", "router"]
 
 router = APIRouter()
-for room in (home, deals, desk, leads, whys, money, partners, rules, rulebook, events, settings):
+for room in (home, deals, desk, leads, whys, money, funds, partners, rules, rulebook, events, settings):
     router.include_router(room.router)

@@ -1,0 +1,209 @@
+"""Funds: what partners have for joint marketing, what they ask for, what was accepted and why, and what they claim."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.asgi import Answer
+from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+
+READ, DECIDE, ALLOCATE = "incentives.read funds", "incentives.DecideFundRequest", "incentives.AllocateFund"
+ITEMS = ("1", "2", "3")
+OPEN = ("submitted", "accepted")
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/funds")
+async def funds(here: Here) -> Response:
+    """Shares, requests, claims and special prices; for a fund manager what waits for a decision comes first."""
+    return await funds_page(here)
+
+
+async def funds_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may(READ):
+        raise Forbidden
+    cursor = here.request.query_params.get("cursor")
+    shares, requests, claims, prices, books, payees = await asyncio.gather(
+        here.ask("incentives", "/funds", limit=200),
+        here.ask("incentives", "/fund-requests", limit=50, cursor=cursor),
+        here.ask("incentives", "/claims", limit=50),
+        here.ask("incentives", "/special-prices", limit=50),
+        here.ask_all("incentives", "/rulebooks"),
+        here.ask_if("incentives.read earnings", "/payees", limit=200) if here.may(ALLOCATE) else _nothing(),
+    )
+    rows = [row for part in (shares, requests, claims, prices, payees) for row in part.items]
+    shown = {"shares": shares, "requests": requests, "claims": claims, "prices": prices, "payees": payees}
+    names = await here.names({row["partner_id"] for row in rows})
+    pots = await here.ask_if("incentives.read ledger", "/budgets", limit=200)
+    return await here.page("funds.html", status, **shown, names=names, pots=pots, funds=_funds(books), refusal=refusal)
+
+
+async def _nothing() -> Part:
+    return NOTHING
+
+
+def _funds(books: Part) -> list[dict[str, Any]]:
+    """The funds in force, with what they pay for."""
+    found = (row for row in books.items if row["kind"] == "fund" and row["versions"])
+    return [{"fund_id": row["rulebook_id"], **row["versions"][-1]["body"]} for row in found]
+
+
+@router.get("/funds/{fund_request_id}")
+async def one(fund_request_id: str, here: Here) -> Response:
+    """One request: what is planned, what was accepted item by item, its claims, and every step with its reason."""
+    return await request_page(here, fund_request_id)
+
+
+async def request_page(
+    here: Visit, fund_request_id: str, refusal: Refusal | None = None, status: int = 200
+) -> Response:
+    if not here.may(READ):
+        raise Forbidden
+    found = await here.ask("incentives", f"/fund-requests/{fund_request_id}")
+    if not found.ok and not found.down:
+        raise NotFound
+    claims = await here.ask("incentives", "/claims", of_id=fund_request_id, limit=50)
+    names = await here.names({found.one.get("partner_id")})
+    shown = {"part": found, "it": found.one, "claims": claims, "names": names}
+    return await here.page("fund_request.html", status, **shown, refusal=refusal)
+
+
+# The vendor gives, the partner asks
+
+
+@router.post("/funds/allocate")
+async def allocate(here: Here, sent: Sent) -> Response:
+    """Gives a partner a share of a fund."""
+    body = {
+        **sent.given("partner_id", "period"),
+        "ref": sent.key,
+        "amount": _money(here, sent.text("amount")),
+    }
+    answer = await here.send(sent, "incentives", f"/funds/{sent.text('fund_id')}/allocate", body)
+    if answer.ok:
+        return here.went(answer, "/funds", "share")
+    return await funds_page(here, refused("share", sent, answer), answer.status)
+
+
+@router.post("/funds/requests")
+async def ask(here: Here, sent: Sent) -> Response:
+    """Asks for fund money: writes the request and submits it."""
+    body = {
+        **sent.given("fund_id", "period", "activity_type", "starts_on", "ends_on"),
+        "items": _items(here, sent),
+    }
+    answer = await _then_submit(here, sent, "/fund-requests", "fund_request_id", body)
+    if answer.ok:
+        return here.went(answer, f"/funds/{answer.json()['fund_request_id']}", "asked")
+    return await funds_page(here, refused("request", sent, answer), answer.status)
+
+
+def _money(here: Visit, amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": here.tenancy.currency}
+
+
+def _items(here: Visit, sent: Form) -> list[dict[str, Any]]:
+    named = [(sent.text(f"text_{n}"), sent.text(f"amount_{n}")) for n in ITEMS]
+    return [{"text": text, "amount": _money(here, amount)} for text, amount in named if text or amount]
+
+
+async def _then_submit(here: Visit, sent: Form, path: str, identity: str, body: Any) -> Answer:
+    """Drafts under the form's key and submits in the same breath; a refused draft is answered as it is."""
+    drafted = await here.send(sent, "incentives", path, body, step="draft")
+    if not drafted.ok:
+        return drafted
+    return await here.send(sent, "incentives", f"{path}/{drafted.json()[identity]}/submit", step="submit")
+
+
+VERBS = ("recall", "extend", "complete", "cancel")
+
+
+@router.post("/funds/{fund_request_id}/{verb}")
+async def step(fund_request_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """A step of a request: decided item by item, claimed, recalled, extended, completed, cancelled."""
+    if verb not in (*VERBS, "decide", "claim"):
+        raise NotFound
+    answer = await _stepped(here, fund_request_id, verb, sent)
+    if answer.ok:
+        return here.went(answer, f"/funds/{fund_request_id}", f"fund-{verb}")
+    return await request_page(here, fund_request_id, refused(verb, sent, answer), answer.status)
+
+
+async def _stepped(here: Visit, fund_request_id: str, verb: str, sent: Form) -> Answer:
+    if verb == "claim":
+        return await _then_submit(here, sent, "/claims", "claim_id", _claim(here, fund_request_id, sent))
+    body: Any = sent.given("reason")
+    if verb == "decide":
+        body = {"items": _decisions(here, sent), **sent.given("reason")}
+    return await here.send(sent, "incentives", f"/fund-requests/{fund_request_id}/{verb}", body or None)
+
+
+def _decisions(here: Visit, sent: Form) -> list[dict[str, Any]]:
+    made = []
+    for place, outcome in enumerate(sent.lists.get("outcome", [])):
+        amount = _at(sent, "accepted", place)
+        part = {"amount": _money(here, amount)} if outcome == "accepted_with_changes" and amount else {}
+        made.append({"outcome": outcome, "reason": _at(sent, "item_reason", place), **part})
+    return made
+
+
+def _at(sent: Form, name: str, place: int) -> str:
+    values = sent.lists.get(name, [])
+    return values[place].strip() if place < len(values) else ""
+
+
+def _claim(here: Visit, fund_request_id: str, sent: Form) -> dict[str, Any]:
+    amount = _money(here, sent.text("amount"))
+    names = {name: _lines(sent, name) for name in ("proof_kind", "proof_sha256", "number")}
+    proofs = [
+        {
+            "kind": kind,
+            "proof_sha256": file,
+            "issuer": sent.text("issuer"),
+            "number": number,
+            "amount": amount,
+            "issued_on": sent.text("issued_on"),
+        }
+        for kind, file, number in zip(*names.values(), strict=False)
+        if file or number
+    ]
+    item = {"text": sent.text("text"), "amount": amount}
+    return {"kind": "fund", "of_id": fund_request_id, "items": [item], "proofs": proofs}
+
+
+def _lines(sent: Form, name: str) -> list[str]:
+    return [value.strip() for value in sent.lists.get(name, [])]
+
+
+# Claims
+
+
+@router.get("/claims/{claim_id}")
+async def claim(claim_id: str, here: Here) -> Response:
+    """One claim: what is claimed, its proofs, and each step from there to what was approved."""
+    return await claim_page(here, claim_id)
+
+
+async def claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may(READ):
+        raise Forbidden
+    found = await here.ask("incentives", f"/claims/{claim_id}")
+    if not found.ok and not found.down:
+        raise NotFound
+    names = await here.names({found.one.get("partner_id")})
+    return await here.page("claim.html", status, part=found, it=found.one, names=names, refusal=refusal)
+
+
+@router.post("/claims/{claim_id}/decide")
+async def decide_claim(claim_id: str, here: Here, sent: Sent) -> Response:
+    """Approves, denies or returns a claim."""
+    eligible = sent.text("eligible")
+    part = {"eligible": _money(here, eligible)} if eligible and sent.text("outcome") == "approved" else {}
+    body = {**sent.given("outcome", "reason"), **part}
+    answer = await here.send(sent, "incentives", f"/claims/{claim_id}/decide", body)
+    if answer.ok:
+        return here.went(answer, f"/claims/{claim_id}", "claim-decided")
+    return await claim_page(here, claim_id, refused("decide", sent, answer), answer.status)
