@@ -297,3 +297,32 @@ class SpecialPriceDecided(PublicEvent):
     calculated: Money
     amount: Money
     decided_at: datetime
+
+
+# Tiers
+
+
+@public_event("entente.incentives.TierChanged.v1", audience="both")
+class TierChanged(PublicEvent):
+    """Cause: evaluation (only ever up), review or override (by people). `until` is the last day of an override."""
+
+    programme: str
+    partner_id: PartnerId
+    from_level: str | None = None
+    to_level: str | None = None
+    effective_on: date
+    version: int
+    cause: str
+    until: date | None = None
+
+
+@public_event("entente.incentives.TierReviewOpened.v1", audience="both")
+class TierReviewOpened(PublicEvent):
+    """The partner qualifies for less than its level, and has until `grace_until` to recover."""
+
+    programme: str
+    partner_id: PartnerId
+    level: str
+    qualifies_for: str | None = None
+    version: int
+    grace_until: date

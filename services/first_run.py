@@ -40,6 +40,16 @@ FUND = {
     ],
 }
 
+TIERS = {
+    "name": "Partner tiers",
+    "metrics": [{"name": "revenue", "window": "calendar"}, {"name": "certified", "window": "latest"}],
+    "levels": [
+        {"name": "registered"},
+        {"name": "silver", "thresholds": {"revenue": "50000"}},
+        {"name": "gold", "thresholds": {"revenue": "200000", "certified": "2"}},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -56,6 +66,7 @@ RULES = (
     Rules("registration", "lead_rules", "routing", LEAD_RULES),
     Rules("incentives", "plan", "standard", PLAN),
     Rules("incentives", "fund", "marketing", FUND),
+    Rules("incentives", "tier", "tiers", TIERS),
 )
 STAGES = {
     "appointmentscheduled": "prospect",

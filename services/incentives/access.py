@@ -45,12 +45,14 @@ from services.incentives.domain.sale import (
     ResolveFact,
 )
 from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice
+from services.incentives.domain.tier import AppealTier, DecideTierReview, EvaluateTier, OverrideTier, RecordTierMetric
 
 READ_EARNINGS = "read earnings"
 READ_PAYMENTS = "read payments"
 READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
 READ_FUNDS = "read funds"
+READ_TIERS = "read tiers"
 
 _PREPARES = (vendor("finance"),)
 _CONFIRMS = (vendor("finance", duty="approver"),)
@@ -58,6 +60,7 @@ _WRITES_PLANS = (vendor(duty="plan_admin"), service())
 _OWN_MONEY = (partner("owner", "finance"),)
 _VENDOR = (vendor("admin", "channel_manager", "finance"), service())
 _FUND_MANAGER = (vendor(duty="fund_manager"),)
+_KEEPS_TIERS = (vendor("admin", "channel_manager"),)
 _ASKS = (partner("owner", "marketer", "finance"),)
 
 ACCESS = Access(
@@ -112,6 +115,12 @@ ACCESS = Access(
         DecideSpecialPriceClaim: _FUND_MANAGER,
         GrantSpecialPrice: _FUND_MANAGER,
         EndSpecialPrice: _FUND_MANAGER,
+        RecordTierMetric: (*_KEEPS_TIERS, service()),
+        EvaluateTier: (*_KEEPS_TIERS, service()),
+        DecideTierReview: _KEEPS_TIERS,
+        OverrideTier: _KEEPS_TIERS,
+        AppealTier: (partner("owner"),),
+        READ_TIERS: (*_VENDOR, partner()),
         READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),

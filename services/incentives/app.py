@@ -21,6 +21,7 @@ from services.incentives.api import (
     payments,
     proofs,
     special_prices,
+    tiers,
 )
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.explaining import EXPLAIN, weigh
@@ -43,6 +44,7 @@ from services.incentives.projections.sales import SALES
 from services.incentives.projections.special_prices import SPECIAL_PRICES
 from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
+from services.incentives.projections.tiers import TIER_DUES, TIERS
 from services.incentives.projections.windows import WINDOWS
 from services.incentives.publishing import publish
 from services.incentives.reactions import REACTIONS
@@ -83,6 +85,7 @@ BLUEPRINT = Blueprint(
         funds.router,
         claims.router,
         special_prices.router,
+        tiers.router,
     ),
     publish=publish,
     projections=(
@@ -103,9 +106,10 @@ BLUEPRINT = Blueprint(
         FUND_REQUESTS,
         CLAIMS,
         SPECIAL_PRICES,
+        TIERS,
     ),
     reactions=REACTIONS,
-    deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS, FUND_PERIODS, FUND_CLAIMS_DUE, CLAIM_SETTLEMENTS),
+    deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS, FUND_PERIODS, FUND_CLAIMS_DUE, CLAIM_SETTLEMENTS, TIER_DUES),
     kinds=KINDS,
     explain=EXPLAIN,
     weigh=weigh,

@@ -28,6 +28,7 @@ from services.incentives.domain import (
     payee,
     payment,
     special_price,
+    tier,
 )
 from services.incentives.domain import books as bookkeeping
 from services.incentives.domain.account import Account, Accounts
@@ -65,8 +66,15 @@ from services.incentives.domain.sale import (
     Sales,
 )
 from services.incentives.domain.special_price import SpecialPrices
+from services.incentives.domain.tier import Tier, Tiers, tier_id
+from services.incentives.domain.tier_rules import TIERS
 
-KINDS: dict[str, Kind[Any, Any]] = {PLANS.name: PLANS, PAYMENT_RULES.name: PAYMENT_RULES, FUNDS.name: FUNDS}
+KINDS: dict[str, Kind[Any, Any]] = {
+    PLANS.name: PLANS,
+    PAYMENT_RULES.name: PAYMENT_RULES,
+    FUNDS.name: FUNDS,
+    TIERS.name: TIERS,
+}
 CATCH_UP_SECONDS = 1.0
 PLANS_MAX = PAGE_MAX
 
@@ -560,6 +568,23 @@ def _special_price_stream(wish: Any) -> tuple[Any, ...]:
     return (SpecialPrices.at(wish.special_price_id),)
 
 
+def _tier_stream(wish: Any) -> tuple[Any, ...]:
+    return (Tiers.at(tier_id(wish.programme, wish.partner_id)),)
+
+
+def _tier_and_payee(wish: Any) -> tuple[Any, ...]:
+    return *_tier_stream(wish), Payees.at(wish.partner_id)
+
+
+def _tier_book(wish: Any) -> tuple[Any, ...]:
+    return (Rules.at(wish.programme),)
+
+
+def _tier_answer(wish: Any, state: Tier, *_: Any) -> dict[str, Any]:
+    grace = str(state.review.grace_until) if state.review else None
+    return {"programme": wish.programme, "partner_id": wish.partner_id, "level": state.level, "grace_until": grace}
+
+
 def _share_answer(wish: fund_share.AllocateFund, pool: Budget, share: Budget) -> dict[str, Any]:
     return {
         "fund_id": wish.fund_id,
@@ -698,6 +723,16 @@ HANDLES = (
     Handles(
         special_price.EndSpecialPrice, special_price.end_special_price, _special_price_stream, answer=_price_answer
     ),
+    *(
+        Handles(wish, decision, _tier_and_payee, reads=_tier_book, answer=_tier_answer)
+        for wish, decision in (
+            (tier.RecordTierMetric, tier.record_tier_metric),
+            (tier.EvaluateTier, tier.evaluate_tier),
+            (tier.DecideTierReview, tier.decide_tier_review),
+            (tier.OverrideTier, tier.override_tier),
+        )
+    ),
+    Handles(tier.AppealTier, tier.appeal_tier, _tier_stream, answer=_tier_answer),
     Handles(payee.RecordStanding, payee.record_standing, _payee_stream),
     Handles(payee.OpenPayee, payee.open_payee, _opened_payee),
     Handles(payee.ChangeBankDetails, payee.change_bank_details, _payee),

@@ -8,7 +8,7 @@ from chassis.event import PublicEvent, Seen, stable_id
 from contracts import incentives as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId, none_of
-from services.incentives.domain import account, books, budget, claim, fund_request, meter, payee, payment, sale
+from services.incentives.domain import account, books, budget, claim, fund_request, meter, payee, payment, sale, tier
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -383,6 +383,53 @@ def _claim_settled(it: claim.ClaimSettled) -> PublicEvent | None:
     )
 
 
+# Tiers
+
+
+def _tier_changed(it: tier.TierChanged) -> PublicEvent:
+    return public.TierChanged(
+        programme=it.programme,
+        partner_id=PartnerId(it.partner_id),
+        from_level=it.from_level,
+        to_level=it.to_level,
+        effective_on=it.effective_on,
+        version=it.version,
+        cause=it.cause,
+        until=it.until,
+    )
+
+
+def _tier_review(it: tier.TierReviewOpened) -> PublicEvent:
+    return public.TierReviewOpened(
+        programme=it.programme,
+        partner_id=PartnerId(it.partner_id),
+        level=it.level,
+        qualifies_for=it.qualifies_for,
+        version=it.version,
+        grace_until=it.grace_until,
+    )
+
+
+def _tier_escalated(it: tier.TierReviewEscalated) -> PublicEvent:
+    return _tier_attention(it, "tier-review-undecided", "high")
+
+
+def _tier_appealed(it: tier.TierAppealed) -> PublicEvent:
+    return _tier_attention(it, "tier-appealed", "normal")
+
+
+def _tier_attention(it: tier.TierReviewEscalated | tier.TierAppealed, topic: str, severity: str) -> AttentionRaised:
+    return AttentionRaised(
+        attention_id=stable_id("tier", it.programme, it.partner_id, topic),
+        side="vendor",
+        roles=("channel_manager",),
+        topic=topic,
+        subject=tier.tier_id(it.programme, it.partner_id),
+        partner_id=it.partner_id,
+        severity=severity,
+    )
+
+
 TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     sale.PayoutCalculated: _calculated,
     sale.PayoutReversed: _reversed,
@@ -415,4 +462,8 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,
     claim.ClaimSettled: _claim_settled,
+    tier.TierChanged: _tier_changed,
+    tier.TierReviewOpened: _tier_review,
+    tier.TierReviewEscalated: _tier_escalated,
+    tier.TierAppealed: _tier_appealed,
 }

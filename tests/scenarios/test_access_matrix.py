@@ -420,6 +420,27 @@ INCENTIVES = {
     "POST /special-prices/{special_price_id}/end": row(
         APPROVER, {"on": "2031-06-01", "reason": "x"}, special_price_id="special_price"
     ),
+    "GET /tiers": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
+    "GET /tiers/{programme}/{partner_id}": row(EARNINGS | ALL_PARTNER, programme="programme", partner_id="partner"),
+    "POST /tiers/{programme}/{partner_id}/metrics": row(
+        MANAGERS,
+        {"metric": "revenue", "ref": "x", "value": "1", "on": "2031-05-02"},
+        programme="programme",
+        partner_id="partner",
+    ),
+    "POST /tiers/{programme}/{partner_id}/evaluate": row(MANAGERS, programme="programme", partner_id="partner"),
+    "POST /tiers/{programme}/{partner_id}/review": row(
+        MANAGERS, {"outcome": "waive", "reason": "x"}, programme="programme", partner_id="partner"
+    ),
+    "POST /tiers/{programme}/{partner_id}/override": row(
+        MANAGERS,
+        {"level": "silver", "until": "2031-12-31", "reason": "x"},
+        programme="programme",
+        partner_id="partner",
+    ),
+    "POST /tiers/{programme}/{partner_id}/appeal": row(
+        frozenset({"owner"}), {"reason": "x"}, programme="programme", partner_id="partner"
+    ),
     "POST /write-offs": row(FINANCE, {"payee_id": "$partner", "currency": "EUR", "reason": "x"}),
 }
 DRAFTERS, PUBLISHERS = frozenset({"admin", "desk", "finance", "approver"}), frozenset({"admin", "finance", "approver"})
@@ -478,6 +499,7 @@ GATEWAY = {
     "GET /statements/{statement_id}": page(EARNINGS, statement_id="statement"),
     "GET /money": page(FINANCE),
     "GET /funds": page(FUNDS),
+    "GET /tiers": page(EARNINGS | ALL_PARTNER),
     "GET /funds/{fund_request_id}": page(FUNDS, fund_request_id="fund_request"),
     "GET /claims/{claim_id}": page(FUNDS, claim_id="fund_claim"),
     "GET /partners": page(),
@@ -499,6 +521,7 @@ GATEWAY = {
             "POST /desk/{registration_id}/{verb}",
             "POST /lines/{line_id}/postpone",
             "POST /funds/allocate",
+            "POST /tiers/{programme}/{partner_id}/{verb}",
             "POST /funds/requests",
             "POST /funds/{fund_request_id}/{verb}",
             "POST /claims/{claim_id}/decide",
@@ -568,7 +591,7 @@ async def asked_fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         yield Asked(it, people, ids, {name: _never(name, text) for name, text in ids.items()})
 
 
-UNKNOWN = {"one": "7", "month": "2031-05", "service": "registration", "pool": "absent"}
+UNKNOWN = {"one": "7", "programme": "tiers", "month": "2031-05", "service": "registration", "pool": "absent"}
 """What stands for words that are no ids."""
 
 
@@ -619,6 +642,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "own_lead": await _lead(owner, "matrix-own-lead"),
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
         "fund": "fund-1",
+        "programme": "tiers",
         **await _funds(people, story.partner_id),
         **await _books_and_runs(people),
         **await _events(ada, story),
@@ -632,6 +656,8 @@ async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:
     claim = {**CLAIM, "of_id": asked["fund_request_id"]}
     claimed = done(await owner.post(f"{prefix}/claims", claim, key="matrix-claim"), 201)
     price = {**SPECIAL_PRICE, "partner_id": partner_id}
+    fact = {"metric": "revenue", "ref": "x", "value": "60000", "on": "2031-05-01"}
+    done(await people["admin"].post(f"{prefix}/tiers/tiers/{partner_id}/metrics", fact, key="matrix-tier"), 201)
     granted = done(await people["approver"].post(f"{prefix}/special-prices", price, key="matrix-price"), 201)
     return {
         "fund_request": asked["fund_request_id"],

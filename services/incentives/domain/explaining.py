@@ -7,7 +7,7 @@ from typing import Any
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
-from services.incentives.domain import account, books, claim, fund_request, meter, payee, payment, sale
+from services.incentives.domain import account, books, claim, fund_request, meter, payee, payment, sale, tier
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
 
@@ -327,6 +327,34 @@ def claim_decided(seen: Seen) -> Decision:
     )
 
 
+def tier_changed(seen: Seen) -> Decision:
+    """Each threshold of the level it came to, and who said so where it was a person."""
+    it: tier.TierChanged = seen.event
+    said = (Reason(code=it.cause, text=it.reason),) if it.reason else ()
+    return _tier(it.to_level or "none", it, said)
+
+
+def tier_review(seen: Seen) -> Decision:
+    """Each threshold of the level that is not met any more, and until when it can be."""
+    it: tier.TierReviewOpened = seen.event
+    text = f"it qualifies for {it.qualifies_for or 'no level'}, and may recover until {iso(it.grace_until)}"
+    return _tier("review", it, (Reason(code="grace", text=text),))
+
+
+def _tier(outcome: str, it: tier.TierChanged | tier.TierReviewOpened, said: tuple[Reason, ...]) -> Decision:
+    found = tuple(
+        Reason(
+            code=one.metric.replace("_", "-"),
+            text=f"{one.metric}: {one.value} of {one.threshold}",
+            rule=it.programme,
+            version=it.version,
+        )
+        for one in it.criteria
+    )
+    inputs = tuple(Input(name=name, value=str(value)) for name, value in sorted(it.values.items()))
+    return Decision(outcome=outcome, reasons=(*found, *said), inputs=inputs)
+
+
 EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     sale.PayoutCalculated: calculated,
     sale.PayoutReversed: reversed_line,
@@ -357,6 +385,8 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     fund_request.FundRequestEscalated: fund_escalated,
     fund_request.FundRequestEnded: fund_ended,
     claim.ClaimDecided: claim_decided,
+    tier.TierChanged: tier_changed,
+    tier.TierReviewOpened: tier_review,
 }
 
 

@@ -14,6 +14,7 @@ from services.gateway.api.portal import (
     rulebook,
     rules,
     settings,
+    tiers,
     whys,
 )
 from services.gateway.api.portal.rendering import render
@@ -21,5 +22,5 @@ from services.gateway.api.portal.rendering import render
 __all__ = ["render", "router"]
 
 router = APIRouter()
-for room in (home, deals, desk, leads, whys, money, funds, partners, rules, rulebook, events, settings):
+for room in (home, deals, desk, leads, whys, money, funds, tiers, partners, rules, rulebook, events, settings):
     router.include_router(room.router)

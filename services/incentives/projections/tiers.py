@@ -1,0 +1,195 @@
+"""Which tier does each partner have, from which figures, what is under review, and when is it looked at again?"""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypedDict
+
+from chassis.deadlines import Deadline
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.plan import window_end
+from services.incentives.domain.tier import (
+    EvaluateTier,
+    TierAppealed,
+    TierChanged,
+    TierEvaluated,
+    TierMetricRecorded,
+    TierOverrideProposed,
+    TierReviewClosed,
+    TierReviewEscalated,
+    TierReviewOpened,
+    tier_id,
+)
+from services.incentives.projections.releases import start_of
+
+FACTS_SHOWN = 50
+
+
+class TierDocument(TypedDict):
+    """`values` are those of the last change or look; `facts` the newest ones, with the events that told them."""
+
+    tier_id: str
+    programme: str
+    partner_id: str
+    level: str | None
+    values: dict[str, str]
+    version: int | None
+    review: dict[str, Any] | None
+    escalated: bool
+    proposed: dict[str, Any] | None
+    until: str | None
+    appealed: str | None
+    facts: list[dict[str, Any]]
+    event_id: str | None
+    history: list[dict[str, Any]]
+    changed_at: str
+
+
+def evolve(document: TierDocument | None, seen: Seen) -> TierDocument:
+    happened = seen.event
+    known = document or _unknown(happened)
+    changes: dict[str, Any] = CHANGES[type(happened)](known, seen)
+    changed: Any = {**known, **changes, "changed_at": iso(seen.recorded_at)}
+    found: TierDocument = changed
+    return found
+
+
+def _unknown(it: Any) -> TierDocument:
+    return {
+        "tier_id": tier_id(it.programme, it.partner_id),
+        "programme": it.programme,
+        "partner_id": it.partner_id,
+        "level": None,
+        "values": {},
+        "version": None,
+        "review": None,
+        "escalated": False,
+        "proposed": None,
+        "until": None,
+        "appealed": None,
+        "facts": [],
+        "event_id": None,
+        "history": [],
+        "changed_at": "",
+    }
+
+
+def _recorded(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierMetricRecorded = seen.event
+    fact = {**plain(it.fact), "event_id": seen.id, "source": it.source}
+    others = [one for one in known["facts"] if (one["metric"], one["ref"]) != (it.fact.metric, it.fact.ref)]
+    return {"facts": [fact, *others][:FACTS_SHOWN]}
+
+
+def _looked(_: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierEvaluated = seen.event
+    return {"values": _texts(it.values), "version": it.version}
+
+
+def _texts(values: dict[str, Decimal]) -> dict[str, str]:
+    return {name: str(value) for name, value in sorted(values.items())}
+
+
+def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierChanged = seen.event
+    text = f"{it.from_level or 'none'} to {it.to_level or 'none'} by {it.cause}"
+    return {
+        "level": it.to_level,
+        "values": _texts(it.values),
+        "version": it.version,
+        "until": iso(it.until) if it.until else None,
+        "proposed": None,
+        "appealed": None,
+        "event_id": seen.id,
+        "history": _told(known, seen, f"{text}: {it.reason}" if it.reason else text),
+    }
+
+
+def _told(known: TierDocument, seen: Seen, text: str) -> list[dict[str, Any]]:
+    step = {"event_id": seen.id, "kind": type(seen.event).__name__, "text": text, "at": iso(seen.recorded_at)}
+    return [*known["history"], step]
+
+
+def _opened(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierReviewOpened = seen.event
+    criteria = [{**plain(one), "gap": str(one.gap)} for one in it.criteria]
+    review = {"qualifies_for": it.qualifies_for, "grace_until": iso(it.grace_until), "criteria": criteria}
+    text = f"under review until {iso(it.grace_until)}"
+    return {
+        "review": {**review, "event_id": seen.id},
+        "values": _texts(it.values),
+        "history": _told(known, seen, text),
+    }
+
+
+def _closed(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierReviewClosed = seen.event
+    text = f"review closed, {it.outcome.replace('_', ' ')}: {it.reason}".rstrip(": ")
+    return {"review": None, "escalated": False, "history": _told(known, seen, text)}
+
+
+def _escalated(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    return {"escalated": True, "history": _told(known, seen, "the grace is over and nobody has decided")}
+
+
+def _proposed(_: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierOverrideProposed = seen.event
+    return {"proposed": {"level": it.level, "until": iso(it.until), "reason": it.reason}}
+
+
+def _appealed(known: TierDocument, seen: Seen) -> dict[str, Any]:
+    it: TierAppealed = seen.event
+    return {"appealed": it.reason, "history": _told(known, seen, f"appealed: {it.reason}")}
+
+
+CHANGES: dict[type[Any], Any] = {
+    TierMetricRecorded: _recorded,
+    TierEvaluated: _looked,
+    TierChanged: _changed,
+    TierReviewOpened: _opened,
+    TierReviewClosed: _closed,
+    TierReviewEscalated: _escalated,
+    TierOverrideProposed: _proposed,
+    TierAppealed: _appealed,
+}
+
+
+def _tier(seen: Seen) -> str:
+    return tier_id(seen.event.programme, seen.event.partner_id)
+
+
+TIERS = Projection(
+    name="tiers",
+    version=1,
+    keys=dict.fromkeys(CHANGES, _tier),
+    evolve=evolve,
+    indexes=("changed_at", "partner_id,changed_at", "programme,changed_at"),
+)
+
+# When it is looked at again
+
+
+def evolve_due(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any]:
+    """The first of the next month, since windows move; sooner the day after the grace or the end of an override."""
+    happened, today = seen.event, seen.recorded_at.date()
+    known = document or {"programme": happened.programme, "partner_id": happened.partner_id, "ends": None}
+    ends = _ends(known["ends"], happened)
+    days = [window_end("month", today), *([date.fromisoformat(ends) + timedelta(days=1)] if ends else [])]
+    due = min(day for day in days if day > today)
+    return {**known, "ends": ends, "due_at": iso(start_of(due))}
+
+
+def _ends(known: str | None, happened: Any) -> str | None:
+    if isinstance(happened, TierReviewOpened):
+        return iso(happened.grace_until)
+    if isinstance(happened, TierChanged):
+        return iso(happened.until) if happened.until else None
+    return None if isinstance(happened, TierReviewClosed) else known
+
+
+def look(document: dict[str, Any], now: datetime) -> EvaluateTier:
+    """The command of a day on which a tier is looked at."""
+    return EvaluateTier(programme=document["programme"], partner_id=document["partner_id"], now=now)
+
+
+TIER_DUES = Deadline(name="tier_dues", version=1, keys=dict.fromkeys(CHANGES, _tier), evolve=evolve_due, issue=look)

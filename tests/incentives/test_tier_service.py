@@ -1,0 +1,54 @@
+"""Tiers at work: over HTTP, by the clock, and in the plans that look at them."""
+
+from datetime import UTC, datetime
+
+from chassis.identity import Principal
+from tests.incentives.facts import plan
+from tests.incentives.test_service import (
+    ADMIN,
+    OTHER_ADMIN,
+    P1,
+    P2,
+    TENANT,
+    activated,
+    credited,
+    started,
+    won,
+)
+from tests.incentives.test_tiers import rules
+
+CM = Principal(tenant=TENANT, subject="cm-1", kind="vendor", roles=("channel_manager",))
+PATH = "/tiers/partner-tiers/p1"
+
+
+async def test_a_tier_rises_pays_by_plan_is_reviewed_by_the_clock_and_falls_only_by_a_person(tmp_path):
+    async with started(tmp_path) as it:
+        await it.hear(activated("p1"))
+        draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(), "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/partner-tiers/publish", {"version": 1})).status_code == 200
+        better = {"modifier_id": "gold", "when": {"field": "tier", "is_one_of": ["gold"]}, "add_points": "5"}
+        await it.publish_plan(plan(modifiers=[better], tier_as_of="closed"))
+
+        for metric, value in (("certified", "2"), ("revenue", "200000")):
+            fact = {"metric": metric, "ref": "q1", "value": value, "on": "2026-03-01"}
+            assert (await it.post(CM, f"{PATH}/metrics", fact)).status_code == 201
+        assert (await it.get(P1, PATH))["level"] == "gold"
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        [line] = (await it.get(P1, "/lines"))["items"]
+        assert line["amount"]["amount"] == "150.00", "ten percent, and five points for gold"
+
+        it.clock.set(datetime(2027, 1, 1, 0, 1, tzinfo=UTC))
+        reviewed = await it.until(P1, PATH, lambda tier: tier["review"] is not None)
+        assert (reviewed["level"], reviewed["review"]["grace_until"]) == ("gold", "2027-04-01")
+        it.clock.set(datetime(2027, 4, 2, 0, 1, tzinfo=UTC))
+        assert (await it.until(CM, PATH, lambda tier: tier["escalated"]))["level"] == "gold"
+        lower = {"outcome": "lower", "reason": "nothing was sold"}
+        assert (await it.post(P1, f"{PATH}/review", lower)).status_code == 403
+        assert (await it.post(CM, f"{PATH}/review", lower)).json()["level"] is None
+        appeal = {"reason": "a deal of March is missing"}
+        assert (await it.post(P2, f"{PATH}/appeal", appeal)).status_code == 404
+        assert (await it.post(P1, f"{PATH}/appeal", appeal)).status_code == 200
+        assert (await it.get(P1, PATH))["appealed"] == "a deal of March is missing"
+        assert (await it.get(P2, "/tiers"))["items"] == []

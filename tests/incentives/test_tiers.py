@@ -1,0 +1,314 @@
+"""Tiers: up at once, down only by a person, with grace, review, appeal, and what plans see of it."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as examples
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from chassis.testing.projections import assert_repeatable, project, told
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.payee import Payees, circumstances_of
+from services.incentives.domain.tier import (
+    AppealTier,
+    DecideTierReview,
+    EvaluateTier,
+    OverrideTier,
+    RecordTierMetric,
+    Tier,
+    TierChanged,
+    TierReviewEscalated,
+    TierReviewOpened,
+    Tiers,
+    tier_id,
+)
+from services.incentives.domain.tier_rules import TIERS as RULES
+from services.incentives.domain.tier_rules import MetricFact
+from services.incentives.projections.tiers import TIER_DUES, TIERS
+from tests.incentives.fund_facts import NOW, PARTNER, Log, published
+
+PROGRAMME, MARCH = "partner-tiers", date(2026, 3, 16)
+
+
+def rules(**changes: Any) -> dict[str, Any]:
+    """Silver at 50,000 of revenue, gold at 200,000 and two certified people; a calendar year; grace 90 days."""
+    levels = [
+        {"name": "silver", "thresholds": {"revenue": "50000"}},
+        {"name": "gold", "thresholds": {"revenue": "200000", "certified": "2"}},
+    ]
+    metrics = [{"name": "revenue", "window": "calendar"}, {"name": "certified", "window": "latest"}]
+    return {"name": "Partner tiers", "metrics": metrics, "levels": levels, **changes}
+
+
+def log_of(**changes: Any) -> Log:
+    return Log(published(rules(**changes), kind="tier", book=PROGRAMME))
+
+
+def fact(value: str, metric: str = "revenue", ref: str = "jan", on: date = MARCH, now: datetime = NOW):
+    found = MetricFact(metric=metric, ref=ref, value=Decimal(value), on=on)
+    return RecordTierMetric(programme=PROGRAMME, partner_id=PARTNER, fact=found, source="vendor", now=now)
+
+
+def look(now: datetime) -> EvaluateTier:
+    return EvaluateTier(programme=PROGRAMME, partner_id=PARTNER, now=now)
+
+
+def tier(log: Log) -> Tier:
+    found: Tier = log.state(Tiers.at(tier_id(PROGRAMME, PARTNER)))
+    return found
+
+
+def gold() -> Log:
+    return log_of().tell(fact("2", "certified", "people"), fact("250000"))
+
+
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def below() -> Log:
+    """Gold in 2026, and nothing of the new year yet."""
+    return gold().tell(look(NEW_YEAR))
+
+
+def review(outcome: str, now: datetime = NEW_YEAR, **changes: Any) -> DecideTierReview:
+    wish = {"programme": PROGRAMME, "partner_id": PARTNER, "outcome": outcome, "reason": "as agreed", "by": "cam"}
+    return DecideTierReview(**wish, now=now, **changes)
+
+
+def test_who_meets_the_criteria_rises_at_once_past_a_level():
+    log = gold()
+    assert tier(log).level == "gold"
+    assert [(one.from_level, one.to_level) for one in log.happened if isinstance(one, TierChanged)] == [(None, "gold")]
+
+
+def test_a_tier_is_what_plans_see_from_that_day_on():
+    log = gold()
+    payee = log.state(Payees.at(PARTNER))
+    assert circumstances_of(payee, NOW.date(), Circumstances()).tier == "gold"
+    assert circumstances_of(payee, NOW.date() - timedelta(days=1), Circumstances()).tier is None
+
+
+def test_a_fact_that_comes_twice_counts_once_and_a_corrected_one_replaces_it():
+    log = log_of().tell(fact("30000"), fact("30000"), fact("40000"))
+    assert tier(log).level is None
+    assert tier(log.tell(fact("50000"))).level == "silver"
+
+
+def test_below_its_level_a_review_with_grace_opens_and_the_tier_stands():
+    log = below()
+    assert tier(log).level == "gold"
+    [opened] = [one for one in log.happened if isinstance(one, TierReviewOpened)]
+    assert opened.grace_until == date(2027, 4, 1)
+    assert {one.metric: str(one.gap) for one in opened.criteria} == {"certified": "0", "revenue": "200000"}
+
+
+def test_who_recovers_within_the_grace_ends_the_review():
+    log = below().tell(fact("200000", ref="feb", on=date(2027, 2, 1), now=datetime(2027, 2, 2, tzinfo=UTC)))
+    assert (tier(log).level, tier(log).review) == ("gold", None)
+
+
+def test_undecided_at_its_end_the_tier_stands_and_is_escalated_once():
+    log = below().tell(look(datetime(2027, 4, 1, tzinfo=UTC)))
+    assert not tier(log).escalated
+    log.tell(look(datetime(2027, 4, 2, tzinfo=UTC)), look(datetime(2027, 4, 3, tzinfo=UTC)))
+    assert sum(isinstance(one, TierReviewEscalated) for one in log.happened) == 1
+    assert tier(log).level == "gold"
+
+
+def test_a_person_lowers_it_to_what_the_partner_qualifies_for():
+    log = below().tell(review("lower"))
+    assert (tier(log).level, tier(log).review) == (None, None)
+    assert circumstances_of(log.state(Payees.at(PARTNER)), NEW_YEAR.date(), Circumstances()).tier is None
+
+
+def test_a_person_keeps_it_until_a_day_and_then_it_is_reviewed_again():
+    log = below().tell(review("keep_until", keep_until=date(2027, 6, 30)))
+    assert tier(log.tell(look(datetime(2027, 6, 30, tzinfo=UTC)))).review is None
+    assert tier(log.tell(look(datetime(2027, 7, 1, tzinfo=UTC)))).review is not None
+
+
+def test_a_waived_review_is_not_opened_again_within_its_grace():
+    log = below().tell(review("waive"), look(datetime(2027, 1, 2, tzinfo=UTC)))
+    assert (tier(log).level, tier(log).review) == ("gold", None)
+
+
+def test_only_an_open_review_is_decided():
+    assert gold().refused(review("lower")) == "wrong-state"
+
+
+def override(level: str, by: str, now: datetime = NOW) -> OverrideTier:
+    return OverrideTier(
+        programme=PROGRAMME,
+        partner_id=PARTNER,
+        level=level,
+        until=date(2026, 12, 31),
+        reason="strategic",
+        by=by,
+        now=now,
+    )
+
+
+def test_an_override_takes_two_people_and_holds_until_its_day():
+    log = log_of().tell(override("gold", "cam"))
+    assert log.refused(override("gold", "cam")) == "four-eyes"
+    assert tier(log.tell(override("gold", "ada"))).level == "gold"
+    assert tier(log.tell(look(datetime(2026, 12, 31, tzinfo=UTC)))).review is None
+    log.tell(look(NEW_YEAR))
+    assert tier(log).review is not None, "it does not fall by itself"
+    assert tier(log).level == "gold"
+
+
+def test_a_level_that_is_none_of_the_programmes_is_refused():
+    assert log_of().refused(override("diamond", "cam")) == "tier-invalid"
+
+
+def appeal(now: datetime) -> AppealTier:
+    return AppealTier(programme=PROGRAMME, partner_id=PARTNER, reason="a deal is missing", by="per", now=now)
+
+
+def test_a_lowered_tier_is_appealed_once_within_ten_business_days():
+    log = below().tell(review("lower"))
+    assert log.refused(appeal(datetime(2027, 1, 16, tzinfo=UTC))) == "appeal-late"
+    log.tell(appeal(datetime(2027, 1, 15, tzinfo=UTC)))
+    assert log.refused(appeal(datetime(2027, 1, 15, tzinfo=UTC))) == "appeal-late"
+
+
+def test_what_was_not_lowered_is_not_appealed():
+    assert gold().refused(appeal(NOW)) == "appeal-late"
+
+
+def test_without_rules_in_force_there_are_no_tiers():
+    assert Log().refused(fact("1")) == "no-tier-rules"
+
+
+# Criteria
+
+
+def outcome(values: dict[str, str], **changes: Any) -> str:
+    return RULES.answer({"values": values}, rules(**changes)).outcome
+
+
+@pytest.mark.parametrize(
+    ("revenue", "certified", "level"),
+    [
+        ("49999.99", "9", "none"),
+        ("50000", "0", "silver"),
+        ("200000", "1", "silver"),
+        ("200000", "2", "gold"),
+    ],
+)
+def test_all_thresholds_of_a_level_are_reached(revenue, certified, level):
+    assert outcome({"revenue": revenue, "certified": certified}) == level
+
+
+WEIGHTED = {
+    "combine": "weighted",
+    "metrics": [{"name": "revenue", "weight": "3"}, {"name": "certified", "weight": "1"}],
+    "levels": [{"name": "gold", "thresholds": {"revenue": "100", "certified": "10"}, "pass_at": "80"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("revenue", "certified", "each", "level"),
+    [
+        ("100", "2", False, "gold"),  # 3 x 1 + 1 x 0.2 = 3.2 of 4: 80 %
+        ("100", "1", False, "none"),
+        ("1000", "0", False, "none"),  # more than the threshold counts as the threshold
+        ("200", "10", False, "gold"),
+        ("100", "2", True, "gold"),
+        ("100", "0", True, "none"),
+    ],
+)
+def test_weighted_criteria_count_up_to_their_threshold(revenue, certified, each, level):
+    values = {"revenue": revenue, "certified": certified}
+    assert outcome(values, each_above_zero=each, **WEIGHTED) == level
+
+
+def test_points_add_up_with_a_least_value_of_each_kind():
+    points = {
+        "combine": "points",
+        "metrics": [{"name": "deals", "weight": "10"}, {"name": "courses", "weight": "5"}],
+        "levels": [{"name": "gold", "thresholds": {"courses": "2"}, "pass_at": "50"}],
+    }
+    assert outcome({"deals": "5", "courses": "0"}, **points) == "none"
+    assert outcome({"deals": "4", "courses": "2"}, **points) == "gold"
+    assert outcome({"deals": "3", "courses": "3"}, **points) == "none"
+
+
+def test_without_skipping_a_lower_level_that_is_not_met_stops_the_way_up():
+    levels = [
+        {"name": "silver", "thresholds": {"certified": "1"}},
+        {"name": "gold", "thresholds": {"revenue": "10"}},
+    ]
+    assert outcome({"revenue": "10"}, levels=levels) == "gold"
+    assert outcome({"revenue": "10"}, levels=levels, skip_levels=False) == "none"
+
+
+def test_what_is_missing_to_the_next_level_is_named():
+    found = RULES.answer({"values": {"revenue": "60000", "certified": "2"}}, rules())
+    assert [(change.outcome, change.text) for change in found.would_change] == [
+        ("gold", "140000 more revenue would count for gold")
+    ]
+
+
+def test_a_trailing_window_holds_whole_months():
+    log = log_of(metrics=[{"name": "revenue", "window": "trailing", "months": 3}, {"name": "certified"}])
+    log.tell(fact("50000", on=date(2026, 1, 1)))
+    assert tier(log).level == "silver", "January to March"
+    assert tier(log.tell(look(datetime(2026, 4, 1, tzinfo=UTC)))).review is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levels": []},
+        {"metrics": []},
+        {"grace_days": 181},
+        {"levels": [{"name": "a", "thresholds": {"other": "1"}}]},
+        {"levels": [{"name": "a"}, {"name": "a"}]},
+        {"combine": "weighted", "levels": [{"name": "a", "pass_at": "101"}]},
+    ],
+)
+def test_unsound_tier_rules_are_named(changes):
+    assert RULES.check(RULES.read(rules(**changes)))
+
+
+# Whatever comes
+
+
+@settings(max_examples=60, deadline=None)
+@examples(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 300_000), st.integers(0, 3)), max_size=25))
+def test_a_tier_falls_only_by_a_person(steps):
+    """Whatever facts and days come, no evaluation ever lowers a level."""
+    log, levels = log_of(), ("silver", "gold")
+    day = NOW
+    for days, value, certified in steps:
+        day += timedelta(days=days % 60)
+        before = tier(log).level
+        log.tell(
+            fact(str(value), ref=f"{days}", on=day.date(), now=day),
+            fact(str(certified), "certified", "people", on=day.date(), now=day),
+            look(day + timedelta(hours=1)),
+        )
+        after = tier(log).level
+        assert _rank(levels, after) >= _rank(levels, before)
+    assert RULES.check(RULES.read(rules())) == []
+
+
+def _rank(levels: tuple[str, ...], level: str | None) -> int:
+    return levels.index(level) if level in levels else -1
+
+
+def test_repeats_and_other_orders_change_no_model_of_tiers():
+    log = below().tell(review("lower"), appeal(datetime(2027, 1, 4, tzinfo=UTC)))
+    seen = told(*[one for one in log.happened if hasattr(one, "programme")])
+    for model in (TIERS, TIER_DUES):
+        assert_repeatable(model, seen)
+    document = project(TIERS, seen)[tier_id(PROGRAMME, PARTNER)]
+    assert (document["level"], document["review"], document["appealed"]) == (None, None, "a deal is missing")
+    explained = [EXPLAIN[type(one.event)](one) for one in seen if type(one.event) in EXPLAIN]
+    assert "revenue: 250000 of 200000" in [reason.text for one in explained for reason in one.reasons]
