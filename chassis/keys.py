@@ -32,7 +32,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS data_key (
     tenant TEXT NOT NULL, purpose TEXT NOT NULL, subject TEXT NOT NULL, wrapped BLOB NOT NULL,
     PRIMARY KEY (tenant, purpose, subject)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS followed (log INTEGER PRIMARY KEY CHECK (log = 1), position INTEGER NOT NULL);
 """
 
 Slot = tuple[str, str, str]
@@ -119,6 +120,17 @@ class Keys:
             )
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._known = Recent(self._cache_limit)
+
+    def followed(self) -> int:
+        """The position up to which the log's word on who is forgotten has been carried out; 0 at first."""
+        with self._lock:
+            found = self._database.execute("SELECT position FROM followed").fetchone()
+            return int(found[0]) if found else 0
+
+    def follow(self, position: int) -> None:
+        """Remembers, beside the keys and in every copy of them, how far the log's word has been carried out."""
+        with self._lock:
+            self._database.execute("INSERT OR REPLACE INTO followed VALUES (1, ?)", (position,))
 
     def hmac(self, tenant: str, text: str) -> str:
         """A keyed hash of the text, in 64 hexadecimal digits: equal texts of one tenant give equal ones."""

@@ -20,6 +20,7 @@ from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
 from chassis.execution import Executor, Handles
+from chassis.forgetting import Forgets, Forgetting
 from chassis.http import Identify, Measured, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
 from chassis.keys import Keys
@@ -57,7 +58,7 @@ class Blueprint:
     way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
     services that reactions listen to, where the types of their events do not tell; `hang_up` ends answers that have no
     end of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
-    money in an event.
+    money in an event; `forgets` says whose key an event destroys.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Blueprint:
     identify: Identify | None = None
     shared_prefix: str = ""
     hears: Sequence[str] = ()
+    forgets: Forgets = field(default_factory=dict)
     hang_up: Callable[[Application], None] = lambda app: None
     let_go: Callable[[Application], Awaitable[None]] | None = None
 
@@ -108,6 +110,7 @@ class Service:
         eyes = Eyes(explain=blueprint.explain, weigh=blueprint.weigh)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(self.desk, self.store, every, eyes)
+        self.forgetting = Forgetting(self.store, application.keys, blueprint.forgets)
         self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)
         self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
@@ -163,6 +166,7 @@ class Service:
         self._exit.enter_context(at_work(self.directory, alone=alone))
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
+        await self.forgetting.catch_up()  # before anybody is served: keys from a backup know of no one who left since
         await self.application.read.open()
         self._exit.push_async_callback(self.application.read.close)
         self._exit.callback(self.desk.close)
@@ -198,6 +202,8 @@ class Service:
         if WORK in self.settings.roles:
             self.tasks.start(f"{self.name} read models", self.runner.run)
             self.tasks.start(f"{self.name} deadlines", self.ticker.run)
+            if self.blueprint.forgets:
+                self.tasks.start(f"{self.name} forgetting", self.forgetting.run)
             if self.witness:
                 self.tasks.start(f"{self.name} witness", self.witness.run)
             for reactions in self.reactions:

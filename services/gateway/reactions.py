@@ -21,6 +21,12 @@ async def on_membership_ended(seen: Seen, app: Application) -> None:
     await _end_sessions(seen, app, where, "membership_ended")
 
 
+async def on_person_forgotten(seen: Seen, app: Application) -> None:
+    """A person who is forgotten is signed out everywhere."""
+    await on_any(seen, app)
+    await _end_sessions(seen, app, {"subject": seen.event.person_id}, "forgotten")
+
+
 async def on_partner_suspended(seen: Seen, app: Application) -> None:
     """A suspension that closes access ends the sessions of the partner's people."""
     await on_any(seen, app)
@@ -39,4 +45,5 @@ REACTIONS: dict[type[PublicEvent], Reaction] = {
     **dict.fromkeys(public_events(), on_any),
     onboarding.MembershipEnded: on_membership_ended,
     onboarding.PartnerSuspended: on_partner_suspended,
+    onboarding.PersonForgotten: on_person_forgotten,
 }

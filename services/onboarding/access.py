@@ -15,6 +15,7 @@ from services.onboarding.domain.person import ErasePerson, RegisterPerson
 
 READ_PARTNERS = "read partners"
 READ_PEOPLE = "read people"
+READ_EVERYTHING = "read everything about a person"
 
 _VENDOR = (vendor("admin"), vendor("channel_manager"))
 
@@ -34,5 +35,6 @@ ACCESS = Access(
         EndMembership: (partner("owner"), *_VENDOR),
         READ_PARTNERS: (vendor(), partner(), service()),
         READ_PEOPLE: (partner("owner"), *_VENDOR, service()),
+        READ_EVERYTHING: (vendor("admin"),),
     }
 )

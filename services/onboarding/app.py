@@ -6,6 +6,7 @@ from services.onboarding.access import ACCESS
 from services.onboarding.api import partners, people
 from services.onboarding.application import HANDLES, KINDS
 from services.onboarding.domain.partner import EXPLAIN
+from services.onboarding.domain.person import PersonErased
 from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
 from services.onboarding.projections.suspensions import SUSPENSION_ENDS
@@ -26,6 +27,7 @@ BLUEPRINT = Blueprint(
     deadlines=(SUSPENSION_ENDS,),
     kinds=KINDS,
     explain=EXPLAIN,
+    forgets={PersonErased: lambda erased: erased.person_id},
 )
 
 

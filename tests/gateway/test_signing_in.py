@@ -160,6 +160,18 @@ async def test_who_leaves_a_partner_is_signed_out_of_it(it: System) -> None:
             assert await status(one, path) == (401, "unauthenticated")
 
 
+async def test_who_is_forgotten_is_signed_out_everywhere(it: System) -> None:
+    person_id, _ = await member(it, "northwind", "Otto", ["owner"])
+    await it.settle()
+    otto = await it.who(person_id)
+    program = it.front.signed_in((await made(otto, "registration:read", "gateway:read"))["key"])
+    assert [(await status(one))[0] for one in (otto, program)] == [200, 200]
+    done(await (await it.who("ada")).post(f"/v1/onboarding/people/{person_id}/erase", key=key()))
+    await it.settle()
+    for one in (otto, program):
+        assert await status(one) == (401, "unauthenticated")
+
+
 # Keys
 
 

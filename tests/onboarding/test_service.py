@@ -1,5 +1,7 @@
 """Onboarding at work: who takes partners in, who speaks for whom, and whose people are whose to know and to forget."""
 
+import re
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ import pytest
 
 from chassis.asgi import Answer, Api
 from chassis.clock import FixedClock
+from chassis.event import Sealed
 from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.service import Service
@@ -193,6 +196,55 @@ async def test_an_owner_invites_into_its_own_partner_alone(office: Office) -> No
     _, their_membership = await office.joined(theirs, {"name": "S", "mail": "s@southbridge.example"})
     found, never = [await office.post(owner(mine), f"/memberships/{one}/end") for one in (their_membership, "absent")]
     assert (found.status, found.body) == (404, never.body)
+
+
+async def test_everything_that_is_known_of_a_person_is_found_by_its_mail_until_it_is_forgotten(office: Office) -> None:
+    mine = await office.partner("Northwind")
+    person_id, membership_id = await office.joined(mine, ERIKA)
+    mail = {"mail": ERIKA["mail"].upper()}
+    assert done(await office.post(ADMIN, "/people/find", mail)) == {"person_id": person_id}
+    assert (await office.post(ADMIN, "/people/find", {"mail": "nobody@northwind.example"})).status == 404
+
+    found = done(await office.get(ADMIN, f"/people/{person_id}/everything"))
+    assert (found["person"]["name"], found["person"]["mail"]) == ("Erika", ERIKA["mail"])
+    assert [one["membership_id"] for one in found["memberships"]] == [membership_id]
+    kinds = ["PersonRegistered", "MemberInvited", "MembershipStarted"]
+    assert [one["type"] for one in found["facts"]] == [f"onboarding.{kind}.v1" for kind in kinds]
+    assert found["facts"][0]["data"]["mail"] == ERIKA["mail"]
+
+    done(await office.post(ADMIN, f"/people/{person_id}/erase"))
+    left = await office.get(ADMIN, f"/people/{person_id}/everything")
+    assert b"Erika" not in left.body
+    assert ERIKA["mail"].encode() not in left.body
+    assert [one["status"] for one in done(left)["memberships"]] == ["ended"]
+
+
+async def test_nothing_is_sealed_anew_for_who_was_forgotten(office: Office) -> None:
+    person_id = done(await office.known(ADMIN, ERIKA), 201)["person_id"]
+    done(await office.post(ADMIN, f"/people/{person_id}/erase"))
+    assert (await office.known(ADMIN, ERIKA)).status == 409
+    everything = b"".join([bytes(one.stored) for one in await office.service.store.feed(0, 1_000)])
+    boxes = set(re.findall(rb'"subject":"([^"]+)","box":"([^"]+)"', everything))
+    opened = [
+        office.service.application.keys.open("acme", Sealed(subject=s.decode(), box=b.decode())) for s, b in boxes
+    ]
+    assert opened
+    assert "Erika" not in opened
+
+
+async def test_keys_from_a_backup_bring_no_forgotten_person_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as office:
+        person_id = done(await office.known(ADMIN, ERIKA), 201)["person_id"]
+    shutil.copytree(tmp_path, tmp_path.with_name("backup"))
+    async with opened(tmp_path) as office:
+        done(await office.api(ADMIN).post(f"/people/{person_id}/erase", key="erase"))
+    for name in ("keys.db", "keys.db-wal", "keys.db-shm"):
+        (tmp_path / "onboarding" / name).unlink(missing_ok=True)
+    shutil.copy(tmp_path.with_name("backup") / "onboarding/keys.db", tmp_path / "onboarding/keys.db")
+    async with opened(tmp_path) as office:
+        found = await office.get(ADMIN, f"/people/{person_id}/everything")
+        assert done(found)["facts"][0]["data"]["name"] is None
+        assert b"Erika" not in found.body
 
 
 async def test_a_partner_without_a_partner_sees_nothing(office: Office) -> None:

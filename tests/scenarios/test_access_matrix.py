@@ -132,6 +132,8 @@ ONBOARDING = {
     "GET /partners/{partner_id}/people": row(MANAGERS | {"owner"}, partner_id="partner"),
     "POST /people": row(MANAGERS | {"owner"}, {"name": "New", "mail": "new@northwind.example"}),
     "POST /people/{person_id}/erase": row(frozenset({"admin", "owner"}), person_id="person"),
+    "POST /people/find": row(frozenset({"admin"}), {"mail": "owner@northwind.example"}),
+    "GET /people/{person_id}/everything": row(frozenset({"admin"}), person_id="person"),
     "GET /people/{person_id}": row(MANAGERS | {"owner"}, person_id="person"),
     "POST /memberships": row(
         MANAGERS | {"owner"}, {"person_id": "$person", "partner_id": "$partner", "roles": ["seller"]}

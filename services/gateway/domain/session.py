@@ -29,7 +29,7 @@ class SessionOpened:
 
 @event("gateway.SessionEnded.v1")
 class SessionEnded:
-    """Cause: signed_out, membership_ended, staff_ended or suspended."""
+    """Cause: signed_out, membership_ended, staff_ended, suspended or forgotten."""
 
     session_id: str
     cause: str

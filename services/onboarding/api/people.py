@@ -1,18 +1,20 @@
 """People and their memberships over HTTP. Names and addresses are opened only for who may read them."""
 
+from operator import itemgetter
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.access import PARTNER
-from chassis.decider import Forbidden, NotFound
-from chassis.event import stable_id
-from chassis.http import POSITION, App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.decider import Forbidden, NotFound, WrongState, stream_name
+from chassis.event import iso, stable_id
+from chassis.http import LIMIT_MAX, POSITION, App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import PartnerId, PersonId
-from services.onboarding.access import READ_PEOPLE
+from services.onboarding.access import READ_EVERYTHING, READ_PEOPLE
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, MemberInvited, Memberships
-from services.onboarding.domain.person import ErasePerson, RegisterPerson
+from services.onboarding.domain.person import ErasePerson, People, RegisterPerson
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -34,6 +36,10 @@ class MembershipBody(Body):
     primary: bool = True
 
 
+class FindBody(Body):
+    mail: Annotated[str, Field(max_length=254)]
+
+
 class ActsElsewhere(Forbidden):
     """This person acts elsewhere too: end the membership instead, or ask the vendor to erase the person."""
 
@@ -48,8 +54,10 @@ router = APIRouter(tags=["people"])
 async def register(body: PersonBody, caller: Writer, app: App) -> Response:
     """Makes a person known. One mail address is one person in a tenant."""
     app.access.check(caller.principal, RegisterPerson)
-    mail_key = app.keys.hmac(caller.tenant, body.mail.casefold())
-    person_id = PersonId(stable_id(caller.tenant, "person", mail_key))
+    mail_key, person_id = _by_mail(app, caller.tenant, body.mail)
+    known, _ = await app.executor.state(caller.tenant, People.at(person_id))
+    if known.status == "erased":  # nothing is sealed for who was forgotten: it would make a new key
+        raise WrongState("the person is erased", state="erased", allowed=["none"])
     command = RegisterPerson(
         person_id=person_id,
         name=app.seal(caller.tenant, person_id, body.name),
@@ -65,6 +73,55 @@ async def register(body: PersonBody, caller: Writer, app: App) -> Response:
     return answer
 
 
+def _by_mail(app: App, tenant: str, mail: str) -> tuple[str, PersonId]:
+    """The keyed hash of a mail address, and the person that it is."""
+    mail_key = app.keys.hmac(tenant, mail.casefold())
+    return mail_key, PersonId(stable_id(tenant, "person", mail_key))
+
+
+@router.post("/people/find")
+async def find(body: FindBody, caller: Reader, app: App) -> Response:
+    """The person of a mail address, so that somebody who asks what is known can be answered. Nothing is recorded."""
+    app.access.check(caller.principal, READ_EVERYTHING)
+    _, person_id = _by_mail(app, caller.tenant, body.mail)
+    await app.exists(caller.tenant, "person", person_id)
+    return shown({"person_id": person_id})
+
+
+@router.get("/people/{person_id}/everything")
+@reads("memberships")
+async def everything(person_id: Id, caller: Reader, app: App) -> Response:
+    """All that is known of a person, opened: what is shown of it, and every recorded fact; for its own request."""
+    app.access.check(caller.principal, READ_EVERYTHING)
+    await app.exists(caller.tenant, "person", person_id)
+    where = {"person_id": person_id}
+    found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id", limit=LIMIT_MAX)
+    streams = [("person", person_id), *(("membership", item["membership_id"]) for item in found.items)]
+    facts = [fact for kind, identity in streams for fact in await _facts(app, caller.tenant, kind, identity)]
+    person = await app.read.get("people", caller.tenant, person_id)
+    return shown(
+        {
+            "person": app.opened(caller.tenant, person),
+            "memberships": found.items,
+            "facts": sorted(facts, key=itemgetter("position")),
+        }
+    )
+
+
+async def _facts(app: App, tenant: str, kind: str, identity: str) -> list[dict[str, Any]]:
+    """Every event of one stream, with its sealed text opened where its key still is."""
+    return [
+        {
+            "type": one.type,
+            "recorded_at": iso(one.recorded_at),
+            "by": one.actor.subject,
+            "position": one.position,
+            "data": app.opened(tenant, orjson.loads(bytes(one.data))),
+        }
+        for one in await app.executor.store.load(stream_name(tenant, kind, identity))
+    ]
+
+
 @router.post("/people/{person_id}/erase")
 async def erase(person_id: Id, caller: Writer, app: App) -> Response:
     """Forgets the person: the key of all that was sealed for it is destroyed."""
@@ -74,7 +131,24 @@ async def erase(person_id: Id, caller: Writer, app: App) -> Response:
     command = ErasePerson(person_id=PersonId(person_id), now=app.clock.now())
     answer = await perform(caller, app, ErasePerson, command)
     app.keys.forget(caller.tenant, person_id)
+    await _end_memberships(caller, app, person_id)
     return answer
+
+
+async def _end_memberships(caller: Writer, app: App, person_id: str) -> None:
+    """Who is forgotten acts for nobody any more, nor do its keys of the API."""
+    now = app.clock.now()
+    where = {"person_id": person_id, "status": "active"}
+    found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id", limit=LIMIT_MAX)
+    for item in found.items:
+        command = EndMembership(
+            membership_id=item["membership_id"],
+            partner_id=PartnerId(item["partner_id"]),
+            on=now.date(),
+            now=now,
+            forgotten=True,
+        )
+        await app.issue(caller.tenant, stable_id("erased", item["membership_id"]), command)
 
 
 @router.post("/memberships", status_code=201)

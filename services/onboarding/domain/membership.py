@@ -85,10 +85,13 @@ class JoinPartner:
 
 @command("onboarding.EndMembership.v1")
 class EndMembership:
+    """Who is `forgotten` goes, though it be the last owner."""
+
     membership_id: str
     partner_id: PartnerId
     on: date
     now: datetime
+    forgotten: bool = False
 
 
 # State
@@ -180,7 +183,7 @@ def end(wish: EndMembership, membership: Membership, team: Team) -> tuple[list[M
         return [], []
     if membership.status != "active" or membership.invitation is None:
         raise WrongState(f"the membership is {membership.status}", state=membership.status, allowed=["active"])
-    if team.owners == {wish.membership_id}:
+    if team.owners == {wish.membership_id} and not wish.forgotten:
         raise LastOwner
     ended = MembershipEnded(
         membership_id=wish.membership_id,
