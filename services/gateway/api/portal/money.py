@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from chassis.asgi import Answer
 from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
@@ -25,20 +26,23 @@ async def earnings(here: Here) -> Response:
         raise Forbidden
     query = here.request.query_params
     named = {name: query.get(name) or None for name in ("state", "period", "partner_id", "cursor")}
-    lines, statements, upcoming, everything = await asyncio.gather(
+    lines, statements, upcoming, everything, progress = await asyncio.gather(
         here.ask("incentives", "/lines", **named),
         here.ask("incentives", "/statements", partner_id=named["partner_id"], limit=20),
         here.ask("incentives", "/statements/next", partner_id=named["partner_id"], limit=20),
         here.ask_all("incentives", "/lines", partner_id=named["partner_id"]),
+        here.ask("incentives", "/progress", partner_id=named["partner_id"], limit=50),
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
-    names = await here.names({row["partner_id"] for part in (lines, statements, upcoming) for row in part.items})
+    parts = (lines, statements, upcoming, progress)
+    names = await here.names({row["partner_id"] for part in parts for row in part.items})
     customers = await here.customers({row.get("registration_id") for row in lines.items})
     shown: dict[str, Any] = {
         "lines": lines,
         "statements": statements,
         "upcoming": upcoming,
         "payments": payments,
+        "progress": progress,
         "names": names,
         "customers": customers,
         "filters": named,
@@ -89,12 +93,45 @@ async def postpone(line_id: str, here: Here, sent: Sent) -> Response:
 
 @router.get("/statements/{statement_id}")
 async def statement(statement_id: str, here: Here) -> Response:
-    """A statement as it was issued: opening, lines, closing."""
+    """A statement as it was issued: opening, lines, closing, and what is disputed of it."""
+    return await statement_page(here, statement_id)
+
+
+async def statement_page(here: Visit, statement_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     found = await here.ask("incentives", f"/statements/{statement_id}")
     if not found.ok and not found.down:
         raise NotFound
-    names, causes = await asyncio.gather(here.names({found.one.get("partner_id")}), _deals_of(here, found.one))
-    return await here.page("statement.html", part=found, statement=found.one, names=names, causes=causes)
+    partner_id = found.one.get("partner_id")
+    names, causes, disputes = await asyncio.gather(
+        here.names({partner_id}),
+        _deals_of(here, found.one),
+        here.ask("incentives", "/disputes", partner_id=partner_id, limit=200),
+    )
+    disputed = {row["event_id"]: row for row in disputes.items if row["statement_id"] == statement_id}
+    shown = {"part": found, "statement": found.one, "names": names, "causes": causes, "disputed": disputed}
+    return await here.page("statement.html", status, **shown, refusal=refusal)
+
+
+@router.post("/statements/{statement_id}/dispute")
+async def dispute(statement_id: str, here: Here, sent: Sent) -> Response:
+    """The payee says what is wrong with a line: it is not paid until that is decided."""
+    body = sent.given("event_id", "reason")
+    answer = await here.send(sent, "incentives", f"/statements/{statement_id}/dispute", body)
+    return await _disputed(here, sent, answer, statement_id, "disputed")
+
+
+@router.post("/statements/{statement_id}/dispute/decide")
+async def decide_dispute(statement_id: str, here: Here, sent: Sent) -> Response:
+    """Ends a dispute."""
+    body = sent.given("event_id", "outcome", "reason")
+    answer = await here.send(sent, "incentives", f"/statements/{statement_id}/dispute/decide", body)
+    return await _disputed(here, sent, answer, statement_id, "dispute-decided")
+
+
+async def _disputed(here: Visit, sent: Form, answer: Answer, statement_id: str, done: str) -> Response:
+    if answer.ok:
+        return here.went(answer, f"/statements/{statement_id}", done)
+    return await statement_page(here, statement_id, refused("dispute", sent, answer), answer.status)
 
 
 async def _deals_of(here: Visit, statement: dict[str, Any]) -> dict[str, str]:
@@ -185,3 +222,37 @@ async def _done(here: Visit, sent: Form, path: str, body: Any, name: str) -> Res
     if answer.ok:
         return here.went(answer, "/money", name.split("-", 1)[0])
     return await money_page(here, refused(name, sent, answer), answer.status)
+
+
+# What is owed, and what may still be spent
+
+
+@router.get("/owed")
+async def owed(here: Here) -> Response:
+    """What is owed to each payee on any day, the budgets and what is left of them, and the lines that are disputed."""
+    return await owed_page(here)
+
+
+async def owed_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.vendor or not here.may("incentives.read ledger"):
+        raise Forbidden
+    day = here.request.query_params.get("as_of") or None
+    liability, budgets, disputes = await asyncio.gather(
+        here.ask("incentives", "/liability", as_of=day),
+        here.ask("incentives", "/budgets", limit=200),
+        here.ask_if("incentives.read earnings", "/disputes", limit=100),
+    )
+    rows = [row for part in (liability, disputes) for row in part.items]
+    names = await here.names({row["partner_id"] for row in rows})
+    shown = {"liability": liability, "budgets": budgets, "disputes": disputes, "names": names, "as_of": day}
+    return await here.page("owed.html", status, **shown, refusal=refusal)
+
+
+@router.post("/owed/budgets")
+async def fill(here: Here, sent: Sent) -> Response:
+    """Puts money into a budget."""
+    body = {"currency": here.tenancy.currency, **sent.given("amount", "currency"), "ref": sent.key}
+    answer = await here.send(sent, "incentives", f"/budgets/{sent.text('budget_id')}/allocate", body)
+    if answer.ok:
+        return here.went(answer, "/owed", "filled")
+    return await owed_page(here, refused("budget", sent, answer), answer.status)

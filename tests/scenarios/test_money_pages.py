@@ -1,0 +1,57 @@
+"""Money pages as a browser without JavaScript uses them: a disputed line, what is owed, a budget, a tier under review."""
+
+import re
+from pathlib import Path
+
+import httpx
+
+from chassis.asgi import Api
+from tests.scenarios.browser import browser
+from tests.scenarios.main_job import main_job
+from tests.scenarios.system import System, done, running_system
+
+ORIGIN = {"origin": "http://127.0.0.1:8080"}
+
+
+def portal_of(it: System, who: Api) -> httpx.AsyncClient:
+    return browser(it.front._app, cookies={"entente": who._token}, follow_redirects=True)
+
+
+async def sent(client: httpx.AsyncClient, page: str, action: str, **fields: str) -> httpx.Response:
+    """Sends the form of a page with that action, filled in; the page that it leads to."""
+    found = await client.get(page)
+    form = re.search(rf'<form method="post" action="{re.escape(action)}".*?</form>', found.text, flags=re.DOTALL)
+    assert form, f"{page} has no form {action}"
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
+    return await client.post(action, data={**hidden, **fields}, headers=ORIGIN)
+
+
+async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        story = await main_job(it)
+        path = f"/statements/{story.seen['statement']['statement_id']}"
+        ada, faye, nora = [await it.who(name) for name in ("ada", "faye", "northwind")]
+        async with portal_of(it, nora) as partner, portal_of(it, faye) as approver, portal_of(it, ada) as admin:
+            said = await sent(partner, path, f"{path}/dispute", reason="A refund was counted twice.")
+            assert "It is not paid until that is decided." in said.text
+            assert "A refund was counted twice." in said.text
+            again = await sent(
+                approver, path, f"{path}/dispute/decide", outcome="rejected", reason="It was one refund."
+            )
+            assert "dispute rejected" in again.text
+            filled = await sent(
+                approver, "/owed", "/owed/budgets", budget_id="marketing-2031", amount="900", currency="EUR"
+            )
+            assert "The money is in the budget." in filled.text
+            assert "€900.00" in filled.text
+            assert "It was one refund." in filled.text
+            past = await approver.get("/owed?as_of=2020-01-01")
+            assert "Nothing was owed" in past.text
+            figure = {"partner_id": story.partner_id, "metric": "revenue", "value": "60000", "on": "2031-04-01"}
+            risen = await sent(admin, "/tiers", "/tiers/tiers/new/metrics", **figure)
+            assert "The figure was recorded." in risen.text
+            own = await partner.get("/tiers")
+            assert "Silver" in own.text
+            assert "more revenue would count for gold" in own.text
+        found = done(await nora.get("/v1/incentives/disputes"))["items"]
+        assert [(one["state"], one["decision"]) for one in found] == [("rejected", "It was one refund.")]
