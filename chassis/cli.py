@@ -14,7 +14,7 @@ from rich.progress import Progress, TaskID
 
 from chassis import logs, proof
 from chassis.access import OPERATOR
-from chassis.decider import Problem
+from chassis.decider import Problem, stream_name
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
 from chassis.identity import SigningKeys
@@ -28,6 +28,7 @@ from chassis.settings import ServiceSettings
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
 from chassis.transport.port import topic_of
 from chassis.verify import Report, verify, verify_decisions
+from chassis.verify_stream import verify_stream
 
 Build = Callable[[Any, World], Service]
 Given = Callable[..., ServiceSettings]
@@ -96,12 +97,21 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
 def _add_checks(cli: typer.Typer, settings: Given, build: Build) -> None:
     @cli.command("verify")
     def verify_command(
+        kind: Annotated[str | None, typer.Argument(help="One stream alone: its kind, e.g. deal.")] = None,
+        identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="And its id.")] = None,
         data: DATA = Path("./data"),
         *,
         decide: Annotated[bool, typer.Option("--decide", help="Decide every recorded command again.")] = False,
+        tenant: Annotated[str, typer.Option(help="Whose stream it is.")] = "acme",
     ) -> None:
-        """Recomputes log, leaves and checkpoints, and names the first position that differs. Exit 1 if one does."""
-        run(_verify(settings(data), build, decide=decide))
+        """Recomputes log, leaves and checkpoints, and names the first position that differs. Exit 1 if one does.
+
+        Of one stream (`verify deal ID`): all that its decisions rest on, and the decisions, made again.
+        """
+        if kind is None or identity is None:
+            run(_verify(settings(data), build, decide=decide))
+        else:
+            run(_verify_stream(settings(data), build, stream_name(tenant, kind, identity)))
 
     @cli.command("verify-proof")
     def verify_proof(
@@ -209,6 +219,14 @@ async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> N
         if decide:
             reports.append(await verify_decisions(service.store, service.application.executor.every_handles))
     _told(reports)
+
+
+async def _verify_stream(settings: ServiceSettings, build: Build, name: str) -> None:
+    async with _open(settings, build) as service:
+        witness, handles = service.witness, service.application.executor.every_handles
+        await witness.checkpoint()
+        report = await verify_stream(service.store, witness.leaves, witness.signer.verifier, handles, name)
+    _told([report])
 
 
 def _told(reports: list[Report]) -> None:

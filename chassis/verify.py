@@ -205,7 +205,7 @@ async def verify_decisions(store: EventStore, handles: Iterable[Handles]) -> Rep
 
     A command is decided by the function of the evaluator that it was recorded with.
     """
-    again = _Again(store, handles)
+    again = Again(store, handles)
     try:
         async for events in _pages(store):
             for recorded in events:
@@ -216,7 +216,7 @@ async def verify_decisions(store: EventStore, handles: Iterable[Handles]) -> Rep
 
 
 @dataclass
-class _Again:
+class Again:
     """The commands of a store, decided again in the order in which they were recorded."""
 
     store: EventStore

@@ -14,7 +14,23 @@ from rapidfuzz import fuzz, process
 
 LEGAL_FORMS = frozenset(
     (
-        *("ab", "ad", "ag", "aktiengesellschaft", "amba", "ans", "aps", "as", "asa", "bhd", "bv", "bvba", "ca", "co"),
+        *(
+            "ab",
+            "ad",
+            "ag",
+            "aktiengesellschaft",
+            "amba",
+            "anonyme",
+            "ans",
+            "aps",
+            "as",
+            "asa",
+            "bhd",
+            "bv",
+            "bvba",
+            "ca",
+        ),
+        *("co", "publ", "societe"),
         *("company", "corp", "corporation", "cv", "doo", "dd", "ead", "eeig", "eg", "eirl", "ek", "eood"),
         *("epe", "ev", "gbr", "ges", "gesmbh", "gmbh", "gie", "inc", "incorporated", "kab", "kb", "kft", "kg", "kgaa"),
         *(
@@ -89,11 +105,19 @@ def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
     )
 
 
-def alike(some: Iterable[str], others: Mapping[K, str], least_percent: int) -> frozenset[K]:
-    """Which of the others reach the token set score with one of the names; the library compares them all in one call."""
-    scorer = fuzz.token_set_ratio
-    found = (process.extract(one, others, scorer=scorer, score_cutoff=least_percent, limit=None) for one in some)
-    return frozenset(key for matches in found for _, _, key in matches)
+def alike(some: Iterable[str], others: Mapping[K, str], least_percent: int) -> dict[K, int]:
+    """Which of the others reach the token set score with one of the names, and the two scores together, at their best.
+
+    The library compares all of them in one call a score.
+    """
+    best: dict[K, int] = {}
+    for one in some:
+        sets = process.extract(one, others, scorer=fuzz.token_set_ratio, score_cutoff=least_percent, limit=None)
+        found = {key: name for name, _, key in sets}
+        sorts = {key: score for _, score, key in process.extract(one, found, scorer=fuzz.token_sort_ratio, limit=None)}
+        for _, score, key in sets:
+            best[key] = max(int(score) + int(sorts[key]), best.get(key, 0))
+    return best
 
 
 def grams(name: str) -> frozenset[str]:

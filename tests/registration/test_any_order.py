@@ -1,0 +1,394 @@
+"""Deals, claims and accounts under random commands, clocks, merges and races: whatever happens, the promises hold.
+
+Commands are prepared as the service prepares them, on what stood then, and some are decided only after others have come
+in between. Refusals are welcome; what is checked is what they leave behind.
+"""
+
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from itertools import combinations
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chassis.decider import Problem, Raced, Stream
+from contracts.values import AccountId, PartnerId, RegistrationId
+from services.registration.adapters.account_index import READ, TenantIndex
+from services.registration.application import (
+    Asked,
+    Submission,
+    as_screened,
+    displacing,
+    joining,
+    on_deal,
+    parting,
+    prepare_registration,
+    screening_again,
+)
+from services.registration.domain.account import Accounts
+from services.registration.domain.account_key import AccountKeys, Key
+from services.registration.domain.approving import CUSTOMER_OVERRIDE
+from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING
+from services.registration.domain.claims import Claims, ClaimsOf
+from services.registration.domain.customer import Customer
+from services.registration.domain.deal import Deal, Deals, Status
+from services.registration.domain.deal_commands import (
+    ApproveDeal,
+    CloseDeal,
+    DecideFinding,
+    EndProtection,
+    PromoteDeal,
+    QueueDeal,
+    RejectDeal,
+    ResubmitDeal,
+    ReturnDeal,
+    RevokeDeal,
+    WithdrawDeal,
+)
+from services.registration.domain.deal_events import DealApproved, Evidence
+from services.registration.domain.merging import Target
+from services.registration.domain.overlap import overlap
+from tests.registration.deals import NOW, SEALED, Town, customer, details, product
+
+PARTNERS = ("p-1", "p-2", "p-3")
+DOMAINS = ("contoso.com", "contoso.de", "fabrikam.com")
+NAMES = {"contoso.com": "Contoso Energy", "contoso.de": "Contoso Energie", "fabrikam.com": "Fabrikam"}
+DESKS = ("desk-1", "desk-2")
+LETTER = Evidence(kind="letter", dated_on=NOW.date(), sha256="a" * 64)
+DEAL_MAX = 12
+
+TABLE: dict[Status, set[Status]] = {
+    Status.NONE: {Status.IN_REVIEW, Status.WAITING, Status.APPROVED, Status.REJECTED},
+    Status.IN_REVIEW: {
+        *(Status.ACTION_REQUIRED, Status.WAITING, Status.APPROVED),
+        *(Status.REJECTED, Status.WITHDRAWN),
+    },
+    Status.ACTION_REQUIRED: {
+        *(Status.IN_REVIEW, Status.WAITING, Status.APPROVED),
+        *(Status.REJECTED, Status.WITHDRAWN),
+    },
+    Status.WAITING: {Status.IN_REVIEW, Status.APPROVED, Status.REJECTED, Status.WITHDRAWN},
+    Status.APPROVED: {Status.EXPIRED, Status.REVOKED, Status.CLOSED, Status.WITHDRAWN},
+    Status.EXPIRED: {Status.CLOSED},
+    **{key: set() for key in (Status.REJECTED, Status.REVOKED, Status.CLOSED, Status.WITHDRAWN)},
+}
+"""The table of the deal's life: from each status, those that one command may lead to."""
+
+ACTS = {
+    "return": (Status.IN_REVIEW,),
+    "resubmit": (Status.ACTION_REQUIRED,),
+    "reject": (Status.IN_REVIEW, Status.WAITING),
+    "withdraw": (Status.IN_REVIEW, Status.WAITING, Status.APPROVED),
+    "end": (Status.APPROVED,),
+    "won": (Status.APPROVED, Status.EXPIRED),
+    "revoke": (Status.APPROVED,),
+}
+"""What people and the clock do, and the statuses in which it makes sense."""
+
+CLAIMED = {
+    Status.IN_REVIEW: (PENDING,),
+    Status.ACTION_REQUIRED: (PENDING,),
+    Status.WAITING: (WAITING,),
+    Status.APPROVED: (HELD, CONTESTED),
+}
+"""How a deal in each status stands in line; in every other one it does not."""
+
+
+def done(prepared: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        prepared.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits for something")
+
+
+class Peek:
+    """What a command is prepared on: the town as it stands."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+
+    async def __call__(self, stream: Stream) -> Any:
+        return self._town.state(stream)
+
+    async def all(self, streams: Iterable[Stream]) -> list[Any]:
+        return [self._town.state(stream) for stream in streams]
+
+
+class Index:
+    """The account index, filled from the town."""
+
+    def __init__(self) -> None:
+        self.tenant = TenantIndex()
+
+    async def near(self, _: str, wanted: Customer, accounts: Iterable[AccountId]) -> Any:
+        return self.tenant.near(wanted, frozenset(accounts))
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One vendor, three partners, three customers that may turn out to be fewer."""
+
+    @initialize(auto=st.sampled_from((False, False, True)))
+    def open(self, auto: bool) -> None:
+        limits = [{"amount": "100000.00", "currency": "EUR"}]
+        body: dict[str, Any] = {"auto_approval": {"on": True, "limits": limits}} if auto else {}
+        self.town, self.index, self.now = Town(*PARTNERS, **body), Index(), NOW
+        self.deals: list[RegistrationId] = []
+        self.merges: list[tuple[str, AccountId]] = []
+        self.prepared: Any = None
+        self.count = 0
+
+    # What the rules use
+
+    def peek(self) -> Any:
+        return Peek(self.town)
+
+    def new_id(self, what: str) -> str:
+        self.count += 1
+        return f"{what}-{self.count}"
+
+    def asked(self, deal: str) -> Asked:
+        return Asked(registration_id=deal, now=self.now)
+
+    def deal(self, name: str) -> Deal:
+        found: Deal = self.town.state(Deals.at(name))
+        return found
+
+    def line(self, account: str) -> Claims:
+        found: Claims = self.town.state(ClaimsOf.at(account))
+        return found
+
+    def draw(self, data: st.DataObject, *statuses: Status) -> RegistrationId:
+        """A deal in one of the statuses, or any where there is none: that is refused."""
+        fitting = [name for name in self.deals if self.deal(name).status in statuses]
+        return data.draw(st.sampled_from(fitting or self.deals))
+
+    def accounts(self) -> list[AccountId]:
+        return [AccountId(name) for kind, name in self.town.events if kind == "account"]
+
+    def attempt(self, prepare: Callable[[], Any]) -> list[list[Any]]:
+        """Prepares and decides a command; refused, or out of date, it leaves all as it was."""
+        try:
+            return self.decide(prepare())
+        except (Problem, Raced):
+            return []
+
+    def decide(self, wish: Any) -> list[list[Any]]:
+        before = {name: self.deal(name).status for name in self.deals}
+        lines = {account: self.line(account) for account in self.accounts()}
+        events = self.town.run(wish)
+        for one in (one for stream in events for one in stream):
+            if getattr(type(one), "type", "") in READ:
+                self.index.tenant.take(one)
+        for name in self.deals:
+            after = self.deal(name).status
+            assert after in {before.get(name, Status.NONE), *TABLE[before.get(name, Status.NONE)]}
+        self.in_turn(events, lines)
+        return events
+
+    def in_turn(self, events: list[list[Any]], lines: dict[AccountId, Claims]) -> None:
+        """Whoever is approved had no rival that asked earlier and was still asking, but for one that it displaced."""
+        for approved in (one for stream in events for one in stream if isinstance(one, DealApproved)):
+            if approved.basis == CUSTOMER_OVERRIDE:
+                continue
+            deal = self.deal(approved.registration_id)
+            for account in deal.accounts:
+                for claim in lines.get(account, Claims()).live:
+                    earlier = claim.submitted_at < deal.submitted_at and claim.state == PENDING
+                    assert not (earlier and claim.rivals(deal.claim()))
+
+    # Time
+
+    @rule(hours=st.sampled_from((1, 24, 24 * 40, 24 * 100)))
+    def pass_time(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+        self.prepared = None
+
+    # Deals
+
+    @precondition(lambda self: len(self.deals) < DEAL_MAX)
+    @rule(
+        partner=st.sampled_from(PARTNERS),
+        domain=st.sampled_from(DOMAINS),
+        sku=st.sampled_from(("100", "200", None)),
+        role=st.sampled_from(("resell", "resell", "distribute")),
+        scope=st.sampled_from(("entity", "entity", "group")),
+    )
+    def register(self, partner: str, domain: str, sku: str | None, role: str, scope: str) -> None:
+        self.now += timedelta(seconds=1)
+        name = RegistrationId(self.new_id("deal"))
+        normal = (NAMES[domain].lower(),)
+        wish = Submission(
+            registration_id=name,
+            programme="default",
+            partner_id=PartnerId(partner),
+            customer=customer(name=NAMES[domain], domain=domain, normal_names=normal),
+            products=(product(sku),),
+            role=role,
+            deal_type="new",
+            scope=scope,
+            details=details(close_on=self.now.date() + timedelta(days=30), evidence=(LETTER,)),
+            screening_id=f"screening-{name}",
+            by=f"seller-{partner}",
+            now=self.now,
+        )
+        if self.attempt(lambda: done(prepare_registration(self.peek(), self.index, "acme", wish))):
+            self.deals.append(name)
+
+    def approving(self, deal: str, desk: str) -> Callable[[], ApproveDeal]:
+        def make(_: Deal, fields: dict[str, Any]) -> ApproveDeal:
+            return ApproveDeal(**fields, by=desk, roles=("deal_desk", "override"))
+
+        prepare = screening_again(self.asked(deal), self.index, "acme", make, self.new_id("look"))
+        return lambda: done(prepare(self.peek()))
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data(), desk=st.sampled_from(DESKS))
+    def approve(self, data: st.DataObject, desk: str) -> None:
+        self.attempt(self.approving(self.draw(data, Status.IN_REVIEW), desk))
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data())
+    def displace(self, data: st.DataObject) -> None:
+        deal = self.draw(data, Status.WAITING)
+        for desk in DESKS:
+
+            async def made(_: Any, desk: str = desk) -> Any:
+                return self.approving(deal, desk)()
+
+            prepare = displacing(made, CUSTOMER_OVERRIDE)
+            self.attempt(lambda prepare=prepare: done(prepare(self.peek())))  # type: ignore[misc]
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data(), what=st.sampled_from(tuple(ACTS)))
+    def act(self, data: st.DataObject, what: str) -> None:
+        deal = self.draw(data, *ACTS[what])
+        for desk in DESKS if what == "revoke" else DESKS[:1]:
+            self.attempt(self.acting(deal, what, desk))
+
+    def acting(self, deal: str, what: str, desk: str) -> Callable[[], Any]:
+        made: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
+            "return": lambda _, f: ReturnDeal(**f, fields=("amount",), message=SEALED, by=desk),
+            "reject": lambda _, f: RejectDeal(**f, reason_code="other", message=None, by=desk),
+            "withdraw": lambda _, f: WithdrawDeal(**f, reason_code="partner", by="seller"),
+            "end": lambda _, f: EndProtection(**f),
+            "won": lambda _, f: CloseDeal(**f, result="won", opportunity_id="o", source_event_id="e"),
+            "revoke": lambda _, f: RevokeDeal(**f, reason_code="misuse", evidence=(LETTER,), by=desk),
+        }
+        if what != "resubmit":
+            return lambda: done(on_deal(self.asked(deal), made[what])(self.peek()))
+        changed = replace(self.deal(deal).now_details, tender="none")
+
+        def resubmit(_: Deal, fields: dict[str, Any]) -> ResubmitDeal:
+            return ResubmitDeal(**fields, details=changed, by="seller")
+
+        prepare = screening_again(self.asked(deal), self.index, "acme", resubmit, self.new_id("look"))
+        return lambda: done(prepare(self.peek()))
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data(), command=st.sampled_from((PromoteDeal, QueueDeal)))
+    def move(self, data: st.DataObject, command: type[Any]) -> None:
+        """The queue moves, as the deadlines move it."""
+        deal = self.draw(data, Status.WAITING if command is PromoteDeal else Status.IN_REVIEW)
+        prepare = as_screened(self.asked(deal), command, self.new_id("look"))
+        self.attempt(lambda: done(prepare(self.peek())))
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data(), verdict=st.sampled_from(("same", "different", "related")))
+    def decide_finding(self, data: st.DataObject, verdict: str) -> None:
+        deal = self.draw(data, Status.IN_REVIEW)
+        seen = self.deal(deal).screened
+        found = [one.candidate.account_id for one in seen.screening.findings] if seen else []
+        account = data.draw(st.sampled_from(found or self.accounts()))
+
+        def make(_: Deal, fields: dict[str, Any]) -> DecideFinding:
+            return DecideFinding(**fields, account_id=account, verdict=verdict, reason=SEALED, by="desk-1")
+
+        self.attempt(lambda: done(on_deal(self.asked(deal), make)(self.peek())))
+
+    # Customers
+
+    @precondition(lambda self: len(self.accounts()) > 1)
+    @rule(data=st.data())
+    def merge(self, data: st.DataObject) -> None:
+        survivor = data.draw(st.sampled_from(self.accounts()))
+        absorbed = data.draw(st.sampled_from([one for one in self.accounts() if one != survivor]))
+        merge_id = self.new_id("merge")
+        told = {"merge_id": merge_id, "reason": SEALED, "by": "desk-1", "now": self.now}
+        if self.attempt(lambda: done(joining(survivor, absorbed, told)(self.peek()))):
+            self.merges.append((merge_id, survivor))
+
+    @precondition(lambda self: self.merges)
+    @rule(data=st.data())
+    def split(self, data: st.DataObject) -> None:
+        merge_id, survivor = data.draw(st.sampled_from(self.merges))
+        merge = next((m for m in self.town.state(Accounts.at(survivor)).merges if m.merge_id == merge_id), None)
+        sides = [merge.survivor_id, merge.absorbed_id] if merge else [survivor]
+        live = [claim.registration_id for claim in self.line(survivor).live]
+        targets = tuple(
+            Target(registration_id=one, account_id=data.draw(st.sampled_from(sides), label=one)) for one in live
+        )
+        told = {"by": "desk-1", "now": self.now}
+        self.attempt(lambda: done(parting(survivor, merge_id, targets, told)(self.peek())))
+
+    # Races
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data(), desk=st.sampled_from(DESKS))
+    def prepare(self, data: st.DataObject, desk: str) -> None:
+        """Somebody's approval is under way while others come in between."""
+        try:
+            self.prepared = self.approving(self.draw(data, Status.IN_REVIEW), desk)()
+        except Problem:
+            self.prepared = None
+
+    @precondition(lambda self: self.prepared is not None)
+    @rule()
+    def arrive(self) -> None:
+        wish, self.prepared = self.prepared, None
+        self.attempt(lambda: wish)
+
+    # What always holds
+
+    @invariant()
+    def no_two_exclusive_holds_overlap(self) -> None:
+        for account in self.accounts():
+            held = [one for one in self.line(account).live if one.state == HELD and one.holds(self.now)]
+            for one, other in combinations(held, 2):
+                apart = one.partner_id == other.partner_id or not overlap(one.reach, other.reach).complete
+                assert apart, f"{one.registration_id} and {other.registration_id} both hold {account}"
+
+    @invariant()
+    def deals_and_claims_agree(self) -> None:
+        for name in self.deals:
+            deal = self.deal(name)
+            expected = CLAIMED.get(deal.status, (None,))
+            for account in deal.accounts:
+                claim = self.line(account).of(name)
+                state = claim.state if claim else None
+                assert state in expected, f"{name} is {deal.status}, its claim on {account} {state}"
+
+    @invariant()
+    def nothing_leads_to_a_customer_that_goes_on_as_another(self) -> None:
+        gone = {one for one in self.accounts() if self.town.state(Accounts.at(one)).merged_into}
+        keys = [Key(scheme="domain", value=domain) for domain in DOMAINS]
+        led = {one for key in keys for one in self.town.state(AccountKeys.at(key.identity)).accounts}
+        live = {
+            account for name in self.deals if self.deal(name).status in CLAIMED for account in self.deal(name).accounts
+        }
+        assert gone.isdisjoint(led | live)
+        assert all(self.line(one).live == () for one in gone)
+
+
+AnyOrder.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+TestAnyOrder = AnyOrder.TestCase
