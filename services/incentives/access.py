@@ -22,6 +22,7 @@ from services.incentives.domain.payee import (
     ChangeBankDetails,
     ConsentToPerson,
     DecideTaxForm,
+    SetPayoutCurrency,
     SubmitTaxForm,
     UnblockPayee,
     VerifyBankDetails,
@@ -45,6 +46,7 @@ from services.incentives.domain.sale import (
     ResolveFact,
 )
 from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice
+from services.incentives.domain.tax import RemitTax
 from services.incentives.domain.tier import AppealTier, DecideTierReview, EvaluateTier, OverrideTier, RecordTierMetric
 
 READ_EARNINGS = "read earnings"
@@ -97,6 +99,8 @@ ACCESS = Access(
         ChangeBankDetails: (partner("owner", "finance"),),
         VerifyBankDetails: (partner("owner", "finance"), *_CONFIRMS),
         SubmitTaxForm: _OWN_MONEY,
+        SetPayoutCurrency: (*_PREPARES, *_OWN_MONEY),
+        RemitTax: _CONFIRMS,
         DecideTaxForm: _PREPARES,
         ConsentToPerson: (partner("owner"),),
         BlockPayee: _PREPARES,

@@ -28,6 +28,7 @@ from services.incentives.domain import (
     payee,
     payment,
     special_price,
+    tax,
     tier,
 )
 from services.incentives.domain import books as bookkeeping
@@ -185,12 +186,14 @@ async def _with_history(peek: Peek, wish: RecordWin) -> RecordWin:
 async def _looked_up(look: Look, wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> LookedUp:
     shares = [*(share for credit in state.credits.values() for share in credit.shares), *getattr(wish, "shares", ())]
     opened: Books = await look(AllBooks.at(CURRENCY))
-    currencies = _currencies(wish, state, books) | ({opened.currency} if opened.currency else set())
+    payee_ids = tuple(sorted({str(share.partner_id) for share in shares}))
+    preferred = {(await look(Payees.at(payee_id))).payout_currency for payee_id in payee_ids}
+    currencies = _currencies(wish, state, books) | ({opened.currency, *preferred} - {None})
     rates: tuple[Rate, ...] = ()
     if len(currencies) > 1:
         rates = await rates_about(look, [*_days_of(wish, state), wish.now.astimezone(UTC).date()])
     return LookedUp(
-        payee_ids=tuple(sorted({str(share.partner_id) for share in shares})),
+        payee_ids=payee_ids,
         rates=tuple(rate for rate in rates if {rate.base, rate.quote} <= currencies),
         books_currency=opened.currency,
     )
@@ -298,6 +301,63 @@ def _totals(trial: Sequence[dict[str, Any]]) -> dict[str, str]:
             name = f"books {booked.rpartition(' ')[2]}"
             sums[name] = sums.get(name, Decimal(0)) + Decimal(amount)
     return {name: str(total) for name, total in sorted(sums.items())}
+
+
+# Withheld tax: what the ledger says of each payee is copied into the command
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remittance:
+    """Which withheld tax was paid to its jurisdiction, with which return, and who says so."""
+
+    jurisdiction: str
+    currency: str
+    reference: str
+    by: str
+
+
+async def remittance_of(app: Application, tenant: str, peek: Peek, asked: Remittance) -> tax.RemitTax:
+    """The wish to remit all that is withheld for a jurisdiction in one currency."""
+    await caught_up(app, "balances")
+    jurisdiction, currency = asked.jurisdiction, asked.currency
+    identity = tax.tax_id(jurisdiction, currency)
+    known: tax.Tax = await peek(tax.Taxes.at(identity))
+    balances = [one for one in await _all_balances(app, tenant) if one["currency"] == currency]
+    parts = [_withheld(one, jurisdiction, known) for one in balances if f"withheld:{jurisdiction}" in one["accounts"]]
+    due = [part for part in parts if part.amount != known.remitted.get(part.payee_id)]
+    return tax.RemitTax(
+        tax_id=identity,
+        jurisdiction=jurisdiction,
+        reference=asked.reference,
+        withheld=tuple(due[: tax.PAYEES_MAX]),
+        by=asked.by,
+        now=app.clock.now(),
+    )
+
+
+async def _all_balances(app: Application, tenant: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        page = await app.read.find("balances", tenant, sort="account_id", after=cursor, limit=PAGE_MAX)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def _withheld(balances: dict[str, Any], jurisdiction: str, known: tax.Tax) -> tax.Withheld:
+    account, currency, payee_id = f"withheld:{jurisdiction}", balances["currency"], balances["payee_id"]
+    stands = Money(amount=-Decimal(balances["accounts"][account]), currency=currency)
+    names = (name.rpartition(" ") for name in balances["books"])
+    foreign = [code for name, _, code in names if name == account and code != currency]
+    worth = [Money(amount=-Decimal(balances["books"][f"{account} {code}"]), currency=code) for code in foreign]
+    return tax.Withheld(
+        payee_id=payee_id,
+        partner_id=balances["partner_id"],
+        amount=stands + known.remitted.get(payee_id, none_of(currency)),
+        books=worth[0] if worth else None,
+    )
 
 
 # Statements and payments: what the ledger says is copied into the command, with its position
@@ -476,6 +536,10 @@ def _budget_stream(wish: Any) -> tuple[Any, ...]:
 
 def _payee_stream(wish: Any) -> tuple[Any, ...]:
     return (Payees.at(wish.partner_id),)
+
+
+def _tax_stream(wish: Any) -> tuple[Any, ...]:
+    return (tax.Taxes.at(wish.tax_id),)
 
 
 def _account_stream(wish: Any) -> tuple[Any, ...]:
@@ -742,6 +806,8 @@ HANDLES = (
     Handles(payee.ConsentToPerson, payee.consent_to_person, _payee),
     Handles(payee.BlockPayee, payee.block_payee, _payee),
     Handles(payee.UnblockPayee, payee.unblock_payee, _payee),
+    Handles(tax.RemitTax, tax.remit_tax, _tax_stream),
+    Handles(payee.SetPayoutCurrency, payee.set_payout_currency, _payee),
     Handles(account.ScheduleStatement, account.schedule_statement, _account_stream),
     Handles(account.DisputeLine, account.dispute_line, _account_stream),
     Handles(account.DecideDispute, account.decide_dispute, _account_stream),

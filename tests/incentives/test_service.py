@@ -60,6 +60,12 @@ class Running:
         await self.settle()
         return answer
 
+    async def put(self, who: Principal, path: str, body: Any) -> httpx.Response:
+        headers = {**self._as(who), "Idempotency-Key": f"k{next(self._keys)}"}
+        answer = await self._client.put(path, json=body, headers=headers)
+        await self.settle()
+        return answer
+
     async def get(self, who: Principal, path: str) -> Any:
         answer = await self._client.get(path, headers=self._as(who))
         return answer.json() if answer.status_code == 200 else answer.status_code

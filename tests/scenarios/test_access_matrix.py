@@ -324,6 +324,10 @@ INCENTIVES = {
     "POST /rates": row(FINANCE, {"source": "ecb", "on": "2031-03-03", "pairs": {"EUR/USD": "1.1"}}),
     "GET /liability": row(FINANCE),
     "GET /budgets": row(FINANCE),
+    "GET /withheld": row(FINANCE),
+    "POST /withheld/{jurisdiction}/remit": row(
+        APPROVER, {"currency": "EUR", "reference": "x"}, jurisdiction="jurisdiction"
+    ),
     "POST /budgets/{budget_id}/allocate": row(
         APPROVER, {"ref": "x", "amount": "1.00", "currency": "EUR"}, budget_id="budget"
     ),
@@ -370,6 +374,7 @@ INCENTIVES = {
     "POST /payees/{payee_id}/tax/{form_id}/decide": row(
         FINANCE, {"outcome": "rejected"}, payee_id="partner", form_id="form"
     ),
+    "PUT /payees/{payee_id}/currency": row(FINANCE | MONEY, {"currency": "EUR"}, payee_id="partner"),
     "POST /payees/{payee_id}/consent": row(frozenset({"owner"}), payee_id="partner"),
     "POST /payees/{payee_id}/block": row(FINANCE, {"reason": "x"}, payee_id="partner"),
     "POST /payees/{payee_id}/unblock": row(APPROVER, {"reason": "x"}, payee_id="partner"),
@@ -533,6 +538,7 @@ GATEWAY = {
             "POST /claims/{claim_id}/decide",
             "POST /money/statements",
             "POST /money/payments",
+            "POST /money/withheld/{jurisdiction}",
             "POST /money/payments/{payment_id}/{verb}",
             "POST /partners",
             "POST /partners/{partner_id}/people",
@@ -597,7 +603,7 @@ async def asked_fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         yield Asked(it, people, ids, {name: _never(name, text) for name, text in ids.items()})
 
 
-UNKNOWN = {"one": "7", "programme": "tiers", "month": "2031-05", "service": "registration", "pool": "absent"}
+UNKNOWN = {"one": "7", "programme": "tiers", "month": "2031-05", "service": "registration", "pool": "absent", "jurisdiction": "ZZ"}
 """What stands for words that are no ids."""
 
 
@@ -637,6 +643,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "staff": done(await people["analyst"].get("/v1/me"))["subject"],
         "one": "1",
         "month": "2031-04",
+        "jurisdiction": "US",
         "budget": "budget-1",
         "batch": "batch-1",
         "form": "form-1",
@@ -731,7 +738,9 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 
 # Asking
 
-EMPTY = frozenset({"quarantined", "month", "budget", "fund", "batch", "form", "backtest", "exclusion", "disputed"})
+EMPTY = frozenset(
+    {"jurisdiction", "quarantined", "month", "budget", "fund", "batch", "form", "backtest", "exclusion", "disputed"}
+)
 """Nothing of that kind is there: nobody can tell it from what never was."""
 KEYS = count(1)
 LONG = 8

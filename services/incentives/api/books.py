@@ -12,13 +12,15 @@ from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Wri
 from chassis.read_store.port import Range
 from contracts.values import money
 from services.incentives.access import READ_LEDGER
-from services.incentives.application import caught_up, close_of
+from services.incentives.application import Remittance, caught_up, close_of, remittance_of
 from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
+from services.incentives.domain.tax import RemitTax
 from services.incentives.projections.liability import liability, position_at
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+Jurisdiction = Annotated[str, Path(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
 
 router = APIRouter(tags=["books"])
@@ -38,6 +40,13 @@ class BudgetBody(Body):
     ref: Annotated[str, Field(min_length=1, max_length=64)]
     amount: Amount
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+class RemitBody(Body):
+    """The currency, and the reference of the tax return that it was paid with."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    reference: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class RefBody(Body):
@@ -95,6 +104,36 @@ async def owed(
 
 def _day_after(day: date) -> str:
     return date.fromordinal(day.toordinal() + 1).isoformat()
+
+
+# Withheld tax
+
+
+@router.get("/withheld")
+@reads("trial_balance")
+async def withheld(caller: Reader, app: App) -> Response:
+    """What is withheld for each jurisdiction in each currency and was not remitted."""
+    app.access.check(caller.principal, READ_LEDGER)
+    trial = await app.read.find("trial_balance", caller.tenant, sort="currency", limit=200)
+    rows = [
+        {"jurisdiction": name.partition(":")[2], "currency": one["currency"], "amount": str(-Decimal(amount))}
+        for one in trial.items
+        for name, amount in one["accounts"].items()
+        if name.startswith("withheld:") and Decimal(amount)
+    ]
+    return listed(rows, None)
+
+
+@router.post("/withheld/{jurisdiction}/remit")
+async def remit(jurisdiction: Jurisdiction, body: RemitBody, caller: Writer, app: App) -> Response:
+    """Books that all that is withheld for a jurisdiction in a currency was paid to it, payee by payee."""
+    app.access.check(caller.principal, RemitTax)
+
+    async def make(peek: Peek) -> RemitTax:
+        asked = Remittance(jurisdiction=jurisdiction, **body.model_dump(), by=caller.principal.by)
+        return await remittance_of(app, caller.tenant, peek, asked)
+
+    return await perform(caller, app, RemitTax, make)
 
 
 # Budgets

@@ -17,6 +17,7 @@ from services.incentives.domain.payee import (
     DecideTaxForm,
     Payee,
     Payees,
+    SetPayoutCurrency,
     SubmitTaxForm,
     UnblockPayee,
     VerifyBankDetails,
@@ -54,6 +55,12 @@ class TaxBody(Body):
 class TaxDecisionBody(Body):
     outcome: Literal["accepted", "rejected"]
     reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class CurrencyBody(Body):
+    """What to pay in from now on; null: in the currency of each plan."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None
 
 
 class ReasonBody(Body):
@@ -113,6 +120,15 @@ async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> R
     form_id, by, now = caller.new_id("tax-form"), caller.principal.subject, app.clock.now()
     wish = SubmitTaxForm(payee_id=payee_id, form_id=form_id, **body.model_dump(), by=by, now=now)
     return await perform(caller, app, SubmitTaxForm, wish)
+
+
+@router.put("/payees/{payee_id}/currency")
+async def payout_currency(payee_id: Id, body: CurrencyBody, caller: Writer, app: App) -> Response:
+    """Says in which currency what is earned from now on is paid."""
+    await _known(caller, app, payee_id, SetPayoutCurrency)
+    by, now = caller.principal.subject, app.clock.now()
+    wish = SetPayoutCurrency(payee_id=payee_id, currency=body.currency, by=by, now=now)
+    return await perform(caller, app, SetPayoutCurrency, wish)
 
 
 @router.post("/payees/{payee_id}/tax/{form_id}/decide")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from chassis.decider import Decider, Invalid, NotFound, Raced, Refused
+from chassis.decider import Decider, NotFound, Raced, Refused
 from chassis.event import canonical_json, command, event, plain, sha256, stable_id
 from contracts.values import MINOR_DIGITS, Money, none_of, total
+from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.journal import Journal, expense, move
 from services.incentives.domain.periods import Calendar, dates_of, period_end, period_of
 
@@ -270,12 +271,6 @@ class Account:
 
 
 # Refusals
-
-
-class UnknownCurrency(Invalid):
-    """A currency is one of ISO 4217, such as EUR."""
-
-    slug = "unknown-currency"
 
 
 class PeriodOpen(Refused):

@@ -129,6 +129,7 @@ def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> Rat
         deal_earned=_deal_earned(sale, due, plan),
         rates=known.rates,
         parties=parties_of(due),
+        payout_currency=partner.payout_currency,
     )
 
 

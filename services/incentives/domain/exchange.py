@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
-from chassis.decider import Refused
+from chassis.decider import Invalid, Refused
 from chassis.event import iso
 from contracts.values import Money, round_half_up
 
@@ -55,6 +55,12 @@ def _as(rate: Rate, base: str, quote: str) -> Rate | None:
 def exchanged(amount: Money, rate: Rate) -> Exchange:
     """The amount in the rate's other currency, half-up at its minor unit."""
     return Exchange(rate=rate, given=amount, result=round_half_up(amount.amount * rate.rate, rate.quote))
+
+
+class UnknownCurrency(Invalid):
+    """A currency is one of ISO 4217, such as EUR."""
+
+    slug = "unknown-currency"
 
 
 class NoRate(Refused):

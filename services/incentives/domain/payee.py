@@ -9,7 +9,9 @@ from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused
 from chassis.event import Sealed, command, event
+from contracts.values import MINOR_DIGITS
 from services.incentives.domain.condition import Circumstances, Field
+from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
 
 PAYOUTS = "payouts"
@@ -153,9 +155,22 @@ class PayeeUnblocked:
     unblocked_at: datetime
 
 
+@event("incentives.PayoutCurrencySet.v1")
+class PayoutCurrencySet:
+    """What is earned from now on is paid in this currency; None: in that of each plan."""
+
+    payee_id: str
+    partner_id: str
+    currency: str | None
+    set_by: str
+    set_at: datetime
+
+
 Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
 Blocking = PayeeBlocked | UnblockProposed | PayeeUnblocked
-PayeeEvent = PayeeOpened | PayeeSuspended | PayeeReinstated | StandingRecorded | Paperwork | Blocking
+PayeeEvent = (
+    PayeeOpened | PayeeSuspended | PayeeReinstated | StandingRecorded | PayoutCurrencySet | Paperwork | Blocking
+)
 
 # Commands: `revision` is the partner's own, so that an old fact that comes again changes nothing
 
@@ -168,6 +183,14 @@ class OpenPayee:
     revision: int
     now: datetime
     payee_id: str | None = None
+
+
+@command("incentives.SetPayoutCurrency.v1")
+class SetPayoutCurrency:
+    payee_id: str
+    currency: str | None
+    by: str
+    now: datetime
 
 
 @command("incentives.SuspendPayee.v1")
@@ -286,6 +309,7 @@ class Payee:
     consented: bool = False
     blocked: PayeeBlocked | None = None
     unblock_proposed_by: str | None = None
+    payout_currency: str | None = None
 
     @property
     def person(self) -> bool:
@@ -549,6 +573,24 @@ def unblock_payee(wish: UnblockPayee, payee: Payee) -> list[PayeeEvent]:
     ]
 
 
+def set_payout_currency(wish: SetPayoutCurrency, payee: Payee) -> list[PayeeEvent]:
+    """Pays in another currency from now on; what was earned before stays in its own."""
+    _known(payee)
+    if wish.currency is not None and wish.currency not in MINOR_DIGITS:
+        raise UnknownCurrency(currency=wish.currency)
+    if payee.payout_currency == wish.currency:
+        return []
+    return [
+        PayoutCurrencySet(
+            payee_id=wish.payee_id,
+            partner_id=payee.partner_id,
+            currency=wish.currency,
+            set_by=wish.by,
+            set_at=wish.now,
+        )
+    ]
+
+
 def _known(payee: Payee) -> None:
     if not payee.opened:
         raise UnknownPayee
@@ -567,6 +609,8 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return replace(payee, revision=happened.revision, suspended=suspended, suspended_until=happened.until)
         case PayeeReinstated():
             return replace(payee, revision=happened.revision, suspended=False, suspended_until=None)
+        case PayoutCurrencySet():
+            return replace(payee, payout_currency=happened.currency)
         case StandingRecorded():
             return replace(payee, standing=(*payee.standing, happened))
         case PayeeBlocked() | UnblockProposed() | PayeeUnblocked():

@@ -43,7 +43,8 @@ class Sold:
 class RatingFacts:
     """A share of a sale. `measure_before` is what its window had counted before it; 0 where each line stands alone.
 
-    `deal_earned` is what this plan has paid for the same deal so far, `parties` are the payees by party.
+    `deal_earned` is what this plan has paid for the same deal so far, `parties` are the payees by party. What the payee
+    wants to be paid in goes before the plan's own payout currency.
     """
 
     sold: tuple[Sold, ...]
@@ -59,6 +60,7 @@ class RatingFacts:
     deal_earned: Decimal = Decimal(0)
     rates: tuple[Rate, ...] = ()
     parties: dict[str, str] = field(default_factory=dict)
+    payout_currency: str | None = None
 
     @property
     def currency(self) -> str | None:
@@ -270,7 +272,12 @@ def _bounds(plan: Plan, rated: Money, deal_earned: Decimal) -> tuple[Bound, ...]
 
 def paid_out(amount: Money, plan: Plan, facts: RatingFacts) -> tuple[Money, Exchange | None]:
     """A payee's amount in the payout's currency, at the rate of the day it was earned. Raises NoRate."""
-    exchange = _exchange(facts, amount, plan.payout_currency or plan.currency, facts.earned_on or facts.credited_on)
+    exchange = _exchange(
+        facts,
+        amount,
+        facts.payout_currency or plan.payout_currency or plan.currency,
+        facts.earned_on or facts.credited_on,
+    )
     return (exchange.result, exchange) if exchange else (amount, None)
 
 

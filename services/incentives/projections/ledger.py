@@ -32,6 +32,7 @@ from services.incentives.domain.sale import (
     PayoutReleased,
     PayoutReversed,
 )
+from services.incentives.domain.tax import TaxRemitted
 
 KINDS: dict[type[Any], str] = {
     PayoutCalculated: "calculated",
@@ -48,6 +49,7 @@ KINDS: dict[type[Any], str] = {
     PaymentMade: "paid",
     PaymentFailed: "payment_returned",
     NegativeWrittenOff: "written_off",
+    TaxRemitted: "tax_remitted",
     ClaimDecided: "claim_approved",
     BudgetAllocated: "budget_allocated",
     BudgetReserved: "budget_reserved",
@@ -154,6 +156,7 @@ DATES: dict[type[Any], str] = {
     PayoutReversed: "effective_on",
     PayoutReleased: "payable_on",
     PaymentMade: "paid_on",
+    TaxRemitted: "remitted_on",
     RebateAccrued: "accrued_on",
     RebateSettled: "settled_on",
     WindowTruedUp: "earned_on",
@@ -172,7 +175,7 @@ def _posted(seen: Seen) -> str | None:
 
 LEDGER = Projection(
     name="ledger",
-    version=2,
+    version=3,
     keys=dict.fromkeys(KINDS, _posted),
     evolve=evolve_ledger,
     indexes=("position", "account_id,position", "effective_on", "booked_on"),
@@ -255,7 +258,7 @@ def account_of(seen: Seen) -> str | None:
 PAYEES = {kind: account_of for kind in KINDS if kind not in MEMO}
 
 BALANCES = Projection(
-    name="balances", version=2, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
+    name="balances", version=3, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
 )
 
 
@@ -293,7 +296,7 @@ def _currency(seen: Seen) -> str | None:
 
 TRIAL_BALANCE = Projection(
     name="trial_balance",
-    version=2,
+    version=3,
     keys=dict.fromkeys(KINDS, _currency),
     evolve=evolve_trial,
     indexes=("currency",),

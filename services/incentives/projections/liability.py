@@ -54,7 +54,7 @@ def _day(seen: Seen) -> str | None:
 
 DAY_BALANCES = Projection(
     name="day_balances",
-    version=1,
+    version=2,
     keys=dict.fromkeys(PAYEES, _day),
     evolve=evolve_day,
     indexes=("booked_on", "partner_id,booked_on"),

@@ -155,8 +155,9 @@ async def money(here: Here) -> Response:
 async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.vendor or not here.may("incentives.read payments"):
         raise Forbidden
-    books, payments, statements, upcoming, payees = await asyncio.gather(
+    books, withheld, payments, statements, upcoming, payees = await asyncio.gather(
         here.ask_if("incentives.read ledger", "/ledger/balances", limit=200),
+        here.ask_if("incentives.read ledger", "/withheld"),
         here.ask("incentives", "/payments", limit=50, cursor=here.request.query_params.get("cursor")),
         here.ask_if("incentives.read earnings", "/statements", limit=50),
         here.ask_if("incentives.read earnings", "/statements/next", limit=50),
@@ -165,7 +166,14 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
     rows = [row for part in (books, payments, statements, upcoming, payees) for row in part.items]
     names = await here.names({row["partner_id"] for row in rows})
     paid_for = {row["statement_id"] for row in payments.items}
-    shown = {"books": books, "payments": payments, "statements": statements, "payees": payees, "names": names}
+    shown = {
+        "books": books,
+        "withheld": withheld,
+        "payments": payments,
+        "statements": statements,
+        "payees": payees,
+        "names": names,
+    }
     decided = {
         "people": await _people(here, payments),
         "paid_for": paid_for,
@@ -198,6 +206,12 @@ async def issue(here: Here, sent: Sent) -> Response:
 async def propose(here: Here, sent: Sent) -> Response:
     """Proposes to pay a statement."""
     return await _done(here, sent, "/payments", sent.given("statement_id"), "propose")
+
+
+@router.post("/money/withheld/{jurisdiction}")
+async def remit(jurisdiction: str, here: Here, sent: Sent) -> Response:
+    """Books that what is withheld for a jurisdiction was paid to it."""
+    return await _done(here, sent, f"/withheld/{jurisdiction}/remit", sent.given("currency", "reference"), "remit")
 
 
 VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
