@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.access import Access, sees
 from chassis.clock import Clock
-from chassis.decider import NotFound, Problem, stream_name
+from chassis.decider import Busy, NotFound, Problem, stream_name
 from chassis.event import Actor, PublicEvent, Sealed, Seen, stable_id
 from chassis.execution import Executor, Order, Outcome, Peek
 from chassis.identity import Principal
@@ -17,6 +17,7 @@ from chassis.read_store.port import ReadStore
 from chassis.rulebook import Kind
 from chassis.shadow_runs import ShadowRuns
 
+CATCH_UP_SECONDS = 1.0
 Explain = Callable[[Seen], Any]
 Reaction = Callable[[Seen, "Application"], Awaitable[None]]
 Publish = Callable[[Seen], PublicEvent | None]
@@ -71,6 +72,12 @@ class Application:
         ):
             position = await self.told(tenant, source, position)
         return await self.reached(model, source, position, seconds, tenant)
+
+    async def caught_up(self, model: str) -> None:
+        """Waits until a read model has seen all that is recorded here. Raises Busy when it does not in time."""
+        head = await self.executor.store.head()
+        if self.reached and not await self.reached(model, self.name, head, CATCH_UP_SECONDS, None):
+            raise Busy(f"{model} has not read the log up to {head}")
 
     async def react(self, seen: Seen, reaction: str, make: Any) -> Outcome | None:
         """Runs the command of a reaction; the same event again finds the first answer. A refusal is recorded: done."""

@@ -4,7 +4,7 @@ One aggregate serves every kind of rule (deal rules, credit policies, plans). A 
 pure `evaluate(facts, body) -> Decision`. Draft → Published → Ended; a published version never changes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, assert_never
@@ -63,11 +63,19 @@ def decision_from(stored: Mapping[str, Any]) -> Decision:
     return msgspec.convert(stored, Decision)
 
 
+class RulesOverlap(Refused):
+    """Other rules decide the same at the same time, see `rulebook_id`: end them first, or change what these decide."""
+
+    slug = "rules-overlap"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind(Generic[Facts, Body]):
     """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot.
 
     `vendor_only` are the fields of the body that no partner reads, because they name others.
+    `collides` says whether two bodies, of two rulebooks of one scope, cannot hold at the same time; None: all can.
+    `overlap` is the refusal of the second one.
     """
 
     name: str
@@ -76,6 +84,8 @@ class Kind(Generic[Facts, Body]):
     evaluate: Callable[[Facts, Body], Decision]
     check: Callable[[Body], list[str]] = lambda body: []
     vendor_only: frozenset[str] = frozenset()
+    collides: Callable[[Body, Body], bool] | None = None
+    overlap: type[RulesOverlap] = RulesOverlap
 
     def read(self, body: Mapping[str, Any]) -> Body:
         """The typed body. Raises Invalid naming the path that does not fit."""
@@ -159,6 +169,8 @@ class DraftRules:
 
 @command("chassis.PublishRules.v1")
 class PublishRules:
+    """`beside` are the other rulebooks of a kind whose rules can collide."""
+
     rulebook_id: str
     version: int
     effective_from: datetime
@@ -166,6 +178,7 @@ class PublishRules:
     mode: str = "live"
     publisher: str
     now: datetime
+    beside: tuple[str, ...] = ()
 
 
 @command("chassis.EndRules.v1")
@@ -290,8 +303,10 @@ def draft_rules(kinds: Kinds, wish: DraftRules, book: Rulebook) -> list[Rulebook
     return [] if book.draft and replace(book.draft, drafted_at=wish.now) == drafted else [drafted]
 
 
-def publish_rules(kinds: Kinds, wish: PublishRules, book: Rulebook) -> list[RulebookEvent]:
-    """Makes the draft a version that never changes. Four eyes, dates not past, every example passes."""
+def publish_rules(
+    kinds: Kinds, wish: PublishRules, book: Rulebook, beside: Sequence[Rulebook] = ()
+) -> list[RulebookEvent]:
+    """Makes the draft a version that never changes. Four eyes, dates not past, every example passes, none collides."""
     draft = book.draft
     if book.version(wish.version):
         return []
@@ -304,7 +319,10 @@ def publish_rules(kinds: Kinds, wish: PublishRules, book: Rulebook) -> list[Rule
         raise RulesInvalid("effective_until must lie after effective_from")
     if wish.mode not in ("live", "shadow"):
         raise RulesInvalid("mode is live or shadow")
-    _examples_pass(_kind(kinds, draft.kind), draft)
+    kind = _kind(kinds, draft.kind)
+    _examples_pass(kind, draft)
+    if kind.collides and wish.mode == "live":
+        _no_collision(kind, wish, draft, beside)
     return [
         RulesPublished(
             rulebook_id=draft.rulebook_id,
@@ -321,6 +339,18 @@ def publish_rules(kinds: Kinds, wish: PublishRules, book: Rulebook) -> list[Rule
             published_at=wish.now,
         )
     ]
+
+
+def _no_collision(kind: Kind[Any, Any], wish: PublishRules, draft: RulesDrafted, beside: Sequence[Rulebook]) -> None:
+    """Raises RulesOverlap when other rules that hold at some time of these cannot hold beside them."""
+    mine = kind.read(draft.body)
+    for other in beside:
+        starts = [wish.effective_from, *(v.effective_from for v in other.versions)]
+        until = wish.effective_until
+        within = [at for at in starts if at >= wish.effective_from and (until is None or at < until)]
+        for held in [held for at in within if (held := other.in_force(at)) and held.scope == draft.scope]:
+            if kind.collides and kind.collides(mine, kind.read(held.body)):
+                raise kind.overlap(rulebook_id=held.rulebook_id, version=held.version)
 
 
 def end_rules(kinds: Kinds, wish: EndRules, book: Rulebook) -> list[RulebookEvent]:

@@ -1,6 +1,7 @@
 """What every service offers for its rules: draft, publish, end, read. One aggregate, one set of routes, all kinds."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, TypedDict
@@ -12,9 +13,10 @@ from chassis.access import PARTNER, Access, Who, partner, service, vendor
 from chassis.decider import NotFound
 from chassis.differences import differences
 from chassis.event import Seen, iso, plain
-from chassis.execution import Handles
+from chassis.execution import Handles, Peek
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.projection import Projection
+from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import (
     DraftRules,
     EndRules,
@@ -45,7 +47,7 @@ def rule_handles(kinds: Kinds) -> tuple[Handles, ...]:
     """The commands on rulebooks of these kinds."""
     return (
         Handles(DraftRules, partial(draft_rules, kinds), streams=_book, answer=_drafted),
-        Handles(PublishRules, partial(publish_rules, kinds), streams=_book, answer=_published),
+        Handles(PublishRules, partial(publish_rules, kinds), streams=_book, answer=_published, reads=_beside),
         Handles(EndRules, partial(end_rules, kinds), streams=_book, answer=_published),
     )
 
@@ -56,6 +58,10 @@ def _book(wish: DraftRules | PublishRules | EndRules) -> tuple[Any, ...]:
 
 def _drafted(wish: DraftRules, book: Rulebook) -> dict[str, Any]:
     return {"rulebook_id": wish.rulebook_id, "version": book.draft.version if book.draft else 0}
+
+
+def _beside(wish: PublishRules) -> tuple[Any, ...]:
+    return (tuple(Rules.at(rulebook_id) for rulebook_id in wish.beside),)
 
 
 def _published(wish: PublishRules | EndRules, book: Rulebook) -> dict[str, Any]:
@@ -207,7 +213,7 @@ async def draft(body: Draft, caller: Writer, app: App) -> Response:
 async def publish(rulebook_id: Id, body: Publish, caller: Writer, app: App) -> Response:
     """Publishes the draft. Whoever drafted it cannot; its dates cannot be past; its examples must pass."""
     now = app.clock.now()
-    command = PublishRules(
+    wish = PublishRules(
         rulebook_id=rulebook_id,
         version=body.version,
         effective_from=_or(body.effective_from, now),
@@ -216,7 +222,23 @@ async def publish(rulebook_id: Id, body: Publish, caller: Writer, app: App) -> R
         publisher=caller.principal.by,
         now=now,
     )
-    return await perform(caller, app, PublishRules, command)
+
+    async def make(peek: Peek) -> PublishRules:
+        book: Rulebook = await peek(Rules.at(rulebook_id))
+        return replace(wish, beside=await _colliding(app, caller.tenant, rulebook_id, book))
+
+    return await perform(caller, app, PublishRules, make)
+
+
+async def _colliding(app: App, tenant: str, rulebook_id: str, book: Rulebook) -> tuple[str, ...]:
+    """The other rulebooks of a draft's kind, where rules of that kind can collide."""
+    kind = app.kinds.get(book.draft.kind) if book.draft else None
+    if kind is None or kind.collides is None:
+        return ()
+    await app.caught_up("rulebooks")
+    found = await app.read.find("rulebooks", tenant, where={"kind": kind.name}, sort="kind", limit=PAGE_MAX)
+    others = (one["rulebook_id"] for one in found.items if one["versions"] and one["rulebook_id"] != rulebook_id)
+    return tuple(sorted(others))
 
 
 @router.post("/rulebooks/{rulebook_id}/end")

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from chassis.application import Application
-from chassis.decider import Busy, Problem
+from chassis.decider import Problem
 from chassis.event import plain
 from chassis.execution import Handles, Look, Peek
 from chassis.read_store.port import PAGE_MAX, Range
@@ -76,7 +76,6 @@ KINDS: dict[str, Kind[Any, Any]] = {
     FUNDS.name: FUNDS,
     TIERS.name: TIERS,
 }
-CATCH_UP_SECONDS = 1.0
 PLANS_MAX = PAGE_MAX
 
 # The port to whoever moves the money
@@ -250,9 +249,7 @@ async def rules_of_kind(app: Application, tenant: str, kind: str) -> tuple[str, 
 
 async def caught_up(app: Application, model: str) -> None:
     """Waits until a read model has seen all that is recorded here. Raises Busy when it does not in time."""
-    head = await app.executor.store.head()
-    if app.reached and not await app.reached(model, app.name, head, CATCH_UP_SECONDS, None):
-        raise Busy(f"{model} has not read the log up to {head}")
+    await app.caught_up(model)
 
 
 def _fact_streams(wish: FactCommand) -> tuple[Any, ...]:

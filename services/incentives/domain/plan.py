@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from chassis.rulebook import RulesOverlap
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain import schedule as schedules
 from services.incentives.domain.ageing import Ageing, ageing_faults
@@ -102,6 +103,18 @@ class Plan:
     def released(self) -> tuple[ReleasePart, ...]:
         """The release parts; one of everything where none is named."""
         return self.release or (ReleasePart(percent=PERCENT, after_days=self.hold_days),)
+
+
+class PlanOverlap(RulesOverlap):
+    """Another plan pays for the same at the same time, see `rulebook_id`: end it first, or give one a higher priority."""
+
+    slug = "plan-overlap"
+
+
+def collide(one: Plan, other: Plan) -> bool:
+    """Whether nothing says which of two plans pays. SPIFFs say so themselves, by their `overlap`."""
+    both = [(plan.kind, plan.component, plan.pool, plan.priority) for plan in (one, other)]
+    return both[0] == both[1] and one.kind != SPIFF
 
 
 def schedule_of(plan: Plan, payee_id: str, day: date) -> Schedule:
