@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from chassis.clock import FixedClock
+from chassis.event import iso
 from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.testing.projections import told
@@ -53,6 +54,19 @@ class Running:
     async def settle(self) -> None:
         head = await self.service.store.head()
         assert await self.service.runner.reached("", "incentives", head, PATIENCE_SECONDS)
+
+    async def rest(self) -> None:
+        """Waits until no deadline is due any more, and everything is read."""
+        read, deadlines = self.service.application.read, self.service.blueprint.deadlines
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                head = await self.service.store.head()
+                await self.settle()
+                now = iso(self.clock.now())
+                due = [one for deadline in deadlines for one in await read.due(deadline.name, now, 1)]
+                if not due and await self.service.store.head() == head:
+                    return
+                await asyncio.sleep(0.02)
 
     async def post(self, who: Principal, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
         headers = {**self._as(who), "Idempotency-Key": key or f"k{next(self._keys)}"}
@@ -427,6 +441,7 @@ async def test_every_decision_is_decided_alike_from_the_log(incentives):
 
 async def test_every_read_model_is_rebuilt_byte_for_byte(incentives):
     await whole_run(incentives)
+    await incentives.rest()
     service = incentives.service
     read = service.application.read
     live = [model for model in await read.models() if model.live]

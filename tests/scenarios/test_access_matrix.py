@@ -603,7 +603,14 @@ async def asked_fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
         yield Asked(it, people, ids, {name: _never(name, text) for name, text in ids.items()})
 
 
-UNKNOWN = {"one": "7", "programme": "tiers", "month": "2031-05", "service": "registration", "pool": "absent", "jurisdiction": "ZZ"}
+UNKNOWN = {
+    "one": "7",
+    "programme": "tiers",
+    "month": "2031-05",
+    "service": "registration",
+    "pool": "absent",
+    "jurisdiction": "ZZ",
+}
 """What stands for words that are no ids."""
 
 
