@@ -5,6 +5,8 @@ DATA ?= ./data
 WORKERS ?= 2
 TAG ?= dev
 SERVICES := onboarding registration attribution incentives gateway
+DISTRIBUTED ?= /var/tmp/entente
+PROFILE ?= full
 ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -20,10 +22,11 @@ TIED := $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdea
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-long lint types format bench samples schemas screenshots k8s images sbom engines lock clean
+.PHONY: help run demo test test-long lint types format bench samples schemas screenshots k8s images sbom engines \
+	run-distributed test-engines lock clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 run: $(VENV) ## start all five services in one process: make run PORT=8080 DATA=./data
 	@exec $(TIED) $(PY) -m services --port $(PORT) --data $(DATA)
@@ -73,8 +76,18 @@ sbom: $(VENV) ## write what runs as a CycloneDX bill of materials: build/sbom.js
 		--output-reproducible --of JSON --output-file build/sbom.json
 	@printf 'build/sbom.json\n'
 
-engines: ## install the engines that tests run against: Kafka, PostgreSQL, Chromium, the AsyncAPI parser, kustomize (as root)
-	@tests/engines/install
+engines: $(VENV) ## start Kafka, PostgreSQL and a Mongo-wire server on loopback and say how to reach them: PROFILE=full
+	@tests/engines/install >&2
+	@exec $(TIED) $(PY) -m tests.engines --profile $(PROFILE)
+
+run-distributed: $(VENV) ## start the five services as processes on these engines: PORT=8080 DISTRIBUTED=/var/tmp/entente
+	@tests/engines/install >&2
+	@exec $(TIED) $(PY) -m tests.engines --profile $(PROFILE) --data $(DISTRIBUTED)/$(PROFILE)/engines -- \
+		$(PY) -m services distributed --port $(PORT) --data $(DISTRIBUTED)/$(PROFILE)/services
+
+test-engines: $(VENV) ## run the component, scenario and fault suites that need a real engine, the long ones too
+	@tests/engines/install >&2
+	@ENTENTE_ENGINES=required $(PYTEST) -m engine tests/chassis tests/scenarios tests/faults $(ARGS)
 
 lock: $(VENV) ## pin the newest compatible versions of requirements/*.in, with hashes
 	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in

@@ -10,6 +10,8 @@ from chassis import secret_file
 from chassis.decider import Invalid, Refused
 from chassis.event import iso, utc
 
+LOOK_SECONDS = 0.25
+"""How soon who waits hears that another process has moved a development clock."""
 AHEAD_LIMIT_DAYS = 36_525
 """How far a development clock may be set ahead of the machine: a century, so no sum of dates leaves the calendar."""
 
@@ -54,11 +56,13 @@ class Moves:
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> bool:
+        """Whether the clock was moved within so many seconds."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
-            await asyncio.wait((future,), timeout=seconds)
+            done, _ = await asyncio.wait((future,), timeout=seconds)
+            return bool(done)
         finally:
             self._waiting.discard(future)
 
@@ -98,16 +102,27 @@ class FixedClock:
 class DevClock:
     """The machine's clock set ahead: it goes on running from the instant it was set to, also after a restart.
 
-    The file holds how far ahead it is. One process writes it; services in the same process share the one clock.
+    The file holds how far ahead it is. One process moves it; all services that know the file follow.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ahead = _read_ahead(path)
         self._moves = Moves()
+        self._written_at = _written_at(path)
+        self._ahead = _read_ahead(path)
 
     def now(self) -> datetime:
+        self._follow()
         return datetime.now(UTC) + self._ahead
+
+    def _follow(self) -> bool:
+        """Whether another process has moved the clock: then this one is moved too."""
+        written_at = _written_at(self._path)
+        if written_at == self._written_at:
+            return False
+        self._written_at, self._ahead = written_at, _read_ahead(self._path)
+        self._moves.tell()
+        return True
 
     def advance(self, to: datetime) -> datetime:
         """Sets the clock to a later instant, durably, and wakes all who wait. Raises ClockBackwards, ClockTooFar."""
@@ -118,12 +133,24 @@ class DevClock:
         if ahead > timedelta(days=AHEAD_LIMIT_DAYS):
             raise ClockTooFar(to=iso(to))
         _write_ahead(self._path, ahead)
-        self._ahead = ahead
+        self._written_at, self._ahead = _written_at(self._path), ahead
         self._moves.tell()
         return self.now()
 
     async def wait(self, seconds: float) -> None:
-        await self._moves.wait(seconds)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not self._follow() and (left := end - loop.time()) > 0:
+            slice_seconds = min(left, LOOK_SECONDS)
+            if await self._moves.wait(slice_seconds):
+                return
+
+
+def _written_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _aware(value: datetime) -> datetime:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -85,7 +86,7 @@ async def listening(
     internal port, probes and figures are served there, and until all else has ended.
     """
     gc.freeze()
-    stopped = _stop_signal()
+    stopped = stop_signal()
     async with AsyncExitStack() as stack:
         if settings.internal_port is not None:
             await stack.enter_async_context(_served(health.internal(world), settings, settings.internal_port))
@@ -122,7 +123,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
     """An event that SIGTERM or SIGINT sets."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -148,6 +149,14 @@ async def serve(services: list[Service], world: World, front: ASGIApp, settings:
     """Serves the services behind `front` until SIGTERM or SIGINT, then stops in order."""
     async with running(services, world), listening(front, settings, world) as (_, stopped):
         await stopped.wait()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody holds now; whoever it is for binds it a moment later."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -1,5 +1,6 @@
 """The whole system in one process on SQLite: `python -m services`, what `make run` starts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,16 +14,17 @@ from chassis import logs
 from chassis.asgi import Api
 from chassis.cli import plainly_refused, rebuild
 from chassis.presence import keep_off
-from chassis.process import listening, make_world, run, running
+from chassis.process import listening, make_world, run, running, stop_signal
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
 from services import first_run
 from services.attribution import app as attribution
 from services.attribution.adapters.hubspot_simulator import Hub, simulator
-from services.attribution.adapters.loopback import on_loopback
+from services.attribution.adapters.loopback import on_kept_port
 from services.demo import quarter
 from services.demo.story import Size
+from services.distributed import ServiceEnded, distributed, opened
 from services.gateway import app as gateway
 from services.incentives import app as incentives
 from services.onboarding import app as onboarding
@@ -63,18 +65,12 @@ async def system(
     world = world or make_world(settings)
     crm = settings.data / "crm_simulator"
     hub = Hub(now=world.clock.now, path=crm / "deals.db")
-    async with on_loopback(simulator(hub), _crm_port(settings, crm / "port")) as crm_url:
-        (crm / "port").write_text(crm_url.rpartition(":")[2])
+    # At first the next port after the gateway's.
+    first_port = settings.port + CRM_PORT_STEP if settings.port else 0
+    async with on_kept_port(simulator(hub), crm / "port", first_port) as crm_url:
         services = build_all(settings, world, crm_url)
         async with running(services.values(), world, alone=alone):
             yield services, hub, crm_url
-
-
-def _crm_port(settings: ServiceSettings, kept: Path) -> int:
-    """The port that the simulated CRM had before: connections name it. At first the next one after the gateway's."""
-    if kept.exists():
-        return int(kept.read_text())
-    return settings.port + CRM_PORT_STEP if settings.port else 0
 
 
 async def _serve(settings: ServiceSettings) -> None:
@@ -110,6 +106,37 @@ def serve(
         settings = ServiceSettings(port=port, data=data)
         logs.configure(level=settings.log_level)
         run(_serve(settings))
+
+
+@cli.command("distributed")
+def distributed_command(
+    port: Annotated[int, typer.Option(help="Where the gateway listens on loopback.")] = 8080,
+    data: Annotated[Path, typer.Option(help="Where keys, positions and logs are kept.")] = Path("./data"),
+) -> None:
+    """Serves the five services as processes of their own, on the engines that `ENTENTE_…` names."""
+    settings = ServiceSettings(port=port, data=data)
+    if not settings.kafka:
+        raise typer.BadParameter(
+            "ENTENTE_KAFKA names no brokers: processes meet over Kafka (see `make run-distributed`)"
+        )
+    logs.configure(level=settings.log_level)
+    run(_serve_distributed(settings))
+
+
+async def _serve_distributed(settings: ServiceSettings) -> None:
+    stopped = stop_signal()
+    async with distributed(settings) as it:
+        await opened(it)
+        _welcome(it.address, it.crm_url, settings.data)
+        for member in it.members.values():
+            console.print(
+                f"  {member.name:<14} {member.url}   pid {member.process.pid}, log {member.log}", highlight=False
+            )
+        ended = asyncio.ensure_future(it.ended())
+        await asyncio.wait({ended, asyncio.ensure_future(stopped.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            raise ServiceEnded(f"{ended.result().name} ended by itself: see {ended.result().log}")
+        ended.cancel()
 
 
 @cli.command("rebuild")

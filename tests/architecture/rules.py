@@ -39,7 +39,7 @@ IMPURE_CALLS = {
 }  # fmt: skip
 
 
-BESIDE = {"__init__.py", "__main__.py", "first_run.py", "demo"}
+BESIDE = {"__init__.py", "__main__.py", "distributed.py", "first_run.py", "demo"}
 
 
 def only_known_folders(root: Path) -> list[str]:

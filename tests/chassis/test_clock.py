@@ -89,3 +89,14 @@ async def test_a_move_in_another_thread_wakes_too() -> None:
 async def test_who_waits_comes_back_when_the_time_is_over() -> None:
     await asyncio.wait_for(FixedClock(AT).wait(0.001), 5)
     await asyncio.wait_for(SystemClock().wait(0.001), 5)
+
+
+async def test_a_clock_that_another_process_moves_is_followed_and_wakes(tmp_path: Path) -> None:
+    mine, others = DevClock(tmp_path / "clock.json"), DevClock(tmp_path / "clock.json")
+    waiting = asyncio.create_task(mine.wait(60.0))
+    await asyncio.sleep(0)
+
+    others.advance(datetime(2131, 1, 1, tzinfo=UTC) - timedelta(days=365 * 10))
+    await asyncio.wait_for(waiting, 15.0)
+
+    assert abs(mine.now() - others.now()) < timedelta(seconds=15)

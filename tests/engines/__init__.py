@@ -4,11 +4,14 @@
 asks for an engine by the fixtures of `tests/conftest.py`, which skip with that reason or, in CI, fail with it.
 """
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from chassis.process import free_port
+
+__all__ = ["FOLDER", "INSTALL", "EngineFailed", "free_port", "wait_until_ready"]
 
 FOLDER = Path(__file__).parents[2] / ".engines"
 INSTALL = "run tests/engines/install"
@@ -16,14 +19,6 @@ INSTALL = "run tests/engines/install"
 
 class EngineFailed(RuntimeError):
     """An engine that is installed did not start or stopped by itself; the message ends with what it said last."""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody holds now; the engine binds it a moment later."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float) -> None:

@@ -59,7 +59,8 @@ class Broker:
         self._settings = folder / "server.properties"
         self._settings.write_text(SETTINGS.format(port=port, controller_port=free_port(), folder=folder))
         self._process: subprocess.Popen[bytes] | None = None
-        self._format()
+        if not (folder / "log" / "meta.properties").exists():
+            self._format()
 
     @property
     def pid(self) -> int:
@@ -123,6 +124,17 @@ def running_broker() -> Iterator[Broker]:
             yield broker
         finally:
             broker.stop()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The bootstrap servers of a broker whose log is, and stays, in the folder."""
+    broker = Broker(folder)
+    try:
+        broker.start()
+        yield broker.bootstrap
+    finally:
+        broker.stop()
 
 
 @contextmanager

@@ -38,14 +38,23 @@ def missing() -> str | None:
 def running_postgres() -> Iterator[str]:
     """The DSN of a fresh server's `postgres` database; its user may do everything, its password is not checked."""
     folder = Path(tempfile.mkdtemp(prefix="entente-postgres-"))
-    if user := _unprivileged():
-        shutil.chown(folder, user)
     try:
-        _create(folder / "cluster", user)
-        with _serving(folder, user) as dsn:
+        with serving(folder) as dsn:
             yield dsn
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The DSN of a server whose cluster is, and stays, in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if user := _unprivileged():
+        shutil.chown(folder, user)
+    if not (folder / "cluster" / "PG_VERSION").exists():
+        _create(folder / "cluster", user)
+    with _serving(folder, user) as dsn:
+        yield dsn
 
 
 @contextmanager

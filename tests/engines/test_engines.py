@@ -1,8 +1,11 @@
 """The engines themselves: each starts here, does its job once, and is gone afterwards."""
 
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -85,3 +88,18 @@ def test_the_asyncapi_parser_accepts_a_sound_document(asyncapi_complaints: Calla
 def test_the_asyncapi_parser_refuses_a_broken_one(asyncapi_complaints: Callable[[str], list[str]]) -> None:
     found = asyncapi_complaints('{"asyncapi": "3.0.0", "info": {"title": "Entente"}}')
     assert any("version" in complaint for complaint in found), found
+
+
+@pytest.mark.long
+def test_a_command_finds_the_engines_in_its_environment_and_its_status_is_passed_on(
+    kafka: str, postgres_server: str, tmp_path: Path
+) -> None:
+    told = "import os, sys; print(*sorted(n for n in os.environ if n.startswith('ENTENTE_')), sep='\\n'); sys.exit(7)"
+    command = [sys.executable, "-m", "tests.engines", "--profile", "compact", "--", sys.executable, "-c", told]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+
+    assert (done.returncode, done.stdout.split()[:3]) == (
+        7,
+        ["ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"],
+    ), done.stderr

@@ -187,7 +187,8 @@ async def running_system(
     client: Callable[[Any], Api] = Api,
 ) -> AsyncIterator[System]:
     """The system on files under `data`; with `opened`, the first run has been done and all have heard of it."""
-    settings = ServiceSettings(port=0, data=data, postgres=postgres)
+    given = {"postgres": postgres} if postgres else {}
+    settings = ServiceSettings(port=0, data=data, **given)
     world = make_world(settings, transport=transport)
     world.tracing = tracing
     if beginning and world.clock.now() < beginning:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,6 +29,22 @@ async def on_loopback(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+@asynccontextmanager
+async def on_kept_port(app: FastAPI, kept: Path, first_port: int = 0) -> AsyncIterator[str]:
+    """As `on_loopback`, on the port that the file remembers: others keep the address. At first on `first_port`."""
+    async with on_loopback(app, _kept_port(kept) or first_port) as address:
+        _keep_port(kept, address)
+        yield address
+
+
+def _kept_port(kept: Path) -> int:
+    return int(kept.read_text()) if kept.exists() else 0
+
+
+def _keep_port(kept: Path, address: str) -> None:
+    kept.write_text(address.rpartition(":")[2])
 
 
 class _Quiet(uvicorn.Server):

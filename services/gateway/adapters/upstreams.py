@@ -55,6 +55,14 @@ class OverHttp:
     def knows(self, service: str) -> bool:
         return service in self._urls
 
+    def of(self, service: str) -> ASGIApp:
+        """The service as an ASGI app, which whoever has one in this process is asked by too."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.forward(service, scope, receive, send)
+
+        return app
+
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)

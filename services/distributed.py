@@ -1,0 +1,164 @@
+"""The five services as processes of their own, on the engines that the settings name: `make run-distributed`.
+
+This process starts them, runs the simulated CRM beside them, and ends them in order. What they need to find each other
+they are told by settings; engines and keys they find where this process does.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from chassis.asgi import Api
+from chassis.process import free_port, make_world
+from chassis.settings import ServiceSettings
+from chassis.transport.port import topic_of
+from contracts.catalogue import SERVICES
+from services import first_run
+from services.attribution.adapters.hubspot_simulator import Hub, simulator
+from services.attribution.adapters.loopback import on_kept_port
+from services.gateway.adapters.upstreams import OverHttp
+
+FRONT = "gateway"
+READY_SECONDS, LOOK_SECONDS, OPENING_SECONDS = 60.0, 0.1, 90.0
+STOP_SECONDS = 20.0
+"""Longer than a service takes for its own orderly stop."""
+
+
+class ServiceEnded(RuntimeError):
+    """A service ended by itself, or did not become ready; the message names its log."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One service's process, its address, and the file that holds what it says."""
+
+    name: str
+    url: str
+    log: Path
+    process: asyncio.subprocess.Process
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """The five at work: the portal's address, each by name, the simulated CRM and its address, how to ask them."""
+
+    members: Mapping[str, Member]
+    hub: Hub
+    crm_url: str
+    api: Mapping[str, Api]
+
+    @property
+    def address(self) -> str:
+        return self.members[FRONT].url
+
+    async def ended(self) -> Member:
+        """The first process that ends though nobody stopped it."""
+        waiting = {asyncio.ensure_future(one.process.wait()): one for one in self.members.values()}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return waiting[done.pop()]
+        finally:
+            for task in waiting:
+                task.cancel()
+
+
+@asynccontextmanager
+async def distributed(settings: ServiceSettings) -> AsyncIterator[Distributed]:
+    """The five services, ready. On leaving, the gateway ends first and then the others, each in order."""
+    ports = {name: free_port() for name in SERVICES}
+    ports[FRONT] = settings.port or ports[FRONT]
+    urls = {name: f"http://{settings.host}:{port}" for name, port in ports.items()}
+    world = make_world(settings)
+    await world.transport.migrate([topic_of(name) for name in SERVICES])
+    crm = settings.data / "crm_simulator"
+    hub = Hub(now=world.clock.now, path=crm / "deals.db")
+    async with AsyncExitStack() as stack:
+        crm_url = await stack.enter_async_context(on_kept_port(simulator(hub), crm / "port"))
+        over_http = OverHttp(urls)
+        stack.push_async_callback(over_http.close)
+        members: dict[str, Member] = {}
+        stack.push_async_callback(_stop, members)
+        for name in SERVICES:
+            members[name] = await _started(name, settings, urls, crm_url, stack)
+        api = {name: Api(over_http.of(name)) for name in SERVICES}
+        for member in members.values():
+            await _ready(member, api[member.name])
+        yield Distributed(members=members, hub=hub, crm_url=crm_url, api=api)
+
+
+async def opened(it: Distributed) -> str:
+    """Does the first run through the portal's door, and has the CRM tell of its deals; the connection's id.
+
+    A run that was too early for what has to travel between the services is begun again: it goes on where it was.
+    """
+    connection_id = await _opened(it)
+    it.hub.subscribe(f"{it.address}/v1/attribution/connections/{connection_id}/push")
+    return connection_id
+
+
+async def _opened(it: Distributed) -> str:
+    end = monotonic() + OPENING_SECONDS
+    while True:
+        try:
+            return await first_run.ensure(it.api[FRONT], it.crm_url)
+        except first_run.FirstRunFailed:
+            if monotonic() > end:
+                raise
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _started(
+    name: str, settings: ServiceSettings, urls: Mapping[str, str], crm_url: str, stack: AsyncExitStack
+) -> Member:
+    folder = settings.data / name
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"ENTENTE_CRM_SIMULATOR_URL": crm_url, "ENTENTE_PUBLIC_URL": urls[FRONT]}
+    if name == FRONT:
+        told["ENTENTE_UPSTREAMS"] = json.dumps({other: url for other, url in urls.items() if other != FRONT})
+    port = urls[name].rpartition(":")[2]
+    # The engines' addresses are inherited: they may hold passwords, which do not belong on a command line.
+    command = ["env", *(f"{key}={value}" for key, value in told.items()), sys.executable, "-m", f"services.{name}"]
+    places = ["--data", str(settings.data), "--host", settings.host, "--port", port]
+    log: IO[bytes] = stack.enter_context((folder / "service.log").open("ab"))
+    process = await asyncio.create_subprocess_exec(*command, "serve", *places, stdout=log, stderr=log)
+    return Member(name, urls[name], folder / "service.log", process)
+
+
+async def _ready(member: Member, api: Api) -> None:
+    """Returns once the service is ready. Raises ServiceEnded when it ends first or takes too long."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            while not (await api.get("/readyz")).ok:
+                if member.process.returncode is not None:
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                return
+    except TimeoutError:
+        pass
+    raise ServiceEnded(f"{member.name} is not ready: see {member.log}")
+
+
+async def _stop(members: Mapping[str, Member]) -> None:
+    """Ends the gateway, so that nothing comes in any more, and then the services side by side."""
+    front = [member for member in members.values() if member.name == FRONT]
+    others = [member for member in members.values() if member.name != FRONT]
+    for group in (front, others):
+        await asyncio.gather(*(_ended(member.process) for member in group))
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,162 @@
+"""The five services as processes of their own on real engines, driven and watched as `System` drives the one process.
+
+Watching needs no process's help: events, documents and offsets are read where the engines keep them.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from chassis.asgi import Api
+from chassis.process import make_world
+from chassis.service import Service
+from chassis.settings import ServiceSettings
+from chassis.store.postgres import PostgresEventStore
+from chassis.transport.kafka import KafkaTransport, read_tails
+from contracts.catalogue import SERVICES
+from services.__main__ import build_all
+from services.distributed import FRONT, Distributed, distributed, opened
+from tests.scenarios.system import System
+
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass
+class FiveProcesses(System):
+    """`services` are opened here to be looked into; those at work are in processes of their own."""
+
+    at_work: Distributed | None = None
+    waiting: str = ""
+    """What was not yet delivered when last looked."""
+
+    @property
+    def front(self) -> Api:
+        assert self.at_work is not None
+        return self.at_work.api[FRONT]
+
+    @cached_property
+    def _transport(self) -> KafkaTransport:
+        transport = self.world.transport
+        assert isinstance(transport, KafkaTransport)
+        return transport
+
+    async def settle(self, seconds: float = PATIENCE_SECONDS) -> None:
+        try:
+            await super().settle(seconds)
+        except TimeoutError:
+            behind = [
+                f"{s.name}/{lag.model}: {lag}" for s in self.services.values() for lag in s.runner.lag() if lag.behind
+            ]
+            raise TimeoutError(f"waiting for {self.waiting or behind}") from None
+
+    async def _at_rest(self) -> bool:
+        self.waiting = ""
+        for service in self.services.values():
+            await service.runner.look()
+        return await super()._at_rest()
+
+    async def _delivered(self) -> bool:
+        """Whether each relay has sent the last public event, and each group has committed all that was sent."""
+        return await self._relayed() and await self._consumed()
+
+    async def _relayed(self) -> bool:
+        for service in self.services.values():
+            where = [TopicPartition(service.outlet.topic, 0)]
+            tails = await read_tails(where, service.store.epoch, self._transport.settings)
+            if tails.get(0, 0) < (last := await self._last_public(service)):
+                self.waiting = f"{service.name} to relay {last}: its topic ends with {tails}"
+                return False
+        return True
+
+    async def _last_public(self, service: Service) -> int:
+        position, last = self._published.get(service.name, (0, 0))
+        while events := await service.store.feed(position, 1_000):
+            last = max([last, *(one.position for one in events if service.outlet.translate(one) is not None)])
+            position = events[-1].position
+        self._published[service.name] = position, last
+        return last
+
+    async def _consumed(self) -> bool:
+        admin = AIOKafkaAdminClient(**self._transport.settings.client())
+        await admin.start()
+        try:
+            ends = await self._ends()
+            for group, topics in self._groups().items():
+                committed = await admin.list_consumer_group_offsets(group)
+                done = {where.topic: found.offset for where, found in committed.items()}
+                if late := [topic for topic in topics if done.get(topic, 0) < ends[topic]]:
+                    self.waiting = f"{group} to read {late}: it has {done} of {ends}"
+                    return False
+            self.waiting = ""
+            return True
+        finally:
+            await admin.close()
+
+    def _groups(self) -> dict[str, set[str]]:
+        groups: dict[str, set[str]] = {}
+        for one in self._transport._subscriptions:
+            groups.setdefault(one.group, set()).add(one.topic)
+        return groups
+
+    async def _ends(self) -> dict[str, int]:
+        consumer = AIOKafkaConsumer(**self._transport.settings.client(), group_id=None)
+        await consumer.start()
+        try:
+            found = await consumer.end_offsets([TopicPartition(s.outlet.topic, 0) for s in self.services.values()])
+            return {where.topic: end for where, end in found.items()}
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
+async def five_processes(data: Path) -> AsyncIterator[FiveProcesses]:
+    """The system on the engines that the environment names, begun anew or going on where `data` and engines are."""
+    settings = ServiceSettings(port=0, data=data)
+    async with distributed(settings) as at_work, looked_into(settings) as (services, world):
+        it = FiveProcesses(services, world, at_work.crm_url, at_work=at_work)
+        it.connection_id = await opened(at_work)
+        await it.settle()
+        yield it
+
+
+@asynccontextmanager
+async def looked_into(settings: ServiceSettings) -> AsyncIterator[tuple[dict[str, Service], Any]]:
+    """The services opened beside those at work, doing nothing."""
+    world = make_world(settings)
+    services = build_all(settings, world)
+    for service in services.values():
+        await service.open()
+    try:
+        yield services, world
+    finally:
+        for service in services.values():
+            await service.close()
+
+
+async def move_logs(data: Path, dsn: str) -> None:
+    """Moves the logs of SQLite files into PostgreSQL, each event to the position that it has."""
+    for name in SERVICES:
+        store = PostgresEventStore(dsn, schema=name)
+        await store.migrate()
+        await asyncio.to_thread(_copy, data / name / "events.db", dsn, name)
+        for left in ("events.db", "events.db-wal", "events.db-shm", "read.db", "read.db-wal", "read.db-shm"):
+            (data / name / left).unlink(missing_ok=True)
+
+
+def _copy(file: Path, dsn: str, schema: str) -> None:
+    columns = "originator_id, originator_version, topic, state"
+    with sqlite3.connect(file) as log:
+        rows = log.execute(f"SELECT position, {columns} FROM stored_events ORDER BY position").fetchall()
+    with psycopg.connect(dsn, options=f"-c search_path={schema}") as connection, connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO stored_events (notification_id, {columns}) VALUES (%s, %s, %s, %s, %s)", rows)
+        last = rows[-1][0] if rows else 1
+        cursor.execute("SELECT setval(pg_get_serial_sequence('stored_events', 'notification_id'), %s)", (last,))

@@ -1,0 +1,90 @@
+"""The main job on five processes, real Kafka and PostgreSQL, and each read store: as in one process, to the document."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.asgi import Api
+from chassis.transport.in_process import InProcessTransport
+from services.distributed import Member, ServiceEnded, _ready
+from tests.engines.kafka import Broker
+from tests.scenarios.distributed import five_processes, move_logs
+from tests.scenarios.main_job import main_job
+from tests.scenarios.proofs import every_model_can_be_made_again, verified
+from tests.scenarios.system import comparable, ids_in, running_system
+from tests.scenarios.test_main_job import came_out_right, every_step_says_why, told_in
+
+
+@pytest.fixture(params=["mongo", "postgres"])
+def engines(
+    request: pytest.FixtureRequest, broker: Broker, postgres: str, mongo: str, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The profile's engines, named to every process by the environment: full with MongoDB, compact without."""
+    read_store = mongo if request.param == "mongo" else postgres
+    monkeypatch.setenv("ENTENTE_KAFKA", broker.bootstrap)
+    monkeypatch.setenv("ENTENTE_POSTGRES", postgres)
+    monkeypatch.setenv("ENTENTE_READ_STORE", read_store)
+    return {"postgres": postgres, "read_store": read_store}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_the_main_job_on_five_processes_ends_in_the_same_documents(
+    tmp_path: Path, engines: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_engines, in_process = tmp_path / "five", tmp_path / "one"
+    with monkeypatch.context() as none:
+        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"):
+            none.delenv(name)
+        async with running_system(in_process):
+            pass  # both go on from this one beginning, so that both have the same keys and derive the same ids
+        shutil.copytree(in_process, on_engines)
+        alone = await told_in(in_process, None)
+    await move_logs(on_engines, engines["postgres"])
+
+    async with five_processes(on_engines) as it:
+        story = await main_job(it)
+        await came_out_right(it, story)
+        await every_step_says_why(it, story)
+        assert await it.parked() == 0
+        together = await it.documents()
+        assert it.at_work is not None
+        processes = [member.process for member in it.at_work.members.values()]
+    assert [process.returncode for process in processes] == [0] * 5, "each stopped in order"
+
+    same = ids_in(together) & ids_in(alone)
+    assert differing(comparable(alone, same), comparable(together, same)) == {}
+    await one_process_takes_over(on_engines)
+
+
+def differing(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, tuple[list[str], list[str]]]:
+    """The documents that only one side has, by read model."""
+    return {
+        name: (sorted(set(one.get(name, ())) - {*other.get(name, ())}), sorted({*other.get(name, ())} - set(one[name])))
+        for name in one | other
+        if one.get(name) != other.get(name)
+    }
+
+
+async def one_process_takes_over(data: Path) -> None:
+    """What five processes left on the engines, one goes on with: every model can be made again, every log holds."""
+    async with running_system(data, InProcessTransport(), opened=False) as it:
+        await every_model_can_be_made_again(it)
+        for service in it.services.values():
+            report = await verified(service)
+            assert report.holds, report.lines()
+
+
+async def test_a_service_that_does_not_become_ready_is_named_with_its_log(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec("false")
+    await process.wait()
+
+    async def nobody(*_: Any) -> None:
+        return
+
+    member = Member("onboarding", "http://127.0.0.1:1", tmp_path / "service.log", process)
+    with pytest.raises(ServiceEnded, match=r"onboarding is not ready: see .*service\.log"):
+        await _ready(member, Api(nobody))
