@@ -26,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 	run-distributed test-engines lock clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 run: $(VENV) ## start all five services in one process: make run PORT=8080 DATA=./data
 	@exec $(TIED) $(PY) -m services --port $(PORT) --data $(DATA)

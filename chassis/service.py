@@ -19,6 +19,7 @@ from chassis.application import Application, Explain, Publish, Reaction
 from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
+from chassis.event import Seen
 from chassis.execution import Executor, Handles
 from chassis.forgetting import Forgets, Forgetting
 from chassis.http import Identify, Measured, signed_principal, with_conventions
@@ -41,12 +42,13 @@ from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
 from chassis.tracing import UNTRACED as OFF
 from chassis.tracing import Traced, Tracing
-from chassis.transport.port import Outlet, Transport, projection_group, topic_of
+from chassis.transport.port import Message, Outlet, Transport, projection_group, read, topic_of
 from chassis.witness import Witness, WitnessSettings
 
 API, WORK = "api", "work"
 BEHIND_MAX = 1_000
 """A read model this many events behind is not ready."""
+Overhear = Callable[[Application, Seen], None]
 Worker = Callable[[Application], Awaitable[None]]
 
 
@@ -54,10 +56,10 @@ Worker = Callable[[Application], Awaitable[None]]
 class Blueprint:
     """What a service is made of.
 
-    `workers` run for ever beside it; `identify` replaces the signed principal as the
-    way to know who calls; `shared_prefix` is where the routes that every service has stand; `hears` names the
-    services that reactions listen to, where the types of their events do not tell; `hang_up` ends answers that have no
-    end of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
+    `workers` run for ever beside it; `identify` replaces the signed principal as the way to know who calls;
+    `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
+    services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
+    of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
     money in an event; `forgets` says whose key an event destroys.
     """
 
@@ -76,8 +78,9 @@ class Blueprint:
     workers: Mapping[str, Worker] = field(default_factory=dict)
     identify: Identify | None = None
     shared_prefix: str = ""
-    hears: Sequence[str] = ()
     forgets: Forgets = field(default_factory=dict)
+    overhears: Overhear | None = None
+    everywhere: Sequence[str] = ()
     hang_up: Callable[[Application], None] = lambda app: None
     let_go: Callable[[Application], Awaitable[None]] | None = None
 
@@ -182,12 +185,22 @@ class Service:
         self.application.proof = self.witness.proof
         if WORK in self.settings.roles:
             self._meet_the_others()
+        if API in self.settings.roles and self.blueprint.overhears:
+            for source in self.blueprint.everywhere:
+                self.world.transport.listen(topic_of(source), self._overhear)
+
+    async def _overhear(self, messages: list[Message]) -> None:
+        """Tells what can be read; what cannot is dealt with where the same messages are worked on."""
+        assert self.blueprint.overhears is not None
+        for event in map(read, messages):
+            if isinstance(event, Seen):
+                self.blueprint.overhears(self.application, event)
 
     def _meet_the_others(self) -> None:
         transport = self.world.transport
         transport.offer(self.outlet, self.positions)
         table = bound(self.blueprint.reactions, self.application)
-        for source in self.blueprint.hears or sorted({type_name.split(".")[1] for type_name in table}):
+        for source in sorted({type_name.split(".")[1] for type_name in table}):
             reactions = Reactions(self.name, topic_of(source), table, self.parking, tracer=self.tracer)
             self.reactions.append(reactions)
             transport.subscribe(reactions.topic, reactions.group, reactions.on_batch, self.positions)

@@ -53,12 +53,14 @@ class Travel:
     finished: Positions = field(default_factory=MemoryPositions)
 
     @asynccontextmanager
-    async def running(self, **subscribers: OnBatch) -> AsyncIterator[Transport]:
+    async def running(self, *, listening: OnBatch | None = None, **subscribers: OnBatch) -> AsyncIterator[Transport]:
         """A process that publishes the feed and has these groups."""
         transport = self.make()
         transport.offer(outlet(self.feed, self.service), self.sent)
         for group, on_batch in subscribers.items():
             transport.subscribe(topic_of(self.service), f"{self.service}.{group}", on_batch, self.finished)
+        if listening is not None:
+            transport.listen(topic_of(self.service), listening)
         await transport.start()
         try:
             yield transport
@@ -92,6 +94,27 @@ class TransportConformance:
             await one.until(lambda: len(one.heard) >= 3)
             await other.until(lambda: len(other.heard) >= 3)
         assert one.numbers() == other.numbers() == [1, 2, 3]
+
+    async def test_every_process_that_listens_hears_all_from_then_on_and_nothing_from_before(
+        self, travel: Travel
+    ) -> None:
+        await travel.feed.commit(1, 2, 3)
+        one, other, group = Hearing(), Hearing(), Hearing()
+        async with travel.running(reader=group):
+            await group.until(lambda: len(group.heard) >= 3)
+        async with travel.running(reader=group, listening=one), travel.running(reader=group, listening=other):
+            number = 10
+            # A listener hears nothing before it has joined, and nobody tells when that is.
+            while not (one.heard and other.heard):
+                number += 1
+                await travel.feed.commit(number)
+                await asyncio.sleep(0.05)
+            await travel.feed.commit(*range(1_001, 1_051))
+            await one.until(lambda: 1_050 in one.numbers())
+            await other.until(lambda: 1_050 in other.numbers())
+        for hearing in (one, other):
+            assert first_times(hearing.numbers())[-50:] == list(range(1_001, 1_051))
+            assert min(hearing.numbers()) > 3
 
     async def test_what_was_committed_before_a_group_existed_is_heard(self, travel: Travel) -> None:
         await travel.feed.commit(*range(1, 1201))

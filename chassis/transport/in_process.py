@@ -9,7 +9,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from uuid import uuid4
 
+from chassis.positions import MemoryPositions
 from chassis.supervision import Backoff, Tasks, log
 from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions, Relaying, sending, translated
 
@@ -86,6 +88,7 @@ class _Group:
         self.topic, self.name, self.on_batch, self.positions = topic, name, on_batch, positions
         self.finished = self.saved = 0
         self.failures = 0
+        self.from_now = False
         self.wake = asyncio.Event()
 
     @property
@@ -122,6 +125,12 @@ class InProcessTransport:
             raise ValueError(f"group {group!r} already reads {topic!r}")
         self._groups[added.key] = added
 
+    def listen(self, topic: str, on_batch: OnBatch) -> None:
+        """Adds a group that begins where the feed ends and is forgotten with the process."""
+        added = _Group(topic, f"listening {uuid4()}", on_batch, MemoryPositions())
+        added.from_now = True
+        self._groups[added.key] = added
+
     async def start(self) -> None:
         """Starts all windows and groups. A group whose topic nobody offers here waits for nothing."""
         for topic, window in self._windows.items():
@@ -141,7 +150,8 @@ class InProcessTransport:
     async def _consume(self, group: _Group, window: _Window) -> None:
         if not group.finished:
             name = group.finished_name(window.outlet.store.epoch)
-            group.finished = group.saved = await group.positions.get(name)
+            head = await window.outlet.store.head() if group.from_now else 0
+            group.finished = group.saved = max(head, await group.positions.get(name))
         while not self.tasks.stopping.is_set():
             group.wake.clear()
             if group.finished < max(window.reached, window.floor):

@@ -249,9 +249,12 @@ async def read_records(message: Any) -> list[Message]:
 
 
 class _Subscription:
-    """One group on one topic. Each `run` is a consumer of its own; one that ends is replaced by the supervisor."""
+    """One group on one topic, or no group: then from now on, all of it. A `run` is a consumer of its own.
 
-    def __init__(self, topic: str, group: str, on_batch: OnBatch, settings: Settings) -> None:
+    One that ends is replaced by the supervisor.
+    """
+
+    def __init__(self, topic: str, group: str | None, on_batch: OnBatch, settings: Settings) -> None:
         self.topic, self.group = topic, group
         self.failures = 0
         self.finished: dict[int, int] = {}
@@ -292,8 +295,9 @@ class _Subscription:
             batch=True,
             max_records=settings.batch_messages,
             batch_timeout_ms=settings.batch_timeout_ms,
-            auto_offset_reset="earliest",
-            ack_policy=AckPolicy.NACK_ON_ERROR,
+            auto_offset_reset="earliest" if self.group else "latest",
+            # Without a group there is nothing to acknowledge, and the library refuses to be told not to.
+            ack_policy=AckPolicy.NACK_ON_ERROR if self.group else AckPolicy.ACK_FIRST,
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             max_poll_interval_ms=settings.max_poll_interval_ms,
@@ -320,12 +324,12 @@ class _Subscription:
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         finished = head = 0
         if consumer is None:
-            return Lag(topic=self.topic, group=self.group, finished=0, head=0)
+            return Lag(topic=self.topic, group=self.group or "", finished=0, head=0)
         for where in consumer.assignment():
             done = self.finished.get(where.partition, 0)
             finished += done
             head += max(done, consumer.highwater(where) or 0)
-        return Lag(topic=self.topic, group=self.group, finished=finished, head=head)
+        return Lag(topic=self.topic, group=self.group or "", finished=finished, head=head)
 
 
 class KafkaTransport:
@@ -336,6 +340,7 @@ class KafkaTransport:
         self.tasks = Tasks(settings.backoff)
         self.relays: list[Relay] = []
         self._subscriptions: list[_Subscription] = []
+        self._listeners: list[_Subscription] = []
 
     async def migrate(self, topics: Sequence[str]) -> None:
         """Makes the topics that are missing. Raises the broker's error when it does not answer in time."""
@@ -350,12 +355,18 @@ class KafkaTransport:
         """Adds a group of a topic. Kafka keeps its offsets, so `positions` stay untouched."""
         self._subscriptions.append(_Subscription(topic, group, on_batch, self.settings))
 
+    def listen(self, topic: str, on_batch: OnBatch) -> None:
+        """Adds a reader of all partitions without a group: every process has its own, and hears everything."""
+        self._listeners.append(_Subscription(topic, None, on_batch, self.settings))
+
     async def start(self) -> None:
         """Starts all relays and subscribers and does not wait for the broker: they come when it does."""
         for relay in self.relays:
             self.tasks.start(f"relay {relay.outlet.topic}", relay.run)
         for subscription in self._subscriptions:
             self.tasks.start(f"{subscription.topic}>{subscription.group}", subscription.run)
+        for listener in self._listeners:
+            self.tasks.start(f"{listener.topic}>listening", listener.run)
 
     async def stop(self) -> None:
         """Ends intake, lets batches in hand finish and commits them; bounded, whatever state the broker is in."""

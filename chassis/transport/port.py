@@ -287,6 +287,9 @@ class Transport(Protocol):
     def subscribe(self, topic: str, group: str, on_batch: OnBatch, positions: Positions) -> None:
         """Hands every message of the topic to `on_batch`: at least once, a tenant's in position order."""
 
+    def listen(self, topic: str, on_batch: OnBatch) -> None:
+        """Hands every message from now on to this process, whatever others hear. Nothing is kept of how far it came."""
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None:

@@ -1,22 +1,15 @@
-"""What the gateway does when it hears: live streams are told, sessions end with what they stood on."""
+"""What the gateway does when it hears: sessions end with what they stood on."""
 
 from typing import Any
 
 from chassis.application import Application, Reaction
 from chassis.event import SHARED, PublicEvent, Seen
 from contracts import onboarding
-from contracts.catalogue import public_events
 from services.gateway.domain.session import EndSession
-
-
-async def on_any(seen: Seen, app: Application) -> None:
-    """Hands the event to the open live streams."""
-    app.ports.hub.tell(seen)
 
 
 async def on_membership_ended(seen: Seen, app: Application) -> None:
     """A person who left a partner is signed out of it."""
-    await on_any(seen, app)
     where = {"subject": seen.event.person_id, "partner_id": seen.event.partner_id}
     await _end_sessions(seen, app, where, "membership_ended")
 
@@ -29,7 +22,6 @@ async def on_person_forgotten(seen: Seen, app: Application) -> None:
 
 async def on_partner_suspended(seen: Seen, app: Application) -> None:
     """A suspension that closes access ends the sessions of the partner's people."""
-    await on_any(seen, app)
     if "access" in seen.event.scopes:
         await _end_sessions(seen, app, {"partner_id": seen.event.partner_id}, "suspended")
 
@@ -42,7 +34,6 @@ async def _end_sessions(seen: Seen, app: Application, where: dict[str, Any], cau
 
 
 REACTIONS: dict[type[PublicEvent], Reaction] = {
-    **dict.fromkeys(public_events(), on_any),
     onboarding.MembershipEnded: on_membership_ended,
     onboarding.PartnerSuspended: on_partner_suspended,
     onboarding.PersonForgotten: on_person_forgotten,

@@ -1,4 +1,4 @@
-"""kustomize, which renders deploy/k8s: from the path, or as `make engines` built it."""
+"""kustomize, which renders deploy/k8s: from the path, or as tests/engines/install built it."""
 
 import shutil
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from chassis.asgi import Api
@@ -56,7 +57,8 @@ async def test_the_main_job_on_five_processes_ends_in_the_same_documents(
     assert [process.returncode for process in processes] == [0] * 5, "each stopped in order"
 
     same = ids_in(together) & ids_in(alone)
-    assert differing(comparable(alone, same), comparable(together, same)) == {}
+    found = differing(comparable(alone, same), comparable(together, same))
+    assert found == {}, orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
     await one_process_takes_over(on_engines)
 
 

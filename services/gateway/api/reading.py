@@ -202,13 +202,17 @@ async def live(
             async for line in _missed(app, who, places):
                 yield line
         async for seen in _heard(queue, still_good):
-            if seen is None:
-                yield b": still here\n\n"
-            elif not await _in_log(app, seen.tenant, seen.source, seen.position):
+            if seen is not None and not await _in_log(app, seen.tenant, seen.source, seen.position):
                 return
-            else:
-                async for line in _told(app, who, places, seen):
-                    yield line
+            async for line in _told(app, who, places, seen) if seen else _still_here(app, who, places):
+                yield line
+
+
+async def _still_here(app: Application, who: Principal, places: Places) -> AsyncIterator[bytes]:
+    """A sign of life, and what the log has that this process, having only just begun to listen, was not told of."""
+    async for line in _missed(app, who, places):
+        yield line
+    yield b": still here\n\n"
 
 
 async def _heard(queue: Queue, still_good: Callable[[], Awaitable[bool]]) -> AsyncIterator[Seen | None]:
