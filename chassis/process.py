@@ -49,9 +49,10 @@ def make_transport(settings: ServiceSettings) -> Transport:
     """Kafka where the settings name its brokers, else the process itself."""
     if not settings.kafka:
         return InProcessTransport()
-    from chassis.transport import kafka  # imported only where it is used: 300 ms
+    from chassis.transport import kafka, kafka_security  # imported only where they are used: 300 ms
 
-    given = kafka.Settings(bootstrap=settings.kafka)
+    security, tokens = kafka_security.security_of(settings), kafka_security.token_provider_of(settings)
+    given = kafka.Settings(bootstrap=settings.kafka, security=security, token_provider=tokens)
     one_broker = replace(given, partitions=1, replication=1, in_sync_min=1)
     return kafka.KafkaTransport(one_broker if settings.development else given)
 

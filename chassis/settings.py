@@ -1,8 +1,9 @@
 """The settings that every service has. A service's own `Settings` adds to them; nothing else reads the environment."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT = "development"
@@ -19,6 +20,17 @@ class ServiceSettings(BaseSettings):
     data: Path = Path("./data")
     kafka: str | None = None
     """Bootstrap servers; without them services meet in one process."""
+    kafka_tls: bool = False
+    kafka_ca: Path | None = None
+    """PEM of who signed the brokers' certificates; without it the machine's own list counts."""
+    kafka_certificate: Path | None = None
+    kafka_key: Path | None = None
+    """PEM of this client's own certificate and key, where brokers ask for one."""
+    kafka_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = ""
+    kafka_user: str = ""
+    kafka_password: SecretStr | None = None
+    kafka_token: Path | None = None
+    """The file with the bearer token, for OAUTHBEARER; it is read at each sign-in."""
     postgres: str | None = None
     """DSN of the event stores; without it they are SQLite files under `data`."""
     read_store: str | None = Field(default=None, pattern="^(postgresql|mongodb(\\+srv)?)://")

@@ -38,9 +38,7 @@ cli = typer.Typer(add_completion=False, help="Entente: all five services in one 
 
 def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dict[str, Service]:
     """The five services on one world; the gateway is last, it stands before the others."""
-    given: dict[str, Any] = {"data": settings.data, "kafka": settings.kafka, "postgres": settings.postgres}
-    given |= {"read_store": settings.read_store, "environment": settings.environment}
-    given |= {"host": settings.host, "port": settings.port}
+    given: dict[str, Any] = {name: getattr(settings, name) for name in ServiceSettings.model_fields}
     public_url = f"http://{settings.host}:{settings.port}"
     made = (
         onboarding.build(onboarding.Settings(**given), world),

@@ -36,6 +36,7 @@ class Settings:
 
     bootstrap: str
     security: BaseSecurity | None = None
+    token_provider: Any = None
     client_id: str = "entente"
     partitions: int = 12
     replication: int = 3
@@ -68,7 +69,12 @@ class Settings:
             "request_timeout_ms": self.request_timeout_ms,
             "metadata_max_age_ms": self.metadata_max_age_ms,
             **parse_security(self.security),
+            **self.bearer(),
         }
+
+    def bearer(self) -> dict[str, Any]:
+        """Where every client finds its token, if there are any."""
+        return {"sasl_oauth_token_provider": self.token_provider} if self.token_provider else {}
 
 
 class SendFailed(Exception):
@@ -280,6 +286,7 @@ class _Subscription:
         broker = KafkaBroker(
             settings.bootstrap,
             security=settings.security,
+            **settings.bearer(),
             client_id=settings.client_id,
             request_timeout_ms=settings.consumer_request_timeout_ms,
             metadata_max_age_ms=settings.metadata_max_age_ms,

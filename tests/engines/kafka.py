@@ -23,8 +23,9 @@ HEAP = "-Xmx384m"
 SETTINGS = """\
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners={protocol}://127.0.0.1:{port}
+inter.broker.listener.name={protocol}
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 log.dirs={folder}/log
@@ -41,6 +42,17 @@ group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=4194304
 """
 
+SECURED = """\
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+username="{user}" password="{password}" user_{user}="{password}";
+ssl.keystore.type=PEM
+ssl.keystore.location={pem}
+ssl.truststore.type=PEM
+ssl.truststore.location={pem}
+"""
+
 
 def missing() -> str | None:
     """Why no broker can run here, or None."""
@@ -52,12 +64,14 @@ def missing() -> str | None:
 class Broker:
     """One broker whose ports and log outlive its process, so that it can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protocol: str = "PLAINTEXT", more: str = "") -> None:
         port = free_port()
         self.bootstrap = f"127.0.0.1:{port}"
         self._log = folder / "broker.txt"
         self._settings = folder / "server.properties"
-        self._settings.write_text(SETTINGS.format(port=port, controller_port=free_port(), folder=folder))
+        self._settings.write_text(
+            SETTINGS.format(port=port, controller_port=free_port(), folder=folder, protocol=protocol) + more
+        )
         self._process: subprocess.Popen[bytes] | None = None
         if not (folder / "log" / "meta.properties").exists():
             self._format()
@@ -122,6 +136,18 @@ def running_broker() -> Iterator[Broker]:
         try:
             broker.start()
             yield broker
+        finally:
+            broker.stop()
+
+
+@contextmanager
+def secured_broker(pem: Path, user: str, password: str) -> Iterator[str]:
+    """The bootstrap servers of a broker with TLS by this certificate and key, which lets in one user."""
+    with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
+        broker = Broker(Path(folder), "SASL_SSL", SECURED.format(pem=pem, user=user, password=password))
+        try:
+            broker.start()
+            yield broker.bootstrap
         finally:
             broker.stop()
 
