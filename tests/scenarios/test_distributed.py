@@ -1,6 +1,7 @@
 """The main job on five processes, real Kafka and PostgreSQL, and each read store: as in one process, to the document."""
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tests.scenarios.main_job import main_job
 from tests.scenarios.proofs import every_model_can_be_made_again, verified
 from tests.scenarios.system import comparable, ids_in, running_system
 from tests.scenarios.test_main_job import came_out_right, every_step_says_why, told_in
+
+VERSION = re.compile(r',"version":\d+')
 
 
 @pytest.fixture(params=["mongo", "postgres"])
@@ -57,9 +60,17 @@ async def test_the_main_job_on_five_processes_ends_in_the_same_documents(
     assert [process.returncode for process in processes] == [0] * 5, "each stopped in order"
 
     same = ids_in(together) & ids_in(alone)
-    found = differing(comparable(alone, same), comparable(together, same))
+    found = differing(without_versions(comparable(alone, same)), without_versions(comparable(together, same)))
     assert found == {}, orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
     await one_process_takes_over(on_engines)
+
+
+def without_versions(documents: dict[str, list[str]]) -> dict[str, list[str]]:
+    """In which order events of two services reach a third is not given, and so not which version of a stream each is."""
+    return {
+        name: sorted(VERSION.sub("", one) for one in found) if name.endswith("/event_places") else found
+        for name, found in documents.items()
+    }
 
 
 def differing(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, tuple[list[str], list[str]]]:
