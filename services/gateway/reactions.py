@@ -16,7 +16,6 @@ async def on_membership_ended(seen: Seen, app: Application) -> None:
 
 async def on_person_forgotten(seen: Seen, app: Application) -> None:
     """A person who is forgotten is signed out everywhere."""
-    await on_any(seen, app)
     await _end_sessions(seen, app, {"subject": seen.event.person_id}, "forgotten")
 
 
