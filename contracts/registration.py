@@ -63,12 +63,15 @@ class DealReturned(PublicEvent):
 
 @public_event("entente.registration.DealResubmitted.v1", audience="both")
 class DealResubmitted(PublicEvent):
+    """The partner has corrected what was asked; `amount` is the one that stands now."""
+
     registration_id: RegistrationId
     number: str
     programme: str
     partner_id: PartnerId
     fields: tuple[str, ...]
     resubmitted_at: datetime
+    amount: Money | UnsetType = UNSET
 
 
 @public_event("entente.registration.DealQueued.v1", audience="both")

@@ -83,7 +83,8 @@ def _returned(it: DealReturned) -> PublicEvent:
 
 
 def _resubmitted(it: DealResubmitted) -> PublicEvent:
-    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=it.resubmitted_at)
+    amount, at = it.amount or UNSET, it.resubmitted_at
+    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=at, amount=amount)
 
 
 def _conflict(it: ConflictDetected) -> PublicEvent:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from chassis.event import decode
 from chassis.testing.projections import TENANT, assert_repeatable, project, told
@@ -142,9 +143,20 @@ def test_a_card_says_where_a_deal_stands_over_all_services() -> None:
     [
         ((REGISTERED,), "in_review", "", "15000.00"),
         ((REGISTERED, of(registration.DealReturned, registration_id="r-1")), "action_required", "", "15000.00"),
+        (
+            (REGISTERED, of(registration.DealResubmitted, registration_id="r-1", amount=money("9000.00", "EUR"))),
+            "in_review",
+            "",
+            "9000.00",
+        ),
         ((REGISTERED, of(registration.DealQueued, registration_id="r-1")), "waiting", "", "15000.00"),
         ((REGISTERED, of(registration.DealPromoted, registration_id="r-1")), "in_review", "", "15000.00"),
-        ((REGISTERED, of(registration.DealResubmitted, registration_id="r-1")), "in_review", "", "15000.00"),
+        (
+            (REGISTERED, of(registration.DealResubmitted, registration_id="r-1", amount=UNSET)),
+            "in_review",
+            "",
+            "15000.00",
+        ),
         ((REGISTERED, of(registration.DealRejected, registration_id="r-1")), "rejected", "", "15000.00"),
         ((REGISTERED, of(registration.DealWithdrawn, registration_id="r-1")), "withdrawn", "", "15000.00"),
         ((REGISTERED, APPROVED), "approved", "", "14000.00"),

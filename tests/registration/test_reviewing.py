@@ -116,7 +116,12 @@ def test_a_correction_keeps_the_instant_and_is_screened_again() -> None:
     deal, claims = town.run(ResubmitDeal(**around("a", "p-1", now=later), details=corrected, by="seller-2"))
 
     assert deal[0] == DealResubmitted(
-        **OF_A, fields=("amount",), details=corrected, resubmitted_by="seller-2", resubmitted_at=later
+        **OF_A,
+        fields=("amount",),
+        details=corrected,
+        resubmitted_by="seller-2",
+        resubmitted_at=later,
+        amount=corrected.amount,
     )
     assert names(deal[1:]) == ["DealScreened"]
     assert claims == []

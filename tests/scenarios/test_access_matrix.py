@@ -522,6 +522,7 @@ GATEWAY = {
             "POST /deals/check",
             "POST /deals/new",
             "POST /deals/{registration_id}/credit/{pool}",
+            "POST /deals/{registration_id}/dispute/{step}",
             "POST /deals/{registration_id}/{verb}",
             "POST /leads/new",
             "POST /leads/{lead_id}/{verb}",

@@ -107,6 +107,10 @@ def _reviewed(part: dict[str, Any], it: Any) -> dict[str, Any]:
     return {"status": STATUS[type(it)], "partner_id": it.partner_id, "number": it.number}
 
 
+def _resubmitted(part: dict[str, Any], it: registration.DealResubmitted) -> dict[str, Any]:
+    return {**_reviewed(part, it), **({"amount": plain(it.amount)} if it.amount else {})}
+
+
 def _approved(part: dict[str, Any], it: registration.DealApproved) -> dict[str, Any]:
     return {**_reviewed(part, it), "protected_until": iso(it.protection.end), "amount": plain(it.amount)}
 
@@ -165,6 +169,7 @@ def _line(part: dict[str, Any], line_id: str, partner_id: str, amount: dict[str,
 _CHANGES: dict[type[Any], Any] = {
     **dict.fromkeys(STATUS, _reviewed),
     registration.DealRegistered: _registered,
+    registration.DealResubmitted: _resubmitted,
     registration.DealApproved: _approved,
     registration.DealAmended: _amended,
     registration.ProtectionEnded: _protection_ended,
@@ -208,7 +213,7 @@ def vendor_view(card: dict[str, Any]) -> dict[str, Any]:
 
 DEAL_CARDS = Projection(
     name="deal_cards",
-    version=1,
+    version=2,
     keys=dict.fromkeys(_CHANGES, lambda seen: seen.event.registration_id),
     evolve=evolve,
     indexes=("status", "partner_id", "stage", "submitted_at", "changed_at", "partner_ids", "tokens"),

@@ -206,10 +206,13 @@ class DealReturned(OfDeal):
 
 @event("registration.DealResubmitted.v1")
 class DealResubmitted(OfDeal):
+    """`amount` is that of the details, told to others since it stands here."""
+
     fields: tuple[str, ...]
     details: Details
     resubmitted_by: str
     resubmitted_at: datetime
+    amount: Money | None = None
 
 
 @event("registration.FindingDecided.v1")

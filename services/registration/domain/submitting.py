@@ -132,7 +132,12 @@ def resubmit_deal(
     unmoved(wish, deal)
     changed = only(deal.returned_fields, deal.now_details.differing(wish.details))
     resubmitted = DealResubmitted(
-        **deal.header, fields=changed, details=wish.details, resubmitted_by=wish.by, resubmitted_at=wish.now
+        **deal.header,
+        fields=changed,
+        details=wish.details,
+        resubmitted_by=wish.by,
+        resubmitted_at=wish.now,
+        amount=wish.details.amount,
     )
     seen = look_again(wish, evolve(deal, resubmitted), claims, *around)
     fitting(deal.first.customer, wish.details, seen.rules, wish.now)

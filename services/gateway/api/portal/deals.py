@@ -173,8 +173,18 @@ async def deal_page_of(
         *(line["partner_id"] for line in lines.items),
     }
     shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": await here.names(named), **sale}
+    shown |= await _beside(here, registration_id, doc)
     shown["mine_to_approve"] = doc.ok and "board" in doc.one and mine_to_approve(doc.one["board"], here)
     return await here.page("deal.html", status, **shown, why=await _why(here, told), refusal=refusal)
+
+
+async def _beside(here: Visit, registration_id: str, doc: Part) -> dict[str, Part]:
+    """What people wrote beside the deal, and what is contested about it."""
+    notes, dispute = await asyncio.gather(
+        here.ask_if("registration.read notes", f"/deals/{registration_id}/notes"),
+        here.ask_if("registration.read disputes", f"/disputes/{registration_id}"),
+    )
+    return {"notes": notes if doc.ok else NOTHING, "dispute": dispute if dispute.ok else NOTHING}
 
 
 def _current(pool: dict[str, Any]) -> dict[str, Any]:
@@ -230,12 +240,54 @@ def corrections(sent: Form) -> dict[str, Any]:
     return body
 
 
+def shown_evidence(sent: Form) -> dict[str, Any]:
+    """One document, by the SHA-256 of its content."""
+    return {"evidence": [{name: sent.text(name).lower() for name in ("kind", "dated_on", "sha256")}]}
+
+
+def ordered(sent: Form) -> dict[str, Any]:
+    """An order that a distributor booked."""
+    amount = {"amount": sent.text("amount"), "currency": sent.text("currency")}
+    return {**sent.given("order_ref", "ordered_on"), "amount": amount}
+
+
 VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
     "approve": lambda sent: None,
     "resubmit": corrections,
     "amend": corrections,
     "withdraw": lambda sent: sent.given("reason_code"),
+    "add-evidence": shown_evidence,
+    "request-extension": shown_evidence,
+    "grant-extension": lambda sent: None,
+    "refuse-extension": lambda sent: sent.given("reason_code"),
+    "revoke": lambda sent: {**sent.given("reason_code"), **shown_evidence(sent)},
+    "record-order": ordered,
+    "merge": lambda sent: sent.given("into"),
+    "notes": lambda sent: sent.given("text", "audience"),
 }
+STEPS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
+    "file": lambda sent: sent.given("kind", "statement"),
+    "show-evidence": shown_evidence,
+    "appeal": lambda sent: sent.given("statement"),
+    "withdraw": lambda sent: None,
+    "request-evidence": lambda sent: sent.given("question"),
+    "decide": lambda sent: sent.given("outcome", "reason", "percent"),
+}
+"""The steps of a dispute, which is named by its deal."""
+
+
+@router.post("/deals/{registration_id}/dispute/{step}")
+async def contest(registration_id: str, step: str, here: Here, sent: Sent) -> Response:
+    """Files a dispute about a deal, or takes its next step."""
+    if step not in STEPS:
+        raise NotFound
+    body = STEPS[step](sent)
+    path = "/disputes" if step == "file" else f"/disputes/{registration_id}/{step}"
+    filed = {"registration_id": registration_id, **(body or {})} if step == "file" else body
+    answer = await here.send(sent, "registration", path, filed)
+    if answer.ok:
+        return here.went(answer, f"/deals/{registration_id}", f"dispute-{step}")
+    return await deal_page_of(here, registration_id, refused(f"dispute-{step}", sent, answer), answer.status)
 
 
 @router.post("/deals/{registration_id}/credit/{pool}")

@@ -100,8 +100,13 @@ def _decided(doc: Part) -> dict[str, str]:
     return {one["account_id"]: one["verdict"] for one in doc.one.get("found", {}).get("decided", [])}
 
 
+def displacing(sent: Form) -> dict[str, Any] | None:
+    """An approval; with a reason for it, one that takes the place of those that hold."""
+    return {"displace": True, **sent.given("reason_code")} if sent.text("displace") else None
+
+
 VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
-    "approve": lambda sent: None,
+    "approve": displacing,
     "queue": lambda sent: None,
     "return": lambda sent: {"fields": sent.words("fields"), "message": sent.text("message")},
     "reject": lambda sent: sent.given("reason_code", "message"),
