@@ -181,8 +181,8 @@ def offered(it: Running, state: State, name: str, country: str) -> str:
     lead_id = state.leads[name] = _lead(it, "dora", name, country)
 
     def whom() -> Any:
-        offers = it.who("dora").get(f"{LEADS}/{lead_id}")["offers"]
-        return offers[0]["partner_id"] if offers else ""
+        rows = it.who("dora").get(f"{LEADS}?status=offered&limit=200")["items"]
+        return next((row["offers"][0]["partner_id"] for row in rows if row["lead_id"] == lead_id), "")
 
     partner_id = until(whom)
     return next(who for who in (NORTH, SOUTH) if it.who(who).get("/v1/me")["partner_id"] == partner_id)
