@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 
 from chassis import logs, proof
 from chassis.access import OPERATOR
+from chassis.backup import NotEmpty
 from chassis.decider import Problem, stream_name
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
@@ -194,7 +195,7 @@ def plainly_refused() -> Iterator[None]:
     """Ends a command with the sentence of its refusal and exit status 1, without a traceback."""
     try:
         yield
-    except (InUse, CannotRebuild, Problem) as no:
+    except (InUse, CannotRebuild, NotEmpty, FileNotFoundError, Problem) as no:
         told = f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no)
         console.print(told, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

@@ -10,7 +10,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from chassis import logs
+from chassis import backup, logs
 from chassis.asgi import Api
 from chassis.cli import plainly_refused, rebuild
 from chassis.presence import keep_off
@@ -156,6 +156,28 @@ async def _rebuild(settings: ServiceSettings, service: str, model: str) -> None:
     services = build_all(settings, world)
     async with running(services.values(), world, alone=True):
         await rebuild(services[service], model)
+
+
+@cli.command("backup")
+def backup_command(
+    to: Annotated[Path, typer.Option(help="An empty folder; keys lie in it apart from the rest.")],
+    data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
+) -> None:
+    """Copies everything that a stopped system keeps, keys apart."""
+    with plainly_refused():
+        backup.take(data, SERVICES, to)
+    console.print(f"{to}/system and {to}/keys are written: keep them apart", highlight=False, soft_wrap=True)
+
+
+@cli.command("restore")
+def restore_command(
+    source: Annotated[Path, typer.Option("--from", help="The folder of a backup.")],
+    data: Annotated[Path, typer.Option(help="An empty folder.", envvar="ENTENTE_DATA")] = Path("./data"),
+) -> None:
+    """Makes the data folder of a backup; start it, then verify each service."""
+    with plainly_refused():
+        backup.bring_back(source, data)
+    console.print(f"{data} is as it was: start it, then run verify for each service", highlight=False, soft_wrap=True)
 
 
 @cli.command("demo")
