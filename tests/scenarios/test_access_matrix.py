@@ -506,6 +506,9 @@ GATEWAY = {
     "GET /statements/{statement_id}": page(EARNINGS, statement_id="statement"),
     "GET /money": page(FINANCE),
     "GET /owed": page(FINANCE),
+    "GET /estimate": page(EARNINGS),
+    "GET /backtests": page(MANAGERS_OF_RULES),
+    "GET /backtests/{run_id}": page(MANAGERS_OF_RULES, run_id="tried"),
     "GET /funds": page(FUNDS),
     "GET /tiers": page(EARNINGS | ALL_PARTNER),
     "GET /funds/{fund_request_id}": page(FUNDS, fund_request_id="fund_request"),
@@ -530,6 +533,8 @@ GATEWAY = {
             "POST /desk/{registration_id}/{verb}",
             "POST /lines/{line_id}/postpone",
             "POST /owed/budgets",
+            "POST /estimate",
+            "POST /backtests",
             "POST /statements/{statement_id}/dispute",
             "POST /statements/{statement_id}/dispute/decide",
             "POST /funds/allocate",
@@ -665,6 +670,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "fund": "fund-1",
         "programme": "tiers",
         **await _funds(people, story.partner_id),
+        "tried": await _backtest(people["admin"]),
         **await _books_and_runs(people),
         **await _events(ada, story),
     }
@@ -691,6 +697,14 @@ async def _lead(owner: Api, name: str) -> str:
     wish = {**ENQUIRY, "company": {"name": name, "country": "DE"}, "need": f"{name} looks for a new platform."}
     lead_id: str = done(await owner.post("/v1/registration/leads", wish, key=name), 201)["lead_id"]
     return lead_id
+
+
+async def _backtest(admin: Api) -> str:
+    """A backtest of the standard plan over the year."""
+    wish = {"rulebook_id": "standard", "version": 1, "since": "2031-01-01", "until": "2031-12-31"}
+    begun = done(await admin.post("/v1/incentives/backtests", wish, key="matrix-backtest"), 202)
+    run_id: str = begun["run_id"]
+    return run_id
 
 
 async def _pool(owner: Api, opportunity_id: str) -> str:

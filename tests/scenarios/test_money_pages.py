@@ -1,5 +1,6 @@
 """Money pages as a browser without JavaScript uses them: a disputed line, what is owed, a budget, a tier under review."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -50,8 +51,28 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             figure = {"partner_id": story.partner_id, "metric": "revenue", "value": "60000", "on": "2031-04-01"}
             risen = await sent(admin, "/tiers", "/tiers/tiers/new/metrics", **figure)
             assert "The figure was recorded." in risen.text
+            await estimated(partner)
+            await backtested(approver)
             own = await partner.get("/tiers")
             assert "Silver" in own.text
             assert "more revenue would count for gold" in own.text
         found = done(await nora.get("/v1/incentives/disputes"))["items"]
         assert [(one["state"], one["decision"]) for one in found] == [("rejected", "It was one refund.")]
+
+
+async def estimated(partner: httpx.AsyncClient) -> None:
+    """10 % of 10,000 and 20 % of another 10,000: 3,000."""
+    said = await sent(partner, "/estimate", "/estimate", amount="20000", closes_on="2031-05-20", currency="EUR")
+    assert "€3,000.00" in said.text
+    assert "Band 2:" in said.text
+
+
+async def backtested(approver: httpx.AsyncClient) -> None:
+    span = {"since": "2031-01-01", "until": "2031-12-31"}
+    tried = await sent(approver, "/backtests", "/backtests", plan="standard 1", **span)
+    async with asyncio.timeout(30):
+        while "asks again by itself" in tried.text:
+            await asyncio.sleep(0.05)
+            tried = await approver.get(str(tried.url))
+    assert "The same backtest gives the same digest" in tried.text
+    assert "Northwind Partners" in tried.text

@@ -15,6 +15,7 @@ from services.gateway.api.portal import (
     rules,
     settings,
     tiers,
+    trying,
     whys,
 )
 from services.gateway.api.portal.rendering import render
@@ -22,5 +23,5 @@ from services.gateway.api.portal.rendering import render
 __all__ = ["render", "router"]
 
 router = APIRouter()
-for room in (home, deals, desk, leads, whys, money, funds, tiers, partners, rules, rulebook, events, settings):
+for room in (home, deals, desk, leads, whys, money, funds, tiers, trying, partners, rules, rulebook, events, settings):
     router.include_router(room.router)
