@@ -35,7 +35,6 @@ TO_THE_PAYOUT = [
     "incentives react CreditAllocated",
     "incentives command RecordCredit",
     "incentives send PayoutCalculated",
-    "gateway react PayoutCalculated",
 ]
 TO_THE_PAYMENT = [
     "gateway POST /v1/incentives/…",
@@ -43,7 +42,6 @@ TO_THE_PAYMENT = [
     "incentives command SubmitPayment",
     "incentives command ReportOutcome",
     "incentives send PaymentMade",
-    "gateway react PaymentMade",
 ]
 
 
@@ -91,8 +89,8 @@ async def traced(data: Path, transport: Transport | None) -> Tree:
 
 
 def came_out_right(tree: Tree) -> None:
-    assert TO_THE_PAYOUT == tree.to("gateway react PayoutCalculated")
-    assert TO_THE_PAYMENT == tree.to("gateway react PaymentMade")
+    assert TO_THE_PAYOUT == tree.to("incentives send PayoutCalculated")
+    assert TO_THE_PAYMENT == tree.to("incentives send PaymentMade")
     commands = [span for span in tree.spans if span.name.startswith("command ")]
     appended = {span.parent.span_id for span in tree.spans if span.name == "append" and span.parent}
     assert [] == [said(span) for span in commands if span.context.span_id not in appended]
