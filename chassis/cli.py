@@ -84,9 +84,15 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
         run(_serve(settings(data, **{name: value for name, value in given.items() if value is not None}), build))
 
     @cli.command()
-    def migrate(data: DATA = Path("./data")) -> None:
+    def migrate(
+        data: DATA = Path("./data"),
+        *,
+        sql: Annotated[
+            bool, typer.Option("--sql", help="Print the SQL for PostgreSQL instead; asks no database.")
+        ] = False,
+    ) -> None:
         """Makes the tables and, on Kafka, the topic; again is harmless."""
-        run(_migrate(settings(data), build))
+        run(_migrate(settings(data), build) if not sql else _print_sql(settings(data), build))
 
     @cli.command("rebuild")
     def rebuild_command(model: str, data: DATA = Path("./data")) -> None:
@@ -169,6 +175,15 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
     world = make_world(settings)
     service = build(settings, world)
     await serve([service], world, service.api, settings)
+
+
+async def _print_sql(settings: ServiceSettings, build: Build) -> None:
+    """One transaction that a database administrator can read and run."""
+    service = build(settings, make_world(settings))
+    statements = getattr(service.store, "statements", None)
+    if statements is None:
+        raise typer.BadParameter("the event store is a file: ENTENTE_POSTGRES names no database")
+    typer.echo("\n".join(["BEGIN;", *(f"{statement.rstrip(';')};" for statement in statements()), "COMMIT;"]))
 
 
 async def _migrate(settings: ServiceSettings, build: Build) -> None:

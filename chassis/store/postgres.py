@@ -44,6 +44,9 @@ TABLES: tuple[LiteralString, ...] = (
     "CREATE TABLE IF NOT EXISTS checkpoints (name text PRIMARY KEY, position bigint NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (name text PRIMARY KEY, holder text NOT NULL, until timestamptz NOT NULL)",
 )
+OWN_TABLES = ("meta", "checkpoints", "leases")
+PATIENT: tuple[LiteralString, ...] = ("SET LOCAL lock_timeout = '60s'", "SET LOCAL statement_timeout = '120s'")
+"""Of ten replicas that start at once, the last waits for nine."""
 LOCK = "SELECT pg_advisory_xact_lock(%s)::text AS held"
 INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
@@ -124,14 +127,36 @@ class PostgresRecorder(PostgresApplicationRecorder):
         ]
 
     def create_table(self) -> None:
-        """Makes schema and tables; processes that start together wait for each other."""
-        schema = self.datastore.schema
+        """Makes schema and tables where one is missing; processes that start together wait for each other.
+
+        Where all are there, a role is enough that may make none.
+        """
         with self.datastore.transaction(commit=True) as curs:
+            for timeout in PATIENT:
+                curs.execute(timeout)
             curs.execute("SELECT pg_advisory_xact_lock(%s)", (self.lock_key,))
-            curs.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(psycopg.sql.Identifier(schema)))
-            self._create_table(curs)
-            for statement in TABLES:
-                curs.execute(statement)
+            if self._is_whole(curs):
+                return
+            for statement in self.statements():
+                curs.execute(statement.encode(), prepare=False)
+
+    def statements(self) -> list[str]:
+        """The SQL that makes the store, for whoever makes tables by hand."""
+        schema = psycopg.sql.Identifier(self.datastore.schema)
+        return [
+            SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema).as_string(),
+            SQL("SET LOCAL search_path TO {}").format(schema).as_string(),
+            *(statement.as_string() for statement in self.sql_create_statements),
+            *TABLES,
+        ]
+
+    def _is_whole(self, curs: psycopg.Cursor[DictRow]) -> bool:
+        tables = [f"{self.datastore.schema}.{table}" for table in (self.events_table_name, *OWN_TABLES)]
+        curs.execute(
+            "SELECT bool_and(to_regclass(name) IS NOT NULL) AS whole FROM unnest(%s::text[]) AS t (name)", (tables,)
+        )
+        row = curs.fetchone()
+        return row is not None and bool(row["whole"])
 
     def _insert_stored_events(
         self, curs: psycopg.Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
@@ -278,6 +303,14 @@ class PostgresEventStore:
 
     async def migrate(self) -> None:
         await asyncio.to_thread(self._migrate)
+
+    def statements(self) -> list[str]:
+        """The SQL that `migrate` runs, for whoever makes tables by hand. Asks no database."""
+        factory = Factory(self._dsn, self.schema, self.settings)
+        try:
+            return factory.recorder().statements()
+        finally:
+            factory.close()
 
     async def open(self) -> None:
         await asyncio.to_thread(self._open)

@@ -48,6 +48,36 @@ class TestPostgresEventStore(StoreConformance):
         assert row is not None
         return str(row[0])
 
+    async def test_ten_replicas_that_start_at_once_make_one_store(self, postgres: str) -> None:
+        replicas = [PostgresEventStore(postgres, schema="heating") for _ in range(10)]
+
+        await asyncio.gather(*(replica.migrate() for replica in replicas))
+
+        await replicas[0].open()
+        assert (await replicas[0].head(), replicas[0].epoch) == (0, 1)
+        await replicas[0].close()
+
+    async def test_a_store_made_by_hand_needs_no_right_to_make_one(self, postgres: str) -> None:
+        role = f"service_{postgres.rpartition('_')[2]}"
+        made = PostgresEventStore(postgres, schema="heating")
+        with psycopg.connect(postgres) as connection:
+            for statement in made.statements():
+                connection.execute(statement.encode())
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+            connection.execute(f"GRANT USAGE ON SCHEMA heating TO {role}")
+            connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA heating TO {role}")
+            connection.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA heating TO {role}")
+        store = PostgresEventStore(postgres.replace("entente:entente@", f"{role}@"), schema="heating")
+
+        await store.migrate()
+        await store.open()
+
+        assert await store.take_lease("relay", "me", 5.0)
+        await store.close()
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"DROP OWNED BY {role}")
+            connection.execute(f"DROP ROLE {role}")
+
     async def test_two_schemas_of_one_database_are_two_stores(self, store: EventStore) -> None:
         other = PostgresEventStore(self.dsn, schema="heating")
         await other.migrate()

@@ -36,6 +36,18 @@ def test_what_a_service_needs_is_made_once_and_again(type_in) -> None:
         assert "registration: tables and topic are there" in said(type_in(ONE, "migrate"), 0)
 
 
+def test_the_sql_of_a_store_is_printed_without_asking_a_database(type_in, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ENTENTE_POSTGRES names no database" in said(type_in(ONE, "migrate", "--sql"), 2)
+    monkeypatch.setenv("ENTENTE_POSTGRES", "postgresql://nobody@127.0.0.1:1/none")
+
+    told = said(type_in(ONE, "migrate", "--sql"), 0).strip().splitlines()
+
+    assert told[:2] == ["BEGIN;", 'CREATE SCHEMA IF NOT EXISTS "registration";']
+    assert told[-1] == "COMMIT;"
+    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in told) == 4
+    assert all(line.endswith(";") and not line.endswith(";;") for line in told)
+
+
 def test_the_topic_is_made_on_a_broker(type_in, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTENTE_KAFKA", kafka)
     said(type_in(ONE, "migrate"), 0)
