@@ -527,6 +527,8 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     keys = await _bound_keys(peek, wish)
     accounts, contradicted = await _accounts(peek, wish, keys)
     candidates = await index.near(tenant, wish.customer, (*accounts, *contradicted))
+    opens = all(key.account_id is None for key in keys)
+    here = accounts if opens else await _with_absorbed(peek, accounts)
     return RegisterDeal(
         registration_id=wish.registration_id,
         number=human_number("R", wish.registration_id),
@@ -545,7 +547,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         submitted_by=wish.by,
         confidential=wish.confidential,
         replaces=await _giving_way(peek, wish.replaces),
-        targets=targets_of(await _with_absorbed(peek, accounts), wish.customer, wish.products),
+        targets=targets_of(here, wish.customer, wish.products),
         slots=await _slots_seen(peek, wish),
         lead_id=wish.lead_id,
         now=wish.now,

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from services.gateway.api.portal import (
+    customers,
     deals,
     desk,
     events,
@@ -23,5 +24,21 @@ from services.gateway.api.portal.rendering import render
 __all__ = ["render", "router"]
 
 router = APIRouter()
-for room in (home, deals, desk, leads, whys, money, funds, tiers, trying, partners, rules, rulebook, events, settings):
+for room in (
+    home,
+    deals,
+    desk,
+    customers,
+    leads,
+    whys,
+    money,
+    funds,
+    tiers,
+    trying,
+    partners,
+    rules,
+    rulebook,
+    events,
+    settings,
+):
     router.include_router(room.router)

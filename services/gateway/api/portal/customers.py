@@ -1,0 +1,82 @@
+"""One end customer, for the vendor's desk: who claims it now or then, what says who it is, and what it was merged with."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
+
+SCHEMES = ("domain", "vat", "lei", "duns", "registry", "tax")
+TARGET = "target-"
+DAYS = {"at": "on", "known_at": "known_on"}
+"""The days in a page's address; `at` is where the portal itself says what it has just done."""
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/customers/{account_id}")
+async def customer(account_id: str, here: Here) -> Response:
+    """The customer, with its claims as of a day, and as they were known on a day."""
+    return await _shown(here, account_id)
+
+
+async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may("registration.read conflicts"):
+        raise Forbidden
+    query = here.request.query_params
+    then = {name: f"{query[day]}T23:59:59Z" for name, day in DAYS.items() if query.get(day)}
+    account, claims, others = await asyncio.gather(
+        here.ask("registration", f"/accounts/{account_id}"),
+        here.ask("registration", f"/accounts/{account_id}/claims", **then),
+        here.ask("registration", "/deals", account_id=account_id, limit=50),
+    )
+    if account.status == NotFound.status:
+        raise NotFound
+    deals = {deal["registration_id"]: deal for deal in others.items}
+    shown = {
+        "account": account,
+        "claims": claims,
+        "deals": deals,
+        "names": await here.names({claim["partner_id"] for claim in claims.items}),
+        "then": {name: query.get(day, "") for name, day in DAYS.items()},
+        "schemes": SCHEMES,
+        "later": refusal.problem.get("claims", []) if refusal else [],
+    }
+    return await here.page("customer.html", status, **shown, refusal=refusal)
+
+
+def _parting(sent: Form) -> dict[str, Any]:
+    """The merge to take back, and where each later claim goes."""
+    targets = {name.removeprefix(TARGET): to for name, to in sent.values.items() if name.startswith(TARGET) and to}
+    return {"merge_id": sent.text("merge_id"), "targets": targets}
+
+
+def _joining(sent: Form) -> dict[str, Any]:
+    """The other entry by its id, or by the address of its page."""
+    absorbed = sent.text("absorbed").rstrip("/").rpartition("/")[2]
+    return {**sent.given("reason"), "absorbed": absorbed}
+
+
+def _key(sent: Form) -> dict[str, Any]:
+    return {**sent.given("scheme", "value"), "share": sent.text("share") == "yes"}
+
+
+BODIES: dict[str, Callable[[Form], dict[str, Any]]] = {
+    "merge": _joining,
+    "split": _parting,
+    "add-key": _key,
+}
+
+
+@router.post("/customers/{account_id}/{verb}")
+async def change(account_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """Merges, splits, or adds a key."""
+    if verb not in BODIES:
+        raise NotFound
+    answer = await here.send(sent, "registration", f"/accounts/{account_id}/{verb}", BODIES[verb](sent))
+    if answer.ok:
+        return here.went(answer, f"/customers/{account_id}", f"customer-{verb}")
+    return await _shown(here, account_id, refused(verb, sent, answer), answer.status)

@@ -1,0 +1,32 @@
+"""The desk makes one customer of two, and two again, without JavaScript."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Browse
+from tests.browser.running import Running
+from tests.browser.state import NORTH, SOUTH, Customer, approve, register
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+LARCH = Customer("Larch Valley Dairies BV", "NL", "larch-valley.nl", "14000.00")
+MELK = Customer("Melkerij Larch BV", "NL", "melkerij-larch.nl", "16000.00")
+
+
+def test_two_entries_become_one_customer_and_two_again(browse: Browse, system: Running) -> None:
+    kept, gone = register(system, NORTH, LARCH), register(system, SOUTH, MELK)
+    for deal in (kept, gone):
+        approve(system, deal)
+    page = browse("dora", f"/desk/{gone}", java_script_enabled=False)
+    page.get_by_role("link", name="The customer").click()
+    other = page.url
+    page.goto(f"/desk/{kept}")
+    page.get_by_role("link", name="The customer").click()
+    page.get_by_label("The other entry").fill(other)
+    page.get_by_label("How do you know?").fill("One dairy, two websites.")
+    page.get_by_role("button", name="Merge").click()
+    claims = page.get_by_role("region", name="Claims")
+    expect(claims.get_by_text("Contested")).to_have_count(2)
+    page.get_by_role("button", name="Take the merge back").click()
+    expect(claims.get_by_text("Held")).to_have_count(1)
+    expect(page.get_by_text("No other entry was merged into this one")).to_be_visible()
