@@ -149,7 +149,7 @@ from services.registration.domain.reviewing import (
 from services.registration.domain.rotation import Rotations
 from services.registration.domain.routing import LEAD_RULES, Taker
 from services.registration.domain.rules import Matching, Step
-from services.registration.domain.screening import DEAL_RULES, Facts, Screening, screen
+from services.registration.domain.screening import DEAL_RULES, Facts, Screening, competitor, screen
 from services.registration.domain.submitting import claim_of, facts_of, register_deal, resubmit_deal, save_draft
 
 KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name: LEAD_RULES}
@@ -698,7 +698,8 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     seen: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
     still_open = (*command.slots.open, *command.slots.carried) if command.slots else None
     counted = None if still_open is None else len(still_open)
-    facts = replace(seen, exclusions=entries(exclusions), open_deals=counted)
+    found = competitor(wish.customer.domain, rules)
+    facts = replace(seen, exclusions=entries(exclusions), open_deals=counted, competitor=found)
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
     lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))
     return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking)

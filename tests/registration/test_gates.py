@@ -227,3 +227,14 @@ def test_quarters_follow_each_other() -> None:
         "2026-Q4",
     ]
     assert [quarter_before(quarter) for quarter in ("2026-Q1", "2026-Q3")] == ["2025-Q4", "2026-Q2"]
+
+
+# Competitors
+
+
+def test_a_customer_that_competes_with_the_vendor_is_looked_at() -> None:
+    assert "review" == asked(Town(competitors=["contoso.com"]))["competitor"]
+    assert "competitor" not in asked(Town(competitors=["fabrikam.com"]))
+    checks = Town()
+    checks.register("a", "p-1")
+    assert "competitor" not in [check.name for check in checks.state(Deals.at("a")).screened.screening.checks]

@@ -36,6 +36,7 @@ from services.registration.domain.screening import (
     Facts,
     OnAccount,
     Screening,
+    competitor,
     reasons_of,
     screen,
 )
@@ -250,6 +251,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         nearby=_near(wish.candidates, nearby, candidates),
         displaces=tuple(one.registration_id for one in wish.gives_way if one.reason_code != REPLACED),
         exclusions=entries(exclusions),
+        competitor=competitor(deal.first.customer.domain, DEAL_RULES.read(version.body)),
         now=wish.now,
     )
     return look(deal, facts, version, wish.screening_id)

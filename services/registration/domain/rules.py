@@ -172,6 +172,7 @@ class DealRules:
     auto_approval: AutoApproval = field(default_factory=AutoApproval)
     territories: tuple[str, ...] = ()
     vendor_active_months: int = 0
+    competitors: tuple[str, ...] = ()
     capacity: int | None = None
     approval: tuple[Step, ...] = (Step(),)
     amended_up_percent: int = 25

@@ -63,6 +63,7 @@ class Facts:
     displaces: tuple[RegistrationId, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     open_deals: int | None = None
+    competitor: str | None = None
     now: datetime
 
 
@@ -216,6 +217,8 @@ def _checks(
         yield check(facts, rules)
     for check in (_territory, _vendor_active, _existing_customer):
         yield check(facts, rules)
+    if rules.competitors:
+        yield _competitor(facts, rules)
     yield _rivals(facts, rules, conflicts)
     yield _place_apart(conflicts)
     yield _several_accounts(facts)
@@ -304,6 +307,18 @@ def _existing_customer(facts: Facts, _: DealRules) -> Check:
     if not won or facts.mine.reach.deal_type != NEW:
         return seen
     return replace(seen, pull=REVIEW, code="existing-customer", text="This customer has bought before.")
+
+
+def _competitor(facts: Facts, rules: DealRules) -> Check:
+    seen = Check(name="competitor", value=facts.competitor, threshold=list(rules.competitors))
+    if facts.competitor is None:
+        return seen
+    return replace(seen, pull=REVIEW, code="competitor", text="This customer competes with the vendor.")
+
+
+def competitor(domain: str | None, rules: DealRules) -> str | None:
+    """The customer's domain, where the rules call it a competitor's."""
+    return domain if domain in rules.competitors else None
 
 
 def _product(facts: Facts, rules: DealRules) -> Check:

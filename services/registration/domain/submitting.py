@@ -42,7 +42,7 @@ from services.registration.domain.overlap import Reach
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken
 from services.registration.domain.rules import DealRules
-from services.registration.domain.screening import APPROVE, DEAL_RULES, REJECT, Facts, OnAccount
+from services.registration.domain.screening import APPROVE, DEAL_RULES, REJECT, Facts, OnAccount, competitor
 
 OwnReferences = tuple[PartnerReference, ...]
 Taken = list[list[PartnerReferenceTaken]]
@@ -103,7 +103,12 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     registered = _registered(wish, mine, version, rules.zone)
     begun = evolve(deal, registered)
     facts = facts_of(wish, mine, own, partner, account, nearby)
-    full = replace(facts, exclusions=entries(exclusions), open_deals=_open_deals(wish, slots))
+    full = replace(
+        facts,
+        exclusions=entries(exclusions),
+        open_deals=_open_deals(wish, slots),
+        competitor=competitor(wish.customer.domain, rules),
+    )
     seen = look(begun, full, version, wish.screening_id)
     return (
         [registered, *seen.found(), *seen.outcome()],
