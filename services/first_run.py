@@ -9,6 +9,7 @@ from chassis.asgi import Answer, Api
 
 TENANT = "acme"
 CURRENCY = "EUR"
+POLL_SECONDS = 15
 PRODUCTS = ("platform", "analytics", "security")
 SIGN_IN_TRIES, SIGN_IN_PAUSE_SECONDS = 200, 0.02
 
@@ -198,7 +199,7 @@ async def _connect(admin: Api, crm_url: str) -> str:
         "credential_ref": "hubspot-simulator",
         "currency": CURRENCY,
         "zone": "Europe/Berlin",
-        "poll_seconds": 15,
+        "poll_seconds": POLL_SECONDS,
         "stage_map": STAGES,
     }
     added = await done(admin.post("/v1/attribution/connections", body, key="first-run-crm"))
