@@ -59,7 +59,7 @@ class ProjectingSettings:
     idle_seconds: float = 5.0
     """The longest wait for news before looking again."""
     poll_seconds: float = 0.05
-    """How often a process that does not run the projections looks how far they have come."""
+    """How often it is looked how far others have come: models about to join the common reading, or another process."""
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -211,10 +211,11 @@ class ProjectionRunner:
 
     async def _follow(self) -> None:
         while True:
+            pause = self._pause()
             together = [running for running in self._running if running.follows]
             if not together:
                 self._head = await self._store.head()
-                await self._wait(self._settings.idle_seconds)
+                await self._wait(pause)
                 continue
             after = min(running.position for running in together)
             batch = await self._store.feed(after, self._settings.batch_events)
@@ -222,7 +223,12 @@ class ProjectionRunner:
                 await self._take(together, batch)
             else:
                 self._head = max(self._head, after)
-                await self._store.wait_beyond(after, self._settings.idle_seconds)
+                await self._store.wait_beyond(after, pause)
+
+    def _pause(self) -> float:
+        """How long the common reading rests where nothing is told: shortly while a model is about to join it."""
+        joining = any(not one.level and one.stopped is None and one.projection.own for one in self._running)
+        return self._settings.poll_seconds if joining else self._settings.idle_seconds
 
     async def _catch_up(self, running: Running) -> None:
         batch: Sequence[Any] = ()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,27 @@ async def test_the_own_feed_is_followed_and_waited_for(read_store: SqliteReadSto
         assert await read_store.get("board", TENANT, "d-9") == {"notes": ["late"], "won": None}
         assert (await read_store.get("board", TENANT, "d-1") or {})["notes"] == ["1", "4", "7", "10", "13", "16", "19"]
         assert not await runner.reached("board", OURS, last + 1, 0.01)
+
+
+class Distant(FakeLog):
+    """Whoever asks second how far it goes gets the answer last."""
+
+    asked = 0
+
+    async def head(self) -> int:
+        self.asked += 1
+        await asyncio.sleep(0.01 * self.asked)
+        return len(self.lines)
+
+
+async def test_a_model_that_joins_while_the_head_is_asked_for_does_not_wait_for_news(
+    read_store: SqliteReadStore,
+) -> None:
+    log = Distant()
+    patient = replace(SETTINGS, idle_seconds=10 * WAIT_SECONDS)
+    async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=patient)) as runner:
+        await until(lambda: log.asked > 1)
+        assert await runner.reached("board", OURS, log.add(Noted(deal_id="d", note="n")), WAIT_SECONDS)
 
 
 async def test_several_models_share_one_reading_of_the_feed(read_store: SqliteReadStore) -> None:

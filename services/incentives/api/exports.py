@@ -40,13 +40,19 @@ AMOUNTS = ("amount", "reversed", "remaining")
 router = APIRouter(tags=["exports"])
 
 
+class Table(Response):
+    """Rows with commas between their cells."""
+
+    media_type = "text/csv"
+
+
 class ExportTooLong(Invalid):
     """There is more than one file can hold: name a shorter time, or narrow the list."""
 
     slug = "export-too-long"
 
 
-@router.get("/lines/csv")
+@router.get("/lines/csv", response_class=Table)
 @reads("earnings")
 async def lines_table(caller: Reader, app: App, narrowed: LineFilter) -> Response:
     """Earning lines as a table, newest first; a partner's own only."""
@@ -57,7 +63,7 @@ async def lines_table(caller: Reader, app: App, narrowed: LineFilter) -> Respons
     return table("lines", (*LINE_COLUMNS, *AMOUNTS), rows)
 
 
-@router.get("/ledger/export")
+@router.get("/ledger/export", response_class=Table, responses={200: {"content": {"text/plain": {}}}})
 @reads("ledger")
 async def ledger_file(
     caller: Reader,
