@@ -1,5 +1,7 @@
 """The main job through the portal: two partners collide, the desk decides, the CRM wins and refunds, all see it and why."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -28,7 +30,8 @@ def test_a_deal_goes_from_registration_to_its_reversal_before_the_eyes_of_its_pa
     collide(south)
     decide(dora)
     expect(axis(north, "Review")).to_contain_text("Approved")
-    expect(axis(north, "Protection ends")).to_contain_text("in 90 days")
+    # To the end of the ninetieth day: an hour short of it late in an evening before the clocks go forward.
+    expect(axis(north, "Protection ends")).to_contain_text(re.compile(r"in (90|89) days"))
     expect(north.locator("#timeline")).to_contain_text("Opened in the CRM")
 
     dora.goto("/")
