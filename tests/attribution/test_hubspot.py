@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -180,3 +181,19 @@ async def test_the_account_survives_a_restart(tmp_path: object) -> None:
     first.subscribe("http://127.0.0.1:1/push")
     again = Hub(now=Time().now, path=tmp_path / "crm" / "deals.db")
     assert (again.deals, again.ours, again.subscriptions) == (first.deals, first.ours, first.subscriptions)
+
+
+async def test_an_account_that_cannot_be_written_says_so_and_has_not_changed(tmp_path: Path) -> None:
+    hub = Hub(now=Time().now, path=tmp_path / "crm" / "deals.db")
+    deal, _ = hub.put(None, {"entente_opportunity_id": "sale-1", "dealstage": STAGES[0]})
+    async with on_loopback(simulator(hub)) as url, aiohttp.ClientSession() as session:
+        hub.db.execute("PRAGMA query_only = ON")
+        refused = await session.post(f"{url}/sim/deals/{deal['id']}/edit", json={"dealstage": "closedwon"})
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert (await refused.json())["category"] == "SERVICE_UNAVAILABLE"
+        with pytest.raises(Unavailable):
+            await HubSpot(url, Credential(TOKEN, SECRET), call_seconds=5).upsert([wish("sale-2")])
+        assert hub.deals == {deal["id"]: deal}
+        hub.db.execute("PRAGMA query_only = OFF")
+        done = await session.post(f"{url}/sim/deals/{deal['id']}/edit", json={"dealstage": "closedwon"})
+        assert (done.status, hub.deals[deal["id"]]["properties"]["dealstage"]) == (200, "closedwon")

@@ -119,8 +119,8 @@ class Hub:
         changed = {name: value for name, value in properties.items() if deal["properties"].get(name) != value}
         deal = {**deal, "updatedAt": now, "archived": False}
         deal["properties"] = {**deal["properties"], **properties, MODIFIED: now, "hs_object_id": deal["id"]}
-        self._place(deal)
         self._keep("deal", deal["id"], json.dumps(deal))
+        self._place(deal)
         self._tell(deal, changed)
         return deal, before is None
 
@@ -200,6 +200,11 @@ def _hub(request: Request) -> Hub:
 def _error(status: int, category: str, message: str, headers: dict[str, str] | None = None) -> Response:
     body = {"status": "error", "category": category, "message": message, "correlationId": "simulated"}
     return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+async def _not_now(_: Request, trouble: Exception) -> Response:
+    """The file of deals cannot be written now; nothing has changed."""
+    return _error(503, "SERVICE_UNAVAILABLE", str(trouble), {"Retry-After": "1"})
 
 
 def _refused(request: Request) -> Response | None:
@@ -443,6 +448,7 @@ def simulator(hub: Hub) -> FastAPI:
 
     app = FastAPI(title="Simulated HubSpot", lifespan=pushing, docs_url=None, redoc_url=None)
     app.state.hub = hub
+    app.add_exception_handler(sqlite3.OperationalError, _not_now)
     for router in (crm, sales, pages):
         app.include_router(router)
     return app
