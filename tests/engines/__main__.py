@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.engines import free_port, kafka, mongo, postgres
@@ -65,13 +65,17 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     with ExitStack() as stack:
-        folder = given.data or Path(stack.enter_context(_temporary()))
+        folder = given.data or stack.enter_context(_temporary())
         settings = stack.enter_context(engines(folder, given.profile))
         return _run(arguments[split + 1 :], settings) if arguments[split + 1 :] else _tell(settings)
 
 
-def _temporary() -> AbstractContextManager[str]:
-    return tempfile.TemporaryDirectory(prefix="entente-engines-")
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="entente-engines-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # PostgreSQL runs as another user, and goes through it to its own
+        yield folder
 
 
 def _tell(settings: dict[str, str]) -> int:
