@@ -13,7 +13,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadgroup
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(PY) -m piptools compile --quiet --generate-hashes --allow-unsafe \
-	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+	--strip-extras --no-emit-options
 # The stamp carries the lock's checksum: another lock means another install, an older file date does not.
 VENV := .venv/locked-$(shell cksum < requirements/dev.txt | tr ' ' '-')
 # Where the kernel can, the server hears of make's death even when make is killed and cannot pass it on.

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import pytest
-
 from chassis.positions import MemoryPositions
 from chassis.testing.feed import BEGIN, CountTold, MemoryFeed, outlet
 from chassis.transport.port import Message, OnBatch, Positions, Transport, topic_of
@@ -74,9 +72,7 @@ def first_times(numbers: list[int]) -> list[int]:
 
 
 class TransportConformance:
-    @pytest.fixture
-    def travel(self) -> Travel:
-        raise NotImplementedError
+    """Inherit and define the fixture `travel`."""
 
     async def test_a_group_hears_a_tenant_in_position_order(self, travel: Travel) -> None:
         hearing = Hearing()
