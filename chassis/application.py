@@ -51,8 +51,8 @@ class Application:
     publish: Publish | None = None
     disclose: Callable[[Any], Any] = lambda decision: decision
     together_max: int = 600
-    wait_seconds: float = 1.0
-    body_bytes_max: int = 1 << 20
+    wait_seconds: float
+    body_bytes_max: int
     reached: Callable[[str, str, int, float, str | None], Awaitable[bool]] | None = None
     told: Callable[[str, str, int], Awaitable[int]] | None = None
     proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None

@@ -242,14 +242,9 @@ async def _plan_ids(app: Application, tenant: str) -> tuple[str, ...]:
 
 async def rules_of_kind(app: Application, tenant: str, kind: str) -> tuple[str, ...]:
     """The rulebooks of a kind that have a published version."""
-    await caught_up(app, "rulebooks")
+    await app.caught_up("rulebooks")
     found = await app.read.find("rulebooks", tenant, where={"kind": kind}, sort="kind", limit=PLANS_MAX)
     return tuple(sorted(book["rulebook_id"] for book in found.items if book["versions"]))
-
-
-async def caught_up(app: Application, model: str) -> None:
-    """Waits until a read model has seen all that is recorded here. Raises Busy when it does not in time."""
-    await app.caught_up(model)
 
 
 def _fact_streams(wish: FactCommand) -> tuple[Any, ...]:
@@ -272,7 +267,7 @@ def _fact_reads(wish: FactCommand) -> tuple[Any, ...]:
 
 async def close_of(app: Application, tenant: str, *, month: str, by: str) -> bookkeeping.CloseMonth:
     """The wish to close a month, with what every account sums to now."""
-    await caught_up(app, "trial_balance")
+    await app.caught_up("trial_balance")
     found = await app.read.find("trial_balance", tenant, sort="currency", limit=PAGE_MAX)
     months = [document["first_booked_on"][:7] for document in found.items]
     return bookkeeping.CloseMonth(
@@ -315,7 +310,7 @@ class Remittance:
 
 async def remittance_of(app: Application, tenant: str, peek: Peek, asked: Remittance) -> tax.RemitTax:
     """The wish to remit all that is withheld for a jurisdiction in one currency."""
-    await caught_up(app, "balances")
+    await app.caught_up("balances")
     jurisdiction, currency = asked.jurisdiction, asked.currency
     identity = tax.tax_id(jurisdiction, currency)
     known: tax.Tax = await peek(tax.Taxes.at(identity))
@@ -397,7 +392,7 @@ async def _payable_changes(
     app: Application, tenant: str, identity: str, after: int, before: str
 ) -> list[account.StatementLine]:
     """The ledger's changes of one payable balance in order, up to the first whose business date is after the period."""
-    await caught_up(app, "ledger")
+    await app.caught_up("ledger")
     where = {"account_id": identity, "touches_payable": 1, "position": Range(at_least=after + 1)}
     lines: list[account.StatementLine] = []
     cursor = None
@@ -427,7 +422,7 @@ def _statement_line(document: dict[str, Any]) -> account.StatementLine:
 
 async def proposal_of(app: Application, tenant: str, *, statement: dict[str, Any], by: str) -> payment.ProposePayment:
     """The wish to pay a statement, with all that ever became payable to its payee."""
-    await caught_up(app, "balances")
+    await app.caught_up("balances")
     identity = statement["account_id"]
     currency = statement["closing"]["currency"]
     balances = await app.read.get("balances", tenant, identity)
@@ -455,7 +450,7 @@ async def carried(app: Application, tenant: str, account_id: str, amount: Money)
 
     None where the balance is in the currency of the books.
     """
-    await caught_up(app, "balances")
+    await app.caught_up("balances")
     balances = await app.read.get("balances", tenant, account_id) or {"payable": "0", "books": {}}
     books = {
         name.partition(" ")[2]: Decimal(worth)
@@ -472,7 +467,7 @@ async def carried(app: Application, tenant: str, account_id: str, amount: Money)
 
 async def write_off_of(app: Application, tenant: str, asked: Period, reason: str) -> account.WriteOffNegative:
     """The wish to give up what a payee owes, with what its account stands at."""
-    await caught_up(app, "balances")
+    await app.caught_up("balances")
     identity = account.account_id(asked.partner_id, asked.currency)
     balances = await app.read.get("balances", tenant, identity)
     payable = Money(amount=-Decimal(balances["payable"]) if balances else Decimal(0), currency=asked.currency)

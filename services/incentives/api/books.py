@@ -12,7 +12,7 @@ from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Wri
 from chassis.read_store.port import Range
 from contracts.values import money
 from services.incentives.access import READ_LEDGER
-from services.incentives.application import Remittance, caught_up, close_of, remittance_of
+from services.incentives.application import Remittance, close_of, remittance_of
 from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
 from services.incentives.domain.tax import RemitTax
@@ -94,7 +94,7 @@ async def owed(
     app.access.check(caller.principal, READ_LEDGER)
     if sum(given is not None for given in (as_of, position, known_at)) > 1:
         raise BadRequest("name one of as_of, position and known_at")
-    await caught_up(app, "day_balances")
+    await app.caught_up("day_balances")
     at = position if known_at is None else await position_at(app.read, caller.tenant, known_at)
     upto = Range() if as_of is None else Range(below=_day_after(as_of))
     items = await liability(app.read, caller.tenant, upto, at)

@@ -16,7 +16,6 @@ from services.incentives.api.exports import table
 from services.incentives.application import (
     Period,
     carried,
-    caught_up,
     in_books,
     proposal_of,
     rules_of_kind,
@@ -235,7 +234,7 @@ async def write_off(body: WriteOffBody, caller: Writer, app: App) -> Response:
 async def propose(body: PaymentBody, caller: Writer, app: App) -> Response:
     """Proposes to pay a statement; a second person approves it."""
     app.access.check(caller.principal, ProposePayment)
-    await caught_up(app, "statements")
+    await app.caught_up("statements")
     statement = await app.document(caller.principal, "statements", body.statement_id)
 
     async def make(_: Peek) -> ProposePayment:
