@@ -326,3 +326,35 @@ class TierReviewOpened(PublicEvent):
     qualifies_for: str | None = None
     version: int
     grace_until: date
+
+
+# Recognition
+
+
+@public_event("entente.incentives.RecognitionAwarded.v1", audience="both")
+class RecognitionAwarded(PublicEvent):
+    """A payee's points of a year reached a badge's total."""
+
+    partner_id: PartnerId
+    payee_id: str
+    year: int
+    plan_id: str
+    plan_version: int
+    badge: str
+    points: int
+    awarded_at: datetime
+
+
+@public_event("entente.incentives.RecognitionRevoked.v1", audience="both")
+class RecognitionRevoked(PublicEvent):
+    """What a badge was given for was taken back: the points of the year no longer reach it."""
+
+    partner_id: PartnerId
+    payee_id: str
+    year: int
+    plan_id: str
+    plan_version: int
+    badge: str
+    points: int
+    reason_code: str
+    revoked_at: datetime

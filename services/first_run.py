@@ -51,6 +51,21 @@ TIERS = {
     ],
 }
 
+RECOGNITION = {
+    "name": "Partner of the year",
+    "points": [
+        {"event": "deal_registered", "points": 5},
+        {"event": "deal_approved", "points": 10},
+        {"event": "deal_won", "points": 50},
+        {"event": "lead_converted", "points": 20},
+    ],
+    "badges": [
+        {"name": "first_steps", "at": 50},
+        {"name": "rising_star", "at": 250},
+        {"name": "champion", "at": 1000},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -68,6 +83,7 @@ RULES = (
     Rules("incentives", "plan", "standard", PLAN),
     Rules("incentives", "fund", "marketing", FUND),
     Rules("incentives", "tier", "tiers", TIERS),
+    Rules("incentives", "recognition", "recognition", RECOGNITION),
 )
 STAGES = {
     "appointmentscheduled": "prospect",

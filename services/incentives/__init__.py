@@ -1,13 +1,14 @@
 """Incentives: what partners earn and are owed.
 
 Owns: plans (rules of kind `plan`), payment rules, sales and their earning lines, meters and rebates, budgets, funds (rules
-of kind `fund`) with their requests and claims, special prices, tiers (rules of kind `tier`), the ledger and its books,
-statements, payments and their batches, payees.
+of kind `fund`) with their requests and claims, special prices, tiers (rules of kind `tier`), recognition (rules of kind
+`recognition`), the ledger and its books, statements, payments and their batches, payees.
 Publishes: PayoutCalculated, PayoutReversed, PayoutReleased, PayoutPostponed, PayoutAdjusted, SpiffAwarded,
 RebateAccrued, StatementIssued, PaymentApproved, PaymentBlocked, PaymentDeclined, PaymentMade, PaymentFailed,
 PeriodClosed, BankDetailsChanged, FundAllocated, FundRequestDecided, FundClaimDue, FundClaimDecided, FundReimbursed,
-SpecialPriceDecided, TierChanged, TierReviewOpened, AttentionRaised, AttentionCleared, and the rules' RulesPublished and
-RulesEnded.
-Listens to: DealWon, CreditAllocated, RevenueReversed (attribution); DealApproved (registration); PartnerActivated,
-PartnerProfileChanged, PartnerSuspended, PartnerReinstated (onboarding); TenantOpened (gateway).
+SpecialPriceDecided, TierChanged, TierReviewOpened, RecognitionAwarded, RecognitionRevoked, AttentionRaised,
+AttentionCleared, and the rules' RulesPublished and RulesEnded.
+Listens to: DealWon, CreditAllocated, RevenueReversed (attribution); DealRegistered, DealApproved, DealRejected,
+DealWithdrawn, DealRevoked, LeadConverted (registration); PartnerActivated, PartnerProfileChanged, PartnerSuspended,
+PartnerReinstated (onboarding); TenantOpened (gateway).
 """

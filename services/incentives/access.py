@@ -37,6 +37,7 @@ from services.incentives.domain.payment import (
     RetryPayment,
     SubmitPayment,
 )
+from services.incentives.domain.recognition import ShareRecognition
 from services.incentives.domain.sale import (
     AdjustLine,
     ConfirmAdjustment,
@@ -55,6 +56,7 @@ READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
 READ_FUNDS = "read funds"
 READ_TIERS = "read tiers"
+READ_RECOGNITION = "read recognition"
 
 _PREPARES = (vendor("finance"),)
 _CONFIRMS = (vendor("finance", duty="approver"),)
@@ -124,6 +126,8 @@ ACCESS = Access(
         DecideTierReview: _KEEPS_TIERS,
         OverrideTier: _KEEPS_TIERS,
         AppealTier: (partner("owner"),),
+        ShareRecognition: (partner("owner"),),
+        READ_RECOGNITION: (*_VENDOR, partner()),
         READ_TIERS: (*_VENDOR, partner()),
         READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),

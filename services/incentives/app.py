@@ -20,6 +20,7 @@ from services.incentives.api import (
     payees,
     payments,
     proofs,
+    recognition,
     special_prices,
     tiers,
 )
@@ -39,6 +40,7 @@ from services.incentives.projections.payee_gates import PAYEE_GATES
 from services.incentives.projections.payments import PAYMENTS
 from services.incentives.projections.progress import PROGRESS
 from services.incentives.projections.provider_calls import provider_calls
+from services.incentives.projections.recognition import RECOGNITION
 from services.incentives.projections.releases import RELEASES
 from services.incentives.projections.sales import SALES
 from services.incentives.projections.special_prices import SPECIAL_PRICES
@@ -86,6 +88,7 @@ BLUEPRINT = Blueprint(
         claims.router,
         special_prices.router,
         tiers.router,
+        recognition.router,
     ),
     publish=publish,
     projections=(
@@ -107,6 +110,7 @@ BLUEPRINT = Blueprint(
         CLAIMS,
         SPECIAL_PRICES,
         TIERS,
+        RECOGNITION,
     ),
     reactions=REACTIONS,
     deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS, FUND_PERIODS, FUND_CLAIMS_DUE, CLAIM_SETTLEMENTS, TIER_DUES),

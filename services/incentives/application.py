@@ -27,6 +27,7 @@ from services.incentives.domain import (
     meter,
     payee,
     payment,
+    recognition,
     special_price,
     tax,
     tier,
@@ -51,6 +52,8 @@ from services.incentives.domain.payment_rules import PAYMENT, PAYMENT_RULES, Pay
 from services.incentives.domain.periods import period_end
 from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import PLANS, half_up
+from services.incentives.domain.recognition import Recognitions, recognition_id
+from services.incentives.domain.recognition_rules import RECOGNITIONS
 from services.incentives.domain.sale import (
     AdjustLine,
     ConfirmAdjustment,
@@ -75,6 +78,7 @@ KINDS: dict[str, Kind[Any, Any]] = {
     PAYMENT_RULES.name: PAYMENT_RULES,
     FUNDS.name: FUNDS,
     TIERS.name: TIERS,
+    RECOGNITIONS.name: RECOGNITIONS,
 }
 PLANS_MAX = PAGE_MAX
 
@@ -636,6 +640,10 @@ def _tier_book(wish: Any) -> tuple[Any, ...]:
     return (Rules.at(wish.programme),)
 
 
+def _recognition_stream(wish: Any) -> tuple[Any, ...]:
+    return (Recognitions.at(recognition_id(wish.payee_id, wish.year)),)
+
+
 def _tier_answer(wish: Any, state: Tier, *_: Any) -> dict[str, Any]:
     grace = str(state.review.grace_until) if state.review else None
     return {"programme": wish.programme, "partner_id": wish.partner_id, "level": state.level, "grace_until": grace}
@@ -788,6 +796,9 @@ HANDLES = (
             (tier.OverrideTier, tier.override_tier),
         )
     ),
+    Handles(recognition.RecordAchievement, recognition.record_achievement, _recognition_stream, reads=_rules),
+    Handles(recognition.TakeBackAchievement, recognition.take_back_achievement, _recognition_stream),
+    Handles(recognition.ShareRecognition, recognition.share_recognition, _recognition_stream),
     Handles(tier.AppealTier, tier.appeal_tier, _tier_stream, answer=_tier_answer),
     Handles(payee.RecordStanding, payee.record_standing, _payee_stream),
     Handles(payee.OpenPayee, payee.open_payee, _opened_payee),

@@ -8,7 +8,19 @@ from chassis.event import PublicEvent, Seen, stable_id
 from contracts import incentives as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId, none_of
-from services.incentives.domain import account, books, budget, claim, fund_request, meter, payee, payment, sale, tier
+from services.incentives.domain import (
+    account,
+    books,
+    budget,
+    claim,
+    fund_request,
+    meter,
+    payee,
+    payment,
+    recognition,
+    sale,
+    tier,
+)
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -430,6 +442,36 @@ def _tier_attention(it: tier.TierReviewEscalated | tier.TierAppealed, topic: str
     )
 
 
+# Recognition
+
+
+def _recognised(it: recognition.RecognitionAwarded) -> PublicEvent:
+    return public.RecognitionAwarded(
+        partner_id=PartnerId(it.partner_id),
+        payee_id=it.payee_id,
+        year=it.year,
+        plan_id=it.plan_id,
+        plan_version=it.version,
+        badge=it.badge,
+        points=it.points,
+        awarded_at=it.awarded_at,
+    )
+
+
+def _unrecognised(it: recognition.RecognitionRevoked) -> PublicEvent:
+    return public.RecognitionRevoked(
+        partner_id=PartnerId(it.partner_id),
+        payee_id=it.payee_id,
+        year=it.year,
+        plan_id=it.plan_id,
+        plan_version=it.version,
+        badge=it.badge,
+        points=it.points,
+        reason_code=it.reason_code,
+        revoked_at=it.revoked_at,
+    )
+
+
 TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     sale.PayoutCalculated: _calculated,
     sale.PayoutReversed: _reversed,
@@ -462,6 +504,8 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,
     claim.ClaimSettled: _claim_settled,
+    recognition.RecognitionAwarded: _recognised,
+    recognition.RecognitionRevoked: _unrecognised,
     tier.TierChanged: _tier_changed,
     tier.TierReviewOpened: _tier_review,
     tier.TierReviewEscalated: _tier_escalated,

@@ -1,6 +1,7 @@
 """What incentives does when the others tell it something: sales are recorded, payees opened, the books kept."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 from chassis.application import Application, Reaction
@@ -9,21 +10,40 @@ from chassis.execution import Peek
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
 from contracts.gateway import TenantOpened
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
-from contracts.registration import DealApproved
-from services.incentives.application import FactCommand, prepared
+from contracts.registration import (
+    DealApproved,
+    DealRegistered,
+    DealRejected,
+    DealRevoked,
+    DealWithdrawn,
+    LeadConverted,
+)
+from services.incentives.application import FactCommand, prepared, rules_of_kind
 from services.incentives.domain.approval import RecordApproval
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.payee import OpenPayee, RecordStanding, ReinstatePayee, SuspendPayee
 from services.incentives.domain.rating import Sold
+from services.incentives.domain.recognition import (
+    Recognitions,
+    RecordAchievement,
+    TakeBackAchievement,
+    recognition_id,
+)
+from services.incentives.domain.recognition_rules import RECOGNITION, Achievement
 from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin
 from services.incentives.domain.taking import Part
 
 FINAL = "final"
+YEARS_BACK = 3
+"""How many years an achievement is looked for when it is taken back."""
 
 
 async def on_deal_won(seen: Seen, app: Application) -> None:
     """A win is a fact of its sale; it pays once its credit is final."""
     await _record(seen, app, "record_win", win_of(seen, app.clock.now()))
+    won: DealWon = seen.event
+    if not won.backfill:
+        await _recognise(seen, app, Achieved("deal_won", _win_ref(won), won.partner_ids, won.closed_on))
 
 
 async def on_credit_allocated(seen: Seen, app: Application) -> None:
@@ -35,6 +55,10 @@ async def on_credit_allocated(seen: Seen, app: Application) -> None:
 async def on_revenue_reversed(seen: Seen, app: Application) -> None:
     """What was earned on that part of the sale is taken back."""
     await _record(seen, app, "record_reversal", reversal_of(seen, app.clock.now()))
+    taken: RevenueReversed = seen.event
+    if taken.remaining.zero:
+        gone = Achieved("deal_won", _win_ref(taken), taken.partner_ids, taken.occurred_on)
+        await _take_back(seen, app, gone, taken.reason_code)
 
 
 async def _record(seen: Seen, app: Application, name: str, wish: FactCommand) -> None:
@@ -103,6 +127,110 @@ def reversal_of(seen: Seen, now: datetime) -> RecordReversal:
     )
 
 
+# Recognition: what a partner did counts once, and no longer when it came to nothing
+
+
+@dataclass(frozen=True)
+class Achieved:
+    """Something that partners did on a day."""
+
+    achievement: Achievement
+    ref: str
+    partner_ids: tuple[str, ...]
+    on: date
+
+
+def _win_ref(it: DealWon | RevenueReversed) -> str:
+    return f"{it.opportunity_id}-{it.win_no}"
+
+
+async def _recognise(seen: Seen, app: Application, it: Achieved) -> None:
+    rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
+    for partner_id in it.partner_ids if rules else ():
+        wish = RecordAchievement(
+            payee_id=partner_id,
+            partner_id=partner_id,
+            year=it.on.year,
+            achievement=it.achievement,
+            ref=f"{it.achievement}-{it.ref}",
+            achieved_on=it.on,
+            source_event_id=seen.id,
+            rules=rules,
+            now=app.clock.now(),
+        )
+        await app.react(seen, f"record_achievement-{partner_id}", wish)
+
+
+async def _take_back(seen: Seen, app: Application, it: Achieved, reason_code: str) -> None:
+    rules = await rules_of_kind(app, seen.tenant, RECOGNITION)
+    for partner_id in it.partner_ids if rules else ():
+        await _take_back_of(seen, app, partner_id, it, reason_code)
+
+
+async def _take_back_of(seen: Seen, app: Application, partner_id: str, it: Achieved, reason_code: str) -> None:
+    """Takes an achievement back in the year in which it counted."""
+    ref = f"{it.achievement}-{it.ref}"
+
+    async def make(peek: Peek) -> TakeBackAchievement:
+        years = [it.on.year - back for back in range(YEARS_BACK)]
+        found = [y for y in years if ref in (await peek(Recognitions.at(recognition_id(partner_id, y)))).counted]
+        return TakeBackAchievement(
+            payee_id=partner_id,
+            partner_id=partner_id,
+            year=found[0] if found else it.on.year,
+            ref=ref,
+            reason_code=reason_code,
+            source_event_id=seen.id,
+            now=app.clock.now(),
+        )
+
+    await app.react(seen, f"take_back_{it.achievement}-{partner_id}", make)
+
+
+async def on_deal_registered(seen: Seen, app: Application) -> None:
+    """A registration may be worth points."""
+    it: DealRegistered = seen.event
+    await _recognise(seen, app, _of_deal(it, "deal_registered", it.submitted_at))
+
+
+async def on_deal_rejected(seen: Seen, app: Application) -> None:
+    """A registration that came to nothing is worth none."""
+    it: DealRejected = seen.event
+    await _take_back(seen, app, _of_deal(it, "deal_registered", it.rejected_at), "rejected")
+
+
+async def on_deal_withdrawn(seen: Seen, app: Application) -> None:
+    """What the partner itself took back counts no longer, approved or not."""
+    it: DealWithdrawn = seen.event
+    await _both_back(seen, app, it, it.withdrawn_at, "withdrawn")
+
+
+async def on_deal_revoked(seen: Seen, app: Application) -> None:
+    """A protection that was taken away was no achievement."""
+    it: DealRevoked = seen.event
+    await _both_back(seen, app, it, it.revoked_at, "revoked")
+
+
+OfDeal = DealRegistered | DealApproved | DealRejected | DealWithdrawn | DealRevoked
+
+
+async def _both_back(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> None:
+    await _take_back(seen, app, _of_deal(it, "deal_registered", at), reason_code)
+    await _take_back(seen, app, _of_deal(it, "deal_approved", at), reason_code)
+
+
+def _of_deal(it: OfDeal, achievement: Achievement, at: datetime) -> Achieved:
+    return Achieved(achievement, it.registration_id, (it.partner_id,), at.astimezone(UTC).date())
+
+
+async def on_lead_converted(seen: Seen, app: Application) -> None:
+    """A lead that became a deal may be worth points to whom it was given."""
+    it: LeadConverted = seen.event
+    if it.partner_id is not None:
+        on = it.converted_at.astimezone(UTC).date()
+        await _recognise(seen, app, Achieved("lead_converted", it.lead_id, (it.partner_id,), on))
+
+
 async def on_partner_activated(seen: Seen, app: Application) -> None:
     """A partner that does business can be paid."""
     it: PartnerActivated = seen.event
@@ -139,6 +267,7 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
         now=app.clock.now(),
     )
     await app.react(seen, "record_approval", wish)
+    await _recognise(seen, app, _of_deal(it, "deal_approved", it.approved_at))
 
 
 async def on_tenant_opened(seen: Seen, app: Application) -> None:
@@ -174,6 +303,11 @@ REACTIONS: dict[type[Any], Reaction] = {
     RevenueReversed: on_revenue_reversed,
     TenantOpened: on_tenant_opened,
     DealApproved: on_deal_approved,
+    DealRegistered: on_deal_registered,
+    DealRejected: on_deal_rejected,
+    DealWithdrawn: on_deal_withdrawn,
+    DealRevoked: on_deal_revoked,
+    LeadConverted: on_lead_converted,
     PartnerActivated: on_partner_activated,
     PartnerProfileChanged: on_partner_profile_changed,
     PartnerSuspended: on_partner_suspended,

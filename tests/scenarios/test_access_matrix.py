@@ -429,6 +429,11 @@ INCENTIVES = {
     ),
     "GET /tiers": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
     "GET /tiers/{programme}/{partner_id}": row(EARNINGS | ALL_PARTNER, programme="programme", partner_id="partner"),
+    "GET /recognition": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
+    "GET /recognition/shared": row(EARNINGS | ALL_PARTNER),
+    "POST /recognition/{partner_id}/{year}/share": row(
+        frozenset({"owner"}), {"shared": False}, partner_id="partner", year="year"
+    ),
     "POST /tiers/{programme}/{partner_id}/metrics": row(
         MANAGERS,
         {"metric": "revenue", "ref": "x", "value": "1", "on": "2031-05-02"},
@@ -512,6 +517,7 @@ GATEWAY = {
     "GET /backtests/{run_id}": page(MANAGERS_OF_RULES, run_id="tried"),
     "GET /funds": page(FUNDS),
     "GET /tiers": page(EARNINGS | ALL_PARTNER),
+    "GET /recognition": page(EARNINGS | ALL_PARTNER),
     "GET /funds/{fund_request_id}": page(FUNDS, fund_request_id="fund_request"),
     "GET /claims/{claim_id}": page(FUNDS, claim_id="fund_claim"),
     "GET /partners": page(),
@@ -541,6 +547,7 @@ GATEWAY = {
             "POST /statements/{statement_id}/dispute/decide",
             "POST /funds/allocate",
             "POST /tiers/{programme}/{partner_id}/{verb}",
+            "POST /recognition/{partner_id}/{year}/share",
             "POST /funds/requests",
             "POST /funds/{fund_request_id}/{verb}",
             "POST /claims/{claim_id}/decide",
@@ -613,6 +620,7 @@ async def asked_fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 
 UNKNOWN = {
     "one": "7",
+    "year": "2031",
     "programme": "tiers",
     "month": "2031-05",
     "service": "registration",
@@ -671,6 +679,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
         "fund": "fund-1",
         "programme": "tiers",
+        "year": "2031",
         **await _funds(people, story.partner_id),
         "tried": await _backtest(people["admin"]),
         **await _books_and_runs(people),

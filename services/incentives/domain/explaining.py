@@ -7,7 +7,18 @@ from typing import Any
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
-from services.incentives.domain import account, books, claim, fund_request, meter, payee, payment, sale, tier
+from services.incentives.domain import (
+    account,
+    books,
+    claim,
+    fund_request,
+    meter,
+    payee,
+    payment,
+    recognition,
+    sale,
+    tier,
+)
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
 
@@ -355,6 +366,25 @@ def _tier(outcome: str, it: tier.TierChanged | tier.TierReviewOpened, said: tupl
     return Decision(outcome=outcome, reasons=(*found, *said), inputs=inputs)
 
 
+def recognised(seen: Seen) -> Decision:
+    """The year's points beside the total that the badge is given at."""
+    it: recognition.RecognitionAwarded = seen.event
+    return _badge(it.badge, it, f"{it.points} points in {it.year}: {it.badge} is given at {it.at}")
+
+
+def unrecognised(seen: Seen) -> Decision:
+    """What was taken back, and the points that are left."""
+    it: recognition.RecognitionRevoked = seen.event
+    return _badge(
+        "revoked", it, f"{it.reason_code}: {it.points} points are left in {it.year}, {it.badge} needs {it.at}"
+    )
+
+
+def _badge(outcome: str, it: recognition.RecognitionAwarded | recognition.RecognitionRevoked, text: str) -> Decision:
+    reason = Reason(code="points", text=text, rule=it.plan_id, version=it.version)
+    return Decision(outcome=outcome, reasons=(reason,), inputs=(Input(name="points", value=it.points),))
+
+
 EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     sale.PayoutCalculated: calculated,
     sale.PayoutReversed: reversed_line,
@@ -385,6 +415,8 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     fund_request.FundRequestEscalated: fund_escalated,
     fund_request.FundRequestEnded: fund_ended,
     claim.ClaimDecided: claim_decided,
+    recognition.RecognitionAwarded: recognised,
+    recognition.RecognitionRevoked: unrecognised,
     tier.TierChanged: tier_changed,
     tier.TierReviewOpened: tier_review,
 }

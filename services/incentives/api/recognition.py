@@ -1,0 +1,66 @@
+"""Recognition over HTTP: a partner's points and badges, and those that partners share with each other."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
+from services.incentives.access import READ_RECOGNITION
+from services.incentives.api.earnings import own
+from services.incentives.domain.recognition import ShareRecognition, recognition_id
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+Year = Annotated[int, Path(ge=2000, le=9999)]
+Filter = Annotated[str | None, Query(max_length=64)]
+
+router = APIRouter(tags=["recognition"])
+
+
+class ShareBody(Body):
+    """Whether the other partners may see points and badges of that year."""
+
+    shared: bool
+
+
+@router.get("/recognition")
+@reads("recognition")
+async def list_recognition(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """Points and badges by year, with what they came from; a partner its own."""
+    app.access.check(caller.principal, READ_RECOGNITION)
+    where = {"partner_id": own(caller, partner_id)}
+    return listed(*await page(caller, app, "recognition", paged, where, sort="-changed_at"))
+
+
+@router.get("/recognition/shared")
+@reads("recognition")
+async def list_shared(caller: Reader, app: App, paged: Paged) -> Response:
+    """The years that partners share with each other: who, how many points, which badges, and nothing else."""
+    app.access.check(caller.principal, READ_RECOGNITION)
+    items, cursor = await page(caller, app, "recognition", paged, {"shared": 1}, sort="-changed_at")
+    return listed([_celebrated(item) for item in items], cursor)
+
+
+def _celebrated(document: dict[str, Any]) -> dict[str, Any]:
+    badges = [{"badge": one["badge"], "awarded_at": one["awarded_at"]} for one in document["badges"]]
+    return {
+        "partner_id": document["partner_id"],
+        "year": document["year"],
+        "points": sum(document["points"].values()),
+        "badges": badges,
+    }
+
+
+@router.post("/recognition/{partner_id}/{year}/share")
+async def share(partner_id: Id, year: Year, body: ShareBody, caller: Writer, app: App) -> Response:
+    """Lets the other partners see the year, or no longer; only the partner itself can."""
+    app.access.check(caller.principal, ShareRecognition)
+    document = await app.document(caller.principal, "recognition", recognition_id(partner_id, year))
+    wish = ShareRecognition(
+        payee_id=document["payee_id"],
+        partner_id=document["partner_id"],
+        year=year,
+        shared=body.shared,
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, ShareRecognition, wish)

@@ -1,0 +1,110 @@
+"""What is each payee recognised for in a year: points, badges, what they came from, and whether others may see it?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso
+from chassis.projection import Projection
+from services.incentives.domain.recognition import (
+    PointsCounted,
+    PointsTakenBack,
+    RecognitionAwarded,
+    RecognitionRevoked,
+    RecognitionShared,
+    recognition_id,
+)
+
+SHOWN_MAX = 50
+
+
+class RecognitionDocument(TypedDict):
+    """`points` by rules; `steps` the newest first; `shared` 1 while the other partners may see points and badges."""
+
+    recognition_id: str
+    payee_id: str
+    partner_id: str
+    year: int
+    points: dict[str, int]
+    badges: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    shared: int
+    changed_at: str
+
+
+def evolve(document: RecognitionDocument | None, seen: Seen) -> RecognitionDocument:
+    happened = seen.event
+    known = document or _unknown(happened)
+    changes: dict[str, Any] = CHANGES[type(happened)](known, seen)
+    changed: Any = {**known, **changes, "changed_at": iso(seen.recorded_at)}
+    found: RecognitionDocument = changed
+    return found
+
+
+def _unknown(it: Any) -> RecognitionDocument:
+    return {
+        "recognition_id": recognition_id(it.payee_id, it.year),
+        "payee_id": it.payee_id,
+        "partner_id": it.partner_id,
+        "year": it.year,
+        "points": {},
+        "badges": [],
+        "steps": [],
+        "shared": 0,
+        "changed_at": "",
+    }
+
+
+def _counted(known: RecognitionDocument, seen: Seen) -> dict[str, Any]:
+    it: PointsCounted = seen.event
+    return _pointed(known, seen, it.achievement, it.points)
+
+
+def _taken_back(known: RecognitionDocument, seen: Seen) -> dict[str, Any]:
+    it: PointsTakenBack = seen.event
+    return _pointed(known, seen, it.reason_code, -it.points)
+
+
+def _pointed(known: RecognitionDocument, seen: Seen, reason: str, points: int) -> dict[str, Any]:
+    it: PointsCounted | PointsTakenBack = seen.event
+    step = {"reason": reason, "points": points, "total": it.total, "ref": it.ref, "at": iso(seen.recorded_at)}
+    return {
+        "points": {**known["points"], it.plan_id: it.total},
+        "steps": [{**step, "event_id": seen.id}, *known["steps"]][:SHOWN_MAX],
+    }
+
+
+def _awarded(known: RecognitionDocument, seen: Seen) -> dict[str, Any]:
+    it: RecognitionAwarded = seen.event
+    badge = {"plan_id": it.plan_id, "badge": it.badge, "at": it.at, "awarded_at": iso(it.awarded_at)}
+    return {"badges": [*known["badges"], {**badge, "event_id": seen.id}]}
+
+
+def _revoked(known: RecognitionDocument, seen: Seen) -> dict[str, Any]:
+    it: RecognitionRevoked = seen.event
+    gone = (it.plan_id, it.badge)
+    return {"badges": [one for one in known["badges"] if (one["plan_id"], one["badge"]) != gone]}
+
+
+def _shared(_: RecognitionDocument, seen: Seen) -> dict[str, Any]:
+    return {"shared": int(seen.event.shared)}
+
+
+CHANGES: dict[type[Any], Any] = {
+    PointsCounted: _counted,
+    PointsTakenBack: _taken_back,
+    RecognitionAwarded: _awarded,
+    RecognitionRevoked: _revoked,
+    RecognitionShared: _shared,
+}
+
+
+def _year(seen: Seen) -> str:
+    return recognition_id(seen.event.payee_id, seen.event.year)
+
+
+RECOGNITION = Projection(
+    name="recognition",
+    version=1,
+    keys=dict.fromkeys(CHANGES, _year),
+    evolve=evolve,
+    indexes=("changed_at", "partner_id,changed_at", "year,changed_at", "shared,changed_at"),
+)
