@@ -35,6 +35,7 @@ class Application:
     """One service as its routes and reactions see it. `ports` holds the service's own adapters.
 
     `disclose` is what of an explanation a partner may read; `together_max` the most events that one command records;
+    `bulk` are the imports that it takes; `files` the paths at which it takes files, with how large these may be;
     `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions.
     """
 
@@ -57,6 +58,8 @@ class Application:
     told: Callable[[str, str, int], Awaitable[int]] | None = None
     proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None
     shadow_runs: ShadowRuns | None = None
+    bulk: Any = None
+    files: Mapping[str, int] = field(default_factory=dict)
 
     async def has_read(self, model: str, source: str, position: int, tenant: str, seconds: float) -> bool:
         """Waits until the model holds what a source had recorded up to a position; False when the time is over.

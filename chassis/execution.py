@@ -258,6 +258,14 @@ class Executor:
         handles = self.handles[type(wish)]
         return (*flatten(handles.streams(wish)), *flatten(handles.reads(wish)))
 
+    async def rehearse(self, tenant: str, make: Make) -> Verdict:
+        """What a command would come to now, decided as ever and not recorded. Raises refusals that are never recorded."""
+        wish = await make(self.peek(tenant))
+        handles = self.handles[type(wish)]
+        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
+        states = [tail.state for tail in await self._tails.now(tenant, (*guarded, *read))]
+        return decide(handles, wish, states[: len(guarded)], states[len(guarded) :])
+
     async def _run(self, order: Order, make: Any, ahead: Iterable[Stream]) -> Outcome:
         own = command_stream(order.tenant, order.command_id)
         async with self._queues.turn([own]):

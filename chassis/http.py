@@ -23,7 +23,7 @@ from chassis import logs
 from chassis.application import Application
 from chassis.away import is_away
 from chassis.decider import Problem, Stream
-from chassis.event import Actor, UnknownType, canonical_json, stable_id
+from chassis.event import Actor, UnknownType, canonical_json, sha256, stable_id
 from chassis.execution import Order, Outcome
 from chassis.identity import Principal, Unauthenticated, Verifier
 from chassis.read_store.port import Page
@@ -186,8 +186,20 @@ async def writer(request: Request, key: Annotated[str, Header(alias="Idempotency
     return _caller(request, principal, key=key, digest=digest)
 
 
+async def filer(request: Request, key: Annotated[str, Header(alias="Idempotency-Key")] = "") -> Caller:
+    """As `writer`, of a body that is a file: what it holds, the route reads."""
+    principal = await _principal(request)
+    if not 1 <= len(key) <= KEY_LENGTH_MAX:
+        raise KeyMissing
+    app = await application(request)
+    sent = [request.method, _route(request), request.scope["path"], sha256(await request.body())]
+    digest = app.keys.hmac(principal.tenant, canonical_json(sent).decode())
+    return _caller(request, principal, key=key, digest=digest)
+
+
 Reader = Annotated[Caller, Depends(reader)]
 Writer = Annotated[Caller, Depends(writer)]
+Filer = Annotated[Caller, Depends(filer)]
 
 
 def parse(body: bytes) -> Any:
@@ -480,7 +492,7 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.add_exception_handler(HTTPException, _answering(_Status))
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
-    app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max)
+    app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max, files=application.files)
     app.add_middleware(ComeAgain)
     return app
 
@@ -529,35 +541,39 @@ class ComeAgain:
 
 
 class BodyLimit:
-    """Refuses a body that is too large before anything reads it, whatever its headers say."""
+    """Refuses a body that is too large before anything reads it, whatever its headers say.
 
-    def __init__(self, app: ASGIApp, bytes_max: int) -> None:
-        self.app, self.bytes_max = app, bytes_max
+    `files` are the paths at which files are taken, with how large these may be.
+    """
+
+    def __init__(self, app: ASGIApp, bytes_max: int, files: Mapping[str, int] | None = None) -> None:
+        self.app, self.bytes_max, self.files = app, bytes_max, files or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > self.bytes_max:
-            return await problem(TooLarge(limit_bytes=self.bytes_max))(scope, receive, send)
-        return await self._counted(scope, receive, send)
+        bytes_max = max(self.bytes_max, self.files.get(scope["path"], 0))
+        if not length.isdigit() or int(length) > bytes_max:
+            return await problem(TooLarge(limit_bytes=bytes_max))(scope, receive, send)
+        return await self._counted(bytes_max, scope, receive, send)
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _counted(self, bytes_max: int, scope: Scope, receive: Receive, send: Send) -> None:
         seen = 0
 
         async def counting() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.bytes_max:
-                raise TooLarge(limit_bytes=self.bytes_max)
+            if seen > bytes_max:
+                raise TooLarge(limit_bytes=bytes_max)
             return message
 
         async def unless_over(message: Message) -> None:
-            if seen <= self.bytes_max:
+            if seen <= bytes_max:
                 await send(message)
 
         with contextlib.suppress(TooLarge):
             await self.app(scope, counting, unless_over)
-        if seen > self.bytes_max:  # whoever read the body may have answered for itself: its answer is dropped
-            await problem(TooLarge(limit_bytes=self.bytes_max))(scope, receive, send)
+        if seen > bytes_max:  # whoever read the body may have answered for itself: its answer is dropped
+            await problem(TooLarge(limit_bytes=bytes_max))(scope, receive, send)

@@ -13,9 +13,12 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from chassis import health, inspection, parked, parked_api, rulebook_api, shadow_api
+from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
 from chassis.application import Application, Explain, Publish, Reaction
+from chassis.bulk import BatchApplied, subject_of
+from chassis.bulk_file import FILE_BYTES_MAX
+from chassis.bulk_work import Bulk, BulkWork
 from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
@@ -46,6 +49,8 @@ from chassis.transport.port import Message, Outlet, Transport, projection_group,
 from chassis.witness import Witness, WitnessSettings
 
 API, WORK = "api", "work"
+SHARED_TABLE = {**inspection.TABLE, **parked_api.TABLE, **rulebook_api.TABLE, **shadow_api.TABLE}
+"""Who may do what every service offers, where a service says nothing else."""
 BEHIND_MAX = 1_000
 """A read model this many events behind is not ready."""
 Overhear = Callable[[Application, Seen], None]
@@ -60,7 +65,8 @@ class Blueprint:
     `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
     of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
-    money in an event; `forgets` says whose key an event destroys.
+    money in an event; `forgets` says whose key an event destroys; `bulk` are the imports that it takes; `files` are other
+    paths at which it takes files, with how large these may be.
     """
 
     name: str
@@ -79,6 +85,8 @@ class Blueprint:
     identify: Identify | None = None
     shared_prefix: str = ""
     forgets: Forgets = field(default_factory=dict)
+    bulk: Bulk | None = None
+    files: Mapping[str, int] = field(default_factory=dict)
     overhears: Overhear | None = None
     everywhere: Sequence[str] = ()
     hang_up: Callable[[Application], None] = lambda app: None
@@ -113,7 +121,10 @@ class Service:
         eyes = Eyes(explain=blueprint.explain, weigh=blueprint.weigh)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(self.desk, self.store, every, eyes)
-        self.forgetting = Forgetting(self.store, application.keys, blueprint.forgets)
+        # The rows of an import are needed until they are carried out; then nobody reads them any more.
+        rows = {BatchApplied: lambda applied: subject_of(applied.batch_id)} if blueprint.bulk else {}
+        self.forgets: Forgets = {**rows, **blueprint.forgets}
+        self.forgetting = Forgetting(self.store, application.keys, self.forgets)
         self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)
         self.runner: ProjectionRunner
         self.reactions: list[Reactions] = []
@@ -128,6 +139,7 @@ class Service:
     def projections(self) -> list[Projection]:
         """All read models: the service's own, its deadlines, and those that every service has."""
         shared = [inspection.event_places(self.name), *([rulebook_api.RULEBOOKS] if self.blueprint.kinds else [])]
+        shared += bulk_api.PROJECTIONS if self.blueprint.bulk else ()
         return [*self.blueprint.projections, *self.blueprint.deadlines, *shared]
 
     def _feeds(self) -> dict[str, Feed]:
@@ -146,6 +158,8 @@ class Service:
         with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()
         for router in (inspection.router, parked_api.router, *with_kinds):
             api.include_router(router, prefix=self.blueprint.shared_prefix)
+        if self.blueprint.bulk:
+            api.include_router(bulk_api.router, prefix=self.blueprint.bulk.at)
         api.state.world = self.world
         identify = self.blueprint.identify or signed_principal(self.world.verifier, self.name)
         return with_conventions(api, self.application, identify)
@@ -215,12 +229,14 @@ class Service:
         if WORK in self.settings.roles:
             self.tasks.start(f"{self.name} read models", self.runner.run)
             self.tasks.start(f"{self.name} deadlines", self.ticker.run)
-            if self.blueprint.forgets:
+            if self.forgets:
                 self.tasks.start(f"{self.name} forgetting", self.forgetting.run)
             if self.witness:
                 self.tasks.start(f"{self.name} witness", self.witness.run)
             for reactions in self.reactions:
                 self.tasks.start(f"{reactions.group} {reactions.topic} replay", reactions.replay_always)
+            if self.blueprint.bulk:
+                self.tasks.start(f"{self.name} imports", BulkWork(self.application, self.blueprint.bulk).run)
             for name, worker in self.blueprint.workers.items():
                 self.tasks.start(f"{self.name} {name}", partial(worker, self.application))
         self.started = True
@@ -311,6 +327,12 @@ def read_store(settings: ServiceSettings, name: str) -> ReadStore:
     return MongoReadStore(url, database=f"entente_{name}")
 
 
+def files_of(blueprint: Blueprint) -> dict[str, int]:
+    """The paths at which the service takes files, with how large these may be."""
+    imports = {blueprint.bulk.at: FILE_BYTES_MAX} if blueprint.bulk else {}
+    return {**imports, **blueprint.files}
+
+
 def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:
     """Makes the service; nothing is opened yet."""
     directory = directory_of(settings, blueprint.name)
@@ -319,6 +341,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         *blueprint.handles,
         *parked.HANDLES,
         *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
+        *(bulk_api.HANDLES if blueprint.bulk else ()),
     )
     read = read_store(settings, blueprint.name)
     executor = Executor(event_store(settings, blueprint.name), handles, world.clock, settings.queue_max)
@@ -329,21 +352,15 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         clock=world.clock,
         keys=Keys.in_directory(directory, settings.master_key),
         read=read,
-        access=Access(
-            {
-                **inspection.TABLE,
-                **parked_api.TABLE,
-                **rulebook_api.TABLE,
-                **shadow_api.TABLE,
-                **blueprint.access.table,
-            }
-        ),
+        access=Access({**SHARED_TABLE, **blueprint.access.table}),
         parked=parked.Orders(executor=executor, parking=parking, now=world.clock.now),
         ports=ports,
         explain=blueprint.explain,
         kinds=blueprint.kinds,
         publish=blueprint.publish,
         disclose=blueprint.disclose,
+        bulk=blueprint.bulk,
+        files=files_of(blueprint),
         wait_seconds=settings.wait_seconds,
         body_bytes_max=settings.body_bytes_max,
     )

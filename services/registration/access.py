@@ -1,6 +1,7 @@
 """Who may do and see what in registration (the gateway page's row `deals, disputes`)."""
 
 from chassis.access import Access, anonymous, partner, service, vendor
+from chassis.bulk import READ_BATCHES, ApplyBatch, UndoBatch, UploadBatch
 from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal_commands import (
@@ -84,6 +85,9 @@ ACCESS = Access(
         RecordOrder: (*_SELLERS, *_DESK),
         MergeDuplicate: _DESK,
         WithdrawDeal: (*_SELLERS, *_DESK),
+        UploadBatch: (*_SELLERS, *_DESK),
+        ApplyBatch: (*_SELLERS, *_DESK),
+        UndoBatch: (*_SELLERS, *_DESK),
         AddNote: (*_SELLERS, vendor("deal_desk"), vendor("channel_manager")),
         CheckCustomer: _SELLERS,
         RequestExtension: _SELLERS,
@@ -128,6 +132,7 @@ ACCESS = Access(
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,
+        READ_BATCHES: (*_SELLERS, *_DESK),
         READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DISPUTES: (*_VENDOR, *_SELLERS, partner("finance")),

@@ -1,5 +1,6 @@
 """Registration put together: its settings and `build`."""
 
+from chassis.bulk_work import Bulk
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.registration.access import ACCESS
@@ -8,6 +9,7 @@ from services.registration.adapters.customers import Libraries
 from services.registration.api import (
     accounts,
     asking,
+    batches,
     deals,
     disputes,
     drafts,
@@ -66,6 +68,7 @@ BLUEPRINT = Blueprint(
     kinds=KINDS,
     explain=EXPLAIN,
     disclose=disclosed,
+    bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),
 )
 
 

@@ -10,12 +10,12 @@ import pytest
 from chassis.event import Sealed, canonical_json
 from chassis.identity import Principal
 from chassis.rulebook import Rules, RulesPublished
+from chassis.tables import neutral
 from chassis.testing.kit import given
 from chassis.testing.projections import project, told
 from contracts.values import money
 from services.incentives.adapters.payment_files import PAIN
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.api.exports import neutral
 from services.incentives.application import PAID, REJECTED
 from services.incentives.domain.account import (
     Accounts,

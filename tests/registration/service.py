@@ -77,6 +77,25 @@ class Running:
         headers = {**self._as(who), "Idempotency-Key": key or f"k{next(self._keys)}"}
         return await self._client.post(path, json={} if body is None else body, headers=headers)
 
+    async def upload(
+        self, who: Principal, content: bytes, media_type: str = "text/csv", key: str | None = None
+    ) -> httpx.Response:
+        """Sends a file to be imported."""
+        headers = {"Idempotency-Key": key or f"k{next(self._keys)}", "Content-Type": media_type}
+        answer = await self._client.post("/batches", content=content, headers={**self._as(who), **headers})
+        await self.settle()
+        return answer
+
+    async def until_batch(self, who: Principal, batch_id: str, stage: str) -> dict[str, Any]:
+        """Waits until the import stands in a stage."""
+
+        async def look() -> dict[str, Any] | None:
+            found = (await self.get(who, f"/batches/{batch_id}")).json()
+            return dict(found) if found.get("stage") == stage else None
+
+        found: dict[str, Any] = await self.seen(look)
+        return found
+
     async def post(self, who: Principal, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
         answer = await self.send(who, path, body, key)
         await self.settle()

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
+from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.decider import NotFound, Problem
 from chassis.http import BodyLimit, problem
 from chassis.identity import Principal, Unauthenticated
@@ -27,6 +28,8 @@ ANONYMOUS_ROUTES = (
 )
 """What needs no sign-in here: an application, a website's form, and a CRM's push, which the service knows by its signature."""
 NAMES_A_TENANT = ("onboarding", "registration")
+FILES = {"/v1/registration/batches": FILE_BYTES_MAX}
+"""Where a file goes through, and how large it may be: who takes it judges it."""
 TENANT_HEADER = "entente-tenant"
 PREFIX = "/v1/"
 
@@ -70,7 +73,7 @@ class Doors:
 
     def __init__(self, app: ASGIApp, services: Collection[str], body_bytes_max: int) -> None:
         self.app, self.services = app, frozenset(services)
-        self.enter = BodyLimit(self._enter, body_bytes_max)
+        self.enter = BodyLimit(self._enter, body_bytes_max, FILES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = _split(scope["path"])[0] if scope["type"] == "http" else ""

@@ -8,9 +8,9 @@ from pydantic import Field
 from chassis.application import Application
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
+from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
-from services.incentives.api.exports import table
 from services.incentives.application import carried, rules_of_kind
 from services.incentives.domain.batch import (
     PAYMENTS_MAX,

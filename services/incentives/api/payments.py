@@ -9,10 +9,10 @@ from chassis.decider import Problem
 from chassis.event import canonical_json
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.tables import table
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_PAYMENTS
 from services.incentives.api.earnings import own
-from services.incentives.api.exports import table
 from services.incentives.application import (
     Period,
     carried,
