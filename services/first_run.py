@@ -66,6 +66,18 @@ RECOGNITION = {
     ],
 }
 
+ABUSE = {
+    "name": "What looks like abuse",
+    "rules": [
+        {"rule_id": "own-customer", "signal": "self_referral", "action": "hold"},
+        {"rule_id": "many-refunds", "signal": "refund_ratio", "percent": "25", "least": 3},
+        {"rule_id": "same-proof", "signal": "shared_proof"},
+        {"rule_id": "same-account", "signal": "shared_bank"},
+        {"rule_id": "late-change", "signal": "bank_change", "days": 14},
+        {"rule_id": "split-request", "signal": "split_below_limit", "limit": "5000", "least": 2},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -84,6 +96,7 @@ RULES = (
     Rules("incentives", "fund", "marketing", FUND),
     Rules("incentives", "tier", "tiers", TIERS),
     Rules("incentives", "recognition", "recognition", RECOGNITION),
+    Rules("incentives", "abuse", "abuse", ABUSE),
 )
 STAGES = {
     "appointmentscheduled": "prospect",

@@ -2,7 +2,8 @@
 
 Owns: plans (rules of kind `plan`), payment rules, sales and their earning lines, meters and rebates, budgets, funds (rules
 of kind `fund`) with their requests and claims, special prices, tiers (rules of kind `tier`), recognition (rules of kind
-`recognition`), the ledger and its books, statements, payments and their batches, payees.
+`recognition`), cases of possible abuse (rules of kind `abuse`), the ledger and its books, statements, payments and their
+batches, payees.
 Publishes: PayoutCalculated, PayoutReversed, PayoutReleased, PayoutPostponed, PayoutAdjusted, SpiffAwarded,
 RebateAccrued, StatementIssued, PaymentApproved, PaymentBlocked, PaymentDeclined, PaymentMade, PaymentFailed,
 PeriodClosed, BankDetailsChanged, FundAllocated, FundRequestDecided, FundClaimDue, FundClaimDecided, FundReimbursed,

@@ -6,6 +6,7 @@ from services.incentives.domain.account import DecideDispute, DisputeLine, Issue
 from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBatch, SendBatch
 from services.incentives.domain.books import CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, ExpireBudget
+from services.incentives.domain.case import CloseCase
 from services.incentives.domain.claim import DecideFundClaim, DecideSpecialPriceClaim, DraftClaim, SubmitClaim
 from services.incentives.domain.fund_request import (
     AmendFundRequest,
@@ -57,6 +58,7 @@ READ_LEDGER = "read ledger"
 READ_FUNDS = "read funds"
 READ_TIERS = "read tiers"
 READ_RECOGNITION = "read recognition"
+READ_CASES = "read cases"
 
 _PREPARES = (vendor("finance"),)
 _CONFIRMS = (vendor("finance", duty="approver"),)
@@ -127,6 +129,8 @@ ACCESS = Access(
         OverrideTier: _KEEPS_TIERS,
         AppealTier: (partner("owner"),),
         ShareRecognition: (partner("owner"),),
+        CloseCase: (*_CONFIRMS, vendor("admin")),
+        READ_CASES: (vendor("admin", "finance"), vendor(duty="auditor"), *_CONFIRMS),
         READ_RECOGNITION: (*_VENDOR, partner()),
         READ_TIERS: (*_VENDOR, partner()),
         READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),

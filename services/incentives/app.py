@@ -12,6 +12,7 @@ from services.incentives.api import (
     backtests,
     batches,
     books,
+    cases,
     claims,
     earnings,
     exports,
@@ -26,8 +27,10 @@ from services.incentives.api import (
 )
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.explaining import EXPLAIN, weigh
+from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.batches import BATCHES
 from services.incentives.projections.budgets import BUDGETS
+from services.incentives.projections.cases import CASES
 from services.incentives.projections.claims import CLAIMS
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
@@ -89,6 +92,7 @@ BLUEPRINT = Blueprint(
         special_prices.router,
         tiers.router,
         recognition.router,
+        cases.router,
     ),
     publish=publish,
     projections=(
@@ -111,9 +115,19 @@ BLUEPRINT = Blueprint(
         SPECIAL_PRICES,
         TIERS,
         RECOGNITION,
+        CASES,
     ),
     reactions=REACTIONS,
-    deadlines=(RELEASES, WINDOWS, STATEMENT_DAYS, FUND_PERIODS, FUND_CLAIMS_DUE, CLAIM_SETTLEMENTS, TIER_DUES),
+    deadlines=(
+        RELEASES,
+        WINDOWS,
+        STATEMENT_DAYS,
+        FUND_PERIODS,
+        FUND_CLAIMS_DUE,
+        CLAIM_SETTLEMENTS,
+        TIER_DUES,
+        ABUSE_LOOKS,
+    ),
     kinds=KINDS,
     explain=EXPLAIN,
     weigh=weigh,

@@ -19,6 +19,7 @@ from services.incentives.domain import (
     approval,
     batch,
     budget,
+    case,
     claim,
     earning,
     fund_request,
@@ -33,6 +34,7 @@ from services.incentives.domain import (
     tier,
 )
 from services.incentives.domain import books as bookkeeping
+from services.incentives.domain.abuse_rules import ABUSES
 from services.incentives.domain.account import Account, Accounts
 from services.incentives.domain.approval import Approval, Approvals
 from services.incentives.domain.batch import Batch, Batches
@@ -79,6 +81,7 @@ KINDS: dict[str, Kind[Any, Any]] = {
     FUNDS.name: FUNDS,
     TIERS.name: TIERS,
     RECOGNITIONS.name: RECOGNITIONS,
+    ABUSES.name: ABUSES,
 }
 PLANS_MAX = PAGE_MAX
 
@@ -640,6 +643,15 @@ def _tier_book(wish: Any) -> tuple[Any, ...]:
     return (Rules.at(wish.programme),)
 
 
+def _case_streams(wish: case.LookForAbuse | case.CloseCase) -> tuple[Any, ...]:
+    sales = tuple(Sales.at(opportunity_id) for opportunity_id in case.sales_of(wish.lines))
+    return case.Cases.at(wish.case_id), sales, Payees.at(wish.payee_id)
+
+
+def _case_answer(wish: Any, state: case.Case, *_: Any) -> dict[str, Any]:
+    return {"case_id": wish.case_id, "state": state.stage.value}
+
+
 def _recognition_stream(wish: Any) -> tuple[Any, ...]:
     return (Recognitions.at(recognition_id(wish.payee_id, wish.year)),)
 
@@ -799,6 +811,8 @@ HANDLES = (
     Handles(recognition.RecordAchievement, recognition.record_achievement, _recognition_stream, reads=_rules),
     Handles(recognition.TakeBackAchievement, recognition.take_back_achievement, _recognition_stream),
     Handles(recognition.ShareRecognition, recognition.share_recognition, _recognition_stream),
+    Handles(case.LookForAbuse, case.look_for_abuse, _case_streams, reads=_rules),
+    Handles(case.CloseCase, case.close_case, _case_streams, answer=_case_answer),
     Handles(tier.AppealTier, tier.appeal_tier, _tier_stream, answer=_tier_answer),
     Handles(payee.RecordStanding, payee.record_standing, _payee_stream),
     Handles(payee.OpenPayee, payee.open_payee, _opened_payee),

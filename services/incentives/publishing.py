@@ -12,6 +12,7 @@ from services.incentives.domain import (
     account,
     books,
     budget,
+    case,
     claim,
     fund_request,
     meter,
@@ -442,6 +443,28 @@ def _tier_attention(it: tier.TierReviewEscalated | tier.TierAppealed, topic: str
     )
 
 
+# Cases
+
+
+def _case_opened(it: case.CaseOpened) -> PublicEvent:
+    """The vendor's people look at it. The partner is told nothing: its line is under review, its payment waits."""
+    return AttentionRaised(
+        attention_id=it.case_id,
+        side="vendor",
+        roles=("finance",),
+        topic="case-opened",
+        subject=it.case_id,
+        partner_id=it.partner_id,
+        severity="high" if it.action == "hold" else "normal",
+    )
+
+
+def _case_closed(it: case.CaseClosed) -> PublicEvent:
+    return AttentionCleared(
+        attention_id=it.case_id, side="vendor", topic="case-opened", subject=it.case_id, partner_id=it.partner_id
+    )
+
+
 # Recognition
 
 
@@ -504,6 +527,8 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,
     claim.ClaimSettled: _claim_settled,
+    case.CaseOpened: _case_opened,
+    case.CaseClosed: _case_closed,
     recognition.RecognitionAwarded: _recognised,
     recognition.RecognitionRevoked: _unrecognised,
     tier.TierChanged: _tier_changed,

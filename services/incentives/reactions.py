@@ -21,7 +21,7 @@ from contracts.registration import (
 from services.incentives.application import FactCommand, prepared, rules_of_kind
 from services.incentives.domain.approval import RecordApproval
 from services.incentives.domain.books import OpenBooks
-from services.incentives.domain.payee import OpenPayee, RecordStanding, ReinstatePayee, SuspendPayee
+from services.incentives.domain.payee import OpenPayee, RecordStanding, ReinstatePayee, StandingField, SuspendPayee
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition import (
     Recognitions,
@@ -236,24 +236,27 @@ async def on_partner_activated(seen: Seen, app: Application) -> None:
     it: PartnerActivated = seen.event
     wish = OpenPayee(partner_id=it.partner_id, revision=it.revision, now=app.clock.now())
     await app.react(seen, "open_payee", wish)
-    await _region(seen, app, it.activated_at)
+    await _standing(seen, app, it.activated_at)
 
 
 async def on_partner_profile_changed(seen: Seen, app: Application) -> None:
-    """A partner's country is the region that modifiers look at."""
-    await _region(seen, app, seen.event.changed_at)
+    """A partner's country is the region that modifiers look at; its domains tell when it sells to itself."""
+    await _standing(seen, app, seen.event.changed_at)
 
 
-async def _region(seen: Seen, app: Application, since: datetime) -> None:
-    wish = RecordStanding(
-        partner_id=seen.event.partner_id,
-        field="region",
-        values=(seen.event.country,),
-        effective_on=since.astimezone(UTC).date(),
-        source_event_id=seen.id,
-        now=app.clock.now(),
-    )
-    await app.react(seen, "record_region", wish)
+async def _standing(seen: Seen, app: Application, since: datetime) -> None:
+    it: PartnerActivated | PartnerProfileChanged = seen.event
+    known: dict[StandingField, tuple[str, ...]] = {"region": (it.country,), "domain": it.domains}
+    for field, values in known.items():
+        wish = RecordStanding(
+            partner_id=it.partner_id,
+            field=field,
+            values=values,
+            effective_on=since.astimezone(UTC).date(),
+            source_event_id=seen.id,
+            now=app.clock.now(),
+        )
+        await app.react(seen, f"record_{field}", wish)
 
 
 async def on_deal_approved(seen: Seen, app: Application) -> None:
@@ -263,6 +266,7 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
         registration_id=it.registration_id,
         partner_id=it.partner_id,
         approved_on=it.approved_at.astimezone(UTC).date(),
+        customer_domain=it.account.domain,
         source_event_id=seen.id,
         now=app.clock.now(),
     )

@@ -438,6 +438,12 @@ INCENTIVES = {
     ),
     "GET /tiers": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
     "GET /tiers/{programme}/{partner_id}": row(EARNINGS | ALL_PARTNER, programme="programme", partner_id="partner"),
+    "GET /cases": row(frozenset({"admin", "finance", "approver"}), query="partner_id=$partner"),
+    "GET /cases/{case_id}": row(frozenset({"admin", "finance", "approver"}), case_id="case"),
+    "POST /cases/{case_id}/close": row(
+        frozenset({"admin", "approver"}), {"outcome": "false_alarm", "reason": "x"}, case_id="case"
+    ),
+    "POST /case-backtests": row(MANAGERS_OF_RULES, {"rulebook_id": "abuse", "version": 1}),
     "GET /recognition": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
     "GET /recognition/shared": row(EARNINGS | ALL_PARTNER),
     "POST /recognition/{partner_id}/{year}/share": row(
@@ -526,6 +532,7 @@ GATEWAY = {
     "GET /backtests/{run_id}": page(MANAGERS_OF_RULES, run_id="tried"),
     "GET /funds": page(FUNDS),
     "GET /tiers": page(EARNINGS | ALL_PARTNER),
+    "GET /cases": page(frozenset({"admin", "finance", "approver"})),
     "GET /recognition": page(EARNINGS | ALL_PARTNER),
     "GET /funds/{fund_request_id}": page(FUNDS, fund_request_id="fund_request"),
     "GET /claims/{claim_id}": page(FUNDS, claim_id="fund_claim"),
@@ -557,6 +564,8 @@ GATEWAY = {
             "POST /funds/allocate",
             "POST /tiers/{programme}/{partner_id}/{verb}",
             "POST /recognition/{partner_id}/{year}/share",
+            "POST /cases/{case_id}/close",
+            "POST /cases/backtest",
             "POST /funds/requests",
             "POST /funds/{fund_request_id}/{verb}",
             "POST /claims/{claim_id}/decide",
@@ -682,6 +691,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "backtest": "backtest-1",
         "exclusion": "exclusion-1",
         "disputed": "no-dispute",
+        "case": "no-case",
         "service": "registration",
         "lead": await _lead(owner, "matrix-lead"),
         "own_lead": await _lead(owner, "matrix-own-lead"),
@@ -782,7 +792,10 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 # Asking
 
 EMPTY = frozenset(
-    {"jurisdiction", "quarantined", "month", "budget", "fund", "batch", "form", "backtest", "exclusion", "disputed"}
+    {
+        *("jurisdiction", "quarantined", "month", "budget", "fund", "batch", "form", "backtest", "exclusion"),
+        *("disputed", "case"),
+    }
 )
 """Nothing of that kind is there: nobody can tell it from what never was."""
 KEYS = count(1)

@@ -14,6 +14,7 @@ class ApprovalRecorded:
     approved_on: date
     source_event_id: str
     recorded_at: datetime
+    customer_domain: str | None = None
 
 
 @command("incentives.RecordApproval.v1")
@@ -23,13 +24,15 @@ class RecordApproval:
     approved_on: date
     source_event_id: str
     now: datetime
+    customer_domain: str | None = None
 
 
 @dataclass(frozen=True)
 class Approval:
-    """The day, once it is known."""
+    """The day, and the customer's domain where it has one, once they are known."""
 
     approved_on: date | None = None
+    customer_domain: str | None = None
 
 
 def record_approval(wish: RecordApproval, approval: Approval) -> list[ApprovalRecorded]:
@@ -43,12 +46,13 @@ def record_approval(wish: RecordApproval, approval: Approval) -> list[ApprovalRe
             approved_on=wish.approved_on,
             source_event_id=wish.source_event_id,
             recorded_at=wish.now,
+            customer_domain=wish.customer_domain,
         )
     ]
 
 
 def evolve(_: Approval, happened: ApprovalRecorded) -> Approval:
-    return Approval(approved_on=happened.approved_on)
+    return Approval(approved_on=happened.approved_on, customer_domain=happened.customer_domain)
 
 
 Approvals = Decider[Approval, ApprovalRecorded](kind="approval", initial=Approval(), evolve=evolve)

@@ -10,6 +10,7 @@ from contracts.values import none_of
 from services.incentives.domain import (
     account,
     books,
+    case,
     claim,
     fund_request,
     meter,
@@ -366,6 +367,23 @@ def _tier(outcome: str, it: tier.TierChanged | tier.TierReviewOpened, said: tupl
     return Decision(outcome=outcome, reasons=(*found, *said), inputs=inputs)
 
 
+def case_opened(seen: Seen) -> Decision:
+    """The rules that the signal met."""
+    it: case.CaseOpened = seen.event
+    code = it.signal.replace("_", "-")
+    return Decision(
+        outcome=it.action,
+        reasons=tuple(Reason(code=code, text=hit.text, rule=hit.rule_id, version=it.version) for hit in it.hits),
+        inputs=(Input(name="lines", value=len(it.lines)), Input(name="holds_payee", value=it.holds_payee)),
+    )
+
+
+def case_closed(seen: Seen) -> Decision:
+    """What a person said of it."""
+    it: case.CaseClosed = seen.event
+    return Decision(outcome=it.outcome, reasons=(Reason(code="decided", text=it.reason),))
+
+
 def recognised(seen: Seen) -> Decision:
     """The year's points beside the total that the badge is given at."""
     it: recognition.RecognitionAwarded = seen.event
@@ -415,6 +433,8 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     fund_request.FundRequestEscalated: fund_escalated,
     fund_request.FundRequestEnded: fund_ended,
     claim.ClaimDecided: claim_decided,
+    case.CaseOpened: case_opened,
+    case.CaseClosed: case_closed,
     recognition.RecognitionAwarded: recognised,
     recognition.RecognitionRevoked: unrecognised,
     tier.TierChanged: tier_changed,

@@ -1,6 +1,6 @@
 """What people and days do to an earning line: its hold ends, it is postponed, it is corrected by two people."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from chassis.decider import Invalid, NotFound, Refused
@@ -17,7 +17,9 @@ from services.incentives.domain.sale import (
     ConfirmAdjustment,
     Line,
     PayoutAdjusted,
+    PayoutCleared,
     PayoutPostponed,
+    PayoutPutUnderReview,
     PayoutReleased,
     PostponeLine,
     ReleaseLine,
@@ -38,6 +40,12 @@ class OnHold(Refused):
     """The hold of this line is not over."""
 
     slug = "on-hold"
+
+
+class UnderReview(Refused):
+    """A case holds this line: close the case first, with what it was."""
+
+    slug = "under-review"
 
 
 class PostponedTooFar(Invalid):
@@ -77,6 +85,8 @@ def release_line(wish: ReleaseLine, sale: Sale) -> list[SaleEvent]:
     line = _line(sale, wish.line_id)
     if line.state != HELD:
         return []
+    if line.reviews:
+        raise UnderReview(cases=sorted(line.reviews))
     if wish.now.astimezone(UTC).date() < line.payable_on:
         raise OnHold(f"payable on {iso(line.payable_on)}", payable_on=iso(line.payable_on))
     return [
@@ -117,6 +127,45 @@ def postpone_line(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
             postponed_by=wish.by,
             journal=moved(line, -line.remaining, _negative(line.books_remaining)) if back else NO_JOURNAL,
             postponed_at=wish.now,
+        )
+    ]
+
+
+def put_under_review(sale: Sale, line_id: str, case_id: str, now: datetime) -> list[SaleEvent]:
+    """Holds a line for a case; what was payable is held again. What is reversed, or held by it already, stays."""
+    line = _line(sale, line_id)
+    if line.state == REVERSED or line.remaining.zero or case_id in line.reviews:
+        return []
+    back = line.state == PAYABLE
+    return [
+        PayoutPutUnderReview(
+            line_id=line_id,
+            opportunity_id=sale.wins[line.key.win_no].opportunity_id,
+            partner_id=line.key.partner_id,
+            payee_id=line.payee_id,
+            case_id=case_id,
+            amount=line.remaining,
+            journal=moved(line, -line.remaining, _negative(line.books_remaining)) if back else NO_JOURNAL,
+            held_at=now,
+        )
+    ]
+
+
+def clear_line(sale: Sale, line_id: str, case_id: str, now: datetime) -> list[SaleEvent]:
+    """Lets go of a line that a case held; it is released on its day."""
+    line = _line(sale, line_id)
+    if case_id not in line.reviews:
+        return []
+    return [
+        PayoutCleared(
+            line_id=line_id,
+            opportunity_id=sale.wins[line.key.win_no].opportunity_id,
+            partner_id=line.key.partner_id,
+            payee_id=line.payee_id,
+            case_id=case_id,
+            payable_on=line.payable_on,
+            others_open=len(line.reviews) > 1,
+            cleared_at=now,
         )
     ]
 

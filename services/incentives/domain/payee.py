@@ -5,7 +5,7 @@ Bank details are protected: whoever changed them cannot verify them, and they co
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import assert_never
+from typing import Literal, assert_never
 
 from chassis.decider import Decider, NotFound, Refused
 from chassis.event import Sealed, command, event
@@ -17,7 +17,9 @@ from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
 PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
 TAX_FORM, BANK_VERIFIED, COOL_DOWN = "tax_form", "bank_verified", "bank_cool_down"
-EMPLOYER_CONSENT, BLOCKED = "employer_consent", "blocked"
+EMPLOYER_CONSENT, BLOCKED, UNDER_REVIEW = "employer_consent", "blocked", "under_review"
+StandingField = Field | Literal["domain"]
+"""What a payee has from a day on; its domains are no condition of a plan."""
 SUBMITTED, ACCEPTED, REJECTED = "submitted", "accepted", "rejected"
 
 # Events
@@ -60,7 +62,7 @@ class StandingRecorded:
 
     payee_id: str
     partner_id: str
-    field: Field
+    field: StandingField
     values: tuple[str, ...]
     effective_on: date
     source_event_id: str
@@ -166,10 +168,39 @@ class PayoutCurrencySet:
     set_at: datetime
 
 
+@event("incentives.PayeeReviewOpened.v1")
+class PayeeReviewOpened:
+    """A case makes the payee's payments wait."""
+
+    payee_id: str
+    partner_id: str
+    case_id: str
+    opened_at: datetime
+
+
+@event("incentives.PayeeReviewClosed.v1")
+class PayeeReviewClosed:
+    """The case is closed; `others_open` says whether another one still makes payments wait."""
+
+    payee_id: str
+    partner_id: str
+    case_id: str
+    others_open: bool
+    closed_at: datetime
+
+
 Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
 Blocking = PayeeBlocked | UnblockProposed | PayeeUnblocked
+Reviewing = PayeeReviewOpened | PayeeReviewClosed
 PayeeEvent = (
-    PayeeOpened | PayeeSuspended | PayeeReinstated | StandingRecorded | PayoutCurrencySet | Paperwork | Blocking
+    PayeeOpened
+    | PayeeSuspended
+    | PayeeReinstated
+    | StandingRecorded
+    | PayoutCurrencySet
+    | Paperwork
+    | Blocking
+    | Reviewing
 )
 
 # Commands: `revision` is the partner's own, so that an old fact that comes again changes nothing
@@ -213,7 +244,7 @@ class ReinstatePayee:
 @command("incentives.RecordStanding.v1")
 class RecordStanding:
     partner_id: str
-    field: Field
+    field: StandingField
     values: tuple[str, ...]
     effective_on: date
     source_event_id: str
@@ -310,6 +341,9 @@ class Payee:
     blocked: PayeeBlocked | None = None
     unblock_proposed_by: str | None = None
     payout_currency: str | None = None
+    reviews: frozenset[str] = frozenset()
+    banks: int = 0
+    """How often bank details were entered."""
 
     @property
     def person(self) -> bool:
@@ -319,7 +353,7 @@ class Payee:
 
 def circumstances_of(payee: Payee, day: date, deal: Circumstances) -> Circumstances:
     """What a modifier may look at: the deal, and the tier, certifications and region that the payee had on a day."""
-    known: dict[Field, tuple[str, ...]] = {}
+    known: dict[str, tuple[str, ...]] = {}
     for recorded in sorted(payee.standing, key=lambda one: one.effective_on):
         if recorded.effective_on <= day:
             known[recorded.field] = recorded.values
@@ -342,12 +376,19 @@ def unmet(payee: Payee, now: datetime, rules: PaymentRules = NO_RULES) -> tuple[
     shut = {
         SUSPENDED: payee.suspended and not over,
         BLOCKED: payee.blocked is not None,
+        UNDER_REVIEW: bool(payee.reviews),
         EMPLOYER_CONSENT: payee.person and not payee.consented,
         BANK_VERIFIED: not payee.bank_verified if payee.bank else BANK_VERIFIED in rules.gates,
         COOL_DOWN: payee.bank is not None and now < cooled_at(payee.bank, rules),
         TAX_FORM: TAX_FORM in rules.gates and tax_form_of(payee, now) is None,
     }
     return tuple(gate for gate, is_shut in shut.items() if is_shut)
+
+
+def domains_of(payee: Payee) -> tuple[str, ...]:
+    """The domains that the partner has now."""
+    known = [recorded.values for recorded in payee.standing if recorded.field == "domain"]
+    return known[-1] if known else ()
 
 
 def cooled_at(bank: BankDetailsChanged, rules: PaymentRules) -> datetime:
@@ -615,6 +656,10 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return replace(payee, standing=(*payee.standing, happened))
         case PayeeBlocked() | UnblockProposed() | PayeeUnblocked():
             return _blocking(payee, happened)
+        case PayeeReviewOpened() | PayeeReviewClosed():
+            others = payee.reviews - {happened.case_id}
+            opened = isinstance(happened, PayeeReviewOpened)
+            return replace(payee, reviews=others | {happened.case_id} if opened else others)
         case _:
             return _with_paper(payee, happened)
 
@@ -629,7 +674,7 @@ def _blocking(payee: Payee, happened: Blocking) -> Payee:
 def _with_paper(payee: Payee, happened: Paperwork) -> Payee:
     match happened:
         case BankDetailsChanged():
-            return replace(payee, bank=happened, bank_verified=False)
+            return replace(payee, bank=happened, bank_verified=False, banks=payee.banks + 1)
         case BankDetailsVerified():
             return replace(payee, bank_verified=True)
         case TaxFormSubmitted():

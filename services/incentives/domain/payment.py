@@ -101,7 +101,7 @@ class PaymentApproved:
 
 @event("incentives.PaymentBlocked.v1")
 class PaymentBlocked:
-    """Gates that are shut: suspended, not_active, blocked, employer_consent, bank_verified, bank_cool_down, tax_form."""
+    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review."""
 
     payment_id: str
     statement_id: str

@@ -311,6 +311,35 @@ class PayoutAdjusted:
     adjusted_at: datetime
 
 
+@event("incentives.PayoutPutUnderReview.v1")
+class PayoutPutUnderReview:
+    """A case holds the line: it is not released before somebody has said what the case was."""
+
+    line_id: str
+    opportunity_id: str
+    partner_id: str
+    payee_id: str
+    case_id: str
+    amount: Money
+    journal: Journal
+    held_at: datetime
+
+
+@event("incentives.PayoutCleared.v1")
+class PayoutCleared:
+    """The case was a false alarm; without another one the line is released on its day."""
+
+    line_id: str
+    opportunity_id: str
+    partner_id: str
+    payee_id: str
+    case_id: str
+    payable_on: date
+    others_open: bool
+    cleared_at: datetime
+
+
+Reviewed = PayoutPutUnderReview | PayoutCleared
 LineEvent = (
     PayoutCalculated
     | RebateCounted
@@ -319,6 +348,7 @@ LineEvent = (
     | PayoutPostponed
     | AdjustmentProposed
     | PayoutAdjusted
+    | Reviewed
 )
 SaleEvent = (
     WinRecorded
@@ -483,7 +513,10 @@ FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveF
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One earning line as it stands. `superseded`: a later credit revision put another in its place, or none."""
+    """One earning line as it stands. `superseded`: a later credit revision put another in its place, or none.
+
+    `reviews` are the open or confirmed cases that hold it.
+    """
 
     line_id: str
     key: LineKey
@@ -514,6 +547,7 @@ class Line:
     proposed: AdjustmentProposed | None = None
     books: Money | None = None
     books_reversed: Decimal = Decimal(0)
+    reviews: frozenset[str] = frozenset()
 
     @property
     def remaining(self) -> Money:
@@ -633,7 +667,13 @@ def _quarantined(sale: Sale, happened: FactQuarantined | FactResolved) -> frozen
 def _line_after(line: Line | None, happened: LineEvent) -> dict[str, Line]:
     if isinstance(happened, PayoutCalculated | RebateCounted):
         return {happened.line_id: _new_line(happened)}
-    return {} if line is None else {line.line_id: _changed(line, happened)}
+    if line is None:
+        return {}
+    if isinstance(happened, PayoutPutUnderReview):
+        return {line.line_id: replace(line, state=HELD, reviews=line.reviews | {happened.case_id})}
+    if isinstance(happened, PayoutCleared):
+        return {line.line_id: replace(line, reviews=line.reviews - {happened.case_id})}
+    return {line.line_id: _changed(line, happened)}
 
 
 def _changed(

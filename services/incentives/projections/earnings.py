@@ -14,7 +14,9 @@ from services.incentives.domain.sale import (
     AdjustmentProposed,
     PayoutAdjusted,
     PayoutCalculated,
+    PayoutCleared,
     PayoutPostponed,
+    PayoutPutUnderReview,
     PayoutReleased,
     PayoutReversed,
 )
@@ -181,6 +183,15 @@ def _postponed(document: EarningDocument, it: PayoutPostponed) -> Changed:
     return f"postponed until {day}", changes
 
 
+def _reviewed(_: EarningDocument, __: PayoutPutUnderReview) -> Changed:
+    return "under review", {"state": HELD, "why_held": "under review"}
+
+
+def _cleared(_: EarningDocument, it: PayoutCleared) -> Changed:
+    held = "under review" if it.others_open else f"held until {iso(it.payable_on)} by the plan"
+    return "cleared", {"why_held": held}
+
+
 def _proposed(document: EarningDocument, it: AdjustmentProposed) -> Changed:
     waiting = {"adjustment_id": it.adjustment_id, "amount": plain(it.amount), "reason": it.reason, "by": it.proposed_by}
     return f"adjustment of {text_of(it.amount)} proposed", {"adjustment": waiting}
@@ -209,6 +220,8 @@ CHANGES: dict[type[Any], Any] = {
     PayoutReversed: _reversed,
     PayoutReleased: _released,
     PayoutPostponed: _postponed,
+    PayoutPutUnderReview: _reviewed,
+    PayoutCleared: _cleared,
     AdjustmentProposed: _proposed,
     PayoutAdjusted: _adjusted,
     PaymentMade: _paid,
@@ -244,6 +257,8 @@ EARNINGS = Projection(
         PayoutReversed: _line,
         PayoutReleased: _line,
         PayoutPostponed: _line,
+        PayoutPutUnderReview: _line,
+        PayoutCleared: _line,
         AdjustmentProposed: _line,
         PayoutAdjusted: _line,
         WindowTruedUp: _line,

@@ -29,6 +29,7 @@ from services.incentives.domain.sale import (
     PayoutAdjusted,
     PayoutCalculated,
     PayoutPostponed,
+    PayoutPutUnderReview,
     PayoutReleased,
     PayoutReversed,
 )
@@ -39,6 +40,7 @@ KINDS: dict[type[Any], str] = {
     PayoutReversed: "reversed",
     PayoutReleased: "released",
     PayoutPostponed: "postponed",
+    PayoutPutUnderReview: "under_review",
     PayoutAdjusted: "adjusted",
     RebateAccrued: "rebate_accrued",
     RebateSettled: "rebate_settled",

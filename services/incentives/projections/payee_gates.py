@@ -14,11 +14,14 @@ from services.incentives.domain.payee import (
     PAYOUTS,
     SUSPENDED,
     TAX_FORM,
+    UNDER_REVIEW,
     BankDetailsChanged,
     BankDetailsVerified,
     PayeeBlocked,
     PayeeOpened,
     PayeeReinstated,
+    PayeeReviewClosed,
+    PayeeReviewOpened,
     PayeeSuspended,
     PayeeUnblocked,
     PersonConsented,
@@ -126,6 +129,14 @@ def _unblocked(known: PayeeDocument, _: PayeeUnblocked) -> Changed:
     return {**_opened(known, BLOCKED), "blocked_reason": None, "unblock_proposed_by": None}
 
 
+def _review_opened(known: PayeeDocument, _: PayeeReviewOpened) -> Changed:
+    return _shut(known, UNDER_REVIEW)
+
+
+def _review_closed(known: PayeeDocument, it: PayeeReviewClosed) -> Changed:
+    return {} if it.others_open else _opened(known, UNDER_REVIEW)
+
+
 CHANGES: dict[type[Any], Any] = {
     PayeeOpened: _began,
     PayeeSuspended: _suspended,
@@ -138,6 +149,8 @@ CHANGES: dict[type[Any], Any] = {
     PayeeBlocked: _blocked,
     UnblockProposed: _unblocking,
     PayeeUnblocked: _unblocked,
+    PayeeReviewOpened: _review_opened,
+    PayeeReviewClosed: _review_closed,
 }
 
 PAYEE_GATES = Projection(

@@ -9,6 +9,7 @@ from services.incentives.domain.sale import (
     HELD,
     PayoutAdjusted,
     PayoutCalculated,
+    PayoutCleared,
     PayoutPostponed,
     PayoutReleased,
     PayoutReversed,
@@ -24,10 +25,17 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
         return _due(happened)
     if isinstance(happened, PayoutReversed | PayoutAdjusted):
         return None if happened.remaining.zero else document
+    if isinstance(happened, PayoutCleared):
+        return None if happened.others_open else {**_due(happened), "due_at": _cleared(happened)}
     return None
 
 
-def _due(happened: PayoutCalculated | PayoutPostponed) -> dict[str, Any]:
+def _cleared(it: PayoutCleared) -> str:
+    """Its day, or at once where that passed while the line was under review."""
+    return iso(max(start_of(it.payable_on), it.cleared_at))
+
+
+def _due(happened: PayoutCalculated | PayoutPostponed | PayoutCleared) -> dict[str, Any]:
     due_at = iso(start_of(happened.payable_on))
     return {"due_at": due_at, "opportunity_id": happened.opportunity_id, "line_id": happened.line_id}
 
@@ -49,7 +57,9 @@ def _line(seen: Seen) -> str:
 RELEASES = Deadline(
     name="releases",
     version=2,
-    keys=dict.fromkeys((PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed, PayoutAdjusted), _line),
+    keys=dict.fromkeys(
+        (PayoutCalculated, PayoutPostponed, PayoutCleared, PayoutReleased, PayoutReversed, PayoutAdjusted), _line
+    ),
     evolve=evolve,
     issue=release,
 )

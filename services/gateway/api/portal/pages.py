@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from services.gateway.api.portal import (
+    cases,
     customers,
     deals,
     desk,
@@ -36,6 +37,7 @@ for room in (
     funds,
     tiers,
     recognition,
+    cases,
     trying,
     partners,
     rules,

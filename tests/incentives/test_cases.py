@@ -1,0 +1,285 @@
+"""Abuse: signals meet rules or not, cases hold lines and payments, people say what it was, and rules are tried on that."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chassis.event import decode
+from chassis.identity import Principal
+from chassis.testing.projections import assert_repeatable, told
+from contracts.registration import DealApproved
+from contracts.samples import sample
+from services.incentives.domain.abuse_rules import ABUSES, AbuseFacts, hits
+from services.incentives.domain.case import (
+    CaseOpened,
+    Cases,
+    CloseCase,
+    Labelled,
+    LookForAbuse,
+    SignalSeen,
+    backtest,
+)
+from services.incentives.domain.payee import PayeeBlocked, PayeeReviewClosed, PayeeReviewOpened, Payees
+from services.incentives.projections.abuse_looks import same_company
+from services.incentives.projections.cases import CASES
+from services.incentives.publishing import publish
+from tests.incentives.facts import plan
+from tests.incentives.fund_facts import NOW, PARTNER, Log, published
+from tests.incentives.test_service import (
+    ADMIN,
+    APPROVER,
+    FINANCE,
+    OTHER_ADMIN,
+    P1,
+    P2,
+    TENANT,
+    activated,
+    credited,
+    refunded,
+    started,
+    won,
+)
+
+BOOK = "watch"
+AUDITOR = Principal(tenant=TENANT, subject="aud", kind="vendor", roles=("analyst",), duties=("auditor",))
+
+
+def rules(*given: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "Watch", "rules": list(given)}
+
+
+def rule(signal: str, action: str = "hold", **more: Any) -> dict[str, Any]:
+    return {"rule_id": f"{signal}-{action}", "signal": signal, "action": action, **more}
+
+
+def shared(count: int = 1, subject: str = "b1") -> LookForAbuse:
+    return LookForAbuse(
+        case_id="case-1",
+        partner_id=PARTNER,
+        payee_id=PARTNER,
+        subject=subject,
+        related=("p2",),
+        facts=AbuseFacts(signal="shared_bank", count=count),
+        rules=(BOOK,),
+        now=NOW,
+    )
+
+
+def close(outcome: str) -> CloseCase:
+    return CloseCase(
+        case_id="case-1", payee_id=PARTNER, outcome=outcome, reason="looked at it", lines=(), by="ada", now=NOW
+    )
+
+
+def log_of(*given: dict[str, Any]) -> Log:
+    return Log(published(rules(*given), kind="abuse", book=BOOK))
+
+
+def names(log: Log) -> list[str]:
+    return [type(one).__name__ for one in log.happened]
+
+
+@pytest.mark.parametrize(
+    ("facts", "given", "met"),
+    [
+        ({"signal": "refund_ratio", "percent": "50", "count": 2}, {"percent": "50", "least": 2}, True),
+        ({"signal": "refund_ratio", "percent": "49.9", "count": 2}, {"percent": "50", "least": 2}, False),
+        ({"signal": "refund_ratio", "percent": "90", "count": 1}, {"percent": "50", "least": 2}, False),
+        ({"signal": "bank_change", "count": 1, "days": 13}, {"days": 14}, True),
+        ({"signal": "bank_change", "count": 1, "days": 14}, {"days": 14}, False),
+        ({"signal": "split_below_limit", "amounts": ["3000", "2500"]}, {"limit": "5000"}, True),
+        ({"signal": "split_below_limit", "amounts": ["3000", "2000"]}, {"limit": "5000"}, False),
+        ({"signal": "split_below_limit", "amounts": ["6000", "2000"]}, {"limit": "5000"}, False),
+        ({"signal": "shared_proof", "count": 1}, {}, True),
+        ({"signal": "self_referral", "count": 0}, {}, False),
+    ],
+)
+def test_a_signal_meets_a_rule_from_its_threshold_on(facts, given, met):
+    found = ABUSES.answer(facts, rules(rule(facts["signal"], "note", **given)))
+
+    assert found.outcome == ("note" if met else "none")
+
+
+def test_a_hold_is_stricter_than_a_note():
+    both = ABUSES.read(rules(rule("shared_bank", "note"), rule("shared_bank", "hold")))
+
+    assert [hit.action for hit in hits(AbuseFacts(signal="shared_bank", count=1), both)] == ["note", "hold"]
+    assert ABUSES.evaluate(AbuseFacts(signal="shared_bank", count=1), both).outcome == "hold"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [[], [rule("shared_bank"), rule("shared_bank")], [rule("split_below_limit")], [rule("bank_change", days=0)]],
+)
+def test_rules_that_make_no_sense_are_not_drafted(wrong):
+    assert ABUSES.check(ABUSES.read(rules(*wrong)))
+
+
+@pytest.mark.parametrize(
+    ("customer", "own", "same"),
+    [
+        ("north.example", ("north.example",), True),
+        ("shop.north.example", ("north.example",), True),
+        ("deepnorth.example", ("north.example",), False),
+        (None, ("north.example",), False),
+    ],
+)
+def test_a_customer_below_the_partner_s_domain_is_the_partner(customer, own, same):
+    assert same_company(customer, own) is same
+
+
+def test_a_hold_shuts_the_payee_s_gate_and_a_false_alarm_opens_it():
+    log = log_of(rule("shared_bank")).tell(shared(), shared())
+
+    assert names(log) == ["SignalSeen", "CaseOpened", "PayeeReviewOpened"]
+    assert log.state(Payees.at(PARTNER)).reviews == {"case-1"}
+    log.tell(close("false_alarm"))
+    assert log.state(Payees.at(PARTNER)).reviews == frozenset()
+    assert PayeeBlocked not in {type(one) for one in log.happened}
+    assert log.refused(close("confirmed")) == "wrong-state"
+
+
+def test_what_is_confirmed_blocks_the_payee_until_two_people_open_it():
+    log = log_of(rule("shared_bank")).tell(shared(), close("confirmed"))
+
+    assert [type(one) for one in log.happened[-2:]] == [PayeeReviewClosed, PayeeBlocked]
+    assert log.state(Payees.at(PARTNER)).blocked.reason == "looked at it"
+
+
+def test_a_signal_that_meets_no_rule_is_kept_for_later_rules_and_may_still_open_a_case():
+    log = log_of(rule("refund_ratio"))
+    low = LookForAbuse(
+        case_id="case-1",
+        partner_id=PARTNER,
+        payee_id=PARTNER,
+        subject="p1-2026-03",
+        facts=AbuseFacts(signal="refund_ratio", percent=Decimal(10), count=9),
+        rules=(BOOK,),
+        now=NOW,
+    )
+    assert names(log.tell(low, low)) == ["SignalSeen"]
+    log.tell(replace(low, facts=replace(low.facts, percent=Decimal(60))))
+    assert names(log) == ["SignalSeen", "SignalSeen", "CaseOpened"]
+
+
+def test_without_rules_in_force_nothing_is_kept():
+    log = Log()
+    log.tell(replace(shared(), rules=()))
+
+    assert log.happened == []
+
+
+def test_a_case_is_told_to_the_vendor_alone():
+    log = log_of(rule("shared_bank")).tell(shared(), close("false_alarm"))
+
+    heard = [public for one in told(*log.happened) if (public := publish(one))]
+    assert [(one.topic, one.for_partner(PARTNER)) for one in heard] == [("case-opened", None), ("case-opened", None)]
+
+
+def test_the_read_model_says_what_a_case_holds_and_what_it_was():
+    log = log_of(rule("shared_bank")).tell(shared(), close("false_alarm"))
+    seen = told(*[one for one in log.happened if isinstance(one, SignalSeen | CaseOpened) or hasattr(one, "outcome")])
+
+    assert_repeatable(CASES, seen)
+    assert log.state(Cases.at("case-1")).stage.value == "false_alarm"
+    assert [type(one) for one in log.happened].count(PayeeReviewOpened) == 1
+
+
+def test_rules_are_tried_on_what_people_said():
+    def past(name: str, percent: int, label: str | None) -> Labelled:
+        facts = AbuseFacts(signal="refund_ratio", percent=Decimal(percent), count=5)
+        return Labelled(case_id=name, partner_id=PARTNER, facts=facts, was="none", label=label)
+
+    signals = [
+        past("a", 80, "confirmed"),
+        past("b", 60, "false_alarm"),
+        past("c", 30, "confirmed"),
+        past("d", 70, None),
+    ]
+
+    found = backtest(ABUSES.read(rules(rule("refund_ratio", percent="50"))), signals)
+
+    assert found.pop("changed")[0].would_be == "hold"
+    assert found == {
+        "signals": 4,
+        "hits": 3,
+        "confirmed_hit": 1,
+        "false_alarms_hit": 1,
+        "unlabelled_hit": 1,
+        "confirmed_missed": 1,
+        "precision_percent": "50.0",
+    }
+
+
+async def watched(it: Any, *given: dict[str, Any]) -> None:
+    draft = {"rulebook_id": BOOK, "kind": "abuse", "body": rules(*given), "examples": []}
+    assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+    assert (await it.post(OTHER_ADMIN, f"/rulebooks/{BOOK}/publish", {"version": 1})).status_code == 200
+
+
+async def opened(it: Any) -> Any:
+    found = await it.until(FINANCE, "/cases?state=open", lambda page: page["items"])
+    return found["items"][0]
+
+
+async def test_refunds_hold_what_is_unpaid_and_a_false_alarm_releases_it(tmp_path):
+    async with started(tmp_path) as it:
+        await watched(it, rule("refund_ratio", percent="40", least=2))
+        await it.hear(activated("p1"))
+        await it.publish_plan(plan(hold_days=0))
+        it.clock.set(datetime(2026, 3, 17, 9, tzinfo=UTC))
+        for sale in ("o1", "o2"):
+            await it.hear(won(sale))
+            await it.hear(credited(("p1", "100.00"), opportunity_id=sale))
+        await it.hear(refunded("rev-1", "900.00"))
+        case = await opened(it)
+        assert (case["signal"], case["action"], len(case["lines"])) == ("refund_ratio", "hold", 2)
+        lines = (await it.get(P1, "/lines"))["items"]
+        assert {line["why_held"] for line in lines} == {"under review"}
+        balances = (await it.get(APPROVER, "/ledger/balances"))["trial_balance"][0]
+        assert (balances["payable"], balances["total"]) == ("0.00", "0.00")
+        assert (await it.get(AUDITOR, f"/cases/{case['case_id']}"))["text"].startswith("45 % of what 2 lines")
+        path = f"/cases/{case['case_id']}/close"
+        assert (await it.post(P1, path, {"outcome": "false_alarm", "reason": "x"})).status_code == 403
+        assert (await it.post(APPROVER, path, {"outcome": "false_alarm", "reason": "one big customer left"})).json()[
+            "state"
+        ] == "false_alarm"
+        await it.until(P1, "/lines", lambda page: {line["state"] for line in page["items"]} == {"payable"})
+        tried = await it.post(ADMIN, "/case-backtests", {"rulebook_id": BOOK, "version": 1})
+        assert tried.json()["false_alarms_hit"] == 1
+
+
+async def test_a_deal_with_a_customer_of_the_partner_s_own_domain_is_held(tmp_path):
+    async with started(tmp_path) as it:
+        await watched(it, rule("self_referral"))
+        await it.hear(replace(activated("p1"), domains=("north.example",)))
+        approved: DealApproved = decode(
+            "entente.registration.DealApproved.v1", sample("entente.registration.DealApproved.v1")
+        )
+        account = replace(approved.account, domain="lab.north.example")
+        await it.hear(replace(approved, registration_id="r1", partner_id="p1", account=account))
+        await it.publish_plan(plan(hold_days=0))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        case = await opened(it)
+        assert (case["signal"], [line["opportunity_id"] for line in case["lines"]]) == ("self_referral", ["o1"])
+
+
+async def test_two_payees_with_one_account_wait_until_somebody_has_looked(tmp_path):
+    async with started(tmp_path) as it:
+        await watched(it, rule("shared_bank"))
+        for who, principal in (("p1", P1), ("p2", P2)):
+            await it.hear(activated(who))
+            bank = {"iban": "DE89370400440532013000", "holder": "Somebody"}
+            assert (await it.put(principal, f"/payees/{who}/bank", bank)).status_code == 200
+        case = await opened(it)
+        assert (case["payee_id"], case["related"], case["holds_payee"]) == ("p2", ["p1"], True)
+        [payee] = (await it.get(P2, "/payees"))["items"]
+        assert "under_review" in payee["gates"]
+        path = f"/cases/{case['case_id']}/close"
+        assert (await it.post(APPROVER, path, {"outcome": "confirmed", "reason": "one family"})).status_code == 200
+        [payee] = (await it.get(P2, "/payees"))["items"]
+        assert ("under_review" in payee["gates"], "blocked" in payee["gates"]) == (False, True)
