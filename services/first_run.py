@@ -43,7 +43,10 @@ FUND = {
 
 TIERS = {
     "name": "Partner tiers",
-    "metrics": [{"name": "revenue", "window": "calendar"}, {"name": "certified", "window": "latest"}],
+    "metrics": [
+        {"name": "revenue", "window": "calendar", "source": "revenue", "currency": CURRENCY},
+        {"name": "certified", "window": "latest"},
+    ],
     "levels": [
         {"name": "registered"},
         {"name": "silver", "thresholds": {"revenue": "50000"}},

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from chassis.application import Application, Reaction
 from chassis.event import Seen
 from chassis.execution import Peek
+from chassis.rulebook import Rules
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
 from contracts.gateway import TenantOpened
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
@@ -18,9 +20,10 @@ from contracts.registration import (
     DealWithdrawn,
     LeadConverted,
 )
-from services.incentives.application import FactCommand, prepared, rules_of_kind
-from services.incentives.domain.approval import RecordApproval
+from services.incentives.application import FactCommand, prepared, rates_about, rules_of_kind
+from services.incentives.domain.approval import Approval, Approvals, RecordApproval
 from services.incentives.domain.books import OpenBooks
+from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.payee import OpenPayee, RecordStanding, ReinstatePayee, StandingField, SuspendPayee
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition import (
@@ -30,8 +33,10 @@ from services.incentives.domain.recognition import (
     recognition_id,
 )
 from services.incentives.domain.recognition_rules import RECOGNITION, Achievement
-from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin
+from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin, Sale, Sales
 from services.incentives.domain.taking import Part
+from services.incentives.domain.tier import RecordTierMetric
+from services.incentives.domain.tier_rules import REVENUE, TIER, TIERS, Metric, MetricFact
 
 FINAL = "final"
 YEARS_BACK = 3
@@ -41,6 +46,7 @@ YEARS_BACK = 3
 async def on_deal_won(seen: Seen, app: Application) -> None:
     """A win is a fact of its sale; it pays once its credit is final."""
     await _record(seen, app, "record_win", win_of(seen, app.clock.now()))
+    await _measure_sale(seen, app)
     won: DealWon = seen.event
     if not won.backfill:
         await _recognise(seen, app, Achieved("deal_won", _win_ref(won), won.partner_ids, won.closed_on))
@@ -50,11 +56,13 @@ async def on_credit_allocated(seen: Seen, app: Application) -> None:
     """Only final credit pays."""
     if seen.event.status == FINAL:
         await _record(seen, app, "record_credit", credit_of(seen, app.clock.now()))
+        await _measure_sale(seen, app)
 
 
 async def on_revenue_reversed(seen: Seen, app: Application) -> None:
     """What was earned on that part of the sale is taken back."""
     await _record(seen, app, "record_reversal", reversal_of(seen, app.clock.now()))
+    await _measure_sale(seen, app)
     taken: RevenueReversed = seen.event
     if taken.remaining.zero:
         gone = Achieved("deal_won", _win_ref(taken), taken.partner_ids, taken.occurred_on)
@@ -125,6 +133,49 @@ def reversal_of(seen: Seen, now: datetime) -> RecordReversal:
         plan_ids=(),
         now=now,
     )
+
+
+# Tiers: the figures that follow from events; the same figure again changes nothing
+
+OF_SALES = (REVENUE, "deals_won")
+
+
+async def _metrics(seen: Seen, app: Application, *sources: str) -> list[tuple[str, Metric]]:
+    """The programmes' metrics of some sources, under the rules in force."""
+    peek, found = app.executor.peek(seen.tenant), []
+    for programme in await rules_of_kind(app, seen.tenant, TIER):
+        version = (await peek(Rules.at(programme))).in_force(app.clock.now())
+        metrics = TIERS.read(version.body).metrics if version else ()
+        found += [(programme, metric) for metric in metrics if metric.source in sources]
+    return found
+
+
+async def _measure_sale(seen: Seen, app: Application) -> None:
+    """What the sale is worth now to each partner that was ever credited with it."""
+    metrics = await _metrics(seen, app, *OF_SALES)
+    if not metrics:
+        return
+    peek = app.executor.peek(seen.tenant)
+    sale: Sale = await peek(Sales.at(seen.event.opportunity_id))
+    rates = await rates_about(peek, [win.credited_on for win in sale.wins.values()])
+    for programme, metric in metrics:
+        for partner_id, fact in figures_of(sale, metric, rates):
+            await _measure(seen, app, programme, partner_id, fact)
+
+
+async def _measure(seen: Seen, app: Application, programme: str, partner_id: str, fact: MetricFact) -> None:
+    wish = RecordTierMetric(
+        programme=programme, partner_id=partner_id, fact=fact, source=seen.source, now=app.clock.now()
+    )
+    await app.react(seen, f"tier-{programme}-{partner_id}-{fact.metric}-{fact.ref}", wish)
+
+
+async def _measure_one(seen: Seen, app: Application, source: str, it: "Achieved", value: int = 1) -> None:
+    """Something that counts as one, or no longer does."""
+    for programme, metric in await _metrics(seen, app, source):
+        for partner_id in it.partner_ids:
+            fact = MetricFact(metric=metric.name, ref=it.ref, value=Decimal(value), on=it.on)
+            await _measure(seen, app, programme, partner_id, fact)
 
 
 # Recognition: what a partner did counts once, and no longer when it came to nothing
@@ -217,6 +268,10 @@ OfDeal = DealRegistered | DealApproved | DealRejected | DealWithdrawn | DealRevo
 async def _both_back(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> None:
     await _take_back(seen, app, _of_deal(it, "deal_registered", at), reason_code)
     await _take_back(seen, app, _of_deal(it, "deal_approved", at), reason_code)
+    approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(it.registration_id))
+    if approval.approved_on is not None:
+        gone = Achieved("deal_approved", it.registration_id, (it.partner_id,), approval.approved_on)
+        await _measure_one(seen, app, "deals_approved", gone, value=0)
 
 
 def _of_deal(it: OfDeal, achievement: Achievement, at: datetime) -> Achieved:
@@ -228,7 +283,9 @@ async def on_lead_converted(seen: Seen, app: Application) -> None:
     it: LeadConverted = seen.event
     if it.partner_id is not None:
         on = it.converted_at.astimezone(UTC).date()
-        await _recognise(seen, app, Achieved("lead_converted", it.lead_id, (it.partner_id,), on))
+        converted = Achieved("lead_converted", it.lead_id, (it.partner_id,), on)
+        await _recognise(seen, app, converted)
+        await _measure_one(seen, app, "leads_converted", converted)
 
 
 async def on_partner_activated(seen: Seen, app: Application) -> None:
@@ -271,7 +328,9 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
         now=app.clock.now(),
     )
     await app.react(seen, "record_approval", wish)
-    await _recognise(seen, app, _of_deal(it, "deal_approved", it.approved_at))
+    approved = _of_deal(it, "deal_approved", it.approved_at)
+    await _recognise(seen, app, approved)
+    await _measure_one(seen, app, "deals_approved", approved)
 
 
 async def on_tenant_opened(seen: Seen, app: Application) -> None:

@@ -581,6 +581,8 @@ class Sale:
     missed: frozenset[LineKey] = frozenset()
     lines: Mapping[str, Line] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    partners: frozenset[str] = frozenset()
+    """Whoever was ever credited."""
 
     def current(self, key: LineKey) -> Line | None:
         """The line that stands for a share, if one does."""
@@ -647,7 +649,9 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
             reversals = (*sale.reversals, happened)
             return replace(sale, reversals=reversals, told=(*sale.told, told_name(happened)))
         case CreditRecorded():
-            return _recredited(replace(sale, credits={**sale.credits, (happened.pool, happened.win_no): happened}))
+            credits = {**sale.credits, (happened.pool, happened.win_no): happened}
+            partners = sale.partners | {str(share.partner_id) for share in happened.shares}
+            return _recredited(replace(sale, credits=credits, partners=partners))
         case SpiffAwarded():
             return sale
         case AwardMissed():

@@ -25,7 +25,7 @@ from services.incentives.domain.tier_rules import (
     values_on,
 )
 
-FACTS_MAX = 2_000
+FACTS_MAX = 20_000
 APPEAL_BUSINESS_DAYS = 10
 RECOVERED, LOWER, KEEP, WAIVE, ESCALATED = "recovered", "lower", "keep_until", "waive", "escalated"
 ReviewOutcome = Literal["lower", "keep_until", "waive"]
@@ -277,7 +277,7 @@ def record_tier_metric(wish: RecordTierMetric, tier: Tier, _payee: object, book:
     if tier.facts.get((wish.fact.metric, wish.fact.ref)) == wish.fact:
         return [], []
     if len(tier.facts) >= FACTS_MAX:
-        raise TierInvalid(f"a partner has at most {FACTS_MAX} facts: use one a month")
+        raise TierInvalid(f"a partner has at most {FACTS_MAX} facts")
     recorded = TierMetricRecorded(
         programme=wish.programme, partner_id=wish.partner_id, fact=wish.fact, source=wish.source, recorded_at=wish.now
     )

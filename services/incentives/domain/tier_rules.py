@@ -8,6 +8,7 @@ from typing import Literal
 
 from chassis.decider import Refused
 from chassis.rulebook import Change, Decision, Input, Kind, Reason, Rulebook, Version
+from contracts.values import MINOR_DIGITS
 from services.incentives.domain.plan import MONTHS_A_YEAR
 from services.incentives.domain.schedule import PERCENT, sane
 
@@ -15,6 +16,8 @@ TIER = "tier"
 LEVELS_MAX, METRICS_MAX, MONTHS_MAX = 10, 20, 60
 GRACE_DAYS_MAX = 180
 Combine = Literal["all_of", "weighted", "points"]
+Source = Literal["reported", "revenue", "deals_won", "deals_approved", "leads_converted"]
+REVENUE = "revenue"
 
 
 class NoTierRules(Refused):
@@ -27,13 +30,18 @@ class NoTierRules(Refused):
 class Metric:
     """What is measured: the sum over the calendar year or the trailing months, or the newest value (`latest`).
 
-    `weight` counts where criteria are weighted, and is the points a unit is worth where they are points.
+    `weight` counts where criteria are weighted, and is the points a unit is worth where they are points. What is not
+    `reported` follows from events: `revenue` is the partner's credited part of what was won and not taken back, in
+    `currency`, from the credit of `pool`; `deals_won` counts those sales.
     """
 
     name: str
     window: Literal["calendar", "trailing", "latest"] = "calendar"
     months: int = 12
     weight: Decimal = Decimal(1)
+    source: Source = "reported"
+    currency: str | None = None
+    pool: str = "sourced"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +216,9 @@ def faults(rules: TierRules) -> list[str]:
         ),
         f"months is 1 to {MONTHS_MAX}": any(not 1 <= metric.months <= MONTHS_MAX for metric in rules.metrics),
         f"grace_days is 0 to {GRACE_DAYS_MAX}": not 0 <= rules.grace_days <= GRACE_DAYS_MAX,
+        "revenue is in a currency of ISO 4217": any(
+            metric.source == REVENUE and metric.currency not in MINOR_DIGITS for metric in rules.metrics
+        ),
         "weighted criteria pass at 0 to 100 percent": rules.combine == "weighted"
         and any(not 0 <= level.pass_at <= PERCENT for level in rules.levels),
     }

@@ -1,0 +1,112 @@
+"""The figures of tiers that follow from events: what a sale is worth to whom now, deals approved, leads converted."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from chassis.event import decode
+from contracts.registration import DealApproved, DealRevoked, LeadConverted
+from contracts.samples import sample
+from contracts.values import money
+from services.incentives.domain.exchange import Rate
+from services.incentives.domain.measuring import figures_of
+from services.incentives.domain.sale import CreditRecorded, Sale, Sales, WinRecorded
+from services.incentives.domain.tier_rules import TIERS, Metric
+from tests.incentives.test_service import ADMIN, OTHER_ADMIN, activated, credited, refunded, started, won
+
+MARCH = date(2026, 3, 16)
+AT = datetime(2026, 3, 16, tzinfo=UTC)
+REVENUE = Metric(name="revenue", source="revenue", currency="EUR")
+
+
+def sale_of(currency: str = "EUR", *credits: Any) -> Sale:
+    """A win of 1,000, and its credit in order."""
+    win = WinRecorded(
+        opportunity_id="o1",
+        registration_id=None,
+        win_no=1,
+        amount=money("1000.00", currency),
+        sold=(),
+        deal_type="new",
+        credited_on=MARCH,
+        backfill=False,
+        source_event_id="w",
+        recorded_at=AT,
+    )
+    told = [
+        CreditRecorded(
+            opportunity_id="o1",
+            pool="sourced",
+            revision=revision,
+            win_no=1,
+            shares=credited(*shares).shares,
+            source_event_id=f"c{revision}",
+            recorded_at=AT,
+        )
+        for revision, shares in enumerate(credits, start=1)
+    ]
+    return Sales.fold([win, *told])
+
+
+def values(sale: Sale, metric: Metric = REVENUE, *rates: Rate) -> dict[str, str]:
+    return {partner: str(fact.value.normalize()) for partner, fact in figures_of(sale, metric, rates)}
+
+
+def test_who_is_no_longer_credited_has_nothing_of_the_sale():
+    first, second = [("p1", "60.00"), ("p2", "40.00")], [("p2", "100.00")]
+
+    assert values(sale_of("EUR", first)) == {"p1": "6E+2", "p2": "4E+2"}
+    assert values(sale_of("EUR", first, second)) == {"p1": "0", "p2": "1E+3"}
+    won_deals = Metric(name="deals", source="deals_won")
+    assert values(sale_of("EUR", first, second), won_deals) == {"p1": "0", "p2": "1"}
+
+
+def test_another_currency_counts_at_the_recorded_rate_and_not_without_one():
+    sale = sale_of("USD", [("p1", "50.00")])
+    rate = Rate(base="USD", quote="EUR", rate=Decimal("0.9"), on=MARCH, source="bank")
+
+    assert values(sale) == {}
+    assert values(sale, REVENUE, rate) == {"p1": "4.5E+2"}
+
+
+def test_revenue_needs_a_currency():
+    rules = {"name": "t", "metrics": [{"name": "revenue", "source": "revenue"}], "levels": [{"name": "one"}]}
+
+    assert TIERS.check(TIERS.read(rules)) == ["revenue is in a currency of ISO 4217"]
+
+
+def of(name: str, **changes: Any) -> Any:
+    return replace(decode(name, sample(name)), **changes)
+
+
+async def test_wins_credits_refunds_approvals_and_leads_move_a_tier_by_themselves(tmp_path):
+    metrics = [
+        {"name": "revenue", "source": "revenue", "currency": "EUR"},
+        {"name": "approved", "source": "deals_approved"},
+        {"name": "leads", "source": "leads_converted"},
+    ]
+    levels = [{"name": "silver", "thresholds": {"revenue": "900"}}]
+    rules = {"name": "Tiers", "metrics": metrics, "levels": levels}
+    async with started(tmp_path) as it:
+        draft = {"rulebook_id": "tiers", "kind": "tier", "body": rules, "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/tiers/publish", {"version": 1})).status_code == 200
+        await it.hear(activated("p1"))
+        it.clock.set(datetime(2026, 3, 31, 9, tzinfo=UTC))
+        deal = {"registration_id": "r1", "partner_id": "p1"}
+        await it.hear(of(DealApproved.type, **deal, approved_at=AT))
+        await it.hear(of(LeadConverted.type, partner_id="p1", converted_at=AT))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")), times=2)
+        tier = await it.get(ADMIN, "/tiers/tiers/p1")
+        assert (tier["level"], _figures(tier)) == ("silver", {"revenue": "1000", "approved": "1", "leads": "1"})
+        await it.hear(refunded("rev-1", "300.00"))
+        await it.hear(of(DealRevoked.type, **deal, revoked_at=AT))
+        tier = await it.get(ADMIN, "/tiers/tiers/p1")
+        assert _figures(tier) == {"revenue": "700", "approved": "0", "leads": "1"}
+        assert (tier["level"], tier["review"]["qualifies_for"]) == ("silver", None), "nobody falls by itself"
+
+
+def _figures(tier: dict[str, Any]) -> dict[str, str]:
+    return {fact["metric"]: str(int(Decimal(fact["value"]))) for fact in tier["facts"]}
