@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.staticfiles import StaticFiles
 from pydantic import Field
 
+from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.identity import Principal, Signer, Unauthenticated
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
@@ -32,6 +33,9 @@ from services.gateway.reactions import REACTIONS
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STATIC = Path(__file__).parent / "api" / "portal" / "static"
+
+FORM_BYTES = 1 << 20
+"""What the form around a file may come to: a file that is a little too large is refused on a page."""
 
 
 class Settings(ServiceSettings):
@@ -117,6 +121,7 @@ def blueprint(settings: Settings) -> Blueprint:
         everywhere=SERVICES,
         identify=identify,
         shared_prefix="/v1/gateway",
+        files={"/batches": FILE_BYTES_MAX + FORM_BYTES},
         hang_up=lambda app: app.ports.hub.close(),
         let_go=lambda app: app.ports.upstreams.close(),
     )

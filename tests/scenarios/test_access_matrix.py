@@ -514,6 +514,10 @@ GATEWAY = {
     "GET /": page(),
     "GET /deals": page(DEALS),
     "GET /deals/new": page(),
+    "GET /drafts": page(SELLERS),
+    "GET /drafts/{registration_id}": page(SELLERS, registration_id="draft"),
+    "GET /batches": page(SELLERS | {"desk"}),
+    "GET /batches/{batch_id}": page(SELLERS | {"desk"}, batch_id="import"),
     "GET /deals/{registration_id}": page(DEALS, registration_id="deal"),
     "GET /leads": page(LEADS),
     "GET /leads/new": page(SELLERS | LEAD_DESK),
@@ -545,6 +549,11 @@ GATEWAY = {
     "GET /trials/{service}/{run_id}": page(DRAFTERS, service="service", run_id="registration_run"),
     **dict.fromkeys(
         (
+            "POST /batches",
+            "POST /batches/{batch_id}/{verb}",
+            "POST /drafts",
+            "POST /drafts/{registration_id}/register",
+            "POST /drafts/{registration_id}/discard",
             "POST /deals/check",
             "POST /deals/new",
             "POST /deals/{registration_id}/credit/{pool}",

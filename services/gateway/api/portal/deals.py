@@ -1,7 +1,7 @@
 """Deals: the board, registering one, and the page of one with all that happened to it in every service."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -88,6 +88,13 @@ async def _column(here: Visit, name: str, statuses: tuple[str, ...]) -> dict[str
 async def new(here: Here) -> Response:
     """An empty form: five fields and a close date."""
     return await _form(here, None)
+
+
+async def new_page(
+    here: Visit, values: Mapping[str, str], chosen: list[str], refusal: Refusal | None = None, status: int = 200
+) -> Response:
+    """The form with what is filled in."""
+    return await _form(here, None, status=status, values=values, chosen=chosen, refusal=refusal)
 
 
 async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context: Any) -> Response:

@@ -7,9 +7,11 @@ from services.gateway.api.portal import (
     customers,
     deals,
     desk,
+    drafts,
     events,
     funds,
     home,
+    imports,
     leads,
     money,
     partners,
@@ -28,6 +30,8 @@ __all__ = ["render", "router"]
 router = APIRouter()
 for room in (
     home,
+    imports,
+    drafts,
     deals,
     desk,
     customers,

@@ -18,6 +18,7 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.datastructures import UploadFile
 
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
@@ -41,6 +42,7 @@ KEY_BYTES = 16
 ALL_MAX, PAGE_MAX = 1_000, 200
 BEHIND_SHOWN = 100
 FIELDS_MAX = 300
+NAME_MAX = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +87,22 @@ NOTHING = Part(status=200, body={"items": []})
 
 
 @dataclass(frozen=True, kw_only=True)
+class File:
+    """A file that came with a form."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Form:
-    """A form as it was sent. `lists` holds the fields that can stand there several times."""
+    """A form as it was sent. `lists` holds the fields that can stand there several times; `file` is what came with it."""
 
     values: Mapping[str, str]
     lists: Mapping[str, list[str]]
     key: str
+    file: File | None = None
 
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
@@ -243,13 +255,22 @@ class Visit:
 
     # Sending
 
-    async def send(self, form: Form, service: str, path: str, body: Any = None, step: str = "") -> Answer:
-        """Posts to a service under the form's Idempotency-Key; `step` tells several posts of one form apart."""
+    async def send(
+        self, form: Form, service: str, path: str, body: Any = None, step: str = "", method: str = "POST"
+    ) -> Answer:
+        """Sends to a service under the form's Idempotency-Key; `step` tells several requests of one form apart."""
         headers = {"idempotency-key": _key(form, step), "entente-correlation": stable_id(self.session_id, form.key)}
         if form.text("version"):
             headers["if-match"] = f'"{form.text("version")}"'
         content = b"" if body is None else orjson.dumps(body)
-        return await call(self.app, self.who, "POST", service, path, content=content, headers=headers)
+        return await call(self.app, self.who, method, service, path, content=content, headers=headers)
+
+    async def send_file(self, form: Form, service: str, path: str) -> Answer:
+        """Posts the form's file as it is; without one, an empty body."""
+        file = form.file or File(name="", media_type="", content=b"")
+        headers = {"idempotency-key": _key(form, ""), "content-type": file.media_type}
+        query = urlencode({"name": file.name[-NAME_MAX:]})
+        return await call(self.app, self.who, "POST", service, path, query=query, content=file.content, headers=headers)
 
     async def own(self, method: str, path: str, body: Any = None, key: str = "") -> Answer:
         """Calls a route of the gateway itself, as the visitor's browser would."""
@@ -396,9 +417,18 @@ Here = Annotated[Visit, Depends(visit)]
 
 async def form(request: Request, here: Here) -> Form:
     """The form of a POST. Raises CrossSite unless our own page sent it within this session."""
+    return await _form(request, here, files_max=0)
+
+
+async def form_with_file(request: Request, here: Here) -> Form:
+    """As `form`, with one file."""
+    return await _form(request, here, files_max=1)
+
+
+async def _form(request: Request, here: Visit, files_max: int) -> Form:
     if not same_site(request):
         raise CrossSite
-    given = await request.form(max_files=0, max_fields=FIELDS_MAX)
+    given = await request.form(max_files=files_max, max_fields=FIELDS_MAX)
     texts = [(name, value) for name, value in given.multi_items() if isinstance(value, str)]
     values = dict(texts)
     if not hmac.compare_digest(values.get("token", "").encode(), here.token.encode()):
@@ -406,10 +436,17 @@ async def form(request: Request, here: Here) -> Form:
     lists: dict[str, list[str]] = {}
     for name, value in texts:
         lists.setdefault(name, []).append(value)
-    return Form(values=values, lists=lists, key=values.get("key", "")[:64])
+    return Form(values=values, lists=lists, key=values.get("key", "")[:64], file=await _file(given.get("file")))
+
+
+async def _file(given: Any) -> File | None:
+    if not isinstance(given, UploadFile):
+        return None
+    return File(name=given.filename or "", media_type=given.content_type or "", content=await given.read())
 
 
 Sent = Annotated[Form, Depends(form)]
+SentWithFile = Annotated[Form, Depends(form_with_file)]
 
 
 def refused(name: str, sent: Form, answer: Answer) -> Refusal:
