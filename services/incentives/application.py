@@ -13,7 +13,7 @@ from chassis.event import plain
 from chassis.execution import Handles, Look, Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Kind, Rulebook, Rules
-from contracts.values import Money, money, none_of
+from contracts.values import Money, money, none_of, total
 from services.incentives.domain import (
     account,
     approval,
@@ -47,6 +47,7 @@ from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks
 from services.incentives.domain.fund import FUNDS, next_period
 from services.incentives.domain.fund_request import FundRequests
 from services.incentives.domain.fund_share import pool_id, share_id
+from services.incentives.domain.journal import FUND_MONEY, Side
 from services.incentives.domain.meter import Meter, MeterEvent, Meters
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payment import Payment, Payments
@@ -438,6 +439,7 @@ async def proposal_of(app: Application, tenant: str, *, statement: dict[str, Any
         account_id=identity,
         statement_id=statement["statement_id"],
         released=released_in(balances, currency),
+        fund_released=money(balances["fund"], currency) if balances else none_of(currency),
         released_position=balances["position"] if balances else 0,
         by=by,
         now=app.clock.now(),
@@ -452,32 +454,43 @@ async def payment_rules_now(app: Application, tenant: str) -> PaymentRules:
     return payment.rules_of([await peek(Rules.at(name)) for name in names], app.clock.now())
 
 
-async def carried(app: Application, tenant: str, account_id: str, amount: Money) -> Money | None:
+async def carried_of(
+    app: Application, tenant: str, order: payment.PaymentProposed
+) -> tuple[Money | None, Money | None]:
+    """What a payment's amount stands for in the books, and what of that its fund money does."""
+    fund = order.fund or none_of(order.amount.currency)
+    earned = await carried(app, tenant, order.account_id, order.amount - fund)
+    funded = await carried(app, tenant, order.account_id, fund, FUND_MONEY)
+    both = [one for one in (earned, funded) if one]
+    return (total(both, both[0].currency) if both else None), funded
+
+
+async def carried(
+    app: Application, tenant: str, account_id: str, amount: Money, side: Side = "payable"
+) -> Money | None:
     """What a part of a payable balance stands for in the books: the part of all that stands there.
 
     None where the balance is in the currency of the books.
     """
     await app.caught_up("balances")
-    balances = await app.read.get("balances", tenant, account_id) or {"payable": "0", "books": {}}
-    books = {
-        name.partition(" ")[2]: Decimal(worth)
-        for name, worth in balances["books"].items()
-        if name.startswith("payable ")
-    }
-    foreign = [currency for currency in books if currency != amount.currency]
-    payable = -Decimal(balances["payable"])
-    if not foreign or not payable:
+    balances = await app.read.get("balances", tenant, account_id) or {"accounts": {}, "books": {}}
+    account = side if isinstance(side, str) else ":".join(side)
+    names = (name.rpartition(" ") for name in balances["books"])
+    foreign = [code for name, _, code in names if name == account and code != amount.currency]
+    payable = -Decimal(balances["accounts"].get(account, "0"))
+    if not foreign or not payable or amount.zero:
         return None
-    part = Fraction(-books[foreign[0]]) * Fraction(amount.amount) / Fraction(payable)
-    return half_up(part, foreign[0])
+    worth = -Decimal(balances["books"][f"{account} {foreign[0]}"])
+    return half_up(Fraction(worth) * Fraction(amount.amount) / Fraction(payable), foreign[0])
 
 
 async def write_off_of(app: Application, tenant: str, asked: Period, reason: str) -> account.WriteOffNegative:
-    """The wish to give up what a payee owes, with what its account stands at."""
+    """The wish to give up what a payee owes, with what its earnings stand at: fund money is none of them."""
     await app.caught_up("balances")
     identity = account.account_id(asked.partner_id, asked.currency)
     balances = await app.read.get("balances", tenant, identity)
-    payable = Money(amount=-Decimal(balances["payable"]) if balances else Decimal(0), currency=asked.currency)
+    stands = balances["accounts"].get("payable", "0") if balances else "0"
+    payable = Money(amount=-Decimal(stands), currency=asked.currency)
     return account.WriteOffNegative(
         account_id=identity,
         payee_id=asked.partner_id,
@@ -781,12 +794,16 @@ HANDLES = (
     Handles(fund_request.CheckFundRequest, fund_request.check_fund_request, _request_and_share),
     Handles(claim.DraftClaim, claim.draft_claim, _claim_stream, answer=_claim_answer),
     Handles(claim.SubmitClaim, claim.submit_claim, _claim_and_evidence, answer=_claim_answer),
-    Handles(
-        claim.DecideFundClaim,
-        claim.decide_fund_claim,
-        _claim_request_and_share,
-        reads=_fund_book,
-        answer=_claim_answer,
+    *(
+        Handles(
+            claim.DecideFundClaim,
+            decision,
+            _claim_request_and_share,
+            reads=_fund_book,
+            answer=_claim_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, claim.decide_fund_claim_together), (2, claim.decide_fund_claim))
     ),
     Handles(claim.DecideSpecialPriceClaim, claim.decide_special_price_claim, _claim_and_price, answer=_claim_answer),
     Handles(claim.SettleClaim, claim.settle_claim, _claim_stream),
@@ -837,8 +854,16 @@ HANDLES = (
     Handles(payee.SuspendPayee, payee.suspend_payee, _payee_stream),
     Handles(payee.ReinstatePayee, payee.reinstate_payee, _payee_stream),
     Handles(account.IssueStatement, account.issue_statement, _account_stream, answer=_statement_answer),
-    Handles(
-        payment.ProposePayment, payment.propose_payment, _payment_and_account, reads=_rules, answer=_payment_answer
+    *(
+        Handles(
+            payment.ProposePayment,
+            decision,
+            _payment_and_account,
+            reads=_rules,
+            answer=_payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, payment.propose_payment_together), (2, payment.propose_payment))
     ),
     Handles(payment.ApprovePayment, payment.approve_payment, _payment_stream, reads=_gates, answer=_payment_answer),
     Handles(payment.ResumePayment, payment.resume_payment, _payment_stream, reads=_gates, answer=_payment_answer),

@@ -5,22 +5,36 @@ plan versions, settlements and closing windows, each perhaps told twice, and eve
 """
 
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from chassis.event import decode, encode
 from chassis.rulebook import Rulebook
-from contracts.values import money
+from contracts.values import Money, money
+from services.incentives.domain.account import Accounts, issue_statement
 from services.incentives.domain.budget import Budgets
+from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.exchange import Rate
-from services.incentives.domain.journal import books_balance, trial_balance
+from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, books_balance, expense, move, trial_balance
 from services.incentives.domain.line import AdjustedTooFar, adjust_line, confirm_adjustment
 from services.incentives.domain.meter import Meters
 from services.incentives.domain.payee import Payee
+from services.incentives.domain.payment import (
+    BelowMinimum,
+    Payments,
+    approve_payment,
+    decline_payment,
+    propose_payment,
+    reference_of,
+    report_outcome,
+    submit_payment,
+)
 from services.incentives.domain.sale import (
     AdjustLine,
     ConfirmAdjustment,
@@ -29,7 +43,10 @@ from services.incentives.domain.sale import (
     PayoutReversed,
     Sales,
 )
+from services.incentives.projections.ledger import KINDS
 from tests.incentives.facts import NOW, World, basis, credit, plan, reversal, share, version, win
+from tests.incentives.orders import ACCOUNT, APPROVE, DECLINE, SUBMIT, proposal, said, statement
+from tests.incentives.orders import line as stated
 from tests.incentives.test_rating_steps import standing
 
 D = Decimal
@@ -81,6 +98,92 @@ def books():
     return (Rulebook(versions=tuple(commission)), *single)
 
 
+def fund_money(amount, claim_id):
+    approved = money(amount, "EUR")
+    return ClaimDecided(
+        claim_id=claim_id,
+        kind="fund",
+        partner_id="p1",
+        payee_id="p1",
+        of_id="r1",
+        outcome="approved",
+        claimed=approved,
+        eligible=approved,
+        amount=approved,
+        tax=None,
+        steps=(),
+        journal=move(approved, debit=expense("fund"), credit=FUND_MONEY, payee_id="p1", cause=claim_id),
+        reason="",
+        decided_on=NOW.date(),
+        decided_by="fm-1",
+        decided_at=NOW,
+    )
+
+
+class Account:
+    """What one payee is stated and paid in euros, a period after the other."""
+
+    def __init__(self):
+        self.happened = []
+
+    def states(self, events):
+        """States all that moved since the statement before."""
+        state = Accounts.fold(self.happened)
+        start, number = (state.last.to_position, state.last.number) if state.last else (0, 0)
+        wish = statement(
+            *[moved for moved in map(moving, range(1, len(events) + 1), events) if moved and moved.position > start],
+            period=f"{2000 + number // 12}-{number % 12 + 1:02}",
+            from_position=start,
+            to_position=len(events),
+        )
+        self.happened += issue_statement(wish, state)
+        return self.happened[-1]
+
+    def proposes(self, issued, world):
+        released = sum((e.amount.amount for e in mine(world.posted()) if e.account in DRAWN), D(0))
+        funded = sum((e.amount.amount for one in world.of(ClaimDecided) for e in one.journal.entries[1:]), D(0))
+        wish = proposal(
+            issued,
+            str(-released),
+            released_position=issued.to_position,
+            fund_released=Money(amount=-funded, currency="EUR"),
+        )
+        return propose_payment(wish, Payments.initial, Accounts.fold(self.happened), ())
+
+    def pays(self, issued, world, then):
+        """Proposes and approves; then it is paid, or declined by who approved."""
+        orders, opened = self.proposes(issued, world)
+        self.happened += opened
+        named = {"payment_id": orders[0].payment_id, "account_id": ACCOUNT}
+        steps = [(approve_payment, replace(APPROVE, payment_id=named["payment_id"]), (Payee(opened=True), ()))]
+        if then == "declined":
+            steps.append((decline_payment, replace(DECLINE, **named), (None,)))
+        else:
+            steps.append((submit_payment, replace(SUBMIT, payment_id=named["payment_id"]), (Payee(opened=True), ())))
+            paid = replace(said("paid"), **named, reference=reference_of(named["payment_id"], 1))
+            steps.append((report_outcome, paid, (None,)))
+        for decide, wish, others in steps:
+            made = decide(wish, Payments.fold(orders), *others)
+            events, closed = made if isinstance(made, tuple) else (made, [])
+            orders, self.happened = [*orders, *events], [*self.happened, *closed]
+        world.events += orders
+
+
+DRAWN = ("payable", "in_payment", "withheld", "cash")
+
+
+def mine(entries):
+    return [entry for entry in entries if (entry.payee_id, entry.amount.currency) == ("p1", "EUR")]
+
+
+def moving(position, happened):
+    """The statement line of an event that moves what is payable."""
+    moved = [e for e in mine(getattr(happened, "journal", NO_JOURNAL).entries) if e.account == "payable"]
+    amount = -sum((entry.amount.amount for entry in moved), D(0))
+    kind = "fund_approved" if isinstance(happened, ClaimDecided) else KINDS.get(type(happened), "")
+    return replace(stated(f"{amount:.2f}", position, kind), cause=moved[0].cause) if amount else None
+
+
 class AnySequence(RuleBasedStateMachine):
     """The world while things happen to it."""
 
@@ -88,6 +191,7 @@ class AnySequence(RuleBasedStateMachine):
     def begin(self, vector, amounts, days):
         self.world = World(*books(), rates=RATES, books_currency="USD", payees={}).allocate("pot", "200.00")
         self.numbers = {}
+        self.account = Account()
         for deal, amount, day in zip(("o1", "o2", "o3"), amounts, days, strict=True):
             self.a_deal_is_won(deal, amount, deal == "o3", day, twice=False)
             self.credit_is_allocated(deal, vector, twice=False)
@@ -169,6 +273,27 @@ class AnySequence(RuleBasedStateMachine):
 
     def meters_of(self, *plan_ids):
         return [meter for meter, state in self.world.meters.items() if state.plan_id in plan_ids]
+
+    @rule(amount=CENTS)
+    def fund_money_is_approved(self, amount):
+        self.world.events.append(fund_money(amount, f"c{self.number('claim')}"))
+
+    @rule(then=st.sampled_from(["paid", "declined", "left"]))
+    def what_is_payable_is_stated_and_perhaps_paid(self, then):
+        earned, fund = self.stands("payable"), self.stands("payable:fund")
+        statement = self.account.states(self.world.events)
+        if earned <= 0 and fund == 0:
+            with pytest.raises(BelowMinimum):
+                self.account.proposes(statement, self.world)
+        elif then != "left":
+            self.account.pays(statement, self.world, then)
+            unpaid = then == "declined"
+            assert self.stands("payable:fund") == (fund if unpaid else 0)
+            assert self.stands("payable") == (earned if unpaid else min(earned, 0))
+
+    def stands(self, name):
+        mine = (e for e in self.world.posted() if (e.name, e.payee_id, e.amount.currency) == (name, "p1", "EUR"))
+        return -sum((entry.amount.amount for entry in mine), D(0))
 
     @invariant()
     def every_entry_balances_in_every_currency_and_in_the_books(self):

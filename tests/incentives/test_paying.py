@@ -1,7 +1,7 @@
 """Payments in full: gates, limits, bank details, tax, invoices, the books, batches, and a provider that contradicts."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
@@ -16,7 +16,7 @@ from chassis.testing.projections import project, told
 from contracts.values import money
 from services.incentives.adapters.payment_files import PAIN
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.application import PAID, REJECTED
+from services.incentives.application import HANDLES, PAID, REJECTED
 from services.incentives.domain.account import (
     Accounts,
     DecideDispute,
@@ -54,6 +54,7 @@ from services.incentives.domain.payment import (
     PaymentMade,
     Payments,
     PaymentSubmitted,
+    ProposePayment,
 )
 from services.incentives.domain.payment_rules import PAYMENT_RULES, PaymentRules
 from services.incentives.projections.provider_calls import outcome_of, provider_calls
@@ -69,6 +70,7 @@ from tests.incentives.orders import (
     Desk,
     issued,
     line,
+    proposal,
     said,
 )
 from tests.incentives.test_service import (
@@ -327,6 +329,69 @@ def test_a_disputed_line_is_not_paid_until_it_is_decided():
     )
     [[decided]] = given(TABLE[DecideDispute], (Accounts.at(ACCOUNT), desk.account)).when(decide).verdict.events
     assert Accounts.fold([*desk.account, decided]).disputed(statement).zero
+
+
+def test_a_disputed_line_waits_in_later_statements_too():
+    first = issued(line("60.00", 5), line("40.00", 6))
+    dispute = DisputeLine(
+        account_id=ACCOUNT, statement_id=first.statement_id, event_id="e6", reason="not mine", by="per-1", now=NOW
+    )
+    [[disputed]] = given(TABLE[DisputeLine], (Accounts.at(ACCOUNT), [first])).when(dispute).verdict.events
+    second = next_statement(first, line("5.00", 8))
+    asked = proposal(second, "105.00")
+    waiting = given(TABLE[ProposePayment], (Accounts.at(ACCOUNT), [first, disputed, second])).when(asked)
+    assert waiting.verdict.events[0][0].amount == money("65.00", "EUR")
+
+
+def next_statement(before, *lines, period="2026-04", at=datetime(2026, 5, 2, tzinfo=UTC)):
+    return issued(
+        *lines,
+        history=(before,),
+        period=period,
+        from_position=before.to_position,
+        to_position=lines[-1].position,
+        now=at,
+    )
+
+
+# A negative balance and fund money
+
+
+def test_a_negative_balance_is_carried_and_fund_money_is_paid_whole():
+    desk = Desk(line("-500.00", 5), line("1000.00", 6, "fund_approved"))
+    desk.after(replace(proposal(desk.account[0], "500.00"), fund_released=money("1000.00", "EUR")), APPROVE)
+    order = desk.payment[0]
+    assert (order.amount, order.earned) == (money("1000.00", "EUR"), money("-500.00", "EUR"))
+    assert [(one.name, one.amount.amount) for one in desk.payment[1].journal.entries] == [
+        ("payable:fund", D("1000.00")),
+        ("in_payment", D("-1000.00")),
+    ]
+
+
+def test_a_negative_balance_is_recovered_from_the_next_earning():
+    desk = Desk(line("-500.00", 5), line("1000.00", 6, "fund_approved"))
+    first = desk.account[0]
+    desk.after(replace(proposal(first, "500.00"), fund_released=money("1000.00", "EUR")), APPROVE, SUBMIT, said("paid"))
+    second = next_statement(first, replace(line("-1000.00", 7, "payment_approved"), cause=PAYMENT), line("700.00", 8))
+    asked = replace(proposal(second, "1200.00"), fund_released=money("1000.00", "EUR"))
+    when = given(TABLE[ProposePayment], (Accounts.at(ACCOUNT), [*desk.account, second])).when(asked)
+    assert (second.closing, when.verdict.events[0][0].amount) == (money("200.00", "EUR"), money("200.00", "EUR"))
+
+
+def test_a_negative_balance_alone_pays_nothing_beside_fund_money_that_was_paid():
+    desk = Desk(line("-500.00", 5), line("1000.00", 6, "fund_approved"))
+    first = desk.account[0]
+    desk.after(replace(proposal(first, "500.00"), fund_released=money("1000.00", "EUR")), APPROVE, SUBMIT, said("paid"))
+    second = next_statement(first, replace(line("-1000.00", 7, "payment_approved"), cause=PAYMENT))
+    asked = replace(proposal(second, "500.00"), fund_released=money("1000.00", "EUR"))
+    given(TABLE[ProposePayment], (Accounts.at(ACCOUNT), [*desk.account, second])).when(asked).refused(BelowMinimum)
+
+
+def test_what_was_decided_when_fund_money_was_netted_is_decided_the_same_again():
+    [before] = [one for one in HANDLES if one.command is ProposePayment and one.evaluator == 1]
+    history = [issued(line("-500.00", 5), line("1000.00", 6, "claim_approved"))]
+    when = given(before, (Accounts.at(ACCOUNT), history)).when(proposal(history[0], "500.00"))
+    assert when.verdict.events[0][0].amount == money("500.00", "EUR")
 
 
 def test_ten_business_days_after_a_friday_are_two_weeks():

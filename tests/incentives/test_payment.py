@@ -249,14 +249,14 @@ def test_money_that_comes_back_can_be_sent_again_or_given_up():
     assert isinstance(desk.payment[-1], PaymentDeclined)
     ledger = entries([h for h in desk.payment if hasattr(h, "journal")])
     assert balance(ledger, "payable", "p1", "EUR") == none_of("EUR")
-    assert Accounts.fold(desk.account).drawn == {}
+    assert Accounts.fold(desk.account).drawn == []
 
 
 def test_a_declined_payment_frees_the_account():
     desk = Desk()
     desk.after(desk.proposed, DECLINE)
     state = Accounts.fold(desk.account)
-    assert (state.open_payment, state.drawn) == (None, {})
+    assert (state.open_payment, state.drawn) == (None, [])
 
 
 class PaymentLife(RuleBasedStateMachine):

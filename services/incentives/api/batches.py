@@ -11,7 +11,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
-from services.incentives.application import carried, rules_of_kind
+from services.incentives.application import carried_of, rules_of_kind
 from services.incentives.domain.batch import (
     PAYMENTS_MAX,
     ApproveBatch,
@@ -61,14 +61,14 @@ async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
 
     async def make(peek: Peek) -> ApproveBatch:
         payments = await _payments(peek, batch_id)
-        orders = [one.order for one in payments]
-        books = {it.payment_id: await carried(app, caller.tenant, it.account_id, it.amount) for it in orders}
+        carried = {it.payment_id: await carried_of(app, caller.tenant, it) for it in (one.order for one in payments)}
         return ApproveBatch(
             batch_id=batch_id,
             **await _named(app, caller.tenant, payments),
             by=caller.principal.subject,
             roles=(*caller.principal.roles, *caller.principal.duties),
-            books={name: worth for name, worth in books.items() if worth is not None},
+            books={name: worth for name, (worth, _) in carried.items() if worth is not None},
+            fund_books={name: funded for name, (_, funded) in carried.items() if funded is not None},
             now=app.clock.now(),
         )
 

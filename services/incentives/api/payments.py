@@ -15,7 +15,7 @@ from services.incentives.access import READ_EARNINGS, READ_PAYMENTS
 from services.incentives.api.earnings import own
 from services.incentives.application import (
     Period,
-    carried,
+    carried_of,
     in_books,
     proposal_of,
     rules_of_kind,
@@ -255,7 +255,7 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
             known["rules"] = await rules_of_kind(app, caller.tenant, PAYMENT)
         if wish is ApprovePayment:
             known["roles"] = (*caller.principal.roles, *caller.principal.duties)
-            known["books"] = await carried(app, caller.tenant, order.account_id, order.amount)
+            known["books"], known["fund_books"] = await carried_of(app, caller.tenant, order)
         needed = {name: value for name, value in known.items() if name in wish.__dataclass_fields__}
         return wish(payment_id=payment_id, **needed, **fields, by=caller.principal.by, now=app.clock.now())
 

@@ -71,13 +71,14 @@ class StatementScheduled:
 
 @event("incentives.PaymentOpened.v1")
 class PaymentOpened:
-    """A payment draws on the account: until it is closed there is no other."""
+    """A payment draws on the account: until it is closed there is no other. `fund` is what of it is fund money."""
 
     account_id: str
     payment_id: str
     statement_id: str
     amount: Money
     opened_at: datetime
+    fund: Money | None = None
 
 
 @event("incentives.PaymentClosed.v1")
@@ -221,7 +222,7 @@ class DecideDispute:
 
 @command("incentives.WriteOffNegative.v1")
 class WriteOffNegative:
-    """The first call proposes it, that of a second person confirms. `payable` is what the account stands at."""
+    """The first call proposes it, that of a second person confirms. `payable` is what its earnings stand at."""
 
     account_id: str
     payee_id: str
@@ -238,17 +239,18 @@ class WriteOffNegative:
 
 @dataclass(frozen=True)
 class Account:
-    """The statements in order, the period that is open, the payment that is, and what payments have drawn so far.
+    """The statements in order, the period that is open, the payment that is, and the payments that draw on it, by id.
 
-    `drawn` is by payment. `invoices` are the payments by number of their invoice, `disputes` the open ones by the event
-    of their line.
+    `invoices` are the payments by number of their invoice, `disputes` the open ones by the event of their line, and
+    `too_late` those among them whose line had been drawn before.
     """
 
     statements: tuple[StatementIssued, ...] = ()
     open_payment: str | None = None
-    drawn: dict[str, Money] = field(default_factory=dict)
+    payments: dict[str, PaymentOpened] = field(default_factory=dict)
     invoices: dict[str, str] = field(default_factory=dict)
     disputes: dict[str, LineDisputed] = field(default_factory=dict)
+    too_late: frozenset[str] = frozenset()
     decided: frozenset[str] = frozenset()
     write_off: WriteOffProposed | None = None
     period: str | None = None
@@ -261,6 +263,15 @@ class Account:
         """What of a statement in the payee's favour waits for a dispute's decision."""
         mine = (one.amount for one in self.disputes.values() if one.statement_id == statement.statement_id)
         return total((amount for amount in mine if amount.amount > 0), statement.closing.currency)
+
+    @property
+    def drawn(self) -> list[Money]:
+        """What each payment has drawn."""
+        return [payment.amount for payment in self.payments.values()]
+
+    def stated(self, statement: StatementIssued) -> list[StatementLine]:
+        """The lines of a statement and of those before it."""
+        return [line for one in self.statements if one.number <= statement.number for line in one.lines]
 
     def statement(self, statement_id: str) -> StatementIssued:
         """Raises UnknownStatement when this account has none of that id."""
@@ -505,8 +516,8 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
         case StatementScheduled():
             return replace(account, period=happened.period)
         case PaymentOpened():
-            drawn = {**account.drawn, happened.payment_id: happened.amount}
-            return replace(account, open_payment=happened.payment_id, drawn=drawn)
+            payments = {**account.payments, happened.payment_id: happened}
+            return replace(account, open_payment=happened.payment_id, payments=payments)
         case PaymentClosed():
             return _closed(account, happened)
         case InvoiceNoted():
@@ -521,17 +532,18 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
 
 def _with_dispute(account: Account, happened: LineDisputed | DisputeDecided) -> Account:
     if isinstance(happened, LineDisputed):
-        return replace(account, disputes={**account.disputes, happened.event_id: happened})
+        drawn = any(payment.statement_id == happened.statement_id for payment in account.payments.values())
+        too_late = account.too_late | ({happened.event_id} if drawn else set())
+        return replace(account, disputes={**account.disputes, happened.event_id: happened}, too_late=too_late)
     left = {name: one for name, one in account.disputes.items() if name != happened.event_id}
     return replace(account, disputes=left, decided=account.decided | {happened.event_id})
 
 
 def _closed(account: Account, happened: PaymentClosed) -> Account:
+    """What was given up is free again."""
     still_open = account.open_payment if account.open_payment != happened.payment_id else None
-    drawn = {
-        payment: amount for payment, amount in account.drawn.items() if happened.paid or payment != happened.payment_id
-    }
-    return replace(account, open_payment=still_open, drawn=drawn)
+    kept = {name: one for name, one in account.payments.items() if happened.paid or name != happened.payment_id}
+    return replace(account, open_payment=still_open, payments=kept)
 
 
 Accounts = Decider[Account, AccountEvent](kind="account", initial=Account(), evolve=evolve)

@@ -1,7 +1,7 @@
 """A batch: up to 500 payments of one currency and day, prepared by one person, approved by another in one commit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import assert_never
 
@@ -80,7 +80,10 @@ class PrepareBatch:
 
 @command("incentives.ApproveBatch.v1")
 class ApproveBatch:
-    """`books` are what the amounts of payments stand for, by payment, where that is another currency."""
+    """`books` are what the amounts of payments stand for, by payment, where that is another currency.
+
+    `fund_books` are what their fund money does.
+    """
 
     batch_id: str
     payment_ids: tuple[str, ...]
@@ -90,6 +93,7 @@ class ApproveBatch:
     rules: tuple[str, ...]
     books: dict[str, Money]
     now: datetime
+    fund_books: dict[str, Money] = field(default_factory=dict)
 
 
 @command("incentives.SendBatch.v1")
@@ -192,6 +196,7 @@ def _approving(wish: ApproveBatch, payment: Payment) -> ApprovePayment:
         roles=wish.roles,
         rules=wish.rules,
         books=wish.books.get(order.payment_id),
+        fund_books=wish.fund_books.get(order.payment_id),
     )
 
 

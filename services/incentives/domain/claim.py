@@ -31,7 +31,7 @@ from services.incentives.domain.fund_request import (
     drawn_for,
     ended,
 )
-from services.incentives.domain.journal import NO_JOURNAL, Journal, Side, entry
+from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Journal, Side, entry
 from services.incentives.domain.special_price import (
     SoldRow,
     SpecialPrice,
@@ -394,7 +394,7 @@ def _claimed(wish: SubmitClaim, it: ClaimDrafted) -> FundRequestClaimed:
     )
 
 
-FundDecided = tuple[list[ClaimEvent], list[FundRequestEvent], list[BudgetEvent]]
+FundDecided = tuple[list[ClaimDecided], list[FundRequestEvent], list[BudgetEvent]]
 
 
 def decide_fund_claim(
@@ -409,6 +409,18 @@ def decide_fund_claim(
         _approvable(wish, claim, book, _fund_amount(wish, request, request.terms))
         return _drawn(wish, request, share, _approved(wish, claim, request, request.terms))
     return _drawn(wish, request, share, _refused_claim(wish, claim))
+
+
+def decide_fund_claim_together(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
+) -> FundDecided:
+    """As the first evaluator decided: what is approved stands with the earnings."""
+    claims, requests, moved = decide_fund_claim(wish, claim, request, share, book)
+    return [replace(one, journal=_together(one.journal)) for one in claims], requests, moved
+
+
+def _together(journal: Journal) -> Journal:
+    return Journal(entries=tuple(replace(e, of=None) if e.account == "payable" else e for e in journal.entries))
 
 
 def _fund_amount(wish: DecideFundClaim, request: FundRequest, terms: FundTerms) -> Money:
@@ -530,11 +542,12 @@ def _payable(it: ClaimDrafted, amount: Money, tax: ClaimTax | None, books: InBoo
         return NO_JOURNAL
     debits: list[tuple[Side, Money]] = [(("expense", it.kind), amount)]
     debits += [(("vat", tax.country), tax.amount)] if tax else []
+    owed: Side = FUND_MONEY if it.kind == FUND_CLAIM else "payable"
     entries = []
     for side, part in debits:
         worth = books.amount(part, on)
         entries.append(entry(side, part, it.partner_id, it.claim_id, worth))
-        entries.append(entry("payable", -part, it.partner_id, it.claim_id, -worth if worth else None))
+        entries.append(entry(owed, -part, it.partner_id, it.claim_id, -worth if worth else None))
     return Journal(entries=tuple(entries))
 
 

@@ -196,9 +196,18 @@ def proposed(seen: Seen) -> Decision:
     text = f"statement {order.statement_number}, and not more than is payable now"
     return Decision(
         outcome=text_of(order.amount),
-        reasons=(Reason(code="statement", text=text),),
+        reasons=(Reason(code="statement", text=text), *_fund_money(order)),
         inputs=(Input(name="released", value=text_of(order.released), position=order.released_position),),
     )
+
+
+def _fund_money(order: payment.PaymentProposed) -> tuple[Reason, ...]:
+    if order.fund is None or order.earned is None:
+        return ()
+    below = order.earned.amount < 0
+    rest = "that balance is carried forward, fund money does not pay it" if below else "both are paid"
+    text = f"{text_of(order.fund)} is fund money, earnings stand at {text_of(order.earned)}: {rest}"
+    return (Reason(code="fund-money", text=text),)
 
 
 def approved(seen: Seen) -> Decision:

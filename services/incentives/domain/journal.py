@@ -113,6 +113,10 @@ def entry(side: Side, amount: Money, payee_id: str, cause: str, books: Money | N
     return Entry(account=account, of=of, payee_id=payee_id, amount=amount, cause=cause, books_amount=books)
 
 
+FUND_MONEY: Side = ("payable", "fund")
+"""What is payable of funds. It stands apart from earnings, whose negative balance it never pays."""
+
+
 def _less(amount: Money) -> Money:
     return none_of(amount.currency) - amount
 

@@ -4,7 +4,7 @@
 asked again and never another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -14,16 +14,18 @@ from uuid import UUID
 from chassis.decider import Decider, NotFound, Raced, Refused, WrongState
 from chassis.event import command, event, stable_id
 from chassis.rulebook import Rulebook
-from contracts.values import Money, split, total
+from contracts.values import Money, none_of, split, total
 from services.incentives.domain.account import (
     Account,
     AccountEvent,
     InvoiceNoted,
     PaymentClosed,
     PaymentOpened,
+    StatementIssued,
 )
+from services.incentives.domain.drawing import FUND_APPROVED, Due, due, due_together
 from services.incentives.domain.exchange import NO_BOOKS, InBooks, NoRate
-from services.incentives.domain.journal import NO_JOURNAL, Entry, Journal, Side, entry
+from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Entry, Journal, Side, entry
 from services.incentives.domain.payee import Payee, tax_form_of, unmet
 from services.incentives.domain.payment_rules import (
     NO_RULES,
@@ -40,7 +42,7 @@ ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
 ASK_FOR_HOURS = 24
 PAID, REJECTED, UNKNOWN, RETURNED = "paid", "rejected", "unknown", "returned"
-EARNING = ("calculated", "released", "trued_up", "rebate_settled", "claim_approved")
+EARNING = ("calculated", "released", "trued_up", "rebate_settled", "claim_approved", FUND_APPROVED)
 """The kinds of statement lines by which an earning becomes payable."""
 
 # Events
@@ -48,7 +50,10 @@ EARNING = ("calculated", "released", "trued_up", "rebate_settled", "claim_approv
 
 @event("incentives.PaymentProposed.v1")
 class PaymentProposed:
-    """`amount` is the smaller of the statement's closing and what is payable now. `line_ids` are the lines stated."""
+    """`amount` is the smaller of the statement's closing and what is payable now. `line_ids` are the lines stated.
+
+    `fund` is what of it is fund money, `earned` what stands of earnings: below zero it is carried forward.
+    """
 
     payment_id: str
     account_id: str
@@ -63,6 +68,8 @@ class PaymentProposed:
     proposed_by: str
     proposed_at: datetime
     needs_invoice: bool = False
+    fund: Money | None = None
+    earned: Money | None = None
 
 
 @event("incentives.InvoiceAccepted.v1")
@@ -244,7 +251,10 @@ PaymentEvent = (
 
 @command("incentives.ProposePayment.v1")
 class ProposePayment:
-    """`released` is all that became payable to this payee so far, whatever was paid of it, as the ledger had it."""
+    """`released` is all that became payable to this payee so far, whatever was paid of it, as the ledger had it.
+
+    `fund_released` is what of it is fund money that stands apart from earnings.
+    """
 
     payment_id: str
     account_id: str
@@ -254,6 +264,7 @@ class ProposePayment:
     by: str
     now: datetime
     rules: tuple[str, ...] = ()
+    fund_released: Money | None = None
 
 
 @command("incentives.AttachInvoice.v1")
@@ -269,7 +280,10 @@ class AttachInvoice:
 
 @command("incentives.ApprovePayment.v1")
 class ApprovePayment:
-    """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for."""
+    """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for.
+
+    `fund_books` is what of `books` its fund money stands for.
+    """
 
     payment_id: str
     payee_id: str
@@ -278,6 +292,7 @@ class ApprovePayment:
     roles: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     books: Money | None = None
+    fund_books: Money | None = None
 
 
 @command("incentives.ResumePayment.v1")
@@ -469,16 +484,32 @@ def rules_of(books: Sequence[Rulebook], now: datetime) -> PaymentRules:
 
 def propose_payment(wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]) -> Both:
     """Proposes to pay a statement, never more than is payable after all that was drawn before."""
+    return _proposed(wish, payment, account, books, due)
+
+
+def propose_payment_together(
+    wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]
+) -> Both:
+    """As the first evaluator decided, which netted fund money with earnings."""
+    return _proposed(wish, payment, account, books, due_together)
+
+
+def _proposed(
+    wish: ProposePayment,
+    payment: Payment,
+    account: Account,
+    books: Sequence[Rulebook],
+    due_of: Callable[[StatementIssued, Account, Money, Money], Due],
+) -> Both:
     if payment.proposed:
         return [], []
     statement = account.statement(wish.statement_id)
     if account.open_payment:
         raise AlreadyOpen(payment_id=account.open_payment)
     rules = rules_of(books, wish.now)
-    now = wish.released - total(account.drawn.values(), wish.released.currency)
-    undisputed = statement.closing - account.disputed(statement)
-    amount = min(undisputed, now, key=lambda money: money.amount)
-    if amount.amount <= 0 or amount < minimum_of(rules, amount.currency):
+    found = due_of(statement, account, wish.released, wish.fund_released or none_of(wish.released.currency))
+    if found.amount.amount <= 0 or found.amount < minimum_of(rules, found.amount.currency):
+        now = wish.released - total(account.drawn, wish.released.currency)
         raise BelowMinimum(closing=str(statement.closing.amount), payable=str(now.amount))
     proposed = PaymentProposed(
         payment_id=wish.payment_id,
@@ -487,13 +518,15 @@ def propose_payment(wish: ProposePayment, payment: Payment, account: Account, bo
         statement_number=statement.number,
         payee_id=statement.payee_id,
         partner_id=statement.partner_id,
-        amount=amount,
+        amount=found.amount,
         line_ids=tuple(dict.fromkeys(line.cause for line in statement.lines if line.kind in EARNING)),
         released=wish.released,
         released_position=wish.released_position,
         proposed_by=wish.by,
         proposed_at=wish.now,
         needs_invoice=INVOICE in rules.gates,
+        fund=None if found.fund.zero else found.fund,
+        earned=None if found.fund.zero else found.earned,
     )
     return [proposed], [_opened(proposed)]
 
@@ -505,6 +538,7 @@ def _opened(proposed: PaymentProposed) -> PaymentOpened:
         statement_id=proposed.statement_id,
         amount=proposed.amount,
         opened_at=proposed.proposed_at,
+        fund=proposed.fund,
     )
 
 
@@ -574,10 +608,10 @@ def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules:
         jurisdiction=jurisdiction,
         books=wish.books,
     )
-    return replace(approved, journal=_drawn(approved))
+    return replace(approved, journal=_drawn(approved, order.fund, wish.fund_books))
 
 
-def _drawn(approved: PaymentApproved) -> Journal:
+def _drawn(approved: PaymentApproved, fund: Money | None, fund_books: Money | None) -> Journal:
     """From payable to in payment, and what is withheld to its jurisdiction; in the books by largest remainder."""
     parts = [approved.net or approved.amount, *([approved.withheld] if approved.withheld else [])]
     sides: list[Side] = ["in_payment", ("withheld", approved.jurisdiction or "")]
@@ -587,7 +621,12 @@ def _drawn(approved: PaymentApproved) -> Journal:
         entry(side, -part, who, cause, None if worth is None else -worth)
         for side, part, worth in zip(sides, parts, books, strict=False)
     ]
-    return Journal(entries=(entry("payable", approved.amount, who, cause, approved.books), *drawn))
+    if fund is None:
+        return Journal(entries=(entry("payable", approved.amount, who, cause, approved.books), *drawn))
+    earned = approved.amount - fund
+    worth = approved.books - fund_books if approved.books and fund_books else approved.books
+    from_earnings = () if earned.zero else (entry("payable", earned, who, cause, worth),)
+    return Journal(entries=(*from_earnings, entry(FUND_MONEY, fund, who, cause, fund_books), *drawn))
 
 
 def _undrawn(payment: Payment) -> Journal:

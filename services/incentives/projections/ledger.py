@@ -16,7 +16,8 @@ from services.incentives.domain.budget import (
     BudgetUsed,
 )
 from services.incentives.domain.claim import ClaimDecided
-from services.incentives.domain.journal import Entry, Journal
+from services.incentives.domain.drawing import FUND_APPROVED
+from services.incentives.domain.journal import FUND_MONEY, Entry, Journal
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
 from services.incentives.domain.payment import (
     PaymentApproved,
@@ -60,6 +61,7 @@ KINDS: dict[type[Any], str] = {
     BudgetExpired: "budget_expired",
 }
 MEMO = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired)
+FUND = ":".join(FUND_MONEY)
 SHOWN = ("held", "payable", "in_payment", "expense", "cash", "accrued", "withheld", "forfeited", "fx_difference", "vat")
 
 
@@ -103,7 +105,7 @@ def evolve_ledger(document: JournalDocument | None, seen: Seen) -> JournalDocume
     return {
         "event_id": seen.id,
         "position": seen.position,
-        "kind": KINDS[type(happened)],
+        "kind": FUND_APPROVED if _funded(journal) and isinstance(happened, ClaimDecided) else KINDS[type(happened)],
         "account_id": account_id_of(seen),
         "partner_id": partner_of(happened),
         "payee_id": payee_of(happened),
@@ -171,13 +173,18 @@ def payable_in(journal: Journal) -> Decimal:
     return -sum((entry.amount.amount for entry in journal.entries if entry.account == "payable"), Decimal(0))
 
 
+def _funded(journal: Journal) -> Decimal:
+    """The fund money that a journal makes payable."""
+    return -sum((entry.amount.amount for entry in journal.entries if entry.name == FUND), Decimal(0))
+
+
 def _posted(seen: Seen) -> str | None:
     return seen.id if seen.event.journal.entries else None
 
 
 LEDGER = Projection(
     name="ledger",
-    version=3,
+    version=4,
     keys=dict.fromkeys(KINDS, _posted),
     evolve=evolve_ledger,
     indexes=("position", "account_id,position", "effective_on", "booked_on"),
@@ -190,7 +197,8 @@ LEDGER = Projection(
 class BalanceDocument(TypedDict):
     """The accounts of one payee in one currency, debits above zero; `total` is always zero.
 
-    `accounts` holds every account by its full name, `books` the same in the currency of the books.
+    `fund` is all the fund money that ever became payable. `accounts` holds every account by its full name, `books` the
+    same in the currency of the books.
     """
 
     account_id: str
@@ -208,18 +216,21 @@ class BalanceDocument(TypedDict):
     fx_difference: str
     vat: str
     total: str
+    fund: str
     accounts: dict[str, str]
     books: dict[str, str]
     position: int
 
 
 def evolve_balances(document: BalanceDocument | None, seen: Seen) -> BalanceDocument:
+    funded = _funded(seen.event.journal) if isinstance(seen.event, ClaimDecided) else Decimal(0)
     return {
         "account_id": account_id_of(seen),
         "partner_id": partner_of(seen.event),
         "payee_id": payee_of(seen.event),
         "currency": seen.event.journal.entries[0].amount.currency,
         **sums_of(document, seen.event.journal),  # type: ignore[typeddict-item]
+        "fund": str(funded + Decimal(document["fund"] if document else "0.00")),
         "position": seen.position,
     }
 
@@ -260,7 +271,7 @@ def account_of(seen: Seen) -> str | None:
 PAYEES = {kind: account_of for kind in KINDS if kind not in MEMO}
 
 BALANCES = Projection(
-    name="balances", version=3, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
+    name="balances", version=4, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
 )
 
 
