@@ -28,11 +28,17 @@ async def finance_day(quarter: Quarter, period: str) -> None:
     office = quarter.office
     await until(lambda: _released(quarter))
     await _postpone(quarter, period)
-    earning = {row["payee_id"] for row in await office.rows("finn", "/v1/incentives/ledger/balances")}
-    payees = [payee for partner in quarter.story.sellers if (payee := quarter.ids[partner.name]) in earning]
+    owed = await _owed(quarter, period)
+    payees = [(place, quarter.ids[partner.name]) for place, partner in enumerate(quarter.story.sellers)]
     last = period == quarter.last_period
-    await side_by_side(_pay(quarter, payee, period, place if last else 0) for place, payee in enumerate(payees))
+    await side_by_side(_pay(quarter, payee, period, place if last else 0) for place, payee in payees if payee in owed)
     await office.quiet()
+
+
+async def _owed(quarter: Quarter, period: str) -> set[str]:
+    """Whom something became payable by the end of the month: the others have nothing to be stated."""
+    lines = await quarter.office.rows("finn", f"{LINES}?state=payable")
+    return {line["payee_id"] for line in lines if line["payable_on"][: len(period)] <= period}
 
 
 async def _released(quarter: Quarter) -> bool:

@@ -128,6 +128,9 @@ def holds_everything(story: dict[str, Any]) -> None:
     assert len(story["deals"]) == 40
     assert story["trial balance"] == [("EUR", Decimal(0))]
     assert story["states of lines"] == ["held", "paid", "payable", "reversed"]
+    assert story["statements"]
+    assert story["statements of nothing"] == []
+    assert "paid" in story["payments"]
 
 
 async def loaded(it: System) -> str:
@@ -163,6 +166,7 @@ async def what_came_of(it: System) -> dict[str, Any]:
         "states of lines": sorted({line["state"] for line in lines}),
         "bonus": sum(Decimal(line["amount"]["amount"]) for line in bonus),
         "statements": sorted((s["period"], s["number"]) for s in statements),
+        "statements of nothing": [s["period"] for s in statements if not s["lines"]],
         "payments": sorted(p["state"] for p in payments),
         "trial balance": [(t["currency"], Decimal(t["total"])) for t in trial],
     }
