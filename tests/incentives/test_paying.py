@@ -22,7 +22,6 @@ from services.incentives.domain.account import (
     DecideDispute,
     DisputeLate,
     DisputeLine,
-    FourEyes,
     NegativeWrittenOff,
     WriteOffNegative,
     WriteOffProposed,
@@ -43,7 +42,6 @@ from services.incentives.domain.payee import (
     VerifyBankDetails,
     unmet,
 )
-from services.incentives.domain.payee import FourEyes as PayeeFourEyes
 from services.incentives.domain.payment import (
     AttachInvoice,
     BelowMinimum,
@@ -57,6 +55,7 @@ from services.incentives.domain.payment import (
     ProposePayment,
 )
 from services.incentives.domain.payment_rules import PAYMENT_RULES, PaymentRules
+from services.incentives.domain.two_people import FourEyes
 from services.incentives.projections.provider_calls import outcome_of, provider_calls
 from tests.incentives.orders import (
     ACCOUNT,
@@ -199,7 +198,7 @@ def test_a_person_is_paid_once_its_employer_consents():
 
 def test_whoever_changed_the_bank_details_cannot_verify_them():
     wish = VerifyBankDetails(payee_id="p1", bank_id="b1", by="per-1", now=NOW)
-    given(TABLE[VerifyBankDetails], (Payees.at("p1"), [OPENED, bank()])).when(wish).refused(PayeeFourEyes)
+    given(TABLE[VerifyBankDetails], (Payees.at("p1"), [OPENED, bank()])).when(wish).refused(FourEyes)
 
 
 def test_a_block_is_lifted_by_two_people():
@@ -207,7 +206,7 @@ def test_a_block_is_lifted_by_two_people():
     assert unmet(Payees.fold(blocked), NOW) == ("blocked",)
     first = UnblockPayee(payee_id="p1", reason="cleared", by="fin-2", now=NOW)
     blocked += given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(first).verdict.events[0]
-    given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(first).refused(PayeeFourEyes)
+    given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(first).refused(FourEyes)
     second = replace(first, by="fin-3")
     blocked += given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(second).verdict.events[0]
     assert unmet(Payees.fold(blocked), NOW) == ()

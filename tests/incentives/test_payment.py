@@ -17,7 +17,6 @@ from services.incentives.domain.payment import (
     AlreadyOpen,
     AttemptsSpent,
     BelowMinimum,
-    FourEyes,
     GateUnmet,
     OutcomeContradicted,
     PaymentApproved,
@@ -32,6 +31,7 @@ from services.incentives.domain.payment import (
     UnknownReference,
     reference_of,
 )
+from services.incentives.domain.two_people import FourEyes
 from tests.incentives.orders import (
     ACCOUNT,
     APPROVE,

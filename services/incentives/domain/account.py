@@ -14,6 +14,7 @@ from contracts.values import MINOR_DIGITS, Money, none_of, total
 from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.journal import Journal, expense, move
 from services.incentives.domain.periods import Calendar, dates_of, period_end, period_of
+from services.incentives.domain.two_people import FourEyes
 
 LINES_MAX = 10_000
 DISPUTE_BUSINESS_DAYS = 10
@@ -314,13 +315,6 @@ class NotNegative(Refused):
     """The payee owes nothing: there is nothing to write off."""
 
     slug = "not-negative"
-
-
-class FourEyes(Refused):
-    """Whoever proposed to write it off cannot confirm it: ask a second person."""
-
-    status = 403
-    slug = "four-eyes"
 
 
 # Decisions

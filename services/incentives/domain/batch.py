@@ -12,7 +12,6 @@ from contracts.values import Money
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.payment import (
     ApprovePayment,
-    FourEyes,
     Payment,
     PaymentEvent,
     Stage,
@@ -20,6 +19,7 @@ from services.incentives.domain.payment import (
     approve_payment,
     submit_payment,
 )
+from services.incentives.domain.two_people import FourEyes
 
 PAYMENTS_MAX = 500
 NONE, PREPARED, APPROVED, SENT, CLOSED = "none", "prepared", "approved", "sent", "closed"

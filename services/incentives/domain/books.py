@@ -201,6 +201,14 @@ def month_before(month: str) -> str:
     return _shifted(month, -1)
 
 
+def months_back(last: str, first: str, most: int) -> list[str]:
+    """The months from the last one back to the first, at most so many."""
+    found = [last]
+    while len(found) < most and found[-1] > first:
+        found.append(month_before(found[-1]))
+    return found
+
+
 def _shifted(month: str, by: int) -> str:
     year, _, number = month.partition("-")
     try:

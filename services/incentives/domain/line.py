@@ -26,6 +26,7 @@ from services.incentives.domain.sale import (
     Sale,
     SaleEvent,
 )
+from services.incentives.domain.two_people import FourEyes
 
 POSTPONE_DAYS_MAX = 180
 
@@ -56,13 +57,6 @@ class PostponedTooFar(Invalid):
 
 class UnknownAdjustment(NotFound):
     """There is no such adjustment waiting for its second person."""
-
-
-class FourEyes(Refused):
-    """Whoever proposed an adjustment cannot confirm it: ask a second person."""
-
-    status = 403
-    slug = "four-eyes"
 
 
 class AdjustedTooFar(Invalid):

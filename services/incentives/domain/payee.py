@@ -13,6 +13,7 @@ from contracts.values import MINOR_DIGITS
 from services.incentives.domain.condition import Circumstances, Field
 from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
+from services.incentives.domain.two_people import FourEyes
 
 PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
@@ -410,13 +411,6 @@ class UnknownPayee(NotFound):
 
 class UnknownPaper(NotFound):
     """There are no such bank details, or no such tax form, waiting."""
-
-
-class FourEyes(Refused):
-    """Whoever did the first step cannot do the second: ask another person."""
-
-    status = 403
-    slug = "four-eyes"
 
 
 class NotEmployer(Refused):

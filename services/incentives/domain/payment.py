@@ -35,6 +35,7 @@ from services.incentives.domain.payment_rules import (
     minimum_of,
     withheld_of,
 )
+from services.incentives.domain.two_people import FourEyes
 
 ATTEMPTS_MAX = 5
 INVOICE = "invoice"
@@ -405,13 +406,6 @@ class UnknownReference(NotFound):
     """Under that reference the payment was never submitted."""
 
     slug = "unknown-reference"
-
-
-class FourEyes(Refused):
-    """Whoever proposed a payment cannot decide on it: ask a second person."""
-
-    status = 403
-    slug = "four-eyes"
 
 
 class AlreadyOpen(Refused):

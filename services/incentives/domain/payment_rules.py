@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from chassis.rulebook import Decision, Input, Kind, Reason
-from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
+from contracts.values import MINOR_DIGITS, Money, round_half_up
 from services.incentives.domain.periods import Calendar, calendar_faults
 from services.incentives.domain.schedule import PERCENT, sane
 
@@ -67,17 +67,21 @@ def minimum_of(rules: PaymentRules, currency: str) -> Money:
     return round_half_up(rules.minimums.get(currency, Decimal(0)), currency)
 
 
-def withheld_of(rules: PaymentRules, amount: Money, jurisdiction: str | None, payee_kind: str, year: int) -> Money:
-    """What is withheld of a payment: by the table of the year, else by the one of every year."""
+def percent_of(rules: PaymentRules, jurisdiction: str | None, payee_kind: str, year: int) -> Decimal:
+    """What percent is withheld: by the table of the year, else by the one of every year."""
     fitting = [
         rule
         for rule in rules.withholding
         if (rule.jurisdiction, rule.payee_kind) == (jurisdiction, payee_kind) and rule.tax_year in (year, None)
     ]
     chosen = max(fitting, key=lambda rule: rule.tax_year or 0, default=None)
-    if chosen is None:
-        return none_of(amount.currency)
-    return round_half_up(amount.amount * chosen.percent / PERCENT, amount.currency)
+    return chosen.percent if chosen else Decimal(0)
+
+
+def withheld_of(rules: PaymentRules, amount: Money, jurisdiction: str | None, payee_kind: str, year: int) -> Money:
+    """What is withheld of a payment."""
+    percent = percent_of(rules, jurisdiction, payee_kind, year)
+    return round_half_up(amount.amount * percent / PERCENT, amount.currency)
 
 
 def evaluate(facts: PaymentFacts, rules: PaymentRules) -> Decision:

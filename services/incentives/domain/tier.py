@@ -24,6 +24,7 @@ from services.incentives.domain.tier_rules import (
     tiers_at,
     values_on,
 )
+from services.incentives.domain.two_people import FourEyes
 
 FACTS_MAX = 20_000
 APPEAL_BUSINESS_DAYS = 10
@@ -225,13 +226,6 @@ class TierInvalid(Invalid):
     slug = "tier-invalid"
 
 
-class TierFourEyes(Refused):
-    """Whoever proposed it cannot confirm it: ask a second person."""
-
-    status = 403
-    slug = "four-eyes"
-
-
 class AppealLate(Refused):
     """A lowered tier is appealed once, within ten business days."""
 
@@ -424,7 +418,7 @@ def override_tier(wish: OverrideTier, tier: Tier, _payee: object, book: Rulebook
     if not same or tier.proposed is None:
         return [_proposal(wish)], []
     if tier.proposed.proposed_by == wish.by:
-        raise TierFourEyes(proposed_by=wish.by)
+        raise FourEyes(proposed_by=wish.by)
     values = values_on(at.rules, tier.facts, at.on)
     closed: list[TierEvent] = [_closed(tier.review, WAIVE, at)] if tier.review else []
     events, standing = _changed(tier, at, wish.level, "override", values)
