@@ -51,6 +51,7 @@ from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
 from services.incentives.projections.tiers import TIER_DUES, TIERS
 from services.incentives.projections.windows import WINDOWS
+from services.incentives.projections.write_offs import WRITE_OFFS
 from services.incentives.publishing import publish
 from services.incentives.reactions import REACTIONS
 
@@ -109,6 +110,7 @@ BLUEPRINT = Blueprint(
         PAYEE_GATES,
         BATCHES,
         DISPUTES,
+        WRITE_OFFS,
         FUNDS,
         FUND_REQUESTS,
         CLAIMS,

@@ -104,6 +104,7 @@ def test_the_ledger_and_its_balances_sum_to_zero():
         "fx_difference": "0.00",
         "vat": "0.00",
         "total": "0.00",
+        "fund": "0.00",
     }
     assert project(TRIAL_BALANCE, seen)["EUR"]["total"] == "0.00"
 

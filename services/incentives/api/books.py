@@ -1,26 +1,31 @@
 """The books over HTTP: rates of exchange, closing a month, what is owed, budgets."""
 
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.application import Application
+from chassis.event import iso
 from chassis.execution import Peek
 from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Range
 from contracts.values import money
 from services.incentives.access import READ_LEDGER
 from services.incentives.application import Remittance, close_of, remittance_of
-from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates
+from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates, month_name, months_back
 from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
 from services.incentives.domain.tax import RemitTax
-from services.incentives.projections.liability import liability, position_at
+from services.incentives.projections.liability import booked_in, liability, position_at
+from services.incentives.projections.payments import tax_year
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+Year = Annotated[int, Path(ge=2000, le=2100)]
 Jurisdiction = Annotated[str, Path(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+MONTHS_MAX = 24
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
 
 router = APIRouter(tags=["books"])
@@ -60,14 +65,41 @@ async def record_rates(body: RatesBody, caller: Writer, app: App) -> Response:
     return await perform(caller, app, RecordRates, wish, status=201)
 
 
-@router.get("/books/{month}")
-async def one_month(month: Month, caller: Reader, app: App) -> Response:
-    """A month's rates, and at which position it was closed."""
+@router.get("/books")
+@reads("trial_balance")
+async def all_months(caller: Reader, app: App) -> Response:
+    """The months since the first journal, newest first: which are over, which are closed, and which is closed next."""
     app.access.check(caller.principal, READ_LEDGER)
+    trial = await app.read.find("trial_balance", caller.tenant, sort="currency", limit=200)
+    now = month_name(app.clock.now().astimezone(UTC).date())
+    first = min((one["first_booked_on"][: len(now)] for one in trial.items), default=now)
+    found = [(name, await _books(app, caller, name)) for name in months_back(now, first, MONTHS_MAX)]
+    rows = [{"month": name, "over": name < now, "rates": len(books.rates), **_closed(books)} for name, books in found]
+    following = min((row["month"] for row in rows if row["over"] and not row["closed_at"]), default=None)
+    return listed([{**row, "next": row["month"] == following} for row in rows], None)
+
+
+async def _books(app: Application, caller: Reader, month: str) -> Books:
     found: Books = (await app.executor.state(caller.tenant, AllBooks.at(month)))[0]
+    return found
+
+
+def _closed(books: Books) -> dict[str, Any]:
+    closed = books.closed
+    if closed is None:
+        return {"closed_at": None, "closed_position": None, "sha256": None}
+    return {"closed_at": iso(closed.closed_at), "closed_position": closed.position, "sha256": closed.sha256}
+
+
+@router.get("/books/{month}")
+@reads("day_balances")
+async def one_month(month: Month, caller: Reader, app: App) -> Response:
+    """A month's rates, what was booked in it by account, and at which position it was closed."""
+    app.access.check(caller.principal, READ_LEDGER)
+    found = await _books(app, caller, month)
     rates = [f"1 {rate.base} = {rate.rate} {rate.quote} on {rate.on}, {rate.source}" for rate in found.rates]
-    closed = found.closed
-    return shown({"month": month, "rates": rates, "closed_position": closed.position if closed else None})
+    booked = await booked_in(app.read, caller.tenant, month)
+    return shown({"month": month, "rates": rates, "booked": booked, **_closed(found)})
 
 
 @router.post("/books/{month}/close")
@@ -122,6 +154,14 @@ async def withheld(caller: Reader, app: App) -> Response:
         if name.startswith("withheld:") and Decimal(amount)
     ]
     return listed(rows, None)
+
+
+@router.get("/tax-years/{year}")
+@reads("payments")
+async def paid_in_year(year: Year, caller: Reader, app: App) -> Response:
+    """What each payee was paid in a year, and what of it was withheld for which jurisdiction."""
+    app.access.check(caller.principal, READ_LEDGER)
+    return listed([dict(row) for row in await tax_year(app.read, caller.tenant, year)], None)
 
 
 @router.post("/withheld/{jurisdiction}/remit")

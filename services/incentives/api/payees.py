@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.decider import NotFound
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
-from services.incentives.access import READ_EARNINGS
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from services.incentives.access import READ_EARNINGS, READ_PAPERS
 from services.incentives.api.earnings import Filter, own
 from services.incentives.application import payment_rules_now
 from services.incentives.domain.payee import (
@@ -22,9 +22,10 @@ from services.incentives.domain.payee import (
     UnblockPayee,
     VerifyBankDetails,
 )
-from services.incentives.projections.payee_gates import gates_now
+from services.incentives.projections.payee_gates import gates_now, papers, why_shut
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
+DIGITS_SHOWN = 4
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 router = APIRouter(tags=["payees"])
@@ -85,7 +86,23 @@ async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = No
     where = {"partner_id": own(caller, partner_id)}
     items, cursor = await page(caller, app, "payee_gates", paged, where, sort="partner_id")
     now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
-    return listed([{**item, "gates": gates_now(item, rules, now)} for item in items], cursor)
+    hidden: dict[str, Any] = {} if app.access.allows(caller.principal, READ_PAPERS) else {"bank": None, "tax_forms": {}}
+    return listed([{**item, **hidden, "gates": gates_now(item, rules, now)} for item in items], cursor)
+
+
+@router.get("/payees/{payee_id}")
+@reads("payee_gates")
+async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
+    """Why a payee can or cannot be paid now, its bank details by their last digits, and its tax forms."""
+    app.access.check(caller.principal, READ_PAPERS)
+    found = await app.document(caller.principal, "payee_gates", payee_id)
+    payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
+    now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
+    account = app.keys.open(caller.tenant, payee.bank.account) if payee.bank else None
+    last_digits = (account or "").partition("\n")[0][-DIGITS_SHOWN:]
+    shut = [{"gate": gate, "text": why_shut(gate, found, rules, now)} for gate in gates_now(found, rules, now)]
+    asked = {"asked_gates": list(rules.gates), "payout_currency": payee.payout_currency}
+    return shown({**found, **papers(found, payee, last_digits, rules), **asked, "gates": shut})
 
 
 @router.put("/payees/{payee_id}/bank")

@@ -11,7 +11,8 @@ from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.tables import table
 from contracts.values import money
-from services.incentives.access import READ_EARNINGS, READ_PAYMENTS
+from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS
+from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import own
 from services.incentives.application import (
     Period,
@@ -175,6 +176,16 @@ async def statement_table(statement_id: Id, caller: Reader, app: App) -> Respons
     return table(statement_id, (*COLUMNS, f"amount {found['closing']['currency']}"), [opening, *rows, closing])
 
 
+@router.get("/statements/{statement_id}/pdf")
+@reads("statements")
+async def statement_document(statement_id: Id, caller: Reader, app: App) -> Response:
+    """A statement as a PDF; the same statement is the same bytes."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    found = await app.document(caller.principal, "statements", statement_id)
+    disposition = {"Content-Disposition": f'attachment; filename="{statement_id}.pdf"'}
+    return Response(statement_pdf(found), media_type="application/pdf", headers=disposition)
+
+
 @router.post("/statements/{statement_id}/dispute", status_code=201)
 async def dispute(statement_id: Id, body: DisputeBody, caller: Writer, app: App) -> Response:
     """The payee says that a line is wrong, within ten business days; it is not paid until that is decided."""
@@ -225,6 +236,14 @@ async def write_off(body: WriteOffBody, caller: Writer, app: App) -> Response:
         return await write_off_of(app, caller.tenant, asked, body.reason)
 
     return await perform(caller, app, WriteOffNegative, make)
+
+
+@router.get("/write-offs")
+@reads("write_offs")
+async def write_offs(caller: Reader, app: App, paged: Paged) -> Response:
+    """What is given up of negative balances, and what waits for a second person, newest first."""
+    app.access.check(caller.principal, READ_LEDGER)
+    return listed(*await page(caller, app, "write_offs", paged, {}, sort="-changed_at"))
 
 
 # Payments

@@ -8,7 +8,9 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso
 from chassis.projection import Projection
 from chassis.read_store.port import PAGE_MAX, Range, ReadStore
+from services.incentives.domain.books import month_after
 from services.incentives.projections.ledger import (
+    FUND,
     PAYEES,
     account_id_of,
     account_of,
@@ -66,7 +68,7 @@ DAY_BALANCES = Projection(
 
 async def liability(read: ReadStore, tenant: str, upto: Range, position: int | None) -> list[dict[str, Any]]:
     """What was held, payable, in payment, accrued and withheld, by payee: on a day, or at a position of the log."""
-    days = await _every(read, "day_balances", tenant, {"booked_on": upto}, "booked_on")
+    days = await every(read, "day_balances", tenant, {"booked_on": upto}, "booked_on")
     sums: dict[str, dict[str, Any]] = {}
     for day in days:
         known = sums.setdefault(day["account_id"], {**day, "accounts": {}})
@@ -78,8 +80,20 @@ async def liability(read: ReadStore, tenant: str, upto: Range, position: int | N
     return [_owed(one) for _, one in sorted(sums.items())]
 
 
+async def booked_in(read: ReadStore, tenant: str, month: str) -> list[dict[str, Any]]:
+    """What was booked in a calendar month on every account, debits above zero: a row a currency, whose total is zero."""
+    within = Range(at_least=f"{month}-01", below=f"{month_after(month)}-01")
+    sums: dict[str, dict[str, str]] = {}
+    for day in await every(read, "day_balances", tenant, {"booked_on": within}, "booked_on"):
+        sums[day["currency"]] = _summed(sums.get(day["currency"], {}), day["accounts"])
+    return [
+        {"currency": currency, "accounts": accounts, "total": str(sum(map(Decimal, accounts.values()), Decimal(0)))}
+        for currency, accounts in sorted(sums.items())
+    ]
+
+
 async def _after(read: ReadStore, tenant: str, position: int) -> list[dict[str, Any]]:
-    return await _every(read, "ledger", tenant, {"position": Range(at_least=position + 1)}, "position")
+    return await every(read, "ledger", tenant, {"position": Range(at_least=position + 1)}, "position")
 
 
 def _summed(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
@@ -95,13 +109,15 @@ def _negated(entries: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def _owed(sums: dict[str, Any]) -> dict[str, Any]:
-    """What is owed on an account, above zero in the payee's favour."""
+    """What is owed on an account, above zero in the payee's favour; `fund` is what of the payable is fund money."""
     owed = {name: -balance_of(sums["accounts"], name) for name in LIABILITIES}
     kept = {name: sums[name] for name in ("account_id", "partner_id", "payee_id", "currency")}
-    return {**kept, **{name: str(amount) for name, amount in owed.items()}, "owed": str(sum(owed.values()))}
+    fund = str(-Decimal(sums["accounts"].get(FUND, "0.00")))
+    amounts = {name: str(amount) for name, amount in owed.items()}
+    return {**kept, **amounts, "fund": fund, "owed": str(sum(owed.values()))}
 
 
-async def _every(read: ReadStore, model: str, tenant: str, where: dict[str, Any], sort: str) -> list[dict[str, Any]]:
+async def every(read: ReadStore, model: str, tenant: str, where: dict[str, Any], sort: str) -> list[dict[str, Any]]:
     """All documents of a question, page by page."""
     found: list[dict[str, Any]] = []
     cursor = None
@@ -116,7 +132,7 @@ async def _every(read: ReadStore, model: str, tenant: str, where: dict[str, Any]
 async def position_at(read: ReadStore, tenant: str, known_at: datetime) -> int:
     """The position of the last journal that was recorded by an instant, 0 before the first."""
     day = iso(known_at)[:10]
-    found = await _every(read, "ledger", tenant, {"booked_on": day}, "booked_on")
+    found = await every(read, "ledger", tenant, {"booked_on": day}, "booked_on")
     known = [journal["position"] for journal in found if journal["booked_at"] <= iso(known_at)]
     if known:
         last: int = max(known)

@@ -17,6 +17,7 @@ from services.incentives.domain.payee import (
     UNDER_REVIEW,
     BankDetailsChanged,
     BankDetailsVerified,
+    Payee,
     PayeeBlocked,
     PayeeOpened,
     PayeeReinstated,
@@ -29,7 +30,7 @@ from services.incentives.domain.payee import (
     TaxFormSubmitted,
     UnblockProposed,
 )
-from services.incentives.domain.payment_rules import PaymentRules
+from services.incentives.domain.payment_rules import PaymentRules, percent_of
 
 
 class PayeeDocument(TypedDict):
@@ -176,3 +177,42 @@ def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime) -> l
     if TAX_FORM in rules.gates and now.year not in years:
         gates.add(TAX_FORM)
     return sorted(gates)
+
+
+def why_shut(gate: str, document: dict[str, Any], rules: PaymentRules, now: datetime) -> str:
+    """Why a gate is shut, and what opens it."""
+    bank, until = document["bank"], document["until"]
+    return {
+        SUSPENDED: f"payouts are suspended ({document['reason_code']}){f' until {until}' if until else ''}",
+        BLOCKED: f"finance stopped every payment: {document['blocked_reason']}; two people open it again",
+        EMPLOYER_CONSENT: "the owner of the employer has not agreed yet that this person is paid",
+        BANK_VERIFIED: "another person than who entered the bank details has to verify them"
+        if bank
+        else "there are no bank details, and the payment rules ask for them",
+        COOL_DOWN: f"changed bank details wait {rules.cool_down_hours} hours, until {_cooled(bank, rules)}",
+        TAX_FORM: f"no tax form of {now.year} has been accepted, and the payment rules ask for one",
+    }[gate]
+
+
+def _cooled(bank: dict[str, Any] | None, rules: PaymentRules) -> str | None:
+    """From when on money may go to changed bank details."""
+    return iso(datetime.fromisoformat(bank["changed_at"]) + timedelta(hours=rules.cool_down_hours)) if bank else None
+
+
+def papers(document: dict[str, Any], payee: Payee, last_digits: str, rules: PaymentRules) -> dict[str, Any]:
+    """Bank details by their last digits, and tax forms with what each has withheld."""
+    bank, submitted = document["bank"], payee.tax_forms
+    forms = [
+        {**form, "form_id": name, **_taxed(submitted.get(name), rules)} for name, form in document["tax_forms"].items()
+    ]
+    return {
+        "bank": {**bank, "last_digits": last_digits, "cools_until": _cooled(bank, rules)} if bank else None,
+        "tax_forms": sorted(forms, key=lambda form: (-form["tax_year"], form["form_id"])),
+    }
+
+
+def _taxed(form: TaxFormSubmitted | None, rules: PaymentRules) -> dict[str, Any]:
+    if form is None:
+        return {}
+    percent = percent_of(rules, form.jurisdiction, form.payee_kind, form.tax_year)
+    return {"payee_kind": form.payee_kind, "submitted_by": form.submitted_by, "withheld_percent": str(percent)}

@@ -1,9 +1,11 @@
 """Where does each payment stand, who decided on it, and what did the provider say?"""
 
+from decimal import Decimal
 from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from chassis.read_store.port import Range, ReadStore
 from services.incentives.domain.payment import (
     RETURNED,
     InvoiceAccepted,
@@ -19,6 +21,7 @@ from services.incentives.domain.payment import (
     PaymentSubmitted,
     PaymentUnknown,
 )
+from services.incentives.projections.liability import every
 
 
 class PaymentDocument(TypedDict):
@@ -42,6 +45,7 @@ class PaymentDocument(TypedDict):
     paid_on: str | None
     net: dict[str, str] | None
     withheld: dict[str, str] | None
+    jurisdiction: str | None
     invoice: str | None
     contradiction: str | None
     changed_at: str
@@ -85,6 +89,7 @@ def _proposed(it: PaymentProposed) -> PaymentDocument:
         "paid_on": None,
         "net": None,
         "withheld": None,
+        "jurisdiction": None,
         "invoice": None,
         "contradiction": None,
         "changed_at": "",
@@ -103,6 +108,7 @@ def _approved(it: PaymentApproved) -> dict[str, Any]:
         "approved_by": it.approved_by,
         "net": plain(it.net) if it.net else None,
         "withheld": plain(it.withheld) if it.withheld else None,
+        "jurisdiction": it.jurisdiction,
     }
 
 
@@ -169,8 +175,43 @@ def _payment(seen: Seen) -> str:
 
 PAYMENTS = Projection(
     name="payments",
-    version=2,
+    version=3,
     keys=dict.fromkeys((PaymentProposed, *CHANGES), _payment),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "statement_id"),
+    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "statement_id", "paid_on"),
 )
+
+
+class TaxYear(TypedDict):
+    """What a payee was paid in a year in one currency, and what of it was withheld for a jurisdiction."""
+
+    payee_id: str
+    partner_id: str
+    currency: str
+    jurisdiction: str | None
+    paid: str
+    withheld: str
+    payments: int
+
+
+async def tax_year(read: ReadStore, tenant: str, year: int) -> list[TaxYear]:
+    """What was paid and withheld in a year, by payee, currency and jurisdiction; what came back is not in it."""
+    where = {"paid_on": Range(at_least=f"{year:04}-01-01", below=f"{year + 1:04}-01-01")}
+    sums: dict[tuple[str, str, str], TaxYear] = {}
+    for it in await every(read, "payments", tenant, where, "paid_on"):
+        key = (it["payee_id"], it["amount"]["currency"], it["jurisdiction"] or "")
+        sums[key] = _added(sums.get(key), it)
+    return [row for _, row in sorted(sums.items())]
+
+
+def _added(row: TaxYear | None, it: dict[str, Any]) -> TaxYear:
+    withheld = Decimal(it["withheld"]["amount"] if it["withheld"] else "0.00")
+    return {
+        "payee_id": it["payee_id"],
+        "partner_id": it["partner_id"],
+        "currency": it["amount"]["currency"],
+        "jurisdiction": it["jurisdiction"],
+        "paid": str(Decimal(it["amount"]["amount"]) + Decimal(row["paid"] if row else 0)),
+        "withheld": str(withheld + Decimal(row["withheld"] if row else 0)),
+        "payments": 1 + (row["payments"] if row else 0),
+    }

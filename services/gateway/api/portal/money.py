@@ -91,6 +91,26 @@ async def postpone(line_id: str, here: Here, sent: Sent) -> Response:
     return await line_page(here, line_id, refused("postpone", sent, answer), answer.status)
 
 
+@router.post("/lines/{line_id}/adjust")
+async def adjust(line_id: str, here: Here, sent: Sent) -> Response:
+    """Proposes to correct the line; a second person confirms."""
+    answer = await here.send(sent, "incentives", f"/lines/{line_id}/adjust", sent.given("amount", "reason"))
+    return await _adjusted(here, sent, answer, line_id, "adjust")
+
+
+@router.post("/lines/{line_id}/adjust/confirm")
+async def confirm(line_id: str, here: Here, sent: Sent) -> Response:
+    """The second person agrees: the line and the ledger are corrected."""
+    answer = await here.send(sent, "incentives", f"/lines/{line_id}/adjust/confirm", sent.given("adjustment_id"))
+    return await _adjusted(here, sent, answer, line_id, "adjusted")
+
+
+async def _adjusted(here: Visit, sent: Form, answer: Answer, line_id: str, done: str) -> Response:
+    if answer.ok:
+        return here.went(answer, f"/lines/{line_id}", done)
+    return await line_page(here, line_id, refused("adjust", sent, answer), answer.status)
+
+
 @router.get("/statements/{statement_id}")
 async def statement(statement_id: str, here: Here) -> Response:
     """A statement as it was issued: opening, lines, closing, and what is disputed of it."""
@@ -175,7 +195,7 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
         "names": names,
     }
     decided = {
-        "people": await _people(here, payments),
+        "people": await people_of(here, payments.items),
         "paid_for": paid_for,
         "last_month": _month_before(here),
         "upcoming": upcoming,
@@ -183,9 +203,9 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
     return await here.page("money.html", status, **shown, **decided, refusal=refusal)
 
 
-async def _people(here: Visit, payments: Part) -> dict[str, str]:
+async def people_of(here: Visit, payments: list[dict[str, Any]]) -> dict[str, str]:
     """The handles of the staff who proposed and approved."""
-    ids = sorted({row[who] for row in payments.items for who in ("proposed_by", "approved_by") if row.get(who)})
+    ids = sorted({row[who] for row in payments for who in ("proposed_by", "approved_by") if row.get(who)})
     found = await here.app.read.get_many("staff", here.tenant, ids) if ids else {}
     return {staff_id: item["handle"] for staff_id, item in found.items()}
 
@@ -251,15 +271,24 @@ async def owed_page(here: Visit, refusal: Refusal | None = None, status: int = 2
     if not here.vendor or not here.may("incentives.read ledger"):
         raise Forbidden
     day = here.request.query_params.get("as_of") or None
-    liability, budgets, disputes = await asyncio.gather(
+    liability, write_offs, budgets, disputes = await asyncio.gather(
         here.ask("incentives", "/liability", as_of=day),
+        here.ask("incentives", "/write-offs", limit=50),
         here.ask("incentives", "/budgets", limit=200),
         here.ask_if("incentives.read earnings", "/disputes", limit=100),
     )
-    rows = [row for part in (liability, disputes) for row in part.items]
-    names = await here.names({row["partner_id"] for row in rows})
-    shown = {"liability": liability, "budgets": budgets, "disputes": disputes, "names": names, "as_of": day}
-    return await here.page("owed.html", status, **shown, refusal=refusal)
+    parts = {"liability": liability, "write_offs": write_offs, "disputes": disputes}
+    names = await here.names({row["partner_id"] for part in parts.values() for row in part.items})
+    return await here.page("owed.html", status, **parts, budgets=budgets, names=names, as_of=day, refusal=refusal)
+
+
+@router.post("/owed/write-offs")
+async def write_off(here: Here, sent: Sent) -> Response:
+    """Gives up what a payee owes: one person proposes it, a second one confirms."""
+    answer = await here.send(sent, "incentives", "/write-offs", sent.given("payee_id", "currency", "reason"))
+    if answer.ok:
+        return here.went(answer, "/owed", "write-off")
+    return await owed_page(here, refused("write-off", sent, answer), answer.status)
 
 
 @router.post("/owed/budgets")

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from services.gateway.api.portal import (
     cases,
+    closing,
     customers,
     deals,
     desk,
@@ -15,6 +16,8 @@ from services.gateway.api.portal import (
     leads,
     money,
     partners,
+    payees,
+    paying,
     recognition,
     rulebook,
     rules,
@@ -38,6 +41,9 @@ for room in (
     leads,
     whys,
     money,
+    payees,
+    paying,
+    closing,
     funds,
     tiers,
     recognition,

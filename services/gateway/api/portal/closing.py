@@ -1,0 +1,97 @@
+"""Batches of payments and the books: what goes out together, rates of exchange, and months that are closed for ever."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.asgi import Answer
+from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
+
+BATCHES, BOOKS = "incentives.PrepareBatch", "incentives.read ledger"
+STEPS = ("approve", "send", "close")
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+# Batches
+
+
+@router.get("/batches")
+async def batches(here: Here) -> Response:
+    """Payments that go out together: prepared by one person, approved by another, sent, and their files."""
+    return await batches_page(here)
+
+
+async def batches_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.vendor or not here.may(BATCHES):
+        raise Forbidden
+    found, ready = await asyncio.gather(
+        here.ask("incentives", "/batches", limit=50, cursor=here.request.query_params.get("cursor")),
+        here.ask("incentives", "/payments", state="proposed", limit=200),
+    )
+    names = await here.names({row["partner_id"] for row in ready.items})
+    return await here.page("batches.html", status, batches=found, ready=ready, names=names, refusal=refusal)
+
+
+@router.post("/batches")
+async def prepare(here: Here, sent: Sent) -> Response:
+    """Puts the payments that are ticked together."""
+    body = {**sent.given("currency", "day"), "payment_ids": sent.lists.get("payment_id", [])}
+    answer = await here.send(sent, "incentives", "/batches", body)
+    return await _batched(here, sent, answer, "prepare")
+
+
+@router.post("/batches/{batch_id}/{verb}")
+async def step(batch_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """A second person approves a batch in one go; then it is sent, and closed once nothing is under way."""
+    if verb not in STEPS:
+        raise NotFound
+    answer = await here.send(sent, "incentives", f"/batches/{batch_id}/{verb}")
+    return await _batched(here, sent, answer, f"{verb}-{batch_id}")
+
+
+async def _batched(here: Visit, sent: Form, answer: Answer, name: str) -> Response:
+    if answer.ok:
+        return here.went(answer, "/batches", f"batch-{name.partition('-')[0]}")
+    return await batches_page(here, refused(name, sent, answer), answer.status)
+
+
+# Books
+
+
+@router.get("/books")
+async def books(here: Here) -> Response:
+    """The months: what was booked in each, whether it balances, its rates, and closing it."""
+    return await books_page(here)
+
+
+async def books_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.vendor or not here.may(BOOKS):
+        raise Forbidden
+    months = await here.ask("incentives", "/books")
+    chosen = here.request.query_params.get("month") or months.first.get("month", "")
+    month = await here.ask("incentives", f"/books/{chosen}")
+    return await here.page("books.html", status, months=months, month=month, chosen=chosen, refusal=refusal)
+
+
+@router.post("/books/{month}/close")
+async def close(month: str, here: Here, sent: Sent) -> Response:
+    """Closes a month that is over, for ever."""
+    answer = await here.send(sent, "incentives", f"/books/{month}/close")
+    return await _booked(here, sent, answer, f"/books?month={month}", "close")
+
+
+@router.post("/books/rates")
+async def rates(here: Here, sent: Sent) -> Response:
+    """Records a rate of exchange."""
+    body: dict[str, Any] = {**sent.given("source", "on"), "pairs": {sent.text("pair").upper(): sent.text("rate")}}
+    answer = await here.send(sent, "incentives", "/rates", body)
+    return await _booked(here, sent, answer, f"/books?month={sent.text('on')[:7]}", "rates")
+
+
+async def _booked(here: Visit, sent: Form, answer: Answer, to: str, name: str) -> Response:
+    if answer.ok:
+        return here.went(answer, to, f"books-{name}")
+    return await books_page(here, refused(name, sent, answer), answer.status)

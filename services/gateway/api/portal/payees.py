@@ -1,0 +1,84 @@
+"""Being paid: why a payee can or cannot be paid, its bank details and tax forms, each settled by a second person."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
+
+_YEAR = re.compile("20[0-9]{2}")
+READ = "incentives.read bank and tax"
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/payees")
+async def payees(here: Here) -> Response:
+    """Who can be paid and who cannot, and why not; a partner sees itself and its people."""
+    if not here.may(READ):
+        raise Forbidden
+    query = here.request.query_params
+    year = query.get("year", "")
+    year = year if _YEAR.fullmatch(year) else here.formats.today()[:4]
+    found, paid = await asyncio.gather(
+        here.ask("incentives", "/payees", limit=50, cursor=query.get("cursor")),
+        here.ask_if("incentives.read ledger", f"/tax-years/{year}"),
+    )
+    names = await here.names({row["partner_id"] for part in (found, paid) for row in part.items})
+    return await here.page("payees.html", payees=found, paid=paid, year=year, names=names)
+
+
+@router.get("/payees/{payee_id}")
+async def payee(payee_id: str, here: Here) -> Response:
+    """One payee: what keeps it from being paid, bank details, tax forms, currency."""
+    return await payee_page(here, payee_id)
+
+
+async def payee_page(here: Visit, payee_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may(READ):
+        raise Forbidden
+    found = await here.ask("incentives", f"/payees/{payee_id}")
+    if not found.ok and not found.down:
+        raise NotFound
+    names = await here.names({found.one.get("partner_id")})
+    return await here.page("payee.html", status, part=found, it=found.one, names=names, refusal=refusal)
+
+
+def _tax(sent: Form) -> dict[str, Any]:
+    year = sent.text("tax_year")
+    named = sent.given("form", "jurisdiction", "payee_kind", "form_sha256")
+    return {**named, **({"tax_year": int(year)} if year.isdecimal() else {})}
+
+
+def _bank(sent: Form) -> dict[str, Any]:
+    return {**sent.given("holder"), "iban": "".join(sent.text("iban").split()).upper()}
+
+
+VERBS: dict[str, tuple[str, str, Callable[[Form], dict[str, Any] | None]]] = {
+    "bank": ("PUT", "bank", _bank),
+    "verify": ("POST", "bank/verify", lambda sent: sent.given("bank_id", "method")),
+    "tax": ("PUT", "tax", _tax),
+    "decide": ("POST", "tax/{form_id}/decide", lambda sent: sent.given("outcome", "reason")),
+    "currency": ("PUT", "currency", lambda sent: {"currency": sent.text("currency") or None}),
+    "consent": ("POST", "consent", lambda sent: None),
+    "block": ("POST", "block", lambda sent: sent.given("reason")),
+    "unblock": ("POST", "unblock", lambda sent: sent.given("reason")),
+}
+"""What each form sends, and where it goes."""
+
+
+@router.post("/payees/{payee_id}/{verb}")
+async def step(payee_id: str, verb: str, here: Here, sent: Sent) -> Response:
+    """Changes or verifies bank details, hands in or decides a tax form, stops payments or lets them go on."""
+    if verb not in VERBS:
+        raise NotFound
+    method, path, body = VERBS[verb]
+    to = f"/payees/{payee_id}/{path.format(form_id=sent.text('form_id'))}"
+    answer = await here.send(sent, "incentives", to, body(sent), method=method)
+    if answer.ok:
+        return here.went(answer, f"/payees/{payee_id}", f"payee-{verb}")
+    return await payee_page(here, payee_id, refused(verb, sent, answer), answer.status)

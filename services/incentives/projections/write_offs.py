@@ -1,0 +1,47 @@
+"""Which negative balances does somebody want to give up, and which were given up?"""
+
+from typing import Any, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.incentives.domain.account import NegativeWrittenOff, WriteOffProposed
+
+
+class WriteOffDocument(TypedDict):
+    """The newest wish for an account. State: proposed or written_off."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    amount: dict[str, str]
+    reason: str
+    state: str
+    proposed_by: str
+    confirmed_by: str | None
+    changed_at: str
+
+
+def evolve(_: WriteOffDocument | None, seen: Seen) -> WriteOffDocument:
+    it: WriteOffProposed | NegativeWrittenOff = seen.event
+    done = isinstance(it, NegativeWrittenOff)
+    amount: dict[str, Any] = plain(it.amount)
+    return {
+        "account_id": it.account_id,
+        "payee_id": it.account_id.rpartition("-")[0],
+        "partner_id": it.partner_id,
+        "amount": amount,
+        "reason": it.reason,
+        "state": "written_off" if done else "proposed",
+        "proposed_by": it.proposed_by,
+        "confirmed_by": it.confirmed_by if isinstance(it, NegativeWrittenOff) else None,
+        "changed_at": iso(seen.recorded_at),
+    }
+
+
+WRITE_OFFS = Projection(
+    name="write_offs",
+    version=1,
+    keys=dict.fromkeys((WriteOffProposed, NegativeWrittenOff), lambda seen: str(seen.event.account_id)),
+    evolve=evolve,
+    indexes=("changed_at",),
+)
