@@ -53,6 +53,7 @@ from services.incentives.domain.tier import AppealTier, DecideTierReview, Evalua
 
 READ_EARNINGS = "read earnings"
 READ_PAYMENTS = "read payments"
+UPLOAD_REPORTS = "upload provider reports"
 READ_PAPERS = "read bank and tax"
 READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
@@ -137,6 +138,7 @@ ACCESS = Access(
         READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),
+        UPLOAD_REPORTS: (*_PREPARES, service()),
         READ_PAPERS: (*_PREPARES, *_OWN_MONEY),
         READ_SALES: _VENDOR,
         READ_LEDGER: (vendor("finance"), vendor(duty="auditor"), vendor(duty="fund_manager"), *_CONFIRMS, service()),

@@ -473,6 +473,27 @@ async def test_a_report_is_believed_only_when_the_provider_signed_it(tmp_path):
         assert (told_so.status_code, told_so.json()["state"]) == (200, "paid")
 
 
+async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path):
+    import hashlib
+    import hmac
+
+    async with started(tmp_path, provider_never_percent=100, provider_secret="shared") as asked:
+        payment = await proposed(asked)
+        await asked.post(APPROVER, f"{payment}/approve")
+        reference = (await asked.post(FINANCE, f"{payment}/submit")).json()["reference"]
+        rows = [f"{reference},paid,2026-06-03,S-1", f"{'0' * 32}-01,paid,2026-06-03,S-2"]
+        content = "\n".join(["reference,outcome,on,provider_event_id", *rows])
+        file = {"kind": "csv", "content": content, "signature": "0" * 64}
+        assert (await asked.post(FINANCE, "/provider-reports/file", file)).json()["slug"] == "forged"
+        assert (await asked.post(P1, "/provider-reports/file", file)).status_code == 403
+        file["signature"] = hmac.new(b"shared", content.encode(), hashlib.sha256).hexdigest()
+        first = (await asked.post(FINANCE, "/provider-reports/file", file)).json()["results"]
+        assert [(one["result"], one.get("slug")) for one in first] == [("recorded", None), ("refused", "not-found")]
+        await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        again = (await asked.post(FINANCE, "/provider-reports/file", file)).json()["results"]
+        assert again[0]["result"] == "repeated"
+
+
 # Payees, batches and files over HTTP
 
 

@@ -394,6 +394,7 @@ INCENTIVES = {
     "POST /payments/{payment_id}/invoice": row(
         FINANCE | MONEY, {"number": "1", "net": "1.00", "invoice_sha256": "a" * 64}, payment_id="payment"
     ),
+    "POST /provider-reports/file": row(FINANCE | {"provider"}, {"kind": "csv", "content": "x", "signature": "0" * 64}),
     "POST /provider-reports": row(frozenset({"provider"}), REPORT),
     "GET /statements/{statement_id}/pdf": row(EARNINGS, statement_id="statement"),
     "GET /statements/{statement_id}/csv": row(EARNINGS, statement_id="statement"),
@@ -578,6 +579,7 @@ GATEWAY = {
             "POST /owed/budgets",
             "POST /owed/write-offs",
             "POST /batches",
+            "POST /batches/reports",
             "POST /batches/{batch_id}/{verb}",
             "POST /books/rates",
             "POST /books/{month}/close",

@@ -11,6 +11,7 @@ from contracts.values import Money
 PAIN = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 NAME_CHARACTERS = 70
 MESSAGE_ID_CHARACTERS = 35
+NOT_PROVIDED = "NOTPROVIDED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,11 @@ def _information(information: ET.Element, message: Message) -> None:
     _text(information, "CtrlSum", str(message.total))
     _text(information, "ReqdExctnDt/Dt", message.on.isoformat())
     _text(information, "Dbtr/Nm", message.payer.name)
-    _text(information, "DbtrAcct/Id/IBAN", message.payer.iban)
-    _text(information, "DbtrAgt/FinInstnId/Othr/Id", "NOTPROVIDED")
+    if message.payer.iban:
+        _text(information, "DbtrAcct/Id/IBAN", message.payer.iban)
+    else:
+        _text(information, "DbtrAcct/Id/Othr/Id", NOT_PROVIDED)
+    _text(information, "DbtrAgt/FinInstnId/Othr/Id", NOT_PROVIDED)
 
 
 def _transfer(information: ET.Element, order: Order) -> None:
@@ -92,10 +96,11 @@ def _transfer(information: ET.Element, order: Order) -> None:
 
 
 def _text(parent: ET.Element, path: str, text: str) -> None:
-    """An element, and those on the way to it, with its text."""
+    """An element, and those on the way to it, with its text: what no file may hold is left out."""
     for name in path.split("/"):
         parent = ET.SubElement(parent, name)
-    parent.text = text[:NAME_CHARACTERS]
+    shown = "".join(letter for letter in text if letter.isprintable()).strip()
+    parent.text = shown[:NAME_CHARACTERS] or NOT_PROVIDED
 
 
 def _identity(batch_id: str) -> str:

@@ -116,13 +116,13 @@ async def _recorded(app: App, caller: Writer, fact: FactBody) -> dict[str, Any]:
         wish = _fact(app, fact)
         order = caller.order()
         identity = stable_id(caller.tenant, "sales-fact", fact.opportunity_id, fact.kind, fact.external_id)
-        outcome = await app.executor.run(_under(order, identity), _making(app, caller.tenant, wish))
+        outcome = await app.executor.run(under(order, identity), _making(app, caller.tenant, wish))
     except Problem as refusal:
         return {**row, "result": "refused", "slug": refusal.slug, "detail": refusal.detail}
     return {**row, "result": "repeated" if outcome.repeated or not outcome.events else "recorded"}
 
 
-def _under(order: Any, command_id: str) -> Any:
+def under(order: Any, command_id: str) -> Any:
     """The same order under an id of its own; what it holds is not the request's body."""
     return type(order)(
         command_id=command_id,

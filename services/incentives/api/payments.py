@@ -1,19 +1,22 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from chassis.decider import Problem
-from chassis.event import canonical_json
+from chassis.event import canonical_json, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.tables import table
 from contracts.values import money
-from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS
+from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
+from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import own
+from services.incentives.api.facts import under
 from services.incentives.application import (
     Period,
     carried_of,
@@ -108,6 +111,14 @@ class ReportBody(Body):
     outcome: Literal["paid", "rejected", "unknown", "returned"]
     provider_event_id: Annotated[str, Field(min_length=1, max_length=64)]
     on: Day
+    signature: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class ReportFileBody(Body):
+    """A bank's file. `signature` is the HMAC-SHA-256 of its content, in UTF-8, under the shared secret."""
+
+    kind: Literal["pain002", "csv"]
+    content: Annotated[str, Field(min_length=1, max_length=1 << 19)]
     signature: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -340,21 +351,49 @@ async def provider_report(body: ReportBody, caller: Writer, app: App) -> Respons
     if not app.ports.signed_by_provider(content, body.signature):
         raise Forged
 
+    told = Reported(**body.model_dump(exclude={"signature"}))
+    return await perform(caller, app, ReportOutcome, _heard(app, told))
+
+
+def _heard(app: App, told: Reported) -> Callable[[Peek], Awaitable[ReportOutcome]]:
+    """The command of what was reported of a reference."""
+
     async def make(peek: Peek) -> ReportOutcome:
-        payment_id = payment_of(body.reference)
+        payment_id = payment_of(told.reference)
         order = (await peek(Payments.at(payment_id))).order
         return ReportOutcome(
             payment_id=payment_id,
             account_id=order.account_id,
-            reference=body.reference,
-            outcome=body.outcome,
-            provider_event_id=body.provider_event_id,
-            on=body.on,
+            reference=told.reference,
+            outcome=told.outcome,
+            provider_event_id=told.provider_event_id,
+            on=told.on,
             now=app.clock.now(),
-            books=await in_books(peek, body.on),
+            books=await in_books(peek, told.on),
         )
 
-    return await perform(caller, app, ReportOutcome, make)
+    return make
+
+
+@router.post("/provider-reports/file")
+async def provider_file(body: ReportFileBody, caller: Writer, app: App) -> Response:
+    """A file that the bank signed, pain.002 or a table; the answer has a result for each reference that is settled."""
+    app.access.check(caller.principal, UPLOAD_REPORTS)
+    if not app.ports.signed_by_provider(body.content.encode(), body.signature):
+        raise Forged
+    rows = reported(body.kind, body.content)
+    return shown({"results": [await _row_heard(caller, app, row) for row in rows]})
+
+
+async def _row_heard(caller: Writer, app: App, row: Reported) -> dict[str, Any]:
+    """One row: its command's id comes from the row, so a file that is sent twice counts once."""
+    told = {"reference": row.reference, "outcome": row.outcome}
+    identity = stable_id(caller.tenant, "provider-report", row.reference, row.provider_event_id)
+    try:
+        done = await app.executor.run(under(caller.order(), identity), _heard(app, row))
+    except Problem as refusal:
+        return {**told, "result": "refused", "slug": refusal.slug, "detail": refusal.detail}
+    return {**told, "result": "repeated" if done.repeated or not done.events else "recorded"}
 
 
 @router.get("/payments")

@@ -24,7 +24,9 @@ async def batches(here: Here) -> Response:
     return await batches_page(here)
 
 
-async def batches_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+async def batches_page(
+    here: Visit, refusal: Refusal | None = None, status: int = 200, results: list[dict[str, Any]] | None = None
+) -> Response:
     if not here.vendor or not here.may(BATCHES):
         raise Forbidden
     found, ready = await asyncio.gather(
@@ -32,7 +34,8 @@ async def batches_page(here: Visit, refusal: Refusal | None = None, status: int 
         here.ask("incentives", "/payments", state="proposed", limit=200),
     )
     names = await here.names({row["partner_id"] for row in ready.items})
-    return await here.page("batches.html", status, batches=found, ready=ready, names=names, refusal=refusal)
+    shown = {"batches": found, "ready": ready, "names": names, "results": results}
+    return await here.page("batches.html", status, **shown, refusal=refusal)
 
 
 @router.post("/batches")
@@ -41,6 +44,16 @@ async def prepare(here: Here, sent: Sent) -> Response:
     body = {**sent.given("currency", "day"), "payment_ids": sent.lists.get("payment_id", [])}
     answer = await here.send(sent, "incentives", "/batches", body)
     return await _batched(here, sent, answer, "prepare")
+
+
+@router.post("/batches/reports")
+async def report(here: Here, sent: Sent) -> Response:
+    """Takes the bank's report of what became of the payments, and says row by row what it changed."""
+    body = {**sent.given("kind", "signature"), "content": sent.values.get("content", "").replace("\r\n", "\n")}
+    answer = await here.send(sent, "incentives", "/provider-reports/file", body)
+    if answer.ok:
+        return await batches_page(here, results=answer.json()["results"])
+    return await batches_page(here, refused("report", sent, answer), answer.status)
 
 
 @router.post("/batches/{batch_id}/{verb}")

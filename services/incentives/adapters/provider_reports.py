@@ -1,0 +1,88 @@
+"""What a bank reports in a file: an ISO 20022 pain.002 document, or a table with reference, outcome, day and event id."""
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import date
+from xml.etree import ElementTree as ET
+
+from chassis.decider import Invalid
+from services.incentives.domain.payment import PAID, REJECTED, RETURNED, UNKNOWN
+
+ROWS_MAX = 1_000
+PAIN_002, TABLE = "pain002", "csv"
+COLUMNS = ("reference", "outcome", "on", "provider_event_id")
+OUTCOMES = (PAID, REJECTED, UNKNOWN, RETURNED)
+STATUS = {"ACCC": PAID, "ACSC": PAID, "RJCT": REJECTED}
+"""Settled on the creditor's or the debtor's account, and rejected; every other status is under way and says nothing."""
+DAY_CHARACTERS = 10
+
+
+class ReportInvalid(Invalid):
+    """The file is neither a pain.002 document nor a table of its columns, or has more than 1,000 rows."""
+
+    slug = "report-invalid"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """What became of one reference, under the provider's own id of that event."""
+
+    reference: str
+    outcome: str
+    on: date
+    provider_event_id: str
+
+
+def reported(kind: str, content: str) -> list[Reported]:
+    """Every settled row of a file in its order. Raises ReportInvalid."""
+    try:
+        found = _pain_002(content) if kind == PAIN_002 else _table(content)
+    except (ET.ParseError, ValueError, KeyError) as error:
+        raise ReportInvalid(f"the file cannot be read: {error}") from error
+    if len(found) > ROWS_MAX:
+        raise ReportInvalid
+    return found
+
+
+def _pain_002(content: str) -> list[Reported]:
+    if "<!" in content.replace("<!--", ""):
+        raise ReportInvalid("a report declares nothing of its own")
+    root = ET.fromstring(content)  # noqa: S314  without declarations there is nothing to expand
+    space = root.tag.partition("}")[0] + "}" if "}" in root.tag else ""
+    header = root.find(f".//{space}GrpHdr")
+    message, made = [_said(header, f"{space}{name}") for name in ("MsgId", "CreDtTm")]
+    rows = root.iter(f"{space}TxInfAndSts")
+    return [one for row in rows if (one := _status(row, space, message, made))]
+
+
+def _status(row: ET.Element, space: str, message: str, made: str) -> Reported | None:
+    outcome = STATUS.get(_said(row, f"{space}TxSts"))
+    if outcome is None:
+        return None
+    reference = _said(row, f"{space}OrgnlEndToEndId")
+    day = (_said(row, f"{space}AccptncDtTm") or made)[:DAY_CHARACTERS]
+    event_id = _said(row, f"{space}StsId") or f"{message}-{reference[-2:]}"
+    return Reported(reference=reference, outcome=outcome, on=date.fromisoformat(day), provider_event_id=event_id)
+
+
+def _said(parent: ET.Element | None, path: str) -> str:
+    return "" if parent is None else (parent.findtext(path) or "").strip()
+
+
+def _table(content: str) -> list[Reported]:
+    rows = csv.DictReader(io.StringIO(content))
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise ReportInvalid(f"the first row is {', '.join(COLUMNS)}")
+    return [_row(row) for row in rows]
+
+
+def _row(row: dict[str, str]) -> Reported:
+    if row["outcome"] not in OUTCOMES:
+        raise ReportInvalid(f"an outcome is one of {', '.join(OUTCOMES)}")
+    return Reported(
+        reference=row["reference"],
+        outcome=row["outcome"],
+        on=date.fromisoformat(row["on"]),
+        provider_event_id=row["provider_event_id"],
+    )

@@ -1,0 +1,92 @@
+"""Files to and from a bank: pain.001 fits its published schema whatever a payee is called, reports say what they say."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from contracts.values import money
+from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
+from services.incentives.adapters.provider_reports import Reported, ReportInvalid, reported
+
+SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "pain.001.001.09.xsd"))
+IBAN = "DE89370400440532013000"
+REFERENCE = f"{'a' * 32}-01"
+OTHER = f"{'b' * 32}-02"
+
+
+def message(*payees, payer=IBAN, currency="EUR", amount="100.00"):
+    orders = [
+        Order(reference=REFERENCE, payee=payee, iban=IBAN, amount=money(amount, currency), statement_number=1)
+        for payee in payees
+    ]
+    return Message(
+        batch_id="16ed1140-8237-5ce9-a180-d701b60fae22",
+        made_at=datetime(2026, 4, 3, 9, tzinfo=UTC),
+        on=date(2026, 4, 4),
+        payer=Payer(name="Vendor", iban=payer),
+        orders=orders,
+    )
+
+
+def faults_of(made):
+    SCHEMA.validate(etree.fromstring(pain_001(made)))
+    return [error.message for error in SCHEMA.error_log]
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("EUR", "100.00"), ("JPY", "100"), ("KWD", "1.005")])
+def test_pain_001_validates_against_its_schema(currency, amount):
+    assert faults_of(message("Müller & Söhne <GmbH>", "North", currency=currency, amount=amount)) == []
+
+
+def test_it_does_so_before_the_vendor_has_named_its_account():
+    assert faults_of(message("North", payer="")) == []
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_it_does_so_whatever_a_payee_is_called(payee):
+    assert faults_of(message(payee)) == []
+
+
+REPORT = f"""<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
+<GrpHdr><MsgId>M-1</MsgId><CreDtTm>2026-06-04T08:00:00Z</CreDtTm></GrpHdr>
+<OrgnlPmtInfAndSts><OrgnlPmtInfId>B</OrgnlPmtInfId>
+<TxInfAndSts><StsId>S-1</StsId><OrgnlEndToEndId>{REFERENCE}</OrgnlEndToEndId><TxSts>ACSC</TxSts>
+<AccptncDtTm>2026-06-03T10:00:00Z</AccptncDtTm></TxInfAndSts>
+<TxInfAndSts><OrgnlEndToEndId>{OTHER}</OrgnlEndToEndId><TxSts>RJCT</TxSts></TxInfAndSts>
+<TxInfAndSts><OrgnlEndToEndId>{OTHER}</OrgnlEndToEndId><TxSts>ACSP</TxSts></TxInfAndSts>
+</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"""
+
+
+def test_a_pain_002_says_what_was_paid_and_rejected_and_nothing_of_what_is_under_way():
+    assert reported("pain002", REPORT) == [
+        Reported(reference=REFERENCE, outcome="paid", on=date(2026, 6, 3), provider_event_id="S-1"),
+        Reported(reference=OTHER, outcome="rejected", on=date(2026, 6, 4), provider_event_id="M-1-02"),
+    ]
+
+
+def test_a_table_says_the_same():
+    rows = f"reference,outcome,on,provider_event_id\n{REFERENCE},returned,2026-06-05,S-9\n"
+    assert reported("csv", rows) == [
+        Reported(reference=REFERENCE, outcome="returned", on=date(2026, 6, 5), provider_event_id="S-9")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("pain002", "no document"),
+        ("pain002", '<!DOCTYPE x [<!ENTITY a "b">]><Document>&a;</Document>'),
+        ("csv", "who,what\n1,2\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},lost,2026-06-05,S\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,yesterday,S\n"),
+        ("csv", "reference,outcome,on,provider_event_id\n" + f"{REFERENCE},paid,2026-06-05,S\n" * 1_001),
+    ],
+)
+def test_what_is_no_report_is_refused(kind, content):
+    with pytest.raises(ReportInvalid):
+        reported(kind, content)
