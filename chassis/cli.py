@@ -28,7 +28,7 @@ from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
 from chassis.transport.port import topic_of
-from chassis.verify import Report, verify, verify_decisions
+from chassis.verify import Report, Span, verify, verify_decisions
 from chassis.verify_stream import verify_stream
 
 Build = Callable[[Any, World], Service]
@@ -235,6 +235,13 @@ async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> N
         if decide:
             reports.append(await verify_decisions(service.store, service.application.executor.every_handles))
     _told(reports)
+
+
+async def decide_again(settings: ServiceSettings, build: Build, span: Span) -> None:
+    """Decides again what was recorded in a span, and says what differs. Exit 1 if anything does."""
+    async with _open(settings, build) as service:
+        report = await verify_decisions(service.store, service.application.executor.every_handles, span)
+    _told([report])
 
 
 async def _verify_stream(settings: ServiceSettings, build: Build, name: str) -> None:

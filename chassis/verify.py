@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -200,16 +201,21 @@ def _kept(leaves: Leaves) -> Iterator[Leaf]:
         number = page[-1].number + 1
 
 
-async def verify_decisions(store: EventStore, handles: Iterable[Handles]) -> Report:
+Span = tuple[datetime, datetime]
+"""From an instant on, and before another."""
+
+
+async def verify_decisions(store: EventStore, handles: Iterable[Handles], span: Span | None = None) -> Report:
     """Decides every recorded command again, from the log, and compares outcome, refusal, answer and events' bytes.
 
-    A command is decided by the function of the evaluator that it was recorded with.
+    A command is decided by the function of the evaluator that it was recorded with. With a span: those recorded in it.
     """
     again = Again(store, handles)
     try:
         async for events in _pages(store):
             for recorded in events:
-                await again.take(recorded)
+                if span is None or span[0] <= recorded.recorded_at < span[1]:
+                    await again.take(recorded)
     except Unreadable as found:
         again.differs(found.after + 1, str(found))
     return again.report()

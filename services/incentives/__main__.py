@@ -1,14 +1,34 @@
 """The command line of incentives: that of every service, and the offline check of a statement."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from chassis.cli import command_line
+from chassis.cli import DATA, command_line, decide_again
+from chassis.process import run
 from services.incentives.app import Settings, build
 from services.incentives.domain.verifying import verify
 
 cli = command_line("incentives", Settings, build)
+
+
+DAY = ["%Y-%m-%d"]
+
+
+@cli.command()
+def recalculate(
+    since: Annotated[datetime, typer.Option("--from", formats=DAY, help="The first day.")],
+    until: Annotated[datetime, typer.Option("--to", formats=DAY, help="The last day.")],
+    data: DATA = Path("./data"),
+) -> None:
+    """Rates and posts again whatever was recorded on these days, and compares it with the log bit by bit.
+
+    Exit 1 names what differs. Stop the service first.
+    """
+    span = (since.replace(tzinfo=UTC), until.replace(tzinfo=UTC) + timedelta(days=1))
+    run(decide_again(Settings(data=data), build, span))
 
 
 @cli.command("verify-statement")

@@ -1,14 +1,16 @@
 """The books: currencies, rates, months that close, what is owed on any day and at any position."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from chassis.testing.kit import given
+from chassis.verify import verify_decisions
 from contracts.gateway import TenantOpened
 from contracts.values import money
-from services.incentives.application import HANDLES
+from services.incentives.application import HANDLES, decide_fact
 from services.incentives.domain.books import (
     AllBooks,
     BooksUnbalanced,
@@ -22,7 +24,7 @@ from services.incentives.domain.books import (
 )
 from services.incentives.domain.exchange import Rate, rate_for
 from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
-from services.incentives.domain.sale import PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale import PayoutCalculated, PayoutReversed, RecordWin
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 from tests.incentives.test_service import (
     APPROVER,
@@ -187,6 +189,28 @@ async def test_a_month_is_closed_by_an_approver_and_told(incentives):
     assert (await incentives.get(FINANCE, "/books/2026-03"))["closed_position"] == closed["position"]
     incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
     assert (await incentives.post(APPROVER, "/books/2026-05/close")).json()["slug"] == "previous-open"
+
+
+async def test_a_closed_month_recalculates_bit_identically(incentives):
+    await earned(incentives)
+    incentives.clock.set(APRIL)
+    closed = (await incentives.post(APPROVER, "/books/2026-03/close")).json()
+    executor = incentives.service.application.executor
+    march = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+    report = await verify_decisions(executor.store, executor.every_handles, march)
+    assert report.lines()[0].endswith("all as recorded")
+    assert report.compared["decisions"] > 0
+    handles = [replace(one, decide=later) if one.command is RecordWin else one for one in executor.every_handles]
+    off = await verify_decisions(executor.store, handles, march)
+    assert [one.what.partition(" wrote")[0] for one in off.differences][:1] == ["incentives.RecordWin.v1"]
+    again = (await incentives.post(APPROVER, "/books/2026-03/close")).json()
+    assert again == closed
+    assert (await verify_decisions(executor.store, handles, (march[1], march[1]))).compared == {"decisions": 0}
+
+
+def later(wish, *states):
+    """A decision as it never was: everything is counted a day later."""
+    return decide_fact(replace(wish, closed_on=date(2026, 3, 17)), *states)
 
 
 async def test_a_foreign_sale_waits_for_its_rate_and_is_then_resolved(incentives):

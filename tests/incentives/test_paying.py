@@ -556,6 +556,18 @@ async def test_a_batch_is_prepared_approved_sent_paid_and_closed(incentives):
     assert [one["state"] for one in (await incentives.get(FINANCE, "/batches"))["items"]] == ["closed"]
 
 
+async def test_what_was_paid_and_withheld_in_a_year_is_told_to_finance_alone(incentives):
+    await incentives.hear(activated())
+    payment = await proposed(incentives)
+    await incentives.post(APPROVER, f"{payment}/approve")
+    await incentives.post(FINANCE, f"{payment}/submit")
+    await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+    [row] = (await incentives.get(FINANCE, "/tax-years?year=2026"))["items"]
+    assert (row["payee_id"], row["paid"], row["withheld"], row["payments"]) == ("p1", "100.00", "0.00", 1)
+    assert (await incentives.get(FINANCE, "/tax-years?year=2025"))["items"] == []
+    assert await incentives.get(P1, "/tax-years") == 403
+
+
 async def test_a_partner_disputes_a_line_and_downloads_its_statement(incentives):
     statement = await stated(incentives)
     path = f"/statements/{statement['statement_id']}"

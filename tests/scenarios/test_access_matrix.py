@@ -336,7 +336,7 @@ INCENTIVES = {
     "GET /liability": row(FINANCE),
     "GET /budgets": row(FINANCE),
     "GET /withheld": row(FINANCE),
-    "GET /tax-years/{year}": row(FINANCE, year="year"),
+    "GET /tax-years": row(FINANCE, query="year=2031"),
     "POST /withheld/{jurisdiction}/remit": row(
         APPROVER, {"currency": "EUR", "reference": "x"}, jurisdiction="jurisdiction"
     ),

@@ -23,7 +23,7 @@ from services.incentives.projections.payments import tax_year
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
-Year = Annotated[int, Path(ge=2000, le=2100)]
+Year = Annotated[int | None, Query(ge=2000, le=2100)]
 Jurisdiction = Annotated[str, Path(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 MONTHS_MAX = 24
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
@@ -156,12 +156,13 @@ async def withheld(caller: Reader, app: App) -> Response:
     return listed(rows, None)
 
 
-@router.get("/tax-years/{year}")
+@router.get("/tax-years")
 @reads("payments")
-async def paid_in_year(year: Year, caller: Reader, app: App) -> Response:
-    """What each payee was paid in a year, and what of it was withheld for which jurisdiction."""
+async def paid_in_year(caller: Reader, app: App, year: Year = None) -> Response:
+    """What each payee was paid in a year, this one by default, and what of it was withheld for which jurisdiction."""
     app.access.check(caller.principal, READ_LEDGER)
-    return listed([dict(row) for row in await tax_year(app.read, caller.tenant, year)], None)
+    wanted = year or app.clock.now().astimezone(UTC).year
+    return listed([dict(row) for row in await tax_year(app.read, caller.tenant, wanted)], None)
 
 
 @router.post("/withheld/{jurisdiction}/remit")

@@ -379,9 +379,9 @@ def _heard(app: App, told: Reported) -> Callable[[Peek], Awaitable[ReportOutcome
 async def provider_file(body: ReportFileBody, caller: Writer, app: App) -> Response:
     """A file that the bank signed, pain.002 or a table; the answer has a result for each reference that is settled."""
     app.access.check(caller.principal, UPLOAD_REPORTS)
+    rows = reported(body.kind, body.content)
     if not app.ports.signed_by_provider(body.content.encode(), body.signature):
         raise Forged
-    rows = reported(body.kind, body.content)
     return shown({"results": [await _row_heard(caller, app, row) for row in rows]})
 
 

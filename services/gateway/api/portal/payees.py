@@ -26,7 +26,7 @@ async def payees(here: Here) -> Response:
     year = year if _YEAR.fullmatch(year) else here.formats.today()[:4]
     found, paid = await asyncio.gather(
         here.ask("incentives", "/payees", limit=50, cursor=query.get("cursor")),
-        here.ask_if("incentives.read ledger", f"/tax-years/{year}"),
+        here.ask_if("incentives.read ledger", "/tax-years", year=year),
     )
     names = await here.names({row["partner_id"] for part in (found, paid) for row in part.items})
     return await here.page("payees.html", payees=found, paid=paid, year=year, names=names)
