@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import orjson
 
 from chassis.asgi import Answer, Api
 from services import first_run
@@ -95,10 +96,14 @@ class Office:
             self._signed_in[name] = await first_run.signed_in(self.front, name)
         return self._signed_in[name]
 
-    async def do(self, name: str, path: str, body: Any = None, *, key: str, also: tuple[int, ...] = ()) -> Answer:
+    async def do(
+        self, name: str, path: str, body: Any = None, *, key: str, also: tuple[int, ...] = (), method: str = "POST"
+    ) -> Answer:
         """A command in somebody's name. Raises FirstRunFailed for a status that is neither good nor in `also`."""
         api = await self.who(name)
-        answer = await first_run.done(api.post(path, body, key=self.key(key)), also)
+        content = b"" if body is None else orjson.dumps(body)
+        headers = {"idempotency-key": self.key(key)}
+        answer = await first_run.done(api.send(method, path, content, headers), also)
         service, _, position = answer.headers.get("entente-position", "").partition("=")
         if position:
             self._written[service] = max(self._written.get(service, 0), int(position))

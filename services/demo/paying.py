@@ -1,15 +1,23 @@
-"""Once a month, on a Thursday: finance states the month before and pays it, with four eyes."""
+"""Once a month, on a Thursday: finance states the month before, pays it with four eyes, and closes it.
+
+Some payees hand in their papers before; one changes its bank details in the last week, and waits.
+"""
 
 from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Any
 
+from chassis.event import sha256
 from services import first_run
-from services.demo.calendar import Quarter
+from services.demo.calendar import THURSDAY, Quarter
 from services.demo.office import side_by_side, until
+from services.demo.story import WEEKS, WEEKS_AFTER
 
 STATEMENTS, PAYMENTS = "/v1/incentives/statements", "/v1/incentives/payments"
-LINES = "/v1/incentives/lines"
+LINES, BOOKS, PAYEES = "/v1/incentives/lines", "/v1/incentives/books", "/v1/incentives/payees"
+PAPERS_WEEK, PAPERS_MAX = 2, 3
+FIRST_ACCOUNT, COUNTRY_DIGITS = 500_105_170_000_010_000, "1314"
+"""Account numbers of nobody, and the letters DE in the digits that the check of an IBAN takes them for."""
 FIRST_DAY, LAST_DAY = 2, 8
 """The days of a month on one of which there is the Thursday that closes the month before."""
 UNAPPROVED_EVERY, UNSENT_EVERY = 4, 5
@@ -32,7 +40,41 @@ async def finance_day(quarter: Quarter, period: str) -> None:
     payees = [(place, quarter.ids[partner.name]) for place, partner in enumerate(quarter.story.sellers)]
     last = period == quarter.last_period
     await side_by_side(_pay(quarter, payee, period, place if last else 0) for place, payee in payees if payee in owed)
+    await office.do("faye", f"{BOOKS}/{period}/close", key=f"close-{period}")
     await office.quiet()
+
+
+async def papers_day(quarter: Quarter, week: int) -> None:
+    """In the second week some payees enter bank details and tax forms, which finance settles; in the last one changes."""
+    payees = [quarter.ids[partner.name] for partner in quarter.story.sellers]
+    if week == PAPERS_WEEK:
+        for place, payee in enumerate(payees[:PAPERS_MAX]):
+            await _bank(quarter, payee, place, verified=True)
+            await _tax(quarter, payee, place)
+    if week == WEEKS + WEEKS_AFTER:
+        await _bank(quarter, payees[1], PAPERS_MAX, verified=False)
+
+
+async def _bank(quarter: Quarter, payee: str, place: int, *, verified: bool) -> None:
+    office, path = quarter.office, f"{PAYEES}/{payee}/bank"
+    number = f"{FIRST_ACCOUNT + place:018}"
+    check = 98 - int(f"{number}{COUNTRY_DIGITS}00") % 97
+    body = {"iban": f"DE{check:02}{number}", "holder": "Accounts department"}
+    await office.do(payee, path, body, key=f"bank-{place}", method="PUT")
+    if verified:
+        bank = (await office.read("finn", f"{PAYEES}/{payee}"))["bank"]["bank_id"]
+        await office.do("faye", f"{path}/verify", {"bank_id": bank}, key=f"bank-yes-{place}")
+
+
+async def _tax(quarter: Quarter, payee: str, place: int) -> None:
+    """The last of the forms still waits for finance."""
+    office, path = quarter.office, f"{PAYEES}/{payee}/tax"
+    year = quarter.day(WEEKS, THURSDAY).year
+    body = {"form": "W-8BEN-E", "jurisdiction": "US", "tax_year": year, "form_sha256": sha256(payee.encode())}
+    await office.do(payee, path, body, key=f"tax-{place}", method="PUT")
+    forms = (await office.read("finn", f"{PAYEES}/{payee}"))["tax_forms"]
+    if place + 1 < PAPERS_MAX:
+        await office.do("finn", f"{path}/{forms[0]['form_id']}/decide", {"outcome": "accepted"}, key=f"tax-yes-{place}")
 
 
 async def _owed(quarter: Quarter, period: str) -> set[str]:

@@ -14,7 +14,7 @@ from services.demo import cast
 from services.demo.calendar import DEALS, FRIDAY, THURSDAY, TUESDAY, Quarter
 from services.demo.funding import funds_day
 from services.demo.office import Crm, Office, Told, until
-from services.demo.paying import finance_day, month_to_close
+from services.demo.paying import finance_day, month_to_close, papers_day
 from services.demo.registering import desk_day, partners_day
 from services.demo.selling import sales_day
 from services.demo.story import WEEKS, WEEKS_AFTER, Size, Story, told
@@ -81,6 +81,7 @@ async def _week(quarter: Quarter, week: int, told: Told) -> None:
 async def _thursday(quarter: Quarter, week: int) -> None:
     await desk_day(quarter, week)
     await funds_day(quarter, week)
+    await papers_day(quarter, week)
     if period := month_to_close(quarter, quarter.day(week, THURSDAY)):
         await finance_day(quarter, period)
 
