@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 # Batches
 
 
-@router.get("/batches")
+@router.get("/payment-batches")
 async def batches(here: Here) -> Response:
     """Payments that go out together: prepared by one person, approved by another, sent, and their files."""
     return await batches_page(here)
@@ -38,7 +38,7 @@ async def batches_page(
     return await here.page("batches.html", status, **shown, refusal=refusal)
 
 
-@router.post("/batches")
+@router.post("/payment-batches")
 async def prepare(here: Here, sent: Sent) -> Response:
     """Puts the payments that are ticked together."""
     body = {**sent.given("currency", "day"), "payment_ids": sent.lists.get("payment_id", [])}
@@ -46,7 +46,7 @@ async def prepare(here: Here, sent: Sent) -> Response:
     return await _batched(here, sent, answer, "prepare")
 
 
-@router.post("/batches/reports")
+@router.post("/payment-batches/reports")
 async def report(here: Here, sent: Sent) -> Response:
     """Takes the bank's report of what became of the payments, and says row by row what it changed."""
     body = {**sent.given("kind", "signature"), "content": sent.values.get("content", "").replace("\r\n", "\n")}
@@ -56,7 +56,7 @@ async def report(here: Here, sent: Sent) -> Response:
     return await batches_page(here, refused("report", sent, answer), answer.status)
 
 
-@router.post("/batches/{batch_id}/{verb}")
+@router.post("/payment-batches/{batch_id}/{verb}")
 async def step(batch_id: str, verb: str, here: Here, sent: Sent) -> Response:
     """A second person approves a batch in one go; then it is sent, and closed once nothing is under way."""
     if verb not in STEPS:
@@ -67,7 +67,7 @@ async def step(batch_id: str, verb: str, here: Here, sent: Sent) -> Response:
 
 async def _batched(here: Visit, sent: Form, answer: Answer, name: str) -> Response:
     if answer.ok:
-        return here.went(answer, "/batches", f"batch-{name.partition('-')[0]}")
+        return here.went(answer, "/payment-batches", f"batch-{name.partition('-')[0]}")
     return await batches_page(here, refused(name, sent, answer), answer.status)
 
 
