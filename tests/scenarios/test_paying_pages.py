@@ -38,10 +38,23 @@ async def test_papers_invoices_and_corrections_are_settled_by_two_people_in_the_
             await invoiced(partner, f"/payments/{payment_id}")
             said = await approver.get(f"/payments/{payment_id}")
             assert "Approve" in said.text
-            said = await sent(approver, f"/payments/{payment_id}", f"/payments/{payment_id}/approve")
+            await batched(finance, approver, payment_id)
+            said = await approver.get(f"/payments/{payment_id}")
             assert "Bank details cool down" in said.text
             assert "until" in said.text
             await rates_and_months(finance, approver)
+
+
+async def batched(finance: httpx.AsyncClient, approver: httpx.AsyncClient, payment_id: str) -> None:
+    """One person prepares, another approves all at once; a payment whose gate is shut is blocked."""
+    page = "/payment-batches"
+    said = await sent(finance, page, page, payment_id=payment_id, day="2031-06-20")
+    assert "You prepared it, so a second person approves it." in said.text
+    found = re.findall(r'action="(/payment-batches/[0-9a-f-]+/approve)"', (await approver.get(page)).text)
+    said = await sent(approver, page, found[0])
+    assert "The batch was approved." in said.text
+    said = await sent(finance, page, f"{page}/reports", kind="csv", content="who,what", signature="0" * 64)
+    assert "That is no report" in said.text
 
 
 async def rates_and_months(finance: httpx.AsyncClient, approver: httpx.AsyncClient) -> None:
