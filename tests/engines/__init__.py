@@ -4,14 +4,27 @@
 asks for an engine by the fixtures of `tests/conftest.py`, which skip with that reason or, in CI, fail with it.
 """
 
+import contextlib
+import os
+import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chassis.process import free_port
 
-__all__ = ["FOLDER", "INSTALL", "EngineFailed", "free_port", "wait_until_ready"]
+__all__ = [
+    "FOLDER",
+    "INSTALL",
+    "Engine",
+    "EngineFailed",
+    "at_work",
+    "free_port",
+    "temporary_folder",
+    "wait_until_ready",
+]
 
 FOLDER = Path(__file__).parents[2] / ".engines"
 INSTALL = "run tests/engines/install"
@@ -19,6 +32,95 @@ INSTALL = "run tests/engines/install"
 
 class EngineFailed(RuntimeError):
     """An engine that is installed did not start or stopped by itself; the message ends with what it said last."""
+
+
+class Engine:
+    """One engine whose port and files outlive its process, so that it can be killed, frozen and started again."""
+
+    start_seconds = 120.0
+    stop_seconds = 45.0
+    stop_signal = signal.SIGTERM
+    user: str | None = None
+    """Whom the process runs as, where it must not be root."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _serves(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the process and return once it serves clients."""
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(), stdout=log, stderr=log, user=self.user, cwd=self._log.parent
+            )
+        wait_until_ready(self._process, self._serves, self._log, self.start_seconds)
+
+    def stop(self) -> None:
+        """End the engine in order, and by force when it does not in time. Stopped already is fine."""
+        if self._process is None:
+            return
+        self._process.send_signal(self.stop_signal)
+        try:
+            self._process.wait(self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the engine at once, as a crash would: what it had not flushed is the page cache's."""
+        self._tell(signal.SIGKILL)
+        self._running().wait()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop the engine's clock: connections stay open and nothing answers, until `thaw`."""
+        self._tell(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._tell(signal.SIGCONT)
+
+    def _tell(self, number: signal.Signals) -> None:
+        """Signals the process and its children: each of them answers clients."""
+        running = self._running()
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        running.send_signal(number)
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise EngineFailed("this engine is not running: start it first")
+        return self._process
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A folder for engines, gone afterwards. PostgreSQL runs as another user, and goes through it to its own."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@contextlib.contextmanager
+def at_work(engine: Engine) -> Iterator[None]:
+    """The engine, started; it is stopped afterwards, and its files stay."""
+    try:
+        engine.start()
+        yield
+    finally:
+        engine.stop()
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float) -> None:

@@ -13,12 +13,11 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.engines import free_port, kafka, mongo, postgres
+from tests.engines import kafka, mongo, postgres, temporary_folder
 
 PROFILES = ("full", "compact")
 
@@ -42,7 +41,7 @@ def engines(folder: Path, profile: str) -> Iterator[dict[str, str]]:
     """The engines of a profile at work: the settings that name them. They end in the reverse order."""
     with ExitStack() as stack:
         dsn = stack.enter_context(postgres.serving(folder / "postgres"))
-        url = stack.enter_context(mongo.serving(_made(folder / "mongo"), free_port())) if profile == "full" else dsn
+        url = stack.enter_context(mongo.serving(_made(folder / "mongo"))) if profile == "full" else dsn
         bootstrap = stack.enter_context(kafka.serving(_made(folder / "kafka")))
         yield {"ENTENTE_KAFKA": bootstrap, "ENTENTE_POSTGRES": dsn, "ENTENTE_READ_STORE": url}
 
@@ -65,17 +64,9 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     with ExitStack() as stack:
-        folder = given.data or stack.enter_context(_temporary())
+        folder = given.data or stack.enter_context(temporary_folder("entente-engines-"))
         settings = stack.enter_context(engines(folder, given.profile))
         return _run(arguments[split + 1 :], settings) if arguments[split + 1 :] else _tell(settings)
-
-
-@contextmanager
-def _temporary() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="entente-engines-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # PostgreSQL runs as another user, and goes through it to its own
-        yield folder
 
 
 def _tell(settings: dict[str, str]) -> int:

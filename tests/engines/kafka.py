@@ -4,19 +4,16 @@
 """
 
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.engines import FOLDER, INSTALL, EngineFailed, free_port, wait_until_ready
+from tests.engines import FOLDER, INSTALL, Engine, at_work, free_port
 
 JARS = FOLDER / "kafka"
 STARTED = "Kafka Server started"
-START_SECONDS = 120
-STOP_SECONDS = 45
 HEAP = "-Xmx384m"
 
 # One node replicates nothing, and small internal topics and cleaner buffers keep it under half a gigabyte.
@@ -24,7 +21,7 @@ SETTINGS = """\
 process.roles=broker,controller
 node.id=1
 listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners={protocol}://127.0.0.1:{port}
+advertised.listeners={protocol}://{advertised}
 inter.broker.listener.name={protocol}
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@127.0.0.1:{controller_port}
@@ -62,59 +59,26 @@ def missing() -> str | None:
     return None if any(JARS.glob("kafka_*.jar")) else f"Kafka is not in .engines/: {INSTALL}"
 
 
-class Broker:
-    """One broker whose ports and log outlive its process, so that it can be killed and started again."""
+class Broker(Engine):
+    """One broker in one JVM. `advertised` is where clients are sent, when something stands between."""
 
-    def __init__(self, folder: Path, protocol: str = "PLAINTEXT", more: str = "") -> None:
+    def __init__(
+        self, folder: Path, protocol: str = "PLAINTEXT", more: str = "", advertised: str | None = None
+    ) -> None:
+        super().__init__(folder / "broker.txt")
         port = free_port()
         self.bootstrap = f"127.0.0.1:{port}"
-        self._log = folder / "broker.txt"
         self._settings = folder / "server.properties"
-        self._settings.write_text(
-            SETTINGS.format(port=port, controller_port=free_port(), folder=folder, protocol=protocol) + more
-        )
-        self._process: subprocess.Popen[bytes] | None = None
+        places = {"port": port, "controller_port": free_port(), "advertised": advertised or self.bootstrap}
+        self._settings.write_text(SETTINGS.format(**places, folder=folder, protocol=protocol) + more)
         if not (folder / "log" / "meta.properties").exists():
             self._format()
 
-    @property
-    def pid(self) -> int:
-        return self._running().pid
+    def _command(self) -> list[str]:
+        return self._java("kafka.Kafka", self._settings)
 
-    def start(self) -> None:
-        """Start the JVM and return once it serves clients."""
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._java("kafka.Kafka", self._settings), stdout=log, stderr=log)
-        wait_until_ready(self._process, lambda: STARTED in self._log.read_text(), self._log, START_SECONDS)
-
-    def stop(self) -> None:
-        """End the broker in order, and by force when it does not within STOP_SECONDS. Stopped already is fine."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
-    def kill(self) -> None:
-        """End the broker at once, as a crash would: what it had not flushed is the page cache's."""
-        self._running().kill()
-        self._running().wait()
-        self._process = None
-
-    def freeze(self) -> None:
-        """Stop the broker's clock: connections stay open and nothing answers, until `thaw`."""
-        self._running().send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._running().send_signal(signal.SIGCONT)
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise EngineFailed("this broker is not running: start it first")
-        return self._process
+    def _serves(self) -> bool:
+        return STARTED in self._log.read_text()
 
     def _format(self) -> None:
         tool = "kafka.tools.StorageTool"
@@ -134,11 +98,8 @@ def running_broker() -> Iterator[Broker]:
     """A started broker with an empty log; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
         broker = Broker(Path(folder))
-        try:
-            broker.start()
+        with at_work(broker):
             yield broker
-        finally:
-            broker.stop()
 
 
 @contextmanager
@@ -146,22 +107,16 @@ def secured_broker(pem: Path, user: str, password: str) -> Iterator[str]:
     """The bootstrap servers of a broker with TLS by this certificate and key, which lets in one user."""
     with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
         broker = Broker(Path(folder), "SASL_SSL", SECURED.format(pem=pem, user=user, password=password))
-        try:
-            broker.start()
+        with at_work(broker):
             yield broker.bootstrap
-        finally:
-            broker.stop()
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The bootstrap servers of a broker whose log is, and stays, in the folder."""
     broker = Broker(folder)
-    try:
-        broker.start()
+    with at_work(broker):
         yield broker.bootstrap
-    finally:
-        broker.stop()
 
 
 @contextmanager

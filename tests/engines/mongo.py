@@ -4,7 +4,6 @@ It answers the commands that the read store uses; of replica sets, isolation and
 """
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,10 +13,8 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from tests.engines import free_port, wait_until_ready
+from tests.engines import Engine, at_work, free_port
 
-START_SECONDS = 30
-STOP_SECONDS = 15
 PROGRAM = Path(sys.executable).with_name("nx-27017")
 
 
@@ -31,29 +28,44 @@ def running_mongo() -> Iterator[str]:
     """The URL of a fresh server; its files are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="entente-mongo-"))
     try:
-        with serving(folder, free_port()) as url:
+        with serving(folder) as url:
             yield url
     finally:
         shutil.rmtree(folder)
 
 
+class Server(Engine):
+    """One server on files under a folder, one a database."""
+
+    start_seconds = 30.0
+    stop_seconds = 15.0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "server.txt")
+        self._folder, self.port = folder, free_port()
+        self.url = url_at(self.port)
+
+    def _command(self) -> list[str]:
+        folder = self._folder
+        places = ("--data-dir", folder / "databases", "--pid-file", folder / "pid", "--log-file", folder / "log.txt")
+        # By this interpreter: the one that the script names is gone where the environment was moved.
+        return [sys.executable, str(PROGRAM), "--port", str(self.port), *map(str, places)]
+
+    def _serves(self) -> bool:
+        return _answers(self.url)
+
+
+def url_at(port: int) -> str:
+    """The URL of the server at a port of this machine."""
+    return f"mongodb://127.0.0.1:{port}"
+
+
 @contextmanager
-def serving(folder: Path, port: int) -> Iterator[str]:
-    """The URL of a server on files under `folder`, one a database."""
-    url, log = f"mongodb://127.0.0.1:{port}", folder / "server.txt"
-    places = ("--data-dir", folder / "databases", "--pid-file", folder / "pid", "--log-file", folder / "log.txt")
-    with log.open("wb") as output:
-        process = subprocess.Popen([PROGRAM, "--port", str(port), *places], stdout=output, stderr=output, cwd=folder)
-    try:
-        wait_until_ready(process, lambda: _answers(url), log, START_SECONDS)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def serving(folder: Path) -> Iterator[str]:
+    """The URL of a server on files under `folder`."""
+    server = Server(folder)
+    with at_work(server):
+        yield server.url
 
 
 def _answers(url: str) -> bool:

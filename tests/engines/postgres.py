@@ -14,10 +14,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.engines import INSTALL, EngineFailed, free_port, wait_until_ready
+from tests.engines import INSTALL, Engine, EngineFailed, at_work, free_port
 
-START_SECONDS = 120
-STOP_SECONDS = 45
 UNPRIVILEGED = ("postgres", "nobody")
 
 # Commits are flushed as in production, because tests and benchmarks speak about flushed commits.
@@ -45,16 +43,41 @@ def running_postgres() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+class Server(Engine):
+    """One server on a cluster in a folder, which is made when it is not there."""
+
+    stop_signal = signal.SIGINT
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "server.txt")
+        self.port = free_port()
+        self.dsn = dsn_at(self.port)
+        self.user = _unprivileged()
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.user:
+            shutil.chown(folder, self.user)
+        if not (folder / "cluster" / "PG_VERSION").exists():
+            _create(folder / "cluster", self.user)
+
+    def _command(self) -> list[str]:
+        settings = [f"--{name}={value}" for name, value in (SETTINGS | {"port": str(self.port)}).items()]
+        return [_program("postgres"), "-D", str(self._log.parent / "cluster"), *settings]
+
+    def _serves(self) -> bool:
+        return _answers(self.dsn)
+
+
+def dsn_at(port: int) -> str:
+    """The DSN of the server's own database at a port of this machine."""
+    return f"postgresql://entente:entente@127.0.0.1:{port}/postgres"
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """The DSN of a server whose cluster is, and stays, in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if user := _unprivileged():
-        shutil.chown(folder, user)
-    if not (folder / "cluster" / "PG_VERSION").exists():
-        _create(folder / "cluster", user)
-    with _serving(folder, user) as dsn:
-        yield dsn
+    server = Server(folder)
+    with at_work(server):
+        yield server.dsn
 
 
 @contextmanager
@@ -97,34 +120,9 @@ def _create(cluster: Path, user: str | None) -> None:
     subprocess.run(command, check=True, capture_output=True, user=user, cwd=cluster.parent)
 
 
-@contextmanager
-def _serving(folder: Path, user: str | None) -> Iterator[str]:
-    port = free_port()
-    dsn = f"postgresql://entente:entente@127.0.0.1:{port}/postgres"
-    settings = [f"--{name}={value}" for name, value in (SETTINGS | {"port": str(port)}).items()]
-    command = [_program("postgres"), "-D", str(folder / "cluster"), *settings]
-    log = folder / "server.txt"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, user=user, cwd=folder)
-    try:
-        wait_until_ready(process, lambda: _answers(dsn), log, START_SECONDS)
-        yield dsn
-    finally:
-        _stop(process)
-
-
 def _answers(dsn: str) -> bool:
     try:
         psycopg.connect(dsn, connect_timeout=2).close()
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
