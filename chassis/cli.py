@@ -16,6 +16,7 @@ from chassis import logs, proof
 from chassis.access import OPERATOR
 from chassis.backup import NotEmpty
 from chassis.decider import Problem, stream_name
+from chassis.epoch import LogBehind
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
 from chassis.identity import SigningKeys
@@ -81,7 +82,8 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
     ) -> None:
         """Serves this service alone until it is told to stop."""
         given = {"host": host, "port": port, "roles": roles and tuple(roles.split(","))}
-        run(_serve(settings(data, **{name: value for name, value in given.items() if value is not None}), build))
+        with plainly_refused():
+            run(_serve(settings(data, **{name: value for name, value in given.items() if value is not None}), build))
 
     @cli.command()
     def migrate(
@@ -210,7 +212,7 @@ def plainly_refused() -> Iterator[None]:
     """Ends a command with the sentence of its refusal and exit status 1, without a traceback."""
     try:
         yield
-    except (InUse, CannotRebuild, NotEmpty, FileNotFoundError, Problem) as no:
+    except (InUse, CannotRebuild, LogBehind, NotEmpty, FileNotFoundError, Problem) as no:
         told = f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no)
         console.print(told, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
@@ -296,17 +298,17 @@ async def _replay_parked(
     settings: ServiceSettings, build: Build, by: str, group: str | None, subject: str | None
 ) -> None:
     async with _open(settings, build) as service:
-        outcome = await service.application.parked.replay(_order(by), by=by, group=group, subject=subject)
+        outcome = await service.application.parked.replay(order_of(by), by=by, group=group, subject=subject)
         console.print(f"{outcome.answer['released']} released")
 
 
 async def _discard_parked(settings: ServiceSettings, build: Build, by: str, place: Place) -> None:
     async with _open(settings, build) as service:
-        outcome = await service.application.parked.discard(_order(by), place, by=by)
+        outcome = await service.application.parked.discard(order_of(by), place, by=by)
         console.print(outcome.answer["state"])
 
 
-def _order(by: str) -> Order:
+def order_of(by: str) -> Order:
     """What a person at this machine orders; each call is an order of its own."""
     command_id = str(uuid_utils.uuid7())
     actor = Actor(kind=OPERATOR, subject=by)

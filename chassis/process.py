@@ -58,17 +58,27 @@ def make_transport(settings: ServiceSettings) -> Transport:
 
 
 @asynccontextmanager
-async def running(services: Iterable[Service], world: World, *, alone: bool = False) -> AsyncIterator[None]:
-    """The services at work. On leaving: tasks end, the transport stops, the stores close.
-
-    Raises InUse with `alone` while another process works on the same files, and while another one does so alone.
-    """
+async def opened(services: Iterable[Service], world: World, *, alone: bool = False) -> AsyncIterator[None]:
+    """The services with their stores open, doing nothing. Raises InUse as `running` does."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, world.tracing.close)
         for service in services:
             await service.migrate()
             await service.open(alone=alone)
             stack.push_async_callback(service.close)
+        yield
+
+
+@asynccontextmanager
+async def running(services: Iterable[Service], world: World, *, alone: bool = False) -> AsyncIterator[None]:
+    """The services at work. On leaving: tasks end, the transport stops, the stores close.
+
+    Raises InUse with `alone` while another process works on the same files, and while another one does so alone;
+    LogBehind where a log was restored from a backup older than what its readers have seen.
+    """
+    async with opened(services, world, alone=alone), AsyncExitStack() as stack:
+        for service in services:
+            await service.must_hold_what_was_read()
         await world.transport.start()
         stack.push_async_callback(world.transport.stop)
         for service in services:

@@ -185,6 +185,10 @@ class ProjectionRunner:
         """Public events of the own service keep their own checkpoints: they are not the facts of the own feed."""
         return f"entente.{source}" if source == self.service else source
 
+    def read_so_far(self, source: str) -> int:
+        """The last position of a service that any of the models has applied; of the own service, of its feed."""
+        return max((running.highest(source) for running in self._running), default=0)
+
     # The own feed
 
     async def run(self) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from chassis.epoch import must_hold
 from chassis.store.leases import Lease, LeaseSettings
 from chassis.supervision import log
-from chassis.transport.port import Message, Outlet, Positions, sending, translated
+from chassis.transport.port import Message, Outlet, Positions, relay_name, sending, translated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Relay:
 
     @property
     def _name(self) -> str:
-        return f"relay {self.outlet.topic}/{self.outlet.store.epoch}"
+        return relay_name(self.outlet)
 
     async def run(self) -> None:
         """Relays until something fails or it is cancelled."""
@@ -84,11 +85,15 @@ class Relay:
             raise LeaseLost(self._name)
 
     async def _start(self, sender: Sender) -> int:
-        """The saved position; further back where the broker lost acknowledged records at the end of a partition."""
+        """The saved position; further back where the broker lost acknowledged records at the end of a partition.
+
+        Raises LogBehind where the topic holds more than the log does.
+        """
         position = await self._positions.get(self._name)
-        if position == 0:
-            return 0
-        for partition, tail in (await sender.tails(self.outlet.topic, self.outlet.store.epoch)).items():
+        tails = await sender.tails(self.outlet.topic, self.outlet.store.epoch)
+        # After the tails: another process may relay what has been recorded meanwhile.
+        await must_hold(self.outlet.service, self.outlet.store, {"the topic": max(tails.values(), default=0)})
+        for partition, tail in tails.items():
             sent = await self._positions.get(f"{self._name}/{partition}")
             if tail < sent:
                 log.error("broker_lost_records", topic=self.outlet.topic, partition=partition, tail=tail, sent=sent)

@@ -22,6 +22,8 @@ from chassis.bulk_work import Bulk, BulkWork
 from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
+from chassis.epoch import HANDLES as EPOCHS
+from chassis.epoch import must_hold
 from chassis.event import Seen
 from chassis.execution import Executor, Handles
 from chassis.forgetting import Forgets, Forgetting
@@ -45,7 +47,7 @@ from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
 from chassis.tracing import UNTRACED as OFF
 from chassis.tracing import Traced, Tracing
-from chassis.transport.port import Message, Outlet, Transport, projection_group, read, topic_of
+from chassis.transport.port import Message, Outlet, Transport, projection_group, read, relay_name, topic_of
 from chassis.witness import Witness, WitnessSettings
 
 API, WORK = "api", "work"
@@ -131,7 +133,7 @@ class Service:
         self.witness: Witness | None = None
         self.telemetry = application.executor.telemetry = Telemetry(self.name)
         self.tasks = Tasks()
-        self.started = False
+        self.started = self.is_open = False
         self.api = self._api()
         self._exit = AsyncExitStack()
 
@@ -197,6 +199,7 @@ class Service:
         self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock, signing)
         self._exit.callback(self.witness.close)
         self.application.proof = self.witness.proof
+        self.is_open = True
         if WORK in self.settings.roles:
             self._meet_the_others()
         if API in self.settings.roles and self.blueprint.overhears:
@@ -223,6 +226,23 @@ class Service:
                 feeding = Projecting(self.runner.apply_to(projection.name), topic_of(source))
                 group = projection_group(self.name, projection.model)
                 transport.subscribe(topic_of(source), group, feeding.on_batch, self.positions)
+
+    async def read_so_far(self) -> dict[str, int]:
+        """How far this service's log was read, by reader: what each of them remembers, not what the log says."""
+        assert self.witness is not None
+        read = {
+            "the witness": self.witness.leaves.last_position,
+            "the relay": await self.positions.get(relay_name(self.outlet)),
+            f"read models of {self.name}": self.runner.read_so_far(self.name),
+        }
+        for name, other in self.world.neighbours.items():
+            if other is not self and other.is_open:
+                read[f"read models of {name}"] = other.runner.read_so_far(self.name)
+        return read
+
+    async def must_hold_what_was_read(self) -> None:
+        """Raises LogBehind where the log was restored from a backup older than what its readers have seen."""
+        await must_hold(self.name, self.store, await self.read_so_far())
 
     async def start(self) -> None:
         """Starts everything that runs for ever."""
@@ -340,6 +360,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
     handles = (
         *blueprint.handles,
         *parked.HANDLES,
+        *EPOCHS,
         *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
         *(bulk_api.HANDLES if blueprint.bulk else ()),
     )

@@ -23,7 +23,14 @@ from contracts.values import Money
 
 FOLDER = Path(__file__).with_name("samples")
 TYPE_LIST = "types.txt"
-STORED_BY_THE_CHASSIS = ("chassis.bulk", "chassis.parked", "chassis.record", "chassis.rulebook", "chassis.segments")
+STORED_BY_THE_CHASSIS = (
+    "chassis.bulk",
+    "chassis.epoch",
+    "chassis.parked",
+    "chassis.record",
+    "chassis.rulebook",
+    "chassis.segments",
+)
 AT = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 
 TEXTS = {

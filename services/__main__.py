@@ -10,11 +10,13 @@ import structlog
 import typer
 from rich.console import Console
 
-from chassis import backup, logs
+from chassis import backup, logs, reconcile
 from chassis.asgi import Api
-from chassis.cli import plainly_refused, rebuild
+from chassis.cli import order_of, plainly_refused, rebuild
+from chassis.epoch import EpochBegun
 from chassis.presence import keep_off
 from chassis.process import listening, make_world, run, running, stop_signal
+from chassis.process import opened as opened_alone
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
@@ -103,7 +105,8 @@ def serve(
     if context.invoked_subcommand is None:
         settings = ServiceSettings(port=port, data=data)
         logs.configure(level=settings.log_level)
-        run(_serve(settings))
+        with plainly_refused():
+            run(_serve(settings))
 
 
 @cli.command("distributed")
@@ -178,6 +181,44 @@ def restore_command(
     with plainly_refused():
         backup.bring_back(source, data)
     console.print(f"{data} is as it was: start it, then run verify for each service", highlight=False, soft_wrap=True)
+
+
+@cli.command("reconcile")
+def reconcile_command(
+    by: Annotated[str, typer.Option(help="Who orders it; recorded in the restored logs.")],
+    data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
+) -> None:
+    """Makes a system whole whose log was restored from an older backup, and names what is lost. Stop all services first."""
+    logs.configure(level="WARNING")
+    with plainly_refused():
+        run(_reconcile(ServiceSettings(port=0, data=data), by))
+
+
+async def _reconcile(settings: ServiceSettings, by: str) -> None:
+    world = make_world(settings)
+    services = build_all(settings, world)
+    async with opened_alone(services.values(), world, alone=True):
+        begun = await reconcile.begin_epochs(services, order_of(by), by)
+        lost = await reconcile.orphans(services)
+    for name, one in begun.items():
+        _say(f"{name}: the log ends at {one.ended_at} and was read up to {one.read_to}: epoch {one.epoch} begins")
+    for orphan in lost:
+        _say(f"rests on what is lost: {orphan.line()}")
+    await _fill_anew(settings, begun)
+    _say(f"{len(begun)} epochs begun, {len(lost)} commands rest on what is lost")
+
+
+async def _fill_anew(settings: ServiceSettings, begun: dict[str, EpochBegun]) -> None:
+    """Fills the read models that may hold what is lost; on new worlds, because stores tell their epoch once."""
+    world = make_world(settings)
+    services = build_all(settings, world)
+    async with running(services.values(), world, alone=True):
+        for service, model in reconcile.concerned(services, begun):
+            await rebuild(service, model)
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 @cli.command("demo")

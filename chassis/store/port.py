@@ -14,6 +14,9 @@ import msgspec
 
 from chassis.event import Actor, Seen, decode
 
+EPOCH_POSITIONS = 10**12
+"""An epoch's positions lie above its number times this: what an older epoch gave out is never given again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
@@ -191,7 +194,7 @@ class EventStore(Protocol):
         """Returns as soon as the head is above `position`, or when the time is over."""
 
     async def raise_epoch(self) -> int:
-        """Begins a new epoch, after a restore from a backup, and answers it."""
+        """Begins a new epoch, after a restore from a backup, and answers it: positions go on above all older ones."""
 
     async def checkpoint(self, name: str) -> int:
         """The position saved under the name; 0 if none is."""

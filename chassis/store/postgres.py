@@ -25,7 +25,7 @@ from chassis.decider import Busy
 from chassis.store.batch import Append, Verdict, check_page, conflicts_of, publish, recorded
 from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
-from chassis.store.port import Commit, Conflict, NotMigrated, Recorded, StoreSettings
+from chassis.store.port import EPOCH_POSITIONS, Commit, Conflict, NotMigrated, Recorded, StoreSettings
 from chassis.store.ring import Head, Ring
 
 Connection = psycopg.Connection[Any]
@@ -71,7 +71,10 @@ FEED = (
 )
 HEAD = "SELECT max(notification_id) FROM stored_events"
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
-RAISE_EPOCH = "UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value"
+RAISE_EPOCH: LiteralString = (
+    "WITH raised AS (UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value) "
+    "SELECT setval(pg_get_serial_sequence('stored_events', 'notification_id'), value * %s) / %s FROM raised"
+)
 CHECKPOINT = "SELECT position FROM checkpoints WHERE name = %s"
 SAVE_CHECKPOINT = (
     "INSERT INTO checkpoints VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
@@ -358,7 +361,7 @@ class PostgresEventStore:
         await self._head.wait_beyond(position, timeout)
 
     async def raise_epoch(self) -> int:
-        self.epoch = await self._number(RAISE_EPOCH)
+        self.epoch = await self._number(RAISE_EPOCH, EPOCH_POSITIONS, EPOCH_POSITIONS)
         return self.epoch
 
     async def checkpoint(self, name: str) -> int:

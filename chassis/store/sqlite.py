@@ -28,7 +28,7 @@ from chassis.decider import Busy
 from chassis.store.batch import Append, Verdict, check_page, conflicts_of, publish, recorded
 from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
-from chassis.store.port import Commit, Conflict, NotMigrated, Recorded, StoreSettings
+from chassis.store.port import EPOCH_POSITIONS, Commit, Conflict, NotMigrated, Recorded, StoreSettings
 from chassis.store.ring import Head, Ring
 from chassis.wal_index import COUNTED_TO, WalIndex
 
@@ -71,7 +71,11 @@ NOTIFICATIONS = (
 )
 POSITION_MAX = 2**63 - 1
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
-RAISE_EPOCH = "UPDATE meta SET value = value + 1 WHERE name = 'epoch'"
+RAISE_EPOCH = (
+    "UPDATE meta SET value = value + 1 WHERE name = 'epoch'",
+    "DELETE FROM sqlite_sequence WHERE name = 'stored_events'",
+    "INSERT INTO sqlite_sequence SELECT 'stored_events', value * :positions FROM meta WHERE name = 'epoch'",
+)
 CHECKPOINT = "SELECT position FROM checkpoints WHERE name = ?"
 TAKE_LEASE = (
     "INSERT INTO leases VALUES (:name, :holder, :now + :seconds) ON CONFLICT (name) DO UPDATE "
@@ -329,7 +333,7 @@ class SqliteEventStore:
         await self._head.wait_beyond(position, timeout)
 
     async def raise_epoch(self) -> int:
-        await self._writer.do(lambda connection: connection.execute(RAISE_EPOCH))
+        await self._writer.do(_raise_epoch)
         self.epoch = self._one(EPOCH)
         return self.epoch
 
@@ -381,3 +385,10 @@ class SqliteEventStore:
 
     def _committed(self, results: list[Any]) -> None:
         publish(self._ring, self._head, results)
+
+
+def _raise_epoch(connection: sqlite3.Connection) -> None:
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in RAISE_EPOCH:
+            connection.execute(statement, {"positions": EPOCH_POSITIONS})

@@ -290,6 +290,14 @@ class StoreConformance(ABC):
         await again.close()
         assert again.epoch == 2
 
+    async def test_positions_of_a_new_epoch_lie_above_all_that_an_older_one_gave_out(self, store: EventStore) -> None:
+        [before] = await store.append(commit(lamp("acme:lamp-1", 1)))
+        await store.raise_epoch()
+        after = await store.append(commit(lamp("acme:lamp-1", 2), lamp("acme:lamp-2", 1)))
+        assert [event.position for event in after] == [2_000_000_000_001, 2_000_000_000_002]
+        assert [event.position for event in await store.feed(0, 10)] == [before.position, *(e.position for e in after)]
+        assert await store.head() == after[-1].position
+
     async def test_a_checkpoint_starts_at_0_and_goes_where_it_is_set(self, store: EventStore) -> None:
         assert await store.checkpoint("relay") == 0
         for position in (7, 9, 8):

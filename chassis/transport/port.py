@@ -42,6 +42,11 @@ def projection_group(service: str, projection: str) -> str:
     return f"{topic_of(service)}.{projection}"
 
 
+def relay_name(outlet: "Outlet") -> str:
+    """The name under which a relay keeps its position; a new epoch is sent anew, and known events dropped as repeats."""
+    return f"relay {outlet.topic}/{outlet.store.epoch}"
+
+
 class Broken(Exception):
     """A message that cannot be read: its envelope or its body breaks the contract."""
 

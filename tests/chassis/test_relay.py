@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from chassis.epoch import LogBehind
 from chassis.positions import MemoryPositions
 from chassis.relay import Relay, Settings
 from chassis.store.leases import LeaseSettings
@@ -125,6 +126,19 @@ async def test_a_relay_goes_back_when_the_broker_lost_what_it_had_acknowledged()
     async with running.relay():
         await running.until(5)
     assert running.broker.positions(0) == [1, 2, 3, 4, 5]
+
+
+async def test_a_relay_sends_nothing_while_the_topic_holds_more_than_the_log() -> None:
+    running = Running()
+    async with running.relay():
+        await running.feed.commit(1, 2, 3)
+        await running.until(3)
+    restored = Running(broker=running.broker)
+    await restored.feed.commit(1, 2)
+    made = Relay(outlet(restored.feed), restored.broker.open, restored.saved)
+    with pytest.raises(LogBehind, match=r"ends at 2 and was read further \(the topic to 3\)"):
+        await asyncio.wait_for(made.run(), PATIENCE_SECONDS)
+    assert running.broker.positions() == [1, 2, 3]
 
 
 async def test_what_is_not_public_is_passed_without_a_message() -> None:

@@ -1,0 +1,83 @@
+"""A log brought back from a backup older than what was read of it: nothing starts, and one command makes it whole."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chassis.epoch import LogBehind
+from tests.scenarios.main_job import DEALS, deal
+from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
+from tests.scenarios.system import System, done, running_system
+
+ROOT = Path(__file__).parents[2]
+
+
+async def registered(it: System, name: str) -> str:
+    """A deal of that customer, approved, so that other services act on it."""
+    north, dora = await it.who("northwind"), await it.who("dora")
+    made: str = done(await north.post(DEALS, deal(name, f"www.{name.lower()}.de"), key=name), 201)["registration_id"]
+    done(await dora.post(f"{DEALS}/{made}/approve", key=f"approve-{name}"))
+    await it.settle()
+    return made
+
+
+async def shown(it: System) -> list[set[str]]:
+    """The deals that registration's own read model shows, and those that the gateway has heard of."""
+    north = await it.who("northwind")
+    lists = [done(await north.get(path))["items"] for path in (DEALS, "/v1/deals")]
+    return [{one["registration_id"] for one in found} for found in lists]
+
+
+async def an_older_log(data: Path, kept: Path) -> tuple[str, str]:
+    """A system whose registration was restored from before its second deal: both deals."""
+    async with running_system(data) as it:
+        first = await registered(it, "Contoso")
+    shutil.copy(data / "registration" / "events.db", kept)
+    async with running_system(data) as it:
+        second = await registered(it, "Fabrikam")
+        assert await shown(it) == [{first, second}] * 2
+    shutil.copy(kept, data / "registration" / "events.db")
+    return first, second
+
+
+def reconciled(data: Path) -> list[str]:
+    """What the command says."""
+    command = [sys.executable, "-m", "services", "reconcile", "--by", "dana", "--data", str(data)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout.splitlines()
+
+
+async def test_a_log_older_than_its_readers_is_told_of_and_made_whole(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first, _ = await an_older_log(data, tmp_path / "kept.db")
+    with pytest.raises(LogBehind, match=r"registration: the log ends at \d+ and was read further \(the witness to"):
+        async with running_system(data, beginning=None, opened=False):
+            pass
+
+    said = await asyncio.to_thread(reconciled, data)
+    assert said[0].startswith("registration: the log ends at "), said
+    assert said[0].endswith(": epoch 2 begins")
+    [lost] = [line for line in said if line.startswith("rests on what is lost: attribution")]
+    assert "attribution.OpenOpportunity.v1 on acme:opportunity-" in lost
+    assert said[-1].startswith("1 epochs begun, ")
+
+    async with running_system(data, beginning=None, opened=False) as it:
+        assert await shown(it) == [{first}] * 2
+        third = await registered(it, "Tailspin")
+        assert await shown(it) == [{first, third}] * 2
+        [begun] = await it.services["registration"].store.load("shared:epoch-2")
+        assert (begun.event.epoch, begun.event.begun_by) == (2, "dana")
+        assert begun.position == 2_000_000_000_001
+        await every_model_can_be_made_again(it)
+    await every_log_is_what_it_was(data)
+
+
+async def test_where_every_log_is_whole_there_is_nothing_to_do(tmp_path: Path) -> None:
+    async with running_system(tmp_path):
+        pass
+    assert await asyncio.to_thread(reconciled, tmp_path) == ["0 epochs begun, 0 commands rest on what is lost"]
