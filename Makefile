@@ -22,8 +22,8 @@ TIED := $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdea
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-long lint types format bench samples schemas screenshots k8s images sbom engines \
-	run-distributed test-engines lock clean
+.PHONY: help run demo test test-long lint types format bench samples schemas kafka-manifests screenshots k8s images sbom engines \
+	run-distributed test-engines test-faults lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -61,6 +61,9 @@ samples: $(VENV) ## write the golden samples of new versions; the ones that stan
 schemas: $(VENV) ## write the JSON Schemas and the AsyncAPI document of the public events
 	@$(PY) -m contracts schemas
 
+kafka-manifests: $(VENV) ## write topics, principals and their rights for an administrator of Kafka: deploy/kafka
+	@$(PY) -m services kafka-manifests > deploy/kafka/entente.yaml
+
 screenshots: $(VENV) ## take the pictures of the portal that the documentation shows
 	@$(PY) -m tests.browser.screenshots $(ARGS)
 
@@ -88,6 +91,10 @@ run-distributed: $(VENV) ## start the five services as processes on these engine
 test-engines: $(VENV) ## run the component, scenario and fault suites that need a real engine, the long ones too
 	@tests/engines/install >&2
 	@ENTENTE_ENGINES=required $(PYTEST) -m engine tests/chassis tests/scenarios tests/faults $(ARGS)
+
+test-faults: $(VENV) ## put five processes on real engines through every fault, print the table: ARGS=--short
+	@tests/engines/install >&2
+	@exec $(TIED) $(PY) -m tests.faults $(ARGS)
 
 lock: $(VENV) ## pin the newest compatible versions of requirements/*.in, with hashes
 	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in

@@ -144,6 +144,12 @@ class Service:
         shared += bulk_api.PROJECTIONS if self.blueprint.bulk else ()
         return [*self.blueprint.projections, *self.blueprint.deadlines, *shared]
 
+    @property
+    def hears(self) -> frozenset[str]:
+        """The services whose topics it reads, itself among them where a read model follows its own public events."""
+        reacted = {cls.type.split(".")[1] for cls in self.blueprint.reactions}
+        return frozenset(reacted.union(self.blueprint.everywhere, *(one.heard for one in self.projections)))
+
     def _feeds(self) -> dict[str, Feed]:
         """How a rebuild reads other services again: those of this process, from their stores."""
         heard = {source for projection in self.projections for source in projection.heard}

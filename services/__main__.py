@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import structlog
@@ -19,6 +20,7 @@ from chassis.process import listening, make_world, run, running, stop_signal
 from chassis.process import opened as opened_alone
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
+from chassis.transport.in_process import InProcessTransport
 from contracts.catalogue import SERVICES
 from services import first_run
 from services.attribution import app as attribution
@@ -219,6 +221,19 @@ async def _fill_anew(settings: ServiceSettings, begun: dict[str, EpochBegun]) ->
 
 def _say(line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
+
+
+@cli.command("kafka-manifests")
+def kafka_manifests_command() -> None:
+    """Prints topics, principals and their rights for an administrator of Kafka, as `deploy/kafka` holds them."""
+    from chassis.transport.kafka import Settings  # imported only where it is used: 300 ms
+    from chassis.transport.manifests import Party, manifests
+
+    with TemporaryDirectory() as folder:
+        settings = ServiceSettings(port=0, data=Path(folder))
+        services = build_all(settings, make_world(settings, InProcessTransport()))
+        parties = [Party(service.name, service.hears) for service in services.values()]
+    print(manifests(parties, Settings(bootstrap="")), end="")
 
 
 @cli.command("demo")

@@ -8,12 +8,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
 from faststream import AckPolicy
@@ -41,6 +42,8 @@ class Settings:
     partitions: int = 12
     replication: int = 3
     in_sync_min: int = 2
+    retention_days: int = 30
+    """How long a group may be away and still find everything."""
     start_seconds: float = 10.0
     confirm_seconds: float = 10.0
     consumer_start_seconds: float = 45.0
@@ -85,26 +88,71 @@ class ConsumerEnded(Exception):
     """A subscriber's loop ended though nobody stopped it."""
 
 
-async def make_topics(topics: Sequence[str], settings: Settings) -> None:
-    """Makes the topics that are missing; once, by `migrate`, because brokers make none by themselves."""
+def topic_config(settings: Settings) -> dict[str, str]:
+    """What a topic is set to, whoever makes it."""
+    return {
+        "cleanup.policy": "delete",
+        "min.insync.replicas": str(min(settings.in_sync_min, settings.replication)),
+        "retention.ms": str(settings.retention_days * 24 * 3_600 * 1_000),
+    }
+
+
+@asynccontextmanager
+async def _administering(settings: Settings) -> AsyncIterator[Any]:
     admin = AIOKafkaAdminClient(**settings.client())
-    wanted = [
-        NewTopic(
-            name=topic,
-            num_partitions=settings.partitions,
-            replication_factor=settings.replication,
-            topic_configs={"min.insync.replicas": str(min(settings.in_sync_min, settings.replication))},
-        )
-        for topic in topics
-    ]
     try:
         await asyncio.wait_for(admin.start(), settings.start_seconds)
+        yield admin
+    finally:
+        await bounded_stop({asyncio.ensure_future(admin.close())}, settings.discard_seconds)
+
+
+async def make_topics(topics: Sequence[str], settings: Settings) -> None:
+    """Makes the topics that are missing; once, by `migrate`, because brokers make none by themselves.
+
+    Where all are there, made by an administrator, a principal is enough that may make none.
+    """
+    async with _administering(settings) as admin:
+        there = await asyncio.wait_for(admin.list_topics(), settings.start_seconds)
+        wanted = [
+            NewTopic(
+                name=topic,
+                num_partitions=settings.partitions,
+                replication_factor=settings.replication,
+                topic_configs=topic_config(settings),
+            )
+            for topic in topics
+            if topic not in there
+        ]
+        if not wanted:
+            return
         answer = await asyncio.wait_for(admin.create_topics(wanted), settings.start_seconds)
         for topic, code, *_ in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(topic)
-    finally:
-        await bounded_stop({asyncio.ensure_future(admin.close())}, settings.discard_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """On how many brokers a topic lies, and how many of them must have a record before it is acknowledged."""
+
+    topic: str
+    replicas: int
+    in_sync_min: int
+
+
+async def copies_of(topics: Sequence[str], settings: Settings) -> list[Copies]:
+    """How well each topic is kept; one that is not there is left out. Raises the broker's error."""
+    async with _administering(settings) as admin, asyncio.timeout(settings.start_seconds):
+        found = [one for one in await admin.describe_topics(list(topics)) if not one["error_code"]]
+        replicas = {one["topic"]: min(len(part["replicas"]) for part in one["partitions"]) for one in found}
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"min.insync.replicas": None}) for topic in replicas]
+        in_sync = {
+            topic: int(entries[0][1])
+            for answer in (await admin.describe_configs(asked) if asked else ())
+            for _, _, _, topic, entries in answer.resources
+        }
+        return [Copies(topic=topic, replicas=number, in_sync_min=in_sync[topic]) for topic, number in replicas.items()]
 
 
 def _added(batch: Any, message: Message) -> bool:
@@ -346,6 +394,7 @@ class KafkaTransport:
         self.settings = settings
         self.tasks = Tasks(settings.backoff)
         self.relays: list[Relay] = []
+        self._looking: asyncio.Task[None] | None = None
         self._subscriptions: list[_Subscription] = []
         self._listeners: list[_Subscription] = []
 
@@ -374,9 +423,21 @@ class KafkaTransport:
             self.tasks.start(f"{subscription.topic}>{subscription.group}", subscription.run)
         for listener in self._listeners:
             self.tasks.start(f"{listener.topic}>listening", listener.run)
+        self._looking = asyncio.create_task(self._look_at_copies(), name="look at topics")
+
+    async def _look_at_copies(self) -> None:
+        """Warns once of each topic of ours that a lost broker could take acknowledged records with."""
+        try:
+            for one in await copies_of([relay.outlet.topic for relay in self.relays], self.settings):
+                if one.replicas < self.settings.replication or one.in_sync_min < self.settings.in_sync_min:
+                    log.warning("topic_has_too_few_copies", **asdict(one), wanted=self.settings.replication)
+        except Exception as error:  # noqa: BLE001  a broker that is away or says no is met again by the relay
+            log.warning("topics_not_looked_at", error=repr(error))
 
     async def stop(self) -> None:
         """Ends intake, lets batches in hand finish and commits them; bounded, whatever state the broker is in."""
+        if self._looking is not None:
+            self._looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.tasks.stop(self.settings.stop_seconds + 2 * self.settings.discard_seconds)
 

@@ -3,11 +3,13 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
+from chassis.positions import MemoryPositions
 from chassis.supervision import Backoff
 from chassis.testing.feed import MemoryFeed, outlet
 from chassis.testing.transport_conformance import Hearing, TransportConformance, Travel, first_times
-from chassis.transport.kafka import KafkaTransport, Settings, make_topics, sender
+from chassis.transport.kafka import Copies, KafkaTransport, Settings, copies_of, make_topics, sender
 from chassis.transport.port import topic_of, translated
 from tests.engines.kafka import Broker
 
@@ -36,6 +38,20 @@ async def test_making_topics_again_is_harmless(kafka: str) -> None:
     settings = settings_for(kafka)
     service = await new_service(settings)
     await make_topics([topic_of(service)], settings)
+
+
+async def test_topics_with_too_few_copies_are_told_of_at_the_start_and_no_others(kafka: str) -> None:
+    one_broker = replace(settings_for(kafka), in_sync_min=1)
+    service = await new_service(one_broker)
+    copies = Copies(topic=topic_of(service), replicas=1, in_sync_min=1)
+    assert await copies_of([topic_of(service), "entente.nowhere"], one_broker) == [copies]
+    three_brokers = replace(one_broker, replication=3, in_sync_min=2)
+    for wanted, told in ((one_broker, []), (three_brokers, ["topic_has_too_few_copies"])):
+        transport = KafkaTransport(wanted)
+        transport.offer(outlet(MemoryFeed(), service), MemoryPositions())
+        with capture_logs() as logs:
+            await transport._look_at_copies()
+        assert [line["event"] for line in logs] == told
 
 
 async def test_a_record_that_cannot_be_read_arrives_marked_and_fails_nobody_else(kafka: str) -> None:
