@@ -12,7 +12,7 @@ from hypothesis import settings
 from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, postgres
 from tests.engines.kafka import Broker
 
-BROKERS = frozenset({"broker", "kafka"})
+BROKERS = frozenset({"broker", "kafka", "three_engines"})
 ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "kustomize", "mongo", "postgres", "postgres_server"}
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
@@ -54,6 +54,13 @@ def broker() -> Iterator[Broker]:
     _need(kafka.missing())
     with kafka.running_broker() as running:
         yield running
+
+
+@pytest.fixture
+def three_engines() -> None:
+    """Asks for Kafka, PostgreSQL and the Mongo-wire server, which the test starts by itself."""
+    for engine in (kafka, postgres, mongo):
+        _need(engine.missing())
 
 
 @pytest.fixture(scope="session")

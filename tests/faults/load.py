@@ -5,11 +5,10 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import aiohttp
-
-from tests.faults.child import Child
 
 ANSWER_SECONDS = 15.0
 GIVE_UP_SECONDS = 90.0
@@ -48,11 +47,26 @@ class Sale:
     refunded: bool = False
 
 
+class Target(Protocol):
+    """A system that clients reach: its gateway, its simulated CRM, where its files are, what it said last."""
+
+    @property
+    def data(self) -> Path: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def crm(self) -> str: ...
+
+    def last_words(self) -> str: ...
+
+
 @dataclass
 class Load:
-    """Clients of one child. `lanes` deals are in hand at once; every third deal is refunded."""
+    """Clients of one system. `lanes` deals are in hand at once; every third deal is refunded."""
 
-    child: Child
+    child: Target
     chance: random.Random
     http: aiohttp.ClientSession
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
@@ -60,6 +74,13 @@ class Load:
     tokens: dict[str, tuple[str, str]] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     repeats: int = 0
+    name: str = ""
+    """What keys begin with: each run of the same clients has its own."""
+
+    def begin_again(self, name: str) -> int:
+        """Readies the clients for another `run`; how often they have sent something again so far."""
+        self.name, self.stopping = name, asyncio.Event()
+        return self.repeats
 
     # Calls
 
@@ -72,12 +93,13 @@ class Load:
         self.acknowledged[f"{who} {key}"] = done
         return done
 
-    async def get(self, who: str, path: str) -> Any:
+    async def look(self, who: str, path: str) -> Any:
+        """What is there, or {} while there is nothing yet."""
         token, _ = await self.sign_in(who)
         headers = {"authorization": f"Bearer {token}"}
         status, answer = await self._until_answered("GET", self.child.address, path, None, headers)
-        assert status == 200, answer
-        return answer
+        assert status in (200, 404), answer
+        return answer if status == 200 else {}
 
     async def sign_in(self, who: str) -> tuple[str, str]:
         if who not in self.tokens:
@@ -128,7 +150,7 @@ class Load:
         number = 0
         while not self.stopping.is_set() or number < REFUNDED_EACH:
             number += 1
-            await self.deal(f"{lane}-{number}", refunded=number % REFUNDED_EACH == 0)
+            await self.deal(f"{self.name}{lane}-{number}", refunded=number % REFUNDED_EACH == 0)
 
     async def deal(self, name: str, *, refunded: bool) -> Sale:
         """One deal from its registration to its payout, and to the reversal of a part."""
@@ -176,13 +198,13 @@ class Load:
     async def _earned(self, sale: Sale) -> None:
         """A customer gets money back for what it has bought: the win comes first."""
         async with asyncio.timeout(GIVE_UP_SECONDS):
-            while (await self.get("ada", f"/v1/deals/{sale.registration_id}")).get("stage") != "won":
+            while (await self.look("ada", f"/v1/deals/{sale.registration_id}")).get("stage") != "won":
                 await asyncio.sleep(AGAIN_SECONDS)
 
 
 @asynccontextmanager
-async def clients(child: Child, seed: int) -> AsyncIterator[Load]:
-    """Clients of a child, which need not run yet."""
+async def clients(child: Target, seed: int) -> AsyncIterator[Load]:
+    """Clients of a system, which need not run yet."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as http:
         yield Load(child, random.Random(seed), http)

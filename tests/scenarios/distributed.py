@@ -35,6 +35,7 @@ class FiveProcesses(System):
     """`services` are opened here to be looked into; those at work are in processes of their own."""
 
     at_work: Distributed | None = None
+    pause_seconds: float = 0.1
     waiting: str = ""
     """What was not yet delivered when last looked."""
 

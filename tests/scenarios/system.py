@@ -32,11 +32,13 @@ BEGINNING = datetime(2031, 3, 3, 9, tzinfo=UTC)
 """When scenarios begin, so that every run meets the same calendar."""
 
 
-async def until(look: Callable[[], Awaitable[Any]], seconds: float = PATIENCE_SECONDS) -> Any:
+async def until(
+    look: Callable[[], Awaitable[Any]], seconds: float = PATIENCE_SECONDS, pause_seconds: float = LOOK_SECONDS
+) -> Any:
     """What `look` answers, once that is something. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not (found := await look()):
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause_seconds)
     return found
 
 
@@ -50,6 +52,8 @@ class System:
     connection_id: str = ""
     client: Callable[[Any], Api] = Api
     clients: dict[str, Api] = field(default_factory=dict)
+    pause_seconds: float = LOOK_SECONDS
+    """How long it is left alone between two looks whether it is at rest."""
     _published: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -85,9 +89,7 @@ class System:
 
         Deadlines that have passed are seen to as well.
         """
-        async with asyncio.timeout(seconds):
-            while not await self._at_rest():
-                await asyncio.sleep(LOOK_SECONDS)
+        await until(self._at_rest, seconds, self.pause_seconds)
 
     async def _at_rest(self) -> bool:
         heads = await self._heads()

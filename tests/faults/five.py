@@ -1,0 +1,172 @@
+"""Five services as processes on real engines, with a wire before each engine: to be killed, frozen and cut off."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.process import free_port
+from chassis.settings import ServiceSettings
+from services.distributed import Distributed, _ready, _started, distributed, opened
+from tests.engines import Engine, at_work, kafka, mongo, postgres
+from tests.faults.wire import Wire, wire
+from tests.scenarios.distributed import FiveProcesses, looked_into
+
+ENGINES = (kafka, postgres, mongo)
+END_SECONDS = 30.0
+MOUNT = ("mount", "-t", "tmpfs", "-o", f"size={96 << 20}", "tmpfs")
+
+
+def missing() -> str | None:
+    """Why the harness cannot run here, or None."""
+    return next((reason for engine in ENGINES if (reason := engine.missing())), None)
+
+
+@dataclass
+class Engines:
+    """The three engines, each behind its wire."""
+
+    kafka: Engine
+    postgres: Engine
+    mongo: Engine
+    to_kafka: Wire
+    to_postgres: Wire
+    to_mongo: Wire
+
+    def settings(self) -> dict[str, str]:
+        """What tells a service where they are: always behind the wire."""
+        return {
+            "ENTENTE_KAFKA": f"127.0.0.1:{self.to_kafka.front}",
+            "ENTENTE_POSTGRES": postgres.dsn_at(self.to_postgres.front),
+            "ENTENTE_READ_STORE": mongo.url_at(self.to_mongo.front),
+        }
+
+
+@asynccontextmanager
+async def engines(folder: Path) -> AsyncIterator[Engines]:
+    """The engines at work, their files under `folder`."""
+    for name in ("kafka", "postgres", "mongo"):
+        (folder / name).mkdir(parents=True)
+    async with wire(0) as to_kafka, wire(0) as to_postgres, wire(0) as to_mongo:
+        broker = kafka.Broker(folder / "kafka", advertised=f"127.0.0.1:{to_kafka.front}")
+        server, documents = postgres.Server(folder / "postgres"), mongo.Server(folder / "mongo")
+        to_kafka.port = int(broker.bootstrap.rpartition(":")[2])
+        to_postgres.port, to_mongo.port = server.port, documents.port
+        async with AsyncExitStack() as stack:
+            for engine in (broker, server, documents):
+                stack.enter_context(at_work(engine))
+            yield Engines(broker, server, documents, to_kafka, to_postgres, to_mongo)
+
+
+@dataclass
+class Five:
+    """The five at work and what a fault may be done to; clients of it see what they see of a child."""
+
+    data: Path
+    settings: ServiceSettings
+    at_work: Distributed
+    engines: Engines
+    eyes: FiveProcesses
+    """Looks into stores and topics without the processes' help."""
+    stack: AsyncExitStack
+
+    @property
+    def address(self) -> str:
+        return self.at_work.address
+
+    @property
+    def crm(self) -> str:
+        return self.at_work.crm_url
+
+    def last_words(self) -> str:
+        """The end of each service's log."""
+        return "\n".join(f"{one.name}: {one.log.read_text()[-600:]}" for one in self.at_work.members.values())
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        self.at_work.members[name].process.send_signal(number)
+
+    async def kill(self, name: str) -> None:
+        """Ends a service's process as a crash would."""
+        await self._ended(name, signal.SIGKILL)
+
+    async def terminate(self, name: str) -> None:
+        """Asks a service to stop, and waits until it has."""
+        await self._ended(name, signal.SIGTERM)
+
+    async def _ended(self, name: str, number: signal.Signals) -> None:
+        process = self.at_work.members[name].process
+        process.send_signal(number)
+        await asyncio.wait_for(process.wait(), END_SECONDS)
+
+    async def start(self, name: str) -> None:
+        """Starts a service where it was, and returns when it is ready."""
+        members = self.at_work.members
+        urls = {one.name: one.url for one in members.values()}
+        assert isinstance(members, dict)
+        members[name] = await _started(name, self.settings, urls, self.crm, self.stack)
+        await _ready(members[name], self.at_work.api[name])
+
+    @asynccontextmanager
+    async def second(self, name: str) -> AsyncIterator[None]:
+        """A second process that does the work of a service, beside the first; it is stopped in order."""
+        command = [sys.executable, "-m", f"services.{name}", "serve", "--data", str(self.data), "--roles", "work"]
+        log = self.stack.enter_context((self.data / f"{name}-second.log").open("ab"))
+        port = str(free_port())
+        process = await asyncio.create_subprocess_exec(*command, "--port", port, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+
+
+@asynccontextmanager
+async def five(data: Path, at_hand: Engines) -> AsyncIterator[Five]:
+    """The system on these engines, opened and at rest. The environment has to tell of the engines already."""
+    settings = ServiceSettings(port=0, data=data)
+    async with (
+        distributed(settings) as at_work_now,
+        looked_into(settings) as (services, world),
+        AsyncExitStack() as stack,
+    ):
+        eyes = FiveProcesses(services, world, at_work_now.crm_url, at_work=at_work_now)
+        eyes.connection_id = await opened(at_work_now)
+        await eyes.settle()
+        yield Five(data, settings, at_work_now, at_hand, eyes, stack)
+
+
+def cannot_mount() -> str | None:
+    """Why no small volume can be made here, or None."""
+    tried = subprocess.run(["unshare", "--mount", *MOUNT, "/mnt"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip() if tried.returncode else None
+
+
+@contextmanager
+def volume(folder: Path) -> Iterator[None]:
+    """A small volume in memory for the services' own files, so that it can be full."""
+    folder.mkdir()
+    subprocess.run([*MOUNT, folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def told(settings: dict[str, str]) -> Iterator[None]:
+    """Sets variables of the environment that processes inherit, and takes them back."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,17 @@
+"""The core of the table of faults, on five processes and real engines; `make test-faults` prints all of it."""
+
+import pytest
+
+from tests.engines import temporary_folder
+from tests.faults.table import FAULTS, SHORT, put_through
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_500)
+async def test_faults_at_their_worst_moments_lose_nothing_and_do_nothing_twice(three_engines: None) -> None:
+    core = [fault for fault in FAULTS if fault.core]
+    with temporary_folder("entente-faults-") as folder:
+        rows = await put_through(folder, core, SHORT, lambda row: print(row.line()))  # noqa: T201  shown when it fails
+    assert len(rows) == len(core) + 1
+    assert [row.line() for row in rows if row.lost or row.twice] == []
+    assert all(row.acknowledged for row in rows[:-1])
