@@ -86,6 +86,14 @@ def test_each_invoice_earns_when_it_is_written_and_each_addition_when_it_is_book
     assert paid(added) == [D("100.00"), D("20.00")]
 
 
+def test_an_invoice_that_comes_after_the_booking_was_paid_still_pays_by_its_own_plan():
+    both = (book(plan(hold_days=0)), book(plan(basis="invoiced", component="billed", hold_days=0), plan_id="plan-b"))
+    world = World(*both).tell(win("1000.00"), credit(), basis("invoiced", "i1", "400.00"))
+
+    paid = {line.key.plan_id: str(line.amount.amount) for line in world.of(PayoutCalculated)}
+    assert paid == {"plan-a": "100.00", "plan-b": "40.00"}
+
+
 def test_facts_of_billing_wait_for_the_win():
     world = World(book(plan(basis="invoiced"))).tell(basis("invoiced", "i1", "400.00"), credit(), win("1000.00"))
     assert paid(world) == [D("40.00")]

@@ -63,8 +63,9 @@ def dues(sale: Sale, known: Known) -> list[Due]:
 
 def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known) -> Iterator[Due]:
     for share in shares_in_month(credit.shares, win.credited_on):
-        found = _rated_before(sale, win, credit.pool, share, known.books)
-        found = found or _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
+        before = _rated_before(sale, win, credit.pool, share, known.books)
+        fitting = _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
+        found = [*before, *_billed_later(fitting, before)] if before else fitting
         everything = [due for chosen in found for due in _of_plan(sale, win, credit, share, chosen)]
         paying = _paying(everything, sale, known)
         yield from (due for due in everything if due.chosen in paying)
@@ -72,6 +73,14 @@ def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known)
 
 def _fitting(found: Sequence[Chosen], win: WinRecorded) -> list[Chosen]:
     return [chosen for chosen in found if not chosen.plan.deal_types or win.deal_type in chosen.plan.deal_types]
+
+
+def _billed_later(fitting: Sequence[Chosen], before: Sequence[Chosen]) -> list[Chosen]:
+    """The plans that pay on what is billed and had nothing to pay on when others paid on the booking."""
+    known = {(chosen.plan_id, chosen.plan.component) for chosen in before}
+    ids, components = {plan_id for plan_id, _ in known}, {component for _, component in known}
+    later = (chosen for chosen in fitting if chosen.plan.basis in BILLED and chosen.plan_id not in ids)
+    return [chosen for chosen in later if chosen.plan.component not in components]
 
 
 def _of_plan(sale: Sale, win: WinRecorded, credit: CreditRecorded, share: Share, chosen: Chosen) -> Iterator[Due]:
