@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field, SecretStr
 
+from chassis.bulk_work import Bulk
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.incentives.access import ACCESS
@@ -18,6 +19,7 @@ from services.incentives.api import (
     exports,
     facts,
     funds,
+    imports,
     payees,
     payments,
     proofs,
@@ -133,6 +135,7 @@ BLUEPRINT = Blueprint(
     kinds=KINDS,
     explain=EXPLAIN,
     weigh=weigh,
+    bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),
 )
 
 

@@ -444,6 +444,15 @@ INCENTIVES = {
     ),
     "GET /tiers": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
     "GET /tiers/{programme}/{partner_id}": row(EARNINGS | ALL_PARTNER, programme="programme", partner_id="partner"),
+    "POST /imports": row(FINANCE, [{"kind": "invoiced"}]),
+    "GET /imports": row(FINANCE),
+    "GET /imports/columns": row(FINANCE),
+    "GET /imports/columns/csv": row(FINANCE),
+    "GET /imports/{batch_id}": row(FINANCE, batch_id="facts_import"),
+    "GET /imports/{batch_id}/rows": row(FINANCE, batch_id="facts_import"),
+    "GET /imports/{batch_id}/rows/csv": row(FINANCE, batch_id="facts_import"),
+    "POST /imports/{batch_id}/apply": row(FINANCE, batch_id="facts_import"),
+    "POST /imports/{batch_id}/undo": row(FINANCE, batch_id="facts_import"),
     "GET /cases": row(frozenset({"admin", "finance", "approver"}), query="partner_id=$partner"),
     "GET /cases/{case_id}": row(frozenset({"admin", "finance", "approver"}), case_id="case"),
     "POST /cases/{case_id}/close": row(
@@ -726,6 +735,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "lead": await _lead(owner, "matrix-lead"),
         "own_lead": await _lead(owner, "matrix-own-lead"),
         "import": done(await owner.post("/v1/registration/batches", [{}], key="matrix-import"), 201)["batch_id"],
+        "facts_import": await _facts_import(people["finance"]),
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
         "fund": "fund-1",
         "programme": "tiers",
@@ -752,6 +762,12 @@ async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:
         "fund_claim": claimed["claim_id"],
         "special_price": granted["special_price_id"],
     }
+
+
+async def _facts_import(finance: Api) -> str:
+    made = done(await finance.post("/v1/incentives/imports", [{}], key="matrix-facts"), 201)
+    batch_id: str = made["batch_id"]
+    return batch_id
 
 
 async def _lead(owner: Api, name: str) -> str:

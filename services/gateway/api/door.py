@@ -28,7 +28,7 @@ ANONYMOUS_ROUTES = (
 )
 """What needs no sign-in here: an application, a website's form, and a CRM's push, which the service knows by its signature."""
 NAMES_A_TENANT = ("onboarding", "registration")
-FILES = {"/v1/registration/batches": FILE_BYTES_MAX}
+FILES = {"/v1/registration/batches": FILE_BYTES_MAX, "/v1/incentives/imports": FILE_BYTES_MAX}
 """Where a file goes through, and how large it may be: who takes it judges it."""
 TENANT_HEADER = "entente-tenant"
 PREFIX = "/v1/"

@@ -91,7 +91,7 @@ class ConfirmBody(Body):
     adjustment_id: Text
 
 
-def _money(amount: str, currency: str) -> Money:
+def exact_money(amount: str, currency: str) -> Money:
     try:
         return money(amount, currency)
     except ValueError as error:
@@ -113,10 +113,10 @@ async def _recorded(app: App, caller: Writer, fact: FactBody) -> dict[str, Any]:
     """One row: its command's id comes from the row, so a file that is sent twice counts once."""
     row = {"external_id": fact.external_id}
     try:
-        wish = _fact(app, fact)
+        wish = basis_of(app, fact)
         order = caller.order()
         identity = stable_id(caller.tenant, "sales-fact", fact.opportunity_id, fact.kind, fact.external_id)
-        outcome = await app.executor.run(under(order, identity), _making(app, caller.tenant, wish))
+        outcome = await app.executor.run(under(order, identity), making(app, caller.tenant, wish))
     except Problem as refusal:
         return {**row, "result": "refused", "slug": refusal.slug, "detail": refusal.detail}
     return {**row, "result": "repeated" if outcome.repeated or not outcome.events else "recorded"}
@@ -133,7 +133,7 @@ def under(order: Any, command_id: str) -> Any:
     )
 
 
-def _fact(app: App, fact: FactBody) -> RecordBasis:
+def basis_of(app: App, fact: FactBody) -> RecordBasis:
     known = fact.amount is not None and fact.currency is not None
     return RecordBasis(
         opportunity_id=fact.opportunity_id,
@@ -142,7 +142,7 @@ def _fact(app: App, fact: FactBody) -> RecordBasis:
         external_id=fact.external_id,
         line_id=fact.line_id,
         quantity=fact.quantity,
-        amount=_money(fact.amount or "", fact.currency or "") if known else None,
+        amount=exact_money(fact.amount or "", fact.currency or "") if known else None,
         happened_on=fact.on,
         source_event_id=fact.external_id,
         plan_ids=(),
@@ -150,7 +150,7 @@ def _fact(app: App, fact: FactBody) -> RecordBasis:
     )
 
 
-def _making(app: App, tenant: str, wish: FactCommand) -> Any:
+def making(app: App, tenant: str, wish: FactCommand) -> Any:
     async def make(peek: Peek) -> FactCommand:
         return await prepared(app, tenant, peek, wish)
 
@@ -160,7 +160,7 @@ def _making(app: App, tenant: str, wish: FactCommand) -> Any:
 @router.post("/sales/{opportunity_id}/reverse")
 async def reverse(opportunity_id: Id, body: ReverseBody, caller: Writer, app: App) -> Response:
     """Takes back what a credit note or a cancelled term takes of a sale, for the plans that listen to billing."""
-    amount = _money(body.amount, body.currency)
+    amount = exact_money(body.amount, body.currency)
     wish = RecordReversal(
         opportunity_id=opportunity_id,
         win_no=body.win_no,
@@ -176,14 +176,14 @@ async def reverse(opportunity_id: Id, body: ReverseBody, caller: Writer, app: Ap
         term_months=body.term_months,
         source="billing",
     )
-    return await perform(caller, app, RecordReversal, _making(app, caller.tenant, wish))
+    return await perform(caller, app, RecordReversal, making(app, caller.tenant, wish))
 
 
 @router.post("/sales/{opportunity_id}/resolve")
 async def resolve(opportunity_id: Id, body: ResolveBody, caller: Writer, app: App) -> Response:
     """Rates again what was quarantined, now that what was missing is recorded, or drops it."""
     wish = ResolveFact(opportunity_id=opportunity_id, **body.model_dump(), by=caller.principal.by, now=app.clock.now())
-    return await perform(caller, app, ResolveFact, _making(app, caller.tenant, wish))
+    return await perform(caller, app, ResolveFact, making(app, caller.tenant, wish))
 
 
 # Corrections by hand
@@ -198,7 +198,7 @@ async def adjust(line_id: Id, body: AdjustBody, caller: Writer, app: App) -> Res
         opportunity_id=line["opportunity_id"],
         line_id=line_id,
         adjustment_id=caller.new_id("adjustment"),
-        amount=_money(body.amount, line["currency"]),
+        amount=exact_money(body.amount, line["currency"]),
         reason=body.reason,
         by=caller.principal.by,
         now=app.clock.now(),
