@@ -36,6 +36,7 @@ from services.incentives.projections.cases import CASES
 from services.incentives.projections.claims import CLAIMS
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
+from services.incentives.projections.forfeitures import FORFEITURES
 from services.incentives.projections.fund_dues import CLAIM_SETTLEMENTS, FUND_CLAIMS_DUE, FUND_PERIODS
 from services.incentives.projections.fund_requests import FUND_REQUESTS
 from services.incentives.projections.funds import FUNDS
@@ -131,6 +132,7 @@ BLUEPRINT = Blueprint(
         CLAIM_SETTLEMENTS,
         TIER_DUES,
         ABUSE_LOOKS,
+        FORFEITURES,
     ),
     kinds=KINDS,
     explain=EXPLAIN,

@@ -22,6 +22,7 @@ from services.incentives.domain import (
     case,
     claim,
     earning,
+    forfeiture,
     fund_request,
     fund_share,
     line,
@@ -428,7 +429,9 @@ def _statement_line(document: dict[str, Any]) -> account.StatementLine:
     )
 
 
-async def proposal_of(app: Application, tenant: str, *, statement: dict[str, Any], by: str) -> payment.ProposePayment:
+async def proposal_of(
+    app: Application, tenant: str, *, statement: dict[str, Any], by: str, final: bool = False
+) -> payment.ProposePayment:
     """The wish to pay a statement, with all that ever became payable to its payee."""
     await app.caught_up("balances")
     identity = statement["account_id"]
@@ -444,6 +447,7 @@ async def proposal_of(app: Application, tenant: str, *, statement: dict[str, Any
         by=by,
         now=app.clock.now(),
         rules=await rules_of_kind(app, tenant, PAYMENT),
+        final=final,
     )
 
 
@@ -656,6 +660,10 @@ def _tier_book(wish: Any) -> tuple[Any, ...]:
     return (Rules.at(wish.programme),)
 
 
+def _forfeiture_streams(wish: forfeiture.ForfeitBalance) -> tuple[Any, ...]:
+    return forfeiture.Forfeitures.at(wish.payment_id), *_payment_and_account(wish)
+
+
 def _case_streams(wish: case.LookForAbuse | case.CloseCase) -> tuple[Any, ...]:
     sales = tuple(Sales.at(opportunity_id) for opportunity_id in case.sales_of(wish.lines))
     return case.Cases.at(wish.case_id), sales, Payees.at(wish.payee_id)
@@ -828,6 +836,7 @@ HANDLES = (
     Handles(recognition.RecordAchievement, recognition.record_achievement, _recognition_stream, reads=_rules),
     Handles(recognition.TakeBackAchievement, recognition.take_back_achievement, _recognition_stream),
     Handles(recognition.ShareRecognition, recognition.share_recognition, _recognition_stream),
+    Handles(forfeiture.ForfeitBalance, forfeiture.forfeit_balance, _forfeiture_streams, reads=_gates),
     Handles(case.LookForAbuse, case.look_for_abuse, _case_streams, reads=_rules),
     Handles(case.CloseCase, case.close_case, _case_streams, answer=_case_answer),
     Handles(tier.AppealTier, tier.appeal_tier, _tier_stream, answer=_tier_answer),

@@ -1,7 +1,7 @@
 """Which of incentives' events the other services hear, and in what words. Names of people who decided never leave."""
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from chassis.event import PublicEvent, Seen, stable_id
@@ -14,6 +14,7 @@ from services.incentives.domain import (
     budget,
     case,
     claim,
+    forfeiture,
     fund_request,
     meter,
     payee,
@@ -443,6 +444,33 @@ def _tier_attention(it: tier.TierReviewEscalated | tier.TierAppealed, topic: str
     )
 
 
+# Forfeiture
+
+
+def _forfeits(it: forfeiture.ForfeitureNoticed) -> PublicEvent:
+    """The payee is told what is missing while there is time."""
+    return AttentionRaised(
+        attention_id=stable_id("forfeiture", it.payment_id),
+        side="partner",
+        roles=("owner", "finance"),
+        topic="balance-forfeits",
+        subject=it.payment_id,
+        partner_id=it.partner_id,
+        due_at=datetime.combine(it.forfeits_on, time(), tzinfo=UTC),
+        severity="high",
+    )
+
+
+def _no_longer_forfeits(it: forfeiture.ForfeitureLifted | forfeiture.BalanceForfeited) -> PublicEvent:
+    return AttentionCleared(
+        attention_id=stable_id("forfeiture", it.payment_id),
+        side="partner",
+        topic="balance-forfeits",
+        subject=it.payment_id,
+        partner_id=it.partner_id,
+    )
+
+
 # Cases
 
 
@@ -527,6 +555,9 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,
     claim.ClaimSettled: _claim_settled,
+    forfeiture.ForfeitureNoticed: _forfeits,
+    forfeiture.ForfeitureLifted: _no_longer_forfeits,
+    forfeiture.BalanceForfeited: _no_longer_forfeits,
     case.CaseOpened: _case_opened,
     case.CaseClosed: _case_closed,
     recognition.RecognitionAwarded: _recognised,

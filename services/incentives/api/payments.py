@@ -71,7 +71,10 @@ class StatementBody(Body):
 
 
 class PaymentBody(Body):
+    """What to pay; the `final` payment to a payee is made below the minimum too."""
+
     statement_id: Annotated[str, Field(min_length=1, max_length=64)]
+    final: bool = False
 
 
 class DeclineBody(Body):
@@ -268,7 +271,7 @@ async def propose(body: PaymentBody, caller: Writer, app: App) -> Response:
     statement = await app.document(caller.principal, "statements", body.statement_id)
 
     async def make(_: Peek) -> ProposePayment:
-        return await proposal_of(app, caller.tenant, statement=statement, by=caller.principal.by)
+        return await proposal_of(app, caller.tenant, statement=statement, by=caller.principal.by, final=body.final)
 
     return await perform(caller, app, ProposePayment, make, status=201)
 

@@ -12,6 +12,7 @@ from services.incentives.domain import (
     books,
     case,
     claim,
+    forfeiture,
     fund_request,
     meter,
     payee,
@@ -376,6 +377,17 @@ def _tier(outcome: str, it: tier.TierChanged | tier.TierReviewOpened, said: tupl
     return Decision(outcome=outcome, reasons=(*found, *said), inputs=inputs)
 
 
+def forfeited(seen: Seen) -> Decision:
+    """Since when the payee's own papers were missing."""
+    it: forfeiture.BalanceForfeited = seen.event
+    text = f"blocked since {iso(it.blocked_at)[:10]} by the payee's own papers, announced 60, 30 and 7 days before"
+    return Decision(
+        outcome=forfeiture.FORFEITED,
+        reasons=(Reason(code="papers-missing", text=text),),
+        inputs=(Input(name="amount", value=f"{it.amount.amount} {it.amount.currency}"),),
+    )
+
+
 def case_opened(seen: Seen) -> Decision:
     """The rules that the signal met."""
     it: case.CaseOpened = seen.event
@@ -442,6 +454,7 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     fund_request.FundRequestEscalated: fund_escalated,
     fund_request.FundRequestEnded: fund_ended,
     claim.ClaimDecided: claim_decided,
+    forfeiture.BalanceForfeited: forfeited,
     case.CaseOpened: case_opened,
     case.CaseClosed: case_closed,
     recognition.RecognitionAwarded: recognised,

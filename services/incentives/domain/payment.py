@@ -254,7 +254,8 @@ PaymentEvent = (
 class ProposePayment:
     """`released` is all that became payable to this payee so far, whatever was paid of it, as the ledger had it.
 
-    `fund_released` is what of it is fund money that stands apart from earnings.
+    `fund_released` is what of it is fund money that stands apart from earnings. The `final` payment to a payee
+    is made below the minimum too.
     """
 
     payment_id: str
@@ -266,6 +267,7 @@ class ProposePayment:
     now: datetime
     rules: tuple[str, ...] = ()
     fund_released: Money | None = None
+    final: bool = False
 
 
 @command("incentives.AttachInvoice.v1")
@@ -502,7 +504,8 @@ def _proposed(
         raise AlreadyOpen(payment_id=account.open_payment)
     rules = rules_of(books, wish.now)
     found = due_of(statement, account, wish.released, wish.fund_released or none_of(wish.released.currency))
-    if found.amount.amount <= 0 or found.amount < minimum_of(rules, found.amount.currency):
+    too_little = not wish.final and found.amount < minimum_of(rules, found.amount.currency)
+    if found.amount.amount <= 0 or too_little:
         now = wish.released - total(account.drawn, wish.released.currency)
         raise BelowMinimum(closing=str(statement.closing.amount), payable=str(now.amount))
     proposed = PaymentProposed(

@@ -13,6 +13,7 @@ from services.incentives.domain.schedule import PERCENT, sane
 PAYMENT = "payment"
 COOL_DOWN_HOURS, COOL_DOWN_RANGE = 120, (24, 240)
 MINIMUM_MAX = Decimal(1_000)
+FORFEITURE_RANGE = (3, 36)
 PAYEE_KINDS = ("company", "person")
 Gate = Literal["tax_form", "bank_verified", "invoice"]
 
@@ -32,7 +33,8 @@ class PaymentRules:
     """`limits` are the most that a role or duty approves, by currency; who is not named approves nothing.
 
     `gates` must be open before a payment, `minimums` are carried forward below, by currency. Bank details that were
-    changed cool down for `cool_down_hours`. `calendar` says when statements are issued and paid.
+    changed cool down for `cool_down_hours`. `calendar` says when statements are issued and paid. What waits for the
+    payee's own papers is lost after `forfeiture_months`; null: never.
     """
 
     limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class PaymentRules:
     cool_down_hours: int = COOL_DOWN_HOURS
     withholding: tuple[Withholding, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
+    forfeiture_months: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +117,9 @@ def faults(rules: PaymentRules) -> list[str]:
         found.append(f"a minimum is at most {MINIMUM_MAX}")
     if any(not sane(rule.percent) or not 0 <= rule.percent <= PERCENT for rule in rules.withholding):
         found.append("what is withheld is 0 to 100 percent")
+    shortest, longest = FORFEITURE_RANGE
+    if rules.forfeiture_months is not None and not shortest <= rules.forfeiture_months <= longest:
+        found.append(f"forfeiture_months is {shortest} to {longest}, or null")
     return [*found, *calendar_faults(rules.calendar)]
 
 

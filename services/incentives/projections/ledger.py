@@ -17,6 +17,7 @@ from services.incentives.domain.budget import (
 )
 from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.drawing import FUND_APPROVED
+from services.incentives.domain.forfeiture import BalanceForfeited
 from services.incentives.domain.journal import FUND_MONEY, Entry, Journal
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
 from services.incentives.domain.payment import (
@@ -52,6 +53,7 @@ KINDS: dict[type[Any], str] = {
     PaymentMade: "paid",
     PaymentFailed: "payment_returned",
     NegativeWrittenOff: "written_off",
+    BalanceForfeited: "forfeited",
     TaxRemitted: "tax_remitted",
     ClaimDecided: "claim_approved",
     BudgetAllocated: "budget_allocated",
