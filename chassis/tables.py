@@ -62,6 +62,11 @@ def download(name: str, text: str, media_type: str) -> Response:
     return Response(text, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
+def cell(value: Any) -> Any:
+    """A list on one line; anything else as it is."""
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
 def neutral(value: Any) -> str:
     """A cell that no spreadsheet carries out: what looks like a formula gets an apostrophe; numbers stay numbers."""
     text = "" if value is None else str(value)

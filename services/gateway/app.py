@@ -16,7 +16,7 @@ from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
 from services.gateway.access import ACCESS
 from services.gateway.adapters.hub import Hub
-from services.gateway.adapters.limits import Bucket, Limits, Rate
+from services.gateway.adapters.limits import Bucket, Limits, Rate, Window
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
 from services.gateway.api import development, documents, identities, reading, shadow
 from services.gateway.api.authentication import narrowed, visitor
@@ -34,6 +34,7 @@ from services.gateway.reactions import REACTIONS
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STATIC = Path(__file__).parent / "api" / "portal" / "static"
 
+HOUR_SECONDS = 3_600.0
 FORM_BYTES = 1 << 20
 """What the form around a file may come to: a file that is a little too large is refused on a page."""
 
@@ -59,6 +60,7 @@ class Settings(ServiceSettings):
     tenant_burst: int = Field(default=1_000, ge=1)
     stranger_per_minute: float = Field(default=20.0, gt=0)
     stranger_burst: int = Field(default=20, ge=1)
+    forms_per_hour: int = Field(default=10, ge=1)
     streams_max: int = Field(default=5_000, ge=1)
     streams_each_max: int = Field(default=100, ge=1)
 
@@ -83,6 +85,7 @@ class Settings(ServiceSettings):
             partner=Bucket(Rate(per_second=self.partner_per_second, burst=self.partner_burst)),
             tenant=Bucket(Rate(per_second=self.tenant_per_second, burst=self.tenant_burst)),
             stranger=Bucket(Rate(per_second=self.stranger_per_minute / 60, burst=self.stranger_burst)),
+            forms=Window(self.forms_per_hour, HOUR_SECONDS),
         )
 
 

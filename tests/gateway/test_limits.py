@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.identity import Principal
-from services.gateway.adapters.limits import Bucket, Limits, Rate, TooMany
+from services.gateway.adapters.limits import Bucket, Limits, Rate, TooMany, Window
 from services.gateway.app import Settings
 from tests.scenarios.browser import browser
 from tests.scenarios.system import done, running_system
@@ -44,6 +44,23 @@ def test_a_bucket_holds_its_burst_and_fills_again() -> None:
         bucket.take("a")
 
 
+def test_ten_forms_an_hour_and_no_more_whenever_they_come() -> None:
+    clock = Seconds()
+    window = Window(10, 3_600.0, clock)
+    for _ in range(10):
+        window.take("a")
+        clock.now += 60
+    clock.now += 3_600 - 601  # the first is a second short of an hour old
+    with pytest.raises(TooMany) as refused:
+        window.take("a")
+    assert refused.value.fields == {"retry_after_seconds": 1}
+    window.take("b")
+    clock.now += 1
+    window.take("a")
+    with pytest.raises(TooMany):
+        window.take("a")
+
+
 def test_a_slow_bucket_says_how_long_to_wait() -> None:
     bucket = Bucket(Rate(per_second=20 / 60, burst=1), Seconds())
     bucket.take("a")
@@ -55,7 +72,8 @@ def test_a_slow_bucket_says_how_long_to_wait() -> None:
 def limits(**bursts: int) -> Limits:
     names = ("key_reads", "key_writes", "partner", "tenant", "stranger")
     clock = Seconds()
-    return Limits(**{name: Bucket(Rate(per_second=1.0, burst=bursts.get(name, 100)), clock) for name in names})
+    buckets = {name: Bucket(Rate(per_second=1.0, burst=bursts.get(name, 100)), clock) for name in names}
+    return Limits(**buckets, forms=Window(bursts.get("forms", 100), 3_600.0, clock))
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ REGISTRATION = {
     "POST /deals/{registration_id}/amend": row(SELLERS, {"amount": MONEY_BODY}, registration_id="deal"),
     "POST /deals/{registration_id}/withdraw": row(SELLERS | {"desk"}, {}, registration_id="deal"),
     "GET /deals": row(DEALS, query="partner_id=$partner"),
+    "GET /deals/export": row(DEALS, query="partner_id=$partner"),
     "GET /deals/{registration_id}": row(DEALS, registration_id="deal"),
     "GET /deals/{registration_id}/conflicts": row(frozenset({"desk", "cm"}), registration_id="deal"),
     "POST /deals/{registration_id}/return": row(
@@ -229,6 +230,7 @@ ENQUIRY = {"company": {"name": "Fabrikam", "country": "DE"}, "need": "We look fo
 REGISTRATION |= {
     "POST /leads": row(SELLERS | LEAD_DESK, ENQUIRY),
     "GET /leads": row(LEADS),
+    "GET /leads/export": row(LEADS),
     "GET /leads/{lead_id}": row(LEADS, lead_id="lead"),
     "GET /lead-figures": row(),
     "GET /lead-shares": row(LEADS - ALL_PARTNER),

@@ -43,15 +43,35 @@ class Bucket:
             raise TooMany(retry_after_seconds=ceil((1.0 - left) / self._rate.per_second))
 
 
+class Window:
+    """What each of many callers has done in the last while: so much and no more; of the least recent no account is kept."""
+
+    def __init__(self, most: int, seconds: float, now: Callable[[], float] = monotonic) -> None:
+        self._most, self._seconds, self._now = most, seconds, now
+        self._done: Recent[str, tuple[float, ...]] = Recent(BUCKETS_MAX)
+
+    def take(self, caller: str) -> None:
+        """Counts one. Raises TooMany with the seconds until the oldest one counts no more."""
+        now = self._now()
+        done = tuple(at for at in self._done.get(caller) or () if now - at < self._seconds)
+        if len(done) >= self._most:
+            raise TooMany(retry_after_seconds=ceil(done[0] + self._seconds - now))
+        self._done.put(caller, (*done, now))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of one instance: of a key's reads and writes, of a partner, of a tenant, of who is not signed in."""
+    """The limits of one instance: of a key's reads and writes, of a partner, of a tenant, of who is not signed in.
+
+    `forms` are those that somebody without a sign-in sends from one address.
+    """
 
     key_reads: Bucket
     key_writes: Bucket
     partner: Bucket
     tenant: Bucket
     stranger: Bucket
+    forms: Window
 
     def admit(self, who: Principal, *, reads: bool) -> None:
         """Counts one request of somebody known. Raises TooMany."""
@@ -64,3 +84,7 @@ class Limits:
     def admit_stranger(self, address: str) -> None:
         """Counts one attempt of somebody unknown: a token that opens nothing, an application. Raises TooMany."""
         self.stranger.take(address)
+
+    def admit_form(self, address: str) -> None:
+        """Counts one form that somebody unknown sends. Raises TooMany."""
+        self.forms.take(address)

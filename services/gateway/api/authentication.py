@@ -72,6 +72,13 @@ async def visitor(request: Request) -> Visitor:
     return found
 
 
+def count_form(request: Request) -> None:
+    """Counts a form that somebody unknown sends from an address. Raises TooMany."""
+    limits = request.app.state.application.ports.limits
+    if limits and request.client:
+        limits.admit_form(request.client.host)
+
+
 def count_stranger(request: Request) -> None:
     """Counts what nobody known has asked for from an address. Raises TooMany."""
     limits = request.app.state.application.ports.limits

@@ -16,15 +16,16 @@ from chassis.decider import NotFound, Problem
 from chassis.http import BodyLimit, problem
 from chassis.identity import Principal, Unauthenticated
 from chassis.tracing import PROBES, serving
-from services.gateway.api.authentication import Visitor, count_stranger, narrowed, nobody, visitor
+from services.gateway.api.authentication import Visitor, count_form, count_stranger, narrowed, nobody, visitor
 from services.gateway.domain.tenant import Tenants
 
 DROPPED = frozenset({b"authorization", b"cookie", b"x-forwarded-user", b"entente-principal", b"host"})
+FORM = re.compile(r"/forms/[^/]+/leads")
 ANONYMOUS_ROUTES = (
     ("onboarding", "POST", re.compile(r"/applications")),
     ("attribution", "POST", re.compile(r"/connections/[^/]+/push")),
     ("registration", "GET", re.compile(r"/forms/[^/]+")),
-    ("registration", "POST", re.compile(r"/forms/[^/]+/leads")),
+    ("registration", "POST", FORM),
 )
 """What needs no sign-in here: an application, a website's form, and a CRM's push, which the service knows by its signature."""
 NAMES_A_TENANT = ("onboarding", "registration")
@@ -113,6 +114,8 @@ async def _principal(service: str, path: str, found: Visitor, request: Request) 
     ):
         raise Unauthenticated
     count_stranger(request)
+    if FORM.fullmatch(path):
+        count_form(request)
     return nobody(await _open_tenant(request) if service in NAMES_A_TENANT else "")
 
 

@@ -11,6 +11,7 @@ from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains, Range
+from chassis.tables import Table, cell, every, table
 from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
 from services.registration.api.asking import partner_of, submission
@@ -224,6 +225,26 @@ async def deals(
     items, cursor = await page(caller, app, "deal_board", paged, filters.where(caller), sort)
     own = caller.principal.kind == "partner"
     return listed([for_own(item) for item in items] if own else items, cursor)
+
+
+COLUMNS = (
+    *("registration_id", "number", "status", "partner_id", "account_id", "customer", "country", "role", "deal_type"),
+    *("products", "amount", "currency", "close_on", "submitted_at", "place", "free_from", "protection_ends_at"),
+)
+
+
+@router.get("/deals/export", response_class=Table)
+@reads("deal_board")
+async def export(
+    caller: Reader,
+    app: App,
+    filters: Annotated[Filters, Depends(filters)],
+    sort: Annotated[str, Query(pattern=SORT)] = "-submitted_at",
+) -> Response:
+    """As the list, all of it as a table, 50,000 deals at most: a partner's own only."""
+    app.access.check(caller.principal, READ_DEALS)
+    found = await every(app, caller, "deal_board", filters.where(caller), sort)
+    return table("deals", COLUMNS, [[cell(one[name]) for name in COLUMNS] for one in found])
 
 
 @router.get("/deals/{registration_id}")
