@@ -1,11 +1,33 @@
-"""Small SQLite files of the chassis's own (keys, leaves): WAL, every commit flushed, for any thread under a lock."""
+"""What all SQLite files here need: many rows in few statements; and small files of our own (keys, leaves).
+
+Those are in WAL, every commit flushed, for any thread under a lock.
+"""
+
+# ruff: noqa: S608  tables are named by the code; values are always bound
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
 LOCK_SECONDS = 5.0
 RETRY_SECONDS = 0.01
+ROWS_A_STATEMENT = (64, 16, 4, 1)
+"""Few sizes, so that their statements stay prepared."""
+
+
+def insert(database: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]], conflict: str = "") -> None:
+    """Inserts the rows in order, many with each statement. `conflict` says what to do with one that is there.
+
+    `executemany` lets go of the interpreter at every row, and waits for its next turn while the event loop is busy.
+    """
+    done = 0
+    while done < len(rows):
+        size = next(size for size in ROWS_A_STATEMENT if size <= len(rows) - done)
+        row = f"({', '.join('?' * len(rows[done]))})"
+        values = [value for one in rows[done : done + size] for value in one]
+        database.execute(f"INSERT INTO {table} VALUES {', '.join([row] * size)} {conflict}", values)
+        done += size
 
 
 def open_flushed(path: Path, schema: str) -> sqlite3.Connection:

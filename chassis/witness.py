@@ -20,7 +20,7 @@ from chassis.event import iso
 from chassis.merkle import Frontier, consistency_proof, inclusion_proof, leaf_hash, node_hash, root, split
 from chassis.note import Checkpoint, NoteSigner
 from chassis.proof import leaf_bytes
-from chassis.sqlite_file import open_flushed
+from chassis.sqlite_file import insert, open_flushed
 from chassis.store.port import EventStore, Recorded
 
 SCHEMA = """
@@ -126,8 +126,8 @@ class Leaves:
         new = [event for event in events if event[0] > last]
         nodes = [node for _, found in new for node in frontier.add(found)]
         rows = [(size + place, position, found) for place, (position, found) in enumerate(new)]
-        self._database.executemany("INSERT INTO leaf VALUES (?, ?, ?)", rows)
-        self._database.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
+        insert(self._database, "leaf", rows)
+        insert(self._database, "node", nodes)
         return len(new)
 
     def node(self, level: int, number: int) -> bytes:

@@ -71,7 +71,7 @@ class Change:
     """A batch of facts for one version of a model, applied entirely or not at all.
 
     The store reads `keys` and the lane's checkpoints, calls `fold`, and writes its result and `reached` (tenant to
-    position; checkpoints only rise) in the same transaction.
+    position; checkpoints only rise) in the same transaction. Without keys there is nothing to fold.
     """
 
     model: str

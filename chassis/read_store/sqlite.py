@@ -36,6 +36,7 @@ from chassis.read_store.port import (
     check_page,
     lane_model,
 )
+from chassis.sqlite_file import insert
 from chassis.store.group_commit import Batches
 from chassis.store.port import StoreSettings
 from chassis.wal_index import WalIndex
@@ -83,16 +84,17 @@ SELECT_DUE = (
     f'SELECT tenant, id, {DUE_AT}, body FROM "{{model}}" '
     f"WHERE {DUE_AT} IS NOT NULL AND issued IS NOT {DUE_AT} AND {DUE_AT} <= ? ORDER BY {DUE_AT}, tenant, id LIMIT ?"
 )
-UPSERT = (
-    'INSERT INTO "{model}" (tenant, id, body, guards) VALUES (?, ?, ?, ?) '
-    "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, guards = excluded.guards"
-)
+OVER_THE_OLD = "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, guards = excluded.guards"
 SELECT_MANY = (
     "SELECT kept.tenant, kept.id, kept.body, kept.guards FROM json_each(?) AS wanted "
     'CROSS JOIN "{model}" AS kept ON kept.tenant = wanted.value ->> 0 AND kept.id = wanted.value ->> 1'
 )
 RISE = (
     "INSERT INTO checkpoints VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (model, lane, tenant) DO UPDATE SET position = max(position, excluded.position)"
+)
+REACH = (
+    "INSERT INTO checkpoints SELECT model, ?, ?, ? FROM models WHERE model = ? "
     "ON CONFLICT (model, lane, tenant) DO UPDATE SET position = max(position, excluded.position)"
 )
 
@@ -438,6 +440,20 @@ def _forget(db: sqlite3.Connection, model: str) -> None:
 
 
 def _change(db: sqlite3.Connection, change: Change) -> None:
+    if change.reached and not change.keys and not change.asides:
+        _reach(db, change)
+    else:
+        _fold_in(db, change)
+
+
+def _reach(db: sqlite3.Connection, change: Change) -> None:
+    """The change of a model that the facts do not concern, as most of a commit's are: one statement."""
+    rows = [(change.lane, tenant, at, change.model) for tenant, at in change.reached.items()]
+    if not db.executemany(REACH, rows).rowcount:
+        raise Retired(f"{change.model} has been replaced")
+
+
+def _fold_in(db: sqlite3.Connection, change: Change) -> None:
     row = db.execute("SELECT indexes FROM models WHERE model = ?", (change.model,)).fetchone()
     if row is None:
         raise Retired(f"{change.model} has been replaced")
@@ -469,11 +485,11 @@ def _put(db: sqlite3.Connection, model: str, rows: list[Row], lists: Sequence[st
     gone = [(tenant, one) for tenant, one, document, _, _ in rows if document is None]
     present = [(tenant, one, body, guards) for tenant, one, document, body, guards in rows if document is not None]
     db.executemany(f'DELETE FROM "{model}" WHERE tenant = ? AND id = ?', gone)
-    db.executemany(UPSERT.format(model=model), present)
+    insert(db, f'"{model}" (tenant, id, body, guards)', present, OVER_THE_OLD)
     if lists:
         members = f'"{model}__members"'
         db.executemany(f"DELETE FROM {members} WHERE tenant = ? AND id = ?", [(row[0], row[1]) for row in rows])
-        db.executemany(f"INSERT OR IGNORE INTO {members} VALUES (?, ?, ?, ?)", _members(rows, lists))
+        insert(db, members, list(_members(rows, lists)), "ON CONFLICT DO NOTHING")
 
 
 def _members(rows: list[Row], lists: Sequence[str]) -> Iterator[tuple[str, str, Any, str]]:

@@ -35,6 +35,7 @@ class Batches(Generic[I, O]):
         self._settings = settings
         self._before_answers = before_answers or (lambda _: None)
         self._queue: SimpleQueue[Waiting[I, O] | None] = SimpleQueue()
+        self._gathered: list[Waiting[I, O]] = []
         self._unanswered = 0
         self._thread: threading.Thread | None = None
 
@@ -51,15 +52,23 @@ class Batches(Generic[I, O]):
             raise Busy(retry_after_seconds=self._settings.retry_after_seconds)
         future: asyncio.Future[O] = self._loop.create_future()
         self._unanswered += 1
-        self._queue.put((item, future))
+        self._gathered.append((item, future))
+        if len(self._gathered) == 1:  # the thread wakes once for all that this turn of the loop brings
+            self._loop.call_soon(self._hand_over)
         return await future
 
     async def stop(self) -> None:
         """Finishes what is waiting, then ends the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._hand_over()
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for waiting in gathered:
+            self._queue.put(waiting)
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:

@@ -25,6 +25,7 @@ from eventsourcing.sqlite import (
 )
 
 from chassis.decider import Busy
+from chassis.sqlite_file import insert
 from chassis.store.batch import Append, Verdict, check_page, conflicts_of, publish, recorded
 from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
@@ -47,7 +48,6 @@ CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER 
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID
 """
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
-INSERT_AT = "INSERT INTO stored_events VALUES (?,?,?,?,?)"
 IS_TAKEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"
 HEAD = "SELECT MAX(position) FROM stored_events"
 LAST_GIVEN = "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'"
@@ -181,7 +181,7 @@ class SqliteRecorder(SQLiteApplicationRecorder):
             for event in events:
                 position += 1
                 rows.append((position, event.originator_id, event.originator_version, event.topic, event.state))
-        connection.executemany(INSERT_AT, rows)
+        insert(connection, "stored_events", rows)
         return verdicts
 
     def _is_taken(self, connection: sqlite3.Connection, stream: str, version: int) -> bool:

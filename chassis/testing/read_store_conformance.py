@@ -185,7 +185,7 @@ class ReadStoreConformance:
         def fold(*_: Any) -> dict[DocumentKey, Kept]:
             raise ProjectionFailed("bug")
 
-        bad = Change(model=model.model, lane="own", keys=[], fold=fold, reached={WHOLE: 9})
+        bad = Change(model=model.model, lane="own", keys=[(TENANT, "b")], fold=fold, reached={WHOLE: 9})
         with pytest.raises(ProjectionFailed):
             await store.change(bad)
         await store.change(put(model.model, {"b": {"n": 2}}, lane="other"))
