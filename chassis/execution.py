@@ -89,6 +89,13 @@ class Outcome:
     position: int = 0
     version: int = 0
     repeated: bool = False
+    refusal: Problem | None = None
+
+    def made(self) -> "Outcome":
+        """The outcome itself. Raises the refusal, which is recorded."""
+        if self.refusal:
+            raise self.refusal
+        return self
 
 
 @dataclass(frozen=True)
@@ -267,21 +274,33 @@ class Executor:
         return decide(handles, wish, states[: len(guarded)], states[len(guarded) :])
 
     async def _run(self, order: Order, make: Any, ahead: Iterable[Stream]) -> Outcome:
+        """Decides first where the log need not be asked: a repeat cannot be recorded, and is looked up then."""
         own = command_stream(order.tenant, order.command_id)
         async with self._queues.turn([own]):
-            for _ in range(TRIES):
-                known = _repeated(order, await self._tails.record(order.tenant, own, ahead))
-                if known:
-                    return known
-                wish = await make(self.peek(order.tenant)) if callable(make) else make
+            for tried in range(TRIES):
+                record = await self._tails.record(order.tenant, own, ahead, surely=tried > 0)
+                if record:
+                    return _repeated(order, record)
                 try:
-                    return await self._once(order, wish)
+                    wish = await make(self.peek(order.tenant)) if callable(make) else make
+                    done = await self._once(order, wish)
                 except (Conflict, Raced) as lost:
                     if self.telemetry:
                         self.telemetry.conflict()
                     if order.expected_version is not None:
-                        raise Stale from lost
+                        return await self._first(order, own, Stale(), lost)
+                except Problem as problem:
+                    return await self._first(order, own, problem, problem.__cause__)
+                else:
+                    return done.made()
         raise Busy("other commands kept changing the same streams")
+
+    async def _first(self, order: Order, own: str, problem: Problem, cause: BaseException | None) -> Outcome:
+        """The command's first answer if it was decided before; else raises the problem that it has met now."""
+        record = await self._tails.record(order.tenant, own)
+        if not record:
+            raise problem from cause
+        return _repeated(order, record)
 
     async def _once(self, order: Order, wish: Any) -> Outcome:
         handles = self.handles[type(wish)]
@@ -324,8 +343,6 @@ class Executor:
         ):
             span.note(db__operation__batch__size=len(events))
             recorded = await self.store.append(self._as_commit(order, handles, events))
-        if verdict.refusal:
-            raise verdict.refusal
         return _outcome(verdict, recorded[:-1], record.version)
 
     def _as_commit(self, order: Order, handles: Handles, events: list[NewEvent]) -> Commit:
@@ -367,13 +384,12 @@ def _record(
 
 def _outcome(verdict: Verdict, events: list[Recorded], version: int) -> Outcome:
     position = events[-1].position if events else 0
-    return Outcome(answer=verdict.answer, events=events, position=position, version=version)
+    answer, refusal = verdict.answer, verdict.refusal
+    return Outcome(answer=answer, events=events, position=position, version=version, refusal=refusal)
 
 
-def _repeated(order: Order, log: Sequence[Recorded]) -> Outcome | None:
-    """The first answer, if this command was decided before; its refusal is raised again."""
-    if not log:
-        return None
+def _repeated(order: Order, log: Sequence[Recorded]) -> Outcome:
+    """The first answer of a command that was decided before; its refusal is raised again."""
     record: CommandRecorded = log[0].event
     if order.digest and record.digest and order.digest != record.digest:
         raise KeyReused

@@ -27,6 +27,7 @@ from chassis.event import Actor, UnknownType, canonical_json, sha256, stable_id
 from chassis.execution import Order, Outcome
 from chassis.identity import Principal, Unauthenticated, Verifier
 from chassis.read_store.port import Page
+from chassis.short_way import Find
 from chassis.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -200,6 +201,14 @@ async def filer(request: Request, key: Annotated[str, Header(alias="Idempotency-
 Reader = Annotated[Caller, Depends(reader)]
 Writer = Annotated[Caller, Depends(writer)]
 Filer = Annotated[Caller, Depends(filer)]
+
+
+async def _keyed_writer(request: Request) -> Caller:
+    return await writer(request, request.headers.get("idempotency-key", ""))
+
+
+FOUND: Mapping[Any, Find] = {application: application, reader: reader, writer: _keyed_writer}
+"""How what the routes of every service depend on is found without the framework."""
 
 
 def parse(body: bytes) -> Any:

@@ -88,17 +88,24 @@ class Tails:
         tails, _ = await self._read(dict(named))
         return [tails[name] for name, _ in named]
 
-    async def record(self, tenant: str, own: str, streams: Iterable[Stream]) -> Sequence[Recorded]:
-        """The events of a command's own stream, read together with those that the command will probably ask for."""
-        _, found = await self._read({stream.name(tenant): stream for stream in streams}, own)
+    async def record(
+        self, tenant: str, own: str, streams: Iterable[Stream] = (), *, surely: bool = True
+    ) -> Sequence[Recorded]:
+        """The events of a command's own stream, read together with those that the command will probably ask for.
+
+        Unless `surely`, where none of those has to be read: then none is found.
+        """
+        _, found = await self._read({stream.name(tenant): stream for stream in streams}, own, surely=surely)
         return found
 
-    async def _read(self, streams: Mapping[str, Stream], own: str = "") -> tuple[dict[str, Tail], Sequence[Recorded]]:
+    async def _read(
+        self, streams: Mapping[str, Stream], own: str = "", *, surely: bool = True
+    ) -> tuple[dict[str, Tail], Sequence[Recorded]]:
         others = self._follow()
         tails = {name: self._known(name, stream) for name, stream in streams.items()}
         unread = {name: stream for name, stream in streams.items() if not self._current(name, others)}
         record: Sequence[Recorded] = ()
-        wanted = {own: 0} if own else {}
+        wanted = {own: 0} if own and (surely or unread or others is None) else {}
         while unread or wanted:
             news = await self._store.load_many(wanted | {tails[one].at.stream: tails[one].at.version for one in unread})
             record, wanted = news.get(own, record), {}

@@ -27,7 +27,7 @@ from chassis.epoch import must_hold
 from chassis.event import Seen
 from chassis.execution import Executor, Handles
 from chassis.forgetting import Forgets, Forgetting
-from chassis.http import Identify, Measured, signed_principal, with_conventions
+from chassis.http import FOUND, Identify, Measured, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
 from chassis.keys import Keys
 from chassis.parking import SqliteParking
@@ -41,6 +41,7 @@ from chassis.rulebook import Kind
 from chassis.settings import ServiceSettings
 from chassis.shadow import Eyes, Weigh
 from chassis.shadow_runs import ShadowRuns
+from chassis.short_way import shortened
 from chassis.store.port import EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
@@ -162,7 +163,8 @@ class Service:
         api.router.redirect_slashes = False
         public = (health.probes, health.figures) if self.settings.open_figures else (health.probes,)
         for router in (*self.blueprint.routers, *public):
-            api.router.routes += router.routes  # as they stand: an included router is looked through twice a request
+            # As they stand: an included router is looked through twice a request.
+            api.router.routes += [shortened(route, FOUND) for route in router.routes]
         with_kinds = (rulebook_api.router, shadow_api.router) if self.blueprint.kinds else ()
         for router in (inspection.router, parked_api.router, *with_kinds):
             api.include_router(router, prefix=self.blueprint.shared_prefix)

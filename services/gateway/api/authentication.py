@@ -92,7 +92,8 @@ async def known_by(app: Application, token: str) -> Visitor:
         raise Unauthenticated
     found = await (_by_key(app, token) if token.startswith(KEY_PREFIX) else _by_session(app, token))
     await _access_open(app, found.principal)
-    return replace(found, principal=await _as_of_now(app, found.principal))
+    principal = await _as_of_now(app, found.principal)
+    return found if principal is found.principal else replace(found, principal=principal)
 
 
 def nobody(tenant: str = SHARED) -> Principal:
@@ -173,12 +174,10 @@ async def _as_of_now(app: Application, principal: Principal) -> Principal:
     held = await _HELD[principal.kind](app, principal)
     if held is None:
         raise Unauthenticated("You do not act here any more.")
-    roles, duties = held
-    return replace(
-        principal,
-        roles=tuple(role for role in principal.roles if role in roles),
-        duties=tuple(duty for duty in principal.duties if duty in duties),
-    )
+    roles = tuple(role for role in principal.roles if role in held[0])
+    duties = tuple(duty for duty in principal.duties if duty in held[1])
+    same = (roles, duties) == (principal.roles, principal.duties)
+    return principal if same else replace(principal, roles=roles, duties=duties)
 
 
 Held = tuple[Sequence[str], Sequence[str]]
