@@ -240,7 +240,7 @@ class Executor:
         return tail.state, tail.at.version
 
     async def run(self, order: Order, make: Any, ahead: Iterable[Stream] = ()) -> Outcome:
-        """Carries out a command once. `make` is the command, or prepares it anew for each try.
+        """Carries out a command once. `make` is the command, or prepares it anew for each try, also for a repeat.
 
         `ahead` are streams that it will probably ask for: they are read in one go with the command's own.
 
