@@ -137,11 +137,29 @@ def decide_fact(
     payees: Sequence[Payee],
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     """The events of the sale, and of each meter and budget in the order of the command's ids."""
+    return _decided(wish, state, meters, budgets, known_of(wish.looked_up, books, payees))
+
+
+def decide_fact_by_booking(
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """As the first evaluator decided: what was billed paid nothing where another plan had paid on the booking."""
+    known = replace(known_of(wish.looked_up, books, payees), billed_later=False)
+    return _decided(wish, state, meters, budgets, known)
+
+
+def _decided(
+    wish: FactCommand, state: Sale, meters: Sequence[Meter], budgets: Sequence[Budget], known: Known
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     looked_up = wish.looked_up
     at_hand = AtHand(
         dict(zip(wish.meter_ids, meters, strict=True)), dict(zip(looked_up.budget_ids, budgets, strict=True))
     )
-    known = known_of(looked_up, books, payees)
     made = DECISIONS[type(wish)](wish, state, at_hand, known)
     return (
         made.sale,
@@ -756,7 +774,8 @@ def _statement_answer(wish: account.IssueStatement, state: Account) -> dict[str,
 
 HANDLES = (
     *(
-        Handles(fact, decide_fact, _fact_streams, reads=_fact_reads, prepare=with_streams)
+        Handles(fact, decision, _fact_streams, reads=_fact_reads, prepare=with_streams, evaluator=evaluator)
+        for evaluator, decision in ((1, decide_fact_by_booking), (2, decide_fact))
         for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),
     Handles(ReleaseLine, line.release_line, _sale_stream, answer=_line_answer),

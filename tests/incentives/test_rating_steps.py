@@ -92,6 +92,8 @@ def test_an_invoice_that_comes_after_the_booking_was_paid_still_pays_by_its_own_
 
     paid = {line.key.plan_id: str(line.amount.amount) for line in world.of(PayoutCalculated)}
     assert paid == {"plan-a": "100.00", "plan-b": "40.00"}
+    before = World(*both, billed_later=False).tell(win("1000.00"), credit(), basis("invoiced", "i1", "400.00"))
+    assert [line.key.plan_id for line in before.of(PayoutCalculated)] == ["plan-a"], "as the first evaluator decided"
 
 
 def test_facts_of_billing_wait_for_the_win():

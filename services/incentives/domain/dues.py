@@ -20,12 +20,16 @@ PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What rating needs beside the sale: plans, payees by id, rates, and the currency of the books."""
+    """What rating needs beside the sale: plans, payees by id, rates, and the currency of the books.
+
+    Without `billed_later` a plan on what is billed pays nothing where another one paid on the booking before.
+    """
 
     books: Sequence[Rulebook]
     payees: Mapping[str, Payee]
     rates: tuple[Rate, ...] = ()
     books_currency: str | None = None
+    billed_later: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known)
     for share in shares_in_month(credit.shares, win.credited_on):
         before = _rated_before(sale, win, credit.pool, share, known.books)
         fitting = _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
-        found = [*before, *_billed_later(fitting, before)] if before else fitting
+        later = _billed_later(fitting, before) if known.billed_later else []
+        found = [*before, *later] if before else fitting
         everything = [due for chosen in found for due in _of_plan(sale, win, credit, share, chosen)]
         paying = _paying(everything, sale, known)
         yield from (due for due in everything if due.chosen in paying)
