@@ -370,5 +370,6 @@ class AnySequence(RuleBasedStateMachine):
 
 
 TestAnySequence = AnySequence.TestCase
+TestAnySequence.pytestmark = pytest.mark.timeout(600)
 # A change is judged on a short run that is the same each time; everybody else looks further with each run.
 TestAnySequence.settings = settings(max_examples=25 if "CI" in os.environ else 60, stateful_step_count=30)

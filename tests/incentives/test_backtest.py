@@ -165,6 +165,7 @@ async def report_of(asked, **body):
 
 async def test_a_backtest_changes_nothing_and_the_live_plan_against_what_was_posted_has_delta_0(incentives):
     await quarter(incentives)
+    await incentives.rest()
     head = await incentives.service.store.head()
     report = await report_of(incentives, version=1)
     assert report["total"] == {"partner_id": "", "old": "150", "new": "150", "delta": "0"}

@@ -106,6 +106,7 @@ def test_who_resembles_comes_a_week_later_from_another_partner(tie: Tie) -> None
 # The quarter
 
 
+@pytest.mark.timeout(600)
 async def test_a_small_quarter_holds_every_status_adds_up_is_loaded_once_and_comes_out_the_same(tmp_path: Path) -> None:
     async with running_system(tmp_path / "one") as it:
         said = await loaded(it)
