@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.http import Unavailable, problem
 
 TIMEOUT_SECONDS = 10.0
+ENDED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+"""A kept connection ends with the release behind it, perhaps at the very moment it is used; a new one leads to the next."""
 CONNECTIONS_MAX = 256
 HOP_HEADERS = frozenset({"transfer-encoding", "connection", "content-length", "content-encoding"})
 
@@ -46,11 +48,11 @@ class InProcess:
 
 
 class OverHttp:
-    """Services at addresses: `{"registration": "http://registration:8080"}`. One connection pool for all."""
+    """Services at addresses: `{"registration": "http://registration:8080"}`. All share one pool of kept connections."""
 
     def __init__(self, urls: Mapping[str, str]) -> None:
         self._urls = dict(urls)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     def knows(self, service: str) -> bool:
         return service in self._urls
@@ -63,29 +65,39 @@ class OverHttp:
 
         return app
 
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _client(self, *, anew: bool) -> aiohttp.ClientSession:
+        """The session with kept connections, or the one that makes a new connection each time."""
+        if anew not in self._sessions:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX), timeout=timeout, auto_decompress=False
-            )
-        return self._session
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, force_close=anew)
+            self._sessions[anew] = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+        return self._sessions[anew]
 
     async def forward(self, service: str, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        url = URL(self._urls[service]).replace(path=scope["path"], query=scope["query_string"].decode())
-        headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
         try:
-            async with self._client().request(
-                request.method, str(url), headers=headers, data=await request.body(), allow_redirects=False
-            ) as answer:
-                await _relay(answer, send)
+            await self._asked(service, Request(scope, receive), send)
         except (aiohttp.ClientError, TimeoutError):
             await problem(Unavailable(f"{service} cannot be reached"))(scope, receive, send)
 
+    async def _asked(self, service: str, request: Request, send: Send) -> None:
+        """Asking again is safe: whatever changes something carries a key, under which it is done once."""
+        body = await request.body()
+        try:
+            await self._ask(service, request, body, send, anew=False)
+        except ENDED:
+            await self._ask(service, request, body, send, anew=True)
+
+    async def _ask(self, service: str, request: Request, body: bytes, send: Send, *, anew: bool) -> None:
+        url = URL(self._urls[service]).replace(path=request.scope["path"], query=request.scope["query_string"].decode())
+        headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+        async with self._client(anew=anew).request(
+            request.method, str(url), headers=headers, data=body, allow_redirects=False
+        ) as answer:
+            await _relay(answer, send)
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
 async def _relay(answer: aiohttp.ClientResponse, send: Send) -> None:
