@@ -123,9 +123,10 @@ class Colleague:
 
 
 STAFF = (
-    Colleague("ada", "Ada Adams", ("admin",), ("plan_admin",)),
-    Colleague("dora", "Dora Desk", ("deal_desk",)),
-    Colleague("finn", "Finn Finance", ("finance",), ("credit_controller",)),
+    Colleague("ada", "Ada Adams", ("admin",), ("plan_admin", "arbiter")),
+    Colleague("dora", "Dora Desk", ("deal_desk",), ("override",)),
+    Colleague("cara", "Cara Channel", ("channel_manager",), ("override",)),
+    Colleague("finn", "Finn Finance", ("finance",), ("credit_controller", "arbiter")),
     Colleague("faye", "Faye Finance", ("finance",), ("approver", "plan_admin", "fund_manager")),
 )
 
@@ -159,11 +160,15 @@ def people_lines() -> list[str]:
 
 
 async def ensure(api: Api, crm_url: str) -> str:
-    """Opens the tenant unless it is open already; a run that was cut off goes on. The id of the CRM connection."""
+    """Opens the tenant unless it is open already; a run that was cut off goes on. The id of the CRM connection.
+
+    Who is staff already keeps the roles and duties that they have by now.
+    """
     operator = await signed_in(api, "operator")
     await done(operator.post("/v1/tenants", _tenant(), key="first-run-tenant"), also=(409,))
     for one in STAFF:
-        await done(operator.post("/v1/staff", colleague(one), key=f"first-run-{one.handle}"))
+        key = "-".join(("first-run", one.handle, *one.roles, *one.duties))
+        await done(operator.post("/v1/staff", colleague(one), key=key), also=(409,))
     ada, faye = [await signed_in(api, handle) for handle in ("ada", "faye")]
     for rules in RULES:
         await publish(ada, faye, rules, key=f"first-run-{rules.kind}")

@@ -5,10 +5,7 @@ from services.demo.office import Office, Told, side_by_side
 from services.demo.story import Partner, Standing, Story
 from services.first_run import TENANT, Colleague, FirstPartner, Rules
 
-STAFF = (
-    Colleague("cara", "Cara Channel", ("channel_manager",)),
-    Colleague("dirk", "Dirk Desk", ("deal_desk",)),
-)
+STAFF = (Colleague("dirk", "Dirk Desk", ("deal_desk",)),)
 BONUS = Rules(
     "incentives",
     "plan",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from chassis.case import Stage
 from chassis.decider import NotFound, Stream
 from chassis.event import human_number, iso, stable_id
 from chassis.execution import Handles, Peek, Slots
@@ -374,6 +375,11 @@ def case_of(wish: Any, dispute: Dispute, *_: Any) -> dict[str, Any]:
     return {"dispute_id": wish.registration_id, "stage": case.stage.value, "due_at": due_at}
 
 
+def appealed(wish: AppealDispute, dispute: Dispute, *_: Any) -> dict[str, Any]:
+    """As `case_of`, by the deal of who appeals."""
+    return {**case_of(wish, dispute), "dispute_id": wish.holder or wish.registration_id}
+
+
 def merged(wish: MergeAccounts, *_: Any) -> dict[str, Any]:
     """The merge by its name, with which it is taken back, and the deals whose holds are contested now."""
     contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
@@ -489,7 +495,7 @@ HANDLES = (
     Handles(ShowDisputeEvidence, show_dispute_evidence, streams=_dispute, reads=_disputed, answer=case_of),
     Handles(HearDispute, hear_dispute, streams=_dispute, reads=_disputed),
     Handles(DecideDispute, decide_dispute, streams=_dispute, reads=_disputed, answer=case_of),
-    Handles(AppealDispute, appeal_dispute, streams=_dispute, reads=_disputed, answer=case_of),
+    Handles(AppealDispute, appeal_dispute, streams=_dispute, reads=_disputed, answer=appealed),
     Handles(WithdrawDispute, withdraw_dispute, streams=_dispute, answer=case_of),
     Handles(ConcludeDispute, conclude_dispute, streams=_concluding, reads=_around),
     Handles(AddExclusion, add_exclusion, streams=_exclusion, answer=excluded),
@@ -766,6 +772,31 @@ def filing(asked: Asked, told: dict[str, Any]) -> Make:
             accounts=deal.accounts,
             programme=deal.first.programme,
             against=await _holding(peek, deal, asked.now),
+            now=asked.now,
+            **told,
+        )
+
+    return prepare
+
+
+Contesting = Callable[[str], Awaitable[RegistrationId | None]]
+"""Finds the deal over which a dispute against this one was decided and may be appealed."""
+
+
+def appealing(asked: Asked, contesting: Contesting, told: dict[str, Any]) -> Make:
+    """Prepares the appeal of either side; each names its own deal."""
+
+    async def prepare(peek: Peek) -> AppealDispute:
+        mine: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(mine.first.partner_id)
+        filed: Dispute = await peek(Disputes.at(asked.registration_id))
+        other = None if filed.case.stage == Stage.DECIDED else await contesting(asked.registration_id)
+        deal: Deal = await peek(Deals.at(other)) if other else mine
+        return AppealDispute(
+            registration_id=deal.first.registration_id,
+            accounts=deal.accounts,
+            programme=deal.first.programme,
+            holder=mine.first.registration_id if other else None,
             now=asked.now,
             **told,
         )

@@ -1,10 +1,11 @@
 """A partner contests what was decided: it says why, the desk asks for more, the partner shows a document, without a script."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.state import TERRAZZO, State
+from tests.browser.running import Running
+from tests.browser.state import NORTH, SOUTH, TERRAZZO, Customer, State, approve, register
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -38,3 +39,48 @@ def test_a_rejection_is_contested_and_the_desk_asks_for_a_document(browse: Brows
     partner.get_by_label("Note", exact=True).fill("Their buyer is away until Monday.")
     partner.get_by_role("button", name="Write", exact=True).click()
     expect(partner.locator("#notes")).to_contain_text("Their buyer is away until Monday.")
+
+
+def test_a_displaced_holder_contests_it_and_the_new_holder_appeals(browse: Browse, system: Running) -> None:
+    wanted = Customer("Quellhof Brauerei GmbH", "DE", "quellhof-brauerei.de", "31000.00")
+    held = register(system, NORTH, wanted)
+    approve(system, held)
+    waits = register(system, SOUTH, wanted)
+
+    _displace(browse("cara", f"/desk/{waits}", java_script_enabled=False))
+    desk = browse("dora", f"/desk/{waits}", java_script_enabled=False)
+    _displace(desk)
+    expect(desk.locator("main")).to_contain_text("Protection ends")
+
+    revoked = browse("northwind", f"/deals/{held}", java_script_enabled=False)
+    revoked.get_by_text("Contest this").click()
+    revoked.get_by_label("What happened").fill("Nobody told us of a breach.")
+    revoked.get_by_role("button", name="File the dispute").click()
+    _decide(browse("ada", f"/deals/{held}", java_script_enabled=False), "overturned", "There was no breach.")
+
+    holder = browse("southbridge", f"/deals/{waits}", java_script_enabled=False)
+    expect(holder.locator("#dispute")).to_contain_text("Another partner contests what you hold")
+    expect(holder.locator("#dispute")).not_to_contain_text("breach")
+    holder.locator("#dispute summary", has_text="Appeal").click()
+    holder.get_by_role("textbox", name="Why").fill("We have the customer's order.")
+    holder.get_by_role("button", name="Appeal").click()
+    expect(holder.locator("#dispute")).to_contain_text("Appealed")
+
+    third = browse("finn", f"/deals/{held}", java_script_enabled=False)
+    expect(third.locator("#dispute")).to_contain_text("We have the customer's order.")
+    _decide(third, "upheld", "The order is real.")
+    expect(third.locator("#dispute")).to_contain_text("It stays as it is")
+
+
+def _displace(desk: Page) -> None:
+    desk.get_by_text("Let it take the place of who holds").click()
+    desk.get_by_label("Because of").select_option("agreement-breach")
+    desk.get_by_role("button", name="Displace and approve").click()
+
+
+def _decide(arbiter: Page, outcome: str, reason: str) -> None:
+    arbiter.locator("#dispute summary", has_text="Decide").click()
+    arbiter.get_by_label("Outcome").select_option(outcome)
+    arbiter.locator("#dispute").get_by_label("Reason").fill(reason)
+    arbiter.get_by_role("button", name="Decide").click()
+    expect(arbiter.locator("#dispute")).to_contain_text(reason)

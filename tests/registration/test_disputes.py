@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chassis.case import AppealedBefore, ArbiterInvolved, FilingClosed
-from chassis.decider import WrongState
+from chassis.decider import NotFound, WrongState
 from contracts.values import Effect, PartnerId, RegistrationId
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.deal import Deals
@@ -129,6 +129,19 @@ def test_the_appeal_is_decided_by_a_third_person_and_there_is_one_only() -> None
     assert isinstance(decided, DisputeDecided)
     assert decided.due_at is None
     with pytest.raises(AppealedBefore):
+        town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-2"))
+
+
+def test_who_holds_may_appeal_too_and_says_for_which_deal() -> None:
+    town = contested()
+    town.run(decision("overturned"))
+
+    with pytest.raises(NotFound):
+        town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-3", holder=RegistrationId("another")))
+    [[appealed]] = town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-1", holder=A))
+
+    assert (appealed.holder, appealed.partner_id, stage(town)) == (A, "p-2", "appealed")
+    with pytest.raises(WrongState):
         town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-2"))
 
 

@@ -186,3 +186,43 @@ async def test_a_dispute_goes_from_filing_to_one_final_commit_by_the_clock(regis
         (True, "overturned"),
     ]
     assert (await registration.get(DESK, f"/deals/{first['registration_id']}")).json()["board"]["status"] == "revoked"
+
+
+async def test_who_holds_appeals_by_its_own_deal_and_learns_nothing_of_who_filed(registration: Running) -> None:
+    arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
+    holder = await registration.register("p1")
+    mine = f"/disputes/{holder['registration_id']}"
+    await registration.post(DESK, f"/deals/{holder['registration_id']}/approve")
+    filer = await registration.register("p2")
+    theirs = f"/disputes/{filer['registration_id']}"
+    body = {"registration_id": filer["registration_id"], "kind": "earlier_work", "statement": "We met in 2024."}
+    await registration.post(seller("p2"), "/disputes", body)
+    await registration.post(arbiter, f"{theirs}/decide", {"outcome": "overturned", "reason": "Earlier work."})
+
+    seen = await registration.get(seller("p1"), mine)
+    listed = await registration.get(seller("p1"), "/disputes")
+    appealed = await registration.post(seller("p1"), f"{mine}/appeal", {"statement": "We hold a letter."})
+    again = await registration.post(arbiter, f"{theirs}/decide", {"outcome": "upheld", "reason": "Again."})
+    other = replace(arbiter, subject="arbiter-2")
+    decided = await registration.post(other, f"{theirs}/decide", {"outcome": "upheld", "reason": "The letter."})
+
+    assert {name: seen.json()[name] for name in ("registration_id", "side", "stage", "outcome")} == {
+        "registration_id": holder["registration_id"],
+        "side": "holder",
+        "stage": "decided",
+        "outcome": "overturned",
+    }
+    assert [one["registration_id"] for one in listed.json()["items"]] == [holder["registration_id"]]
+    assert appealed.json() == {
+        "dispute_id": holder["registration_id"],
+        "stage": "appealed",
+        "due_at": "2026-03-10T10:00:00Z",
+    }
+    hidden = ("p2", filer["registration_id"], filer["number"], "2024", "Earlier work")
+    assert not [word for word in hidden for text in (seen.text, listed.text, appealed.text) if word in text]
+    assert (await registration.get(seller("p3"), mine)).status_code == 404
+    assert (again.status_code, again.json()["type"].rsplit("/", 1)[-1]) == (403, "arbiter-involved")
+    assert decided.status_code == 200
+    told = (await registration.get(arbiter, theirs)).json()
+    assert told["appeal"] == {"side": "holder", "statement": "We hold a letter."}
+    assert (await registration.get(seller("p2"), theirs)).json()["appeal"] is None

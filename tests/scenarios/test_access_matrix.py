@@ -33,6 +33,7 @@ MANAGERS = frozenset({"admin", "cm"})
 FINANCE = frozenset({"finance", "approver"})
 DEALS = frozenset({"admin", "cm", "desk", "finance", "approver", "analyst", "owner", "seller", "partner_finance"})
 PLANS = frozenset({"admin", "approver"})
+ARBITERS = frozenset({"admin", "finance"})
 NOBODY: frozenset[str] = frozenset()
 OPERATOR = frozenset({"operator"})
 
@@ -168,11 +169,11 @@ REGISTRATION = {
     "GET /disputes": row(DEALS),
     "GET /disputes/{registration_id}": row(DEALS, registration_id="disputed"),
     "POST /disputes/{registration_id}/request-evidence": row(
-        frozenset({"desk"}), {"question": STATED}, registration_id="deal"
+        ARBITERS | {"desk"}, {"question": STATED}, registration_id="deal"
     ),
     "POST /disputes/{registration_id}/show-evidence": row(SELLERS, {"evidence": [EVIDENCE]}, registration_id="deal"),
     "POST /disputes/{registration_id}/decide": row(
-        frozenset({"arbiter"}), {"outcome": "upheld", "reason": STATED}, registration_id="deal"
+        ARBITERS, {"outcome": "upheld", "reason": STATED}, registration_id="deal"
     ),
     "POST /disputes/{registration_id}/appeal": row(SELLERS, {"statement": STATED}, registration_id="deal"),
     "POST /disputes/{registration_id}/withdraw": row(SELLERS, registration_id="deal"),

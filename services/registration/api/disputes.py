@@ -7,11 +7,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from chassis.access import sees
+from chassis.case import Stage
+from chassis.decider import NotFound
 from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains
+from contracts.values import RegistrationId
 from services.registration.access import READ_DISPUTES
 from services.registration.api.bodies import EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application import filing, on_deal
+from services.registration.application import appealing, filing, on_deal
 from services.registration.domain.deal import Deal
 from services.registration.domain.dispute import (
     AppealDispute,
@@ -108,10 +113,17 @@ async def decide(registration_id: Id, body: DecideBody, caller: Writer, app: App
 
 @router.post("/disputes/{registration_id}/appeal")
 async def appeal(registration_id: Id, body: AppealBody, caller: Writer, app: App) -> Response:
-    """Asks for another arbiter, once."""
+    """Asks for another arbiter, once. Either side may: who filed it, or who holds, each by its own deal."""
     statement = app.seal(caller.tenant, subject_of(registration_id), body.statement)
-    action = AppealDispute
-    return await _take(registration_id, action, caller, app, lambda fields: action(**fields, statement=statement))
+    told = {"statement": statement, "by": caller.principal.by}
+
+    async def contesting(holder: str) -> RegistrationId | None:
+        against = {"against": Contains(holder), "stage": Stage.DECIDED.value}
+        found = (await app.read.find("disputes", caller.tenant, where=against, limit=1)).items
+        return RegistrationId(found[0]["registration_id"]) if found else None
+
+    wish = asked(caller, app, registration_id, AppealDispute)
+    return await perform(caller, app, AppealDispute, appealing(wish, contesting, told))
 
 
 @router.post("/disputes/{registration_id}/withdraw")
@@ -125,9 +137,10 @@ async def withdraw(registration_id: Id, caller: Writer, app: App) -> Response:
 async def disputes(
     caller: Reader, app: App, paged: Paged, stage: Annotated[str | None, Query(max_length=32)] = None
 ) -> Response:
-    """The disputes, the newest first: a partner's own, all of them for the vendor."""
+    """The disputes, the newest first: those that a partner filed or that contest what it holds, all for the vendor."""
     app.access.check(caller.principal, READ_DISPUTES)
-    where = {"stage": stage, "partner_id": caller.principal.partner_id}
+    mine = caller.principal.partner_id
+    where = {"stage": stage, "sides": Contains(mine) if mine else None}
     items, cursor = await page(caller, app, "disputes", paged, where, "-opened_at")
     return listed([_shown(caller, app, item) for item in items], cursor)
 
@@ -135,12 +148,26 @@ async def disputes(
 @router.get("/disputes/{registration_id}")
 @reads("disputes")
 async def dispute(registration_id: Id, caller: Reader, app: App) -> Response:
-    """One dispute with its steps."""
+    """One dispute with its steps. A partner names its own deal, on whichever side of the dispute that stands."""
     app.access.check(caller.principal, READ_DISPUTES)
-    return shown(_shown(caller, app, await app.document(caller.principal, "disputes", registration_id)))
+    filed = await app.read.get("disputes", caller.tenant, registration_id)
+    if filed is not None and sees(caller.principal, filed):
+        return shown(_shown(caller, app, filed))
+    return shown(_shown(caller, app, await _against(caller, app, registration_id)))
+
+
+async def _against(caller: Caller, app: App, registration_id: str) -> dict[str, Any]:
+    """The newest dispute that contests what this deal holds. Raises NotFound, also for another partner's deal."""
+    await app.document(caller.principal, "deal_board", registration_id)
+    where = {"against": Contains(registration_id)}
+    found = (await app.read.find("disputes", caller.tenant, where=where, sort="-opened_at", limit=1)).items
+    if not found or caller.principal.kind != "partner":
+        raise NotFound
+    return found[0]
 
 
 def _shown(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any]:
-    own = for_partner(document) if caller.principal.kind == "partner" else document
+    who = caller.principal
+    own = for_partner(document, who.partner_id) if who.kind == "partner" else document
     opened: dict[str, Any] = app.opened(caller.tenant, own)
     return opened

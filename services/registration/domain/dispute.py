@@ -35,9 +35,19 @@ SPLIT_PARTS = 2
 # Events
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The other side of a dispute: the deal that holds what is contested, and whose it is."""
+
+    registration_id: RegistrationId
+    partner_id: PartnerId
+
+
 @event("registration.DisputeOpened.v1")
 class DisputeOpened(OfDeal):
-    """`against` are the deals that hold instead; they never leave the service. `barred` may not decide it.
+    """`against` are the deals that hold instead, `holders` whose they are; neither leaves the service.
+
+    `barred` are the people who may not decide it.
 
     Nobody filed, and nobody states anything, where two customers that were merged both had a holder.
     """
@@ -50,6 +60,7 @@ class DisputeOpened(OfDeal):
     due_at: datetime
     opened_by: str
     opened_at: datetime
+    holders: tuple[Holder, ...] = ()
 
 
 @event("registration.DisputeEvidenceRequested.v1")
@@ -90,10 +101,13 @@ class DisputeDecided(OfDeal):
 
 @event("registration.DisputeAppealed.v1")
 class DisputeAppealed(OfDeal):
+    """`holder` is the deal whose partner appeals; None where the one who filed the dispute does."""
+
     statement: Sealed
     due_at: datetime
     appealed_by: str
     appealed_at: datetime
+    holder: RegistrationId | None = None
 
 
 @event("registration.DisputeConcluded.v1")
@@ -164,8 +178,11 @@ class DecideDispute(OnDeal):
 
 @command("registration.AppealDispute.v1")
 class AppealDispute(OnDeal):
+    """`holder` is the deal that the dispute goes against, where its partner appeals."""
+
     statement: Sealed
     by: str
+    holder: RegistrationId | None = None
 
 
 @command("registration.ConcludeDispute.v1")
@@ -222,6 +239,9 @@ def file_dispute(
             statement=wish.statement,
             evidence=wish.evidence,
             against=wish.against,
+            holders=tuple(
+                Holder(registration_id=one.first.registration_id, partner_id=one.first.partner_id) for one in against
+            ),
             barred=tuple(dict.fromkeys((*involved, wish.by))),
             due_at=_after(deal, book, EVIDENCE_DAYS, wish.now),
             opened_by=wish.by,
@@ -288,10 +308,12 @@ def _shares(wish: DecideDispute, opened: DisputeOpened) -> tuple[Effect, ...]:
 
 
 def appeal_dispute(wish: AppealDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
-    """Asks for another arbiter, once and in time."""
+    """Asks for another arbiter, once and in time; either side may."""
+    if wish.holder is not None and wish.holder not in dispute.first.against:
+        raise NotFound
     dispute.case.may_appeal(wish.now)
     due_at = _after(deal, book, DECISION_DAYS, wish.now)
-    told = {"statement": wish.statement, "appealed_by": wish.by, "appealed_at": wish.now}
+    told = {"statement": wish.statement, "appealed_by": wish.by, "appealed_at": wish.now, "holder": wish.holder}
     return [DisputeAppealed(**deal.header, **told, due_at=due_at)]  # type: ignore[arg-type]
 
 

@@ -34,6 +34,7 @@ from services.registration.domain.dispute import (
     DisputeEvent,
     DisputeOpened,
     DisputeWithdrawn,
+    Holder,
 )
 from services.registration.domain.judging import rules_of
 
@@ -146,7 +147,7 @@ def merge_accounts(
     merged, gone = _joined(wish, absorbed, here, there)
     moved = [_moved(deal, wish.absorbed_id, (wish.survivor_id,), wish.merge_id, wish.now) for deal in deals]
     opened = [
-        _contest(one, dispute, deal, book, wish)
+        _contest(one, dispute, deal, book, wish, _holders(one, here, there))
         for one, dispute, deal, book in zip(wish.collisions, disputes, young, books, strict=True)
     ]
     return (
@@ -211,7 +212,15 @@ def _moved(deal: Deal, from_id: AccountId, to: tuple[AccountId, ...], merge_id: 
     return [DealMoved(**deal.header, accounts=accounts, merge_id=merge_id, moved_at=now)]
 
 
-def _contest(one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, wish: MergeAccounts) -> list[DisputeEvent]:
+def _holders(one: Collision, here: Claims, there: Claims) -> tuple[Holder, ...]:
+    """Whose the holds are with which this one collides."""
+    known = {claim.registration_id: claim.partner_id for claim in (*here.live, *there.live)}
+    return tuple(Holder(registration_id=other, partner_id=known[other]) for other in one.against)
+
+
+def _contest(
+    one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, wish: MergeAccounts, holders: tuple[Holder, ...]
+) -> list[DisputeEvent]:
     """A dispute over the younger hold, which nobody had to file; one that is going on decides this too."""
     if dispute.case.stage not in (Stage.NONE, Stage.WITHDRAWN, Stage.FINAL):
         return []
@@ -223,6 +232,7 @@ def _contest(one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, wish:
             statement=None,
             evidence=(),
             against=one.against,
+            holders=holders,
             barred=tuple(dict.fromkeys((*deal.involved, wish.by))),
             due_at=calendar.after(wish.now, EVIDENCE_DAYS * BUSINESS_DAY),
             opened_by=SERVICE,

@@ -16,9 +16,15 @@ from services.registration.domain.dispute import (
 )
 from services.registration.projections.deal_board import of_deal
 
+FILER, HOLDER = "filer", "holder"
+OF_BOTH_SIDES = ("against", "holders", "sides")
+
 
 class DisputeDocument(TypedDict):
-    """`steps` are {event_id, event, at}; `effects` are those of a final decision."""
+    """`steps` are {event_id, event, at}; `effects` are those of a final decision; `appeal` is {side, statement}.
+
+    `sides` are the partners on both sides, `holders` the deals of the other side with their partners.
+    """
 
     registration_id: str
     partner_id: str
@@ -32,7 +38,10 @@ class DisputeDocument(TypedDict):
     question: dict[str, Any] | None
     reason: dict[str, Any] | None
     evidence: list[dict[str, Any]]
+    appeal: dict[str, Any] | None
     against: list[str]
+    holders: list[dict[str, str]]
+    sides: list[str]
     opened_at: str
     steps: list[dict[str, str]]
 
@@ -60,7 +69,10 @@ def _opened(it: DisputeOpened) -> DisputeDocument:
         "question": None,
         "reason": None,
         "evidence": plain(it.evidence),
+        "appeal": None,
         "against": list(it.against),
+        "holders": plain(it.holders),
+        "sides": sorted({it.partner_id, *(one.partner_id for one in it.holders)}),
         "opened_at": iso(it.opened_at),
         "steps": [],
     }
@@ -78,8 +90,9 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
         case DisputeDecided(outcome=outcome, reason=reason, due_at=until):
             told = {"stage": "decided", "outcome": outcome, "reason": plain(reason)}
             return {**told, "due_at": iso(until) if until else None}
-        case DisputeAppealed(due_at=at):
-            return {"stage": "appealed", "due_at": iso(at)}
+        case DisputeAppealed(due_at=at, holder=holder, statement=statement):
+            side = HOLDER if holder else FILER
+            return {"stage": "appealed", "due_at": iso(at), "appeal": {"side": side, "statement": plain(statement)}}
         case DisputeConcluded(outcome=outcome, effects=effects):
             return {"stage": "final", "outcome": outcome, "effects": plain(effects), "due_at": None}
         case DisputeWithdrawn():
@@ -88,15 +101,26 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {}
 
 
-def for_partner(document: dict[str, Any]) -> dict[str, Any]:
-    """What the one who filed it reads: nothing of those whom it goes against."""
-    mine = [one for one in document["effects"] if one["partner_id"] == document["partner_id"]]
-    return {**{name: value for name, value in document.items() if name != "against"}, "effects": mine}
+def for_partner(document: dict[str, Any], partner_id: str | None) -> dict[str, Any]:
+    """What a side of it reads: who filed it nothing of those whom it goes against, a holder nothing of who filed it."""
+    effects = [one for one in document["effects"] if one["partner_id"] == partner_id]
+    if partner_id == document["partner_id"]:
+        own = {name: value for name, value in document.items() if name not in OF_BOTH_SIDES}
+        return {**own, "side": FILER, "effects": effects, "appeal": _own_appeal(document, FILER)}
+    mine = next((one["registration_id"] for one in document["holders"] if one["partner_id"] == partner_id), None)
+    told = {name: document[name] for name in ("kind", "stage", "due_at", "outcome", "opened_at")}
+    appeal = _own_appeal(document, HOLDER)
+    return {"registration_id": mine, "side": HOLDER, **told, "effects": effects, "evidence": [], "appeal": appeal}
+
+
+def _own_appeal(document: dict[str, Any], side: str) -> dict[str, Any] | None:
+    appeal = document["appeal"]
+    return appeal if appeal and appeal["side"] == side else None
 
 
 DISPUTES = Projection(
     name="disputes",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),
@@ -105,5 +129,5 @@ DISPUTES = Projection(
         of_deal,
     ),
     evolve=evolve,
-    indexes=("stage", "partner_id", "opened_at", "due_at"),
+    indexes=("stage", "partner_id", "opened_at", "due_at", "against[]", "sides[]"),
 )

@@ -125,7 +125,7 @@ async def confirm(registration_id: str, here: Here, sent: Sent) -> Response:
 
 def outcome_of(verb: str, answer: Answer) -> str:
     """What a decision came to: an approval may be one step of several."""
-    return "agreed" if verb == "approve" and answer.json().get("status") == "in_review" else verb
+    return "agreed" if verb == "approve" and answer.json().get("status") in ("in_review", "waiting") else verb
 
 
 @router.post("/desk/{registration_id}/{verb}")
