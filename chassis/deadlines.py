@@ -1,7 +1,9 @@
 """Deadlines: documents with a due date, and the ticker that issues their commands when the clock has passed it.
 
 The stream decides whether a deadline is still due; the command's id comes from the deadline and its due date, so
-however often it is issued, it counts once. Nothing sleeps on a business date: the ticker looks, a moved clock wakes it.
+however often it is issued, it counts once. Where one subject may be due twice at one instant (the clock need not move
+between two offers of one lead), its documents say for which event: `turn`. Nothing sleeps on a business date: the ticker
+looks, a moved clock wakes it.
 """
 
 import asyncio
@@ -16,12 +18,14 @@ from chassis.projection import Projection
 from chassis.read_store.port import PAGE_MAX, Due, ReadStore
 from chassis.supervision import Backoff, log
 
-DUE_AT = "due_at"
+DUE_AT, TURN = "due_at", "turn"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Deadline(Projection):
     """A projection whose documents say what is due when: `{"due_at": iso(...), ...}`, None once it is settled.
+
+    With `{"turn": seen.id}` besides, what is due twice at the same instant is two commands.
 
     `issue(document, now)` makes the command, or a function of a `Peek` or an `application.Prepared` that does; None means
     there is nothing to do for this due date.
@@ -31,8 +35,9 @@ class Deadline(Projection):
     indexes: tuple[str, ...] = (DUE_AT,)
 
     def command_id(self, due: Due) -> str:
-        """The same deadline at the same due date is the same command."""
-        return stable_id("deadline", self.name, due.tenant, due.id, due.due_at)
+        """The same deadline at the same due date, in the same turn where it tells one, is the same command."""
+        turn = (due.document[TURN],) if TURN in due.document else ()
+        return stable_id("deadline", self.name, due.tenant, due.id, due.due_at, *turn)
 
 
 Issue = Callable[[str, str, Any], Awaitable[Any]]

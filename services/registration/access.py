@@ -41,6 +41,7 @@ from services.registration.domain.lead_commands import (
     CloseLead,
     ConvertLead,
     DeclineLead,
+    ForgetLead,
     PoolLead,
     ReleaseLead,
     ReportProgress,
@@ -59,7 +60,6 @@ READ_DRAFTS = "read drafts"
 READ_NOTES = "read notes"
 READ_ATTEMPTS = "read attempts"
 SUBMIT_FORM = "submit a form"
-FORGET_CONTACT = "forget a contact"
 READ_LEADS = "read leads"
 READ_LEAD_CONTACTS = "read lead contacts"
 READ_LEAD_SHARES = "read lead shares"
@@ -124,7 +124,7 @@ ACCESS = Access(
         ReturnLead: _SELLERS,
         ConvertLead: (*_SELLERS, *_LEAD_DESK),
         CloseLead: (*_SELLERS, *_LEAD_DESK),
-        FORGET_CONTACT: (vendor("admin"), *_LEAD_DESK),
+        ForgetLead: (vendor("admin"), *_LEAD_DESK),
         READ_LEADS: (*_LEAD_READERS, *_SELLERS, partner("marketer")),
         READ_LEAD_CONTACTS: (vendor("admin"), *_LEAD_DESK, *_SELLERS),
         READ_LEAD_SHARES: _LEAD_READERS,

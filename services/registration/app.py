@@ -19,9 +19,11 @@ from services.registration.api import (
     notes,
     reviews,
 )
+from services.registration.api.lead_bodies import subject_of
 from services.registration.application import HANDLES, KINDS, Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
+from services.registration.domain.lead import LeadForgotten
 from services.registration.projections.accounts import ACCOUNTS
 from services.registration.projections.attempts import ATTEMPTS
 from services.registration.projections.conflicts import CONFLICTS
@@ -69,6 +71,7 @@ BLUEPRINT = Blueprint(
     explain=EXPLAIN,
     disclose=disclosed,
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),
+    forgets={LeadForgotten: lambda forgotten: subject_of(forgotten.lead_id)},
 )
 
 

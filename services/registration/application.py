@@ -94,6 +94,7 @@ from services.registration.domain.lead_commands import (
     CloseLead,
     ConvertLead,
     DeclineLead,
+    ForgetLead,
     LapseOffers,
     OnLead,
     PoolLead,
@@ -136,6 +137,7 @@ from services.registration.domain.protecting import (
 from services.registration.domain.pursuing import (
     close_lead,
     convert_lead,
+    forget_lead,
     reclaim_lead,
     report_progress,
     return_lead,
@@ -445,6 +447,7 @@ LEAD_HANDLES = (
     Handles(ReclaimLead, reclaim_lead, streams=_lead, answer=lead_answer),
     Handles(ConvertLead, convert_lead, streams=_lead, reads=_converted, answer=lead_answer),
     Handles(CloseLead, close_lead, streams=_lead, answer=lead_answer),
+    Handles(ForgetLead, forget_lead, streams=_lead, answer=lambda c, _: {"lead_id": c.lead_id, "forgotten": True}),
 )
 HANDLES = (
     *LEAD_HANDLES,

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from chassis.application import Application, Prepared, Reaction
-from chassis.deadlines import Deadline
+from chassis.deadlines import DUE_AT, TURN, Deadline
 from chassis.event import Seen, stable_id
 from chassis.execution import Peek
 from chassis.read_store.port import Contains
@@ -167,9 +167,10 @@ def _warn(document: DueDocument, now: datetime) -> Make:
     return on_deal(_asked(document, now), lambda _, fields: WarnInactivity(**fields))
 
 
-def _screening(command: type[Any]) -> Callable[[DueDocument, datetime], Make]:
-    def issue(document: DueDocument, now: datetime) -> Make:
-        screening_id = stable_id(command.type, document["registration_id"], document["due_at"])
+def _screening(command: type[Any]) -> Callable[[Any, datetime], Make]:
+    def issue(document: Any, now: datetime) -> Make:
+        told = (document[name] for name in ("registration_id", DUE_AT, TURN) if name in document)
+        screening_id = stable_id(command.type, *told)
         return as_screened(_asked(document, now), command, screening_id)
 
     return issue
@@ -229,12 +230,12 @@ def _expire(document: LeadDue, now: datetime) -> Make:
 
 
 DEADLINES = (
-    Deadline(name="lead_offers", version=1, keys=lead_due.OFFERS, evolve=lead_due.offers_due, issue=_assign),
+    Deadline(name="lead_offers", version=2, keys=lead_due.OFFERS, evolve=lead_due.offers_due, issue=_assign),
     Deadline(
-        name="lead_answers", version=1, keys=lead_due.ANSWERS, evolve=lead_due.answers_due, issue=_on_lead(LapseOffers)
+        name="lead_answers", version=2, keys=lead_due.ANSWERS, evolve=lead_due.answers_due, issue=_on_lead(LapseOffers)
     ),
-    Deadline(name="lead_words", version=1, keys=lead_due.WORDS, evolve=lead_due.words_due, issue=_on_lead(ReclaimLead)),
-    Deadline(name="lead_pools", version=1, keys=lead_due.POOLS, evolve=lead_due.pool_ends, issue=_expire),
+    Deadline(name="lead_words", version=2, keys=lead_due.WORDS, evolve=lead_due.words_due, issue=_on_lead(ReclaimLead)),
+    Deadline(name="lead_pools", version=2, keys=lead_due.POOLS, evolve=lead_due.pool_ends, issue=_expire),
     Deadline(name="protection_ends", version=2, keys=due.PROTECTIONS, evolve=due.protection_ends, issue=_end),
     Deadline(name="extensions_due", version=1, keys=due.EXTENSIONS, evolve=due.extensions_due, issue=_grant),
     Deadline(
@@ -251,6 +252,6 @@ DEADLINES = (
     Deadline(name="answers_due", version=1, keys=due.ANSWERS, evolve=due.answers_due, issue=_withdraw),
     Deadline(name="hearings", version=1, keys=due.HEARINGS, evolve=due.hearings, issue=_hear),
     Deadline(name="conclusions", version=1, keys=due.CONCLUSIONS, evolve=due.conclusions, issue=_conclude),
-    Deadline(name="moves_up", version=2, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
-    Deadline(name="moves_back", version=2, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
+    Deadline(name="moves_up", version=3, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
+    Deadline(name="moves_back", version=3, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
 )

@@ -132,6 +132,28 @@ async def test_a_forgotten_contact_is_unreadable(registration: Running) -> None:
     assert [word for word in (b"Petra", b"petra@", b"200 people") if word in stored] == []
 
 
+async def test_a_forgotten_contact_stays_so_when_a_backup_brings_its_key_back(tmp_path: Path) -> None:
+    async with started(tmp_path) as it:
+        await it.publish_rules()
+        await route_by(it)
+        forgotten, kept = (
+            await brought(it),
+            await brought(it, company={"name": "Contoso", "country": "DE"}, contact=None),
+        )
+    keys = tmp_path / "registration" / "keys.db"
+    backed_up = keys.read_bytes()
+    async with started(tmp_path) as it:
+        assert (await it.send(DESK, f"/leads/{forgotten}/forget", key="forget")).json()["forgotten"]
+        assert (await it.send(DESK, f"/leads/{forgotten}/forget", key="again")).json()["forgotten"]
+        await it.settle()
+
+    keys.write_bytes(backed_up)
+    async with started(tmp_path) as it:
+        assert (await it.get(DESK, f"/leads/{forgotten}")).json()["contact"] is None
+        assert (await it.get(DESK, f"/leads/{forgotten}")).json()["need"] is None
+        assert (await it.get(DESK, f"/leads/{kept}")).json()["need"]
+
+
 async def test_a_lead_goes_round_until_somebody_takes_it(registration: Running) -> None:
     await route_by(registration)
     lead_id = await brought(registration)
@@ -159,6 +181,16 @@ async def test_a_lead_goes_round_until_somebody_takes_it(registration: Running) 
         ("LeadAssigned", "p3", []),
         ("LeadAccepted", "p3", []),
     ]
+
+
+async def test_a_lead_goes_on_although_the_clock_stands(registration: Running) -> None:
+    await route_by(registration, strategy="ordered", partners=[{"partner_id": f"p{n}"} for n in (1, 2, 3)])
+    lead_id = await brought(registration)
+    for partner, following in (("p1", "p2"), ("p2", "p3")):
+        await standing(registration, lead_id, "offered", partner_ids=[partner])
+        declined = await registration.post(seller(partner), f"/leads/{lead_id}/decline", {"reason_code": "no-time"})
+        assert declined.status_code == 200
+        await standing(registration, lead_id, "offered", partner_ids=[following])
 
 
 async def test_after_the_last_round_a_lead_is_pooled_and_the_first_to_claim_it_has_it(registration: Running) -> None:

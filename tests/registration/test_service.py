@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from chassis.testing.projections import assert_repeatable
 from contracts.attribution import DealWon
 from contracts.onboarding import PartnerReinstated, PartnerSuspended
 from contracts.values import money
+from services.registration.domain.availability import CHECKS_A_DAY
 from services.registration.domain.claims import ClaimsOf
 from tests.registration.service import (
     ADMIN,
@@ -101,6 +102,26 @@ async def test_a_held_customer_is_taken_until_a_monday(registration: Running) ->
     assert (checked.json()["availability"], checked.json()["free_from"]) == ("taken", "2026-06-08")
     assert free.json()["availability"] == "free"
     assert "p1" not in asked.text
+
+
+async def test_a_preview_counts_as_a_check_once_a_partner_a_day_and_a_question(registration: Running) -> None:
+    def of(name: str, euros: int = 10_000) -> dict[str, Any]:
+        known = {"name": name, "country": "DE", "website": f"{name}-works.com"}
+        return deal(customer=known, amount={"amount": f"{euros}.00", "currency": "EUR"})
+
+    for number in range(CHECKS_A_DAY):
+        answer = await registration.send(seller("p1"), "/deals/preview", of(f"customer{number}"))
+        assert answer.status_code == 200, answer.text
+    again = await registration.send(seller("p1"), "/deals/preview", of("customer0", euros=12_345))
+    one_more = await registration.send(seller("p1"), "/deals/preview", of("another"))
+    asked = await registration.send(seller("p1"), "/checks", of("customer0"))
+
+    assert (again.status_code, again.json()["availability"]) == (200, "free")
+    assert (one_more.status_code, asked.status_code) == (429, 429)
+    assert (await registration.send(seller("p2"), "/deals/preview", of("another"))).status_code == 200
+    assert (await registration.send(seller("p1"), "/deals", of("another"))).status_code == 201
+    registration.clock.set(START + timedelta(days=1))
+    assert (await registration.send(seller("p1"), "/deals/preview", of("another"))).status_code == 200
 
 
 async def test_a_rejection_opens_its_message_to_the_partner_and_to_nobody_without_the_right(

@@ -1,15 +1,18 @@
 """Asking before registering: what a deal would come to, and whether a customer is free."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Response
 
-from chassis.event import plain
+from chassis.event import canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import RegisterBody, details_of, subject_of
 from services.registration.application import Preview, Submission, default_close, preview
+from services.registration.domain.account_key import own_keys
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
@@ -70,17 +73,44 @@ def _customer(body: RegisterBody, app: App, tenant: str, registration_id: str) -
     )
 
 
-async def _previewed(body: RegisterBody, caller: Caller, app: App) -> Preview:
-    app.access.check(caller.principal, RegisterDeal)
-    return await preview(
-        app.executor.peek(caller.tenant), app.ports.accounts, caller.tenant, submission(body, caller, app)
+async def _previewed(wish: Submission, caller: Caller, app: App) -> Preview:
+    return await preview(app.executor.peek(caller.tenant), app.ports.accounts, caller.tenant, wish)
+
+
+def _checked(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
+    return CheckCustomer(
+        check_id=check_id,
+        partner_id=wish.partner_id,
+        availability=seen.availability,
+        free_from=seen.screening.free_on,
+        now=wish.now,
     )
 
 
 @router.post("/deals/preview")
 async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response:
-    """What registering this would come to now: availability, reasons, place in the queue. Nothing is recorded."""
-    return shown(_shown(await _previewed(body, caller, app)))
+    """What registering this would come to now: availability, reasons, place in the queue.
+
+    A partner's question counts as one of its checks of the day, however often it is asked that day.
+    """
+    app.access.check(caller.principal, RegisterDeal)
+    wish = submission(body, caller, app)
+    seen = await _previewed(wish, caller, app)
+    if caller.principal.kind == "partner":
+        question = question_of(wish, lambda text: app.keys.hmac(caller.tenant, text))
+        order = replace(caller.order(), command_id=question, expected_version=None)
+        await app.executor.run(order, _checked(question, seen, wish))
+    return shown(_shown(seen))
+
+
+def question_of(wish: Submission, hashed: Callable[[str], str]) -> str:
+    """The id of one question of a partner on one UTC day: which customer, for what. Its amount and texts do not matter."""
+    customer = wish.customer
+    known = [f"{key.scheme}:{key.value}" for key in own_keys(customer)]
+    who = known or [customer.country, *customer.normal_names]
+    about = [who, plain(wish.products), wish.role, wish.deal_type, wish.scope, wish.programme]
+    said = hashed(canonical_json(about).decode())
+    return stable_id("preview", wish.partner_id, wish.now.date().isoformat(), said)
 
 
 def _shown(seen: Preview) -> dict[str, Any]:
@@ -101,12 +131,6 @@ def _shown(seen: Preview) -> dict[str, Any]:
 async def check(body: RegisterBody, caller: Writer, app: App) -> Response:
     """Whether the customer is free for these products; recorded, 30 a day for a partner."""
     app.access.check(caller.principal, CheckCustomer)
-    seen = await _previewed(body, caller, app)
-    command = CheckCustomer(
-        check_id=caller.new_id("check"),
-        partner_id=partner_of(caller, body),
-        availability=seen.availability,
-        free_from=seen.screening.free_on,
-        now=app.clock.now(),
-    )
-    return await perform(caller, app, CheckCustomer, command)
+    wish = submission(body, caller, app)
+    seen = await _previewed(wish, caller, app)
+    return await perform(caller, app, CheckCustomer, _checked(caller.new_id("check"), seen, wish))

@@ -19,7 +19,6 @@ from chassis.rulebook import Rules
 from chassis.tables import Table, cell, every, table
 from contracts.values import PartnerId, RegistrationId
 from services.registration.access import (
-    FORGET_CONTACT,
     READ_LEAD_CONTACTS,
     READ_LEAD_FIGURES,
     READ_LEAD_SHARES,
@@ -58,6 +57,7 @@ from services.registration.domain.lead_commands import (
     CloseLead,
     ConvertLead,
     DeclineLead,
+    ForgetLead,
     PoolLead,
     ReleaseLead,
     ReportProgress,
@@ -222,11 +222,10 @@ async def close(lead_id: Id, body: CloseBody, caller: Writer, app: App) -> Respo
 
 @router.post("/leads/{lead_id}/forget")
 async def forget(lead_id: Id, caller: Writer, app: App) -> Response:
-    """Destroys the key of what was sealed of a lead: its contact and its words can never be read again."""
-    app.access.check(caller.principal, FORGET_CONTACT)
-    await app.exists(caller.tenant, Leads.kind, lead_id)
+    """Records that a lead is forgotten, and destroys the key: its contact and its words can never be read again."""
+    answer = await _take(lead_id, ForgetLead, caller, app, lambda _, fields: ForgetLead(**fields))
     app.keys.forget(caller.tenant, subject_of(lead_id))
-    return shown({"lead_id": lead_id, "forgotten": True})
+    return answer
 
 
 # Converting

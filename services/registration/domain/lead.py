@@ -182,6 +182,14 @@ class LeadClosed(OfLead):
     closed_at: datetime
 
 
+@event("registration.LeadForgotten.v1")
+class LeadForgotten(OfLead):
+    """What was sealed of the lead can never be read again: its key is destroyed, also one that a backup brings back."""
+
+    forgotten_by: str
+    forgotten_at: datetime
+
+
 LeadEvent = (
     LeadSubmitted
     | LeadAppealed
@@ -194,6 +202,7 @@ LeadEvent = (
     | LeadReturned
     | LeadConverted
     | LeadClosed
+    | LeadForgotten
 )
 
 
@@ -255,6 +264,7 @@ class Lead:
     progress: str | None = None
     due_at: datetime | None = None
     appealed: bool = False
+    forgotten: bool = False
 
     @property
     def first(self) -> LeadSubmitted:
@@ -312,6 +322,8 @@ def evolve(lead: Lead, happened: LeadEvent) -> Lead:
             return Lead(standing=Standing.OPEN if first else standing, submitted=happened)
         case LeadAppealed():
             return replace(lead, appealed=True)
+        case LeadForgotten():
+            return replace(lead, forgotten=True)
         case LeadReleased():
             return replace(lead, standing=Standing.OPEN)
         case LeadPooled():

@@ -106,6 +106,11 @@ class ConvertLead(OnLead):
     partner_id: PartnerId | None = None
 
 
+@command("registration.ForgetLead.v1")
+class ForgetLead(OnLead):
+    """The person of the lead, or a court, wants it forgotten."""
+
+
 @command("registration.CloseLead.v1")
 class CloseLead(OnLead):
     """`partner_id` is the partner who asks; None: the vendor. `ended` is the end of the pool that has passed."""

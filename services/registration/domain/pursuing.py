@@ -14,6 +14,7 @@ from services.registration.domain.lead import (
     LeadClosed,
     LeadConverted,
     LeadEvent,
+    LeadForgotten,
     LeadProgressed,
     LeadReturned,
     NotYourDeal,
@@ -22,6 +23,7 @@ from services.registration.domain.lead import (
 from services.registration.domain.lead_commands import (
     CloseLead,
     ConvertLead,
+    ForgetLead,
     ReclaimLead,
     ReportProgress,
     ReturnLead,
@@ -96,3 +98,9 @@ def _may_close(wish: CloseLead, lead: Lead) -> None:
         raise NotFound
     if (wish.reason_code == "withdrawn") != brought:
         raise Forbidden("who brought a lead withdraws it, who has it calls it unqualified or lost")
+
+
+def forget_lead(wish: ForgetLead, lead: Lead) -> list[LeadEvent]:
+    """Writes down, once, that the contact and the words of the lead are to be unreadable from now on."""
+    told = lead.told(lead.holder or lead.first.partner_id)
+    return [] if lead.forgotten else [LeadForgotten(**told, forgotten_by=wish.by, forgotten_at=wish.now)]

@@ -51,6 +51,12 @@ class DueDocument(TypedDict):
     registration_id: str
 
 
+class MoveDue(DueDocument, total=False):
+    """`turn` is the event that made it due."""
+
+    turn: str
+
+
 class ReviewDue(DueDocument):
     """`steps` are those that are open."""
 
@@ -189,7 +195,7 @@ def answers_due(_: DueDocument | None, seen: Seen) -> DueDocument | None:
     return {"due_at": iso(happened.due_at), "registration_id": happened.registration_id}
 
 
-def moves(document: DueDocument | None, seen: Seen) -> DueDocument | None:
+def moves(document: MoveDue | None, seen: Seen) -> MoveDue | None:
     """Due at once when a rival's claim was released or held; settled when the deal itself has moved."""
     match seen.event:
         case DealRegistered(registration_id=registration_id):
@@ -197,8 +203,8 @@ def moves(document: DueDocument | None, seen: Seen) -> DueDocument | None:
         case DealApproved() | DealRejected() | DealWithdrawn():
             return None
         case ClaimReleased(released_at=at) | ClaimHeld(held_at=at) | ClaimsJoined(joined_at=at):
-            return {**document, "due_at": iso(at)} if document else None
+            return {**document, "due_at": iso(at), "turn": seen.id} if document else None
         case ClaimsParted(parted_at=at) | ClaimsRestored(restored_at=at):
-            return {**document, "due_at": iso(at)} if document else None
+            return {**document, "due_at": iso(at), "turn": seen.id} if document else None
         case _:
             return {**document, "due_at": None} if document else None

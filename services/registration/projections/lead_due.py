@@ -21,10 +21,11 @@ from services.registration.projections.leads import of_lead
 
 
 class LeadDue(TypedDict):
-    """`due_at` is None while nothing is due."""
+    """`due_at` is None while nothing is due; `turn` is the event that made it so."""
 
     due_at: str | None
     lead_id: str
+    turn: str
 
 
 OFFERS: Mapping[type, Key] = dict.fromkeys(
@@ -41,9 +42,9 @@ def offers_due(document: LeadDue | None, seen: Seen) -> LeadDue | None:
     """Due at once when a lead is open."""
     match seen.event:
         case LeadSubmitted(held=(), first=None, submitted_at=at) | LeadReleased(released_at=at):
-            return {"due_at": iso(at), "lead_id": seen.event.lead_id}
+            return {"due_at": iso(at), "lead_id": seen.event.lead_id, "turn": seen.id}
         case LeadDeclined(reopened=True, declined_at=at) | LeadReturned(returned_at=at):
-            return {"due_at": iso(at), "lead_id": seen.event.lead_id}
+            return {"due_at": iso(at), "lead_id": seen.event.lead_id, "turn": seen.id}
         case LeadDeclined():
             return document
         case _:
@@ -54,7 +55,7 @@ def answers_due(document: LeadDue | None, seen: Seen) -> LeadDue | None:
     """Due when the time to accept is over."""
     match seen.event:
         case LeadAssigned(due_at=at, lead_id=lead_id):
-            return {"due_at": iso(at), "lead_id": lead_id}
+            return {"due_at": iso(at), "lead_id": lead_id, "turn": seen.id}
         case LeadDeclined(reopened=False):
             return document
         case _:
@@ -65,7 +66,7 @@ def words_due(_: LeadDue | None, seen: Seen) -> LeadDue | None:
     """Due when nothing was heard in time of a lead that somebody has."""
     match seen.event:
         case LeadAccepted(due_at=at, lead_id=lead_id) | LeadProgressed(due_at=at, lead_id=lead_id):
-            return {"due_at": iso(at), "lead_id": lead_id}
+            return {"due_at": iso(at), "lead_id": lead_id, "turn": seen.id}
         case _:
             return None
 
@@ -74,6 +75,6 @@ def pool_ends(_: LeadDue | None, seen: Seen) -> LeadDue | None:
     """Due when nobody has claimed it for long enough."""
     match seen.event:
         case LeadPooled(ends_at=at, lead_id=lead_id):
-            return {"due_at": iso(at), "lead_id": lead_id}
+            return {"due_at": iso(at), "lead_id": lead_id, "turn": seen.id}
         case _:
             return None
