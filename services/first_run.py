@@ -17,6 +17,7 @@ DEAL_RULES = {
     "zone": "Europe/Berlin",
     "families": list(PRODUCTS),
     "minimums": [{"amount": "1000.00", "currency": CURRENCY}],
+    "watch_for": ["look", "document", "asked"],
 }
 LEAD_RULES = {"zone": "Europe/Berlin"}
 PLAN = {
@@ -221,11 +222,13 @@ def good(answer: Answer, also: tuple[int, ...] = ()) -> Answer:
 
 
 async def publish(author: Api, publisher: Api, rules: Rules, key: str) -> None:
-    """Rules need two people: one drafts, another publishes."""
+    """Rules need two people: one drafts, another publishes. What an earlier release published first stands."""
     draft = {"rulebook_id": rules.book, "kind": rules.kind, "scope": "default", "body": rules.body}
-    drafted = await done(author.post(f"/v1/{rules.service}/rulebooks", draft, key=key))
+    drafted = await author.post(f"/v1/{rules.service}/rulebooks", draft, key=key)
+    stands = drafted.json()["type"].endswith("/key-reused") if not drafted.ok else False
+    version = 1 if stands else good(drafted).json()["version"]
     path = f"/v1/{rules.service}/rulebooks/{rules.book}/publish"
-    await done(publisher.post(path, {"version": drafted.json()["version"]}, key=f"{key}-publish"))
+    await done(publisher.post(path, {"version": version}, key=f"{key}-publish"))
 
 
 async def _connect(admin: Api, crm_url: str) -> str:

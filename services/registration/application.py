@@ -20,7 +20,7 @@ from services.registration.domain.capacity import Capacities, Capacity, SlotsSee
 from services.registration.domain.claims import Claims, ClaimsOf, collisions
 from services.registration.domain.concluding import LOST_DISPUTE, conclude_dispute
 from services.registration.domain.customer import Customer
-from services.registration.domain.deal import OPEN, Deal, Deals, PartnerUnknown
+from services.registration.domain.deal import OPEN, Deal, Deals, PartnerUnknown, Status
 from services.registration.domain.deal_commands import (
     AddEvidence,
     AmendDeal,
@@ -83,7 +83,7 @@ from services.registration.domain.exclusion import (
     family_targets,
 )
 from services.registration.domain.fitting import missing
-from services.registration.domain.judging import in_force
+from services.registration.domain.judging import in_force, rules_of
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
 from services.registration.domain.lead import Lead, Leads
 from services.registration.domain.lead_commands import (
@@ -126,6 +126,7 @@ from services.registration.domain.offering import (
 )
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
 from services.registration.domain.partner_reference import References
+from services.registration.domain.partner_tier import RecordPartnerTier, TiersOf, record_partner_tier
 from services.registration.domain.protecting import (
     end_protection,
     grant_extension,
@@ -151,13 +152,23 @@ from services.registration.domain.reviewing import (
 )
 from services.registration.domain.rotation import Rotations
 from services.registration.domain.routing import LEAD_RULES, Taker
-from services.registration.domain.rules import Matching, Step
+from services.registration.domain.rules import ASKED, Matching, Step
 from services.registration.domain.screening import DEAL_RULES, Facts, Screening, competitor, screen
-from services.registration.domain.submitting import claim_of, facts_of, register_deal, resubmit_deal, save_draft
+from services.registration.domain.submitting import (
+    background_of,
+    claim_of,
+    facts_of,
+    register_deal,
+    resubmit_deal,
+    save_draft,
+)
+from services.registration.domain.trace import Trace, TracesOf, traces_of
+from services.registration.domain.track_record import TrackRecords
 
 KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name: LEAD_RULES}
 PROGRAMME, ROUTING = "default", "routing"
 SHARED_KEY, CONTRADICTED_DOMAIN = "shared_key", "contradicted_domain"
+LOST = (Status.REJECTED, Status.REVOKED)
 
 
 # Ports
@@ -230,7 +241,20 @@ def _reference(partner_id: str | None, details: Details) -> tuple[Stream, ...]:
 
 
 def _resubmitting(wish: ResubmitDeal) -> Slots:
-    return *_settling(wish), _reference(wish.partner_id, wish.details)
+    return *_settling(wish), _reference(wish.partner_id, wish.details), _traces(wish)
+
+
+def _traces(wish: Screens | RegisterDeal | AddEvidence) -> tuple[Stream, ...]:
+    return tuple(TracesOf.at(trace.identity) for trace in wish.traces)
+
+
+def _adding(wish: AddEvidence) -> Slots:
+    return *_deal_and_claims(wish), _traces(wish)
+
+
+def _closing(wish: CloseDeal) -> Slots:
+    records = (TrackRecords.at(wish.partner_id),) if wish.partner_id else ()
+    return *_deal_and_claims(wish), records
 
 
 def _amending(wish: AmendDeal) -> Slots:
@@ -247,6 +271,10 @@ def _book(wish: OnDeal) -> Slots:
 
 
 def _around(wish: Screens) -> Slots:
+    return *_unseen(wish), _traces(wish)
+
+
+def _unseen(wish: Screens) -> Slots:
     return (
         Rules.at(wish.programme),
         Partners.at(wish.partner_id),
@@ -268,12 +296,13 @@ def _registering(wish: RegisterDeal) -> Slots:
     deal, claims, others = _settling(wish)
     keys = tuple(AccountKeys.at(key.identity) for key in wish.keys)
     slots = (Capacities.at(f"{wish.partner_id}.{wish.slots.quarter}"),) if wish.slots else ()
-    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, _reference(wish.partner_id, wish.details), slots
+    reference = _reference(wish.partner_id, wish.details)
+    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, reference, slots, _traces(wish)
 
 
 def _registering_reads(wish: RegisterDeal) -> Slots:
     around = Rules.at(wish.programme), Partners.at(wish.partner_id), _nearby(wish.candidates)
-    return *around, _exclusions(wish.targets)
+    return *around, _exclusions(wish.targets), TiersOf.at(wish.partner_id), TrackRecords.at(wish.partner_id)
 
 
 def _finding(wish: DecideFinding) -> Slots:
@@ -454,9 +483,9 @@ HANDLES = (
     Handles(SaveDraft, save_draft, streams=_deal, answer=drafted),
     Handles(RegisterDeal, register_deal, streams=_registering, reads=_registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=_deal, reads=_book, answer=answer),
-    Handles(ResubmitDeal, resubmit_deal, streams=_resubmitting, reads=_around, answer=answer),
+    Handles(ResubmitDeal, resubmit_deal, streams=_resubmitting, reads=_unseen, answer=answer),
     Handles(AmendDeal, amend_deal, streams=_amending, reads=_book, answer=answer),
-    Handles(AddEvidence, add_evidence, streams=_deal_and_claims, answer=answer),
+    Handles(AddEvidence, add_evidence, streams=_adding, answer=answer),
     Handles(RecordOrder, record_order, streams=_deal, answer=answer),
     Handles(DecideFinding, decide_finding, streams=_finding, answer=answer),
     Handles(ApproveDeal, approve_deal, streams=_settling, reads=_around, answer=looked_at),
@@ -480,7 +509,7 @@ HANDLES = (
     Handles(NoteActivity, note_activity, streams=_deal),
     Handles(WarnInactivity, warn_inactivity, streams=_deal, reads=_book),
     Handles(EndProtection, end_protection, streams=_deal_and_claims, reads=_book, answer=answer),
-    Handles(CloseDeal, close_deal, streams=_deal_and_claims, reads=_book, answer=answer),
+    Handles(CloseDeal, close_deal, streams=_closing, reads=_book, answer=answer),
     Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
     Handles(
         AddKey, add_key, streams=lambda c: (Accounts.at(c.account_id), AccountKeys.at(c.key.identity)), answer=keyed
@@ -504,6 +533,7 @@ HANDLES = (
     Handles(AddExclusion, add_exclusion, streams=_exclusion, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=_exclusion, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
+    Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )
 
 
@@ -538,6 +568,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     candidates = await index.near(tenant, wish.customer, (*accounts, *contradicted))
     opens = all(key.account_id is None for key in keys)
     here = accounts if opens else await _with_absorbed(peek, accounts)
+    traces = await _left_behind(peek, wish)
     return RegisterDeal(
         registration_id=wish.registration_id,
         number=human_number("R", wish.registration_id),
@@ -559,8 +590,31 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         targets=targets_of(here, wish.customer, wish.products),
         slots=await _slots_seen(peek, wish),
         lead_id=wish.lead_id,
+        traces=traces,
+        lost=await _lost(peek, wish, traces),
         now=wish.now,
     )
+
+
+async def _left_behind(peek: Peek, wish: Submission) -> tuple[Trace, ...]:
+    """What the registration leaves behind under the rules in force."""
+    version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
+    if version is None:
+        return ()
+    documents = (one.sha256 for one in wish.details.evidence)
+    return traces_of(wish.customer, wish.partner_id, documents, DEAL_RULES.read(version.body))
+
+
+async def _lost(peek: Peek, wish: Submission, traces: Iterable[Trace]) -> tuple[RegistrationId, ...]:
+    """The partner's deals with this customer that were lost, and that named another country or role."""
+    asked = await peek.all([TracesOf.at(trace.identity) for trace in traces if trace.kind == ASKED])
+    if not any(state.left for state in asked):
+        return ()
+    role = wish.role or (await peek(Partners.at(wish.partner_id))).first_role
+    mine = (role, wish.customer.country)
+    other = {left.registration_id for state in asked for left in state.left if (left.role, left.country) != mine}
+    lost = [one for one in sorted(other) if (await peek(Deals.at(one))).status in LOST]
+    return tuple(lost)
 
 
 def asked_for(wish: Submission) -> tuple[Stream, ...]:
@@ -598,7 +652,7 @@ async def _with_absorbed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[Acc
 async def _slots_seen(peek: Peek, wish: Submission) -> SlotsSeen | None:
     """The partner's slots of this quarter, and which of them are of open deals; None where the rules do not count."""
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
-    if version is None or DEAL_RULES.read(version.body).capacity is None:
+    if version is None or not DEAL_RULES.read(version.body).counts_open:
         return None
     quarter = quarter_of(wish.now)
     state: Capacity = await peek(Capacities.at(f"{wish.partner_id}.{quarter}"))
@@ -708,7 +762,11 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     still_open = (*command.slots.open, *command.slots.carried) if command.slots else None
     counted = None if still_open is None else len(still_open)
     found = competitor(wish.customer.domain, rules)
-    facts = replace(seen, exclusions=entries(exclusions), open_deals=counted, competitor=found)
+    tiers, record = await peek.all([TiersOf.at(wish.partner_id), TrackRecords.at(wish.partner_id)])
+    traces = tuple(await peek.all(_traces(command)))
+    behind = background_of(command, tiers, record, traces)
+    known = {"exclusions": entries(exclusions), "open_deals": counted, "background": behind}
+    facts = replace(seen, competitor=found, **known)  # type: ignore[arg-type]
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
     lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))
     return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking)
@@ -753,7 +811,10 @@ def screening_again(
         deal: Deal = await peek(Deals.at(asked.registration_id))
         asked.allow(deal.first.partner_id)
         found = await index.near(tenant, deal.first.customer, deal.accounts)
-        return make(deal, await _screens(peek, deal, asked, found, screening_id))
+        wish = make(deal, await _screens(peek, deal, asked, found, screening_id))
+        if isinstance(wish, ResubmitDeal):
+            return replace(wish, traces=await _traces_again(peek, deal, wish.details))
+        return wish
 
     return prepare
 
@@ -875,7 +936,15 @@ async def _screens(
         "screening_id": screening_id,
         "gives_way": (replaced,) if replaced else (),
         "targets": targets_of(await _with_absorbed(peek, deal.accounts), first.customer, first.reach.products),
+        "traces": await _traces_again(peek, deal, deal.now_details),
     }
+
+
+async def _traces_again(peek: Peek, deal: Deal, details: Details) -> tuple[Trace, ...]:
+    """What the deal leaves behind with these details, under the rules that judge it."""
+    first = deal.first
+    rules = rules_of(deal, await peek(Rules.at(first.programme)))
+    return traces_of(first.customer, first.partner_id, (one.sha256 for one in details.evidence), rules)
 
 
 def default_close(now: datetime, days: int = 90) -> date:

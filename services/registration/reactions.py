@@ -14,6 +14,7 @@ from chassis.event import Seen, stable_id
 from chassis.execution import Peek
 from chassis.read_store.port import Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
+from contracts.incentives import TierChanged
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
 from services.registration.application import (
     Asked,
@@ -25,6 +26,7 @@ from services.registration.application import (
     on_deal,
     on_lead,
 )
+from services.registration.domain.deal import Deal
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
@@ -41,6 +43,7 @@ from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, 
 from services.registration.domain.lead import EXPIRED, SUSPENDED
 from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
 from services.registration.domain.partner_facts import NEW_BUSINESS, RecordPartnerFacts
+from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, lead_due
 from services.registration.projections.due import DueDocument
 from services.registration.projections.lead_due import LeadDue
@@ -93,6 +96,21 @@ def _suspended(told: Any) -> tuple[str, ...] | None:
             return None
 
 
+async def on_tier(seen: Seen, app: Application) -> None:
+    """Copies in which tier a partner is; older news change nothing."""
+    told: TierChanged = seen.event
+    command = RecordPartnerTier(
+        partner_id=told.partner_id,
+        programme=told.programme,
+        level=told.to_level,
+        effective_on=told.effective_on,
+        source_event_id=seen.id,
+        source_position=seen.position,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "record_partner_tier", command)
+
+
 async def on_result(seen: Seen, app: Application) -> None:
     """Closes the deal that was won or lost; a sale that nobody registered concerns nobody here."""
     told: DealWon | DealLost = seen.event
@@ -100,8 +118,9 @@ async def on_result(seen: Seen, app: Application) -> None:
         return
     result = "won" if isinstance(told, DealWon) else "lost"
 
-    def close(_: Any, fields: dict[str, Any]) -> CloseDeal:
-        return CloseDeal(**fields, result=result, opportunity_id=told.opportunity_id, source_event_id=seen.id)
+    def close(deal: Deal, fields: dict[str, Any]) -> CloseDeal:
+        source: dict[str, Any] = {"opportunity_id": told.opportunity_id, "source_event_id": seen.id}
+        return CloseDeal(**fields, result=result, **source, partner_id=deal.partner_id)
 
     await app.react(
         seen, "close_deal", on_deal(Asked(registration_id=told.registration_id, now=app.clock.now()), close)
@@ -145,6 +164,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerProfileChanged: on_partner,
     PartnerSuspended: on_partner,
     PartnerReinstated: on_partner,
+    TierChanged: on_tier,
     DealStageChanged: on_stage,
     OpportunityMirrored: on_opportunity,
     DealWon: on_result,

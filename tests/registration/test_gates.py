@@ -8,6 +8,7 @@ import pytest
 
 from chassis.decider import NotFound
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
+from services.registration.domain.account_key import Key
 from services.registration.domain.availability import availability
 from services.registration.domain.capacity import (
     Capacities,
@@ -19,7 +20,9 @@ from services.registration.domain.capacity import (
     quarter_of,
 )
 from services.registration.domain.deal import Deals
-from services.registration.domain.deal_commands import CloseDeal
+from services.registration.domain.deal_commands import AddEvidence, CloseDeal
+from services.registration.domain.deal_events import Evidence
+from services.registration.domain.disclosure import disclosed
 from services.registration.domain.exclusion import (
     AddExclusion,
     EndExclusion,
@@ -28,7 +31,11 @@ from services.registration.domain.exclusion import (
     Exclusions,
     family_targets,
 )
-from tests.registration.deals import CONTOSO, NOW, Town, approval, customer, product
+from services.registration.domain.partner_tier import RecordPartnerTier
+from services.registration.domain.screening import DEAL_RULES, explained
+from services.registration.domain.trace import documents_of, traces_of
+from services.registration.domain.track_record import ResultCounted, TrackRecords
+from tests.registration.deals import CONTOSO, NOW, Town, approval, customer, details, product, wish
 
 BEFORE = NOW - timedelta(days=1)
 TARGET = "domain:contoso.com"
@@ -227,6 +234,159 @@ def test_quarters_follow_each_other() -> None:
         "2026-Q4",
     ]
     assert [quarter_before(quarter) for quarter in ("2026-Q1", "2026-Q3")] == ["2025-Q4", "2026-Q2"]
+
+
+def tier(level: str | None, **changes: Any) -> RecordPartnerTier:
+    fields: dict[str, Any] = {"programme": "tiers", "effective_on": date(2026, 1, 1), "source_event_id": "t-1"}
+    fields = {**fields, "source_position": 5, "now": BEFORE, **changes}
+    return RecordPartnerTier(partner_id=PartnerId("p-1"), level=level, **fields)
+
+
+PER_TIER = {"capacity": 1, "tier_capacities": [{"tier": "silver", "capacity": 25}, {"tier": "gold", "capacity": 50}]}
+
+
+def test_a_tier_has_its_own_capacity_and_of_twenty_five_the_twenty_sixth_is_rejected() -> None:
+    town = Town(**PER_TIER)
+    town.run(tier("silver"))
+    open_deals(town, 25)
+
+    assert asked(town, "more", slots=SLOTS)["capacity-full"] == "reject"
+    [check] = [c for c in town.state(Deals.at("more")).screened.screening.checks if c.name == "capacity"]
+    assert (check.value, check.threshold, check.event_id, check.position) == (25, 25, "t-1", 5)
+
+
+@pytest.mark.parametrize(
+    ("news", "full"),
+    [
+        ([tier("silver")], False),
+        ([tier("bronze")], True),
+        ([tier("silver"), tier(None, source_position=6, source_event_id="t-2")], True),
+        ([tier("silver", source_position=6), tier(None, source_position=5)], False),
+        ([tier("silver", effective_on=date(2026, 4, 1))], True),
+    ],
+)
+def test_the_tier_of_the_day_counts_by_the_newest_news(news: list[RecordPartnerTier], *, full: bool) -> None:
+    town = Town(**PER_TIER)
+    for one in news:
+        town.run(one)
+    open_deals(town, 1)
+
+    assert ("capacity-full" in asked(town, "more", slots=SLOTS)) is full
+
+
+# Automatic approval by what was won
+
+AUTO = {"on": True, "limits": [{"amount": "20000.00", "currency": "EUR"}], "win_percent": 40}
+
+
+def closed(town: Town, won: int, lost: int, at: datetime = BEFORE) -> None:
+    for number in range(won + lost):
+        result = ResultCounted(
+            partner_id=PartnerId("p-1"),
+            registration_id=RegistrationId(f"c{number}"),
+            result="won" if number < won else "lost",
+            closed_at=at,
+        )
+        town.keep(TrackRecords.at("p-1"), [result])
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "days_ago", "status"),
+    [
+        (4, 6, 1, "approved"),
+        (3, 7, 1, "in_review"),
+        (9, 0, 1, "in_review"),
+        (10, 0, 365, "approved"),
+        (10, 0, 366, "in_review"),
+    ],
+)
+def test_rules_approve_by_themselves_who_wins_enough_of_ten_closed_in_a_year(
+    won: int, lost: int, days_ago: int, status: str
+) -> None:
+    town = Town(auto_approval=AUTO)
+    closed(town, won, lost, NOW - timedelta(days=days_ago))
+
+    codes = asked(town)
+
+    assert str(town.state(Deals.at("a")).status) == status
+    assert codes == ({} if status == "approved" else {"win-rate-low": "review"})
+
+
+def test_what_the_crm_decides_counts_for_the_partner() -> None:
+    town = Town()
+    town.register("a", "p-1")
+    town.run(approval())
+    won = {"result": "won", "opportunity_id": OpportunityId("o"), "source_event_id": "e", "partner_id": "p-1"}
+    town.run(CloseDeal(registration_id="a", accounts=(CONTOSO,), now=NOW, **won))
+
+    assert town.state(TrackRecords.at("p-1")).of_a_year(NOW) == (1, 1)
+
+
+# What others left behind
+
+LOOKS = {"watch_for": ["look", "document", "asked"]}
+LETTER = Evidence(kind="letter", dated_on=date(2026, 3, 1), sha256="d" * 64)
+
+
+def registered(town: Town, deal: str, partner: str, **changes: Any) -> dict[str, str]:
+    """Registers with the traces that the rules watch for, and answers what is asked to be looked at."""
+    made = wish(deal, partner, **changes)
+    documents = (one.sha256 for one in made.details.evidence)
+    found = traces_of(made.customer, made.partner_id, documents, DEAL_RULES.read({**LOOKS}))
+    codes = asked(town, deal, partner, **changes, traces=found)
+    return {code: pull for code, pull in codes.items() if code in ("look-alike-domain", "same-evidence")}
+
+
+def test_a_domain_that_looks_like_another_customers_is_looked_at() -> None:
+    town = Town(**LOOKS)
+    registered(town, "a", "p-1", customer=customer(looks_like="contoso"))
+    other = customer(name="Anybody", domain="c0ntoso.com", looks_like="contoso", normal_names=("anybody",))
+    keys = (Key(scheme="domain", value="c0ntoso.com"),)
+
+    codes = registered(town, "b", "p-2", customer=other, keys=keys, accounts=(AccountId("account-b"),))
+    same = registered(town, "c", "p-3", customer=customer(looks_like="contoso"), products=(product("300"),))
+
+    assert codes == {"look-alike-domain": "review"}
+    assert same == {"look-alike-domain": "review"}
+    assert town.state(Deals.at("b")).screened.facts.background.look_alikes == (CONTOSO,)
+
+
+def test_one_document_of_two_partners_is_looked_at_and_neither_learns_whose_it_is() -> None:
+    town = Town(**LOOKS)
+    shown = details(evidence=(LETTER,))
+    first = registered(town, "a", "p-1", details=shown)
+    again = registered(town, "again", "p-1", details=shown, products=(product("300"),))
+    other = registered(town, "b", "p-2", details=shown)
+
+    assert (first, again, other) == ({}, {}, {"same-evidence": "review"})
+    told = disclosed(explained(town.state(Deals.at("b")).screened.screening))
+    assert "document" not in [one.name for one in told.inputs]
+    assert "One of the documents was shown for another partner's deal too." in [one.text for one in told.reasons]
+
+
+def test_a_document_that_another_partner_showed_meanwhile_is_news_at_the_approval() -> None:
+    town = Town(**LOOKS)
+    registered(town, "a", "p-1", details=details(evidence=(LETTER,)))
+    traces = tuple(documents_of((LETTER.sha256,)))
+    town.register("b", "p-2", keys=(), accounts=(AccountId("account-b"),), products=(product("900"),))
+    added = AddEvidence(
+        registration_id="b", accounts=(AccountId("account-b"),), now=NOW, evidence=(LETTER,), traces=traces, by="s"
+    )
+    town.run(added)
+
+    events = town.run(approval(traces=traces))[0]
+
+    assert [type(one).__name__ for one in events] == ["DealScreened"]
+    assert "same-evidence" in [check.code for check in events[0].screening.failed]
+    assert [type(one).__name__ for one in town.run(approval(traces=traces))[0]] == ["DealApproved"]
+
+
+def test_who_asks_again_with_another_role_after_a_loss_is_looked_at() -> None:
+    watched, blind = Town(**LOOKS), Town()
+
+    assert asked(watched, lost=(RegistrationId("old"),))["changed-after-loss"] == "review"
+    assert "changed-after-loss" not in asked(watched, "b", "p-2")
+    assert "changed-after-loss" not in asked(blind, lost=(RegistrationId("old"),))
 
 
 # Competitors

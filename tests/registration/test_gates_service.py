@@ -1,12 +1,14 @@
-"""Exclusions and capacity over HTTP, and what the vendor sells directly, as the CRM tells it."""
+"""Exclusions, capacity and what others left behind, over HTTP; what the vendor sells directly, as the CRM tells it."""
 
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.attribution import Customer, OpportunityMirrored
+from contracts.incentives import TierChanged
 from tests.registration.service import DESK, Running, activated, deal, seller, started
 
 
@@ -68,3 +70,42 @@ async def test_a_partner_has_as_many_open_deals_as_its_slots(registration: Runni
 
     assert (third["status"], third["reasons"][0]["code"]) == ("rejected", "capacity-full")
     assert fourth["status"] == "in_review"
+
+
+def codes(answer: dict[str, Any]) -> set[str]:
+    return {one["code"] for one in answer["reasons"]}
+
+
+async def test_a_partner_of_a_higher_tier_has_more_slots(registration: Running) -> None:
+    await registration.publish_rules(capacity=1, tier_capacities=[{"tier": "silver", "capacity": 2}])
+    news = {"partner_id": "p1", "programme": "tiers", "effective_on": date(2026, 1, 1), "version": 1, "cause": "review"}
+    await registration.hear(TierChanged(**news, to_level="silver"))
+
+    statuses = [(await registration.register("p1", products=[{"sku": sku}]))["status"] for sku in ("1", "2", "3")]
+    others = [(await registration.register("p2", products=[{"sku": sku}]))["status"] for sku in ("4", "5")]
+
+    assert statuses == ["in_review", "in_review", "rejected"]
+    assert others == ["in_review", "rejected"]
+
+
+async def test_a_person_looks_at_look_alikes_same_documents_and_changed_questions(registration: Running) -> None:
+    await registration.publish_rules(watch_for=["look", "document", "asked"])
+    shown = {"evidence": [{"kind": "letter", "dated_on": "2026-03-01", "sha256": "d" * 64}]}
+    first = await registration.register("p1", role="resell", **shown)
+    await registration.post(DESK, f"/deals/{first['registration_id']}/reject", {"reason_code": "not-credible"})
+
+    changed = deal(role="referral")
+    previewed = (await registration.post(seller("p1"), "/deals/preview", changed)).json()
+    again = (await registration.post(seller("p1"), "/deals", changed)).json()
+    other = deal(customer={"name": "Anybody", "country": "DE", "website": "c0ntoso.com"}, **shown)
+    alike = await registration.post(seller("p2"), "/deals", other)
+    seen = await registration.get(seller("p2"), f"/deals/{alike.json()['registration_id']}")
+    why = await registration.get(seller("p2"), f"/why/{seen.json()['history'][0]['event_id']}")
+
+    told = {name: check["code"] for check in previewed["checks"] if (name := check["name"]) in ("asked", "look")}
+    assert told == {"asked": "changed-after-loss", "look": None}
+    assert again["status"] == alike.json()["status"] == "in_review"
+    assert codes(why.json()) >= {"look-alike-domain", "same-evidence"}
+    hidden = ("p1", first["registration_id"], first["account_id"], first["number"], "Contoso GmbH")
+    assert not [word for word in hidden if word in seen.text + alike.text + why.text]
+    assert why.status_code == 200

@@ -11,7 +11,7 @@ from publicsuffixlist import PublicSuffixList
 from stdnum import get_cc_module, lei
 from stdnum.exceptions import ValidationError
 
-from services.registration.adapters.names import normal_names
+from services.registration.adapters.names import looks_of, normal_names
 from services.registration.application import GivenCustomer, GivenIdentifier
 from services.registration.domain.customer import COUNTRY_SCHEMES, Customer, Identifier
 from services.registration.domain.deal import Incomplete
@@ -47,6 +47,7 @@ class Libraries:
         if given.country not in self.countries:
             raise _refused("customer.country", "not-a-country", f"{given.country!r} is not a country of ISO 3166-1")
         names = (given.name, *given.trade_names)
+        domain = self.domain(given.website) if given.website else None
         return Customer(
             name=given.name,
             trade_names=given.trade_names,
@@ -54,7 +55,8 @@ class Libraries:
             region=given.region,
             postcode=given.postcode,
             street=given.street,
-            domain=self.domain(given.website) if given.website else None,
+            domain=domain,
+            looks_like=looks_of(domain) if domain else None,
             identifiers=tuple(identifier(i, given.country, n) for n, i in enumerate(given.identifiers)),
             normal_names=normal_names(names),
             libraries=LIBRARIES,

@@ -7,6 +7,7 @@ another script keeps that script as a second name.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from anyascii import anyascii
@@ -59,6 +60,9 @@ LEADING_FORMS = frozenset(("pt", "ooo", "oao", "zao", "pao", "ao", "uab", "sia",
 OTHER_SCRIPTS = ("株式会社", "有限会社", "合同会社", "股份有限公司", "有限责任公司", "有限公司", "주식회사", "유한회사")
 JOINING = frozenset(("and", "und", "et", "y", "e", "og", "och"))
 GRAM = 4
+LOOKS = str.maketrans("01345789", "oleastbg")
+LOOKING_ALIKE = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+LOOK_LETTERS_LEAST = 4
 K = TypeVar("K")
 
 _PUNCTUATION = re.compile(r"[\W_]+")
@@ -124,3 +128,19 @@ def grams(name: str) -> frozenset[str]:
     """The pieces of four letters of a name, spaces left out; a shorter name is its own piece."""
     letters = name.replace(" ", "")
     return frozenset(letters[i : i + GRAM] for i in range(max(1, len(letters) - GRAM + 1)))
+
+
+def looks_of(domain: str) -> str | None:
+    """What the own part of a registrable domain looks like to a reader; None where it is too short to be mistaken.
+
+    Other scripts are written in Latin letters, digits as the letters they resemble, hyphens are left out, and a letter
+    that stands twice is one: `xn--cntoso-n9e.com`, `c0ntoso.net` and `cont-osso.de` all look like `contoso`.
+    """
+    own = domain.partition(".")[0]
+    with suppress(UnicodeError):
+        own = own.encode().decode("idna")
+    looks = anyascii(own).casefold().translate(LOOKS).replace("-", "")
+    for letters, one in LOOKING_ALIKE:
+        looks = looks.replace(letters, one)
+    once = "".join(letter for letter, before in zip(looks, " " + looks, strict=False) if letter != before)
+    return once if len(once) >= LOOK_LETTERS_LEAST else None

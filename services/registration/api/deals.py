@@ -27,6 +27,7 @@ from services.registration.domain.deal_commands import (
     ResubmitDeal,
     WithdrawDeal,
 )
+from services.registration.domain.trace import documents_of
 from services.registration.projections.deal import for_own, for_partner
 
 STATUSES_MAX = len(Status)
@@ -105,9 +106,10 @@ async def amend(registration_id: Id, body: EditBody, caller: Writer, app: App) -
 async def evidence(registration_id: Id, body: EvidencesBody, caller: Writer, app: App) -> Response:
     """Adds documents to a deal that is open or protected."""
     added = tuple(one.evidence() for one in body.evidence)
+    traces = tuple(dict.fromkeys(documents_of(one.sha256 for one in added)))
 
     def make(_: Deal, fields: dict[str, Any]) -> AddEvidence:
-        return AddEvidence(**fields, evidence=added, by=caller.principal.by)
+        return AddEvidence(**fields, evidence=added, traces=traces, by=caller.principal.by)
 
     return await perform(caller, app, AddEvidence, on_deal(asked(caller, app, registration_id, AddEvidence), make))
 

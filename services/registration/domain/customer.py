@@ -28,6 +28,8 @@ class Identifier:
 class Customer:
     """A company as it was named, its names in normal form, and the `libraries` that computed them, by version.
 
+    `looks_like` is the same for domains that a reader may take for each other, such as `contoso` and `c0nt0so`.
+
     Of a natural person only country, region and domain stand here in the open: `private` holds the rest, sealed, and the
     values of identifiers are keyed hashes, so that they still tell whether two are the same.
     """
@@ -41,6 +43,7 @@ class Customer:
     domain: str | None = None
     identifiers: tuple[Identifier, ...] = ()
     normal_names: tuple[str, ...] = ()
+    looks_like: str | None = None
     natural_person: bool = False
     private: Sealed | None = None
     libraries: dict[str, str]

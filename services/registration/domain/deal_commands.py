@@ -17,6 +17,7 @@ from services.registration.domain.capacity import SlotsSeen
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal_events import Details, Evidence
 from services.registration.domain.matching import Candidate
+from services.registration.domain.trace import Trace
 
 REPLACED = "replaced"
 PROGRAMME = "default"
@@ -51,7 +52,8 @@ class RegisterDeal:
 
     Without a role the partner's first one is taken. `replaces` is the partner's own deal that this one is to succeed,
     `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open,
-    `lead_id` where it comes of a lead.
+    `lead_id` where it comes of a lead; `traces` are what it leaves behind, `lost` the partner's own deals that asked
+    otherwise and were lost.
     """
 
     registration_id: RegistrationId
@@ -74,6 +76,8 @@ class RegisterDeal:
     targets: tuple[str, ...] = ()
     slots: SlotsSeen | None = None
     lead_id: str | None = None
+    traces: tuple[Trace, ...] = ()
+    lost: tuple[RegistrationId, ...] = ()
     now: datetime
 
     @property
@@ -95,7 +99,8 @@ class OnDeal:
 class Screens(OnDeal):
     """A command that screens the deal again, with the candidates that were found when it was made.
 
-    `gives_way` are the deals that end where it is approved, `targets` what an exclusion of the deal would be on.
+    `gives_way` are the deals that end where it is approved, `targets` what an exclusion of the deal would be on,
+    `traces` what it has left behind.
     """
 
     programme: str
@@ -104,6 +109,7 @@ class Screens(OnDeal):
     screening_id: str
     gives_way: tuple[GivesWay, ...] = ()
     targets: tuple[str, ...] = ()
+    traces: tuple[Trace, ...] = ()
 
 
 def entered(wish: Screens | RegisterDeal) -> tuple[AccountId, ...]:
@@ -184,7 +190,10 @@ class AmendDeal(OnDeal):
 
 @command("registration.AddEvidence.v1")
 class AddEvidence(OnDeal):
+    """`traces` are those of the documents."""
+
     evidence: tuple[Evidence, ...]
+    traces: tuple[Trace, ...] = ()
     by: str
 
 
@@ -254,6 +263,9 @@ class EndProtection(OnDeal):
 
 @command("registration.CloseDeal.v1")
 class CloseDeal(OnDeal):
+    """`partner_id`: whose track record it counts in."""
+
     result: str
     opportunity_id: OpportunityId
     source_event_id: str
+    partner_id: PartnerId | None = None

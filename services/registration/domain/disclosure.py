@@ -8,7 +8,12 @@ from typing import Any
 
 from chassis.rulebook import Decision
 
-OWN_INPUTS = frozenset(("partner", "role", "minimum", "tender", "product", "identity", "territory", "capacity"))
+OWN_INPUTS = frozenset(
+    (
+        *("partner", "role", "minimum", "tender", "product", "identity", "territory", "capacity"),
+        *("win_rate", "asked"),
+    )
+)
 """Checks on the partner's own submission; the others look at rivals and at other customers."""
 
 

@@ -27,6 +27,7 @@ from services.registration.domain.deal_events import (
 from services.registration.domain.judging import rules_of
 from services.registration.domain.review_clock import appeal_until, end
 from services.registration.domain.rules import DealRules
+from services.registration.domain.track_record import ResultCounted, TrackRecord
 
 DISPLACED = "The customer is worked on by another partner now."
 
@@ -140,8 +141,13 @@ def _one_deal(deal: Deal, into: Deal) -> None:
         raise ApprovedSurvives
 
 
-def close_deal(wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Ended:
-    """Writes down how the CRM says it went, also after the protection is over."""
+Closed = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[ResultCounted]]]
+
+
+def close_deal(
+    wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...], records: tuple[TrackRecord, ...], book: Rulebook
+) -> Closed:
+    """Writes down how the CRM says it went, also after the protection is over, and counts it for its partner."""
     stands_in(deal, Status.APPROVED, Status.EXPIRED)
     unmoved(wish, deal)
     closed = DealClosed(
@@ -152,7 +158,20 @@ def close_deal(wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...], book: Ru
         closed_at=wish.now,
     )
     over = end(deal, rules_of(deal, book), "withdrawn", wish.now)
-    return [*over, closed, *unprotected(wish.now, deal, wish.result)], _released(wish, claims, wish.result)
+    told = [*over, closed, *unprotected(wish.now, deal, wish.result)]
+    return told, _released(wish, claims, wish.result), [_counted(wish, deal) for _ in records]
+
+
+def _counted(wish: CloseDeal, deal: Deal) -> list[ResultCounted]:
+    first = deal.first
+    return [
+        ResultCounted(
+            partner_id=first.partner_id,
+            registration_id=first.registration_id,
+            result=wish.result,
+            closed_at=wish.now,
+        )
+    ]
 
 
 def unprotected(now: datetime, deal: Deal, reason_code: str) -> list[DealEvent]:

@@ -17,6 +17,7 @@ from services.registration.domain.partner_reference import PartnerReference, Par
 from services.registration.domain.protecting import alive
 from services.registration.domain.review_clock import end, opened
 from services.registration.domain.rules import DealRules
+from services.registration.domain.trace import Trace, TraceLeft, Traces, TracesCarried, leave
 
 EVIDENCE_MAX = 20
 ORDERS_MAX = 1_000
@@ -93,9 +94,10 @@ def referred(
     ]
 
 
-def add_evidence(
-    wish: AddEvidence, deal: Deal, claims: tuple[Claims, ...]
-) -> tuple[list[DealEvent], list[list[ClaimEvent]]]:
+Kept = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[TraceLeft | TracesCarried]]]
+
+
+def add_evidence(wish: AddEvidence, deal: Deal, claims: tuple[Claims, ...], traces: tuple[Traces, ...] = ()) -> Kept:
     """Adds documents to a deal that is open or protected; one that it has already is not added again."""
     stands_in(deal, *SUBMITTED)
     unmoved(wish, deal)
@@ -104,11 +106,35 @@ def add_evidence(
     if len(known) + len(new) > EVIDENCE_MAX:
         raise TooMuchEvidence(limit=EVIDENCE_MAX)
     if not new:
-        return [], [[] for _ in claims]
+        return [], [[] for _ in claims], [[] for _ in traces]
     added = EvidenceAdded(**deal.header, evidence=new, added_by=wish.by, added_at=wish.now)
     counts = tuple(Proof(kind=one.kind, dated_on=one.dated_on) for one in new)
     told = [added, *alive(deal, "evidence", None, wish.now)]
-    return told, [support(state, wish.registration_id, counts, wish.now) for state in claims]
+    supported = [support(state, wish.registration_id, counts, wish.now) for state in claims]
+    return told, supported, traced(deal, wish.traces, traces, wish.now)
+
+
+def traced(
+    deal: Deal, traces: tuple[Trace, ...], known: tuple[Traces, ...], now: datetime
+) -> list[list[TraceLeft | TracesCarried]]:
+    """Leaves behind what the deal is known by."""
+    first = deal.first
+    return [
+        leave(
+            state,
+            TraceLeft(
+                kind=trace.kind,
+                value=trace.value,
+                registration_id=first.registration_id,
+                partner_id=first.partner_id,
+                account_id=first.accounts[0],
+                role=first.reach.role,
+                country=first.customer.country,
+                left_at=now,
+            ),
+        )
+        for trace, state in zip(traces, known, strict=True)
+    ]
 
 
 def record_order(wish: RecordOrder, deal: Deal) -> list[DealEvent]:

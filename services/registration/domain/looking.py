@@ -7,6 +7,7 @@ from datetime import datetime
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, Entitlement, Span
 from services.registration.domain.account import Account
+from services.registration.domain.background import Background
 from services.registration.domain.claim import HOLDING, Claim
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release, support
 from services.registration.domain.deal import Deal
@@ -40,6 +41,7 @@ from services.registration.domain.screening import (
     reasons_of,
     screen,
 )
+from services.registration.domain.trace import Traces, look_alikes, same_documents
 
 Settles = Screens | RegisterDeal
 Settled = tuple[list[list[ClaimEvent]], list[list[DealEvent]]]
@@ -231,13 +233,15 @@ def look(deal: Deal, facts: Facts, version: Version, screening_id: str) -> Look:
     )
 
 
-Around = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...], tuple[ExclusionList, ...]]
-"""What a new look at a deal reads besides it: the rules, the partner, its account, the claims of the candidates, exclusions."""
+Unseen = tuple[Rulebook, PartnerFacts, Account, tuple[Claims, ...], tuple[ExclusionList, ...]]
+Around = tuple[*Unseen, tuple[Traces, ...]]
+"""What a new look at a deal reads besides it: the rules, the partner, its account, the claims of the candidates, the
+exclusions, what it and others have left behind."""
 
 
 def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Around) -> Look:
     """Screens a known deal on what is known now, under the version that judged it first."""
-    book, partner, account, nearby, exclusions = around
+    book, partner, account, nearby, exclusions, traces = around
     version = judging(deal, book)
     candidates = tuple(c for c in wish.candidates if c.account_id not in deal.decided)
     facts = Facts(
@@ -252,9 +256,21 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         displaces=tuple(one.registration_id for one in wish.gives_way if one.reason_code != REPLACED),
         exclusions=entries(exclusions),
         competitor=competitor(deal.first.customer.domain, DEAL_RULES.read(version.body)),
+        background=_background(wish, deal, traces),
         now=wish.now,
     )
     return look(deal, facts, version, wish.screening_id)
+
+
+def _background(wish: Screens, deal: Deal, traces: tuple[Traces, ...]) -> Background:
+    """What was known when it was submitted, with what was left behind by others since."""
+    before = deal.screened.facts.background if deal.screened else Background()
+    decided = (*deal.accounts, *deal.decided)
+    return replace(
+        before,
+        look_alikes=look_alikes(wish.traces, traces, decided),
+        same_documents=same_documents(wish.traces, traces, wish.partner_id),
+    )
 
 
 def _on_accounts(deal: Deal, claims: Sequence[Claims]) -> tuple[OnAccount, ...]:

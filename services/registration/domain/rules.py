@@ -1,6 +1,6 @@
 """A programme's deal rules: what may be registered, what is compared, who comes first, how long a hold lasts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
@@ -39,6 +39,9 @@ LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
 TOTAL_DAYS_MAX, ASK_DAYS_MAX, GRACE_DAYS_MAX = 730, 90, 5
 STEPS_MAX, APPROVALS_MAX, LIMIT_DAYS_MAX, ANSWER_DAYS_MAX, PERCENT_MAX = 10, 10, 30, 60, 1_000
 QUEUE_MAX = 10
+WATCHES = LOOK, DOCUMENT, ASKED = "look", "document", "asked"
+"""What a person may be asked to look at besides: a look-alike domain, another partner's document, a changed question."""
+CLOSED_LEAST = 10
 PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
 
 
@@ -83,10 +86,24 @@ class Matching:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoApproval:
-    """Approves what is clean without a person, up to the limit of the deal's currency; without a limit, never."""
+    """Approves what is clean without a person, up to the limit of the deal's currency; without a limit, never.
+
+    With `win_percent`, only for partners that won so much of what was closed in the last 365 days, `closed_least` deals
+    or more.
+    """
 
     on: bool = False
     limits: tuple[Money, ...] = ()
+    win_percent: int | None = None
+    closed_least: int = CLOSED_LEAST
+
+
+@dataclass(frozen=True, kw_only=True)
+class TierCapacity:
+    """How many deals of one partner of that tier may be open at once."""
+
+    tier: str
+    capacity: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +169,8 @@ class OpenHours:
 class DealRules:
     """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none.
 
-    No territories (`DE`, `US-CA`): every country. `capacity` is how many deals of one partner may be open at once.
+    No territories (`DE`, `US-CA`): every country. `capacity` is how many deals of one partner may be open at once; a
+    partner's tier may have another one. `watch_for` is what registrations leave a trace of, so that a person may look.
     """
 
     zone: str = "UTC"
@@ -174,6 +192,8 @@ class DealRules:
     vendor_active_months: int = 0
     competitors: tuple[str, ...] = ()
     capacity: int | None = None
+    tier_capacities: tuple[TierCapacity, ...] = ()
+    watch_for: tuple[str, ...] = ()
     approval: tuple[Step, ...] = (Step(),)
     amended_up_percent: int = 25
     clock: Clock = field(default_factory=Clock)
@@ -183,6 +203,16 @@ class DealRules:
     def priorities(self) -> tuple[str, ...]:
         """The priority policies in their order."""
         return (self.priority,) if isinstance(self.priority, str) else self.priority
+
+    def capacity_of(self, tiers: Iterable[str]) -> int | None:
+        """How many deals of a partner in these tiers may be open at once: the most that one of them allows."""
+        own = set(tiers)
+        return max((one.capacity for one in self.tier_capacities if one.tier in own), default=self.capacity)
+
+    @property
+    def counts_open(self) -> bool:
+        """Whether it matters how many deals of a partner are open."""
+        return self.capacity is not None or bool(self.tier_capacities)
 
     @property
     def exclusive(self) -> bool:
@@ -214,6 +244,12 @@ def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
     yield _one_a_currency(rules.auto_approval.limits), "one limit a currency"
     yield 0 <= rules.vendor_active_months <= MONTHS_MAX, f"vendor_active_months lies between 0 and {MONTHS_MAX}"
     yield rules.capacity is None or rules.capacity > 0, "a capacity is one deal at least"
+    yield all(one.capacity > 0 for one in rules.tier_capacities), "a tier's capacity is one deal at least"
+    tiers = [one.tier for one in rules.tier_capacities]
+    yield len(set(tiers)) == len(tiers), "one capacity a tier"
+    yield set(rules.watch_for) <= set(WATCHES), f"watched for is any of {', '.join(WATCHES)}"
+    yield 0 <= (rules.auto_approval.win_percent or 0) <= WHOLE_PERCENT, "win_percent lies between 0 and 100"
+    yield rules.auto_approval.closed_least >= 1, "closed_least is one deal at least"
     yield from _protection_limits(rules)
     yield from _review_limits(rules)
 

@@ -5,7 +5,7 @@ Each check that does not pass pulls towards its own outcome; the strictest pull 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from chassis.event import plain
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
+from services.registration.domain.background import Background
 from services.registration.domain.claim import WAITING, Claim, Won
 from services.registration.domain.claims import Claims, blockers, ranked, waiting_ahead
 from services.registration.domain.exclusion import Exclusion
@@ -21,7 +22,17 @@ from services.registration.domain.overlap import Overlap, overlap
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.precedence import path
 from services.registration.domain.protection import free_from
-from services.registration.domain.rules import DealRules, faults, in_currency
+from services.registration.domain.rules import (
+    ASKED,
+    DOCUMENT,
+    LOOK,
+    WATCHES,
+    WHOLE_PERCENT,
+    AutoApproval,
+    DealRules,
+    faults,
+    in_currency,
+)
 
 APPROVE, REVIEW, QUEUE, REJECT = "approve", "review", "queue", "reject"
 STRICTNESS = (APPROVE, REVIEW, QUEUE, REJECT)
@@ -64,6 +75,7 @@ class Facts:
     exclusions: tuple[Exclusion, ...] = ()
     open_deals: int | None = None
     competitor: str | None = None
+    background: Background = field(default_factory=Background)
     now: datetime
 
 
@@ -219,11 +231,14 @@ def _checks(
         yield check(facts, rules)
     if rules.competitors:
         yield _competitor(facts, rules)
+    yield from _watched(facts, rules)
     yield _rivals(facts, rules, conflicts)
     yield _place_apart(conflicts)
     yield _several_accounts(facts)
     yield _names(findings)
     yield _approval(facts, rules)
+    if rules.auto_approval.on and rules.auto_approval.win_percent is not None:
+        yield _win_rate(facts, rules.auto_approval)
 
 
 def _partner(facts: Facts, _: DealRules) -> Check:
@@ -272,8 +287,11 @@ def _excluded(facts: Facts, rules: DealRules) -> Check:
 
 
 def _capacity(facts: Facts, rules: DealRules) -> Check:
-    seen = Check(name="capacity", value=facts.open_deals, threshold=rules.capacity)
-    if facts.open_deals is None or rules.capacity is None or facts.open_deals < rules.capacity:
+    behind, limit = facts.background, rules.capacity_of(facts.background.tiers)
+    seen = Check(name="capacity", value=facts.open_deals, threshold=limit)
+    if rules.tier_capacities:
+        seen = replace(seen, event_id=behind.tier_event_id, position=behind.tier_position)
+    if facts.open_deals is None or limit is None or facts.open_deals < limit:
         return seen
     return replace(seen, pull=REJECT, code="capacity-full", text="The partner has as many open deals as it may have.")
 
@@ -314,6 +332,35 @@ def _competitor(facts: Facts, rules: DealRules) -> Check:
     if facts.competitor is None:
         return seen
     return replace(seen, pull=REVIEW, code="competitor", text="This customer competes with the vendor.")
+
+
+WATCHED = {
+    LOOK: ("look-alike-domain", "The website looks like that of another customer, and is not the same."),
+    DOCUMENT: ("same-evidence", "One of the documents was shown for another partner's deal too."),
+    ASKED: ("changed-after-loss", "The partner lost this customer before, and asks with another country or role."),
+}
+"""Of each thing that rules may watch for: the code of the check, and what it says."""
+
+
+def _watched(facts: Facts, rules: DealRules) -> Iterator[Check]:
+    behind = facts.background
+    met = {LOOK: behind.look_alikes, DOCUMENT: behind.same_documents, ASKED: behind.lost}
+    for kind in WATCHES:
+        if kind in rules.watch_for:
+            seen = Check(name=kind, value=list(met[kind]))
+            code, text = WATCHED[kind]
+            yield replace(seen, pull=REVIEW, code=code, text=text) if met[kind] else seen
+
+
+def _win_rate(facts: Facts, auto: AutoApproval) -> Check:
+    closed, won = facts.background.closed, facts.background.won
+    least = auto.win_percent or 0
+    threshold = {"closed": auto.closed_least, "win_percent": least}
+    seen = Check(name="win_rate", value={"closed": closed, "won": won}, threshold=threshold)
+    if closed >= auto.closed_least and won * WHOLE_PERCENT >= least * closed:
+        return seen
+    text = "Too few of the partner's deals were closed and won for an approval by the rules alone."
+    return replace(seen, pull=REVIEW, code="win-rate-low", text=text)
 
 
 def competitor(domain: str | None, rules: DealRules) -> str | None:

@@ -10,6 +10,7 @@ from contracts.values import AccountRef, Participant
 from services.registration.domain.account import Account, AccountEvent, open_account
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, bind
 from services.registration.domain.account_key import unmoved as keys_unmoved
+from services.registration.domain.background import Background
 from services.registration.domain.capacity import Capacities, Capacity, CapacityEvent, settle_slots, take_slot
 from services.registration.domain.claim import Claim
 from services.registration.domain.claims import ClaimEvent, Claims
@@ -36,16 +37,20 @@ from services.registration.domain.deal_events import (
 from services.registration.domain.exclusion import ExclusionList, entries
 from services.registration.domain.fitting import fitting, only
 from services.registration.domain.judging import in_force, reference
-from services.registration.domain.keeping import referred
-from services.registration.domain.looking import Around, look, look_again
+from services.registration.domain.keeping import referred, traced
+from services.registration.domain.looking import Unseen, look, look_again
 from services.registration.domain.overlap import Reach
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.partner_reference import PartnerReference, PartnerReferenceTaken
+from services.registration.domain.partner_tier import Tiers
 from services.registration.domain.rules import DealRules
 from services.registration.domain.screening import APPROVE, DEAL_RULES, REJECT, Facts, OnAccount, competitor
+from services.registration.domain.trace import TraceLeft, Traces, TracesCarried, look_alikes, same_documents
+from services.registration.domain.track_record import TrackRecord
 
 OwnReferences = tuple[PartnerReference, ...]
 Taken = list[list[PartnerReferenceTaken]]
+Left = list[list[TraceLeft | TracesCarried]]
 Registered = tuple[
     list[DealEvent],
     list[AccountEvent],
@@ -54,14 +59,22 @@ Registered = tuple[
     list[list[DealEvent]],
     Taken,
     list[list[CapacityEvent]],
+    Left,
 ]
-Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]], Taken]
+Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]], Taken, Left]
 Before = tuple[
-    Deal, Account, tuple[AccountKey, ...], tuple[Claims, ...], tuple[Deal, ...], OwnReferences, tuple[Capacity, ...]
+    Deal,
+    Account,
+    tuple[AccountKey, ...],
+    tuple[Claims, ...],
+    tuple[Deal, ...],
+    OwnReferences,
+    tuple[Capacity, ...],
+    tuple[Traces, ...],
 ]
-"""The streams that a registration writes: the deal, its account, keys, claims, what it replaces, its reference, slots."""
-Known = tuple[Rulebook, PartnerFacts, tuple[Claims, ...], tuple[ExclusionList, ...]]
-"""What it reads: the rules, the partner, the claims of the candidates, the exclusions."""
+"""What a registration writes: the deal, its account, keys, claims, what it replaces, its reference, slots, traces."""
+Known = tuple[Rulebook, PartnerFacts, tuple[Claims, ...], tuple[ExclusionList, ...], Tiers, TrackRecord]
+"""What it reads: the rules, the partner, the claims of the candidates, the exclusions, the partner's tiers and results."""
 
 
 # Decisions
@@ -87,9 +100,11 @@ def save_draft(wish: SaveDraft, deal: Deal) -> list[DealEvent]:
 
 def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Registered:
     """Writes the wish down with its claim, screens it, and does what the screening says."""
-    deal, account, keys, claims, others, references, slots, book, partner, nearby, exclusions = streams
+    deal, account, keys, claims, others, references, slots, traces = streams[:8]
+    book, partner, nearby, exclusions, tiers, record = streams[8:]
     if deal.status not in (Status.NONE, Status.DRAFT):
-        return [], [], _none(keys), _none(claims), _none(others), _none(references), _none(slots)
+        rest = _none(others), _none(references), _none(slots), _none(traces)
+        return [], [], _none(keys), _none(claims), *rest
     if not partner.known:
         raise PartnerUnknown
     keys_unmoved(wish.keys, keys)
@@ -108,6 +123,7 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
         exclusions=entries(exclusions),
         open_deals=_open_deals(wish, slots),
         competitor=competitor(wish.customer.domain, rules),
+        background=background_of(wish, tiers, record, traces),
     )
     seen = look(begun, full, version, wish.screening_id)
     return (
@@ -117,6 +133,7 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
         *seen.settle(wish, claims, others),
         referred(begun, wish.details.partner_reference, references, wish.now),
         [_slots(wish, seen.verdict, state) for state in slots],
+        traced(begun, wish.traces, traces, wish.now),
     )
 
 
@@ -129,10 +146,10 @@ def resubmit_deal(
     wish: ResubmitDeal,
     deal: Deal,
     claims: tuple[Claims, ...],
-    *streams: *tuple[tuple[Deal, ...], OwnReferences, *Around],
+    *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
 ) -> Screened:
     """Takes the corrections of the fields that were named, screens again; the deal keeps its place in the order."""
-    others, references, around = streams[0], streams[1], streams[2:]
+    others, references, traces, around = streams[0], streams[1], streams[2], streams[3:]
     stands_in(deal, Status.ACTION_REQUIRED)
     unmoved(wish, deal)
     changed = only(deal.returned_fields, deal.now_details.differing(wish.details))
@@ -144,12 +161,13 @@ def resubmit_deal(
         resubmitted_at=wish.now,
         amount=wish.details.amount,
     )
-    seen = look_again(wish, evolve(deal, resubmitted), claims, *around)
+    seen = look_again(wish, evolve(deal, resubmitted), claims, *around, traces)
     fitting(deal.first.customer, wish.details, seen.rules, wish.now)
     return (
         [resubmitted, *seen.found(), *seen.outcome()],
         *seen.settle(wish, claims, others),
         referred(deal, wish.details.partner_reference, references, wish.now),
+        traced(deal, wish.traces, traces, wish.now),
     )
 
 
@@ -198,6 +216,23 @@ def facts_of(
         candidates=wish.candidates,
         nearby=tuple(OnAccount(account_id=c.account_id, live=state.live) for c, state in near if state.live),
         now=wish.now,
+    )
+
+
+def background_of(wish: RegisterDeal, tiers: Tiers, record: TrackRecord, traces: tuple[Traces, ...]) -> Background:
+    """What is known of the partner and of earlier registrations at this instant."""
+    held = tiers.on(wish.now.date())
+    closed, won = record.of_a_year(wish.now)
+    last = max(held, key=lambda one: one.source_position, default=None)
+    return Background(
+        tiers=tuple(one.level for one in held if one.level),
+        tier_event_id=last.source_event_id if last else None,
+        tier_position=last.source_position if last else None,
+        closed=closed,
+        won=won,
+        look_alikes=look_alikes(wish.traces, traces, wish.accounts),
+        same_documents=same_documents(wish.traces, traces, wish.partner_id),
+        lost=wish.lost,
     )
 
 
