@@ -64,6 +64,8 @@ READ_LEADS = "read leads"
 READ_LEAD_CONTACTS = "read lead contacts"
 READ_LEAD_SHARES = "read lead shares"
 READ_LEAD_FIGURES = "read lead figures"
+READ_ATTAINMENT = "read attainment"
+READ_FAIRNESS = "read fairness"
 
 _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
@@ -129,6 +131,8 @@ ACCESS = Access(
         READ_LEAD_CONTACTS: (vendor("admin"), *_LEAD_DESK, *_SELLERS),
         READ_LEAD_SHARES: _LEAD_READERS,
         READ_LEAD_FIGURES: (vendor(), partner()),
+        READ_ATTAINMENT: (vendor(), partner()),
+        READ_FAIRNESS: _VENDOR,
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,

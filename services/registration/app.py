@@ -14,6 +14,7 @@ from services.registration.api import (
     disputes,
     drafts,
     exclusions,
+    figures,
     forms,
     leads,
     notes,
@@ -36,6 +37,8 @@ from services.registration.projections.exclusions import EXCLUSIONS
 from services.registration.projections.lead_figures import LEAD_FIGURES
 from services.registration.projections.lead_takers import LEAD_TAKERS
 from services.registration.projections.leads import LEADS
+from services.registration.projections.partner_sizes import PARTNER_SIZES
+from services.registration.projections.review_times import REVIEW_TIMES
 from services.registration.publishing import publish
 from services.registration.reactions import DEADLINES, REACTIONS
 
@@ -59,11 +62,12 @@ BLUEPRINT = Blueprint(
         disputes.router,
         leads.router,
         forms.router,
+        figures.router,
     ),
     publish=publish,
     projections=(
         *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
-        *(LEADS, LEAD_TAKERS, LEAD_FIGURES),
+        *(LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
