@@ -93,7 +93,7 @@ def test_the_sign_in_page_lists_who_can_sign_in(browser: Browser, system: Runnin
     page.goto("/")
     assert faults(page.evaluate(LOOK), [1, 0, 0]) == {}
     names = page.locator("button strong").all_inner_texts()
-    assert set(names) == {"Ada", "Dora", "Faye", "Finn", "Northwind Partners", "Southbridge Systems"}
+    assert set(names) == {"Ada", "Cara", "Dora", "Faye", "Finn", "Northwind Partners", "Southbridge Systems"}
     page.context.close()
 
 
