@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import get_args
 
+from chassis import tables
 from chassis.testing.projections import project, told
 from contracts.values import money
 from services.incentives.adapters.ledger_files import COLUMNS, ROOTS, beancount, table_rows
-from services.incentives.api import exports
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, entry
 from services.incentives.domain.payment import PaymentMade
@@ -126,8 +126,8 @@ async def test_a_partner_takes_its_own_lines_away_and_finance_the_ledger(tmp_pat
         assert len(read(await incentives.text(FINANCE, "/ledger/export?format=beancount&since=2026-03-17"))) == 2
         assert await incentives.text(FINANCE, "/ledger/export?until=2026-03-16") == ",".join(COLUMNS) + "\r\n"
         assert await incentives.get(P1, "/ledger/export") == 403
-        monkeypatch.setattr(exports, "EXPORT_MAX", 1)
-        monkeypatch.setattr(exports, "PAGE_MAX", 1)
+        monkeypatch.setattr(tables, "EXPORT_MAX", 1)
+        monkeypatch.setattr(tables, "PAGE_MAX", 1)
         assert await incentives.get(FINANCE, "/ledger/export") == 422
 
 
