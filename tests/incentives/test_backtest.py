@@ -187,6 +187,7 @@ async def test_an_estimate_is_what_the_engine_would_pay_and_stores_nothing(incen
     await incentives.hear(activated())
     await incentives.hear(won())
     await incentives.hear(credited(("p1", "60.00")))
+    await incentives.rest()
     head = await incentives.service.store.head()
     asked = {"partner_id": "p1", "amount": "1000.00", "currency": "EUR", "closes_on": "2026-03-20"}
     answer = await incentives.post(P1, "/estimates", asked)

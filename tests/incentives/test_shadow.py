@@ -69,6 +69,7 @@ async def test_the_same_run_twice_has_one_digest_and_another_plan_another(quarte
 
 
 async def test_a_run_writes_nothing(quarter: Running) -> None:
+    await quarter.rest()
     before = await quarter.service.store.head()
     await shadow(quarter, body=plan({"percent": "20"}))
     assert await quarter.service.store.head() == before
