@@ -324,7 +324,7 @@ class Executor:
         verdict = decide(handles, wish, states[:count], states[count:])
         changes = writes(handles, wish, ats[:count], verdict)
         version = version_after(ats[0], changes) if count and not verdict.refusal else 0
-        record = replace(_record(order, wish, verdict, ats[:count], ats[count:]), version=version)
+        record = _record(order, wish, verdict, version, ats[:count], ats[count:])
         return await self._commit(order, handles, changes, verdict, record)
 
     async def _commit(
@@ -365,13 +365,14 @@ def _new(stream: str, version: int, happened: Any) -> NewEvent:
 
 
 def _record(
-    order: Order, wish: Any, verdict: Verdict, guarded: tuple[At, ...], read: tuple[At, ...]
+    order: Order, wish: Any, verdict: Verdict, version: int, guarded: tuple[At, ...], read: tuple[At, ...]
 ) -> CommandRecorded:
     accepted = CommandRecorded(
         command_type=wish.type,
         command=msgspec.Raw(encode(wish)),
         outcome=verdict.outcome,
         answer=verdict.answer,
+        version=version,
         digest=order.digest,
         guarded=guarded,
         read=read,

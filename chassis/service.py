@@ -41,7 +41,7 @@ from chassis.rulebook import Kind
 from chassis.settings import ServiceSettings
 from chassis.shadow import Eyes, Weigh
 from chassis.shadow_runs import ShadowRuns
-from chassis.short_way import shortened
+from chassis.short_way import Directory, shortened
 from chassis.store.port import EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
@@ -170,6 +170,7 @@ class Service:
             api.include_router(router, prefix=self.blueprint.shared_prefix)
         if self.blueprint.bulk:
             api.include_router(bulk_api.router, prefix=self.blueprint.bulk.at)
+        api.router.routes.insert(0, Directory(api.router.routes))
         api.state.world = self.world
         identify = self.blueprint.identify or signed_principal(self.world.verifier, self.name)
         return with_conventions(api, self.application, identify)

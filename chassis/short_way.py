@@ -1,4 +1,4 @@
-"""The short way to an endpoint, past the framework's resolver.
+"""The short way to an endpoint, past the framework's search for the route and its resolver.
 
 FastAPI looks through a route's declaration at each request, which costs more than the command behind most of them. Nearly
 all routes that write ask for the same: ids of the path, the caller, the application, a JSON body. What that is, is found
@@ -7,15 +7,16 @@ parameter, a body of another type, and whatever does not validate, so that there
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.datastructures import URLPath
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Find = Callable[[Request], Awaitable[Any]]
@@ -62,6 +63,43 @@ class ShortWay:
         else:
             response = await self.endpoint(**values)
             await response(scope, receive, send)
+
+
+class Directory(BaseRoute):
+    """Stands before all routes and knows which few of them a request can mean, by method and the path's outline.
+
+    What it does not find, the routes behind it are searched for, one after the other.
+    """
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._found: dict[tuple[str, str, int], list[APIRoute]] = {}
+        for route in (one for one in routes if isinstance(one, APIRoute) and _has_outline(one.path)):
+            for method in route.methods or ():
+                self._found.setdefault(_outline(method, route.path), []).append(route)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and not scope.get("root_path"):
+            for route in self._found.get(_outline(scope["method"], scope["path"]), ()):
+                match, found = route.matches(scope)
+                if match == Match.FULL:
+                    return match, found
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["route"].handle(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        raise NoMatchFound(name, path_params)
+
+
+def _outline(method: str, path: str) -> tuple[str, str, int]:
+    """The method, the first segment and the number of segments: alike for a route and all requests that it fits."""
+    return method, "".join(path.split("/", 2)[1:2]), path.count("/")
+
+
+def _has_outline(path: str) -> bool:
+    """Not where the first segment is a parameter, or one may hold a slash."""
+    return "{" not in _outline("", path)[1] and ":" not in path
 
 
 def shortened(route: BaseRoute, finds: Mapping[Any, Find]) -> BaseRoute:

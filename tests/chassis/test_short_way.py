@@ -11,7 +11,7 @@ from pydantic import Field
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import Refused
 from chassis.http import Body
-from chassis.short_way import ShortWay, shortened
+from chassis.short_way import Directory, ShortWay, shortened
 
 Id = Annotated[str, Path(min_length=2, max_length=8)]
 JSON = "application/json"
@@ -55,12 +55,18 @@ def app(*, short: bool) -> FastAPI:
     async def close(room_id: Id, who: Visitor) -> Response:
         return told({"room": room_id, "who": who})
 
+    @router.get("/rooms/all")
+    async def rooms(page: int = 1) -> Response:
+        return told({"rooms": "all", "page": page})
+
     @router.get("/rooms/{room_id}")
     async def room(room_id: Id, who: Visitor, page: Annotated[int, Query(ge=1)] = 1) -> Response:
         return told({"room": room_id, "who": who, "page": page})
 
     made = FastAPI()
     made.router.routes += [shortened(route, {visitor: visitor}) for route in router.routes] if short else router.routes
+    if short:
+        made.router.routes.insert(0, Directory(made.router.routes))
     made.add_exception_handler(RequestValidationError, lambda _, error: told(_kinds(error), status_code=422))
     made.add_exception_handler(Refused, lambda _, error: told({"slug": error.slug}, status_code=409))
     return made
@@ -82,6 +88,7 @@ def test_routes_that_ask_for_ids_a_body_and_what_can_be_found_have_the_short_way
     assert {path: short for path, short in ways.items() if path.startswith("/rooms")} == {
         "/rooms/{room_id}/words": True,
         "/rooms/{room_id}/close": True,
+        "/rooms/all": False,
         "/rooms/{room_id}": False,
     }
 
@@ -109,6 +116,14 @@ def test_routes_that_ask_for_ids_a_body_and_what_can_be_found_have_the_short_way
         ("/rooms/blue/close", b"", {"who": "stranger"}),
         ("/rooms/b/close", GOOD, {"content-type": JSON}),
         ("/rooms/blue?page=0", b"", {}),
+        ("/rooms/blue?page=2", b"", {}),
+        ("/rooms/all?page=2", b"", {}),
+        ("/rooms/blue", b"", {}),
+        ("/rooms/blue/", b"", {}),
+        ("/rooms", b"", {}),
+        ("", b"", {}),
+        ("*", b"", {}),
+        ("/rooms//words", GOOD, {"content-type": JSON}),
     ],
 )
 async def test_whatever_is_sent_is_answered_as_the_framework_answers_it(

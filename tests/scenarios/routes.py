@@ -6,6 +6,7 @@ from typing import Any
 from starlette.routing import Mount
 
 from chassis.service import Service
+from chassis.short_way import Directory
 
 Route = tuple[str, str, str]
 """Service, method, path as that service has it."""
@@ -26,7 +27,7 @@ def _within(route: Any) -> Iterator[Any]:
     if hasattr(route, "effective_candidates"):
         for candidate in route.effective_candidates():
             yield from _within(candidate)
-    elif not isinstance(route, Mount):
+    elif not isinstance(route, Mount | Directory):
         yield route
 
 
