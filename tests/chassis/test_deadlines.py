@@ -80,7 +80,7 @@ async def read_store(tmp_path: Path) -> AsyncIterator[SqliteReadStore]:
 async def hold(store: SqliteReadStore, *deals: str, at: datetime = NOON, tenant: str = TENANT) -> None:
     documents = {(tenant, deal): Kept({"deal_id": deal, "due_at": iso(at)}, {}) for deal in deals}
     await store.change(
-        Change(model=HOLD_ENDS.model, lane="own", keys=[], fold=lambda *_: documents, reached={WHOLE: 1})
+        Change(model=HOLD_ENDS.model, lane="own", keys=list(documents), fold=lambda *_: documents, reached={WHOLE: 1})
     )
 
 

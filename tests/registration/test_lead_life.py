@@ -262,8 +262,9 @@ def test_an_open_lead_is_due_at_once_and_a_held_one_never() -> None:
     made.told(submission("l-2", trapped=True))
     offers = _deadline("lead_offers")
 
-    assert project(offers, told(*made.of(Leads.at("l-1")))) == {
-        "l-1": {"due_at": "2026-03-02T09:00:00Z", "lead_id": "l-1"}
+    submitted = told(*made.of(Leads.at("l-1")))
+    assert project(offers, submitted) == {
+        "l-1": {"due_at": "2026-03-02T09:00:00Z", "lead_id": "l-1", "turn": submitted[-1].id}
     }
     assert project(offers, told(*made.of(Leads.at("l-2")))) == {}
     assert offers.evolve is lead_due.offers_due

@@ -11,6 +11,7 @@ from chassis.transport.kafka import KafkaTransport, Settings, make_topics
 from chassis.transport.port import Transport, topic_of
 from contracts.catalogue import SERVICES
 from services import first_run
+from tests.engines.kafka import Broker
 from tests.scenarios.main_job import Story, main_job
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again, on_files, verified
 from tests.scenarios.system import System, assert_alike, comparable, done, ids_in, running_system
@@ -34,10 +35,10 @@ async def test_the_main_job_in_one_process(tmp_path: Path) -> None:
 
 
 async def test_the_main_job_over_kafka_ends_in_the_same_documents(
-    tmp_path: Path, kafka: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_run, "POLL_SECONDS", 3_600)  # the CRM is read when the story says so
-    settings = Settings(bootstrap=kafka, partitions=1, replication=1)
+    settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], settings)
 
     async with running_system(tmp_path / "process"):

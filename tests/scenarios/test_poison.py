@@ -11,6 +11,7 @@ from chassis.transport.kafka import KafkaTransport, Settings, make_topics, sende
 from chassis.transport.port import Transport, topic_of
 from contracts.catalogue import SERVICES
 from services.attribution.domain.opening import OpenOpportunity
+from tests.engines.kafka import Broker
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
 from tests.scenarios.system import System, done, running_system, until
@@ -23,8 +24,8 @@ async def test_a_poison_message_is_parked_and_healed_in_one_process(tmp_path: Pa
     await poisoned_and_healed(tmp_path, None)
 
 
-async def test_a_poison_message_is_parked_and_healed_over_kafka(tmp_path: Path, kafka: str) -> None:
-    settings = Settings(bootstrap=kafka, partitions=1, replication=1)
+async def test_a_poison_message_is_parked_and_healed_over_kafka(tmp_path: Path, broker: Broker) -> None:
+    settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], settings)
     await poisoned_and_healed(tmp_path, KafkaTransport(settings))
 
@@ -128,8 +129,8 @@ async def replayed(it: System, key: str = "replay") -> None:
 # Unreadable
 
 
-async def test_an_unreadable_record_is_kept_for_two_operators_and_stops_nobody(tmp_path: Path, kafka: str) -> None:
-    settings = Settings(bootstrap=kafka, partitions=1, replication=1)
+async def test_an_unreadable_record_is_kept_for_two_operators_and_stops_nobody(tmp_path: Path, broker: Broker) -> None:
+    settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], settings)
     async with running_system(tmp_path, KafkaTransport(settings)) as it:
         async with sender(settings) as opened:

@@ -14,6 +14,7 @@ from chassis.spans import OpenTelemetry
 from chassis.transport.kafka import KafkaTransport, Settings, make_topics
 from chassis.transport.port import Transport, topic_of
 from contracts.catalogue import SERVICES
+from tests.engines.kafka import Broker
 from tests.scenarios.browser import browser
 from tests.scenarios.main_job import main_job
 from tests.scenarios.system import running_system
@@ -101,8 +102,8 @@ async def test_one_trace_leads_from_the_click_to_the_payment_in_one_process(tmp_
     came_out_right(await traced(tmp_path, None))
 
 
-async def test_one_trace_leads_from_the_click_to_the_payment_over_kafka(tmp_path: Path, kafka: str) -> None:
-    settings = Settings(bootstrap=kafka, partitions=1, replication=1)
+async def test_one_trace_leads_from_the_click_to_the_payment_over_kafka(tmp_path: Path, broker: Broker) -> None:
+    settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], settings)
     came_out_right(await traced(tmp_path, KafkaTransport(settings)))
 
