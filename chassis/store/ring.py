@@ -21,6 +21,11 @@ class Ring:
         self._events.extend(events)
         del self._events[: -self._capacity]
 
+    @property
+    def newest(self) -> int:
+        """The position of the last event; 0 for none."""
+        return self._events[-1].position if self._events else 0
+
     def after(self, position: int, limit: int) -> list[Recorded] | None:
         """The events behind the position; None when the ring cannot answer and the database has to."""
         if not self._events or not self._events[0].position - 1 <= position < self._events[-1].position:

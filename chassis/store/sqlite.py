@@ -7,6 +7,7 @@ thread writes, and the loop reads on a connection of its own, which takes micros
 import json
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -219,13 +220,16 @@ class Others:
 
     The writer holds the file for itself, says that it is about to commit, and when it has: the next commit is its own. A
     count of the file's that is not where the writer left it is somebody else's doing. Another thread may ask at any time.
+
+    A commit can be read from the file before the loop is told of it, and may be acted on: until `told`, nobody knows.
     """
 
     def __init__(self, path: Path) -> None:
         self._index = WalIndex(path)
         self._count = 0
-        self._last = self._index.changes()
+        self._last = self._told = self._index.changes()
         self._own: int | None = None
+        self._untold: deque[tuple[int, int | None]] = deque()
 
     def __enter__(self) -> None:
         before = self._index.changes()
@@ -243,12 +247,23 @@ class Others:
     def start_anew(self) -> None:
         """The writer wrote something else: nobody knows how many commits that were."""
         self._count += 1
+        self._untold.clear()
         self._own, self._last = None, self._index.changes()
+        self._told = self._last
+
+    def committed(self, position: int) -> None:
+        """The writer has committed events up to this position, of which the loop is yet to be told."""
+        self._untold.append((position, self._last))
+
+    def told(self, position: int) -> None:
+        """The loop knows of all events up to this position."""
+        while self._untold and self._untold[0][0] <= position:
+            self._told = self._untold.popleft()[1]
 
     def seen(self) -> int | None:
-        """How often others wrote so far; None when somebody may have since the writer last looked."""
+        """How often others wrote so far; None when somebody may have since, or we have and the loop is not told yet."""
         now = self._index.changes()
-        return self._count if now is not None and now in (self._last, self._own) else None
+        return self._count if now is not None and now == self._told else None
 
     def close(self) -> None:
         self._index.close()
@@ -381,10 +396,14 @@ class SqliteEventStore:
     def _append(self, batch: list[Append]) -> list[list[Recorded] | Conflict]:
         events = [append.events for append in batch]
         verdicts = self._recorder.append_batch(self._writing, events, self._others)
+        positions = [position for verdict in verdicts if isinstance(verdict, list) for position in verdict]
+        if positions:
+            self._others.committed(positions[-1])
         return [recorded(append, verdict) for append, verdict in zip(batch, verdicts, strict=True)]
 
     def _committed(self, results: list[Any]) -> None:
         publish(self._ring, self._head, results)
+        self._others.told(self._ring.newest)
 
 
 def _raise_epoch(connection: sqlite3.Connection) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from chassis.decider import Busy
 from chassis.read_store.sqlite import SqliteReadStore
+from chassis.store.batch import Append
+from chassis.store.mapping import to_stored
 from chassis.store.port import Conflict
 from chassis.store.sqlite import SqliteEventStore
 from chassis.testing.read_store_conformance import TENANT, filled
@@ -67,6 +69,19 @@ async def test_others_are_counted_and_own_commits_are_not(tmp_path: Path) -> Non
         assert one.others() == alone + 1
         await one.save_checkpoint("relay", 1)
         assert one.others() != alone + 1
+
+
+async def test_memory_is_not_believed_while_the_file_holds_a_commit_that_the_loop_was_not_told_of(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "s.db") as store:
+        alone = store.others()
+        mine = commit(lamp("acme:lamp-1", 1))
+        recorded = await asyncio.to_thread(store._append, [Append(mine, to_stored(mine))])
+        assert (await store.feed(0, 10))[-1].version == 1
+        assert store.others() is None
+        store._committed(recorded)
+        assert store.others() == alone
 
 
 async def test_a_stream_that_only_this_process_writes_is_read_once(tmp_path: Path) -> None:

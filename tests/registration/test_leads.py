@@ -238,7 +238,8 @@ async def test_who_says_nothing_loses_the_lead(registration: Running, *, report:
     await route_by(registration)
     lead_id = await brought(registration)
     await offered_to(registration, lead_id, "p1")
-    await registration.post(seller("p1"), f"/leads/{lead_id}/accept")
+    accepted = await registration.post(seller("p1"), f"/leads/{lead_id}/accept")
+    assert accepted.status_code == 200, accepted.text
     due = datetime.fromisoformat("2026-03-10T10:00:01+00:00")
     if report:
         answer = await registration.post(seller("p1"), f"/leads/{lead_id}/report", {"step": "contacted"})
