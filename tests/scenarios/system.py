@@ -209,8 +209,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|\+00:00)")
 PLACE = re.compile(r":\d{20}")
 VERSION = re.compile(r',"version":\d+')
-POSITIONS = re.compile(r"(^|_)positions?$|^minutes$")
-"""Places in a log, and how long a review has waited by a clock that ran on at its own pace in each run."""
+POSITIONS = re.compile(r"(^|_)positions?$|^minutes$|^answers$")
+"""Places in a log, and how long a review has waited or took by a clock that ran on at its own pace in each run."""
 
 
 def comparable(documents: dict[str, list[tuple[Any, bytes]]], same: Iterable[str]) -> dict[str, list[str]]:
