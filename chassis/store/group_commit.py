@@ -34,7 +34,7 @@ class Batches(Generic[I, O]):
         self._work = work
         self._settings = settings
         self._before_answers = before_answers or (lambda _: None)
-        self._queue: SimpleQueue[Waiting[I, O] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Waiting[I, O]] | None] = SimpleQueue()
         self._gathered: list[Waiting[I, O]] = []
         self._unanswered = 0
         self._thread: threading.Thread | None = None
@@ -67,27 +67,27 @@ class Batches(Generic[I, O]):
 
     def _hand_over(self) -> None:
         gathered, self._gathered = self._gathered, []
-        for waiting in gathered:
-            self._queue.put(waiting)
+        self._queue.put(gathered)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch, last = self._more(first)
-            self._loop.call_soon_threadsafe(self._answer, batch, self._results([item for item, _ in batch]))
-            if last:
-                return
+        last = False
+        while not last:
+            waiting, last = self._next()
+            for first in range(0, len(waiting), self._settings.max_batch):
+                batch = waiting[first : first + self._settings.max_batch]
+                self._loop.call_soon_threadsafe(self._answer, batch, self._results([item for item, _ in batch]))
 
-    def _more(self, first: Waiting[I, O]) -> tuple[list[Waiting[I, O]], bool]:
-        batch = [first]
-        while len(batch) < self._settings.max_batch:
+    def _next(self) -> tuple[list[Waiting[I, O]], bool]:
+        """All that is waiting, of one turn of the loop at least, and whether it is the last."""
+        waiting: list[Waiting[I, O]] = []
+        gathered = self._queue.get()
+        while gathered is not None:
+            waiting += gathered
             try:
-                waiting = self._queue.get_nowait()
+                gathered = self._queue.get_nowait()
             except Empty:
-                break
-            if waiting is None:
-                return batch, True
-            batch.append(waiting)
-        return batch, False
+                return waiting, False
+        return waiting, True
 
     def _results(self, items: list[I]) -> Sequence[O | Exception]:
         try:
