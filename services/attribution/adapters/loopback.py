@@ -8,6 +8,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from chassis import secret_file
+
 START_SECONDS, STOP_SECONDS = 10.0, 3
 
 
@@ -35,16 +37,13 @@ async def on_loopback(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
 async def on_kept_port(app: FastAPI, kept: Path, first_port: int = 0) -> AsyncIterator[str]:
     """As `on_loopback`, on the port that the file remembers: others keep the address. At first on `first_port`."""
     async with on_loopback(app, _kept_port(kept) or first_port) as address:
-        _keep_port(kept, address)
+        # Whole from the first moment and never written again: others may read it while this process is killed.
+        secret_file.make_once(kept, address.rpartition(":")[2].encode())
         yield address
 
 
 def _kept_port(kept: Path) -> int:
     return int(kept.read_text()) if kept.exists() else 0
-
-
-def _keep_port(kept: Path, address: str) -> None:
-    kept.write_text(address.rpartition(":")[2])
 
 
 class _Quiet(uvicorn.Server):
