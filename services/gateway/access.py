@@ -2,7 +2,7 @@
 
 from chassis.access import Access, Who, anonymous, partner, service, vendor
 from services.gateway.domain.client import CreateClient, RevokeClient, RotateSecret
-from services.gateway.domain.session import EndSession, OpenSession
+from services.gateway.domain.session import EndSession, OpenSession, UseSession
 from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
 
@@ -35,6 +35,7 @@ ACCESS = Access(
         RotateSecret: _CLIENT_OWNERS,
         RevokeClient: _CLIENT_OWNERS,
         OpenSession: (anonymous(),),
+        UseSession: (anonymous(),),
         EndSession: (anonymous(),),
         ME: _BOTH,
         READ_STAFF: (vendor(), service()),

@@ -43,7 +43,8 @@ class Settings(ServiceSettings):
     """`upstreams` are the services' addresses by name; without any, they are in this process.
 
     `hosts` are the names under which the portal is reached (any, if none is named; in development only loopback).
-    What may be asked is limited outside development, or as `limited` says.
+    What may be asked is limited outside development, or as `limited` says. A session ends `session_hours` after sign-in,
+    or unused after `session_idle_minutes`.
     """
 
     upstreams: dict[str, str] = {}
@@ -61,6 +62,8 @@ class Settings(ServiceSettings):
     stranger_per_minute: float = Field(default=20.0, gt=0)
     stranger_burst: int = Field(default=20, ge=1)
     forms_per_hour: int = Field(default=10, ge=1)
+    session_idle_minutes: int = Field(default=60, ge=5, le=480)
+    session_hours: int = Field(default=12, ge=1, le=24)
     streams_max: int = Field(default=5_000, ge=1)
     streams_each_max: int = Field(default=100, ge=1)
 
@@ -97,6 +100,8 @@ class Ports:
     signer: Signer
     hub: Hub
     limits: Limits | None
+    session_hours: int
+    session_idle_minutes: int
     development: bool
     crm_simulator_url: str
 
@@ -138,6 +143,8 @@ def build(settings: Settings, world: World) -> Service:
         signer=world.signer,
         hub=Hub(streams_max=settings.streams_max, streams_each_max=settings.streams_each_max),
         limits=settings.limits(),
+        session_hours=settings.session_hours,
+        session_idle_minutes=settings.session_idle_minutes,
         development=settings.vouches,
         crm_simulator_url=settings.crm_simulator_url,
     )

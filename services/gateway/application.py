@@ -47,5 +47,6 @@ HANDLES = (
     Handles(client.RotateSecret, client.rotate, _client_stream, answer=_client),
     Handles(client.RevokeClient, client.revoke, _client_stream, answer=_client),
     Handles(session.OpenSession, session.open_session, _session_stream),
+    Handles(session.UseSession, session.use_session, _session_stream),
     Handles(session.EndSession, session.end_session, _session_stream),
 )

@@ -22,7 +22,15 @@ from services.gateway.domain.client import (
     ScopeBeyondOwn,
     SecretRotated,
 )
-from services.gateway.domain.session import EndSession, OpenSession, SessionEnded, SessionOpened, Sessions
+from services.gateway.domain.session import (
+    EndSession,
+    OpenSession,
+    SessionEnded,
+    SessionOpened,
+    Sessions,
+    SessionUsed,
+    UseSession,
+)
 from services.gateway.domain.staff import (
     DUTIES,
     ROLES,
@@ -315,11 +323,57 @@ def test_a_session_ends_once() -> None:
     given(how(SIGN_OUT), (MINE, [SIGNED_IN, SIGNED_OUT])).when(SIGN_OUT).then_nothing()
 
 
+IDLING = replace(SIGNED_IN, idle_minutes=60)
+
+
+def after(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+def used(minutes: float) -> SessionUsed:
+    return SessionUsed(session_id="h", used_at=after(minutes))
+
+
+USED = used(15)
+
+
+def test_a_session_takes_its_lengths_from_the_sign_in() -> None:
+    wish = replace(SIGN_IN, absolute_hours=2, idle_minutes=60)
+    given(how(wish)).when(wish).then([replace(IDLING, expires_at=NOW + timedelta(hours=2))])
+
+
+@pytest.mark.parametrize(
+    ("history", "minutes", "recorded"),
+    [
+        ([], 20, False),
+        ([SIGNED_IN], 20, False),
+        ([IDLING], 14.9, False),
+        ([IDLING], 15, True),
+        ([IDLING, used(15)], 29.9, False),
+        ([IDLING, used(15)], 30, True),
+        ([IDLING, used(15)], 74.9, True),
+        ([IDLING, used(15)], 75, False),
+        ([IDLING, SIGNED_OUT], 20, False),
+    ],
+)
+def test_a_use_is_recorded_once_a_quarter_of_the_idle_time(history: list[Any], minutes: float, recorded: bool) -> None:
+    wish = UseSession(session_id="h", now=after(minutes))
+    deciding = given(how(wish), (MINE, history)).when(wish)
+    if recorded:
+        deciding.then([used(minutes)])
+    else:
+        deciding.then_nothing()
+
+
 @pytest.mark.parametrize(
     ("history", "at", "good"),
     [
         ([], NOW, False),
         ([SIGNED_IN], NOW, True),
+        ([IDLING], after(59.9), True),
+        ([IDLING], after(60), False),
+        ([IDLING, used(59)], after(118.9), True),
+        ([IDLING, used(59)], after(119), False),
         ([SIGNED_IN], SIGNED_IN.expires_at - timedelta(microseconds=1), True),
         ([SIGNED_IN], SIGNED_IN.expires_at, False),
         ([SIGNED_IN, SIGNED_OUT], NOW, False),

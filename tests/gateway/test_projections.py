@@ -33,6 +33,7 @@ from tests.gateway.test_deciders import (
     ROTATED,
     SIGNED_IN,
     SIGNED_OUT,
+    USED,
 )
 
 NOW = datetime(2026, 3, 3, 10, tzinfo=UTC)
@@ -437,7 +438,8 @@ def test_a_session_is_there_while_it_lasts() -> None:
             "expires_at": "2026-03-03T22:00:00Z",
         }
     }
-    assert project(SESSIONS, told(SIGNED_IN, SIGNED_OUT)) == {}
+    assert project(SESSIONS, told(SIGNED_IN, USED)).keys() == {"h"}
+    assert project(SESSIONS, told(SIGNED_IN, USED, SIGNED_OUT)) == {}
 
 
 # Publishing
@@ -457,8 +459,8 @@ def test_an_open_tenant_is_told_without_who_opened_it() -> None:
 
 
 def test_nothing_else_is_told() -> None:
-    private = [JOINED, CHANGED, ENDED, CREATED, ROTATED, REVOKED, SIGNED_IN, SIGNED_OUT]
+    private = [JOINED, CHANGED, ENDED, CREATED, ROTATED, REVOKED, SIGNED_IN, USED, SIGNED_OUT]
     kinds = {*staff.StaffEvent.__args__, *client.ClientEvent.__args__, *session.SessionEvent.__args__}
     assert kinds == {type(event) for event in private}
     assert tenant.TenantEvent is tenant.TenantOpened
-    assert [publish(seen) for seen in told(*private)] == [None] * 8
+    assert [publish(seen) for seen in told(*private)] == [None] * 9

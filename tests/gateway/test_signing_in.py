@@ -1,6 +1,7 @@
 """The door: who comes in by session or key, as whom, for how long, and everything that does not open it."""
 
 import time
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -9,6 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from chassis.asgi import Api
+from chassis.event import iso
 from chassis.identity import Principal
 from services.gateway.app import Settings
 from services.gateway.domain.client import SCOPES
@@ -132,6 +134,14 @@ async def test_who_leaves_the_staff_is_signed_out_at_once_with_every_key(it: Sys
     done(await (await it.who("ada")).post(f"/v1/staff/{staff_id}/end", key=key()))
     for one in (boss, program):
         assert await status(one) == (401, "unauthenticated")
+
+
+async def test_a_session_ends_when_nobody_has_used_it_for_an_hour(it: System) -> None:
+    used, unused = await it.who("ada"), await it.who("faye")
+    for _ in range(2):
+        await it.clock(iso(it.world.clock.now() + timedelta(minutes=45)))
+        assert (await status(used))[0] == 200
+    assert await status(unused) == (401, "unauthenticated")
 
 
 async def test_a_right_that_is_taken_away_is_gone_at_once_from_sessions_and_keys(it: System) -> None:

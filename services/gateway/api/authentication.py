@@ -2,19 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from chassis.application import Application
-from chassis.decider import Forbidden
-from chassis.event import SHARED, stable_id
+from chassis.decider import Forbidden, Problem
+from chassis.event import SHARED, iso, stable_id
 from chassis.execution import Order
 from chassis.identity import Principal, Unauthenticated
 from chassis.tracing import serving
 from services.gateway.domain.client import Clients
-from services.gateway.domain.session import OpenSession, Sessions
+from services.gateway.domain.session import OpenSession, Sessions, UseSession
 from services.gateway.domain.staff import StaffMembers
 
 COOKIE = "entente"
@@ -128,6 +129,8 @@ async def _by_session(app: Application, token: str) -> Visitor:
     session, _ = await app.executor.state(SHARED, Sessions.at(session_id))
     if session.opened is None or not session.good(app.clock.now()):
         raise Unauthenticated("The session is over: sign in again.")
+    if session.use_is_news(app.clock.now()):
+        await _use(app, UseSession(session_id=session_id, now=app.clock.now()))
     it = session.opened
     principal = Principal(
         tenant=it.tenant,
@@ -139,6 +142,13 @@ async def _by_session(app: Application, token: str) -> Visitor:
         session=session_id[:16],
     )
     return Visitor(principal=principal, by="session", session_id=session_id)
+
+
+async def _use(app: Application, command: UseSession) -> None:
+    """Records that it is in use; who only reads is served also while nothing can be recorded."""
+    order = _shared_order(stable_id("use-session", command.session_id, iso(command.now)), nobody())
+    with suppress(Problem):
+        await app.executor.run(order, command)
 
 
 async def _by_key(app: Application, key: str) -> Visitor:
@@ -236,6 +246,8 @@ async def open_session(app: Application, token: str, who: Principal) -> None:
         partner_id=who.partner_id,
         roles=who.roles,
         duties=who.duties,
+        absolute_hours=app.ports.session_hours,
+        idle_minutes=app.ports.session_idle_minutes,
         now=app.clock.now(),
     )
     await app.executor.run(_order(command.session_id, who), command)

@@ -33,7 +33,7 @@ class ClockBody(Body):
 
 @router.post("/token")
 async def token(body: TokenBody, app: App) -> Response:
-    """A bearer token of twelve hours for anybody known to the tenant."""
+    """A session's bearer token for anybody known to the tenant."""
     who = await principal_of(app, body.tenant, body.as_)
     made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     await open_session(app, made, who)
