@@ -4,6 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
+from tests.browser.running import Running
+from tests.browser.state import SOUTH
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -27,3 +29,25 @@ def test_a_draft_is_kept_gone_on_with_and_registered_without_script(browse: Brow
     expect(page.get_by_role("heading", level=1)).to_have_text("Dunmore Glass Ltd")
     page.goto("/drafts")
     expect(page.locator("main")).not_to_contain_text("Dunmore Glass Ltd")
+
+
+def test_what_a_program_wrote_in_a_draft_is_kept_by_the_form(browse: Browse, system: Running) -> None:
+    south = system.who(SOUTH)
+    vat = {"scheme": "vat", "value": "DE136695976", "country": "DE"}
+    known = {"website": "arnstein-pumpen.de", "identifiers": [vat], "trade_names": ["Arnstein Pumps"]}
+    customer = {"name": "Arnstein Pumpen GmbH", "country": "DE", **known}
+    lines = [{"family": "platform", "sku": "P-100", "quantity": 5}]
+    begun = south.post("/v1/registration/drafts", {"customer": customer, "products": lines})["registration_id"]
+    page = browse("southbridge", f"/drafts/{begun}", java_script_enabled=False)
+    expect(page.get_by_text("Your draft also says: trade names, further identifiers")).to_be_visible()
+    page.get_by_label("Amount").fill("900.00")
+    page.get_by_role("button", name="Check first").click()
+    expect(page.locator("#preview .outcome")).to_be_visible()
+    page.get_by_role("button", name="Save as a draft").click()
+    expect(page.get_by_role("row", name="Arnstein Pumpen GmbH")).to_be_visible()
+    kept = south.get(f"/v1/registration/drafts/{begun}")["body"]
+    assert (kept["customer"], kept["products"]) == (customer, lines)
+    assert kept["amount"]["amount"] == "900.00"
+    page.goto(f"/drafts/{begun}")
+    page.get_by_role("button", name="Register", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Arnstein Pumpen GmbH")

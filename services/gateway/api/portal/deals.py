@@ -91,10 +91,10 @@ async def new(here: Here) -> Response:
 
 
 async def new_page(
-    here: Visit, values: Mapping[str, str], chosen: list[str], refusal: Refusal | None = None, status: int = 200
+    here: Visit, values: Mapping[str, str], chosen: list[str], *, status: int = 200, **context: Any
 ) -> Response:
     """The form with what is filled in."""
-    return await _form(here, None, status=status, values=values, chosen=chosen, refusal=refusal)
+    return await _form(here, None, status=status, values=values, chosen=chosen, **context)
 
 
 async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context: Any) -> Response:
@@ -102,7 +102,7 @@ async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context:
     rules = await here.ask("registration", "/rulebooks", kind="deal_rules")
     chosen = sent.words("products") if sent else []
     filled = {"values": sent.values if sent else {}, "chosen": chosen, "close_days": CLOSE_DAYS}
-    shown = {**filled, "partners": partners, "families": _families(rules, here), "preview": None}
+    shown = {**filled, "partners": partners, "families": _families(rules, here), "preview": None, "kept": []}
     return await here.page("deal_new.html", status, **{**shown, **context})
 
 

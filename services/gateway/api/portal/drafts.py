@@ -5,13 +5,15 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
-from chassis.decider import Forbidden, NotFound
+from chassis.decider import Busy, Forbidden, NotFound
 from services.gateway.api.portal.deals import new_page, registration
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
-SERVICE, SAVE = "registration", "registration.SaveDraft"
+SERVICE, SAVE, NOT_FOUND = "registration", "registration.SaveDraft", 404
 FIELDS = ("customer", "products", "amount", "close_on", "role", "partner_reference", "description")
 """What the form can say of a registration; what else a draft holds stays as it is."""
+OF_CUSTOMER = ("name", "country", "region", "postcode", "website", "identifiers")
+"""What the form can say of a customer. Of a website and identifiers it shows one; the others stay."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -37,15 +39,16 @@ async def go_on(registration_id: str, here: Here) -> Response:
     found = await here.ask(SERVICE, f"/drafts/{registration_id}")
     if not found.ok:
         raise NotFound
-    values, chosen = filled(found.one["body"] or {})
-    return await new_page(here, {**values, "draft": registration_id}, chosen)
+    body = found.one["body"] or {}
+    values, chosen = filled(body)
+    return await new_page(here, {**values, "draft": registration_id}, chosen, kept=beside(body))
 
 
 def filled(body: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
     """A draft as the fields of the form, and the families that are chosen."""
     customer, amount = body.get("customer") or {}, body.get("amount") or {}
     named = (customer.get("identifiers") or [{}])[0]
-    known = {"known_by": customer.get("website") or named.get("value"), "scheme": named.get("scheme") or "website"}
+    known = {"known_by": customer.get("website") or named.get("value"), "scheme": _shown_scheme(customer)}
     values = {
         "customer": customer.get("name"),
         **{name: customer.get(name) for name in ("country", "region", "postcode")},
@@ -54,8 +57,27 @@ def filled(body: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
         "currency": amount.get("currency"),
         **{name: body.get(name) for name in ("close_on", "role", "partner_reference", "description")},
     }
-    products = [one.get("family") or one.get("sku") for one in body.get("products") or []]
-    return {name: str(value) for name, value in values.items() if value}, [str(one) for one in products if one]
+    products = dict.fromkeys(_word(one) for one in body.get("products") or [])
+    return {name: str(value) for name, value in values.items() if value}, [one for one in products if one]
+
+
+def beside(body: dict[str, Any]) -> list[str]:
+    """What a draft holds that the form has no field for, as names."""
+    customer = body.get("customer") or {}
+    spare = len(customer.get("identifiers") or []) - (not customer.get("website"))
+    named = [name for name in customer if name not in OF_CUSTOMER and customer[name]]
+    more = [name for name in body if name not in FIELDS and body[name]]
+    return [*named, *(["further_identifiers"] if spare > 0 else []), *more]
+
+
+def _shown_scheme(customer: dict[str, Any]) -> str:
+    """Which one thing the form shows that the customer is known by."""
+    named = customer.get("identifiers") or [{}]
+    return "website" if customer.get("website") else str(named[0].get("scheme") or "website")
+
+
+def _word(product: dict[str, Any]) -> str:
+    return str(product.get("family") or product.get("sku") or "")
 
 
 def written(sent: Form, here: Visit) -> dict[str, Any]:
@@ -67,13 +89,59 @@ def written(sent: Form, here: Visit) -> dict[str, Any]:
     return {name: body.get(name) for name in FIELDS} | {"amount": amount}
 
 
+def merged(before: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """The form with what the draft says besides: names, identifiers and lines that the form cannot show are kept."""
+    customer = _customer(before.get("customer") or {}, body["customer"])
+    return {**body, "customer": customer, "products": _lines(before.get("products") or [], body["products"])}
+
+
+def _customer(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The one thing that the form showed it to be known by is replaced by the one that is written now."""
+    kept = {name: value for name, value in before.items() if name not in OF_CUSTOMER}
+    spare = before.get("identifiers") or []
+    shown = spare[:1] if _shown_scheme(before) != "website" else []
+    rest = [one for one in spare[len(shown) :] if one not in now["identifiers"]]
+    mine = [_as_before(one, spare) for one in now["identifiers"]]
+    return {**kept, **now, "identifiers": [*mine, *(one for one in rest if one not in mine)]}
+
+
+def _as_before(identifier: dict[str, Any], known: list[dict[str, Any]]) -> dict[str, Any]:
+    """The identifier with the country that it was written with, where its number is still the same."""
+    same = (one for one in known if all(one.get(name) == identifier[name] for name in ("scheme", "value")))
+    return next(same, identifier)
+
+
+def _lines(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The products that are chosen, each with the articles and quantities that were written of it."""
+    return [line for one in now for line in ([old for old in before if _word(old) == one["family"]] or [one])]
+
+
+async def whole(here: Visit, sent: Form) -> dict[str, Any]:
+    """What is filled in, with what its draft says besides. Raises Busy where that cannot be read now."""
+    body, draft = written(sent, here), sent.text("draft")
+    if not draft:
+        return body
+    found = await here.ask(SERVICE, f"/drafts/{draft}")
+    if not found.ok:
+        raise NotFound if found.status == NOT_FOUND else Busy
+    return merged(found.one["body"] or {}, body)
+
+
 async def save(here: Visit, sent: Form) -> Answer:
     """Keeps the form, as a draft of its own or in place of the one that it came from."""
-    body, draft = written(sent, here), sent.text("draft")
+    body, draft = await whole(here, sent), sent.text("draft")
     if draft:
         return await here.send(sent, SERVICE, f"/deals/{draft}", body, "save", "PATCH")
     given = {name: value for name, value in body.items() if value is not None}
     return await here.send(sent, SERVICE, "/drafts", given, "save")
+
+
+async def _again(here: Visit, sent: Form, **context: Any) -> Response:
+    """The form as it was sent, with what its draft holds besides."""
+    draft = sent.text("draft")
+    found = await here.ask(SERVICE, f"/drafts/{draft}") if draft else None
+    kept = beside(found.one["body"] or {}) if found and found.ok else []
+    return await new_page(here, sent.values, sent.words("products"), kept=kept, **context)
 
 
 @router.post("/drafts")
@@ -82,7 +150,17 @@ async def keep(here: Here, sent: Sent) -> Response:
     answer = await save(here, sent)
     if answer.ok:
         return here.went(answer, "/drafts", "draft-saved")
-    return await new_page(here, sent.values, sent.words("products"), refused("register", sent, answer), answer.status)
+    return await _again(here, sent, refusal=refused("register", sent, answer), status=answer.status)
+
+
+@router.post("/drafts/{registration_id}/check")
+async def check(registration_id: str, here: Here, sent: Sent) -> Response:
+    """What registering the draft as it is filled in now would come to; nothing is kept."""
+    body = {name: value for name, value in (await whole(here, sent)).items() if value is not None}
+    answer = await here.send(sent, SERVICE, "/deals/preview", body, "preview")
+    if answer.ok:
+        return await _again(here, sent, preview=answer.json())
+    return await _again(here, sent, refusal=refused("check", sent, answer), status=answer.status)
 
 
 @router.post("/drafts/{registration_id}/register")
@@ -93,7 +171,7 @@ async def register(registration_id: str, here: Here, sent: Sent) -> Response:
         answer = await here.send(sent, SERVICE, f"/deals/{registration_id}/register")
     if answer.ok:
         return here.went(answer, f"/deals/{registration_id}", "registered")
-    return await new_page(here, sent.values, sent.words("products"), refused("register", sent, answer), answer.status)
+    return await _again(here, sent, refusal=refused("register", sent, answer), status=answer.status)
 
 
 @router.post("/drafts/{registration_id}/discard")
