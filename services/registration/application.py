@@ -16,7 +16,15 @@ from services.registration.domain.account import Account, Accounts, AddKey, Conf
 from services.registration.domain.account_key import DOMAIN, AccountKey, AccountKeys, Key, keys_of, own_keys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
-from services.registration.domain.capacity import Capacities, Capacity, SlotsSeen, quarter_before, quarter_of
+from services.registration.domain.capacity import (
+    Capacities,
+    Capacity,
+    ReleaseSlot,
+    SlotsSeen,
+    quarter_of,
+    quarters_before,
+    release_slot,
+)
 from services.registration.domain.claims import Claims, ClaimsOf, collisions
 from services.registration.domain.concluding import LOST_DISPUTE, conclude_dispute
 from services.registration.domain.customer import Customer
@@ -158,6 +166,7 @@ from services.registration.domain.submitting import (
     background_of,
     claim_of,
     facts_of,
+    open_deals,
     register_deal,
     resubmit_deal,
     save_draft,
@@ -295,9 +304,16 @@ def _nearby(candidates: Iterable[Candidate]) -> Any:
 def _registering(wish: RegisterDeal) -> Slots:
     deal, claims, others = _settling(wish)
     keys = tuple(AccountKeys.at(key.identity) for key in wish.keys)
-    slots = (Capacities.at(f"{wish.partner_id}.{wish.slots.quarter}"),) if wish.slots else ()
     reference = _reference(wish.partner_id, wish.details)
-    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, reference, slots, _traces(wish)
+    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, reference, _slots(wish), _traces(wish)
+
+
+def _slots(wish: RegisterDeal) -> tuple[Stream, ...]:
+    return (_capacity(wish.partner_id, wish.slots.quarter),) if wish.slots else ()
+
+
+def _releasing(wish: ReleaseSlot) -> Slots:
+    return (tuple(_capacity(wish.partner_id, quarter) for quarter in wish.quarters),)
 
 
 def _registering_reads(wish: RegisterDeal) -> Slots:
@@ -530,6 +546,7 @@ HANDLES = (
     Handles(AppealDispute, appeal_dispute, streams=_dispute, reads=_disputed, answer=appealed),
     Handles(WithdrawDispute, withdraw_dispute, streams=_dispute, answer=case_of),
     Handles(ConcludeDispute, conclude_dispute, streams=_concluding, reads=_around),
+    Handles(ReleaseSlot, release_slot, streams=_releasing),
     Handles(AddExclusion, add_exclusion, streams=_exclusion, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=_exclusion, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
@@ -650,26 +667,41 @@ async def _with_absorbed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[Acc
 
 
 async def _slots_seen(peek: Peek, wish: Submission) -> SlotsSeen | None:
-    """The partner's slots of this quarter, and which of them are of open deals; None where the rules do not count."""
+    """The partner's slots of this quarter; None where the rules do not count.
+
+    Deals are read only where no slot is left, or the quarter is new: else a registration costs the same however many
+    deals are open.
+    """
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
-    if version is None or not DEAL_RULES.read(version.body).counts_open:
+    rules = DEAL_RULES.read(version.body) if version else None
+    if rules is None or not rules.counts_open:
         return None
     quarter = quarter_of(wish.now)
-    state: Capacity = await peek(Capacities.at(f"{wish.partner_id}.{quarter}"))
-    if state.taken is not None:
-        still_open, closed = await _open_and_closed(peek, state.taken)
-        return SlotsSeen(quarter=quarter, open=still_open, closed=closed)
-    before: Capacity = await peek(Capacities.at(f"{wish.partner_id}.{quarter_before(quarter)}"))
-    carried, _ = await _open_and_closed(peek, before.taken or ())
-    return SlotsSeen(quarter=quarter, carried=carried)
+    state: Capacity = await peek(_capacity(wish.partner_id, quarter))
+    if state.taken is None:
+        before = await peek.all([_capacity(wish.partner_id, one) for one in quarters_before(quarter)])
+        last: tuple[RegistrationId, ...] = next((one.taken for one in before if one.taken is not None), ())
+        return SlotsSeen(quarter=quarter, carried=await _still_open(peek, last))
+    limit = rules.capacity_of(await _levels(peek, wish))
+    if limit is None or len(state.taken) < limit:
+        return SlotsSeen(quarter=quarter)
+    still_open = await _still_open(peek, state.taken)
+    return SlotsSeen(quarter=quarter, closed=tuple(one for one in state.taken if one not in set(still_open)))
 
 
-async def _open_and_closed(
-    peek: Peek, taken: Iterable[RegistrationId]
-) -> tuple[tuple[RegistrationId, ...], tuple[RegistrationId, ...]]:
-    statuses = {one: (await peek(Deals.at(one))).status for one in taken}
-    still_open = tuple(one for one, status in statuses.items() if status in OPEN)
-    return still_open, tuple(one for one in statuses if one not in still_open)
+def _capacity(partner_id: str, quarter: str) -> Stream:
+    return Capacities.at(f"{partner_id}.{quarter}")
+
+
+async def _levels(peek: Peek, wish: Submission) -> tuple[str, ...]:
+    """The tiers that the partner is in on this day."""
+    tiers = await peek(TiersOf.at(wish.partner_id))
+    return tuple(one.level for one in tiers.on(wish.now.date()) if one.level)
+
+
+async def _still_open(peek: Peek, taken: tuple[RegistrationId, ...]) -> tuple[RegistrationId, ...]:
+    deals: list[Deal] = await peek.all([Deals.at(one) for one in taken])
+    return tuple(one for one, deal in zip(taken, deals, strict=True) if deal.status in OPEN)
 
 
 async def _giving_way(peek: Peek, registration_id: RegistrationId | None) -> GivesWay | None:
@@ -759,13 +791,12 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     account = await peek(Accounts.at(command.accounts[0]))
     exclusions = [await peek(Exclusions.at(target)) for target in command.targets]
     seen: Facts = facts_of(command, claim_of(command, partner, rules), claims, partner, account, nearby)
-    still_open = (*command.slots.open, *command.slots.carried) if command.slots else None
-    counted = None if still_open is None else len(still_open)
+    slots = await peek.all(_slots(command))
     found = competitor(wish.customer.domain, rules)
     tiers, record = await peek.all([TiersOf.at(wish.partner_id), TrackRecords.at(wish.partner_id)])
     traces = tuple(await peek.all(_traces(command)))
     behind = background_of(command, tiers, record, traces)
-    known = {"exclusions": entries(exclusions), "open_deals": counted, "background": behind}
+    known = {"exclusions": entries(exclusions), "open_deals": open_deals(command, slots), "background": behind}
     facts = replace(seen, competitor=found, **known)  # type: ignore[arg-type]
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
     lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))

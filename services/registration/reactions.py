@@ -16,6 +16,7 @@ from chassis.read_store.port import Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
+from contracts.values import PartnerId, RegistrationId
 from services.registration.application import (
     Asked,
     AskedOfLead,
@@ -26,6 +27,7 @@ from services.registration.application import (
     on_deal,
     on_lead,
 )
+from services.registration.domain.capacity import ReleaseSlot, quarter_of, quarters_before
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_commands import (
     CloseDeal,
@@ -45,7 +47,7 @@ from services.registration.domain.lead_commands import CloseLead, DeclineLead, L
 from services.registration.domain.partner_facts import NEW_BUSINESS, RecordPartnerFacts
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, lead_due
-from services.registration.projections.due import DueDocument
+from services.registration.projections.due import DueDocument, SlotDue
 from services.registration.projections.lead_due import LeadDue
 from services.registration.projections.lead_takers import takers
 
@@ -196,6 +198,18 @@ def _screening(command: type[Any]) -> Callable[[Any, datetime], Make]:
     return issue
 
 
+def _free(document: SlotDue, now: datetime) -> ReleaseSlot:
+    """Gives the slot back in the quarter that it was taken in, and in those that opened with it."""
+    quarters = (quarter_of(now), *quarters_before(quarter_of(now)))
+    last = quarters.index(document["quarter"]) if document["quarter"] in quarters else len(quarters)
+    return ReleaseSlot(
+        partner_id=PartnerId(document["partner_id"]),
+        registration_id=RegistrationId(document["registration_id"]),
+        quarters=quarters[: last + 1],
+        now=now,
+    )
+
+
 def _asked(document: DueDocument, now: datetime) -> Asked:
     return Asked(registration_id=document["registration_id"], now=now)
 
@@ -272,6 +286,7 @@ DEADLINES = (
     Deadline(name="answers_due", version=1, keys=due.ANSWERS, evolve=due.answers_due, issue=_withdraw),
     Deadline(name="hearings", version=1, keys=due.HEARINGS, evolve=due.hearings, issue=_hear),
     Deadline(name="conclusions", version=1, keys=due.CONCLUSIONS, evolve=due.conclusions, issue=_conclude),
+    Deadline(name="slots_over", version=1, keys=due.SLOTS, evolve=due.slots_over, issue=_free),
     Deadline(name="moves_up", version=3, keys=due.MOVES_UP, evolve=due.moves, issue=_screening(PromoteDeal)),
     Deadline(name="moves_back", version=3, keys=due.MOVES_BACK, evolve=due.moves, issue=_screening(QueueDeal)),
 )

@@ -1,18 +1,21 @@
 """What keeps a deal out or asks for a look: exclusions and their dates, capacity by quarter, territory, earlier sales."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from chassis.decider import NotFound
+from chassis.decider import NotFound, Stream
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
+from services.registration.application import Submission, prepare_registration
 from services.registration.domain.account_key import Key
 from services.registration.domain.availability import availability
 from services.registration.domain.capacity import (
     Capacities,
     CapacityOpened,
+    ReleaseSlot,
     SlotReleased,
     SlotsSeen,
     SlotTaken,
@@ -20,7 +23,7 @@ from services.registration.domain.capacity import (
     quarter_of,
 )
 from services.registration.domain.deal import Deals
-from services.registration.domain.deal_commands import AddEvidence, CloseDeal
+from services.registration.domain.deal_commands import AddEvidence, CloseDeal, WithdrawDeal
 from services.registration.domain.deal_events import Evidence
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.exclusion import (
@@ -209,6 +212,92 @@ def test_a_slot_of_a_deal_that_is_open_no_more_is_given_back_first() -> None:
         SlotReleased(partner_id=PartnerId("p-1"), registration_id=RegistrationId("d0"), released_at=NOW),
         SlotTaken(partner_id=PartnerId("p-1"), registration_id=RegistrationId("more"), taken_at=NOW),
     ]
+
+
+def test_a_deal_that_is_over_gives_its_slot_back_in_every_quarter_that_counts_it() -> None:
+    town, later = Town(capacity=9), NOW + timedelta(days=40)
+    open_deals(town, 2)
+    carried = SlotsSeen(quarter="2026-Q2", carried=(RegistrationId("d0"), RegistrationId("d1")))
+    asked(town, "next", slots=carried, now=later)
+    over = ReleaseSlot(
+        partner_id=PartnerId("p-1"), registration_id=RegistrationId("d0"), quarters=("2026-Q2", "2026-Q1"), now=later
+    )
+
+    assert town.run(over) == [[released("d0", later)], [released("d0", later)]]
+    assert (slots(town, "2026-Q2"), slots(town)) == (("d1", "next"), ("d1",))
+    assert town.run(over) == [[], []]
+
+
+def released(deal: str, at: datetime) -> SlotReleased:
+    return SlotReleased(partner_id=PartnerId("p-1"), registration_id=RegistrationId(deal), released_at=at)
+
+
+class CountedPeek:
+    """Reads from a town, and counts the deals that were read."""
+
+    def __init__(self, town: Town) -> None:
+        self.town, self.deals = town, 0
+
+    async def __call__(self, stream: Stream) -> Any:
+        return (await self.all((stream,)))[0]
+
+    async def all(self, streams: Iterable[Stream]) -> list[Any]:
+        asked_for = list(streams)
+        self.deals += sum(stream.decider is Deals for stream in asked_for)
+        return [self.town.state(stream) for stream in asked_for]
+
+
+class Nobody:
+    async def near(self, *_: Any) -> tuple[()]:
+        return ()
+
+
+async def looked_at(town: Town, now: datetime = NOW) -> tuple[int, SlotsSeen | None]:
+    """How many deals are read for one more registration, and what is told of the slots."""
+    peek, made = CountedPeek(town), wish("more", "p-1")
+    fields = {name: getattr(made, name) for name in ("programme", "partner_id", "customer", "products", "role")}
+    said = Submission(
+        **fields,
+        registration_id=made.registration_id,
+        deal_type="new",
+        scope="entity",
+        details=made.details,
+        screening_id="s",
+        by="seller",
+        now=now,
+    )
+    command = await prepare_registration(peek, Nobody(), "acme", said)  # type: ignore[arg-type]
+    return peek.deals, command.slots
+
+
+@pytest.mark.parametrize("count", [1, 100])
+async def test_a_registration_reads_no_other_deal_while_a_slot_is_left(count: int) -> None:
+    town = Town(capacity=101)
+    open_deals(town, count)
+
+    assert await looked_at(town) == (0, SlotsSeen(quarter="2026-Q1"))
+
+
+async def test_where_no_slot_is_left_the_deals_themselves_say_which_are_over() -> None:
+    town = Town(capacity=3)
+    open_deals(town, 3)
+    town.run(WithdrawDeal(**of(town, "d1"), reason_code="gone", by="seller"))
+
+    assert await looked_at(town) == (3, SlotsSeen(quarter="2026-Q1", closed=(RegistrationId("d1"),)))
+
+
+async def test_a_quarter_opens_with_the_open_deals_of_the_last_one_that_had_any() -> None:
+    town = Town(capacity=9)
+    open_deals(town, 2)
+    town.run(WithdrawDeal(**of(town, "d1"), reason_code="gone", by="seller"))
+
+    seen = SlotsSeen(quarter="2026-Q4", carried=(RegistrationId("d0"),))
+    assert await looked_at(town, datetime(2026, 12, 1, tzinfo=UTC)) == (2, seen)
+
+
+def of(town: Town, deal: str) -> dict[str, Any]:
+    state = town.state(Deals.at(deal))
+    return {"registration_id": RegistrationId(deal), "accounts": state.accounts, "programme": "default", "now": NOW}
 
 
 def test_a_quarter_opens_with_the_deals_that_are_still_open() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from contracts.attribution import Customer, OpportunityMirrored
 from contracts.incentives import TierChanged
-from tests.registration.service import DESK, Running, activated, deal, seller, started
+from services.registration.domain.capacity import Capacities
+from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 
 
 @pytest.fixture
@@ -70,6 +71,18 @@ async def test_a_partner_has_as_many_open_deals_as_its_slots(registration: Runni
 
     assert (third["status"], third["reasons"][0]["code"]) == ("rejected", "capacity-full")
     assert fourth["status"] == "in_review"
+
+
+async def test_a_slot_is_given_back_as_soon_as_its_deal_is_over(registration: Running) -> None:
+    first, second = [await registration.register("p1", products=[{"sku": sku}]) for sku in ("1", "2")]
+    await registration.post(seller("p1"), f"/deals/{first['registration_id']}/withdraw")
+    await registration.post(DESK, f"/deals/{second['registration_id']}/reject", {"reason_code": "not-credible"})
+    peek = registration.service.application.executor.peek(TENANT)
+
+    async def empty() -> bool:
+        return bool((await peek(Capacities.at("p1.2026-Q1"))).taken == ())
+
+    assert await registration.seen(empty)
 
 
 def codes(answer: dict[str, Any]) -> set[str]:

@@ -196,7 +196,7 @@ async def customer_of(app: Application, caller: Caller, values: dict[str, Any]) 
         return frozenset()  # it is refused anyway, and changes nothing
     keys = frozenset(key.identity for key in own_keys(wish.customer))
     book = (await app.executor.peek(caller.tenant)(Rules.at(wish.programme))).in_force(wish.now)
-    counted = book is not None and DEAL_RULES.read(book.body).capacity is not None
+    counted = book is not None and DEAL_RULES.read(book.body).counts_open
     return keys | {wish.partner_id} if counted else keys
 
 

@@ -1,6 +1,7 @@
 """How many deals of one partner may be open at once, counted by quarter: a slot is taken by each, and given back.
 
-Slots of deals that are open no more are given back when the next one is wanted; a quarter opens with those still open.
+A slot is given back when its deal is open no more; a quarter opens with those still open. A registration counts slots
+and looks at the deals themselves only where the count leaves no place: what was to be given back is given back first.
 """
 
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from datetime import datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import event
+from chassis.event import command, event
 from contracts.values import PartnerId, RegistrationId
 
 MONTHS_OF_A_QUARTER = 3
+QUARTERS_BACK_MAX = 16
+"""How far back the last quarter is looked for in which a partner registered something."""
 
 
 def quarter_of(at: datetime) -> str:
@@ -25,11 +28,30 @@ def quarter_before(quarter: str) -> str:
     return f"{year - 1}-Q4" if number == 1 else f"{year}-Q{number - 1}"
 
 
+def quarters_before(quarter: str) -> tuple[str, ...]:
+    """The quarters before, the last one first."""
+    found = [quarter]
+    while len(found) <= QUARTERS_BACK_MAX:
+        found.append(quarter_before(found[-1]))
+    return tuple(found[1:])
+
+
+@command("registration.ReleaseSlot.v1")
+class ReleaseSlot:
+    """A deal is open no more. `quarters` are those in which it may have a slot."""
+
+    partner_id: PartnerId
+    registration_id: RegistrationId
+    quarters: tuple[str, ...]
+    now: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class SlotsSeen:
-    """What was seen of a partner's slots when a registration was made: which of them are of open deals.
+    """What was seen of a partner's slots when a registration was made: `closed` are of deals that are open no more.
 
-    `carried` are open deals of the quarter before, where this quarter has no slot yet.
+    Deals are looked at, and `closed` is told, only where all slots are taken. `carried` are open deals of the last
+    quarter that had any, where this quarter has no slot yet. `open` was told in earlier releases.
     """
 
     quarter: str
@@ -80,6 +102,13 @@ def settle_slots(state: Capacity, partner_id: PartnerId, seen: SlotsSeen, now: d
 
 def take_slot(partner_id: PartnerId, registration_id: RegistrationId, now: datetime) -> list[CapacityEvent]:
     return [SlotTaken(partner_id=partner_id, registration_id=registration_id, taken_at=now)]
+
+
+def release_slot(wish: ReleaseSlot, capacities: tuple[Capacity, ...]) -> tuple[list[list[CapacityEvent]]]:
+    """Gives a slot back, in every quarter that counts it."""
+    one = wish.registration_id
+    gone = SlotReleased(partner_id=wish.partner_id, registration_id=one, released_at=wish.now)
+    return ([[gone] if one in (state.taken or ()) else [] for state in capacities],)
 
 
 def evolve(capacity: Capacity, happened: CapacityEvent) -> Capacity:

@@ -121,7 +121,7 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     full = replace(
         facts,
         exclusions=entries(exclusions),
-        open_deals=_open_deals(wish, slots),
+        open_deals=open_deals(wish, slots),
         competitor=competitor(wish.customer.domain, rules),
         background=background_of(wish, tiers, record, traces),
     )
@@ -236,7 +236,7 @@ def background_of(wish: RegisterDeal, tiers: Tiers, record: TrackRecord, traces:
     )
 
 
-def _open_deals(wish: RegisterDeal, slots: tuple[Capacity, ...]) -> int | None:
+def open_deals(wish: RegisterDeal, slots: Iterable[Capacity]) -> int | None:
     """How many deals of the partner are open besides this one; None where nobody counts."""
     if wish.slots is None:
         return None

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Key
+from services.registration.domain.capacity import SlotReleased, SlotTaken, quarter_of
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsJoined, ClaimsParted, ClaimsRestored
 from services.registration.domain.deal_events import (
     ActivityNoted,
@@ -57,6 +58,13 @@ class MoveDue(DueDocument, total=False):
     turn: str
 
 
+class SlotDue(DueDocument):
+    """The slot of an open deal, taken in `quarter`."""
+
+    partner_id: str
+    quarter: str
+
+
 class ReviewDue(DueDocument):
     """`steps` are those that are open."""
 
@@ -87,6 +95,7 @@ HEARINGS: Mapping[type, Key] = dict.fromkeys(_CASE, of_deal)
 CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed, DisputeConcluded), of_deal)
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
+SLOTS: Mapping[type, Key] = dict.fromkeys((SlotTaken, SlotReleased, DealApproved, DealRejected, DealWithdrawn), of_deal)
 _FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored), _freed)
 MOVES_UP: Mapping[type, Key] = {**_FREEING, **_OWN}
 MOVES_BACK: Mapping[type, Key] = {ClaimHeld: _blocked, ClaimsJoined: _blocked, **_OWN}
@@ -193,6 +202,19 @@ def answers_due(_: DueDocument | None, seen: Seen) -> DueDocument | None:
     if not isinstance(happened, DealReturned) or happened.due_at is None:
         return None
     return {"due_at": iso(happened.due_at), "registration_id": happened.registration_id}
+
+
+def slots_over(document: SlotDue | None, seen: Seen) -> SlotDue | None:
+    """Due at once when a deal that has a slot is open no more."""
+    happened = seen.event
+    match happened:
+        case SlotTaken(partner_id=partner_id, taken_at=at):
+            quarter, deal = quarter_of(at), happened.registration_id
+            return {"due_at": None, "registration_id": deal, "partner_id": partner_id, "quarter": quarter}
+        case DealApproved(approved_at=at) | DealRejected(rejected_at=at) | DealWithdrawn(withdrawn_at=at):
+            return {**document, "due_at": iso(at)} if document else None
+        case _:
+            return None
 
 
 def moves(document: MoveDue | None, seen: Seen) -> MoveDue | None:
