@@ -17,6 +17,8 @@ from tests.architecture.tree import ROOT
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(ROOT.glob("docs/**/*.md"))]
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+PLACED = re.compile(r"\]\(([^)#\s]*\.py)\)\s+`(\w+)`")
+"""A file, and right behind it what the reader will find there."""
 NAMED = re.compile(r"`([A-Z]\w+)`")
 SLUG = re.compile(r'^    slug = "([a-z0-9-]+)"', re.MULTILINE)
 SETTING = re.compile(r"^\| `(ENTENTE_\w+)` \| ([^|]*) \|", re.MULTILINE)
@@ -52,6 +54,28 @@ def test_a_dead_link_and_a_dead_anchor_are_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One thing\n[a](gone.md) [b](page.md#one-thing) [c](#two) [d](https://example.com/x)\n")
     assert ["gone.md", "#two"] == list(dead_links(page))
+
+
+def misplaced(path: Path) -> list[str]:
+    """What the page says stands in a file, and does not."""
+    places = PLACED.findall(path.read_text())
+    return [
+        f"{name} in {place}"
+        for place, name in places
+        if not re.search(rf"^(async def|def|class) {name}\b", (path.parent / place).read_text(), re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=short)
+def test_what_a_page_finds_in_a_file_is_there(path: Path) -> None:
+    assert [] == misplaced(path)
+
+
+def test_what_has_moved_away_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "here.py").write_text("def stays() -> None: ...\n")
+    page = tmp_path / "page.md"
+    page.write_text("[`here.py`](here.py) `stays`, [`here.py`](here.py)\n`gone`\n")
+    assert ["gone in here.py"] == misplaced(page)
 
 
 # What services publish and listen to
