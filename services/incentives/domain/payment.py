@@ -4,6 +4,7 @@
 asked again and never another.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -38,6 +39,7 @@ from services.incentives.domain.payment_rules import (
 from services.incentives.domain.two_people import FourEyes
 
 ATTEMPTS_MAX = 5
+REFERENCE = re.compile("[0-9a-f]{32}-[0-9]{2}")
 INVOICE = "invoice"
 ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
@@ -369,13 +371,17 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Payment:
-    """Where a money order stands. `references` are all that were ever submitted, the last one counts."""
+    """Where a money order stands. `references` are all that were ever submitted, the last one counts.
+
+    Under those in `returned` the money came back: whatever the provider says of them, they are settled.
+    """
 
     stage: Stage = Stage.NONE
     proposed: PaymentProposed | None = None
     approved: PaymentApproved | None = None
     made: PaymentMade | None = None
     references: tuple[str, ...] = ()
+    returned: frozenset[str] = frozenset()
     provider_events: frozenset[str] = frozenset()
     asks: int = 0
     unknown_since: datetime | None = None
@@ -468,7 +474,9 @@ def reference_of(payment: str, attempt: int) -> str:
 
 
 def payment_of(reference: str) -> str:
-    """The payment that a reference is of."""
+    """The payment that a reference is of. Raises UnknownReference for what is none of ours."""
+    if not REFERENCE.fullmatch(reference):
+        raise UnknownReference
     return str(UUID(reference.partition("-")[0]))
 
 
@@ -931,8 +939,10 @@ def _after_provider(
         case PaymentMade():
             return replace(payment, stage=Stage.PAID, made=happened, provider_events=_heard(payment, happened))
         case PaymentFailed():
-            stage = Stage.RETURNED if happened.reason_code == RETURNED else Stage.FAILED
-            return replace(payment, stage=stage, provider_events=_heard(payment, happened))
+            heard = replace(payment, stage=Stage.FAILED, provider_events=_heard(payment, happened))
+            if happened.reason_code != RETURNED:
+                return heard
+            return replace(heard, stage=Stage.RETURNED, returned=payment.returned | {happened.reference})
         case _:
             assert_never(happened)
 

@@ -17,8 +17,10 @@ from services.incentives.application import PaymentPort, in_books, provider_says
 from services.incentives.domain.payment import (
     PAID,
     UNKNOWN,
+    Payment,
     PaymentFailed,
     PaymentMade,
+    Payments,
     PaymentSubmitted,
     PaymentUnknown,
     ReportOutcome,
@@ -62,7 +64,9 @@ def provider_calls(port: PaymentPort) -> Deadline:
 
     def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[ReportOutcome]]:
         async def make(peek: Peek) -> ReportOutcome:
-            said = await outcome_of(port, document, now)
+            order: Payment = await peek(Payments.at(document["payment_id"]))
+            earlier = [one for one in document.get("earlier", ()) if one not in order.returned]
+            said = await outcome_of(port, {**document, "earlier": earlier}, now)
             return replace(said, books=await in_books(peek, now.date()))
 
         return make
