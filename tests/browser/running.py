@@ -1,6 +1,7 @@
 """The whole system as `make run` starts it, in a process of its own, and clients of its public API over the network."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -24,6 +25,8 @@ LOOK_SECONDS = 0.02
 START_SECONDS = 120.0
 STOP_SECONDS = 45.0
 CALL_SECONDS = 30.0
+PROVIDER_SECRET = "the-provider-and-we"
+SETTINGS = {"ENTENTE_PROVIDER_SECRET": PROVIDER_SECRET}
 
 
 def until(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -96,7 +99,7 @@ def running_system() -> Iterator[Running]:
         port, log = _two_ports(), Path(folder) / "log.txt"
         command = [sys.executable, "-m", "services", "--port", str(port), "--data", f"{folder}/data"]
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output)
+            process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **SETTINGS})
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_ready(process, lambda: _ready(url), log, START_SECONDS)

@@ -84,6 +84,9 @@ def test_a_table_says_the_same():
         ("csv", "who,what\n1,2\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},lost,2026-06-05,S\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,yesterday,S\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,2026-06-05,S,more\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,2026-06-05,{'x' * 200_000}\n"),
         ("csv", "reference,outcome,on,provider_event_id\n" + f"{REFERENCE},paid,2026-06-05,S\n" * 1_001),
     ],
 )

@@ -473,6 +473,28 @@ async def test_a_report_is_believed_only_when_the_provider_signed_it(tmp_path):
         assert (told_so.status_code, told_so.json()["state"]) == (200, "paid")
 
 
+async def test_money_that_came_back_goes_out_again_under_a_new_reference(tmp_path):
+    import hashlib
+    import hmac
+
+    async with started(tmp_path, provider_secret="shared") as asked:
+        payment = await proposed(asked)
+        await asked.post(APPROVER, f"{payment}/approve")
+        first = (await asked.post(FINANCE, f"{payment}/submit")).json()["reference"]
+        await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        said_so = {"reference": first, "outcome": "returned", "provider_event_id": "e1", "on": "2026-06-03"}
+        signature = hmac.new(b"shared", canonical_json(said_so), hashlib.sha256).hexdigest()
+        service = Principal(tenant=TENANT, subject="provider", kind="service")
+        told_so = await asked.post(service, "/provider-reports", {**said_so, "signature": signature})
+        assert told_so.json()["state"] == "returned"
+        asked.clock.set(asked.clock.now() + timedelta(minutes=1))
+        assert (await asked.post(FINANCE, f"{payment}/retry")).status_code == 200
+        second = (await asked.post(FINANCE, f"{payment}/submit")).json()["reference"]
+        found = await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        assert (found["reference"], found["reference"] == first) == (second, False)
+        assert [one[0] for one in asked.service.application.ports.transfers()] == [first, second]
+
+
 async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path):
     import hashlib
     import hmac
@@ -481,14 +503,19 @@ async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path
         payment = await proposed(asked)
         await asked.post(APPROVER, f"{payment}/approve")
         reference = (await asked.post(FINANCE, f"{payment}/submit")).json()["reference"]
-        rows = [f"{reference},paid,2026-06-03,S-1", f"{'0' * 32}-01,paid,2026-06-03,S-2"]
+        others = (f"{'0' * 32}-01,paid,2026-06-03,S-2", "no reference of ours,paid,2026-06-03,S-3")
+        rows = [f"{reference},paid,2026-06-03,S-1", *others]
         content = "\n".join(["reference,outcome,on,provider_event_id", *rows])
         file = {"kind": "csv", "content": content, "signature": "0" * 64}
         assert (await asked.post(FINANCE, "/provider-reports/file", file)).json()["slug"] == "forged"
         assert (await asked.post(P1, "/provider-reports/file", file)).status_code == 403
         file["signature"] = hmac.new(b"shared", content.encode(), hashlib.sha256).hexdigest()
         first = (await asked.post(FINANCE, "/provider-reports/file", file)).json()["results"]
-        assert [(one["result"], one.get("slug")) for one in first] == [("recorded", None), ("refused", "not-found")]
+        assert [(one["result"], one.get("slug")) for one in first] == [
+            ("recorded", None),
+            ("refused", "not-found"),
+            ("refused", "unknown-reference"),
+        ]
         await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
         again = (await asked.post(FINANCE, "/provider-reports/file", file)).json()["results"]
         assert again[0]["result"] == "repeated"
@@ -554,6 +581,24 @@ async def test_a_batch_is_prepared_approved_sent_paid_and_closed(incentives):
     table = await incentives._client.get(f"{path}/csv", headers=incentives._as(FINANCE))
     assert table.text.splitlines()[1].split(",")[3:7] == ["100.00", "100.00", "EUR", "paid"]
     assert [one["state"] for one in (await incentives.get(FINANCE, "/batches"))["items"]] == ["closed"]
+
+
+async def test_a_payee_without_bank_details_is_paid_by_the_provider_and_stands_in_no_file_for_a_bank(incentives):
+    payment = await proposed(incentives)
+    [payee] = (await incentives.get(P1, "/payees"))["items"]
+    assert (payee["gates"], [one["code"] for one in payee["cautions"]]) == ([], ["no_bank_file"])
+    body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
+    batch = (await incentives.post(FINANCE, "/batches", body)).json()
+    path = f"/batches/{batch['batch_id']}"
+    await incentives.post(APPROVER, f"{path}/approve")
+    await incentives.post(FINANCE, f"{path}/send")
+    await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+    refused = await incentives._client.get(f"{path}/pain001", headers=incentives._as(FINANCE))
+    assert (refused.status_code, refused.json()["slug"], refused.json()["payees"]) == (409, "no-bank-details", ["p1"])
+    await ready(incentives)
+    [payee] = (await incentives.get(P1, "/payees"))["items"]
+    assert payee["cautions"] == []
+    assert (await incentives._client.get(f"{path}/pain001", headers=incentives._as(FINANCE))).status_code == 200
 
 
 async def test_what_was_paid_and_withheld_in_a_year_is_told_to_finance_alone(incentives):

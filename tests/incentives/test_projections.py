@@ -2,13 +2,16 @@
 
 from datetime import date
 
+import pytest
+
 from chassis.testing.projections import assert_repeatable, project, told
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.line import release_line
+from services.incentives.domain.payment_rules import PaymentRules
 from services.incentives.domain.sale import PayoutCalculated, PayoutPostponed, PayoutReleased, ReleaseLine
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
-from services.incentives.projections.payee_gates import PAYEE_GATES
+from services.incentives.projections.payee_gates import PAYEE_GATES, why_shut
 from services.incentives.projections.payments import PAYMENTS
 from services.incentives.projections.provider_calls import provider_calls
 from services.incentives.projections.releases import RELEASES, release
@@ -198,3 +201,12 @@ def test_what_is_postponed_is_due_later():
     assert project(RELEASES, seen)[line.line_id]["due_at"] == "2026-05-01T00:00:00Z"
     assert project(EARNINGS, seen)[line.line_id]["why_held"] == "postponed until 2026-05-01: audit"
     assert PayoutReleased not in {type(happened) for happened in world.events}
+
+
+@pytest.mark.parametrize(
+    "gate",
+    ["suspended", "blocked", "under_review", "employer_consent", "bank_verified", "bank_cool_down", "tax_form"],
+)
+def test_every_gate_of_a_payee_says_why_it_is_shut(gate):
+    document = {"bank": None, "until": None, "reason_code": "late", "blocked_reason": "fraud"}
+    assert why_shut(gate, document, PaymentRules(), NOW)

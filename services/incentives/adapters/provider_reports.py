@@ -16,6 +16,8 @@ OUTCOMES = (PAID, REJECTED, UNKNOWN, RETURNED)
 STATUS = {"ACCC": PAID, "ACSC": PAID, "RJCT": REJECTED}
 """Settled on the creditor's or the debtor's account, and rejected; every other status is under way and says nothing."""
 DAY_CHARACTERS = 10
+FIRST_ROW = 2
+"""The row after the names of the columns."""
 
 
 class ReportInvalid(Invalid):
@@ -38,7 +40,7 @@ def reported(kind: str, content: str) -> list[Reported]:
     """Every settled row of a file in its order. Raises ReportInvalid."""
     try:
         found = _pain_002(content) if kind == PAIN_002 else _table(content)
-    except (ET.ParseError, ValueError, KeyError) as error:
+    except (ET.ParseError, csv.Error, ValueError, KeyError) as error:
         raise ReportInvalid(f"the file cannot be read: {error}") from error
     if len(found) > ROWS_MAX:
         raise ReportInvalid
@@ -74,12 +76,14 @@ def _table(content: str) -> list[Reported]:
     rows = csv.DictReader(io.StringIO(content))
     if tuple(rows.fieldnames or ()) != COLUMNS:
         raise ReportInvalid(f"the first row is {', '.join(COLUMNS)}")
-    return [_row(row) for row in rows]
+    return [_row(number, row) for number, row in enumerate(rows, FIRST_ROW)]
 
 
-def _row(row: dict[str, str]) -> Reported:
+def _row(number: int, row: dict[str, str]) -> Reported:
+    if set(row) != set(COLUMNS) or None in row.values():
+        raise ReportInvalid(f"row {number} has not the columns of the first one")
     if row["outcome"] not in OUTCOMES:
-        raise ReportInvalid(f"an outcome is one of {', '.join(OUTCOMES)}")
+        raise ReportInvalid(f"row {number}: an outcome is one of {', '.join(OUTCOMES)}")
     return Reported(
         reference=row["reference"],
         outcome=row["outcome"],

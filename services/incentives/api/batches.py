@@ -19,10 +19,11 @@ from services.incentives.domain.batch import (
     Batches,
     BatchInvalid,
     CloseBatch,
+    NoBankDetails,
     PrepareBatch,
     SendBatch,
 )
-from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.payee import BankDetailsChanged, Payees
 from services.incentives.domain.payment import Payment, Payments
 from services.incentives.domain.payment_rules import PAYMENT
 
@@ -130,7 +131,11 @@ async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
     app.access.check(caller.principal, SendBatch)
     peek = app.executor.peek(caller.tenant)
     batch: Batch = await peek(Batches.at(batch_id))
-    orders = [await _order(app, peek, caller.tenant, one) for one in await _payments(peek, batch_id)]
+    payments = await _payments(peek, batch_id)
+    banks = [(await peek(Payees.at(one.order.payee_id))).bank for one in payments]
+    if without := sorted({one.order.payee_id for one, bank in zip(payments, banks, strict=True) if bank is None}):
+        raise NoBankDetails(payees=without)
+    orders = [_order(app, caller.tenant, one, bank) for one, bank in zip(payments, banks, strict=True) if bank]
     payer = Payer(name=app.ports.payer_name, iban=app.ports.payer_iban)
     on = batch.prepared.day if batch.prepared else app.clock.now().date()
     message = Message(batch_id=batch_id, made_at=app.clock.now(), on=on, payer=payer, orders=orders)
@@ -138,13 +143,14 @@ async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
     return Response(pain_001(message), media_type="application/xml", headers=disposition)
 
 
-async def _order(app: Application, peek: Peek, tenant: str, payment: Payment) -> Order:
-    """A payment with the bank details of its payee opened; without any, no file can be written."""
+def _order(app: Application, tenant: str, payment: Payment, bank: BankDetailsChanged) -> Order:
+    """A payment with the bank details of its payee opened; what was not submitted has no reference for a file."""
     order = payment.order
-    payee: Payee = await peek(Payees.at(order.payee_id))
-    opened = app.keys.open(tenant, payee.bank.account) if payee.bank else None
-    if opened is None or not payment.references:
-        raise BatchInvalid(f"payment {order.payment_id} has no bank details, or is not submitted")
+    opened = app.keys.open(tenant, bank.account)
+    if opened is None:
+        raise NoBankDetails(payees=[order.payee_id])
+    if not payment.references:
+        raise BatchInvalid(f"payment {order.payment_id} is not submitted")
     iban, _, holder = opened.partition("\n")
     return Order(
         reference=payment.references[-1],

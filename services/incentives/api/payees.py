@@ -22,7 +22,7 @@ from services.incentives.domain.payee import (
     UnblockPayee,
     VerifyBankDetails,
 )
-from services.incentives.projections.payee_gates import gates_now, papers, why_shut
+from services.incentives.projections.payee_gates import cautions, gates_now, papers, why_shut
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 DIGITS_SHOWN = 4
@@ -87,7 +87,8 @@ async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = No
     items, cursor = await page(caller, app, "payee_gates", paged, where, sort="partner_id")
     now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
     hidden: dict[str, Any] = {} if app.access.allows(caller.principal, READ_PAPERS) else {"bank": None, "tax_forms": {}}
-    return listed([{**item, **hidden, "gates": gates_now(item, rules, now)} for item in items], cursor)
+    told = [{**item, "gates": gates_now(item, rules, now), "cautions": cautions(item, rules)} for item in items]
+    return listed([{**item, **hidden} for item in told], cursor)
 
 
 @router.get("/payees/{payee_id}")
@@ -102,7 +103,8 @@ async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     last_digits = (account or "").partition("\n")[0][-DIGITS_SHOWN:]
     shut = [{"gate": gate, "text": why_shut(gate, found, rules, now)} for gate in gates_now(found, rules, now)]
     asked = {"asked_gates": list(rules.gates), "payout_currency": payee.payout_currency}
-    return shown({**found, **papers(found, payee, last_digits, rules), **asked, "gates": shut})
+    said = {"gates": shut, "cautions": cautions(found, rules)}
+    return shown({**found, **papers(found, payee, last_digits, rules), **asked, **said})
 
 
 @router.put("/payees/{payee_id}/bank")

@@ -133,6 +133,12 @@ class BatchInvalid(Invalid):
     slug = "batch-invalid"
 
 
+class NoBankDetails(Refused):
+    """A bank's file names an account for every payment: enter bank details for the payees in `payees` first."""
+
+    slug = "no-bank-details"
+
+
 class PaymentsOpen(Refused):
     """Some payments of the batch are still under way."""
 

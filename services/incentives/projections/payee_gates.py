@@ -179,12 +179,27 @@ def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime) -> l
     return sorted(gates)
 
 
+NO_BANK_FILE = "no_bank_file"
+NO_BANK_FILE_TEXT = (
+    "there are no bank details, and the payment rules ask for none: the provider is handed payments under the payee's id "
+    "and pays the account that it knows, but a bank's file (pain.001) with a payment to this payee cannot be written"
+)
+
+
+def cautions(document: dict[str, Any], rules: PaymentRules) -> list[dict[str, str]]:
+    """What shuts no gate and still makes a money order fail, and which one."""
+    if document["bank"] is not None or BANK_VERIFIED in rules.gates:
+        return []
+    return [{"code": NO_BANK_FILE, "text": NO_BANK_FILE_TEXT}]
+
+
 def why_shut(gate: str, document: dict[str, Any], rules: PaymentRules, now: datetime) -> str:
     """Why a gate is shut, and what opens it."""
     bank, until = document["bank"], document["until"]
     return {
         SUSPENDED: f"payouts are suspended ({document['reason_code']}){f' until {until}' if until else ''}",
         BLOCKED: f"finance stopped every payment: {document['blocked_reason']}; two people open it again",
+        UNDER_REVIEW: "a person of the vendor looks at something first; payments wait until that is settled",
         EMPLOYER_CONSENT: "the owner of the employer has not agreed yet that this person is paid",
         BANK_VERIFIED: "another person than who entered the bank details has to verify them"
         if bank

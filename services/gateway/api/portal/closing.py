@@ -7,10 +7,10 @@ from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
 from chassis.decider import Forbidden, NotFound
-from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, SentWithFile, Visit, refused
 
 BATCHES, BOOKS = "incentives.PrepareBatch", "incentives.read ledger"
-STEPS = ("approve", "send", "close")
+STEPS, FILE = ("approve", "send", "close"), "pain001"
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -29,27 +29,38 @@ async def batches_page(
 ) -> Response:
     if not here.vendor or not here.may(BATCHES):
         raise Forbidden
-    found, ready = await asyncio.gather(
+    found, ready, payees = await asyncio.gather(
         here.ask("incentives", "/batches", limit=50, cursor=here.request.query_params.get("cursor")),
         here.ask("incentives", "/payments", state="proposed", limit=200),
+        here.ask_all("incentives", "/payees"),
     )
-    names = await here.names({row["partner_id"] for row in ready.items})
-    shown = {"batches": found, "ready": ready, "names": names, "results": results}
+    names = await here.names({row["partner_id"] for part in (ready, payees) for row in part.items})
+    known = {row["payee_id"]: row for row in payees.items}
+    shown = {"batches": found, "ready": ready, "names": names, "payees": known, "results": results}
     return await here.page("batches.html", status, **shown, refusal=refusal)
 
 
 @router.post("/payment-batches")
 async def prepare(here: Here, sent: Sent) -> Response:
     """Puts the payments that are ticked together."""
-    body = {**sent.given("currency", "day"), "payment_ids": sent.lists.get("payment_id", [])}
+    chosen = sent.lists.get("payment_id", [])
+    if not chosen:
+        problem = {"slug": "missing", "detail": "Tick at least one payment."}
+        return await batches_page(here, Refusal(form="prepare", values=sent.values, problem=problem), 422)
+    body = {**sent.given("currency", "day"), "payment_ids": chosen}
     answer = await here.send(sent, "incentives", "/batches", body)
     return await _batched(here, sent, answer, "prepare")
 
 
 @router.post("/payment-batches/reports")
-async def report(here: Here, sent: Sent) -> Response:
-    """Takes the bank's report of what became of the payments, and says row by row what it changed."""
-    body = {**sent.given("kind", "signature"), "content": sent.values.get("content", "").replace("\r\n", "\n")}
+async def report(here: Here, sent: SentWithFile) -> Response:
+    """Takes the bank's report of what became of the payments, and says row by row what it changed.
+
+    A browser sends what is typed in with other ends of lines than the bank signed; a file comes as it was signed.
+    """
+    typed = sent.values.get("content", "").replace("\r\n", "\n")
+    content = sent.file.content.decode(errors="replace") if sent.file and sent.file.content else typed
+    body = {**sent.given("kind", "signature"), "content": content}
     answer = await here.send(sent, "incentives", "/provider-reports/file", body)
     if answer.ok:
         return await batches_page(here, results=answer.json()["results"])
@@ -58,11 +69,22 @@ async def report(here: Here, sent: Sent) -> Response:
 
 @router.post("/payment-batches/{batch_id}/{verb}")
 async def step(batch_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """A second person approves a batch in one go; then it is sent, and closed once nothing is under way."""
+    """A second person approves a batch in one go; then it is sent, written for the bank, and closed at the end."""
+    if verb == FILE:
+        return await _bank_file(here, batch_id)
     if verb not in STEPS:
         raise NotFound
     answer = await here.send(sent, "incentives", f"/batches/{batch_id}/{verb}")
     return await _batched(here, sent, answer, f"{verb}-{batch_id}")
+
+
+async def _bank_file(here: Visit, batch_id: str) -> Response:
+    """The batch as a file for the bank, or the page that says why there can be none."""
+    answer = await here.fetch("incentives", f"/batches/{batch_id}/{FILE}")
+    if not answer.ok:
+        return await batches_page(here, Refusal(form=FILE, problem=answer.json()), answer.status)
+    kept = {"Content-Disposition": answer.headers["content-disposition"]}
+    return Response(answer.body, media_type=answer.headers["content-type"], headers=kept)
 
 
 async def _batched(here: Visit, sent: Form, answer: Answer, name: str) -> Response:

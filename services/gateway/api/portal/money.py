@@ -279,7 +279,8 @@ async def owed_page(here: Visit, refusal: Refusal | None = None, status: int = 2
     )
     parts = {"liability": liability, "write_offs": write_offs, "disputes": disputes}
     names = await here.names({row["partner_id"] for part in parts.values() for row in part.items})
-    return await here.page("owed.html", status, **parts, budgets=budgets, names=names, as_of=day, refusal=refusal)
+    shown = {"budgets": budgets, "names": names, "as_of": day, "owing": [] if day else sums.below_zero(liability.items)}
+    return await here.page("owed.html", status, **parts, **shown, refusal=refusal)
 
 
 @router.post("/owed/write-offs")

@@ -27,5 +27,11 @@ def of_books(trial: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def below_zero(liability: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The balances whose earnings stand below zero, and what each owes; fund money beside them changes nothing."""
+    owed = [(row, Decimal(row["fund"]) - Decimal(row["payable"])) for row in liability]
+    return [{**row, "owes": str(amount)} for row, amount in owed if amount > 0]
+
+
 def _texts(row: Mapping[str, Decimal]) -> dict[str, str]:
     return {state: str(amount) for state, amount in row.items()}

@@ -255,6 +255,10 @@ class Visit:
 
     # Sending
 
+    async def fetch(self, service: str, path: str) -> Answer:
+        """The answer of a service to a GET as it stands: a file, or why there is none."""
+        return await call(self.app, self.who, "GET", service, path)
+
     async def send(
         self, form: Form, service: str, path: str, body: Any = None, step: str = "", method: str = "POST"
     ) -> Answer:
