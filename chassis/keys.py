@@ -137,8 +137,8 @@ class Keys:
 
     def close(self) -> None:
         with self._lock:
-            self._index.close()
             self._database.close()
+            self._index.close()
 
     def _make(self, slot: Slot) -> bytes:
         with self._lock:

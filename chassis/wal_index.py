@@ -7,7 +7,10 @@ whether something changed. A statement takes ten locks and a turn of the interpr
 
 import mmap
 import struct
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 
 _HEADER = struct.Struct("=8xIB35x8xIB")
 """The counter and whether the header is complete, of both copies; SQLite writes the second one first."""
@@ -15,17 +18,57 @@ _LENGTH = 96
 COUNTED_TO = 1 << 32
 
 
+@dataclass
+class _Memory:
+    """The header of one `-shm` file, for all who look at it in this process."""
+
+    file: BinaryIO
+    header: mmap.mmap
+    lookers: int = 0
+
+
+_lock = Lock()
+_held: dict[tuple[int, int], _Memory] = {}
+"""By device and inode, for the whole process, as the system's locks are: closing a file, by whichever of its descriptors,
+takes from the process the locks that SQLite holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). The next process
+then believes itself alone and clears the memory that we write to. So a file is closed only after the last connection."""
+
+
+def _hold(path: Path) -> tuple[tuple[int, int], _Memory]:
+    found = path.stat()
+    at = found.st_dev, found.st_ino
+    with _lock:
+        if at not in _held:
+            file = path.open("rb")
+            _held[at] = _Memory(file, mmap.mmap(file.fileno(), _LENGTH, access=mmap.ACCESS_READ))
+        _held[at].lookers += 1
+        return at, _held[at]
+
+
+def _let_go(at: tuple[int, int]) -> None:
+    with _lock:
+        memory = _held[at]
+        memory.lookers -= 1
+        if not memory.lookers:
+            del _held[at]
+            memory.header.close()
+            memory.file.close()
+
+
 class WalIndex:
-    """The counter of one open file. A connection in WAL mode that has read once must stay open beside it."""
+    """The counter of one open file. A connection in WAL mode that has read once must stay open beside it.
+
+    Close it after every connection to the file that was opened beside it.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        with Path(f"{path}-shm").open("rb") as file:
-            self._memory = mmap.mmap(file.fileno(), _LENGTH, access=mmap.ACCESS_READ)
+        self._at, memory = _hold(Path(f"{path}-shm"))
+        self._header = memory.header
 
     def changes(self) -> int | None:
         """The number of commits so far, from an unknown start; None while one is being noted."""
-        count, complete, copied, copy_complete = _HEADER.unpack_from(self._memory)
+        count, complete, copied, copy_complete = _HEADER.unpack_from(self._header)
         return count if count == copied and complete and copy_complete else None
 
     def close(self) -> None:
-        self._memory.close()
+        _let_go(self._at)

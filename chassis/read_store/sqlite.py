@@ -173,9 +173,9 @@ class SqliteReadStore:
 
     async def close(self) -> None:
         await self._batches.stop()
-        self._answers.close()
         while self._connections:
             self._connections.pop().close()
+        self._answers.close()
 
     def _connect(self, cache_kib: int) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=512)

@@ -367,10 +367,10 @@ class SqliteEventStore:
         await self._writer.do(lambda connection: connection.execute(RELEASE_LEASE, (name, holder)))
 
     def _let_go(self) -> None:
-        self._others.close()
         self._reading.close()
         self._writing.close()
         self._factory.close()
+        self._others.close()
 
     def _one(self, statement: str, *values: Any) -> int:
         row = self._reading.execute(statement, values).fetchone()
