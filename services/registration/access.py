@@ -33,6 +33,7 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
 )
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
+from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.lead_commands import (
     AcceptLead,
     AppealLead,
@@ -113,6 +114,8 @@ ACCESS = Access(
         AddKey: _DESK,
         MergeAccounts: _DESK,
         SplitAccounts: _DESK,
+        LinkParent: _DESK,
+        CutParent: _DESK,
         SubmitLead: (*_SELLERS, *_LEAD_DESK),
         SUBMIT_FORM: (anonymous(),),
         AppealLead: _SELLERS,

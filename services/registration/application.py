@@ -12,7 +12,15 @@ from chassis.execution import Handles, Peek, Slots
 from chassis.rulebook import Kind, Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
 from services.registration.domain import availability, partner_reference, rotation
-from services.registration.domain.account import Account, Accounts, AddKey, ConfirmIdentity, add_key, confirm_identity
+from services.registration.domain.account import (
+    Account,
+    Accounts,
+    AddKey,
+    ConfirmIdentity,
+    Group,
+    add_key,
+    confirm_identity,
+)
 from services.registration.domain.account_key import DOMAIN, AccountKey, AccountKeys, Key, keys_of, own_keys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
@@ -25,6 +33,7 @@ from services.registration.domain.capacity import (
     quarters_before,
     release_slot,
 )
+from services.registration.domain.claim import Claim
 from services.registration.domain.claims import Claims, ClaimsOf, collisions
 from services.registration.domain.concluding import LOST_DISPUTE, conclude_dispute
 from services.registration.domain.customer import Customer
@@ -91,6 +100,17 @@ from services.registration.domain.exclusion import (
     family_targets,
 )
 from services.registration.domain.fitting import missing
+from services.registration.domain.grouping import (
+    CutParent,
+    LinkParent,
+    claiming,
+    collided,
+    crossing,
+    cut_parent,
+    link_parent,
+    staying_of,
+    subtree,
+)
 from services.registration.domain.judging import in_force, rules_of
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
 from services.registration.domain.lead import Lead, Leads
@@ -132,6 +152,7 @@ from services.registration.domain.offering import (
     lapse_offers,
     pool_lead,
 )
+from services.registration.domain.overlap import GROUP
 from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
 from services.registration.domain.partner_reference import References
 from services.registration.domain.partner_tier import RecordPartnerTier, TiersOf, record_partner_tier
@@ -167,6 +188,7 @@ from services.registration.domain.submitting import (
     claim_of,
     facts_of,
     open_deals,
+    other_heads,
     register_deal,
     resubmit_deal,
     save_draft,
@@ -305,7 +327,8 @@ def _registering(wish: RegisterDeal) -> Slots:
     deal, claims, others = _settling(wish)
     keys = tuple(AccountKeys.at(key.identity) for key in wish.keys)
     reference = _reference(wish.partner_id, wish.details)
-    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, reference, _slots(wish), _traces(wish)
+    heads = tuple(Accounts.at(group.root_id) for group in other_heads(wish))
+    return deal, Accounts.at(wish.accounts[0]), keys, claims, others, reference, _slots(wish), _traces(wish), heads
 
 
 def _slots(wish: RegisterDeal) -> tuple[Stream, ...]:
@@ -332,7 +355,28 @@ def _merging_accounts(wish: MergeAccounts) -> Slots:
     return *_two_accounts(wish, wish.moved), disputes
 
 
-def _colliding(wish: MergeAccounts) -> Slots:
+def _linking(wish: LinkParent) -> Slots:
+    lines = _lines(wish.above.accounts), _lines(wish.below.accounts)
+    disputes = tuple(Disputes.at(one.registration_id) for one in wish.collisions)
+    return *_edge(wish.account_id, wish.above), *lines, tuple(Deals.at(one) for one in wish.deals), disputes
+
+
+def _cutting(wish: CutParent) -> Slots:
+    lines = _lines(staying_of(wish.group, wish.below)), _lines(wish.below)
+    disputes = tuple(Disputes.at(one) for one in wish.contested)
+    return *_edge(wish.account_id, wish.group), *lines, tuple(Deals.at(one) for one in wish.deals), disputes
+
+
+def _edge(account_id: AccountId, group: Group) -> tuple[Stream, Stream]:
+    """The customer, and the head of the group that it comes into or goes out of."""
+    return Accounts.at(account_id), Accounts.at(group.root_id)
+
+
+def _lines(accounts: Iterable[AccountId]) -> tuple[Stream, ...]:
+    return tuple(ClaimsOf.at(account) for account in accounts)
+
+
+def _colliding(wish: MergeAccounts | LinkParent) -> Slots:
     young = tuple(Deals.at(one.registration_id) for one in wish.collisions)
     return young, tuple(Rules.at(one.programme) for one in wish.collisions)
 
@@ -431,6 +475,18 @@ def merged(wish: MergeAccounts, *_: Any) -> dict[str, Any]:
     """The merge by its name, with which it is taken back, and the deals whose holds are contested now."""
     contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
     return {"merge_id": wish.merge_id, "account_id": wish.survivor_id, "moved": wish.moved, "contested": contested}
+
+
+def linked(wish: LinkParent, *_: Any) -> dict[str, Any]:
+    """The edge by its name, and the deals whose holds are contested now."""
+    contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
+    edge = {"account_id": wish.account_id, "parent_id": wish.parent_id, "root_id": wish.above.root_id}
+    return {"link_id": wish.link_id, **edge, "contested": contested}
+
+
+def cut(wish: CutParent, *_: Any) -> dict[str, Any]:
+    """The customer that stands by itself again, with what belongs to it."""
+    return {"account_id": wish.account_id, "members": wish.below[1:]}
 
 
 def split(wish: SplitAccounts, *_: Any) -> dict[str, Any]:
@@ -532,6 +588,8 @@ HANDLES = (
     ),
     Handles(MergeAccounts, merge_accounts, streams=_merging_accounts, reads=_colliding, answer=merged),
     Handles(SplitAccounts, split_accounts, streams=_splitting_accounts, answer=split),
+    Handles(LinkParent, link_parent, streams=_linking, reads=_colliding, answer=linked),
+    Handles(CutParent, cut_parent, streams=_cutting, answer=cut),
     Handles(
         CheckCustomer,
         check_customer,
@@ -581,7 +639,9 @@ class Submission:
 async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wish: Submission) -> RegisterDeal:
     """Finds the accounts that the customer's keys belong to, and those that resemble it."""
     keys = await _bound_keys(peek, wish)
-    accounts, contradicted = await _accounts(peek, wish, keys)
+    named, contradicted = await _accounts(peek, wish, keys)
+    groups = tuple([await _group(peek, one) for one in named]) if wish.scope == GROUP else ()
+    accounts = tuple(dict.fromkeys((*named, *(one for group in groups for one in group.accounts))))
     candidates = await index.near(tenant, wish.customer, (*accounts, *contradicted))
     opens = all(key.account_id is None for key in keys)
     here = accounts if opens else await _with_absorbed(peek, accounts)
@@ -609,8 +669,18 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         lead_id=wish.lead_id,
         traces=traces,
         lost=await _lost(peek, wish, traces),
+        group=accounts[len(named) :],
+        groups=tuple(dict.fromkeys(groups)),
         now=wish.now,
     )
+
+
+async def _group(peek: Peek, account_id: AccountId) -> Group:
+    """The group that an account belongs to: itself, where it belongs to none."""
+    head: Account = await peek(Accounts.at(account_id))
+    if head.parent is not None:
+        return await _group(peek, head.parent)
+    return Group(root_id=account_id, members=head.members, changes=head.group_changes)
 
 
 async def _left_behind(peek: Peek, wish: Submission) -> tuple[Trace, ...]:
@@ -1013,22 +1083,63 @@ def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]
         there: Claims = await peek(ClaimsOf.at(absorbed_id))
         absorbed: Account = await peek(Accounts.at(absorbed_id))
         pairs = collisions(here, there, told["now"])
-        young = dict.fromkeys(second.registration_id for _, second in pairs)
-        deals = await peek.all([Deals.at(one) for one in young])
-        found = [
-            Collision(
-                registration_id=one,
-                programme=deal.first.programme,
-                against=tuple(first.registration_id for first, second in pairs if second.registration_id == one),
-            )
-            for one, deal in zip(young, deals, strict=True)
-        ]
         return MergeAccounts(
             survivor_id=survivor_id,
             absorbed_id=absorbed_id,
             keys=absorbed.keys,
             moved=tuple(claim.registration_id for claim in there.live),
-            collisions=tuple(found),
+            collisions=await _colliding_deals(peek, pairs),
+            **told,
+        )
+
+    return prepare
+
+
+async def _colliding_deals(peek: Peek, pairs: Iterable[tuple[Claim, Claim]]) -> tuple[Collision, ...]:
+    found = collided(pairs)
+    deals = await peek.all([Deals.at(one) for one in found])
+    return tuple(
+        Collision(registration_id=one, programme=deal.first.programme, against=against)
+        for (one, against), deal in zip(found.items(), deals, strict=True)
+    )
+
+
+def linking(account_id: AccountId, parent_id: AccountId, told: dict[str, Any]) -> Make:
+    """Prepares an edge from a customer to its parent; `told` is what the caller said of it."""
+
+    async def prepare(peek: Peek) -> LinkParent:
+        above = await _group(peek, parent_id)
+        own: Account = await peek(Accounts.at(account_id))
+        below = Group(root_id=account_id, members=own.members, changes=own.group_changes)
+        lines = [await peek.all(_lines(group.accounts)) for group in (above, below)]
+        return LinkParent(
+            account_id=account_id,
+            parent_id=parent_id,
+            above=above,
+            below=below,
+            deals=claiming(*lines),
+            collisions=await _colliding_deals(peek, crossing(lines[0], lines[1], told["now"])),
+            **told,
+        )
+
+    return prepare
+
+
+def cutting(account_id: AccountId, told: dict[str, Any]) -> Make:
+    """Prepares to take a customer, with what belongs to it, out of its group."""
+
+    async def prepare(peek: Peek) -> CutParent:
+        own: Account = await peek(Accounts.at(account_id))
+        group = await _group(peek, account_id)
+        states: list[Account] = await peek.all([Accounts.at(one) for one in group.members])
+        below = subtree(account_id, {one: state.parent for one, state in zip(group.members, states, strict=True)})
+        lines = [await peek.all(_lines(one)) for one in (staying_of(group, below), below)]
+        return CutParent(
+            account_id=account_id,
+            group=group,
+            below=below,
+            deals=claiming(*lines) if own.edge else (),
+            contested=own.edge.contested if own.edge else (),
             **told,
         )
 

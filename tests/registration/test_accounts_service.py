@@ -88,3 +88,31 @@ async def test_a_shared_domain_relates_customers_and_tells_them_not_apart(regist
     found = (await registration.get(DESK, f"/deals/{third['registration_id']}/conflicts")).json()["findings"]
     links = {one["candidate"]["account_id"]: one["candidate"]["link"] for one in found}
     assert dict.fromkeys((first["account_id"], second["account_id"]), "shared_key") == links
+
+
+async def test_a_group_claim_reaches_who_joins_and_leaves_who_is_cut_out(registration: Running) -> None:
+    first = await registration.register("p1", scope="group")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    second = await registration.register("p2", customer=FABRIKAM)
+    head, child = first["account_id"], second["account_id"]
+
+    body = {"parent": head, "reason": "Contoso bought it."}
+    linked = (await registration.post(DESK, f"/accounts/{child}/link-parent", body)).json()
+    shown = [(await registration.get(DESK, f"/accounts/{one}")).json() for one in (head, child)]
+    waiting = await registration.until(second["registration_id"], "waiting")
+
+    assert (linked["root_id"], linked["contested"]) == (head, [])
+    assert (shown[0]["members"], shown[1]["parent"]["account_id"]) == ([child], head)
+    assert await claims_of(registration, child) == {
+        first["registration_id"]: "held",
+        second["registration_id"]: "waiting",
+    }
+    assert waiting["board"]["place"] == 1
+    again = await registration.post(DESK, f"/accounts/{head}/link-parent", {"parent": child, "reason": "Round about."})
+    assert (again.status_code, again.json()["type"].rpartition("/")[2]) == (422, "edge-loop")
+
+    cut = await registration.post(DESK, f"/accounts/{child}/cut-parent")
+    assert cut.status_code == 200, cut.text
+    await registration.until(second["registration_id"], "in_review")
+    assert await claims_of(registration, child) == {second["registration_id"]: "pending"}
+    assert await claims_of(registration, head) == {first["registration_id"]: "held"}

@@ -223,6 +223,10 @@ REGISTRATION = {
     "POST /accounts/{account_id}/merge": row(
         frozenset({"desk"}), {"absorbed": "no-account", "reason": "One company."}, account_id="account"
     ),
+    "POST /accounts/{account_id}/link-parent": row(
+        frozenset({"desk"}), {"parent": "no-account", "reason": "A subsidiary."}, account_id="account"
+    ),
+    "POST /accounts/{account_id}/cut-parent": row(frozenset({"desk"}), {}, account_id="account"),
     "POST /accounts/{account_id}/split": row(frozenset({"desk"}), {"merge_id": "no-merge"}, account_id="account"),
 }
 LEAD_DESK = frozenset({"cm", "desk"})

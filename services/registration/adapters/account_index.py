@@ -16,6 +16,8 @@ from chassis.store.port import EventStore
 from contracts.values import AccountId
 from services.registration.adapters.names import alike, grams, likeness
 from services.registration.domain.account import (
+    LINKS,
+    RELATED,
     AccountEvent,
     AccountLinked,
     AccountOpened,
@@ -23,6 +25,8 @@ from services.registration.domain.account import (
     AccountsSplit,
     KeptApart,
     NameAdded,
+    ParentCut,
+    ParentLinked,
 )
 from services.registration.domain.customer import Customer
 from services.registration.domain.matching import Candidate
@@ -45,7 +49,8 @@ LOOK_SECONDS = 0.05
 READ = frozenset(
     name
     for name, cls in TYPES.classes.items()
-    if cls in (AccountOpened, NameAdded, AccountLinked, KeptApart, AccountsMerged, AccountsSplit)
+    if cls
+    in (AccountOpened, NameAdded, AccountLinked, KeptApart, AccountsMerged, AccountsSplit, ParentLinked, ParentCut)
 )
 
 
@@ -70,6 +75,8 @@ class TenantIndex:
     ids: list[AccountId] = field(default_factory=list)
     postings: dict[str, "array[int]"] = field(default_factory=dict)
     links: dict[AccountId, dict[AccountId, str]] = field(default_factory=dict)
+    edges: dict[AccountId, set[AccountId]] = field(default_factory=dict)
+    """Each account with its parent and its children."""
     apart: set[frozenset[AccountId]] = field(default_factory=set)
     merged: dict[AccountId, AccountId] = field(default_factory=dict)
     """Accounts that go on as another one."""
@@ -88,17 +95,28 @@ class TenantIndex:
                 )
             case NameAdded(account_id=account_id, normal_names=names):
                 self._name(self.known[account_id], names)
-            case AccountLinked(account_id=one, other_id=other, link=link):
-                self.links.setdefault(one, {})[other] = link
-                self.links.setdefault(other, {})[one] = link
-            case KeptApart(account_id=one, other_id=other):
-                self.apart.add(frozenset((one, other)))
             case AccountsMerged(survivor_id=one, absorbed_id=other):
                 self.merged[other] = one
                 self.absorbed.setdefault(one, []).append(other)
             case AccountsSplit(survivor_id=one, absorbed_id=other):
                 del self.merged[other]
                 self.absorbed[one].remove(other)
+            case _:
+                self._relate(happened)
+
+    def _relate(self, happened: AccountEvent) -> None:
+        match happened:
+            case AccountLinked(account_id=one, other_id=other, link=link):
+                self.links.setdefault(one, {})[other] = link
+                self.links.setdefault(other, {})[one] = link
+            case ParentLinked(account_id=one, parent_id=other):
+                self.edges.setdefault(one, set()).add(other)
+                self.edges.setdefault(other, set()).add(one)
+            case ParentCut(account_id=one, parent_id=other):
+                self.edges[one].discard(other)
+                self.edges[other].discard(one)
+            case KeptApart(account_id=one, other_id=other):
+                self.apart.add(frozenset((one, other)))
             case _:
                 pass
 
@@ -113,7 +131,7 @@ class TenantIndex:
 
     def near(self, customer: Customer, accounts: frozenset[AccountId]) -> tuple[Candidate, ...]:
         """Linked accounts first, then those whose names are most alike."""
-        known = self._links(accounts) if self.links else ()
+        known = self._links(accounts) if self.links or self.edges else ()
         linked = {self._now(other): link for other, link in known}
         others = (account for account in self._alike(customer) if account not in linked)
         counted = [account for account in linked if self._counts(account, accounts)]
@@ -140,6 +158,7 @@ class TenantIndex:
         for account in accounts:
             for one in (account, *self._within(account)):
                 yield from self.links.get(one, {}).items()
+                yield from ((other, LINKS[RELATED]) for other in sorted(self.edges.get(one, ())))
 
     def _now(self, account: AccountId) -> AccountId:
         """The account as which it goes on."""

@@ -15,11 +15,12 @@ from chassis.store.port import Recorded
 from contracts.values import AccountId, RegistrationId
 from services.registration.access import READ_ACCOUNTS
 from services.registration.api.bodies import Country, Id, Text
-from services.registration.application import GivenCustomer, GivenIdentifier, joining, parting
+from services.registration.application import GivenCustomer, GivenIdentifier, cutting, joining, linking, parting
 from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.account_key import DOMAIN, Key, own_keys
 from services.registration.domain.claim_history import Told, as_known
 from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.merging import MergeAccounts, SplitAccounts, Target
 from services.registration.projections.accounts import claim_shown
 
@@ -43,6 +44,13 @@ class JoinBody(Body):
     """The account that turned out to be this customer, and how that is known."""
 
     absorbed: AccountText
+    reason: Text
+
+
+class ParentBody(Body):
+    """The account that this customer belongs to, and how that is known."""
+
+    parent: AccountText
     reason: Text
 
 
@@ -144,6 +152,25 @@ async def merge(account_id: Id, body: JoinBody, caller: Writer, app: App) -> Res
     }
     prepare = joining(AccountId(account_id), AccountId(body.absorbed), told)
     return await perform(caller, app, MergeAccounts, prepare)
+
+
+@router.post("/accounts/{account_id}/link-parent")
+async def link(account_id: Id, body: ParentBody, caller: Writer, app: App) -> Response:
+    """Says to whom a customer belongs: claims on the whole group reach it, and its own group claims reach the group."""
+    told = {
+        "link_id": caller.new_id("edge"),
+        "reason": app.seal(caller.tenant, f"account-{account_id}", body.reason),
+        "by": caller.principal.by,
+        "now": app.clock.now(),
+    }
+    return await perform(caller, app, LinkParent, linking(AccountId(account_id), AccountId(body.parent), told))
+
+
+@router.post("/accounts/{account_id}/cut-parent")
+async def cut(account_id: Id, caller: Writer, app: App) -> Response:
+    """Takes a customer out of its group: each side keeps the claims that name one of its own."""
+    told = {"by": caller.principal.by, "now": app.clock.now()}
+    return await perform(caller, app, CutParent, cutting(AccountId(account_id), told))
 
 
 @router.post("/accounts/{account_id}/split")

@@ -133,6 +133,55 @@ class KeyAdded:
     added_at: datetime
 
 
+@event("registration.ParentLinked.v1")
+class ParentLinked:
+    """A person says that this customer belongs to another one; `root_id` is the head of that one's group.
+
+    `contested` are the younger ones of the holds that collide by it. `link_id` names the edge.
+    """
+
+    account_id: AccountId
+    parent_id: AccountId
+    root_id: AccountId
+    link_id: str
+    contested: tuple[RegistrationId, ...]
+    reason: Sealed
+    linked_by: str
+    linked_at: datetime
+
+
+@event("registration.ParentCut.v1")
+class ParentCut:
+    """This customer belongs to no other one any more. `members` are those that still belong to it."""
+
+    account_id: AccountId
+    parent_id: AccountId
+    root_id: AccountId
+    link_id: str
+    members: tuple[AccountId, ...]
+    cut_by: str
+    cut_at: datetime
+
+
+@event("registration.GroupChanged.v1")
+class GroupChanged:
+    """Who belongs to the group that this customer is the head of, now that an edge came or went."""
+
+    root_id: AccountId
+    link_id: str
+    members: tuple[AccountId, ...]
+    changed_at: datetime
+
+
+@event("registration.GroupClaimed.v1")
+class GroupClaimed:
+    """A deal claims the whole group that this customer is the head of."""
+
+    root_id: AccountId
+    registration_id: RegistrationId
+    claimed_at: datetime
+
+
 AccountEvent = (
     AccountOpened
     | NameAdded
@@ -144,6 +193,10 @@ AccountEvent = (
     | AccountAbsorbed
     | AccountsSplit
     | AccountRestored
+    | ParentLinked
+    | ParentCut
+    | GroupChanged
+    | GroupClaimed
 )
 
 
@@ -184,8 +237,22 @@ class AccountMerged(Refused):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """An account and all that belongs to it, as it was when a command was made. `changes` counts who came and went."""
+
+    root_id: AccountId
+    members: tuple[AccountId, ...] = ()
+    changes: int = 0
+
+    @property
+    def accounts(self) -> tuple[AccountId, ...]:
+        """All of them, the head first."""
+        return (self.root_id, *self.members)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Account:
-    """What screenings and approvals ask of an account."""
+    """What screenings and approvals ask of an account. `members` are those of the group that it is the head of."""
 
     opened: bool = False
     name: str = ""
@@ -199,6 +266,14 @@ class Account:
     keys: tuple[Key, ...] = ()
     merged_into: AccountId | None = None
     merges: tuple[AccountsMerged, ...] = ()
+    edge: ParentLinked | None = None
+    members: tuple[AccountId, ...] = ()
+    group_changes: int = 0
+
+    @property
+    def parent(self) -> AccountId | None:
+        """The account that it belongs to."""
+        return self.edge.parent_id if self.edge else None
 
     @property
     def known(self) -> bool:
@@ -286,8 +361,25 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return replace(account, confirmed=True)
         case KeyAdded(key=key, shared=shared):
             return replace(account, keys=(*account.keys, key), has_key=account.has_key or not shared)
+        case ParentLinked() | ParentCut() | GroupChanged() | GroupClaimed():
+            return _grouped(account, happened)
         case _:
             return _joined(account, happened)
+
+
+def _grouped(account: Account, happened: ParentLinked | ParentCut | GroupChanged | GroupClaimed) -> Account:
+    changes = account.group_changes + 1
+    match happened:
+        case ParentLinked():
+            return replace(account, edge=happened, members=(), group_changes=changes)
+        case ParentCut(members=members):
+            return replace(account, edge=None, members=members, group_changes=changes)
+        case GroupChanged(members=members):
+            return replace(account, members=members, group_changes=changes)
+        case GroupClaimed():
+            return account
+        case _:
+            assert_never(happened)
 
 
 def _joined(account: Account, happened: AccountsMerged | AccountAbsorbed | AccountsSplit | AccountRestored) -> Account:

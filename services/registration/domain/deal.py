@@ -120,6 +120,7 @@ class Deal:
     registered: DealRegistered | None = None
     details: Details | None = None
     accounts: tuple[AccountId, ...] = ()
+    group: tuple[AccountId, ...] = ()
     returned_fields: tuple[str, ...] = ()
     screened: DealScreened | None = None
     decided: tuple[AccountId, ...] = ()
@@ -297,7 +298,7 @@ def unmoved(wish: OnDeal, deal: Deal) -> None:
 def evolve(deal: Deal, happened: DealEvent) -> Deal:
     match happened:
         case DealRegistered():
-            return replace(deal, registered=happened, status=Status.IN_REVIEW, accounts=happened.accounts)
+            return replace(deal, registered=happened, status=Status.IN_REVIEW, **_entered(happened))
         case DealScreened() | ConflictDetected():
             return replace(deal, screened=happened) if isinstance(happened, DealScreened) else deal
         case DealReturned() | DealResubmitted():
@@ -315,13 +316,17 @@ def evolve(deal: Deal, happened: DealEvent) -> Deal:
             return _moved(deal, happened)
 
 
+def _entered(happened: DealRegistered) -> dict[str, Any]:
+    return {"accounts": happened.accounts, "group": happened.group}
+
+
 Begun = DraftSaved | DisplacementApproved | RevocationProposed | FindingDecided | DealMoved
 
 
 def _begun(deal: Deal, happened: Begun) -> Deal:
     match happened:
-        case DealMoved(accounts=accounts):
-            return replace(deal, accounts=accounts)
+        case DealMoved(accounts=accounts, group=group):
+            return replace(deal, accounts=accounts, group=deal.group if group is None else group)
         case FindingDecided():
             return _decided(deal, happened)
         case DraftSaved():

@@ -12,6 +12,7 @@ from contracts.values import (
     ProductLine,
     RegistrationId,
 )
+from services.registration.domain.account import Group
 from services.registration.domain.account_key import Key
 from services.registration.domain.capacity import SlotsSeen
 from services.registration.domain.customer import Customer
@@ -53,7 +54,8 @@ class RegisterDeal:
     Without a role the partner's first one is taken. `replaces` is the partner's own deal that this one is to succeed,
     `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open,
     `lead_id` where it comes of a lead; `traces` are what it leaves behind, `lost` the partner's own deals that asked
-    otherwise and were lost.
+    otherwise and were lost. A claim on a whole group enters its members, the `group` accounts; `groups` are those whose
+    members were seen.
     """
 
     registration_id: RegistrationId
@@ -78,6 +80,8 @@ class RegisterDeal:
     lead_id: str | None = None
     traces: tuple[Trace, ...] = ()
     lost: tuple[RegistrationId, ...] = ()
+    group: tuple[AccountId, ...] = ()
+    groups: tuple[Group, ...] = ()
     now: datetime
 
     @property

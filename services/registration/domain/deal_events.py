@@ -112,7 +112,8 @@ class DraftDiscarded(OfDeal):
 class DealRegistered(OfDeal):
     """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's.
 
-    `replaces` is a deal of the same partner that ends when this one is approved.
+    `replaces` is a deal of the same partner that ends when this one is approved. `group` are those of the accounts that
+    it enters only as members of its customer's group.
     """
 
     terms: Terms
@@ -124,6 +125,7 @@ class DealRegistered(OfDeal):
     submitted_by: str
     confidential: bool = False
     replaces: RegistrationId | None = None
+    group: tuple[AccountId, ...] = ()
 
 
 @event("registration.DealScreened.v1")
@@ -349,11 +351,16 @@ class DuplicateMerged(OfDeal):
 
 @event("registration.DealMoved.v1")
 class DealMoved(OfDeal):
-    """The customers that the deal is on, now that two accounts were merged, or a merge was taken back."""
+    """The customers that the deal is on, now that two accounts were merged, or a merge was taken back.
+
+    Or that its customer's group has other members: then `group` are the accounts that it is on as such, and `merge_id`
+    names the edge.
+    """
 
     accounts: tuple[AccountId, ...]
     merge_id: str
     moved_at: datetime
+    group: tuple[AccountId, ...] | None = None
 
 
 @event("registration.DealWithdrawn.v1")

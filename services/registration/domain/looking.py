@@ -257,6 +257,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         exclusions=entries(exclusions),
         competitor=competitor(deal.first.customer.domain, DEAL_RULES.read(version.body)),
         background=_background(wish, deal, traces),
+        group=deal.group,
         now=wish.now,
     )
     return look(deal, facts, version, wish.screening_id)

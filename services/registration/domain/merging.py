@@ -4,9 +4,10 @@ The names, keys and live claims of the absorbed account go over to the survivor.
 holds are contested, and a dispute over the younger one decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from chassis.case import OPEN, Stage
 from chassis.decider import Invalid, NotFound, Raced, Refused
@@ -24,6 +25,7 @@ from services.registration.domain.account import (
     alive,
 )
 from services.registration.domain.account_key import AccountKey, Key, KeyEvent, move_key, share_key
+from services.registration.domain.claim import Claim
 from services.registration.domain.claims import ClaimEvent, Claims, collisions, join, leave, part, restore
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_events import DealEvent, DealMoved
@@ -37,6 +39,7 @@ from services.registration.domain.dispute import (
     Holder,
 )
 from services.registration.domain.judging import rules_of
+from services.registration.domain.overlap import GROUP
 
 CLAIMS_MAX = 100
 SERVICE = "registration"
@@ -89,6 +92,15 @@ class SplitAccounts:
     now: datetime
 
 
+class Said(Protocol):
+    """A wish by which holds may collide: whose it is, and when."""
+
+    @property
+    def by(self) -> str: ...
+    @property
+    def now(self) -> datetime: ...
+
+
 class SameAccount(Invalid):
     """An account cannot be merged into itself."""
 
@@ -105,6 +117,12 @@ class MergeTooLarge(Invalid):
     """An account with more than a hundred live claims cannot be merged into another one: merge the other way round."""
 
     slug = "merge-too-large"
+
+
+class InGroup(Refused):
+    """One of the two belongs to a group: cut it out first, merge the two, and link the one again."""
+
+    slug = "in-group"
 
 
 class NoSuchMerge(Invalid):
@@ -143,11 +161,12 @@ def merge_accounts(
     """Makes one customer of two, in one commit. Whoever holds goes on holding."""
     here, there, deals, disputes, young, books = lines
     _may_merge(wish, survivor, absorbed)
+    _outside_groups(survivor, absorbed, there)
     _as_prepared(wish, absorbed, here, there)
     merged, gone = _joined(wish, absorbed, here, there)
     moved = [_moved(deal, wish.absorbed_id, (wish.survivor_id,), wish.merge_id, wish.now) for deal in deals]
     opened = [
-        _contest(one, dispute, deal, book, wish, _holders(one, here, there))
+        contest(one, dispute, deal, book, (*here.live, *there.live), wish)
         for one, dispute, deal, book in zip(wish.collisions, disputes, young, books, strict=True)
     ]
     return (
@@ -170,6 +189,14 @@ def _may_merge(wish: MergeAccounts, survivor: Account, absorbed: Account) -> Non
         raise ApartForGood
     if len(wish.moved) > CLAIMS_MAX:
         raise MergeTooLarge
+
+
+def _outside_groups(survivor: Account, absorbed: Account, there: Claims) -> None:
+    """Raises InGroup where the merge would change who belongs to a group, or what claims one."""
+    groups = any(claim.reach.place.scope == GROUP for claim in there.live)
+    belongs = survivor.parent or survivor.members
+    if absorbed.parent or absorbed.members or (groups and belongs):
+        raise InGroup
 
 
 def _as_prepared(wish: MergeAccounts, absorbed: Account, here: Claims, there: Claims) -> None:
@@ -212,14 +239,14 @@ def _moved(deal: Deal, from_id: AccountId, to: tuple[AccountId, ...], merge_id: 
     return [DealMoved(**deal.header, accounts=accounts, merge_id=merge_id, moved_at=now)]
 
 
-def _holders(one: Collision, here: Claims, there: Claims) -> tuple[Holder, ...]:
+def _holders(one: Collision, claims: Iterable[Claim]) -> tuple[Holder, ...]:
     """Whose the holds are with which this one collides."""
-    known = {claim.registration_id: claim.partner_id for claim in (*here.live, *there.live)}
+    known = {claim.registration_id: claim.partner_id for claim in claims}
     return tuple(Holder(registration_id=other, partner_id=known[other]) for other in one.against)
 
 
-def _contest(
-    one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, wish: MergeAccounts, holders: tuple[Holder, ...]
+def contest(
+    one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, claims: Iterable[Claim], wish: Said
 ) -> list[DisputeEvent]:
     """A dispute over the younger hold, which nobody had to file; one that is going on decides this too."""
     if dispute.case.stage not in (Stage.NONE, Stage.WITHDRAWN, Stage.FINAL):
@@ -232,7 +259,7 @@ def _contest(
             statement=None,
             evidence=(),
             against=one.against,
-            holders=holders,
+            holders=_holders(one, claims),
             barred=tuple(dict.fromkeys((*deal.involved, wish.by))),
             due_at=calendar.after(wish.now, EVIDENCE_DAYS * BUSINESS_DAY),
             opened_by=SERVICE,
@@ -268,7 +295,7 @@ def split_accounts(
         part(here, going, in_both, *line),
         restore(here, going, *line),
         [_returned(deal, in_both, wish) for deal in deals],
-        [_settled(one, dispute, wish) for one, dispute in zip(wish.contested, disputes, strict=True)],
+        [settle(dispute, wish.now) for dispute in disputes],
     )
 
 
@@ -325,10 +352,10 @@ def _returned(deal: Deal, in_both: Sequence[RegistrationId], wish: SplitAccounts
     return _moved(deal, wish.survivor_id, to, wish.merge_id, wish.now)
 
 
-def _settled(registration_id: RegistrationId, dispute: Dispute, wish: SplitAccounts) -> list[DisputeEvent]:
-    """A dispute that the merge itself opened has no object any more."""
+def settle(dispute: Dispute, now: datetime) -> list[DisputeEvent]:
+    """A dispute that nobody had to file has no object any more."""
     opened = dispute.opened
     if opened is None or opened.opened_by != SERVICE or dispute.case.stage not in OPEN:
         return []
     header = {name: getattr(opened, name) for name in ("registration_id", "number", "programme", "partner_id")}
-    return [DisputeWithdrawn(**header, withdrawn_by=SERVICE, withdrawn_at=wish.now)]
+    return [DisputeWithdrawn(**header, withdrawn_by=SERVICE, withdrawn_at=now)]

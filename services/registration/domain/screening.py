@@ -60,7 +60,7 @@ class Facts:
     """All that a screening looks at. `known` says whether it is certain who the customer is.
 
     `nearby` are the claims on the candidates' accounts: they are shown, and never block. Nor do those that the deal is
-    to displace.
+    to displace. `group` are the accounts that it enters only as members of its customer's group.
     """
 
     mine: Claim
@@ -76,6 +76,7 @@ class Facts:
     open_deals: int | None = None
     competitor: str | None = None
     background: Background = field(default_factory=Background)
+    group: tuple[AccountId, ...] = ()
     now: datetime
 
 
@@ -412,8 +413,9 @@ def _place_apart(conflicts: tuple[Conflict, ...]) -> Check:
 
 
 def _several_accounts(facts: Facts) -> Check:
-    seen = Check(name="accounts", value=len(facts.accounts), threshold=1)
-    if len(facts.accounts) == 1:
+    named = [one for one in facts.accounts if one.account_id not in facts.group]
+    seen = Check(name="accounts", value=len(named), threshold=1)
+    if len(named) == 1:
         return seen
     return replace(seen, pull=REVIEW, code="several-accounts", text="The identifiers belong to different customers.")
 

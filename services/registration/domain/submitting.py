@@ -6,8 +6,8 @@ from typing import Any
 
 from chassis.decider import NotFound, Raced
 from chassis.rulebook import Rulebook, Version
-from contracts.values import AccountRef, Participant
-from services.registration.domain.account import Account, AccountEvent, open_account
+from contracts.values import AccountId, AccountRef, Participant
+from services.registration.domain.account import Account, AccountEvent, Group, GroupClaimed, open_account
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, bind
 from services.registration.domain.account_key import unmoved as keys_unmoved
 from services.registration.domain.background import Background
@@ -36,6 +36,7 @@ from services.registration.domain.deal_events import (
 )
 from services.registration.domain.exclusion import ExclusionList, entries
 from services.registration.domain.fitting import fitting, only
+from services.registration.domain.grouping import MEMBERS_MAX, GroupTooLarge, unmoved_group
 from services.registration.domain.judging import in_force, reference
 from services.registration.domain.keeping import referred, traced
 from services.registration.domain.looking import Unseen, look, look_again
@@ -60,6 +61,7 @@ Registered = tuple[
     Taken,
     list[list[CapacityEvent]],
     Left,
+    list[list[AccountEvent]],
 ]
 Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]], Taken, Left]
 Before = tuple[
@@ -71,8 +73,10 @@ Before = tuple[
     OwnReferences,
     tuple[Capacity, ...],
     tuple[Traces, ...],
+    tuple[Account, ...],
 ]
-"""What a registration writes: the deal, its account, keys, claims, what it replaces, its reference, slots, traces."""
+"""What a registration writes: the deal, its account, keys, claims, what it replaces, its reference, slots, traces, and
+the heads of the groups that it claims."""
 Known = tuple[Rulebook, PartnerFacts, tuple[Claims, ...], tuple[ExclusionList, ...], Tiers, TrackRecord]
 """What it reads: the rules, the partner, the claims of the candidates, the exclusions, the partner's tiers and results."""
 
@@ -100,15 +104,16 @@ def save_draft(wish: SaveDraft, deal: Deal) -> list[DealEvent]:
 
 def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Registered:
     """Writes the wish down with its claim, screens it, and does what the screening says."""
-    deal, account, keys, claims, others, references, slots, traces = streams[:8]
-    book, partner, nearby, exclusions, tiers, record = streams[8:]
+    deal, account, keys, claims, others, references, slots, traces, heads = streams[:9]
+    book, partner, nearby, exclusions, tiers, record = streams[9:]
     if deal.status not in (Status.NONE, Status.DRAFT):
-        rest = _none(others), _none(references), _none(slots), _none(traces)
+        rest = _none(others), _none(references), _none(slots), _none(traces), _none(heads)
         return [], [], _none(keys), _none(claims), *rest
     if not partner.known:
         raise PartnerUnknown
     keys_unmoved(wish.keys, keys)
     _still_its_own(wish, others)
+    _still_members(wish, account, heads)
     version = in_force(book, wish.now)
     rules = DEAL_RULES.read(version.body)
     mine = claim_of(wish, partner, rules)
@@ -128,12 +133,13 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     seen = look(begun, full, version, wish.screening_id)
     return (
         [registered, *seen.found(), *seen.outcome()],
-        _opened(wish, account),
+        [*_opened(wish, account), *_claimed(wish, wish.accounts[0])],
         [_bound(wish, account, key, state) for key, state in zip(wish.keys, keys, strict=True)],
         *seen.settle(wish, claims, others),
         referred(begun, wish.details.partner_reference, references, wish.now),
         [_slots(wish, seen.verdict, state) for state in slots],
         traced(begun, wish.traces, traces, wish.now),
+        [_claimed(wish, group.root_id) for group in other_heads(wish)],
     )
 
 
@@ -215,6 +221,7 @@ def facts_of(
         ),
         candidates=wish.candidates,
         nearby=tuple(OnAccount(account_id=c.account_id, live=state.live) for c, state in near if state.live),
+        group=wish.group,
         now=wish.now,
     )
 
@@ -268,6 +275,7 @@ def _registered(wish: RegisterDeal, mine: Claim, version: Version, zone: str) ->
         submitted_by=wish.submitted_by,
         confidential=wish.confidential,
         replaces=wish.replaces.registration_id if wish.replaces else None,
+        group=wish.group,
     )
 
 
@@ -314,6 +322,18 @@ def _opened(wish: RegisterDeal, account: Account) -> list[AccountEvent]:
     )
 
 
+def other_heads(wish: RegisterDeal) -> tuple[Group, ...]:
+    """The groups that it claims whose head is not its own account."""
+    return tuple(group for group in wish.groups if group.root_id != wish.accounts[0])
+
+
+def _claimed(wish: RegisterDeal, account_id: AccountId) -> list[AccountEvent]:
+    """Tells the head of a group that the whole of it is claimed."""
+    heads = [group.root_id for group in wish.groups]
+    claimed = GroupClaimed(root_id=account_id, registration_id=wish.registration_id, claimed_at=wish.now)
+    return [claimed] if account_id in heads else []
+
+
 def _free(keys: Iterable[Key]) -> tuple[Key, ...]:
     return tuple(key for key in keys if key.account_id is None)
 
@@ -333,6 +353,15 @@ def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> Non
     for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
         if not known.lapsed(wish.now) and known.partner_id == mine.partner_id and known.meets(mine):
             raise AlreadyRegistered(registration_id=known.registration_id)
+
+
+def _still_members(wish: RegisterDeal, account: Account, heads: Iterable[Account]) -> None:
+    """Raises Raced, GroupTooLarge."""
+    known = {group.root_id: head for group, head in zip(other_heads(wish), heads, strict=True)}
+    for group in wish.groups:
+        unmoved_group(group, known.get(group.root_id, account))
+    if len(wish.group) > MEMBERS_MAX:
+        raise GroupTooLarge
 
 
 def _still_its_own(wish: RegisterDeal, others: Iterable[Deal]) -> None:

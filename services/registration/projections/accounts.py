@@ -15,10 +15,13 @@ from services.registration.domain.account import (
     AccountRestored,
     AccountsMerged,
     AccountsSplit,
+    GroupChanged,
     IdentityConfirmed,
     KeptApart,
     KeyAdded,
     NameAdded,
+    ParentCut,
+    ParentLinked,
 )
 from services.registration.domain.account_key import Key
 from services.registration.domain.claim import Claim
@@ -40,7 +43,10 @@ from services.registration.domain.claims import (
 
 
 class AccountDocument(TypedDict):
-    """`claims` are the live ones in the order in which they stand; `merges` those that can be taken back."""
+    """`claims` are the live ones in the order in which they stand; `merges` those that can be taken back.
+
+    `parent` is the account that it belongs to; of the head of a group, `members` are all that belong to it.
+    """
 
     account_id: str
     name: str
@@ -54,6 +60,8 @@ class AccountDocument(TypedDict):
     opened_at: str | None
     merged_into: str | None
     merges: list[dict[str, Any]]
+    parent: dict[str, str] | None
+    members: list[str]
     claims: list[dict[str, Any]]
 
 
@@ -82,6 +90,8 @@ def _unknown(account_id: str) -> AccountDocument:
         "opened_at": None,
         "merged_into": None,
         "merges": [],
+        "parent": None,
+        "members": [],
         "claims": [],
     }
 
@@ -123,6 +133,12 @@ def _of_merges(document: AccountDocument, happened: object) -> dict[str, Any]:
         case AccountsSplit(merge_id=merge_id):
             keys = [key for key in document["keys"] if key.get("merge_id") != merge_id]
             return {"keys": keys, "merges": [one for one in document["merges"] if one["merge_id"] != merge_id]}
+        case ParentLinked(parent_id=parent_id, linked_at=at):
+            return {"parent": {"account_id": parent_id, "linked_at": iso(at)}, "members": []}
+        case ParentCut(members=members):
+            return {"parent": None, "members": list(members)}
+        case GroupChanged(members=members):
+            return {"members": list(members)}
         case AccountAbsorbed(into_id=into_id):
             return {"merged_into": into_id}
         case AccountRestored():
@@ -160,11 +176,12 @@ _OF_CLAIMS = (
 
 ACCOUNTS = Projection(
     name="accounts",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (
             *(AccountOpened, NameAdded, AccountLinked, KeptApart, IdentityConfirmed, KeyAdded),
             *(AccountsMerged, AccountAbsorbed, AccountsSplit, AccountRestored),
+            *(ParentLinked, ParentCut, GroupChanged),
             *_OF_CLAIMS,
         ),
         _account,

@@ -11,6 +11,7 @@ from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Se
 
 SCHEMES = ("domain", "vat", "lei", "duns", "registry", "tax")
 TARGET = "target-"
+MEMBERS_SHOWN = 20
 DAYS = {"at": "on", "known_at": "known_on"}
 """The days in a page's address; `at` is where the portal itself says what it has just done."""
 
@@ -36,16 +37,30 @@ async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, s
     if account.status == NotFound.status:
         raise NotFound
     deals = {deal["registration_id"]: deal for deal in others.items}
+    related = await _related(here, account.one)
     shown = {
         "account": account,
         "claims": claims,
         "deals": deals,
         "names": await here.names({claim["partner_id"] for claim in claims.items}),
         "then": {name: query.get(day, "") for name, day in DAYS.items()},
+        "related": related,
         "schemes": SCHEMES,
         "later": refusal.problem.get("claims", []) if refusal else [],
     }
     return await here.page("customer.html", status, **shown, refusal=refusal)
+
+
+async def _related(here: Visit, account: dict[str, Any]) -> dict[str, str]:
+    """The names of the customers that belong together with this one, as far as they are shown."""
+    parent = [account["parent"]["account_id"]] if account.get("parent") else []
+    shown = [
+        *parent,
+        *account.get("members", [])[:MEMBERS_SHOWN],
+        *(one["account_id"] for one in account.get("links", [])),
+    ]
+    found = await asyncio.gather(*(here.ask("registration", f"/accounts/{one}") for one in shown))
+    return {one: part.one.get("name") or "a customer without a name" for one, part in zip(shown, found, strict=True)}
 
 
 def _parting(sent: Form) -> dict[str, Any]:
@@ -60,6 +75,11 @@ def _joining(sent: Form) -> dict[str, Any]:
     return {**sent.given("reason"), "absorbed": absorbed}
 
 
+def _belonging(sent: Form) -> dict[str, Any]:
+    """The parent by its id, or by the address of its page."""
+    return {**sent.given("reason"), "parent": sent.text("parent").rstrip("/").rpartition("/")[2]}
+
+
 def _key(sent: Form) -> dict[str, Any]:
     return {**sent.given("scheme", "value"), "share": sent.text("share") == "yes"}
 
@@ -68,12 +88,14 @@ BODIES: dict[str, Callable[[Form], dict[str, Any]]] = {
     "merge": _joining,
     "split": _parting,
     "add-key": _key,
+    "link-parent": _belonging,
+    "cut-parent": lambda sent: {},
 }
 
 
 @router.post("/customers/{account_id}/{verb}")
 async def change(account_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """Merges, splits, or adds a key."""
+    """Merges, splits, adds a key, or says to whom it belongs."""
     if verb not in BODIES:
         raise NotFound
     answer = await here.send(sent, "registration", f"/accounts/{account_id}/{verb}", BODIES[verb](sent))

@@ -119,7 +119,7 @@ def registration(sent: Form, here: Visit) -> dict[str, Any]:
         "customer": customer(sent),
         "products": [{"family": word} for word in sent.words("products")],
         "amount": {"amount": sent.text("amount"), "currency": sent.text("currency") or here.tenancy.currency},
-        **sent.given("close_on", "role", "partner_reference", "description"),
+        **sent.given("close_on", "role", "scope", "partner_reference", "description"),
     }
     return {**body, **sent.given("partner_id")} if here.vendor else body
 

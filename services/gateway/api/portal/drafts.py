@@ -10,7 +10,7 @@ from services.gateway.api.portal.deals import new_page, registration
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 SERVICE, SAVE, NOT_FOUND = "registration", "registration.SaveDraft", 404
-FIELDS = ("customer", "products", "amount", "close_on", "role", "partner_reference", "description")
+FIELDS = ("customer", "products", "amount", "close_on", "role", "scope", "partner_reference", "description")
 """What the form can say of a registration; what else a draft holds stays as it is."""
 OF_CUSTOMER = ("name", "country", "region", "postcode", "website", "identifiers")
 """What the form can say of a customer. Of a website and identifiers it shows one; the others stay."""
@@ -55,7 +55,7 @@ def filled(body: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
         **known,
         "amount": amount.get("amount"),
         "currency": amount.get("currency"),
-        **{name: body.get(name) for name in ("close_on", "role", "partner_reference", "description")},
+        **{name: body.get(name) for name in ("close_on", "role", "scope", "partner_reference", "description")},
     }
     products = dict.fromkeys(_word(one) for one in body.get("products") or [])
     return {name: str(value) for name, value in values.items() if value}, [one for one in products if one]
