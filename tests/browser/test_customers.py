@@ -12,6 +12,9 @@ pytestmark = pytest.mark.xdist_group("browser")
 LARCH = Customer("Larch Valley Dairies BV", "NL", "larch-valley.nl", "14000.00")
 MELK = Customer("Melkerij Larch BV", "NL", "melkerij-larch.nl", "16000.00")
 
+ALDER = Customer("Alder Paper AB", "SE", "alder-paper.se", "24000.00")
+ALDER_MILLS = Customer("Alder Mills Oy", "FI", "alder-mills.fi", "26000.00")
+
 
 def test_two_entries_become_one_customer_and_two_again(browse: Browse, system: Running) -> None:
     kept, gone = register(system, NORTH, LARCH), register(system, SOUTH, MELK)
@@ -30,3 +33,22 @@ def test_two_entries_become_one_customer_and_two_again(browse: Browse, system: R
     page.get_by_role("button", name="Take the merge back").click()
     expect(claims.get_by_text("Held")).to_have_count(1)
     expect(page.get_by_text("No other entry was merged into this one")).to_be_visible()
+
+
+def test_a_customer_is_put_below_another_one_and_taken_out_again(browse: Browse, system: Running) -> None:
+    head, below = register(system, NORTH, ALDER), register(system, SOUTH, ALDER_MILLS)
+    page = browse("dora", f"/desk/{head}", java_script_enabled=False)
+    page.get_by_role("link", name="The customer").click()
+    address = page.url
+    page.goto(f"/desk/{below}")
+    page.get_by_role("link", name="The customer").click()
+    page.get_by_text("It belongs to another customer").click()
+    page.get_by_label("The parent").fill(address)
+    page.get_by_label("How do you know?").first.fill("Alder owns the mills.")
+    page.get_by_role("button", name="Link").click()
+    expect(page.get_by_text("It belongs to Alder Paper AB since")).to_be_visible()
+    page.get_by_role("link", name="Alder Paper AB").click()
+    expect(page.get_by_text("It is the head of 1 customer:")).to_be_visible()
+    page.get_by_role("link", name="Alder Mills Oy").click()
+    page.get_by_role("button", name="It belongs to no other one").click()
+    expect(page.get_by_text("It stands by itself.")).to_be_visible()

@@ -582,6 +582,7 @@ GATEWAY = {
             "POST /batches",
             "POST /batches/{batch_id}/{verb}",
             "POST /drafts",
+            "POST /drafts/{registration_id}/check",
             "POST /drafts/{registration_id}/register",
             "POST /drafts/{registration_id}/discard",
             "POST /deals/check",
