@@ -542,6 +542,8 @@ GATEWAY = {
     "GET /drafts/{registration_id}": page(SELLERS, registration_id="draft"),
     "GET /batches": page(SELLERS | {"desk"}),
     "GET /batches/{batch_id}": page(SELLERS | {"desk"}, batch_id="import"),
+    "GET /sales-facts": page(FINANCE),
+    "GET /sales-facts/{batch_id}": page(FINANCE, batch_id="facts_import"),
     "GET /deals/{registration_id}": page(DEALS, registration_id="deal"),
     "GET /leads": page(LEADS),
     "GET /fairness": page(),
@@ -581,6 +583,8 @@ GATEWAY = {
         (
             "POST /batches",
             "POST /batches/{batch_id}/{verb}",
+            "POST /sales-facts",
+            "POST /sales-facts/{batch_id}/{verb}",
             "POST /drafts",
             "POST /drafts/{registration_id}/check",
             "POST /drafts/{registration_id}/register",
