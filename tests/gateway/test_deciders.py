@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chassis.decider import Invalid, WrongState
+from chassis.decider import Forbidden, Invalid, WrongState
 from chassis.event import Sealed
 from chassis.execution import Handles
 from chassis.testing.kit import given
@@ -17,6 +17,7 @@ from services.gateway.domain.client import (
     ClientRevoked,
     Clients,
     CreateClient,
+    KeyOfAnother,
     RevokeClient,
     RotateSecret,
     ScopeBeyondOwn,
@@ -252,6 +253,25 @@ def test_a_key_that_a_key_makes_reaches_no_further() -> None:
 def test_a_secret_is_rotated() -> None:
     given(how(ROTATE), (EXPORTER, [CREATED])).when(ROTATE).then([ROTATED])
     given(how(ROTATE), (EXPORTER, [CREATED, ROTATED])).when(ROTATE).then_nothing()
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"rotated_by": "person-2"}, KeyOfAnother),
+        ({"rotated_by": "person-2", "own_scopes": SCOPES}, KeyOfAnother),
+        ({"rotated_by": "person-1", "own_scopes": ("registration:read", "gateway:write")}, ScopeBeyondOwn),
+    ],
+)
+def test_nobody_comes_by_another_s_rights_by_rotating(changes: dict[str, Any], refusal: type[Forbidden]) -> None:
+    wish = replace(ROTATE, **changes)
+    given(how(wish), (EXPORTER, [CREATED])).when(wish).refused(refusal)
+
+
+def test_a_maker_rotates_by_hand_and_by_a_key_that_reaches_as_far() -> None:
+    for own in ((), CREATED.scopes, SCOPES):
+        wish = replace(ROTATE, rotated_by="person-1", own_scopes=own)
+        given(how(wish), (EXPORTER, [CREATED])).when(wish).then([ROTATED])
 
 
 def test_a_client_is_revoked_once() -> None:

@@ -219,6 +219,25 @@ async def test_a_key_makes_no_key_that_reaches_further(it: System) -> None:
     assert (await program.post("/v1/clients", {"name": "same", "scopes": ["gateway:read"]}, key=key())).status == 201
 
 
+async def test_a_key_rotates_no_key_that_reaches_further(it: System) -> None:
+    ada = await it.who("ada")
+    wide = await made(ada, *SCOPES)
+    narrow = it.front.signed_in((await made(ada, "gateway:read", "gateway:write"))["key"])
+    answer = await narrow.post(f"/v1/clients/{wide['client_id']}/rotate", {}, key=key())
+    assert (answer.status, answer.json()["slug"], "key" in answer.json()) == (403, "scope-beyond-own", False)
+
+
+async def test_a_second_person_does_not_come_by_the_first_one_s_key(it: System) -> None:
+    """Whoever could rotate it would act as two persons: four eyes of one head."""
+    ada = await it.who("ada")
+    bert = await colleague(it, "bert", ["admin"])
+    theirs = await made(ada, *SCOPES)
+    path = f"/v1/clients/{theirs['client_id']}"
+    answer = await bert.post(f"{path}/rotate", {}, key=key())
+    assert (answer.status, answer.json()["slug"], "key" in answer.json()) == (403, "key-of-another", False)
+    done(await bert.post(f"{path}/revoke", key=key()))
+
+
 async def test_a_second_person_is_not_the_first_one_s_program(it: System) -> None:
     """Four eyes: rules are not published, and nobody's own roles changed, through a key of the same person."""
     ada = await it.who("ada")

@@ -183,6 +183,8 @@ async def rotate(client_id: Id, body: RotateBody, caller: Writer, app: App) -> R
         client_id=client_id,
         secret_sha256=token_hash(secret),
         overlap_hours=body.overlap_hours,
+        rotated_by=caller.principal.by,
+        own_scopes=caller.principal.scopes,
         now=app.clock.now(),
     )
     outcome = await app.executor.run(caller.order(), command)

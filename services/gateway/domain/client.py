@@ -73,9 +73,13 @@ class CreateClient:
 
 @command("gateway.RotateSecret.v1")
 class RotateSecret:
+    """`rotated_by` gets the new key, and with it all that the client may do; "" in what was asked for before it was kept."""
+
     client_id: str
     secret_sha256: str
     overlap_hours: int = 24
+    rotated_by: str = ""
+    own_scopes: tuple[str, ...] = ()
     now: datetime
 
 
@@ -120,6 +124,13 @@ class ScopeBeyondOwn(Forbidden):
     recorded = True
 
 
+class KeyOfAnother(Forbidden):
+    """A key acts as the person who made it: revoke this one and make a key of your own."""
+
+    slug = "key-of-another"
+    recorded = True
+
+
 # Decisions
 
 
@@ -150,12 +161,20 @@ def _check(wish: CreateClient) -> None:
         raise Invalid(f"scopes are of: {', '.join(SCOPES)}", errors=[_fault("scopes", name) for name in unknown])
     if not 1 <= wish.days <= DAYS_MAX:
         raise Invalid(f"a key lives 1 to {DAYS_MAX} days", errors=[_fault("days", str(wish.days))])
-    if wish.own_scopes and not set(wish.scopes) <= set(wish.own_scopes):
+    _within(wish.scopes, wish.own_scopes)
+
+
+def _within(scopes: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Raises ScopeBeyondOwn where a key asks for more than it has; a person, without scopes, has all."""
+    if own and not set(scopes) <= set(own):
         raise ScopeBeyondOwn
 
 
 def rotate(wish: RotateSecret, client: Client) -> list[ClientEvent]:
     _active(client)
+    if wish.rotated_by and wish.rotated_by != client.created_by:
+        raise KeyOfAnother
+    _within(client.scopes, wish.own_scopes)
     if client.secrets[-1][0] == wish.secret_sha256:
         return []
     return [
