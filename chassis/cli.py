@@ -1,7 +1,7 @@
 """The command line that every service has: serve, migrate, rebuild, verify, parked."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,7 +160,7 @@ def _utc(at: datetime) -> datetime:
 
 
 async def _shadow_run(settings: ServiceSettings, build: Build, tenant: str, wish: ShadowBody) -> None:
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         asked = await asked_for(service.application, tenant, wish, "cli")
         with Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task("deciding again", total=None)
@@ -197,7 +197,8 @@ async def _migrate(settings: ServiceSettings, build: Build) -> None:
 
 
 @asynccontextmanager
-async def _open(settings: ServiceSettings, build: Build) -> Any:
+async def open_service(settings: ServiceSettings, build: Build) -> AsyncIterator[Any]:
+    """A service with its store open, doing nothing of itself."""
     service = build(settings, make_world(settings))
     await service.migrate()
     await service.open()
@@ -231,7 +232,7 @@ async def rebuild(service: Service, model: str) -> None:
 
 
 async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> None:
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         witness = service.witness
         reports = [await verify(service.store, witness.leaves, witness.leaves.checkpoints(), witness.signer.verifier)]
         if decide:
@@ -241,13 +242,13 @@ async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> N
 
 async def decide_again(settings: ServiceSettings, build: Build, span: Span) -> None:
     """Decides again what was recorded in a span, and says what differs. Exit 1 if anything does."""
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         report = await verify_decisions(service.store, service.application.executor.every_handles, span)
     _told([report])
 
 
 async def _verify_stream(settings: ServiceSettings, build: Build, name: str) -> None:
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         witness, handles = service.witness, service.application.executor.every_handles
         await witness.checkpoint()
         report = await verify_stream(service.store, witness.leaves, witness.signer.verifier, handles, name)
@@ -287,7 +288,7 @@ def _parked(settings: Given, build: Build) -> typer.Typer:
 
 
 async def _list_parked(settings: ServiceSettings, build: Build) -> None:
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         for row in await service.parking.listed():
             at = row.place
             place = f"{at.group} {at.topic} {at.partition} {at.offset}"
@@ -297,13 +298,13 @@ async def _list_parked(settings: ServiceSettings, build: Build) -> None:
 async def _replay_parked(
     settings: ServiceSettings, build: Build, by: str, group: str | None, subject: str | None
 ) -> None:
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         outcome = await service.application.parked.replay(order_of(by), by=by, group=group, subject=subject)
         console.print(f"{outcome.answer['released']} released")
 
 
 async def _discard_parked(settings: ServiceSettings, build: Build, by: str, place: Place) -> None:
-    async with _open(settings, build) as service:
+    async with open_service(settings, build) as service:
         outcome = await service.application.parked.discard(order_of(by), place, by=by)
         console.print(outcome.answer["state"])
 

@@ -2,6 +2,7 @@
 
 from chassis.access import Access, Who, anonymous, partner, service, vendor
 from services.gateway.domain.client import CreateClient, RevokeClient, RotateSecret
+from services.gateway.domain.login import LinkPerson, ReleaseIdentity
 from services.gateway.domain.session import EndSession, OpenSession, UseSession
 from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
@@ -37,6 +38,8 @@ ACCESS = Access(
         OpenSession: (anonymous(),),
         UseSession: (anonymous(),),
         EndSession: (anonymous(),),
+        LinkPerson: (anonymous(),),
+        ReleaseIdentity: _ADMIN,
         ME: _BOTH,
         READ_STAFF: (vendor(), service()),
         READ_CLIENTS: _CLIENT_OWNERS,

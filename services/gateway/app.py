@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.staticfiles import StaticFiles
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
+from chassis.application import Application
 from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.identity import Principal, Signer, Unauthenticated
 from chassis.service import Blueprint, Service, World, assemble
@@ -17,11 +19,13 @@ from contracts.catalogue import SERVICES
 from services.gateway.access import ACCESS
 from services.gateway.adapters.hub import Hub
 from services.gateway.adapters.limits import Bucket, Limits, Rate, Window
+from services.gateway.adapters.openid import Issuer, OpenId
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
 from services.gateway.api import development, documents, identities, reading, shadow
 from services.gateway.api.authentication import narrowed, visitor
 from services.gateway.api.door import Doors, KnownHost, last_told
 from services.gateway.api.portal import pages
+from services.gateway.api.portal.sign_in import BACK
 from services.gateway.application import HANDLES
 from services.gateway.projections.deal_cards import DEAL_CARDS
 from services.gateway.projections.event_log import EVENT_LOG
@@ -44,7 +48,8 @@ class Settings(ServiceSettings):
 
     `hosts` are the names under which the portal is reached (any, if none is named; in development only loopback).
     What may be asked is limited outside development, or as `limited` says. A session ends `session_hours` after sign-in,
-    or unused after `session_idle_minutes`.
+    or unused after `session_idle_minutes`. Outside development people sign in by the OpenID Connect issuer
+    `openid_issuer`, which knows us as `openid_client` and sends them back to `/callback` of `public_url`.
     """
 
     upstreams: dict[str, str] = {}
@@ -64,6 +69,10 @@ class Settings(ServiceSettings):
     forms_per_hour: int = Field(default=10, ge=1)
     session_idle_minutes: int = Field(default=60, ge=5, le=480)
     session_hours: int = Field(default=12, ge=1, le=24)
+    public_url: str = ""
+    openid_issuer: str = ""
+    openid_client: str = ""
+    openid_secret: SecretStr | None = None
     streams_max: int = Field(default=5_000, ge=1)
     streams_each_max: int = Field(default=100, ge=1)
 
@@ -71,6 +80,22 @@ class Settings(ServiceSettings):
     def vouches(self) -> bool:
         """Whether the development issuer may be here: in development, and where nobody else can reach it."""
         return self.development and self.host in LOOPBACK
+
+    @model_validator(mode="after")
+    def _issuer_is_whole(self) -> Self:
+        if self.openid_issuer and not (self.openid_client and self.openid_secret and self.public_url):
+            raise ValueError("an openid_issuer needs openid_client, openid_secret and public_url")
+        for url in (self.openid_issuer, self.public_url):
+            if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in LOOPBACK:
+                raise ValueError(f"{url} has to begin with https://")
+        return self
+
+    def issuer(self) -> OpenId | None:
+        """Who vouches for people outside development, None where nobody does."""
+        if not self.openid_issuer or self.openid_secret is None:
+            return None
+        back = self.public_url.rstrip("/") + BACK
+        return OpenId(Issuer(self.openid_issuer, self.openid_client, self.openid_secret.get_secret_value(), back))
 
     @property
     def names(self) -> frozenset[str]:
@@ -100,6 +125,7 @@ class Ports:
     signer: Signer
     hub: Hub
     limits: Limits | None
+    openid: OpenId | None
     session_hours: int
     session_idle_minutes: int
     development: bool
@@ -131,8 +157,14 @@ def blueprint(settings: Settings) -> Blueprint:
         shared_prefix="/v1/gateway",
         files={"/batches": FILE_BYTES_MAX + FORM_BYTES},
         hang_up=lambda app: app.ports.hub.close(),
-        let_go=lambda app: app.ports.upstreams.close(),
+        let_go=_let_go,
     )
+
+
+async def _let_go(app: Application) -> None:
+    await app.ports.upstreams.close()
+    if app.ports.openid:
+        await app.ports.openid.close()
 
 
 def build(settings: Settings, world: World) -> Service:
@@ -143,6 +175,7 @@ def build(settings: Settings, world: World) -> Service:
         signer=world.signer,
         hub=Hub(streams_max=settings.streams_max, streams_each_max=settings.streams_each_max),
         limits=settings.limits(),
+        openid=settings.issuer(),
         session_hours=settings.session_hours,
         session_idle_minutes=settings.session_idle_minutes,
         development=settings.vouches,

@@ -3,8 +3,9 @@
 from typing import Any
 
 from chassis.execution import Handles
-from services.gateway.domain import client, session, staff, tenant
+from services.gateway.domain import client, login, session, staff, tenant
 from services.gateway.domain.client import Clients
+from services.gateway.domain.login import Identities, Logins, identity_of
 from services.gateway.domain.session import Sessions
 from services.gateway.domain.staff import StaffMembers
 from services.gateway.domain.tenant import Tenants
@@ -26,6 +27,14 @@ def _session_stream(wish: Any) -> tuple[Any, ...]:
     return (Sessions.at(wish.session_id),)
 
 
+def _login_and_identity(wish: login.LinkPerson) -> tuple[Any, ...]:
+    return Logins.at(wish.login_id), Identities.at(identity_of(wish.tenant, wish.subject))
+
+
+def _identity_stream(wish: login.ReleaseIdentity) -> tuple[Any, ...]:
+    return (Identities.at(identity_of(wish.tenant, wish.subject)),)
+
+
 def _tenant(wish: tenant.OpenTenant, state: tenant.Tenant) -> dict[str, Any]:
     return {"slug": wish.slug, "status": "open"}
 
@@ -36,6 +45,10 @@ def _staff(wish: Any, state: staff.Staff) -> dict[str, Any]:
 
 def _client(wish: Any, state: client.Client) -> dict[str, Any]:
     return {"client_id": wish.client_id, "status": state.status, "scopes": list(state.scopes)}
+
+
+def _released(wish: login.ReleaseIdentity, _: login.Identity) -> dict[str, Any]:
+    return {"subject": wish.subject, "status": "released"}
 
 
 HANDLES = (
@@ -49,4 +62,6 @@ HANDLES = (
     Handles(session.OpenSession, session.open_session, _session_stream),
     Handles(session.UseSession, session.use_session, _session_stream),
     Handles(session.EndSession, session.end_session, _session_stream),
+    Handles(login.LinkPerson, login.link_person, _login_and_identity),
+    Handles(login.ReleaseIdentity, login.release_identity, _identity_stream, answer=_released),
 )

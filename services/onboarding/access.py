@@ -16,6 +16,7 @@ from services.onboarding.domain.person import ErasePerson, RegisterPerson
 READ_PARTNERS = "read partners"
 READ_PEOPLE = "read people"
 READ_EVERYTHING = "read everything about a person"
+FIND_PERSON = "find a person by mail address"
 
 _VENDOR = (vendor("admin"), vendor("channel_manager"))
 
@@ -36,5 +37,6 @@ ACCESS = Access(
         READ_PARTNERS: (vendor(), partner(), service()),
         READ_PEOPLE: (partner("owner"), *_VENDOR, service()),
         READ_EVERYTHING: (vendor("admin"),),
+        FIND_PERSON: (vendor("admin"), service()),
     }
 )

@@ -399,6 +399,7 @@ def test_staff_are_known_by_handle_and_their_names_stay_sealed() -> None:
             "handle": "dora",
             "name": {"subject": "s-1", "box": "name"},
             "mail": {"subject": "s-1", "box": "mail"},
+            "mail_key": "k",
             "roles": ["admin"],
             "duties": [],
             "status": "active",

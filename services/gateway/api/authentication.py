@@ -1,12 +1,13 @@
 """Who knocks: a session (cookie or token), an API key, or nobody. The answer is a principal, or a refusal."""
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from chassis.application import Application
 from chassis.decider import Forbidden, Problem
@@ -18,8 +19,10 @@ from services.gateway.domain.client import Clients
 from services.gateway.domain.session import OpenSession, Sessions, UseSession
 from services.gateway.domain.staff import StaffMembers
 
-COOKIE = "entente"
+COOKIE, LOCKED_COOKIE = "entente", "__Host-entente"
+"""In development, and elsewhere: the second name is one that a browser keeps for this host over TLS alone."""
 SESSION_PREFIX, KEY_PREFIX = "ses_", "ent_"
+TOKEN_BYTES = 24
 TOKEN_LENGTH_MAX = 300
 PATH_LENGTH_MAX = 500
 READING = ("GET", "HEAD", "OPTIONS")
@@ -106,10 +109,30 @@ def token_of(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    cookie = request.cookies.get(COOKIE, "")
+    cookie = session_cookie(request)
     if cookie and request.method not in READING and not same_site(request):
         raise CrossSite
     return cookie
+
+
+def session_cookie(request: Request) -> str:
+    """The session's token that a browser sent, "" for none."""
+    return request.cookies.get(_cookie(request.app.state.application), "")
+
+
+def keep_session(answer: Response, app: Application, token: str, *, secure: bool) -> None:
+    """Has the browser keep a session's token, out of the reach of scripts and of other sites' requests."""
+    locked = not app.ports.development
+    answer.set_cookie(_cookie(app), token, httponly=True, samesite="lax", secure=secure or locked, path="/")
+
+
+def drop_session(answer: Response, app: Application) -> None:
+    """Has the browser forget it."""
+    answer.delete_cookie(_cookie(app), path="/", secure=not app.ports.development, httponly=True, samesite="lax")
+
+
+def _cookie(app: Application) -> str:
+    return COOKIE if app.ports.development else LOCKED_COOKIE
 
 
 def same_site(request: Request) -> bool:
@@ -146,7 +169,7 @@ async def _by_session(app: Application, token: str) -> Visitor:
 
 async def _use(app: Application, command: UseSession) -> None:
     """Records that it is in use; who only reads is served also while nothing can be recorded."""
-    order = _shared_order(stable_id("use-session", command.session_id, iso(command.now)), nobody())
+    order = shared_order(stable_id("use-session", command.session_id, iso(command.now)), nobody())
     with suppress(Problem):
         await app.executor.run(order, command)
 
@@ -236,8 +259,9 @@ def narrowed(principal: Principal, service: str, method: str) -> Principal:
     return replace(principal, session=None)
 
 
-async def open_session(app: Application, token: str, who: Principal) -> None:
-    """Signs `who` in: from now on the token is good."""
+async def open_session(app: Application, who: Principal) -> str:
+    """Signs `who` in: the token that is good from now on."""
+    token = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     command = OpenSession(
         session_id=token_hash(token),
         tenant=who.tenant,
@@ -251,18 +275,19 @@ async def open_session(app: Application, token: str, who: Principal) -> None:
         now=app.clock.now(),
     )
     await app.executor.run(_order(command.session_id, who), command)
+    return token
 
 
 def _order(session_id: str, who: Principal) -> Order:
-    return _shared_order(stable_id("open-session", session_id), who)
+    return shared_order(stable_id("open-session", session_id), who)
 
 
 def session_order(session_id: str, cause: str, who: Any) -> Order:
     """The order that ends a session."""
-    return _shared_order(stable_id("end-session", session_id, cause), who)
+    return shared_order(stable_id("end-session", session_id, cause), who)
 
 
-def _shared_order(command_id: str, who: Any) -> Order:
+def shared_order(command_id: str, who: Any) -> Order:
     return Order(
         command_id=command_id, tenant=SHARED, actor=who.actor, correlation_id=command_id, traceparent=serving()
     )

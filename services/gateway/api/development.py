@@ -1,6 +1,5 @@
 """Only in development: a token for anybody, a sign-in page without passwords, and a clock that can be set forward."""
 
-import secrets
 from typing import Annotated, Any
 
 import orjson
@@ -12,10 +11,8 @@ from chassis.clock import DevClock
 from chassis.event import iso
 from chassis.http import JSON, App, Body
 from services.gateway.adapters.development import identities, principal_of
-from services.gateway.api.authentication import COOKIE, SESSION_PREFIX, open_session, own_path
+from services.gateway.api.authentication import keep_session, open_session, own_path
 from services.gateway.api.portal.pages import render
-
-TOKEN_BYTES = 24
 
 router = APIRouter(prefix="/dev", tags=["development"])
 
@@ -35,8 +32,7 @@ class ClockBody(Body):
 async def token(body: TokenBody, app: App) -> Response:
     """A session's bearer token for anybody known to the tenant."""
     who = await principal_of(app, body.tenant, body.as_)
-    made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    await open_session(app, made, who)
+    made = await open_session(app, who)
     answer = {
         "token": made,
         "token_type": "Bearer",
@@ -87,8 +83,7 @@ async def sign_in(
 ) -> Response:
     """Signs in by a cookie and goes to the portal, to the page that was asked for."""
     who = await principal_of(app, tenant, as_)
-    made = SESSION_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    await open_session(app, made, who)
+    made = await open_session(app, who)
     answer = RedirectResponse(own_path(return_to), status_code=303)
-    answer.set_cookie(COOKIE, made, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/")
+    keep_session(answer, app, made, secure=request.url.scheme == "https")
     return answer

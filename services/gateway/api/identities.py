@@ -1,5 +1,7 @@
 """Tenants, staff and API clients over HTTP, and who one is."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -7,16 +9,20 @@ import orjson
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.application import Application
 from chassis.decider import Invalid, NotFound
 from chassis.event import SHARED, stable_id
 from chassis.http import JSON, App, Body, Paged, Reader, Writer, answered, listed, page, perform, reads
 from contracts.values import MINOR_DIGITS
 from services.gateway.access import ME, READ_CLIENTS, READ_STAFF
-from services.gateway.api.authentication import KEY_PREFIX, token_hash
+from services.gateway.api.authentication import KEY_PREFIX, session_order, token_hash
 from services.gateway.domain.client import Clients, CreateClient, RevokeClient, RotateSecret
+from services.gateway.domain.login import ReleaseIdentity
+from services.gateway.domain.session import EndSession
 from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
 
+SESSIONS_MAX = 1_000
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 Words = Annotated[list[Annotated[str, Field(max_length=40)]], Field(max_length=20)]
@@ -64,18 +70,23 @@ router = APIRouter(prefix="/v1", tags=["identities"])
 @router.post("/tenants", status_code=201)
 async def open_tenant(body: TenantBody, caller: Writer, app: App) -> Response:
     """Opens a tenant: every service can now receive its commands."""
+    command = opening(body, caller.principal.by, app.clock.now())
+    return await perform(caller, app, OpenTenant, command, status=201)
+
+
+def opening(body: TenantBody, by: str, now: datetime) -> OpenTenant:
+    """The command that opens a tenant. Raises Invalid for a zone or a currency that does not exist."""
     _check(body)
-    command = OpenTenant(
+    return OpenTenant(
         slug=body.slug,
         name=body.name,
         sandbox=body.sandbox,
         zone=body.zone,
         currency=body.currency,
         locales=tuple(body.locales),
-        opened_by=caller.principal.by,
-        now=app.clock.now(),
+        opened_by=by,
+        now=now,
     )
-    return await perform(caller, app, OpenTenant, command, status=201)
 
 
 def _check(body: TenantBody) -> None:
@@ -96,19 +107,24 @@ def _fault(path: str, value: str) -> dict[str, str]:
 @router.post("/staff", status_code=201)
 async def add_staff(body: StaffBody, caller: Writer, app: App) -> Response:
     """Adds a member of the vendor's staff. One handle is one member."""
-    staff_id = stable_id(caller.tenant, "staff", body.handle)
-    command = AddStaff(
+    command = joining(app, caller.tenant, body, caller.principal.by)
+    return await perform(caller, app, AddStaff, command, status=201)
+
+
+def joining(app: Application, tenant: str, body: StaffBody, by: str) -> AddStaff:
+    """The command that adds a member of staff, its name and mail address sealed."""
+    staff_id = stable_id(tenant, "staff", body.handle)
+    return AddStaff(
         staff_id=staff_id,
         handle=body.handle,
-        name=app.seal(caller.tenant, staff_id, body.name),
-        mail=app.seal(caller.tenant, staff_id, body.mail),
-        mail_key=app.keys.hmac(caller.tenant, body.mail.casefold()),
+        name=app.seal(tenant, staff_id, body.name),
+        mail=app.seal(tenant, staff_id, body.mail),
+        mail_key=app.keys.hmac(tenant, body.mail.casefold()),
         roles=tuple(sorted(set(body.roles))),
         duties=tuple(sorted(set(body.duties))),
-        added_by=caller.principal.by,
+        added_by=by,
         now=app.clock.now(),
     )
-    return await perform(caller, app, AddStaff, command, status=201)
 
 
 @router.post("/staff/{staff_id}/change-roles")
@@ -134,13 +150,40 @@ async def end_staff(staff_id: Id, caller: Writer, app: App) -> Response:
     return await perform(caller, app, EndStaff, command)
 
 
+@router.post("/logins/{subject}/release")
+async def release_login(subject: Id, caller: Writer, app: App) -> Response:
+    """Lets go of the account by which a member of staff or a partner's person signs in; its sessions end.
+
+    The next account with the same confirmed mail address takes its place.
+    """
+    app.access.check(caller.principal, ReleaseIdentity)
+    await _somebody(app, caller.tenant, subject)
+    now = app.clock.now()
+    command = ReleaseIdentity(tenant=caller.tenant, subject=subject, released_by=caller.principal.by, now=now)
+    outcome = await app.executor.run(replace(caller.order(), tenant=SHARED), command)
+    where = {"tenant": caller.tenant, "subject": subject}
+    for session in (await app.read.find("sessions", SHARED, where=where, limit=SESSIONS_MAX)).items:
+        ending = EndSession(session_id=session["session_id"], cause="released", now=now)
+        await app.executor.run(session_order(session["session_id"], "released", caller.principal), ending)
+    return answered(app, outcome)
+
+
+async def _somebody(app: Application, tenant: str, subject: str) -> None:
+    """Raises NotFound for who is neither staff nor a person of a partner here."""
+    staff = await app.read.get("staff", tenant, subject)
+    members = await app.read.find("members", tenant, where={"person_id": subject}, limit=1)
+    if staff is None and not members.items:
+        raise NotFound
+
+
 @router.get("/staff")
 @reads("staff")
 async def staff(caller: Reader, app: App, paged: Paged) -> Response:
     """The vendor's staff with roles and duties."""
     app.access.check(caller.principal, READ_STAFF)
     items, cursor = await page(caller, app, "staff", paged, {}, "handle")
-    return listed([app.opened(caller.tenant, item) for item in items], cursor)
+    opened = [app.opened(caller.tenant, item) for item in items]
+    return listed([{name: value for name, value in one.items() if name != "mail_key"} for one in opened], cursor)
 
 
 @router.post("/clients", status_code=201)

@@ -42,7 +42,7 @@ class SessionUsed:
 
 @event("gateway.SessionEnded.v1")
 class SessionEnded:
-    """Cause: signed_out, membership_ended, staff_ended, suspended or forgotten."""
+    """Cause: signed_out, membership_ended, staff_ended, suspended, released or forgotten."""
 
     session_id: str
     cause: str

@@ -27,6 +27,7 @@ def _joined(it: staff.StaffJoined, version: int) -> Document:
         "handle": it.handle,
         "name": plain(it.name),
         "mail": plain(it.mail),
+        "mail_key": it.mail_key,
         "roles": list(it.roles),
         "duties": list(it.duties),
         "status": "active",
@@ -36,10 +37,10 @@ def _joined(it: staff.StaffJoined, version: int) -> Document:
 
 STAFF = Projection(
     name="staff",
-    version=1,
+    version=2,
     keys=dict.fromkeys((staff.StaffJoined, staff.RolesChanged, staff.StaffEnded), lambda seen: seen.event.staff_id),
     evolve=evolve_staff,
-    indexes=("handle", "status"),
+    indexes=("handle", "status", "mail_key"),
 )
 
 

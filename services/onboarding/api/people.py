@@ -12,7 +12,7 @@ from chassis.decider import Forbidden, NotFound, WrongState, stream_name
 from chassis.event import iso, stable_id
 from chassis.http import LIMIT_MAX, POSITION, App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import PartnerId, PersonId
-from services.onboarding.access import READ_EVERYTHING, READ_PEOPLE
+from services.onboarding.access import FIND_PERSON, READ_EVERYTHING, READ_PEOPLE
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, MemberInvited, Memberships
 from services.onboarding.domain.person import ErasePerson, People, RegisterPerson
 
@@ -81,8 +81,8 @@ def _by_mail(app: App, tenant: str, mail: str) -> tuple[str, PersonId]:
 
 @router.post("/people/find")
 async def find(body: FindBody, caller: Reader, app: App) -> Response:
-    """The person of a mail address, so that somebody who asks what is known can be answered. Nothing is recorded."""
-    app.access.check(caller.principal, READ_EVERYTHING)
+    """The person of a mail address: who asks what is known can be answered, and who signs in be told apart."""
+    app.access.check(caller.principal, FIND_PERSON)
     _, person_id = _by_mail(app, caller.tenant, body.mail)
     await app.exists(caller.tenant, "person", person_id)
     return shown({"person_id": person_id})

@@ -23,6 +23,7 @@ from services.gateway.api.portal import (
     rulebook,
     rules,
     settings,
+    sign_in,
     tiers,
     trying,
     whys,
@@ -55,6 +56,7 @@ for room in (
     rules,
     rulebook,
     events,
+    sign_in,
     settings,
 ):
     router.routes += room.router.routes  # as they stand: an included router is looked through twice a request

@@ -1,49 +1,19 @@
-"""Settings: API keys, signing in and out, and in development the clock."""
+"""Settings: API keys, and in development the clock."""
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Response
 
 from chassis.decider import NotFound
 from chassis.event import iso
-from chassis.http import App
 from contracts.catalogue import SERVICES
-from services.gateway.api.authentication import COOKIE, own_path, session_order
 from services.gateway.api.portal.formats import instant_of
-from services.gateway.api.portal.rendering import render
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
-from services.gateway.domain.session import EndSession
 
-DEVELOPMENT_SIGN_IN = "/dev/sign-in"
 DAYS_MAX = 400
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-
-# In and out
-
-
-@router.get("/sign-in")
-async def sign_in(request: Request, app: App, return_to: str = "/") -> Response:
-    """In development the list of identities; elsewhere what to do. It leads back to the page that was asked for."""
-    back = own_path(return_to)
-    if app.ports.development:
-        query = "" if back == "/" else f"?{urlencode({'return_to': back})}"
-        return RedirectResponse(DEVELOPMENT_SIGN_IN + query, status_code=303)
-    return render(request, "sign_in.html", tenant="", identities=[], return_to=back)
-
-
-@router.post("/sign-out")
-async def sign_out(here: Here, sent: Sent) -> Response:
-    """Ends the session."""
-    command = EndSession(session_id=here.session_id, cause="signed_out", now=here.now)
-    await here.app.executor.run(session_order(here.session_id, "signed_out", here.who), command)
-    answer = RedirectResponse("/sign-in", status_code=303)
-    answer.delete_cookie(COOKIE)
-    return answer
 
 
 # Keys

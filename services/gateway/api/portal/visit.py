@@ -28,7 +28,7 @@ from chassis.health import readiness
 from chassis.http import App, BadRequest, Caller, at_least
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
-from services.gateway.api.authentication import COOKIE, CrossSite, Visitor, same_site, visitor
+from services.gateway.api.authentication import CrossSite, Visitor, drop_session, same_site, session_cookie, visitor
 from services.gateway.api.door import call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
@@ -279,7 +279,7 @@ class Visit:
     async def own(self, method: str, path: str, body: Any = None, key: str = "") -> Answer:
         """Calls a route of the gateway itself, as the visitor's browser would."""
         content = b"" if body is None else orjson.dumps(body)
-        token = self.request.cookies.get(COOKIE, "")
+        token = session_cookie(self.request)
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "idempotency-key": key}
         answer = Answer()
         route, _, query = path.partition("?")
@@ -486,8 +486,8 @@ def _to_sign_in(request: Request) -> Response:
     asked = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
     back = asked.path + (f"?{asked.query}" if asked.query else "")
     answer = RedirectResponse(SIGN_IN if back in ("", "/") else f"{SIGN_IN}?return_to={quote(back)}", status_code=303)
-    if COOKIE in request.cookies:
-        answer.delete_cookie(COOKIE)
+    if session_cookie(request):
+        drop_session(answer, request.app.state.application)
     return answer
 
 
