@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from chassis import logs
 from chassis.away import is_away
+from chassis.error_text import told, without_values
 from chassis.event import TYPES, PublicEvent, Seen, UnknownType
 from chassis.parking import DONE, PARKED, WAITING, Held, ParkedRow, Parking, subject_of
 from chassis.supervision import Backoff, log
@@ -138,7 +139,7 @@ class Reactions:
             seen = message.seen()
         except Broken as error:
             self.counters.undecodable += 1
-            return f"cannot be read: {error}"
+            return f"cannot be read: {without_values(str(error))}"
         except UnknownType:
             self.counters.unknown += 1
             return ""
@@ -163,7 +164,7 @@ class Reactions:
                 failures += 1
                 log.warning("reaction_failed", group=self.group, type=seen.type, id=seen.id, exc_info=error)
                 if failures >= self._settings.tries:
-                    return f"{type(error).__name__}: {error}"
+                    return told(error)
                 self.counters.retried += 1
                 await asyncio.sleep(self._settings.retry.pause_seconds(failures))
             else:

@@ -14,6 +14,8 @@ import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from chassis import error_text
+
 PERSONAL = frozenset({
     "address", "bank_account", "body", "box", "contact", "contacts", "customer_name", "data", "email", "first_name",
     "given_name", "family_name", "iban", "ip", "ip_address", "last_name", "notes", "person", "phone", "reason_text",
@@ -33,11 +35,10 @@ _known: ContextVar[Known] = ContextVar("known", default=(None, None, None))
 
 def configure(*, pretty: bool = False, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Sends the project's and all libraries' logs to the stream (standard error) in one form. Call it once."""
-    # Plain tracebacks: a frame's locals would hold what must not be written.
-    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    ending: list[Processor] = (
-        [console] if pretty else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
-    )
+    # Plain tracebacks: a frame's locals would hold what must not be written, and so may the words of an error.
+    traced = structlog.processors.ExceptionRenderer(lambda found: error_text.trace(*found))
+    rendered = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(default=str)
+    ending: list[Processor] = [traced, rendered]
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),

@@ -48,11 +48,15 @@ async def parked(
     app: App,
     *,
     settled: bool = False,
+    about: Annotated[str | None, Query(min_length=8, max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_MAX,
 ) -> Response:
-    """The messages that were given up on, a subject's in order; with `settled` those that are done or discarded too."""
+    """The messages that were given up on, a subject's in order; with `settled` those that are done or discarded too.
+
+    `about` is the id of a person or a record: those messages alone that name it.
+    """
     app.access.check(caller.principal, READ_PARKED)
-    rows = await app.parked.parking.listed(everything=settled, limit=limit)
+    rows = await app.parked.parking.listed(everything=settled, about=about, limit=limit)
     return listed([_shown(row) for row in rows], None)
 
 

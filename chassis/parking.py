@@ -89,6 +89,7 @@ TABLES = (
 )
 OPEN = "state IN ('parked', 'waiting', 'replay')"
 RELEASED = f"""state = '{PARKED}' AND (? IS NULL OR "group" = ?) AND (? IS NULL OR subject = ?)"""
+NAMES = "(instr(subject, ?) OR instr(headers, ?) OR instr(body, CAST(? AS BLOB)))"
 AT = '"group" = ? AND topic = ? AND partition = ? AND "offset" = ?'
 COLUMNS = (
     '"group", topic, partition, "offset", subject, state, reason, headers, body, parked_at,'
@@ -148,11 +149,17 @@ class SqliteParking:
         query = f'SELECT count(*) FROM parked WHERE {OPEN} AND (? IS NULL OR "group" = ?)'  # noqa: S608
         return self.desk.look_up(lambda db: int(db.execute(query, (group, group)).fetchone()[0]))
 
-    async def listed(self, *, everything: bool = False, limit: int = LIST_MAX) -> list[ParkedRow]:
-        """The unfinished messages in the order of their subjects; with `everything`, the finished too."""
-        where = "1" if everything else OPEN
+    async def listed(
+        self, *, everything: bool = False, about: str | None = None, limit: int = LIST_MAX
+    ) -> list[ParkedRow]:
+        """The unfinished messages in the order of their subjects; with `everything`, the finished too.
+
+        With `about`, those alone whose subject, headers or body name this id.
+        """
+        where = f"{'1' if everything else OPEN} AND (? IS NULL OR {NAMES})"
         query = f'SELECT {COLUMNS} FROM parked WHERE {where} ORDER BY "group", topic, subject, "offset" LIMIT ?'  # noqa: S608
-        return self.desk.look_up(lambda db: [_parked(row) for row in db.execute(query, (limit,))])
+        values = (about, about, about, about, limit)
+        return self.desk.look_up(lambda db: [_parked(row) for row in db.execute(query, values)])
 
     async def find(self, place: Place) -> ParkedRow:
         """The message at a place. Raises NotFound."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from chassis.error_text import without_values
 from chassis.event import TYPES, Seen
 from chassis.folding import change_of
 from chassis.projection import Projection
@@ -288,7 +289,7 @@ class ProjectionRunner:
             change = change_of(running.projection, running.model, lane, seen, reached, asides)
             await self._read_store.change(change)
         except ProjectionFailed as failure:
-            self._stop(running, str(failure))
+            self._stop(running, without_values(str(failure)))
         except Retired:
             self._retire(running)
         else:
@@ -533,7 +534,7 @@ def _decoded(recorded: Any, source: str) -> Fact:
             tenant=recorded.tenant,
             stream=recorded.stream,
             position=recorded.position,
-            reason=f"{recorded.type}: {error}",
+            reason=f"{recorded.type}: {without_values(str(error))}",
             message=_message(recorded),
         )
     return seen

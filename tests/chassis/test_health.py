@@ -105,7 +105,7 @@ async def test_a_read_model_that_met_a_bug_makes_its_service_not_ready_and_says_
         await count(service, 1, -1)
         state = await until(service, lambda answer: answer.status == 503)
         assert state["ready"] is False
-        assert "a bug of this read model" in state["models"]["sums"]["stopped"]
+        assert "evolve raised ValueError" in state["models"]["sums"]["stopped"]
 
 
 async def test_a_new_version_of_a_read_model_is_not_ready_before_it_is_live(tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """What reaches a log, and what never does."""
 
 import asyncio
-import io
 import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 
-from chassis import logs
+from chassis import error_text, logs
+from tests.chassis.logged import logged
 
 Lines = Callable[[], list[dict[str, Any]]]
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -19,13 +18,8 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     """The lines logged so far, as JSON; the configuration before it is put back."""
-    stream = io.StringIO()
-    handlers, level = logging.root.handlers[:], logging.root.level
-    logs.configure(stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
+    with logged() as stream:
+        yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def test_every_line_carries_the_correlation_the_trace_and_the_tenant(lines: Lines) -> None:
@@ -93,6 +87,40 @@ def test_an_error_brings_its_traceback_without_the_frames_values(lines: Lines) -
     line = lines()[0]
     assert "ValueError: invalid literal" in line["exception"]
     assert "ANNAS" not in json.dumps(line)
+
+
+def written_to(addresses: dict[str, str], name: str) -> str:
+    try:
+        return addresses[name]
+    except KeyError as error:
+        raise ValueError(f'no "{name}" can be written to at <erika@vanishing.example>') from error
+
+
+def test_an_error_names_nobody_whom_it_stumbled_over(lines: Lines) -> None:
+    try:
+        written_to({"Bert": "bert@staying.example"}, "Erika Vanishing")
+    except ValueError:
+        logs.logger("x").exception("failed")
+    found = lines()[0]["exception"]
+    assert 'ValueError: no "…" can be written to at <…>' in found
+    assert "KeyError: '…'" in found
+    assert 'File "' + __file__ in found
+    assert "rika" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("invalid literal for int() with base 10: 'Erika'", "invalid literal for int() with base 10: '…'"),
+        ("it can't be that nobody's there", "it can't be that nobody's there"),
+        (r"'O\'Neill' is not known", "'…' is not known"),
+        ("Expected `str`, got `int` - at `$.name`", "Expected `str`, got `int` - at `$.name`"),
+        ("mail=erika.m+x@vanishing.example, retried", "mail=…, retried"),
+        ("„Erika“ fehlt", "„…“ fehlt"),
+    ],
+)
+def test_what_an_error_quotes_is_left_out(text: str, left: str) -> None:
+    assert error_text.without_values(text) == left
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "00-zz-b7-01", "00-" + "0" * 32 + "-b7ad6b7169203331-01"])

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chassis.decider import NotFound
 from chassis.parking import DONE, PARKED, REPLAY, WAITING, Parking, ParkingFull, Place, SqliteParking
@@ -47,6 +48,18 @@ async def test_a_parked_message_keeps_all_that_is_needed_to_try_it_again(parking
     assert row.message.seen() == message.seen()
     assert (row.message.body, row.message.traceparent) == (message.body, message.traceparent)
     assert dict(row.message.headers)["ce_source"] == b"/entente/testing/1"
+
+
+async def test_all_that_is_parked_about_somebody_is_found_by_the_id(parking: SqliteParking) -> None:
+    a, b = await messages_of("counter-of-anna", "counter-of-bert")
+    of_anna = replace(a, stream="acme:other", body=b'{"person_id": "anna-0001"}')
+    await parking.park(GROUP, [(of_anna, PARKED)], "a bug")
+    await parking.park(GROUP, [(b, PARKED)], "a bug")
+    found = [await parking.listed(about=about) for about in ("anna-0001", "counter-of-bert", "nobody-at-all")]
+    assert [[row.place.offset for row in rows] for rows in found] == [[a.offset], [b.offset], []]
+    await parking.settle(place_of(a), DONE)
+    assert await parking.listed(about="anna-0001") == []
+    assert [row.state for row in await parking.listed(about="anna-0001", everything=True)] == ["done"]
 
 
 async def test_parked_rows_survive_a_restart(parking: SqliteParking, tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Who asks to be forgotten is: in events, documents, parked messages, logs and exports, and after a restore as well."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from chassis import backup
+from contracts.catalogue import SERVICES
+from services.attribution.domain.opening import OpenOpportunity
+from tests.chassis.logged import logged
+from tests.scenarios.proofs import every_log_is_what_it_was
+from tests.scenarios.system import System, done, running_system, until
+from tests.scenarios.test_poison import PARKED, approved, bug, parked, registered
+
+NAME, MAIL = "Erika Vanishing", "erika@vanishing.example"
+LEAD = {
+    "company": {"name": "Weserglas", "country": "DE", "website": "weserglas.de"},
+    "contact": {"name": NAME, "email": MAIL, "consent": True},
+    "need": "We look for a new platform for our people.",
+}
+
+
+async def test_who_is_forgotten_is_named_nowhere_any_more(tmp_path: Path) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    with logged() as log:
+        async with running_system(data) as it:
+            person_id, lead_id = await known(it)
+            await stumbled_over(it)
+        backup.take(data, SERVICES, kept)
+        async with running_system(data, beginning=None, opened=False) as it:
+            await forgotten(it, person_id, lead_id)
+            await named_nowhere(it, person_id)
+        keys_of_the_backup(kept, data)
+        async with running_system(data, beginning=None, opened=False) as it:
+            await named_nowhere(it, person_id)
+    assert "message_parked" in log.getvalue()
+    assert not names_somebody(log.getvalue().encode())
+    assert [] == [path for path in data.rglob("*") if path.is_file() and names_somebody(path.read_bytes())]
+    await every_log_is_what_it_was(data)
+
+
+def names_somebody(text: bytes) -> bool:
+    return NAME.split()[1].encode() in text or MAIL.encode() in text
+
+
+async def known(it: System) -> tuple[str, str]:
+    """Somebody is a person and the contact of a lead, and both can be read by who may."""
+    ada = await it.who("ada")
+    person = done(await ada.post("/v1/onboarding/people", {"name": NAME, "mail": MAIL}, key="person"), 201)
+    lead = done(await (await it.who("dora")).post("/v1/registration/leads", LEAD, key="lead"), 201)
+    await it.settle()
+    assert all(names_somebody(text) for text in await all_texts(it, person["person_id"]))
+    return person["person_id"], lead["lead_id"]
+
+
+async def stumbled_over(it: System) -> None:
+    """A message is parked for an error that quotes what it had opened; it is found by the id of the deal it is about."""
+    deal = await registered(it, "Fabrikam")
+
+    def error() -> Exception:
+        return ValueError(f"{NAME!r} cannot be written to at {MAIL}")
+
+    with bug(it.services["attribution"], OpenOpportunity, lambda wish: wish.registration_id == deal, error):
+        await approved(it, deal)
+        await until(lambda: parked(it, "parked"))
+    operator = await it.who("operator")
+    [row] = done(await operator.get(f"{PARKED}?about={deal}"))["items"]
+    assert row["reason"] == "ValueError: '…' cannot be written to at …"
+    assert done(await operator.get(f"{PARKED}?about=somebody-else"))["items"] == []
+
+
+async def all_texts(it: System, person_id: str) -> list[bytes]:
+    """What there is to read and to take away about the two."""
+    ada, dora = await it.who("ada"), await it.who("dora")
+    answers = [
+        await ada.get(f"/v1/onboarding/people/{person_id}/everything"),
+        await dora.get("/v1/registration/leads"),
+        await dora.get("/v1/registration/leads/export"),
+    ]
+    assert all(answer.ok for answer in answers)
+    return [answer.body for answer in answers]
+
+
+async def forgotten(it: System, person_id: str, lead_id: str) -> None:
+    done(await (await it.who("ada")).post(f"/v1/onboarding/people/{person_id}/erase", key="erase"))
+    done(await (await it.who("dora")).post(f"/v1/registration/leads/{lead_id}/forget", key="forget"))
+    await it.settle()
+
+
+async def named_nowhere(it: System, person_id: str) -> None:
+    texts = await all_texts(it, person_id)
+    operator = await it.who("operator")
+    rows = [await operator.get(f"/v1/{service}/parked?settled=true") for service in SERVICES]
+    documents: Any = await it.documents()
+    written = [text for model in documents.values() for _, text in model]
+    assert not any(map(names_somebody, [*texts, *(answer.body for answer in rows), *written]))
+
+
+def keys_of_the_backup(kept: Path, data: Path) -> None:
+    """The stores of keys as they were when the person was still known, under the logs of now."""
+    for service in ("onboarding", "registration"):
+        for left in (data / service).glob("keys.db*"):
+            left.unlink()
+        shutil.copy(kept / "keys" / service / "keys.db", data / service / "keys.db")
