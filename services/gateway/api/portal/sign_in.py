@@ -118,7 +118,7 @@ async def sign_out(here: Here, sent: Sent) -> Response:
 
 
 def _page(request: Request, app: Application, tenant: str, back: str, no: Problem | None = None) -> Response:
-    context: dict[str, Any] = {"tenant": tenant, "return_to": back, "trouble": no and no.detail}
+    context: dict[str, Any] = {"tenant": tenant, "return_to": back, "trouble": no and no.detail.rstrip(".")}
     context["issuer"] = app.ports.openid is not None
     return render(request, "sign_in_elsewhere.html", no.status if no else 200, **context)
 
