@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
-from tests.browser.running import Running
+from tests.browser.running import Running, until
 from tests.browser.state import State, offered
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -34,3 +34,28 @@ def test_the_desk_lets_go_on_what_was_held_back_and_sees_why_it_was(browse: Brow
     expect(page.locator("#lead-head")).to_contain_text("The e-mail is of a free mail provider.")
     page.get_by_role("button", name="Let it go on").click()
     expect(page.get_by_role("status").first).to_contain_text("The lead goes on")
+
+
+def test_a_visitor_of_a_website_asks_to_be_called_without_signing_in(browse: Browse, system: Running) -> None:
+    page = browse("dora", java_script_enabled=False)
+    page.context.clear_cookies()
+    page.goto("/forms/contact?tenant=acme&tracking_code=spring")
+    page.get_by_label("Company").fill("Quayside Freight")
+    page.get_by_label("Country").select_option("NL")
+    page.get_by_label("What do you need?").fill("We look for software for forty people at the quay.")
+    page.get_by_label("Your name").fill("Marit Quay")
+    page.get_by_label("E-mail").fill("marit@quayside-freight.nl")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("consent says so")
+    expect(page.get_by_label("Company")).to_have_value("Quayside Freight")
+    page.get_by_label("A partner may contact me about this").check()
+    page.get_by_role("button", name="Send").click()
+    said = page.get_by_role("status").first
+    expect(said).to_contain_text("Your number is L-")
+    number = said.inner_text().partition("Your number is ")[2].rstrip(".")
+
+    def known() -> bool:
+        rows = system.who("dora").get("/v1/registration/leads?limit=200")["items"]
+        return number in [row["number"] for row in rows]
+
+    assert until(known)

@@ -535,6 +535,8 @@ GATEWAY = {
     "GET /sign-in": Row(open=True),
     "GET /sign-in/start": Row(open=True),
     "GET /callback": Row(open=True),
+    "GET /forms/{form_id}": Row(query="tenant=acme", open=True),
+    "POST /forms/{form_id}": Row(query="tenant=acme", open=True),
     "GET /livez": Row(open=True),
     "GET /readyz": Row(open=True),
     "GET /metrics": Row(open=True),

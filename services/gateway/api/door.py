@@ -116,10 +116,10 @@ async def _principal(service: str, path: str, found: Visitor, request: Request) 
     count_stranger(request)
     if FORM.fullmatch(path):
         count_form(request)
-    return nobody(await _open_tenant(request) if service in NAMES_A_TENANT else "")
+    return nobody(await open_tenant(request) if service in NAMES_A_TENANT else "")
 
 
-async def _open_tenant(request: Request) -> str:
+async def open_tenant(request: Request) -> str:
     """The tenant that a stranger names, in a header or, from a page elsewhere, in the query.
 
     Raises NotFound for one that is not open, so that nothing is kept for it.

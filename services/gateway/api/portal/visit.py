@@ -336,7 +336,7 @@ async def visit(request: Request, app: App) -> Visit:
     found: Visitor = await visitor(request)
     if found.session_id is None:
         raise Unauthenticated
-    tenancy = await _tenancy(request, app, found.principal.tenant)
+    tenancy = await tenancy_of(request, app, found.principal.tenant)
     locale = locale_of(request.headers.get("accept-language", ""))
     return Visit(
         request=request,
@@ -366,7 +366,7 @@ def _places(request: Request) -> dict[str, int]:
         return {}
 
 
-async def _tenancy(request: Request, app: Application, slug: str) -> Tenancy:
+async def tenancy_of(request: Request, app: Application, slug: str) -> Tenancy:
     known: dict[str, Tenancy] = _remembered(request, "tenancies")
     if slug not in known:
         recorded = await app.executor.store.load(Tenants.at(slug).name(slug))
