@@ -13,6 +13,7 @@ from services import first_run
 from services.demo import cast
 from services.demo.calendar import DEALS, FRIDAY, THURSDAY, TUESDAY, Quarter
 from services.demo.funding import funds_day
+from services.demo.leading import LEADS, leads_day, leads_settled, words_day
 from services.demo.office import Crm, Office, Told, until
 from services.demo.paying import finance_day, month_to_close, papers_day
 from services.demo.registering import desk_day, partners_day
@@ -66,6 +67,7 @@ async def _pass(quarter: Quarter, progress: Progress) -> None:
         progress.update(weeks, description=f"Week {week}, {monday:%d %B %Y}", completed=week - 1)
         await _week(quarter, week, _counter(progress, deals))
     await until(lambda: _expired(quarter))
+    await until(lambda: leads_settled(quarter))
     await quarter.office.quiet()
     progress.update(weeks, description="The quarter is over", completed=WEEKS + WEEKS_AFTER)
 
@@ -73,13 +75,19 @@ async def _pass(quarter: Quarter, progress: Progress) -> None:
 async def _week(quarter: Quarter, week: int, told: Told) -> None:
     if week == SUSPENSION_WEEK:
         await cast.suspend(quarter.office, quarter.story, quarter.ids)
-    await _on(quarter, week, TUESDAY, lambda: partners_day(quarter, week, told))
+    await _on(quarter, week, TUESDAY, lambda: _tuesday(quarter, week, told))
     await _on(quarter, week, THURSDAY, lambda: _thursday(quarter, week))
     await _on(quarter, week, FRIDAY, lambda: sales_day(quarter, week))
 
 
+async def _tuesday(quarter: Quarter, week: int, told: Told) -> None:
+    await partners_day(quarter, week, told)
+    await leads_day(quarter, week)
+
+
 async def _thursday(quarter: Quarter, week: int) -> None:
     await desk_day(quarter, week)
+    await words_day(quarter, week)
     await funds_day(quarter, week)
     await papers_day(quarter, week)
     if period := month_to_close(quarter, quarter.day(week, THURSDAY)):
@@ -121,6 +129,7 @@ NEXT = "start the system (make run) and sign in as dora for reviews, finn for mo
 COUNTED = (
     ("Partners", "ada", PARTNERS, "status"),
     ("Deals", "ada", DEALS, "status"),
+    ("Leads", "ada", LEADS, "status"),
     ("Sales", "ada", "/v1/attribution/opportunities", "stage"),
     ("Payout lines", "finn", "/v1/incentives/lines", "state"),
     ("Fund requests", "faye", "/v1/incentives/fund-requests", "state"),

@@ -13,8 +13,9 @@ from publicsuffixlist import PublicSuffixList
 from rich.console import Console
 
 from services.demo import quarter
+from services.demo.leading import A_WEEK
 from services.demo.names import COUNTRIES, Names
-from services.demo.story import FATES, WEEKS, Fate, Size, Tie, told
+from services.demo.story import FATES, WEEKS, WEEKS_AFTER, Fate, Size, Tie, told
 from services.registration.adapters.names import likeness, normal_names
 from tests.scenarios.system import System, running_system
 
@@ -112,10 +113,12 @@ async def test_a_small_quarter_holds_every_status_adds_up_is_loaded_once_and_com
         said = await loaded(it)
         story = await what_came_of(it)
         heads = await heads_of(it)
+        states = {lead["status"] for lead in await rows(it, "registration", "leads")}
         again = await loaded(it)
         assert (await what_came_of(it), await heads_of(it)) == (story, heads)
         assert await it.parked() == 0
     holds_everything(story)
+    assert {"accepted", "closed"} <= states
     assert "40/40" in said
     assert "sum 0.00" in said
     assert said.splitlines()[-1] == again.splitlines()[-1]
@@ -132,6 +135,7 @@ def holds_everything(story: dict[str, Any]) -> None:
     assert story["statements"]
     assert story["statements of nothing"] == []
     assert "paid" in story["payments"]
+    assert len(story["leads"]) == A_WEEK * (WEEKS + WEEKS_AFTER)
 
 
 async def loaded(it: System) -> str:
@@ -158,6 +162,7 @@ async def what_came_of(it: System) -> dict[str, Any]:
     statements = await rows(it, "incentives", "statements")
     payments = await rows(it, "incentives", "payments")
     trial = await rows(it, "incentives", "trial_balance")
+    leads = await rows(it, "registration", "leads")
     commission = [line for line in lines if line["component"] == "commission"]
     bonus = [line for line in lines if line["component"] != "commission"]
     return {
@@ -169,6 +174,7 @@ async def what_came_of(it: System) -> dict[str, Any]:
         "statements": sorted((s["period"], s["number"]) for s in statements),
         "statements of nothing": [s["period"] for s in statements if not s["lines"]],
         "payments": sorted(p["state"] for p in payments),
+        "leads": sorted(lead["company"]["name"] for lead in leads),
         "trial balance": [(t["currency"], Decimal(t["total"])) for t in trial],
     }
 
