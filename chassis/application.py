@@ -23,9 +23,16 @@ Reaction = Callable[[Seen, "Application"], Awaitable[None]]
 Publish = Callable[[Seen], PublicEvent | None]
 
 
+class NothingToDo(Exception):
+    """Raised while a deadline's command is prepared: there is none, and nothing is recorded."""
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """A command of a deadline that is prepared with what the service can read: `make(app, tenant, peek)`."""
+    """A command of a deadline that is prepared with what the service can read: `make(app, tenant, peek)`.
+
+    What it reads may tell that there is nothing to command: then `make` raises NothingToDo.
+    """
 
     make: Callable[["Application", str, Peek], Awaitable[Any]]
 
@@ -113,6 +120,8 @@ class Application:
         make = partial(command.make, self, tenant) if isinstance(command, Prepared) else command
         try:
             return await self.executor.run(order, make)
+        except NothingToDo:
+            return None
         except Problem as refusal:
             if refusal.recorded:
                 return None

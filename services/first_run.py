@@ -35,6 +35,8 @@ FUND = {
     "name": "Joint marketing",
     "currency": CURRENCY,
     "participation_percent": "50",
+    "rollover_percent": "25",
+    "accrual": {"percent": "2", "every": "year"},
     "activities": [
         {"type": "event", "proofs": ["invoice", "photo"]},
         {"type": "campaign", "proofs": ["invoice", "report"]},

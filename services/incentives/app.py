@@ -37,6 +37,7 @@ from services.incentives.projections.claims import CLAIMS
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.forfeitures import FORFEITURES
+from services.incentives.projections.fund_accruals import ACCRUALS, FUND_ACCRUALS
 from services.incentives.projections.fund_dues import CLAIM_SETTLEMENTS, FUND_CLAIMS_DUE, FUND_PERIODS
 from services.incentives.projections.fund_requests import FUND_REQUESTS
 from services.incentives.projections.funds import FUNDS
@@ -115,6 +116,7 @@ BLUEPRINT = Blueprint(
         DISPUTES,
         WRITE_OFFS,
         FUNDS,
+        ACCRUALS,
         FUND_REQUESTS,
         CLAIMS,
         SPECIAL_PRICES,
@@ -127,6 +129,7 @@ BLUEPRINT = Blueprint(
         RELEASES,
         WINDOWS,
         STATEMENT_DAYS,
+        FUND_ACCRUALS,
         FUND_PERIODS,
         FUND_CLAIMS_DUE,
         CLAIM_SETTLEMENTS,

@@ -16,6 +16,7 @@ from chassis.rulebook import Kind, Rulebook, Rules
 from contracts.values import Money, money, none_of, total
 from services.incentives.domain import (
     account,
+    accrual,
     approval,
     batch,
     budget,
@@ -634,6 +635,17 @@ def _share_and_following(wish: fund_share.ExpireFundShare) -> tuple[Any, ...]:
     return tuple(Budgets.at(share_id(wish.fund_id, one, wish.partner_id)) for one in (wish.period, following))
 
 
+def _accruals_and_shares(wish: accrual.AccrueFunds) -> tuple[Any, ...]:
+    return (
+        tuple(accrual.Accruals.at(accrual.accrual_id(one.fund_id, one.partner_id)) for one in wish.shares),
+        tuple(Budgets.at(share_id(one.fund_id, one.period, one.partner_id)) for one in wish.shares),
+    )
+
+
+def _accruing_books(wish: accrual.AccrueFunds) -> tuple[Any, ...]:
+    return (tuple(Rules.at(one.fund_id) for one in wish.shares),)
+
+
 def _fund_request_stream(wish: Any) -> tuple[Any, ...]:
     return (FundRequests.at(wish.fund_request_id),)
 
@@ -794,7 +806,11 @@ HANDLES = (
     Handles(budget.ReleaseBudget, budget.release_budget, _budget_stream, answer=_budget_answer),
     Handles(budget.ExpireBudget, budget.expire_budget, _budget_stream, answer=_budget_answer),
     Handles(fund_share.AllocateFund, fund_share.allocate_fund, _pool_and_share, reads=_fund_book, answer=_share_answer),
-    Handles(fund_share.ExpireFundShare, fund_share.expire_fund_share, _share_and_following, reads=_fund_book),
+    *(
+        Handles(fund_share.ExpireFundShare, decision, _share_and_following, reads=_fund_book, evaluator=evaluator)
+        for evaluator, decision in ((1, fund_share.expire_while_in_force), (2, fund_share.expire_fund_share))
+    ),
+    Handles(accrual.AccrueFunds, accrual.accrue_funds, _accruals_and_shares, reads=_accruing_books),
     *(
         Handles(wish, decision, _fund_request_stream, answer=_request_answer)
         for wish, decision in (

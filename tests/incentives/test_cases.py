@@ -1,7 +1,7 @@
 """Abuse: signals meet rules or not, cases hold lines and payments, people say what it was, and rules are tried on that."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 
 from chassis.event import decode
 from chassis.identity import Principal
+from chassis.record import CommandRecorded
 from chassis.testing.projections import assert_repeatable, told
 from contracts.registration import DealApproved
 from contracts.samples import sample
@@ -223,6 +224,28 @@ async def watched(it: Any, *given: dict[str, Any]) -> None:
 async def opened(it: Any) -> Any:
     found = await it.until(FINANCE, "/cases?state=open", lambda page: page["items"])
     return found["items"][0]
+
+
+async def looks(it: Any) -> int:
+    """How many looks for abuse the log holds."""
+    commands = [one.event for one in await it.service.store.feed(0, 1000) if isinstance(one.event, CommandRecorded)]
+    return sum(one.command_type == LookForAbuse.type for one in commands)
+
+
+async def test_without_abuse_rules_a_calculated_line_records_no_look(tmp_path):
+    async with started(tmp_path) as it:
+        await it.hear(activated("p1"))
+        await it.publish_plan(plan(hold_days=0))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        await it.hear(refunded("rev-1", "100.00"))
+        await it.rest()
+        assert await looks(it) == 0
+        await watched(it, rule("refund_ratio", percent="40", least=2))
+        it.clock.set(NOW + timedelta(hours=1))
+        await it.hear(refunded("rev-2", "100.00"))
+        await it.rest()
+        assert await looks(it) == 1
 
 
 async def test_refunds_hold_what_is_unpaid_and_a_false_alarm_releases_it(tmp_path):

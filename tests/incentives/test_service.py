@@ -62,8 +62,9 @@ class Running:
             while True:
                 head = await self.service.store.head()
                 await self.settle()
-                now = iso(self.clock.now())
-                due = [one for deadline in deadlines for one in await read.due(deadline.name, now, 1)]
+                now = self.clock.now()
+                found = [one for deadline in deadlines for one in await read.due(deadline.name, iso(now), 1)]
+                due = [one for one in found if datetime.fromisoformat(one.due_at) <= now]
                 if not due and await self.service.store.head() == head:
                     return
                 await asyncio.sleep(0.02)

@@ -420,6 +420,7 @@ INCENTIVES = {
         fund_id="fund",
     ),
     "GET /funds": row(FUNDS, query="partner_id=$partner"),
+    "GET /fund-accruals": row(FUNDS, query="partner_id=$partner"),
     "POST /fund-requests": row(ASKS, FUND_REQUEST),
     "PUT /fund-requests/{fund_request_id}": row(ASKS, FUND_REQUEST, fund_request_id="fund_request"),
     "GET /fund-requests": row(FUNDS, query="partner_id=$partner"),

@@ -168,6 +168,15 @@ async def list_funds(caller: Reader, app: App, paged: Paged, narrowed: FundFilte
     return listed(*await page(caller, app, "funds", paged, where, sort="-changed_at"))
 
 
+@router.get("/fund-accruals")
+@reads("fund_accruals")
+async def list_accruals(caller: Reader, app: App, paged: Paged, narrowed: FundFilter) -> Response:
+    """What each sale brought into the share of a fund, newest first; a partner its own."""
+    app.access.check(caller.principal, READ_FUNDS)
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "programme": None, "state": None}
+    return listed(*await page(caller, app, "fund_accruals", paged, where, sort="-changed_at"))
+
+
 # Requests
 
 

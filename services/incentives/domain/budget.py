@@ -86,6 +86,18 @@ class BudgetExpired:
     expired_at: datetime
 
 
+@event("incentives.BudgetReduced.v1")
+class BudgetReduced:
+    """Part of what was available is taken out again: what brought it in came to nothing."""
+
+    budget_id: str
+    ref: str
+    amount: Money
+    available: Money
+    journal: Journal
+    reduced_at: datetime
+
+
 @event("incentives.BudgetCarried.v1")
 class BudgetCarried:
     """The live state with which a busy budget goes on in its next segment."""
@@ -96,7 +108,9 @@ class BudgetCarried:
     refs: tuple[str, ...]
 
 
-BudgetEvent = BudgetAllocated | BudgetReserved | BudgetUsed | BudgetReleased | BudgetExpired | BudgetCarried
+BudgetEvent = (
+    BudgetAllocated | BudgetReserved | BudgetUsed | BudgetReleased | BudgetExpired | BudgetReduced | BudgetCarried
+)
 
 # Commands
 
@@ -274,6 +288,18 @@ def expire_budget(wish: ExpireBudget, budget: Budget) -> list[BudgetEvent]:
     return [BudgetExpired(budget_id=wish.budget_id, ref=wish.ref, amount=amount, journal=journal, expired_at=wish.now)]
 
 
+def reduced(budget_id: str, ref: str, amount: Money, budget: Budget, now: datetime) -> BudgetReduced:
+    """The event by which part of what is available is taken out. Raises FundsInsufficient when it is not there."""
+    return BudgetReduced(
+        budget_id=budget_id,
+        ref=ref,
+        amount=amount,
+        available=_drawn(budget, amount),
+        journal=move(amount, debit="available", credit="budget", payee_id="", cause=ref),
+        reduced_at=now,
+    )
+
+
 def _taken(budget: Budget, step: str, ref: str) -> bool:
     return f"{step}:{ref}" in budget.refs
 
@@ -313,9 +339,10 @@ def evolve(budget: Budget, happened: BudgetEvent) -> Budget:
             return _used(budget, happened)
         case BudgetReleased():
             return _released(budget, happened)
-        case BudgetExpired():
+        case BudgetExpired() | BudgetReduced():
             left = budget.allocated - happened.amount if budget.allocated else None
-            return replace(budget, allocated=left, refs=budget.refs | {f"expired:{happened.ref}"})
+            step = "expired" if isinstance(happened, BudgetExpired) else "reduced"
+            return replace(budget, allocated=left, refs=budget.refs | {f"{step}:{happened.ref}"})
         case BudgetCarried():
             kept = (happened.allocated, happened.reserved, happened.used, frozenset(happened.refs))
             return Budget(allocated=kept[0], reserved=kept[1], used=kept[2], refs=kept[3])

@@ -9,6 +9,7 @@ from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
 from services.incentives.domain import (
     account,
+    accrual,
     books,
     case,
     claim,
@@ -298,6 +299,19 @@ def bank_changed(seen: Seen) -> Decision:
     return Decision(outcome="changed", reasons=(Reason(code="bank-changed", text=text),))
 
 
+def fund_accrued(seen: Seen) -> Decision:
+    """What the percent of what was bought comes to, less what the sale brought before, and what stays owed."""
+    it: accrual.FundAccrued = seen.event
+    return Decision(
+        outcome=text_of(it.amount),
+        reasons=tuple(
+            Reason(code=code, text=text, rule=it.fund_id, version=it.version)
+            for code, text in accrual.steps_of(it).items()
+        ),
+        inputs=(Input(name="bought", value=text_of(it.bought), event_id=it.source_event_id),),
+    )
+
+
 def fund_decided(seen: Seen) -> Decision:
     """Item by item, what was accepted and why; the fund's part of it, and until when it is claimed."""
     it: fund_request.FundRequestDecided = seen.event
@@ -450,6 +464,7 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     account.LineDisputed: disputed,
     account.DisputeDecided: dispute_decided,
     payee.BankDetailsChanged: bank_changed,
+    accrual.FundAccrued: fund_accrued,
     fund_request.FundRequestDecided: fund_decided,
     fund_request.FundRequestEscalated: fund_escalated,
     fund_request.FundRequestEnded: fund_ended,

@@ -11,7 +11,7 @@ from chassis.decider import Invalid, Refused
 from chassis.rulebook import Decision, Input, Kind, Reason, Rulebook, Version
 from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
 from services.incentives.domain.payment_rules import PaymentRules, limit_of
-from services.incentives.domain.plan import MONTHS_A_QUARTER, Accumulate, window_end
+from services.incentives.domain.plan import MONTHS_A_QUARTER, Accumulate, window_end, window_of
 from services.incentives.domain.schedule import PERCENT, sane
 
 FUND = "fund"
@@ -50,13 +50,29 @@ class Activity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccrualTerms:
+    """What partners buy fills their shares: `percent` of it goes into the share of the period that is open then.
+
+    Bookings are what was won and added, invoiced and collected what was billed; of each what was not taken back, credited
+    in `pool`; `product_families` are those that count, all where none are named.
+    """
+
+    percent: Decimal
+    basis: Literal["bookings", "invoiced", "collected"] = "bookings"
+    pool: str = "sourced"
+    every: Literal["year", "quarter", "month"] = "quarter"
+    product_families: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class FundRules:
     """The body of a fund.
 
     It pays `participation_percent` of an activity. A claim may go `tolerance_percent` of the reserved amount beyond it,
     and is due `claim_days` after the activity, or once `extension_days` later. What is left at the end of a period goes
     into the next one by `rollover_percent`. `limits` are the most that a role or duty accepts, by currency; where any
-    are named, who is not named accepts nothing.
+    are named, who is not named accepts nothing. With `accrual` the partner's purchases fill its share, beside what is
+    given by hand.
     """
 
     name: str
@@ -69,6 +85,7 @@ class FundRules:
     extension_days: int = 30
     rollover_percent: Decimal = Decimal(0)
     limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    accrual: AccrualTerms | None = None
 
     def activity(self, kind: str) -> Activity | None:
         """The activity of a type, None where the fund does not pay for it."""
@@ -81,10 +98,11 @@ class FundRules:
 
 @dataclass(frozen=True, kw_only=True)
 class FundFacts:
-    """An activity that was accepted, and, where it has been claimed, what of the claim is eligible."""
+    """An activity that was accepted, and, where it has been claimed, what of the claim is eligible; or what was bought."""
 
-    accepted: Money
+    accepted: Money | None = None
     eligible: Money | None = None
+    bought: Money | None = None
 
 
 def part_of(amount: Money, percent: Decimal) -> Money:
@@ -101,10 +119,26 @@ def reimbursed(eligible: Money, percent: Decimal, rest: Money, tolerance: Money)
 
 
 def evaluate(facts: FundFacts, rules: FundRules) -> Decision:
-    """What is reserved for an activity, and what of a claim for it is paid."""
-    kept = rules.reserved(facts.accepted)
+    """What is reserved for an activity and what of a claim for it is paid; or what a purchase brings into the share."""
+    if facts.accepted is None:
+        return _brought(facts.bought or nothing_in(rules), rules)
+    return _kept(facts, facts.accepted, rules)
+
+
+def _brought(bought: Money, rules: FundRules) -> Decision:
+    percent = rules.accrual.percent if rules.accrual else Decimal(0)
+    brought = _text(part_of(bought, percent))
+    return Decision(
+        outcome=brought,
+        reasons=(Reason(code="accrued", text=f"{percent} % of {_text(bought)} is {brought}"),),
+        inputs=(Input(name="bought", value=_text(bought)),),
+    )
+
+
+def _kept(facts: FundFacts, accepted: Money, rules: FundRules) -> Decision:
+    kept = rules.reserved(accepted)
     outcome, tolerance = kept, part_of(kept, rules.tolerance_percent)
-    text = f"{rules.participation_percent} % of {_text(facts.accepted)} is {_text(kept)}"
+    text = f"{rules.participation_percent} % of {_text(accepted)} is {_text(kept)}"
     reasons = [Reason(code="reserved", text=text)]
     if facts.eligible is not None:
         outcome = reimbursed(facts.eligible, rules.participation_percent, kept, tolerance)
@@ -114,7 +148,7 @@ def evaluate(facts: FundFacts, rules: FundRules) -> Decision:
     return Decision(
         outcome=_text(outcome),
         reasons=tuple(reasons),
-        inputs=(Input(name="accepted", value=_text(facts.accepted)),),
+        inputs=(Input(name="accepted", value=_text(accepted)),),
     )
 
 
@@ -124,7 +158,8 @@ def _text(amount: Money) -> str:
 
 def faults(rules: FundRules) -> list[str]:
     """What is wrong with a fund, in sentences; nothing for a sound one."""
-    shares = (rules.participation_percent, rules.rollover_percent, rules.tolerance_percent)
+    accrued = rules.accrual.percent if rules.accrual else Decimal(0)
+    shares = (rules.participation_percent, rules.rollover_percent, rules.tolerance_percent, accrued)
     low, high = CLAIM_DAYS_RANGE
     amounts = [amount for limits in rules.limits.values() for amount in limits.values()]
     types = [one.type for one in rules.activities]
@@ -179,6 +214,12 @@ def next_period(period: str) -> str:
         "month": f"{ends.year:04}-{ends.month:02}",
     }
     return names[_length(period)]
+
+
+def period_on(every: Accumulate, day: date) -> str:
+    """The period of a length that a day lies in."""
+    window = window_of(every, day)
+    return window[0] if window else ""
 
 
 def _length(period: str) -> Accumulate:

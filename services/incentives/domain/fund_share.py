@@ -4,11 +4,11 @@ Both are budgets, and move in one commit: what the fund has is never given out t
 """
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 
 from chassis.decider import Refused
 from chassis.event import command, iso
-from chassis.rulebook import Rulebook
+from chassis.rulebook import Rulebook, Version
 from contracts.values import Money
 from services.incentives.domain.budget import (
     AllocateBudget,
@@ -22,7 +22,7 @@ from services.incentives.domain.budget import (
     expire_budget,
     use_budget,
 )
-from services.incentives.domain.fund import fund_at, next_period, part_of, period_of, today
+from services.incentives.domain.fund import FundRules, fund_at, next_period, part_of, period_of, today
 
 # Commands
 
@@ -75,20 +75,11 @@ def allocate_fund(
 ) -> tuple[list[BudgetEvent], list[BudgetEvent]]:
     """Gives a partner its share out of what the fund has left in the period. Raises FundsInsufficient."""
     version, rules = fund_at(book, wish.now)
-    _, ends = period_of(wish.period)
     drawn = use_budget(
         UseBudget(budget_id=pool_id(wish.fund_id, wish.period), ref=_ref(wish), amount=wish.amount, now=wish.now), pool
     )
-    given = _given(wish, wish.amount, share)
-    marked = FundShare(
-        fund_id=wish.fund_id,
-        version=version.version,
-        programme=rules.programme,
-        period=wish.period,
-        ends_on=ends,
-        partner_id=wish.partner_id,
-    )
-    return drawn, [_marked(one, marked) for one in given]
+    share_of = _share(wish, version, rules)
+    return drawn, [marked(one, share_of) for one in _given(wish, wish.amount, share)]
 
 
 def _ref(wish: AllocateFund) -> str:
@@ -102,14 +93,19 @@ def _given(wish: AllocateFund, amount: Money, share: Budget) -> list[BudgetEvent
     )
 
 
-def _marked(one: BudgetEvent, share: FundShare) -> BudgetEvent:
+def marked(one: BudgetEvent, share: FundShare) -> BudgetEvent:
+    """The event with whose share it is of."""
     return replace(one, fund=share) if isinstance(one, BudgetAllocated) else one
 
 
-def expire_fund_share(
-    wish: ExpireFundShare, share: Budget, following: Budget, book: Rulebook
-) -> tuple[list[BudgetEvent], list[BudgetEvent]]:
-    """Takes what is still available after the period; the fund's rollover of it is there in the next one."""
+Expired = tuple[list[BudgetEvent], list[BudgetEvent]]
+
+
+def expire_fund_share(wish: ExpireFundShare, share: Budget, following: Budget, book: Rulebook) -> Expired:
+    """Takes what is still available after the period; the fund's rollover of it is there in the next one.
+
+    Of a fund that is no longer in force nothing rolls over.
+    """
     day = today(wish.now)
     _, ends = period_of(wish.period)
     if day < ends:
@@ -117,7 +113,16 @@ def expire_fund_share(
     ref = f"{wish.period}:{iso(day)}"
     identity = share_id(wish.fund_id, wish.period, wish.partner_id)
     gone = expire_budget(ExpireBudget(budget_id=identity, ref=ref, now=wish.now), share)
-    return gone, _rolled_over(wish, share.available, following, book) if gone else []
+    live = book.in_force(wish.now) is not None
+    return gone, _rolled_over(wish, share.available, following, book) if gone and live else []
+
+
+def expire_while_in_force(wish: ExpireFundShare, share: Budget, following: Budget, book: Rulebook) -> Expired:
+    """As the first evaluator decided: what was left in a fund that had ended did not expire."""
+    found = expire_fund_share(wish, share, following, book)
+    if found[0]:
+        fund_at(book, wish.now)
+    return found
 
 
 def _rolled_over(wish: ExpireFundShare, left: Money, following: Budget, book: Rulebook) -> list[BudgetEvent]:
@@ -126,26 +131,24 @@ def _rolled_over(wish: ExpireFundShare, left: Money, following: Budget, book: Ru
     if amount.zero:
         return []
     period = next_period(wish.period)
-    ref = f"rollover:{wish.period}:{iso(today(wish.now))}"
     again = AllocateFund(
         fund_id=wish.fund_id,
         period=period,
         partner_id=wish.partner_id,
-        ref=ref,
+        ref=f"rollover:{wish.period}:{iso(today(wish.now))}",
         amount=amount,
         by="rollover",
         now=wish.now,
     )
-    share = FundShare(
+    return [marked(one, _share(again, version, rules)) for one in _given(again, amount, following)]
+
+
+def _share(wish: AllocateFund, version: Version, rules: FundRules) -> FundShare:
+    return FundShare(
         fund_id=wish.fund_id,
         version=version.version,
         programme=rules.programme,
-        period=period,
-        ends_on=_end_of(period),
+        period=wish.period,
+        ends_on=period_of(wish.period)[1],
         partner_id=wish.partner_id,
     )
-    return [_marked(one, share) for one in _given(again, amount, following)]
-
-
-def _end_of(period: str) -> date:
-    return period_of(period)[1]

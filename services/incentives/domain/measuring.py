@@ -1,12 +1,21 @@
-"""What a sale adds to the figures of tiers: the credited part of what was won and not taken back."""
+"""What a sale adds to the figures of tiers and to funds: the credited part of what was won and not taken back."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
-from contracts.values import Money, none_of
+from chassis.rulebook import Rulebook
+from contracts.values import Money, none_of, total
+from services.incentives.domain.accrual import Accruing, Bought, terms_on
 from services.incentives.domain.exchange import Rate, exchanged, rate_for
-from services.incentives.domain.sale import Sale, WinRecorded, shares_in_month
+from services.incentives.domain.fund import AccrualTerms, part_of, period_on
+from services.incentives.domain.plan import BILLED
+from services.incentives.domain.rating import half_up
+from services.incentives.domain.sale import BILLING, CRM, Sale, WinRecorded, shares_in_month
 from services.incentives.domain.schedule import PERCENT
+from services.incentives.domain.taking import Asked, taken_by
 from services.incentives.domain.tier_rules import REVENUE, Metric, MetricFact
 
 NOTHING = Decimal(0)
@@ -19,7 +28,7 @@ def figures_of(sale: Sale, metric: Metric, rates: Sequence[Rate]) -> Iterator[tu
     A win in a currency without a recorded rate of its day is left out.
     """
     for win_no, win in sorted(sale.wins.items()):
-        stands = None if win.backfill else _in(standing(sale, win), metric, win, rates)
+        stands = None if win.backfill else _in(standing(sale, win), metric.currency, win, rates)
         for partner_id in sorted(sale.partners) if stands is not None else ():
             part = percent_of(sale, win, metric.pool, partner_id)
             value = (stands.amount * part / PERCENT).quantize(FIGURE_STEP) if stands is not None else NOTHING
@@ -36,12 +45,51 @@ def standing(sale: Sale, win: WinRecorded) -> Money:
     return Money(amount=max(left, NOTHING), currency=win.amount.currency)
 
 
-def _in(amount: Money, metric: Metric, win: WinRecorded, rates: Sequence[Rate]) -> Money | None:
-    """The amount in the metric's currency at the rate of the win's day; as it is where none is named."""
-    if metric.currency in (None, amount.currency):
+def accruing_of(sale: Sale, fund_id: str, book: Rulebook, rates: Sequence[Rate], today: date) -> list[Accruing]:
+    """What a sale's wins bring to each partner in one fund, each under the terms of its day, booked in today's period.
+
+    A win in a currency without a recorded rate of its day is left out.
+    """
+    found: dict[str, Accruing] = {}
+    for win_no, win in sorted(sale.wins.items()):
+        terms = terms_on(book, win.credited_on)
+        if terms is None or terms[1].accrual is None:
+            continue
+        accrual, currency = terms[1].accrual, terms[1].currency
+        stands = _in(_on_basis(sale, win, accrual), currency, win, rates)
+        for partner_id in sorted(sale.partners) if stands is not None else ():
+            part = part_of(stands or none_of(currency), percent_of(sale, win, accrual.pool, partner_id))
+            bought = Bought(ref=f"{win.opportunity_id}-{win_no}", amount=part, credited_on=win.credited_on)
+            period = period_on(accrual.every, today)
+            known = found.get(partner_id) or Accruing(fund_id=fund_id, partner_id=partner_id, period=period, bought=())
+            found[partner_id] = replace(known, bought=(*known.bought, bought))
+    return list(found.values())
+
+
+def _on_basis(sale: Sale, win: WinRecorded, terms: AccrualTerms) -> Money:
+    """What of a win was booked or billed and not taken back. What was won before the product counts for nothing."""
+    source = BILLING if terms.basis in BILLED else CRM
+    heard = [one for one in sale.reversals_of(win.win_no) if one.source == source]
+    told = [] if win.backfill else sale.told_of(win.win_no, terms.basis, heard)
+    lots = [line for one in told if not isinstance(one, Asked) for line in one]
+    counted = [line for line in lots if not terms.product_families or line.family in terms.product_families]
+    names = [line.line_id for line in counted]
+    gained = total((line.amount for line in counted), win.amount.currency)
+    taken = sum((one.of(names) for one in taken_by(told)), Fraction(0))
+    return half_up(Fraction(gained.amount) - taken, gained.currency)
+
+
+def facts_of(sale: Sale) -> int:
+    """How many facts of a sale are known: it only grows."""
+    return len(sale.wins) + len(sale.told) + sum(credit.revision for credit in sale.credits.values())
+
+
+def _in(amount: Money, currency: str | None, win: WinRecorded, rates: Sequence[Rate]) -> Money | None:
+    """The amount in a currency at the rate of the win's day; as it is where none is named."""
+    if currency in (None, amount.currency):
         return amount
-    rate = rate_for(rates, amount.currency, metric.currency or "", win.credited_on)
-    return exchanged(amount, rate).result if rate else none_of(metric.currency or "") if amount.zero else None
+    rate = rate_for(rates, amount.currency, currency or "", win.credited_on)
+    return exchanged(amount, rate).result if rate else none_of(currency or "") if amount.zero else None
 
 
 def percent_of(sale: Sale, win: WinRecorded, pool: str, partner_id: str) -> Decimal:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from chassis.application import Application, Prepared
+from chassis.application import Application, NothingToDo, Prepared
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
@@ -120,13 +120,13 @@ class Found:
 
 
 def issue(document: Look, now: datetime) -> Prepared:
-    """Looks at what just happened, with the figures of now."""
+    """Looks at what just happened, with the figures of now; without abuse rules nobody looks."""
 
     async def make(app: Application, tenant: str, peek: Peek) -> LookForAbuse:
         rules = await rules_of_kind(app, tenant, ABUSE)
-        found = Found(AbuseFacts(signal=document["signal"]), document["subject"])
-        if rules:
-            found = await FIND[document["signal"]](Asking(app, tenant, peek, now), document)
+        if not rules:
+            raise NothingToDo
+        found = await FIND[document["signal"]](Asking(app, tenant, peek, now), document)
         return LookForAbuse(
             case_id=case_id(document["signal"], found.subject),
             partner_id=document["partner_id"],

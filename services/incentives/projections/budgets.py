@@ -8,6 +8,7 @@ from chassis.projection import Projection
 from services.incentives.domain.budget import (
     BudgetAllocated,
     BudgetExpired,
+    BudgetReduced,
     BudgetReleased,
     BudgetReserved,
     BudgetUsed,
@@ -16,7 +17,7 @@ from services.incentives.domain.journal import Journal
 
 
 class BudgetDocument(TypedDict):
-    """`allocated` is what was put in less what expired."""
+    """`allocated` is what was put in less what expired or was taken out."""
 
     budget_id: str
     currency: str
@@ -51,7 +52,7 @@ BUDGETS = Projection(
     name="budgets",
     version=1,
     keys=dict.fromkeys(
-        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired),
+        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced),
         lambda seen: str(seen.event.budget_id),
     ),
     evolve=evolve,

@@ -28,10 +28,10 @@ UNTIL_PAID = "9999-12-31T00:00:00Z"
 
 
 def evolve_period(document: Due | None, seen: Seen) -> Due | None:
-    """Due when the period is over; what is given back after that is due the day after."""
+    """Due when the period is over; what is given, or given back, after that is due the day after."""
     happened = seen.event
-    if isinstance(happened, BudgetAllocated):
-        return _of_share(happened.fund) if happened.fund else document
+    if isinstance(happened, BudgetAllocated) and document is None and happened.fund:
+        document = _of_share(happened.fund)
     if document is None:
         return None
     tomorrow = start_of(seen.recorded_at.date() + timedelta(days=1))
@@ -58,7 +58,7 @@ def expire(document: Due, now: datetime) -> ExpireFundShare:
 
 FUND_PERIODS = Deadline(
     name="fund_periods",
-    version=1,
+    version=2,
     keys=dict.fromkeys((BudgetAllocated, BudgetReleased), lambda seen: str(seen.event.budget_id)),
     evolve=evolve_period,
     issue=expire,

@@ -5,9 +5,11 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from services.incentives.domain.accrual import ACCRUAL
 from services.incentives.domain.budget import (
     BudgetAllocated,
     BudgetExpired,
+    BudgetReduced,
     BudgetReleased,
     BudgetReserved,
     BudgetUsed,
@@ -17,7 +19,7 @@ from services.incentives.projections.budgets import evolve as of_budget
 
 
 class FundDocument(TypedDict):
-    """A partner's share. `allocated` is what was given less what expired."""
+    """A partner's share. `allocated` is what was given less what expired; `accrued` what of it purchases brought."""
 
     budget_id: str
     fund_id: str
@@ -31,6 +33,7 @@ class FundDocument(TypedDict):
     reserved: str
     used: str
     expired: str
+    accrued: str
     changed_at: str
 
 
@@ -40,10 +43,21 @@ def evolve(document: FundDocument | None, seen: Seen) -> FundDocument | None:
         return None
     known = document or _opened(happened.fund)
     budget: Any = of_budget(known if document else None, seen)
-    expired = Decimal(known["expired"])
-    if isinstance(happened, BudgetExpired):
-        expired += happened.amount.amount
-    return {**known, **budget, "expired": str(expired)}
+    expired = happened.amount.amount if isinstance(happened, BudgetExpired) else Decimal(0)
+    return {
+        **known,
+        **budget,
+        "expired": str(Decimal(known["expired"]) + expired),
+        "accrued": str(Decimal(known["accrued"]) + _accrued(happened)),
+    }
+
+
+def _accrued(happened: Any) -> Decimal:
+    """What purchases bring, less what refunds take of it."""
+    if isinstance(happened, BudgetReduced):
+        return Decimal(0) - happened.amount.amount
+    brought = isinstance(happened, BudgetAllocated) and happened.allocated_by == ACCRUAL
+    return Decimal(happened.amount.amount) if brought else Decimal(0)
 
 
 def _opened(share: FundShare) -> Any:
@@ -54,14 +68,15 @@ def _opened(share: FundShare) -> Any:
         "ends_on": iso(share.ends_on),
         "partner_id": share.partner_id,
         "expired": "0.00",
+        "accrued": "0.00",
     }
 
 
 FUNDS = Projection(
     name="funds",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
-        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired),
+        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced),
         lambda seen: str(seen.event.budget_id),
     ),
     evolve=evolve,

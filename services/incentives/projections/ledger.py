@@ -11,6 +11,7 @@ from services.incentives.domain.account import NegativeWrittenOff
 from services.incentives.domain.budget import (
     BudgetAllocated,
     BudgetExpired,
+    BudgetReduced,
     BudgetReleased,
     BudgetReserved,
     BudgetUsed,
@@ -61,8 +62,9 @@ KINDS: dict[type[Any], str] = {
     BudgetUsed: "budget_used",
     BudgetReleased: "budget_released",
     BudgetExpired: "budget_expired",
+    BudgetReduced: "budget_reduced",
 }
-MEMO = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired)
+MEMO = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced)
 FUND = ":".join(FUND_MONEY)
 SHOWN = ("held", "payable", "in_payment", "expense", "cash", "accrued", "withheld", "forfeited", "fx_difference", "vat")
 

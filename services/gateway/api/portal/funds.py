@@ -26,16 +26,24 @@ async def funds_page(here: Visit, refusal: Refusal | None = None, status: int = 
     if not here.may(READ):
         raise Forbidden
     cursor = here.request.query_params.get("cursor")
-    shares, requests, claims, prices, books, payees = await asyncio.gather(
+    shares, accruals, requests, claims, prices, books, payees = await asyncio.gather(
         here.ask("incentives", "/funds", limit=200),
+        here.ask("incentives", "/fund-accruals", limit=50),
         here.ask("incentives", "/fund-requests", limit=50, cursor=cursor),
         here.ask("incentives", "/claims", limit=50),
         here.ask("incentives", "/special-prices", limit=50),
         here.ask_all("incentives", "/rulebooks"),
         here.ask_if("incentives.read earnings", "/payees", limit=200) if here.may(ALLOCATE) else _nothing(),
     )
-    rows = [row for part in (shares, requests, claims, prices, payees) for row in part.items]
-    shown = {"shares": shares, "requests": requests, "claims": claims, "prices": prices, "payees": payees}
+    rows = [row for part in (shares, accruals, requests, claims, prices, payees) for row in part.items]
+    shown = {
+        "shares": shares,
+        "accruals": accruals,
+        "requests": requests,
+        "claims": claims,
+        "prices": prices,
+        "payees": payees,
+    }
     names = await here.names({row["partner_id"] for row in rows})
     pots = await here.ask_if("incentives.read ledger", "/budgets", limit=200)
     return await here.page("funds.html", status, **shown, names=names, pots=pots, funds=_funds(books), refusal=refusal)
