@@ -8,7 +8,13 @@ from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBa
 from services.incentives.domain.books import CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, ExpireBudget
 from services.incentives.domain.case import CloseCase
-from services.incentives.domain.claim import DecideFundClaim, DecideSpecialPriceClaim, DraftClaim, SubmitClaim
+from services.incentives.domain.claim import (
+    CreditClaim,
+    DecideFundClaim,
+    DecideSpecialPriceClaim,
+    DraftClaim,
+    SubmitClaim,
+)
 from services.incentives.domain.fund_request import (
     AmendFundRequest,
     DecideFundRequest,
@@ -128,6 +134,7 @@ ACCESS = Access(
         SubmitClaim: _ASKS,
         DecideFundClaim: _FUND_MANAGER,
         DecideSpecialPriceClaim: _FUND_MANAGER,
+        CreditClaim: _PREPARES,
         GrantSpecialPrice: _FUND_MANAGER,
         EndSpecialPrice: _FUND_MANAGER,
         RecordTierMetric: (*_KEEPS_TIERS, service()),

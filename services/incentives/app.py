@@ -38,7 +38,12 @@ from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.forfeitures import FORFEITURES
 from services.incentives.projections.fund_accruals import ACCRUALS, FUND_ACCRUALS
-from services.incentives.projections.fund_dues import CLAIM_SETTLEMENTS, FUND_CLAIMS_DUE, FUND_PERIODS
+from services.incentives.projections.fund_dues import (
+    CLAIM_INSTALMENTS,
+    CLAIM_SETTLEMENTS,
+    FUND_CLAIMS_DUE,
+    FUND_PERIODS,
+)
 from services.incentives.projections.fund_requests import FUND_REQUESTS
 from services.incentives.projections.funds import FUNDS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
@@ -132,6 +137,7 @@ BLUEPRINT = Blueprint(
         FUND_ACCRUALS,
         FUND_PERIODS,
         FUND_CLAIMS_DUE,
+        CLAIM_INSTALMENTS,
         CLAIM_SETTLEMENTS,
         TIER_DUES,
         ABUSE_LOOKS,

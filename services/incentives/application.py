@@ -850,6 +850,8 @@ HANDLES = (
     ),
     Handles(claim.DecideSpecialPriceClaim, claim.decide_special_price_claim, _claim_and_price, answer=_claim_answer),
     Handles(claim.SettleClaim, claim.settle_claim, _claim_stream),
+    Handles(claim.ReleaseInstalments, claim.release_instalments, _claim_stream),
+    Handles(claim.CreditClaim, claim.credit_claim, _claim_stream, answer=_claim_answer),
     Handles(
         special_price.GrantSpecialPrice,
         special_price.grant_special_price,

@@ -446,6 +446,9 @@ INCENTIVES = {
     "GET /claims/{claim_id}": row(FUNDS, claim_id="fund_claim"),
     "POST /claims/{claim_id}/submit": row(ASKS, claim_id="fund_claim"),
     "POST /claims/{claim_id}/decide": row(APPROVER, {"outcome": "denied", "reason": "x"}, claim_id="fund_claim"),
+    "POST /claims/{claim_id}/credit": row(
+        FINANCE, {"credit_note": "CN-1", "credited_on": "2031-04-25"}, claim_id="fund_claim"
+    ),
     "POST /special-prices": row(APPROVER, SPECIAL_PRICE),
     "GET /special-prices": row(FUNDS, query="partner_id=$partner"),
     "GET /special-prices/{special_price_id}": row(FUNDS, special_price_id="special_price"),
@@ -625,6 +628,7 @@ GATEWAY = {
             "POST /funds/requests",
             "POST /funds/{fund_request_id}/{verb}",
             "POST /claims/{claim_id}/decide",
+            "POST /claims/{claim_id}/credit",
             "POST /payees/{payee_id}/{verb}",
             "POST /payments/{payment_id}/{verb}",
             "POST /lines/{line_id}/adjust",

@@ -19,9 +19,11 @@ from services.incentives.domain.claim import (
     ClaimProof,
     Claims,
     ClaimTax,
+    CreditClaim,
     DecideFundClaim,
     DecideSpecialPriceClaim,
     DraftClaim,
+    PayAs,
     SubmitClaim,
     evidence_of,
     requests_of,
@@ -87,11 +89,24 @@ class ClaimBody(Body):
 
 
 class ClaimDecisionBody(Body):
-    """Approved, denied or returned. `eligible` is what of a fund claim the fund takes part in: all of it, if not named."""
+    """Approved, denied or returned. `eligible` is what of a fund claim the fund takes part in: all of it, if not named.
+
+    A fund claim is paid at once, by a credit note, or in 2 to 24 monthly instalments from `first_payable_on` (today).
+    """
 
     outcome: Literal["approved", "denied", "returned"]
     eligible: MoneyBody | None = None
     reason: Annotated[str, Field(max_length=500)] = ""
+    pay_as: PayAs = "payment"
+    instalments: Annotated[int | None, Field(ge=2, le=24)] = None
+    first_payable_on: Day | None = None
+
+
+class CreditNoteBody(Body):
+    """The credit note that stands for a claim."""
+
+    credit_note: Name
+    credited_on: Day
 
 
 @router.post("/claims", status_code=201)
@@ -196,6 +211,9 @@ def _fund_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app: 
             roles=(*who.roles, *who.duties),
             now=now,
             books=await in_books(peek, today(now)),
+            pay_as=body.pay_as,
+            instalments=body.instalments,
+            first_payable_on=body.first_payable_on,
         )
 
     return make
@@ -220,6 +238,20 @@ def _price_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app:
         )
 
     return make
+
+
+@router.post("/claims/{claim_id}/credit")
+async def credit(claim_id: Id, body: CreditNoteBody, caller: Writer, app: App) -> Response:
+    """Keeps the credit note of a claim that is to be credited: it is settled by it."""
+    await _known(caller, app, claim_id, CreditClaim)
+    wish = CreditClaim(
+        claim_id=claim_id,
+        credit_note=body.credit_note,
+        credited_on=body.credited_on,
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, CreditClaim, wish)
 
 
 async def claim_filter(

@@ -1,10 +1,10 @@
 """A claim: what a partner wants back for an activity or for units sold at a special price, with its proof.
 
 A fund claim is for one accepted request, a special-price claim for one agreement. Approved money becomes payable in the
-commit of the decision; the claim is settled when it is paid.
+commit of the decision, or by instalments, or is credited; the claim is settled when all of it is paid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
-from chassis.event import command, event, stable_id
+from chassis.event import command, event, iso, stable_id
 from chassis.rulebook import Rulebook
-from contracts.values import Money, none_of, total
+from contracts.values import Money, largest_remainder, minor_unit, none_of, total
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
 from services.incentives.domain.evidence import Evidence, EvidenceShown, show_evidence
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
@@ -31,7 +31,8 @@ from services.incentives.domain.fund_request import (
     drawn_for,
     ended,
 )
-from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Journal, Side, entry
+from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Journal, Side, entry, move
+from services.incentives.domain.recurring import months_after
 from services.incentives.domain.special_price import (
     SoldRow,
     SpecialPrice,
@@ -45,6 +46,12 @@ FUND_CLAIM, SPECIAL_PRICE = "fund", "special_price"
 APPROVED, DENIED, RETURNED, DISPUTED = "approved", "denied", "returned", "disputed"
 ClaimKind = Literal["fund", "special_price"]
 Verdict = Literal["approved", "denied", "returned"]
+PAYMENT, CREDIT, INSTALMENTS = "payment", "credit", "instalments"
+PayAs = Literal["payment", "credit", "instalments"]
+INSTALMENTS_RANGE = (2, 24)
+HELD_FUND: Side = ("held", "fund")
+CREDIT_DUE: Side = ("credit_due", "fund")
+RECEIVABLE: Side = ("receivable", "fund")
 
 
 class Stage(StrEnum):
@@ -101,6 +108,16 @@ class Reuse:
     claim_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Instalment:
+    """One part of what was approved, the tax on it included, and the day on which it becomes payable."""
+
+    number: int
+    amount: Money
+    payable_on: date
+    books: Money | None = None
+
+
 # Events
 
 
@@ -136,7 +153,8 @@ class ClaimSubmitted:
 class ClaimDecided:
     """Outcome: approved, denied, returned or disputed. `amount` is what becomes payable, with `tax` on top of it.
 
-    A claim for a fund names it, with what its share has left; one for a special price does not.
+    A claim for a fund names it, with what its share has left; one for a special price does not. `pay_as` is payment,
+    credit (a credit note, no transfer) or instalments, of which those that are not payable yet are held.
     """
 
     claim_id: str
@@ -157,11 +175,42 @@ class ClaimDecided:
     decided_at: datetime
     fund_id: str | None = None
     available: Money | None = None
+    pay_as: str = "payment"
+    instalments: tuple[Instalment, ...] = ()
+
+
+@event("incentives.ClaimInstalmentReleased.v1")
+class ClaimInstalmentReleased:
+    """The day of an instalment has come: it is payable."""
+
+    claim_id: str
+    partner_id: str
+    payee_id: str
+    number: int
+    amount: Money
+    payable_on: date
+    journal: Journal
+    released_at: datetime
+
+
+@event("incentives.ClaimCredited.v1")
+class ClaimCredited:
+    """A credit note stands for what was approved: the partner owes its vendor that much less."""
+
+    claim_id: str
+    partner_id: str
+    payee_id: str
+    credit_note: str
+    amount: Money
+    journal: Journal
+    credited_on: date
+    credited_by: str
+    credited_at: datetime
 
 
 @event("incentives.ClaimSettled.v1")
 class ClaimSettled:
-    """What was approved has been paid."""
+    """What was approved has been paid, or credited: then `payment_id` is the number of the credit note."""
 
     claim_id: str
     kind: str
@@ -175,7 +224,7 @@ class ClaimSettled:
     fund_id: str | None = None
 
 
-ClaimEvent = ClaimDrafted | ClaimSubmitted | ClaimDecided | ClaimSettled
+ClaimEvent = ClaimDrafted | ClaimSubmitted | ClaimDecided | ClaimInstalmentReleased | ClaimCredited | ClaimSettled
 Submitted = tuple[list[ClaimEvent], list[list[FundRequestEvent]], list[list[EvidenceShown]]]
 
 # Commands
@@ -206,7 +255,10 @@ class SubmitClaim:
 
 @command("incentives.DecideFundClaim.v1")
 class DecideFundClaim:
-    """`eligible` is what of the claim the fund takes part in. `roles` are the roles and duties of who decides."""
+    """`eligible` is what of the claim the fund takes part in. `roles` are the roles and duties of who decides.
+
+    In instalments there are 2 to 24, a month apart, the first on `first_payable_on`.
+    """
 
     claim_id: str
     fund_request_id: str
@@ -219,6 +271,9 @@ class DecideFundClaim:
     roles: tuple[str, ...]
     now: datetime
     books: InBooks = NO_BOOKS
+    pay_as: PayAs = "payment"
+    instalments: int | None = None
+    first_payable_on: date | None = None
 
 
 @command("incentives.DecideSpecialPriceClaim.v1")
@@ -230,6 +285,23 @@ class DecideSpecialPriceClaim:
     by: str
     now: datetime
     books: InBooks = NO_BOOKS
+
+
+@command("incentives.ReleaseInstalments.v1")
+class ReleaseInstalments:
+    claim_id: str
+    now: datetime
+
+
+@command("incentives.CreditClaim.v1")
+class CreditClaim:
+    """A credit note was issued for a claim that is to be credited."""
+
+    claim_id: str
+    credit_note: str
+    credited_on: date
+    by: str
+    now: datetime
 
 
 @command("incentives.SettleClaim.v1")
@@ -251,6 +323,7 @@ class Claim:
     drafted: ClaimDrafted | None = None
     reused: tuple[Reuse, ...] = ()
     approved: ClaimDecided | None = None
+    released: frozenset[int] = frozenset()
 
     @property
     def it(self) -> ClaimDrafted:
@@ -283,6 +356,12 @@ class ProofsMissing(Refused):
     """This activity is proven by documents that the claim does not bring: add them and submit it again."""
 
     slug = "proofs-missing"
+
+
+class InstalmentsInvalid(Invalid):
+    """Instalments are 2 to 24 parts of at least a minor unit, the first of them not before today."""
+
+    slug = "instalments-invalid"
 
 
 class ProofReused(Refused):
@@ -407,8 +486,142 @@ def decide_fund_claim(
         raise NotFound
     if wish.outcome == APPROVED:
         _approvable(wish, claim, book, _fund_amount(wish, request, request.terms))
-        return _drawn(wish, request, share, _approved(wish, claim, request, request.terms))
+        approved = paid_as(wish, claim, _approved(wish, claim, request, request.terms))
+        return _drawn(wish, request, share, approved)
     return _drawn(wish, request, share, _refused_claim(wish, claim))
+
+
+def paid_as(wish: DecideFundClaim, claim: Claim, decided: ClaimDecided) -> ClaimDecided:
+    """What was approved as it is to be paid: at once, by a credit note, or in instalments. Raises InstalmentsInvalid."""
+    if wish.pay_as == PAYMENT or decided.amount.zero:
+        return decided
+    if wish.pay_as == CREDIT:
+        step = "a credit note of the vendor stands for it"
+        journal = _owed(claim.it, decided, wish.books, lambda whole, worth: [(CREDIT_DUE, whole, worth)])
+        return replace(decided, pay_as=CREDIT, journal=journal, steps=(*decided.steps, step))
+    parts: list[Instalment] = []
+
+    def divided(whole: Money, worth: Money | None) -> list[Owed]:
+        parts.extend(_instalments(wish, whole, worth))
+        return [
+            (FUND_MONEY if part.payable_on <= today(wish.now) else HELD_FUND, part.amount, part.books) for part in parts
+        ]
+
+    journal = _owed(claim.it, decided, wish.books, divided)
+    steps = tuple(f"instalment {part.number}: {_text(part.amount)} on {iso(part.payable_on)}" for part in parts)
+    return replace(
+        decided, pay_as=INSTALMENTS, instalments=tuple(parts), journal=journal, steps=(*decided.steps, *steps)
+    )
+
+
+Owed = tuple[Side, Money, Money | None]
+
+
+def _owed(
+    it: ClaimDrafted, decided: ClaimDecided, books: InBooks, divided: Callable[[Money, Money | None], list[Owed]]
+) -> Journal:
+    """Expense and tax against what is owed for both, divided over the accounts where that stands."""
+    costs: list[tuple[Side, Money]] = [(("expense", it.kind), decided.amount)]
+    costs += [(("vat", decided.tax.country), decided.tax.amount)] if decided.tax else []
+    debits = [(side, part, books.amount(part, decided.decided_on)) for side, part in costs]
+    worths = [worth for _, _, worth in debits if worth]
+    whole = total((part for _, part, _ in debits), decided.amount.currency)
+    credits = divided(whole, total(worths, worths[0].currency) if worths else None)
+    return Journal(
+        entries=(
+            *(entry(side, part, it.partner_id, it.claim_id, worth) for side, part, worth in debits),
+            *(
+                entry(side, -part, it.partner_id, it.claim_id, -worth if worth else None)
+                for side, part, worth in credits
+            ),
+        )
+    )
+
+
+def _instalments(wish: DecideFundClaim, whole: Money, worth: Money | None) -> list[Instalment]:
+    """Equal parts, a month apart; what does not divide goes to the first ones."""
+    count, first = wish.instalments or 0, wish.first_payable_on or today(wish.now)
+    low, high = INSTALMENTS_RANGE
+    if not low <= count <= high or first < today(wish.now):
+        raise InstalmentsInvalid
+    amounts, books = _equal(whole, count), _equal(worth, count) if worth else [None] * count
+    if any(part.zero for part in amounts):
+        raise InstalmentsInvalid
+    return [
+        Instalment(number=place + 1, amount=amount, payable_on=months_after(first, place), books=in_books)
+        for place, (amount, in_books) in enumerate(zip(amounts, books, strict=True))
+    ]
+
+
+def _equal(whole: Money, count: int) -> list[Money]:
+    shares = largest_remainder(whole.amount, [Decimal(1)] * count, minor_unit(whole.currency))
+    return [Money(amount=share, currency=whole.currency) for share in shares]
+
+
+def release_instalments(wish: ReleaseInstalments, claim: Claim) -> list[ClaimEvent]:
+    """Makes payable every instalment whose day has come."""
+    if claim.approved is None:
+        return []
+    on = today(wish.now)
+    return [
+        _released(part, claim.approved, wish.now)
+        for part in claim.approved.instalments
+        if part.payable_on <= on and part.number not in claim.released
+    ]
+
+
+def _released(part: Instalment, it: ClaimDecided, now: datetime) -> ClaimInstalmentReleased:
+    return ClaimInstalmentReleased(
+        claim_id=it.claim_id,
+        partner_id=it.partner_id,
+        payee_id=it.payee_id,
+        number=part.number,
+        amount=part.amount,
+        payable_on=part.payable_on,
+        journal=move(
+            part.amount,
+            debit=HELD_FUND,
+            credit=FUND_MONEY,
+            payee_id=it.payee_id,
+            cause=instalment_id(it.claim_id, part.number),
+            books=part.books,
+        ),
+        released_at=now,
+    )
+
+
+def instalment_id(claim_id: str, number: int) -> str:
+    """The name under which an instalment stands in a statement."""
+    return f"{claim_id}/{number}"
+
+
+def credit_claim(wish: CreditClaim, claim: Claim) -> list[ClaimEvent]:
+    """The credit note was issued: the claim is settled by it."""
+    _must_be(claim, Stage.APPROVED)
+    it = claim.approved
+    if it is None or it.pay_as != CREDIT:
+        raise WrongState("the claim is not to be credited", state=claim.stage.value)
+    owed = next(one for one in it.journal.entries if one.account == "credit_due")
+    credited = ClaimCredited(
+        claim_id=wish.claim_id,
+        partner_id=it.partner_id,
+        payee_id=it.payee_id,
+        credit_note=wish.credit_note,
+        amount=-owed.amount,
+        journal=move(
+            -owed.amount,
+            debit=CREDIT_DUE,
+            credit=RECEIVABLE,
+            payee_id=it.payee_id,
+            cause=wish.claim_id,
+            books=-owed.books_amount if owed.books_amount else None,
+        ),
+        credited_on=wish.credited_on,
+        credited_by=wish.by,
+        credited_at=wish.now,
+    )
+    settled = SettleClaim(claim_id=wish.claim_id, payment_id=wish.credit_note, paid_on=wish.credited_on, now=wish.now)
+    return [credited, *settle_claim(settled, claim)]
 
 
 def decide_fund_claim_together(
@@ -587,7 +800,12 @@ def evolve(claim: Claim, happened: ClaimEvent) -> Claim:
             return replace(claim, stage=Stage.SUBMITTED, reused=happened.reused)
         case ClaimDecided():
             approved = happened if happened.outcome == APPROVED else None
-            return replace(claim, stage=Stage(happened.outcome), approved=approved)
+            now = {part.number for part in happened.instalments if part.payable_on <= happened.decided_on}
+            return replace(claim, stage=Stage(happened.outcome), approved=approved, released=frozenset(now))
+        case ClaimInstalmentReleased():
+            return replace(claim, released=claim.released | {happened.number})
+        case ClaimCredited():
+            return claim
         case ClaimSettled():
             return replace(claim, stage=Stage.SETTLED)
         case _:

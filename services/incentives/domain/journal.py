@@ -18,6 +18,8 @@ AccountName = Literal[
     "vat",
     "forfeited",
     "fx_difference",
+    "credit_due",
+    "receivable",
     "budget",
     "available",
     "reserved",

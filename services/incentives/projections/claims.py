@@ -1,10 +1,19 @@
 """What do partners claim, what was approved of it and why, and has it been paid?"""
 
+from datetime import date
 from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.incentives.domain.claim import ClaimDecided, ClaimDrafted, ClaimSettled, ClaimSubmitted
+from services.incentives.domain.claim import (
+    APPROVED,
+    ClaimDecided,
+    ClaimDrafted,
+    ClaimInstalmentReleased,
+    ClaimSettled,
+    ClaimSubmitted,
+    Instalment,
+)
 
 
 class ClaimDocument(TypedDict):
@@ -23,6 +32,8 @@ class ClaimDocument(TypedDict):
     amount: dict[str, str] | None
     steps: list[str]
     reason: str
+    pay_as: str | None
+    instalments: list[dict[str, Any]]
     reused: list[dict[str, Any]]
     needs_review: bool
     payment_id: str | None
@@ -39,7 +50,7 @@ def evolve(document: ClaimDocument | None, seen: Seen) -> ClaimDocument | None:
     if document is None:
         return None
     event_id = seen.id if isinstance(happened, ClaimDecided) else document["event_id"]
-    return {**document, **CHANGES[type(happened)](happened), "event_id": event_id, "changed_at": at}
+    return {**document, **CHANGES[type(happened)](document, happened), "event_id": event_id, "changed_at": at}
 
 
 def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
@@ -59,6 +70,8 @@ def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
         "amount": None,
         "steps": [],
         "reason": "",
+        "pay_as": None,
+        "instalments": [],
         "reused": [],
         "needs_review": False,
         "payment_id": None,
@@ -68,25 +81,46 @@ def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
     }
 
 
-def _submitted(it: ClaimSubmitted) -> dict[str, Any]:
+def _submitted(_: ClaimDocument, it: ClaimSubmitted) -> dict[str, Any]:
     return {"state": "submitted", "reused": plain(list(it.reused)), "needs_review": bool(it.reused)}
 
 
-def _decided(it: ClaimDecided) -> dict[str, Any]:
+def _decided(_: ClaimDocument, it: ClaimDecided) -> dict[str, Any]:
     return {
         "state": it.outcome,
         "eligible": plain(it.eligible),
         "amount": plain(it.amount),
         "steps": list(it.steps),
         "reason": it.reason,
+        "pay_as": it.pay_as if it.outcome == APPROVED else None,
+        "instalments": [_instalment(part, it.decided_on) for part in it.instalments],
     }
 
 
-def _settled(it: ClaimSettled) -> dict[str, Any]:
+def _instalment(part: Instalment, decided_on: date) -> dict[str, Any]:
+    return {
+        "number": part.number,
+        "amount": plain(part.amount),
+        "payable_on": iso(part.payable_on),
+        "payable": part.payable_on <= decided_on,
+    }
+
+
+def _released(known: ClaimDocument, it: ClaimInstalmentReleased) -> dict[str, Any]:
+    parts = [{**one, "payable": one["payable"] or one["number"] == it.number} for one in known["instalments"]]
+    return {"instalments": parts}
+
+
+def _settled(_: ClaimDocument, it: ClaimSettled) -> dict[str, Any]:
     return {"state": "settled", "payment_id": it.payment_id, "paid_on": iso(it.paid_on)}
 
 
-CHANGES: dict[type[Any], Any] = {ClaimSubmitted: _submitted, ClaimDecided: _decided, ClaimSettled: _settled}
+CHANGES: dict[type[Any], Any] = {
+    ClaimSubmitted: _submitted,
+    ClaimDecided: _decided,
+    ClaimInstalmentReleased: _released,
+    ClaimSettled: _settled,
+}
 
 
 def seen_by_partner(document: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +130,7 @@ def seen_by_partner(document: dict[str, Any]) -> dict[str, Any]:
 
 CLAIMS = Projection(
     name="claims",
-    version=1,
+    version=2,
     keys=dict.fromkeys((ClaimDrafted, *CHANGES), lambda seen: str(seen.event.claim_id)),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "kind,changed_at", "of_id,changed_at"),

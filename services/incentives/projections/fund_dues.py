@@ -6,7 +6,16 @@ from typing import Any
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from services.incentives.domain.budget import BudgetAllocated, BudgetReleased, FundShare
-from services.incentives.domain.claim import APPROVED, ClaimDecided, ClaimSettled, SettleClaim
+from services.incentives.domain.claim import (
+    APPROVED,
+    CREDIT,
+    ClaimDecided,
+    ClaimInstalmentReleased,
+    ClaimSettled,
+    ReleaseInstalments,
+    SettleClaim,
+    instalment_id,
+)
 from services.incentives.domain.fund_request import (
     REMINDER_DAYS,
     CheckFundRequest,
@@ -126,19 +135,33 @@ FUND_CLAIMS_DUE = Deadline(
 
 
 def evolve_settlement(document: Due | None, seen: Seen) -> Due | None:
-    """An approved claim waits for the payment that states it."""
+    """An approved claim waits for the payments that state it and its instalments; a credited one for none."""
     happened = seen.event
     if isinstance(happened, ClaimDecided):
-        return {"due_at": UNTIL_PAID, "claim_id": happened.claim_id} if happened.outcome == APPROVED else None
+        waits = _stated_as(happened) if happened.outcome == APPROVED else []
+        return {"due_at": UNTIL_PAID, "claim_id": happened.claim_id, "waits": waits} if waits else None
     if document is None or isinstance(happened, ClaimSettled):
         return None
     it: PaymentMade = happened
+    left = [name for name in document["waits"] if name not in it.line_ids]
+    if left:
+        return {**document, "waits": left}
     return {
         **document,
+        "waits": [],
         "due_at": iso(seen.recorded_at.replace(microsecond=0)),
         "payment_id": it.payment_id,
         "paid_on": iso(it.paid_on),
     }
+
+
+def _stated_as(it: ClaimDecided) -> list[str]:
+    """The names under which statements carry what was approved."""
+    if it.pay_as == CREDIT:
+        return []
+    later = [part.number for part in it.instalments if part.payable_on > it.decided_on]
+    at_once = [] if it.instalments and len(later) == len(it.instalments) else [it.claim_id]
+    return [*at_once, *(instalment_id(it.claim_id, number) for number in later)]
 
 
 def settle(document: Due, now: datetime) -> SettleClaim:
@@ -153,14 +176,47 @@ def _claim(seen: Seen) -> str:
 
 
 def _stated(seen: Seen) -> tuple[str, ...]:
-    line_ids: tuple[str, ...] = seen.event.line_ids
-    return line_ids
+    """The claims that a payment may be for: the lines that it states, an instalment by the claim that it is of."""
+    return tuple(dict.fromkeys(line_id.partition("/")[0] for line_id in seen.event.line_ids))
 
 
 CLAIM_SETTLEMENTS = Deadline(
     name="claim_settlements",
-    version=1,
+    version=2,
     keys={ClaimDecided: _claim, ClaimSettled: _claim, PaymentMade: _stated},
     evolve=evolve_settlement,
     issue=settle,
+)
+
+# Instalments
+
+
+def evolve_instalments(document: Due | None, seen: Seen) -> Due | None:
+    """Due on the day of the first instalment that is not payable yet."""
+    happened = seen.event
+    if isinstance(happened, ClaimDecided):
+        days = [iso(part.payable_on) for part in happened.instalments if part.payable_on > happened.decided_on]
+        return _next(happened.claim_id, days)
+    it: ClaimInstalmentReleased = happened
+    days = document["days"] if document else []
+    return _next(it.claim_id, [day for day in days if day > iso(it.payable_on)])
+
+
+def _next(claim_id: str, days: list[str]) -> Due | None:
+    if not days:
+        return None
+    return {"due_at": iso(start_of(date.fromisoformat(days[0]))), "claim_id": claim_id, "days": days}
+
+
+def release(document: Due, now: datetime) -> ReleaseInstalments:
+    """The command of a day on which an instalment becomes payable."""
+    return ReleaseInstalments(claim_id=document["claim_id"], now=now)
+
+
+CLAIM_INSTALMENTS = Deadline(
+    name="claim_instalments",
+    version=1,
+    keys={ClaimDecided: _claim, ClaimInstalmentReleased: _claim},
+    evolve=evolve_instalments,
+    issue=release,
 )

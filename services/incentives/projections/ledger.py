@@ -16,7 +16,7 @@ from services.incentives.domain.budget import (
     BudgetReserved,
     BudgetUsed,
 )
-from services.incentives.domain.claim import ClaimDecided
+from services.incentives.domain.claim import ClaimCredited, ClaimDecided, ClaimInstalmentReleased
 from services.incentives.domain.drawing import FUND_APPROVED
 from services.incentives.domain.forfeiture import BalanceForfeited
 from services.incentives.domain.journal import FUND_MONEY, Entry, Journal
@@ -57,6 +57,8 @@ KINDS: dict[type[Any], str] = {
     BalanceForfeited: "forfeited",
     TaxRemitted: "tax_remitted",
     ClaimDecided: "claim_approved",
+    ClaimInstalmentReleased: FUND_APPROVED,
+    ClaimCredited: "claim_credited",
     BudgetAllocated: "budget_allocated",
     BudgetReserved: "budget_reserved",
     BudgetUsed: "budget_used",
@@ -66,6 +68,7 @@ KINDS: dict[type[Any], str] = {
 }
 MEMO = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced)
 FUND = ":".join(FUND_MONEY)
+FUND_EVENTS = (ClaimDecided, ClaimInstalmentReleased)
 SHOWN = ("held", "payable", "in_payment", "expense", "cash", "accrued", "withheld", "forfeited", "fx_difference", "vat")
 
 
@@ -169,6 +172,8 @@ DATES: dict[type[Any], str] = {
     RebateSettled: "settled_on",
     WindowTruedUp: "earned_on",
     ClaimDecided: "decided_on",
+    ClaimInstalmentReleased: "payable_on",
+    ClaimCredited: "credited_on",
 }
 
 
@@ -227,7 +232,7 @@ class BalanceDocument(TypedDict):
 
 
 def evolve_balances(document: BalanceDocument | None, seen: Seen) -> BalanceDocument:
-    funded = _funded(seen.event.journal) if isinstance(seen.event, ClaimDecided) else Decimal(0)
+    funded = _funded(seen.event.journal) if isinstance(seen.event, FUND_EVENTS) else Decimal(0)
     return {
         "account_id": account_id_of(seen),
         "partner_id": partner_of(seen.event),

@@ -209,9 +209,29 @@ async def claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None,
 async def decide_claim(claim_id: str, here: Here, sent: Sent) -> Response:
     """Approves, denies or returns a claim."""
     eligible = sent.text("eligible")
-    part = {"eligible": _money(here, eligible)} if eligible and sent.text("outcome") == "approved" else {}
+    approved = sent.text("outcome") == "approved"
+    part: dict[str, Any] = {"eligible": _money(here, eligible)} if eligible and approved else {}
+    if approved and sent.text("pay_as"):
+        part |= sent.given("pay_as")
+    if part.get("pay_as") == "instalments":
+        part |= {"instalments": _number(sent.text("instalments")), **sent.given("first_payable_on")}
     body = {**sent.given("outcome", "reason"), **part}
     answer = await here.send(sent, "incentives", f"/claims/{claim_id}/decide", body)
     if answer.ok:
         return here.went(answer, f"/claims/{claim_id}", "claim-decided")
     return await claim_page(here, claim_id, refused("decide", sent, answer), answer.status)
+
+
+def _number(text: str) -> int | str:
+    """The number that was written; what is none is refused by who reads it."""
+    return int(text) if text.isdecimal() else text
+
+
+@router.post("/claims/{claim_id}/credit")
+async def credit(claim_id: str, here: Here, sent: Sent) -> Response:
+    """Keeps the credit note of a claim that is to be credited."""
+    body = sent.given("credit_note", "credited_on")
+    answer = await here.send(sent, "incentives", f"/claims/{claim_id}/credit", body)
+    if answer.ok:
+        return here.went(answer, f"/claims/{claim_id}", "claim-credited")
+    return await claim_page(here, claim_id, refused("credit", sent, answer), answer.status)
