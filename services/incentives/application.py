@@ -150,7 +150,20 @@ def decide_fact_by_booking(
     payees: Sequence[Payee],
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     """As the first evaluator decided: what was billed paid nothing where another plan had paid on the booking."""
-    known = replace(known_of(wish.looked_up, books, payees), billed_later=False)
+    known = replace(known_of(wish.looked_up, books, payees), billed_later=False, rest_in_books=False)
+    return _decided(wish, state, meters, budgets, known)
+
+
+def decide_fact_whole_in_books(
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """As the second evaluator decided: the rest of a budget stood in the books for the whole award."""
+    known = replace(known_of(wish.looked_up, books, payees), rest_in_books=False)
     return _decided(wish, state, meters, budgets, known)
 
 
@@ -787,7 +800,11 @@ def _statement_answer(wish: account.IssueStatement, state: Account) -> dict[str,
 HANDLES = (
     *(
         Handles(fact, decision, _fact_streams, reads=_fact_reads, prepare=with_streams, evaluator=evaluator)
-        for evaluator, decision in ((1, decide_fact_by_booking), (2, decide_fact))
+        for evaluator, decision in (
+            (1, decide_fact_by_booking),
+            (2, decide_fact_whole_in_books),
+            (3, decide_fact),
+        )
         for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),
     Handles(ReleaseLine, line.release_line, _sale_stream, answer=_line_answer),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.testing.kit import given as history
+from chassis.testing.projections import told
 from contracts.values import money
 from services.incentives.application import HANDLES
 from services.incentives.domain.budget import (
@@ -20,6 +21,9 @@ from services.incentives.domain.budget import (
     ReserveBudget,
     UseBudget,
 )
+from services.incentives.domain.exchange import Rate
+from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale import AwardMissed, PayoutCalculated
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 
@@ -47,6 +51,31 @@ def test_a_budget_of_1_000_gives_awards_of_300_as_300_300_300_100_then_it_is_exh
     [missed] = world.of(AwardMissed)
     assert (missed.opportunity_id, missed.reason_code) == ("e", "budget-exhausted")
     assert world.budgets["pot"].available == money("0.00", "EUR")
+
+
+def test_the_rest_of_a_budget_stands_in_the_books_for_the_rest_alone():
+    rate = Rate(base="EUR", quote="USD", rate=D("1.10"), on=NOW.date(), source="bank", event_id="e1")
+    world = World(book(spiff()), rates=(rate,), books_currency="USD").allocate("pot", "100.00")
+    [line] = sold_deals(world, "a").of(PayoutCalculated)
+    assert {entry.in_books for entry in line.journal.entries} == {money("110.00", "USD"), -money("110.00", "USD")}
+
+
+def test_a_spend_limit_caps_what_a_commission_pays_in_all_and_refunds_make_room():
+    limited = plan(budget_id="limit", kind="commission")
+    world = sold_deals(World(book(limited)).allocate("limit", "250.00"), "a", "b", "c", "d")
+    assert awards(world) == [D("100.00"), D("100.00"), D("50.00")]
+    [missed] = world.of(AwardMissed)
+    assert (missed.opportunity_id, missed.budget_id) == ("d", "limit")
+    world.tell(reversal("x", "1000.00", opportunity_id="a"))
+    assert awards(sold_deals(world, "e"))[-1] == D("100.00")
+    assert EXPLAIN[PayoutCalculated](told(world.of(PayoutCalculated)[2])[0]).reasons[-2].text == (
+        "50.00 EUR drawn from the budget limit, at most what it had left"
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "rebate", "accumulate": "year"}, {"accumulate": "quarter"}])
+def test_what_is_trued_up_has_no_spend_limit(wrong):
+    assert PLANS.check(PLANS.read(plan(**{"budget_id": "limit", **wrong})))
 
 
 def test_a_budget_that_gives_no_rest_keeps_it():

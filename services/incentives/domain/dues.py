@@ -22,7 +22,8 @@ PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
 class Known:
     """What rating needs beside the sale: plans, payees by id, rates, and the currency of the books.
 
-    Without `billed_later` a plan on what is billed pays nothing where another one paid on the booking before.
+    Without `billed_later` a plan on what is billed pays nothing where another one paid on the booking before; without
+    `rest_in_books` the rest of a budget stands in the books for the whole award.
     """
 
     books: Sequence[Rulebook]
@@ -30,6 +31,7 @@ class Known:
     rates: tuple[Rate, ...] = ()
     books_currency: str | None = None
     billed_later: bool = True
+    rest_in_books: bool = True
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,8 @@ Fact = WinRecorded | BasisRecorded | CreditRecorded | ReversalRecorded | FactRes
 
 
 def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: datetime) -> Decided:
-    posting = Posting(sale, at_hand, InBooks(currency=known.books_currency, rates=known.rates), now)
+    in_books = InBooks(currency=known.books_currency, rates=known.rates)
+    posting = Posting(sale, at_hand, in_books, now, rest_in_books=known.rest_in_books)
     posting.add(fact)
     if isinstance(fact, CreditRecorded):
         take_back_superseded(posting, sale, fact, known.books)
@@ -316,7 +317,7 @@ def _earned(posting: Posting, due: Due, derivation: Derivation, meter: str | Non
 
 
 def _earn(posting: Posting, it: Earned) -> None:
-    """Earns one line; an award that its budget cannot give is missed, and stays so."""
+    """Earns one line; what the budget of its plan cannot give is missed, and stays so."""
     plan, amount = it.due.chosen.plan, it.amount
     line_id = _line_id(it.due, it.portion)
     if plan.budget_id:
@@ -324,7 +325,8 @@ def _earn(posting: Posting, it: Earned) -> None:
         if given is None:
             posting.add(_missed(posting, it, line_id))
             return
-        it = replace(it, amount=given)
+        books = posting.books.amount(given, posting.today) if posting.rest_in_books else it.books
+        it = replace(it, amount=given, books=books)
     posting.add(_calculated(posting, it, line_id))
     if plan.kind == SPIFF:
         posting.add(_awarded(posting, it, line_id))

@@ -36,6 +36,7 @@ def calculated(seen: Seen) -> Decision:
         reasons=(
             Reason(code="plan", text=version, rule=plan_id, version=line.plan_version),
             *steps(line.derivation, rule=plan_id, version=line.plan_version),
+            *_spent(line),
             Reason(code="dates", text=dates, rule=plan_id, version=line.plan_version),
         ),
         inputs=(
@@ -46,6 +47,14 @@ def calculated(seen: Seen) -> Decision:
         would_change=alternatives(line.derivation),
         detail={"rule_id": line.rule_id, "pool": line.key.pool, "plan_sha256": line.plan_sha256, "state": line.state},
     )
+
+
+def _spent(line: sale.PayoutCalculated) -> tuple[Reason, ...]:
+    """That the pay was drawn from a budget, which gives no more than it has."""
+    if line.budget_id is None:
+        return ()
+    text = f"{text_of(line.amount)} drawn from the budget {line.budget_id}, at most what it had left"
+    return (Reason(code="spend-limit", text=text, rule=line.key.plan_id, version=line.plan_version),)
 
 
 def reversed_line(seen: Seen) -> Decision:

@@ -48,8 +48,9 @@ class Plan:
     `line_floor` and `deal_cap` bound the pay after the schedule. A payout is held `hold_days` after it is earned, or as
     `release` says. A refund takes back at the share of its age in `ageing`; where none is named, all of it up to
     `refund_days` (null: for ever). The plan hears reversals from one source; null: from that of its basis.
-    A rebate accumulates and has `rebate` terms. A SPIFF may have a budget: its last award takes the rest of it, or none;
-    `overlap` says whether SPIFFs for the same sale all pay, only an exclusive one, or the best of them.
+    A rebate accumulates and has `rebate` terms. A SPIFF may have a budget, and so may a commission that does not
+    accumulate, as its spend limit: the last award takes the rest of it, or none. `overlap` says whether SPIFFs for the
+    same sale all pay, only an exclusive one, or the best of them.
     """
 
     kind: Literal["commission", "rebate", "spiff"]
@@ -186,8 +187,10 @@ def _kind_faults(plan: Plan) -> list[str]:
         found.append("only a rebate has rebate terms")
     if plan.kind == REBATE and (not plan.accumulating or plan.payees or plan.release or plan.payout_currency):
         found.append("a rebate accumulates in a month, quarter or year, and is settled to the partner in its currency")
-    if plan.kind != SPIFF and (plan.budget_id or plan.overlap != "stack"):
-        found.append("only a SPIFF has a budget and an overlap")
+    if plan.kind != SPIFF and plan.overlap != "stack":
+        found.append("only a SPIFF has an overlap")
+    if plan.budget_id and (plan.kind == REBATE or (plan.kind != SPIFF and plan.accumulating)):
+        found.append("a SPIFF, or a commission that rates each line by itself, may have a budget")
     return found
 
 

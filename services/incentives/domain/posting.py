@@ -66,7 +66,10 @@ class Moving:
 class Posting:
     """The events of one decision while they add up, each seen by the next; gone when the decision is made."""
 
-    def __init__(self, sale: Sale, at_hand: AtHand, books: InBooks, now: datetime) -> None:
+    def __init__(
+        self, sale: Sale, at_hand: AtHand, books: InBooks, now: datetime, *, rest_in_books: bool = True
+    ) -> None:
+        self.rest_in_books = rest_in_books
         self.sale = sale
         self.books = books
         self.now = now
