@@ -28,7 +28,7 @@ async def funds_page(here: Visit, refusal: Refusal | None = None, status: int = 
     cursor = here.request.query_params.get("cursor")
     shares, accruals, requests, claims, prices, books, payees = await asyncio.gather(
         here.ask("incentives", "/funds", limit=200),
-        here.ask("incentives", "/fund-accruals", limit=50),
+        here.ask("incentives", "/fund-accruals", limit=10),
         here.ask("incentives", "/fund-requests", limit=50, cursor=cursor),
         here.ask("incentives", "/claims", limit=50),
         here.ask("incentives", "/special-prices", limit=50),
