@@ -93,6 +93,18 @@ def fresh_database(server: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def dump(dsn: str, schema: str, to: Path) -> None:
+    """A backup of one schema, as a script that puts it in the place of whatever is there."""
+    command = [_program("pg_dump"), "--clean", "--if-exists", "--schema", schema, "--file", str(to), dsn]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def restore(dsn: str, kept: Path) -> None:
+    """Brings back what `dump` wrote."""
+    script = ["--set=ON_ERROR_STOP=1", "--single-transaction", "--quiet", "--file", str(kept)]
+    subprocess.run([_program("psql"), *script, dsn], check=True, capture_output=True)
+
+
 def _program(name: str) -> str:
     path = _find(name)
     if path is None:

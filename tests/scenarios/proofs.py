@@ -23,18 +23,18 @@ async def every_model_can_be_made_again(it: System) -> None:
             assert {key: (was.get(key), now.get(key)) for key in was | now if was.get(key) != now.get(key)} == {}, again
 
 
-async def every_log_is_what_it_was(data: Path) -> None:
-    """The witness's leaves and every decision hold, in files that nobody has open."""
-    async with on_files(data) as services:
+async def every_log_is_what_it_was(data: Path, postgres: str | None = None) -> None:
+    """The witness's leaves and every decision hold, of services that nobody has at work."""
+    async with on_files(data, postgres) as services:
         for service in services:
             for report in (await verified(service), await decided_again(service)):
                 assert report.holds, report.lines()
 
 
 @asynccontextmanager
-async def on_files(data: Path) -> AsyncIterator[list[Service]]:
-    """The services on their files, opened and not at work."""
-    settings = ServiceSettings(port=0, data=data)
+async def on_files(data: Path, postgres: str | None = None) -> AsyncIterator[list[Service]]:
+    """The services on their files, and logs in PostgreSQL where a DSN is given, opened and not at work."""
+    settings = ServiceSettings(port=0, data=data, **({"postgres": postgres} if postgres else {}))
     services = list(build_all(settings, make_world(settings)).values())
     for service in services:
         await service.migrate()

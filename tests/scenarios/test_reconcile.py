@@ -1,19 +1,72 @@
 """A log brought back from a backup older than what was read of it: nothing starts, and one command makes it whole."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chassis.epoch import LogBehind
+from tests.engines import postgres as engine
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
 from tests.scenarios.system import System, done, running_system
 
 ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a system keeps what it knows: its logs in files, or in the database at `dsn`."""
+
+    data: Path
+    dsn: str | None = None
+
+    def running(self, **how: Any) -> AbstractAsyncContextManager[System]:
+        return running_system(self.data, postgres=self.dsn, **how)
+
+    def back_up(self) -> None:
+        """Registration's log alone, as the engine's own tools copy it."""
+        if self.dsn:
+            engine.dump(self.dsn, "registration", self._kept)
+        else:
+            shutil.copy(self._log, self._kept)
+
+    def restore(self) -> None:
+        if self.dsn:
+            engine.restore(self.dsn, self._kept)
+        else:
+            shutil.copy(self._kept, self._log)
+
+    @property
+    def _log(self) -> Path:
+        return self.data / "registration" / "events.db"
+
+    @property
+    def _kept(self) -> Path:
+        return self.data.with_name("kept")
+
+    def reconciled(self) -> list[str]:
+        """What the command says."""
+        command = [sys.executable, "-m", "services", "reconcile", "--by", "dana", "--data", str(self.data)]
+        stores = {"ENTENTE_POSTGRES": self.dsn} if self.dsn else {}
+        ran = subprocess.run(
+            command, cwd=ROOT, env=os.environ | stores, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout.splitlines()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Each engine that logs are kept in."""
+    return Place(tmp_path / "data", request.getfixturevalue("postgres") if request.param == "postgres" else None)
 
 
 async def registered(it: System, name: str) -> str:
@@ -32,41 +85,32 @@ async def shown(it: System) -> list[set[str]]:
     return [{one["registration_id"] for one in found} for found in lists]
 
 
-async def an_older_log(data: Path, kept: Path) -> tuple[str, str]:
+async def an_older_log(place: Place) -> tuple[str, str]:
     """A system whose registration was restored from before its second deal: both deals."""
-    async with running_system(data) as it:
+    async with place.running() as it:
         first = await registered(it, "Contoso")
-    shutil.copy(data / "registration" / "events.db", kept)
-    async with running_system(data) as it:
+    await asyncio.to_thread(place.back_up)
+    async with place.running() as it:
         second = await registered(it, "Fabrikam")
         assert await shown(it) == [{first, second}] * 2
-    shutil.copy(kept, data / "registration" / "events.db")
+    await asyncio.to_thread(place.restore)
     return first, second
 
 
-def reconciled(data: Path) -> list[str]:
-    """What the command says."""
-    command = [sys.executable, "-m", "services", "reconcile", "--by", "dana", "--data", str(data)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout.splitlines()
-
-
-async def test_a_log_older_than_its_readers_is_told_of_and_made_whole(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    first, _ = await an_older_log(data, tmp_path / "kept.db")
+async def test_a_log_older_than_its_readers_is_told_of_and_made_whole(place: Place) -> None:
+    first, _ = await an_older_log(place)
     with pytest.raises(LogBehind, match=r"registration: the log ends at \d+ and was read further \(the witness to"):
-        async with running_system(data, beginning=None, opened=False):
+        async with place.running(beginning=None, opened=False):
             pass
 
-    said = await asyncio.to_thread(reconciled, data)
+    said = await asyncio.to_thread(place.reconciled)
     assert said[0].startswith("registration: the log ends at "), said
     assert said[0].endswith(": epoch 2 begins")
     [lost] = [line for line in said if line.startswith("rests on what is lost: attribution")]
     assert "attribution.OpenOpportunity.v1 on acme:opportunity-" in lost
     assert said[-1].startswith("1 epochs begun, ")
 
-    async with running_system(data, beginning=None, opened=False) as it:
+    async with place.running(beginning=None, opened=False) as it:
         assert await shown(it) == [{first}] * 2
         third = await registered(it, "Tailspin")
         assert await shown(it) == [{first, third}] * 2
@@ -74,10 +118,10 @@ async def test_a_log_older_than_its_readers_is_told_of_and_made_whole(tmp_path: 
         assert (begun.event.epoch, begun.event.begun_by) == (2, "dana")
         assert begun.position == 2_000_000_000_001
         await every_model_can_be_made_again(it)
-    await every_log_is_what_it_was(data)
+    await every_log_is_what_it_was(place.data, place.dsn)
 
 
 async def test_where_every_log_is_whole_there_is_nothing_to_do(tmp_path: Path) -> None:
     async with running_system(tmp_path):
         pass
-    assert await asyncio.to_thread(reconciled, tmp_path) == ["0 epochs begun, 0 commands rest on what is lost"]
+    assert await asyncio.to_thread(Place(tmp_path).reconciled) == ["0 epochs begun, 0 commands rest on what is lost"]
