@@ -1,6 +1,7 @@
 """What every route of the five services is made of."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from chassis.process import make_world
 from chassis.settings import ServiceSettings
 from services.__main__ import build_all
+from tests.architecture.tree import ROOT
 
 
 def blocking(api: FastAPI) -> set[str]:
@@ -46,3 +48,14 @@ async def test_a_plain_dependency_is_found() -> None:
         return one
 
     assert {name.rpartition(".")[2] for name in blocking(api)} == {"plain"}
+
+
+CONDUCT = re.compile(r"\bby\b[^=\n]*=[^\n]*principal\.subject")
+"""Who answers for a command is `principal.by`: a program's subject would pass as a second person beside its maker's."""
+
+
+def test_who_answers_for_a_command_is_a_person() -> None:
+    found = [path.name for path in (ROOT / "services").rglob("api/**/*.py") if CONDUCT.search(path.read_text())]
+    assert found == []
+    assert CONDUCT.search("    by=caller.principal.subject,")
+    assert CONDUCT.search("    by, now = caller.principal.subject, app.clock.now()")

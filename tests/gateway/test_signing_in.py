@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import orjson
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -251,6 +252,20 @@ async def test_a_second_person_is_not_the_first_one_s_program(it: System) -> Non
     for verb, body in (("change-roles", {"roles": ["admin", "finance"]}), ("end", None)):
         answer = await program.post(f"/v1/staff/{me}/{verb}", body, key=key())
         assert (answer.status, answer.json()["slug"]) == (409, "own-roles")
+
+
+async def test_nobody_vouches_for_their_own_bank_details_through_a_key(it: System) -> None:
+    """Four eyes over money: who changed where it goes is not the second person, by session or by key."""
+    north = await it.who("northwind")
+    program = it.front.signed_in((await made(north, "incentives:read", "incentives:write"))["key"])
+    payee = f"/v1/incentives/payees/{done(await north.get('/v1/me'))['partner_id']}"
+    body = orjson.dumps({"iban": "DE89370400440532013000", "holder": "Northwind Partners"})
+    for changing, verifying in ((north, program), (program, north)):
+        done(await changing.send("PUT", f"{payee}/bank", body, {"idempotency-key": key()}))
+        await it.settle()
+        bank = {"bank_id": done(await north.get(payee))["bank"]["bank_id"], "method": "second_person"}
+        answer = await verifying.post(f"{payee}/bank/verify", bank, key=key())
+        assert (answer.status, answer.json()["slug"]) == (403, "four-eyes")
 
 
 async def test_a_key_is_shown_again_to_the_same_request_and_kept_nowhere(it: System) -> None:

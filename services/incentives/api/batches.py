@@ -50,7 +50,7 @@ async def prepare(body: BatchBody, caller: Writer, app: App) -> Response:
         currency=body.currency,
         day=body.day,
         payment_ids=tuple(body.payment_ids),
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, PrepareBatch, wish, status=201)
@@ -66,7 +66,7 @@ async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
         return ApproveBatch(
             batch_id=batch_id,
             **await _named(app, caller.tenant, payments),
-            by=caller.principal.subject,
+            by=caller.principal.by,
             roles=(*caller.principal.roles, *caller.principal.duties),
             books={name: worth for name, (worth, _) in carried.items() if worth is not None},
             fund_books={name: funded for name, (_, funded) in carried.items() if funded is not None},
@@ -82,7 +82,7 @@ async def send(batch_id: Id, caller: Writer, app: App) -> Response:
 
     async def make(peek: Peek) -> SendBatch:
         named = await _named(app, caller.tenant, await _payments(peek, batch_id))
-        return SendBatch(batch_id=batch_id, **named, by=caller.principal.subject, now=app.clock.now())
+        return SendBatch(batch_id=batch_id, **named, by=caller.principal.by, now=app.clock.now())
 
     return await perform(caller, app, SendBatch, make)
 

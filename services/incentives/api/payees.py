@@ -117,7 +117,7 @@ async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) ->
         bank_id=bank_id,
         account=app.seal(caller.tenant, bank_id, f"{body.iban}\n{body.holder}"),
         fingerprint=app.keys.hmac(caller.tenant, body.iban),
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, ChangeBankDetails, wish)
@@ -127,7 +127,7 @@ async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) ->
 async def verify_bank(payee_id: Id, body: VerifyBody, caller: Writer, app: App) -> Response:
     """Another person vouches for the bank details."""
     await _known(caller, app, payee_id, VerifyBankDetails)
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     wish = VerifyBankDetails(payee_id=payee_id, bank_id=body.bank_id, method=body.method, by=by, now=now)
     return await perform(caller, app, VerifyBankDetails, wish)
 
@@ -136,7 +136,7 @@ async def verify_bank(payee_id: Id, body: VerifyBody, caller: Writer, app: App) 
 async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> Response:
     """Hands in a tax form."""
     await _known(caller, app, payee_id, SubmitTaxForm)
-    form_id, by, now = caller.new_id("tax-form"), caller.principal.subject, app.clock.now()
+    form_id, by, now = caller.new_id("tax-form"), caller.principal.by, app.clock.now()
     wish = SubmitTaxForm(payee_id=payee_id, form_id=form_id, **body.model_dump(), by=by, now=now)
     return await perform(caller, app, SubmitTaxForm, wish)
 
@@ -145,7 +145,7 @@ async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> R
 async def payout_currency(payee_id: Id, body: CurrencyBody, caller: Writer, app: App) -> Response:
     """Says in which currency what is earned from now on is paid."""
     await _known(caller, app, payee_id, SetPayoutCurrency)
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     wish = SetPayoutCurrency(payee_id=payee_id, currency=body.currency, by=by, now=now)
     return await perform(caller, app, SetPayoutCurrency, wish)
 
@@ -154,7 +154,7 @@ async def payout_currency(payee_id: Id, body: CurrencyBody, caller: Writer, app:
 async def decide_tax(payee_id: Id, form_id: Id, body: TaxDecisionBody, caller: Writer, app: App) -> Response:
     """Accepts or rejects a tax form; the accepted one decides what is withheld."""
     await _known(caller, app, payee_id, DecideTaxForm)
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     wish = DecideTaxForm(payee_id=payee_id, form_id=form_id, outcome=body.outcome, reason=body.reason, by=by, now=now)
     return await perform(caller, app, DecideTaxForm, wish)
 
@@ -164,7 +164,7 @@ async def consent(payee_id: Id, caller: Writer, app: App) -> Response:
     """The employer's owner agrees that its person is paid."""
     await _known(caller, app, payee_id, ConsentToPerson)
     employer = caller.principal.partner_id or ""
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     wish = ConsentToPerson(payee_id=payee_id, partner_id=employer, by=by, now=now)
     return await perform(caller, app, ConsentToPerson, wish)
 
@@ -173,7 +173,7 @@ async def consent(payee_id: Id, caller: Writer, app: App) -> Response:
 async def block(payee_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
     """Stops every payment to the payee at once."""
     await _known(caller, app, payee_id, BlockPayee)
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     return await perform(caller, app, BlockPayee, BlockPayee(payee_id=payee_id, reason=body.reason, by=by, now=now))
 
 
@@ -181,5 +181,5 @@ async def block(payee_id: Id, body: ReasonBody, caller: Writer, app: App) -> Res
 async def unblock(payee_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
     """The first person proposes it, a second one opens the gate again."""
     await _known(caller, app, payee_id, UnblockPayee)
-    by, now = caller.principal.subject, app.clock.now()
+    by, now = caller.principal.by, app.clock.now()
     return await perform(caller, app, UnblockPayee, UnblockPayee(payee_id=payee_id, reason=body.reason, by=by, now=now))

@@ -210,7 +210,7 @@ async def dispute(statement_id: Id, body: DisputeBody, caller: Writer, app: App)
         statement_id=statement_id,
         event_id=body.event_id,
         reason=body.reason,
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, DisputeLine, wish, status=201)
@@ -225,7 +225,7 @@ async def decide_dispute(statement_id: Id, body: DisputeDecisionBody, caller: Wr
         account_id=found["account_id"],
         statement_id=statement_id,
         **body.model_dump(),
-        by=caller.principal.subject,
+        by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, DecideDispute, wish)
@@ -244,7 +244,7 @@ async def disputes(caller: Reader, app: App, paged: Paged, partner_id: Filter = 
 async def write_off(body: WriteOffBody, caller: Writer, app: App) -> Response:
     """Gives up what a payee owes: the first person proposes it, a second one confirms it by the same call."""
     app.access.check(caller.principal, WriteOffNegative)
-    asked = Period(partner_id=body.payee_id, currency=body.currency, period="", by=caller.principal.subject)
+    asked = Period(partner_id=body.payee_id, currency=body.currency, period="", by=caller.principal.by)
 
     async def make(_: Peek) -> WriteOffNegative:
         return await write_off_of(app, caller.tenant, asked, body.reason)
