@@ -216,6 +216,15 @@ class BankDetailsChanged(PublicEvent):
     changed_at: datetime
 
 
+@public_event("entente.incentives.PartnerSettled.v1", audience="both")
+class PartnerSettled(PublicEvent):
+    """A partner that leaves is owed nothing, owes nothing, and has nothing reserved any more."""
+
+    partner_id: PartnerId
+    settled_on: date
+    settled_at: datetime
+
+
 # Funds
 
 

@@ -72,6 +72,36 @@ class PartnerReinstated(PublicEvent):
     reinstated_at: datetime
 
 
+@public_event("entente.onboarding.OffboardingStarted.v1", audience="both")
+class OffboardingStarted(PublicEvent):
+    """The partner leaves: nothing is earned after `last_business_day`, what is left is settled after `run_off_until`."""
+
+    partner_id: PartnerId
+    revision: int
+    reason_code: str
+    last_business_day: date
+    run_off_until: date
+    started_at: datetime
+
+
+@public_event("entente.onboarding.OffboardingCancelled.v1", audience="both")
+class OffboardingCancelled(PublicEvent):
+    """The partner stays after all."""
+
+    partner_id: PartnerId
+    revision: int
+    cancelled_at: datetime
+
+
+@public_event("entente.onboarding.PartnerOffboarded.v1", audience="both")
+class PartnerOffboarded(PublicEvent):
+    """Nothing is owed any more: the partnership has ended."""
+
+    partner_id: PartnerId
+    revision: int
+    offboarded_at: datetime
+
+
 @public_event("entente.onboarding.MembershipStarted.v1", audience="both")
 class MembershipStarted(PublicEvent):
     """A person acts for a partner. Roles are the partner roles of the gateway: owner, seller, marketer, finance, learner."""

@@ -6,10 +6,10 @@ of kind `fund`) with their requests and claims, special prices, tiers (rules of 
 batches, payees.
 Publishes: PayoutCalculated, PayoutReversed, PayoutReleased, PayoutPostponed, PayoutAdjusted, SpiffAwarded,
 RebateAccrued, StatementIssued, PaymentApproved, PaymentBlocked, PaymentDeclined, PaymentMade, PaymentFailed,
-PeriodClosed, BankDetailsChanged, FundAllocated, FundRequestDecided, FundClaimDue, FundClaimDecided, FundReimbursed,
-SpecialPriceDecided, TierChanged, TierReviewOpened, RecognitionAwarded, RecognitionRevoked, AttentionRaised,
-AttentionCleared, and the rules' RulesPublished and RulesEnded.
+PeriodClosed, BankDetailsChanged, PartnerSettled, FundAllocated, FundRequestDecided, FundClaimDue,
+FundClaimDecided, FundReimbursed, SpecialPriceDecided, TierChanged, TierReviewOpened, RecognitionAwarded,
+RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
 Listens to: DealWon, CreditAllocated, RevenueReversed (attribution); DealRegistered, DealApproved, DealRejected,
 DealWithdrawn, DealRevoked, LeadConverted (registration); PartnerActivated, PartnerProfileChanged, PartnerSuspended,
-PartnerReinstated (onboarding); TenantOpened (gateway).
+PartnerReinstated, OffboardingStarted, OffboardingCancelled (onboarding); TenantOpened (gateway).
 """

@@ -55,6 +55,7 @@ from services.incentives.projections.provider_calls import provider_calls
 from services.incentives.projections.recognition import RECOGNITION
 from services.incentives.projections.releases import RELEASES
 from services.incentives.projections.sales import SALES
+from services.incentives.projections.settlements import RUN_OFFS, SETTLEMENTS
 from services.incentives.projections.special_prices import SPECIAL_PRICES
 from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
@@ -128,6 +129,7 @@ BLUEPRINT = Blueprint(
         TIERS,
         RECOGNITION,
         CASES,
+        SETTLEMENTS,
     ),
     reactions=REACTIONS,
     deadlines=(
@@ -142,6 +144,7 @@ BLUEPRINT = Blueprint(
         TIER_DUES,
         ABUSE_LOOKS,
         FORFEITURES,
+        RUN_OFFS,
     ),
     kinds=KINDS,
     explain=EXPLAIN,

@@ -31,6 +31,7 @@ from services.incentives.domain import (
     payee,
     payment,
     recognition,
+    settlement,
     special_price,
     tax,
     tier,
@@ -398,13 +399,17 @@ def _withheld(balances: dict[str, Any], jurisdiction: str, known: tax.Tax) -> ta
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A payee's period in one currency, and who asks for its statement. A person's `payee_id` is not its partner's."""
+    """A payee's period in one currency, and who asks for its statement. A person's `payee_id` is not its partner's.
+
+    The `final` one holds everything so far, and does not wait for the period's end.
+    """
 
     partner_id: str
     payee_id: str = ""
     currency: str
     period: str
     by: str
+    final: bool = False
 
 
 async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period) -> account.IssueStatement:
@@ -413,7 +418,7 @@ async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period)
     identity = account.account_id(payee_id, asked.currency)
     state: Account = await peek(Accounts.at(identity))
     start = state.last.to_position if state.last else 0
-    before = period_end(asked.period).isoformat()
+    before = date.max.isoformat() if asked.final else period_end(asked.period).isoformat()
     lines = await _payable_changes(app, tenant, identity, start, before)
     return account.IssueStatement(
         account_id=identity,
@@ -426,6 +431,7 @@ async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period)
         lines=tuple(lines),
         by=asked.by,
         now=app.clock.now(),
+        final=asked.final,
     )
 
 
@@ -469,6 +475,7 @@ async def proposal_of(
     identity = statement["account_id"]
     currency = statement["closing"]["currency"]
     balances = await app.read.get("balances", tenant, identity)
+    partner: Payee = await app.executor.peek(tenant)(Payees.at(statement["partner_id"]))
     return payment.ProposePayment(
         payment_id=payment.payment_id(identity, statement["number"]),
         account_id=identity,
@@ -479,7 +486,7 @@ async def proposal_of(
         by=by,
         now=app.clock.now(),
         rules=await rules_of_kind(app, tenant, PAYMENT),
-        final=final,
+        final=final or partner.leaving.run_off_over(app.clock.now()),
     )
 
 
@@ -914,6 +921,9 @@ HANDLES = (
     Handles(batch.ApproveBatch, batch.approve_batch, _batch_streams, reads=_batch_reads, answer=_batch_answer),
     Handles(batch.SendBatch, batch.send_batch, _batch_streams, reads=_batch_reads, answer=_batch_answer),
     Handles(batch.CloseBatch, batch.close_batch, _batch_stream, reads=_batch_payments, answer=_batch_answer),
+    Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, _payee_stream),
+    Handles(settlement.KeepPayee, settlement.keep_payee, _payee_stream),
+    Handles(settlement.SettlePartner, settlement.settle_partner, _payee_stream),
     Handles(payee.SuspendPayee, payee.suspend_payee, _payee_stream),
     Handles(payee.ReinstatePayee, payee.reinstate_payee, _payee_stream),
     Handles(account.IssueStatement, account.issue_statement, _account_stream, answer=_statement_answer),

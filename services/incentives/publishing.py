@@ -21,6 +21,7 @@ from services.incentives.domain import (
     payment,
     recognition,
     sale,
+    settlement,
     tier,
 )
 
@@ -182,6 +183,12 @@ def _dispute_decided(it: account.DisputeDecided) -> PublicEvent:
 def _bank_changed(it: payee.BankDetailsChanged) -> PublicEvent:
     return public.BankDetailsChanged(
         partner_id=PartnerId(it.partner_id), payee_id=it.payee_id, changed_at=it.changed_at
+    )
+
+
+def _partner_settled(it: settlement.PartnerSettled) -> PublicEvent:
+    return public.PartnerSettled(
+        partner_id=PartnerId(it.partner_id), settled_on=it.settled_on, settled_at=it.settled_at
     )
 
 
@@ -547,6 +554,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     account.LineDisputed: _disputed,
     account.DisputeDecided: _dispute_decided,
     payee.BankDetailsChanged: _bank_changed,
+    settlement.PartnerSettled: _partner_settled,
     budget.BudgetAllocated: _allocated,
     fund_request.FundRequestSubmitted: _fund_submitted,
     fund_request.FundRequestEscalated: _escalated,

@@ -11,7 +11,14 @@ from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
 from contracts.gateway import TenantOpened
-from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
+from contracts.onboarding import (
+    OffboardingCancelled,
+    OffboardingStarted,
+    PartnerActivated,
+    PartnerProfileChanged,
+    PartnerReinstated,
+    PartnerSuspended,
+)
 from contracts.registration import (
     DealApproved,
     DealRegistered,
@@ -34,6 +41,7 @@ from services.incentives.domain.recognition import (
 )
 from services.incentives.domain.recognition_rules import RECOGNITION, Achievement
 from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin, Sale, Sales
+from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave
 from services.incentives.domain.taking import Part
 from services.incentives.domain.tier import RecordTierMetric
 from services.incentives.domain.tier_rules import REVENUE, TIER, TIERS, Metric, MetricFact
@@ -360,6 +368,26 @@ async def on_partner_reinstated(seen: Seen, app: Application) -> None:
     await app.react(seen, "reinstate_payee", wish)
 
 
+async def on_offboarding_started(seen: Seen, app: Application) -> None:
+    """What happens after the last business day earns nothing; after the run-off the partner is settled."""
+    it: OffboardingStarted = seen.event
+    wish = LetPayeeLeave(
+        partner_id=it.partner_id,
+        revision=it.revision,
+        last_business_day=it.last_business_day,
+        run_off_until=it.run_off_until,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "let_payee_leave", wish)
+
+
+async def on_offboarding_cancelled(seen: Seen, app: Application) -> None:
+    """The partner stays, and earns on."""
+    it: OffboardingCancelled = seen.event
+    wish = KeepPayee(partner_id=it.partner_id, revision=it.revision, now=app.clock.now())
+    await app.react(seen, "keep_payee", wish)
+
+
 REACTIONS: dict[type[Any], Reaction] = {
     DealWon: on_deal_won,
     CreditAllocated: on_credit_allocated,
@@ -375,4 +403,6 @@ REACTIONS: dict[type[Any], Reaction] = {
     PartnerProfileChanged: on_partner_profile_changed,
     PartnerSuspended: on_partner_suspended,
     PartnerReinstated: on_partner_reinstated,
+    OffboardingStarted: on_offboarding_started,
+    OffboardingCancelled: on_offboarding_cancelled,
 }

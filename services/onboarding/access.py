@@ -2,6 +2,7 @@
 
 from chassis.access import Access, anonymous, partner, service, vendor
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner
+from services.onboarding.domain.offboarding import CancelOffboarding, StartOffboarding
 from services.onboarding.domain.partner import (
     Apply,
     ApprovePartner,
@@ -29,6 +30,8 @@ ACCESS = Access(
         SuspendPartner: (*_VENDOR, service()),
         ReinstatePartner: (*_VENDOR, service()),
         ChangeProfile: (partner("owner"), *_VENDOR),
+        StartOffboarding: (partner("owner"), vendor("admin")),
+        CancelOffboarding: (partner("owner"), vendor("admin")),
         RegisterPerson: (partner("owner"), *_VENDOR),
         ErasePerson: (partner("owner"), vendor("admin")),
         InviteMember: (partner("owner"), *_VENDOR),

@@ -11,6 +11,7 @@ from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
 from services.onboarding.projections.suspensions import SUSPENSION_ENDS
 from services.onboarding.publishing import publish
+from services.onboarding.reactions import REACTIONS
 
 
 class Settings(ServiceSettings):
@@ -24,6 +25,7 @@ BLUEPRINT = Blueprint(
     routers=(partners.router, people.router),
     publish=publish,
     projections=(PARTNERS, PEOPLE, MEMBERSHIPS),
+    reactions=REACTIONS,
     deadlines=(SUSPENSION_ENDS,),
     kinds=KINDS,
     explain=EXPLAIN,

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from chassis.event import iso
 from chassis.execution import Handles
 from chassis.rulebook import Rules
-from services.onboarding.domain import membership, partner, person
+from services.onboarding.domain import membership, offboarding, partner, person
 from services.onboarding.domain.membership import Memberships, Teams
 from services.onboarding.domain.partner import Partners
 from services.onboarding.domain.person import People
@@ -16,6 +17,12 @@ SCREENING_BOOK = "screening"
 
 def _partner(wish: Any, state: partner.Partner) -> dict[str, Any]:
     return {"partner_id": wish.partner_id, "status": state.status}
+
+
+def _offboarding(wish: Any, state: partner.Partner) -> dict[str, Any]:
+    started = state.offboarding.started
+    said = {"partner_id": wish.partner_id, "confirmed": started is not None}
+    return {**said, "run_off_until": iso(started.run_off_until)} if started else said
 
 
 def _person(wish: Any, state: person.Person) -> dict[str, Any]:
@@ -50,6 +57,9 @@ HANDLES = (
     Handles(partner.SuspendPartner, partner.suspend, _partner_stream, answer=_partner),
     Handles(partner.ReinstatePartner, partner.reinstate, _partner_stream, answer=_partner),
     Handles(partner.ChangeProfile, partner.change_profile, _partner_stream, answer=_partner),
+    Handles(offboarding.StartOffboarding, offboarding.start_offboarding, _partner_stream, answer=_offboarding),
+    Handles(offboarding.CancelOffboarding, offboarding.cancel_offboarding, _partner_stream, answer=_offboarding),
+    Handles(offboarding.SettleOffboarding, offboarding.settle_offboarding, _partner_stream),
     Handles(person.RegisterPerson, person.register, _person_stream, answer=_person),
     Handles(person.ErasePerson, person.erase, _person_stream, answer=_person),
     Handles(

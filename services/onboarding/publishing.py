@@ -5,7 +5,7 @@ from typing import Any
 from chassis.event import PublicEvent, Seen
 from contracts import onboarding as public
 from contracts.shared import of_rulebook
-from services.onboarding.domain import membership, partner, person
+from services.onboarding.domain import membership, offboarding, partner, person
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -92,6 +92,25 @@ def _erased(seen: Seen, it: person.PersonErased) -> PublicEvent:
     return public.PersonForgotten(person_id=it.person_id, forgotten_at=it.erased_at)
 
 
+def _leaving(seen: Seen, it: offboarding.OffboardingStarted) -> PublicEvent:
+    return public.OffboardingStarted(
+        partner_id=it.partner_id,
+        revision=seen.version,
+        reason_code=it.reason_code,
+        last_business_day=it.last_business_day,
+        run_off_until=it.run_off_until,
+        started_at=it.started_at,
+    )
+
+
+def _stays(seen: Seen, it: offboarding.OffboardingCancelled) -> PublicEvent:
+    return public.OffboardingCancelled(partner_id=it.partner_id, revision=seen.version, cancelled_at=it.cancelled_at)
+
+
+def _offboarded(seen: Seen, it: offboarding.PartnerOffboarded) -> PublicEvent:
+    return public.PartnerOffboarded(partner_id=it.partner_id, revision=seen.version, offboarded_at=it.offboarded_at)
+
+
 TRANSLATIONS: dict[type[Any], Any] = {
     partner.PartnerApplied: _applied,
     partner.PartnerDeclined: _declined,
@@ -99,6 +118,9 @@ TRANSLATIONS: dict[type[Any], Any] = {
     partner.PartnerProfileChanged: _changed,
     partner.PartnerSuspended: _suspended,
     partner.PartnerReinstated: _reinstated,
+    offboarding.OffboardingStarted: _leaving,
+    offboarding.OffboardingCancelled: _stays,
+    offboarding.PartnerOffboarded: _offboarded,
     membership.MembershipStarted: _started,
     membership.MembershipEnded: _ended,
     person.PersonErased: _erased,

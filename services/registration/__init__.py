@@ -6,6 +6,7 @@ DealRegistered, DealReturned, DealResubmitted, DealQueued, DealPromoted, DealApp
 DealAmended, DealRevoked, DealWithdrawn, ProtectionExtended, ProtectionEnded, ConflictDetected, OrderRecorded,
 ReviewOverdue, DisputeOpened, DisputeDecided, AccountsMerged, AccountsSplit, AttentionRaised, AttentionCleared,
 RulesPublished, RulesEnded.
-Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated), incentives
+Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated,
+PartnerOffboarded), incentives
 (TierChanged) and attribution (OpportunityMirrored, DealStageChanged, DealWon, DealLost).
 """

@@ -15,7 +15,13 @@ from chassis.execution import Peek
 from chassis.read_store.port import Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.incentives import TierChanged
-from contracts.onboarding import PartnerActivated, PartnerProfileChanged, PartnerReinstated, PartnerSuspended
+from contracts.onboarding import (
+    PartnerActivated,
+    PartnerOffboarded,
+    PartnerProfileChanged,
+    PartnerReinstated,
+    PartnerSuspended,
+)
 from contracts.values import PartnerId, RegistrationId
 from services.registration.application import (
     Asked,
@@ -92,6 +98,8 @@ def _suspended(told: Any) -> tuple[str, ...] | None:
     match told:
         case PartnerSuspended(scopes=scopes):
             return scopes
+        case PartnerOffboarded():
+            return (NEW_BUSINESS,)
         case PartnerReinstated() | PartnerActivated():
             return ()
         case _:
@@ -165,6 +173,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerActivated: on_partner,
     PartnerProfileChanged: on_partner,
     PartnerSuspended: on_partner,
+    PartnerOffboarded: on_partner,
     PartnerReinstated: on_partner,
     TierChanged: on_tier,
     DealStageChanged: on_stage,

@@ -1,12 +1,13 @@
 """Funds at work: concurrent draws, the clock, a claim on its way to the money, and who sees what. One system for all."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest_asyncio
 
 from chassis.identity import Principal
+from contracts.onboarding import OffboardingStarted
 from tests.incentives.fund_facts import fund
 from tests.incentives.test_service import (
     ADMIN,
@@ -204,3 +205,23 @@ async def test_a_special_price_is_granted_claimed_and_paid(it):
     assert (await it.get(P1, f"/special-prices/{price_id}"))["used"] == {"SW-1": 5}
     [balance] = (await it.get(FINANCE, "/ledger/balances"))["items"]
     assert balance["payable"] == "-100.00"
+
+
+async def test_what_a_partner_that_leaves_has_reserved_is_released_after_its_run_off(it):
+    await share(it, "p1", "10000.00")
+    request_id = await accepted(it, P1, "4000.00")
+    leaves = OffboardingStarted(
+        partner_id="p1",
+        revision=9,
+        reason_code="strategy",
+        last_business_day=date(2026, 3, 20),
+        run_off_until=date(2026, 4, 10),
+        started_at=it.clock.now(),
+    )
+    await it.hear(leaves)
+    it.clock.set(datetime(2026, 4, 11, 0, 1, tzinfo=UTC))
+    await it.until(P1, "/settlements/p1", lambda one: one["state"] == "settled")
+    found = await it.get(P1, f"/fund-requests/{request_id}")
+    said = "cancelled, 2000.00 EUR given back: the partner has left"
+    assert (found["state"], found["history"][-1]["text"]) == ("cancelled", said)
+    assert [row["reserved"] for row in (await it.get(P1, "/funds"))["items"]] == ["0.00"]

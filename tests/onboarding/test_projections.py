@@ -8,12 +8,13 @@ import pytest
 
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts import onboarding as public
-from services.onboarding.domain import membership, partner, person
+from services.onboarding.domain import membership, offboarding, partner, person
 from services.onboarding.domain.partner import ReinstatePartner
 from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
 from services.onboarding.projections.suspensions import SUSPENSION_ENDS, reinstate
 from services.onboarding.publishing import TRANSLATIONS, publish
+from tests.onboarding import test_offboarding as leaving
 from tests.onboarding.test_partner import (
     ACTIVE,
     APPLIED,
@@ -75,6 +76,7 @@ def test_a_partner_s_row() -> None:
         },
         "scopes": [],
         "until": None,
+        "offboarding": None,
         "name_sort": "northwind group",
         "domains": ["northwind.example"],
         "applied_at": "2026-03-03T10:00:00Z",
@@ -203,6 +205,25 @@ LATER = datetime(2026, 3, 4, 10, tzinfo=UTC)
                 effective_on=ENDED.effective_on,
             ),
         ),
+        (
+            leaving.STARTED,
+            public.OffboardingStarted(
+                partner_id="p-1",
+                revision=7,
+                reason_code="strategy",
+                last_business_day=leaving.LAST,
+                run_off_until=leaving.UNTIL,
+                started_at=leaving.NOW,
+            ),
+        ),
+        (
+            leaving.CANCELLED,
+            public.OffboardingCancelled(partner_id="p-1", revision=7, cancelled_at=leaving.NOW),
+        ),
+        (
+            leaving.ENDED[1],
+            public.PartnerOffboarded(partner_id="p-1", revision=7, offboarded_at=leaving.NOW),
+        ),
         (ERASED, public.PersonForgotten(person_id="x-1", forgotten_at=LATER)),
     ],
 )
@@ -210,7 +231,7 @@ def test_what_the_others_hear(recorded: Any, told_as: Any) -> None:
     assert heard(recorded) == told_as
 
 
-@pytest.mark.parametrize("recorded", [REVIEW[1], ACTIVE[2], WITHDRAWN, REGISTERED, INVITED, MINE])
+@pytest.mark.parametrize("recorded", [REVIEW[1], leaving.PROPOSED, ACTIVE[2], WITHDRAWN, REGISTERED, INVITED, MINE])
 def test_what_stays_inside(recorded: Any) -> None:
     assert heard(recorded) is None
 
@@ -232,6 +253,8 @@ def test_every_event_has_been_thought_of() -> None:
         partner.PartnerScreened,
         partner.PartnerApproved,
         partner.PartnerWithdrawn,
+        offboarding.OffboardingProposed,
+        offboarding.OffboardingSettled,
         person.PersonRegistered,
         membership.MemberInvited,
         membership.OwnerAdded,

@@ -126,6 +126,10 @@ ONBOARDING = {
     "POST /partners/{partner_id}/decline": row(MANAGERS, NAMED, partner_id="partner"),
     "POST /partners/{partner_id}/withdraw": row(MANAGERS | {"owner"}, partner_id="partner"),
     "POST /partners/{partner_id}/suspend": row(MANAGERS, {"scopes": ["content"], **NAMED}, partner_id="partner"),
+    "POST /partners/{partner_id}/offboard": row(
+        frozenset({"admin", "owner"}), {**NAMED, "last_business_day": "2099-01-31"}, partner_id="partner"
+    ),
+    "POST /partners/{partner_id}/stay": row(frozenset({"admin", "owner"}), partner_id="partner"),
     "POST /partners/{partner_id}/reinstate": row(MANAGERS, partner_id="partner"),
     "POST /partners/{partner_id}/change-profile": row(MANAGERS | {"owner"}, PROFILE, partner_id="partner"),
     "GET /partners": row(),
@@ -360,6 +364,9 @@ INCENTIVES = {
     "GET /ledger/balances": row(FINANCE, query="payee_id=$partner"),
     "GET /payees": row(EARNINGS, query="partner_id=$partner"),
     "GET /payees/{payee_id}": row(FINANCE | MONEY, payee_id="partner"),
+    "GET /settlements/{partner_id}": row(
+        frozenset({"admin", "cm", "finance", "approver", "owner", "partner_finance"}), partner_id="settlement"
+    ),
     "POST /statements": row(FINANCE, STATEMENT),
     "GET /statements": row(EARNINGS, query="partner_id=$partner"),
     "GET /statements/next": row(EARNINGS, query="partner_id=$partner"),
@@ -751,6 +758,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "jurisdiction": "US",
         "budget": "budget-1",
         "batch": "batch-1",
+        "settlement": "settlement-1",
         "form": "form-1",
         "backtest": "backtest-1",
         "exclusion": "exclusion-1",
@@ -864,7 +872,18 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 
 EMPTY = frozenset(
     {
-        *("jurisdiction", "quarantined", "month", "budget", "fund", "batch", "form", "backtest", "exclusion"),
+        *(
+            "jurisdiction",
+            "quarantined",
+            "month",
+            "budget",
+            "fund",
+            "batch",
+            "settlement",
+            "form",
+            "backtest",
+            "exclusion",
+        ),
         *("disputed", "case"),
     }
 )

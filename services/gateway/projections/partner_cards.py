@@ -52,6 +52,8 @@ def _change(happened: Any) -> dict[str, Any]:
             return {"status": "suspended", "access": "access" not in happened.scopes}
         case onboarding.PartnerReinstated():
             return {"status": "active", "access": True}
+        case onboarding.PartnerOffboarded():
+            return {"status": "offboarded"}
         case _:
             return {"status": "declined"}
 
@@ -63,7 +65,7 @@ def _profile(happened: Any) -> dict[str, Any]:
 
 PARTNER_CARDS = Projection(
     name="partner_cards",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             onboarding.PartnerApplied,
@@ -72,6 +74,7 @@ PARTNER_CARDS = Projection(
             onboarding.PartnerProfileChanged,
             onboarding.PartnerSuspended,
             onboarding.PartnerReinstated,
+            onboarding.PartnerOffboarded,
         ),
         lambda seen: seen.event.partner_id,
     ),

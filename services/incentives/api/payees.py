@@ -107,6 +107,14 @@ async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     return shown({**found, **papers(found, payee, last_digits, rules), **asked, **said})
 
 
+@router.get("/settlements/{partner_id}")
+@reads("settlements")
+async def settlement(partner_id: Id, caller: Reader, app: App) -> Response:
+    """How far the settlement of a partner that leaves is, and what of it is still open; a partner sees its own."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    return shown(await app.document(caller.principal, "settlements", partner_id))
+
+
 @router.put("/payees/{payee_id}/bank")
 async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) -> Response:
     """Changes where money goes. Payments wait until another person has verified it and it has cooled down."""

@@ -184,6 +184,7 @@ class IssueStatement:
     lines: tuple[StatementLine, ...]
     by: str
     now: datetime
+    final: bool = False
 
 
 @command("incentives.ScheduleStatement.v1")
@@ -335,7 +336,7 @@ def issue_statement(wish: IssueStatement, account: Account) -> list[AccountEvent
     if any(issued.period == wish.period for issued in account.statements):
         return []
     last = account.last
-    if wish.now.astimezone(UTC).date() < period_end(wish.period):
+    if not wish.final and wish.now.astimezone(UTC).date() < period_end(wish.period):
         raise PeriodOpen(period=wish.period)
     if last and period_end(wish.period) < period_end(last.period):
         raise PeriodStated(last=last.period)

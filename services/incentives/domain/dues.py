@@ -63,8 +63,14 @@ def dues(sale: Sale, known: Known) -> list[Due]:
         if not sale.wins[win_no].backfill
         for credit in sale.credit_of(win_no)
         for due in _dues_of(sale, sale.wins[win_no], credit, known)
-        if sale.current(due.key) is None and due.key not in sale.missed
+        if sale.current(due.key) is None and due.key not in sale.missed and _earns(due, known)
     ]
+
+
+def _earns(due: Due, known: Known) -> bool:
+    """Whether the partner was still doing business when it happened."""
+    payee = known.payees.get(due.key.partner_id)
+    return payee is None or payee.leaving.earns(due.basis.earned_on)
 
 
 def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known) -> Iterator[Due]:

@@ -10,9 +10,18 @@ from typing import Literal, assert_never
 from chassis.decider import Decider, NotFound, Refused
 from chassis.event import Sealed, command, event
 from contracts.values import MINOR_DIGITS
+from services.incentives.domain import settlement
 from services.incentives.domain.condition import Circumstances, Field
 from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
+from services.incentives.domain.settlement import (
+    Leaving,
+    PartnerSettled,
+    PayeeLeaving,
+    PayeeStays,
+    SettlementAwaited,
+    SettlementEvent,
+)
 from services.incentives.domain.two_people import FourEyes
 
 PAYOUTS = "payouts"
@@ -202,6 +211,7 @@ PayeeEvent = (
     | Paperwork
     | Blocking
     | Reviewing
+    | SettlementEvent
 )
 
 # Commands: `revision` is the partner's own, so that an old fact that comes again changes nothing
@@ -345,6 +355,7 @@ class Payee:
     reviews: frozenset[str] = frozenset()
     banks: int = 0
     """How often bank details were entered."""
+    leaving: Leaving = field(default_factory=Leaving)
 
     @property
     def person(self) -> bool:
@@ -639,11 +650,8 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
         case PayeeOpened():
             known = replace(payee, opened=True, payee_id=happened.payee_id, partner_id=happened.partner_id)
             return replace(known, revision=max(payee.revision, happened.revision))
-        case PayeeSuspended():
-            suspended = PAYOUTS in happened.scopes
-            return replace(payee, revision=happened.revision, suspended=suspended, suspended_until=happened.until)
-        case PayeeReinstated():
-            return replace(payee, revision=happened.revision, suspended=False, suspended_until=None)
+        case PayeeSuspended() | PayeeReinstated():
+            return _suspending(payee, happened)
         case PayoutCurrencySet():
             return replace(payee, payout_currency=happened.currency)
         case StandingRecorded():
@@ -654,8 +662,17 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             others = payee.reviews - {happened.case_id}
             opened = isinstance(happened, PayeeReviewOpened)
             return replace(payee, reviews=others | {happened.case_id} if opened else others)
+        case PayeeLeaving() | PayeeStays() | SettlementAwaited() | PartnerSettled():
+            return replace(payee, leaving=settlement.evolve(payee.leaving, happened))
         case _:
             return _with_paper(payee, happened)
+
+
+def _suspending(payee: Payee, happened: PayeeSuspended | PayeeReinstated) -> Payee:
+    if isinstance(happened, PayeeReinstated):
+        return replace(payee, revision=happened.revision, suspended=False, suspended_until=None)
+    suspended = PAYOUTS in happened.scopes
+    return replace(payee, revision=happened.revision, suspended=suspended, suspended_until=happened.until)
 
 
 def _blocking(payee: Payee, happened: Blocking) -> Payee:

@@ -5,11 +5,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Day, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
 from contracts.values import PartnerId
 from services.onboarding.access import READ_PARTNERS
 from services.onboarding.application import SCREENING_BOOK
+from services.onboarding.domain.offboarding import (
+    RUN_OFF_DAYS,
+    RUN_OFF_DAYS_MAX,
+    CancelOffboarding,
+    StartOffboarding,
+)
 from services.onboarding.domain.partner import (
     Apply,
     ApprovePartner,
@@ -60,6 +66,14 @@ class SuspendBody(Body):
     scopes: Annotated[list[str], Field(min_length=1, max_length=4)]
     reason_code: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
     until: Instant | None = None
+
+
+class OffboardBody(Body):
+    """The partner's last day of business, and how many days what is left may run off after it."""
+
+    reason_code: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
+    last_business_day: Day
+    run_off_days: Annotated[int, Field(ge=0, le=RUN_OFF_DAYS_MAX)] = RUN_OFF_DAYS
 
 
 router = APIRouter(tags=["partners"])
@@ -145,6 +159,26 @@ async def suspend(partner_id: Id, body: SuspendBody, caller: Writer, app: App) -
 @router.post("/partners/{partner_id}/reinstate")
 async def reinstate(partner_id: Id, caller: Writer, app: App) -> Response:
     command = ReinstatePartner(partner_id=PartnerId(partner_id), reinstated_by=caller.principal.by, now=app.clock.now())
+    return await _on(caller, app, command)
+
+
+@router.post("/partners/{partner_id}/offboard")
+async def offboard(partner_id: Id, body: OffboardBody, caller: Writer, app: App) -> Response:
+    """The partner leaves: its owner starts it, or one administrator proposes it and another confirms by the same call."""
+    command = StartOffboarding(
+        partner_id=PartnerId(partner_id),
+        **body.model_dump(),
+        as_owner=caller.principal.kind == "partner",
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+    return await _on(caller, app, command)
+
+
+@router.post("/partners/{partner_id}/stay")
+async def stay(partner_id: Id, caller: Writer, app: App) -> Response:
+    """Calls the offboarding off, up to the last business day."""
+    command = CancelOffboarding(partner_id=PartnerId(partner_id), by=caller.principal.by, now=app.clock.now())
     return await _on(caller, app, command)
 
 

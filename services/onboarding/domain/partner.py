@@ -1,13 +1,15 @@
 """A partner: it applies, is screened and approved, becomes active, may be suspended and reinstated."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
 from chassis.event import Seen, as_stored, command, event
 from chassis.rulebook import Decision, Rulebook, decision_from
 from contracts.values import PartnerId, RuleRef
+from services.onboarding.domain import offboarding
+from services.onboarding.domain.offboarding import OFFBOARDED, Offboarding, OffboardingEvent, PartnerOffboarded
 from services.onboarding.domain.screening import DECLINE, SCREENING, Application
 
 TYPES = (
@@ -116,6 +118,7 @@ PartnerEvent = (
     | PartnerSuspended
     | PartnerReinstated
     | PartnerProfileChanged
+    | OffboardingEvent
 )
 
 # Commands
@@ -189,13 +192,14 @@ class ChangeProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Partner:
-    """Status: none, review, active, suspended, declined or withdrawn."""
+    """Status: none, review, active, suspended, declined, withdrawn or offboarded."""
 
     status: str = "none"
     profile: Profile | None = None
     screening: str = ""
     until: datetime | None = None
     scopes: tuple[str, ...] = ()
+    offboarding: Offboarding = field(default_factory=Offboarding)
 
 
 LIVE = ("active", "suspended")
@@ -355,7 +359,12 @@ def evolve(partner: Partner, happened: PartnerEvent) -> Partner:  # noqa: C901, 
         case PartnerProfileChanged():
             return replace(partner, profile=happened.profile)
         case _:
-            assert_never(happened)
+            return _leaving(partner, happened)
+
+
+def _leaving(partner: Partner, happened: OffboardingEvent) -> Partner:
+    status = OFFBOARDED if isinstance(happened, PartnerOffboarded) else partner.status
+    return replace(partner, status=status, offboarding=offboarding.evolve(partner.offboarding, happened))
 
 
 Partners = Decider[Partner, PartnerEvent](kind="partner", initial=Partner(), evolve=evolve)

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.onboarding.domain import partner
+from services.onboarding.domain import offboarding, partner
 
 Document = dict[str, Any]
 
@@ -18,6 +18,7 @@ class PartnerDocument(TypedDict):
     screening: dict[str, Any] | None
     scopes: list[str]
     until: str | None
+    offboarding: dict[str, Any] | None
     name_sort: str
     domains: list[str]
     applied_at: str
@@ -42,6 +43,7 @@ def _applied(seen: Seen, it: partner.PartnerApplied) -> Document:
         "screening": None,
         "scopes": [],
         "until": None,
+        "offboarding": None,
         "applied_at": iso(it.applied_at),
         "changed_at": iso(seen.recorded_at),
         "version": seen.version,
@@ -71,7 +73,27 @@ def _change(happened: partner.PartnerEvent) -> dict[str, Any]:
         case partner.PartnerProfileChanged():
             return _profile(happened.profile)
         case _:
+            return _leaving(happened)
+
+
+def _leaving(happened: partner.PartnerEvent) -> dict[str, Any]:
+    match happened:
+        case offboarding.OffboardingProposed(run_off_days=days):
+            return {"offboarding": {**_terms(happened), "run_off_days": days, "run_off_until": None}}
+        case offboarding.OffboardingStarted(run_off_until=until):
+            return {"offboarding": {**_terms(happened), "run_off_days": None, "run_off_until": iso(until)}}
+        case offboarding.OffboardingCancelled():
+            return {"offboarding": None}
+        case offboarding.PartnerOffboarded():
+            return {"status": offboarding.OFFBOARDED}
+        case _:
             return {}
+
+
+def _terms(it: offboarding.OffboardingProposed | offboarding.OffboardingStarted) -> dict[str, Any]:
+    """`run_off_until` beside them is absent while a second administrator has to confirm."""
+    last = iso(it.last_business_day)
+    return {"reason_code": it.reason_code, "last_business_day": last, "proposed_by": it.proposed_by}
 
 
 def _suspended(it: partner.PartnerSuspended) -> dict[str, Any]:
@@ -85,7 +107,7 @@ def _by_partner(seen: Seen) -> str:
 
 PARTNERS = Projection(
     name="partners",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             partner.PartnerApplied,
@@ -97,6 +119,10 @@ PARTNERS = Projection(
             partner.PartnerSuspended,
             partner.PartnerReinstated,
             partner.PartnerProfileChanged,
+            offboarding.OffboardingProposed,
+            offboarding.OffboardingStarted,
+            offboarding.OffboardingCancelled,
+            offboarding.PartnerOffboarded,
         ),
         _by_partner,
     ),

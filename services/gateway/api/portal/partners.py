@@ -10,7 +10,7 @@ from chassis.asgi import Answer
 from chassis.decider import NotFound
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
-STATUSES = ("review", "active", "suspended", "declined", "withdrawn")
+STATUSES = ("review", "active", "suspended", "declined", "withdrawn", "offboarded")
 SCOPES = ("new_business", "access", "content", "payouts")
 ROLES = ("owner", "seller", "marketer", "finance", "learner")
 TYPES = ("reseller", "referral", "distributor", "service", "technology")
@@ -62,12 +62,20 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
     found = await here.ask("onboarding", f"/partners/{partner_id}")
     if not found.ok and not found.down:
         raise NotFound
-    people, deals, lines = await asyncio.gather(
+    people, deals, lines, settlement = await asyncio.gather(
         here.ask_if("onboarding.read people", f"/partners/{partner_id}/people"),
         here.ask_if("registration.read deals", "/deals", partner_id=partner_id, limit=DEALS_MAX),
         here.ask_if("incentives.read earnings", "/lines", partner_id=partner_id, limit=DEALS_MAX),
+        here.ask_if("incentives.read earnings", f"/settlements/{partner_id}"),
     )
-    shown = {"part": found, "partner": found.one, "people": people, "deals": deals, "lines": lines}
+    shown = {
+        "part": found,
+        "partner": found.one,
+        "people": people,
+        "deals": deals,
+        "lines": lines,
+        "settlement": settlement.one,
+    }
     words = {"scopes": SCOPES, "roles": ROLES, "partner_id": partner_id}
     return await here.page("partner.html", status, **shown, **words, refusal=refusal)
 
@@ -78,11 +86,19 @@ def _suspension(sent: Form) -> dict[str, Any]:
     return {**body, "until": f"{until}T00:00:00Z"} if until else body
 
 
+def _leaving(sent: Form) -> dict[str, Any]:
+    days = sent.text("run_off_days")
+    body: dict[str, Any] = sent.given("reason_code", "last_business_day")
+    return {**body, "run_off_days": int(days)} if days.isdecimal() else body
+
+
 VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
     "approve": lambda sent: sent.given("reason"),
     "decline": lambda sent: sent.given("reason_code"),
     "suspend": _suspension,
     "reinstate": lambda sent: None,
+    "offboard": _leaving,
+    "stay": lambda sent: None,
 }
 
 
@@ -118,7 +134,7 @@ async def end(partner_id: str, membership_id: str, here: Here, sent: Sent) -> Re
 
 @router.post("/partners/{partner_id}/{verb}")
 async def change(partner_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """Approves, declines, suspends or reinstates."""
+    """Approves, declines, suspends or reinstates, lets the partner leave or stay."""
     if verb not in VERBS:
         raise NotFound
     answer = await here.send(sent, "onboarding", f"/partners/{partner_id}/{verb}", VERBS[verb](sent))

@@ -1,0 +1,43 @@
+"""A partnership ends: the owner says when, what is left runs off, and once nothing is owed the partner has left."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from tests.scenarios.system import running_system
+from tests.scenarios.test_money_pages import portal_of, sent
+
+
+async def test_a_partner_leaves_is_settled_and_registers_nothing_more(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        nora, ada = await it.who("northwind"), await it.who("ada")
+        partner_id = (await nora.get("/v1/me")).json()["partner_id"]
+        page, today = f"/partners/{partner_id}", it.world.clock.now().date()
+        terms = {"reason_code": "strategy", "last_business_day": today.isoformat(), "run_off_days": "10"}
+        async with portal_of(it, nora) as owner, portal_of(it, ada) as admin:
+            past = {**terms, "last_business_day": "2020-01-01"}
+            refused = await sent(owner, page, f"{page}/offboard", **past)
+            assert "name a later day" in refused.text
+            proposed = await sent(admin, page, f"{page}/offboard", **terms)
+            assert "Another administrator has to confirm it" in proposed.text
+            assert "The partner stays." in (await sent(admin, page, f"{page}/stay")).text
+            assert "Runs off until" in (await sent(owner, page, f"{page}/offboard", **terms)).text
+            await it.settle()
+        await it.clock((it.world.clock.now() + timedelta(days=11)).isoformat())
+        await it.settle()
+        nora, ada = await it.who("northwind"), await it.who("ada")
+        found = (await ada.get(f"/v1/onboarding/partners/{partner_id}")).json()
+        assert found["status"] == "offboarded"
+        settled = (await nora.get(f"/v1/incentives/settlements/{partner_id}")).json()
+        assert (settled["state"], settled["open"]) == ("settled", [])
+        async with portal_of(it, nora) as owner:
+            assert "nothing is owed either way" in (await owner.get(page)).text
+        refused = await nora.post("/v1/registration/deals", DEAL, key="late")
+        assert refused.json()["status"] == "rejected"
+
+
+DEAL = {
+    "customer": {"name": "Late Ltd", "country": "GB", "website": "late.co.uk"},
+    "products": [{"family": "platform"}],
+    "amount": {"amount": "1000.00", "currency": "EUR"},
+    "close_on": "2031-12-01",
+}
