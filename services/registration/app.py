@@ -21,7 +21,8 @@ from services.registration.api import (
     reviews,
 )
 from services.registration.api.lead_bodies import subject_of
-from services.registration.application import HANDLES, KINDS, Ports
+from services.registration.application import HANDLES, KINDS
+from services.registration.application.ports import Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
 from services.registration.domain.lead import LeadForgotten

@@ -23,16 +23,8 @@ from contracts.onboarding import (
     PartnerSuspended,
 )
 from contracts.values import PartnerId, RegistrationId
-from services.registration.application import (
-    Asked,
-    AskedOfLead,
-    Make,
-    as_screened,
-    assigning,
-    concluding,
-    on_deal,
-    on_lead,
-)
+from services.registration.application.on_deals import Asked, Make, as_screened, concluding, on_deal
+from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
 from services.registration.domain.capacity import ReleaseSlot, quarter_of, quarters_before
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_commands import (

@@ -22,7 +22,7 @@ TOP = {
 }  # fmt: skip
 TESTS = {"architecture", "browser", "chassis", "contracts", "deploy", "engines", "faults", "scenarios", *SERVICES}
 ROOMS = {
-    "__init__.py", "__main__.py", "access.py", "adapters", "api", "app.py", "application.py", "domain",
+    "__init__.py", "__main__.py", "access.py", "adapters", "api", "app.py", "application", "application.py", "domain",
     "projections", "publishing.py", "reactions.py",
 }  # fmt: skip
 

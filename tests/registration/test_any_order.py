@@ -17,17 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chassis.decider import Problem, Raced, Stream
 from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.adapters.account_index import READ, TenantIndex
-from services.registration.application import (
-    Asked,
-    Submission,
-    as_screened,
-    displacing,
-    joining,
-    on_deal,
-    parting,
-    prepare_registration,
-    screening_again,
-)
+from services.registration.application.on_accounts import joining, parting
+from services.registration.application.on_deals import Asked, as_screened, displacing, on_deal, screening_again
+from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts
 from services.registration.domain.account_key import AccountKeys, Key
 from services.registration.domain.approving import CUSTOMER_OVERRIDE

@@ -9,7 +9,7 @@ import pytest
 
 from chassis.decider import NotFound, Stream
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
-from services.registration.application import Submission, prepare_registration
+from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account_key import Key
 from services.registration.domain.availability import availability
 from services.registration.domain.capacity import (

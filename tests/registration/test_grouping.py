@@ -8,7 +8,8 @@ import pytest
 
 from chassis.decider import NotFound, Raced, Stream
 from contracts.values import AccountId, RegistrationId
-from services.registration.application import Submission, cutting, linking, prepare_registration
+from services.registration.application.on_accounts import cutting, linking
+from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts, Group
 from services.registration.domain.account_key import Key
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.registration.adapters.account_index import TenantIndex
 from services.registration.adapters.customers import Libraries, identifier
 from services.registration.adapters.names import grams, likeness, normal_names
-from services.registration.application import GivenCustomer, GivenIdentifier
+from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.domain.account import AccountLinked, AccountOpened, KeptApart, NameAdded
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.matching import classify, find

@@ -12,7 +12,7 @@ from stdnum import get_cc_module, lei
 from stdnum.exceptions import ValidationError
 
 from services.registration.adapters.names import looks_of, normal_names
-from services.registration.application import GivenCustomer, GivenIdentifier
+from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.domain.customer import COUNTRY_SCHEMES, Customer, Identifier
 from services.registration.domain.deal import Incomplete
 

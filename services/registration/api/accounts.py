@@ -15,7 +15,8 @@ from chassis.store.port import Recorded
 from contracts.values import AccountId, RegistrationId
 from services.registration.access import READ_ACCOUNTS
 from services.registration.api.bodies import Country, Id, Text
-from services.registration.application import GivenCustomer, GivenIdentifier, cutting, joining, linking, parting
+from services.registration.application.on_accounts import cutting, joining, linking, parting
+from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.account_key import DOMAIN, Key, own_keys
 from services.registration.domain.claim_history import Told, as_known

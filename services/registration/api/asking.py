@@ -11,7 +11,8 @@ from chassis.event import canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import RegisterBody, details_of, subject_of
-from services.registration.application import Preview, Submission, default_close, preview
+from services.registration.application.on_deals import default_close
+from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.customer import Customer, as_person

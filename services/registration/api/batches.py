@@ -14,7 +14,8 @@ from chassis.http import Caller
 from chassis.rulebook import Rules
 from services.registration.api.asking import submission
 from services.registration.api.bodies import RegisterBody
-from services.registration.application import Asked, Submission, asked_for, on_deal, prepare_registration
+from services.registration.application.on_deals import Asked, on_deal
+from services.registration.application.registering import Submission, asked_for, prepare_registration
 from services.registration.domain.account_key import own_keys
 from services.registration.domain.deal import Deal, Deals, Incomplete, Status
 from services.registration.domain.deal_commands import RegisterDeal, WithdrawDeal

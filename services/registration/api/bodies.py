@@ -12,7 +12,8 @@ from chassis.application import Application
 from chassis.event import Sealed
 from chassis.http import Body, Day
 from contracts.values import Money, ProductLine
-from services.registration.application import PROGRAMME, GivenCustomer, GivenIdentifier
+from services.registration.application.ports import GivenCustomer, GivenIdentifier
+from services.registration.application.streams import PROGRAMME
 from services.registration.domain.deal_events import Evidence
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]

@@ -16,7 +16,8 @@ from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
 from services.registration.api.asking import partner_of, submission
 from services.registration.api.bodies import Code, EditBody, EvidenceBody, Id, MoneyBody, RegisterBody, details_of
-from services.registration.application import Asked, asked_for, on_deal, prepare_registration, screening_again
+from services.registration.application.on_deals import Asked, on_deal, screening_again
+from services.registration.application.registering import asked_for, prepare_registration
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import (
     AddEvidence,

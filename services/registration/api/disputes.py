@@ -16,7 +16,7 @@ from contracts.values import RegistrationId
 from services.registration.access import READ_DISPUTES
 from services.registration.api.bodies import EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application import appealing, filing, on_deal
+from services.registration.application.on_deals import appealing, filing, on_deal
 from services.registration.domain.deal import Deal
 from services.registration.domain.dispute import (
     AppealDispute,

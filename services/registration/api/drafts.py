@@ -15,7 +15,8 @@ from contracts.values import PartnerId, RegistrationId
 from services.registration.access import READ_DRAFTS
 from services.registration.api.asking import submission
 from services.registration.api.bodies import Id, RegisterBody, subject_of
-from services.registration.application import PROGRAMME, prepare_registration
+from services.registration.application.registering import prepare_registration
+from services.registration.application.streams import PROGRAMME
 from services.registration.domain.deal import Deal, Deals, Incomplete
 from services.registration.domain.deal_commands import RegisterDeal, SaveDraft
 

@@ -9,7 +9,7 @@ from chassis.http import App, Reader, listed, reads, shown
 from chassis.rulebook import Rules
 from contracts.business_time import BUSINESS_DAY
 from services.registration.access import READ_ATTAINMENT, READ_FAIRNESS
-from services.registration.application import PROGRAMME
+from services.registration.application.streams import PROGRAMME
 from services.registration.domain.screening import DEAL_RULES
 from services.registration.projections.partner_sizes import by_size
 from services.registration.projections.review_times import attainment

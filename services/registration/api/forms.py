@@ -10,7 +10,7 @@ from chassis.event import human_number
 from chassis.http import App, Reader, Writer, answered, shown
 from services.registration.access import SUBMIT_FORM
 from services.registration.api.lead_bodies import FormBody, enquiry_of, mail_domain_of, marks_of
-from services.registration.application import PROGRAMME, routing_of
+from services.registration.application.streams import PROGRAMME, routing_of
 from services.registration.domain.lead_commands import SubmitLead
 
 FORM_HOURS_MAX = 24

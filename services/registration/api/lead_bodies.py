@@ -12,7 +12,8 @@ from chassis.http import Body
 from contracts.values import OpportunityId, PartnerId, RegistrationId
 from services.registration.api.bodies import Code, ContactBody, Country, ProductBody, Programme, Role, Text
 from services.registration.api.bodies import MoneyBody as Money
-from services.registration.application import PROGRAMME, GivenCustomer
+from services.registration.application.ports import GivenCustomer
+from services.registration.application.streams import PROGRAMME
 from services.registration.domain.lead import Company, Enquiry
 from services.registration.domain.lead_mark import CUSTOMER, TEXT, Mark
 from services.registration.domain.rules import SHARED_DOMAINS

@@ -39,14 +39,9 @@ from services.registration.api.lead_bodies import (
     marks_of,
     subject_of,
 )
-from services.registration.application import (
-    ROUTING,
-    AskedOfLead,
-    assigning,
-    on_lead,
-    prepare_registration,
-    routing_of,
-)
+from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
+from services.registration.application.registering import prepare_registration
+from services.registration.application.streams import ROUTING, routing_of
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.lead import Lead, Leads, Standing
 from services.registration.domain.lead_commands import (

@@ -8,7 +8,7 @@ from chassis.http import App, Body, Reader, Writer, listed, perform, reads
 from services.registration.access import READ_ATTEMPTS, READ_NOTES
 from services.registration.api.bodies import Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application import on_deal
+from services.registration.application.on_deals import on_deal
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_notes import PARTNER_ONLY, SHARED, VENDOR_ONLY, AddNote
 from services.registration.projections.attempts import made_by

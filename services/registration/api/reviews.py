@@ -9,7 +9,7 @@ from chassis.http import App, Body, Writer, answered, perform
 from contracts.values import AccountId, RegistrationId
 from services.registration.api.bodies import Code, EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application import displacing, merging, on_deal, screening_again
+from services.registration.application.on_deals import displacing, merging, on_deal, screening_again
 from services.registration.domain.approving import CUSTOMER_OVERRIDE
 from services.registration.domain.deal import Deal, EvidenceChanged, Status
 from services.registration.domain.deal_commands import (

@@ -1,0 +1,249 @@
+"""What registration can do: every command with the streams it touches."""
+
+from typing import Any
+
+from chassis.execution import Handles
+from chassis.rulebook import Kind
+from services.registration.application.answers import (
+    answer,
+    appealed,
+    case_of,
+    cut,
+    drafted,
+    excluded,
+    keyed,
+    lead_answer,
+    linked,
+    looked_at,
+    merged,
+    split,
+    withdrawn,
+)
+from services.registration.application.streams import (
+    adding_streams,
+    amending_streams,
+    around_streams,
+    assigning_streams,
+    book_streams,
+    closing_streams,
+    colliding_streams,
+    concluding_streams,
+    converted_streams,
+    cutting_streams,
+    deal_and_claims_streams,
+    deal_streams,
+    dispute_streams,
+    disputed_streams,
+    exclusion_streams,
+    filing_streams,
+    finding_streams,
+    lead_rules_streams,
+    lead_streams,
+    linking_streams,
+    marking_streams,
+    merging_accounts_streams,
+    merging_streams,
+    registering_reads,
+    registering_streams,
+    releasing_streams,
+    resubmitting_streams,
+    settling_streams,
+    splitting_accounts_streams,
+    unseen_streams,
+)
+from services.registration.domain import availability
+from services.registration.domain.account import Accounts, AddKey, ConfirmIdentity, add_key, confirm_identity
+from services.registration.domain.account_key import AccountKeys
+from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
+from services.registration.domain.availability import CheckCustomer, Checks, check_customer
+from services.registration.domain.capacity import ReleaseSlot, release_slot
+from services.registration.domain.concluding import conclude_dispute
+from services.registration.domain.deal import Deals
+from services.registration.domain.deal_commands import (
+    AddEvidence,
+    AmendDeal,
+    ApproveDeal,
+    CloseDeal,
+    DecideFinding,
+    EndProtection,
+    EscalateReview,
+    GrantExtension,
+    MergeDuplicate,
+    NoteActivity,
+    PromoteDeal,
+    QueueDeal,
+    RecordOrder,
+    RefuseExtension,
+    RegisterDeal,
+    RejectDeal,
+    RequestExtension,
+    ResubmitDeal,
+    ReturnDeal,
+    RevokeDeal,
+    SaveDraft,
+    WarnInactivity,
+    WithdrawDeal,
+)
+from services.registration.domain.deal_notes import AddNote, DealNotes, add_note
+from services.registration.domain.dispute import (
+    AppealDispute,
+    ConcludeDispute,
+    DecideDispute,
+    FileDispute,
+    HearDispute,
+    RequestDisputeEvidence,
+    ShowDisputeEvidence,
+    WithdrawDispute,
+    appeal_dispute,
+    decide_dispute,
+    file_dispute,
+    hear_dispute,
+    request_dispute_evidence,
+    show_dispute_evidence,
+    withdraw_dispute,
+)
+from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
+from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
+from services.registration.domain.grouping import CutParent, LinkParent, cut_parent, link_parent
+from services.registration.domain.keeping import add_evidence, amend_deal, record_order
+from services.registration.domain.lead_commands import (
+    AcceptLead,
+    AppealLead,
+    AssignLead,
+    ClaimLead,
+    CloseLead,
+    ConvertLead,
+    DeclineLead,
+    ForgetLead,
+    LapseOffers,
+    PoolLead,
+    ReclaimLead,
+    ReleaseLead,
+    ReportProgress,
+    ReturnLead,
+    SubmitLead,
+)
+from services.registration.domain.lead_gate import appeal_lead, release_lead, submit_lead
+from services.registration.domain.merging import MergeAccounts, SplitAccounts, merge_accounts, split_accounts
+from services.registration.domain.offering import (
+    accept_lead,
+    assign_lead,
+    claim_lead,
+    decline_lead,
+    lapse_offers,
+    pool_lead,
+)
+from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
+from services.registration.domain.partner_tier import RecordPartnerTier, TiersOf, record_partner_tier
+from services.registration.domain.protecting import (
+    end_protection,
+    grant_extension,
+    note_activity,
+    refuse_extension,
+    request_extension,
+    warn_inactivity,
+)
+from services.registration.domain.pursuing import (
+    close_lead,
+    convert_lead,
+    forget_lead,
+    reclaim_lead,
+    report_progress,
+    return_lead,
+)
+from services.registration.domain.reviewing import decide_finding, promote_deal, queue_deal, reject_deal, return_deal
+from services.registration.domain.routing import LEAD_RULES
+from services.registration.domain.screening import DEAL_RULES
+from services.registration.domain.submitting import register_deal, resubmit_deal, save_draft
+
+KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name: LEAD_RULES}
+
+
+LEAD_HANDLES = (
+    Handles(SubmitLead, submit_lead, streams=marking_streams, reads=lead_rules_streams, answer=lead_answer),
+    Handles(AppealLead, appeal_lead, streams=lead_streams, answer=lead_answer),
+    Handles(ReleaseLead, release_lead, streams=marking_streams, answer=lead_answer),
+    Handles(AssignLead, assign_lead, streams=assigning_streams, reads=lead_rules_streams, answer=lead_answer),
+    Handles(PoolLead, pool_lead, streams=lead_streams, reads=lead_rules_streams, answer=lead_answer),
+    Handles(ClaimLead, claim_lead, streams=lead_streams, reads=lead_rules_streams, answer=lead_answer),
+    Handles(AcceptLead, accept_lead, streams=lead_streams, reads=lead_rules_streams, answer=lead_answer),
+    Handles(DeclineLead, decline_lead, streams=lead_streams, answer=lead_answer),
+    Handles(LapseOffers, lapse_offers, streams=lead_streams, answer=lead_answer),
+    Handles(ReportProgress, report_progress, streams=lead_streams, reads=lead_rules_streams, answer=lead_answer),
+    Handles(ReturnLead, return_lead, streams=lead_streams, answer=lead_answer),
+    Handles(ReclaimLead, reclaim_lead, streams=lead_streams, answer=lead_answer),
+    Handles(ConvertLead, convert_lead, streams=lead_streams, reads=converted_streams, answer=lead_answer),
+    Handles(CloseLead, close_lead, streams=lead_streams, answer=lead_answer),
+    Handles(
+        ForgetLead, forget_lead, streams=lead_streams, answer=lambda c, _: {"lead_id": c.lead_id, "forgotten": True}
+    ),
+)
+
+HANDLES = (
+    *LEAD_HANDLES,
+    Handles(SaveDraft, save_draft, streams=deal_streams, answer=drafted),
+    Handles(RegisterDeal, register_deal, streams=registering_streams, reads=registering_reads, answer=answer),
+    Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=answer),
+    Handles(ResubmitDeal, resubmit_deal, streams=resubmitting_streams, reads=unseen_streams, answer=answer),
+    Handles(AmendDeal, amend_deal, streams=amending_streams, reads=book_streams, answer=answer),
+    Handles(AddEvidence, add_evidence, streams=adding_streams, answer=answer),
+    Handles(RecordOrder, record_order, streams=deal_streams, answer=answer),
+    Handles(DecideFinding, decide_finding, streams=finding_streams, answer=answer),
+    Handles(ApproveDeal, approve_deal, streams=settling_streams, reads=around_streams, answer=looked_at),
+    Handles(RevokeDeal, revoke_deal, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
+    Handles(EscalateReview, escalate_review, streams=settling_streams, reads=around_streams, answer=answer),
+    Handles(RejectDeal, reject_deal, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
+    Handles(QueueDeal, queue_deal, streams=settling_streams, reads=around_streams, answer=answer),
+    Handles(PromoteDeal, promote_deal, streams=settling_streams, reads=around_streams, answer=answer),
+    Handles(WithdrawDeal, withdraw_deal, streams=deal_and_claims_streams, reads=book_streams, answer=withdrawn),
+    Handles(MergeDuplicate, merge_duplicate, streams=merging_streams, reads=book_streams, answer=answer),
+    Handles(
+        AddNote,
+        add_note,
+        streams=lambda c: (DealNotes.at(c.registration_id),),
+        reads=lambda c: (Deals.at(c.registration_id),),
+        answer=lambda c, _: {"note_id": c.note_id},
+    ),
+    Handles(RequestExtension, request_extension, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
+    Handles(GrantExtension, grant_extension, streams=deal_streams, reads=book_streams, answer=answer),
+    Handles(RefuseExtension, refuse_extension, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
+    Handles(NoteActivity, note_activity, streams=deal_streams),
+    Handles(WarnInactivity, warn_inactivity, streams=deal_streams, reads=book_streams),
+    Handles(EndProtection, end_protection, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
+    Handles(CloseDeal, close_deal, streams=closing_streams, reads=book_streams, answer=answer),
+    Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
+    Handles(
+        AddKey, add_key, streams=lambda c: (Accounts.at(c.account_id), AccountKeys.at(c.key.identity)), answer=keyed
+    ),
+    Handles(MergeAccounts, merge_accounts, streams=merging_accounts_streams, reads=colliding_streams, answer=merged),
+    Handles(SplitAccounts, split_accounts, streams=splitting_accounts_streams, answer=split),
+    Handles(LinkParent, link_parent, streams=linking_streams, reads=colliding_streams, answer=linked),
+    Handles(CutParent, cut_parent, streams=cutting_streams, answer=cut),
+    Handles(
+        CheckCustomer,
+        check_customer,
+        streams=lambda c: (Checks.at(c.day),),
+        answer=lambda c, _: availability.answer(c),
+    ),
+    Handles(FileDispute, file_dispute, streams=dispute_streams, reads=filing_streams, answer=case_of),
+    Handles(
+        RequestDisputeEvidence,
+        request_dispute_evidence,
+        streams=dispute_streams,
+        reads=disputed_streams,
+        answer=case_of,
+    ),
+    Handles(
+        ShowDisputeEvidence, show_dispute_evidence, streams=dispute_streams, reads=disputed_streams, answer=case_of
+    ),
+    Handles(HearDispute, hear_dispute, streams=dispute_streams, reads=disputed_streams),
+    Handles(DecideDispute, decide_dispute, streams=dispute_streams, reads=disputed_streams, answer=case_of),
+    Handles(AppealDispute, appeal_dispute, streams=dispute_streams, reads=disputed_streams, answer=appealed),
+    Handles(WithdrawDispute, withdraw_dispute, streams=dispute_streams, answer=case_of),
+    Handles(ConcludeDispute, conclude_dispute, streams=concluding_streams, reads=around_streams),
+    Handles(ReleaseSlot, release_slot, streams=releasing_streams),
+    Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
+    Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),
+    Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
+    Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
+)

@@ -1,0 +1,219 @@
+"""Commands on a deal: what is looked up before they are decided."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from chassis.case import Stage
+from chassis.decider import NotFound
+from chassis.execution import Peek
+from chassis.rulebook import Rules
+from contracts.values import AccountId, RegistrationId
+from services.registration.application.ports import AccountIndex
+from services.registration.application.registering import giving_way, targets_of, with_absorbed
+from services.registration.domain.claims import Claims, ClaimsOf
+from services.registration.domain.concluding import LOST_DISPUTE
+from services.registration.domain.deal import Deal, Deals
+from services.registration.domain.deal_commands import ApproveDeal, GivesWay, MergeDuplicate, ResubmitDeal
+from services.registration.domain.deal_events import Details
+from services.registration.domain.dispute import AppealDispute, ConcludeDispute, Dispute, Disputes, FileDispute
+from services.registration.domain.judging import rules_of
+from services.registration.domain.matching import Candidate
+from services.registration.domain.trace import Trace, traces_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who may touch the deal is checked before anything of it is used: `allow(partner_id)` raises NotFound."""
+
+    registration_id: str
+    now: datetime
+    allow: Callable[[str], None] = field(default=lambda partner_id: None)
+
+
+Make = Callable[[Peek], Awaitable[Any]]
+
+
+def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
+    """Prepares a command on a deal: `make(deal, fields)` gets the deal and the fields of `OnDeal`."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        if deal.partner_id is None:
+            raise NotFound
+        asked.allow(deal.partner_id)
+        programme = str(deal.header["programme"])
+        fields = {"registration_id": asked.registration_id, "accounts": deal.accounts, "programme": programme}
+        return make(deal, {**fields, "now": asked.now})
+
+    return prepare
+
+
+def screening_again(
+    asked: Asked, index: AccountIndex, tenant: str, make: Callable[[Deal, dict[str, Any]], Any], screening_id: str
+) -> Make:
+    """As `on_deal`, with the accounts that resemble the customer now: `fields` are those of `Screens`."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(deal.first.partner_id)
+        found = await index.near(tenant, deal.first.customer, deal.accounts)
+        wish = make(deal, await _screens(peek, deal, asked, found, screening_id))
+        if isinstance(wish, ResubmitDeal):
+            return replace(wish, traces=await _traces_again(peek, deal, wish.details))
+        return wish
+
+    return prepare
+
+
+async def _holding(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId, ...]:
+    """The deals that hold what this one asks for."""
+    live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
+    return tuple(sorted({c.registration_id for c in live if c.protected(now) and c.rivals(deal.claim())}))
+
+
+def filing(asked: Asked, told: dict[str, Any]) -> Make:
+    """Prepares a dispute against the deals that hold what the disputed one asked for."""
+
+    async def prepare(peek: Peek) -> FileDispute:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(deal.first.partner_id)
+        return FileDispute(
+            registration_id=deal.first.registration_id,
+            accounts=deal.accounts,
+            programme=deal.first.programme,
+            against=await _holding(peek, deal, asked.now),
+            now=asked.now,
+            **told,
+        )
+
+    return prepare
+
+
+Contesting = Callable[[str], Awaitable[RegistrationId | None]]
+"""Finds the deal over which a dispute against this one was decided and may be appealed."""
+
+
+def appealing(asked: Asked, contesting: Contesting, told: dict[str, Any]) -> Make:
+    """Prepares the appeal of either side; each names its own deal."""
+
+    async def prepare(peek: Peek) -> AppealDispute:
+        mine: Deal = await peek(Deals.at(asked.registration_id))
+        asked.allow(mine.first.partner_id)
+        filed: Dispute = await peek(Disputes.at(asked.registration_id))
+        other = None if filed.case.stage == Stage.DECIDED else await contesting(asked.registration_id)
+        deal: Deal = await peek(Deals.at(other)) if other else mine
+        return AppealDispute(
+            registration_id=deal.first.registration_id,
+            accounts=deal.accounts,
+            programme=deal.first.programme,
+            holder=mine.first.registration_id if other else None,
+            now=asked.now,
+            **told,
+        )
+
+    return prepare
+
+
+async def _followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
+    """The accounts as which these go on, where they were merged after the deal had ended."""
+    return tuple(dict.fromkeys([await _goes_on_as(peek, account) for account in accounts]))
+
+
+async def _goes_on_as(peek: Peek, account: AccountId) -> AccountId:
+    line: Claims = await peek(ClaimsOf.at(account))
+    return account if line.moved_to is None else await _goes_on_as(peek, line.moved_to)
+
+
+def concluding(asked: Asked, screening_id: str) -> Make:
+    """Prepares the end of a dispute, with those of its opponents that still hold."""
+
+    async def prepare(peek: Peek) -> ConcludeDispute:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        dispute: Dispute = await peek(Disputes.at(asked.registration_id))
+        holding = await _holding(peek, deal, asked.now)
+        named = [one for one in dispute.first.against if one in holding]
+        others = [(one, (await peek(Deals.at(one))).accounts) for one in named]
+        before = deal.screened.facts.candidates if deal.screened else ()
+        here = await _followed(peek, deal.accounts)
+        fields = {**await _screens(peek, deal, asked, before, screening_id), "accounts": here}
+        rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=LOST_DISPUTE) for one, of in others)
+        return ConcludeDispute(**{**fields, "gives_way": rivals})
+
+    return prepare
+
+
+def displacing(peek_make: Make, reason_code: str) -> Make:
+    """As `screening_again`, for an approval that is to take the place of the deals that hold now."""
+
+    async def prepare(peek: Peek) -> Any:
+        wish: ApproveDeal = await peek_make(peek)
+        deal: Deal = await peek(Deals.at(wish.registration_id))
+        held = await _holding(peek, deal, wish.now)
+        others = [(one, (await peek(Deals.at(one))).accounts) for one in held]
+        rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=reason_code) for one, of in others)
+        return replace(wish, displaces=True, gives_way=(*wish.gives_way, *rivals))
+
+    return prepare
+
+
+def as_screened(asked: Asked, command: type[Any], screening_id: str) -> Make:
+    """Prepares a command of the service itself, with the candidates of the last screening."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        before = deal.screened.facts.candidates if deal.screened else ()
+        return command(**await _screens(peek, deal, asked, before, screening_id))
+
+    return prepare
+
+
+async def _screens(
+    peek: Peek, deal: Deal, asked: Asked, found: Iterable[Candidate], screening_id: str
+) -> dict[str, Any]:
+    first = deal.first
+    replaced = await giving_way(peek, first.replaces)
+    return {
+        "registration_id": first.registration_id,
+        "accounts": deal.accounts,
+        "now": asked.now,
+        "programme": first.programme,
+        "partner_id": first.partner_id,
+        "candidates": tuple(candidate for candidate in found if candidate.account_id not in deal.accounts),
+        "screening_id": screening_id,
+        "gives_way": (replaced,) if replaced else (),
+        "targets": targets_of(await with_absorbed(peek, deal.accounts), first.customer, first.reach.products),
+        "traces": await _traces_again(peek, deal, deal.now_details),
+    }
+
+
+async def _traces_again(peek: Peek, deal: Deal, details: Details) -> tuple[Trace, ...]:
+    """What the deal leaves behind with these details, under the rules that judge it."""
+    first = deal.first
+    rules = rules_of(deal, await peek(Rules.at(first.programme)))
+    return traces_of(first.customer, first.partner_id, (one.sha256 for one in details.evidence), rules)
+
+
+def default_close(now: datetime, days: int = 90) -> date:
+    """The close date of a deal that names none."""
+    return date.fromordinal(now.date().toordinal() + days)
+
+
+def merging(asked: Asked, into: RegistrationId, by: str) -> Make:
+    """Prepares the merge of a duplicate into another deal."""
+
+    async def prepare(peek: Peek) -> MergeDuplicate:
+        deal, other = await peek(Deals.at(asked.registration_id)), await peek(Deals.at(into))
+        asked.allow(deal.first.partner_id)
+        return MergeDuplicate(
+            registration_id=deal.first.registration_id,
+            accounts=deal.accounts,
+            into=into,
+            into_accounts=other.accounts,
+            programme=deal.first.programme,
+            by=by,
+            now=asked.now,
+        )
+
+    return prepare

@@ -1,0 +1,52 @@
+"""What registration asks of the world around it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.values import AccountId
+from services.registration.domain.customer import Customer
+from services.registration.domain.matching import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenIdentifier:
+    scheme: str
+    value: str
+    country: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenCustomer:
+    """A customer as it was typed in."""
+
+    name: str
+    country: str
+    trade_names: tuple[str, ...] = ()
+    region: str | None = None
+    postcode: str | None = None
+    street: str | None = None
+    website: str | None = None
+    identifiers: tuple[GivenIdentifier, ...] = ()
+
+
+class CustomerReader(Protocol):
+    """Finds what libraries can find in a customer as typed."""
+
+    def read(self, given: GivenCustomer) -> Customer:
+        """Checked identifiers, registrable domain, names in normal form. Raises Invalid naming the field."""
+        ...
+
+
+class AccountIndex(Protocol):
+    """Knows every account by name, also a little late."""
+
+    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> tuple[Candidate, ...]:
+        """Accounts that resemble the customer or are linked to `accounts`, most alike first, ten at most."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    customers: CustomerReader
+    accounts: AccountIndex
