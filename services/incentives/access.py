@@ -15,7 +15,7 @@ from services.incentives.domain.claim import (
     DraftClaim,
     SubmitClaim,
 )
-from services.incentives.domain.fund_request import (
+from services.incentives.domain.fund_request_commands import (
     AmendFundRequest,
     DecideFundRequest,
     DraftFundRequest,
@@ -25,7 +25,7 @@ from services.incentives.domain.fund_request import (
     SubmitFundRequest,
 )
 from services.incentives.domain.fund_share import AllocateFund
-from services.incentives.domain.payee import (
+from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
     ConsentToPerson,
@@ -35,7 +35,7 @@ from services.incentives.domain.payee import (
     UnblockPayee,
     VerifyBankDetails,
 )
-from services.incentives.domain.payment import (
+from services.incentives.domain.payment_commands import (
     ApprovePayment,
     AttachInvoice,
     DeclinePayment,
@@ -46,7 +46,7 @@ from services.incentives.domain.payment import (
     SubmitPayment,
 )
 from services.incentives.domain.recognition import ShareRecognition
-from services.incentives.domain.sale import (
+from services.incentives.domain.sale_commands import (
     AdjustLine,
     ConfirmAdjustment,
     PostponeLine,

@@ -15,12 +15,12 @@ from services.incentives.domain import (
     case,
     claim,
     forfeiture,
-    fund_request,
+    fund_request_events,
     meter,
-    payee,
-    payment,
+    payee_events,
+    payment_events,
     recognition,
-    sale,
+    sale_events,
     settlement,
     tier,
 )
@@ -32,7 +32,7 @@ def publish(seen: Seen) -> PublicEvent | None:
     return translate(seen.event) if translate else of_rulebook(seen)
 
 
-def _calculated(it: sale.PayoutCalculated) -> PublicEvent:
+def _calculated(it: sale_events.PayoutCalculated) -> PublicEvent:
     return public.PayoutCalculated(
         line_id=LineId(it.line_id),
         opportunity_id=OpportunityId(it.opportunity_id),
@@ -52,7 +52,7 @@ def _calculated(it: sale.PayoutCalculated) -> PublicEvent:
     )
 
 
-def _reversed(it: sale.PayoutReversed) -> PublicEvent:
+def _reversed(it: sale_events.PayoutReversed) -> PublicEvent:
     return public.PayoutReversed(
         line_id=LineId(it.line_id),
         opportunity_id=OpportunityId(it.opportunity_id),
@@ -71,7 +71,7 @@ def _reversed(it: sale.PayoutReversed) -> PublicEvent:
     )
 
 
-def _released(it: sale.PayoutReleased) -> PublicEvent:
+def _released(it: sale_events.PayoutReleased) -> PublicEvent:
     return public.PayoutReleased(
         line_id=LineId(it.line_id),
         opportunity_id=OpportunityId(it.opportunity_id),
@@ -84,7 +84,7 @@ def _released(it: sale.PayoutReleased) -> PublicEvent:
     )
 
 
-def _postponed(it: sale.PayoutPostponed) -> PublicEvent:
+def _postponed(it: sale_events.PayoutPostponed) -> PublicEvent:
     return public.PayoutPostponed(
         line_id=LineId(it.line_id),
         opportunity_id=OpportunityId(it.opportunity_id),
@@ -97,7 +97,7 @@ def _postponed(it: sale.PayoutPostponed) -> PublicEvent:
     )
 
 
-def _adjusted(it: sale.PayoutAdjusted) -> PublicEvent:
+def _adjusted(it: sale_events.PayoutAdjusted) -> PublicEvent:
     return public.PayoutAdjusted(
         line_id=LineId(it.line_id),
         opportunity_id=OpportunityId(it.opportunity_id),
@@ -112,7 +112,7 @@ def _adjusted(it: sale.PayoutAdjusted) -> PublicEvent:
     )
 
 
-def _awarded(it: sale.SpiffAwarded) -> PublicEvent:
+def _awarded(it: sale_events.SpiffAwarded) -> PublicEvent:
     return public.SpiffAwarded(
         line_id=LineId(it.line_id),
         opportunity_id=OpportunityId(it.opportunity_id),
@@ -125,7 +125,7 @@ def _awarded(it: sale.SpiffAwarded) -> PublicEvent:
     )
 
 
-def _quarantined(it: sale.FactQuarantined) -> PublicEvent:
+def _quarantined(it: sale_events.FactQuarantined) -> PublicEvent:
     """A sale that cannot be rated waits for a person."""
     return AttentionRaised(
         attention_id=_quarantine_id(it),
@@ -137,17 +137,17 @@ def _quarantined(it: sale.FactQuarantined) -> PublicEvent:
     )
 
 
-def _resolved(it: sale.FactResolved) -> PublicEvent:
+def _resolved(it: sale_events.FactResolved) -> PublicEvent:
     return AttentionCleared(
         attention_id=_quarantine_id(it), side="vendor", topic="fact-resolved", subject=it.opportunity_id
     )
 
 
-def _quarantine_id(it: sale.FactQuarantined | sale.FactResolved) -> str:
+def _quarantine_id(it: sale_events.FactQuarantined | sale_events.FactResolved) -> str:
     return stable_id(it.opportunity_id, it.win_no, it.plan_id, it.fact_id)
 
 
-def _contradicted(it: payment.OutcomeContradicted) -> PublicEvent:
+def _contradicted(it: payment_events.OutcomeContradicted) -> PublicEvent:
     """The provider contradicts itself: a person has to find out what became of the money."""
     return AttentionRaised(
         attention_id=stable_id(it.payment_id, it.provider_event_id),
@@ -180,7 +180,7 @@ def _dispute_decided(it: account.DisputeDecided) -> PublicEvent:
     )
 
 
-def _bank_changed(it: payee.BankDetailsChanged) -> PublicEvent:
+def _bank_changed(it: payee_events.BankDetailsChanged) -> PublicEvent:
     return public.BankDetailsChanged(
         partner_id=PartnerId(it.partner_id), payee_id=it.payee_id, changed_at=it.changed_at
     )
@@ -261,30 +261,30 @@ def _order(it: Any) -> dict[str, Any]:
     }
 
 
-def _approved(it: payment.PaymentApproved) -> PublicEvent:
+def _approved(it: payment_events.PaymentApproved) -> PublicEvent:
     return public.PaymentApproved(**_order(it), approved_at=it.approved_at)
 
 
-def _blocked(it: payment.PaymentBlocked) -> PublicEvent:
+def _blocked(it: payment_events.PaymentBlocked) -> PublicEvent:
     codes = tuple(gate.replace("_", "-") for gate in it.gates)
     return public.PaymentBlocked(**_order(it), reason_codes=codes, blocked_at=it.blocked_at)
 
 
-def _declined(it: payment.PaymentDeclined) -> PublicEvent:
+def _declined(it: payment_events.PaymentDeclined) -> PublicEvent:
     return public.PaymentDeclined(**_order(it), reason_code=it.reason_code, declined_at=it.declined_at)
 
 
-def _made(it: payment.PaymentMade) -> PublicEvent:
+def _made(it: payment_events.PaymentMade) -> PublicEvent:
     return public.PaymentMade(**_order(it), reference=it.reference, paid_on=it.paid_on)
 
 
-def _failed(it: payment.PaymentFailed) -> PublicEvent:
+def _failed(it: payment_events.PaymentFailed) -> PublicEvent:
     return public.PaymentFailed(
         **_order(it), reference=it.reference, reason_code=it.reason_code, failed_at=it.failed_at
     )
 
 
-def _unknown(it: payment.PaymentUnknown) -> PublicEvent | None:
+def _unknown(it: payment_events.PaymentUnknown) -> PublicEvent | None:
     """Only a payment that nobody will ask about again by itself needs a person."""
     if it.ask_again_at is not None:
         return None
@@ -316,11 +316,11 @@ def _allocated(it: budget.BudgetAllocated) -> PublicEvent | None:
     )
 
 
-def _fund_submitted(it: fund_request.FundRequestSubmitted) -> PublicEvent:
+def _fund_submitted(it: fund_request_events.FundRequestSubmitted) -> PublicEvent:
     return _fund_attention(it.fund_request_id, "fund-request-submitted", it.partner_id)
 
 
-def _escalated(it: fund_request.FundRequestEscalated) -> PublicEvent:
+def _escalated(it: fund_request_events.FundRequestEscalated) -> PublicEvent:
     return _fund_attention(it.fund_request_id, "fund-request-escalated", it.partner_id, "high")
 
 
@@ -336,7 +336,7 @@ def _fund_attention(subject: str, topic: str, partner_id: str, severity: str = "
     )
 
 
-def _fund_decided(it: fund_request.FundRequestDecided) -> PublicEvent:
+def _fund_decided(it: fund_request_events.FundRequestDecided) -> PublicEvent:
     return public.FundRequestDecided(
         fund_id=it.fund_id,
         fund_request_id=it.fund_request_id,
@@ -349,7 +349,7 @@ def _fund_decided(it: fund_request.FundRequestDecided) -> PublicEvent:
     )
 
 
-def _reminded(it: fund_request.FundClaimReminded) -> PublicEvent:
+def _reminded(it: fund_request_events.FundClaimReminded) -> PublicEvent:
     return public.FundClaimDue(
         fund_id=it.fund_id,
         fund_request_id=it.fund_request_id,
@@ -531,35 +531,35 @@ def _unrecognised(it: recognition.RecognitionRevoked) -> PublicEvent:
 
 
 TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
-    sale.PayoutCalculated: _calculated,
-    sale.PayoutReversed: _reversed,
-    sale.PayoutReleased: _released,
-    sale.PayoutPostponed: _postponed,
-    sale.PayoutAdjusted: _adjusted,
-    sale.SpiffAwarded: _awarded,
-    sale.FactQuarantined: _quarantined,
-    sale.FactResolved: _resolved,
+    sale_events.PayoutCalculated: _calculated,
+    sale_events.PayoutReversed: _reversed,
+    sale_events.PayoutReleased: _released,
+    sale_events.PayoutPostponed: _postponed,
+    sale_events.PayoutAdjusted: _adjusted,
+    sale_events.SpiffAwarded: _awarded,
+    sale_events.FactQuarantined: _quarantined,
+    sale_events.FactResolved: _resolved,
     meter.RebateAccrued: _accrued,
     meter.RebateSettled: _settled,
     meter.WindowTruedUp: _trued_up,
     books.MonthClosed: _closed,
     account.StatementIssued: _issued,
-    payment.PaymentApproved: _approved,
-    payment.PaymentBlocked: _blocked,
-    payment.PaymentDeclined: _declined,
-    payment.PaymentMade: _made,
-    payment.PaymentFailed: _failed,
-    payment.PaymentUnknown: _unknown,
-    payment.OutcomeContradicted: _contradicted,
+    payment_events.PaymentApproved: _approved,
+    payment_events.PaymentBlocked: _blocked,
+    payment_events.PaymentDeclined: _declined,
+    payment_events.PaymentMade: _made,
+    payment_events.PaymentFailed: _failed,
+    payment_events.PaymentUnknown: _unknown,
+    payment_events.OutcomeContradicted: _contradicted,
     account.LineDisputed: _disputed,
     account.DisputeDecided: _dispute_decided,
-    payee.BankDetailsChanged: _bank_changed,
+    payee_events.BankDetailsChanged: _bank_changed,
     settlement.PartnerSettled: _partner_settled,
     budget.BudgetAllocated: _allocated,
-    fund_request.FundRequestSubmitted: _fund_submitted,
-    fund_request.FundRequestEscalated: _escalated,
-    fund_request.FundRequestDecided: _fund_decided,
-    fund_request.FundClaimReminded: _reminded,
+    fund_request_events.FundRequestSubmitted: _fund_submitted,
+    fund_request_events.FundRequestEscalated: _escalated,
+    fund_request_events.FundRequestDecided: _fund_decided,
+    fund_request_events.FundClaimReminded: _reminded,
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,
     claim.ClaimSettled: _claim_settled,

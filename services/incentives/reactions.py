@@ -27,11 +27,12 @@ from contracts.registration import (
     DealWithdrawn,
     LeadConverted,
 )
-from services.incentives.application import FactCommand, prepared, rates_about, rules_of_kind
+from services.incentives.application.sales import FactCommand, prepared, rates_about, rules_of_kind
 from services.incentives.domain.approval import Approval, Approvals, RecordApproval
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.measuring import figures_of
-from services.incentives.domain.payee import OpenPayee, RecordStanding, ReinstatePayee, StandingField, SuspendPayee
+from services.incentives.domain.payee_commands import OpenPayee, RecordStanding, ReinstatePayee, SuspendPayee
+from services.incentives.domain.payee_events import StandingField
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition import (
     Recognitions,
@@ -40,7 +41,8 @@ from services.incentives.domain.recognition import (
     recognition_id,
 )
 from services.incentives.domain.recognition_rules import RECOGNITION, Achievement
-from services.incentives.domain.sale import RecordCredit, RecordReversal, RecordWin, Sale, Sales
+from services.incentives.domain.sale import Sale, Sales
+from services.incentives.domain.sale_commands import RecordCredit, RecordReversal, RecordWin
 from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave
 from services.incentives.domain.taking import Part
 from services.incentives.domain.tier import RecordTierMetric

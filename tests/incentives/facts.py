@@ -7,7 +7,7 @@ from typing import Any
 from chassis.rulebook import Rulebook, Version, body_sha256
 from contracts.attribution import Share
 from contracts.values import PartnerId, money
-from services.incentives.application import DECISIONS
+from services.incentives.application.sales import DECISIONS
 from services.incentives.domain.budget import AllocateBudget, Budget, Budgets, allocate_budget
 from services.incentives.domain.dues import Known
 from services.incentives.domain.journal import NO_JOURNAL
@@ -15,7 +15,8 @@ from services.incentives.domain.meter import CloseWindow, Meter, Meters, SettleR
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import Sold
-from services.incentives.domain.sale import RecordBasis, RecordCredit, RecordReversal, RecordWin, Sale, Sales
+from services.incentives.domain.sale import Sale, Sales
+from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin
 from services.incentives.domain.taking import Part
 
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)

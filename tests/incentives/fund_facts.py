@@ -23,16 +23,9 @@ from services.incentives.domain.claim import (
     evidence_of,
     requests_of,
 )
-from services.incentives.domain.fund_request import (
-    DecideFundRequest,
-    DraftFundRequest,
-    FundRequest,
-    FundRequests,
-    ItemDecision,
-    RequestDetails,
-    RequestItem,
-    SubmitFundRequest,
-)
+from services.incentives.domain.fund_request import FundRequest, FundRequests
+from services.incentives.domain.fund_request_commands import DecideFundRequest, DraftFundRequest, SubmitFundRequest
+from services.incentives.domain.fund_request_events import ItemDecision, RequestDetails, RequestItem
 from services.incentives.domain.fund_share import AllocateFund, pool_id, share_id
 
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)

@@ -13,18 +13,17 @@ from services.incentives.domain.account import (
     StatementLine,
     issue_statement,
 )
-from services.incentives.domain.payee import PayeeOpened, Payees, PayeeSuspended
-from services.incentives.domain.payment import (
+from services.incentives.domain.payee import Payees
+from services.incentives.domain.payee_events import PayeeOpened, PayeeSuspended
+from services.incentives.domain.payment import Payments, payment_id, reference_of
+from services.incentives.domain.payment_commands import (
     ApprovePayment,
     DeclinePayment,
-    Payments,
     ProposePayment,
     ReportOutcome,
     ResumePayment,
     RetryPayment,
     SubmitPayment,
-    payment_id,
-    reference_of,
 )
 
 NOW = datetime(2026, 4, 3, 9, tzinfo=UTC)

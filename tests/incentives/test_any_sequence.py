@@ -35,14 +35,9 @@ from services.incentives.domain.payment import (
     report_outcome,
     submit_payment,
 )
-from services.incentives.domain.sale import (
-    AdjustLine,
-    ConfirmAdjustment,
-    PayoutAdjusted,
-    PayoutCalculated,
-    PayoutReversed,
-    Sales,
-)
+from services.incentives.domain.sale import Sales
+from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment
+from services.incentives.domain.sale_events import PayoutAdjusted, PayoutCalculated, PayoutReversed
 from services.incentives.projections.ledger import KINDS
 from tests.incentives.facts import NOW, World, basis, credit, plan, reversal, share, version, win
 from tests.incentives.orders import ACCOUNT, APPROVE, DECLINE, SUBMIT, proposal, said, statement

@@ -10,7 +10,8 @@ from chassis.testing.kit import given
 from chassis.verify import verify_decisions
 from contracts.gateway import TenantOpened
 from contracts.values import money
-from services.incentives.application import HANDLES, decide_fact
+from services.incentives.application import HANDLES
+from services.incentives.application.sales import decide_fact
 from services.incentives.domain.books import (
     AllBooks,
     BooksUnbalanced,
@@ -24,7 +25,8 @@ from services.incentives.domain.books import (
 )
 from services.incentives.domain.exchange import Rate, rate_for
 from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
-from services.incentives.domain.sale import PayoutCalculated, PayoutReversed, RecordWin
+from services.incentives.domain.sale_commands import RecordWin
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 from tests.incentives.test_service import (
     APPROVER,

@@ -23,7 +23,8 @@ from services.incentives.domain.case import (
     SignalSeen,
     backtest,
 )
-from services.incentives.domain.payee import PayeeBlocked, PayeeReviewClosed, PayeeReviewOpened, Payees
+from services.incentives.domain.payee import Payees
+from services.incentives.domain.payee_events import PayeeBlocked, PayeeReviewClosed, PayeeReviewOpened
 from services.incentives.projections.abuse_looks import same_company
 from services.incentives.projections.cases import CASES
 from services.incentives.publishing import publish

@@ -13,12 +13,12 @@ from services.incentives.domain.dues import Known
 from services.incentives.domain.earning import record_credit
 from services.incentives.domain.journal import Entry, Journal, Unbalanced
 from services.incentives.domain.posting import AtHand
-from services.incentives.domain.sale import (
+from services.incentives.domain.sale import SaleInvalid
+from services.incentives.domain.sale_events import (
     CreditRecorded,
     FactQuarantined,
     PayoutCalculated,
     PayoutReversed,
-    SaleInvalid,
     WinRecorded,
 )
 from tests.incentives.facts import World, book, credit, plan, reversal, share, sold, version, win

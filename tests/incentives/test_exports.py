@@ -13,7 +13,7 @@ from contracts.values import money
 from services.incentives.adapters.ledger_files import COLUMNS, ROOTS, beancount, table_rows
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, entry
-from services.incentives.domain.payment import PaymentMade
+from services.incentives.domain.payment_events import PaymentMade
 from services.incentives.projections.ledger import KINDS, LEDGER
 from tests.incentives.facts import World, book, credit, plan, reversal, win
 from tests.incentives.test_service import FINANCE, P1, P2, credited, started, won

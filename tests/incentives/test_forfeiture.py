@@ -13,14 +13,11 @@ from services.incentives.domain.account import Accounts
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.forfeiture import BalanceForfeited, ForfeitBalance, earnings_of, months_after
 from services.incentives.domain.journal import NO_JOURNAL
-from services.incentives.domain.payee import BankDetailsChanged, BankDetailsVerified, Payees
-from services.incentives.domain.payment import (
-    PaymentBlocked,
-    PaymentDeclined,
-    PaymentProposed,
-    Payments,
-    ProposePayment,
-)
+from services.incentives.domain.payee import Payees
+from services.incentives.domain.payee_events import BankDetailsChanged, BankDetailsVerified
+from services.incentives.domain.payment import Payments
+from services.incentives.domain.payment_commands import ProposePayment
+from services.incentives.domain.payment_events import PaymentBlocked, PaymentDeclined, PaymentProposed
 from services.incentives.domain.payment_rules import PAYMENT_RULES
 from services.incentives.projections.forfeitures import FORFEITURES
 from services.incentives.projections.ledger import TRIAL_BALANCE

@@ -14,16 +14,14 @@ from services.incentives.domain.claim import ClaimTax, SettleClaim
 from services.incentives.domain.exchange import InBooks, Rate
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.fund import FUNDS, PeriodInvalid, next_period, period_of
-from services.incentives.domain.fund_request import (
+from services.incentives.domain.fund_request_commands import (
     AmendFundRequest,
     CheckFundRequest,
     EndFundRequest,
-    FundClaimReminded,
-    FundRequestEscalated,
-    ItemDecision,
     RecallFundRequest,
     RequestExtension,
 )
+from services.incentives.domain.fund_request_events import FundClaimReminded, FundRequestEscalated, ItemDecision
 from services.incentives.domain.fund_share import ExpireFundShare, pool_id, share_id
 from services.incentives.domain.journal import books_balance, trial_balance
 from services.incentives.projections.claims import CLAIMS

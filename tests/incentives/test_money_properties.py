@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.values import money, none_of, round_half_up, total
 from services.incentives.domain.journal import trial_balance
-from services.incentives.domain.sale import PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.domain.schedule import Band, Schedule, pay_between, value_of
 from tests.incentives.facts import World, book, credit, plan, reversal, share, sold, win
 

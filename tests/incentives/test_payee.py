@@ -4,17 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from chassis.testing.kit import given
 from services.incentives.application import HANDLES
-from services.incentives.domain.payee import (
-    OpenPayee,
-    Payee,
-    PayeeOpened,
-    PayeeReinstated,
-    Payees,
-    PayeeSuspended,
-    ReinstatePayee,
-    SuspendPayee,
-    unmet,
-)
+from services.incentives.domain.payee import Payee, Payees, unmet
+from services.incentives.domain.payee_commands import OpenPayee, ReinstatePayee, SuspendPayee
+from services.incentives.domain.payee_events import PayeeOpened, PayeeReinstated, PayeeSuspended
 
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
 TABLE = {handles.command: handles for handles in HANDLES}

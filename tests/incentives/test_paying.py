@@ -16,7 +16,8 @@ from chassis.testing.projections import project, told
 from contracts.values import money
 from services.incentives.adapters.payment_files import PAIN
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.application import HANDLES, PAID, REJECTED
+from services.incentives.application import HANDLES
+from services.incentives.application.ports import PAID, REJECTED
 from services.incentives.domain.account import (
     Accounts,
     DecideDispute,
@@ -29,31 +30,20 @@ from services.incentives.domain.account import (
 )
 from services.incentives.domain.exchange import InBooks, Rate
 from services.incentives.domain.journal import books_balance, trial_balance
-from services.incentives.domain.payee import (
+from services.incentives.domain.payee import Payees, unmet
+from services.incentives.domain.payee_commands import UnblockPayee, VerifyBankDetails
+from services.incentives.domain.payee_events import (
     BankDetailsChanged,
     BankDetailsVerified,
     PayeeBlocked,
     PayeeOpened,
-    Payees,
     PersonConsented,
     TaxFormDecided,
     TaxFormSubmitted,
-    UnblockPayee,
-    VerifyBankDetails,
-    unmet,
 )
-from services.incentives.domain.payment import (
-    AttachInvoice,
-    BelowMinimum,
-    InvoiceDiffers,
-    InvoiceDuplicate,
-    OverLimit,
-    PaymentApproved,
-    PaymentMade,
-    Payments,
-    PaymentSubmitted,
-    ProposePayment,
-)
+from services.incentives.domain.payment import BelowMinimum, InvoiceDiffers, InvoiceDuplicate, OverLimit, Payments
+from services.incentives.domain.payment_commands import AttachInvoice, ProposePayment
+from services.incentives.domain.payment_events import PaymentApproved, PaymentMade, PaymentSubmitted
 from services.incentives.domain.payment_rules import PAYMENT_RULES, PaymentRules
 from services.incentives.domain.two_people import FourEyes
 from services.incentives.projections.provider_calls import outcome_of, provider_calls

@@ -12,12 +12,18 @@ from chassis.testing.kit import given
 from contracts.values import money, none_of
 from services.incentives.domain.account import Accounts, PaymentClosed, PaymentOpened
 from services.incentives.domain.journal import balance, trial_balance
-from services.incentives.domain.payee import PayeeReinstated
+from services.incentives.domain.payee_events import PayeeReinstated
 from services.incentives.domain.payment import (
     AlreadyOpen,
     AttemptsSpent,
     BelowMinimum,
     GateUnmet,
+    UnknownPayment,
+    UnknownReference,
+    reference_of,
+)
+from services.incentives.domain.payment_commands import ProposePayment
+from services.incentives.domain.payment_events import (
     OutcomeContradicted,
     PaymentApproved,
     PaymentBlocked,
@@ -26,10 +32,6 @@ from services.incentives.domain.payment import (
     PaymentMade,
     PaymentSubmitted,
     PaymentUnknown,
-    ProposePayment,
-    UnknownPayment,
-    UnknownReference,
-    reference_of,
 )
 from services.incentives.domain.two_people import FourEyes
 from tests.incentives.orders import (

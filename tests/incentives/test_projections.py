@@ -8,7 +8,8 @@ from chassis.testing.projections import assert_repeatable, project, told
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.line import release_line
 from services.incentives.domain.payment_rules import PaymentRules
-from services.incentives.domain.sale import PayoutCalculated, PayoutPostponed, PayoutReleased, ReleaseLine
+from services.incentives.domain.sale_commands import ReleaseLine
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutPostponed, PayoutReleased
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.payee_gates import PAYEE_GATES, why_shut

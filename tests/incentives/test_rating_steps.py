@@ -7,9 +7,11 @@ import pytest
 
 from contracts.values import Term, money
 from services.incentives.domain.exchange import Rate
-from services.incentives.domain.payee import Payee, StandingRecorded
+from services.incentives.domain.payee import Payee
+from services.incentives.domain.payee_events import StandingRecorded
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale import FactQuarantined, FactResolved, PayoutCalculated, PayoutReversed, ResolveFact
+from services.incentives.domain.sale_commands import ResolveFact
+from services.incentives.domain.sale_events import FactQuarantined, FactResolved, PayoutCalculated, PayoutReversed
 from tests.incentives.facts import NOW, World, basis, book, credit, plan, reversal, share, sold, version, win
 
 D = Decimal

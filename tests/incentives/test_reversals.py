@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts.values import money
 from services.incentives.domain.ageing import Ageing, ageing_faults
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale import PayoutReversed
+from services.incentives.domain.sale_events import PayoutReversed
 from services.incentives.domain.taking import Asked, Part, taken_by
 from tests.incentives.facts import World, basis, book, credit, plan, reversal, share, sold, win
 

@@ -13,7 +13,7 @@ from contracts.onboarding import OffboardingCancelled, OffboardingStarted
 from contracts.values import money
 from services.incentives.application import HANDLES
 from services.incentives.domain.payee import Payees
-from services.incentives.domain.sale import PayoutCalculated
+from services.incentives.domain.sale_events import PayoutCalculated
 from services.incentives.domain.settlement import (
     KeepPayee,
     LetPayeeLeave,

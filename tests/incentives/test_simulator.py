@@ -6,7 +6,7 @@ import pytest
 
 from contracts.values import money
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.application import ABSENT, PAID, REJECTED, UNKNOWN, provider_says
+from services.incentives.application.ports import ABSENT, PAID, REJECTED, UNKNOWN, provider_says
 from services.incentives.projections.provider_calls import outcome_of
 
 REFERENCE = "0" * 32 + "-01"

@@ -24,7 +24,7 @@ from services.incentives.domain.budget import (
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale import AwardMissed, PayoutCalculated
+from services.incentives.domain.sale_events import AwardMissed, PayoutCalculated
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 
 D = Decimal

@@ -6,8 +6,10 @@ from decimal import Decimal
 from chassis.testing.kit import given
 from contracts.values import money
 from services.incentives.domain.exchange import Rate, UnknownCurrency
-from services.incentives.domain.payee import Payee, Payees, PayoutCurrencySet, SetPayoutCurrency
-from services.incentives.domain.sale import FactQuarantined, PayoutCalculated
+from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.payee_commands import SetPayoutCurrency
+from services.incentives.domain.payee_events import PayoutCurrencySet
+from services.incentives.domain.sale_events import FactQuarantined, PayoutCalculated
 from services.incentives.domain.tax import NothingWithheld, RemitTax, Taxes, TaxRemitted, Withheld, tax_id
 from tests.incentives.facts import World, book, credit, plan, win
 from tests.incentives.orders import NOW, OPENED, TABLE

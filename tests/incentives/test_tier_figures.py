@@ -11,7 +11,8 @@ from contracts.samples import sample
 from contracts.values import money
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.measuring import figures_of
-from services.incentives.domain.sale import CreditRecorded, Sale, Sales, WinRecorded
+from services.incentives.domain.sale import Sale, Sales
+from services.incentives.domain.sale_events import CreditRecorded, WinRecorded
 from services.incentives.domain.tier_rules import TIERS, Metric
 from tests.incentives.test_service import ADMIN, OTHER_ADMIN, activated, credited, refunded, started, won
 

@@ -12,7 +12,7 @@ from services.incentives.domain.journal import trial_balance
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowClosed, WindowOpen, WindowTruedUp
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale import PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from tests.incentives.facts import World, book, credit, plan, reversal, sold, win
 from tests.incentives.test_rating_steps import standing
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from chassis.event import sha256
 from contracts.values import Money
-from services.incentives.application import ABSENT, ACCEPTED, PAID, REJECTED, UNKNOWN, PaymentPort
+from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, UNKNOWN, PaymentPort
 
 __all__ = ["Faults", "PaymentPort", "Simulator"]
 

@@ -20,7 +20,7 @@ from chassis.shadow import Candidate, Progress
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS
-from services.incentives.application import all_payees, rates_about, rules_of_kind
+from services.incentives.application.sales import all_payees, rates_about, rules_of_kind
 from services.incentives.domain.backtest import Backtest, Side
 from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
 from services.incentives.domain.condition import Circumstances

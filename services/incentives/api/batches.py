@@ -11,7 +11,8 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
-from services.incentives.application import carried_of, rules_of_kind
+from services.incentives.application.paying import carried_of
+from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.batch import (
     PAYMENTS_MAX,
     ApproveBatch,
@@ -23,7 +24,8 @@ from services.incentives.domain.batch import (
     PrepareBatch,
     SendBatch,
 )
-from services.incentives.domain.payee import BankDetailsChanged, Payees
+from services.incentives.domain.payee import Payees
+from services.incentives.domain.payee_events import BankDetailsChanged
 from services.incentives.domain.payment import Payment, Payments
 from services.incentives.domain.payment_rules import PAYMENT
 

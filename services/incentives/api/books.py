@@ -14,7 +14,7 @@ from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Wri
 from chassis.read_store.port import Range
 from contracts.values import money
 from services.incentives.access import READ_LEDGER
-from services.incentives.application import Remittance, close_of, remittance_of
+from services.incentives.application.books import Remittance, close_of, remittance_of
 from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates, month_name, months_back
 from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
 from services.incentives.domain.tax import RemitTax

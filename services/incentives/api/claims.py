@@ -12,7 +12,7 @@ from contracts.values import money
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
-from services.incentives.application import in_books
+from services.incentives.application.sales import in_books
 from services.incentives.domain.claim import (
     Claim,
     ClaimItem,

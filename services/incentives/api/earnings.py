@@ -7,7 +7,7 @@ from pydantic import Field
 
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_SALES
-from services.incentives.domain.sale import PostponeLine
+from services.incentives.domain.sale_commands import PostponeLine
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Filter = Annotated[str | None, Query(max_length=64)]

@@ -15,16 +15,16 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from contracts.values import Money, money
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import Filter, own
-from services.incentives.application import FactCommand, prepared
+from services.incentives.application.sales import FactCommand, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
-from services.incentives.domain.sale import (
+from services.incentives.domain.sale import SaleInvalid
+from services.incentives.domain.sale_commands import (
     AdjustLine,
     ConfirmAdjustment,
     RecordBasis,
     RecordReversal,
     ResolveFact,
-    SaleInvalid,
 )
 from services.incentives.domain.schedule import reaches
 from services.incentives.domain.taking import Part

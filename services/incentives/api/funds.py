@@ -11,20 +11,17 @@ from chassis.http import App, Body, Caller, Day, Paged, Reader, Unreadable, Writ
 from contracts.values import Money, money
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
-from services.incentives.domain.fund_request import (
+from services.incentives.domain.fund_request import FundRequest, FundRequests
+from services.incentives.domain.fund_request_commands import (
     AmendFundRequest,
     DecideFundRequest,
     DraftFundRequest,
     EndFundRequest,
-    FundRequest,
-    FundRequests,
-    ItemDecision,
     RecallFundRequest,
-    RequestDetails,
     RequestExtension,
-    RequestItem,
     SubmitFundRequest,
 )
+from services.incentives.domain.fund_request_events import ItemDecision, RequestDetails, RequestItem
 from services.incentives.domain.fund_share import AllocateFund
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]

@@ -12,23 +12,12 @@ from chassis.http import Body, Caller, Day
 from contracts.attribution import Share
 from contracts.values import HUNDRED, OpportunityId, PartnerId
 from services.incentives.api.facts import Amount, Currency, FactBody, Text, basis_of, exact_money, making, under
-from services.incentives.application import FactCommand
+from services.incentives.application.sales import FactCommand
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.rating import Sold
-from services.incentives.domain.sale import (
-    ADDED,
-    BILLING,
-    CRM,
-    BasisRecorded,
-    RecordBasis,
-    RecordCredit,
-    RecordReversal,
-    RecordWin,
-    Sale,
-    SaleInvalid,
-    Sales,
-    WinRecorded,
-)
+from services.incentives.domain.sale import ADDED, Sale, SaleInvalid, Sales
+from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin
+from services.incentives.domain.sale_events import BILLING, CRM, BasisRecorded, WinRecorded
 from services.incentives.domain.taking import Part
 
 UNDONE = "import-undone"

@@ -17,28 +17,19 @@ from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import own
 from services.incentives.api.facts import under
-from services.incentives.application import (
-    Period,
-    carried_of,
-    in_books,
-    proposal_of,
-    rules_of_kind,
-    statement_of,
-    write_off_of,
-)
+from services.incentives.application.paying import Period, carried_of, proposal_of, statement_of, write_off_of
+from services.incentives.application.sales import in_books, rules_of_kind
 from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
-from services.incentives.domain.payment import (
+from services.incentives.domain.payment import Payment, Payments, payment_of
+from services.incentives.domain.payment_commands import (
     ApprovePayment,
     AttachInvoice,
     DeclinePayment,
-    Payment,
-    Payments,
     ProposePayment,
     ReportOutcome,
     ResumePayment,
     RetryPayment,
     SubmitPayment,
-    payment_of,
 )
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.projections.statement_days import ISSUES

@@ -21,7 +21,8 @@ from services.incentives.domain.dues import Due, Known, bases_for, facts_of
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.plan import Plan, schedule_of, window_of
 from services.incentives.domain.rating import counts, rate, reversed_by, tidy
-from services.incentives.domain.sale import LineKey, ReversalRecorded, Sale, shares_in_month
+from services.incentives.domain.sale import Sale, shares_in_month
+from services.incentives.domain.sale_events import LineKey, ReversalRecorded
 from services.incentives.domain.schedule import PERCENT, Schedule, value_of
 from services.incentives.domain.taking import counted, decimal_of, taken_by
 

@@ -10,15 +10,9 @@ from chassis.event import command, event
 from chassis.rulebook import Rulebook
 from contracts.values import Money
 from services.incentives.domain.payee import Payee
-from services.incentives.domain.payment import (
-    ApprovePayment,
-    Payment,
-    PaymentEvent,
-    Stage,
-    SubmitPayment,
-    approve_payment,
-    submit_payment,
-)
+from services.incentives.domain.payment import Payment, Stage, approve_payment, submit_payment
+from services.incentives.domain.payment_commands import ApprovePayment, SubmitPayment
+from services.incentives.domain.payment_events import PaymentEvent
 from services.incentives.domain.two_people import FourEyes
 
 PAYMENTS_MAX = 500

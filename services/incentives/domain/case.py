@@ -27,8 +27,10 @@ from services.incentives.domain.abuse_rules import (
     text_of,
 )
 from services.incentives.domain.line import clear_line, put_under_review
-from services.incentives.domain.payee import Payee, PayeeBlocked, PayeeEvent, PayeeReviewClosed, PayeeReviewOpened
-from services.incentives.domain.sale import Sale, SaleEvent
+from services.incentives.domain.payee import Payee
+from services.incentives.domain.payee_events import PayeeBlocked, PayeeEvent, PayeeReviewClosed, PayeeReviewOpened
+from services.incentives.domain.sale import Sale
+from services.incentives.domain.sale_events import SaleEvent
 
 LINES_MAX = 200
 Outcome = Literal["confirmed", "false_alarm"]

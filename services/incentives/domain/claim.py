@@ -22,15 +22,13 @@ from services.incentives.domain.fund import OverLimit, fund_at, reimbursed, toda
 from services.incentives.domain.fund_request import (
     COMPLETED,
     FundRequest,
-    FundRequestClaimed,
-    FundRequestEvent,
     FundRequests,
-    FundTerms,
     Reasoned,
     claimable,
     drawn_for,
     ended,
 )
+from services.incentives.domain.fund_request_events import FundRequestClaimed, FundRequestEvent, FundTerms
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Journal, Side, entry, move
 from services.incentives.domain.recurring import months_after
 from services.incentives.domain.special_price import (

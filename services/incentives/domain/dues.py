@@ -13,7 +13,8 @@ from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
 from services.incentives.domain.rating import RatingFacts, Sold, rate
-from services.incentives.domain.sale import ADDED, CreditRecorded, LineKey, Sale, WinRecorded, shares_in_month
+from services.incentives.domain.sale import ADDED, Sale, shares_in_month
+from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
 
 PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
 

@@ -19,26 +19,17 @@ from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, paid_out, rate, tidy
-from services.incentives.domain.sale import (
-    HELD,
-    PAYABLE,
+from services.incentives.domain.sale import HELD, PAYABLE, Line, NotQuarantined, Sale, SaleInvalid
+from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin, ResolveFact
+from services.incentives.domain.sale_events import (
     AwardMissed,
     BasisRecorded,
     CreditRecorded,
     FactQuarantined,
     FactResolved,
-    Line,
-    NotQuarantined,
     PayoutCalculated,
     RebateCounted,
-    RecordBasis,
-    RecordCredit,
-    RecordReversal,
-    RecordWin,
-    ResolveFact,
     ReversalRecorded,
-    Sale,
-    SaleInvalid,
     SpiffAwarded,
     WinRecorded,
 )

@@ -14,12 +14,12 @@ from services.incentives.domain import (
     case,
     claim,
     forfeiture,
-    fund_request,
+    fund_request_events,
     meter,
-    payee,
-    payment,
+    payee_events,
+    payment_events,
     recognition,
-    sale,
+    sale_events,
     tier,
 )
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
@@ -27,7 +27,7 @@ from services.incentives.domain.rating import alternatives, inputs, steps, text_
 
 def calculated(seen: Seen) -> Decision:
     """Facts, credit revision, plan version, F(before), F(after), rounding, dates; the pay without each band and cap."""
-    line: sale.PayoutCalculated = seen.event
+    line: sale_events.PayoutCalculated = seen.event
     plan_id = line.key.plan_id
     dates = f"credited {iso(line.credited_on)}, earned {iso(line.earned_on)}, payable {iso(line.payable_on)}"
     version = f"version {line.plan_version} of {plan_id} was in force on {iso(line.credited_on)}"
@@ -49,7 +49,7 @@ def calculated(seen: Seen) -> Decision:
     )
 
 
-def _spent(line: sale.PayoutCalculated) -> tuple[Reason, ...]:
+def _spent(line: sale_events.PayoutCalculated) -> tuple[Reason, ...]:
     """That the pay was drawn from a budget, which gives no more than it has."""
     if line.budget_id is None:
         return ()
@@ -59,7 +59,7 @@ def _spent(line: sale.PayoutCalculated) -> tuple[Reason, ...]:
 
 def reversed_line(seen: Seen) -> Decision:
     """Earned, basis, what was taken of it, and what was reversed before."""
-    line: sale.PayoutReversed = seen.event
+    line: sale_events.PayoutReversed = seen.event
     share = f"{text_of(line.earned)} * {line.taken} / {line.basis.amount}"
     text = f"{share}, half-up, less {text_of(line.reversed_before)} reversed before = {text_of(line.amount)}"
     return Decision(
@@ -85,7 +85,7 @@ def _without(code: str, currency: str) -> Change:
 
 def released(seen: Seen) -> Decision:
     """The hold was over on its day."""
-    line: sale.PayoutReleased = seen.event
+    line: sale_events.PayoutReleased = seen.event
     text = f"the hold ended on {iso(line.payable_on)}"
     return Decision(
         outcome="released",
@@ -96,7 +96,7 @@ def released(seen: Seen) -> Decision:
 
 def postponed(seen: Seen) -> Decision:
     """A person held the line back, and why."""
-    line: sale.PayoutPostponed = seen.event
+    line: sale_events.PayoutPostponed = seen.event
     return Decision(
         outcome="postponed",
         reasons=(Reason(code="postponed", text=line.reason),),
@@ -106,7 +106,7 @@ def postponed(seen: Seen) -> Decision:
 
 def adjusted(seen: Seen) -> Decision:
     """One person proposed, another confirmed, and why."""
-    line: sale.PayoutAdjusted = seen.event
+    line: sale_events.PayoutAdjusted = seen.event
     return Decision(
         outcome=text_of(line.amount),
         reasons=(
@@ -119,7 +119,7 @@ def adjusted(seen: Seen) -> Decision:
 
 def awarded(seen: Seen) -> Decision:
     """The SPIFF's line."""
-    line: sale.SpiffAwarded = seen.event
+    line: sale_events.SpiffAwarded = seen.event
     budget = f", from the budget {line.budget_id}" if line.budget_id else ""
     text = f"version {line.plan_version} of {line.plan_id} awards it{budget}"
     reason = Reason(code="spiff", text=text, rule=line.plan_id, version=line.plan_version)
@@ -128,14 +128,14 @@ def awarded(seen: Seen) -> Decision:
 
 def missed(seen: Seen) -> Decision:
     """The budget had nothing left when this share came."""
-    it: sale.AwardMissed = seen.event
+    it: sale_events.AwardMissed = seen.event
     text = f"the budget {it.budget_id} had nothing left for {text_of(it.amount)} when this sale came"
     return Decision(outcome="missed", reasons=(Reason(code=it.reason_code, text=text, rule=it.key.plan_id),))
 
 
 def counted(seen: Seen) -> Decision:
     """What counts in the window, and in how much."""
-    it: sale.RebateCounted = seen.event
+    it: sale_events.RebateCounted = seen.event
     return Decision(
         outcome=f"{it.derivation.measure} counted",
         reasons=steps(it.derivation, rule=it.key.plan_id, version=it.plan_version),
@@ -145,7 +145,7 @@ def counted(seen: Seen) -> Decision:
 
 def quarantined(seen: Seen) -> Decision:
     """What was missing to rate it."""
-    it: sale.FactQuarantined = seen.event
+    it: sale_events.FactQuarantined = seen.event
     texts = {"no-rate": "no rate of exchange of that week is recorded", "no-amount": "it came without an amount"}
     reason = Reason(code=it.reason_code, text=texts.get(it.reason_code, it.reason_code), rule=it.plan_id)
     return Decision(outcome="quarantined", reasons=(reason,))
@@ -203,7 +203,7 @@ def issued(seen: Seen) -> Decision:
 
 def proposed(seen: Seen) -> Decision:
     """The smaller of what the statement closes with and what is payable after what was drawn."""
-    order: payment.PaymentProposed = seen.event
+    order: payment_events.PaymentProposed = seen.event
     text = f"statement {order.statement_number}, and not more than is payable now"
     return Decision(
         outcome=text_of(order.amount),
@@ -212,7 +212,7 @@ def proposed(seen: Seen) -> Decision:
     )
 
 
-def _fund_money(order: payment.PaymentProposed) -> tuple[Reason, ...]:
+def _fund_money(order: payment_events.PaymentProposed) -> tuple[Reason, ...]:
     if order.fund is None or order.earned is None:
         return ()
     below = order.earned.amount < 0
@@ -223,7 +223,7 @@ def _fund_money(order: payment.PaymentProposed) -> tuple[Reason, ...]:
 
 def approved(seen: Seen) -> Decision:
     """Two people: who proposed, who agreed."""
-    order: payment.PaymentApproved = seen.event
+    order: payment_events.PaymentApproved = seen.event
     return Decision(
         outcome="approved",
         reasons=(
@@ -234,7 +234,7 @@ def approved(seen: Seen) -> Decision:
     )
 
 
-def _withheld(order: payment.PaymentApproved) -> tuple[Reason, ...]:
+def _withheld(order: payment_events.PaymentApproved) -> tuple[Reason, ...]:
     if order.withheld is None or order.net is None:
         return ()
     text = f"{text_of(order.withheld)} is withheld for {order.jurisdiction}, {text_of(order.net)} goes to the payee"
@@ -243,7 +243,7 @@ def _withheld(order: payment.PaymentApproved) -> tuple[Reason, ...]:
 
 def blocked(seen: Seen) -> Decision:
     """The gates that were shut."""
-    order: payment.PaymentBlocked = seen.event
+    order: payment_events.PaymentBlocked = seen.event
     opened = (
         Change(code=gate, text=f"once {gate} no longer holds it can be resumed", outcome="proposed")
         for gate in order.gates
@@ -257,13 +257,13 @@ def blocked(seen: Seen) -> Decision:
 
 def declined(seen: Seen) -> Decision:
     """The category that was given."""
-    order: payment.PaymentDeclined = seen.event
+    order: payment_events.PaymentDeclined = seen.event
     return Decision(outcome="declined", reasons=(Reason(code=order.reason_code, text="a second person declined it"),))
 
 
 def made(seen: Seen) -> Decision:
     """The provider's word for the reference."""
-    order: payment.PaymentMade = seen.event
+    order: payment_events.PaymentMade = seen.event
     text = f"the provider paid {order.reference} on {iso(order.paid_on)}"
     return Decision(
         outcome="paid",
@@ -274,7 +274,7 @@ def made(seen: Seen) -> Decision:
 
 def failed(seen: Seen) -> Decision:
     """The provider's word for the reference."""
-    order: payment.PaymentFailed = seen.event
+    order: payment_events.PaymentFailed = seen.event
     text = f"the provider says {order.reason_code} of {order.reference}"
     return Decision(
         outcome="failed",
@@ -285,7 +285,7 @@ def failed(seen: Seen) -> Decision:
 
 def contradicted(seen: Seen) -> Decision:
     """What the provider said first, and then."""
-    it: payment.OutcomeContradicted = seen.event
+    it: payment_events.OutcomeContradicted = seen.event
     text = f"{it.reference} was {it.stage}, then the provider said {it.outcome}"
     return Decision(outcome="contradicted", reasons=(Reason(code="outcome-contradicts", text=text),))
 
@@ -323,7 +323,7 @@ def fund_accrued(seen: Seen) -> Decision:
 
 def fund_decided(seen: Seen) -> Decision:
     """Item by item, what was accepted and why; the fund's part of it, and until when it is claimed."""
-    it: fund_request.FundRequestDecided = seen.event
+    it: fund_request_events.FundRequestDecided = seen.event
     items = tuple(
         Reason(code=item.outcome.replace("_", "-"), text=f"item {number}: {text_of(item.amount)} {item.reason}".strip())
         for number, item in enumerate(it.items, start=1)
@@ -335,7 +335,7 @@ def fund_decided(seen: Seen) -> Decision:
     )
 
 
-def _terms(it: fund_request.FundRequestDecided) -> tuple[Reason, ...]:
+def _terms(it: fund_request_events.FundRequestDecided) -> tuple[Reason, ...]:
     terms = it.terms
     if terms is None or it.claim_by is None:
         return ()
@@ -348,14 +348,14 @@ def _terms(it: fund_request.FundRequestDecided) -> tuple[Reason, ...]:
 
 def fund_escalated(seen: Seen) -> Decision:
     """The amount and the limit of who wanted to accept it."""
-    it: fund_request.FundRequestEscalated = seen.event
+    it: fund_request_events.FundRequestEscalated = seen.event
     text = f"{text_of(it.amount)} is above the limit of {text_of(it.limit)}: somebody with a higher one decides"
     return Decision(outcome="escalated", reasons=(Reason(code="over-limit", text=text, rule=it.fund_id),))
 
 
 def fund_ended(seen: Seen) -> Decision:
     """Why it ended, and what was given back."""
-    it: fund_request.FundRequestEnded = seen.event
+    it: fund_request_events.FundRequestEnded = seen.event
     released = Reason(code="released", text=f"{text_of(it.released)} is available again")
     return Decision(outcome=it.outcome, reasons=(Reason(code=it.outcome, text=it.reason), released))
 
@@ -448,35 +448,35 @@ def _badge(outcome: str, it: recognition.RecognitionAwarded | recognition.Recogn
 
 
 EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
-    sale.PayoutCalculated: calculated,
-    sale.PayoutReversed: reversed_line,
-    sale.PayoutReleased: released,
-    sale.PayoutPostponed: postponed,
-    sale.PayoutAdjusted: adjusted,
-    sale.SpiffAwarded: awarded,
-    sale.AwardMissed: missed,
-    sale.RebateCounted: counted,
-    sale.FactQuarantined: quarantined,
-    sale.FactResolved: _resolved,
+    sale_events.PayoutCalculated: calculated,
+    sale_events.PayoutReversed: reversed_line,
+    sale_events.PayoutReleased: released,
+    sale_events.PayoutPostponed: postponed,
+    sale_events.PayoutAdjusted: adjusted,
+    sale_events.SpiffAwarded: awarded,
+    sale_events.AwardMissed: missed,
+    sale_events.RebateCounted: counted,
+    sale_events.FactQuarantined: quarantined,
+    sale_events.FactResolved: _resolved,
     meter.RebateAccrued: accrued,
     meter.RebateSettled: settled,
     meter.WindowTruedUp: trued_up,
     books.MonthClosed: closed,
     account.StatementIssued: issued,
-    payment.PaymentProposed: proposed,
-    payment.PaymentApproved: approved,
-    payment.PaymentBlocked: blocked,
-    payment.PaymentDeclined: declined,
-    payment.PaymentMade: made,
-    payment.PaymentFailed: failed,
-    payment.OutcomeContradicted: contradicted,
+    payment_events.PaymentProposed: proposed,
+    payment_events.PaymentApproved: approved,
+    payment_events.PaymentBlocked: blocked,
+    payment_events.PaymentDeclined: declined,
+    payment_events.PaymentMade: made,
+    payment_events.PaymentFailed: failed,
+    payment_events.OutcomeContradicted: contradicted,
     account.LineDisputed: disputed,
     account.DisputeDecided: dispute_decided,
-    payee.BankDetailsChanged: bank_changed,
+    payee_events.BankDetailsChanged: bank_changed,
     accrual.FundAccrued: fund_accrued,
-    fund_request.FundRequestDecided: fund_decided,
-    fund_request.FundRequestEscalated: fund_escalated,
-    fund_request.FundRequestEnded: fund_ended,
+    fund_request_events.FundRequestDecided: fund_decided,
+    fund_request_events.FundRequestEscalated: fund_escalated,
+    fund_request_events.FundRequestEnded: fund_ended,
     claim.ClaimDecided: claim_decided,
     forfeiture.BalanceForfeited: forfeited,
     case.CaseOpened: case_opened,
@@ -490,11 +490,11 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
 
 def weigh(event: Any) -> Iterator[tuple[str, str, Decimal]]:
     """The money that an event earns a partner, or takes back from it: partner, currency, amount."""
-    if isinstance(event, sale.PayoutCalculated):
+    if isinstance(event, sale_events.PayoutCalculated):
         yield event.key.partner_id, event.amount.currency, event.amount.amount
-    elif isinstance(event, sale.PayoutReversed):
+    elif isinstance(event, sale_events.PayoutReversed):
         yield event.key.partner_id, event.amount.currency, -event.amount.amount
     elif isinstance(event, meter.RebateAccrued | meter.WindowTruedUp):
         yield event.payee_id, event.amount.currency, event.amount.amount
-    elif isinstance(event, sale.PayoutAdjusted):
+    elif isinstance(event, sale_events.PayoutAdjusted):
         yield event.partner_id, event.amount.currency, event.amount.amount

@@ -16,7 +16,8 @@ from contracts.values import Money
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
 from services.incentives.domain.journal import NO_JOURNAL, Journal, move
 from services.incentives.domain.payee import BANK_VERIFIED, TAX_FORM, Payee, unmet
-from services.incentives.domain.payment import Payment, PaymentDeclined, PaymentEvent, PaymentProposed, Stage, rules_of
+from services.incentives.domain.payment import Payment, Stage, rules_of
+from services.incentives.domain.payment_events import PaymentDeclined, PaymentEvent, PaymentProposed
 from services.incentives.domain.plan import MONTHS_A_YEAR
 
 NOTICES = (60, 30, 7)

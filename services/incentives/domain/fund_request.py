@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Literal, assert_never
+from typing import assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
-from chassis.event import command, event, iso
+from chassis.event import iso
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, total
 from services.incentives.domain.budget import (
@@ -25,14 +25,37 @@ from services.incentives.domain.budget import (
     reserve_budget,
     use_budget,
 )
-from services.incentives.domain.fund import (
-    Activity,
-    FundRules,
-    fund_at,
-    part_of,
-    period_of,
-    today,
-    within_limit,
+from services.incentives.domain.fund import Activity, FundRules, fund_at, part_of, period_of, today, within_limit
+from services.incentives.domain.fund_request_commands import (
+    AmendFundRequest,
+    CheckFundRequest,
+    DecideFundRequest,
+    DraftFundRequest,
+    EndFundRequest,
+    RecallFundRequest,
+    RequestExtension,
+    SubmitFundRequest,
+)
+from services.incentives.domain.fund_request_events import (
+    Asking,
+    Claiming,
+    Decided,
+    FundClaimReminded,
+    FundRequestAmended,
+    FundRequestClaimed,
+    FundRequestDecided,
+    FundRequestDrafted,
+    FundRequestDrawn,
+    FundRequestEnded,
+    FundRequestEscalated,
+    FundRequestEvent,
+    FundRequestExtended,
+    FundRequestRecalled,
+    FundRequestSubmitted,
+    FundTerms,
+    ItemDecision,
+    RequestDetails,
+    RequestItem,
 )
 from services.incentives.domain.fund_share import share_id
 
@@ -40,8 +63,6 @@ ITEMS_MAX = 50
 REMINDER_DAYS = (14, 3)
 ACCEPTED, RETURNED, REJECTED = "accepted", "returned", "rejected"
 COMPLETED, EXPIRED, CANCELLED = "completed", "expired", "cancelled"
-Ending = Literal["completed", "expired", "cancelled"]
-ItemOutcome = Literal["accepted_as_is", "accepted_with_changes", "denied", "returned"]
 
 
 class Stage(StrEnum):
@@ -54,273 +75,6 @@ class Stage(StrEnum):
     COMPLETED = "completed"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequestItem:
-    """One thing that the activity costs; a quote may be shown by its hash."""
-
-    text: str
-    amount: Money
-    quote_sha256: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequestDetails:
-    """What is planned: which activity, when, what it costs, and what it should bring."""
-
-    activity_type: str
-    starts_on: date
-    ends_on: date
-    items: tuple[RequestItem, ...]
-    expected_leads: int | None = None
-    expected_revenue: Money | None = None
-
-    @property
-    def asked(self) -> Money:
-        """What all items cost."""
-        return total((item.amount for item in self.items), self.items[0].amount.currency)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ItemDecision:
-    """What was decided of one item, in the order of the items; `amount` is what was accepted of it."""
-
-    outcome: ItemOutcome
-    amount: Money
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FundTerms:
-    """What the fund's version says of an accepted request; later versions change nothing of it."""
-
-    plan_version: int
-    accepted: Money
-    reserved: Money
-    tolerance: Money
-    participation_percent: str
-    proofs: tuple[str, ...]
-    extension_days: int
-
-
-# Events
-
-
-@event("incentives.FundRequestDrafted.v1")
-class FundRequestDrafted:
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    period: str
-    details: RequestDetails
-    drafted_by: str
-    drafted_at: datetime
-
-
-@event("incentives.FundRequestSubmitted.v1")
-class FundRequestSubmitted:
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    asked: Money
-    submitted_at: datetime
-
-
-@event("incentives.FundRequestRecalled.v1")
-class FundRequestRecalled:
-    fund_request_id: str
-    partner_id: str
-    recalled_at: datetime
-
-
-@event("incentives.FundRequestAmended.v1")
-class FundRequestAmended:
-    """An accepted request is to change and is decided again; until then the old reservation stands."""
-
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    details: RequestDetails
-    reason: str
-    amended_by: str
-    amended_at: datetime
-
-
-@event("incentives.FundRequestEscalated.v1")
-class FundRequestEscalated:
-    """Somebody wanted to accept more than its limit: a person with a higher one decides."""
-
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    amount: Money
-    limit: Money
-    escalated_by: str
-    escalated_at: datetime
-
-
-@event("incentives.FundRequestDecided.v1")
-class FundRequestDecided:
-    """Outcome: accepted (then with terms and the day to claim by), returned or rejected. `available` is what is left."""
-
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    period: str
-    outcome: str
-    items: tuple[ItemDecision, ...]
-    terms: FundTerms | None
-    ref: str | None
-    claim_by: date | None
-    amount: Money
-    available: Money
-    reason: str
-    decided_by: str
-    decided_at: datetime
-
-
-@event("incentives.FundRequestExtended.v1")
-class FundRequestExtended:
-    fund_request_id: str
-    partner_id: str
-    claim_by: date
-    reason: str
-    extended_by: str
-    extended_at: datetime
-
-
-@event("incentives.FundClaimReminded.v1")
-class FundClaimReminded:
-    """The day to claim by comes near and nothing has been claimed."""
-
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    claim_by: date
-    days_left: int
-    amount: Money
-    reminded_at: datetime
-
-
-@event("incentives.FundRequestClaimed.v1")
-class FundRequestClaimed:
-    """A claim waits to be decided: until then the request does not end."""
-
-    fund_request_id: str
-    partner_id: str
-    claim_id: str
-    claimed_at: datetime
-
-
-@event("incentives.FundRequestDrawn.v1")
-class FundRequestDrawn:
-    """A claim was decided; `amount` of the reservation was used for it, `rest` is kept on under `ref`."""
-
-    fund_request_id: str
-    partner_id: str
-    claim_id: str
-    amount: Money
-    rest: Money
-    ref: str
-    drawn_at: datetime
-
-
-@event("incentives.FundRequestEnded.v1")
-class FundRequestEnded:
-    """Outcome: completed, expired or cancelled. What was still reserved is available again."""
-
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    outcome: str
-    released: Money
-    reason: str
-    ended_by: str
-    ended_at: datetime
-
-
-Asking = FundRequestDrafted | FundRequestSubmitted | FundRequestRecalled | FundRequestAmended | FundRequestEscalated
-Claiming = FundRequestExtended | FundClaimReminded | FundRequestClaimed | FundRequestDrawn
-FundRequestEvent = Asking | FundRequestDecided | Claiming | FundRequestEnded
-Decided = tuple[list[FundRequestEvent], list[BudgetEvent]]
-
-# Commands
-
-
-@command("incentives.DraftFundRequest.v1")
-class DraftFundRequest:
-    fund_request_id: str
-    partner_id: str
-    fund_id: str
-    period: str
-    details: RequestDetails
-    by: str
-    now: datetime
-
-
-@command("incentives.SubmitFundRequest.v1")
-class SubmitFundRequest:
-    fund_request_id: str
-    fund_id: str
-    now: datetime
-
-
-@command("incentives.RecallFundRequest.v1")
-class RecallFundRequest:
-    fund_request_id: str
-    now: datetime
-
-
-@command("incentives.AmendFundRequest.v1")
-class AmendFundRequest:
-    fund_request_id: str
-    fund_id: str
-    details: RequestDetails
-    reason: str
-    by: str
-    now: datetime
-
-
-@command("incentives.DecideFundRequest.v1")
-class DecideFundRequest:
-    """One decision an item, in their order. `roles` are the roles and duties of who decides."""
-
-    fund_request_id: str
-    fund_id: str
-    budget_id: str
-    items: tuple[ItemDecision, ...]
-    reason: str
-    by: str
-    roles: tuple[str, ...]
-    now: datetime
-
-
-@command("incentives.RequestExtension.v1")
-class RequestExtension:
-    fund_request_id: str
-    reason: str
-    by: str
-    now: datetime
-
-
-@command("incentives.EndFundRequest.v1")
-class EndFundRequest:
-    fund_request_id: str
-    budget_id: str
-    outcome: Ending
-    reason: str
-    by: str
-    now: datetime
-
-
-@command("incentives.CheckFundRequest.v1")
-class CheckFundRequest:
-    """The clock: reminds before the day to claim by, and ends the request after it."""
-
-    fund_request_id: str
-    budget_id: str
-    now: datetime
 
 
 # State

@@ -8,22 +8,15 @@ from chassis.event import iso
 from contracts.values import Money
 from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, expense, move
 from services.incentives.domain.rating import half_up
-from services.incentives.domain.sale import (
-    HELD,
-    PAYABLE,
-    REVERSED,
-    AdjustLine,
+from services.incentives.domain.sale import HELD, PAYABLE, REVERSED, Line, Sale
+from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, PostponeLine, ReleaseLine
+from services.incentives.domain.sale_events import (
     AdjustmentProposed,
-    ConfirmAdjustment,
-    Line,
     PayoutAdjusted,
     PayoutCleared,
     PayoutPostponed,
     PayoutPutUnderReview,
     PayoutReleased,
-    PostponeLine,
-    ReleaseLine,
-    Sale,
     SaleEvent,
 )
 from services.incentives.domain.two_people import FourEyes

@@ -13,7 +13,8 @@ from services.incentives.domain.exchange import Rate, exchanged, rate_for
 from services.incentives.domain.fund import AccrualTerms, part_of, period_on
 from services.incentives.domain.plan import BILLED
 from services.incentives.domain.rating import half_up
-from services.incentives.domain.sale import BILLING, CRM, Sale, WinRecorded, shares_in_month
+from services.incentives.domain.sale import Sale, shares_in_month
+from services.incentives.domain.sale_events import BILLING, CRM, WinRecorded
 from services.incentives.domain.schedule import PERCENT
 from services.incentives.domain.taking import Asked, taken_by
 from services.incentives.domain.tier_rules import REVENUE, Metric, MetricFact

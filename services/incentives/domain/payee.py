@@ -5,329 +5,56 @@ Bank details are protected: whoever changed them cannot verify them, and they co
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Literal, assert_never
+from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused
-from chassis.event import Sealed, command, event
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain import settlement
-from services.incentives.domain.condition import Circumstances, Field
+from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import UnknownCurrency
-from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
-from services.incentives.domain.settlement import (
-    Leaving,
-    PartnerSettled,
-    PayeeLeaving,
-    PayeeStays,
-    SettlementAwaited,
-    SettlementEvent,
+from services.incentives.domain.payee_commands import (
+    BlockPayee,
+    ChangeBankDetails,
+    ConsentToPerson,
+    DecideTaxForm,
+    OpenPayee,
+    RecordStanding,
+    ReinstatePayee,
+    SetPayoutCurrency,
+    SubmitTaxForm,
+    SuspendPayee,
+    UnblockPayee,
+    VerifyBankDetails,
 )
+from services.incentives.domain.payee_events import (
+    BankDetailsChanged,
+    BankDetailsVerified,
+    Blocking,
+    Paperwork,
+    PayeeBlocked,
+    PayeeEvent,
+    PayeeOpened,
+    PayeeReinstated,
+    PayeeReviewClosed,
+    PayeeReviewOpened,
+    PayeeSuspended,
+    PayeeUnblocked,
+    PayoutCurrencySet,
+    PersonConsented,
+    StandingRecorded,
+    TaxFormDecided,
+    TaxFormSubmitted,
+    UnblockProposed,
+)
+from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
+from services.incentives.domain.settlement import Leaving, PartnerSettled, PayeeLeaving, PayeeStays, SettlementAwaited
 from services.incentives.domain.two_people import FourEyes
 
 PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
 TAX_FORM, BANK_VERIFIED, COOL_DOWN = "tax_form", "bank_verified", "bank_cool_down"
 EMPLOYER_CONSENT, BLOCKED, UNDER_REVIEW = "employer_consent", "blocked", "under_review"
-StandingField = Field | Literal["domain"]
-"""What a payee has from a day on; its domains are no condition of a plan."""
 SUBMITTED, ACCEPTED, REJECTED = "submitted", "accepted", "rejected"
-
-# Events
-
-
-@event("incentives.PayeeOpened.v1")
-class PayeeOpened:
-    """A partner, or a person who works for it: then `payee_id` is the person's and its employer has to consent."""
-
-    payee_id: str
-    partner_id: str
-    revision: int
-    opened_at: datetime
-
-
-@event("incentives.PayeeSuspended.v1")
-class PayeeSuspended:
-    """Scopes are those of the partner's suspension; only `payouts` shuts the gate. Without `until` it has no end."""
-
-    payee_id: str
-    partner_id: str
-    revision: int
-    scopes: tuple[str, ...]
-    reason_code: str
-    until: datetime | None
-    suspended_at: datetime
-
-
-@event("incentives.PayeeReinstated.v1")
-class PayeeReinstated:
-    payee_id: str
-    partner_id: str
-    revision: int
-    reinstated_at: datetime
-
-
-@event("incentives.StandingRecorded.v1")
-class StandingRecorded:
-    """A tier, certification or region that the payee has from a day on. It replaces the values of the same field."""
-
-    payee_id: str
-    partner_id: str
-    field: StandingField
-    values: tuple[str, ...]
-    effective_on: date
-    source_event_id: str
-    recorded_at: datetime
-
-
-@event("incentives.BankDetailsChanged.v1")
-class BankDetailsChanged:
-    """Where money goes from now on. The account is sealed; `fingerprint` tells equal accounts without naming them."""
-
-    payee_id: str
-    partner_id: str
-    bank_id: str
-    account: Sealed
-    fingerprint: str
-    changed_by: str
-    changed_at: datetime
-
-
-@event("incentives.BankDetailsVerified.v1")
-class BankDetailsVerified:
-    """Method: second_person or test_deposit."""
-
-    payee_id: str
-    partner_id: str
-    bank_id: str
-    method: str
-    verified_by: str
-    verified_at: datetime
-
-
-@event("incentives.TaxFormSubmitted.v1")
-class TaxFormSubmitted:
-    payee_id: str
-    partner_id: str
-    form_id: str
-    form: str
-    jurisdiction: str
-    payee_kind: str
-    tax_year: int
-    form_sha256: str
-    submitted_by: str
-    submitted_at: datetime
-
-
-@event("incentives.TaxFormDecided.v1")
-class TaxFormDecided:
-    """Outcome: accepted or rejected, with its reason."""
-
-    payee_id: str
-    partner_id: str
-    form_id: str
-    outcome: str
-    reason: str
-    decided_by: str
-    decided_at: datetime
-
-
-@event("incentives.PersonConsented.v1")
-class PersonConsented:
-    """The employer agrees that its person is paid."""
-
-    payee_id: str
-    partner_id: str
-    consented_by: str
-    consented_at: datetime
-
-
-@event("incentives.PayeeBlocked.v1")
-class PayeeBlocked:
-    payee_id: str
-    partner_id: str
-    reason: str
-    blocked_by: str
-    blocked_at: datetime
-
-
-@event("incentives.UnblockProposed.v1")
-class UnblockProposed:
-    payee_id: str
-    partner_id: str
-    reason: str
-    proposed_by: str
-    proposed_at: datetime
-
-
-@event("incentives.PayeeUnblocked.v1")
-class PayeeUnblocked:
-    payee_id: str
-    partner_id: str
-    confirmed_by: str
-    unblocked_at: datetime
-
-
-@event("incentives.PayoutCurrencySet.v1")
-class PayoutCurrencySet:
-    """What is earned from now on is paid in this currency; None: in that of each plan."""
-
-    payee_id: str
-    partner_id: str
-    currency: str | None
-    set_by: str
-    set_at: datetime
-
-
-@event("incentives.PayeeReviewOpened.v1")
-class PayeeReviewOpened:
-    """A case makes the payee's payments wait."""
-
-    payee_id: str
-    partner_id: str
-    case_id: str
-    opened_at: datetime
-
-
-@event("incentives.PayeeReviewClosed.v1")
-class PayeeReviewClosed:
-    """The case is closed; `others_open` says whether another one still makes payments wait."""
-
-    payee_id: str
-    partner_id: str
-    case_id: str
-    others_open: bool
-    closed_at: datetime
-
-
-Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
-Blocking = PayeeBlocked | UnblockProposed | PayeeUnblocked
-Reviewing = PayeeReviewOpened | PayeeReviewClosed
-PayeeEvent = (
-    PayeeOpened
-    | PayeeSuspended
-    | PayeeReinstated
-    | StandingRecorded
-    | PayoutCurrencySet
-    | Paperwork
-    | Blocking
-    | Reviewing
-    | SettlementEvent
-)
-
-# Commands: `revision` is the partner's own, so that an old fact that comes again changes nothing
-
-
-@command("incentives.OpenPayee.v1")
-class OpenPayee:
-    """With `payee_id` a person of that partner."""
-
-    partner_id: str
-    revision: int
-    now: datetime
-    payee_id: str | None = None
-
-
-@command("incentives.SetPayoutCurrency.v1")
-class SetPayoutCurrency:
-    payee_id: str
-    currency: str | None
-    by: str
-    now: datetime
-
-
-@command("incentives.SuspendPayee.v1")
-class SuspendPayee:
-    partner_id: str
-    revision: int
-    scopes: tuple[str, ...]
-    reason_code: str
-    until: datetime | None = None
-    now: datetime
-
-
-@command("incentives.ReinstatePayee.v1")
-class ReinstatePayee:
-    partner_id: str
-    revision: int
-    now: datetime
-
-
-@command("incentives.RecordStanding.v1")
-class RecordStanding:
-    partner_id: str
-    field: StandingField
-    values: tuple[str, ...]
-    effective_on: date
-    source_event_id: str
-    now: datetime
-
-
-@command("incentives.ChangeBankDetails.v1")
-class ChangeBankDetails:
-    payee_id: str
-    bank_id: str
-    account: Sealed
-    fingerprint: str
-    by: str
-    now: datetime
-
-
-@command("incentives.VerifyBankDetails.v1")
-class VerifyBankDetails:
-    payee_id: str
-    bank_id: str
-    method: str = "second_person"
-    by: str
-    now: datetime
-
-
-@command("incentives.SubmitTaxForm.v1")
-class SubmitTaxForm:
-    payee_id: str
-    form_id: str
-    form: str
-    jurisdiction: str
-    payee_kind: str
-    tax_year: int
-    form_sha256: str
-    by: str
-    now: datetime
-
-
-@command("incentives.DecideTaxForm.v1")
-class DecideTaxForm:
-    payee_id: str
-    form_id: str
-    outcome: str
-    reason: str = ""
-    by: str
-    now: datetime
-
-
-@command("incentives.ConsentToPerson.v1")
-class ConsentToPerson:
-    payee_id: str
-    partner_id: str
-    by: str
-    now: datetime
-
-
-@command("incentives.BlockPayee.v1")
-class BlockPayee:
-    payee_id: str
-    reason: str
-    by: str
-    now: datetime
-
-
-@command("incentives.UnblockPayee.v1")
-class UnblockPayee:
-    """The first call proposes it, that of a second person confirms it."""
-
-    payee_id: str
-    reason: str
-    by: str
-    now: datetime
 
 
 # State

@@ -7,13 +7,13 @@ asked again and never another.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
 from chassis.decider import Decider, NotFound, Raced, Refused, WrongState
-from chassis.event import command, event, stable_id
+from chassis.event import stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, split, total
 from services.incentives.domain.account import (
@@ -25,9 +25,34 @@ from services.incentives.domain.account import (
     StatementIssued,
 )
 from services.incentives.domain.drawing import FUND_APPROVED, Due, due, due_together
-from services.incentives.domain.exchange import NO_BOOKS, InBooks, NoRate
+from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Entry, Journal, Side, entry
 from services.incentives.domain.payee import Payee, tax_form_of, unmet
+from services.incentives.domain.payment_commands import (
+    ApprovePayment,
+    AttachInvoice,
+    DeclinePayment,
+    ProposePayment,
+    ReportOutcome,
+    ResumePayment,
+    RetryPayment,
+    SubmitPayment,
+)
+from services.incentives.domain.payment_events import (
+    InvoiceAccepted,
+    OutcomeContradicted,
+    PaymentApproved,
+    PaymentBlocked,
+    PaymentDeclined,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentMade,
+    PaymentProposed,
+    PaymentResumed,
+    PaymentRetried,
+    PaymentSubmitted,
+    PaymentUnknown,
+)
 from services.incentives.domain.payment_rules import (
     NO_RULES,
     PAYMENT_RULES,
@@ -47,309 +72,6 @@ ASK_FOR_HOURS = 24
 PAID, REJECTED, UNKNOWN, RETURNED = "paid", "rejected", "unknown", "returned"
 EARNING = ("calculated", "released", "trued_up", "rebate_settled", "claim_approved", FUND_APPROVED)
 """The kinds of statement lines by which an earning becomes payable."""
-
-# Events
-
-
-@event("incentives.PaymentProposed.v1")
-class PaymentProposed:
-    """`amount` is the smaller of the statement's closing and what is payable now. `line_ids` are the lines stated.
-
-    `fund` is what of it is fund money, `earned` what stands of earnings: below zero it is carried forward.
-    """
-
-    payment_id: str
-    account_id: str
-    statement_id: str
-    statement_number: int
-    payee_id: str
-    partner_id: str
-    amount: Money
-    line_ids: tuple[str, ...]
-    released: Money
-    released_position: int
-    proposed_by: str
-    proposed_at: datetime
-    needs_invoice: bool = False
-    fund: Money | None = None
-    earned: Money | None = None
-
-
-@event("incentives.InvoiceAccepted.v1")
-class InvoiceAccepted:
-    """The payee's invoice for the payment: it says the same amount, and no other payment has its number."""
-
-    payment_id: str
-    account_id: str
-    payee_id: str
-    partner_id: str
-    number: str
-    net: Money
-    tax: Money
-    invoice_sha256: str
-    accepted_at: datetime
-
-
-@event("incentives.PaymentApproved.v1")
-class PaymentApproved:
-    """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for."""
-
-    payment_id: str
-    statement_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    journal: Journal
-    proposed_by: str
-    approved_by: str
-    approved_at: datetime
-    net: Money | None = None
-    withheld: Money | None = None
-    jurisdiction: str | None = None
-    books: Money | None = None
-
-
-@event("incentives.PaymentBlocked.v1")
-class PaymentBlocked:
-    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review."""
-
-    payment_id: str
-    statement_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    gates: tuple[str, ...]
-    journal: Journal
-    blocked_at: datetime
-
-
-@event("incentives.PaymentResumed.v1")
-class PaymentResumed:
-    payment_id: str
-    partner_id: str
-    resumed_by: str
-    resumed_at: datetime
-
-
-@event("incentives.PaymentSubmitted.v1")
-class PaymentSubmitted:
-    """The provider is about to be called with this reference. `attempt` counts from 1."""
-
-    payment_id: str
-    account_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    reference: str
-    attempt: int
-    submitted_by: str
-    submitted_at: datetime
-    net: Money | None = None
-    earlier: tuple[str, ...] = ()
-
-
-@event("incentives.PaymentMade.v1")
-class PaymentMade:
-    payment_id: str
-    account_id: str
-    statement_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    reference: str
-    line_ids: tuple[str, ...]
-    provider_event_id: str
-    journal: Journal
-    paid_on: date
-    reported_at: datetime
-    net: Money | None = None
-    withheld: Money | None = None
-
-
-@event("incentives.PaymentFailed.v1")
-class PaymentFailed:
-    """Reason codes: rejected; returned when the money came back after it was paid."""
-
-    payment_id: str
-    account_id: str
-    statement_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    reference: str
-    line_ids: tuple[str, ...]
-    reason_code: str
-    provider_event_id: str
-    journal: Journal
-    failed_at: datetime
-
-
-@event("incentives.PaymentUnknown.v1")
-class PaymentUnknown:
-    """Nobody knows yet what became of the reference. Without `ask_again_at` a person has to find out."""
-
-    payment_id: str
-    account_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    reference: str
-    asks: int
-    ask_again_at: datetime | None
-    reported_at: datetime
-
-
-@event("incentives.OutcomeContradicted.v1")
-class OutcomeContradicted:
-    """The provider says otherwise than before of a reference: a person has to settle it with the provider."""
-
-    payment_id: str
-    partner_id: str
-    reference: str
-    outcome: str
-    stage: str
-    provider_event_id: str
-    reported_at: datetime
-
-
-@event("incentives.PaymentRetried.v1")
-class PaymentRetried:
-    payment_id: str
-    partner_id: str
-    attempts: int
-    retried_by: str
-    retried_at: datetime
-
-
-@event("incentives.PaymentDeclined.v1")
-class PaymentDeclined:
-    payment_id: str
-    statement_id: str
-    payee_id: str
-    partner_id: str
-    amount: Money
-    reason_code: str
-    journal: Journal
-    declined_by: str
-    declined_at: datetime
-
-
-PaymentEvent = (
-    PaymentProposed
-    | PaymentApproved
-    | PaymentBlocked
-    | PaymentResumed
-    | PaymentSubmitted
-    | PaymentMade
-    | PaymentFailed
-    | PaymentUnknown
-    | InvoiceAccepted
-    | OutcomeContradicted
-    | PaymentRetried
-    | PaymentDeclined
-)
-
-# Commands
-
-
-@command("incentives.ProposePayment.v1")
-class ProposePayment:
-    """`released` is all that became payable to this payee so far, whatever was paid of it, as the ledger had it.
-
-    `fund_released` is what of it is fund money that stands apart from earnings. The `final` payment to a payee
-    is made below the minimum too.
-    """
-
-    payment_id: str
-    account_id: str
-    statement_id: str
-    released: Money
-    released_position: int
-    by: str
-    now: datetime
-    rules: tuple[str, ...] = ()
-    fund_released: Money | None = None
-    final: bool = False
-
-
-@command("incentives.AttachInvoice.v1")
-class AttachInvoice:
-    payment_id: str
-    account_id: str
-    number: str
-    net: Money
-    tax: Money
-    invoice_sha256: str
-    now: datetime
-
-
-@command("incentives.ApprovePayment.v1")
-class ApprovePayment:
-    """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for.
-
-    `fund_books` is what of `books` its fund money stands for.
-    """
-
-    payment_id: str
-    payee_id: str
-    by: str
-    now: datetime
-    roles: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    books: Money | None = None
-    fund_books: Money | None = None
-
-
-@command("incentives.ResumePayment.v1")
-class ResumePayment:
-    payment_id: str
-    payee_id: str
-    by: str
-    now: datetime
-    rules: tuple[str, ...] = ()
-
-
-@command("incentives.SubmitPayment.v1")
-class SubmitPayment:
-    payment_id: str
-    payee_id: str
-    by: str
-    now: datetime
-    rules: tuple[str, ...] = ()
-
-
-@command("incentives.ReportOutcome.v1")
-class ReportOutcome:
-    """Outcome: paid, rejected, unknown or returned.
-
-    `unsent`: the newest reference was not handed over, because this earlier one turned out to be paid after all.
-    """
-
-    payment_id: str
-    account_id: str
-    reference: str
-    outcome: str
-    provider_event_id: str
-    on: date
-    now: datetime
-    books: InBooks = NO_BOOKS
-    unsent: bool = False
-
-
-@command("incentives.RetryPayment.v1")
-class RetryPayment:
-    payment_id: str
-    by: str
-    now: datetime
-
-
-@command("incentives.DeclinePayment.v1")
-class DeclinePayment:
-    payment_id: str
-    account_id: str
-    category: str
-    by: str
-    now: datetime
 
 
 # State
@@ -460,6 +182,7 @@ class InvoiceDuplicate(Refused):
 
 
 # Decisions
+
 
 Both = tuple[list[PaymentEvent], list[AccountEvent]]
 
@@ -899,6 +622,7 @@ def _blocked(order: PaymentProposed, gates: tuple[str, ...], journal: Journal, n
 
 
 # Evolve
+
 
 STAGE_AFTER = {
     PaymentRetried: Stage.APPROVED,

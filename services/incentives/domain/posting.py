@@ -16,7 +16,8 @@ from services.incentives.domain.meter import Meter, Metered, MeterEvent, Meters,
 from services.incentives.domain.plan import REBATE, window_end, window_of
 from services.incentives.domain.rating import tidy
 from services.incentives.domain.rebate import settles_on
-from services.incentives.domain.sale import Line, Sale, SaleEvent, evolve
+from services.incentives.domain.sale import Line, Sale, evolve
+from services.incentives.domain.sale_events import SaleEvent
 
 
 @dataclass(frozen=True)

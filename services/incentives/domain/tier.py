@@ -14,7 +14,7 @@ from chassis.event import command, event, iso, stable_id
 from chassis.rulebook import Rulebook
 from services.incentives.domain.account import business_days_after
 from services.incentives.domain.fund import today
-from services.incentives.domain.payee import PayeeEvent, StandingRecorded
+from services.incentives.domain.payee_events import PayeeEvent, StandingRecorded
 from services.incentives.domain.tier_rules import (
     Criterion,
     MetricFact,

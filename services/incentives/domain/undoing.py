@@ -13,7 +13,8 @@ from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.journal import AccountName, Journal, expense, move
 from services.incentives.domain.posting import Posting, Shift
 from services.incentives.domain.rating import half_up, reversed_by, tidy
-from services.incentives.domain.sale import HELD, CreditRecorded, Line, PayoutReversed, ReversalRecorded, Sale
+from services.incentives.domain.sale import HELD, Line, Sale
+from services.incentives.domain.sale_events import CreditRecorded, PayoutReversed, ReversalRecorded
 from services.incentives.domain.taking import counted, decimal_of, taken_by
 
 RECREDITED = "recredited"

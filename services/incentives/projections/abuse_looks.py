@@ -11,16 +11,18 @@ from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX, Range
-from services.incentives.application import rules_of_kind
+from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.abuse_rules import ABUSE, REFUND_DAYS, SPLIT_DAYS, AbuseFacts, Signal
 from services.incentives.domain.approval import Approval, Approvals
 from services.incentives.domain.case import LINES_MAX, LineRef, LookForAbuse, case_id
 from services.incentives.domain.claim import ClaimSubmitted
-from services.incentives.domain.fund_request import FundRequestSubmitted
-from services.incentives.domain.payee import BankDetailsChanged, Payee, Payees, domains_of
-from services.incentives.domain.payment import PaymentProposed
+from services.incentives.domain.fund_request_events import FundRequestSubmitted
+from services.incentives.domain.payee import Payee, Payees, domains_of
+from services.incentives.domain.payee_events import BankDetailsChanged
+from services.incentives.domain.payment_events import PaymentProposed
 from services.incentives.domain.rating import tidy
-from services.incentives.domain.sale import HELD, PAYABLE, PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale import HELD, PAYABLE
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 
 SHARED_MAX = 50
 PERCENT_STEP = Decimal("0.1")

@@ -5,12 +5,11 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.incentives.domain.meter import RebateSettled, WindowTruedUp
-from services.incentives.domain.payment import RETURNED, PaymentFailed, PaymentMade
+from services.incentives.domain.payment import RETURNED
+from services.incentives.domain.payment_events import PaymentFailed, PaymentMade
 from services.incentives.domain.rating import text_of
-from services.incentives.domain.sale import (
-    HELD,
-    PAYABLE,
-    REVERSED,
+from services.incentives.domain.sale import HELD, PAYABLE, REVERSED
+from services.incentives.domain.sale_events import (
     AdjustmentProposed,
     PayoutAdjusted,
     PayoutCalculated,

@@ -7,7 +7,8 @@ from chassis.application import Application, Prepared
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application import carried, rules_of_kind
+from services.incentives.application.paying import carried
+from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.forfeiture import (
     NOTICES,
     OWN_PAPERS,
@@ -18,7 +19,8 @@ from services.incentives.domain.forfeiture import (
     ForfeitureScheduled,
     earnings_of,
 )
-from services.incentives.domain.payment import Payment, PaymentBlocked, PaymentDeclined, PaymentResumed, Payments
+from services.incentives.domain.payment import Payment, Payments
+from services.incentives.domain.payment_events import PaymentBlocked, PaymentDeclined, PaymentResumed
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.projections.releases import start_of
 

@@ -9,18 +9,12 @@ from chassis.event import Seen, iso, plain
 from chassis.execution import Peek
 from chassis.projection import Projection
 from chassis.rulebook import Rules
-from services.incentives.application import rates_about, rules_of_kind
+from services.incentives.application.sales import rates_about, rules_of_kind
 from services.incentives.domain.accrual import AccrueFunds, FundAccrued, accrual_id, steps_of
 from services.incentives.domain.fund import FUND, today
 from services.incentives.domain.measuring import accruing_of, facts_of
-from services.incentives.domain.sale import (
-    BasisRecorded,
-    CreditRecorded,
-    ReversalRecorded,
-    Sale,
-    Sales,
-    WinRecorded,
-)
+from services.incentives.domain.sale import Sale, Sales
+from services.incentives.domain.sale_events import BasisRecorded, CreditRecorded, ReversalRecorded, WinRecorded
 
 
 class AccrualDocument(TypedDict):

@@ -16,9 +16,9 @@ from services.incentives.domain.claim import (
     SettleClaim,
     instalment_id,
 )
-from services.incentives.domain.fund_request import (
-    REMINDER_DAYS,
-    CheckFundRequest,
+from services.incentives.domain.fund_request import REMINDER_DAYS
+from services.incentives.domain.fund_request_commands import CheckFundRequest
+from services.incentives.domain.fund_request_events import (
     FundClaimReminded,
     FundRequestClaimed,
     FundRequestDecided,
@@ -27,7 +27,7 @@ from services.incentives.domain.fund_request import (
     FundRequestExtended,
 )
 from services.incentives.domain.fund_share import ExpireFundShare, share_id
-from services.incentives.domain.payment import PaymentMade
+from services.incentives.domain.payment_events import PaymentMade
 from services.incentives.projections.releases import start_of
 
 Due = dict[str, Any]

@@ -5,8 +5,8 @@ from typing import Any, TypedDict, cast
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.incentives.domain.fund_request import (
-    ACCEPTED,
+from services.incentives.domain.fund_request import ACCEPTED
+from services.incentives.domain.fund_request_events import (
     FundClaimReminded,
     FundRequestAmended,
     FundRequestClaimed,

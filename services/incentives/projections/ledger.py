@@ -21,14 +21,14 @@ from services.incentives.domain.drawing import FUND_APPROVED
 from services.incentives.domain.forfeiture import BalanceForfeited
 from services.incentives.domain.journal import FUND_MONEY, Entry, Journal
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
-from services.incentives.domain.payment import (
+from services.incentives.domain.payment_events import (
     PaymentApproved,
     PaymentBlocked,
     PaymentDeclined,
     PaymentFailed,
     PaymentMade,
 )
-from services.incentives.domain.sale import (
+from services.incentives.domain.sale_events import (
     PayoutAdjusted,
     PayoutCalculated,
     PayoutPostponed,

@@ -15,9 +15,11 @@ from services.incentives.domain.payee import (
     SUSPENDED,
     TAX_FORM,
     UNDER_REVIEW,
+    Payee,
+)
+from services.incentives.domain.payee_events import (
     BankDetailsChanged,
     BankDetailsVerified,
-    Payee,
     PayeeBlocked,
     PayeeOpened,
     PayeeReinstated,

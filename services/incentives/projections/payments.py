@@ -6,8 +6,8 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from chassis.read_store.port import Range, ReadStore
-from services.incentives.domain.payment import (
-    RETURNED,
+from services.incentives.domain.payment import RETURNED
+from services.incentives.domain.payment_events import (
     InvoiceAccepted,
     OutcomeContradicted,
     PaymentApproved,

@@ -13,18 +13,11 @@ from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
 from contracts.values import money
-from services.incentives.application import PaymentPort, in_books, provider_says
-from services.incentives.domain.payment import (
-    PAID,
-    UNKNOWN,
-    Payment,
-    PaymentFailed,
-    PaymentMade,
-    Payments,
-    PaymentSubmitted,
-    PaymentUnknown,
-    ReportOutcome,
-)
+from services.incentives.application.ports import PaymentPort, provider_says
+from services.incentives.application.sales import in_books
+from services.incentives.domain.payment import PAID, UNKNOWN, Payment, Payments
+from services.incentives.domain.payment_commands import ReportOutcome
+from services.incentives.domain.payment_events import PaymentFailed, PaymentMade, PaymentSubmitted, PaymentUnknown
 
 CALL_SECONDS = 5.0
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
-from services.incentives.domain.sale import (
-    HELD,
+from services.incentives.domain.sale import HELD
+from services.incentives.domain.sale_commands import ReleaseLine
+from services.incentives.domain.sale_events import (
     PayoutAdjusted,
     PayoutCalculated,
     PayoutCleared,
     PayoutPostponed,
     PayoutReleased,
     PayoutReversed,
-    ReleaseLine,
 )
 
 

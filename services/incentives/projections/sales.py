@@ -6,16 +6,15 @@ import msgspec
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.incentives.domain.sale import (
+from services.incentives.domain.sale import Sale, told_name
+from services.incentives.domain.sale_events import (
     BasisRecorded,
     CreditRecorded,
     FactQuarantined,
     FactResolved,
     PayoutCalculated,
     ReversalRecorded,
-    Sale,
     WinRecorded,
-    told_name,
 )
 
 

@@ -11,9 +11,10 @@ from chassis.execution import Peek
 from chassis.projection import Projection
 from chassis.read_store.port import PAGE_MAX
 from contracts.values import Money
-from services.incentives.application import Period, payment_rules_now, statement_of
+from services.incentives.application.paying import Period, payment_rules_now, statement_of
 from services.incentives.domain.account import Account, Accounts, IssueStatement, StatementIssued
-from services.incentives.domain.fund_request import EndFundRequest, FundRequestEnded
+from services.incentives.domain.fund_request_commands import EndFundRequest
+from services.incentives.domain.fund_request_events import FundRequestEnded
 from services.incentives.domain.fund_share import share_id
 from services.incentives.domain.journal import FUND_MONEY
 from services.incentives.domain.periods import period_of

@@ -11,7 +11,7 @@ from chassis.application import Application, Prepared
 from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application import Period, payment_rules_now, statement_of
+from services.incentives.application.paying import Period, payment_rules_now, statement_of
 from services.incentives.domain.account import IssueStatement, ScheduleStatement, StatementIssued, StatementScheduled
 from services.incentives.domain.periods import period_end
 from services.incentives.projections.ledger import (

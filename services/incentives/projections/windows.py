@@ -7,7 +7,7 @@ from typing import Any
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application import in_books
+from services.incentives.application.sales import in_books
 from services.incentives.domain.meter import CloseWindow, Metered, RebateSettled, SettleRebate, WindowClosed
 from services.incentives.projections.releases import start_of
 

@@ -1,0 +1,306 @@
+"""What incentives can do: every command with the streams it touches."""
+
+from typing import Any
+
+from chassis.execution import Handles
+from chassis.rulebook import Kind
+from services.incentives.application.answers import (
+    batch_answer,
+    budget_answer,
+    case_answer,
+    claim_answer,
+    line_answer,
+    month_answer,
+    payment_answer,
+    price_answer,
+    request_answer,
+    share_answer,
+    statement_answer,
+    tier_answer,
+)
+from services.incentives.application.sales import (
+    decide_fact,
+    decide_fact_by_booking,
+    decide_fact_whole_in_books,
+    with_streams,
+)
+from services.incentives.application.streams import (
+    account_stream,
+    accruals_and_shares_streams,
+    accruing_books_streams,
+    approval_stream,
+    batch_payments_streams,
+    batch_reads,
+    batch_stream,
+    batch_streams,
+    budget_stream,
+    case_streams,
+    claim_and_evidence_streams,
+    claim_and_price_streams,
+    claim_request_and_share_streams,
+    claim_stream,
+    fact_reads,
+    fact_streams,
+    forfeiture_streams,
+    fund_book_streams,
+    fund_request_stream,
+    gates_streams,
+    meter_reads,
+    meter_stream,
+    month_before_streams,
+    month_stream,
+    opened_payee_streams,
+    payee_stream,
+    payee_streams,
+    payment_and_account_streams,
+    payment_stream,
+    pool_and_share_streams,
+    rates_stream,
+    recognition_stream,
+    request_and_share_streams,
+    rules_streams,
+    sale_stream,
+    share_and_following_streams,
+    special_price_stream,
+    tax_stream,
+    tier_and_payee_streams,
+    tier_book_streams,
+    tier_stream,
+)
+from services.incentives.domain import (
+    account,
+    accrual,
+    approval,
+    batch,
+    budget,
+    case,
+    claim,
+    forfeiture,
+    fund_request,
+    fund_request_commands,
+    fund_share,
+    line,
+    meter,
+    payee,
+    payee_commands,
+    payment,
+    payment_commands,
+    recognition,
+    settlement,
+    special_price,
+    tax,
+    tier,
+)
+from services.incentives.domain import books as bookkeeping
+from services.incentives.domain.abuse_rules import ABUSES
+from services.incentives.domain.books import CURRENCY, AllBooks
+from services.incentives.domain.fund import FUNDS
+from services.incentives.domain.payment_rules import PAYMENT_RULES
+from services.incentives.domain.rating import PLANS
+from services.incentives.domain.recognition_rules import RECOGNITIONS
+from services.incentives.domain.sale_commands import (
+    AdjustLine,
+    ConfirmAdjustment,
+    PostponeLine,
+    RecordBasis,
+    RecordCredit,
+    RecordReversal,
+    RecordWin,
+    ReleaseLine,
+    ResolveFact,
+)
+from services.incentives.domain.tier_rules import TIERS
+
+KINDS: dict[str, Kind[Any, Any]] = {
+    PLANS.name: PLANS,
+    PAYMENT_RULES.name: PAYMENT_RULES,
+    FUNDS.name: FUNDS,
+    TIERS.name: TIERS,
+    RECOGNITIONS.name: RECOGNITIONS,
+    ABUSES.name: ABUSES,
+}
+
+
+# The table
+
+
+HANDLES = (
+    *(
+        Handles(fact, decision, fact_streams, reads=fact_reads, prepare=with_streams, evaluator=evaluator)
+        for evaluator, decision in (
+            (1, decide_fact_by_booking),
+            (2, decide_fact_whole_in_books),
+            (3, decide_fact),
+        )
+        for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
+    ),
+    Handles(ReleaseLine, line.release_line, sale_stream, answer=line_answer),
+    Handles(PostponeLine, line.postpone_line, sale_stream, answer=line_answer),
+    Handles(AdjustLine, line.adjust_line, sale_stream, answer=line_answer),
+    Handles(ConfirmAdjustment, line.confirm_adjustment, sale_stream, answer=line_answer),
+    Handles(approval.RecordApproval, approval.record_approval, approval_stream),
+    Handles(bookkeeping.OpenBooks, bookkeeping.open_books, lambda _: (AllBooks.at(CURRENCY),)),
+    Handles(bookkeeping.RecordRates, bookkeeping.record_rates, rates_stream),
+    Handles(
+        bookkeeping.CloseMonth, bookkeeping.close_month, month_stream, reads=month_before_streams, answer=month_answer
+    ),
+    Handles(meter.SettleRebate, meter.settle_rebate, meter_stream, reads=meter_reads),
+    Handles(meter.CloseWindow, meter.close_window, meter_stream, reads=meter_reads),
+    Handles(budget.AllocateBudget, budget.allocate_budget, budget_stream, answer=budget_answer),
+    Handles(budget.ReserveBudget, budget.reserve_budget, budget_stream, answer=budget_answer),
+    Handles(budget.UseBudget, budget.use_budget, budget_stream, answer=budget_answer),
+    Handles(budget.ReleaseBudget, budget.release_budget, budget_stream, answer=budget_answer),
+    Handles(budget.ExpireBudget, budget.expire_budget, budget_stream, answer=budget_answer),
+    Handles(
+        fund_share.AllocateFund,
+        fund_share.allocate_fund,
+        pool_and_share_streams,
+        reads=fund_book_streams,
+        answer=share_answer,
+    ),
+    *(
+        Handles(
+            fund_share.ExpireFundShare,
+            decision,
+            share_and_following_streams,
+            reads=fund_book_streams,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, fund_share.expire_while_in_force), (2, fund_share.expire_fund_share))
+    ),
+    Handles(accrual.AccrueFunds, accrual.accrue_funds, accruals_and_shares_streams, reads=accruing_books_streams),
+    *(
+        Handles(wish, decision, fund_request_stream, answer=request_answer)
+        for wish, decision in (
+            (fund_request_commands.DraftFundRequest, fund_request.draft_fund_request),
+            (fund_request_commands.RecallFundRequest, fund_request.recall_fund_request),
+            (fund_request_commands.RequestExtension, fund_request.request_extension),
+        )
+    ),
+    *(
+        Handles(wish, decision, fund_request_stream, reads=fund_book_streams, answer=request_answer)
+        for wish, decision in (
+            (fund_request_commands.SubmitFundRequest, fund_request.submit_fund_request),
+            (fund_request_commands.AmendFundRequest, fund_request.amend_fund_request),
+        )
+    ),
+    Handles(
+        fund_request_commands.DecideFundRequest,
+        fund_request.decide_fund_request,
+        request_and_share_streams,
+        reads=fund_book_streams,
+        answer=request_answer,
+    ),
+    Handles(
+        fund_request_commands.EndFundRequest,
+        fund_request.end_fund_request,
+        request_and_share_streams,
+        answer=request_answer,
+    ),
+    Handles(fund_request_commands.CheckFundRequest, fund_request.check_fund_request, request_and_share_streams),
+    Handles(claim.DraftClaim, claim.draft_claim, claim_stream, answer=claim_answer),
+    Handles(claim.SubmitClaim, claim.submit_claim, claim_and_evidence_streams, answer=claim_answer),
+    *(
+        Handles(
+            claim.DecideFundClaim,
+            decision,
+            claim_request_and_share_streams,
+            reads=fund_book_streams,
+            answer=claim_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, claim.decide_fund_claim_together), (2, claim.decide_fund_claim))
+    ),
+    Handles(
+        claim.DecideSpecialPriceClaim, claim.decide_special_price_claim, claim_and_price_streams, answer=claim_answer
+    ),
+    Handles(claim.SettleClaim, claim.settle_claim, claim_stream),
+    Handles(claim.ReleaseInstalments, claim.release_instalments, claim_stream),
+    Handles(claim.CreditClaim, claim.credit_claim, claim_stream, answer=claim_answer),
+    Handles(
+        special_price.GrantSpecialPrice,
+        special_price.grant_special_price,
+        special_price_stream,
+        answer=price_answer,
+    ),
+    Handles(special_price.EndSpecialPrice, special_price.end_special_price, special_price_stream, answer=price_answer),
+    *(
+        Handles(wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer)
+        for wish, decision in (
+            (tier.RecordTierMetric, tier.record_tier_metric),
+            (tier.EvaluateTier, tier.evaluate_tier),
+            (tier.DecideTierReview, tier.decide_tier_review),
+            (tier.OverrideTier, tier.override_tier),
+        )
+    ),
+    Handles(recognition.RecordAchievement, recognition.record_achievement, recognition_stream, reads=rules_streams),
+    Handles(recognition.TakeBackAchievement, recognition.take_back_achievement, recognition_stream),
+    Handles(recognition.ShareRecognition, recognition.share_recognition, recognition_stream),
+    Handles(forfeiture.ForfeitBalance, forfeiture.forfeit_balance, forfeiture_streams, reads=gates_streams),
+    Handles(case.LookForAbuse, case.look_for_abuse, case_streams, reads=rules_streams),
+    Handles(case.CloseCase, case.close_case, case_streams, answer=case_answer),
+    Handles(tier.AppealTier, tier.appeal_tier, tier_stream, answer=tier_answer),
+    Handles(payee_commands.RecordStanding, payee.record_standing, payee_stream),
+    Handles(payee_commands.OpenPayee, payee.open_payee, opened_payee_streams),
+    Handles(payee_commands.ChangeBankDetails, payee.change_bank_details, payee_streams),
+    Handles(payee_commands.VerifyBankDetails, payee.verify_bank_details, payee_streams),
+    Handles(payee_commands.SubmitTaxForm, payee.submit_tax_form, payee_streams),
+    Handles(payee_commands.DecideTaxForm, payee.decide_tax_form, payee_streams),
+    Handles(payee_commands.ConsentToPerson, payee.consent_to_person, payee_streams),
+    Handles(payee_commands.BlockPayee, payee.block_payee, payee_streams),
+    Handles(payee_commands.UnblockPayee, payee.unblock_payee, payee_streams),
+    Handles(tax.RemitTax, tax.remit_tax, tax_stream),
+    Handles(payee_commands.SetPayoutCurrency, payee.set_payout_currency, payee_streams),
+    Handles(account.ScheduleStatement, account.schedule_statement, account_stream),
+    Handles(account.DisputeLine, account.dispute_line, account_stream),
+    Handles(account.DecideDispute, account.decide_dispute, account_stream),
+    Handles(account.WriteOffNegative, account.write_off_negative, account_stream),
+    Handles(payment_commands.AttachInvoice, payment.attach_invoice, payment_and_account_streams, answer=payment_answer),
+    Handles(batch.PrepareBatch, batch.prepare_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
+    Handles(batch.ApproveBatch, batch.approve_batch, batch_streams, reads=batch_reads, answer=batch_answer),
+    Handles(batch.SendBatch, batch.send_batch, batch_streams, reads=batch_reads, answer=batch_answer),
+    Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
+    Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
+    Handles(settlement.KeepPayee, settlement.keep_payee, payee_stream),
+    Handles(settlement.SettlePartner, settlement.settle_partner, payee_stream),
+    Handles(payee_commands.SuspendPayee, payee.suspend_payee, payee_stream),
+    Handles(payee_commands.ReinstatePayee, payee.reinstate_payee, payee_stream),
+    Handles(account.IssueStatement, account.issue_statement, account_stream, answer=statement_answer),
+    *(
+        Handles(
+            payment_commands.ProposePayment,
+            decision,
+            payment_and_account_streams,
+            reads=rules_streams,
+            answer=payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, payment.propose_payment_together), (2, payment.propose_payment))
+    ),
+    Handles(
+        payment_commands.ApprovePayment,
+        payment.approve_payment,
+        payment_stream,
+        reads=gates_streams,
+        answer=payment_answer,
+    ),
+    Handles(
+        payment_commands.ResumePayment,
+        payment.resume_payment,
+        payment_stream,
+        reads=gates_streams,
+        answer=payment_answer,
+    ),
+    Handles(
+        payment_commands.SubmitPayment,
+        payment.submit_payment,
+        payment_stream,
+        reads=gates_streams,
+        answer=payment_answer,
+    ),
+    Handles(payment_commands.ReportOutcome, payment.report_outcome, payment_and_account_streams, answer=payment_answer),
+    Handles(payment_commands.RetryPayment, payment.retry_payment, payment_stream, answer=payment_answer),
+    Handles(
+        payment_commands.DeclinePayment, payment.decline_payment, payment_and_account_streams, answer=payment_answer
+    ),
+)

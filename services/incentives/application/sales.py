@@ -1,0 +1,206 @@
+"""Facts of sales: which plans may rate them and which streams they move is looked up before they are decided."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date
+from typing import Any
+
+from chassis.application import Application
+from chassis.decider import Problem
+from chassis.execution import Look, Peek
+from chassis.read_store.port import PAGE_MAX
+from chassis.rulebook import Rulebook, Rules
+from services.incentives.domain import earning
+from services.incentives.domain.approval import Approval, Approvals
+from services.incentives.domain.books import CURRENCY, AllBooks, Books, months_about
+from services.incentives.domain.budget import Budget, BudgetEvent
+from services.incentives.domain.dues import Known
+from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate
+from services.incentives.domain.meter import Meter, MeterEvent
+from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.posting import AtHand, Decided
+from services.incentives.domain.rating import PLANS
+from services.incentives.domain.sale import Sale, Sales
+from services.incentives.domain.sale_commands import (
+    LookedUp,
+    RecordBasis,
+    RecordCredit,
+    RecordReversal,
+    RecordWin,
+    ResolveFact,
+)
+from services.incentives.domain.sale_events import SaleEvent
+
+PLANS_MAX = PAGE_MAX
+
+
+# Facts of sales: which plans may rate them and which streams they move is looked up before they are decided
+
+
+FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveFact
+DECISIONS: dict[type[Any], Callable[..., Decided]] = {
+    RecordWin: earning.record_win,
+    RecordBasis: earning.record_basis,
+    RecordCredit: earning.record_credit,
+    RecordReversal: earning.record_reversal,
+    ResolveFact: earning.resolve_fact,
+}
+
+
+def decide_fact(
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """The events of the sale, and of each meter and budget in the order of the command's ids."""
+    return _decided(wish, state, meters, budgets, known_of(wish.looked_up, books, payees))
+
+
+def decide_fact_by_booking(
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """As the first evaluator decided: what was billed paid nothing where another plan had paid on the booking."""
+    known = replace(known_of(wish.looked_up, books, payees), billed_later=False, rest_in_books=False)
+    return _decided(wish, state, meters, budgets, known)
+
+
+def decide_fact_whole_in_books(
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """As the second evaluator decided: the rest of a budget stood in the books for the whole award."""
+    known = replace(known_of(wish.looked_up, books, payees), rest_in_books=False)
+    return _decided(wish, state, meters, budgets, known)
+
+
+def _decided(
+    wish: FactCommand, state: Sale, meters: Sequence[Meter], budgets: Sequence[Budget], known: Known
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    looked_up = wish.looked_up
+    at_hand = AtHand(
+        dict(zip(wish.meter_ids, meters, strict=True)), dict(zip(looked_up.budget_ids, budgets, strict=True))
+    )
+    made = DECISIONS[type(wish)](wish, state, at_hand, known)
+    return (
+        made.sale,
+        [made.meters.get(meter, []) for meter in wish.meter_ids],
+        [made.budgets.get(budget, []) for budget in looked_up.budget_ids],
+    )
+
+
+def known_of(looked_up: LookedUp, books: Sequence[Rulebook], payees: Sequence[Payee]) -> Known:
+    """What was looked up for a fact, as its rating takes it."""
+    return Known(
+        books=books,
+        payees=dict(zip(looked_up.payee_ids, payees, strict=True)),
+        rates=looked_up.rates,
+        books_currency=looked_up.books_currency,
+    )
+
+
+async def prepared(app: Application, tenant: str, peek: Peek, wish: FactCommand) -> FactCommand:
+    """The fact with the plans that may rate it, what its rating looks at, and the streams it will move."""
+    plan_ids = await _plan_ids(app, tenant)
+    if isinstance(wish, RecordWin):
+        wish = await _with_history(peek, wish)
+    return await with_streams(replace(wish, plan_ids=plan_ids), peek)
+
+
+async def with_streams(wish: FactCommand, look: Look) -> FactCommand:
+    """The fact with what its rating looks at under its plans, and with the meters and budgets that it will move."""
+    books = [await look(Rules.at(plan_id)) for plan_id in wish.plan_ids]
+    state: Sale = await look(Sales.at(wish.opportunity_id))
+    looked_up = await _looked_up(look, wish, state, books)
+    payees = [await look(Payees.at(payee_id)) for payee_id in looked_up.payee_ids]
+    try:
+        made = DECISIONS[type(wish)](wish, state, AtHand(), known_of(looked_up, books, payees))
+    except Problem:
+        made = Decided()
+    looked_up = replace(looked_up, budget_ids=tuple(sorted(made.budgets)))
+    return replace(wish, meter_ids=tuple(sorted(made.meters)), looked_up=looked_up)
+
+
+async def _with_history(peek: Peek, wish: RecordWin) -> RecordWin:
+    """The win with the day its registration was approved, and the first day of the chain of terms that it renews."""
+    approval: Approval = await peek(Approvals.at(wish.registration_id)) if wish.registration_id else Approval()
+    renewed: Sale = await peek(Sales.at(wish.renews_id)) if wish.renews_id else Sale()
+    first = renewed.wins[max(renewed.wins)] if renewed.wins else None
+    started = first and (first.chain_started_on or (first.term.starts_on if first.term else first.credited_on))
+    return replace(wish, approved_on=approval.approved_on, chain_started_on=started or wish.chain_started_on)
+
+
+async def _looked_up(look: Look, wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> LookedUp:
+    shares = [*(share for credit in state.credits.values() for share in credit.shares), *getattr(wish, "shares", ())]
+    opened: Books = await look(AllBooks.at(CURRENCY))
+    payee_ids = tuple(sorted({str(share.partner_id) for share in shares}))
+    preferred = {(await look(Payees.at(payee_id))).payout_currency for payee_id in payee_ids}
+    currencies = _currencies(wish, state, books) | ({opened.currency, *preferred} - {None})
+    rates: tuple[Rate, ...] = ()
+    if len(currencies) > 1:
+        rates = await rates_about(look, [*_days_of(wish, state), wish.now.astimezone(UTC).date()])
+    return LookedUp(
+        payee_ids=payee_ids,
+        rates=tuple(rate for rate in rates if {rate.base, rate.quote} <= currencies),
+        books_currency=opened.currency,
+    )
+
+
+def _currencies(wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> set[str]:
+    """The currencies of the sale and of every plan, among which rates are looked up."""
+    bodies = [version.body for book in books for version in book.versions]
+    given = {body.get(name) for body in bodies for name in ("currency", "payout_currency")} - {None}
+    sales = {win.amount.currency for win in state.wins.values()}
+    return {str(code) for code in given} | sales | ({wish.amount.currency} if isinstance(wish, RecordWin) else set())
+
+
+def _days_of(wish: FactCommand, state: Sale) -> list[date]:
+    days = [win.credited_on for win in state.wins.values()] + [one.happened_on for one in state.bases.values()]
+    given = getattr(wish, "closed_on", None) or getattr(wish, "happened_on", None)
+    return [*days, given] if given else days
+
+
+async def all_payees(app: Application, tenant: str, peek: Peek) -> dict[str, Payee]:
+    """Every payee that is known, with its standing."""
+    found: dict[str, Payee] = {}
+    cursor = None
+    while True:
+        page = await app.read.find("payee_gates", tenant, sort="partner_id", after=cursor, limit=PAGE_MAX)
+        found |= {item["payee_id"]: await peek(Payees.at(item["payee_id"])) for item in page.items}
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
+    """The recorded rates that may hold on some days."""
+    found = [rate for month in months_about(days) for rate in (await look(AllBooks.at(month))).rates]
+    return tuple(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
+
+
+async def in_books(look: Look, today: date) -> InBooks:
+    """The currency of the books and the rates of a day."""
+    opened: Books = await look(AllBooks.at(CURRENCY))
+    return InBooks(currency=opened.currency, rates=await rates_about(look, [today])) if opened.currency else NO_BOOKS
+
+
+async def _plan_ids(app: Application, tenant: str) -> tuple[str, ...]:
+    return await rules_of_kind(app, tenant, PLANS.name)
+
+
+async def rules_of_kind(app: Application, tenant: str, kind: str) -> tuple[str, ...]:
+    """The rulebooks of a kind that have a published version."""
+    await app.caught_up("rulebooks")
+    found = await app.read.find("rulebooks", tenant, where={"kind": kind}, sort="kind", limit=PLANS_MAX)
+    return tuple(sorted(book["rulebook_id"] for book in found.items if book["versions"]))

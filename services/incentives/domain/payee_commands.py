@@ -1,0 +1,122 @@
+"""What is asked of a payee.
+
+`revision` is the partner's own, so that an old fact that comes again changes nothing.
+"""
+
+from datetime import date, datetime
+
+from chassis.event import Sealed, command
+from services.incentives.domain.payee_events import StandingField
+
+
+@command("incentives.OpenPayee.v1")
+class OpenPayee:
+    """With `payee_id` a person of that partner."""
+
+    partner_id: str
+    revision: int
+    now: datetime
+    payee_id: str | None = None
+
+
+@command("incentives.SetPayoutCurrency.v1")
+class SetPayoutCurrency:
+    payee_id: str
+    currency: str | None
+    by: str
+    now: datetime
+
+
+@command("incentives.SuspendPayee.v1")
+class SuspendPayee:
+    partner_id: str
+    revision: int
+    scopes: tuple[str, ...]
+    reason_code: str
+    until: datetime | None = None
+    now: datetime
+
+
+@command("incentives.ReinstatePayee.v1")
+class ReinstatePayee:
+    partner_id: str
+    revision: int
+    now: datetime
+
+
+@command("incentives.RecordStanding.v1")
+class RecordStanding:
+    partner_id: str
+    field: StandingField
+    values: tuple[str, ...]
+    effective_on: date
+    source_event_id: str
+    now: datetime
+
+
+@command("incentives.ChangeBankDetails.v1")
+class ChangeBankDetails:
+    payee_id: str
+    bank_id: str
+    account: Sealed
+    fingerprint: str
+    by: str
+    now: datetime
+
+
+@command("incentives.VerifyBankDetails.v1")
+class VerifyBankDetails:
+    payee_id: str
+    bank_id: str
+    method: str = "second_person"
+    by: str
+    now: datetime
+
+
+@command("incentives.SubmitTaxForm.v1")
+class SubmitTaxForm:
+    payee_id: str
+    form_id: str
+    form: str
+    jurisdiction: str
+    payee_kind: str
+    tax_year: int
+    form_sha256: str
+    by: str
+    now: datetime
+
+
+@command("incentives.DecideTaxForm.v1")
+class DecideTaxForm:
+    payee_id: str
+    form_id: str
+    outcome: str
+    reason: str = ""
+    by: str
+    now: datetime
+
+
+@command("incentives.ConsentToPerson.v1")
+class ConsentToPerson:
+    payee_id: str
+    partner_id: str
+    by: str
+    now: datetime
+
+
+@command("incentives.BlockPayee.v1")
+class BlockPayee:
+    payee_id: str
+    reason: str
+    by: str
+    now: datetime
+
+
+@command("incentives.UnblockPayee.v1")
+class UnblockPayee:
+    """The first call proposes it, that of a second person confirms it."""
+
+    payee_id: str
+    reason: str
+    by: str
+    now: datetime

@@ -1,0 +1,107 @@
+"""What is asked of a payment."""
+
+from datetime import date, datetime
+
+from chassis.event import command
+from contracts.values import Money
+from services.incentives.domain.exchange import NO_BOOKS, InBooks
+
+
+@command("incentives.ProposePayment.v1")
+class ProposePayment:
+    """`released` is all that became payable to this payee so far, whatever was paid of it, as the ledger had it.
+
+    `fund_released` is what of it is fund money that stands apart from earnings. The `final` payment to a payee
+    is made below the minimum too.
+    """
+
+    payment_id: str
+    account_id: str
+    statement_id: str
+    released: Money
+    released_position: int
+    by: str
+    now: datetime
+    rules: tuple[str, ...] = ()
+    fund_released: Money | None = None
+    final: bool = False
+
+
+@command("incentives.AttachInvoice.v1")
+class AttachInvoice:
+    payment_id: str
+    account_id: str
+    number: str
+    net: Money
+    tax: Money
+    invoice_sha256: str
+    now: datetime
+
+
+@command("incentives.ApprovePayment.v1")
+class ApprovePayment:
+    """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for.
+
+    `fund_books` is what of `books` its fund money stands for.
+    """
+
+    payment_id: str
+    payee_id: str
+    by: str
+    now: datetime
+    roles: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    books: Money | None = None
+    fund_books: Money | None = None
+
+
+@command("incentives.ResumePayment.v1")
+class ResumePayment:
+    payment_id: str
+    payee_id: str
+    by: str
+    now: datetime
+    rules: tuple[str, ...] = ()
+
+
+@command("incentives.SubmitPayment.v1")
+class SubmitPayment:
+    payment_id: str
+    payee_id: str
+    by: str
+    now: datetime
+    rules: tuple[str, ...] = ()
+
+
+@command("incentives.ReportOutcome.v1")
+class ReportOutcome:
+    """Outcome: paid, rejected, unknown or returned.
+
+    `unsent`: the newest reference was not handed over, because this earlier one turned out to be paid after all.
+    """
+
+    payment_id: str
+    account_id: str
+    reference: str
+    outcome: str
+    provider_event_id: str
+    on: date
+    now: datetime
+    books: InBooks = NO_BOOKS
+    unsent: bool = False
+
+
+@command("incentives.RetryPayment.v1")
+class RetryPayment:
+    payment_id: str
+    by: str
+    now: datetime
+
+
+@command("incentives.DeclinePayment.v1")
+class DeclinePayment:
+    payment_id: str
+    account_id: str
+    category: str
+    by: str
+    now: datetime

@@ -1,0 +1,206 @@
+"""What happens to a payment."""
+
+from datetime import date, datetime
+
+from chassis.event import event
+from contracts.values import Money
+from services.incentives.domain.journal import Journal
+
+
+@event("incentives.PaymentProposed.v1")
+class PaymentProposed:
+    """`amount` is the smaller of the statement's closing and what is payable now. `line_ids` are the lines stated.
+
+    `fund` is what of it is fund money, `earned` what stands of earnings: below zero it is carried forward.
+    """
+
+    payment_id: str
+    account_id: str
+    statement_id: str
+    statement_number: int
+    payee_id: str
+    partner_id: str
+    amount: Money
+    line_ids: tuple[str, ...]
+    released: Money
+    released_position: int
+    proposed_by: str
+    proposed_at: datetime
+    needs_invoice: bool = False
+    fund: Money | None = None
+    earned: Money | None = None
+
+
+@event("incentives.InvoiceAccepted.v1")
+class InvoiceAccepted:
+    """The payee's invoice for the payment: it says the same amount, and no other payment has its number."""
+
+    payment_id: str
+    account_id: str
+    payee_id: str
+    partner_id: str
+    number: str
+    net: Money
+    tax: Money
+    invoice_sha256: str
+    accepted_at: datetime
+
+
+@event("incentives.PaymentApproved.v1")
+class PaymentApproved:
+    """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for."""
+
+    payment_id: str
+    statement_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    journal: Journal
+    proposed_by: str
+    approved_by: str
+    approved_at: datetime
+    net: Money | None = None
+    withheld: Money | None = None
+    jurisdiction: str | None = None
+    books: Money | None = None
+
+
+@event("incentives.PaymentBlocked.v1")
+class PaymentBlocked:
+    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review."""
+
+    payment_id: str
+    statement_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    gates: tuple[str, ...]
+    journal: Journal
+    blocked_at: datetime
+
+
+@event("incentives.PaymentResumed.v1")
+class PaymentResumed:
+    payment_id: str
+    partner_id: str
+    resumed_by: str
+    resumed_at: datetime
+
+
+@event("incentives.PaymentSubmitted.v1")
+class PaymentSubmitted:
+    """The provider is about to be called with this reference. `attempt` counts from 1."""
+
+    payment_id: str
+    account_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    reference: str
+    attempt: int
+    submitted_by: str
+    submitted_at: datetime
+    net: Money | None = None
+    earlier: tuple[str, ...] = ()
+
+
+@event("incentives.PaymentMade.v1")
+class PaymentMade:
+    payment_id: str
+    account_id: str
+    statement_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    reference: str
+    line_ids: tuple[str, ...]
+    provider_event_id: str
+    journal: Journal
+    paid_on: date
+    reported_at: datetime
+    net: Money | None = None
+    withheld: Money | None = None
+
+
+@event("incentives.PaymentFailed.v1")
+class PaymentFailed:
+    """Reason codes: rejected; returned when the money came back after it was paid."""
+
+    payment_id: str
+    account_id: str
+    statement_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    reference: str
+    line_ids: tuple[str, ...]
+    reason_code: str
+    provider_event_id: str
+    journal: Journal
+    failed_at: datetime
+
+
+@event("incentives.PaymentUnknown.v1")
+class PaymentUnknown:
+    """Nobody knows yet what became of the reference. Without `ask_again_at` a person has to find out."""
+
+    payment_id: str
+    account_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    reference: str
+    asks: int
+    ask_again_at: datetime | None
+    reported_at: datetime
+
+
+@event("incentives.OutcomeContradicted.v1")
+class OutcomeContradicted:
+    """The provider says otherwise than before of a reference: a person has to settle it with the provider."""
+
+    payment_id: str
+    partner_id: str
+    reference: str
+    outcome: str
+    stage: str
+    provider_event_id: str
+    reported_at: datetime
+
+
+@event("incentives.PaymentRetried.v1")
+class PaymentRetried:
+    payment_id: str
+    partner_id: str
+    attempts: int
+    retried_by: str
+    retried_at: datetime
+
+
+@event("incentives.PaymentDeclined.v1")
+class PaymentDeclined:
+    payment_id: str
+    statement_id: str
+    payee_id: str
+    partner_id: str
+    amount: Money
+    reason_code: str
+    journal: Journal
+    declined_by: str
+    declined_at: datetime
+
+
+PaymentEvent = (
+    PaymentProposed
+    | PaymentApproved
+    | PaymentBlocked
+    | PaymentResumed
+    | PaymentSubmitted
+    | PaymentMade
+    | PaymentFailed
+    | PaymentUnknown
+    | InvoiceAccepted
+    | OutcomeContradicted
+    | PaymentRetried
+    | PaymentDeclined
+)
