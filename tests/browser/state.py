@@ -125,7 +125,7 @@ def _paid(it: Running, state: State) -> None:
     """The hold ends, and when that month is over, Northwind gets its statement and its money."""
     it.forward(days=34)
     period = it.anyone.get("/dev/clock")["now"][:7]
-    line = _payable(it, state.deals[BRUNNER.name])
+    line = payable(it, state.deals[BRUNNER.name])
     it.forward(days=31)
     finn = it.who("finn")
     wish = {"partner_id": line["partner_id"], "period": period, "currency": "EUR"}
@@ -136,7 +136,7 @@ def _paid(it: Running, state: State) -> None:
     until(lambda: finn.get(f"{MONEY}/payments/{payment}")["state"] == "paid")
 
 
-def _payable(it: Running, registration_id: str) -> Any:
+def payable(it: Running, registration_id: str) -> Any:
     """The line that the deal earned, once it is payable."""
     finn = it.who("finn")
 

@@ -3,26 +3,42 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Browse
-from tests.browser.running import PROVIDER_SECRET, Client, Running, until
-from tests.browser.state import LUMIERE, MONEY, State, refund
+from tests.browser.portal import complaints_of, sign_in
+from tests.browser.running import PROVIDER_SECRET, Client, Running, running_system, until
+from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, payable, refund, register, win
 
 pytestmark = pytest.mark.xdist_group("browser")
 BATCHES = "/payment-batches"
 
 
+@pytest.fixture
+def till() -> Iterator[tuple[Running, str]]:
+    """A system of its own, so that nobody else pays it: what a deal earned is payable, and its month is over."""
+    with running_system() as it:
+        deal = register(it, SOUTH, LUMIERE)
+        approve(it, deal)
+        it.forward(days=3)
+        win(it, deal)
+        it.forward(days=34)
+        payable(it, deal)
+        it.forward(days=31)
+        yield it, deal
+
+
 def test_a_batch_is_paid_comes_back_is_paid_again_and_a_debt_is_given_up(
-    browse: Browse, system: Running, state: State
+    browser: Browser, till: tuple[Running, str]
 ) -> None:
+    system, deal = till
+    complaints = list[str]()
+    finance, approver = (opened(browser, system, name, complaints) for name in ("finn", "faye"))
     finn = system.who("finn")
-    payment_id = proposes(finn, state)
-    finance = browse("finn", BATCHES, java_script_enabled=False)
-    approver = browse("faye", BATCHES, java_script_enabled=False)
+    payment_id = proposes(finn, deal)
     prepares(finance, payment_id)
     step(approver, "Approve all", "The batch was approved.")
     step(finance, "Send", "The batch was handed to the provider.")
@@ -35,13 +51,24 @@ def test_a_batch_is_paid_comes_back_is_paid_again_and_a_debt_is_given_up(
     until(lambda: stands(finn, payment_id, "paid"))
     finance.goto(BATCHES)
     step(finance, "Close", "The batch is closed.")
-    refund(system, state.deals[LUMIERE.name], LUMIERE.amount)
+    refund(system, deal, LUMIERE.amount)
     gives_up(finance, approver)
+    for page in (finance, approver):
+        page.context.close()
+    assert complaints == []
 
 
-def proposes(finn: Client, state: State) -> str:
+def opened(browser: Browser, system: Running, name: str, complaints: list[str]) -> Page:
+    """The batches as somebody sees them without script."""
+    page = browser.new_context(base_url=system.url, java_script_enabled=False).new_page()
+    complaints_of(page, complaints)
+    sign_in(page, name, BATCHES)
+    return page
+
+
+def proposes(finn: Client, deal: str) -> str:
     """The payment of what the deal earned in a month that is over; its id."""
-    line = finn.get(f"{MONEY}/lines?registration_id={state.deals[LUMIERE.name]}")["items"][0]
+    line = finn.get(f"{MONEY}/lines?registration_id={deal}")["items"][0]
 
     def stated() -> Any:
         rows = finn.get(f"{MONEY}/statements?partner_id={line['partner_id']}")["items"]
