@@ -181,9 +181,9 @@ STRANGER = RSAKey.generate_key(2048, {"kid": "first"})
         {"lies": {"sub": None}},
         {"signing": STRANGER},
         {"signing": OctKey.import_key(SECRET), "algorithm": "HS256"},
-        {"signing": RSAKey.generate_key(2048, {"kid": "first"}), "algorithm": "RS384"},
+        {"algorithm": "RS384"},
     ],
-    ids=str,
+    ids=count(),
 )
 async def test_a_token_that_does_not_hold_lets_nobody_in(door: Door, lie: dict[str, Any]) -> None:
     door.pretend.__dict__.update(lie)

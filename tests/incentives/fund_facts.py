@@ -7,10 +7,10 @@ from typing import Any
 
 from chassis.decider import Problem, Stream
 from chassis.execution import flatten
-from chassis.rulebook import RulesPublished, body_sha256
+from chassis.rulebook import Rules, RulesPublished, body_sha256
 from chassis.testing.kit import Given
 from contracts.values import money
-from services.incentives.application import HANDLES, Rules
+from services.incentives.application import HANDLES
 from services.incentives.domain.budget import AllocateBudget, Budget, Budgets
 from services.incentives.domain.claim import (
     Claim,
