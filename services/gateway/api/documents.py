@@ -9,6 +9,7 @@ from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.http import JSON, PROBLEM, App
 from contracts.catalogue import SERVICES
+from services.gateway.api.door import open_to_all
 
 REFERENCE = "#/components/schemas/"
 PROBLEM_SCHEMA = {
@@ -28,7 +29,7 @@ REFUSED = {
     "description": "Not done; the slug says why.",
     "content": {PROBLEM: {"schema": {"$ref": f"{REFERENCE}Problem"}}},
 }
-OPEN_TO_ALL = ("/v1/onboarding/applications", "/v1/attribution/connections/{connection_id}/push")
+KEY = "Idempotency-Key"
 OWN_GENERATED = ("HTTPValidationError", "ValidationError")
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -59,7 +60,7 @@ def joined(parts: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": PROBLEM_SCHEMA}
     for prefix, name, document in parts:
         for path, operations in document["paths"].items():
-            paths[prefix + path] = {verb: _operation(prefix + path, one, name) for verb, one in operations.items()}
+            paths[prefix + path] = {verb: _operation(name, verb, path, one) for verb, one in operations.items()}
         named = document.get("components", {}).get("schemas", {})
         schemas |= {f"{name}.{key}": _renamed(body, name) for key, body in named.items() if key not in OWN_GENERATED}
     return {
@@ -71,11 +72,19 @@ def joined(parts: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _operation(path: str, operation: dict[str, Any], name: str) -> dict[str, Any]:
+def _operation(name: str, verb: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
     answers = {status: body for status, body in operation["responses"].items() if status != "422"}
     made = {**_renamed(operation, name), "responses": {**answers, "default": REFUSED}}
     made["operationId"] = f"{name}_{operation['operationId']}"
-    return {**made, "security": []} if path in OPEN_TO_ALL or path.startswith("/dev/") else made
+    if "parameters" in made:
+        made["parameters"] = [_needed(one) for one in made["parameters"]]
+    open_here = open_to_all(name, verb.upper(), path) or path.startswith("/dev/")
+    return {**made, "security": []} if open_here else made
+
+
+def _needed(parameter: dict[str, Any]) -> dict[str, Any]:
+    """A key is asked for by hand, so that its absence is a problem of its own; the framework takes it for optional."""
+    return {**parameter, "required": True} if parameter["name"] == KEY else parameter
 
 
 def _renamed(value: Any, name: str) -> Any:

@@ -109,14 +109,17 @@ async def _through(service: str, path: str, scope: Scope, receive: Receive, send
 async def _principal(service: str, path: str, found: Visitor, request: Request) -> Principal:
     if found.by != "nobody":
         return narrowed(found.principal, service, request.method)
-    if not any(
-        (to, method) == (service, request.method) and route.fullmatch(path) for to, method, route in ANONYMOUS_ROUTES
-    ):
+    if not open_to_all(service, request.method, path):
         raise Unauthenticated
     count_stranger(request)
     if FORM.fullmatch(path):
         count_form(request)
     return nobody(await open_tenant(request) if service in NAMES_A_TENANT else "")
+
+
+def open_to_all(service: str, method: str, path: str) -> bool:
+    """Whether a service's route needs no sign-in."""
+    return any((service, method) == (to, verb) and route.fullmatch(path) for to, verb, route in ANONYMOUS_ROUTES)
 
 
 async def open_tenant(request: Request) -> str:
