@@ -181,3 +181,21 @@ async def test_instalments_are_stated_and_paid_month_by_month_and_settle_the_cla
     assert found["payment_id"] == payment
     [trial] = (await it.get(FINANCE, "/ledger/balances"))["trial_balance"]
     assert (trial["total"], trial["expense"], trial["cash"]) == ("0.00", "4500.00", "-4500.00")
+
+
+async def test_a_credit_is_a_liability_and_in_the_books_until_its_note_is_entered(it):
+    await share(it, "p1", "10000.00")
+    claim_id = await claimed_over_http(it, P1, await accepted_over_http(it, P1, "10000.00"), "9000.00")
+    decided = await it.post(FUND_MANAGER, f"/claims/{claim_id}/decide", {"outcome": "approved", "pay_as": "credit"})
+    assert decided.status_code == 200
+
+    async def owed() -> list[tuple[str, str]]:
+        await it.rest()
+        return [(one["credit_due"], one["owed"]) for one in (await it.get(FINANCE, "/liability"))["items"]]
+
+    assert await owed() == [("4500.00", "4500.00")]
+    assert "Liabilities:CreditDue" in await it.text(FINANCE, "/ledger/export?format=beancount")
+    noted = await it.post(FINANCE, f"/claims/{claim_id}/credit", {"credit_note": "CN-1", "credited_on": "2026-03-16"})
+    assert noted.status_code == 200, noted.text
+    assert await owed() == [("0.00", "0.00")]
+    assert "Assets:Receivable" in await it.text(FINANCE, "/ledger/export?format=beancount")

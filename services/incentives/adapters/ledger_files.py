@@ -36,13 +36,15 @@ ROOTS = {
     "cash": "Assets:Cash",
     "vat": "Assets:Vat",
     "forfeited": "Income:Forfeited",
+    "credit_due": "Liabilities:CreditDue",
+    "receivable": "Assets:Receivable",
     "fx_difference": "Expenses:FxDifference",
     "budget": "Equity:Budgets:Allocated",
     "available": "Equity:Budgets:Available",
     "reserved": "Equity:Budgets:Reserved",
     "used": "Equity:Budgets:Used",
 }
-OWED = ("held", "payable", "in_payment", "accrued")
+OWED = ("held", "payable", "in_payment", "accrued", "credit_due")
 Journal = Mapping[str, Any]
 
 

@@ -20,7 +20,7 @@ from services.incentives.projections.ledger import (
     sums_of,
 )
 
-LIABILITIES = ("held", "payable", "in_payment", "accrued", "withheld")
+LIABILITIES = ("held", "payable", "in_payment", "accrued", "withheld", "credit_due")
 
 
 class DayDocument(TypedDict):
@@ -67,7 +67,7 @@ DAY_BALANCES = Projection(
 
 
 async def liability(read: ReadStore, tenant: str, upto: Range, position: int | None) -> list[dict[str, Any]]:
-    """What was held, payable, in payment, accrued and withheld, by payee: on a day, or at a position of the log."""
+    """What was owed and of which kind, by payee: on a day, or at a position of the log."""
     days = await every(read, "day_balances", tenant, {"booked_on": upto}, "booked_on")
     sums: dict[str, dict[str, Any]] = {}
     for day in days:
