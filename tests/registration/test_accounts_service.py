@@ -72,6 +72,14 @@ async def test_who_held_it_is_told_for_then_and_as_it_was_known_then(registratio
     assert {} == await claims_of(registration, account, at=iso(START + timedelta(days=400)))
 
 
+async def test_a_number_that_cannot_be_checked_is_no_key(registration: Running) -> None:
+    first = await registration.register("p1")
+    key = {"scheme": "vat", "value": "]", "country": "LY"}
+    refused = await registration.post(DESK, f"/accounts/{first['account_id']}/add-key", key)
+    [fault] = refused.json()["errors"]
+    assert (422, "value", "unchecked-identifier") == (refused.status_code, fault["path"], fault["code"])
+
+
 async def test_a_shared_domain_relates_customers_and_tells_them_not_apart(registration: Running) -> None:
     first, second = await held(registration)
     key = {"scheme": "domain", "value": "https://www.contoso.com"}

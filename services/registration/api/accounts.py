@@ -21,6 +21,7 @@ from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.account_key import DOMAIN, Key, own_keys
 from services.registration.domain.claim_history import Told, as_known
 from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.deal import Incomplete
 from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.merging import MergeAccounts, SplitAccounts, Target
 from services.registration.projections.accounts import claim_shown
@@ -139,7 +140,11 @@ def _key(app: Any, body: KeyBody) -> Key:
     given = GivenIdentifier(scheme=body.scheme, value=body.value, country=body.country)
     country = body.country or ANY_COUNTRY
     named = GivenCustomer(name="-", country=country, website=website, identifiers=() if website else (given,))
-    return own_keys(app.ports.customers.read(named))[0]
+    keys = own_keys(app.ports.customers.read(named))
+    if not keys:
+        message = f"a {body.scheme} number of {body.country} cannot be checked, so that it cannot tell customers apart"
+        raise Incomplete(message, errors=[{"path": "value", "code": "unchecked-identifier", "message": message}])
+    return keys[0]
 
 
 @router.post("/accounts/{account_id}/merge")
