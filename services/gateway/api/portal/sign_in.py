@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from chassis.application import Application
-from chassis.decider import Forbidden, Problem
-from chassis.event import SHARED, stable_id
+from chassis.decider import Forbidden, NotFound, Problem
+from chassis.event import SHARED, iso, stable_id
 from chassis.http import App, opened_cursor, signed_cursor
 from chassis.identity import Principal
 from services.gateway.adapters.openid import Attempt, NotVouched, OpenId, Vouched
@@ -26,12 +26,11 @@ from services.gateway.api.authentication import (
     session_order,
     shared_order,
 )
-from services.gateway.api.door import call
+from services.gateway.api.door import call, open_tenant
 from services.gateway.api.portal.rendering import render
 from services.gateway.api.portal.visit import Here, PageRoute, Sent
 from services.gateway.domain.login import Identities, Linked, LinkPerson, Login, Logins, identity_of
 from services.gateway.domain.session import EndSession
-from services.gateway.domain.tenant import Tenants
 
 DEVELOPMENT_SIGN_IN = "/dev/sign-in"
 BACK = "/callback"
@@ -77,8 +76,7 @@ async def start(request: Request, app: App, tenant: Slug = "", return_to: str = 
     if app.ports.openid is None:
         return RedirectResponse("/sign-in", status_code=303)
     try:
-        await _must_be_open(app, tenant)
-        sought = Sought(tenant, own_path(return_to), Attempt.new())
+        sought = Sought(await _open_tenant(request), own_path(return_to), Attempt.new())
         answer = RedirectResponse(await app.ports.openid.where(sought.attempt), status_code=303)
     except Problem as no:
         count_stranger(request)
@@ -123,10 +121,11 @@ def _page(request: Request, app: Application, tenant: str, back: str, no: Proble
     return render(request, "sign_in_elsewhere.html", no.status if no else 200, **context)
 
 
-async def _must_be_open(app: Application, tenant: str) -> None:
-    found, _ = await app.executor.state(tenant, Tenants.at(tenant))
-    if not found.opened:
-        raise NotKnownHere("nobody of this name signs people in here: look at the link that you were given")
+async def _open_tenant(request: Request) -> str:
+    try:
+        return await open_tenant(request)
+    except NotFound:
+        raise NotKnownHere("nobody of this name signs people in here: look at the link that you were given") from None
 
 
 # The attempt, as the browser keeps it
@@ -164,21 +163,23 @@ async def _principal(app: Application, tenant: str, vouched: Vouched) -> Princip
     """Who that is in the tenant: as bound at the first sign-in, found by a confirmed mail address then."""
     login_id = stable_id("login", vouched.issuer, vouched.subject)
     login, _ = await app.executor.state(SHARED, Logins.at(login_id))
-    who = await _bound(app, tenant, login_id, login) or await _by_mail(app, tenant, vouched.mail)
+    bound = await _bound(app, tenant, login_id, login)
+    who = bound or await _by_mail(app, tenant, vouched.mail)
     principal = who and await _acting(app, tenant, who)
     if not who or not principal:
         raise NotKnownHere
-    command = LinkPerson(
-        login_id=login_id,
-        issuer=vouched.issuer,
-        tenant=tenant,
-        kind=who.kind,
-        subject=who.subject,
-        now=app.clock.now(),
-    )
-    order = shared_order(stable_id("link-person", login_id, tenant, who.subject, str(app.clock.now())), nobody())
-    await app.executor.run(order, command)
+    if bound is None:
+        await _bind(app, tenant, who, login_id, vouched.issuer)
     return principal
+
+
+async def _bind(app: Application, tenant: str, who: Linked, login_id: str, issuer: str) -> None:
+    """Raises IdentityHeld where another account signs in as this person already."""
+    now = app.clock.now()
+    command = LinkPerson(login_id=login_id, issuer=issuer, tenant=tenant, kind=who.kind, subject=who.subject, now=now)
+    await app.executor.run(
+        shared_order(stable_id("link-person", login_id, tenant, who.subject, iso(now)), nobody()), command
+    )
 
 
 async def _bound(app: Application, tenant: str, login_id: str, login: Login) -> Linked | None:
