@@ -7,7 +7,6 @@ over a table on disk. Everything here is pure, and needs nothing but the standar
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
-HASH_BYTES = 32
 LEAF, NODE = b"\x00", b"\x01"
 EMPTY_ROOT = sha256(b"").digest()
 

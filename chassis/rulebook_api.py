@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypedDict
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
-from chassis.access import PARTNER, Access, Who, partner, service, vendor
+from chassis.access import PARTNER, Who, partner, service, vendor
 from chassis.decider import NotFound
 from chassis.differences import differences
 from chassis.event import Seen, iso, plain
@@ -67,11 +67,6 @@ def _beside(wish: PublishRules) -> tuple[Any, ...]:
 def _published(wish: PublishRules | EndRules, book: Rulebook) -> dict[str, Any]:
     version = book.version(wish.version)
     return {"rulebook_id": wish.rulebook_id, "version": wish.version, "sha256": version.sha256 if version else None}
-
-
-def with_rules(access: Access) -> Access:
-    """The service's table with the rows for rules, where it names none of its own."""
-    return Access({**TABLE, **access.table})
 
 
 # Read model

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 
 from chassis.application import Application
 from chassis.decider import Forbidden, Problem
@@ -236,19 +236,6 @@ async def _access_open(app: Application, principal: Principal) -> None:
     card = await app.read.get("partner_cards", principal.tenant, principal.partner_id)
     if card is not None and not card["access"]:
         raise PartnerSuspended
-
-
-Known = Annotated[Visitor, Depends(visitor)]
-
-
-async def signed_in(found: Known) -> Principal:
-    """The principal of somebody. Raises Unauthenticated for nobody."""
-    if found.by == "nobody":
-        raise Unauthenticated
-    return found.principal
-
-
-SignedIn = Annotated[Principal, Depends(signed_in)]
 
 
 def narrowed(principal: Principal, service: str, method: str) -> Principal:

@@ -290,11 +290,3 @@ async def _partner_name(app: App, tenant: str, partner_id: str | None) -> str | 
         return None
     card = await app.read.get("partner_cards", tenant, partner_id)
     return card["name"] if card else None
-
-
-async def known_partner(app: App, tenant: str, partner_id: str) -> dict[str, Any]:
-    """The card of a partner. Raises NotFound."""
-    card = await app.read.get("partner_cards", tenant, partner_id)
-    if card is None:
-        raise NotFound
-    return card

@@ -14,7 +14,6 @@ PAYMENT = "payment"
 COOL_DOWN_HOURS, COOL_DOWN_RANGE = 120, (24, 240)
 MINIMUM_MAX = Decimal(1_000)
 FORFEITURE_RANGE = (3, 36)
-PAYEE_KINDS = ("company", "person")
 Gate = Literal["tax_form", "bank_verified", "invoice"]
 
 

@@ -11,8 +11,6 @@ from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
-JOURNAL_PAGES_MAX = 1_000
-
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
