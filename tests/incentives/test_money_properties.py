@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.values import money, none_of, round_half_up, total
-from services.incentives.domain.journal import trial_balance
+from services.incentives.domain.exchange import Rate
+from services.incentives.domain.journal import books_balance, trial_balance
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.domain.schedule import Band, Schedule, pay_between, value_of
-from tests.incentives.facts import World, book, credit, plan, reversal, share, sold, win
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, sold, win
 
 CENTS = st.decimals(min_value=0, max_value=100_000, places=2)
 PERCENTS = st.decimals(min_value=0, max_value=100, places=4)
@@ -33,7 +34,7 @@ def rates():
 
 
 @given(schedules(), st.lists(CENTS, max_size=8).flatmap(st.permutations))
-def test_any_slicing_in_any_order_sums_to_the_rounded_whole(schedule, slices):
+def test_lines_sum_to_the_rounded_whole_in_any_slicing_and_order(schedule, slices):
     measures = [sum(slices[:n], Decimal(0)) for n in range(len(slices) + 1)]
     paid = total((pay_between(schedule, before, after, "EUR") for before, after in pairwise(measures)), "EUR")
     assert paid == round_half_up(value_of(schedule, measures[-1]), "EUR")
@@ -43,7 +44,7 @@ AMOUNT = st.decimals(min_value=Decimal("0.01"), max_value=10_000, places=2).map(
 
 
 @given(AMOUNT, PERCENTS, st.lists(AMOUNT, max_size=6))
-def test_random_refunds_never_reverse_more_than_was_earned(amount, percent, refunds):
+def test_random_refunds_and_repeats_never_reverse_more_than_earned_and_a_full_one_reverses_it(amount, percent, refunds):
     world = World(book(plan({"percent": str(percent)}))).tell(win(amount), credit())
     for n, refund in enumerate(refunds):
         world.tell(reversal(f"x{n}", refund), reversal(f"x{n}", refund))
@@ -83,12 +84,17 @@ def test_facts_in_any_order_leave_equal_lines(body, shuffled):
     assert World(book(body)).tell(*shuffled).standing() == World(book(body)).tell(*order).standing()
 
 
+RATE = Rate(base="EUR", quote="USD", rate=Decimal("1.0937"), on=NOW.date(), source="ecb")
+
+
 @given(PLANS, facts(), st.booleans())
-def test_every_journal_balances_and_the_whole_ledger_does(body, shuffled, again):
-    world = World(book({**body, "hold_days": 0})).tell(*shuffled)
+def test_in_any_order_and_repeated_the_trial_balance_is_0_per_currency_and_in_the_books(body, shuffled, again):
+    world = World(book({**body, "hold_days": 0}), rates=(RATE,), books_currency="USD").tell(*shuffled)
     world.tell(credit(share("p0", "50.00"), share("p7", "50.00"), revision=2), *(shuffled if again else ()))
-    entries = [entry for happened in world.of((PayoutCalculated, PayoutReversed)) for entry in happened.journal.entries]
-    assert set(trial_balance(entries).values()) <= {Decimal(0)}
+    entries = world.posted()
+    assert all(entry.in_books.currency == "USD" for entry in entries)
+    assert trial_balance(entries) == {"EUR": Decimal(0)}
+    assert books_balance(entries) == {"USD": Decimal(0)}
 
 
 @given(st.lists(st.tuples(AMOUNT, st.sampled_from(["p1", "p2"])), max_size=6))

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from chassis.decider import WrongState
 from chassis.event import Sealed, canonical_json
 from chassis.identity import Principal
 from chassis.rulebook import Rules, RulesPublished
@@ -192,7 +193,7 @@ def test_whoever_changed_the_bank_details_cannot_verify_them():
 
 
 def test_a_block_is_lifted_by_two_people():
-    blocked = [OPENED, PayeeBlocked(payee_id="p1", partner_id="p1", reason="fraud", blocked_by="x", blocked_at=NOW)]
+    blocked = [OPENED, blocked_by_finance()]
     assert unmet(Payees.fold(blocked), NOW) == ("blocked",)
     first = UnblockPayee(payee_id="p1", reason="cleared", by="fin-2", now=NOW)
     blocked += given(TABLE[UnblockPayee], (Payees.at("p1"), blocked)).when(first).verdict.events[0]
@@ -202,14 +203,29 @@ def test_a_block_is_lifted_by_two_people():
     assert unmet(Payees.fold(blocked), NOW) == ()
 
 
-def test_blocked_and_cooling_payments_are_never_submitted():
-    desk = Desk()
-    desk.after(desk.proposed, APPROVE)
-    desk.payee.append(bank())
-    [[blocked]] = desk.asks(SUBMIT).verdict.events
-    assert blocked.gates == ("bank_verified", "bank_cool_down")
-    assert (desk.stage, len(desk.payment)) == ("blocked", 3)
-    assert not any(isinstance(one, PaymentSubmitted) for one in desk.payment)
+def blocked_by_finance():
+    return PayeeBlocked(payee_id="p1", partner_id="p1", reason="fraud", blocked_by="x", blocked_at=NOW)
+
+
+def test_over_limit_blocked_and_cooling_payments_are_never_submitted():
+    over = RuledDesk(LIMITS)
+    over.after(over.proposed)
+    over.asks(replace(APPROVE, roles=("approver",))).refused(OverLimit)
+    over.asks(SUBMIT).refused(WrongState)
+    shut = {
+        (bank(),): ("bank_verified", "bank_cool_down"),
+        (bank(), VERIFIED): ("bank_cool_down",),
+        (blocked_by_finance(),): ("blocked",),
+    }
+    for happened, gates_shut in shut.items():
+        desk = Desk()
+        desk.after(desk.proposed, APPROVE)
+        desk.payee += happened
+        [[blocked]] = desk.asks(SUBMIT).verdict.events
+        assert blocked.gates == gates_shut
+        desk.asks(SUBMIT).refused(WrongState)
+        assert (desk.stage, len(desk.payment)) == ("blocked", 3)
+        assert not any(isinstance(one, PaymentSubmitted) for one in (*desk.payment, *over.payment))
 
 
 # Limits, minimum, invoice

@@ -51,6 +51,13 @@ class Running:
             await REACTIONS[type(happened)](seen, self.service.application)
         await self.settle()
 
+    async def hear_at_once(self, *happened: Any) -> None:
+        """Public events of another service arrive side by side."""
+        at = self.clock.now()
+        seen = [told(one, tenant=TENANT, first=next(self._positions), at=at)[0] for one in happened]
+        await asyncio.gather(*(REACTIONS[type(one.event)](one, self.service.application) for one in seen))
+        await self.settle()
+
     async def settle(self) -> None:
         head = await self.service.store.head()
         assert await self.service.runner.reached("", "incentives", head, PATIENCE_SECONDS)
@@ -297,13 +304,7 @@ async def test_sales_that_race_on_one_meter_sum_to_the_whole(incentives):
     names = [f"o{n}" for n in range(8)]
     for name in names:
         await incentives.hear(won(name))
-    facts = [
-        told(credited(("p1", "100.00"), opportunity_id=name), tenant=TENANT, first=50 + n)
-        for n, name in enumerate(names)
-    ]
-    react = REACTIONS[CreditAllocated]
-    await asyncio.gather(*(react(seen, incentives.service.application) for [seen] in facts))
-    await incentives.settle()
+    await incentives.hear_at_once(*(credited(("p1", "100.00"), opportunity_id=name) for name in names))
     paid = [Decimal(line["amount"]["amount"]) for line in (await incentives.get(P1, "/lines"))["items"]]
     assert (len(paid), sum(paid)) == (8, Decimal("520.00"))
 

@@ -26,6 +26,10 @@ from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale_events import AwardMissed, PayoutCalculated
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
+from tests.incentives.test_service import APPROVER, FINANCE, credited, incentives, won
+
+__all__ = ["incentives"]
+AT_ONCE = 200
 
 D = Decimal
 TABLE = {handles.command: handles for handles in HANDLES}
@@ -183,3 +187,17 @@ def test_whatever_is_asked_what_is_allocated_is_available_reserved_or_used(steps
         entries = [e for happened in events for e in happened.journal.entries]
         held = -sum((e.amount.amount for e in entries if e.account == "available"), D(0))
         assert held == state.available.amount
+
+
+async def test_200_concurrent_sales_never_overdraw_a_spiff(incentives):
+    """Each of 200 sales is worth 300 of the 20,000 that are there: 66 are served, one more gets the rest."""
+    await incentives.publish_plan(spiff())
+    pot = {"ref": "first", "amount": "20000.00", "currency": "EUR"}
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", pot)).status_code == 201
+    names = [f"o{n}" for n in range(AT_ONCE)]
+    await incentives.hear_at_once(*(won(name) for name in names))
+    await incentives.hear_at_once(*(credited(("p1", "100.00"), opportunity_id=name) for name in names))
+    lines = (await incentives.get(FINANCE, "/lines?limit=200"))["items"]
+    assert sorted(D(line["amount"]["amount"]) for line in lines) == [D("200.00"), *[D("300.00")] * 66]
+    [found] = (await incentives.get(FINANCE, "/budgets"))["items"]
+    assert (found["available"], found["used"], found["allocated"]) == ("0.00", "20000.00", "20000.00")

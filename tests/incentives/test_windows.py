@@ -139,25 +139,33 @@ def test_what_a_rebate_requires_is_asked_at_the_window_s_end(tier, worth):
 
 
 AMOUNTS = st.lists(st.integers(min_value=1, max_value=400_000), min_size=1, max_size=8)
-MONTHS = [date(2026, month, 1) for month in range(4, 13)] + [OVER]
+PAID_ON = {
+    "month": [date(2026, month, 1) for month in range(4, 13)] + [OVER],
+    "quarter": [date(2026, month, 1) for month in (4, 7, 10)] + [OVER],
+}
 
 
-@given(AMOUNTS, st.integers(min_value=0, max_value=7), st.sampled_from(["marginal", "retroactive"]))
-def test_a_rebate_paid_monthly_equals_the_rebate_paid_yearly(cents, refunded, semantics):
+@given(
+    AMOUNTS,
+    st.integers(min_value=0, max_value=7),
+    st.sampled_from(["marginal", "retroactive"]),
+    st.sampled_from(["month", "quarter"]),
+)
+def test_a_yearly_rebate_is_one_whether_paid_monthly_quarterly_or_yearly(cents, refunded, semantics, cadence):
     sales = [fact for n, amount in enumerate(cents) for fact in sale(n, f"{amount / 100:.2f}")]
     back = reversal("x", "999999.00", opportunity_id=f"o{refunded % len(cents)}")
-    monthly = World(
-        book(rebate({"up_to": "1500", "percent": "1.3333"}, {"percent": "7.7"}, settle="month", semantics=semantics))
-    )
-    yearly = World(book(rebate({"up_to": "1500", "percent": "1.3333"}, {"percent": "7.7"}, semantics=semantics)))
+    bands = ({"up_to": "1500", "percent": "1.3333"}, {"percent": "7.7"})
+    often = World(book(rebate(*bands, settle=cadence, semantics=semantics)))
+    yearly = World(book(rebate(*bands, semantics=semantics)))
+    days = PAID_ON[cadence]
     for n, fact in enumerate(sales):
-        monthly.tell(fact)
-        if "plan-a-p1-2026" in monthly.meters:
-            monthly.settle("plan-a-p1-2026", MONTHS[n % len(MONTHS)])
-    monthly.tell(back).close("plan-a-p1-2026", OVER)
+        often.tell(fact)
+        if "plan-a-p1-2026" in often.meters:
+            often.settle("plan-a-p1-2026", days[n % len(days)])
+    often.tell(back).close("plan-a-p1-2026", OVER)
     yearly.tell(*sales, back).close("plan-a-p1-2026", OVER)
-    assert sum(settled(monthly)) == sum(settled(yearly))
-    for world in (monthly, yearly):
+    assert sum(settled(often)) == sum(settled(yearly))
+    for world in (often, yearly):
         assert set(trial_balance(world.posted()).values()) <= {D(0)}
         left = sum((e.amount.amount for e in world.posted() if e.account == "accrued"), D(0))
         assert left == 0
