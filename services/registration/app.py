@@ -18,6 +18,7 @@ from services.registration.api import (
     forms,
     leads,
     notes,
+    replacing,
     reviews,
 )
 from services.registration.api.lead_bodies import subject_of
@@ -56,6 +57,7 @@ BLUEPRINT = Blueprint(
         asking.router,
         drafts.router,
         deals.router,
+        replacing.router,
         reviews.router,
         notes.router,
         accounts.router,

@@ -1,4 +1,4 @@
-"""A registration that is begun, kept, gone on with and sent, and one that is thrown away."""
+"""A registration that is begun, kept, gone on with and sent; and a deal that is replaced by another."""
 
 import pytest
 from playwright.sync_api import expect
@@ -51,3 +51,31 @@ def test_what_a_program_wrote_in_a_draft_is_kept_by_the_form(browse: Browse, sys
     page.goto(f"/drafts/{begun}")
     page.get_by_role("button", name="Register", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Arnstein Pumpen GmbH")
+
+
+def test_a_deal_is_replaced_by_one_that_differs_without_script(browse: Browse, system: Running) -> None:
+    customer = {"name": "Carrow Mills Ltd", "country": "GB", "website": "carrow-mills.co.uk", "street": "1 Mill Road"}
+    lines = [{"family": "platform", "sku": "P-100", "quantity": 5}]
+    amount = {"amount": "7000.00", "currency": "EUR"}
+    body = {"customer": customer, "products": lines, "amount": amount, "scope": "site"}
+    old = system.who(SOUTH).post("/v1/registration/deals", body)
+    page = browse("southbridge", f"/deals/{old['registration_id']}", java_script_enabled=False)
+    page.get_by_role("link", name="Replace it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Replace {old['number']}")
+    expect(page.get_by_label("Website or identifier")).to_have_value("carrow-mills.co.uk")
+    expect(page.get_by_text("also says: street")).to_be_visible()
+    page.get_by_label("You ask for").select_option("")
+    page.get_by_label("Analytics").check()
+    page.get_by_role("button", name="Check first").click()
+    expect(page.locator("#preview .outcome")).to_be_visible()
+    page.get_by_role("button", name="Register instead").click()
+    expect(page.get_by_role("status").first).to_contain_text("The deal before it holds until this one is approved")
+    new = system.who(SOUTH).get(f"/v1/registration/deals/{page.url.split('/')[-1].split('?')[0]}")
+    assert (new["replaces"], new["scope"], new["customer"]["street"]) == (
+        old["registration_id"],
+        "entity",
+        "1 Mill Road",
+    )
+    assert new["products"] == [{"family": "analytics", "sku": None, "quantity": 1}, *lines]
+    page.get_by_role("link", name="the deal before it").click()
+    expect(page).to_have_url(f"{system.url}/deals/{old['registration_id']}")

@@ -152,3 +152,50 @@ async def test_a_natural_person_is_named_to_who_may_know_and_nowhere_in_the_open
     stored = b"".join(one.stored for one in await registration.service.store.feed(0, 1000))
     assert not any(word in stored for word in (b"Erika", b"Hauptweg", b"36574261809"))
     assert b"Erika" not in (await registration.get(FINANCE, path)).content
+
+
+async def test_replacing_a_deal_registers_a_linked_one_and_the_old_one_holds_until_it_is_approved(
+    registration: Running,
+) -> None:
+    p1 = seller("p1")
+    contact = {"name": "Ida Berg", "email": "ida@contoso.com"}
+    old = await registration.register("p1", contacts=[contact], partner_reference="PO-1", deal_type="expansion")
+    path = f"/deals/{old['registration_id']}"
+    await registration.post(DESK, f"{path}/approve")
+
+    answer = await registration.post(p1, f"{path}/replace", {"products": [{"family": "storage"}]}, key="once")
+    again = await registration.post(p1, f"{path}/replace", {"products": [{"family": "storage"}]}, key="once")
+    new = f"/deals/{answer.json()['registration_id']}"
+    shown = (await registration.get(p1, new)).json()
+    before = (await registration.get(p1, path)).json()["board"]["status"]
+    await registration.post(DESK, f"{new}/approve")
+    after = (await registration.get(p1, path)).json()
+
+    assert (answer.status_code, answer.json()["status"], answer.headers["location"]) == (201, "in_review", new)
+    assert again.json() == answer.json()
+    assert shown["replaces"] == old["registration_id"]
+    assert (shown["products"], shown["board"]["deal_type"]) == (
+        [{"family": "storage", "sku": None, "quantity": 1}],
+        "expansion",
+    )
+    assert "Ida Berg" in shown["details"]["contacts"][0]
+    assert shown["details"]["partner_reference"] is None
+    assert (before, after["board"]["status"]) == ("approved", "withdrawn")
+    assert (await registration.get(p1, new)).json()["board"]["status"] == "approved"
+
+
+async def test_only_who_may_register_for_a_partner_replaces_its_deal_and_only_while_it_is_one(
+    registration: Running,
+) -> None:
+    old = await registration.register("p1")
+    path = f"/deals/{old['registration_id']}"
+    unnamed = {"customer": {"name": "Contoso Sites GmbH", "country": "DE"}}
+
+    assert (await registration.post(seller("p2"), f"{path}/replace", {"scope": "group"})).status_code == 404
+    assert (await registration.post(FINANCE, f"{path}/replace", {"scope": "group"})).status_code == 403
+    nameless = await registration.post(seller("p1"), f"{path}/replace", unnamed)
+    assert (nameless.status_code, nameless.json()["errors"][0]["path"]) == (422, "customer")
+    assert (await registration.post(DESK, f"{path}/replace", {"scope": "group"})).status_code == 201
+    await registration.post(seller("p1"), f"{path}/withdraw")
+    late = await registration.post(seller("p1"), f"{path}/replace", {"scope": "site"})
+    assert (late.status_code, late.json()["state"]) == (409, "withdrawn")

@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
+from chassis.application import Application
 from chassis.event import canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from contracts.values import PartnerId, RegistrationId
-from services.registration.api.bodies import RegisterBody, details_of, subject_of
+from services.registration.api.bodies import CustomerBody, RegisterBody, details_of, subject_of
 from services.registration.application.on_deals import default_close
 from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
@@ -46,7 +47,7 @@ def submission(
         registration_id=registration_id,
         programme=body.programme,
         partner_id=partner_of(caller, body),
-        customer=_customer(body, app, caller.tenant, registration_id),
+        customer=customer_of(body.customer, app, caller.tenant, registration_id),
         products=tuple(product.line() for product in body.products),
         role=body.role,
         deal_type=body.deal_type,
@@ -61,12 +62,12 @@ def submission(
     )
 
 
-def _customer(body: RegisterBody, app: App, tenant: str, registration_id: str) -> Customer:
+def customer_of(given: CustomerBody, app: Application, tenant: str, registration_id: str) -> Customer:
     """The customer as it is stored: of a natural person nothing stands in the open that names it."""
-    customer: Customer = app.ports.customers.read(body.customer.given())
-    if not body.customer.natural_person:
+    customer: Customer = app.ports.customers.read(given.given())
+    if not given.natural_person:
         return customer
-    named = orjson.dumps(body.customer.model_dump()).decode()
+    named = orjson.dumps(given.model_dump()).decode()
     return as_person(
         customer,
         app.seal(tenant, subject_of(registration_id), named),

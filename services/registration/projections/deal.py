@@ -60,6 +60,8 @@ class DealDocument(TypedDict):
     version: int
     board: Any
     customer: dict[str, Any]
+    products: list[dict[str, Any]]
+    scope: str
     details: dict[str, Any]
     rules: dict[str, Any]
     protection: dict[str, Any] | None
@@ -97,6 +99,8 @@ def _registered(happened: DealRegistered) -> DealDocument:
         "version": 1,
         "board": None,
         "customer": plain(happened.customer),
+        "products": plain(happened.terms.products),
+        "scope": happened.reach.place.scope,
         "details": plain(happened.details),
         "rules": plain(happened.terms.rules),
         "protection": None,
@@ -234,7 +238,7 @@ def for_own(row: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=4,
+    version=5,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )

@@ -102,7 +102,14 @@ async def _form(here: Visit, sent: Form | None, *, status: int = 200, **context:
     rules = await here.ask("registration", "/rulebooks", kind="deal_rules")
     chosen = sent.words("products") if sent else []
     filled = {"values": sent.values if sent else {}, "chosen": chosen, "close_days": CLOSE_DAYS}
-    shown = {**filled, "partners": partners, "families": _families(rules, here), "preview": None, "kept": []}
+    shown = {
+        **filled,
+        "partners": partners,
+        "families": _families(rules, here),
+        "preview": None,
+        "kept": [],
+        "old": None,
+    }
     return await here.page("deal_new.html", status, **{**shown, **context})
 
 
