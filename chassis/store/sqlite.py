@@ -5,11 +5,12 @@ thread writes, and the loop reads on a connection of its own, which takes micros
 """
 
 import json
+import re
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ INSERT OR IGNORE INTO meta VALUES ('epoch', 1);
 CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID
 """
+TABLE_NAMES = tuple(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES))
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
 IS_TAKEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"
 HEAD = "SELECT MAX(position) FROM stored_events"
@@ -71,6 +73,9 @@ NOTIFICATIONS = (
     "AND (? = '[]' OR topic IN (SELECT value FROM json_each(?))) ORDER BY position LIMIT ?"
 )
 POSITION_MAX = 2**63 - 1
+MADE = (
+    f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(TABLE_NAMES))})"  # noqa: S608
+)
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 RAISE_EPOCH = (
     "UPDATE meta SET value = value + 1 WHERE name = 'epoch'",
@@ -289,7 +294,9 @@ class SqliteEventStore:
     async def migrate(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         factory = SqliteFactory(self.path, self.settings)
-        factory.recorder().create_table()
+        # Looked for first: making them takes the turn of the one writer, who may be another process and busy.
+        if not _is_whole(factory):
+            factory.recorder().create_table()
         factory.close()
 
     async def open(self) -> None:
@@ -411,3 +418,10 @@ def _raise_epoch(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for statement in RAISE_EPOCH:
             connection.execute(statement, {"positions": EPOCH_POSITIONS})
+
+
+def _is_whole(factory: SqliteFactory) -> bool:
+    """Whether every table of this release, and the store's epoch, is there."""
+    with closing(factory.connect()) as connection:
+        made = connection.execute(MADE, TABLE_NAMES).fetchall()
+        return len(made) == len(TABLE_NAMES) and connection.execute(EPOCH).fetchone() is not None

@@ -44,6 +44,20 @@ class TestSqliteEventStore(StoreConformance):
             assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
+    async def test_a_store_that_is_whole_is_migrated_beside_a_busy_writer(self) -> None:
+        store = self.make(StoreSettings(busy_timeout_seconds=0.05))
+        await store.migrate()
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await store.migrate()
+        other.execute("DELETE FROM meta")
+        other.execute("COMMIT")
+        other.close()
+        await store.migrate()
+        await store.open()
+        assert store.epoch == 1
+        await store.close()
+
     async def test_a_file_locked_by_another_process_is_busy(self) -> None:
         store = self.make(StoreSettings(busy_timeout_seconds=0.05))
         await store.migrate()
