@@ -12,6 +12,7 @@ from chassis.event import Actor, PublicEvent, Sealed, Seen, stable_id
 from chassis.execution import Executor, Order, Outcome, Peek
 from chassis.identity import Principal
 from chassis.keys import Keys
+from chassis.master_key import MasterKey
 from chassis.parked import Orders
 from chassis.read_store.port import ReadStore
 from chassis.rulebook import Kind
@@ -43,7 +44,8 @@ class Application:
 
     `disclose` is what of an explanation a partner may read; `together_max` the most events that one command records;
     `bulk` are the imports that it takes; `files` the paths at which it takes files, with how large these may be;
-    `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions.
+    `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions;
+    `master_key` is what unlocks the keys, where a KMS keeps it.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Application:
     shadow_runs: ShadowRuns | None = None
     bulk: Any = None
     files: Mapping[str, int] = field(default_factory=dict)
+    master_key: MasterKey | None = None
 
     async def has_read(self, model: str, source: str, position: int, tenant: str, seconds: float) -> bool:
         """Waits until the model holds what a source had recorded up to a position; False when the time is over.

@@ -20,9 +20,10 @@ from chassis.epoch import LogBehind
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
 from chassis.identity import SigningKeys
-from chassis.keys import FileKeyWrapper
+from chassis.keys import FileKeyWrapper, MasterKeyMissing
+from chassis.master_key import KmsAway, KmsRefused, MasterKey
 from chassis.parking import Place
-from chassis.presence import InUse
+from chassis.presence import InUse, at_work
 from chassis.process import make_world, run, running, serve
 from chassis.projecting import CannotRebuild
 from chassis.service import Service, World
@@ -34,6 +35,18 @@ from chassis.verify_stream import verify_stream
 
 Build = Callable[[Any, World], Service]
 Given = Callable[..., ServiceSettings]
+PLAINLY = (
+    CannotRebuild,
+    FileNotFoundError,
+    InUse,
+    KmsAway,
+    KmsRefused,
+    LogBehind,
+    MasterKeyMissing,
+    NotEmpty,
+    Problem,
+)
+"""What ends a command with one sentence: the person at the keyboard can do something about it."""
 console = Console()
 DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.", envvar="ENTENTE_DATA")]
 BY = Annotated[str, typer.Option(help="Who orders it; recorded with the order.")]
@@ -50,12 +63,12 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
     _add_checks(cli, settings, build)
     _add_shadow_run(cli, settings, build)
     cli.add_typer(_parked(settings, build), name="parked")
-    cli.add_typer(_keys(), name="keys")
+    cli.add_typer(_keys(settings, build), name="keys")
     return cli
 
 
-def _keys() -> typer.Typer:
-    keys = typer.Typer(no_args_is_help=True, help="The keys that a secret store brings.")
+def _keys(settings: Given, build: Build) -> typer.Typer:
+    keys = typer.Typer(no_args_is_help=True, help="The keys that a secret store brings, and the one that a KMS wraps.")
 
     @keys.command()
     def make(to: Annotated[Path, typer.Option(help="An empty folder.")]) -> None:
@@ -69,7 +82,47 @@ def _keys() -> typer.Typer:
         said = f"{signing} and {master} are made: keep copies where the backups are not"
         console.print(said, highlight=False, soft_wrap=True)
 
+    @keys.command()
+    def rewrap(data: DATA = Path("./data")) -> None:
+        """Has the master key wrapped by the newest version of the KMS's key. The service may run meanwhile."""
+        with plainly_refused():
+            run(_rewrap(settings(data), build))
+
+    @keys.command()
+    def renew(data: DATA = Path("./data")) -> None:
+        """Makes another master key and wraps every key of the service by it. Stop the service first."""
+        with plainly_refused():
+            run(_renew(settings(data), build))
+
     return keys
+
+
+async def _rewrap(settings: ServiceSettings, build: Build) -> None:
+    with _locker(settings, build) as service:
+        await _by_kms(service).rewrap()
+        console.print(f"{service.name}: the newest key of the KMS wraps the master key", highlight=False)
+
+
+async def _renew(settings: ServiceSettings, build: Build) -> None:
+    with _locker(settings, build) as service, at_work(service.directory, alone=True):
+        renewed = await _by_kms(service).renew()
+        console.print(f"{service.name}: another master key wraps {renewed} keys", highlight=False)
+
+
+@contextmanager
+def _locker(settings: ServiceSettings, build: Build) -> Iterator[Service]:
+    """A service of which only the keys are wanted."""
+    service = build(settings, make_world(settings))
+    try:
+        yield service
+    finally:
+        service.application.keys.close()
+
+
+def _by_kms(service: Service) -> MasterKey:
+    if service.application.master_key is None:
+        raise MasterKeyMissing("no KMS keeps a master key here: set ENTENTE_KMS")
+    return service.application.master_key
 
 
 def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
@@ -213,7 +266,7 @@ def plainly_refused() -> Iterator[None]:
     """Ends a command with the sentence of its refusal and exit status 1, without a traceback."""
     try:
         yield
-    except (InUse, CannotRebuild, LogBehind, NotEmpty, FileNotFoundError, Problem) as no:
+    except PLAINLY as no:
         told = f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no)
         console.print(told, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

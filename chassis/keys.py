@@ -2,6 +2,8 @@
 
 The keys live in a SQLite file of their own, with its own, shorter backup. A box is base64url(nonce | ciphertext) by
 AES-256-GCM with `tenant|subject` as associated data, so that no box opens under another name.
+
+The master key is a file, or stands wrapped by a KMS beside the keys (`chassis.master_key`); without it they are locked.
 """
 
 import hmac
@@ -16,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chassis import secret_file
+from chassis.decider import Busy
 from chassis.event import Sealed
 from chassis.identity import Recent
 from chassis.sqlite_file import open_flushed
@@ -24,6 +27,8 @@ from chassis.wal_index import WalIndex
 KEY_BYTES = 32
 NONCE_BYTES = 12
 CACHE_LIMIT = 10_000
+RETRY_AFTER_SECONDS = 5
+KEYS_FILE, MASTER_FILE = "keys.db", "master.key"
 
 SEAL, HMAC = "seal", "hmac"
 
@@ -33,13 +38,24 @@ CREATE TABLE IF NOT EXISTS data_key (
     PRIMARY KEY (tenant, purpose, subject)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS followed (log INTEGER PRIMARY KEY CHECK (log = 1), position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS master (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), wrapped TEXT NOT NULL);
 """
 
 Slot = tuple[str, str, str]
 
 
+class KeysLocked(Busy):
+    """The KMS has not given this service its master key, or has withdrawn it. What needs no personal text goes on."""
+
+    slug = "keys-locked"
+
+
+class MasterKeyMissing(Exception):
+    """The keys are there, and what unwraps them is not where the settings say."""
+
+
 class KeyWrapper(Protocol):
-    """The master key, wherever it lives: a file in development, a KMS in production."""
+    """A master key in memory: what wraps the keys on disk."""
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         """The key in a form that only `unwrap` with the same context opens."""
@@ -50,17 +66,24 @@ class KeyWrapper(Protocol):
         ...
 
 
-class FileKeyWrapper:
-    """A master key in a file: one that a secret store brings, which must be there, or with `made` one of our own."""
+class PlainKeyWrapper:
+    """The master key itself, 32 bytes."""
 
-    def __init__(self, path: Path, *, made: bool = False) -> None:
-        self._cipher = AESGCM(secret_file.make_once(path, os.urandom(KEY_BYTES)) if made else path.read_bytes())
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
         return _lock(self._cipher, key, context)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
         return _unlock(self._cipher, wrapped, context)
+
+
+class FileKeyWrapper(PlainKeyWrapper):
+    """A master key in a file: one that a secret store brings, which must be there, or with `made` one of our own."""
+
+    def __init__(self, path: Path, *, made: bool = False) -> None:
+        super().__init__(secret_file.make_once(path, os.urandom(KEY_BYTES)) if made else path.read_bytes())
 
 
 def _lock(cipher: AESGCM, text: bytes, context: bytes) -> bytes:
@@ -76,9 +99,10 @@ class Keys:
     """Seals and opens personal text. A new subject's key is on disk before its first box is handed out.
 
     Safe between threads, and between processes on one file: what another one forgot is forgotten here at the next call.
+    Without a master key they are locked: whatever needs one of them raises KeysLocked.
     """
 
-    def __init__(self, path: Path, wrapper: KeyWrapper, *, cache_limit: int = CACHE_LIMIT) -> None:
+    def __init__(self, path: Path, wrapper: KeyWrapper | None, *, cache_limit: int = CACHE_LIMIT) -> None:
         self._wrapper = wrapper
         self._cache_limit = cache_limit
         self._lock = RLock()
@@ -90,9 +114,81 @@ class Keys:
 
     @classmethod
     def in_directory(cls, directory: Path, master_key: Path | None = None) -> "Keys":
-        """`keys.db` in that directory, wrapped by the master key given, else by `master.key` beside it, made if missing."""
-        wrapper = FileKeyWrapper(master_key) if master_key else FileKeyWrapper(directory / "master.key", made=True)
-        return cls(directory / "keys.db", wrapper)
+        """`keys.db` in that directory, wrapped by the master key given, else by `master.key` beside it, made if missing.
+
+        Raises MasterKeyMissing where a KMS keeps the master key.
+        """
+        keys = cls(directory / KEYS_FILE, None)
+        if keys.master is not None:
+            keys.close()
+            raise MasterKeyMissing(f"a KMS keeps the master key of {directory / KEYS_FILE}: set ENTENTE_KMS")
+        keys.unlock(FileKeyWrapper(master_key) if master_key else FileKeyWrapper(directory / MASTER_FILE, made=True))
+        return keys
+
+    @property
+    def locked(self) -> bool:
+        return self._wrapper is None
+
+    def unlock(self, wrapper: KeyWrapper) -> None:
+        """Wraps and unwraps by this master key from now on."""
+        self._wrapper = wrapper
+
+    def lock(self) -> None:
+        """Lets go of the master key and of every key in memory."""
+        with self._lock:
+            self._wrapper, self._known = None, Recent(self._cache_limit)
+
+    @property
+    def master(self) -> str | None:
+        """The master key as a KMS wrapped it, or None."""
+        with self._lock:
+            found = self._database.execute("SELECT wrapped FROM master").fetchone()
+            return str(found[0]) if found else None
+
+    def keep_master(self, wrapped: str) -> str:
+        """Keeps the wrapped master key unless one is kept already; answers the one that is kept."""
+        with self._lock:
+            self._database.execute("INSERT INTO master VALUES (1, ?) ON CONFLICT DO NOTHING", (wrapped,))
+            return self.master or wrapped
+
+    def replace_master(self, old: str, new: str) -> None:
+        """Keeps the same master key in another wrapping, unless somebody else has replaced the old one meanwhile."""
+        with self._lock:
+            self._database.execute("UPDATE master SET wrapped = ? WHERE wrapped = ?", (new, old))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no key was ever made, or all are destroyed."""
+        with self._lock:
+            return self._database.execute("SELECT 1 FROM data_key LIMIT 1").fetchone() is None
+
+    def fit(self, wrapper: KeyWrapper) -> bool:
+        """Whether this master key wraps the keys that are there; where there are none, any does."""
+        with self._lock:
+            row = self._database.execute("SELECT tenant, purpose, subject, wrapped FROM data_key LIMIT 1").fetchone()
+        try:
+            return row is None or bool(wrapper.unwrap(row[3], _context(*row[:3])))
+        except InvalidTag:
+            return False
+
+    def renew(self, wrapper: KeyWrapper, wrapped: str) -> int:
+        """Wraps every key by another master key, which is kept as `wrapped`, all in one commit; answers how many."""
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                rows = self._database.execute("SELECT tenant, purpose, subject, wrapped FROM data_key").fetchall()
+                again = [(wrapper.wrap(self._unwrap(row[:3], row[3]), _context(*row[:3])), *row[:3]) for row in rows]
+                self._database.executemany(
+                    "UPDATE data_key SET wrapped = ? WHERE (tenant, purpose, subject) = (?, ?, ?)", again
+                )
+                self._database.execute("INSERT OR REPLACE INTO master VALUES (1, ?)", (wrapped,))
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+            self._wrapper = wrapper
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return len(rows)
 
     def seal(self, tenant: str, subject: str, text: str) -> Sealed:
         """The text in a box that only this subject's key opens; the key is made when there is none."""
@@ -145,7 +241,7 @@ class Keys:
             return self._find(slot) or self._create(slot)
 
     def _create(self, slot: Slot) -> bytes:
-        wrapped = self._wrapper.wrap(os.urandom(KEY_BYTES), _context(*slot))
+        wrapped = self._unlocked().wrap(os.urandom(KEY_BYTES), _context(*slot))
         self._database.execute("INSERT INTO data_key VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (*slot, wrapped))
         key = self._find(slot)
         if key is None:
@@ -166,9 +262,17 @@ class Keys:
         ).fetchone()
         if found is None:
             return None
-        key = self._wrapper.unwrap(found[0], _context(*slot))
+        key = self._unwrap(slot, found[0])
         self._known.put(slot, key)
         return key
+
+    def _unwrap(self, slot: Slot, wrapped: bytes) -> bytes:
+        return self._unlocked().unwrap(wrapped, _context(*slot))
+
+    def _unlocked(self) -> KeyWrapper:
+        if self._wrapper is None:
+            raise KeysLocked("The keys of personal text are locked.", retry_after_seconds=RETRY_AFTER_SECONDS)
+        return self._wrapper
 
     def _notice_others(self) -> None:
         commits = self._index.changes()

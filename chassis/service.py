@@ -29,7 +29,8 @@ from chassis.execution import Executor, Handles
 from chassis.forgetting import Forgets, Forgetting
 from chassis.http import FOUND, Identify, Measured, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
-from chassis.keys import Keys
+from chassis.keys import KEYS_FILE, MASTER_FILE, Keys
+from chassis.master_key import MasterKey
 from chassis.parking import SqliteParking
 from chassis.positions import Desk, SqlitePositions
 from chassis.presence import at_work
@@ -192,6 +193,8 @@ class Service:
         if self.tracer.on:
             self.api.add_middleware(Traced, tracer=self.tracer)
         self._exit.enter_context(at_work(self.directory, alone=alone))
+        if self.application.master_key:
+            await self.application.master_key.check()
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
         await self.forgetting.catch_up()  # before anybody is served: keys from a backup know of no one who left since
@@ -255,6 +258,8 @@ class Service:
 
     async def start(self) -> None:
         """Starts everything that runs for ever."""
+        if self.application.master_key:
+            self.tasks.start(f"{self.name} master key", self.application.master_key.watch)
         if WORK in self.settings.roles:
             self.tasks.start(f"{self.name} read models", self.runner.run)
             self.tasks.start(f"{self.name} deadlines", self.ticker.run)
@@ -290,13 +295,14 @@ class Service:
         """Whether the service is ready, how far each read model is behind in events, and how much is parked.
 
         A read model is ready when a version that this release knows is live, filled, near the present and not stopped.
-        A rebuild beside the live one changes nothing.
+        A rebuild beside the live one changes nothing. While the keys are locked nothing is ready.
         """
         await self.runner.look()
         lags = {lag.name: lag for lag in sorted(self.runner.lag(), key=lambda lag: lag.live)}
-        ready = self.started and all(map(_is_ready, lags.values()))
+        ready = self.started and not self.application.keys.locked and all(map(_is_ready, lags.values()))
         models = {name: _behind(lag) for name, lag in lags.items()}
-        return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0}
+        keys = {"keys": self.application.master_key.state()} if self.application.master_key else {}
+        return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0, **keys}
 
     async def figures(self) -> bytes:
         """The service's figures in Prometheus's text form, as they stand now."""
@@ -308,6 +314,8 @@ class Service:
         for relay in self.world.transport.relays:
             if relay.outlet is self.outlet:
                 self.telemetry.relay_age(await relay.age_seconds(self.world.clock.now()))
+        if master_key := self.application.master_key:
+            self.telemetry.keys(locked=master_key.locked, failing=master_key.said is not None)
         self.telemetry.parked(await self.parking.count())
         self.telemetry.witness_lag(await self.store.head() - (self.witness.leaves.last_position if self.witness else 0))
         return self.telemetry.text()
@@ -356,6 +364,18 @@ def read_store(settings: ServiceSettings, name: str) -> ReadStore:
     return MongoReadStore(url, database=f"entente_{name}")
 
 
+def keys_of(settings: ServiceSettings, name: str) -> tuple[Keys, MasterKey | None]:
+    """The service's keys, unlocked by a file, or locked until the KMS that the settings name unlocks them."""
+    directory = directory_of(settings, name)
+    if not settings.kms:
+        return Keys.in_directory(directory, settings.master_key), None
+    from chassis.transit import Transit  # imported only where it is used, as above
+
+    keys, plain = Keys(directory / KEYS_FILE, None), settings.master_key or directory / MASTER_FILE
+    kms = Transit.of(settings, name)
+    return keys, MasterKey(keys, kms, plain=plain, check_seconds=settings.kms_check_seconds)
+
+
 def files_of(blueprint: Blueprint) -> dict[str, int]:
     """The paths at which the service takes files, with how large these may be."""
     imports = {blueprint.bulk.at: FILE_BYTES_MAX} if blueprint.bulk else {}
@@ -373,6 +393,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
         *(bulk_api.HANDLES if blueprint.bulk else ()),
     )
+    keys, master_key = keys_of(settings, blueprint.name)
     read = read_store(settings, blueprint.name)
     executor = Executor(event_store(settings, blueprint.name), handles, world.clock, settings.queue_max)
     parking = SqliteParking(Desk(directory / "desk.db"), world.clock)
@@ -380,7 +401,8 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         name=blueprint.name,
         executor=executor,
         clock=world.clock,
-        keys=Keys.in_directory(directory, settings.master_key),
+        keys=keys,
+        master_key=master_key,
         read=read,
         access=Access({**SHARED_TABLE, **blueprint.access.table}),
         parked=parked.Orders(executor=executor, parking=parking, now=world.clock.now),

@@ -42,7 +42,17 @@ class ServiceSettings(BaseSettings):
     signing_keys: Path | None = None
     """The file of the keys that sign principals, where a secret store brings it; else `signing.json` of the data folder."""
     master_key: Path | None = None
-    """The file of the key that wraps all keys of personal text; else a service makes `master.key` in its own folder."""
+    """The file of the key that wraps all keys of personal text; else a service makes `master.key` in its own folder.
+
+    With `kms` it is taken over from there, once."""
+    kms: str | None = Field(default=None, pattern="^https?://")
+    """URL of a transit engine of Vault or OpenBao, whose key `entente-<service>` wraps a service's master key."""
+    kms_token: Path | None = None
+    """The file with the token for it, read at each call; without it an agent beside the service brings its own."""
+    kms_ca: Path | None = None
+    """PEM of who signed its certificate; without it the machine's own list counts."""
+    kms_check_seconds: float = Field(default=60.0, gt=0)
+    """How often it is asked whether it still agrees."""
     internal_port: int | None = Field(default=None, ge=0, le=65_535)
     """Where probes and figures are served apart from everything else."""
     traces: str | None = None

@@ -22,6 +22,8 @@ class Telemetry:
         self._lag = self._gauge("projection_lag_events", "Events not yet projected", "projection")
         self._parked = self._gauge("parked_messages", "Messages that were given up and wait for a person")
         self._stopped = self._gauge("projection_stopped", "1 where a read model met a bug and stands", "projection")
+        self._locked = self._gauge("keys_locked", "1 where the KMS keeps the keys of personal text locked")
+        self._kms = self._gauge("kms_failing", "1 where the KMS was away or refused when it was asked last")
         self._witness = self._gauge("witness_lag_events", "Events without a leaf")
         self._consumer_lag = self._gauge("consumer_lag_messages", "Messages not yet consumed", "group", "topic")
         self._relay_age = self._gauge("relay_age_seconds", "Age of the oldest event that the broker does not have yet")
@@ -65,6 +67,11 @@ class Telemetry:
     def parked(self, count: int) -> None:
         """How many messages are parked."""
         self._parked.labels(self.service).set(count)
+
+    def keys(self, *, locked: bool, failing: bool) -> None:
+        """Whether the keys of personal text are locked, and whether the KMS failed when it was asked last."""
+        self._locked.labels(self.service).set(locked)
+        self._kms.labels(self.service).set(failing)
 
     def witness_lag(self, events: int) -> None:
         """How many events the witness has not yet seen."""

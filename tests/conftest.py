@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, postgres
+from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, openbao, postgres
 from tests.engines.kafka import Broker
 
 BROKERS = frozenset({"broker", "kafka", "three_engines"})
-ENGINES = BROKERS | {"asyncapi_complaints", "chromium", "kustomize", "mongo", "postgres", "postgres_server"}
+ENGINES = BROKERS | {"asyncapi_complaints", "bao", "chromium", "kustomize", "mongo", "postgres", "postgres_server"}
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
@@ -84,6 +84,14 @@ def mongo_fixture() -> Iterator[str]:
     _need(mongo.missing())
     with mongo.running_mongo() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def bao() -> Iterator[openbao.OpenBao]:
+    """A real KMS with a transit engine, for the tests of a module."""
+    _need(openbao.missing())
+    with openbao.running_openbao() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session", name="chromium")

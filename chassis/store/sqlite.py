@@ -73,9 +73,7 @@ NOTIFICATIONS = (
     "AND (? = '[]' OR topic IN (SELECT value FROM json_each(?))) ORDER BY position LIMIT ?"
 )
 POSITION_MAX = 2**63 - 1
-MADE = (
-    f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(TABLE_NAMES))})"  # noqa: S608
-)
+MADE = f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(TABLE_NAMES))})"  # noqa: S608
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 RAISE_EPOCH = (
     "UPDATE meta SET value = value + 1 WHERE name = 'epoch'",

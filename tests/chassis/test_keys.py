@@ -1,6 +1,8 @@
-"""Personal text: who opens it, and that nobody does once its subject is forgotten."""
+"""Personal text: who opens it, and that nobody does once its subject is forgotten, by a master key in a file or by a KMS."""
 
+import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,40 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chassis import secret_file
 from chassis.event import Sealed
 from chassis.keys import FileKeyWrapper, Keys
+from chassis.master_key import MasterKey
+from chassis.transit import Transit
+from tests.chassis.transit_engine import TOKEN, TransitEngine
+
+Open = Callable[[Path], Keys]
+
+
+def by_kms() -> Open:
+    engine = TransitEngine()
+    engine.rotate("entente-x")
+
+    async def unlocked(directory: Path) -> Keys:
+        keys, token = Keys(directory / "keys.db", None), directory / "token"
+        await asyncio.to_thread(secret_file.make_once, token, TOKEN.encode())
+        async with engine.serving() as url:
+            kms = Transit(url, "entente-x", token=token)
+            await MasterKey(keys, kms, plain=directory / "master.key", check_seconds=60).unlock()
+        return keys
+
+    return lambda directory: asyncio.run(unlocked(directory))
+
+
+@pytest.fixture(params=["a file", "a KMS"])
+def open_keys(request: pytest.FixtureRequest) -> Open:
+    """Opens the keys of a directory, each time with the same master key."""
+    return Keys.in_directory if request.param == "a file" else by_kms()
 
 
 @pytest.fixture
-def keys(tmp_path: Path):
-    opened = Keys.in_directory(tmp_path)
+def keys(open_keys: Open, tmp_path: Path):
+    opened = open_keys(tmp_path)
     yield opened
     opened.close()
 
@@ -62,16 +91,16 @@ def test_forgetting_touches_nobody_else(keys: Keys) -> None:
     assert natural_key == keys.hmac("acme", "anna@example.org")
 
 
-def test_what_another_process_forgot_is_forgotten_here_at_once(tmp_path: Path) -> None:
-    here, there = Keys.in_directory(tmp_path), Keys.in_directory(tmp_path)
+def test_what_another_process_forgot_is_forgotten_here_at_once(open_keys: Open, tmp_path: Path) -> None:
+    here, there = open_keys(tmp_path), open_keys(tmp_path)
     sealed = here.seal("acme", "anna", "Anna")
     assert there.open("acme", sealed) == "Anna"
     there.forget("acme", "anna")
     assert here.open("acme", sealed) is None
 
 
-def test_a_forgotten_key_is_gone_from_the_files(tmp_path: Path) -> None:
-    keys = Keys.in_directory(tmp_path)
+def test_a_forgotten_key_is_gone_from_the_files(open_keys: Open, tmp_path: Path) -> None:
+    keys = open_keys(tmp_path)
     keys.seal("acme", "anna", "Anna")
     wrapped = keys._database.execute("SELECT wrapped FROM data_key").fetchone()[0]
     keys.forget("acme", "anna")
@@ -79,17 +108,21 @@ def test_a_forgotten_key_is_gone_from_the_files(tmp_path: Path) -> None:
     assert not any(wrapped in path.read_bytes() for path in tmp_path.iterdir())
 
 
-def test_keys_outlive_a_restart_and_only_their_owner_reads_them(tmp_path: Path) -> None:
-    first = Keys.in_directory(tmp_path)
+def test_keys_outlive_a_restart(open_keys: Open, tmp_path: Path) -> None:
+    first = open_keys(tmp_path)
     sealed, digest = first.seal("acme", "anna", "Anna"), first.hmac("acme", "x")
     first.close()
-    second = Keys.in_directory(tmp_path)
+    second = open_keys(tmp_path)
     assert ("Anna", digest) == (second.open("acme", sealed), second.hmac("acme", "x"))
+
+
+def test_only_their_owner_reads_the_keys(tmp_path: Path) -> None:
+    Keys.in_directory(tmp_path).close()
     assert {0o600} == {(tmp_path / name).stat().st_mode & 0o777 for name in ("master.key", "keys.db")}
 
 
-def test_neither_text_nor_key_stands_in_the_files(tmp_path: Path) -> None:
-    keys = Keys.in_directory(tmp_path)
+def test_neither_text_nor_key_stands_in_the_files(open_keys: Open, tmp_path: Path) -> None:
+    keys = open_keys(tmp_path)
     keys.seal("acme", "anna", "Annas secret text")
     key = keys._known.get(("acme", "seal", "anna"))
     keys.close()
@@ -118,11 +151,11 @@ def test_a_small_cache_only_costs_time(tmp_path: Path) -> None:
     assert len(keys._known) == 2
 
 
-def test_threads_and_processes_that_start_together_agree_on_the_keys(tmp_path: Path) -> None:
+def test_threads_and_processes_that_start_together_agree_on_the_keys(open_keys: Open, tmp_path: Path) -> None:
     boxes = []
 
     def work():
-        keys = Keys.in_directory(tmp_path)
+        keys = open_keys(tmp_path)
         boxes.append(keys.seal("acme", "anna", "Anna"))
         keys.close()
 
@@ -131,7 +164,7 @@ def test_threads_and_processes_that_start_together_agree_on_the_keys(tmp_path: P
         thread.start()
     for thread in threads:
         thread.join()
-    keys = Keys.in_directory(tmp_path)
+    keys = open_keys(tmp_path)
     assert [keys.open("acme", box) for box in boxes] == ["Anna"] * 8
 
 

@@ -148,6 +148,8 @@ def _of_volume(volume: Manifest) -> Iterator[tuple[str, str]]:
         yield "ConfigMap", volume["configMap"]["name"]
     if "secret" in volume:
         yield "Secret", volume["secret"]["secretName"]
+    for source in volume.get("projected", {}).get("sources", []):
+        yield from (("Secret", ref["name"]) for name, ref in source.items() if name == "secret")
     if "persistentVolumeClaim" in volume:
         yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
 

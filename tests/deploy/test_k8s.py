@@ -94,6 +94,18 @@ def test_split_roles_leave_no_work_undone_and_no_request_unheard() -> None:
     assert roles == dict.fromkeys(SERVICES, "api") | {f"{service}-work": "work" for service in SERVICES}
 
 
+def test_in_production_a_kms_keeps_the_master_keys_and_each_service_has_its_own_token_alone() -> None:
+    secrets = {m["metadata"]["name"]: m["spec"] for m in overlay("production") if m["kind"] == "ExternalSecret"}
+    assert [entry["secretKey"] for entry in secrets["keys"]["data"]] == ["signing.json"]
+    for service in SERVICES:
+        for name in (service, f"{service}-work"):
+            keys = pods(one(list(overlay("production")), "Deployment", name))[0]["volumes"][2]
+            sources = [source["secret"]["name"] for source in keys["projected"]["sources"]]
+            assert sources == ["keys", f"kms-{service}"]
+    ways_out = one(list(overlay("production")), "NetworkPolicy", "engines")["spec"]["egress"][0]["ports"]
+    assert {"protocol": "TCP", "port": 8200} in ways_out
+
+
 Change = Callable[[list[Manifest]], None]
 
 
@@ -129,6 +141,12 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a secret that nobody makes": (
         wrong(lambda it: it["envFrom"][1]["secretRef"].update(name="gone")),
         "Secret gone is nowhere",
+    ),
+    "a token that nobody brings": (
+        lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0]["volumes"][2]["projected"]["sources"][1][
+            "secret"
+        ].update(name="kms-gate"),
+        "Secret kms-gate is nowhere",
     ),
     "an autoscaler of nothing": (
         lambda manifests: one(manifests, "HorizontalPodAutoscaler", "gateway")["spec"]["scaleTargetRef"].update(

@@ -175,8 +175,8 @@ def _has(event: Any, fields: dict[str, Any]) -> bool:
 
 
 @asynccontextmanager
-async def started(data: Path) -> AsyncIterator[Running]:
-    settings = Settings(data=data)
+async def started(data: Path, **given: Any) -> AsyncIterator[Running]:
+    settings = Settings(data=data, **given)
     clock = FixedClock(START)
     world = make_world(settings, clock=clock)
     service = build(settings, world)

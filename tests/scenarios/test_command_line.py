@@ -12,6 +12,7 @@ from chassis.presence import InUse, at_work
 from chassis.transport.port import topic_of
 from services.__main__ import cli
 from services.registration import app as registration
+from tests.engines.openbao import TOKEN, OpenBao
 
 ONE = command_line("registration", registration.Settings, registration.build)
 
@@ -92,3 +93,34 @@ def test_many_may_use_the_files_but_only_one_for_itself(tmp_path: Path) -> None:
 
 def test_an_unknown_service_is_refused_with_the_known_ones(type_in) -> None:
     assert "onboarding, registration, attribution" in said(type_in(cli, "rebuild", "billing", "x"), 2)
+
+
+# The master key that a KMS wraps
+
+
+@pytest.fixture
+def by_kms(bao: OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenBao:
+    (tmp_path / "token").write_text(TOKEN)
+    bao.ask("POST", "transit/keys/entente-registration")
+    monkeypatch.setenv("ENTENTE_KMS", f"{bao.url}/transit")
+    monkeypatch.setenv("ENTENTE_KMS_TOKEN", str(tmp_path / "token"))
+    return bao
+
+
+def test_a_master_key_is_wrapped_anew_and_renewed(type_in, by_kms: OpenBao, tmp_path: Path) -> None:
+    assert "the newest key of the KMS wraps" in said(type_in(ONE, "keys", "rewrap"), 0)
+    by_kms.ask("POST", "transit/keys/entente-registration/rotate")
+    (tmp_path / "registration").mkdir(exist_ok=True)
+    with at_work(tmp_path / "registration"):
+        assert "the newest key of the KMS wraps" in said(type_in(ONE, "keys", "rewrap"), 0)
+        assert "stop it first, then try again" in said(type_in(ONE, "keys", "renew"), 1)
+    assert "another master key wraps 0 keys" in said(type_in(ONE, "keys", "renew"), 0)
+
+
+def test_without_a_kms_or_its_leave_the_master_key_stays_as_it_is(
+    type_in, by_kms: OpenBao, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("wrong")
+    assert "403: permission denied" in said(type_in(ONE, "keys", "rewrap"), 1)
+    monkeypatch.delenv("ENTENTE_KMS")
+    assert "set ENTENTE_KMS" in said(type_in(ONE, "keys", "renew"), 1)
