@@ -1,6 +1,7 @@
 """Bulk imports: a file of rows that is tried first, then carried out row by row, and taken back as a whole.
 
-One aggregate serves every kind of import. A batch goes Uploaded → DryRun → Applied → Undone; its rows stand in pieces,
+One aggregate serves every kind of import. A batch goes Uploaded → DryRun → Applied → Undone, or is thrown away after its
+dry run; its rows stand in pieces,
 each a stream of its own, so that no stream and no commit grows with the file. What a row is, its kind knows
 (`chassis.bulk_work`).
 """
@@ -32,6 +33,7 @@ class Stage(StrEnum):
     APPLIED = "applied"
     UNDOING = "undoing"
     UNDONE = "undone"
+    DISCARDED = "discarded"
 
 
 IN_HAND = {Stage.UPLOADED: TRY, Stage.APPLYING: APPLY, Stage.UNDOING: UNDO}
@@ -167,8 +169,17 @@ class BatchUndone:
     undone_at: datetime
 
 
+@event("chassis.BatchDiscarded.v1")
+class BatchDiscarded:
+    """Nothing of it was carried out, and nothing of it will be."""
+
+    batch_id: str
+    asker: Asker
+    discarded_at: datetime
+
+
 PieceEvent = BatchRowsKept | BatchRowsDone
-BatchEvent = BatchUploaded | BatchTried | BatchApplyBegun | BatchApplied | BatchUndoBegun | BatchUndone
+BatchEvent = BatchUploaded | BatchTried | BatchApplyBegun | BatchApplied | BatchUndoBegun | BatchUndone | BatchDiscarded
 
 
 # Commands
@@ -203,6 +214,13 @@ class ApplyBatch:
 
 @command("chassis.UndoBatch.v1")
 class UndoBatch:
+    batch_id: str
+    asker: Asker
+    now: datetime
+
+
+@command("chassis.DiscardBatch.v1")
+class DiscardBatch:
     batch_id: str
     asker: Asker
     now: datetime
@@ -326,6 +344,14 @@ def undo_batch(wish: UndoBatch, batch: Batch) -> list[BatchEvent]:
     return [BatchUndoBegun(batch_id=wish.batch_id, asker=wish.asker, begun_at=wish.now)]
 
 
+def discard_batch(wish: DiscardBatch, batch: Batch) -> list[BatchEvent]:
+    """Throws away what was tried and not applied; its rows are unreadable from then on. Twice changes nothing."""
+    if batch.stage == Stage.DISCARDED:
+        return []
+    _stands_in(batch, Stage.DRY_RUN)
+    return [BatchDiscarded(batch_id=wish.batch_id, asker=wish.asker, discarded_at=wish.now)]
+
+
 def _stands_in(batch: Batch, stage: Stage) -> None:
     if batch.stage == Stage.NONE:
         raise NotFound
@@ -375,6 +401,8 @@ def evolve(batch: Batch, happened: BatchEvent) -> Batch:
             return replace(batch, stage=Stage.UNDOING, asker=happened.asker)
         case BatchUndone():
             return replace(batch, stage=Stage.UNDONE)
+        case BatchDiscarded():
+            return replace(batch, stage=Stage.DISCARDED)
         case _:
             assert_never(happened)
 
@@ -385,7 +413,7 @@ def piece_id(batch_id: str, piece: int) -> str:
 
 
 def subject_of(batch_id: str) -> str:
-    """Whose key seals the rows of a batch: its own. It is destroyed once they are carried out."""
+    """Whose key seals the rows of a batch: its own. It is destroyed once they are carried out or thrown away."""
     return f"import-{batch_id}"
 
 

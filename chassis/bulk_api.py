@@ -1,4 +1,4 @@
-"""Bulk imports over HTTP, the same in every service: upload a file, look at its dry run, apply it, take it back."""
+"""Bulk imports over HTTP, the same in every service: upload a file, look at its dry run, apply or discard it, take it back."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,14 @@ from chassis.bulk import (
     Batch,
     BatchApplied,
     BatchApplyBegun,
+    BatchDiscarded,
     Batches,
     BatchRowsDone,
     BatchTried,
     BatchUndoBegun,
     BatchUndone,
     BatchUploaded,
+    DiscardBatch,
     FinishBatchRows,
     FinishBatchStep,
     KeepBatchRows,
@@ -31,6 +33,7 @@ from chassis.bulk import (
     UndoBatch,
     UploadBatch,
     apply_batch,
+    discard_batch,
     finish_rows,
     finish_step,
     keep_rows,
@@ -90,11 +93,16 @@ HANDLES = (
     Handles(UploadBatch, upload_batch, streams=_batch, answer=_stands),
     Handles(ApplyBatch, apply_batch, streams=_batch, answer=_stands),
     Handles(UndoBatch, undo_batch, streams=_batch, answer=_stands),
+    Handles(DiscardBatch, discard_batch, streams=_batch, answer=_stands),
     Handles(FinishBatchStep, finish_step, streams=_batch),
 )
 
 
 # Read models
+
+
+STEPS = (BatchUploaded, BatchTried, BatchApplyBegun, BatchApplied, BatchUndoBegun, BatchUndone, BatchDiscarded)
+"""What moves a batch from one stage to the next."""
 
 
 class BatchDocument(TypedDict):
@@ -168,6 +176,8 @@ def _moved(counts: dict[str, int], happened: Any) -> dict[str, Any]:
             return {"stage": Stage.APPLIED.value, **ended}
         case BatchUndoBegun():
             return {"stage": Stage.UNDOING.value, "done": 0, "total": counts.get(APPLIED, 0)}
+        case BatchDiscarded():
+            return {"stage": Stage.DISCARDED.value}
         case _:
             return {"stage": Stage.UNDONE.value, "undo_until": None}
 
@@ -175,9 +185,7 @@ def _moved(counts: dict[str, int], happened: Any) -> dict[str, Any]:
 BATCHES = Projection(
     name="import_batches",
     version=1,
-    keys=dict.fromkeys(
-        (BatchUploaded, BatchRowsDone, BatchTried, BatchApplyBegun, BatchApplied, BatchUndoBegun, BatchUndone), of_batch
-    ),
+    keys=dict.fromkeys((*STEPS, BatchRowsDone), of_batch),
     evolve=evolve,
     indexes=("uploaded_at", "partner_id,uploaded_at"),
 )
@@ -198,9 +206,7 @@ def evolve_in_hand(_: InHandDocument | None, seen: Seen) -> InHandDocument:
 BATCHES_IN_HAND = Projection(
     name=IN_HAND_MODEL,
     version=1,
-    keys=dict.fromkeys(
-        (BatchUploaded, BatchTried, BatchApplyBegun, BatchApplied, BatchUndoBegun, BatchUndone), of_batch
-    ),
+    keys=dict.fromkeys(STEPS, of_batch),
     evolve=evolve_in_hand,
     indexes=("due_at",),
 )
@@ -420,6 +426,14 @@ async def undo(batch_id: Id, caller: Writer, app: App) -> Response:
     await _kind_of(app, caller, batch_id, UndoBatch)
     wish = UndoBatch(batch_id=batch_id, asker=Asker.of(caller.principal), now=app.clock.now())
     return await perform(caller, app, UndoBatch, wish)
+
+
+@router.post("/{batch_id}/discard")
+async def discard(batch_id: Id, caller: Writer, app: App) -> Response:
+    """Throws away an import that was tried and not applied; nobody can read its rows any more."""
+    await _kind_of(app, caller, batch_id, DiscardBatch)
+    wish = DiscardBatch(batch_id=batch_id, asker=Asker.of(caller.principal), now=app.clock.now())
+    return await perform(caller, app, DiscardBatch, wish)
 
 
 async def _kind_of(app: Application, caller: Caller, batch_id: str, action: type[Any]) -> BulkKind:

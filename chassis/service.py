@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI
 from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
 from chassis.application import Application, Explain, Publish, Reaction
-from chassis.bulk import BatchApplied, subject_of
+from chassis.bulk import BatchApplied, BatchDiscarded, subject_of
 from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.bulk_work import Bulk, BulkWork
 from chassis.clock import Clock
@@ -126,7 +126,8 @@ class Service:
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(self.desk, self.store, every, eyes)
         # The rows of an import are needed until they are carried out; then nobody reads them any more.
-        rows = {BatchApplied: lambda applied: subject_of(applied.batch_id)} if blueprint.bulk else {}
+        over = (BatchApplied, BatchDiscarded) if blueprint.bulk else ()
+        rows = dict.fromkeys(over, lambda batch: subject_of(batch.batch_id))
         self.forgets: Forgets = {**rows, **blueprint.forgets}
         self.forgetting = Forgetting(self.store, application.keys, self.forgets)
         self.ticker = Ticker(application.read, blueprint.deadlines, world.clock, application.issue)

@@ -1,7 +1,7 @@
 """Who may do and see what in incentives: finance prepares money, an approver confirms it, a plan admin writes plans."""
 
 from chassis.access import Access, partner, service, vendor
-from chassis.bulk import READ_BATCHES, ApplyBatch, UndoBatch, UploadBatch
+from chassis.bulk import READ_BATCHES, ApplyBatch, DiscardBatch, UndoBatch, UploadBatch
 from chassis.rulebook import DraftRules, EndRules, PublishRules
 from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
 from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBatch, SendBatch
@@ -91,6 +91,7 @@ ACCESS = Access(
         UploadBatch: _PREPARES,
         ApplyBatch: _PREPARES,
         UndoBatch: _PREPARES,
+        DiscardBatch: _PREPARES,
         READ_BATCHES: _PREPARES,
         ResolveFact: _PREPARES,
         RecordRates: (*_PREPARES, service()),

@@ -1,7 +1,7 @@
 """Who may do and see what in registration (the gateway page's row `deals, disputes`)."""
 
 from chassis.access import Access, anonymous, partner, service, vendor
-from chassis.bulk import READ_BATCHES, ApplyBatch, UndoBatch, UploadBatch
+from chassis.bulk import READ_BATCHES, ApplyBatch, DiscardBatch, UndoBatch, UploadBatch
 from services.registration.domain.account import AddKey, ConfirmIdentity
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal_commands import (
@@ -91,6 +91,7 @@ ACCESS = Access(
         UploadBatch: (*_SELLERS, *_DESK),
         ApplyBatch: (*_SELLERS, *_DESK),
         UndoBatch: (*_SELLERS, *_DESK),
+        DiscardBatch: (*_SELLERS, *_DESK),
         AddNote: (*_SELLERS, vendor("deal_desk"), vendor("channel_manager")),
         CheckCustomer: _SELLERS,
         RequestExtension: _SELLERS,

@@ -31,6 +31,13 @@ def test_a_file_is_tried_registered_and_taken_back_without_script(browse: Browse
     take_back.click()
     page.get_by_role("button", name="Withdraw 2 deals").click()
     expect(page.get_by_text("2 deals were taken back")).to_be_visible(timeout=30_000)
+    page.goto("/batches")
+    page.get_by_label("File").set_input_files({"name": "wrong.csv", "mimeType": "text/csv", "buffer": TABLE.encode()})
+    page.get_by_role("button", name="Upload and try").click()
+    throw_away = page.get_by_role("button", name="Throw it away")
+    expect(throw_away).to_be_visible(timeout=30_000)
+    throw_away.click()
+    expect(page.get_by_text("No row was registered, and nobody can read the rows")).to_be_visible()
 
 
 FACTS = """kind,source,sale_id,partner_id,amount,currency,on,external_id

@@ -17,12 +17,14 @@ from chassis.bulk import (
     Asker,
     BatchApplied,
     BatchApplyBegun,
+    BatchDiscarded,
     Batches,
     BatchRowsDone,
     BatchTried,
     BatchUndoBegun,
     BatchUndone,
     BatchUploaded,
+    DiscardBatch,
     FinishBatchRows,
     FinishBatchStep,
     NothingToApply,
@@ -56,6 +58,7 @@ TRIED = BatchTried(batch_id="b", counts={"good": 1, "bad": 1}, tried_at=NOW)
 APPLYING = BatchApplyBegun(batch_id="b", asker=ASKER, begun_at=NOW)
 APPLIED = BatchApplied(batch_id="b", counts={"applied": 1}, applied_at=NOW, undo_until=NOW + timedelta(days=30))
 UNDOING = BatchUndoBegun(batch_id="b", asker=ASKER, begun_at=NOW)
+DISCARDED = BatchDiscarded(batch_id="b", asker=ASKER, discarded_at=NOW)
 UNDONE = BatchUndone(batch_id="b", counts={"undone": 1}, undone_at=NOW)
 
 
@@ -101,6 +104,19 @@ def test_only_what_was_applied_is_undone(happened: int) -> None:
     when(asks(UndoBatch), happened).refused(WrongState)
 
 
+@pytest.mark.parametrize("happened", [1, 3, 4, 5, 6])
+def test_only_what_was_tried_is_discarded(happened: int) -> None:
+    when(asks(DiscardBatch), 2).then([DISCARDED])
+    when(asks(DiscardBatch), happened).refused(WrongState)
+
+
+@pytest.mark.parametrize("wish", [ApplyBatch, UndoBatch])
+def test_what_was_discarded_is_neither_applied_nor_undone_and_discarding_twice_is_once(wish: type[Any]) -> None:
+    history = (Batches.at("b"), [UPLOADED, TRIED, DISCARDED])
+    given(HANDLES[wish], history).when(asks(wish)).refused(WrongState)
+    given(HANDLES[DiscardBatch], history).when(asks(DiscardBatch)).then_nothing()
+
+
 def test_a_file_without_a_good_row_is_not_applied() -> None:
     none = BatchTried(batch_id="b", counts={"bad": 2}, tried_at=NOW)
     wish = asks(ApplyBatch)
@@ -135,6 +151,7 @@ def test_the_read_models_take_everything_twice() -> None:
     happened = told(UPLOADED, rows[0], TRIED, APPLYING, rows[1], APPLIED, UNDOING, rows[2], UNDONE)
     for projection in PROJECTIONS:
         assert_repeatable(projection, happened)
+        assert_repeatable(projection, told(UPLOADED, rows[0], TRIED, DISCARDED))
 
 
 # Files

@@ -134,6 +134,26 @@ async def test_nothing_is_done_out_of_turn_and_a_month_later_it_stands(registrat
     assert (409, "undo-closed") == (late.status_code, late.json()["slug"])
 
 
+async def test_what_was_tried_and_discarded_registers_nothing_and_its_rows_are_unreadable(
+    registration: Running,
+) -> None:
+    batch = await imported(registration, HEADER + lines(1))
+    path, keys = f"/batches/{batch['batch_id']}", registration.service.application.keys
+    sealed = keys.seal("acme", f"import-{batch['batch_id']}", "text")
+    assert 404 == (await registration.post(P2, f"{path}/discard")).status_code
+    discarded = await registration.post(P1, f"{path}/discard")
+    assert (200, "discarded") == (discarded.status_code, discarded.json()["stage"])
+    assert 409 == (await registration.post(P1, f"{path}/apply")).status_code
+    shown = (await registration.get(P1, path)).json()
+    assert ("discarded", {"good": 1}) == (shown["stage"], shown["counts"])
+    assert [] == (await registration.get(P1, "/deals")).json()["items"]
+
+    async def forgotten() -> bool:
+        return keys.open("acme", sealed) is None
+
+    await registration.seen(forgotten)
+
+
 async def test_the_same_file_sent_again_is_the_same_import_and_another_one_under_its_key_is_not(
     registration: Running,
 ) -> None:

@@ -218,6 +218,7 @@ REGISTRATION = {
     "GET /batches/{batch_id}/rows/csv": row(SELLERS | {"desk"}, batch_id="import"),
     "POST /batches/{batch_id}/apply": row(SELLERS | {"desk"}, batch_id="import"),
     "POST /batches/{batch_id}/undo": row(SELLERS | {"desk"}, batch_id="import"),
+    "POST /batches/{batch_id}/discard": row(SELLERS | {"desk"}, batch_id="import"),
     "GET /accounts": row(frozenset({"admin", "cm", "desk"})),
     "GET /accounts/{account_id}": row(frozenset({"admin", "cm", "desk"}), account_id="account"),
     "POST /accounts/{account_id}/confirm": row(frozenset({"desk"}), account_id="account"),
@@ -474,6 +475,7 @@ INCENTIVES = {
     "GET /imports/{batch_id}/rows/csv": row(FINANCE, batch_id="facts_import"),
     "POST /imports/{batch_id}/apply": row(FINANCE, batch_id="facts_import"),
     "POST /imports/{batch_id}/undo": row(FINANCE, batch_id="facts_import"),
+    "POST /imports/{batch_id}/discard": row(FINANCE, batch_id="facts_import"),
     "GET /cases": row(frozenset({"admin", "finance", "approver"}), query="partner_id=$partner"),
     "GET /cases/{case_id}": row(frozenset({"admin", "finance", "approver"}), case_id="case"),
     "POST /cases/{case_id}/close": row(

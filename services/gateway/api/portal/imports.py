@@ -11,7 +11,7 @@ from services.gateway.api.portal.visit import Here, PageRoute, Refusal, Sent, Se
 IN_HAND = ("uploaded", "applying", "undoing")
 REFRESH_SECONDS = "1"
 ROWS_MAX = 50
-VERBS = ("apply", "undo")
+VERBS = ("apply", "undo", "discard")
 RESULTS = ("good", "bad", "applied", "refused", "undone", "stays")
 
 
@@ -56,7 +56,7 @@ def pages_of(place: Place) -> APIRouter:
 
     @pages.post(f"{place.page}/{{batch_id}}/{{verb}}")
     async def move(batch_id: str, verb: str, here: Here, sent: Sent) -> Response:
-        """Carries the good rows out, or takes back what they made."""
+        """Carries the good rows out, takes back what they made, or throws away what was only tried."""
         if verb not in VERBS:
             raise NotFound
         answer = await here.send(sent, place.service, f"{place.api}/{batch_id}/{verb}")
