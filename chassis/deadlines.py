@@ -15,10 +15,10 @@ from typing import Any
 from chassis.clock import Clock
 from chassis.event import iso, stable_id
 from chassis.projection import Projection
-from chassis.read_store.port import PAGE_MAX, Due, ReadStore
+from chassis.read_store.port import PAGE_MAX, TURN, Due, ReadStore
 from chassis.supervision import Backoff, log
 
-DUE_AT, TURN = "due_at", "turn"
+DUE_AT = "due_at"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -23,6 +23,7 @@ from chassis.decider import Busy
 from chassis.read_store.port import (
     ASIDE_MAX,
     PAGE_MAX,
+    TURN,
     Aside,
     Birth,
     Change,
@@ -132,9 +133,10 @@ class MongoReadStore:
             documents = self._documents(model)
             for one in due:
                 at = {"_id": _key(one.tenant, one.id)}
-                issued = {"$set": {"issued": one.due_at}, "$inc": {"revision": 1}}
-                settled = await documents.update_one({**at, "due": one.due_at}, {**issued, "$unset": {"due": ""}})
-                if not settled.matched_count:  # it is due at another date by now
+                issued = {"$set": {"issued": one.mark}, "$inc": {"revision": 1}}
+                same = {**at, "due": one.due_at, f"body.{TURN}": one.document.get(TURN)}
+                settled = await documents.update_one(same, {**issued, "$unset": {"due": ""}})
+                if not settled.matched_count:  # it is due at another date, or in another turn, by now
                     await documents.update_one(at, issued)
 
         await self._asked(name, ask)
@@ -459,10 +461,10 @@ def _write_of(key: DocumentKey, kept: Kept, body: bytes, row: Row | None) -> Any
     now["revision"] = row["revision"] + 1 if row else 1
     if kept.document is not None:
         issued = row.get("issued") if row else None
-        due = kept.document.get("due_at")
+        due, turn = kept.document.get("due_at"), kept.document.get(TURN) or ""
         now |= {"tenant": key[0], "id": key[1], "body": orjson.loads(body)}
         now |= {"issued": issued} if issued else {}
-        now |= {"due": due} if isinstance(due, str) and due != issued else {}
+        now |= {"due": due} if isinstance(due, str) and due + turn != issued else {}
     return ReplaceOne({"_id": now["_id"], "revision": row["revision"]}, now) if row else InsertOne(now)
 
 

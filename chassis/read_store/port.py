@@ -109,6 +109,10 @@ class Model:
     checkpoints: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
+TURN = "turn"
+"""The field of a deadline's document that tells one due date from another at the same instant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """A deadline's document whose time has come."""
@@ -117,6 +121,11 @@ class Due:
     id: str
     due_at: str
     document: Document
+
+    @property
+    def mark(self) -> str:
+        """What is remembered once its command was issued: in another turn the same instant is due anew."""
+        return self.due_at + (self.document.get(TURN) or "")
 
 
 class ProjectionFailed(Exception):
@@ -192,7 +201,7 @@ class ReadStore(Queries, Protocol):
     async def asides(self, model: str) -> list[Aside]: ...
 
     async def due(self, name: str, until: str, limit: int) -> list[Due]:
-        """Documents of every tenant with `due_at` up to `until`, not marked issued for it, oldest first."""
+        """Documents of every tenant with `due_at` up to `until`, not marked issued for it in this turn, oldest first."""
         ...
 
     async def mark_issued(self, name: str, due: Sequence[Due]) -> None: ...

@@ -77,8 +77,10 @@ DOCUMENTS = (
     "guards jsonb NOT NULL, issued text, PRIMARY KEY (tenant, id))"
 )
 DUE_AT = "(body ->> 'due_at') COLLATE \"C\""
-OUTSTANDING = f"{DUE_AT} IS NOT NULL AND issued IS DISTINCT FROM {DUE_AT}"
-DUE_INDEX = f'CREATE INDEX IF NOT EXISTS "{{model}}__due" ON "{{model}}" (({DUE_AT}), tenant, id) WHERE {OUTSTANDING}'
+OUTSTANDING = f"{DUE_AT} IS NOT NULL AND issued IS DISTINCT FROM (body ->> 'due_at') || COALESCE(body ->> 'turn', '')"
+DUE_INDEX = (
+    f'CREATE INDEX IF NOT EXISTS "{{model}}__outstanding" ON "{{model}}" (({DUE_AT}), tenant, id) WHERE {OUTSTANDING}'
+)
 BODY = "COALESCE(exact, body::text)"
 SELECT_DUE = (
     f'SELECT tenant, id, {DUE_AT}, {BODY} FROM "{{model}}" '
@@ -110,7 +112,7 @@ KEEP_ASIDE = (
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
 MARK_ISSUED = (
-    'UPDATE "{model}" SET issued = due FROM unnest(%s::text[], %s::text[], %s::text[]) AS seen (t, i, due) '
+    'UPDATE "{model}" SET issued = mark FROM unnest(%s::text[], %s::text[], %s::text[]) AS seen (t, i, mark) '
     "WHERE tenant = t AND id = i"
 )
 SET_BEHIND = "INSERT INTO behind VALUES (%s, %s) ON CONFLICT DO NOTHING"
@@ -204,7 +206,7 @@ class PostgresReadStore:
         await self._persist(lambda db: db.execute(statement, (model, lane)))
 
     async def mark_issued(self, name: str, due: Sequence[Due]) -> None:
-        columns = ([one.tenant for one in due], [one.id for one in due], [one.due_at for one in due])
+        columns = ([one.tenant for one in due], [one.id for one in due], [one.mark for one in due])
 
         async def ask(db: Connection, model: str, _: Indexes) -> None:
             await db.execute(_sql(MARK_ISSUED.format(model=model)), columns)

@@ -76,13 +76,13 @@ CREATE INDEX IF NOT EXISTS "{model}__members_of" ON "{model}__members" (tenant, 
 """
 
 DUE_AT = "json_extract(body, '$.due_at')"
+OUTSTANDING = f"{DUE_AT} IS NOT NULL AND issued IS NOT {DUE_AT} || ifnull(json_extract(body, '$.turn'), '')"
 DUE_INDEX = (
-    'CREATE INDEX IF NOT EXISTS "{model}__due" ON "{model}" '
-    f"({DUE_AT}, tenant, id) WHERE {DUE_AT} IS NOT NULL AND issued IS NOT {DUE_AT}"
+    f'CREATE INDEX IF NOT EXISTS "{{model}}__outstanding" ON "{{model}}" ({DUE_AT}, tenant, id) WHERE {OUTSTANDING}'
 )
 SELECT_DUE = (
     f'SELECT tenant, id, {DUE_AT}, body FROM "{{model}}" '
-    f"WHERE {DUE_AT} IS NOT NULL AND issued IS NOT {DUE_AT} AND {DUE_AT} <= ? ORDER BY {DUE_AT}, tenant, id LIMIT ?"
+    f"WHERE {OUTSTANDING} AND {DUE_AT} <= ? ORDER BY {DUE_AT}, tenant, id LIMIT ?"
 )
 OVER_THE_OLD = "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, guards = excluded.guards"
 SELECT_MANY = (
@@ -223,7 +223,7 @@ class SqliteReadStore:
     async def mark_issued(self, name: str, due: Sequence[Due]) -> None:
         def work(db: sqlite3.Connection) -> None:
             sql = f'UPDATE "{_live(db, name)[0]}" SET issued = ? WHERE tenant = ? AND id = ?'
-            db.executemany(sql, [(item.due_at, item.tenant, item.id) for item in due])
+            db.executemany(sql, [(item.mark, item.tenant, item.id) for item in due])
 
         await self._batches.do(work)
 

@@ -299,6 +299,20 @@ class ReadStoreConformance:
             "2026-03-05T00:00:00Z"
         ]
 
+    async def test_what_was_issued_is_due_again_at_the_same_instant_in_another_turn(self, store: ReadStore) -> None:
+        instant = {"due_at": "2026-03-01T00:00:00Z"}
+        model = await filled(store, {"a": {**instant, "turn": "one"}, "b": instant})
+        await store.mark_issued("board", await store.due("board", "2026-04-01T00:00:00Z", 10))
+        assert await store.due("board", "2026-04-01T00:00:00Z", 10) == []
+
+        both = {"a": {**instant, "turn": "two"}, "b": {**instant, "turn": "first"}}
+        await store.change(put(model.model, both, position=2))
+        again = await store.due("board", "2026-04-01T00:00:00Z", 10)
+        assert [(item.id, item.document["turn"]) for item in again] == [("a", "two"), ("b", "first")]
+
+        await store.mark_issued("board", again)
+        assert await store.due("board", "2026-04-01T00:00:00Z", 10) == []
+
     async def test_what_one_process_writes_every_other_reads(self, store: ReadStore, another: ReadStore) -> None:
         model = await filled(store, {"a": {"stage": "new"}})
         found = await another.prepare("board", 1, INDEXES)

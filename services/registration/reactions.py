@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 from chassis.application import Application, Prepared, Reaction
-from chassis.deadlines import DUE_AT, TURN, Deadline
+from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, stable_id
 from chassis.execution import Peek
-from chassis.read_store.port import Contains
+from chassis.read_store.port import TURN, Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import (

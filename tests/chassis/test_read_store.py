@@ -77,7 +77,7 @@ class TestSqliteReadStore(ReadStoreConformance):
         sql = next(statement for statement in statements if "due_at" in statement)
         plan = " ".join(row[3] for row in store._reader.execute(f"EXPLAIN QUERY PLAN {sql}"))
 
-        assert "board__v1__due" in plan
+        assert "board__v1__outstanding" in plan
         assert "TEMP B-TREE" not in plan
 
 
@@ -177,7 +177,7 @@ class TestPostgresReadStore(ReadStoreConformance):
             found = await connection.execute(statement.encode(), ("2026-04-01T00:00:00Z", 10))
             plan = " ".join(row[0] for row in await found.fetchall())
 
-        assert "board__v1__due" in plan
+        assert "board__v1__outstanding" in plan
         assert "Sort" not in plan
 
 

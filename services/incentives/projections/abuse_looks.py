@@ -10,7 +10,7 @@ from chassis.application import Application, NothingToDo, Prepared
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from chassis.read_store.port import PAGE_MAX, Range
+from chassis.read_store.port import PAGE_MAX, TURN, Range
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.abuse_rules import ABUSE, REFUND_DAYS, SPLIT_DAYS, AbuseFacts, Signal
 from services.incentives.domain.approval import Approval, Approvals
@@ -31,7 +31,7 @@ Look = dict[str, Any]
 
 def evolve(document: Look | None, seen: Seen) -> Look | None:
     found = LOOKS[type(seen.event)](document, seen.event)
-    return None if found is None else {**found, "due_at": iso(seen.recorded_at)}
+    return None if found is None else {**found, "due_at": iso(seen.recorded_at), TURN: seen.id}
 
 
 def _look(signal: Signal, it: Any, subject: str, **more: Any) -> Look:
@@ -230,4 +230,4 @@ FIND: dict[str, Callable[[Asking, Look], Awaitable[Found]]] = {
     "split_below_limit": _requests,
 }
 
-ABUSE_LOOKS = Deadline(name="abuse_looks", version=1, keys=KEYS, evolve=evolve, issue=issue)
+ABUSE_LOOKS = Deadline(name="abuse_looks", version=2, keys=KEYS, evolve=evolve, issue=issue)

@@ -12,6 +12,7 @@ from typing import Any
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
+from chassis.read_store.port import TURN
 from contracts.values import money
 from services.incentives.application.ports import PaymentPort, provider_says
 from services.incentives.application.sales import in_books
@@ -25,9 +26,9 @@ CALL_SECONDS = 5.0
 def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
     happened = seen.event
     if isinstance(happened, PaymentSubmitted):
-        return _call(happened, iso(happened.submitted_at), asks=0)
+        return {**_call(happened, iso(happened.submitted_at), asks=0), TURN: seen.id}
     if isinstance(happened, PaymentUnknown) and happened.ask_again_at is not None:
-        again = _call(happened, iso(happened.ask_again_at), asks=happened.asks)
+        again = {**_call(happened, iso(happened.ask_again_at), asks=happened.asks), TURN: seen.id}
         return {**again, "amount": document["amount"]} if document else again
     return None
 
@@ -66,7 +67,7 @@ def provider_calls(port: PaymentPort) -> Deadline:
 
     return Deadline(
         name="provider_calls",
-        version=1,
+        version=2,
         keys=dict.fromkeys((PaymentSubmitted, PaymentUnknown, PaymentMade, PaymentFailed), _payment),
         evolve=evolve,
         issue=issue,

@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 from chassis.application import Application, Prepared
-from chassis.deadlines import DUE_AT, TURN, Deadline
+from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, iso, plain
 from chassis.execution import Peek
 from chassis.projection import Projection
-from chassis.read_store.port import PAGE_MAX
+from chassis.read_store.port import PAGE_MAX, TURN
 from contracts.values import Money
 from services.incentives.application.paying import Period, payment_rules_now, statement_of
 from services.incentives.domain.account import Account, Accounts, IssueStatement, StatementIssued
