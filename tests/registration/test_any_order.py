@@ -18,7 +18,14 @@ from chassis.decider import Problem, Raced, Stream
 from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.adapters.account_index import READ, TenantIndex
 from services.registration.application.on_accounts import joining, parting
-from services.registration.application.on_deals import Asked, as_screened, displacing, on_deal, screening_again
+from services.registration.application.on_deals import (
+    Asked,
+    as_screened,
+    deciding,
+    displacing,
+    on_deal,
+    screening_again,
+)
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts
 from services.registration.domain.account_key import AccountKeys, Key
@@ -30,7 +37,6 @@ from services.registration.domain.deal import Deal, Deals, Status
 from services.registration.domain.deal_commands import (
     ApproveDeal,
     CloseDeal,
-    DecideFinding,
     EndProtection,
     PromoteDeal,
     QueueDeal,
@@ -296,11 +302,8 @@ class AnyOrder(RuleBasedStateMachine):
         seen = self.deal(deal).screened
         found = [one.candidate.account_id for one in seen.screening.findings] if seen else []
         account = data.draw(st.sampled_from(found or self.accounts()))
-
-        def make(_: Deal, fields: dict[str, Any]) -> DecideFinding:
-            return DecideFinding(**fields, account_id=account, verdict=verdict, reason=SEALED, by="desk-1")
-
-        self.attempt(lambda: done(on_deal(self.asked(deal), make)(self.peek())))
+        told = {"account_id": account, "verdict": verdict, "reason": SEALED, "by": "desk-1"}
+        self.attempt(lambda: done(deciding(self.asked(deal), told)(self.peek())))
 
     # Customers
 

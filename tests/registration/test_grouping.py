@@ -1,6 +1,6 @@
 """Customers that belong together: a claim on the group stands in every member's line, and edges come and go."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from chassis.decider import NotFound, Raced, Stream
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.on_accounts import cutting, linking
+from services.registration.application.on_deals import Asked, deciding
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts, Group
 from services.registration.domain.account_key import Key
@@ -26,11 +27,15 @@ from services.registration.domain.grouping import (
     NoParent,
     subtree,
 )
+from services.registration.domain.matching import Candidate
 from services.registration.domain.merging import InGroup, MergeAccounts
-from tests.registration.deals import NOW, SEALED, Town, approval, customer, wish
+from tests.registration.deals import NOW, SEALED, Town, approval, candidate, customer, wish
 
 LATER = NOW + timedelta(days=1)
 HEAD, CHILD, GRANDCHILD = (AccountId(f"account-{name}") for name in ("head", "child", "grandchild"))
+
+
+EDGE = {"link_id": "edge", "reason": SEALED, "by": "desk-1", "now": LATER}
 
 
 class Peek:
@@ -46,9 +51,14 @@ class Peek:
         return [self.town.state(stream) for stream in streams]
 
 
-class Nobody:
-    async def near(self, *_: Any) -> tuple[()]:
-        return ()
+@dataclass(frozen=True)
+class Near:
+    """The customers that resemble whichever is asked about."""
+
+    found: tuple[Candidate, ...] = ()
+
+    async def near(self, *_: Any) -> tuple[Candidate, ...]:
+        return self.found
 
 
 def at(account: AccountId) -> dict[str, Any]:
@@ -58,14 +68,14 @@ def at(account: AccountId) -> dict[str, Any]:
 
 
 async def register(
-    town: Town, deal: str, partner: str, account: AccountId, scope: str = "entity", hours: int = 0
+    town: Town, deal: str, partner: str, account: AccountId, scope: str = "entity", hours: int = 0, near: Near = Near()
 ) -> str:
     """Registers as the API prepares it; where it then stands."""
     made = wish(deal, partner, **at(account), scope=scope, now=NOW + timedelta(hours=hours))
     names = ("registration_id", "programme", "partner_id", "customer", "products", "role", "deal_type", "scope")
     fields = {name: getattr(made, name) for name in (*names, "details", "screening_id", "now")}
     said = Submission(**fields, by=made.submitted_by)
-    command = await prepare_registration(Peek(town), Nobody(), "acme", said)  # type: ignore[arg-type]
+    command = await prepare_registration(Peek(town), near, "acme", said)  # type: ignore[arg-type]
     opens = town.state(Accounts.at(account)).opened
     town.run(command if opens else replace(command, accounts=(account,), groups=_alone(account, command.groups)))
     return str(town.state(Deals.at(deal)).status)
@@ -206,6 +216,43 @@ async def test_who_joins_while_a_group_is_claimed_is_not_missed() -> None:
     await link(town, CHILD, HEAD)
     with pytest.raises(Raced):
         town.run(replace(made, keys=()))
+
+
+async def test_a_group_claim_enters_the_group_of_a_customer_that_is_the_same() -> None:
+    apart = AccountId("account-apart")
+    town = await town_of(HEAD, CHILD, GRANDCHILD, apart)
+    await link(town, CHILD, HEAD)
+    await register(town, "b", "p-2", CHILD)
+    await register(town, "a", "p-1", apart, "group", near=Near((candidate(HEAD, link="alias"),)))
+    asked = Asked(registration_id="a", now=LATER)
+    told = {"account_id": HEAD, "verdict": "same", "reason": SEALED, "by": "desk-1"}
+    made = await deciding(asked, told)(Peek(town))  # type: ignore[arg-type]
+    early = await linking(GRANDCHILD, CHILD, EDGE)(Peek(town))  # type: ignore[arg-type]
+
+    town.run(made)
+
+    assert [line(town, one) for one in (HEAD, CHILD)] == [{"a": PENDING}, {"a": PENDING, "b": PENDING}]
+    deal = town.state(Deals.at("a"))
+    assert (deal.accounts, deal.group) == ((apart, HEAD, CHILD), (CHILD,))
+    with pytest.raises(Raced):
+        town.run(early)
+    await link(town, GRANDCHILD, CHILD)
+    assert line(town, GRANDCHILD) == {"a": PENDING}
+    await cut(town, CHILD)
+    assert [line(town, one) for one in (HEAD, CHILD)] == [{"a": PENDING}, {"b": PENDING}]
+
+
+async def test_who_joins_the_group_of_a_customer_before_it_is_said_to_be_the_same_is_not_missed() -> None:
+    apart = AccountId("account-apart")
+    town = await town_of(HEAD, CHILD, apart)
+    await register(town, "a", "p-1", apart, "group", near=Near((candidate(HEAD, link="alias"),)))
+    asked = Asked(registration_id="a", now=LATER)
+    told = {"account_id": HEAD, "verdict": "same", "reason": SEALED, "by": "desk-1"}
+    made = await deciding(asked, told)(Peek(town))  # type: ignore[arg-type]
+    await link(town, CHILD, HEAD)
+
+    with pytest.raises(Raced):
+        town.run(made)
 
 
 async def test_edges_that_cannot_be_are_refused() -> None:

@@ -9,7 +9,7 @@ from chassis.http import App, Body, Writer, answered, perform
 from contracts.values import AccountId, RegistrationId
 from services.registration.api.bodies import Code, EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application.on_deals import displacing, merging, on_deal, screening_again
+from services.registration.application.on_deals import deciding, displacing, merging, on_deal, screening_again
 from services.registration.domain.approving import CUSTOMER_OVERRIDE
 from services.registration.domain.deal import Deal, EvidenceChanged, Status
 from services.registration.domain.deal_commands import (
@@ -87,14 +87,9 @@ async def return_to_partner(registration_id: Id, body: ReturnBody, caller: Write
 async def decide_finding(registration_id: Id, body: FindingBody, caller: Writer, app: App) -> Response:
     """Says whether a similar customer is the same one."""
     reason = app.seal(caller.tenant, subject_of(registration_id), body.reason)
-
-    def make(_: Deal, fields: dict[str, Any]) -> DecideFinding:
-        account_id = AccountId(body.account_id)
-        by = caller.principal.by
-        return DecideFinding(**fields, account_id=account_id, verdict=body.verdict, reason=reason, by=by)
-
+    told = {"account_id": AccountId(body.account_id), "verdict": body.verdict, "reason": reason}
     wish = asked(caller, app, registration_id, DecideFinding)
-    return await perform(caller, app, DecideFinding, on_deal(wish, make))
+    return await perform(caller, app, DecideFinding, deciding(wish, {**told, "by": caller.principal.by}))
 
 
 @router.post("/deals/{registration_id}/approve")

@@ -11,15 +11,23 @@ from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.ports import AccountIndex
-from services.registration.application.registering import giving_way, targets_of, with_absorbed
+from services.registration.application.registering import giving_way, group_around, targets_of, with_absorbed
+from services.registration.domain.account import SAME
 from services.registration.domain.claims import Claims, ClaimsOf
 from services.registration.domain.concluding import LOST_DISPUTE
 from services.registration.domain.deal import Deal, Deals
-from services.registration.domain.deal_commands import ApproveDeal, GivesWay, MergeDuplicate, ResubmitDeal
+from services.registration.domain.deal_commands import (
+    ApproveDeal,
+    DecideFinding,
+    GivesWay,
+    MergeDuplicate,
+    ResubmitDeal,
+)
 from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import AppealDispute, ConcludeDispute, Dispute, Disputes, FileDispute
 from services.registration.domain.judging import rules_of
 from services.registration.domain.matching import Candidate
+from services.registration.domain.overlap import GROUP
 from services.registration.domain.trace import Trace, traces_of
 
 
@@ -71,6 +79,19 @@ async def _holding(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationI
     """The deals that hold what this one asks for."""
     live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
     return tuple(sorted({c.registration_id for c in live if c.protected(now) and c.rivals(deal.claim())}))
+
+
+def deciding(asked: Asked, told: dict[str, Any]) -> Make:
+    """Prepares the word on a finding; a claim on a whole group is to enter the group of the customer that is the same."""
+
+    async def prepare(peek: Peek) -> DecideFinding:
+        wish: DecideFinding = await on_deal(asked, lambda _, fields: DecideFinding(**fields, **told))(peek)
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        if wish.verdict != SAME or deal.first.reach.place.scope != GROUP:
+            return wish
+        return replace(wish, group=await group_around(peek, wish.account_id))
+
+    return prepare
 
 
 def filing(asked: Asked, told: dict[str, Any]) -> Make:

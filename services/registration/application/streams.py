@@ -152,8 +152,10 @@ def registering_reads(wish: RegisterDeal) -> Slots:
 
 
 def finding_streams(wish: DecideFinding) -> Slots:
+    """The deal with its customer and claims, the lines that the claim enters, and the head of the group behind them."""
     deal, claims = deal_and_claims_streams(wish)
-    return deal, Accounts.at(wish.accounts[0]), claims, ClaimsOf.at(wish.account_id)
+    heads = (Accounts.at(wish.group.root_id),) if wish.group and wish.group.root_id != wish.accounts[0] else ()
+    return deal, Accounts.at(wish.accounts[0]), claims, lines_streams((wish.account_id, *wish.members)), heads
 
 
 def merging_accounts_streams(wish: MergeAccounts) -> Slots:

@@ -456,8 +456,9 @@ def _ended(deal: Deal, happened: Ending) -> Deal:
 
 
 def _decided(deal: Deal, happened: FindingDecided) -> Deal:
-    entered = (happened.account_id,) if happened.verdict == "same" else ()
-    return replace(deal, decided=(*deal.decided, happened.account_id), accounts=(*deal.accounts, *entered))
+    entered = (happened.account_id, *happened.group) if happened.verdict == "same" else ()
+    accounts, group = (*deal.accounts, *entered), (*deal.group, *happened.group)
+    return replace(deal, decided=(*deal.decided, happened.account_id), accounts=accounts, group=group)
 
 
 Deals = Decider[Deal, DealEvent](kind="deal", initial=Deal(), evolve=evolve)

@@ -136,10 +136,19 @@ class ResubmitDeal(Screens):
 
 @command("registration.DecideFinding.v1")
 class DecideFinding(OnDeal):
+    """`group`: that of the customer that is the same, where the deal claims a whole group."""
+
     account_id: AccountId
     verdict: str
     reason: Sealed
     by: str
+    group: Group | None = None
+
+    @property
+    def members(self) -> tuple[AccountId, ...]:
+        """The customers that the claim enters with that one, for belonging to its group."""
+        around = self.group.accounts if self.group else ()
+        return tuple(one for one in around if one != self.account_id and one not in self.accounts)
 
 
 @command("registration.ApproveDeal.v1")

@@ -219,13 +219,17 @@ class DealResubmitted(OfDeal):
 
 @event("registration.FindingDecided.v1")
 class FindingDecided(OfDeal):
-    """A person said whether a similar customer is the same one (the claim enters it too), different or related."""
+    """A person said whether a similar customer is the same one (the claim enters it too), different or related.
+
+    `group` are the members of that customer's group that a claim on the whole group enters with it.
+    """
 
     account_id: AccountId
     verdict: str
     reason: Sealed
     decided_by: str
     decided_at: datetime
+    group: tuple[AccountId, ...] = ()
 
 
 @event("registration.DealQueued.v1")

@@ -1,5 +1,7 @@
 """What the vendor does with a deal in review, and how a deal gets into the queue and out of it."""
 
+from collections.abc import Iterable
+
 from chassis.decider import Invalid
 from chassis.rulebook import Reason, Rulebook
 from contracts.business_time import BUSINESS_DAY
@@ -12,6 +14,7 @@ from services.registration.domain.account import (
     AccountEvent,
     AccountLinked,
     AccountMerged,
+    GroupClaimed,
     KeptApart,
 )
 from services.registration.domain.claims import ClaimEvent, Claims, place, promote, release
@@ -39,6 +42,7 @@ from services.registration.domain.deal_events import (
     DealReturned,
     FindingDecided,
 )
+from services.registration.domain.grouping import MEMBERS_MAX, GroupTooLarge, unmoved_group
 from services.registration.domain.judging import rules_of
 from services.registration.domain.looking import Around, look_again
 from services.registration.domain.review_clock import appeal_until, begin, end
@@ -46,6 +50,10 @@ from services.registration.domain.review_clock import appeal_until, begin, end
 Reviewed = tuple[list[DealEvent], list[list[ClaimEvent]]]
 Screened = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
 Others = tuple[Deal, ...]
+Lines = tuple[Claims, ...]
+Decided = tuple[
+    list[DealEvent], list[AccountEvent], list[list[ClaimEvent]], list[list[ClaimEvent]], list[list[AccountEvent]]
+]
 
 
 class NoSuchFinding(Invalid):
@@ -76,28 +84,56 @@ def return_deal(wish: ReturnDeal, deal: Deal, book: Rulebook) -> list[DealEvent]
 
 
 def decide_finding(
-    wish: DecideFinding, deal: Deal, _: Account, claims: tuple[Claims, ...], found: Claims
-) -> tuple[list[DealEvent], list[AccountEvent], list[list[ClaimEvent]], list[ClaimEvent]]:
-    """Says whether a similar customer is the same, different or related. The claim enters the same one too."""
+    wish: DecideFinding, deal: Deal, _: Account, claims: Lines, *found: *tuple[Lines, tuple[Account, ...]]
+) -> Decided:
+    """Says whether a similar customer is the same, different or related. The claim enters the same one too.
+
+    A claim on a whole group enters that customer's group with it.
+    """
     stands_in(deal, Status.IN_REVIEW)
     unmoved(wish, deal)
+    lines, heads = found
     nothing: list[list[ClaimEvent]] = [[] for _ in claims]
     if wish.account_id in deal.decided:
-        return [], [], nothing, []
+        return [], [], nothing, [[] for _ in lines], [[] for _ in heads]
     if wish.account_id not in _found_accounts(deal):
         raise NoSuchFinding(account_id=wish.account_id)
-    if found.moved_to is not None:
-        raise AccountMerged(account_id=found.moved_to)
-    decided = FindingDecided(
+    if lines[0].moved_to is not None:
+        raise AccountMerged(account_id=lines[0].moved_to)
+    _group_stands(wish, deal, heads)
+    same = wish.verdict == SAME
+    return (
+        [_said(wish, deal)],
+        [_related(wish, deal)],
+        nothing,
+        [place(line, deal.claim(), wish.now) if same else [] for line in lines],
+        [[_claimed(wish, wish.group.root_id)] for _ in heads if wish.group],
+    )
+
+
+def _group_stands(wish: DecideFinding, deal: Deal, heads: Iterable[Account]) -> None:
+    """Raises Raced, GroupTooLarge."""
+    for head in heads:
+        if wish.group:
+            unmoved_group(wish.group, head)
+    if len(deal.group) + len(wish.members) > MEMBERS_MAX:
+        raise GroupTooLarge
+
+
+def _said(wish: DecideFinding, deal: Deal) -> DealEvent:
+    return FindingDecided(
         **deal.header,
         account_id=wish.account_id,
         verdict=wish.verdict,
         reason=wish.reason,
         decided_by=wish.by,
         decided_at=wish.now,
+        group=wish.members,
     )
-    entered = place(found, deal.claim(), wish.now) if wish.verdict == SAME else []
-    return [decided], [_related(wish, deal)], nothing, entered
+
+
+def _claimed(wish: DecideFinding, root_id: AccountId) -> AccountEvent:
+    return GroupClaimed(root_id=root_id, registration_id=wish.registration_id, claimed_at=wish.now)
 
 
 def _found_accounts(deal: Deal) -> set[AccountId]:
