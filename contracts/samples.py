@@ -8,9 +8,10 @@ only grow. Values are made from the types of the fields, so that the same class 
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ class Pair:
 # Which types are stored
 
 
-def stored_types() -> dict[str, type[Any]]:
+@cache
+def stored_types() -> Mapping[str, type[Any]]:
     """Every type that a store or a topic may hold, by its name: of the contracts, of the chassis, and of each service."""
     for module in (*STORED_BY_THE_CHASSIS, *_domain_modules()):
         importlib.import_module(module)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import CODE, ROOT, copy_of, plant
+from tests.architecture.tree import ROOT, copy_of, plant, skeleton
 
 LINT = Path(sys.executable).with_name("lint-imports")
 DOMAIN = "services/registration/domain/planted.py"
@@ -62,7 +62,7 @@ def test_the_tree_keeps_every_arrow() -> None:
 
 @pytest.mark.parametrize(("contract", "files", "arrow"), PLANTS)
 def test_a_planted_import_is_caught(contract: str, files: dict[str, str], arrow: str, tmp_path: Path) -> None:
-    copy = copy_of(ROOT, tmp_path / "copy", *CODE, "pyproject.toml")
+    copy = copy_of(ROOT, skeleton(tmp_path / "copy"), "pyproject.toml")
     plant(copy, files)
     linted = lint(copy, "--contract", contract)
     assert linted.returncode == 1, linted.stdout + linted.stderr

@@ -71,6 +71,12 @@ def copy_of(root: Path, target: Path, *names: str) -> Path:
     return target
 
 
+def skeleton(target: Path) -> Path:
+    """A copy of the tree's outline, the `__init__.py` of every package: a rule sees in it what is planted."""
+    packages = (str(path.relative_to(ROOT)) for folder in CODE for path in (ROOT / folder).rglob("__init__.py"))
+    return copy_of(ROOT, target, *packages, "tests/architecture", ".gitignore")
+
+
 def plant(root: Path, files: dict[str, str]) -> None:
     """Write these files into a tree, over what stands there."""
     for name, source in files.items():

@@ -4,7 +4,6 @@ Wins in two currencies, additions, refunds, chargebacks in months, re-attributio
 plan versions, settlements and closing windows, each perhaps told twice, and everything replayed from nothing.
 """
 
-import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -364,7 +363,14 @@ class AnySequence(RuleBasedStateMachine):
                 assert decider.fold([decode(happened.type, encode(happened)) for happened in events]) == state
 
 
+class ManySequences(AnySequence):
+    """The same world, looked at for minutes."""
+
+
 TestAnySequence = AnySequence.TestCase
 TestAnySequence.pytestmark = pytest.mark.timeout(600)
-# A change is judged on a short run that is the same each time; everybody else looks further with each run.
-TestAnySequence.settings = settings(max_examples=25 if "CI" in os.environ else 60, stateful_step_count=30)
+TestAnySequence.settings = settings(max_examples=12, stateful_step_count=30)
+
+TestManySequences = ManySequences.TestCase
+TestManySequences.pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+TestManySequences.settings = settings(max_examples=60, stateful_step_count=30)
