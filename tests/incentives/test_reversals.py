@@ -71,6 +71,14 @@ def test_at_half_its_share_a_refund_lowers_the_measure_by_half():
     assert (taken(world), world.measures["plan-a-p1-2026"]) == ([D("50.00")], D(500))
 
 
+def test_a_measure_that_was_taken_back_in_twelfths_and_credited_away_is_nothing():
+    rebate = plan({"percent": "2.5"}, kind="rebate", accumulate="quarter", rebate={"settle": "quarter"})
+    world = World(book(rebate)).tell(win("674.77"), credit(share("p1", "60.00"), share("p2", "40.00")))
+    world.tell(reversal("x", "0.00", reason_code="churn", unearned_months=8, term_months=12))
+    world.tell(credit(share("p1", "100.00"), revision=2))
+    assert list(world.measures.values()) == [D("224.923333333333"), 0]
+
+
 def test_an_ageing_only_falls():
     assert not ageing_faults((Ageing(until_day=30, percent=D(100)), Ageing(until_day=60, percent=D(50))))
     assert PLANS.check(PLANS.read(plan(ageing=[*reversed(AGEING)])))

@@ -21,6 +21,7 @@ from services.incentives.application.answers import (
 from services.incentives.application.sales import (
     decide_fact,
     decide_fact_by_booking,
+    decide_fact_in_long_steps,
     decide_fact_whole_in_books,
     with_streams,
 )
@@ -130,7 +131,8 @@ HANDLES = (
         for evaluator, decision in (
             (1, decide_fact_by_booking),
             (2, decide_fact_whole_in_books),
-            (3, decide_fact),
+            (3, decide_fact_in_long_steps),
+            (4, decide_fact),
         )
         for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),

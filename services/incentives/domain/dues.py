@@ -24,7 +24,8 @@ class Known:
     """What rating needs beside the sale: plans, payees by id, rates, and the currency of the books.
 
     Without `billed_later` a plan on what is billed pays nothing where another one paid on the booking before; without
-    `rest_in_books` the rest of a budget stands in the books for the whole award.
+    `rest_in_books` the rest of a budget stands in the books for the whole award; without `even_steps` what is left of a
+    measure has as many digits as a decimal carries, and its steps do not always sum to nothing.
     """
 
     books: Sequence[Rulebook]
@@ -33,6 +34,7 @@ class Known:
     books_currency: str | None = None
     billed_later: bool = True
     rest_in_books: bool = True
+    even_steps: bool = True
 
 
 @dataclass(frozen=True)

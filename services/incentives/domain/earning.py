@@ -190,7 +190,8 @@ Fact = WinRecorded | BasisRecorded | CreditRecorded | ReversalRecorded | FactRes
 
 def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: datetime) -> Decided:
     in_books = InBooks(currency=known.books_currency, rates=known.rates)
-    posting = Posting(sale, at_hand, in_books, now, rest_in_books=known.rest_in_books)
+    as_then = {"rest_in_books": known.rest_in_books, "even_steps": known.even_steps}
+    posting = Posting(sale, at_hand, in_books, now, **as_then)
     posting.add(fact)
     if isinstance(fact, CreditRecorded):
         take_back_superseded(posting, sale, fact, known.books)

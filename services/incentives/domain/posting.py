@@ -68,9 +68,17 @@ class Posting:
     """The events of one decision while they add up, each seen by the next; gone when the decision is made."""
 
     def __init__(
-        self, sale: Sale, at_hand: AtHand, books: InBooks, now: datetime, *, rest_in_books: bool = True
+        self,
+        sale: Sale,
+        at_hand: AtHand,
+        books: InBooks,
+        now: datetime,
+        *,
+        rest_in_books: bool = True,
+        even_steps: bool = True,
     ) -> None:
         self.rest_in_books = rest_in_books
+        self.even_steps = even_steps
         self.sale = sale
         self.books = books
         self.now = now

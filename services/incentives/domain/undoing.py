@@ -18,6 +18,8 @@ from services.incentives.domain.sale_events import CreditRecorded, PayoutReverse
 from services.incentives.domain.taking import counted, decimal_of, taken_by
 
 RECREDITED = "recredited"
+STEP_DIGITS = 12
+"""What is left of a measure has these: with fifteen whole ones they fit into a decimal, so that steps sum exactly."""
 
 
 def take_back(
@@ -62,19 +64,21 @@ def _shift(posting: Posting, line: Line, before: Fraction, taken: Fraction, book
     chosen = version_of(books, line.key.plan_id, line.plan_version)
     if line.meter_id is None or chosen is None:
         return
+    digits = STEP_DIGITS if posting.even_steps else None
     shift = Shift(
-        _left(line.measure, line, taken) - _left(line.measure, line, before),
+        _left(line.measure, line, taken, digits) - _left(line.measure, line, before, digits),
         _posted(line, chosen, before) - _posted(line, chosen, taken),
-        _left(line.mix, line, taken) - _left(line.mix, line, before),
+        _left(line.mix, line, taken, digits) - _left(line.mix, line, before, digits),
     )
     posting.shift(line, shift, chosen)
 
 
-def _left(whole: Decimal, line: Line, taken: Fraction) -> Decimal:
+def _left(whole: Decimal, line: Line, taken: Fraction, digits: int | None) -> Decimal:
     """What of a whole still counts once `taken` of the line's basis is taken."""
     if not line.basis.amount:
         return Decimal(0) if taken else whole
-    return decimal_of(Fraction(whole) * (1 - min(taken / Fraction(line.basis.amount), Fraction(1))))
+    left = Fraction(whole) * (1 - min(taken / Fraction(line.basis.amount), Fraction(1)))
+    return decimal_of(round(left, digits) if taken and digits else left)
 
 
 def _posted(line: Line, chosen: Chosen, taken: Fraction) -> Decimal:
