@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 import msgspec
 import uuid_utils
@@ -20,6 +20,10 @@ NAMESPACE = uuid_utils.UUID("5c0a5b4e-9a53-5c0f-8f0e-6a1f2f1d7a10")
 
 SHARED = "shared"
 """The reserved tenant that holds what spans vendors: sign-ins, and what operators order."""
+
+LEFT_OUT = msgspec.UNSET
+LeftOut: TypeAlias = msgspec.UnsetType
+"""The default of a field that came later, of the type `T | LeftOut`: left out, what is stored stays as it was."""
 
 T = TypeVar("T")
 JSON = Any

@@ -128,3 +128,49 @@ class MembershipEnded(PublicEvent):
 class PersonForgotten(PublicEvent):
     person_id: PersonId
     forgotten_at: datetime
+
+
+@public_event("entente.onboarding.CertificationEarned.v1", audience="both")
+class CertificationEarned(PublicEvent):
+    """A person holds a certification from `valid_from` until `valid_until`, exclusive. Renewed, it is told again.
+
+    `proof` names what shows it: a trainer_sheet or a trusted_source. `partner_id` is whom the person mainly acts for.
+    """
+
+    certificate_id: str
+    person_id: PersonId
+    partner_id: PartnerId | None = None
+    certification: str
+    version: int
+    proof: str
+    valid_from: date
+    valid_until: date
+    earned_at: datetime
+
+
+@public_event("entente.onboarding.CertificationLapsed.v1", audience="both")
+class CertificationLapsed(PublicEvent):
+    """From `effective_on` on it holds no more: its time is over (lapsed), or it was revoked for a reason."""
+
+    certificate_id: str
+    person_id: PersonId
+    partner_id: PartnerId | None = None
+    certification: str
+    version: int
+    cause: str
+    reason_code: str | None = None
+    effective_on: date
+    lapsed_at: datetime
+
+
+@public_event("entente.onboarding.CertifiedCountChanged.v1", audience="both")
+class CertifiedCountChanged(PublicEvent):
+    """How many people of a partner hold a certification from `effective_on` on: those who mainly act for it."""
+
+    partner_id: PartnerId
+    certification: str
+    effective_on: date
+    count: int
+    person_ids: tuple[PersonId, ...]
+    rule_version: int
+    changed_at: datetime

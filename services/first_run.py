@@ -18,7 +18,9 @@ DEAL_RULES = {
     "families": list(PRODUCTS),
     "minimums": [{"amount": "1000.00", "currency": CURRENCY}],
     "watch_for": ["look", "document", "asked"],
+    "certifications": [{"certification": "security", "families": ["security"]}],
 }
+SECURITY = {"name": "Security specialist", "zone": "Europe/Berlin"}
 LEAD_RULES = {"zone": "Europe/Berlin"}
 PLAN = {
     "kind": "commission",
@@ -96,6 +98,7 @@ class Rules:
 
 
 RULES = (
+    Rules("onboarding", "certification", "security", SECURITY),
     Rules("registration", "deal_rules", "default", DEAL_RULES),
     Rules("registration", "lead_rules", "routing", LEAD_RULES),
     Rules("incentives", "plan", "standard", PLAN),
@@ -126,9 +129,9 @@ class Colleague:
 
 
 STAFF = (
-    Colleague("ada", "Ada Adams", ("admin",), ("plan_admin", "arbiter")),
+    Colleague("ada", "Ada Adams", ("admin",), ("plan_admin", "arbiter", "trainer")),
     Colleague("dora", "Dora Desk", ("deal_desk",), ("override",)),
-    Colleague("cara", "Cara Channel", ("channel_manager",), ("override",)),
+    Colleague("cara", "Cara Channel", ("channel_manager",), ("override", "trainer")),
     Colleague("finn", "Finn Finance", ("finance",), ("credit_controller", "arbiter")),
     Colleague("faye", "Faye Finance", ("finance",), ("approver", "plan_admin", "fund_manager")),
 )

@@ -1,7 +1,7 @@
-"""Onboarding owns who the partners are: applications and their screening, partners and their state, people and memberships.
+"""Onboarding owns who the partners are: applications, partners and their state, people, memberships, certificates.
 
 Publishes: PartnerApplied, PartnerDeclined, PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated,
 OffboardingStarted, OffboardingCancelled, PartnerOffboarded, MembershipStarted, MembershipEnded, PersonForgotten,
-RulesPublished, RulesEnded.
+CertificationEarned, CertificationLapsed, CertifiedCountChanged, RulesPublished, RulesEnded.
 Listens to: PartnerSettled (incentives).
 """

@@ -1,6 +1,7 @@
-"""Who may do and see what in onboarding (the gateway page's rows `tiers, partners, agreements` and `users`)."""
+"""Who may do and see what in onboarding (the gateway page's rows `tiers, partners, agreements`, `users`, `training`)."""
 
 from chassis.access import Access, anonymous, partner, service, vendor
+from services.onboarding.domain.certificate import AwardCertificate, RevokeCertificate
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner
 from services.onboarding.domain.offboarding import CancelOffboarding, StartOffboarding
 from services.onboarding.domain.partner import (
@@ -17,9 +18,11 @@ from services.onboarding.domain.person import ErasePerson, RegisterPerson
 READ_PARTNERS = "read partners"
 READ_PEOPLE = "read people"
 READ_EVERYTHING = "read everything about a person"
+READ_CERTIFICATES = "read certificates"
 FIND_PERSON = "find a person by mail address"
 
 _VENDOR = (vendor("admin"), vendor("channel_manager"))
+_TRAINERS = (vendor("marketing"), vendor(duty="trainer"))
 
 ACCESS = Access(
     {
@@ -37,8 +40,11 @@ ACCESS = Access(
         InviteMember: (partner("owner"), *_VENDOR),
         JoinPartner: (partner(), vendor("admin"), vendor("channel_manager"), service()),
         EndMembership: (partner("owner"), *_VENDOR),
+        AwardCertificate: _TRAINERS,
+        RevokeCertificate: _TRAINERS,
+        READ_CERTIFICATES: (*_VENDOR, *_TRAINERS, vendor("analyst"), partner()),
         READ_PARTNERS: (vendor(), partner(), service()),
-        READ_PEOPLE: (partner("owner"), *_VENDOR, service()),
+        READ_PEOPLE: (partner("owner"), *_VENDOR, vendor(duty="trainer"), service()),
         READ_EVERYTHING: (vendor("admin"),),
         FIND_PERSON: (vendor("admin"), service()),
     }

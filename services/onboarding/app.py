@@ -3,10 +3,13 @@
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.onboarding.access import ACCESS
-from services.onboarding.api import partners, people
+from services.onboarding.api import certificates, partners, people
 from services.onboarding.application import HANDLES, KINDS
+from services.onboarding.domain.certificate import CertificationEarned, explain_certificate
 from services.onboarding.domain.partner import EXPLAIN
 from services.onboarding.domain.person import PersonErased
+from services.onboarding.projections.certificates import CERTIFICATES, ROSTERS
+from services.onboarding.projections.certified import CERTIFICATE_ENDS, ROSTER_CHANGES
 from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
 from services.onboarding.projections.suspensions import SUSPENSION_ENDS
@@ -22,13 +25,13 @@ BLUEPRINT = Blueprint(
     name="onboarding",
     handles=HANDLES,
     access=ACCESS,
-    routers=(partners.router, people.router),
+    routers=(partners.router, people.router, certificates.router),
     publish=publish,
-    projections=(PARTNERS, PEOPLE, MEMBERSHIPS),
+    projections=(PARTNERS, PEOPLE, MEMBERSHIPS, CERTIFICATES, ROSTERS),
     reactions=REACTIONS,
-    deadlines=(SUSPENSION_ENDS,),
+    deadlines=(SUSPENSION_ENDS, CERTIFICATE_ENDS, ROSTER_CHANGES),
     kinds=KINDS,
-    explain=EXPLAIN,
+    explain={**EXPLAIN, CertificationEarned: explain_certificate},
     forgets={PersonErased: lambda erased: erased.person_id},
 )
 

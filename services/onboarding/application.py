@@ -4,14 +4,17 @@ from typing import Any
 
 from chassis.event import iso
 from chassis.execution import Handles
-from chassis.rulebook import Rules
-from services.onboarding.domain import membership, offboarding, partner, person
+from chassis.rulebook import Kind, Rules
+from services.onboarding.domain import certificate, membership, offboarding, partner, person, roster
+from services.onboarding.domain.certificate import Certificates
+from services.onboarding.domain.certification import CERTIFICATION
 from services.onboarding.domain.membership import Memberships, Teams
 from services.onboarding.domain.partner import Partners
 from services.onboarding.domain.person import People
+from services.onboarding.domain.roster import Rosters
 from services.onboarding.domain.screening import SCREENING
 
-KINDS = {SCREENING.name: SCREENING}
+KINDS: dict[str, Kind[Any, Any]] = {SCREENING.name: SCREENING, CERTIFICATION.name: CERTIFICATION}
 SCREENING_BOOK = "screening"
 
 
@@ -31,6 +34,20 @@ def _person(wish: Any, state: person.Person) -> dict[str, Any]:
 
 def _membership(wish: Any, state: membership.Membership, *_: Any) -> dict[str, Any]:
     return {"membership_id": wish.membership_id, "partner_id": wish.partner_id, "status": state.status}
+
+
+def _certificate(wish: Any, state: certificate.Certificate) -> dict[str, Any]:
+    until = iso(state.earned.valid_until) if state.earned else None
+    said = {"certificate_id": wish.certificate_id, "status": state.status, "valid_until": until}
+    return {**said, "proposed": state.proposed is not None}
+
+
+def _certificate_stream(wish: Any) -> tuple[Any, ...]:
+    return (Certificates.at(wish.certificate_id),)
+
+
+def _roster_streams(wish: roster.RecordCertified) -> tuple[Any, ...]:
+    return (tuple(Rosters.at(seat.roster) for seat in wish.seats),)
 
 
 def _partner_stream(wish: Any) -> tuple[Any, ...]:
@@ -70,4 +87,14 @@ HANDLES = (
     ),
     Handles(membership.JoinPartner, membership.join, _team_streams, answer=_membership),
     Handles(membership.EndMembership, membership.end, _team_streams, answer=_membership),
+    Handles(
+        certificate.AwardCertificate,
+        certificate.award,
+        _certificate_stream,
+        reads=lambda wish: (Rules.at(wish.certification),),
+        answer=_certificate,
+    ),
+    Handles(certificate.RevokeCertificate, certificate.revoke, _certificate_stream, answer=_certificate),
+    Handles(certificate.LapseCertificate, certificate.lapse, _certificate_stream),
+    Handles(roster.RecordCertified, roster.record_certified, _roster_streams),
 )

@@ -5,7 +5,7 @@ from typing import Any
 from chassis.event import PublicEvent, Seen
 from contracts import onboarding as public
 from contracts.shared import of_rulebook
-from services.onboarding.domain import membership, offboarding, partner, person
+from services.onboarding.domain import certificate, membership, offboarding, partner, person, roster
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -111,6 +111,48 @@ def _offboarded(seen: Seen, it: offboarding.PartnerOffboarded) -> PublicEvent:
     return public.PartnerOffboarded(partner_id=it.partner_id, revision=seen.version, offboarded_at=it.offboarded_at)
 
 
+def _earned(seen: Seen, it: certificate.CertificationEarned) -> PublicEvent:
+    return public.CertificationEarned(
+        **_of_certificate(it),
+        proof=it.proof.source,
+        valid_from=it.valid_from,
+        valid_until=it.valid_until,
+        earned_at=it.earned_at,
+    )
+
+
+def _lapsed(seen: Seen, it: certificate.CertificationLapsed) -> PublicEvent:
+    return public.CertificationLapsed(
+        **_of_certificate(it),
+        cause=it.cause,
+        reason_code=it.reason_code,
+        effective_on=it.effective_on,
+        lapsed_at=it.lapsed_at,
+    )
+
+
+def _of_certificate(it: certificate.CertificationEarned | certificate.CertificationLapsed) -> dict[str, Any]:
+    return {
+        "certificate_id": it.certificate_id,
+        "person_id": it.person_id,
+        "partner_id": it.partner_id,
+        "certification": it.certification,
+        "version": it.rules.version,
+    }
+
+
+def _counted(seen: Seen, it: roster.CertifiedCountChanged) -> PublicEvent:
+    return public.CertifiedCountChanged(
+        partner_id=it.partner_id,
+        certification=it.certification,
+        effective_on=it.effective_on,
+        count=it.count,
+        person_ids=it.person_ids,
+        rule_version=it.rule_version,
+        changed_at=it.changed_at,
+    )
+
+
 TRANSLATIONS: dict[type[Any], Any] = {
     partner.PartnerApplied: _applied,
     partner.PartnerDeclined: _declined,
@@ -124,4 +166,7 @@ TRANSLATIONS: dict[type[Any], Any] = {
     membership.MembershipStarted: _started,
     membership.MembershipEnded: _ended,
     person.PersonErased: _erased,
+    certificate.CertificationEarned: _earned,
+    certificate.CertificationLapsed: _lapsed,
+    roster.CertifiedCountChanged: _counted,
 }

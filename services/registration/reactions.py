@@ -16,6 +16,7 @@ from chassis.read_store.port import TURN, Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
+    CertifiedCountChanged,
     PartnerActivated,
     PartnerOffboarded,
     PartnerProfileChanged,
@@ -42,7 +43,12 @@ from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
 from services.registration.domain.lead import EXPIRED, SUSPENDED
 from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
-from services.registration.domain.partner_facts import NEW_BUSINESS, RecordPartnerFacts
+from services.registration.domain.partner_facts import (
+    NEW_BUSINESS,
+    Certified,
+    RecordCertifiedCount,
+    RecordPartnerFacts,
+)
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, lead_due
 from services.registration.projections.due import DueDocument, SlotDue
@@ -96,6 +102,20 @@ def _suspended(told: Any) -> tuple[str, ...] | None:
             return ()
         case _:
             return None
+
+
+async def on_certified_count(seen: Seen, app: Application) -> None:
+    """Copies how many of a partner's people hold a certification; older news change nothing."""
+    told: CertifiedCountChanged = seen.event
+    certified = Certified(
+        certification=told.certification,
+        count=told.count,
+        effective_on=told.effective_on,
+        event_id=seen.id,
+        position=seen.position,
+    )
+    command = RecordCertifiedCount(partner_id=told.partner_id, certified=certified, now=app.clock.now())
+    await app.react(seen, "record_certified_count", command)
 
 
 async def on_tier(seen: Seen, app: Application) -> None:
@@ -167,6 +187,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerSuspended: on_partner,
     PartnerOffboarded: on_partner,
     PartnerReinstated: on_partner,
+    CertifiedCountChanged: on_certified_count,
     TierChanged: on_tier,
     DealStageChanged: on_stage,
     OpportunityMirrored: on_opportunity,

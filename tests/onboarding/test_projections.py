@@ -8,7 +8,7 @@ import pytest
 
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts import onboarding as public
-from services.onboarding.domain import membership, offboarding, partner, person
+from services.onboarding.domain import certificate, membership, offboarding, partner, person, roster
 from services.onboarding.domain.partner import ReinstatePartner
 from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
@@ -248,6 +248,8 @@ def test_every_event_has_been_thought_of() -> None:
         *person.PersonEvent.__args__,
         *membership.MembershipEvent.__args__,
         *membership.TeamEvent.__args__,
+        *certificate.CertificateEvent.__args__,
+        *roster.RosterEvent.__args__,
     }
     inside = {
         partner.PartnerScreened,
@@ -259,5 +261,7 @@ def test_every_event_has_been_thought_of() -> None:
         membership.MemberInvited,
         membership.OwnerAdded,
         membership.OwnerRemoved,
+        certificate.RevocationProposed,
+        roster.RosterCarried,
     }
     assert kinds == {*TRANSLATIONS} | inside

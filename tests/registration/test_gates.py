@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chassis.decider import NotFound, Stream
+from chassis.event import encode
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account_key import Key
@@ -33,6 +34,13 @@ from services.registration.domain.exclusion import (
     ExclusionAdded,
     Exclusions,
     family_targets,
+)
+from services.registration.domain.partner_facts import (
+    Certified,
+    Partners,
+    RecordCertifiedCount,
+    RecordPartnerFacts,
+    carry,
 )
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.domain.screening import DEAL_RULES, explained
@@ -329,6 +337,80 @@ def tier(level: str | None, **changes: Any) -> RecordPartnerTier:
     fields: dict[str, Any] = {"programme": "tiers", "effective_on": date(2026, 1, 1), "source_event_id": "t-1"}
     fields = {**fields, "source_position": 5, "now": BEFORE, **changes}
     return RecordPartnerTier(partner_id=PartnerId("p-1"), level=level, **fields)
+
+
+def certified(count: int, position: int = 8, certification: str = "cloud-expert") -> RecordCertifiedCount:
+    news = Certified(
+        certification=certification,
+        count=count,
+        effective_on=date(2026, 3, 1),
+        event_id=f"counted-{position}",
+        position=position,
+    )
+    return RecordCertifiedCount(partner_id=PartnerId("p-1"), certified=news, now=BEFORE)
+
+
+EXPERTS = {"certification": "cloud-expert", "count": 2, "families": ["cloud"]}
+
+
+@pytest.mark.parametrize(
+    ("news", "missing"),
+    [
+        ([], True),
+        ([certified(1)], True),
+        ([certified(2)], False),
+        ([certified(2), certified(1, position=9)], True),
+        ([certified(2), certified(1, position=7)], False),
+        ([certified(5, certification="other")], True),
+    ],
+)
+def test_a_deal_asks_for_certified_people_by_the_newest_news(
+    news: list[RecordCertifiedCount], *, missing: bool
+) -> None:
+    town = Town(certifications=[EXPERTS])
+    for one in news:
+        town.run(one)
+
+    codes = asked(town)
+
+    assert codes.get("certification-missing") == ("review" if missing else None)
+
+
+def test_a_certification_is_asked_for_only_of_its_families_and_named_with_its_source() -> None:
+    other = {"certification": "service-expert", "families": ["service"]}
+    town = Town(certifications=[EXPERTS, other])
+    town.run(certified(2))
+
+    asked(town)
+
+    [check] = [c for c in town.state(Deals.at("a")).screened.screening.checks if c.name == "certification"]
+    assert check.value == {"certification": "cloud-expert", "people": 2}
+    assert (check.threshold, check.event_id, check.position) == (2, "counted-8", 8)
+
+
+def test_a_certificate_that_is_lost_during_the_review_is_new_evidence_at_the_approval() -> None:
+    town = Town(certifications=[EXPERTS])
+    town.run(certified(2))
+    town.register("a", "p-1")
+    town.run(certified(1, position=9))
+
+    events = town.run(approval(now=NOW + timedelta(hours=2)))[0]
+
+    assert [type(one).__name__ for one in events] == ["DealScreened"]
+    assert "check:certification-missing" in town.state(Deals.at("a")).screened.screening.evidence
+
+
+def test_who_is_certified_survives_other_news_of_the_partner_and_is_stored_only_once_somebody_is() -> None:
+    town = Town(certifications=[EXPERTS])
+    assert b"certified" not in encode(town.state(Partners.at("p-1")))
+    town.run(certified(2))
+    news = {"types": ("distributor",), "source_event_id": "e-2", "source_position": 11}
+    town.run(RecordPartnerFacts(partner_id=PartnerId("p-1"), revision=2, **news, now=NOW))
+
+    facts = town.state(Partners.at("p-1"))
+
+    assert (facts.types, facts.certified_in("cloud-expert").count) == (("distributor",), 2)
+    assert Partners.fold([carry(facts)]) == facts
 
 
 PER_TIER = {"capacity": 1, "tier_capacities": [{"tier": "silver", "capacity": 25}, {"tier": "gold", "capacity": 50}]}

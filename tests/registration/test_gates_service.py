@@ -9,6 +9,7 @@ import pytest
 
 from contracts.attribution import Customer, OpportunityMirrored
 from contracts.incentives import TierChanged
+from contracts.onboarding import CertifiedCountChanged
 from services.registration.domain.capacity import Capacities
 from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 
@@ -99,6 +100,40 @@ async def test_a_partner_of_a_higher_tier_has_more_slots(registration: Running) 
 
     assert statuses == ["in_review", "in_review", "rejected"]
     assert others == ["in_review", "rejected"]
+
+
+async def test_who_has_too_few_certified_people_is_looked_at_and_the_check_names_its_source(
+    registration: Running,
+) -> None:
+    await registration.publish_rules(certifications=[{"certification": "cloud-expert", "count": 2}])
+    counted = CertifiedCountChanged(
+        partner_id="p1",
+        certification="cloud-expert",
+        effective_on=date(2026, 3, 1),
+        count=2,
+        person_ids=("x1", "x2"),
+        rule_version=1,
+        changed_at=registration.clock.now(),
+    )
+    await registration.hear(counted)
+
+    certified = await registration.register("p1", products=[{"family": "cloud", "sku": "1"}])
+    other = await registration.register("p2", products=[{"family": "cloud", "sku": "2"}])
+
+    [checked] = [await check_of(registration, one["registration_id"]) for one in (certified,)]
+    assert (checked["value"], checked["event_id"] is None) == ({"certification": "cloud-expert", "people": 2}, False)
+    previewed = (await registration.post(seller("p2"), "/deals/preview", deal(products=[{"family": "cloud"}]))).json()
+    assert "certification-missing" in codes(previewed)
+    assert (await check_of(registration, other["registration_id"]))["value"]["people"] == 0
+
+
+async def check_of(registration: Running, registration_id: str) -> dict[str, Any]:
+    """What the screening of a deal looked at when it asked for certified people."""
+    seen = await registration.get(DESK, f"/deals/{registration_id}")
+    screened = next(one for one in seen.json()["history"] if one["event"] == "DealScreened")
+    why = (await registration.get(DESK, f"/why/{screened['event_id']}")).json()
+    found: dict[str, Any] = next(one for one in why["inputs"] if one["name"] == "certification")
+    return found
 
 
 async def test_a_person_looks_at_look_alikes_same_documents_and_changed_questions(registration: Running) -> None:

@@ -146,6 +146,24 @@ ONBOARDING = {
     "POST /memberships/{membership_id}/join": row(MANAGERS | {"learner"}, membership_id="membership"),
     "POST /memberships/{membership_id}/end": row(MANAGERS | {"owner"}, membership_id="membership"),
 }
+CERTIFIES = frozenset({"admin", "marketing"})
+"""Who has the duty of a trainer (the admin of the first run), or the role."""
+READS_CERTIFICATES = frozenset({"admin", "cm", "marketing", "analyst"})
+ONBOARDING |= {
+    "POST /certificates": row(
+        CERTIFIES,
+        {
+            "person_id": "$person",
+            "certification": "security",
+            "earned_on": "2031-05-01",
+            "proof": {"source": "trainer_sheet", "reference": "2031/5"},
+        },
+    ),
+    "POST /certificates/{certificate_id}/revoke": row(CERTIFIES, NAMED, certificate_id="certificate"),
+    "GET /certificates": row(READS_CERTIFICATES | ALL_PARTNER),
+    "GET /certificates/{certificate_id}": row(READS_CERTIFICATES | {"owner", "learner"}, certificate_id="certificate"),
+    "GET /rosters": row(READS_CERTIFICATES | ALL_PARTNER, query="partner_id=$partner"),
+}
 REGISTRATION = {
     "POST /deals": row(SELLERS | {"desk"}, deal("Fabrikam", "fabrikam.com", partner_id="$partner")),
     "POST /deals/preview": row(SELLERS | {"desk"}, deal("Fabrikam", "fabrikam.com", partner_id="$partner")),
@@ -588,6 +606,7 @@ GATEWAY = {
     "GET /backtests/{run_id}": page(MANAGERS_OF_RULES, run_id="tried"),
     "GET /funds": page(FUNDS),
     "GET /tiers": page(EARNINGS | ALL_PARTNER),
+    "GET /training": page(READS_CERTIFICATES | ALL_PARTNER),
     "GET /cases": page(frozenset({"admin", "finance", "approver"})),
     "GET /recognition": page(EARNINGS | ALL_PARTNER),
     "GET /funds/{fund_request_id}": page(FUNDS, fund_request_id="fund_request"),
@@ -652,6 +671,8 @@ GATEWAY = {
             "POST /money/payments/{payment_id}/{verb}",
             "POST /partners",
             "POST /partners/{partner_id}/people",
+            "POST /partners/{partner_id}/certificates",
+            "POST /training/{certificate_id}/revoke",
             "POST /partners/{partner_id}/people/{membership_id}/end",
             "POST /partners/{partner_id}/{verb}",
             "POST /sign-out",
@@ -750,6 +771,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "partner": story.partner_id,
         "person": learner["person_id"],
         "membership": learner["membership_id"],
+        "certificate": await _certificate(people["marketing"], learner["person_id"]),
         "opportunity": lines[0]["opportunity_id"],
         "line": lines[0]["line_id"],
         "statement": story.seen["statement"]["statement_id"],
@@ -801,6 +823,15 @@ async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:
         "fund_claim": claimed["claim_id"],
         "special_price": granted["special_price_id"],
     }
+
+
+async def _certificate(marketing: Api, person_id: str) -> str:
+    """The learner is a security specialist."""
+    proof = {"source": "trainer_sheet", "reference": "2031/4"}
+    body = {"person_id": person_id, "certification": "security", "earned_on": "2031-05-01", "proof": proof}
+    made = done(await marketing.post("/v1/onboarding/certificates", body, key="matrix-certificate"), 201)
+    certificate_id: str = made["certificate_id"]
+    return certificate_id
 
 
 async def _facts_import(finance: Api) -> str:

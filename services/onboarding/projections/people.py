@@ -4,6 +4,8 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from chassis.read_store.port import ReadStore
+from contracts.values import PartnerId
 from services.onboarding.domain import membership, person
 
 
@@ -90,3 +92,10 @@ MEMBERSHIPS = Projection(
     evolve=evolve_membership,
     indexes=("partner_id", "person_id", "status"),
 )
+
+
+async def main_partner(read: ReadStore, tenant: str, person_id: str) -> PartnerId | None:
+    """The partner that a person mainly acts for; None for none."""
+    where = {"person_id": person_id, "status": "active", "primary": True}
+    found = await read.find("memberships", tenant, where=where, sort="person_id", limit=1)
+    return next((PartnerId(item["partner_id"]) for item in found.items), None)

@@ -133,7 +133,13 @@ from services.registration.domain.offering import (
     lapse_offers,
     pool_lead,
 )
-from services.registration.domain.partner_facts import Partners, RecordPartnerFacts, record_partner_facts
+from services.registration.domain.partner_facts import (
+    Partners,
+    RecordCertifiedCount,
+    RecordPartnerFacts,
+    record_certified_count,
+    record_partner_facts,
+)
 from services.registration.domain.partner_tier import RecordPartnerTier, TiersOf, record_partner_tier
 from services.registration.domain.protecting import (
     end_protection,
@@ -245,5 +251,6 @@ HANDLES = (
     Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
+    Handles(RecordCertifiedCount, record_certified_count, streams=lambda c: (Partners.at(c.partner_id),)),
     Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )

@@ -1,10 +1,11 @@
 """What onboarding told of a partner, copied into an own stream so that a screening can name it and its version."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event
 from contracts.values import PartnerId
 
 NEW_BUSINESS = "new_business"
@@ -25,8 +26,22 @@ ROLE_OF_TYPE = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Certified:
+    """How many of a partner's people hold a certification from a day on, with the event that said so."""
+
+    certification: str
+    count: int
+    effective_on: date
+    event_id: str
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PartnerFacts:
-    """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet."""
+    """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet.
+
+    `certified` is left out of what is stored until somebody is: a screening of before stays as it was, byte for byte.
+    """
 
     revision: int = 0
     types: tuple[str, ...] = ()
@@ -34,6 +49,7 @@ class PartnerFacts:
     country: str | None = None
     event_id: str | None = None
     position: int | None = None
+    certified: tuple[Certified, ...] | LeftOut = LEFT_OUT
 
     @property
     def known(self) -> bool:
@@ -42,6 +58,10 @@ class PartnerFacts:
     @property
     def may_register(self) -> bool:
         return self.known and NEW_BUSINESS not in self.suspended
+
+    def certified_in(self, certification: str) -> Certified | None:
+        """What is known of one certification; None where nobody ever held it."""
+        return next((one for one in self.certified or () if one.certification == certification), None)
 
     @property
     def first_role(self) -> str:
@@ -61,6 +81,30 @@ class PartnerFactsRecorded:
     source_event_id: str
     source_position: int
     recorded_at: datetime
+
+
+@event("registration.CertifiedCountRecorded.v1")
+class CertifiedCountRecorded:
+    partner_id: PartnerId
+    certified: Certified
+    recorded_at: datetime
+
+
+@event("registration.PartnerFactsCarried.v1")
+class PartnerFactsCarried:
+    """All that was known of the partner when its stream went on in another segment."""
+
+    facts: PartnerFacts
+
+
+PartnerFactsEvent = PartnerFactsRecorded | CertifiedCountRecorded | PartnerFactsCarried
+
+
+@command("registration.RecordCertifiedCount.v1")
+class RecordCertifiedCount:
+    partner_id: PartnerId
+    certified: Certified
+    now: datetime
 
 
 @command("registration.RecordPartnerFacts.v1")
@@ -93,8 +137,34 @@ def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[
     ]
 
 
-def evolve(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
-    return PartnerFacts(
+def record_certified_count(wish: RecordCertifiedCount, facts: PartnerFacts) -> list[CertifiedCountRecorded]:
+    """Keeps what is newer than what is known of that certification; older news, or the same again, change nothing."""
+    known = facts.certified_in(wish.certified.certification)
+    if known is not None and wish.certified.position <= known.position:
+        return []
+    return [CertifiedCountRecorded(partner_id=wish.partner_id, certified=wish.certified, recorded_at=wish.now)]
+
+
+def evolve(facts: PartnerFacts, happened: PartnerFactsEvent) -> PartnerFacts:
+    match happened:
+        case PartnerFactsRecorded():
+            return _told(facts, happened)
+        case CertifiedCountRecorded(certified=news):
+            others = (one for one in facts.certified or () if one.certification != news.certification)
+            return replace(facts, certified=tuple(sorted((*others, news), key=lambda one: one.certification)))
+        case PartnerFactsCarried(facts=carried):
+            return carried
+        case _:
+            assert_never(happened)
+
+
+def carry(facts: PartnerFacts) -> PartnerFactsCarried:
+    return PartnerFactsCarried(facts=facts)
+
+
+def _told(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
+    return replace(
+        facts,
         revision=happened.revision,
         types=facts.types if happened.types is None else happened.types,
         suspended=facts.suspended if happened.suspended is None else happened.suspended,
@@ -104,4 +174,6 @@ def evolve(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
     )
 
 
-Partners = Decider[PartnerFacts, PartnerFactsRecorded](kind="partner_facts", initial=PartnerFacts(), evolve=evolve)
+Partners = Decider[PartnerFacts, PartnerFactsEvent](
+    kind="partner_facts", initial=PartnerFacts(), evolve=evolve, carry=carry
+)

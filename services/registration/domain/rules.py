@@ -107,6 +107,19 @@ class TierCapacity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CertificationNeed:
+    """So many of a partner's people hold that certification, for deals of these families; none named: for all."""
+
+    certification: str
+    count: int = 1
+    families: tuple[str, ...] = ()
+
+    def meets(self, families: Iterable[str]) -> bool:
+        """Whether a deal of these families asks for it."""
+        return not self.families or not set(self.families).isdisjoint(families)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One approval that a deal needs when its amount is above the limit of its currency; without a limit, always.
 
@@ -194,6 +207,7 @@ class DealRules:
     capacity: int | None = None
     tier_capacities: tuple[TierCapacity, ...] = ()
     watch_for: tuple[str, ...] = ()
+    certifications: tuple[CertificationNeed, ...] = ()
     approval: tuple[Step, ...] = (Step(),)
     amended_up_percent: int = 25
     clock: Clock = field(default_factory=Clock)
@@ -247,6 +261,7 @@ def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
     yield all(one.capacity > 0 for one in rules.tier_capacities), "a tier's capacity is one deal at least"
     tiers = [one.tier for one in rules.tier_capacities]
     yield len(set(tiers)) == len(tiers), "one capacity a tier"
+    yield all(one.count > 0 for one in rules.certifications), "a certification is needed of one person at least"
     yield set(rules.watch_for) <= set(WATCHES), f"watched for is any of {', '.join(WATCHES)}"
     yield 0 <= (rules.auto_approval.win_percent or 0) <= WHOLE_PERCENT, "win_percent lies between 0 and 100"
     yield rules.auto_approval.closed_least >= 1, "closed_least is one deal at least"

@@ -29,6 +29,7 @@ from services.registration.domain.rules import (
     WATCHES,
     WHOLE_PERCENT,
     AutoApproval,
+    CertificationNeed,
     DealRules,
     faults,
     in_currency,
@@ -232,6 +233,7 @@ def _checks(
         yield check(facts, rules)
     if rules.competitors:
         yield _competitor(facts, rules)
+    yield from _certified(facts, rules)
     yield from _watched(facts, rules)
     yield _rivals(facts, rules, conflicts)
     yield _place_apart(conflicts)
@@ -333,6 +335,30 @@ def _competitor(facts: Facts, rules: DealRules) -> Check:
     if facts.competitor is None:
         return seen
     return replace(seen, pull=REVIEW, code="competitor", text="This customer competes with the vendor.")
+
+
+def _certified(facts: Facts, rules: DealRules) -> Iterator[Check]:
+    """One check a certification that the deal's families ask for."""
+    families = {line.family for line in facts.mine.reach.products}
+    for need in rules.certifications:
+        if need.meets(families):
+            yield _enough(facts.partner, need)
+
+
+def _enough(partner: PartnerFacts, need: CertificationNeed) -> Check:
+    told = partner.certified_in(need.certification)
+    count = told.count if told else 0
+    seen = Check(
+        name="certification",
+        value={"certification": need.certification, "people": count},
+        threshold=need.count,
+        event_id=told.event_id if told else None,
+        position=told.position if told else None,
+    )
+    if count >= need.count:
+        return seen
+    text = "Too few of the partner's people hold a certification that these products ask for."
+    return replace(seen, pull=REVIEW, code="certification-missing", text=text)
 
 
 WATCHED = {

@@ -27,6 +27,7 @@ from services.gateway.api.portal import (
     settings,
     sign_in,
     tiers,
+    training,
     trying,
     whys,
 )
@@ -53,6 +54,7 @@ for room in (
     closing,
     funds,
     tiers,
+    training,
     recognition,
     cases,
     trying,

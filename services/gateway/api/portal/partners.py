@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
 from chassis.decider import NotFound
+from services.gateway.api.portal.training import certifications
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 STATUSES = ("review", "active", "suspended", "declined", "withdrawn", "offboarded")
@@ -76,8 +77,13 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
         "lines": lines,
         "settlement": settlement.one,
     }
-    words = {"scopes": SCOPES, "roles": ROLES, "partner_id": partner_id}
+    words = {"scopes": SCOPES, "roles": ROLES, "partner_id": partner_id, "books": await _books(here)}
     return await here.page("partner.html", status, **shown, **words, refusal=refusal)
+
+
+async def _books(here: Visit) -> dict[str, str]:
+    """What the visitor may certify people in."""
+    return await certifications(here) if here.may("onboarding.AwardCertificate") else {}
 
 
 def _suspension(sent: Form) -> dict[str, Any]:
@@ -121,6 +127,17 @@ async def _invited(here: Visit, partner_id: str, sent: Form) -> Answer:
     if not member.ok or not here.vendor:
         return member
     return await here.send(sent, "onboarding", f"/memberships/{member.json()['membership_id']}/join", None, "join")
+
+
+@router.post("/partners/{partner_id}/certificates")
+async def certify(partner_id: str, here: Here, sent: Sent) -> Response:
+    """Awards one of the partner's people a certificate, or renews it."""
+    proof = {"source": sent.text("source"), "reference": sent.text("reference")}
+    body = {**sent.given("person_id", "certification", "earned_on"), "proof": proof}
+    answer = await here.send(sent, "onboarding", "/certificates", body)
+    if answer.ok:
+        return here.went(answer, f"/partners/{partner_id}", "certified")
+    return await partner_page(here, partner_id, refused("certify", sent, answer), answer.status)
 
 
 @router.post("/partners/{partner_id}/people/{membership_id}/end")
