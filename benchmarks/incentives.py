@@ -25,13 +25,14 @@ from chassis.rulebook import Version
 from chassis.store.port import Commit, NewEvent
 from chassis.store.sqlite import SqliteEventStore
 from contracts.values import money
-from services.incentives.domain.backtest import Backtest, Side
+from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.budget import BudgetUsed
 from services.incentives.domain.bulk import Share, rated
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.dues import Known
 from services.incentives.domain.journal import move
 from services.incentives.domain.schedule import Band, Schedule
+from services.incentives.domain.side import Side
 from services.incentives.projections.sales import sale_of
 
 LINES, RECALCULATED, SAMPLE = 300_000, 1_000_000, 60_000

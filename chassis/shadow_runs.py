@@ -46,20 +46,22 @@ class ShadowRuns:
         """Makes the table; again is harmless."""
         await self._desk.write(lambda db: db.execute(TABLE))
 
-    async def begin(self, asked: Asked, work: Work | None = None) -> Document:
+    async def begin(self, asked: Asked, work: Work | None = None, *, anew: bool = False) -> Document:
         """Begins the run unless it was begun before. Raises Busy when too many are going on.
 
-        `work` makes another report than that of a shadow run, such as a backtest's.
+        `work` makes another report than that of a shadow run, such as a backtest's. `anew` makes a report again that is
+        there; until the new one is ready the old one stands.
         """
         tenant = asked.window.tenant
         known = self._kept(tenant, asked.run_id)
-        if known is not None and (known["status"] == READY or asked.run_id in self._running):
+        if known is not None and ((known["status"] == READY and not anew) or asked.run_id in self._running):
             return self.find(tenant, asked.run_id)
         if len(self._running) >= RUNNING_MAX:
             raise Busy(f"{RUNNING_MAX} shadow runs are going on", retry_after_seconds=10)
         task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work))
         task.add_done_callback(lambda _: self._running.pop(asked.run_id, None))
-        await self._keep(asked, {"status": RUNNING})
+        before = {"report": known["report"]} if known and "report" in known else {}
+        await self._keep(asked, {"status": RUNNING, **before})
         return self.find(tenant, asked.run_id)
 
     def find(self, tenant: str, run_id: str) -> Document:

@@ -95,6 +95,7 @@ class Rules:
     kind: str
     book: str
     body: dict[str, Any]
+    mode: str = "live"
 
 
 RULES = (
@@ -233,7 +234,7 @@ async def publish(author: Api, publisher: Api, rules: Rules, key: str) -> None:
     stands = drafted.json()["type"].endswith("/key-reused") if not drafted.ok else False
     version = 1 if stands else good(drafted).json()["version"]
     path = f"/v1/{rules.service}/rulebooks/{rules.book}/publish"
-    await done(publisher.post(path, {"version": version}, key=f"{key}-publish"))
+    await done(publisher.post(path, {"version": version, "mode": rules.mode}, key=f"{key}-publish"))
 
 
 async def _connect(admin: Api, crm_url: str) -> str:

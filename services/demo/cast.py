@@ -1,4 +1,4 @@
-"""Everybody joins: more of the vendor's staff, a second plan, and the partners with their owners."""
+"""Everybody joins: more of the vendor's staff, a second plan and one in the shadow, and the partners with their owners."""
 
 from services import first_run
 from services.demo.office import Office, Told, side_by_side
@@ -25,6 +25,20 @@ BONUS = Rules(
 )
 """Pays on top of the standard plan, more the more a partner has sold in the quarter, and a week after the sale."""
 
+FLAT_RATE = Rules(
+    "incentives",
+    "plan",
+    "flat-rate",
+    {
+        "kind": "commission",
+        "name": "One rate for everybody",
+        "currency": first_run.CURRENCY,
+        "schedule": {"semantics": "marginal", "bands": [{"percent": "12"}]},
+    },
+    mode="shadow",
+)
+"""Pays nothing: it is watched beside the standard plan, whose place it would take."""
+
 
 async def join(office: Office, story: Story, told: Told) -> None:
     """Staff, the plan and the partners, each once; `told` after each partner."""
@@ -32,6 +46,7 @@ async def join(office: Office, story: Story, told: Told) -> None:
     for one in STAFF:
         await first_run.done(ada.post("/v1/staff", first_run.colleague(one), key=f"demo-{one.handle}"))
     await first_run.publish(ada, faye, BONUS, key="demo-growth-bonus")
+    await first_run.publish(ada, faye, FLAT_RATE, key="demo-flat-rate")
     new = list(enumerate(story.partners))[len(first_run.PARTNERS) :]
     await side_by_side(_joins(office, partner, place, told) for place, partner in new)
     await office.quiet()

@@ -24,6 +24,7 @@ from services.incentives.api import (
     payments,
     proofs,
     recognition,
+    shadow_plans,
     special_prices,
     tiers,
 )
@@ -98,6 +99,7 @@ BLUEPRINT = Blueprint(
         batches.router,
         proofs.router,
         backtests.router,
+        shadow_plans.router,
         funds.router,
         claims.router,
         special_prices.router,

@@ -9,13 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.event import canonical_json, plain
-from services.incentives.domain.backtest import Backtest, Side
+from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.dues import Known
+from services.incentives.domain.side import Posted, Pot, Side
 from services.incentives.projections.sales import sale_of
 from tests.incentives.facts import START as LONG_AGO
 from tests.incentives.facts import World, book, credit, plan, reversal, share, version, win
-from tests.incentives.test_service import ADMIN, FINANCE, P1, P2, activated, credited, incentives, refunded, won
+from tests.incentives.test_service import (
+    ADMIN,
+    APPROVER,
+    FINANCE,
+    P1,
+    P2,
+    activated,
+    credited,
+    incentives,
+    refunded,
+    won,
+)
 
 __all__ = ["incentives"]
 D = Decimal
@@ -23,14 +35,28 @@ KNOWN = Known(books=(), payees={})
 YEAR = {"since": date(2026, 1, 1), "until": date(2026, 12, 31)}
 
 
-def side(body, number=1):
-    return Side(Chosen(version(body, "plan-a", LONG_AGO, number), read_plan(body)), KNOWN)
+def side(body, number=1, pot=None):
+    return Side(Chosen(version(body, "plan-a", LONG_AGO, number), read_plan(body)), KNOWN, pot)
 
 
-def tried(old, new, sales):
-    test = Backtest(old=side(old) if old else None, new=side(new, 2), **YEAR)
+def posted(sale):
+    """The lines that really stand of a sale, as the read model has them."""
+    return [
+        Posted(
+            partner_id=line.key.partner_id,
+            amount=line.remaining.amount,
+            step="band-1",
+            plan_id="plan-a",
+            plan_version=line.plan_version,
+        )
+        for line in sale.lines.values()
+    ]
+
+
+def tried(old, new, sales, pots=(None, None)):
+    test = Backtest(old=side(old, 1, pots[0]) if old else None, new=side(new, 2, pots[1]), **YEAR)
     for name, sale in sales.items():
-        test.take(name, sale)
+        test.take(name, sale, posted(sale) if test.looks_at_posted else ())
     return test.report()
 
 
@@ -65,6 +91,7 @@ def test_the_same_backtest_gives_the_same_bytes():
     assert one["digest"] != tried(plan(), plan({"percent": "12"}), SOME.sales)["digest"]
 
 
+PARTED = [{"party": "partner", "percent": "66.67"}, {"party": "seller", "percent": "33.33"}]
 TIMES = {"modifier_id": "m", "when": {"field": "role", "is_one_of": ["source"]}, "multiply": "1.5"}
 PLANS = st.sampled_from(
     [
@@ -86,9 +113,93 @@ def test_the_live_plan_against_itself_and_against_what_was_paid_has_delta_0(body
         if refunded_too:
             world.tell(reversal("x", refund, **identity))
     assert tried(body, body, world.sales)["total"]["delta"] == "0"
-    new = tried(None, body, world.sales)
+    beside = tried(None, body, world.sales)
+    assert ([row["delta"] for row in beside["partners"] if row["delta"] != "0"], beside["changed"]) == ([], 0)
     paid = sum((line.remaining.amount for sale in world.sales.values() for line in sale.lines.values()), D(0))
-    assert D(new["total"]["new"]) == paid
+    assert (D(beside["total"]["old"]), D(beside["total"]["new"])) == (paid, paid)
+
+
+def test_beside_what_was_posted_the_sales_that_change_are_named():
+    report = tried(None, plan({"up_to": "700", "percent": "10"}, {"percent": "30"}), SOME.sales)
+    assert report["lines"] == [
+        {
+            "opportunity_id": name,
+            "old": [{"partner_id": partner_id, "amount": old, "step": "band-1"}],
+            "new": [{"partner_id": partner_id, "amount": new, "step": "band-2"}],
+        }
+        for name, partner_id, old, new in (("b", "p1", "50.00", "80.00"), ("c", "p3", "100.00", "160.00"))
+    ]
+
+
+# Budgets: as much as there is, in the order of days
+
+
+def spiff(**changes):
+    return plan({"flat": "300"}, **{"kind": "spiff", "component": "spiff", "budget_id": "pot", **changes})
+
+
+def in_turn(body, allocated, *steps):
+    """Sales one a day, told in that order; `~` before a name takes the sale of that name back on its day."""
+    world = World(book(body)).allocate("pot", allocated)
+    for day, step in enumerate(steps, start=1):
+        on, name = date(2026, 3, day), step.strip("~")
+        told = [win(opportunity_id=name, closed_on=on), credit(share(name[0], "100.00"), opportunity_id=name)]
+        if step.startswith("~"):
+            told = [reversal(f"x-{name}", "1000.00", opportunity_id=name, occurred_on=on)]
+        world.tell(*told)
+    return world
+
+
+def pot_of(world, *versions):
+    """The budget as it stands now, and whose lines drew on it."""
+    return Pot("pot", world.budgets["pot"].available.amount, frozenset(("plan-a", one) for one in versions))
+
+
+def test_awards_of_300_from_a_budget_of_1_000_are_300_300_300_100_and_then_nothing():
+    world = in_turn(spiff(), "1000.00", "e", "d", "c", "b", "a")
+    report = tried(None, spiff(), world.sales, (None, pot_of(world, 1)))
+    assert {row["partner_id"]: row["new"] for row in report["partners"]} == {
+        **dict.fromkeys("edc", "300"),
+        "b": "100",
+        "a": "0",
+    }
+    assert report["budget"] == {"budget_id": "pot", "had": "1000", "used": "1000", "short": 2}
+    assert (report["total"]["delta"], report["changed"]) == ("0", 0)
+
+
+def test_a_plan_that_gives_more_reaches_fewer_partners_and_says_that_the_budget_decides():
+    world = in_turn(spiff(), "1000.00", "e", "d", "c", "b")
+    richer = plan({"flat": "500"}, kind="spiff", component="spiff", budget_id="pot")
+    report = tried(None, richer, world.sales, (None, pot_of(world, 1)))
+    assert (report["winners"], report["losers"]) == (["e", "d"], ["c", "b"])
+    [last] = [row for row in report["lines"] if row["opportunity_id"] == "c"]
+    assert last["new"] == [{"partner_id": "c", "amount": "0.00", "step": "budget"}]
+
+
+def test_what_is_taken_back_of_an_award_is_there_for_later_sales():
+    world = in_turn(spiff(), "600.00", "a", "b", "c", "~a", "d")
+    report = tried(None, spiff(), world.sales, (None, pot_of(world, 1)))
+    assert {row["partner_id"]: row["new"] for row in report["partners"]} == {"a": "0", "b": "300", "d": "300", "c": "0"}
+
+
+def test_what_others_drew_on_a_budget_is_not_there():
+    world = in_turn(spiff(), "1000.00", "a", "b")
+    report = tried(None, spiff(), world.sales, (None, pot_of(world)))
+    assert (report["budget"]["had"], report["total"]["new"]) == ("400", "400")
+
+
+STEPS = st.permutations([*(f"{partner}{n}" for partner in "abc" for n in range(3))])
+
+
+@given(STEPS, st.integers(0, 9), st.integers(1, 2_000), st.sampled_from(["rest", "none"]), st.booleans())
+def test_a_plan_with_a_budget_against_what_was_paid_has_delta_0(steps, refunds, allocated, last, parted):
+    body = spiff(last_award=last, payees=PARTED if parted else [])
+    told = [*steps[:5], *(f"~{name}" for name in steps[: min(refunds, 5)]), *steps[5:]]
+    world = in_turn(body, f"{allocated}.00", *told)
+    forwards, back = world.sales, dict(reversed(world.sales.items()))
+    reports = [tried(None, body, sales, (None, pot_of(world, 1))) for sales in (forwards, back)]
+    assert reports[0] == reports[1]
+    assert [row["delta"] for row in reports[0]["partners"] if row["delta"] != "0"] == []
 
 
 def test_a_window_counts_as_closed():
@@ -179,6 +290,22 @@ async def test_a_backtest_changes_nothing_and_the_live_plan_against_what_was_pos
     assert (await incentives.post(P1, "/backtests", body)).status_code == 403
     nothing = {**body, "baseline": "version", "baseline_version": 9}
     assert (await incentives.post(FINANCE, "/backtests", nothing)).json()["slug"] == "no-draft"
+
+
+async def test_a_backtest_of_a_spiff_gives_no_more_than_its_budget_has(incentives):
+    await incentives.publish_plan(spiff(), "spiff")
+    pot = {"ref": "first", "amount": "500.00", "currency": "EUR"}
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", pot)).status_code == 201
+    for name in ("o1", "o2"):
+        await incentives.hear(won(name))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+    same = await report_of(incentives, rulebook_id="spiff", version=1)
+    assert (same["total"]["new"], same["total"]["delta"], same["changed"]) == ("500", "0", 0)
+    assert same["budget"] == {"budget_id": "pot", "had": "500", "used": "500", "short": 1}
+    versions = {"version": 1, "baseline": "version", "baseline_version": 1}
+    assert (await report_of(incentives, rulebook_id="spiff", **versions))["total"]["old"] == "500"
+    other = spiff(budget_id="nowhere")
+    assert (await report_of(incentives, rulebook_id="spiff", body=other))["total"]["new"] == "0"
 
 
 async def test_an_estimate_is_what_the_engine_would_pay_and_stores_nothing(incentives):

@@ -109,10 +109,11 @@ class Running:
                     return found
                 await asyncio.sleep(0.02)
 
-    async def publish_plan(self, body: Any, plan_id: str = "commission") -> None:
+    async def publish_plan(self, body: Any, plan_id: str = "commission", **publication: Any) -> None:
         draft = {"rulebook_id": plan_id, "kind": "plan", "body": body, "examples": []}
         assert (await self.post(ADMIN, "/rulebooks", draft)).status_code == 201
-        assert (await self.post(OTHER_ADMIN, f"/rulebooks/{plan_id}/publish", {"version": 1})).status_code == 200
+        published = await self.post(OTHER_ADMIN, f"/rulebooks/{plan_id}/publish", {"version": 1, **publication})
+        assert published.status_code == 200, published.text
 
     async def close(self) -> None:
         await self._client.aclose()

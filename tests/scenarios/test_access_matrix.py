@@ -403,6 +403,8 @@ INCENTIVES = {
         MANAGERS_OF_RULES, {"rulebook_id": "standard", "version": 1, "since": "2031-01-01", "until": "2031-12-31"}
     ),
     "GET /backtests/{run_id}": row(MANAGERS_OF_RULES, run_id="backtest"),
+    "GET /shadow": row(MANAGERS_OF_RULES),
+    "GET /shadow/{plan_id}": row(MANAGERS_OF_RULES, plan_id="watched"),
     "POST /estimates": row(
         EARNINGS, {"partner_id": "$partner", "amount": "1.00", "currency": "EUR", "closes_on": "2031-06-01"}
     ),
@@ -604,6 +606,7 @@ GATEWAY = {
     "GET /estimate": page(EARNINGS),
     "GET /backtests": page(MANAGERS_OF_RULES),
     "GET /backtests/{run_id}": page(MANAGERS_OF_RULES, run_id="tried"),
+    "GET /shadow/{plan_id}": page(MANAGERS_OF_RULES, plan_id="watched"),
     "GET /funds": page(FUNDS),
     "GET /tiers": page(EARNINGS | ALL_PARTNER),
     "GET /training": page(READS_CERTIFICATES | ALL_PARTNER),
@@ -803,6 +806,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "year": "2031",
         **await _funds(people, story.partner_id),
         "tried": await _backtest(people["admin"]),
+        "watched": await _in_shadow(people),
         **await _books_and_runs(people),
         **await _events(ada, story),
     }
@@ -852,6 +856,18 @@ async def _backtest(admin: Api) -> str:
     begun = done(await admin.post("/v1/incentives/backtests", wish, key="matrix-backtest"), 202)
     run_id: str = begun["run_id"]
     return run_id
+
+
+async def _in_shadow(people: dict[str, Api]) -> str:
+    """A plan in the shadow of the standard one."""
+    schedule = {"semantics": "marginal", "bands": [{"percent": "12"}]}
+    plan = {"kind": "commission", "name": "Flat", "currency": "EUR", "schedule": schedule}
+    draft = {"rulebook_id": "watched", "kind": "plan", "body": plan}
+    path = "/v1/incentives/rulebooks"
+    done(await people["admin"].post(path, draft, key="matrix-watched"), 201)
+    wish = {"version": 1, "mode": "shadow"}
+    done(await people["approver"].post(f"{path}/watched/publish", wish, key="matrix-watched-publish"))
+    return "watched"
 
 
 async def _pool(owner: Api, opportunity_id: str) -> str:

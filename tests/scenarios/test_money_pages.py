@@ -1,6 +1,7 @@
 """Money pages as a browser without JavaScript uses them: a disputed line, what is owed, a budget, a tier under review."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -18,10 +19,15 @@ def portal_of(it: System, who: Api) -> httpx.AsyncClient:
     return browser(it.front._app, cookies={"entente": who._token}, follow_redirects=True)
 
 
-async def sent(client: httpx.AsyncClient, page: str, action: str, **fields: str) -> httpx.Response:
-    """Sends the form of a page with that action, filled in; the page that it leads to."""
+async def sent(client: httpx.AsyncClient, page: str, action: str, trigger: str = "", **fields: str) -> httpx.Response:
+    """Sends the form of a page with that action, filled in; the page that it leads to.
+
+    With a `trigger` it is the form of that action, sent by the button that goes elsewhere.
+    """
     found = await client.get(page)
-    form = re.search(rf'<form method="post" action="{re.escape(action)}".*?</form>', found.text, flags=re.DOTALL)
+    form = re.search(
+        rf'<form method="post" action="{re.escape(trigger or action)}".*?</form>', found.text, flags=re.DOTALL
+    )
     assert form, f"{page} has no form {action}"
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[0]))
     return await client.post(action, data={**hidden, **fields}, headers=ORIGIN)
@@ -53,6 +59,7 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             assert "The figure was recorded." in risen.text
             await estimated(partner)
             await backtested(approver)
+            await put_in_the_shadow(admin, approver)
             own = await partner.get("/tiers")
             assert "Silver" in own.text
             assert "more revenue would count for gold" in own.text
@@ -67,12 +74,34 @@ async def estimated(partner: httpx.AsyncClient) -> None:
     assert "Band 2:" in said.text
 
 
+async def put_in_the_shadow(admin: httpx.AsyncClient, approver: httpx.AsyncClient) -> None:
+    """The next version of the standard plan is published in the shadow, and looked at beside what was paid."""
+    page = "/rules/incentives/standard"
+    schedule = {"semantics": "marginal", "bands": [{"percent": "25"}]}
+    body = {"kind": "commission", "name": "A quarter of all", "currency": "EUR", "schedule": schedule}
+    kept = await sent(admin, page, f"{page}/draft", trigger=f"{page}/try", kind="plan", body=json.dumps(body))
+    assert "Draft of version 2" in kept.text
+    published = await sent(approver, page, f"{page}/publish", mode="shadow")
+    assert "In the shadow" in published.text
+    found = await finished(approver, await approver.get("/shadow/standard"))
+    assert "“A quarter of all” would have paid" in found.text
+    assert "it pays nothing" in found.text
+    assert "No sale is covered yet" in found.text
+    listed = await approver.get("/backtests")
+    assert 'href="/shadow/standard"' in listed.text
+
+
+async def finished(client: httpx.AsyncClient, answer: httpx.Response) -> httpx.Response:
+    """The page once it no longer asks again by itself."""
+    async with asyncio.timeout(30):
+        while "asks again by itself" in answer.text:
+            await asyncio.sleep(0.05)
+            answer = await client.get(str(answer.url))
+    return answer
+
+
 async def backtested(approver: httpx.AsyncClient) -> None:
     span = {"since": "2031-01-01", "until": "2031-12-31"}
-    tried = await sent(approver, "/backtests", "/backtests", plan="standard 1", **span)
-    async with asyncio.timeout(30):
-        while "asks again by itself" in tried.text:
-            await asyncio.sleep(0.05)
-            tried = await approver.get(str(tried.url))
+    tried = await finished(approver, await sent(approver, "/backtests", "/backtests", plan="standard 1", **span))
     assert "The same backtest gives the same digest" in tried.text
     assert "Northwind Partners" in tried.text

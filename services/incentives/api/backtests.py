@@ -1,6 +1,5 @@
 """Plans tried on what happened and on what might: backtests of a whole year, and estimates of one sale."""
 
-import asyncio
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -13,15 +12,15 @@ from chassis.decider import NotFound
 from chassis.event import plain
 from chassis.execution import Peek
 from chassis.http import JSON, App, Body, Day, Reader, Writer, shown
-from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import Decision, NoDraft, Rulebook, Rules
 from chassis.rulebook_api import RulebookId
-from chassis.shadow import Candidate, Progress
+from chassis.shadow import Candidate
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS
 from services.incentives.application.sales import all_payees, rates_about, rules_of_kind
-from services.incentives.domain.backtest import Backtest, Side
+from services.incentives.application.trying import Trial, side_of
+from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.dues import Known
@@ -31,9 +30,7 @@ from services.incentives.domain.plan import schedule_of
 from services.incentives.domain.rating import PLANS, RatingFacts, Sold, evaluate
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
-from services.incentives.projections.sales import sale_of
 
-SALES_MAX = 5_000_000
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 
 router = APIRouter(tags=["backtests"])
@@ -62,12 +59,8 @@ async def begin(body: BacktestBody, caller: Writer, app: App) -> Response:
         raise NotFound
     shadow = ShadowBody(rulebook_id=body.rulebook_id, version=body.version, body=body.body)
     asked = await asked_for(app, caller.tenant, shadow, caller.new_id("backtest"))
-    test = await _test_of(app, caller.tenant, asked.candidate, body)
-
-    async def work(progress: Progress) -> dict[str, Any]:
-        return await run(app, caller.tenant, test, progress)
-
-    return Response(orjson.dumps(await app.shadow_runs.begin(asked, work)), status_code=202, media_type=JSON)
+    trial = await _trial_of(app, caller.tenant, asked.candidate, body)
+    return Response(orjson.dumps(await app.shadow_runs.begin(asked, trial.run)), status_code=202, media_type=JSON)
 
 
 @router.get("/backtests/{run_id}")
@@ -79,52 +72,19 @@ async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], call
     return shown(app.shadow_runs.find(caller.tenant, run_id))
 
 
-async def _test_of(app: Application, tenant: str, candidate: Candidate, body: BacktestBody) -> Backtest:
+async def _trial_of(app: Application, tenant: str, candidate: Candidate, body: BacktestBody) -> Trial:
     peek = app.executor.peek(tenant)
     known = Known(books=(), payees=await all_payees(app, tenant, peek))
-    new = Side(Chosen(candidate.instead(Rulebook()).versions[-1], read_plan(candidate.body)), known)
-    old = None
+    book: Rulebook = await peek(Rules.at(body.rulebook_id))
+    tried = Chosen(candidate.instead(Rulebook()).versions[-1], read_plan(candidate.body))
+    new, old = await side_of(peek, [book], tried, known), None
     if body.baseline == "version":
-        found = version_of([await peek(Rules.at(body.rulebook_id))], body.rulebook_id, body.baseline_version or 0)
+        found = version_of([book], body.rulebook_id, body.baseline_version or 0)
         if found is None:
             raise NoDraft(f"version {body.baseline_version} is not published", draft=None)
-        old = Side(found, known)
-    return Backtest(old=old, new=new, since=body.since, until=body.until)
-
-
-async def run(app: Application, tenant: str, test: Backtest, progress: Progress) -> dict[str, Any]:
-    """Feeds every sale to the test, page by page; between pages others have their turn."""
-    total = await app.read.count("sales", tenant)
-    cursor = None
-    while test.sales < min(total, SALES_MAX):
-        page = await app.read.find("sales", tenant, sort="opportunity_id", after=cursor, limit=PAGE_MAX)
-        for place, document in enumerate(page.items):
-            test.take(document["opportunity_id"], sale_of(document))  # type: ignore[arg-type]
-            if place % 50 == 0:
-                await asyncio.sleep(0)
-        progress(test.sales, total)
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    if test.old is None:
-        await _add_actual(app, tenant, test)
-    return test.report()
-
-
-async def _add_actual(app: Application, tenant: str, test: Backtest) -> None:
-    """What was posted under the candidate's plan for sales of that time."""
-    cursor = None
-    plan_id = test.new.chosen.plan_id
-    while True:
-        page = await app.read.find("earnings", tenant, sort="earned_on", after=cursor, limit=PAGE_MAX)
-        for line in page.items:
-            mine = line["plan_id"] == plan_id and line["currency"] == test.new.chosen.plan.currency
-            if mine and test.since.isoformat() <= line["credited_on"] <= test.until.isoformat():
-                test.paid(line["partner_id"], Decimal(line["remaining"]["amount"]))
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-        await asyncio.sleep(0)
+        old = await side_of(peek, [book], found, known)
+    test = Backtest(old=old, new=new, since=body.since, until=body.until)
+    return Trial(app=app, tenant=tenant, test=test, plan_ids=frozenset({body.rulebook_id}))
 
 
 # Estimates

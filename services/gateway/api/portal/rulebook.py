@@ -86,7 +86,7 @@ async def _sent(here: Visit, sent: Form, service: str, rulebook_id: str, verb: s
         return await here.send(sent, service, "/shadow-runs", {"rulebook_id": rulebook_id, "body": body})
     if verb == PUBLISH:
         version = sent.text("draft_version")
-        wish = {"version": int(version) if version.isdecimal() else version}
+        wish = {"version": int(version) if version.isdecimal() else version, **sent.given("mode")}
         return await here.send(sent, service, f"/rulebooks/{rulebook_id}/publish", wish)
     named = {"rulebook_id": rulebook_id, **sent.given("kind", "scope")}
     return await here.send(sent, service, "/rulebooks", {**named, "body": body})

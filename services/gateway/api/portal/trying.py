@@ -1,5 +1,7 @@
-"""Trying plans: what a sale that might be would pay, and what a plan would have paid on the sales of a time."""
+"""Trying plans: what a sale that might be would pay, what a plan would have paid, and what one in the shadow would."""
 
+import asyncio
+from decimal import Decimal
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -54,9 +56,10 @@ async def backtests(here: Here) -> Response:
 async def backtests_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(TRIES):
         raise Forbidden
-    books = await here.ask_all("incentives", "/rulebooks")
+    books, shadow = await asyncio.gather(here.ask_all("incentives", "/rulebooks"), here.ask("incentives", "/shadow"))
     plans = [row for row in books.items if row["kind"] == "plan" and row["versions"]]
-    return await here.page("backtests.html", status, books=books, plans=plans, refusal=refusal)
+    shown = {"books": books, "plans": plans, "shadow": shadow}
+    return await here.page("backtests.html", status, **shown, refusal=refusal)
 
 
 @router.post("/backtests")
@@ -79,8 +82,46 @@ async def result(run_id: str, here: Here) -> Response:
     report = found.one.get("report") or {}
     if report and "digest" not in report:
         raise NotFound  # a trial of rules, not a backtest: it has a page of its own
-    names = await here.names({row["partner_id"] for row in report.get("partners", [])})
-    answer = await here.page("backtest.html", run=found.one, report=report, names=names)
-    if found.one["status"] == "running":
+    return await _report_page(here, "backtest.html", found.one, report)
+
+
+@router.get("/shadow/{plan_id}")
+async def shadow(plan_id: str, here: Here) -> Response:
+    """What a plan in the shadow would have paid since it holds, beside what was paid."""
+    if not here.may(TRIES):
+        raise Forbidden
+    found = await here.ask("incentives", f"/shadow/{plan_id}")
+    if not found.ok and not found.down:
+        raise NotFound
+    return await _report_page(here, "shadow.html", found.one, found.one.get("report") or {}, part=found)
+
+
+async def _report_page(
+    here: Visit, template: str, run: dict[str, Any], report: dict[str, Any], **more: Any
+) -> Response:
+    """The page of a report; while it is made, the page asks again by itself."""
+    rows = _changed_rows(report)
+    names = await here.names({row["partner_id"] for row in (*report.get("partners", []), *rows)})
+    answer = await here.page(template, run=run, report=report, rows=rows, names=names, **more)
+    if run.get("status") == "running":
         answer.headers["Refresh"] = REFRESH_SECONDS
     return answer
+
+
+def _changed_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sales that change, a row a partner: both sums, and the steps that decide what the plan would pay."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for sale in report.get("lines", []):
+        for line in sale["old"]:
+            _row_of(rows, sale, line)["old"] += Decimal(line["amount"])
+        for line in sale["new"]:
+            row = _row_of(rows, sale, line)
+            row["new"] += Decimal(line["amount"])
+            row["steps"] |= {line["step"]: None}
+    return list(rows.values())
+
+
+def _row_of(rows: dict[tuple[str, str], dict[str, Any]], sale: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+    key = (sale["opportunity_id"], line["partner_id"])
+    nothing = {"opportunity_id": key[0], "partner_id": key[1], "old": Decimal(0), "new": Decimal(0), "steps": {}}
+    return rows.setdefault(key, nothing)

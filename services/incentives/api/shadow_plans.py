@@ -1,0 +1,134 @@
+"""Plans in the shadow: what each would have paid for the sales since it holds, beside what was really paid."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.application import Application
+from chassis.decider import Busy, NotFound
+from chassis.event import iso, stable_id
+from chassis.http import App, Reader, reads, shown
+from chassis.rulebook import Rulebook, Rules, Version
+from chassis.rulebook_api import Id
+from chassis.shadow import Candidate, Window
+from chassis.shadow_api import SHADOW
+from chassis.shadow_runs import Asked
+from services.incentives.application.sales import all_payees, rules_of_kind
+from services.incentives.application.trying import Trial, side_of
+from services.incentives.domain.backtest import Backtest
+from services.incentives.domain.choice import Chosen, read_plan
+from services.incentives.domain.dues import Known
+from services.incentives.domain.plan import PLAN, Plan
+
+FRESH_SECONDS = 300
+"""How old a report may be while other things happen, before it is made again."""
+IN_SHADOW = "shadow"
+
+router = APIRouter(tags=["backtests"])
+
+
+@router.get("/shadow")
+@reads("rulebooks")
+async def list_plans(caller: Reader, app: App) -> Response:
+    """The plans that were published in the shadow, each with its newest such version."""
+    app.access.check(caller.principal, SHADOW)
+    found = [_newest(book) for book in await _plans(app, caller.tenant)]
+    return shown({"items": [_told(version, app.clock.now().date()) for version in found if version]})
+
+
+@router.get("/shadow/{plan_id}")
+@reads("earnings")
+async def one_plan(plan_id: Id, caller: Reader, app: App) -> Response:
+    """Who would have won and lost how much under a plan in the shadow, and the sales that decide it.
+
+    The report is made when it is asked for: with `status` running there is none yet, or that of before. It is beside
+    what was paid by the plans of the same component and pool.
+    """
+    app.access.check(caller.principal, SHADOW)
+    book: Rulebook = await app.executor.peek(caller.tenant)(Rules.at(plan_id))
+    version = _newest(book)
+    if version is None or version.kind != PLAN or app.shadow_runs is None:
+        raise NotFound("no version of that plan was published in the shadow")
+    return shown(await _report(app, caller.tenant, version))
+
+
+async def _report(app: Application, tenant: str, version: Version) -> dict[str, Any]:
+    """The report that is there, if nothing happened since or it is fresh; else it is begun."""
+    asked = await _asked(app, tenant, version)
+    known = _known(app, tenant, asked.run_id)
+    if known and known["status"] == "ready" and _fresh(known, asked.asked, app):
+        return known
+    trial = await _trial_of(app, tenant, version, asked.asked)
+    try:
+        return await app.shadow_runs.begin(asked, trial.run, anew=True)  # type: ignore[union-attr]
+    except Busy:
+        if known is None:
+            raise
+        return known
+
+
+def _known(app: Application, tenant: str, run_id: str) -> dict[str, Any] | None:
+    try:
+        return app.shadow_runs.find(tenant, run_id)  # type: ignore[union-attr]
+    except NotFound:
+        return None
+
+
+def _fresh(known: dict[str, Any], asked: Any, app: Application) -> bool:
+    oldest = iso(app.clock.now() - timedelta(seconds=FRESH_SECONDS))
+    return bool(known["until_position"] == asked["until_position"] or known["as_of"] > oldest)
+
+
+async def _asked(app: Application, tenant: str, version: Version) -> Asked:
+    head, now = await app.executor.store.head(), app.clock.now()
+    named = {"kind": version.kind, "rulebook_id": version.rulebook_id, "sha256": version.sha256}
+    about = {**_told(version, now.date()), "as_of": iso(now), "until_position": head}
+    return Asked(
+        run_id=stable_id("shadow", version.rulebook_id, version.version),
+        candidate=Candidate(**named, scope=version.scope, version=version.version, body=version.body),
+        window=Window(tenant=tenant, after=0, until=head),
+        asked={**named, **about},
+    )
+
+
+async def _trial_of(app: Application, tenant: str, version: Version, asked: Any) -> Trial:
+    peek = app.executor.peek(tenant)
+    plan = read_plan(version.body)
+    books = [book for book in await _plans(app, tenant) if any(_beside(plan, one) for one in book.versions)]
+    known = Known(books=(), payees=await all_payees(app, tenant, peek))
+    new = await side_of(peek, books, Chosen(version, plan), known)
+    since, until = (date.fromisoformat(asked[name]) for name in ("since", "until"))
+    beside = frozenset(one.rulebook_id for book in books for one in book.versions)
+    test = Backtest(old=None, new=new, since=since, until=until)
+    return Trial(app=app, tenant=tenant, test=test, plan_ids=beside)
+
+
+def _beside(plan: Plan, version: Version) -> bool:
+    """Whether a version really pays for what the plan would pay for."""
+    other = read_plan(version.body)
+    same = (other.kind, other.component, other.pool) == (plan.kind, plan.component, plan.pool)
+    return same and version.mode != IN_SHADOW
+
+
+async def _plans(app: Application, tenant: str) -> list[Rulebook]:
+    peek = app.executor.peek(tenant)
+    return [await peek(Rules.at(plan_id)) for plan_id in await rules_of_kind(app, tenant, PLAN)]
+
+
+def _newest(book: Rulebook) -> Version | None:
+    return max((one for one in book.versions if one.mode == IN_SHADOW), key=lambda one: one.version, default=None)
+
+
+def _told(version: Version, today: date) -> dict[str, Any]:
+    """The version with the first and the last day of the sales that it judges until today."""
+    ends = version.effective_until
+    last = min(today, ends.date() - timedelta(days=1)) if ends else today
+    return {
+        "plan_id": version.rulebook_id,
+        "version": version.version,
+        "name": read_plan(version.body).name,
+        "since": iso(version.effective_from.date()),
+        "until": iso(last),
+        "ended": bool(ends and ends.date() <= today),
+    }

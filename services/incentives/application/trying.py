@@ -1,0 +1,97 @@
+"""Plans tried on sales that happened: read page by page, beside what was really posted for them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from chassis.application import Application
+from chassis.execution import Peek
+from chassis.read_store.port import PAGE_MAX
+from chassis.rulebook import Rulebook
+from chassis.shadow import Progress
+from services.incentives.domain.backtest import Backtest
+from services.incentives.domain.budget import Budget, Budgets
+from services.incentives.domain.choice import Chosen
+from services.incentives.domain.dues import Known
+from services.incentives.domain.plan import Plan
+from services.incentives.domain.side import NOTHING, Posted, Pot, Side
+from services.incentives.projections.liability import every
+from services.incentives.projections.sales import SaleDocument, sale_of
+
+SALES_MAX = 5_000_000
+TURN_SALES = 50
+"""How many sales are taken before others have their turn."""
+
+
+async def side_of(peek: Peek, books: Sequence[Rulebook], chosen: Chosen, known: Known) -> Side:
+    """A plan with what its budget has to give. `books` hold the versions whose lines drew on that budget."""
+    return Side(chosen, known, await _pot(peek, books, chosen.plan))
+
+
+async def _pot(peek: Peek, books: Sequence[Rulebook], plan: Plan) -> Pot | None:
+    if plan.budget_id is None:
+        return None
+    budget: Budget = await peek(Budgets.at(plan.budget_id))
+    versions = (one for book in books for one in book.versions)
+    drew = frozenset((one.rulebook_id, one.version) for one in versions if one.body.get("budget_id") == plan.budget_id)
+    there = budget.allocated is not None and budget.allocated.currency == plan.currency
+    return Pot(plan.budget_id, budget.available.amount if there else NOTHING, drew)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A backtest with the plans whose lines it is beside."""
+
+    app: Application
+    tenant: str
+    test: Backtest
+    plan_ids: frozenset[str]
+
+    async def run(self, progress: Progress) -> dict[str, Any]:
+        """Feeds every sale to the test, page by page; between pages others have their turn."""
+        read, test = self.app.read, self.test
+        total, cursor = await read.count("sales", self.tenant), None
+        while test.sales < min(total, SALES_MAX):
+            page = await read.find("sales", self.tenant, sort="opportunity_id", after=cursor, limit=PAGE_MAX)
+            await self._take(page.items)  # type: ignore[arg-type]
+            progress(test.sales, total)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        if test.looks_at_posted:
+            for line in await self._posted(None):
+                test.paid(_posted(line))
+        return test.report()
+
+    async def _take(self, sales: Sequence[SaleDocument]) -> None:
+        lines: dict[str, list[Posted]] = {}
+        if self.test.looks_at_posted:
+            for line in await self._posted(tuple(sale["opportunity_id"] for sale in sales)):
+                lines.setdefault(line["opportunity_id"], []).append(_posted(line))
+        for place, sale in enumerate(sales):
+            self.test.take(sale["opportunity_id"], sale_of(sale), lines.get(sale["opportunity_id"], ()))
+            if place % TURN_SALES == 0:
+                await asyncio.sleep(0)
+
+    async def _posted(self, opportunity_ids: tuple[str, ...] | None) -> list[dict[str, Any]]:
+        """The lines of those plans for some sales of that time; without a sale, those of whole windows."""
+        where = {"opportunity_id": opportunity_ids}
+        found = await every(self.app.read, "earnings", self.tenant, where, "earned_on")
+        return [line for line in found if self._mine(line)]
+
+    def _mine(self, line: dict[str, Any]) -> bool:
+        test = self.test
+        theirs = line["plan_id"] in self.plan_ids and line["currency"] == test.new.chosen.plan.currency
+        return theirs and test.since.isoformat() <= line["credited_on"] <= test.until.isoformat()
+
+
+def _posted(line: dict[str, Any]) -> Posted:
+    return Posted(
+        partner_id=line["partner_id"],
+        amount=Decimal(line["remaining"]["amount"]),
+        step=line["rule_id"],
+        plan_id=line["plan_id"],
+        plan_version=line["plan_version"],
+    )

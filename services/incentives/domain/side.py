@@ -1,0 +1,255 @@
+"""What one plan pays for sales that really happened, reckoned by the same functions that rate live sales.
+
+Windows count as closed, so a payee's window is worth F of its net measure; single lines pay what they earn less what
+reversals take, and no more than the plan's budget has.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property, lru_cache
+
+from contracts.values import MINOR_DIGITS, Money, round_half_up
+from services.incentives.domain.bulk import MEASURE_DIGITS, Table, compiled
+from services.incentives.domain.choice import Chosen
+from services.incentives.domain.dues import Due, Known, bases_for, facts_of, parties_of
+from services.incentives.domain.exchange import NoRate
+from services.incentives.domain.plan import Plan, schedule_of, window_of
+from services.incentives.domain.rating import counts, rate, reversed_by
+from services.incentives.domain.sale import Sale, shares_in_month
+from services.incentives.domain.sale_events import LineKey, ReversalRecorded
+from services.incentives.domain.schedule import PERCENT, Schedule, value_of
+from services.incentives.domain.sharing import portions
+from services.incentives.domain.spending import Award, Given, given_for
+from services.incentives.domain.taking import counted, decimal_of, taken_by
+
+TABLES_MAX = 10_000
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """One line as one plan pays it: to whom, how much net of reversals, and which step decided it.
+
+    `awards` are the places of what it draws from the plan's budget: what they get is known once all sales are in.
+    """
+
+    partner_id: str
+    amount: Decimal
+    step: str
+    awards: range = range(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """A line that was really posted: what stands of it, and under which version of which plan."""
+
+    partner_id: str
+    amount: Decimal
+    step: str
+    plan_id: str
+    plan_version: int
+
+
+@dataclass(frozen=True)
+class Pot:
+    """A plan's budget: what it has left now. What lines drew under these plans is there again for the plan to give.
+
+    `drew` are the versions that draw on it, as plan and version.
+    """
+
+    budget_id: str
+    left: Decimal
+    drew: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass
+class Side:
+    """One of the two plans with what it pays so far: single lines at once, windows and awards when all sales are in."""
+
+    chosen: Chosen
+    known: Known
+    pot: Pot | None = None
+    paid: Counter[str] = field(default_factory=Counter)
+    windows: dict[tuple[str, date], Fraction] = field(default_factory=dict)
+    awards: list[Award] = field(default_factory=list)
+    returned: Decimal = NOTHING
+    quarantined: int = 0
+
+    def take(self, opportunity_id: str, sale: Sale, since: date, until: date) -> list[Worth]:
+        """What the plan pays for a sale; a window's lines are told by what they add to its measure."""
+        found = []
+        for due in _dues(sale, self.chosen):
+            if since <= due.win.credited_on <= until:
+                try:
+                    found.append(self._worth(opportunity_id, sale, due))
+                except NoRate:
+                    self.quarantined += 1
+        for worth in found:
+            self.paid[worth.partner_id] += worth.amount  # type: ignore[assignment]
+        return found
+
+    def returns(self, posted: Posted) -> None:
+        """What a posted line drew from this budget is there again."""
+        if self.pot and (posted.plan_id, posted.plan_version) in self.pot.drew:
+            self.returned += posted.amount
+
+    @property
+    def budget(self) -> Decimal:
+        """What the plan's budget had in this time."""
+        return self.pot.left + self.returned if self.pot else NOTHING
+
+    @cached_property
+    def given(self) -> list[Given]:
+        """What the budget gives for each award, once all sales are in."""
+        return given_for(self.awards, self.budget, self.chosen.plan.last_award)
+
+    def settled(self, worths: Sequence[Worth]) -> list[Worth]:
+        """The lines of a sale as they are paid once the budget has given."""
+        return [self._settled(worth) if worth.awards else worth for worth in worths]
+
+    def _settled(self, worth: Worth) -> Worth:
+        pairs = [(self.awards[place], self.given[place]) for place in worth.awards]
+        short = any(given.amount < award.amount.amount for award, given in pairs)
+        amount = sum((given.net for _, given in pairs), NOTHING)
+        return replace(worth, amount=amount, step="budget" if short else worth.step)
+
+    def _worth(self, opportunity_id: str, sale: Sale, due: Due) -> Worth:
+        plan = self.chosen.plan
+        measure, pay, basis, step = _fast(due, plan) if _plain(plan) else _full(sale, due, self.known)
+        takings = _takings(sale, due, plan)
+        taken = sum((part for _, part in takings), Fraction(0))
+        if plan.accumulating:
+            day = due.win.credited_on
+            window = window_of(plan.accumulate, day)
+            place = (due.key.partner_id, window[1] if window else day)
+            left = 1 - min(taken / Fraction(basis), Fraction(1)) if basis else Fraction(0 if taken else 1)
+            self.windows[place] = self.windows.get(place, Fraction(0)) + Fraction(measure) * left
+            return Worth(due.key.partner_id, NOTHING, step)
+        if self.pot is not None:
+            return Worth(due.key.partner_id, NOTHING, step, self._awarded(opportunity_id, due, pay, basis, takings))
+        net = pay - _reversed(pay, basis, taken, plan.currency) if taken else pay
+        return Worth(due.key.partner_id, net, step)
+
+    def _awarded(
+        self, opportunity_id: str, due: Due, pay: Decimal, basis: Decimal, takings: tuple[tuple[date, Fraction], ...]
+    ) -> range:
+        """Keeps what a line would draw, payee by payee and part by part; answers the places of those awards."""
+        plan, first = self.chosen.plan, len(self.awards)
+        whole = Money(amount=pay, currency=plan.currency)
+        for portion in portions(whole, plan.payees, plan.released, parties_of(due)):
+            award = Award(
+                partner_id=due.key.partner_id,
+                opportunity_id=opportunity_id,
+                on=due.basis.earned_on,
+                amount=portion.amount,
+                basis=basis,
+                taken=takings,
+            )
+            self.awards.append(award)
+        return range(first, len(self.awards))
+
+    def total(self) -> dict[str, Decimal]:
+        """What each partner is paid in the end."""
+        sums: Counter[str] = Counter(self.paid)
+        for award, given in zip(self.awards, self.given, strict=True):
+            sums[award.partner_id] += given.net  # type: ignore[assignment]
+        for (partner_id, first_day), measure in self.windows.items():
+            schedule = schedule_of(self.chosen.plan, partner_id, _last_month(self.chosen.plan, first_day))
+            sums[partner_id] += _rounded(schedule, measure, self.chosen.plan.currency)  # type: ignore[assignment]
+        return {partner_id: Decimal(amount) for partner_id, amount in sums.items()}
+
+
+def _dues(sale: Sale, chosen: Chosen) -> Iterator[Due]:
+    """The credited shares of a sale that the plan would rate."""
+    plan = chosen.plan
+    for win_no, win in sorted(sale.wins.items()):
+        if win.backfill or (plan.deal_types and win.deal_type not in plan.deal_types):
+            continue
+        for credit in sale.credit_of(win_no):
+            if credit.pool != plan.pool:
+                continue
+            for share in shares_in_month(credit.shares, win.credited_on):
+                for basis in bases_for(plan, sale, win):
+                    key = LineKey(
+                        win_no=win_no,
+                        pool=credit.pool,
+                        role=share.role,
+                        partner_id=share.partner_id,
+                        plan_id=chosen.plan_id,
+                        fact_id=basis.fact_id,
+                    )
+                    yield Due(key, share, credit, win, basis, chosen)
+
+
+Rated = tuple[Decimal, Decimal, Decimal, str]
+"""Measure, pay, the basis that reversals eat into, and the step that decided."""
+
+
+@lru_cache(maxsize=TABLES_MAX)
+def _plain(plan: Plan) -> bool:
+    """Whether nothing but basis, share and schedule decides a line's pay, so that whole numbers are enough."""
+    looks_elsewhere = plan.modifiers or plan.quotas or plan.recurring or plan.quota_to_date
+    bounded = plan.line_cap is not None or plan.line_floor is not None or plan.deal_cap is not None
+    return not looks_elsewhere and not bounded and plan.basis in ("bookings", "invoiced", "collected")
+
+
+def _fast(due: Due, plan: Plan) -> Rated:
+    """The pay by the table of the schedule."""
+    sold = counts(plan, due.basis.sold)
+    booked = sum((line.amount.amount for line in sold), NOTHING)
+    if sold and sold[0].amount.currency != plan.currency:
+        raise NoRate(sold[0].amount.currency, plan.currency, due.win.credited_on)
+    whole = Decimal(sum(line.quantity for line in sold)) if plan.schedule.axis == "units" else booked
+    measure = whole * due.share.percent / PERCENT
+    table = _table(plan)
+    worth = table.worth(int(measure.scaleb(MEASURE_DIGITS)))
+    band = max(sum(measure.scaleb(MEASURE_DIGITS) >= threshold for threshold in table.thresholds), 1)
+    return measure, Decimal(worth).scaleb(-MINOR_DIGITS[plan.currency]), booked, f"band-{band}"
+
+
+@lru_cache(maxsize=TABLES_MAX)
+def _table(plan: Plan) -> Table:
+    return compiled(plan.schedule, plan.currency)
+
+
+def _full(sale: Sale, due: Due, known: Known) -> Rated:
+    """The pay with every step of the rating."""
+    found = rate(facts_of(due, sale, known, NOTHING), due.chosen.plan)
+    booked = (found.booked or found.basis).amount
+    taken = [one.modifier_id for one in found.weighed if one.taken]
+    step = found.bounds[-1].name if found.bounds else f"modifier-{taken[0]}" if taken else "schedule"
+    return found.measure, found.pay.amount, booked, step
+
+
+def _takings(sale: Sale, due: Due, plan: Plan) -> tuple[tuple[date, Fraction], ...]:
+    """What each reversal that the plan hears takes at its age of what it rated (r p), with the reversal's day."""
+    heard = [one for one in _reversals(sale, due.win.win_no) if one.source == plan.hears]
+    if not heard:
+        return ()
+    taken = taken_by(sale.told_of(due.win.win_no, plan.basis, heard))
+    lines = [line.line_id for line in counts(plan, due.basis.sold)]
+    return tuple(
+        (one.asked.occurred_on, counted([one], lines, due.basis.earned_on, plan.refund_days, plan.ageing))
+        for one in taken
+    )
+
+
+def _reversals(sale: Sale, win_no: int) -> tuple[ReversalRecorded, ...]:
+    return sale.reversals_of(win_no) if sale.reversals else ()
+
+
+def _reversed(pay: Decimal, basis: Decimal, taken: Fraction, currency: str) -> Decimal:
+    return reversed_by(Money(amount=pay, currency=currency), basis, taken).amount
+
+
+def _last_month(plan: Plan, first_day: date) -> date:
+    months = {"year": 12, "quarter": 3, "month": 1}[plan.accumulate]
+    return date(first_day.year, first_day.month + months - 1, 1)
+
+
+def _rounded(schedule: Schedule, measure: Fraction, currency: str) -> Decimal:
+    return round_half_up(value_of(schedule, decimal_of(measure)), currency).amount
