@@ -102,6 +102,36 @@ class PartnerOffboarded(PublicEvent):
     offboarded_at: datetime
 
 
+@public_event("entente.onboarding.PartnersMerged.v1", audience="both")
+class PartnersMerged(PublicEvent):
+    """From `effective_on` on the absorbed partner, whose event it is, is one with the survivor."""
+
+    partner_id: PartnerId
+    survivor_id: PartnerId
+    absorbed_id: PartnerId
+    revision: int
+    effective_on: date
+    merged_at: datetime
+
+    def partners(self) -> tuple[str, ...]:
+        return self.absorbed_id, self.survivor_id
+
+
+@public_event("entente.onboarding.PartnersUnmerged.v1", audience="both")
+class PartnersUnmerged(PublicEvent):
+    """The two are two again. `scopes` are what is closed of the one that was absorbed, as before."""
+
+    partner_id: PartnerId
+    survivor_id: PartnerId
+    absorbed_id: PartnerId
+    revision: int
+    scopes: tuple[str, ...] = ()
+    unmerged_at: datetime
+
+    def partners(self) -> tuple[str, ...]:
+        return self.absorbed_id, self.survivor_id
+
+
 @public_event("entente.onboarding.MembershipStarted.v1", audience="both")
 class MembershipStarted(PublicEvent):
     """A person acts for a partner. Roles are the partner roles of the gateway: owner, seller, marketer, finance, learner."""

@@ -11,5 +11,6 @@ FundClaimDecided, FundReimbursed, SpecialPriceDecided, TierChanged, TierReviewOp
 RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
 Listens to: DealWon, CreditAllocated, RevenueReversed (attribution); DealRegistered, DealApproved, DealRejected,
 DealWithdrawn, DealRevoked, LeadConverted (registration); PartnerActivated, PartnerProfileChanged, PartnerSuspended,
-PartnerReinstated, OffboardingStarted, OffboardingCancelled (onboarding); TenantOpened (gateway).
+PartnerReinstated, OffboardingStarted, OffboardingCancelled, PartnersMerged,
+PartnersUnmerged (onboarding); TenantOpened (gateway).
 """

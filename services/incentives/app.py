@@ -20,6 +20,7 @@ from services.incentives.api import (
     facts,
     funds,
     imports,
+    mergers,
     payees,
     payments,
     proofs,
@@ -49,6 +50,7 @@ from services.incentives.projections.fund_requests import FUND_REQUESTS
 from services.incentives.projections.funds import FUNDS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.liability import DAY_BALANCES
+from services.incentives.projections.mergers import MERGERS, TRANSFERS
 from services.incentives.projections.payee_gates import PAYEE_GATES
 from services.incentives.projections.payments import PAYMENTS
 from services.incentives.projections.progress import PROGRESS
@@ -95,6 +97,7 @@ BLUEPRINT = Blueprint(
         facts.router,
         books.router,
         payees.router,
+        mergers.router,
         payments.router,
         batches.router,
         proofs.router,
@@ -132,6 +135,7 @@ BLUEPRINT = Blueprint(
         RECOGNITION,
         CASES,
         SETTLEMENTS,
+        MERGERS,
     ),
     reactions=REACTIONS,
     deadlines=(
@@ -147,6 +151,7 @@ BLUEPRINT = Blueprint(
         ABUSE_LOOKS,
         FORFEITURES,
         RUN_OFFS,
+        TRANSFERS,
     ),
     kinds=KINDS,
     explain=EXPLAIN,

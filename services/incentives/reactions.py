@@ -17,6 +17,8 @@ from contracts.onboarding import (
     PartnerActivated,
     PartnerProfileChanged,
     PartnerReinstated,
+    PartnersMerged,
+    PartnersUnmerged,
     PartnerSuspended,
 )
 from contracts.registration import (
@@ -31,6 +33,7 @@ from services.incentives.application.sales import FactCommand, prepared, rates_a
 from services.incentives.domain.approval import Approval, Approvals, RecordApproval
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.measuring import figures_of
+from services.incentives.domain.merging import MergePayee, UnmergePayee
 from services.incentives.domain.payee_commands import OpenPayee, RecordStanding, ReinstatePayee, SuspendPayee
 from services.incentives.domain.payee_events import StandingField
 from services.incentives.domain.rating import Sold
@@ -390,6 +393,27 @@ async def on_offboarding_cancelled(seen: Seen, app: Application) -> None:
     await app.react(seen, "keep_payee", wish)
 
 
+async def on_partners_merged(seen: Seen, app: Application) -> None:
+    """What is payable to the absorbed partner goes to the survivor."""
+    it: PartnersMerged = seen.event
+    wish = MergePayee(
+        partner_id=it.absorbed_id,
+        revision=it.revision,
+        survivor_id=it.survivor_id,
+        effective_on=it.effective_on,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "merge_payee", wish)
+
+
+async def on_partners_unmerged(seen: Seen, app: Application) -> None:
+    """And all of it comes back."""
+    it: PartnersUnmerged = seen.event
+    now = app.clock.now()
+    wish = UnmergePayee(partner_id=it.absorbed_id, revision=it.revision, survivor_id=it.survivor_id, now=now)
+    await app.react(seen, "unmerge_payee", wish)
+
+
 REACTIONS: dict[type[Any], Reaction] = {
     DealWon: on_deal_won,
     CreditAllocated: on_credit_allocated,
@@ -407,4 +431,6 @@ REACTIONS: dict[type[Any], Reaction] = {
     PartnerReinstated: on_partner_reinstated,
     OffboardingStarted: on_offboarding_started,
     OffboardingCancelled: on_offboarding_cancelled,
+    PartnersMerged: on_partners_merged,
+    PartnersUnmerged: on_partners_unmerged,
 }

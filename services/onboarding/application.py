@@ -5,7 +5,7 @@ from typing import Any
 from chassis.event import iso
 from chassis.execution import Handles
 from chassis.rulebook import Kind, Rules
-from services.onboarding.domain import certificate, membership, offboarding, partner, person, roster
+from services.onboarding.domain import certificate, membership, merging, offboarding, partner, person, roster
 from services.onboarding.domain.certificate import Certificates
 from services.onboarding.domain.certification import CERTIFICATION
 from services.onboarding.domain.membership import Memberships, Teams
@@ -26,6 +26,10 @@ def _offboarding(wish: Any, state: partner.Partner) -> dict[str, Any]:
     started = state.offboarding.started
     said = {"partner_id": wish.partner_id, "confirmed": started is not None}
     return {**said, "run_off_until": iso(started.run_off_until)} if started else said
+
+
+def _merge(wish: Any, absorbed: partner.Partner, _: partner.Partner) -> dict[str, Any]:
+    return {"partner_id": wish.partner_id, "into": wish.into, "status": absorbed.status}
 
 
 def _person(wish: Any, state: person.Person) -> dict[str, Any]:
@@ -54,6 +58,10 @@ def _partner_stream(wish: Any) -> tuple[Any, ...]:
     return (Partners.at(wish.partner_id),)
 
 
+def _both_streams(wish: Any) -> tuple[Any, ...]:
+    return Partners.at(wish.partner_id), Partners.at(wish.into)
+
+
 def _person_stream(wish: Any) -> tuple[Any, ...]:
     return (People.at(wish.person_id),)
 
@@ -77,6 +85,8 @@ HANDLES = (
     Handles(offboarding.StartOffboarding, offboarding.start_offboarding, _partner_stream, answer=_offboarding),
     Handles(offboarding.CancelOffboarding, offboarding.cancel_offboarding, _partner_stream, answer=_offboarding),
     Handles(offboarding.SettleOffboarding, offboarding.settle_offboarding, _partner_stream),
+    Handles(merging.MergePartners, merging.merge_partners, _both_streams, answer=_merge),
+    Handles(merging.UndoMerge, merging.undo_merge, _both_streams, answer=_merge),
     Handles(person.RegisterPerson, person.register, _person_stream, answer=_person),
     Handles(person.ErasePerson, person.erase, _person_stream, answer=_person),
     Handles(

@@ -5,7 +5,7 @@ from typing import Any
 from chassis.event import PublicEvent, Seen
 from contracts import onboarding as public
 from contracts.shared import of_rulebook
-from services.onboarding.domain import certificate, membership, offboarding, partner, person, roster
+from services.onboarding.domain import certificate, membership, merging, offboarding, partner, person, roster
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -153,6 +153,28 @@ def _counted(seen: Seen, it: roster.CertifiedCountChanged) -> PublicEvent:
     )
 
 
+def _merged(seen: Seen, it: merging.PartnersMerged) -> PublicEvent:
+    return public.PartnersMerged(
+        partner_id=it.partner_id,
+        survivor_id=it.into,
+        absorbed_id=it.partner_id,
+        revision=seen.version,
+        effective_on=it.effective_on,
+        merged_at=it.merged_at,
+    )
+
+
+def _unmerged(seen: Seen, it: merging.PartnersUnmerged) -> PublicEvent:
+    return public.PartnersUnmerged(
+        partner_id=it.partner_id,
+        survivor_id=it.survivor_id,
+        absorbed_id=it.partner_id,
+        revision=seen.version,
+        scopes=it.scopes,
+        unmerged_at=it.unmerged_at,
+    )
+
+
 TRANSLATIONS: dict[type[Any], Any] = {
     partner.PartnerApplied: _applied,
     partner.PartnerDeclined: _declined,
@@ -163,6 +185,8 @@ TRANSLATIONS: dict[type[Any], Any] = {
     offboarding.OffboardingStarted: _leaving,
     offboarding.OffboardingCancelled: _stays,
     offboarding.PartnerOffboarded: _offboarded,
+    merging.PartnersMerged: _merged,
+    merging.PartnersUnmerged: _unmerged,
     membership.MembershipStarted: _started,
     membership.MembershipEnded: _ended,
     person.PersonErased: _erased,

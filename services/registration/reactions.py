@@ -21,6 +21,8 @@ from contracts.onboarding import (
     PartnerOffboarded,
     PartnerProfileChanged,
     PartnerReinstated,
+    PartnersMerged,
+    PartnersUnmerged,
     PartnerSuspended,
 )
 from contracts.values import PartnerId, RegistrationId
@@ -94,9 +96,9 @@ async def _decline_offers(seen: Seen, app: Application) -> None:
 
 def _suspended(told: Any) -> tuple[str, ...] | None:
     match told:
-        case PartnerSuspended(scopes=scopes):
+        case PartnerSuspended(scopes=scopes) | PartnersUnmerged(scopes=scopes):
             return scopes
-        case PartnerOffboarded():
+        case PartnerOffboarded() | PartnersMerged():
             return (NEW_BUSINESS,)
         case PartnerReinstated() | PartnerActivated():
             return ()
@@ -186,6 +188,8 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerProfileChanged: on_partner,
     PartnerSuspended: on_partner,
     PartnerOffboarded: on_partner,
+    PartnersMerged: on_partner,
+    PartnersUnmerged: on_partner,
     PartnerReinstated: on_partner,
     CertifiedCountChanged: on_certified_count,
     TierChanged: on_tier,

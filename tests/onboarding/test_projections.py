@@ -8,7 +8,7 @@ import pytest
 
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts import onboarding as public
-from services.onboarding.domain import certificate, membership, offboarding, partner, person, roster
+from services.onboarding.domain import certificate, membership, merging, offboarding, partner, person, roster
 from services.onboarding.domain.partner import ReinstatePartner
 from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
@@ -77,6 +77,8 @@ def test_a_partner_s_row() -> None:
         "scopes": [],
         "until": None,
         "offboarding": None,
+        "merge": None,
+        "absorbed": [],
         "name_sort": "northwind group",
         "domains": ["northwind.example"],
         "applied_at": "2026-03-03T10:00:00Z",
@@ -257,6 +259,9 @@ def test_every_event_has_been_thought_of() -> None:
         partner.PartnerWithdrawn,
         offboarding.OffboardingProposed,
         offboarding.OffboardingSettled,
+        merging.MergeProposed,
+        merging.PartnerAbsorbed,
+        merging.PartnerParted,
         person.PersonRegistered,
         membership.MemberInvited,
         membership.OwnerAdded,

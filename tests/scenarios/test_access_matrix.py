@@ -129,6 +129,10 @@ ONBOARDING = {
     "POST /partners/{partner_id}/offboard": row(
         frozenset({"admin", "owner"}), {**NAMED, "last_business_day": "2099-01-31"}, partner_id="partner"
     ),
+    "POST /partners/{partner_id}/merge": row(
+        frozenset({"admin"}), {"into": "$partner", "effective_on": "2031-01-31"}, partner_id="partner"
+    ),
+    "POST /partners/{partner_id}/unmerge": row(frozenset({"admin"}), {"into": "$partner"}, partner_id="partner"),
     "POST /partners/{partner_id}/stay": row(frozenset({"admin", "owner"}), partner_id="partner"),
     "POST /partners/{partner_id}/reinstate": row(MANAGERS, partner_id="partner"),
     "POST /partners/{partner_id}/change-profile": row(MANAGERS | {"owner"}, PROFILE, partner_id="partner"),
@@ -384,6 +388,9 @@ INCENTIVES = {
     "GET /ledger/balances": row(FINANCE, query="payee_id=$partner"),
     "GET /payees": row(EARNINGS, query="partner_id=$partner"),
     "GET /payees/{payee_id}": row(FINANCE | MONEY, payee_id="partner"),
+    "GET /mergers/{partner_id}": row(
+        frozenset({"admin", "cm", "finance", "approver", "owner", "partner_finance"}), partner_id="settlement"
+    ),
     "GET /settlements/{partner_id}": row(
         frozenset({"admin", "cm", "finance", "approver", "owner", "partner_finance"}), partner_id="settlement"
     ),

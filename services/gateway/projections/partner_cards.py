@@ -48,14 +48,26 @@ def _change(happened: Any) -> dict[str, Any]:
             return {**_profile(happened), "status": "active", "access": True}
         case onboarding.PartnerProfileChanged():
             return _profile(happened)
-        case onboarding.PartnerSuspended():
-            return {"status": "suspended", "access": "access" not in happened.scopes}
-        case onboarding.PartnerReinstated():
-            return {"status": "active", "access": True}
+        case onboarding.PartnerSuspended() | onboarding.PartnerReinstated():
+            return _suspending(happened)
         case onboarding.PartnerOffboarded():
             return {"status": "offboarded"}
+        case onboarding.PartnersMerged() | onboarding.PartnersUnmerged():
+            return _merging(happened)
         case _:
             return {"status": "declined"}
+
+
+def _merging(happened: onboarding.PartnersMerged | onboarding.PartnersUnmerged) -> dict[str, Any]:
+    if isinstance(happened, onboarding.PartnersMerged):
+        return {"status": "merged"}
+    return {"status": "suspended" if happened.scopes else "active", "access": "access" not in happened.scopes}
+
+
+def _suspending(happened: onboarding.PartnerSuspended | onboarding.PartnerReinstated) -> dict[str, Any]:
+    if isinstance(happened, onboarding.PartnerReinstated):
+        return {"status": "active", "access": True}
+    return {"status": "suspended", "access": "access" not in happened.scopes}
 
 
 def _profile(happened: Any) -> dict[str, Any]:
@@ -65,7 +77,7 @@ def _profile(happened: Any) -> dict[str, Any]:
 
 PARTNER_CARDS = Projection(
     name="partner_cards",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (
             onboarding.PartnerApplied,
@@ -75,6 +87,8 @@ PARTNER_CARDS = Projection(
             onboarding.PartnerSuspended,
             onboarding.PartnerReinstated,
             onboarding.PartnerOffboarded,
+            onboarding.PartnersMerged,
+            onboarding.PartnersUnmerged,
         ),
         lambda seen: seen.event.partner_id,
     ),

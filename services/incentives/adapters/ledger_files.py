@@ -38,6 +38,7 @@ ROOTS = {
     "forfeited": "Income:Forfeited",
     "credit_due": "Liabilities:CreditDue",
     "receivable": "Assets:Receivable",
+    "transferred": "Equity:Transferred",
     "fx_difference": "Expenses:FxDifference",
     "budget": "Equity:Budgets:Allocated",
     "available": "Equity:Budgets:Available",

@@ -17,6 +17,7 @@ from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import own
 from services.incentives.api.facts import under
+from services.incentives.api.mergers import stated_to, statement_for
 from services.incentives.application.paying import Period, carried_of, proposal_of, statement_of, write_off_of
 from services.incentives.application.sales import in_books, rules_of_kind
 from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
@@ -144,9 +145,9 @@ async def issue(body: StatementBody, caller: Writer, app: App) -> Response:
 async def list_statements(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, period: Filter = None
 ) -> Response:
-    """Statements, newest first; a partner's own only."""
+    """Statements, newest first; a partner's own, and those of who is one with it."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id), "period": period}
+    where = {"partner_id": await stated_to(caller, app, partner_id), "period": period}
     items, cursor = await page(caller, app, "statements", paged, where, sort="-issued_at")
     return listed([{name: value for name, value in item.items() if name != "lines"} for item in items], cursor)
 
@@ -165,16 +166,14 @@ async def next_statements(caller: Reader, app: App, paged: Paged, partner_id: Fi
 @reads("statements")
 async def one_statement(statement_id: Id, caller: Reader, app: App) -> Response:
     """One statement with all its lines."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    return shown(await app.document(caller.principal, "statements", statement_id))
+    return shown(await statement_for(caller, app, statement_id))
 
 
 @router.get("/statements/{statement_id}/csv")
 @reads("statements")
 async def statement_table(statement_id: Id, caller: Reader, app: App) -> Response:
     """A statement as a table; nothing in it is a formula."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    found = await app.document(caller.principal, "statements", statement_id)
+    found = await statement_for(caller, app, statement_id)
     rows = [[line.get(name) for name in COLUMNS] + [line["amount"]["amount"]] for line in found["lines"]]
     opening = [None, "opening", None, None, found["opening"]["amount"]]
     closing = [None, "closing", None, None, found["closing"]["amount"]]
@@ -185,8 +184,7 @@ async def statement_table(statement_id: Id, caller: Reader, app: App) -> Respons
 @reads("statements")
 async def statement_document(statement_id: Id, caller: Reader, app: App) -> Response:
     """A statement as a PDF; the same statement is the same bytes."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    found = await app.document(caller.principal, "statements", statement_id)
+    found = await statement_for(caller, app, statement_id)
     disposition = {"Content-Disposition": f'attachment; filename="{statement_id}.pdf"'}
     return Response(statement_pdf(found), media_type="application/pdf", headers=disposition)
 

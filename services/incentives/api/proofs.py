@@ -9,6 +9,7 @@ from chassis.application import Application
 from chassis.event import sha256
 from chassis.http import App, Reader, Writer, reads, shown
 from services.incentives.access import READ_EARNINGS
+from services.incentives.api.mergers import statement_for
 from services.incentives.domain.verifying import FORMAT, verify
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -22,8 +23,7 @@ router = APIRouter(tags=["proofs"])
 @reads("statements")
 async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Response:
     """The statement with its events, the lines' derivations and the plans' words: `verify-statement` checks it offline."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    found = await app.document(caller.principal, "statements", statement_id)
+    found = await statement_for(caller, app, statement_id)
     proof = await proof_of(app, caller.tenant, found)
     disposition = f'attachment; filename="statement-{found["number"]}.json"'
     return Response(

@@ -4,7 +4,7 @@ from typing import Any
 
 from chassis.rulebook import Rules
 from services.incentives.application.sales import FactCommand
-from services.incentives.domain import accrual, case, claim, forfeiture, fund_share, payee_commands, tax
+from services.incentives.domain import accrual, case, claim, forfeiture, fund_share, merging, payee_commands, tax
 from services.incentives.domain.account import Accounts
 from services.incentives.domain.approval import Approvals
 from services.incentives.domain.batch import Batches
@@ -86,6 +86,10 @@ def tax_stream(wish: Any) -> tuple[Any, ...]:
 
 def account_stream(wish: Any) -> tuple[Any, ...]:
     return (Accounts.at(wish.account_id),)
+
+
+def both_accounts_streams(wish: merging.TransferBalance) -> tuple[Any, ...]:
+    return Accounts.at(wish.account_id), Accounts.at(wish.to_account_id)
 
 
 def payment_stream(wish: Any) -> tuple[Any, ...]:

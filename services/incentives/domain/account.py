@@ -13,10 +13,14 @@ from chassis.event import canonical_json, command, event, plain, sha256, stable_
 from contracts.values import MINOR_DIGITS, Money, none_of, total
 from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.journal import Journal, expense, move
+from services.incentives.domain.merging import BalanceTransferred, Transferred, with_transfer
 from services.incentives.domain.periods import Calendar, dates_of, period_end, period_of
 from services.incentives.domain.two_people import FourEyes
 
 LINES_MAX = 10_000
+FUND_APPROVED, FUND_TRANSFERRED = "fund_approved", "fund_transferred"
+FUND_KINDS = (FUND_APPROVED, FUND_TRANSFERRED)
+"""The kinds of statement lines by which fund money becomes payable, here or there."""
 DISPUTE_BUSINESS_DAYS = 10
 WORKING_DAYS = 5
 
@@ -165,6 +169,7 @@ AccountEvent = (
     | DisputeDecided
     | WriteOffProposed
     | NegativeWrittenOff
+    | BalanceTransferred
 )
 
 # Commands
@@ -244,7 +249,7 @@ class Account:
     """The statements in order, the period that is open, the payment that is, and the payments that draw on it, by id.
 
     `invoices` are the payments by number of their invoice, `disputes` the open ones by the event of their line, and
-    `too_late` those among them whose line had been drawn before.
+    `too_late` those among them whose line had been drawn before. `transferred` is what went to whom it was merged into.
     """
 
     statements: tuple[StatementIssued, ...] = ()
@@ -256,6 +261,7 @@ class Account:
     decided: frozenset[str] = frozenset()
     write_off: WriteOffProposed | None = None
     period: str | None = None
+    transferred: dict[tuple[str, bool], Transferred] = field(default_factory=dict)
 
     @property
     def last(self) -> StatementIssued | None:
@@ -270,6 +276,17 @@ class Account:
     def drawn(self) -> list[Money]:
         """What each payment has drawn."""
         return [payment.amount for payment in self.payments.values()]
+
+    @property
+    def fund_drawn(self) -> list[Money]:
+        """What of it was fund money."""
+        return [payment.fund for payment in self.payments.values() if payment.fund]
+
+    def waiting(self, *, fund: bool) -> list[Money]:
+        """What in the payee's favour waits for the decision of a dispute, of earnings or of fund money."""
+        kinds = {line.event_id: line.kind for one in self.statements for line in one.lines}
+        waits = (one for name, one in self.disputes.items() if name not in self.too_late and one.amount.amount > 0)
+        return [one.amount for one in waits if (kinds[one.event_id] in FUND_KINDS) == fund]
 
     def stated(self, statement: StatementIssued) -> list[StatementLine]:
         """The lines of a statement and of those before it."""
@@ -517,10 +534,10 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return _closed(account, happened)
         case InvoiceNoted():
             return replace(account, invoices={**account.invoices, happened.number: happened.payment_id})
-        case WriteOffProposed():
-            return replace(account, write_off=happened)
-        case NegativeWrittenOff():
-            return replace(account, write_off=None)
+        case WriteOffProposed() | NegativeWrittenOff():
+            return replace(account, write_off=happened if isinstance(happened, WriteOffProposed) else None)
+        case BalanceTransferred():
+            return replace(account, transferred=with_transfer(account.transferred, happened))
         case _:
             return _with_dispute(account, happened)
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.values import Money, none_of, total
-from services.incentives.domain.account import Account, StatementIssued, StatementLine
+from services.incentives.domain.account import FUND_KINDS, Account, StatementIssued, StatementLine
 
-FUND_APPROVED, PAYMENT_APPROVED = "fund_approved", "payment_approved"
-"""The kinds of statement lines by which fund money becomes payable, and a payment draws."""
+PAYMENT_APPROVED = "payment_approved"
+"""The kind of statement lines by which a payment draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,13 @@ def due(statement: StatementIssued, account: Account, released: Money, fund_rele
     `released` is all that ever became payable, whatever was paid of it, and `fund_released` what of it is fund money.
     """
     nothing, stated = none_of(released.currency), account.stated(statement)
-    fund = [line for line in stated if line.kind == FUND_APPROVED]
+    fund = [line for line in stated if line.kind in FUND_KINDS]
     funded = total((line.amount for line in fund), released.currency)
     drawn, fund_drawn = total(account.drawn, released.currency), _fund_drawn(account, account.payments, nothing)
     by_then = _fund_drawn(account, {line.cause for line in stated if line.kind == PAYMENT_APPROVED}, nothing)
     closing = statement.closing - (funded - by_then)
     earned = min(
-        closing - _disputed(account, (line for line in stated if line.kind != FUND_APPROVED), nothing),
+        closing - _disputed(account, (line for line in stated if line.kind not in FUND_KINDS), nothing),
         (released - fund_released) - (drawn - fund_drawn),
     )
     free = max(funded - fund_drawn - _disputed(account, fund, nothing), nothing)

@@ -10,7 +10,7 @@ from contracts.attribution import Share
 from services.incentives.domain.choice import Chosen, overlapping, plans_for, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
-from services.incentives.domain.payee import Payee, circumstances_of
+from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
 from services.incentives.domain.rating import RatingFacts, Sold, rate
 from services.incentives.domain.sale import ADDED, Sale, shares_in_month
@@ -147,7 +147,7 @@ def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> Rat
         measure_before=measure_before,
         earned_on=due.basis.earned_on,
         payee_id=due.key.partner_id,
-        circumstances=circumstances_of(partner, _tier_day(due), _deal(due)),
+        circumstances=_circumstances(due, known),
         margin=win.margin if due.basis.fact_id is None else None,
         term=win.term,
         chain_started_on=win.chain_started_on,
@@ -156,6 +156,12 @@ def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> Rat
         parties=parties_of(due),
         payout_currency=partner.payout_currency,
     )
+
+
+def _circumstances(due: Due, known: Known) -> Circumstances:
+    """What modifiers look at, of the partner or of who it was one with on that day."""
+    day = _tier_day(due)
+    return circumstances_of(standing_for(known.payees, due.key.partner_id, day), day, _deal(due))
 
 
 def _tier_day(due: Due) -> date:

@@ -20,6 +20,7 @@ AccountName = Literal[
     "fx_difference",
     "credit_due",
     "receivable",
+    "transferred",
     "budget",
     "available",
     "reserved",

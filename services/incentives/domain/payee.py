@@ -3,15 +3,17 @@
 Bank details are protected: whoever changed them cannot verify them, and they cool down before money goes there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused
 from contracts.values import MINOR_DIGITS
-from services.incentives.domain import settlement
+from services.incentives.domain import merging, settlement
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import UnknownCurrency
+from services.incentives.domain.merging import MergeEvent, Merging, PayeeMerged, PayeeUnmerged
 from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
@@ -47,13 +49,20 @@ from services.incentives.domain.payee_events import (
     UnblockProposed,
 )
 from services.incentives.domain.payment_rules import NO_RULES, PaymentRules
-from services.incentives.domain.settlement import Leaving, PartnerSettled, PayeeLeaving, PayeeStays, SettlementAwaited
+from services.incentives.domain.settlement import (
+    Leaving,
+    PartnerSettled,
+    PayeeLeaving,
+    PayeeStays,
+    SettlementAwaited,
+    SettlementEvent,
+)
 from services.incentives.domain.two_people import FourEyes
 
 PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
 TAX_FORM, BANK_VERIFIED, COOL_DOWN = "tax_form", "bank_verified", "bank_cool_down"
-EMPLOYER_CONSENT, BLOCKED, UNDER_REVIEW = "employer_consent", "blocked", "under_review"
+EMPLOYER_CONSENT, BLOCKED, UNDER_REVIEW, MERGED = "employer_consent", "blocked", "under_review", "merged"
 SUBMITTED, ACCEPTED, REJECTED = "submitted", "accepted", "rejected"
 
 
@@ -83,6 +92,7 @@ class Payee:
     banks: int = 0
     """How often bank details were entered."""
     leaving: Leaving = field(default_factory=Leaving)
+    merging: Merging = field(default_factory=Merging)
 
     @property
     def person(self) -> bool:
@@ -104,6 +114,16 @@ def circumstances_of(payee: Payee, day: date, deal: Circumstances) -> Circumstan
     )
 
 
+def standing_for(payees: Mapping[str, Payee], payee_id: str, day: date) -> Payee:
+    """Whose tier, certifications and region count for a payee on a day: its own, or those of who it is one with."""
+    payee = payees.get(payee_id, Payee())
+    seen = {payee_id}
+    while (survivor_id := payee.merging.survivor(day) or payee_id) in payees and survivor_id not in seen:
+        seen.add(survivor_id)
+        payee = payees[survivor_id]
+    return payee
+
+
 def unmet(payee: Payee, now: datetime, rules: PaymentRules = NO_RULES) -> tuple[str, ...]:
     """The gates that are shut at an instant; a suspension whose end has passed shuts none.
 
@@ -116,6 +136,7 @@ def unmet(payee: Payee, now: datetime, rules: PaymentRules = NO_RULES) -> tuple[
         SUSPENDED: payee.suspended and not over,
         BLOCKED: payee.blocked is not None,
         UNDER_REVIEW: bool(payee.reviews),
+        MERGED: payee.merging.survivor_id is not None,
         EMPLOYER_CONSENT: payee.person and not payee.consented,
         BANK_VERIFIED: not payee.bank_verified if payee.bank else BANK_VERIFIED in rules.gates,
         COOL_DOWN: payee.bank is not None and now < cooled_at(payee.bank, rules),
@@ -389,10 +410,16 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             others = payee.reviews - {happened.case_id}
             opened = isinstance(happened, PayeeReviewOpened)
             return replace(payee, reviews=others | {happened.case_id} if opened else others)
-        case PayeeLeaving() | PayeeStays() | SettlementAwaited() | PartnerSettled():
-            return replace(payee, leaving=settlement.evolve(payee.leaving, happened))
+        case PayeeLeaving() | PayeeStays() | SettlementAwaited() | PartnerSettled() | PayeeMerged() | PayeeUnmerged():
+            return _of_the_partner(payee, happened)
         case _:
             return _with_paper(payee, happened)
+
+
+def _of_the_partner(payee: Payee, happened: SettlementEvent | MergeEvent) -> Payee:
+    if isinstance(happened, MergeEvent):
+        return replace(payee, merging=merging.evolve(payee.merging, happened))
+    return replace(payee, leaving=settlement.evolve(payee.leaving, happened))
 
 
 def _suspending(payee: Payee, happened: PayeeSuspended | PayeeReinstated) -> Payee:

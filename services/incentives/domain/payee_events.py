@@ -5,6 +5,7 @@ from typing import Literal
 
 from chassis.event import Sealed, event
 from services.incentives.domain.condition import Field
+from services.incentives.domain.merging import MergeEvent
 from services.incentives.domain.settlement import SettlementEvent
 
 StandingField = Field | Literal["domain"]
@@ -191,4 +192,5 @@ PayeeEvent = (
     | Blocking
     | Reviewing
     | SettlementEvent
+    | MergeEvent
 )

@@ -17,6 +17,7 @@ from chassis.event import stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, split, total
 from services.incentives.domain.account import (
+    FUND_APPROVED,
     Account,
     AccountEvent,
     InvoiceNoted,
@@ -24,7 +25,7 @@ from services.incentives.domain.account import (
     PaymentOpened,
     StatementIssued,
 )
-from services.incentives.domain.drawing import FUND_APPROVED, Due, due, due_together
+from services.incentives.domain.drawing import Due, due, due_together
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Entry, Journal, Side, entry
 from services.incentives.domain.payee import Payee, tax_form_of, unmet

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from services.incentives.domain.account import NegativeWrittenOff
+from services.incentives.domain.account import FUND_APPROVED, FUND_TRANSFERRED, NegativeWrittenOff
 from services.incentives.domain.budget import (
     BudgetAllocated,
     BudgetExpired,
@@ -17,9 +17,9 @@ from services.incentives.domain.budget import (
     BudgetUsed,
 )
 from services.incentives.domain.claim import ClaimCredited, ClaimDecided, ClaimInstalmentReleased
-from services.incentives.domain.drawing import FUND_APPROVED
 from services.incentives.domain.forfeiture import BalanceForfeited
 from services.incentives.domain.journal import FUND_MONEY, Entry, Journal
+from services.incentives.domain.merging import BalanceTransferred
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
 from services.incentives.domain.payment_events import (
     PaymentApproved,
@@ -54,6 +54,7 @@ KINDS: dict[type[Any], str] = {
     PaymentMade: "paid",
     PaymentFailed: "payment_returned",
     NegativeWrittenOff: "written_off",
+    BalanceTransferred: "transferred",
     BalanceForfeited: "forfeited",
     TaxRemitted: "tax_remitted",
     ClaimDecided: "claim_approved",
@@ -68,7 +69,8 @@ KINDS: dict[type[Any], str] = {
 }
 MEMO = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced)
 FUND = ":".join(FUND_MONEY)
-FUND_EVENTS = (ClaimDecided, ClaimInstalmentReleased)
+FUND_EVENTS = (ClaimDecided, ClaimInstalmentReleased, BalanceTransferred)
+OF_FUNDS: dict[type[Any], str] = {ClaimDecided: FUND_APPROVED, BalanceTransferred: FUND_TRANSFERRED}
 SHOWN = ("held", "payable", "in_payment", "expense", "cash", "accrued", "withheld", "forfeited", "fx_difference", "vat")
 
 
@@ -112,7 +114,7 @@ def evolve_ledger(document: JournalDocument | None, seen: Seen) -> JournalDocume
     return {
         "event_id": seen.id,
         "position": seen.position,
-        "kind": FUND_APPROVED if _funded(journal) and isinstance(happened, ClaimDecided) else KINDS[type(happened)],
+        "kind": (_funded(journal) and OF_FUNDS.get(type(happened))) or KINDS[type(happened)],
         "account_id": account_id_of(seen),
         "partner_id": partner_of(happened),
         "payee_id": payee_of(happened),

@@ -5,12 +5,14 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from services.incentives.domain.merging import PayeeMerged, PayeeUnmerged
 from services.incentives.domain.payee import (
     ACCEPTED,
     BANK_VERIFIED,
     BLOCKED,
     COOL_DOWN,
     EMPLOYER_CONSENT,
+    MERGED,
     PAYOUTS,
     SUSPENDED,
     TAX_FORM,
@@ -140,6 +142,14 @@ def _review_closed(known: PayeeDocument, it: PayeeReviewClosed) -> Changed:
     return {} if it.others_open else _opened(known, UNDER_REVIEW)
 
 
+def _merged(known: PayeeDocument, _: PayeeMerged) -> Changed:
+    return _shut(known, MERGED)
+
+
+def _unmerged(known: PayeeDocument, _: PayeeUnmerged) -> Changed:
+    return _opened(known, MERGED)
+
+
 CHANGES: dict[type[Any], Any] = {
     PayeeOpened: _began,
     PayeeSuspended: _suspended,
@@ -154,11 +164,13 @@ CHANGES: dict[type[Any], Any] = {
     PayeeUnblocked: _unblocked,
     PayeeReviewOpened: _review_opened,
     PayeeReviewClosed: _review_closed,
+    PayeeMerged: _merged,
+    PayeeUnmerged: _unmerged,
 }
 
 PAYEE_GATES = Projection(
     name="payee_gates",
-    version=2,
+    version=3,
     keys=dict.fromkeys(CHANGES, lambda seen: str(seen.event.payee_id)),
     evolve=evolve,
     indexes=("partner_id",),
@@ -202,6 +214,7 @@ def why_shut(gate: str, document: dict[str, Any], rules: PaymentRules, now: date
         SUSPENDED: f"payouts are suspended ({document['reason_code']}){f' until {until}' if until else ''}",
         BLOCKED: f"finance stopped every payment: {document['blocked_reason']}; two people open it again",
         UNDER_REVIEW: "a person of the vendor looks at something first; payments wait until that is settled",
+        MERGED: "the partner is one with another: what is payable goes there, decline what is under way here",
         EMPLOYER_CONSENT: "the owner of the employer has not agreed yet that this person is paid",
         BANK_VERIFIED: "another person than who entered the bank details has to verify them"
         if bank

@@ -10,6 +10,7 @@ from chassis.read_store.port import Contains
 from contracts.values import PartnerId
 from services.onboarding.access import READ_PARTNERS
 from services.onboarding.application import SCREENING_BOOK
+from services.onboarding.domain.merging import MergeInvalid, MergePartners, UndoMerge
 from services.onboarding.domain.offboarding import (
     RUN_OFF_DAYS,
     RUN_OFF_DAYS_MAX,
@@ -76,6 +77,17 @@ class OffboardBody(Body):
     run_off_days: Annotated[int, Field(ge=0, le=RUN_OFF_DAYS_MAX)] = RUN_OFF_DAYS
 
 
+class MergeBody(Body):
+    """The partner that goes on, and the day from which the two are one: today, or up to a year back."""
+
+    into: Annotated[str, Field(min_length=1, max_length=64)]
+    effective_on: Day
+
+
+class UndoMergeBody(Body):
+    into: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 router = APIRouter(tags=["partners"])
 
 
@@ -83,7 +95,7 @@ async def _known(app: App, tenant: str, domains: list[str]) -> tuple[str, ...]:
     """The domains that a live partner already has."""
     known = []
     for domain in domains:
-        where = {"domains": Contains(domain), "status": ("review", "active", "suspended")}
+        where = {"domains": Contains(domain), "status": ("review", "active", "suspended", "merged")}
         found = await app.read.find("partners", tenant, where=where, sort="partner_id", limit=1)
         known += [domain] if found.items else []
     return tuple(known)
@@ -175,6 +187,34 @@ async def offboard(partner_id: Id, body: OffboardBody, caller: Writer, app: App)
     return await _on(caller, app, command)
 
 
+@router.post("/partners/{partner_id}/merge")
+async def merge(partner_id: Id, body: MergeBody, caller: Writer, app: App) -> Response:
+    """Makes the partner one with another: one administrator proposes it, another confirms it by the same call."""
+    await _two(caller, app, MergePartners, partner_id, body.into)
+    by, now = caller.principal.by, app.clock.now()
+    into, day = PartnerId(body.into), body.effective_on
+    command = MergePartners(partner_id=PartnerId(partner_id), into=into, effective_on=day, by=by, now=now)
+    return await perform(caller, app, MergePartners, command)
+
+
+@router.post("/partners/{partner_id}/unmerge")
+async def unmerge(partner_id: Id, body: UndoMergeBody, caller: Writer, app: App) -> Response:
+    """Makes two partners of one again, up to thirty days after they were merged."""
+    await _two(caller, app, UndoMerge, partner_id, body.into)
+    by, now = caller.principal.by, app.clock.now()
+    command = UndoMerge(partner_id=PartnerId(partner_id), into=PartnerId(body.into), by=by, now=now)
+    return await perform(caller, app, UndoMerge, command)
+
+
+async def _two(caller: Writer, app: App, action: Any, partner_id: str, into: str) -> None:
+    """Raises unless the caller may act on two partners, both known, and not the same."""
+    app.access.check(caller.principal, action)
+    await app.exists(caller.tenant, "partner", partner_id)
+    await app.exists(caller.tenant, "partner", into)
+    if into == partner_id:
+        raise MergeInvalid(why="same-partner")
+
+
 @router.post("/partners/{partner_id}/stay")
 async def stay(partner_id: Id, caller: Writer, app: App) -> Response:
     """Calls the offboarding off, up to the last business day."""
@@ -220,6 +260,8 @@ async def partner(partner_id: Id, caller: Reader, app: App) -> Response:
 
 
 def _for(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
-    """What this side may read: what screening found is the vendor's."""
+    """What this side may read: what screening found is the vendor's, and so is a merge that is only proposed."""
     hidden = {"name_sort", "domains"} | ({"screening"} if caller.principal.kind == "partner" else set())
+    if caller.principal.kind == "partner" and not (document["merge"] or {}).get("merged_at"):
+        document = {**document, "merge": None}
     return {name: value for name, value in document.items() if name not in hidden}

@@ -8,8 +8,15 @@ from chassis.decider import Decider, Invalid, Refused, WrongState
 from chassis.event import Seen, as_stored, command, event
 from chassis.rulebook import Decision, Rulebook, decision_from
 from contracts.values import PartnerId, RuleRef
-from services.onboarding.domain import offboarding
-from services.onboarding.domain.offboarding import OFFBOARDED, Offboarding, OffboardingEvent, PartnerOffboarded
+from services.onboarding.domain import merging, offboarding
+from services.onboarding.domain.merging import MERGED, MergeEvent, Merging, PartnersMerged, PartnersUnmerged
+from services.onboarding.domain.offboarding import (
+    LIVE,
+    OFFBOARDED,
+    Offboarding,
+    OffboardingEvent,
+    PartnerOffboarded,
+)
 from services.onboarding.domain.screening import DECLINE, SCREENING, Application
 
 TYPES = (
@@ -119,6 +126,7 @@ PartnerEvent = (
     | PartnerReinstated
     | PartnerProfileChanged
     | OffboardingEvent
+    | MergeEvent
 )
 
 # Commands
@@ -192,7 +200,7 @@ class ChangeProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Partner:
-    """Status: none, review, active, suspended, declined, withdrawn or offboarded."""
+    """Status: none, review, active, suspended, declined, withdrawn, offboarded or merged."""
 
     status: str = "none"
     profile: Profile | None = None
@@ -200,9 +208,8 @@ class Partner:
     until: datetime | None = None
     scopes: tuple[str, ...] = ()
     offboarding: Offboarding = field(default_factory=Offboarding)
+    merging: Merging = field(default_factory=Merging)
 
-
-LIVE = ("active", "suspended")
 
 # Refusals
 
@@ -359,7 +366,23 @@ def evolve(partner: Partner, happened: PartnerEvent) -> Partner:  # noqa: C901, 
         case PartnerProfileChanged():
             return replace(partner, profile=happened.profile)
         case _:
-            return _leaving(partner, happened)
+            return _leaving_or_merging(partner, happened)
+
+
+def _leaving_or_merging(partner: Partner, happened: OffboardingEvent | MergeEvent) -> Partner:
+    return _merging(partner, happened) if isinstance(happened, MergeEvent) else _leaving(partner, happened)
+
+
+def _merging(partner: Partner, happened: MergeEvent) -> Partner:
+    known = replace(partner, merging=merging.evolve(partner.merging, happened))
+    if isinstance(happened, PartnersUnmerged):
+        until = partner.until if happened.scopes else None
+        return replace(known, status=_as_before(happened), scopes=happened.scopes, until=until)
+    return replace(known, status=MERGED) if isinstance(happened, PartnersMerged) else known
+
+
+def _as_before(happened: PartnersUnmerged) -> str:
+    return "suspended" if happened.scopes else "active"
 
 
 def _leaving(partner: Partner, happened: OffboardingEvent) -> Partner:

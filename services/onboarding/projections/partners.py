@@ -4,13 +4,13 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.onboarding.domain import offboarding, partner
+from services.onboarding.domain import merging, offboarding, partner
 
 Document = dict[str, Any]
 
 
 class PartnerDocument(TypedDict):
-    """The fields of a document."""
+    """The fields of a document. `merge` says into whom it is proposed or merged, `absorbed` who is one with it."""
 
     partner_id: str
     status: str
@@ -19,6 +19,8 @@ class PartnerDocument(TypedDict):
     scopes: list[str]
     until: str | None
     offboarding: dict[str, Any] | None
+    merge: dict[str, Any] | None
+    absorbed: list[dict[str, str]]
     name_sort: str
     domains: list[str]
     applied_at: str
@@ -32,7 +34,7 @@ def evolve(document: Document | None, seen: Seen) -> Document | None:
         return _applied(seen, happened)
     if document is None:
         return None
-    return {**document, **_change(happened), "changed_at": iso(seen.recorded_at), "version": seen.version}
+    return {**document, **_change(document, happened), "changed_at": iso(seen.recorded_at), "version": seen.version}
 
 
 def _applied(seen: Seen, it: partner.PartnerApplied) -> Document:
@@ -44,6 +46,8 @@ def _applied(seen: Seen, it: partner.PartnerApplied) -> Document:
         "scopes": [],
         "until": None,
         "offboarding": None,
+        "merge": None,
+        "absorbed": [],
         "applied_at": iso(it.applied_at),
         "changed_at": iso(seen.recorded_at),
         "version": seen.version,
@@ -58,7 +62,7 @@ def _profile(profile: partner.Profile) -> dict[str, Any]:
     }
 
 
-def _change(happened: partner.PartnerEvent) -> dict[str, Any]:
+def _change(document: Document, happened: partner.PartnerEvent) -> dict[str, Any]:
     match happened:
         case partner.PartnerScreened():
             return {"screening": plain(happened)}
@@ -73,7 +77,29 @@ def _change(happened: partner.PartnerEvent) -> dict[str, Any]:
         case partner.PartnerProfileChanged():
             return _profile(happened.profile)
         case _:
+            return _merging(document, happened)
+
+
+def _merging(document: Document, happened: partner.PartnerEvent) -> dict[str, Any]:
+    match happened:
+        case merging.MergeProposed():
+            return {"merge": {**_into(happened), "merged_at": None}}
+        case merging.PartnersMerged(merged_at=at):
+            return {"merge": {**_into(happened), "merged_at": iso(at)}, "status": merging.MERGED}
+        case merging.PartnersUnmerged(scopes=scopes):
+            until = document["until"] if scopes else None
+            status = "suspended" if scopes else "active"
+            return {"merge": None, "status": status, "scopes": list(scopes), "until": until}
+        case merging.PartnerAbsorbed(absorbed_id=absorbed_id, effective_on=day):
+            return {"absorbed": [*document["absorbed"], {"partner_id": absorbed_id, "effective_on": iso(day)}]}
+        case merging.PartnerParted(absorbed_id=absorbed_id):
+            return {"absorbed": [one for one in document["absorbed"] if one["partner_id"] != absorbed_id]}
+        case _:
             return _leaving(happened)
+
+
+def _into(it: merging.MergeProposed | merging.PartnersMerged) -> dict[str, Any]:
+    return {"into": it.into, "effective_on": iso(it.effective_on), "proposed_by": it.proposed_by}
 
 
 def _leaving(happened: partner.PartnerEvent) -> dict[str, Any]:
@@ -107,7 +133,7 @@ def _by_partner(seen: Seen) -> str:
 
 PARTNERS = Projection(
     name="partners",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (
             partner.PartnerApplied,
@@ -123,6 +149,11 @@ PARTNERS = Projection(
             offboarding.OffboardingStarted,
             offboarding.OffboardingCancelled,
             offboarding.PartnerOffboarded,
+            merging.MergeProposed,
+            merging.PartnersMerged,
+            merging.PartnersUnmerged,
+            merging.PartnerAbsorbed,
+            merging.PartnerParted,
         ),
         _by_partner,
     ),

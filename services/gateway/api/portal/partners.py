@@ -11,11 +11,12 @@ from chassis.decider import NotFound
 from services.gateway.api.portal.training import certifications
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
-STATUSES = ("review", "active", "suspended", "declined", "withdrawn", "offboarded")
+STATUSES = ("review", "active", "suspended", "declined", "withdrawn", "offboarded", "merged")
 SCOPES = ("new_business", "access", "content", "payouts")
 ROLES = ("owner", "seller", "marketer", "finance", "learner")
 TYPES = ("reseller", "referral", "distributor", "service", "technology")
 DEALS_MAX = 10
+PARTNERS_MAX = 200
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -63,11 +64,13 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
     found = await here.ask("onboarding", f"/partners/{partner_id}")
     if not found.ok and not found.down:
         raise NotFound
-    people, deals, lines, settlement = await asyncio.gather(
+    people, deals, lines, settlement, merger, others = await asyncio.gather(
         here.ask_if("onboarding.read people", f"/partners/{partner_id}/people"),
         here.ask_if("registration.read deals", "/deals", partner_id=partner_id, limit=DEALS_MAX),
         here.ask_if("incentives.read earnings", "/lines", partner_id=partner_id, limit=DEALS_MAX),
         here.ask_if("incentives.read earnings", f"/settlements/{partner_id}"),
+        here.ask_if("incentives.read earnings", f"/mergers/{partner_id}"),
+        here.ask_if("onboarding.MergePartners", "/partners", status="active", limit=PARTNERS_MAX),
     )
     shown = {
         "part": found,
@@ -76,6 +79,9 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
         "deals": deals,
         "lines": lines,
         "settlement": settlement.one,
+        "merger": merger.one,
+        "names": {one["partner_id"]: one["profile"]["legal_name"] for one in others.items},
+        "others": [one for one in others.items if one["partner_id"] != partner_id],
     }
     words = {"scopes": SCOPES, "roles": ROLES, "partner_id": partner_id, "books": await _books(here)}
     return await here.page("partner.html", status, **shown, **words, refusal=refusal)
@@ -105,6 +111,8 @@ VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
     "reinstate": lambda sent: None,
     "offboard": _leaving,
     "stay": lambda sent: None,
+    "merge": lambda sent: sent.given("into", "effective_on"),
+    "unmerge": lambda sent: sent.given("into"),
 }
 
 
@@ -151,7 +159,7 @@ async def end(partner_id: str, membership_id: str, here: Here, sent: Sent) -> Re
 
 @router.post("/partners/{partner_id}/{verb}")
 async def change(partner_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """Approves, declines, suspends or reinstates, lets the partner leave or stay."""
+    """Approves, declines, suspends or reinstates, lets the partner leave or stay, merges it or undoes that."""
     if verb not in VERBS:
         raise NotFound
     answer = await here.send(sent, "onboarding", f"/partners/{partner_id}/{verb}", VERBS[verb](sent))

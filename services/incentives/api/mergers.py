@@ -1,0 +1,44 @@
+"""Partners that became one: what moved, and whose statements a partner may read."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+
+from chassis.decider import NotFound
+from chassis.http import App, Reader, reads, shown
+from chassis.read_store.port import PAGE_MAX
+from services.incentives.access import READ_EARNINGS
+from services.incentives.api.earnings import own
+from services.incentives.projections.mergers import ONE
+
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+
+router = APIRouter(tags=["payees"])
+
+
+@router.get("/mergers/{partner_id}")
+@reads("mergers")
+async def merger(partner_id: Id, caller: Reader, app: App) -> Response:
+    """With whom a partner is one, and what went over or came back; both of them read it."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    return shown(await app.document(caller.principal, "mergers", partner_id))
+
+
+async def stated_to(caller: Reader, app: App, partner_id: str | None) -> str | tuple[str, ...] | None:
+    """Whose statements a caller may list: a partner its own and, while they are one, those of who it absorbed."""
+    mine = own(caller, partner_id)
+    if caller.principal.kind != "partner" or not mine:
+        return mine
+    where = {"survivor_id": mine, "state": ONE}
+    found = await app.read.find("mergers", caller.tenant, where=where, sort="partner_id", limit=PAGE_MAX)
+    return (mine, *(one["partner_id"] for one in found.items))
+
+
+async def statement_for(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:
+    """A statement that the caller may read. Raises NotFound alike for what is not there and what is not theirs."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    found = await app.read.get("statements", caller.tenant, statement_id)
+    theirs = await stated_to(caller, app, None)
+    if found is None or (theirs is not None and found["partner_id"] not in theirs):
+        raise NotFound
+    return found

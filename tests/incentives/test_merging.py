@@ -1,0 +1,258 @@
+"""Two partners become one: what is payable moves by journal, and all of it comes back when that is undone."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from chassis.testing.kit import given
+from chassis.testing.projections import assert_repeatable, project, told
+from contracts.onboarding import PartnersMerged, PartnersUnmerged
+from contracts.values import money
+from services.incentives.adapters.ledger_files import beancount
+from services.incentives.application import HANDLES
+from services.incentives.domain.account import Account, Accounts, PaymentOpened
+from services.incentives.domain.journal import trial_balance
+from services.incentives.domain.merging import (
+    MergePayee,
+    PayeeMerged,
+    PayeeUnmerged,
+    Stands,
+    TransferBalance,
+    UnmergePayee,
+    transfer_balance,
+)
+from services.incentives.domain.payee import Payee, Payees, unmet
+from services.incentives.domain.payee_events import StandingRecorded
+from services.incentives.domain.sale_events import PayoutCalculated
+from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
+from services.incentives.projections.mergers import MERGERS, TRANSFERS
+from services.incentives.projections.statement_days import STATEMENT_DAYS
+from tests.incentives.facts import World, book, credit, plan, win
+from tests.incentives.orders import OPENED
+from tests.incentives.test_service import (
+    APPROVER,
+    FINANCE,
+    P1,
+    P2,
+    activated,
+    balances,
+    credited,
+    earned,
+    proposed,
+    started,
+    won,
+)
+
+NOW = datetime(2026, 6, 3, 10, tzinfo=UTC)
+DAY = date(2026, 6, 1)
+TABLE = {handles.command: handles for handles in HANDLES}
+US, THEM, WHO = Accounts.at("p1-EUR"), Accounts.at("p2-EUR"), Payees.at("p1")
+MERGE = MergePayee(partner_id="p1", revision=5, survivor_id="p2", effective_on=DAY, now=NOW)
+MERGED = PayeeMerged(payee_id="p1", partner_id="p1", revision=5, survivor_id="p2", effective_on=DAY, recorded_at=NOW)
+UNMERGE = UnmergePayee(partner_id="p1", revision=6, survivor_id="p2", now=NOW)
+UNMERGED = PayeeUnmerged(payee_id="p1", partner_id="p1", revision=6, survivor_id="p2", recorded_at=NOW)
+
+
+def stands(amount, payable=None, books=None):
+    earned_books = money(books, "USD") if books else None
+    return Stands(released=money(amount, "EUR"), payable=money(payable or amount, "EUR"), books=earned_books)
+
+
+MOVE = TransferBalance(
+    account_id="p1-EUR",
+    to_account_id="p2-EUR",
+    payee_id="p1",
+    survivor_id="p2",
+    earned=stands("100.00"),
+    fund=stands("0.00"),
+    now=NOW,
+)
+DRAWN = PaymentOpened(
+    account_id="p1-EUR", payment_id="pay-1", statement_id="s1", amount=money("70.00", "EUR"), opened_at=NOW
+)
+
+
+def moving(command, *history, payee=(MERGED,)):
+    return given(TABLE[type(command)], (US, history), (THEM, ()), (WHO, payee)).when(command)
+
+
+def moves(command, account=None, payee=None):
+    """What the absorbed account, and the survivor's, get of each kind of money."""
+    known = payee or Payees.fold([MERGED])
+    found = transfer_balance(command, account or Account(), Account(), known)
+    return [[(str(one.amount.amount), one.fund, one.undone) for one in side] for side in found]
+
+
+def test_a_merge_is_kept_once_and_undone_by_what_came_later():
+    one = lambda command, *history: given(TABLE[type(command)], (WHO, history)).when(command)  # noqa: E731  two words
+    one(MERGE).then([MERGED])
+    one(MERGE, MERGED).then_nothing()
+    one(MERGE, MERGED, UNMERGED).then_nothing()
+    one(UNMERGE, MERGED).then([UNMERGED])
+    one(UNMERGE, MERGED, UNMERGED).then_nothing()
+
+
+def test_what_is_free_moves_by_one_journal_on_each_side_and_both_sum_to_zero():
+    ours, theirs = transfer_balance(MOVE, Account(), Account(), Payees.fold([MERGED]))
+    moving(MOVE).then(ours, theirs)
+    [gone], [come] = ours, theirs
+    assert (gone.account_id, gone.other_id, str(gone.amount.amount), gone.absorbed) == ("p1-EUR", "p2", "-100.00", True)
+    assert (come.account_id, come.other_id, str(come.amount.amount), come.absorbed) == ("p2-EUR", "p1", "100.00", False)
+    entries = [*gone.journal.entries, *come.journal.entries]
+    sums = {name: sum(one.amount.amount for one in entries if one.name == name) for name in ("transferred", "payable")}
+    assert sums == {"transferred": 0, "payable": 0}
+    moving(replace(MOVE, earned=stands("0.00"))).then_nothing()
+
+
+def test_what_a_payment_draws_on_stays_and_fund_money_goes_apart():
+    assert moves(MOVE, Accounts.fold([DRAWN])) == [[("-30.00", False, False)], [("30.00", False, False)]]
+    both = replace(MOVE, fund=stands("40.00"))
+    assert moves(both, Accounts.fold([replace(DRAWN, fund=money("10.00", "EUR"))]))[1] == [
+        ("40.00", False, False),
+        ("30.00", True, False),
+    ]
+
+
+def test_what_is_owed_goes_too():
+    assert moves(replace(MOVE, earned=stands("-25.00")))[1] == [("-25.00", False, False)]
+
+
+def test_undone_all_that_moved_comes_back_with_its_worth_in_the_books():
+    ours, _ = transfer_balance(
+        replace(MOVE, earned=stands("100.00", books="110.00")), Account(), Account(), Payees.fold([MERGED])
+    )
+    account, free = Accounts.fold(ours), replace(MOVE, earned=stands("0.00"))
+    back, gone = transfer_balance(free, account, Account(), Payees.fold([MERGED, UNMERGED]))
+    assert [(str(one.amount.amount), str(one.books.amount), one.undone) for one in (*back, *gone)] == [
+        ("100.00", "110.00", True),
+        ("-100.00", "-110.00", True),
+    ]
+    assert transfer_balance(free, Accounts.fold([*ours, *back]), Account(), Payee()) == ([], [])
+
+
+KINDS = st.sampled_from(["earn", "merge", "undo", "move"])
+
+
+@for_all(st.lists(st.tuples(KINDS, st.integers(-5_000, 9_000)), max_size=20))
+def test_in_any_order_of_earnings_merges_and_their_undoing_nothing_is_lost_and_the_ledger_sums_to_zero(turns):
+    """After a last look everything stands with the survivor while they are one, and with who earned it when not."""
+    payee, mine, theirs = Payee(), Account(), Account()
+    total, here, entries = Decimal(0), Decimal(0), []
+    for kind, cents in [*turns, ("move", 0)]:
+        if kind == "earn":
+            total, here = total + cents, here + cents
+        elif kind == "move":
+            wish = replace(MOVE, earned=stands(str(here / 100)))
+            ours, other = transfer_balance(wish, mine, theirs, payee)
+            mine, theirs = Accounts.fold(ours, mine), Accounts.fold(other, theirs)
+            here += sum((one.amount.amount * 100 for one in ours), Decimal(0))
+            entries += [entry for one in (*ours, *other) for entry in one.journal.entries]
+        else:
+            revision = payee.merging.revision + 1
+            happened = MERGED if kind == "merge" else UNMERGED
+            payee = Payees.fold([replace(happened, revision=revision)], payee)
+    merged = payee.merging.survivor_id is not None
+    there = sum((-e.amount.amount * 100 for e in entries if (e.name, e.payee_id) == ("payable", "p2")), Decimal(0))
+    assert (here, there) == ((0, total) if merged else (total, 0))
+    assert set(trial_balance(entries).values()) <= {0}
+    assert sum(e.amount.amount for e in entries if e.name == "transferred") == 0
+
+
+def test_nobody_is_paid_who_is_one_with_another():
+    assert unmet(Payees.fold([OPENED, MERGED]), NOW) == ("merged",)
+    assert unmet(Payees.fold([OPENED, MERGED, UNMERGED]), NOW) == ()
+
+
+@pytest.mark.parametrize(("day", "paid"), [(date(2026, 5, 31), "100.00"), (DAY, "200.00")])
+def test_from_its_day_on_the_survivor_s_tier_rates_what_the_absorbed_partner_sells(day, paid):
+    tier = StandingRecorded(
+        payee_id="p2",
+        partner_id="p2",
+        field="tier",
+        values=("gold",),
+        effective_on=date(2026, 1, 1),
+        source_event_id="e",
+        recorded_at=NOW,
+    )
+    gold = {"modifier_id": "gold", "when": {"field": "tier", "is_one_of": ["gold"]}, "multiply": "2"}
+    payees = {"p1": Payees.fold([OPENED, MERGED]), "p2": Payees.fold([tier])}
+    world = World(book(plan(modifiers=[gold])), payees=payees).tell(win(closed_on=day), credit())
+    [line] = [one for one in world.events if isinstance(one, PayoutCalculated)]
+    assert line.amount == money(paid, "EUR")
+
+
+def test_the_models_follow_and_a_repeat_changes_nothing():
+    ours, theirs = transfer_balance(replace(MOVE, fund=stands("5.00")), Account(), Account(), Payees.fold([MERGED]))
+    seen = told(MERGED, *ours, *theirs)
+    for model in (MERGERS, TRANSFERS, BALANCES, LEDGER, TRIAL_BALANCE, STATEMENT_DAYS):
+        assert_repeatable(model, seen)
+    assert project(MERGERS, seen)["p1"]["moved"] == {"EUR": "105.00"}
+    assert project(MERGERS, seen)["p1"]["partner_ids"] == ["p1", "p2"]
+    assert project(MERGERS, told(MERGED, UNMERGED))["p1"]["partner_ids"] == ["p1"]
+    balances_of = project(BALANCES, seen)
+    assert [(balances_of[name]["total"], balances_of[name]["fund"]) for name in ("p1-EUR", "p2-EUR")] == [
+        ("0.00", "-5.00"),
+        ("0.00", "5.00"),
+    ]
+    kinds = sorted(one["kind"] for one in project(LEDGER, seen).values())
+    assert kinds == ["fund_transferred", "fund_transferred", "transferred", "transferred"]
+    assert "Equity:Transferred" in beancount(project(LEDGER, seen).values())
+
+
+def merged(revision=5):
+    return PartnersMerged(
+        partner_id="p1", survivor_id="p2", absorbed_id="p1", revision=revision, effective_on=DAY, merged_at=NOW
+    )
+
+
+def unmerged(revision=6):
+    return PartnersUnmerged(partner_id="p1", survivor_id="p2", absorbed_id="p1", revision=revision, unmerged_at=NOW)
+
+
+async def payable(incentives):
+    await incentives.rest()
+    return {name: Decimal(one["payable"]) for name, one in (await balances(incentives)).items()}
+
+
+async def test_two_partners_become_one_and_two_again_and_their_statements_stay(tmp_path):
+    async with started(tmp_path) as incentives:
+        await earned(incentives, hold_days=60)
+        await incentives.hear(activated("p2"))
+        incentives.clock.set(datetime(2026, 6, 3, 9, tzinfo=UTC))
+        await incentives.until(P1, "/lines", lambda it: it["items"][0]["state"] == "payable")
+        await incentives.rest()
+        [stated] = (await incentives.get(P1, "/statements"))["items"]
+        await incentives.hear(merged(), times=2)
+        assert await payable(incentives) == {"p1-EUR": 0, "p2-EUR": -100}
+        found = await incentives.get(P2, "/mergers/p1")
+        assert (found["state"], found["moved"]) == ("merged", {"EUR": "100.00"})
+        assert (await incentives.get(P2, "/statements"))["items"] == [stated]
+        for name in ("", "/csv", "/pdf", "/proof"):
+            assert await incentives.text(P2, f"/statements/{stated['statement_id']}{name}")
+        await incentives.hear(replace(won("o2"), closed_on=date(2026, 3, 20)))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id="o2"))
+        assert await payable(incentives) == {"p1-EUR": 0, "p2-EUR": -200}
+        await incentives.hear(unmerged())
+        assert await payable(incentives) == {"p1-EUR": -200, "p2-EUR": 0}
+        assert (await incentives.get(P2, "/statements"))["items"] == []
+        assert await incentives.get(P2, "/mergers/p1") == 404
+        assert (await incentives.get(P1, "/mergers/p1"))["state"] == "undone"
+        assert (await incentives.get(P1, "/statements"))["items"] == [stated]
+
+
+async def test_a_payment_under_way_waits_and_moves_once_it_is_declined(tmp_path):
+    async with started(tmp_path) as incentives:
+        payment = await proposed(incentives)
+        await incentives.hear(activated("p2"))
+        await incentives.hear(merged())
+        assert await payable(incentives) == {"p1-EUR": -100}
+        approved = await incentives.post(APPROVER, f"{payment}/approve")
+        assert approved.json()["state"] == "blocked"
+        [mine] = [one for one in (await incentives.get(FINANCE, "/payees"))["items"] if one["payee_id"] == "p1"]
+        assert mine["gates"] == ["merged"]
+        await incentives.post(APPROVER, f"{payment}/decline", {"category": "merged"})
+        assert await payable(incentives) == {"p1-EUR": 0, "p2-EUR": -100}
