@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from chassis.decider import Forbidden, NotFound
 from chassis.identity import Principal
@@ -51,6 +51,15 @@ def anonymous() -> Who:
     return Who(ANONYMOUS)
 
 
+class AccessRow(TypedDict):
+    """Who may take an action: a kind of principal with one of these roles, or any where none is named, and the duties."""
+
+    action: str
+    kind: str
+    roles: list[str]
+    duties: list[str]
+
+
 class Access:
     """The table of one service: commands and reads by name, each with those who may."""
 
@@ -73,7 +82,7 @@ class Access:
             return False
         return any(who.fits(principal) or who.kind == ANONYMOUS for who in rows)
 
-    def as_rows(self) -> list[dict[str, Any]]:
+    def as_rows(self) -> list[AccessRow]:
         """The table as data, for the access matrix that the gateway serves."""
         return [
             {"action": _name(action), "kind": who.kind, "roles": sorted(who.roles), "duties": sorted(who.duties)}

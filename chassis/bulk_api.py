@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.bulk import (
     APPLIED,
@@ -29,6 +30,7 @@ from chassis.bulk import (
     FinishBatchStep,
     KeepBatchRows,
     Pieces,
+    RowResult,
     Stage,
     UndoBatch,
     UploadBatch,
@@ -82,7 +84,16 @@ def _batch(wish: Any) -> tuple[Any, ...]:
     return (Batches.at(wish.batch_id),)
 
 
-def _stands(wish: Any, batch: Batch) -> dict[str, Any]:
+class BatchAnswer(TypedDict):
+    """Where the import stands now."""
+
+    batch_id: str
+    number: str
+    stage: str
+    rows: int
+
+
+def _stands(wish: Any, batch: Batch) -> BatchAnswer:
     first = batch.first
     return {"batch_id": wish.batch_id, "number": first.number, "stage": batch.stage.value, "rows": first.rows}
 
@@ -106,7 +117,7 @@ STEPS = (BatchUploaded, BatchTried, BatchApplyBegun, BatchApplied, BatchUndoBegu
 
 
 class BatchDocument(TypedDict):
-    """`counts`: how many rows came to which result; `done` of `total` rows are through the step in hand."""
+    """An import of a file. `counts`: how many rows came to which result; `done` of `total` rows are through the step in hand."""
 
     batch_id: str
     number: str
@@ -244,6 +255,18 @@ PROJECTIONS = (BATCHES, BATCHES_IN_HAND, BATCH_ROWS)
 
 # Routes
 
+
+class Column(TypedDict):
+    name: str
+    means: str
+
+
+class Columns(TypedDict):
+    """The columns that a table may have, in the order of the empty one."""
+
+    columns: list[Column]
+
+
 router = APIRouter(tags=["imports"])
 
 
@@ -326,6 +349,7 @@ async def _keep(app: Application, caller: Caller, batch_id: str, pieces: Sequenc
 
 
 @router.get("/columns")
+@answers(Columns)
 async def columns(caller: Reader, app: App, kind: Annotated[str, Query(max_length=64)] = "") -> Response:
     """The columns that a table may have, with a word on each."""
     app.access.check(caller.principal, READ_BATCHES)
@@ -341,6 +365,7 @@ async def template(caller: Reader, app: App, kind: Annotated[str, Query(max_leng
 
 
 @router.get("")
+@answers(Page[BatchDocument])
 @reads("import_batches")
 async def batches(caller: Reader, app: App, paged: Paged) -> Response:
     """The imports, newest first: a partner's own, all of them for the vendor."""
@@ -351,6 +376,7 @@ async def batches(caller: Reader, app: App, paged: Paged) -> Response:
 
 
 @router.get("/{batch_id}")
+@answers(BatchDocument)
 @reads("import_batches")
 async def batch(batch_id: Id, caller: Reader, app: App) -> Response:
     """One import: where it stands, how far it is, and how many rows came to which result."""
@@ -362,6 +388,7 @@ Result = Annotated[str | None, Query(pattern="^(good|bad|applied|refused|undone|
 
 
 @router.get("/{batch_id}/rows")
+@answers(Page[RowResult])
 @reads("import_rows")
 async def rows(batch_id: Id, caller: Reader, app: App, paged: Paged, result: Result = None) -> Response:
     """What became of each row, in the order of the file; `result` narrows the list."""

@@ -5,11 +5,11 @@ A repeat finds that record and gets the first answer. Whoever loses a race decid
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import uuid_utils
@@ -43,7 +43,11 @@ def _no_streams(command: Any) -> Slots:
     return ()
 
 
-def _no_answer(command: Any, *states: Any) -> dict[str, Any]:
+class Done(TypedDict):
+    """Nothing but that it is so now."""
+
+
+def _no_answer(command: Any, *states: Any) -> Done:
     return {}
 
 
@@ -61,7 +65,7 @@ class Handles:
     decide: Callable[..., Any]
     streams: Callable[[Any], Slots]
     reads: Callable[[Any], Slots] = _no_streams
-    answer: Callable[..., dict[str, Any]] = _no_answer
+    answer: Callable[..., Mapping[str, Any]] = _no_answer
     evaluator: int = 1
     prepare: Callable[[Any, Look], Awaitable[Any]] | None = None
 
@@ -133,7 +137,7 @@ def decide(handles: Handles, wish: Any, states: Sequence[Any], reads: Sequence[A
         return Verdict(refusal=refusal)
     events = tuple(_flat_events(slots, made))
     after = tuple(s.decider.fold(new, state) for s, state, new in zip(flatten(slots), states, events, strict=True))
-    return Verdict(events=events, after=after, answer=handles.answer(wish, *_shaped(slots, after)))
+    return Verdict(events=events, after=after, answer={**handles.answer(wish, *_shaped(slots, after))})
 
 
 def writes(handles: Handles, wish: Any, guarded: Sequence[At], verdict: Verdict) -> list[Written]:

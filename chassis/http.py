@@ -5,7 +5,7 @@ import contextlib
 import hmac
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from time import perf_counter
@@ -407,7 +407,7 @@ def _cursor_mac(app: Application, tenant: str, of: str, text: str) -> str:
     return app.keys.hmac(tenant, f"cursor|{of}|{text}")[:CURSOR_MAC_CHARACTERS]
 
 
-def listed(items: list[dict[str, Any]], next_cursor: str | None) -> Response:
+def listed(items: Sequence[Mapping[str, Any]], next_cursor: str | None) -> Response:
     """A page as JSON: `items` and `next_cursor` (null on the last page)."""
     return Response(orjson.dumps({"items": items, "next_cursor": next_cursor}), media_type=JSON)
 

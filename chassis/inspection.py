@@ -1,18 +1,20 @@
 """Why, what, and proof: the routes by which every service opens its log to those who may see it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Query, Response
 
-from chassis.access import PARTNER, VENDOR, Who, partner, service, vendor
+from chassis.access import PARTNER, VENDOR, AccessRow, Who, partner, service, vendor
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.decider import NotFound, stream_base
-from chassis.event import TYPES, Seen, iso, plain
+from chassis.event import TYPES, Actor, Seen, iso, plain
 from chassis.http import JSON, App, Lines, Reader, shown
 from chassis.projection import Projection
-from chassis.proof import without_states
+from chassis.proof import StreamProof, without_states
+from chassis.rulebook import Change, Input, Reason
 from chassis.store.port import Recorded
 
 WHY, FEED, PROOF, TABLE_READ = "read why", "read feed", "read proofs", "read access table"
@@ -35,6 +37,39 @@ class Place(TypedDict):
     type: str
 
 
+class EventShown(TypedDict):
+    """Which event it is. `actor` is on whose behalf it was recorded; a partner is not told."""
+
+    id: str
+    type: str
+    stream: str
+    version: int
+    position: int
+    recorded_at: str
+    actor: Actor | None
+
+
+class Why(TypedDict):
+    """An event with the decision behind it; without one, `outcome` is null and there is no `detail`."""
+
+    event: EventShown
+    causation_id: str | None
+    correlation_id: str | None
+    command_id: str | None
+    outcome: str | None
+    reasons: list[Reason]
+    inputs: list[Input]
+    would_change: list[Change]
+    detail: NotRequired[dict[str, Any]]
+
+
+class AccessTable(TypedDict):
+    """Every action of the service with those who may take it."""
+
+    service: str
+    rows: list[AccessRow]
+
+
 def _place(document: Place | None, seen: Seen) -> Place:
     return {"stream": seen.stream, "version": seen.version, "position": seen.position, "type": seen.type}
 
@@ -55,6 +90,7 @@ EventId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
 @router.get("/why/{event_id}")
+@answers(Why)
 async def why(event_id: EventId, caller: Reader, app: App) -> Response:
     """Why an event happened: outcome, reasons, inputs with the events they came from, and what would have changed it."""
     app.access.check(caller.principal, WHY)
@@ -156,6 +192,7 @@ def _public_line(app: Application, recorded: Recorded) -> bytes | None:
 
 
 @router.get("/proofs/{stream}")
+@answers(StreamProof)
 async def proof(stream: Annotated[str, Path(min_length=1, max_length=300)], caller: Reader, app: App) -> Response:
     """The events of a stream (`deal-<id>`), each with the proof that the newest signed checkpoint covers it.
 
@@ -180,6 +217,7 @@ async def _about(app: Application, stream: str, partner_id: str | None) -> bool:
 
 
 @router.get("/access")
+@answers(AccessTable)
 async def table(caller: Reader, app: App) -> Response:
     """Who may do and see what in this service, as data."""
     app.access.check(caller.principal, TABLE_READ)

@@ -6,9 +6,9 @@ same as once: a repeat after a crash in between heals it.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, assert_never
+from typing import TypedDict, assert_never
 
 from chassis.decider import Decider, Problem, Refused
 from chassis.event import SHARED, command, event, iso, stable_id
@@ -148,8 +148,27 @@ def _identity(place: Place) -> str:
     return stable_id(place.group, place.topic, place.partition, place.offset)
 
 
-def _answer(wish: DiscardParked, so_far: Discarding) -> dict[str, Any]:
-    return {"state": "discarded" if so_far.discarded_by else "proposed", **asdict(so_far)}
+class Released(TypedDict):
+    """How many messages go again."""
+
+    released: int
+
+
+class Discard(TypedDict):
+    """Whether a second person has agreed: `proposed` or `discarded`, and who they are."""
+
+    state: str
+    proposed_by: str | None
+    discarded_by: str | None
+
+
+def _released(wish: ReplayParked, _: date | None) -> Released:
+    return {"released": wish.messages}
+
+
+def _discard(wish: DiscardParked, so_far: Discarding) -> Discard:
+    state = "discarded" if so_far.discarded_by else "proposed"
+    return {"state": state, "proposed_by": so_far.proposed_by, "discarded_by": so_far.discarded_by}
 
 
 HANDLES = (
@@ -157,9 +176,9 @@ HANDLES = (
         ReplayParked,
         replay_parked,
         streams=lambda wish: (Replays.at(iso(wish.now.date())),),
-        answer=lambda wish, _: {"released": wish.messages},
+        answer=_released,
     ),
-    Handles(DiscardParked, discard_parked, streams=lambda wish: (Discards.at(_identity(wish.place)),), answer=_answer),
+    Handles(DiscardParked, discard_parked, streams=lambda wish: (Discards.at(_identity(wish.place)),), answer=_discard),
 )
 """What every service offers for its parked messages."""
 

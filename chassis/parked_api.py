@@ -1,11 +1,12 @@
 """The operators' routes to a service's parked messages: look, replay, discard. One set for every service."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from chassis.access import Who, operator
+from chassis.answers import Page, answers
 from chassis.http import LIMIT_MAX, App, Body, Reader, Writer, answered, listed
 from chassis.parked import DiscardParked, ReplayParked
 from chassis.parking import ParkedRow, Place
@@ -39,10 +40,31 @@ class PlaceBody(Body):
     offset: Number
 
 
+class ParkedMessage(TypedDict):
+    """One message that was given up on, or waits behind one. `body` is its beginning."""
+
+    group: str
+    topic: str
+    partition: int
+    offset: int
+    subject: str
+    state: str
+    reason: str
+    parked_at: str
+    discard_proposed_by: str | None
+    discarded_by: str | None
+    event_id: str | None
+    type: str | None
+    tenant: str | None
+    position: int
+    body: str
+
+
 router = APIRouter(tags=["parked"])
 
 
 @router.get("/parked")
+@answers(Page[ParkedMessage])
 async def parked(
     caller: Reader,
     app: App,
@@ -77,7 +99,7 @@ async def discard(body: PlaceBody, caller: Writer, app: App) -> Response:
     return answered(app, await app.parked.discard(caller.order(), place, by=caller.principal.by))
 
 
-def _shown(row: ParkedRow) -> dict[str, Any]:
+def _shown(row: ParkedRow) -> ParkedMessage:
     place, message = row.place, row.message
     return {
         "group": place.group,

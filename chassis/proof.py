@@ -17,7 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from chassis.merkle import consistent, includes, leaf_hash
 from chassis.note import BadNote, Checkpoint, NoteVerifier
@@ -29,6 +29,28 @@ def leaf_bytes(position: int, version: int, type_name: str, stream: str, state: 
     """The bytes of one leaf; their layout is in this module's docstring."""
     kind, name = type_name.encode(), stream.encode()
     return HEADER.pack(position, version, len(kind), len(name), len(state)) + kind + name + state
+
+
+class ProvenEvent(TypedDict):
+    """`state` are its stored bytes in base 64, for a partner null with `leaf_hash` in its place."""
+
+    position: int
+    version: int
+    type: str
+    stream: str
+    state: str | None
+    leaf_hash: NotRequired[str]
+    leaf: int
+    proof: list[str]
+
+
+class StreamProof(TypedDict):
+    """The events of a stream, the newest signed checkpoint, and for each event the path that leads to its root."""
+
+    stream: str
+    key: str
+    checkpoint: str
+    events: list[ProvenEvent]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ pure `evaluate(facts, body) -> Decision`. Draft → Published → Ended; a publi
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar, assert_never
+from typing import Any, Generic, TypedDict, TypeVar, assert_never
 
 import msgspec
 
@@ -26,6 +26,13 @@ class Reason:
     text: str
     rule: str = ""
     version: int = 0
+
+
+class CodedReason(TypedDict):
+    """A reason as it is told beside what happened: a stable code, and a sentence for people."""
+
+    code: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from chassis.access import PARTNER, Who, partner, service, vendor
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
-from chassis.differences import differences
+from chassis.differences import Difference, differences
 from chassis.event import Seen, iso, plain
 from chassis.execution import Handles, Peek
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -56,7 +57,22 @@ def _book(wish: DraftRules | PublishRules | EndRules) -> tuple[Any, ...]:
     return (Rules.at(wish.rulebook_id),)
 
 
-def _drafted(wish: DraftRules, book: Rulebook) -> dict[str, Any]:
+class DraftedRules(TypedDict):
+    """The draft by the version that it will be once it is published."""
+
+    rulebook_id: str
+    version: int
+
+
+class PublishedRules(TypedDict):
+    """The version, and the SHA-256 of its body."""
+
+    rulebook_id: str
+    version: int
+    sha256: str | None
+
+
+def _drafted(wish: DraftRules, book: Rulebook) -> DraftedRules:
     return {"rulebook_id": wish.rulebook_id, "version": book.draft.version if book.draft else 0}
 
 
@@ -64,7 +80,7 @@ def _beside(wish: PublishRules) -> tuple[Any, ...]:
     return (tuple(Rules.at(rulebook_id) for rulebook_id in wish.beside),)
 
 
-def _published(wish: PublishRules | EndRules, book: Rulebook) -> dict[str, Any]:
+def _published(wish: PublishRules | EndRules, book: Rulebook) -> PublishedRules:
     version = book.version(wish.version)
     return {"rulebook_id": wish.rulebook_id, "version": wish.version, "sha256": version.sha256 if version else None}
 
@@ -73,6 +89,8 @@ def _published(wish: PublishRules | EndRules, book: Rulebook) -> dict[str, Any]:
 
 
 class VersionDocument(TypedDict):
+    """One published version; without `effective_until` it holds on. `mode` is live or shadow."""
+
     version: int
     body: dict[str, Any]
     sha256: str
@@ -83,13 +101,47 @@ class VersionDocument(TypedDict):
     publisher: str
 
 
-class RulebookDocument(TypedDict):
+class RulesDraft(TypedDict):
+    """What is worked on, by whom, since when."""
+
+    version: int
+    body: dict[str, Any]
+    author: str
+    at: str
+
+
+class _Published(TypedDict):
     rulebook_id: str
     kind: str
     scope: str
-    draft: dict[str, Any] | None
     versions: list[VersionDocument]
+
+
+class RulebookDocument(_Published):
+    draft: RulesDraft | None
     partner_ids: list[str]
+
+
+class ShownRulebook(_Published):
+    """Rules of one kind and scope with every version that was ever published. Drafts are shown to the vendor only."""
+
+    draft: NotRequired[RulesDraft | None]
+
+
+class KindOfRules(TypedDict):
+    """`schema` is the JSON Schema of the body."""
+
+    kind: str
+    schema: dict[str, Any]
+
+
+class RulesDiff(TypedDict):
+    """What changes from the version `before` to the version `after`, place by place."""
+
+    rulebook_id: str
+    before: int
+    after: int
+    changes: list[Difference]
 
 
 def evolve(document: RulebookDocument | None, seen: Seen) -> RulebookDocument:
@@ -113,7 +165,12 @@ def _empty(happened: Any) -> RulebookDocument:
 
 
 def _with_draft(document: RulebookDocument | None, drafted: RulesDrafted) -> RulebookDocument:
-    draft = {"version": drafted.version, "body": drafted.body, "author": drafted.author, "at": iso(drafted.drafted_at)}
+    draft: RulesDraft = {
+        "version": drafted.version,
+        "body": drafted.body,
+        "author": drafted.author,
+        "at": iso(drafted.drafted_at),
+    }
     return {**(document or _empty(drafted)), "draft": draft}
 
 
@@ -255,6 +312,7 @@ def _or(given: datetime | None, now: datetime) -> datetime:
 
 
 @router.get("/kinds")
+@answers(Page[KindOfRules])
 async def kinds(caller: Reader, app: App) -> Response:
     """The kinds of rules that this service has, each with the JSON Schema of its body."""
     app.access.check(caller.principal, READ)
@@ -262,6 +320,7 @@ async def kinds(caller: Reader, app: App) -> Response:
 
 
 @router.get("/rulebooks")
+@answers(Page[ShownRulebook])
 @reads("rulebooks")
 async def list_rulebooks(
     caller: Reader, app: App, paged: Paged, kind: Annotated[str | None, Query(max_length=64)] = None
@@ -273,6 +332,7 @@ async def list_rulebooks(
 
 
 @router.get("/rulebooks/{rulebook_id}")
+@answers(ShownRulebook)
 @reads("rulebooks")
 async def one_rulebook(rulebook_id: Id, caller: Reader, app: App) -> Response:
     """One rulebook with every version that was ever published."""
@@ -281,6 +341,7 @@ async def one_rulebook(rulebook_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/rulebooks/{rulebook_id}/versions/{version}")
+@answers(VersionDocument)
 @reads("rulebooks")
 async def one_version(
     rulebook_id: Id, version: Annotated[int, Path(ge=1, le=1_000_000)], caller: Reader, app: App
@@ -295,6 +356,7 @@ async def one_version(
 
 
 @router.get("/rulebooks/{rulebook_id}/diff")
+@answers(RulesDiff)
 async def diff(
     rulebook_id: Id,
     caller: Reader,

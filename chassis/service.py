@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI
 
 from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
+from chassis.answers import Documented
 from chassis.application import Application, Explain, Publish, Reaction
 from chassis.bulk import BatchApplied, BatchDiscarded, subject_of
 from chassis.bulk_file import FILE_BYTES_MAX
@@ -159,8 +160,13 @@ class Service:
         return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
 
     def _api(self) -> FastAPI:
-        api = FastAPI(
-            title=f"Entente {self.name}", version="1", docs_url=None, redoc_url=None, telemetry=health.UNTRACED
+        api = Documented(
+            self.application.executor.handles.values(),
+            title=f"Entente {self.name}",
+            version="1",
+            docs_url=None,
+            redoc_url=None,
+            telemetry=health.UNTRACED,
         )
         api.router.redirect_slashes = False
         public = (health.probes, health.figures) if self.settings.open_figures else (health.probes,)

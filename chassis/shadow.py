@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -97,6 +97,58 @@ class Side:
     refused: str | None = None
 
 
+class OutcomeCount(TypedDict):
+    old: str
+    new: str
+    count: int
+
+
+class Total(TypedDict):
+    """The money of one partner in one currency, in both worlds."""
+
+    partner_id: str
+    currency: str
+    old: str
+    new: str
+    difference: str
+
+
+class ShownMoney(TypedDict):
+    partner_id: str
+    currency: str
+    amount: str
+
+
+class ShownSide(TypedDict):
+    """What a command came to: an outcome with the codes of its reasons, and money."""
+
+    outcome: str
+    reasons: list[str]
+    money: list[ShownMoney]
+
+
+class ShadowRow(TypedDict):
+    """One command that came out differently."""
+
+    position: int
+    at: str
+    command: str
+    stream: str | None
+    old: ShownSide
+    new: ShownSide
+
+
+class ShadowReport(TypedDict):
+    """What differs: counts and totals of all, the first thousand commands one by one. The same run has the same digest."""
+
+    decided: int
+    changed: int
+    outcomes: list[OutcomeCount]
+    partners: list[Total]
+    rows: list[ShadowRow]
+    digest: str
+
+
 @dataclass
 class Report:
     """What differs. `rows` are the first `ROWS_MAX` commands that came out differently; money is by partner and currency."""
@@ -104,7 +156,7 @@ class Report:
     decided: int = 0
     changed: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[ShadowRow] = field(default_factory=list)
     money: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
     _digest: Any = field(default_factory=hashlib.sha256)
 
@@ -118,29 +170,36 @@ class Report:
         if (old.outcome, old.money) != (new.outcome, new.money):
             self._changed(_row(recorded, record, old, new))
 
-    def _changed(self, row: dict[str, Any]) -> None:
+    def _changed(self, row: ShadowRow) -> None:
         self.changed += 1
         self._digest.update(canonical_json(row))
         if len(self.rows) < ROWS_MAX:
             self.rows.append(row)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ShadowReport:
         """The report as it is shown. The same run again has the same digest."""
-        outcomes = [{"old": o, "new": n, "count": count} for (o, n), count in sorted(self.outcomes.items())]
+        outcomes: list[OutcomeCount] = [
+            {"old": o, "new": n, "count": count} for (o, n), count in sorted(self.outcomes.items())
+        ]
         partners = [_total(key, *sums) for key, sums in sorted(self.money.items())]
         found = {"decided": self.decided, "changed": self.changed, "outcomes": outcomes, "partners": partners}
         digest = self._digest.copy()
         digest.update(canonical_json(found))
-        return {**found, "rows": self.rows, "digest": digest.hexdigest()}
+        return {**found, "rows": self.rows, "digest": digest.hexdigest()}  # type: ignore[typeddict-item]
 
 
-def _total(key: tuple[str, str], old: Decimal, new: Decimal) -> dict[str, Any]:
+def _total(key: tuple[str, str], old: Decimal, new: Decimal) -> Total:
     partner_id, currency = key
-    sums = {"old": str(old), "new": str(new), "difference": str(new - old)}
-    return {"partner_id": partner_id, "currency": currency, **sums}
+    return {
+        "partner_id": partner_id,
+        "currency": currency,
+        "old": str(old),
+        "new": str(new),
+        "difference": str(new - old),
+    }
 
 
-def _row(recorded: Recorded, record: CommandRecorded, old: Side, new: Side) -> dict[str, Any]:
+def _row(recorded: Recorded, record: CommandRecorded, old: Side, new: Side) -> ShadowRow:
     return {
         "position": recorded.position,
         "at": iso(recorded.recorded_at),
@@ -151,8 +210,10 @@ def _row(recorded: Recorded, record: CommandRecorded, old: Side, new: Side) -> d
     }
 
 
-def _side(side: Side) -> dict[str, Any]:
-    money = [{"partner_id": p, "currency": c, "amount": str(amount)} for (p, c), amount in sorted(side.money.items())]
+def _side(side: Side) -> ShownSide:
+    money: list[ShownMoney] = [
+        {"partner_id": p, "currency": c, "amount": str(amount)} for (p, c), amount in sorted(side.money.items())
+    ]
     return {"outcome": side.outcome, "reasons": list(side.reasons), "money": money}
 
 

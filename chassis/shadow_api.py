@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.access import Who, vendor
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import iso
@@ -15,7 +16,7 @@ from chassis.http import JSON, App, Body, Instant, Reader, Writer, shown
 from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, RulesInvalid, body_sha256
 from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate, Window, position_at
-from chassis.shadow_runs import Asked
+from chassis.shadow_runs import Asked, ShadowRun
 
 SHADOW = "shadow runs"
 TABLE: dict[Any, tuple[Who, ...]] = {SHADOW: (vendor("admin"), vendor("deal_desk"), vendor("finance"))}
@@ -37,6 +38,7 @@ router = APIRouter(tags=["shadow runs"])
 
 
 @router.post("/shadow-runs", status_code=202)
+@answers(ShadowRun)
 async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
     """Begins a shadow run and answers where to ask for its report. Nothing that happened is changed by it."""
     app.access.check(caller.principal, SHADOW)
@@ -47,6 +49,7 @@ async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
 
 
 @router.get("/shadow-runs/{run_id}")
+@answers(ShadowRun)
 async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
     """How far the run is, and its report once it is ready."""
     app.access.check(caller.principal, SHADOW)

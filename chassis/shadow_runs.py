@@ -5,12 +5,12 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from chassis.decider import Busy, NotFound
 from chassis.execution import Handles
 from chassis.positions import Desk
-from chassis.shadow import Candidate, Eyes, Progress, Report, Window, run
+from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Window, run
 from chassis.store.port import EventStore
 from chassis.supervision import log
 
@@ -22,6 +22,34 @@ KEEP = "INSERT OR REPLACE INTO shadow_runs (tenant, run_id, body) VALUES (?, ?, 
 RUNNING, READY, FAILED = "running", "ready", "failed"
 Document = dict[str, Any]
 Work = Callable[[Progress], Awaitable[Document]]
+
+
+class Portion(TypedDict):
+    done: int
+    total: int
+
+
+class RunState(TypedDict):
+    """Where a run stands: `running` with its progress, `ready` with its report, `failed` with its reason."""
+
+    run_id: str
+    status: str
+    progress: NotRequired[Portion]
+    reason: NotRequired[str]
+
+
+class ShadowRun(RunState):
+    """A run as it was asked for, and its report once it is ready. Positions are those between which it looked."""
+
+    kind: str
+    rulebook_id: str
+    version: int
+    sha256: str
+    from_at: str
+    until_at: str
+    after_position: int
+    until_position: int
+    report: NotRequired[ShadowReport]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What onboarding can do: each command and the streams it touches."""
 
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import iso
 from chassis.execution import Handles
@@ -18,32 +19,83 @@ KINDS: dict[str, Kind[Any, Any]] = {SCREENING.name: SCREENING, CERTIFICATION.nam
 SCREENING_BOOK = "screening"
 
 
-def _partner(wish: Any, state: partner.Partner) -> dict[str, Any]:
+class PartnerAnswer(TypedDict):
+    """Where the partner stands now: review, active, suspended, declined, withdrawn or offboarded."""
+
+    partner_id: str
+    status: str
+
+
+class OffboardingAnswer(TypedDict):
+    """Whether the offboarding is confirmed, and until when what is left runs off then."""
+
+    partner_id: str
+    confirmed: bool
+    run_off_until: NotRequired[Annotated[str, date]]
+
+
+class PartnerMergeAnswer(TypedDict):
+    """The partner that is to be one with `into`: `merged` once a second administrator has confirmed it."""
+
+    partner_id: str
+    into: str
+    status: str
+
+
+class PersonAnswer(TypedDict):
+    """The person by its id: known or erased."""
+
+    person_id: str
+    status: str
+
+
+class MembershipAnswer(TypedDict):
+    """Where the membership stands now: invited, active or ended."""
+
+    membership_id: str
+    partner_id: str
+    status: str
+
+
+class CertificateAnswer(TypedDict):
+    """Where the certificate stands, and until when it counts; `proposed`: one person wants to take it away."""
+
+    certificate_id: str
+    status: str
+    valid_until: Annotated[str, date] | None
+    proposed: bool
+
+
+def _partner(wish: Any, state: partner.Partner) -> PartnerAnswer:
     return {"partner_id": wish.partner_id, "status": state.status}
 
 
-def _offboarding(wish: Any, state: partner.Partner) -> dict[str, Any]:
+def _offboarding(wish: Any, state: partner.Partner) -> OffboardingAnswer:
     started = state.offboarding.started
-    said = {"partner_id": wish.partner_id, "confirmed": started is not None}
+    said: OffboardingAnswer = {"partner_id": wish.partner_id, "confirmed": started is not None}
     return {**said, "run_off_until": iso(started.run_off_until)} if started else said
 
 
-def _merge(wish: Any, absorbed: partner.Partner, _: partner.Partner) -> dict[str, Any]:
+def _merge(wish: Any, absorbed: partner.Partner, _: partner.Partner) -> PartnerMergeAnswer:
     return {"partner_id": wish.partner_id, "into": wish.into, "status": absorbed.status}
 
 
-def _person(wish: Any, state: person.Person) -> dict[str, Any]:
+def _person(wish: Any, state: person.Person) -> PersonAnswer:
     return {"person_id": wish.person_id, "status": state.status}
 
 
-def _membership(wish: Any, state: membership.Membership, *_: Any) -> dict[str, Any]:
+def _membership(wish: Any, state: membership.Membership, *_: Any) -> MembershipAnswer:
     return {"membership_id": wish.membership_id, "partner_id": wish.partner_id, "status": state.status}
 
 
-def _certificate(wish: Any, state: certificate.Certificate) -> dict[str, Any]:
+def _certificate(wish: Any, state: certificate.Certificate) -> CertificateAnswer:
     until = iso(state.earned.valid_until) if state.earned else None
-    said = {"certificate_id": wish.certificate_id, "status": state.status, "valid_until": until}
-    return {**said, "proposed": state.proposed is not None}
+    return {
+        "certificate_id": wish.certificate_id,
+        "status": state.status,
+        "valid_until": until,
+        "proposed": state.proposed is not None,
+    }
 
 
 def _certificate_stream(wish: Any) -> tuple[Any, ...]:

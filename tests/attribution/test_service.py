@@ -22,6 +22,7 @@ from services.attribution.app import Settings, build
 from services.attribution.application import opportunity_id
 from services.attribution.reactions import on_deal_approved
 from tests.attribution.facts import ANNE, BEN, REG, approved
+from tests.scenarios.held import Held
 
 TENANT = "acme"
 SECONDS = 30.0
@@ -51,7 +52,7 @@ class Stage:
     def api(self, kind: str = "vendor", partner_id: str | None = None, **more: Any) -> Api:
         subject = partner_id or "-".join(more["roles"])
         who = Principal(tenant=TENANT, subject=subject, kind=kind, partner_id=partner_id, **more)
-        return Api(self.service.api, self.service.world.signer.sign(who, "attribution"))
+        return Api(Held(self.service.api), self.service.world.signer.sign(who, "attribution"))
 
     @property
     def admin(self) -> Api:

@@ -22,6 +22,7 @@ from contracts.values import money
 from services.incentives.app import Settings, build
 from services.incentives.reactions import REACTIONS
 from tests.incentives.facts import plan
+from tests.scenarios.held import Held
 
 TENANT = "acme"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -42,7 +43,9 @@ class Running:
         self.service, self.world, self.clock = service, world, clock
         self._positions = count(1)
         self._keys = count(1)
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.api), base_url="http://incentives")
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=Held(service.api)), base_url="http://incentives"
+        )
 
     async def hear(self, happened: Any, times: int = 1) -> None:
         """A public event of another service arrives, perhaps more than once."""

@@ -18,6 +18,7 @@ from contracts.onboarding import PartnerActivated
 from contracts.registration import DealRegistered
 from services.registration.app import Settings, build
 from services.registration.reactions import REACTIONS
+from tests.scenarios.held import Held
 
 TENANT = "acme"
 START = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
@@ -60,7 +61,9 @@ class Running:
     def __init__(self, service: Any, world: Any, clock: FixedClock) -> None:
         self.service, self.world, self.clock = service, world, clock
         self._positions, self._keys = count(1), count(1)
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.api), base_url="http://registration")
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=Held(service.api)), base_url="http://registration"
+        )
 
     async def hear(self, happened: Any) -> None:
         """A public event of another service arrives, twice."""

@@ -25,6 +25,7 @@ from chassis.transport.kafka import KafkaTransport
 from chassis.transport.port import Transport
 from services import first_run
 from services.__main__ import system
+from tests.scenarios.held import Held
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.005
@@ -59,7 +60,7 @@ class System:
     @property
     def front(self) -> Api:
         """The gateway, as nobody."""
-        return self.client(self.services["gateway"].api)
+        return self.client(Held(self.services["gateway"].api))
 
     async def who(self, name: str) -> Api:
         """The gateway, as somebody whom the development issuer knows."""

@@ -82,6 +82,7 @@ async def activate(connection_id: Id, caller: Writer, app: App) -> Response:
 
 @router.post("/connections/{connection_id}/pause")
 async def pause(connection_id: Id, body: PauseBody, caller: Writer, app: App) -> Response:
+    """Stops reading and writing; what has been read stays."""
     app.access.check(caller.principal, PauseConnection)
     await app.exists(caller.tenant, "connection", connection_id)
     command = PauseConnection(connection_id=connection_id, reason=body.reason, now=app.clock.now())
@@ -139,6 +140,7 @@ async def _tenant_of(app: Any, connection_id: str) -> str:
 @router.get("/connections")
 @reads("connections")
 async def connections(caller: Reader, app: App, paged: Paged) -> Response:
+    """The CRMs that are connected, and where each stands."""
     app.access.check(caller.principal, READ_SYNC)
     return listed(*await page(caller, app, "connections", paged, {}, "added_at"))
 
@@ -146,6 +148,7 @@ async def connections(caller: Reader, app: App, paged: Paged) -> Response:
 @router.get("/connections/{connection_id}")
 @reads("connections")
 async def connection(connection_id: Id, caller: Reader, app: App) -> Response:
+    """One connected CRM, and where it stands."""
     app.access.check(caller.principal, READ_SYNC)
     document = await app.document(caller.principal, "connections", connection_id)
     return shown(document, document["version"])

@@ -81,6 +81,7 @@ async def of_pool(
     app: App,
     known_at: Annotated[Instant | None, Query()] = None,
 ) -> Response:
+    """Who is credited with a sale in one pool, and every revision of it."""
     app.access.check(caller.principal, READ_CREDIT)
     document = await app.document(caller.principal, "credit_view", credit_id(opportunity_id, pool))
     known = _seen(caller, document, known_at)

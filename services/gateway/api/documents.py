@@ -73,8 +73,9 @@ def joined(parts: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
 
 
 def _operation(name: str, verb: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    answers = {status: body for status, body in operation["responses"].items() if status != "422"}
-    made = {**_renamed(operation, name), "responses": {**answers, "default": REFUSED}}
+    made = _renamed(operation, name)
+    answers = {status: body for status, body in made["responses"].items() if status != "422"}
+    made["responses"] = {**answers, "default": REFUSED}
     made["operationId"] = f"{name}_{operation['operationId']}"
     if "parameters" in made:
         made["parameters"] = [_needed(one) for one in made["parameters"]]

@@ -129,6 +129,7 @@ def joining(app: Application, tenant: str, body: StaffBody, by: str) -> AddStaff
 
 @router.post("/staff/{staff_id}/change-roles")
 async def change_roles(staff_id: Id, body: RolesBody, caller: Writer, app: App) -> Response:
+    """Replaces a staff member's roles and duties."""
     app.access.check(caller.principal, ChangeRoles)
     await app.exists(caller.tenant, "staff", staff_id)
     command = ChangeRoles(

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import PersonId
 from services.onboarding.access import READ_CERTIFICATES
 from services.onboarding.domain.certificate import AwardCertificate, Certificates, Proof, RevokeCertificate
 from services.onboarding.domain.certificate import certificate_id as identity_of
+from services.onboarding.projections.certificates import ShownCertificate, ShownRoster
 from services.onboarding.projections.people import main_partner
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -79,6 +81,7 @@ async def revoke(certificate_id: Id, body: RevokeBody, caller: Writer, app: App)
 
 
 @router.get("/certificates")
+@answers(Page[ShownCertificate])
 @reads("certificates")
 async def certificates(
     caller: Reader,
@@ -110,8 +113,10 @@ async def _named(caller: Reader, app: App, item: dict[str, Any]) -> dict[str, An
 
 
 @router.get("/certificates/{certificate_id}")
+@answers(ShownCertificate)
 @reads("certificates")
 async def certificate(certificate_id: Id, caller: Reader, app: App) -> Response:
+    """One certificate, for who may see it in the list."""
     app.access.check(caller.principal, READ_CERTIFICATES)
     found = await app.read.get("certificates", caller.tenant, certificate_id)
     if found is None or any(found[name] != value for name, value in _own(caller).items()):
@@ -120,6 +125,7 @@ async def certificate(certificate_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/rosters")
+@answers(Page[ShownRoster])
 @reads("rosters")
 async def rosters(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, certification: Filter = None

@@ -1,15 +1,16 @@
 """Partners over HTTP: apply, screen, approve, suspend, read."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Day, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
 from contracts.values import PartnerId
 from services.onboarding.access import READ_PARTNERS
-from services.onboarding.application import SCREENING_BOOK
+from services.onboarding.application import SCREENING_BOOK, PartnerAnswer
 from services.onboarding.domain.merging import MergeInvalid, MergePartners, UndoMerge
 from services.onboarding.domain.offboarding import (
     RUN_OFF_DAYS,
@@ -27,6 +28,7 @@ from services.onboarding.domain.partner import (
     SuspendPartner,
     WithdrawApplication,
 )
+from services.onboarding.projections.partners import ShownPartner
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -88,6 +90,12 @@ class UndoMergeBody(Body):
     into: Annotated[str, Field(min_length=1, max_length=64)]
 
 
+class Received(TypedDict):
+    """`received`, whatever comes of it."""
+
+    status: str
+
+
 router = APIRouter(tags=["partners"])
 
 
@@ -113,6 +121,7 @@ async def _apply(body: ApplyBody, caller: Writer, app: App) -> Apply:
 
 
 @router.post("/partners", status_code=201)
+@answers(PartnerAnswer)
 async def add_partner(body: ApplyBody, caller: Writer, app: App) -> Response:
     """The vendor enters a partner: it is screened at once and waits for approval."""
     app.access.check(caller.principal, ApprovePartner)
@@ -120,6 +129,7 @@ async def add_partner(body: ApplyBody, caller: Writer, app: App) -> Response:
 
 
 @router.post("/applications", status_code=202)
+@answers(Received)
 async def apply(body: ApplyBody, caller: Writer, app: App) -> Response:
     """Anyone applies to become a partner. The answer is alike whether the organisation is known or not."""
     await perform(caller, app, Apply, await _apply(body, caller, app))
@@ -140,6 +150,7 @@ async def approve(partner_id: Id, body: ApproveBody, caller: Writer, app: App) -
 
 @router.post("/partners/{partner_id}/decline")
 async def decline(partner_id: Id, body: DeclineBody, caller: Writer, app: App) -> Response:
+    """Turns an application down, with a reason code."""
     command = DeclinePartner(
         partner_id=PartnerId(partner_id),
         reason_code=body.reason_code,
@@ -151,6 +162,7 @@ async def decline(partner_id: Id, body: DeclineBody, caller: Writer, app: App) -
 
 @router.post("/partners/{partner_id}/withdraw")
 async def withdraw(partner_id: Id, caller: Writer, app: App) -> Response:
+    """Takes an application back."""
     return await _on(caller, app, WithdrawApplication(partner_id=PartnerId(partner_id), now=app.clock.now()))
 
 
@@ -170,6 +182,7 @@ async def suspend(partner_id: Id, body: SuspendBody, caller: Writer, app: App) -
 
 @router.post("/partners/{partner_id}/reinstate")
 async def reinstate(partner_id: Id, caller: Writer, app: App) -> Response:
+    """Opens again what a suspension closed."""
     command = ReinstatePartner(partner_id=PartnerId(partner_id), reinstated_by=caller.principal.by, now=app.clock.now())
     return await _on(caller, app, command)
 
@@ -224,6 +237,7 @@ async def stay(partner_id: Id, caller: Writer, app: App) -> Response:
 
 @router.post("/partners/{partner_id}/change-profile")
 async def change_profile(partner_id: Id, body: ProfileBody, caller: Writer, app: App) -> Response:
+    """Replaces what is known of the partner: its name, country, domains, types and language."""
     command = ChangeProfile(partner_id=PartnerId(partner_id), profile=body.profile(), now=app.clock.now())
     return await _on(caller, app, command)
 
@@ -236,6 +250,7 @@ async def _on(caller: Writer, app: App, command: Any) -> Response:
 
 
 @router.get("/partners")
+@answers(Page[ShownPartner])
 @reads("partners")
 async def partners(
     caller: Reader,
@@ -252,8 +267,10 @@ async def partners(
 
 
 @router.get("/partners/{partner_id}")
+@answers(ShownPartner)
 @reads("partners")
 async def partner(partner_id: Id, caller: Reader, app: App) -> Response:
+    """One partner: the vendor sees any, a partner only itself."""
     app.access.check(caller.principal, READ_PARTNERS)
     document = await app.document(caller.principal, "partners", partner_id)
     return shown(_for(caller, document), document["version"])

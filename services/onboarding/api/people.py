@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.access import PARTNER
+from chassis.answers import Page, answers
 from chassis.decider import Forbidden, NotFound, WrongState, stream_name
 from chassis.event import iso, stable_id
 from chassis.http import LIMIT_MAX, POSITION, App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -15,6 +16,7 @@ from contracts.values import PartnerId, PersonId
 from services.onboarding.access import FIND_PERSON, READ_EVERYTHING, READ_PEOPLE
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, MemberInvited, Memberships
 from services.onboarding.domain.person import ErasePerson, People, RegisterPerson
+from services.onboarding.projections.people import Everything, NamedMembership, PersonFound, ShownPerson
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -80,6 +82,7 @@ def _by_mail(app: App, tenant: str, mail: str) -> tuple[str, PersonId]:
 
 
 @router.post("/people/find")
+@answers(PersonFound)
 async def find(body: FindBody, caller: Reader, app: App) -> Response:
     """The person of a mail address: who asks what is known can be answered, and who signs in be told apart."""
     app.access.check(caller.principal, FIND_PERSON)
@@ -89,6 +92,7 @@ async def find(body: FindBody, caller: Reader, app: App) -> Response:
 
 
 @router.get("/people/{person_id}/everything")
+@answers(Everything)
 @reads("memberships")
 async def everything(person_id: Id, caller: Reader, app: App) -> Response:
     """All that is known of a person, opened: what is shown of it, and every recorded fact; for its own request."""
@@ -183,6 +187,7 @@ async def join(membership_id: Id, caller: Writer, app: App) -> Response:
 
 @router.post("/memberships/{membership_id}/end")
 async def end(membership_id: Id, caller: Writer, app: App) -> Response:
+    """Ends a membership: the person acts for this partner no more."""
     app.access.check(caller.principal, EndMembership)
     partner_id = (await _invitation(caller, app, membership_id)).partner_id
     now = app.clock.now()
@@ -200,6 +205,7 @@ async def _invitation(caller: Writer, app: App, membership_id: str) -> MemberInv
 
 
 @router.get("/partners/{partner_id}/people")
+@answers(Page[NamedMembership])
 @reads("memberships")
 async def people(partner_id: Id, caller: Reader, app: App, paged: Paged) -> Response:
     """The people of one partner with their roles; the vendor's partner managers and the partner's owners read names."""
@@ -210,6 +216,7 @@ async def people(partner_id: Id, caller: Reader, app: App, paged: Paged) -> Resp
 
 
 @router.get("/people/{person_id}")
+@answers(ShownPerson)
 @reads("people")
 async def person(person_id: Id, caller: Reader, app: App) -> Response:
     """One person, as its own partners' owners and the vendor may read it."""

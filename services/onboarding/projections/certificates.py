@@ -1,35 +1,62 @@
 """Who holds which certificate, and how many of a partner's people do?"""
 
-from typing import Any, TypedDict
+from datetime import date
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
-from services.onboarding.domain.certificate import CertificationEarned, CertificationLapsed, RevocationProposed
+from services.onboarding.domain.certificate import CertificationEarned, CertificationLapsed, Proof, RevocationProposed
 from services.onboarding.domain.roster import CertifiedCountChanged
 
 
-class CertificateDocument(TypedDict):
+class ProposedRevocation(TypedDict):
+    """Why one of the vendor wants to take it away; a second one has to confirm."""
+
+    reason_code: str
+    proposed_by: str
+
+
+class _Certificate(TypedDict):
     certificate_id: str
     person_id: str
     partner_id: str | None
     certification: str
     status: str
-    proof: dict[str, Any]
-    valid_from: str
-    valid_until: str
+    proof: Annotated[dict[str, Any], Proof]
+    valid_from: Annotated[str, date]
+    valid_until: Annotated[str, date]
     reason_code: str | None
-    proposed: dict[str, str] | None
     event_id: str
     version: int
 
 
-class RosterDocument(TypedDict):
+class CertificateDocument(_Certificate):
+    proposed: ProposedRevocation | None
+
+
+class ShownCertificate(_Certificate):
+    """What a person has earned, with its name; that the vendor thinks of taking it away, the vendor alone reads."""
+
+    name: Sealed | None
+    proposed: NotRequired[ProposedRevocation | None]
+
+
+class _Roster(TypedDict):
     partner_id: str
     certification: str
     count: int
-    person_ids: list[str]
     effective_on: str
     rule_version: int
+
+
+class RosterDocument(_Roster):
+    person_ids: list[str]
+
+
+class ShownRoster(_Roster):
+    """How many people of a partner hold a certification; who they are, its owner and the vendor read."""
+
+    person_ids: NotRequired[list[str]]
 
 
 def evolve_certificate(document: CertificateDocument | None, seen: Seen) -> CertificateDocument | None:
@@ -39,7 +66,7 @@ def evolve_certificate(document: CertificateDocument | None, seen: Seen) -> Cert
     if document is None:
         return None
     if isinstance(happened, RevocationProposed):
-        proposed = {"reason_code": happened.reason_code, "proposed_by": happened.proposed_by}
+        proposed: ProposedRevocation = {"reason_code": happened.reason_code, "proposed_by": happened.proposed_by}
         return {**document, "proposed": proposed, "version": seen.version}
     return {
         **document,

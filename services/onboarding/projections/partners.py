@@ -1,6 +1,7 @@
 """Who are our partners, and in what state is each?"""
 
-from typing import Any, TypedDict
+from datetime import date, datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
@@ -9,23 +10,59 @@ from services.onboarding.domain import merging, offboarding, partner
 Document = dict[str, Any]
 
 
-class PartnerDocument(TypedDict):
-    """The fields of a document. `merge` says into whom it is proposed or merged, `absorbed` who is one with it."""
+class Leaving(TypedDict):
+    """`run_off_until` is null while a second administrator has to confirm; then `run_off_days` is."""
+
+    reason_code: str
+    last_business_day: Annotated[str, date]
+    proposed_by: str
+    run_off_days: int | None
+    run_off_until: Annotated[str, date] | None
+
+
+class Merging(TypedDict):
+    """Into whom it is merged, or proposed to be while `merged_at` is null, and the day from which the two are one."""
+
+    into: str
+    effective_on: str
+    proposed_by: str
+    merged_at: str | None
+
+
+class Absorbed(TypedDict):
+    """A partner that is one with it, from which day."""
 
     partner_id: str
+    effective_on: str
+
+
+class _Partner(TypedDict):
+    partner_id: str
     status: str
-    profile: dict[str, Any]
-    screening: dict[str, Any] | None
+    profile: Annotated[dict[str, Any], partner.Profile]
     scopes: list[str]
-    until: str | None
-    offboarding: dict[str, Any] | None
-    merge: dict[str, Any] | None
-    absorbed: list[dict[str, str]]
-    name_sort: str
-    domains: list[str]
+    until: Annotated[str, datetime] | None
+    offboarding: Leaving | None
+    merge: Merging | None
+    absorbed: list[Absorbed]
     applied_at: str
     changed_at: str
     version: int
+
+
+class PartnerDocument(_Partner):
+    screening: Annotated[dict[str, Any], partner.PartnerScreened] | None
+    name_sort: str
+    domains: list[str]
+
+
+class ShownPartner(_Partner):
+    """A partner: review, active, suspended in `scopes` (`until` then), declined, withdrawn, merged or offboarded.
+
+    What screening found is shown to the vendor only.
+    """
+
+    screening: NotRequired[partner.PartnerScreened | None]
 
 
 def evolve(document: Document | None, seen: Seen) -> Document | None:

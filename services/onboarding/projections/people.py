@@ -1,22 +1,28 @@
 """Who acts for a partner, and in which roles? Names and addresses stay sealed until they are shown."""
 
-from typing import Any, TypedDict
+from datetime import date
+from typing import Annotated, Any, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
 from chassis.read_store.port import ReadStore
 from contracts.values import PartnerId
 from services.onboarding.domain import membership, person
 
 
-class PersonDocument(TypedDict):
+class ShownPerson(TypedDict):
+    """A person, known or erased; of who is erased no name or mail is left."""
+
     person_id: str
-    name: dict[str, Any] | None
-    mail: dict[str, Any] | None
-    mail_key: str
+    name: Annotated[dict[str, Any], Sealed] | None
+    mail: Annotated[dict[str, Any], Sealed] | None
     locale: str
     zone: str
     status: str
+
+
+class PersonDocument(ShownPerson):
+    mail_key: str
 
 
 def evolve_person(document: PersonDocument | None, seen: Seen) -> PersonDocument | None:
@@ -44,6 +50,8 @@ PEOPLE = Projection(
 
 
 class MembershipDocument(TypedDict):
+    """That a person acts for a partner: invited, active or ended."""
+
     membership_id: str
     person_id: str
     partner_id: str
@@ -51,9 +59,38 @@ class MembershipDocument(TypedDict):
     position: str | None
     primary: bool
     status: str
-    since: str | None
-    until: str | None
+    since: Annotated[str, date] | None
+    until: Annotated[str, date] | None
     version: int
+
+
+class NamedMembership(MembershipDocument):
+    """With who the person is, for who may read names."""
+
+    name: Sealed | None
+    mail: Sealed | None
+
+
+class Fact(TypedDict):
+    """One recorded event."""
+
+    type: str
+    recorded_at: str
+    by: str
+    position: int
+    data: dict[str, Any]
+
+
+class Everything(TypedDict):
+    """All that is known of a person: what is shown of it, and every recorded fact."""
+
+    person: PersonDocument | None
+    memberships: list[MembershipDocument]
+    facts: list[Fact]
+
+
+class PersonFound(TypedDict):
+    person_id: str
 
 
 def evolve_membership(document: MembershipDocument | None, seen: Seen) -> MembershipDocument | None:

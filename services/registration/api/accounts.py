@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import stream_name
 from chassis.event import iso
 from chassis.execution import Executor
@@ -24,7 +25,7 @@ from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.merging import MergeAccounts, SplitAccounts, Target
-from services.registration.projections.accounts import claim_shown
+from services.registration.projections.accounts import AccountDocument, ClaimsAt, claim_shown
 
 router = APIRouter(tags=["accounts"])
 
@@ -64,6 +65,7 @@ class PartBody(Body):
 
 
 @router.get("/accounts")
+@answers(Page[AccountDocument])
 @reads("accounts")
 async def accounts(
     caller: Reader,
@@ -80,6 +82,7 @@ async def accounts(
 
 
 @router.get("/accounts/{account_id}")
+@answers(AccountDocument)
 @reads("accounts")
 async def account(account_id: Id, caller: Reader, app: App) -> Response:
     """One customer with everything that is claimed on it now."""
@@ -88,6 +91,7 @@ async def account(account_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/accounts/{account_id}/claims")
+@answers(ClaimsAt)
 async def claims(
     account_id: Id, caller: Reader, app: App, at: datetime | None = None, known_at: datetime | None = None
 ) -> Response:

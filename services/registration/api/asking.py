@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from datetime import date
+from typing import Annotated, TypedDict
 
 import orjson
 from fastapi import APIRouter, Response
 
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.event import canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
+from chassis.rulebook import CodedReason
 from contracts.values import PartnerId, RegistrationId
 from services.registration.api.bodies import CustomerBody, RegisterBody, details_of, subject_of
 from services.registration.application.on_deals import default_close
@@ -89,7 +92,36 @@ def _checked(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
     )
 
 
+class PreviewCheck(TypedDict):
+    """One rule; where it does not pass, `code` says why."""
+
+    name: str
+    passes: bool
+    code: str | None
+
+
+class PreviewStep(TypedDict):
+    """One step of the approval, and how many people would have to agree."""
+
+    order: int
+    approvals: int
+
+
+class DealPreview(TypedDict):
+    """What registering would come to now. `missing` are fields that would be asked for."""
+
+    availability: str
+    outcome: str
+    reasons: list[CodedReason]
+    checks: list[PreviewCheck]
+    steps: list[PreviewStep]
+    missing: list[str]
+    place: int | None
+    free_from: Annotated[str, date] | None
+
+
 @router.post("/deals/preview")
+@answers(DealPreview)
 async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response:
     """What registering this would come to now: availability, reasons, place in the queue.
 
@@ -115,7 +147,7 @@ def question_of(wish: Submission, hashed: Callable[[str], str]) -> str:
     return stable_id("preview", wish.partner_id, wish.now.date().isoformat(), said)
 
 
-def _shown(seen: Preview) -> dict[str, Any]:
+def _shown(seen: Preview) -> DealPreview:
     screening = seen.screening
     return {
         "availability": seen.availability,

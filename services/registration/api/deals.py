@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -29,7 +30,9 @@ from services.registration.domain.deal_commands import (
     WithdrawDeal,
 )
 from services.registration.domain.trace import documents_of
-from services.registration.projections.deal import for_own, for_partner
+from services.registration.projections.conflicts import ShownConflict
+from services.registration.projections.deal import ShownDeal, for_own, for_partner
+from services.registration.projections.deal_board import BoardDocument
 
 STATUSES_MAX = len(Status)
 SORT = r"^-?(submitted_at|protection_ends_at|close_on|amount_sorts|due_at)$"
@@ -215,6 +218,7 @@ def _day(day: date | None) -> str | None:
 
 
 @router.get("/deals")
+@answers(Page[BoardDocument])
 @reads("deal_board")
 async def deals(
     caller: Reader,
@@ -251,6 +255,7 @@ async def export(
 
 
 @router.get("/deals/{registration_id}")
+@answers(ShownDeal)
 @reads("deal")
 async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
     """One deal with its history and the reasons of each step."""
@@ -272,6 +277,7 @@ def _opened(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any
 
 
 @router.get("/deals/{registration_id}/conflicts")
+@answers(ShownConflict)
 @reads("conflicts")
 async def conflicts(registration_id: Id, caller: Reader, app: App) -> Response:
     """Both claims side by side, dimension by dimension, and the similar customers. The vendor's review desk only."""

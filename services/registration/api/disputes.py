@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from chassis.access import sees
+from chassis.answers import Page, answers
 from chassis.case import Stage
 from chassis.decider import NotFound
 from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -26,7 +27,7 @@ from services.registration.domain.dispute import (
     ShowDisputeEvidence,
     WithdrawDispute,
 )
-from services.registration.projections.disputes import for_partner
+from services.registration.projections.disputes import ShownDispute, for_partner
 
 router = APIRouter(tags=["disputes"])
 Documents = Annotated[tuple[EvidenceBody, ...], Field(max_length=20)]
@@ -133,6 +134,7 @@ async def withdraw(registration_id: Id, caller: Writer, app: App) -> Response:
 
 
 @router.get("/disputes")
+@answers(Page[ShownDispute])
 @reads("disputes")
 async def disputes(
     caller: Reader, app: App, paged: Paged, stage: Annotated[str | None, Query(max_length=32)] = None
@@ -146,6 +148,7 @@ async def disputes(
 
 
 @router.get("/disputes/{registration_id}")
+@answers(ShownDispute)
 @reads("disputes")
 async def dispute(registration_id: Id, caller: Reader, app: App) -> Response:
     """One dispute with its steps. A partner names its own deal, on whichever side of the dispute that stands."""

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.event import human_number
 from chassis.execution import Peek
@@ -15,15 +16,18 @@ from contracts.values import PartnerId, RegistrationId
 from services.registration.access import READ_DRAFTS
 from services.registration.api.asking import submission
 from services.registration.api.bodies import Id, RegisterBody, subject_of
+from services.registration.application.answers import DraftAnswer
 from services.registration.application.registering import prepare_registration
 from services.registration.application.streams import PROGRAMME
 from services.registration.domain.deal import Deal, Deals, Incomplete
 from services.registration.domain.deal_commands import RegisterDeal, SaveDraft
+from services.registration.projections.drafts import ShownDraft
 
 router = APIRouter(tags=["drafts"])
 
 
 @router.post("/drafts", status_code=201)
+@answers(DraftAnswer)
 async def begin(body: dict[str, Any], caller: Writer, app: App) -> Response:
     """Keeps what is written of a registration so far; any field may be missing."""
     registration_id = caller.new_id("deal")
@@ -33,6 +37,7 @@ async def begin(body: dict[str, Any], caller: Writer, app: App) -> Response:
 
 
 @router.patch("/deals/{registration_id}")
+@answers(DraftAnswer)
 async def change(registration_id: Id, body: dict[str, Any], caller: Writer, app: App) -> Response:
     """Replaces the fields of a draft that are given; null takes one away."""
     before = await _written(registration_id, caller, app)
@@ -90,6 +95,7 @@ async def _written(registration_id: str, caller: Caller, app: App) -> dict[str, 
 
 
 @router.get("/drafts")
+@answers(Page[ShownDraft])
 @reads("drafts")
 async def drafts(caller: Reader, app: App, paged: Paged) -> Response:
     """The partner's drafts, the newest first."""
@@ -100,6 +106,7 @@ async def drafts(caller: Reader, app: App, paged: Paged) -> Response:
 
 
 @router.get("/drafts/{registration_id}")
+@answers(ShownDraft)
 @reads("drafts")
 async def draft(registration_id: Id, caller: Reader, app: App) -> Response:
     """One draft with what is written so far."""

@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from services.registration.access import READ_EXCLUSIONS
 from services.registration.api.bodies import Id
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
+from services.registration.projections.exclusions import ExclusionDocument
 
 TARGET = r"^(account|domain|vat|lei|duns|registry|tax|family):[^\s]{1,253}$"
 
@@ -56,6 +58,7 @@ async def end(exclusion_id: Id, body: EndBody, caller: Writer, app: App) -> Resp
 
 
 @router.get("/exclusions")
+@answers(Page[ExclusionDocument])
 @reads("exclusions")
 async def exclusions(
     caller: Reader, app: App, paged: Paged, target: Annotated[str | None, Query(max_length=300)] = None

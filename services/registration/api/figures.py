@@ -5,14 +5,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from chassis.answers import Page, answers
 from chassis.http import App, Reader, listed, reads, shown
 from chassis.rulebook import Rules
 from contracts.business_time import BUSINESS_DAY
 from services.registration.access import READ_ATTAINMENT, READ_FAIRNESS
 from services.registration.application.streams import PROGRAMME
 from services.registration.domain.screening import DEAL_RULES
-from services.registration.projections.partner_sizes import by_size
-from services.registration.projections.review_times import attainment
+from services.registration.projections.partner_sizes import SizeCounts, by_size
+from services.registration.projections.review_times import Attainment, attainment
 
 MONTHS_MAX, PARTNERS_MAX = 24, 1_000
 
@@ -20,6 +21,7 @@ router = APIRouter(tags=["figures"])
 
 
 @router.get("/attainment")
+@answers(Attainment)
 @reads("review_times")
 async def attained(caller: Reader, app: App, months: Annotated[int, Query(ge=1, le=MONTHS_MAX)] = 3) -> Response:
     """How many deals were answered within the aim of the rules in force, and how long half and nine tenths took.
@@ -42,6 +44,7 @@ def _months(now: datetime, count: int) -> tuple[str, ...]:
 
 
 @router.get("/fairness")
+@answers(Page[SizeCounts])
 @reads("partner_sizes")
 async def fairness(caller: Reader, app: App) -> Response:
     """What became of the deals of partners of each size; of the thousand partners that registered most."""

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter, Path, Response
 
+from chassis.answers import answers
 from chassis.event import human_number
 from chassis.http import App, Reader, Writer, answered, shown
 from services.registration.access import SUBMIT_FORM
@@ -16,10 +17,24 @@ from services.registration.domain.lead_commands import SubmitLead
 FORM_HOURS_MAX = 24
 FormId = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$")]
 
-router = APIRouter(tags=["leads"])
+router = APIRouter(tags=["forms"])
+
+
+class FormToken(TypedDict):
+    """What the form sends back with its fields."""
+
+    form_id: str
+    token: str
+
+
+class FormAnswer(TypedDict):
+    """The number to name when asking about it."""
+
+    number: str
 
 
 @router.get("/forms/{form_id}")
+@answers(FormToken)
 async def form(form_id: FormId, caller: Reader, app: App) -> Response:
     """The token that this form carries: it tells how long a person took to fill it in."""
     app.access.check(caller.principal, SUBMIT_FORM)
@@ -32,6 +47,7 @@ def _mac(app: App, tenant: str, form_id: str, begun: str) -> str:
 
 
 @router.post("/forms/{form_id}/leads", status_code=201)
+@answers(FormAnswer)
 async def submit(form_id: FormId, body: FormBody, caller: Writer, app: App) -> Response:
     """Takes what a visitor of a website asks for. What looks like spam is held back, and the answer does not say so."""
     app.access.check(caller.principal, SUBMIT_FORM)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.event import human_number
 from chassis.execution import Peek
@@ -60,9 +61,9 @@ from services.registration.domain.lead_commands import (
     SubmitLead,
 )
 from services.registration.domain.routing import LEAD_RULES, Taker
-from services.registration.projections.lead_figures import ALL, NONE_YET, with_parts
-from services.registration.projections.lead_takers import shares, takers
-from services.registration.projections.leads import for_partner, without_people
+from services.registration.projections.lead_figures import ALL, NONE_YET, LeadFigures, with_parts
+from services.registration.projections.lead_takers import LeadShare, shares, takers
+from services.registration.projections.leads import ShownLead, for_partner, without_people
 
 STATUSES = Literal["quarantined", "open", "offered", "pooled", "accepted", "converted", "closed"]
 SORT = r"^-?(submitted_at|due_at)$"
@@ -290,6 +291,7 @@ def _deal_body(lead: Lead, body: ConvertBody, amount: MoneyBody, caller: Caller,
 
 
 @router.get("/lead-figures")
+@answers(LeadFigures)
 @reads("lead_figures")
 async def figures(caller: Reader, app: App) -> Response:
     """How the vendor handles leads, in numbers."""
@@ -298,6 +300,7 @@ async def figures(caller: Reader, app: App) -> Response:
 
 
 @router.get("/lead-shares")
+@answers(Page[LeadShare])
 @reads("lead_takers")
 async def lead_shares(caller: Reader, app: App) -> Response:
     """Each partner's part of the leads beside the part that the rules promise it."""
@@ -321,6 +324,7 @@ async def filters(
 
 
 @router.get("/leads")
+@answers(Page[ShownLead])
 @reads("leads")
 async def leads(
     caller: Reader,
@@ -375,6 +379,7 @@ def _line(lead: dict[str, Any]) -> list[Any]:
 
 
 @router.get("/leads/{lead_id}")
+@answers(ShownLead)
 @reads("leads")
 async def lead(lead_id: Id, caller: Reader, app: App) -> Response:
     """One lead: without a name until it is accepted."""

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Reader, Writer, listed, perform, reads
 from services.registration.access import READ_ATTEMPTS, READ_NOTES
 from services.registration.api.bodies import Id, Text, subject_of
@@ -11,8 +12,8 @@ from services.registration.api.deals import asked
 from services.registration.application.on_deals import on_deal
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_notes import PARTNER_ONLY, SHARED, VENDOR_ONLY, AddNote
-from services.registration.projections.attempts import made_by
-from services.registration.projections.deal_notes import read_by
+from services.registration.projections.attempts import Attempt, made_by
+from services.registration.projections.deal_notes import NoteDocument, read_by
 
 router = APIRouter(tags=["notes"])
 
@@ -45,6 +46,7 @@ async def add_note(registration_id: Id, body: NoteBody, caller: Writer, app: App
 
 
 @router.get("/deals/{registration_id}/notes")
+@answers(Page[NoteDocument])
 @reads("deal_notes")
 async def notes(registration_id: Id, caller: Reader, app: App) -> Response:
     """The notes that the caller's side may read, the oldest first."""
@@ -56,6 +58,7 @@ async def notes(registration_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/deals/{registration_id}/attempts")
+@answers(Page[Attempt])
 @reads("attempts")
 async def attempts(registration_id: Id, caller: Reader, app: App) -> Response:
     """What was tried on this deal and refused: the vendor sees all of it, a partner its own."""

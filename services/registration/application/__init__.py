@@ -8,14 +8,17 @@ from services.registration.application.answers import (
     answer,
     appealed,
     case_of,
+    checked,
     cut,
     drafted,
     excluded,
     keyed,
     lead_answer,
+    lead_forgotten,
     linked,
     looked_at,
     merged,
+    noted,
     split,
     withdrawn,
 )
@@ -51,7 +54,6 @@ from services.registration.application.streams import (
     splitting_accounts_streams,
     unseen_streams,
 )
-from services.registration.domain import availability
 from services.registration.domain.account import Accounts, AddKey, ConfirmIdentity, add_key, confirm_identity
 from services.registration.domain.account_key import AccountKeys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
@@ -180,9 +182,7 @@ LEAD_HANDLES = (
     Handles(ReclaimLead, reclaim_lead, streams=lead_streams, answer=lead_answer),
     Handles(ConvertLead, convert_lead, streams=lead_streams, reads=converted_streams, answer=lead_answer),
     Handles(CloseLead, close_lead, streams=lead_streams, answer=lead_answer),
-    Handles(
-        ForgetLead, forget_lead, streams=lead_streams, answer=lambda c, _: {"lead_id": c.lead_id, "forgotten": True}
-    ),
+    Handles(ForgetLead, forget_lead, streams=lead_streams, answer=lead_forgotten),
 )
 
 HANDLES = (
@@ -208,7 +208,7 @@ HANDLES = (
         add_note,
         streams=lambda c: (DealNotes.at(c.registration_id),),
         reads=lambda c: (Deals.at(c.registration_id),),
-        answer=lambda c, _: {"note_id": c.note_id},
+        answer=noted,
     ),
     Handles(RequestExtension, request_extension, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
     Handles(GrantExtension, grant_extension, streams=deal_streams, reads=book_streams, answer=answer),
@@ -225,12 +225,7 @@ HANDLES = (
     Handles(SplitAccounts, split_accounts, streams=splitting_accounts_streams, answer=split),
     Handles(LinkParent, link_parent, streams=linking_streams, reads=colliding_streams, answer=linked),
     Handles(CutParent, cut_parent, streams=cutting_streams, answer=cut),
-    Handles(
-        CheckCustomer,
-        check_customer,
-        streams=lambda c: (Checks.at(c.day),),
-        answer=lambda c, _: availability.answer(c),
-    ),
+    Handles(CheckCustomer, check_customer, streams=lambda c: (Checks.at(c.day),), answer=checked),
     Handles(FileDispute, file_dispute, streams=dispute_streams, reads=filing_streams, answer=case_of),
     Handles(
         RequestDisputeEvidence,

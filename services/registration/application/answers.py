@@ -1,23 +1,71 @@
 """What a command answers: where things stand after it, as whoever sent it may know it."""
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, TypedDict
 
+from chassis.case import Stage
 from chassis.event import iso
+from chassis.rulebook import CodedReason
+from contracts.values import Span
 from services.registration.domain.account import Account, AddKey
 from services.registration.domain.account_key import AccountKey
-from services.registration.domain.deal import Deal
+from services.registration.domain.availability import CheckCustomer
+from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import WithdrawDeal
+from services.registration.domain.deal_notes import AddNote
 from services.registration.domain.dispute import AppealDispute, Dispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
-from services.registration.domain.lead import Lead
-from services.registration.domain.lead_commands import OnLead
+from services.registration.domain.lead import Lead, Standing
+from services.registration.domain.lead_commands import ForgetLead, OnLead
 from services.registration.domain.merging import MergeAccounts, SplitAccounts
 
-# Answers
+# Deals
 
 
-def answer(_: Any, deal: Deal, *__: Any) -> dict[str, Any]:
+class DealAnswer(TypedDict):
+    """Where the deal stands now, and why. `place` is its place in the queue, `free_from` the day the customer is free."""
+
+    registration_id: str
+    number: str
+    partner_id: str
+    account_id: str
+    status: Annotated[str, Status]
+    reasons: list[CodedReason]
+    place: int | None
+    free_from: Annotated[str, date] | None
+    protection: Annotated[dict[str, str], Span] | None
+
+
+class ReviewedDeal(DealAnswer):
+    """A deal with the screening that it stands on, and the steps that still wait for somebody."""
+
+    screening_id: str | None
+    open_steps: list[int]
+
+
+class DraftAnswer(TypedDict):
+    """A draft by its id and number, which stay when it is registered."""
+
+    registration_id: str
+    number: str
+    status: Annotated[str, Status]
+
+
+class NoteAnswer(TypedDict):
+    note_id: str
+
+
+class CheckAnswer(TypedDict):
+    """`availability` is free, likely_free, needs_review, taken or not_eligible; `free_from` is when it changes."""
+
+    check_id: str
+    availability: str
+    free_from: Annotated[str, date] | None
+
+
+def answer(_: Any, deal: Deal, *__: Any) -> DealAnswer:
     """Where the deal stands now, as its partner may know it."""
     first = deal.first
     return {
@@ -35,63 +83,142 @@ def answer(_: Any, deal: Deal, *__: Any) -> dict[str, Any]:
     }
 
 
-def looked_at(wish: Any, deal: Deal, *rest: Any) -> dict[str, Any]:
+def looked_at(wish: Any, deal: Deal, *rest: Any) -> ReviewedDeal:
     """As `answer`, with the screening that the deal stands on and the steps that still wait for somebody."""
     screening_id = deal.screened.screening_id if deal.screened else None
     return {**answer(wish, deal, *rest), "screening_id": screening_id, "open_steps": list(deal.review.steps)}
 
 
-def drafted(wish: Any, deal: Deal) -> dict[str, Any]:
+def drafted(wish: Any, deal: Deal) -> DraftAnswer:
     """A draft as its partner knows it."""
     return {"registration_id": wish.registration_id, "number": deal.header["number"], "status": deal.status.value}
 
 
-def withdrawn(wish: WithdrawDeal, deal: Deal, *rest: Any) -> dict[str, Any]:
+def withdrawn(wish: WithdrawDeal, deal: Deal, *rest: Any) -> DealAnswer | DraftAnswer:
     """A deal, or a draft that nobody ever saw."""
     return answer(wish, deal, *rest) if deal.registered else drafted(wish, deal)
 
 
-def excluded(wish: AddExclusion | EndExclusion, _: Any) -> dict[str, Any]:
-    """The entry as it is named from now on."""
-    return {"exclusion_id": wish.exclusion_id, "target": wish.target}
+def noted(wish: AddNote, _: Any) -> NoteAnswer:
+    """The note by its name."""
+    return {"note_id": wish.note_id}
 
 
-def case_of(wish: Any, dispute: Dispute, *_: Any) -> dict[str, Any]:
+def checked(wish: CheckCustomer, _: Any) -> CheckAnswer:
+    """What the asking partner learns."""
+    free_from = wish.free_from.isoformat() if wish.free_from else None
+    return {"check_id": wish.check_id, "availability": wish.availability, "free_from": free_from}
+
+
+# Disputes
+
+
+class DisputeAnswer(TypedDict):
+    """Where the dispute stands, and when its next step is due."""
+
+    dispute_id: str
+    stage: Annotated[str, Stage]
+    due_at: str | None
+
+
+def case_of(wish: Any, dispute: Dispute, *_: Any) -> DisputeAnswer:
     """Where the dispute stands."""
     case = dispute.case
     due_at = iso(case.due_at) if case.due_at else None
     return {"dispute_id": wish.registration_id, "stage": case.stage.value, "due_at": due_at}
 
 
-def appealed(wish: AppealDispute, dispute: Dispute, *_: Any) -> dict[str, Any]:
+def appealed(wish: AppealDispute, dispute: Dispute, *_: Any) -> DisputeAnswer:
     """As `case_of`, by the deal of who appeals."""
     return {**case_of(wish, dispute), "dispute_id": wish.holder or wish.registration_id}
 
 
-def merged(wish: MergeAccounts, *_: Any) -> dict[str, Any]:
+# Customers
+
+
+class ExclusionAnswer(TypedDict):
+    """The entry as it is named from now on."""
+
+    exclusion_id: str
+    target: str
+
+
+class MergeAnswer(TypedDict):
+    """The merge, with which it is taken back, the deals that moved, and those whose holds are contested now."""
+
+    merge_id: str
+    account_id: str
+    moved: Sequence[str]
+    contested: Sequence[str]
+
+
+class LinkAnswer(TypedDict):
+    """The edge by its name, the head of the group, and the deals whose holds are contested now."""
+
+    link_id: str
+    account_id: str
+    parent_id: str
+    root_id: str
+    contested: Sequence[str]
+
+
+class CutAnswer(TypedDict):
+    """The customer that stands by itself again, with what belongs to it."""
+
+    account_id: str
+    members: Sequence[str]
+
+
+class SplitAnswer(TypedDict):
+    """The account that stands by itself again, with its claims."""
+
+    merge_id: str
+    account_id: str
+    returned: Sequence[str]
+
+
+class KeyAnswer(TypedDict):
+    """The key and the accounts that it leads to."""
+
+    scheme: str
+    value: str
+    accounts: Sequence[str]
+
+
+def excluded(wish: AddExclusion | EndExclusion, _: Any) -> ExclusionAnswer:
+    """The entry as it is named from now on."""
+    return {"exclusion_id": wish.exclusion_id, "target": wish.target}
+
+
+def merged(wish: MergeAccounts, *_: Any) -> MergeAnswer:
     """The merge by its name, with which it is taken back, and the deals whose holds are contested now."""
     contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
     return {"merge_id": wish.merge_id, "account_id": wish.survivor_id, "moved": wish.moved, "contested": contested}
 
 
-def linked(wish: LinkParent, *_: Any) -> dict[str, Any]:
+def linked(wish: LinkParent, *_: Any) -> LinkAnswer:
     """The edge by its name, and the deals whose holds are contested now."""
     contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
-    edge = {"account_id": wish.account_id, "parent_id": wish.parent_id, "root_id": wish.above.root_id}
-    return {"link_id": wish.link_id, **edge, "contested": contested}
+    return {
+        "link_id": wish.link_id,
+        "account_id": wish.account_id,
+        "parent_id": wish.parent_id,
+        "root_id": wish.above.root_id,
+        "contested": contested,
+    }
 
 
-def cut(wish: CutParent, *_: Any) -> dict[str, Any]:
+def cut(wish: CutParent, *_: Any) -> CutAnswer:
     """The customer that stands by itself again, with what belongs to it."""
     return {"account_id": wish.account_id, "members": wish.below[1:]}
 
 
-def split(wish: SplitAccounts, *_: Any) -> dict[str, Any]:
+def split(wish: SplitAccounts, *_: Any) -> SplitAnswer:
     """The account that stands by itself again, with its claims."""
     return {"merge_id": wish.merge_id, "account_id": wish.absorbed_id, "returned": wish.going}
 
 
-def keyed(wish: AddKey, account: Account, key: AccountKey) -> dict[str, Any]:
+def keyed(wish: AddKey, account: Account, key: AccountKey) -> KeyAnswer:
     """The key and the accounts that it leads to."""
     return {"scheme": wish.key.scheme, "value": wish.key.value, "accounts": key.accounts}
 
@@ -99,7 +226,28 @@ def keyed(wish: AddKey, account: Account, key: AccountKey) -> dict[str, Any]:
 # Leads
 
 
-def lead_answer(wish: OnLead, lead: Lead, *_: Any) -> dict[str, Any]:
+class LeadAnswer(TypedDict):
+    """Where the lead stands. `held` are the rules that hold it back, if any."""
+
+    lead_id: str
+    number: str
+    status: Annotated[str, Standing]
+    held: list[str]
+
+
+class LeadForgottenAnswer(TypedDict):
+    """Its contact and its words can never be read again."""
+
+    lead_id: str
+    forgotten: bool
+
+
+def lead_forgotten(wish: ForgetLead, _: Any) -> LeadForgottenAnswer:
+    """The lead of which only the record stays."""
+    return {"lead_id": wish.lead_id, "forgotten": True}
+
+
+def lead_answer(wish: OnLead, lead: Lead, *_: Any) -> LeadAnswer:
     """Where the lead stands, for who asked."""
     state = lead.standing.value
     return {"lead_id": wish.lead_id, "number": lead.first.number, "status": state, "held": list(lead.first.held)}

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from chassis.decider import Decider, Problem
 from chassis.event import command, event
@@ -89,9 +88,3 @@ def evolve(day: DayOfChecks, _: CustomerChecked) -> DayOfChecks:
 
 
 Checks = Decider[DayOfChecks, CustomerChecked](kind="checks", initial=DayOfChecks(), evolve=evolve)
-
-
-def answer(wish: CheckCustomer) -> dict[str, Any]:
-    """What the asking partner learns."""
-    free_from = wish.free_from.isoformat() if wish.free_from else None
-    return {"check_id": wish.check_id, "availability": wish.availability, "free_from": free_from}

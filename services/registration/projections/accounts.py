@@ -1,12 +1,14 @@
 """The end customers: names, keys, relations, merges, and the live claims on each. The vendor's only."""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
 from chassis.decider import stream_parts
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Span
 from services.registration.domain import claims
 from services.registration.domain.account import (
     AccountAbsorbed,
@@ -24,7 +26,7 @@ from services.registration.domain.account import (
     ParentLinked,
 )
 from services.registration.domain.account_key import Key
-from services.registration.domain.claim import Claim
+from services.registration.domain.claim import Claim, Proof
 from services.registration.domain.claims import (
     ClaimExtended,
     ClaimHeld,
@@ -40,10 +42,67 @@ from services.registration.domain.claims import (
     ClaimsParted,
     ClaimsRestored,
 )
+from services.registration.domain.overlap import Reach
+
+
+class AccountKeyShown(TypedDict):
+    """A key by which a customer is known; `merge_id`: it came with a merge, `shared`: others have it too."""
+
+    scheme: str
+    value: str
+    shared: NotRequired[bool]
+    merge_id: NotRequired[str]
+
+
+class Likeness(TypedDict):
+    """Another account, and how it is related."""
+
+    account_id: str
+    link: str
+
+
+class MergeDocument(TypedDict):
+    """`contested` are the deals whose holds collided."""
+
+    merge_id: str
+    account_id: str
+    merged_at: str
+    contested: list[str]
+
+
+class ParentEdge(TypedDict):
+    account_id: str
+    linked_at: str
+
+
+class ShownClaim(TypedDict):
+    """A deal's live claim: pending, waiting, held or contested. `until` is the end of its protection."""
+
+    registration_id: str
+    partner_id: str
+    reach: Reach
+    priority: str
+    priorities: list[str]
+    letter_days: int
+    evidence: list[Proof]
+    state: str
+    submitted_at: str
+    protection: Span | None
+    exclusive: bool
+    until: Annotated[str, datetime] | None
+
+
+class ClaimsAt(TypedDict):
+    """Who claimed the customer at an instant, by what was known at another. `position` is the last change known then."""
+
+    at: Annotated[str, datetime]
+    known_at: Annotated[str, datetime]
+    position: int
+    items: list[ShownClaim]
 
 
 class AccountDocument(TypedDict):
-    """`claims` are the live ones in the order in which they stand; `merges` those that can be taken back.
+    """An end customer. `claims` are the live ones in the order in which they stand; `merges` those that can be taken back.
 
     `parent` is the account that it belongs to; of the head of a group, `members` are all that belong to it.
     """
@@ -53,16 +112,16 @@ class AccountDocument(TypedDict):
     names: list[str]
     country: str
     domain: str | None
-    keys: list[dict[str, Any]]
+    keys: list[AccountKeyShown]
     confirmed: bool
-    links: list[dict[str, str]]
+    links: list[Likeness]
     apart: list[str]
     opened_at: str | None
     merged_into: str | None
-    merges: list[dict[str, Any]]
-    parent: dict[str, str] | None
+    merges: list[MergeDocument]
+    parent: ParentEdge | None
     members: list[str]
-    claims: list[dict[str, Any]]
+    claims: list[Annotated[dict[str, Any], ShownClaim]]
 
 
 def _account(seen: Seen) -> str:
@@ -121,7 +180,7 @@ def _of_account(document: AccountDocument, happened: object) -> dict[str, Any]:
             return _of_merges(document, happened)
 
 
-def _key(key: Key) -> dict[str, Any]:
+def _key(key: Key) -> AccountKeyShown:
     return {"scheme": key.scheme, "value": key.value}
 
 
@@ -147,7 +206,7 @@ def _of_merges(document: AccountDocument, happened: object) -> dict[str, Any]:
             return {}
 
 
-def _merge(it: AccountsMerged) -> dict[str, Any]:
+def _merge(it: AccountsMerged) -> MergeDocument:
     """`contested` are the deals whose holds collided."""
     return {
         "merge_id": it.merge_id,

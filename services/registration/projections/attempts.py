@@ -1,6 +1,7 @@
 """What was tried on a deal and refused, by day: the first fifty of a day are kept, the rest are counted."""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
@@ -13,12 +14,21 @@ DAYS_MAX = 366
 """Older days are dropped: the log still holds them."""
 
 
-class Day(TypedDict):
-    """`kept` are {at, by, partner_id, command, slug, detail}."""
+class Attempt(TypedDict):
+    """What was tried and refused: the command, the slug of the refusal, and what it said."""
 
+    at: Annotated[str, datetime]
+    by: str | None
+    partner_id: str | None
+    command: str
+    slug: str | None
+    detail: str | None
+
+
+class Day(TypedDict):
     day: str
     count: int
-    kept: list[dict[str, Any]]
+    kept: list[Attempt]
 
 
 class AttemptsDocument(TypedDict):
@@ -45,7 +55,7 @@ def evolve(document: AttemptsDocument | None, seen: Seen) -> AttemptsDocument:
     return {"registration_id": _deal_of(seen) or "", "days": [*others, new][-DAYS_MAX:]}
 
 
-def _attempt(seen: Seen) -> dict[str, Any]:
+def _attempt(seen: Seen) -> Attempt:
     record: CommandRecorded = seen.event
     return {
         "at": iso(seen.recorded_at),

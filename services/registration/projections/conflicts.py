@@ -1,11 +1,26 @@
 """Both claims side by side, for the vendor's review desk: the last screening of a deal that met somebody."""
 
-from typing import Any, TypedDict
+from datetime import date
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from services.registration.domain.claim import Claim
 from services.registration.domain.deal_events import DealScreened
-from services.registration.projections.deal_board import of_deal
+from services.registration.domain.matching import Finding
+from services.registration.projections.deal_board import BoardDocument, of_deal
+
+
+class Rival(TypedDict):
+    """A claim that this one meets. `blocks`: it holds the customer; `wins`: the policies would give its place away."""
+
+    account_id: str
+    match: str
+    claim: Annotated[dict[str, Any], Claim]
+    meets: dict[str, Any]
+    blocks: bool
+    path: str | None
+    wins: bool
 
 
 class ConflictDocument(TypedDict):
@@ -18,11 +33,11 @@ class ConflictDocument(TypedDict):
     number: str
     outcome: str
     match: str | None
-    mine: dict[str, Any]
-    rivals: list[dict[str, Any]]
-    findings: list[dict[str, Any]]
+    mine: Annotated[dict[str, Any], Claim]
+    rivals: list[Rival]
+    findings: list[Annotated[dict[str, Any], Finding]]
     displace: list[str]
-    free_from: str | None
+    free_from: Annotated[str, date] | None
     screening_id: str
     screened_at: str
 
@@ -47,7 +62,7 @@ def evolve(_: ConflictDocument | None, seen: Seen) -> ConflictDocument | None:
     }
 
 
-def _rival(conflict: Any) -> dict[str, Any]:
+def _rival(conflict: Any) -> Rival:
     return {
         "account_id": conflict.account_id,
         "match": conflict.match,
@@ -57,6 +72,27 @@ def _rival(conflict: Any) -> dict[str, Any]:
         "path": conflict.path,
         "wins": conflict.wins,
     }
+
+
+class RivalDeal(Rival):
+    deal: BoardDocument | None
+
+
+class ShownConflict(TypedDict):
+    """Both claims, as they were when the deal was screened last. Of a deal that met nobody there is no more than itself."""
+
+    registration_id: str
+    number: NotRequired[str]
+    outcome: NotRequired[str]
+    match: NotRequired[str | None]
+    mine: NotRequired[Claim]
+    rivals: list[RivalDeal]
+    findings: list[Finding]
+    displace: NotRequired[list[str]]
+    free_from: NotRequired[Annotated[str, date] | None]
+    screening_id: NotRequired[str]
+    screened_at: NotRequired[str]
+    deal: BoardDocument
 
 
 CONFLICTS = Projection(name="conflicts", version=2, keys={DealScreened: of_deal}, evolve=evolve)

@@ -4,10 +4,14 @@
 """
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from datetime import date, datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
+from chassis.rulebook import Change, CodedReason, Reason
+from contracts.values import Entitlement, Money, ProductLine, RuleRef
+from services.registration.domain.customer import Customer
 from services.registration.domain.deal_events import (
     ActivityNoted,
     AmendmentApproved,
@@ -19,6 +23,7 @@ from services.registration.domain.deal_events import (
     DealReturned,
     DealScreened,
     DisplacementApproved,
+    Evidence,
     EvidenceAdded,
     ExtensionAnswered,
     ExtensionRequested,
@@ -33,7 +38,7 @@ from services.registration.domain.deal_events import (
 from services.registration.domain.deal_events import DealApproved as Approved
 from services.registration.domain.screening import explained
 from services.registration.projections import deal_board
-from services.registration.projections.deal_board import of_deal
+from services.registration.projections.deal_board import BoardDocument, of_deal
 
 PRIVATE_STEPS = (
     *("DealScreened", "FindingDecided", "StepOpened", "StepApproved", "StepClosed", "ReviewOverdue"),
@@ -49,35 +54,112 @@ class Step(TypedDict):
     event: str
     at: str
     by: str | None
-    reasons: list[dict[str, str]]
+    reasons: list[CodedReason]
 
 
-class DealDocument(TypedDict):
-    """`board` is the row of the list; `details` may hold sealed texts."""
+class Protection(TypedDict):
+    """How long the deal is protected; `exclusive`: no other partner may work on the customer."""
 
+    start: Annotated[str, datetime]
+    end: Annotated[str, datetime]
+    exclusive: bool
+
+
+class Returned(TypedDict):
+    """What the vendor asks to be corrected; the fields by name."""
+
+    fields: list[str]
+    message: Annotated[dict[str, Any], Sealed]
+
+
+class Rejected(TypedDict):
+    message: Annotated[dict[str, Any], Sealed]
+
+
+Conflict = TypedDict("Conflict", {"class": str, "free_from": Annotated[str, date] | None, "detected_at": str})
+"""That a rival holds the customer, how surely, and until when."""
+
+
+class BookedOrder(TypedDict):
+    order_ref: str
+    amount: Annotated[dict[str, Any], Money]
+    ordered_on: str
+
+
+class AskedExtension(TypedDict):
+    """The end that was asked for, and when it is granted unless somebody answers."""
+
+    new_end: Annotated[str, datetime]
+    answer_by: Annotated[str, datetime]
+
+
+class _Deal(TypedDict):
     registration_id: str
     partner_id: str
     version: int
-    board: Any
-    customer: dict[str, Any]
-    products: list[dict[str, Any]]
+    board: Annotated[Any, BoardDocument]
+    customer: Annotated[dict[str, Any], Customer]
+    products: list[Annotated[dict[str, Any], ProductLine]]
     scope: str
-    details: dict[str, Any]
-    rules: dict[str, Any]
-    protection: dict[str, Any] | None
-    returned: dict[str, Any] | None
-    rejected: dict[str, Any] | None
+    rules: Annotated[dict[str, Any], RuleRef]
+    protection: Protection | None
+    returned: Returned | None
+    rejected: Rejected | None
     outcome: str | None
-    reasons: list[dict[str, Any]]
-    conflict: dict[str, Any] | None
-    found: dict[str, Any]
-    orders: list[dict[str, Any]]
-    entitlement: dict[str, Any] | None
-    extension: dict[str, str] | None
-    inactive_from: str | None
+    reasons: list[Annotated[dict[str, Any], Reason]]
+    conflict: Conflict | None
+    orders: list[BookedOrder]
+    entitlement: Annotated[dict[str, Any], Entitlement] | None
+    extension: AskedExtension | None
+    inactive_from: Annotated[str, datetime] | None
     confidential: bool
     replaces: str | None
     history: list[Step]
+
+
+class DealDocument(_Deal):
+    """`board` is the row of the list; `details` may hold sealed texts."""
+
+    details: dict[str, Any]
+    found: dict[str, Any]
+
+
+class ShownDetails(TypedDict):
+    """What may still change after submission. Who may not read about people gets no `contacts` and `description`."""
+
+    amount: Money
+    close_on: str
+    tender: str
+    tender_on: str | None
+    description: NotRequired[Sealed | None]
+    contacts: NotRequired[list[Sealed]]
+    partner_reference: str | None
+    price_reference: str | None
+    fund_reference: str | None
+    crm_reference: str | None
+    evidence: list[Evidence]
+
+
+class Verdict(TypedDict):
+    """What a person said of a similar customer: same, different or related."""
+
+    account_id: str
+    verdict: str
+
+
+class Found(TypedDict, total=False):
+    """The newest screening: rivals, similar customers, what would have changed it, and what was decided of them."""
+
+    screening: dict[str, Any]
+    would_change: list[Change]
+    decided: list[Verdict]
+
+
+class ShownDeal(_Deal):
+    """A deal with its history. What was found around it, its rivals among it, is shown to the vendor only."""
+
+    details: ShownDetails
+    found: NotRequired[Found]
 
 
 def evolve(document: DealDocument | None, seen: Seen) -> DealDocument | None:

@@ -1,7 +1,8 @@
 """The deals as a list: who registered what, where the review stands, until when it is protected."""
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from datetime import date
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -28,8 +29,17 @@ from services.registration.domain.deal_events import (
 )
 
 
+class OpenStep(TypedDict):
+    """A step of the approval that waits for somebody with this role."""
+
+    step: int
+    role: str
+
+
 class BoardDocument(TypedDict):
-    """`due_at` is when the review, or else the partner's answer, is due; `steps` are the open {step, role}.
+    """A deal as a row of the list.
+
+    `due_at` is when the review, or else the partner's answer, is due; `steps` are those that are open.
 
     `amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families.
 
@@ -51,13 +61,13 @@ class BoardDocument(TypedDict):
     amount_sorts: str
     currency: str
     close_on: str
-    status: str
+    status: Annotated[str, Status]
     submitted_at: str
     place: int | None
-    free_from: str | None
+    free_from: Annotated[str, date] | None
     protection_ends_at: str | None
     due_at: str | None
-    steps: list[dict[str, Any]]
+    steps: list[OpenStep]
 
 
 Change = Callable[[BoardDocument, Any], dict[str, Any]]
@@ -137,7 +147,7 @@ def _closed(document: BoardDocument, it: StepClosed) -> dict[str, Any]:
     return {"steps": rest, "due_at": document["due_at"] if rest else None}
 
 
-def _without(document: BoardDocument, step: int) -> list[dict[str, Any]]:
+def _without(document: BoardDocument, step: int) -> list[OpenStep]:
     return [one for one in document["steps"] if one["step"] != step]
 
 

@@ -1,24 +1,35 @@
 """What was written beside a deal, the oldest first. Texts are sealed until they are read."""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
 from services.registration.domain.deal_notes import PARTNER_ONLY, SHARED, VENDOR_ONLY, NoteAdded
 from services.registration.projections.deal_board import of_deal
 
 
+class NoteDocument(TypedDict):
+    """`audience` is who reads it; `by` the kind of who wrote it."""
+
+    note_id: str
+    audience: str
+    text: Annotated[dict[str, Any], Sealed]
+    at: Annotated[str, datetime]
+    by: str | None
+
+
 class NotesDocument(TypedDict):
-    """`notes` are {note_id, audience, text, at, by}; which of them a side reads is said by `read_by`."""
+    """Which of the notes a side reads is said by `read_by`."""
 
     registration_id: str
     partner_id: str
-    notes: list[dict[str, Any]]
+    notes: list[NoteDocument]
 
 
 def evolve(document: NotesDocument | None, seen: Seen) -> NotesDocument:
     happened: NoteAdded = seen.event
-    note = {
+    note: NoteDocument = {
         "note_id": happened.note_id,
         "audience": happened.audience,
         "text": plain(happened.text),

@@ -1,9 +1,13 @@
 """What is contested, where it stands, and what came of it. Against whom it goes is the vendor's to know."""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.case import Stage
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Effect
+from services.registration.domain.deal_events import Evidence
 from services.registration.domain.dispute import (
     DisputeAppealed,
     DisputeConcluded,
@@ -13,6 +17,7 @@ from services.registration.domain.dispute import (
     DisputeHeard,
     DisputeOpened,
     DisputeWithdrawn,
+    Holder,
 )
 from services.registration.projections.deal_board import of_deal
 
@@ -20,8 +25,21 @@ FILER, HOLDER = "filer", "holder"
 OF_BOTH_SIDES = ("against", "holders", "sides")
 
 
+class DisputeStep(TypedDict):
+    event_id: str
+    event: str
+    at: Annotated[str, datetime]
+
+
+class Appeal(TypedDict):
+    """Which side appealed, and what it says; null once its person is forgotten."""
+
+    side: str
+    statement: Annotated[dict[str, Any], Sealed]
+
+
 class DisputeDocument(TypedDict):
-    """`steps` are {event_id, event, at}; `effects` are those of a final decision; `appeal` is {side, statement}.
+    """`effects` are those of a final decision.
 
     `sides` are the partners on both sides, `holders` the deals of the other side with their partners.
     """
@@ -33,17 +51,44 @@ class DisputeDocument(TypedDict):
     stage: str
     due_at: str | None
     outcome: str | None
-    effects: list[dict[str, Any]]
-    statement: dict[str, Any] | None
-    question: dict[str, Any] | None
-    reason: dict[str, Any] | None
-    evidence: list[dict[str, Any]]
-    appeal: dict[str, Any] | None
+    effects: list[Annotated[dict[str, Any], Effect]]
+    statement: Annotated[dict[str, Any], Sealed]
+    question: Annotated[dict[str, Any], Sealed] | None
+    reason: Annotated[dict[str, Any], Sealed] | None
+    evidence: list[Annotated[dict[str, Any], Evidence]]
+    appeal: Appeal | None
     against: list[str]
-    holders: list[dict[str, str]]
+    holders: list[Annotated[dict[str, str], Holder]]
     sides: list[str]
     opened_at: str
-    steps: list[dict[str, str]]
+    steps: list[DisputeStep]
+
+
+class ShownDispute(TypedDict):
+    """A dispute as one side may read it: `filer` and `holder` of the other's deal nothing, the vendor all of it.
+
+    A holder gets no number, statement, question, reason and steps.
+    """
+
+    registration_id: str | None
+    side: NotRequired[str]
+    kind: str
+    stage: Annotated[str, Stage]
+    due_at: str | None
+    outcome: str | None
+    opened_at: str
+    effects: list[Effect]
+    evidence: list[Evidence]
+    appeal: Appeal | None
+    partner_id: NotRequired[str]
+    number: NotRequired[str]
+    statement: NotRequired[Sealed]
+    question: NotRequired[Sealed | None]
+    reason: NotRequired[Sealed | None]
+    steps: NotRequired[list[DisputeStep]]
+    against: NotRequired[list[str]]
+    holders: NotRequired[list[Holder]]
+    sides: NotRequired[list[str]]
 
 
 def evolve(document: DisputeDocument | None, seen: Seen) -> DisputeDocument | None:

@@ -8,14 +8,23 @@ from services.registration.domain.deal_events import DealRegistered, DraftDiscar
 from services.registration.projections.deal_board import of_deal
 
 
-class DraftDocument(TypedDict):
-    """`body` is the sealed JSON of the registration as far as it is written."""
-
+class _Draft(TypedDict):
     registration_id: str
     partner_id: str
     number: str
-    body: dict[str, Any]
     saved_at: str
+
+
+class DraftDocument(_Draft):
+    """`body` is the sealed JSON of the registration as far as it is written."""
+
+    body: dict[str, Any]
+
+
+class ShownDraft(_Draft):
+    """`body` is the registration as far as it is written; null once its person is forgotten."""
+
+    body: dict[str, Any] | None
 
 
 def evolve(_: DraftDocument | None, seen: Seen) -> DraftDocument | None:

@@ -30,6 +30,12 @@ class FiguresDocument(TypedDict):
     converted: int
 
 
+class LeadFigures(FiguresDocument):
+    """The counts, with the part of what was held back that a person let go; null where nothing was."""
+
+    released_percent: str | None
+
+
 NONE_YET = FiguresDocument(
     submitted=0, quarantined=0, released=0, duplicates=0, accepted=0, declined=0, lapsed=0, converted=0
 )

@@ -31,6 +31,19 @@ class TakerDocument(TypedDict):
     converted: int
 
 
+class LeadShare(TypedDict):
+    """A partner's part of all offers beside the part that its weight promises; `flag`: more than 3 sigma apart."""
+
+    partner_id: str
+    offered: int
+    accepted: int
+    declined: int
+    converted: int
+    expected_percent: str
+    actual_percent: str
+    flag: bool
+
+
 def _partner(seen: Seen) -> str | None:
     partner_id: str | None = seen.event.partner_id
     return partner_id
@@ -53,19 +66,21 @@ def _facts(before: TakerDocument, it: PartnerFactsRecorded) -> dict[str, Any]:
     return {"country": it.country or before["country"], "open": open_now}
 
 
-def shares(rows: Iterable[Any], weights: dict[str, int]) -> list[dict[str, Any]]:
+def shares(rows: Iterable[Any], weights: dict[str, int]) -> list[LeadShare]:
     """Each partner's part of all offers beside the part that its weight promises; `flag`: more than 3 sigma apart."""
     known = [row for row in rows if row["open"] or row["offered"]]
     total, weight = sum(row["offered"] for row in known), sum(weights.get(row["partner_id"], 1) for row in known)
     return [_share(row, total, weights.get(row["partner_id"], 1) / weight if weight else 0.0) for row in known]
 
 
-def _share(row: dict[str, Any], total: int, expected: float) -> dict[str, Any]:
+def _share(row: dict[str, Any], total: int, expected: float) -> LeadShare:
     sigma = sqrt(total * expected * (1 - expected))
-    counts = {name: row[name] for name in ("offered", "accepted", "declined", "converted")}
     return {
         "partner_id": row["partner_id"],
-        **counts,
+        "offered": row["offered"],
+        "accepted": row["accepted"],
+        "declined": row["declined"],
+        "converted": row["converted"],
         "expected_percent": _percent(expected),
         "actual_percent": _percent(row["offered"] / total if total else 0.0),
         "flag": abs(row["offered"] - total * expected) > FLAG_SIGMAS * sigma,

@@ -4,11 +4,13 @@
 """
 
 import re
-from typing import Any, TypedDict
+from decimal import Decimal
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
 from services.registration.domain.lead import (
+    Company,
     Enquiry,
     LeadAccepted,
     LeadAppealed,
@@ -21,6 +23,7 @@ from services.registration.domain.lead import (
     LeadReleased,
     LeadReturned,
     LeadSubmitted,
+    Standing,
 )
 from services.registration.projections.deal import Step
 
@@ -35,6 +38,13 @@ class LeadStep(Step):
     partner_id: str | None
 
 
+class Offer(TypedDict):
+    """Who may accept it until then; without a partner, the vendor's own people."""
+
+    partner_id: str | None
+    due_at: str
+
+
 class LeadDocument(TypedDict):
     """`need` and `contact` are sealed. `offers` are {partner_id, due_at}; `held` the rules of the gate that it met."""
 
@@ -46,16 +56,16 @@ class LeadDocument(TypedDict):
     partner_id: str | None
     source_partner_id: str | None
     partner_ids: list[str]
-    company: dict[str, Any]
-    need: dict[str, Any] | None
+    company: Annotated[dict[str, Any], Company]
+    need: Annotated[dict[str, Any], Sealed] | None
     contact: dict[str, Any] | None
     families: list[str]
     source: str
     tracking_code: str | None
     held: list[str]
     first: str | None
-    appeal: dict[str, Any] | None
-    offers: list[dict[str, Any]]
+    appeal: Annotated[dict[str, Any], Sealed] | None
+    offers: list[Offer]
     round: int
     progress: str | None
     reason_code: str | None
@@ -65,6 +75,73 @@ class LeadDocument(TypedDict):
     submitted_at: str
     changed_at: str
     history: list[LeadStep]
+
+
+class ShownLeadStep(Step):
+    """A step; the vendor is told which partner it concerns."""
+
+    partner_id: NotRequired[str | None]
+
+
+class ShownCompany(TypedDict):
+    """Who may want to buy. Of a masked lead only country, region and size are told."""
+
+    name: NotRequired[str]
+    country: str
+    region: str | None
+    postcode: NotRequired[str | None]
+    domain: NotRequired[str | None]
+    size: str | None
+    latitude: NotRequired[Decimal | None]
+    longitude: NotRequired[Decimal | None]
+
+
+class LeadContact(TypedDict, total=False):
+    """Whom to call; of a natural person also what names it."""
+
+    name: str | None
+    title: str | None
+    email: str | None
+    phone: str | None
+    consent: bool
+    company: str | None
+    postcode: str | None
+
+
+class ShownLead(TypedDict):
+    """A lead as a side may read it: `masked` without any name until it is accepted.
+
+    Who has it gets company, contact and progress; who brought it where it stands; the vendor everything.
+    """
+
+    lead_id: str
+    number: str
+    direction: str
+    status: Annotated[str, Standing]
+    families: list[str]
+    due_at: str | None
+    submitted_at: str
+    masked: bool
+    history: list[ShownLeadStep]
+    company: ShownCompany
+    need: str | None
+    contact: LeadContact | None
+    appeal: NotRequired[str | None]
+    partner_id: NotRequired[str | None]
+    source: NotRequired[str]
+    progress: NotRequired[str | None]
+    reason_code: NotRequired[str | None]
+    registration_id: NotRequired[str | None]
+    held: NotRequired[list[str]]
+    programme: NotRequired[str]
+    source_partner_id: NotRequired[str | None]
+    partner_ids: NotRequired[list[str]]
+    tracking_code: NotRequired[str | None]
+    first: NotRequired[str | None]
+    offers: NotRequired[list[Offer]]
+    round: NotRequired[int]
+    opportunity_id: NotRequired[str | None]
+    changed_at: NotRequired[str]
 
 
 def of_lead(seen: Seen) -> str:

@@ -28,6 +28,20 @@ class PartnerCounts(TypedDict):
     revoked: int
 
 
+class SizeCounts(TypedDict):
+    """The deals of all partners of one size."""
+
+    size: str
+    partners: int
+    registered: int
+    approved: int
+    rejected: int
+    queued: int
+    revoked: int
+    approved_percent: str | None
+    rejected_percent: str | None
+
+
 def evolve(document: PartnerCounts | None, seen: Seen) -> PartnerCounts:
     happened = seen.event
     before = document or PartnerCounts(

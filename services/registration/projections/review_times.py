@@ -22,6 +22,18 @@ class MonthDocument(TypedDict):
     answers: dict[str, int]
 
 
+class Attainment(TypedDict):
+    """Answers within the aim of the rules, and within how many open minutes half and nine tenths of them came."""
+
+    from_month: str
+    answered: int
+    in_time: int
+    in_time_percent: str | None
+    target_minutes: int
+    p50_minutes: int | None
+    p90_minutes: int | None
+
+
 def _month(seen: Seen) -> str | None:
     happened: StepClosed = seen.event
     return happened.closed_at.strftime("%Y-%m") if happened.outcome in ANSWERED else None
