@@ -17,11 +17,11 @@ from services.incentives.domain import (
     fund_request_events,
     meter,
     payee_events,
-    payment_events,
     recognition,
     sale_events,
     tier,
 )
+from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
 
@@ -101,6 +101,7 @@ def postponed(seen: Seen) -> Decision:
         outcome="postponed",
         reasons=(Reason(code="postponed", text=line.reason),),
         inputs=(Input(name="payable_on", value=iso(line.payable_on)),),
+        would_change=(Change(code="day", text=f"on {iso(line.payable_on)} it is released", outcome="released"),),
     )
 
 
@@ -199,95 +200,6 @@ def issued(seen: Seen) -> Decision:
         ),
         detail={"sha256": statement.sha256, "previous_sha256": statement.previous_sha256},
     )
-
-
-def proposed(seen: Seen) -> Decision:
-    """The smaller of what the statement closes with and what is payable after what was drawn."""
-    order: payment_events.PaymentProposed = seen.event
-    text = f"statement {order.statement_number}, and not more than is payable now"
-    return Decision(
-        outcome=text_of(order.amount),
-        reasons=(Reason(code="statement", text=text), *_fund_money(order)),
-        inputs=(Input(name="released", value=text_of(order.released), position=order.released_position),),
-    )
-
-
-def _fund_money(order: payment_events.PaymentProposed) -> tuple[Reason, ...]:
-    if order.fund is None or order.earned is None:
-        return ()
-    below = order.earned.amount < 0
-    rest = "that balance is carried forward, fund money does not pay it" if below else "both are paid"
-    text = f"{text_of(order.fund)} is fund money, earnings stand at {text_of(order.earned)}: {rest}"
-    return (Reason(code="fund-money", text=text),)
-
-
-def approved(seen: Seen) -> Decision:
-    """Two people: who proposed, who agreed."""
-    order: payment_events.PaymentApproved = seen.event
-    return Decision(
-        outcome="approved",
-        reasons=(
-            Reason(code="four-eyes", text="a second person agreed, and every gate was open"),
-            *_withheld(order),
-        ),
-        inputs=(Input(name="amount", value=text_of(order.amount)),),
-    )
-
-
-def _withheld(order: payment_events.PaymentApproved) -> tuple[Reason, ...]:
-    if order.withheld is None or order.net is None:
-        return ()
-    text = f"{text_of(order.withheld)} is withheld for {order.jurisdiction}, {text_of(order.net)} goes to the payee"
-    return (Reason(code="withheld", text=text),)
-
-
-def blocked(seen: Seen) -> Decision:
-    """The gates that were shut."""
-    order: payment_events.PaymentBlocked = seen.event
-    opened = (
-        Change(code=gate, text=f"once {gate} no longer holds it can be resumed", outcome="proposed")
-        for gate in order.gates
-    )
-    return Decision(
-        outcome="blocked",
-        reasons=tuple(Reason(code=gate, text=f"the gate {gate} is shut") for gate in order.gates),
-        would_change=tuple(opened),
-    )
-
-
-def declined(seen: Seen) -> Decision:
-    """The category that was given."""
-    order: payment_events.PaymentDeclined = seen.event
-    return Decision(outcome="declined", reasons=(Reason(code=order.reason_code, text="a second person declined it"),))
-
-
-def made(seen: Seen) -> Decision:
-    """The provider's word for the reference."""
-    order: payment_events.PaymentMade = seen.event
-    text = f"the provider paid {order.reference} on {iso(order.paid_on)}"
-    return Decision(
-        outcome="paid",
-        reasons=(Reason(code="provider", text=text),),
-        inputs=(Input(name="provider_event_id", value=order.provider_event_id),),
-    )
-
-
-def failed(seen: Seen) -> Decision:
-    """The provider's word for the reference."""
-    order: payment_events.PaymentFailed = seen.event
-    text = f"the provider says {order.reason_code} of {order.reference}"
-    return Decision(
-        outcome="failed",
-        reasons=(Reason(code=order.reason_code, text=text),),
-        inputs=(Input(name="provider_event_id", value=order.provider_event_id),),
-    )
-
-
-def contradicted(seen: Seen) -> Decision:
-    """What the provider said first, and then."""
-    it: payment_events.OutcomeContradicted = seen.event
-    text = f"{it.reference} was {it.stage}, then the provider said {it.outcome}"
-    return Decision(outcome="contradicted", reasons=(Reason(code="outcome-contradicts", text=text),))
 
 
 def disputed(seen: Seen) -> Decision:
@@ -463,13 +375,7 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     meter.WindowTruedUp: trued_up,
     books.MonthClosed: closed,
     account.StatementIssued: issued,
-    payment_events.PaymentProposed: proposed,
-    payment_events.PaymentApproved: approved,
-    payment_events.PaymentBlocked: blocked,
-    payment_events.PaymentDeclined: declined,
-    payment_events.PaymentMade: made,
-    payment_events.PaymentFailed: failed,
-    payment_events.OutcomeContradicted: contradicted,
+    **EXPLAIN_PAYMENTS,
     account.LineDisputed: disputed,
     account.DisputeDecided: dispute_decided,
     payee_events.BankDetailsChanged: bank_changed,
