@@ -66,6 +66,8 @@ READ_LEAD_CONTACTS = "read lead contacts"
 READ_LEAD_SHARES = "read lead shares"
 READ_LEAD_FIGURES = "read lead figures"
 READ_ATTAINMENT = "read attainment"
+READ_MACHINES = "read machines"
+READ_INTAKE = "read the form of a deal"
 READ_FAIRNESS = "read fairness"
 
 _SELLERS = (partner("owner"), partner("seller"))
@@ -137,6 +139,8 @@ ACCESS = Access(
         READ_LEAD_FIGURES: (vendor(), partner()),
         READ_ATTAINMENT: (vendor(), partner()),
         READ_FAIRNESS: _VENDOR,
+        READ_MACHINES: (vendor(), partner()),
+        READ_INTAKE: (vendor(), partner()),
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,

@@ -17,6 +17,7 @@ from services.registration.api import (
     figures,
     forms,
     leads,
+    machines,
     notes,
     replacing,
     reviews,
@@ -66,6 +67,7 @@ BLUEPRINT = Blueprint(
         leads.router,
         forms.router,
         figures.router,
+        machines.router,
     ),
     publish=publish,
     projections=(

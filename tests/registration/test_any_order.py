@@ -33,7 +33,7 @@ from services.registration.domain.approving import CUSTOMER_OVERRIDE
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING
 from services.registration.domain.claims import Claims, ClaimsOf
 from services.registration.domain.customer import Customer
-from services.registration.domain.deal import Deal, Deals, Status
+from services.registration.domain.deal import MOVES, Deal, Deals, Status
 from services.registration.domain.deal_commands import (
     ApproveDeal,
     CloseDeal,
@@ -185,8 +185,17 @@ class AnyOrder(RuleBasedStateMachine):
         for name in self.deals:
             after = self.deal(name).status
             assert after in {before.get(name, Status.NONE), *TABLE[before.get(name, Status.NONE)]}
+        self.as_published(wish, before, events)
         self.in_turn(events, lines)
         return events
+
+    def as_published(self, wish: Any, before: dict[RegistrationId, Status], events: list[list[Any]]) -> None:
+        """A command that changed its deal began and led where the published machine says."""
+        if type(wish) in MOVES and events[0]:
+            move, name = MOVES[type(wish)], wish.registration_id
+            begun = before.get(name, Status.NONE)
+            assert begun in move.begins
+            assert self.deal(name).status in (begun, *move.leads)
 
     def in_turn(self, events: list[list[Any]], lines: dict[AccountId, Claims]) -> None:
         """Whoever is approved had no rival that asked earlier and was still asking, but for one that it displaced."""

@@ -25,6 +25,8 @@ Text = Annotated[str, Field(min_length=1, max_length=2_000)]
 Programme = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
+REGIONS_OF = ("US", "CA")
+"""Countries that are not enough to say where a customer is."""
 EVIDENCE_BYTES_MAX = 25 << 20
 Reference = Annotated[str | None, Field(min_length=1, max_length=64)]
 
@@ -67,7 +69,7 @@ class CustomerBody(Body):
 
     @model_validator(mode="after")
     def says_where(self) -> Self:
-        if self.country in ("US", "CA") and not self.region:
+        if self.country in REGIONS_OF and not self.region:
             raise ValueError("a customer in the US or Canada needs a region")
         return self
 
@@ -162,6 +164,25 @@ class RegisterBody(EditBody):
         return self
 
 
+def _says(name: str, **shape: Any) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: shape or {"type": "string"}}}
+
+
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "CustomerBody": {
+        "if": {"properties": {"country": {"enum": [*REGIONS_OF]}}},
+        "then": _says("region", type="string", minLength=1),
+    },
+    "ProductBody": {"anyOf": [_says("family"), _says("sku")]},
+    "RegisterBody": {
+        "anyOf": [
+            {"properties": {"customer": _says("website")}},
+            {"properties": {"customer": _says("identifiers", type="array", minItems=1)}},
+            _says("confidential", const=True),
+        ]
+    },
+}
+"""What the validators of these bodies ask beyond each field by itself, as a JSON Schema says it."""
 PLAIN_DETAILS = (
     *("close_on", "tender", "tender_on"),
     *("partner_reference", "price_reference", "fund_reference", "crm_reference"),

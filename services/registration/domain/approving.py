@@ -5,6 +5,7 @@ from chassis.rulebook import Reason, Rulebook
 from services.registration.domain.approval import fitting_step, open_steps
 from services.registration.domain.claims import ClaimEvent, Claims, release
 from services.registration.domain.deal import (
+    MOVES,
     AlreadyApproved,
     CheckFailed,
     Deal,
@@ -15,6 +16,7 @@ from services.registration.domain.deal import (
     SelfApproval,
     Status,
     evolve,
+    may,
     stands_in,
     unmoved,
 )
@@ -68,7 +70,8 @@ def approve_deal(
     A rival that holds by now queues it; other news is only written down. Whoever made the command learns from the deal
     which of these it was.
     """
-    stands_in(deal, Status.IN_REVIEW, Status.APPROVED, *((Status.WAITING,) if wish.displaces else ()))
+    waits = () if wish.displaces else (Status.WAITING,)
+    stands_in(deal, *(status for status in MOVES[ApproveDeal].begins if status not in waits))
     unmoved(wish, deal)
     if wish.by == deal.first.submitted_by:
         raise SelfApproval
@@ -181,7 +184,7 @@ def revoke_deal(
     wish: RevokeDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook
 ) -> tuple[list[DealEvent], list[list[ClaimEvent]]]:
     """The first person proposes to take the protection away, a second one does it."""
-    stands_in(deal, Status.APPROVED)
+    may(deal, RevokeDeal)
     unmoved(wish, deal)
     proposed = deal.revoking
     if proposed is None or proposed.reason_code != wish.reason_code:
@@ -220,7 +223,7 @@ def escalate_review(
 ) -> Approved:
     """Tells that the limit of a review has passed; where the rules say so, approves what only a person was missing for."""
     due_at = deal.review.due_at
-    late = deal.status == Status.IN_REVIEW and due_at is not None and due_at <= wish.now
+    late = deal.status in MOVES[EscalateReview].begins and due_at is not None and due_at <= wish.now
     if not late or due_at is None or deal.review.late:
         return [], *_nothing(claims, others)
     unmoved(wish, deal)

@@ -20,7 +20,30 @@ from contracts.values import (
 )
 from services.registration.domain.approval import Approval
 from services.registration.domain.claim import Claim
-from services.registration.domain.deal_commands import OnDeal
+from services.registration.domain.deal_commands import (
+    AddEvidence,
+    AmendDeal,
+    ApproveDeal,
+    CloseDeal,
+    DecideFinding,
+    EndProtection,
+    EscalateReview,
+    GrantExtension,
+    MergeDuplicate,
+    OnDeal,
+    PromoteDeal,
+    QueueDeal,
+    RecordOrder,
+    RefuseExtension,
+    RegisterDeal,
+    RejectDeal,
+    RequestExtension,
+    ResubmitDeal,
+    ReturnDeal,
+    RevokeDeal,
+    SaveDraft,
+    WithdrawDeal,
+)
 from services.registration.domain.deal_events import (
     ActivityNoted,
     AmendmentApproved,
@@ -61,6 +84,7 @@ from services.registration.domain.deal_events import (
     Terms,
     proofs,
 )
+from services.registration.domain.machine import Move, allowed_in
 from services.registration.domain.rules import FIRST_TO_REGISTER, LETTER_DAYS
 
 
@@ -84,13 +108,38 @@ OPEN = (Status.DRAFT, Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING)
 
 SUBMITTED = (Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING, Status.APPROVED)
 
-ALLOWED = {
-    Status.DRAFT: ("save", "register", "withdraw"),
-    Status.IN_REVIEW: ("return", "decide-finding", "approve", "queue", "reject", "add-evidence", "merge", "withdraw"),
-    Status.ACTION_REQUIRED: ("resubmit", "add-evidence", "merge", "withdraw"),
-    Status.WAITING: ("approve", "reject", "add-evidence", "merge", "withdraw"),
-    Status.APPROVED: ("amend", "approve", "revoke", "add-evidence", "record-order", "merge", "withdraw"),
-}
+
+def _moves() -> dict[type[Any], Move[Status]]:
+    review, correct, wait = Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING
+    held, over = Status.APPROVED, Status.REJECTED
+    screened = (review, wait, held, over)
+    return {
+        SaveDraft: Move("save", (Status.NONE, Status.DRAFT), (Status.DRAFT,)),
+        RegisterDeal: Move("register", (Status.NONE, Status.DRAFT), screened),
+        ResubmitDeal: Move("resubmit", (correct,), screened),
+        ReturnDeal: Move("return", (review,), (correct,)),
+        DecideFinding: Move("decide-finding", (review,), ()),
+        AmendDeal: Move("amend", (held,), ()),
+        ApproveDeal: Move("approve", (review, held, wait), (held,)),
+        RevokeDeal: Move("revoke", (held,), (Status.REVOKED,)),
+        QueueDeal: Move("queue", (review,), (wait, over)),
+        PromoteDeal: Move("", (wait,), (review,)),
+        EscalateReview: Move("", (review,), (held,)),
+        RejectDeal: Move("reject", (review, wait), (over,)),
+        AddEvidence: Move("add-evidence", SUBMITTED, ()),
+        RecordOrder: Move("record-order", (held,), ()),
+        RequestExtension: Move("request-extension", (held,), ()),
+        GrantExtension: Move("grant-extension", (held,), ()),
+        RefuseExtension: Move("refuse-extension", (held,), (Status.EXPIRED,)),
+        EndProtection: Move("", (held,), (Status.EXPIRED,)),
+        CloseDeal: Move("", (held, Status.EXPIRED), (Status.CLOSED,)),
+        MergeDuplicate: Move("merge", SUBMITTED, (Status.WITHDRAWN,)),
+        WithdrawDeal: Move("withdraw", (*OPEN, held), (Status.WITHDRAWN,)),
+    }
+
+
+MOVES = _moves()
+"""Each command on a deal: the verb by which it is asked for ("": the service's own), from where, and to where."""
 
 
 # State
@@ -282,8 +331,13 @@ def stands_in(deal: Deal, *statuses: Status, new: bool = False) -> None:
     if deal.status == Status.NONE and not new:
         raise NotFound
     if deal.status not in statuses:
-        allowed = list(ALLOWED.get(deal.status, ()))
+        allowed = allowed_in(MOVES, deal.status)
         raise WrongState(f"the deal is {deal.status.value.replace('_', ' ')}", state=deal.status.value, allowed=allowed)
+
+
+def may(deal: Deal, command: type[Any]) -> None:
+    """Raises WrongState, NotFound where the command cannot be given to the deal as it stands."""
+    stands_in(deal, *MOVES[command].begins)
 
 
 def unmoved(wish: OnDeal, deal: Deal) -> None:

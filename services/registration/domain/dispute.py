@@ -27,6 +27,7 @@ KINDS = ("earlier_work", "incumbent", "customer_choice", "territory", WRONG_MATC
 OUTCOMES = UPHELD, OVERTURNED, SPLIT, LETTER_REQUIRED, NO_PROTECTION = (
     *("upheld", "overturned", "split", "letter_required", "no_protection"),
 )
+FILED_FROM = (Stage.NONE, Stage.WITHDRAWN)
 DISPUTABLE = (Status.REJECTED, Status.WAITING, Status.REVOKED)
 EVIDENCE_DAYS, DECISION_DAYS = 5, 5
 
@@ -225,7 +226,7 @@ def file_dispute(
     wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
 ) -> list[DisputeEvent]:
     """Contests a rejection, a revocation or a wait, in time."""
-    if dispute.case.stage not in (Stage.NONE, Stage.WITHDRAWN):
+    if dispute.case.stage not in FILED_FROM:
         raise WrongState("this deal is disputed already", state=dispute.case.stage.value, allowed=[])
     if deal.status not in DISPUTABLE:
         raise WrongState("there is nothing to dispute", state=deal.status.value, allowed=[])

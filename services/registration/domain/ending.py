@@ -6,7 +6,7 @@ from datetime import datetime
 from chassis.decider import Raced, Refused
 from chassis.rulebook import Reason, Rulebook
 from services.registration.domain.claims import ClaimEvent, Claims, merge, release
-from services.registration.domain.deal import OPEN, SUBMITTED, Deal, Status, stands_in, unmoved
+from services.registration.domain.deal import SUBMITTED, Deal, Status, may, unmoved
 from services.registration.domain.deal_commands import (
     REPLACED,
     CloseDeal,
@@ -53,7 +53,7 @@ def withdraw_deal(wish: WithdrawDeal, deal: Deal, claims: tuple[Claims, ...], bo
     """Takes a deal back, or discards a draft; who waited behind it moves up."""
     if wish.unanswered_since is not None and not _unanswered(wish, deal):
         return [], [[] for _ in claims]
-    stands_in(deal, *OPEN, Status.APPROVED)
+    may(deal, WithdrawDeal)
     unmoved(wish, deal)
     if deal.status == Status.DRAFT:
         return [DraftDiscarded(**deal.header, discarded_by=wish.by, discarded_at=wish.now)], []
@@ -104,8 +104,8 @@ def merge_duplicate(
     wish: MergeDuplicate, deal: Deal, into: Deal, claims: tuple[Claims, ...], book: Rulebook
 ) -> tuple[list[DealEvent], list[DealEvent], list[list[ClaimEvent]]]:
     """Ends a deal that is another one of the same partner; that one takes the earlier instant and both numbers."""
-    stands_in(deal, *SUBMITTED)
-    stands_in(into, *SUBMITTED)
+    may(deal, MergeDuplicate)
+    may(into, MergeDuplicate)
     unmoved(wish, deal)
     if wish.into_accounts != into.accounts:
         raise Raced
@@ -148,7 +148,7 @@ def close_deal(
     wish: CloseDeal, deal: Deal, claims: tuple[Claims, ...], records: tuple[TrackRecord, ...], book: Rulebook
 ) -> Closed:
     """Writes down how the CRM says it went, also after the protection is over, and counts it for its partner."""
-    stands_in(deal, Status.APPROVED, Status.EXPIRED)
+    may(deal, CloseDeal)
     unmoved(wish, deal)
     closed = DealClosed(
         **deal.header,

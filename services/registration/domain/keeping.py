@@ -8,7 +8,7 @@ from contracts.values import Money, PartnerId
 from services.registration.domain.approval import last_step
 from services.registration.domain.claim import Proof
 from services.registration.domain.claims import ClaimEvent, Claims, support
-from services.registration.domain.deal import SUBMITTED, Deal, Incomplete, Status, evolve, stands_in, unmoved
+from services.registration.domain.deal import Deal, Incomplete, evolve, may, unmoved
 from services.registration.domain.deal_commands import AddEvidence, AmendDeal, RecordOrder
 from services.registration.domain.deal_events import DealAmended, DealEvent, EvidenceAdded, OrderRecorded
 from services.registration.domain.fitting import detail_faults
@@ -49,7 +49,7 @@ def amend_deal(
 
     An amount far above the approved one asks whoever decides last once more.
     """
-    stands_in(deal, Status.APPROVED)
+    may(deal, AmendDeal)
     if not deal.now_details.differing(wish.details):
         return [], [[] for _ in references]
     faults = list(detail_faults(wish.details, deal.first.zone, wish.now))
@@ -99,7 +99,7 @@ Kept = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[TraceLeft | Trac
 
 def add_evidence(wish: AddEvidence, deal: Deal, claims: tuple[Claims, ...], traces: tuple[Traces, ...] = ()) -> Kept:
     """Adds documents to a deal that is open or protected; one that it has already is not added again."""
-    stands_in(deal, *SUBMITTED)
+    may(deal, AddEvidence)
     unmoved(wish, deal)
     known = {one.sha256 for one in deal.now_details.evidence}
     new = tuple({one.sha256: one for one in wish.evidence if one.sha256 not in known}.values())
@@ -139,7 +139,7 @@ def traced(
 
 def record_order(wish: RecordOrder, deal: Deal) -> list[DealEvent]:
     """Writes down an order that a distributor booked for the deal; the same order again changes nothing."""
-    stands_in(deal, Status.APPROVED)
+    may(deal, RecordOrder)
     distributor = _distributor(wish, deal)
     if wish.order_ref in deal.orders:
         return []

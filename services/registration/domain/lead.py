@@ -36,6 +36,7 @@ CLOSINGS = DUPLICATE, UNQUALIFIED, LOST, WITHDRAWN, EXPIRED = (
 )
 NO_ANSWER, NO_CONTACT, NO_UPDATE, SUSPENDED = "no-answer", "no-contact", "no-update", "suspended"
 FINAL = (Standing.CONVERTED, Standing.CLOSED)
+ON_OFFER, WITH_ONE = (Standing.OFFERED,), (Standing.ACCEPTED,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +298,7 @@ class Lead:
     def offer_to(self, partner_id: PartnerId | None) -> Offer:
         """The offer to a partner. Raises NotFound where it never had one, LeadTaken and OfferLapsed where it is over."""
         found = next((one for one in self.offers if one.partner_id == partner_id), None)
-        if found and self.standing == Standing.OFFERED:
+        if found and self.standing in ON_OFFER:
             return found
         if found:
             raise LeadTaken
@@ -307,7 +308,7 @@ class Lead:
 
     def must_be_with(self, partner_id: PartnerId | None) -> None:
         """Raises NotFound for who does not have it, WrongState where nobody does."""
-        self.must_be(Standing.ACCEPTED)
+        self.must_be(*WITH_ONE)
         if self.holder != partner_id:
             raise NotFound
 

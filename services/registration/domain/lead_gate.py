@@ -17,9 +17,9 @@ from services.registration.domain.lead import (
     LeadEvent,
     LeadReleased,
     LeadSubmitted,
-    Standing,
 )
 from services.registration.domain.lead_commands import AppealLead, OnLead, ReleaseLead, SubmitLead
+from services.registration.domain.lead_machine import MOVES
 from services.registration.domain.lead_mark import CUSTOMER, TEXT, Mark, Marked, MarkLeft
 from services.registration.domain.lead_rules import Gate, LeadRules
 from services.registration.domain.routing import LEAD_RULES
@@ -122,7 +122,7 @@ def appeal_lead(wish: AppealLead, lead: Lead) -> list[LeadEvent]:
     """Who brought it asks a person to look again."""
     if lead.first.enquiry.source_partner_id != wish.partner_id:
         raise NotFound
-    lead.must_be(Standing.QUARANTINED)
+    lead.must_be(*MOVES[AppealLead].begins)
     if lead.appealed:
         raise AppealedAlready
     told = lead.told(wish.partner_id)
@@ -133,7 +133,7 @@ def release_lead(
     wish: ReleaseLead, lead: Lead, marked: Sequence[Marked]
 ) -> tuple[list[LeadEvent], list[list[MarkLeft]]]:
     """Lets go on what was held back; from now on it counts as the first of its customer."""
-    lead.must_be(Standing.QUARANTINED)
+    lead.must_be(*MOVES[ReleaseLead].begins)
     told = lead.told(lead.first.partner_id)
     released = LeadReleased(**told, released_by=wish.by, released_at=wish.now)
     return [released], _left(wish, wish.marks, (CUSTOMER,))

@@ -31,6 +31,7 @@ from services.registration.domain.lead_commands import (
     PoolLead,
 )
 from services.registration.domain.lead_gate import rules_for
+from services.registration.domain.lead_machine import MOVES
 from services.registration.domain.lead_rules import LeadRules
 from services.registration.domain.rotation import Turns, TurnTaken
 from services.registration.domain.routing import NAMED, POOL, VENDOR, Routing, RoutingFacts, Taker, route
@@ -42,7 +43,8 @@ def assign_lead(wish: AssignLead, lead: Lead, turns: Turns, book: Rulebook) -> t
     """Offers an open lead to whose turn it is; after the last round, or where nobody may have it, it is pooled."""
     if not wish.by_hand and lead.standing != Standing.OPEN:
         return [], []
-    lead.must_be(Standing.OPEN, *((Standing.POOLED,) if wish.named else ()))
+    pool = () if wish.named else (Standing.POOLED,)
+    lead.must_be(*(one for one in MOVES[AssignLead].begins if one not in pool))
     version, rules = rules_for(lead, book)
     if wish.named is None and lead.round >= rules.rounds:
         return [_given_up(wish, lead, rules)], []
@@ -118,7 +120,7 @@ def _given_up(wish: AssignLead, lead: Lead, rules: LeadRules) -> LeadEvent:
 
 def pool_lead(wish: PoolLead, lead: Lead, book: Rulebook) -> list[LeadEvent]:
     """Puts an open lead where every partner may take it."""
-    lead.must_be(Standing.OPEN)
+    lead.must_be(*MOVES[PoolLead].begins)
     return [pooled(wish, lead, rules_for(lead, book)[1], BY_HAND)]
 
 
@@ -159,7 +161,7 @@ def claim_lead(wish: ClaimLead, lead: Lead, book: Rulebook) -> list[LeadEvent]:
     who = wish.taker.partner_id
     if lead.standing == Standing.ACCEPTED and lead.holder != who:
         raise LeadTaken
-    lead.must_be(Standing.POOLED)
+    lead.must_be(*MOVES[ClaimLead].begins)
     if wish.taker.suspended or who == lead.first.enquiry.source_partner_id:
         raise NotEligible(code="suspended" if wish.taker.suspended else "own-lead")
     routing = Routing(partners=(who,), strategy=POOL, order=(who,))
@@ -192,7 +194,7 @@ def _declined(
 
 def lapse_offers(wish: LapseOffers, lead: Lead) -> list[LeadEvent]:
     """Takes back every offer whose time is over; nothing where none is."""
-    late = [one for one in lead.offers if lead.standing == Standing.OFFERED and one.due_at <= wish.now]
+    late = [one for one in lead.offers if lead.standing in MOVES[LapseOffers].begins and one.due_at <= wish.now]
     events: list[LeadEvent] = []
     for place, offer in enumerate(late):
         gone = {one.partner_id for one in late[:place]}

@@ -6,7 +6,7 @@ from chassis.decider import Refused
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
 from services.registration.domain.claims import ClaimEvent, Claims, extend, release
-from services.registration.domain.deal import Deal, Status, stands_in, unmoved
+from services.registration.domain.deal import MOVES, Deal, Status, may, unmoved
 from services.registration.domain.deal_commands import (
     EndProtection,
     GrantExtension,
@@ -66,7 +66,7 @@ def request_extension(wish: RequestExtension, deal: Deal, claims: tuple[Claims, 
 
     The claim lasts for the whole of what is asked for, so that no rival is approved between the end and the answer.
     """
-    stands_in(deal, Status.APPROVED)
+    may(deal, RequestExtension)
     unmoved(wish, deal)
     if deal.extension is not None:
         raise ExtensionPending
@@ -103,7 +103,7 @@ def _ends(deal: Deal, rules: DealRules) -> tuple[datetime, datetime]:
 
 def grant_extension(wish: GrantExtension, deal: Deal, book: Rulebook) -> list[DealEvent]:
     """Lets the hold last as long as was asked for. The service grants what nobody answered in time."""
-    stands_in(deal, Status.APPROVED)
+    may(deal, GrantExtension)
     asked = deal.extension
     if asked is None:
         raise NothingAsked
@@ -115,7 +115,7 @@ def grant_extension(wish: GrantExtension, deal: Deal, book: Rulebook) -> list[De
 
 def refuse_extension(wish: RefuseExtension, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Changed:
     """Leaves the hold its old end; where that has passed, it ends now."""
-    stands_in(deal, Status.APPROVED)
+    may(deal, RefuseExtension)
     unmoved(wish, deal)
     asked = deal.extension
     if asked is None:
@@ -161,7 +161,7 @@ def alive(deal: Deal, kind: str, source_event_id: str | None, now: datetime) -> 
 
 def warn_inactivity(wish: WarnInactivity, deal: Deal, book: Rulebook) -> list[DealEvent]:
     """Tells the partner once that its protection will end for want of activity."""
-    ends_at = _idle_end(deal, rules_of(deal, book)) if deal.status == Status.APPROVED else None
+    ends_at = _idle_end(deal, rules_of(deal, book)) if deal.status in MOVES[EndProtection].begins else None
     if ends_at is None or deal.warned:
         return []
     warn_at = ends_at - timedelta(days=rules_of(deal, book).protection.warn_days)
@@ -181,7 +181,7 @@ def _idle_end(deal: Deal, rules: DealRules) -> datetime | None:
 
 def end_protection(wish: EndProtection, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Changed:
     """Ends a protection whose time is over, or that nobody works on. An extension that is asked for is waited for."""
-    if deal.status != Status.APPROVED or deal.protection is None or deal.extension is not None:
+    if deal.status not in MOVES[EndProtection].begins or deal.protection is None or deal.extension is not None:
         return [], [[] for _ in claims]
     rules = rules_of(deal, book)
     idle_end = _idle_end(deal, rules)

@@ -29,6 +29,7 @@ from services.registration.domain.lead_commands import (
     ReturnLead,
 )
 from services.registration.domain.lead_gate import rules_for
+from services.registration.domain.lead_machine import MOVES
 
 LIVE = (Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING, Status.APPROVED)
 
@@ -50,7 +51,7 @@ def return_lead(wish: ReturnLead, lead: Lead) -> list[LeadEvent]:
 
 def reclaim_lead(wish: ReclaimLead, lead: Lead) -> list[LeadEvent]:
     """Takes it back from who has not said anything in time; nothing where a word has come."""
-    if lead.standing != Standing.ACCEPTED or lead.due_at is None or wish.now < lead.due_at:
+    if lead.standing not in MOVES[ReclaimLead].begins or lead.due_at is None or wish.now < lead.due_at:
         return []
     return [_returned(wish, lead, NO_UPDATE if lead.progress else NO_CONTACT)]
 
@@ -82,7 +83,7 @@ def close_lead(wish: CloseLead, lead: Lead) -> list[LeadEvent]:
     """Ends it, unless it has ended. A partner closes what it has accepted, and withdraws what it has brought."""
     if lead.first and lead.standing in FINAL and wish.ended is not None:
         return []
-    lead.must_be(*(one for one in Standing if one not in (Standing.NONE, *FINAL)))
+    lead.must_be(*MOVES[CloseLead].begins)
     if wish.reason_code == EXPIRED and (lead.standing != Standing.POOLED or lead.due_at != wish.ended):
         return []
     _may_close(wish, lead)

@@ -22,9 +22,8 @@ from services.registration.domain.deal import (
     Deal,
     FieldNotEditable,
     NotBlocked,
-    Status,
     evolve,
-    stands_in,
+    may,
     unmoved,
 )
 from services.registration.domain.deal_commands import (
@@ -67,7 +66,7 @@ class NoSuchFinding(Invalid):
 
 def return_deal(wish: ReturnDeal, deal: Deal, book: Rulebook) -> list[DealEvent]:
     """Asks the partner to correct the named fields; the deal keeps its place in the order."""
-    stands_in(deal, Status.IN_REVIEW)
+    may(deal, ReturnDeal)
     fixed = [name for name in wish.fields if name not in DETAIL_FIELDS]
     if fixed:
         raise FieldNotEditable(f"{fixed[0]} says what the deal is and cannot change", fields=list(DETAIL_FIELDS))
@@ -90,7 +89,7 @@ def decide_finding(
 
     A claim on a whole group enters that customer's group with it.
     """
-    stands_in(deal, Status.IN_REVIEW)
+    may(deal, DecideFinding)
     unmoved(wish, deal)
     lines, heads = found
     nothing: list[list[ClaimEvent]] = [[] for _ in claims]
@@ -161,7 +160,7 @@ def _related(wish: DecideFinding, deal: Deal) -> AccountEvent:
 
 def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Reviewed:
     """Says no, with a reason; who waited behind it moves up."""
-    stands_in(deal, Status.IN_REVIEW, Status.WAITING)
+    may(deal, RejectDeal)
     unmoved(wish, deal)
     rules = rules_of(deal, book)
     rejected = DealRejected(
@@ -179,7 +178,7 @@ def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...], book: 
 
 def queue_deal(wish: QueueDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around) -> Screened:
     """Puts a deal in review behind the rival that holds, or is ahead. A full queue rejects it."""
-    stands_in(deal, Status.IN_REVIEW)
+    may(deal, QueueDeal)
     unmoved(wish, deal)
     seen = look_again(wish, deal, claims, *around)
     if not any(conflict.blocks for conflict in seen.screening.conflicts):
@@ -191,7 +190,7 @@ def promote_deal(
     wish: PromoteDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
 ) -> Screened:
     """Lets a waiting deal that nothing blocks any more back into review, with a new screening."""
-    stands_in(deal, Status.WAITING)
+    may(deal, PromoteDeal)
     unmoved(wish, deal)
     seen = look_again(wish, deal, claims, *around)
     if any(conflict.blocks for conflict in seen.screening.conflicts):

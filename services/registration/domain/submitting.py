@@ -16,12 +16,13 @@ from services.registration.domain.claim import Claim
 from services.registration.domain.claims import ClaimEvent, Claims
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import (
+    MOVES,
     SUBMITTED,
     AlreadyRegistered,
     Deal,
     PartnerUnknown,
-    Status,
     evolve,
+    may,
     stands_in,
     unmoved,
 )
@@ -86,7 +87,7 @@ Known = tuple[Rulebook, PartnerFacts, tuple[Claims, ...], tuple[ExclusionList, .
 
 def save_draft(wish: SaveDraft, deal: Deal) -> list[DealEvent]:
     """Keeps what a partner has written so far; the same again changes nothing."""
-    stands_in(deal, Status.NONE, Status.DRAFT, new=True)
+    stands_in(deal, *MOVES[SaveDraft].begins, new=True)
     if deal.draft is not None and deal.draft.body == wish.body:
         return []
     return [
@@ -106,7 +107,7 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     """Writes the wish down with its claim, screens it, and does what the screening says."""
     deal, account, keys, claims, others, references, slots, traces, heads = streams[:9]
     book, partner, nearby, exclusions, tiers, record = streams[9:]
-    if deal.status not in (Status.NONE, Status.DRAFT):
+    if deal.status not in MOVES[RegisterDeal].begins:
         rest = _none(others), _none(references), _none(slots), _none(traces), _none(heads)
         return [], [], _none(keys), _none(claims), *rest
     if not partner.known:
@@ -156,7 +157,7 @@ def resubmit_deal(
 ) -> Screened:
     """Takes the corrections of the fields that were named, screens again; the deal keeps its place in the order."""
     others, references, traces, around = streams[0], streams[1], streams[2], streams[3:]
-    stands_in(deal, Status.ACTION_REQUIRED)
+    may(deal, ResubmitDeal)
     unmoved(wish, deal)
     changed = only(deal.returned_fields, deal.now_details.differing(wish.details))
     resubmitted = DealResubmitted(
