@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Query, Response
 
 from chassis.access import SERVICE, Access
+from chassis.answers import answers
 from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, STEPS, WITHDRAW, Stage
 from chassis.decider import NotFound
 from chassis.http import App, Reader, shown
@@ -39,6 +40,55 @@ Moves = Mapping[type[Any], Move[Any]]
 
 router = APIRouter(tags=["deals"])
 
+
+class MayGive(TypedDict):
+    """A kind of principal; with roles or duties named, in one of these."""
+
+    kind: str
+    roles: list[str]
+    duties: list[str]
+
+
+MachineCommand = TypedDict(
+    "MachineCommand",
+    {"command": str, "verb": str | None, "from": list[str], "to": list[str], "who": list[MayGive]},
+)
+"""One command: where it begins, where it leads, and who may give it."""
+
+
+class Machine(TypedDict):
+    """A life as data. No command leaves a `final` state."""
+
+    name: str
+    states: list[str]
+    final: list[str]
+    commands: list[MachineCommand]
+
+
+class RulesNamed(TypedDict):
+    rulebook_id: str
+    version: int
+    sha256: str
+
+
+IntakeSchema = TypedDict(
+    "IntakeSchema",
+    {
+        "$schema": str,
+        "$id": str,
+        "$defs": dict[str, Any],
+        "rules": RulesNamed,
+        "title": str,
+        "description": str,
+        "type": str,
+        "additionalProperties": bool,
+        "anyOf": list[dict[str, Any]],
+        "properties": dict[str, Any],
+        "required": list[str],
+    },
+)
+"""A JSON Schema, with the version of the rules that it follows."""
+
 # Machines
 
 CONTESTED = (*DISPUTABLE, Status.APPROVED)
@@ -64,6 +114,7 @@ MACHINES: dict[str, tuple[type[StrEnum], Moves]] = {
 
 
 @router.get("/machines/{name}")
+@answers(Machine)
 async def machine(name: Id, caller: Reader, app: App) -> Response:
     """The states of a `deal`, a `lead` or a `dispute`, and each command: where it begins and leads, and who may give it.
 
@@ -87,14 +138,15 @@ def _leaves(state: StrEnum, moves: Iterable[Move[Any]]) -> bool:
     return any(state in move.begins and set(move.leads) - {state} for move in moves)
 
 
-def _command(command: type[Any], move: Move[Any], access: Access) -> dict[str, Any]:
-    rows = [{**row} for row in access.as_rows() if row.pop("action") == command.type]
+def _command(command: type[Any], move: Move[Any], access: Access) -> MachineCommand:
+    rows = [row for row in access.as_rows() if row["action"] == command.type]
+    who: list[MayGive] = [{"kind": row["kind"], "roles": row["roles"], "duties": row["duties"]} for row in rows]
     return {
         "command": command.type,
         "verb": move.verb or None,
         "from": [state.value for state in move.begins],
         "to": [state.value for state in move.leads],
-        "who": rows or [{"kind": SERVICE, "roles": [], "duties": []}],
+        "who": who or [{"kind": SERVICE, "roles": [], "duties": []}],
     }
 
 
@@ -102,6 +154,7 @@ def _command(command: type[Any], move: Move[Any], access: Access) -> dict[str, A
 
 
 @router.get("/schemas/intake")
+@answers(IntakeSchema)
 async def intake(
     caller: Reader, app: App, programme: Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = PROGRAMME
 ) -> Response:
