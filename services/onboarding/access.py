@@ -4,7 +4,7 @@ from chassis.access import Access, anonymous, partner, service, vendor
 from services.onboarding.domain.certificate import AwardCertificate, RevokeCertificate
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner
 from services.onboarding.domain.merging import MergePartners, UndoMerge
-from services.onboarding.domain.offboarding import CancelOffboarding, StartOffboarding
+from services.onboarding.domain.offboarding import CancelOffboarding, SettleByHand, StartOffboarding
 from services.onboarding.domain.partner import (
     Apply,
     ApprovePartner,
@@ -36,6 +36,7 @@ ACCESS = Access(
         ChangeProfile: (partner("owner"), *_VENDOR),
         StartOffboarding: (partner("owner"), vendor("admin")),
         CancelOffboarding: (partner("owner"), vendor("admin")),
+        SettleByHand: (vendor("finance"),),
         MergePartners: (vendor("admin"),),
         UndoMerge: (vendor("admin"),),
         RegisterPerson: (partner("owner"), *_VENDOR),

@@ -10,6 +10,7 @@ from services.onboarding.domain.partner import EXPLAIN
 from services.onboarding.domain.person import PersonErased
 from services.onboarding.projections.certificates import CERTIFICATES, ROSTERS
 from services.onboarding.projections.certified import CERTIFICATE_ENDS, ROSTER_CHANGES
+from services.onboarding.projections.departures import DEPARTURES
 from services.onboarding.projections.partners import PARTNERS
 from services.onboarding.projections.people import MEMBERSHIPS, PEOPLE
 from services.onboarding.projections.suspensions import SUSPENSION_ENDS
@@ -29,7 +30,7 @@ BLUEPRINT = Blueprint(
     publish=publish,
     projections=(PARTNERS, PEOPLE, MEMBERSHIPS, CERTIFICATES, ROSTERS),
     reactions=REACTIONS,
-    deadlines=(SUSPENSION_ENDS, CERTIFICATE_ENDS, ROSTER_CHANGES),
+    deadlines=(SUSPENSION_ENDS, CERTIFICATE_ENDS, ROSTER_CHANGES, DEPARTURES),
     kinds=KINDS,
     explain={**EXPLAIN, CertificationEarned: explain_certificate},
     forgets={PersonErased: lambda erased: erased.person_id},

@@ -137,6 +137,7 @@ HANDLES = (
     Handles(offboarding.StartOffboarding, offboarding.start_offboarding, _partner_stream, answer=_offboarding),
     Handles(offboarding.CancelOffboarding, offboarding.cancel_offboarding, _partner_stream, answer=_offboarding),
     Handles(offboarding.SettleOffboarding, offboarding.settle_offboarding, _partner_stream),
+    Handles(offboarding.SettleByHand, offboarding.settle_by_hand, _partner_stream, answer=_partner),
     Handles(merging.MergePartners, merging.merge_partners, _both_streams, answer=_merge),
     Handles(merging.UndoMerge, merging.undo_merge, _both_streams, answer=_merge),
     Handles(person.RegisterPerson, person.register, _person_stream, answer=_person),
@@ -148,6 +149,7 @@ HANDLES = (
         answer=_membership,
     ),
     Handles(membership.JoinPartner, membership.join, _team_streams, answer=_membership),
+    Handles(membership.CloseTeam, membership.close_team, lambda wish: (Teams.at(wish.partner_id),)),
     Handles(membership.EndMembership, membership.end, _team_streams, answer=_membership),
     Handles(
         certificate.AwardCertificate,

@@ -7,6 +7,6 @@ DealAmended, DealRevoked, DealWithdrawn, ProtectionExtended, ProtectionEnded, Co
 ReviewOverdue, DisputeOpened, DisputeDecided, AccountsMerged, AccountsSplit, AttentionRaised, AttentionCleared,
 RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated,
-PartnerOffboarded, PartnersMerged, PartnersUnmerged, CertifiedCountChanged), incentives (TierChanged) and
-attribution (OpportunityMirrored, DealStageChanged, DealWon, DealLost).
+OffboardingStarted, OffboardingCancelled, PartnerOffboarded, PartnersMerged, PartnersUnmerged,
+CertifiedCountChanged), incentives (TierChanged) and attribution (OpportunityMirrored, DealStageChanged, DealWon, DealLost).
 """

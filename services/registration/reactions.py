@@ -17,6 +17,8 @@ from contracts.attribution import DealLost, DealStageChanged, DealWon, Opportuni
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
     CertifiedCountChanged,
+    OffboardingCancelled,
+    OffboardingStarted,
     PartnerActivated,
     PartnerOffboarded,
     PartnerProfileChanged,
@@ -71,6 +73,8 @@ async def on_partner(seen: Seen, app: Application) -> None:
         types=getattr(told, "types", None),
         suspended=_suspended(told),
         country=getattr(told, "country", None),
+        last_business_day=getattr(told, "last_business_day", None),
+        stays=isinstance(told, OffboardingCancelled),
         source_event_id=seen.id,
         source_position=seen.position,
         now=app.clock.now(),
@@ -187,6 +191,8 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerActivated: on_partner,
     PartnerProfileChanged: on_partner,
     PartnerSuspended: on_partner,
+    OffboardingStarted: on_partner,
+    OffboardingCancelled: on_partner,
     PartnerOffboarded: on_partner,
     PartnersMerged: on_partner,
     PartnersUnmerged: on_partner,

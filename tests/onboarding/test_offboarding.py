@@ -14,15 +14,19 @@ from services.onboarding.application import HANDLES
 from services.onboarding.domain.offboarding import (
     CancelOffboarding,
     NoticeOver,
+    NoticeRunning,
     OffboardingCancelled,
     OffboardingProposed,
     OffboardingSettled,
     OffboardingStands,
     OffboardingStarted,
     PartnerOffboarded,
+    SettleByHand,
+    SettlementProposed,
     SettleOffboarding,
     StartOffboarding,
 )
+from services.onboarding.projections.departures import DEPARTURES
 from services.onboarding.projections.partners import PARTNERS
 from tests.onboarding.test_partner import ACTIVE, HISTORIES, SUSPEND, SUSPENDED, US
 
@@ -124,3 +128,42 @@ def test_the_partner_shows_its_way_out() -> None:
     assert_repeatable(PARTNERS, told(*LEAVING, *ENDED))
     assert project(PARTNERS, told(*LEAVING, *ENDED))["p-1"]["status"] == "offboarded"
     assert project(PARTNERS, told(*LEAVING, CANCELLED))["p-1"]["offboarding"] is None
+
+
+# By hand
+
+LATER = datetime(2026, 5, 2, 9, tzinfo=UTC)
+SHOWN = {"partner_id": "p-1", "settled_on": date(2026, 5, 1), "evidence_sha256": "a" * 64, "reason": "paid elsewhere"}
+BY_HAND = SettleByHand(**SHOWN, by="finn", now=LATER)
+SETTLING = SettlementProposed(**SHOWN, proposed_by="finn", proposed_at=LATER)
+
+
+def test_two_of_finance_settle_by_hand_with_the_same_evidence() -> None:
+    when(BY_HAND, *LEAVING).then([SETTLING])
+    when(BY_HAND, *LEAVING, SETTLING).refused(FourEyes)
+    faye = replace(BY_HAND, by="faye", reason="as the bank says")
+    settled = OffboardingSettled(**SHOWN, settled_at=LATER, proposed_by="finn", confirmed_by="faye")
+    ended = PartnerOffboarded(partner_id="p-1", offboarded_at=LATER)
+    when(faye, *LEAVING, SETTLING).then([settled, ended])
+    when(faye, *LEAVING, SETTLING, settled, ended).then_nothing()
+    other = replace(faye, evidence_sha256="b" * 64)
+    when(other, *LEAVING, SETTLING).then(
+        [replace(SETTLING, evidence_sha256="b" * 64, reason="as the bank says", proposed_by="faye")]
+    )
+    shown = project(PARTNERS, told(*LEAVING, SETTLING, settled, ended))["p-1"]["settling"]
+    assert (shown["evidence_sha256"], shown["confirmed_by"]) == ("a" * 64, "faye")
+
+
+def test_it_is_settled_by_hand_after_the_last_business_day_only() -> None:
+    on_the_day = datetime(2026, 4, 30, 23, 59, tzinfo=UTC)
+    when(replace(BY_HAND, now=on_the_day), *LEAVING).refused(NoticeRunning)
+    when(BY_HAND, *ACTIVE).refused(WrongState)
+    for day in (date(2026, 4, 30), date(2026, 5, 3)):
+        when(replace(BY_HAND, settled_on=day), *LEAVING).refused(Invalid)
+
+
+def test_the_departure_of_a_team_is_due_once_its_partner_has_left() -> None:
+    seen = told(*LEAVING, *ENDED)
+    assert project(DEPARTURES, told(*LEAVING)) == {}
+    assert [one["partner_id"] for one in project(DEPARTURES, seen).values()] == ["p-1"]
+    assert_repeatable(DEPARTURES, seen)

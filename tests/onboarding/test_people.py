@@ -11,6 +11,7 @@ from chassis.event import Sealed
 from chassis.testing.kit import given
 from services.onboarding.application import HANDLES
 from services.onboarding.domain.membership import (
+    CloseTeam,
     EndMembership,
     InvitationExpired,
     InviteMember,
@@ -22,6 +23,7 @@ from services.onboarding.domain.membership import (
     MembershipStarted,
     OwnerAdded,
     OwnerRemoved,
+    TeamClosed,
     Teams,
 )
 from services.onboarding.domain.person import ErasePerson, People, PersonErased, PersonRegistered, RegisterPerson
@@ -162,3 +164,12 @@ def test_the_last_owner_stays() -> None:
 @pytest.mark.parametrize(("history", "state"), [((), "none"), ((INVITED,), "invited")])
 def test_what_has_not_begun_does_not_end(history: tuple[Any, ...], state: str) -> None:
     assert membership(END, *history).refused(WrongState).fields == {"state": state, "allowed": ["active"]}
+
+
+def test_nobody_joins_a_partner_that_has_left_and_its_last_owner_goes() -> None:
+    closed = TeamClosed(partner_id="p-1", closed_at=LATER)
+    wish = CloseTeam(partner_id="p-1", now=LATER)
+    given(BY_COMMAND[CloseTeam], (Teams.at("p-1"), ())).when(wish).then([closed])
+    given(BY_COMMAND[CloseTeam], (Teams.at("p-1"), (closed,))).when(wish).then_nothing()
+    membership(JOIN, INVITED, team=(closed,)).refused(WrongState)
+    membership(END, INVITED, STARTED, team=(MINE, closed)).then([ENDED], [OwnerRemoved(membership_id="m-1")])

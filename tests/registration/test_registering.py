@@ -229,6 +229,23 @@ def test_a_suspended_partner_is_rejected_with_the_event_that_said_so() -> None:
     assert names(events)[-1] == "DealRejected"
 
 
+@pytest.mark.parametrize(
+    ("last_day", "stays", "code"),
+    [(0, False, "partner-not-active"), (1, False, None), (0, True, None)],
+    ids=["on its last day", "the day before", "called off"],
+)
+def test_a_partner_that_leaves_registers_nothing_from_its_last_business_day_on(
+    last_day: int, stays: bool, code: str | None
+) -> None:
+    town = Town("p-9")
+    day = NOW.astimezone(UTC).date() + timedelta(days=last_day)
+    leaving = replace(partner_facts(), revision=2, last_business_day=day)
+    back = [replace(leaving, revision=3, last_business_day=None, stays=True)] if stays else []
+    town.keep(Partners.at("p-1"), [partner_facts(), leaving, *back])
+    failed = town.register("a", "p-1")[1].screening.failed
+    assert [check.code for check in failed if check.name == "partner"] == ([code] if code else [])
+
+
 def test_a_minimum_in_another_currency_says_nothing() -> None:
     town = Town(minimums=[{"amount": "10000.01", "currency": "USD"}])
 

@@ -129,6 +129,9 @@ ONBOARDING = {
     "POST /partners/{partner_id}/offboard": row(
         frozenset({"admin", "owner"}), {**NAMED, "last_business_day": "2099-01-31"}, partner_id="partner"
     ),
+    "POST /partners/{partner_id}/settle": row(
+        FINANCE, {"settled_on": "2031-01-31", "evidence_sha256": "0" * 64, "reason": "x"}, partner_id="partner"
+    ),
     "POST /partners/{partner_id}/merge": row(
         frozenset({"admin"}), {"into": "$partner", "effective_on": "2031-01-31"}, partner_id="partner"
     ),

@@ -22,17 +22,20 @@ async def test_a_partner_leaves_is_settled_and_registers_nothing_more(tmp_path: 
             assert "The partner stays." in (await sent(admin, page, f"{page}/stay")).text
             assert "Runs off until" in (await sent(owner, page, f"{page}/offboard", **terms)).text
             await it.settle()
-        await it.clock((it.world.clock.now() + timedelta(days=11)).isoformat())
-        await it.settle()
-        nora, ada = await it.who("northwind"), await it.who("ada")
-        found = (await ada.get(f"/v1/onboarding/partners/{partner_id}")).json()
-        assert found["status"] == "offboarded"
-        settled = (await nora.get(f"/v1/incentives/settlements/{partner_id}")).json()
-        assert (settled["state"], settled["open"]) == ("settled", [])
-        async with portal_of(it, nora) as owner:
-            assert "nothing is owed either way" in (await owner.get(page)).text
         refused = await nora.post("/v1/registration/deals", DEAL, key="late")
         assert refused.json()["status"] == "rejected"
+        await it.clock((it.world.clock.now() + timedelta(days=11)).isoformat())
+        await it.settle()
+        ada = await it.who("ada")
+        found = (await ada.get(f"/v1/onboarding/partners/{partner_id}")).json()
+        assert found["status"] == "offboarded"
+        settled = (await ada.get(f"/v1/incentives/settlements/{partner_id}")).json()
+        assert (settled["state"], settled["open"]) == ("settled", [])
+        people = (await ada.get(f"/v1/onboarding/partners/{partner_id}/people")).json()["items"]
+        assert {one["status"] for one in people} == {"ended"}
+        assert (await nora.get("/v1/me")).status in (401, 403)
+        async with portal_of(it, ada) as admin:
+            assert "nothing is owed either way" in (await admin.get(page)).text
 
 
 DEAL = {

@@ -16,6 +16,7 @@ from services.onboarding.domain.offboarding import (
     RUN_OFF_DAYS,
     RUN_OFF_DAYS_MAX,
     CancelOffboarding,
+    SettleByHand,
     StartOffboarding,
 )
 from services.onboarding.domain.partner import (
@@ -77,6 +78,14 @@ class OffboardBody(Body):
     reason_code: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
     last_business_day: Day
     run_off_days: Annotated[int, Field(ge=0, le=RUN_OFF_DAYS_MAX)] = RUN_OFF_DAYS
+
+
+class SettleBody(Body):
+    """The day from which nothing is owed either way, and the SHA-256 of the file that shows it."""
+
+    settled_on: Day
+    evidence_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class MergeBody(Body):
@@ -200,6 +209,13 @@ async def offboard(partner_id: Id, body: OffboardBody, caller: Writer, app: App)
     return await _on(caller, app, command)
 
 
+@router.post("/partners/{partner_id}/settle")
+async def settle(partner_id: Id, body: SettleBody, caller: Writer, app: App) -> Response:
+    """Nothing is owed, as evidence shows: one of finance proposes it, another confirms the same by the same call."""
+    by, now = caller.principal.by, app.clock.now()
+    return await _on(caller, app, SettleByHand(partner_id=PartnerId(partner_id), **body.model_dump(), by=by, now=now))
+
+
 @router.post("/partners/{partner_id}/merge")
 async def merge(partner_id: Id, body: MergeBody, caller: Writer, app: App) -> Response:
     """Makes the partner one with another: one administrator proposes it, another confirms it by the same call."""
@@ -277,8 +293,9 @@ async def partner(partner_id: Id, caller: Reader, app: App) -> Response:
 
 
 def _for(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
-    """What this side may read: what screening found is the vendor's, and so is a merge that is only proposed."""
-    hidden = {"name_sort", "domains"} | ({"screening"} if caller.principal.kind == "partner" else set())
-    if caller.principal.kind == "partner" and not (document["merge"] or {}).get("merged_at"):
-        document = {**document, "merge": None}
+    """What this side may read: screening, a merge that is only proposed, and finance's evidence are the vendor's."""
+    hidden = {"name_sort", "domains"}
+    if caller.principal.kind == "partner":
+        hidden |= {"screening", "settling"}
+        document = document if (document["merge"] or {}).get("merged_at") else {**document, "merge": None}
     return {name: value for name, value in document.items() if name not in hidden}

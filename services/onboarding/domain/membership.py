@@ -59,7 +59,15 @@ class OwnerRemoved:
     membership_id: str
 
 
-TeamEvent = OwnerAdded | OwnerRemoved
+@event("onboarding.TeamClosed.v1")
+class TeamClosed:
+    """The partner has left: nobody joins any more, and who is there goes, the last owner too."""
+
+    partner_id: PartnerId
+    closed_at: datetime
+
+
+TeamEvent = OwnerAdded | OwnerRemoved | TeamClosed
 
 # Commands
 
@@ -94,6 +102,12 @@ class EndMembership:
     forgotten: bool = False
 
 
+@command("onboarding.CloseTeam.v1")
+class CloseTeam:
+    partner_id: PartnerId
+    now: datetime
+
+
 # State
 
 
@@ -107,9 +121,10 @@ class Membership:
 
 @dataclass(frozen=True)
 class Team:
-    """The memberships of a partner's owners."""
+    """The memberships of a partner's owners; `closed` once the partner has left."""
 
     owners: frozenset[str] = frozenset()
+    closed: bool = False
 
 
 # Refusals
@@ -156,6 +171,8 @@ def invite(wish: InviteMember, membership: Membership) -> list[MembershipEvent]:
 def join(wish: JoinPartner, membership: Membership, team: Team) -> tuple[list[MembershipEvent], list[TeamEvent]]:
     if membership.status == "active":
         return [], []
+    if team.closed:
+        raise WrongState("the partner has left", state="offboarded", allowed=["active", "suspended"])
     invitation = _open_invitation(membership, wish.now)
     started = MembershipStarted(
         membership_id=wish.membership_id,
@@ -183,7 +200,7 @@ def end(wish: EndMembership, membership: Membership, team: Team) -> tuple[list[M
         return [], []
     if membership.status != "active" or membership.invitation is None:
         raise WrongState(f"the membership is {membership.status}", state=membership.status, allowed=["active"])
-    if team.owners == {wish.membership_id} and not wish.forgotten:
+    if team.owners == {wish.membership_id} and not (wish.forgotten or team.closed):
         raise LastOwner
     ended = MembershipEnded(
         membership_id=wish.membership_id,
@@ -194,6 +211,11 @@ def end(wish: EndMembership, membership: Membership, team: Team) -> tuple[list[M
     )
     leaves = wish.membership_id in team.owners
     return [ended], [OwnerRemoved(membership_id=wish.membership_id)] if leaves else []
+
+
+def close_team(wish: CloseTeam, team: Team) -> list[TeamEvent]:
+    """Closes the team of a partner that has left, once."""
+    return [] if team.closed else [TeamClosed(partner_id=wish.partner_id, closed_at=wish.now)]
 
 
 def _expired(membership: Membership, now: datetime) -> bool:
@@ -222,9 +244,11 @@ def evolve(membership: Membership, happened: MembershipEvent) -> Membership:
 def evolve_team(team: Team, happened: TeamEvent) -> Team:
     match happened:
         case OwnerAdded():
-            return Team(team.owners | {happened.membership_id})
+            return replace(team, owners=team.owners | {happened.membership_id})
         case OwnerRemoved():
-            return Team(team.owners - {happened.membership_id})
+            return replace(team, owners=team.owners - {happened.membership_id})
+        case TeamClosed():
+            return replace(team, closed=True)
         case _:
             assert_never(happened)
 

@@ -54,13 +54,29 @@ class OffboardingCancelled:
     cancelled_at: datetime
 
 
+@event("onboarding.SettlementProposed.v1")
+class SettlementProposed:
+    """One of finance says that nothing is owed any more, and shows why; another one confirms the same."""
+
+    partner_id: PartnerId
+    settled_on: date
+    evidence_sha256: str
+    reason: str
+    proposed_by: str
+    proposed_at: datetime
+
+
 @event("onboarding.OffboardingSettled.v1")
 class OffboardingSettled:
-    """Nothing is owed any more, as incentives said."""
+    """Nothing is owed any more, as incentives said, or two of finance who name their evidence."""
 
     partner_id: PartnerId
     settled_on: date
     settled_at: datetime
+    evidence_sha256: str | None = None
+    reason: str | None = None
+    proposed_by: str | None = None
+    confirmed_by: str | None = None
 
 
 @event("onboarding.PartnerOffboarded.v1")
@@ -70,7 +86,12 @@ class PartnerOffboarded:
 
 
 OffboardingEvent = (
-    OffboardingProposed | OffboardingStarted | OffboardingCancelled | OffboardingSettled | PartnerOffboarded
+    OffboardingProposed
+    | OffboardingStarted
+    | OffboardingCancelled
+    | SettlementProposed
+    | OffboardingSettled
+    | PartnerOffboarded
 )
 
 # Commands
@@ -103,15 +124,28 @@ class SettleOffboarding:
     now: datetime
 
 
+@command("onboarding.SettleByHand.v1")
+class SettleByHand:
+    """`evidence_sha256` names the file that shows it: the first call proposes, that of another one confirms the same."""
+
+    partner_id: PartnerId
+    settled_on: date
+    evidence_sha256: str
+    reason: str
+    by: str
+    now: datetime
+
+
 # State
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offboarding:
-    """What was proposed, and what was started; neither where nobody leaves."""
+    """What was proposed, what was started, and what finance proposed to settle; nothing where nobody leaves."""
 
     proposed: OffboardingProposed | None = None
     started: OffboardingStarted | None = None
+    settling: SettlementProposed | None = None
 
 
 class Leaver(Protocol):
@@ -137,6 +171,12 @@ class NoticeOver(Refused):
     """The last business day has passed: what runs off can no longer be called off."""
 
     slug = "notice-over"
+
+
+class NoticeRunning(Refused):
+    """The last business day is not over: what is owed after it is not known yet."""
+
+    slug = "notice-running"
 
 
 # Decisions
@@ -169,7 +209,8 @@ def _sound(wish: StartOffboarding) -> None:
 
 
 def _fault(path: str, code: str) -> dict[str, str]:
-    return {"path": path, "code": code, "message": "name a later day" if code == "past" else "0 to 365 days"}
+    message = "name a day from the last business day to today" if path == "settled_on" else "0 to 365 days"
+    return {"path": path, "code": code, "message": "name a later day" if code == "past" else message}
 
 
 def _proposed(wish: StartOffboarding) -> OffboardingProposed:
@@ -233,6 +274,44 @@ def settle_offboarding(wish: SettleOffboarding, partner: Leaver) -> list[Offboar
     ]
 
 
+def settle_by_hand(wish: SettleByHand, partner: Leaver) -> list[OffboardingEvent]:
+    """One of finance proposes it with evidence; another one who shows the same ends the partnership."""
+    started, proposed = partner.offboarding.started, partner.offboarding.settling
+    if partner.status == OFFBOARDED:
+        return []
+    if started is None:
+        raise WrongState("the partner does not leave", state=partner.status, allowed=["run_off"])
+    if _today(wish.now) <= started.last_business_day:
+        raise NoticeRunning(last_business_day=started.last_business_day.isoformat())
+    if not started.last_business_day < wish.settled_on <= _today(wish.now):
+        raise Invalid("settled_on lies after the last business day", errors=[_fault("settled_on", "range")])
+    if proposed is None or (proposed.settled_on, proposed.evidence_sha256) != (wish.settled_on, wish.evidence_sha256):
+        return [_settling(wish)]
+    if proposed.proposed_by == wish.by:
+        raise FourEyes(proposed_by=wish.by)
+    settled = OffboardingSettled(
+        partner_id=wish.partner_id,
+        settled_on=wish.settled_on,
+        settled_at=wish.now,
+        evidence_sha256=wish.evidence_sha256,
+        reason=proposed.reason,
+        proposed_by=proposed.proposed_by,
+        confirmed_by=wish.by,
+    )
+    return [settled, PartnerOffboarded(partner_id=wish.partner_id, offboarded_at=wish.now)]
+
+
+def _settling(wish: SettleByHand) -> SettlementProposed:
+    return SettlementProposed(
+        partner_id=wish.partner_id,
+        settled_on=wish.settled_on,
+        evidence_sha256=wish.evidence_sha256,
+        reason=wish.reason,
+        proposed_by=wish.by,
+        proposed_at=wish.now,
+    )
+
+
 def _live(partner: Leaver) -> None:
     if partner.status not in LIVE:
         raise WrongState(f"the partner is {partner.status}", state=partner.status, allowed=list(LIVE))
@@ -253,6 +332,8 @@ def evolve(it: Offboarding, happened: OffboardingEvent) -> Offboarding:
             return Offboarding(started=happened)
         case OffboardingCancelled():
             return Offboarding()
+        case SettlementProposed():
+            return replace(it, settling=happened)
         case OffboardingSettled() | PartnerOffboarded():
             return it
         case _:

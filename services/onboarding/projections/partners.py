@@ -10,6 +10,16 @@ from services.onboarding.domain import merging, offboarding, partner
 Document = dict[str, Any]
 
 
+class Settling(TypedDict):
+    """What one of finance says that shows that nothing is owed; `confirmed_by` once another one did."""
+
+    settled_on: str
+    evidence_sha256: str
+    reason: str
+    proposed_by: str
+    confirmed_by: str | None
+
+
 class Leaving(TypedDict):
     """`run_off_until` is null while a second administrator has to confirm; then `run_off_days` is."""
 
@@ -52,6 +62,7 @@ class _Partner(TypedDict):
 
 class PartnerDocument(_Partner):
     screening: Annotated[dict[str, Any], partner.PartnerScreened] | None
+    settling: Settling | None
     name_sort: str
     domains: list[str]
 
@@ -59,10 +70,11 @@ class PartnerDocument(_Partner):
 class ShownPartner(_Partner):
     """A partner: review, active, suspended in `scopes` (`until` then), declined, withdrawn, merged or offboarded.
 
-    What screening found is shown to the vendor only.
+    What screening found, and what finance shows to settle, are shown to the vendor only.
     """
 
     screening: NotRequired[partner.PartnerScreened | None]
+    settling: NotRequired[Settling | None]
 
 
 def evolve(document: Document | None, seen: Seen) -> Document | None:
@@ -83,6 +95,7 @@ def _applied(seen: Seen, it: partner.PartnerApplied) -> Document:
         "scopes": [],
         "until": None,
         "offboarding": None,
+        "settling": None,
         "merge": None,
         "absorbed": [],
         "applied_at": iso(it.applied_at),
@@ -145,12 +158,23 @@ def _leaving(happened: partner.PartnerEvent) -> dict[str, Any]:
             return {"offboarding": {**_terms(happened), "run_off_days": days, "run_off_until": None}}
         case offboarding.OffboardingStarted(run_off_until=until):
             return {"offboarding": {**_terms(happened), "run_off_days": None, "run_off_until": iso(until)}}
+        case offboarding.SettlementProposed():
+            return {"settling": _settling(happened, None)}
+        case offboarding.OffboardingSettled():
+            return {"settling": _settling(happened, happened.confirmed_by) if happened.evidence_sha256 else None}
         case offboarding.OffboardingCancelled():
-            return {"offboarding": None}
+            return {"offboarding": None, "settling": None}
         case offboarding.PartnerOffboarded():
             return {"status": offboarding.OFFBOARDED}
         case _:
             return {}
+
+
+def _settling(
+    it: offboarding.SettlementProposed | offboarding.OffboardingSettled, confirmed_by: str | None
+) -> dict[str, Any]:
+    said = {"settled_on": iso(it.settled_on), "evidence_sha256": it.evidence_sha256, "reason": it.reason}
+    return {**said, "proposed_by": it.proposed_by, "confirmed_by": confirmed_by}
 
 
 def _terms(it: offboarding.OffboardingProposed | offboarding.OffboardingStarted) -> dict[str, Any]:
@@ -170,7 +194,7 @@ def _by_partner(seen: Seen) -> str:
 
 PARTNERS = Projection(
     name="partners",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (
             partner.PartnerApplied,
@@ -185,6 +209,8 @@ PARTNERS = Projection(
             offboarding.OffboardingProposed,
             offboarding.OffboardingStarted,
             offboarding.OffboardingCancelled,
+            offboarding.SettlementProposed,
+            offboarding.OffboardingSettled,
             offboarding.PartnerOffboarded,
             merging.MergeProposed,
             merging.PartnersMerged,

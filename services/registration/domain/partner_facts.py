@@ -40,7 +40,8 @@ class Certified:
 class PartnerFacts:
     """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet.
 
-    `certified` is left out of what is stored until somebody is: a screening of before stays as it was, byte for byte.
+    `certified` is left out of what is stored until somebody is, and `last_business_day` until the partner leaves: a
+    screening of before stays as it was, byte for byte.
     """
 
     revision: int = 0
@@ -50,14 +51,18 @@ class PartnerFacts:
     event_id: str | None = None
     position: int | None = None
     certified: tuple[Certified, ...] | LeftOut = LEFT_OUT
+    last_business_day: date | LeftOut = LEFT_OUT
 
     @property
     def known(self) -> bool:
         return self.revision > 0
 
-    @property
-    def may_register(self) -> bool:
-        return self.known and NEW_BUSINESS not in self.suspended
+    def may_register(self, day: date) -> bool:
+        """Whether it opens new business on a day: a partner that leaves does not from its last one on."""
+        return self.known and NEW_BUSINESS not in self.suspended and not self.has_left(day)
+
+    def has_left(self, day: date) -> bool:
+        return isinstance(self.last_business_day, date) and self.last_business_day <= day
 
     def certified_in(self, certification: str) -> Certified | None:
         """What is known of one certification; None where nobody ever held it."""
@@ -71,7 +76,10 @@ class PartnerFacts:
 
 @event("registration.PartnerFactsRecorded.v1")
 class PartnerFactsRecorded:
-    """`types` and `suspended` are whole lists; None leaves what was known, also of the country."""
+    """`types` and `suspended` are whole lists; None leaves what was known, also of the country.
+
+    With `last_business_day` the partner leaves, and with `stays` it does not after all.
+    """
 
     partner_id: PartnerId
     revision: int
@@ -81,6 +89,8 @@ class PartnerFactsRecorded:
     source_event_id: str
     source_position: int
     recorded_at: datetime
+    last_business_day: date | None = None
+    stays: bool = False
 
 
 @event("registration.CertifiedCountRecorded.v1")
@@ -117,6 +127,8 @@ class RecordPartnerFacts:
     source_event_id: str
     source_position: int
     now: datetime
+    last_business_day: date | None = None
+    stays: bool = False
 
 
 def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[PartnerFactsRecorded]:
@@ -133,6 +145,8 @@ def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[
             source_event_id=wish.source_event_id,
             source_position=wish.source_position,
             recorded_at=wish.now,
+            last_business_day=wish.last_business_day,
+            stays=wish.stays,
         )
     ]
 
@@ -171,6 +185,7 @@ def _told(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
         country=facts.country if happened.country is None else happened.country,
         event_id=happened.source_event_id,
         position=happened.source_position,
+        last_business_day=LEFT_OUT if happened.stays else happened.last_business_day or facts.last_business_day,
     )
 
 

@@ -6,7 +6,7 @@ Each check that does not pass pulls towards its own outcome; the strictest pull 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -244,12 +244,17 @@ def _checks(
         yield _win_rate(facts, rules.auto_approval)
 
 
+NOT_NOW = "The partner may not open new business now."
+
+
 def _partner(facts: Facts, _: DealRules) -> Check:
     partner = facts.partner
     seen = Check(name="partner", value=list(partner.suspended), event_id=partner.event_id, position=partner.position)
-    if partner.may_register:
+    today = facts.now.astimezone(UTC).date()
+    if partner.may_register(today):
         return seen
-    return replace(seen, pull=REJECT, code="partner-not-active", text="The partner may not open new business now.")
+    text = "The partner leaves: its last business day has come." if partner.has_left(today) else NOT_NOW
+    return replace(seen, pull=REJECT, code="partner-not-active", text=text)
 
 
 def _role(facts: Facts, rules: DealRules) -> Check:

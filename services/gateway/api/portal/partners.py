@@ -111,6 +111,7 @@ VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
     "reinstate": lambda sent: None,
     "offboard": _leaving,
     "stay": lambda sent: None,
+    "settle": lambda sent: sent.given("settled_on", "evidence_sha256", "reason"),
     "merge": lambda sent: sent.given("into", "effective_on"),
     "unmerge": lambda sent: sent.given("into"),
 }
