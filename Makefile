@@ -7,6 +7,7 @@ TAG ?= dev
 SERVICES := onboarding registration attribution incentives gateway
 DISTRIBUTED ?= /var/tmp/entente
 PROFILE ?= full
+SERVICE ?= registration
 ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -22,7 +23,7 @@ TIED := $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdea
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-long lint types format bench samples schemas kafka-manifests screenshots k8s images sbom engines \
+.PHONY: help run demo test test-long lint types format bench samples schemas kafka-manifests screenshots k8s images image-check sbom engines \
 	run-distributed test-engines test-faults lock clean
 
 help: ## print this list
@@ -72,6 +73,10 @@ k8s: $(VENV) ## render every overlay of deploy/k8s and judge it offline: schemas
 
 images: ## build the five images with Docker, each with one service: make images TAG=0.1.0
 	@for service in $(SERVICES); do docker build --build-arg SERVICE=$$service --tag entente/$$service:$(TAG) . || exit 1; done
+
+image-check: $(VENV) ## build one image without Docker, as root, run it locked down and say what holds: SERVICE=registration
+	@{ command -v buildah && command -v debootstrap; } >/dev/null || apt-get install --yes --quiet --quiet --no-install-recommends buildah debootstrap
+	@$(PY) -m tests.deploy.image_check $(SERVICE) --folder $(DISTRIBUTED)/images
 
 sbom: $(VENV) ## write what runs as a CycloneDX bill of materials: build/sbom.json
 	@mkdir -p build

@@ -50,7 +50,7 @@ from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
 from chassis.tracing import UNTRACED as OFF
 from chassis.tracing import Traced, Tracing
-from chassis.transport.port import Message, Outlet, Transport, projection_group, read, relay_name, topic_of
+from chassis.transport.port import Lag, Message, Outlet, Transport, projection_group, read, relay_name, topic_of
 from chassis.witness import Witness, WitnessSettings
 
 API, WORK = "api", "work"
@@ -302,22 +302,28 @@ class Service:
         """Whether the service is ready, how far each read model is behind in events, and how much is parked.
 
         A read model is ready when a version that this release knows is live, filled, near the present and not stopped.
-        A rebuild beside the live one changes nothing. While the keys are locked nothing is ready.
+        A rebuild beside the live one changes nothing. While the keys are locked nothing is ready. A group that the broker
+        does not let read is named; what else the service does goes on.
         """
         await self.runner.look()
         lags = {lag.name: lag for lag in sorted(self.runner.lag(), key=lambda lag: lag.live)}
         ready = self.started and not self.application.keys.locked and all(map(_is_ready, lags.values()))
         models = {name: _behind(lag) for name, lag in lags.items()}
-        keys = {"keys": self.application.master_key.state()} if self.application.master_key else {}
-        return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0, **keys}
+        more = {"keys": self.application.master_key.state()} if self.application.master_key else {}
+        if refused := {f"{one.group} {one.topic}": one.refused for one in self._groups() if one.refused}:
+            more["refused"] = refused
+        return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0, **more}
+
+    def _groups(self) -> list[Lag]:
+        """How far each group of this service is that this process is to bring something."""
+        return [one for one in self.world.transport.lag() if one.group.startswith(f"{topic_of(self.name)}.")]
 
     async def figures(self) -> bytes:
         """The service's figures in Prometheus's text form, as they stand now."""
         for lag in self.runner.lag():
             self.telemetry.projection_lag(lag.model, lag.behind, stopped=lag.stopped is not None)
-        for group in self.world.transport.lag():
-            if group.group.startswith(f"{topic_of(self.name)}."):
-                self.telemetry.consumer_lag(group.group, group.topic, group.behind)
+        for group in self._groups():
+            self.telemetry.consumer_lag(group.group, group.topic, group.behind, refused=group.refused is not None)
         for relay in self.world.transport.relays:
             if relay.outlet is self.outlet:
                 self.telemetry.relay_age(await relay.age_seconds(self.world.clock.now()))

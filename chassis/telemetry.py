@@ -26,6 +26,9 @@ class Telemetry:
         self._kms = self._gauge("kms_failing", "1 where the KMS was away or refused when it was asked last")
         self._witness = self._gauge("witness_lag_events", "Events without a leaf")
         self._consumer_lag = self._gauge("consumer_lag_messages", "Messages not yet consumed", "group", "topic")
+        self._refused = self._gauge(
+            "consumer_refused", "1 where the broker does not let a group read", "group", "topic"
+        )
         self._relay_age = self._gauge("relay_age_seconds", "Age of the oldest event that the broker does not have yet")
         self._commands = self._counter("commands", "Commands by outcome", "outcome")
         self._conflicts = self._counter("conflicts", "Commits that another one came before")
@@ -56,9 +59,13 @@ class Telemetry:
         self._lag.labels(self.service, projection).set(events)
         self._stopped.labels(self.service, projection).set(stopped)
 
-    def consumer_lag(self, group: str, topic: str, messages: int) -> None:
-        """How many messages of a topic one group has yet to finish, of those that this process is to bring it."""
+    def consumer_lag(self, group: str, topic: str, messages: int, *, refused: bool = False) -> None:
+        """How many messages of a topic one group has yet to finish, and whether the broker refuses them to it.
+
+        Of those that this process is to bring it.
+        """
         self._consumer_lag.labels(self.service, group, topic).set(messages)
+        self._refused.labels(self.service, group, topic).set(refused)
 
     def relay_age(self, seconds: float) -> None:
         """For how long the oldest event has waited that the relay of this process has yet to send; 0 for none."""

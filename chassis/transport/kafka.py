@@ -15,7 +15,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 from aiokafka.partitioner import murmur2
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
@@ -29,6 +34,9 @@ from chassis.transport.headers import message_of, written
 from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions
 
 Records = tuple[Any, ...]
+KNOWN_POLL_SECONDS = 0.05
+REFUSED = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""The principal has no right to it: somebody has to give it one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,8 @@ class Settings:
     consumer_request_timeout_ms: int = 11_000
     max_poll_interval_ms: int = 300_000
     watch_seconds: float = 1.0
+    allowed_seconds: float = 10.0
+    """A reader that was refused and then goes on so long without another no is one that may read."""
     relay: RelaySettings = field(default_factory=RelaySettings)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -130,6 +140,14 @@ async def make_topics(topics: Sequence[str], settings: Settings) -> None:
         for topic, code, *_ in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(topic)
+        await _known(admin, [topic.name for topic in wanted], settings)
+
+
+async def _known(admin: Any, topics: Sequence[str], settings: Settings) -> None:
+    """Waits until the broker knows topics that its controller has made: it hears of them a moment later."""
+    async with asyncio.timeout(settings.start_seconds):
+        while any(one["error_code"] for one in await admin.describe_topics(list(topics))):  # noqa: ASYNC110  it tells nobody
+            await asyncio.sleep(KNOWN_POLL_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +320,17 @@ async def read_records(message: Any) -> list[Message]:
     return [_message(record) for record in message.raw_message]
 
 
+class _Overheard:
+    """Reads what FastStream would log: errors of its own loop, which it tries again for ever and tells nobody."""
+
+    def __init__(self) -> None:
+        self.refused: Exception | None = None
+
+    def log(self, _level: int, _said: Any, /, *, exc_info: Any = None, extra: Any = None) -> None:
+        if isinstance(exc_info, REFUSED):
+            self.refused = exc_info
+
+
 class _Subscription:
     """One group on one topic, or no group: then from now on, all of it. A `run` is a consumer of its own.
 
@@ -312,24 +341,38 @@ class _Subscription:
         self.topic, self.group = topic, group
         self.failures = 0
         self.finished: dict[int, int] = {}
+        self.refused: str | None = None
         self._on_batch, self._settings = on_batch, settings
         self._subscriber: Any = None
 
     async def run(self) -> None:
-        """Consumes until its loop ends or it is cancelled."""
-        broker = self._broker()
+        """Consumes until its loop ends, it is cancelled, or the broker says that it may not: that is raised."""
+        overheard = _Overheard()
+        broker = self._broker(overheard)
         try:
             await asyncio.wait_for(broker.start(), self._settings.consumer_start_seconds)
-            while any(not task.done() for task in self._subscriber.tasks):  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(self._settings.watch_seconds)
-            raise ConsumerEnded(f"{self.group} on {self.topic}")
+            await self._watch(overheard)
+        except REFUSED as no:
+            self.refused = repr(no)
+            raise
         finally:
             stop = asyncio.ensure_future(broker.stop())
             await asyncio.shield(bounded_stop({stop}, self._settings.stop_seconds))
             if stop.done():
                 _note("consumer_stop_failed", stop)
 
-    def _broker(self) -> KafkaBroker:
+    async def _watch(self, overheard: _Overheard) -> None:
+        watched_seconds = 0.0
+        while any(not task.done() for task in self._subscriber.tasks):
+            await asyncio.sleep(self._settings.watch_seconds)
+            if overheard.refused:
+                raise overheard.refused
+            watched_seconds += self._settings.watch_seconds
+            if watched_seconds > self._settings.allowed_seconds:
+                self.refused = None
+        raise ConsumerEnded(f"{self.group} on {self.topic}")
+
+    def _broker(self, overheard: _Overheard) -> KafkaBroker:
         settings = self._settings
         broker = KafkaBroker(
             settings.bootstrap,
@@ -342,7 +385,7 @@ class _Subscription:
             allow_auto_create_topics=False,
             graceful_timeout=settings.stop_seconds,
             apply_types=False,
-            logger=None,
+            logger=overheard,
         )
         self._subscriber = broker.subscriber(
             self.topic,
@@ -371,7 +414,7 @@ class _Subscription:
             log.warning("batch_held", group=self.group, topic=self.topic, failures=self.failures, exc_info=error)
             await asyncio.sleep(self._settings.backoff.pause_seconds(self.failures))
             raise
-        self.failures = 0
+        self.failures, self.refused = 0, None
         for message in messages:
             self.finished[message.partition] = message.offset + 1
 
@@ -379,12 +422,12 @@ class _Subscription:
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         finished = head = 0
         if consumer is None:
-            return Lag(topic=self.topic, group=self.group or "", finished=0, head=0)
+            return Lag(topic=self.topic, group=self.group or "", finished=0, head=0, refused=self.refused)
         for where in consumer.assignment():
             done = self.finished.get(where.partition, 0)
             finished += done
             head += max(done, consumer.highwater(where) or 0)
-        return Lag(topic=self.topic, group=self.group or "", finished=finished, head=head)
+        return Lag(topic=self.topic, group=self.group or "", finished=finished, head=head, refused=self.refused)
 
 
 class KafkaTransport:

@@ -259,6 +259,8 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     finished: int
     head: int
+    refused: str | None = None
+    """Why the broker does not let it read, where it does not."""
 
     @property
     def behind(self) -> int:

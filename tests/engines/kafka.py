@@ -6,7 +6,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +49,17 @@ ssl.keystore.type=PEM
 ssl.keystore.location={pem}
 ssl.truststore.type=PEM
 ssl.truststore.location={pem}
+"""
+
+
+GUARDED = """\
+listener.security.protocol.map=SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+username="{owner}" password="{password}" {users};
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{owner};User:ANONYMOUS
 """
 
 
@@ -107,6 +118,17 @@ def secured_broker(pem: Path, user: str, password: str) -> Iterator[str]:
     """The bootstrap servers of a broker with TLS by this certificate and key, which lets in one user."""
     with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
         broker = Broker(Path(folder), "SASL_SSL", SECURED.format(pem=pem, user=user, password=password))
+        with at_work(broker):
+            yield broker.bootstrap
+
+
+@contextmanager
+def guarded_broker(owner: str, users: Iterable[str], password: str) -> Iterator[str]:
+    """The bootstrap servers of a broker that refuses everything to everybody but its owner; rights are given later."""
+    known = " ".join(f'user_{user}="{password}"' for user in (owner, *users))
+    more = GUARDED.format(owner=owner, password=password, users=known)
+    with tempfile.TemporaryDirectory(prefix="entente-kafka-") as folder:
+        broker = Broker(Path(folder), "SASL_PLAINTEXT", more)
         with at_work(broker):
             yield broker.bootstrap
 
