@@ -108,8 +108,9 @@ class DevClock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = str(path)
         self._moves = Moves()
-        self._written_at = _written_at(path)
+        self._written_at = _written_at(self._file)
         self._ahead = _read_ahead(path)
 
     def now(self) -> datetime:
@@ -118,7 +119,7 @@ class DevClock:
 
     def _follow(self) -> bool:
         """Whether another process has moved the clock: then this one is moved too."""
-        written_at = _written_at(self._path)
+        written_at = _written_at(self._file)
         if written_at == self._written_at:
             return False
         self._written_at, self._ahead = written_at, _read_ahead(self._path)
@@ -134,7 +135,7 @@ class DevClock:
         if ahead > timedelta(days=AHEAD_LIMIT_DAYS):
             raise ClockTooFar(to=iso(to))
         _write_ahead(self._path, ahead)
-        self._written_at, self._ahead = _written_at(self._path), ahead
+        self._written_at, self._ahead = _written_at(self._file), ahead
         self._moves.tell()
         return self.now()
 
@@ -147,7 +148,7 @@ class DevClock:
                 return
 
 
-def _written_at(path: Path) -> int:
+def _written_at(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116  half the price of the path's own, at every command
     except FileNotFoundError:

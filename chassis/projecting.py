@@ -277,7 +277,7 @@ class ProjectionRunner:
     async def _apply_own(self, running: Running, by_type: Mapping[str, Sequence[Fact]], last: int) -> None:
         after = running.position
         if last > after:
-            wanted = chain.from_iterable(by_type.get(name, ()) for name in running.projection.own)
+            wanted = chain.from_iterable(facts for name, facts in by_type.items() if name in running.projection.own)
             mine = sorted((fact for fact in wanted if fact.position > after), key=_position)
             await self._change(running, self.service, mine, {WHOLE: last})
 
@@ -405,9 +405,10 @@ class ProjectionRunner:
 
     async def _swap(self, running: Running) -> None:
         """Makes a filled version the live one, once it is as far as the one it replaces."""
+        if running.live or not running.filled:
+            return
         others = [other for other in self._running if other.name == running.name and other is not running]
-        replaced = max((other.position for other in others if other.live), default=0)
-        if running.live or not running.filled or running.position < replaced:
+        if running.position < max((other.position for other in others if other.live), default=0):
             return
         await self._read_store.go_live(running.model)
         running.live = True

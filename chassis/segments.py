@@ -85,7 +85,10 @@ class Tails:
     async def now(self, tenant: str, streams: Iterable[Stream]) -> list[Tail]:
         """The tail of each stream in order, in one reading of the log, and one more where a segment was closed."""
         named = [(stream.name(tenant), stream) for stream in streams]
-        tails, _ = await self._read(dict(named))
+        others = self._follow()
+        if all(self._current(name, others) for name, _ in named):
+            return [self._known(name, stream) for name, stream in named]
+        tails, _ = await self._read(dict(named), others)
         return [tails[name] for name, _ in named]
 
     async def record(
@@ -95,13 +98,13 @@ class Tails:
 
         Unless `surely`, where none of those has to be read: then none is found.
         """
-        _, found = await self._read({stream.name(tenant): stream for stream in streams}, own, surely=surely)
+        named = {stream.name(tenant): stream for stream in streams}
+        _, found = await self._read(named, self._follow(), own, surely=surely)
         return found
 
     async def _read(
-        self, streams: Mapping[str, Stream], own: str = "", *, surely: bool = True
+        self, streams: Mapping[str, Stream], others: int | None, own: str = "", *, surely: bool = True
     ) -> tuple[dict[str, Tail], Sequence[Recorded]]:
-        others = self._follow()
         tails = {name: self._known(name, stream) for name, stream in streams.items()}
         unread = {name: stream for name, stream in streams.items() if not self._current(name, others)}
         record: Sequence[Recorded] = ()
@@ -140,7 +143,9 @@ class Tails:
 
     def _current(self, name: str, others: int | None) -> bool:
         kept = self._kept.peek(name)
-        return kept is not None and others is not None and kept.others == others
+        if kept is None or others is None or kept.others != others:
+            return False
+        return not self._store.on_the_way(kept.tail.at.stream)
 
     def _known(self, name: str, stream: Stream) -> Tail:
         kept = self._kept.get(name)

@@ -7,7 +7,7 @@ parameter, a body of another type, and whatever does not validate, so that there
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
@@ -21,6 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Find = Callable[[Request], Awaitable[Any]]
 """Finds the value of a dependency for a request."""
+Places = tuple[int, ...]
+"""Where in a path there are fixed words, counted by slashes."""
+Words = tuple[str, ...]
+"""The words there."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +70,32 @@ class ShortWay:
 
 
 class Directory(BaseRoute):
-    """Stands before all routes and knows which few of them a request can mean, by method and the path's outline.
+    """Stands before all routes and knows which few of them a request can mean, by method and the path's fixed words.
 
     What it does not find, the routes behind it are searched for, one after the other.
     """
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        self._found: dict[tuple[str, str, int], list[APIRoute]] = {}
-        for route in (one for one in routes if isinstance(one, APIRoute) and _has_outline(one.path)):
-            for method in route.methods or ():
-                self._found.setdefault(_outline(method, route.path), []).append(route)
+        self._alike: dict[tuple[str, int], dict[Places, dict[Words, list[tuple[int, APIRoute]]]]] = {}
+        for number, route in enumerate(routes):
+            if isinstance(route, APIRoute) and ":" not in route.path:  # such a parameter may hold a slash
+                self._add(number, route, route.path.split("/"))
+
+    def _add(self, number: int, route: APIRoute, parts: Sequence[str]) -> None:
+        places = tuple(at for at, part in enumerate(parts) if "{" not in part)
+        for method in route.methods or ():
+            alike = self._alike.setdefault((method, len(parts)), {}).setdefault(places, {})
+            alike.setdefault(_words(parts, places), []).append((number, route))
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] == "http" and not scope.get("root_path"):
-            for route in self._found.get(_outline(scope["method"], scope["path"]), ()):
-                match, found = route.matches(scope)
+            parts = scope["path"].split("/")
+            alike = self._alike.get((scope["method"], len(parts)), {})
+            found = [one for places in alike for one in alike[places].get(_words(parts, places), ())]
+            for _, route in sorted(found):
+                match, child = route.matches(scope)
                 if match == Match.FULL:
-                    return match, found
+                    return match, child
         return Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,14 +105,8 @@ class Directory(BaseRoute):
         raise NoMatchFound(name, path_params)
 
 
-def _outline(method: str, path: str) -> tuple[str, str, int]:
-    """The method, the first segment and the number of segments: alike for a route and all requests that it fits."""
-    return method, "".join(path.split("/", 2)[1:2]), path.count("/")
-
-
-def _has_outline(path: str) -> bool:
-    """Not where the first segment is a parameter, or one may hold a slash."""
-    return "{" not in _outline("", path)[1] and ":" not in path
+def _words(parts: Sequence[str], places: Places) -> Words:
+    return tuple([parts[at] for at in places])
 
 
 def shortened(route: BaseRoute, finds: Mapping[Any, Find]) -> BaseRoute:

@@ -72,3 +72,43 @@ class WalIndex:
 
     def close(self) -> None:
         _let_go(self._at)
+
+
+class Others:
+    """Counts what is committed to a file by anybody else, between the commits of the one writer here.
+
+    The writer enters while it holds the file for itself, commits, and leaves: that commit is its own, and has to change
+    something, as one that does not is not counted. A count of the file's that is not where the writer left it, or is about
+    to, is somebody else's doing. Another thread may ask at any time.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._index = WalIndex(path)
+        self._count = 0
+        self._last = self._own = self._index.changes()
+
+    def __enter__(self) -> None:
+        before = self._index.changes()
+        if before is None or before != self._last:
+            self._count += 1
+        self._last = before
+        self._own = None if before is None else (before + 1) % COUNTED_TO
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure:
+            self.start_anew()
+        else:
+            self._last = self._own
+
+    def start_anew(self) -> None:
+        """The writer wrote something else: nobody knows how many commits that were."""
+        self._count += 1
+        self._own, self._last = None, self._index.changes()
+
+    def seen(self) -> int | None:
+        """How often others wrote so far; None when somebody may have since."""
+        now = self._index.changes()
+        return self._count if now is not None and now in (self._last, self._own) else None
+
+    def close(self) -> None:
+        self._index.close()

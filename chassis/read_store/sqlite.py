@@ -7,10 +7,11 @@ because they share each commit; the projection then goes on from the older check
 # ruff: noqa: S608  table names come from projections and field names are checked; values are always bound
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -39,7 +40,7 @@ from chassis.read_store.port import (
 from chassis.sqlite_file import insert
 from chassis.store.group_commit import Batches
 from chassis.store.port import StoreSettings
-from chassis.wal_index import WalIndex
+from chassis.wal_index import Others
 
 BUSY_TIMEOUT_MS = 5_000
 WRITER_CACHE_KIB = 32_768
@@ -62,7 +63,10 @@ CREATE TABLE IF NOT EXISTS asides (
   model TEXT NOT NULL, source TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, tenant TEXT NOT NULL,
   type TEXT NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (model, source, position, id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commits (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL);
 """
+COUNT_COMMIT = "INSERT INTO commits VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1"
+"""A commit that changes nothing is none in the file: with this each one of the writer is (see `chassis.wal_index.Others`)."""
 
 DOCUMENTS = """
 CREATE TABLE IF NOT EXISTS "{model}" (
@@ -118,39 +122,73 @@ SQL = query.Dialect(
 )
 
 Work = Callable[[sqlite3.Connection], Any]
+
+
+class Write(NamedTuple):
+    """A piece of work of the writer, and the model whose documents it changes: "" for none, None for any."""
+
+    work: Work
+    model: str | None
+
+
 Indexes = tuple[str, ...]
 T = TypeVar("T")
 
 
 class Answers:
-    """The rows that short questions were answered with, as long as nobody has committed anything to the file since.
+    """The rows that short questions were answered with, as long as nobody has written to the model since.
 
     The same few documents are asked for by request after request, and a statement costs more than all the rest of it.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, tuple[Any, ...]], list[Any]] = {}
-        self._commits: int | None = None
+        self._rows: dict[tuple[str, tuple[Any, ...]], tuple[Any, list[Any]]] = {}
+        self._writes: Counter[str] = Counter()
+        self._being_written: Collection[str | None] = ()
 
     def open(self, path: str, reader: sqlite3.Connection) -> None:
         reader.execute("SELECT count(*) FROM models").fetchone()
-        self._reader, self._index = reader, WalIndex(path)
+        self._reader, self._others = reader, Others(path)
 
     def close(self) -> None:
-        self._index.close()
+        self._others.close()
 
-    def of(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    @contextmanager
+    def writing(self, models: Collection[str | None]) -> Iterator[None]:
+        """Around the commit of the writer, which holds the file for itself: from then on these models answer anew."""
+        self._being_written = models
+        try:
+            with self._others:
+                yield
+        finally:
+            if None in models:
+                self._others.start_anew()
+            self._writes.update(model for model in models if model)
+            self._being_written = ()
+
+    def of(self, model: str, sql: str, values: tuple[Any, ...]) -> list[Any]:
         """The rows that the statement answers now."""
-        commits = self._index.changes()
-        if commits is None or commits != self._commits or len(self._rows) >= ANSWERS_MAX:
-            self._rows.clear()
-            self._commits = commits
-        rows = self._rows.get((sql, values))
-        if rows is None:
+        state = self._state(model)
+        known, rows = self._rows.get((sql, values), (None, []))
+        if state is None or known != state:
             rows = self._reader.execute(sql, values).fetchall()
-            if commits is not None and len(rows) <= ANSWER_ROWS_MAX:
-                self._rows[sql, values] = rows
+            self._keep(model, state, sql, values, rows)
         return rows
+
+    def _state(self, model: str) -> tuple[int, int] | None:
+        """Whatever is written to the model changes it; None where it cannot be told."""
+        others, written = self._others.seen(), self._being_written
+        return None if others is None or model in written or None in written else (others, self._writes[model])
+
+    def _keep(
+        self, model: str, state: tuple[int, int] | None, sql: str, values: tuple[Any, ...], rows: list[Any]
+    ) -> None:
+        """Keeps what was read, unless something was written in the meantime: the writer is another thread."""
+        if state is None or state != self._state(model) or len(rows) > ANSWER_ROWS_MAX:
+            return
+        if len(self._rows) >= ANSWERS_MAX:
+            self._rows.clear()
+        self._rows[sql, values] = state, rows
 
 
 class SqliteReadStore:
@@ -158,7 +196,7 @@ class SqliteReadStore:
 
     def __init__(self, path: str | Path, *, settings: StoreSettings | None = None) -> None:
         self._path = str(path)
-        self._batches: Batches[Work, Any] = Batches("read store writer", self._write, settings or StoreSettings())
+        self._batches: Batches[Write, Any] = Batches("read store writer", self._write, settings or StoreSettings())
         self._connections: list[sqlite3.Connection] = []
         self._live: dict[str, tuple[str, Indexes]] = {}
         self._answers = Answers()
@@ -189,10 +227,10 @@ class SqliteReadStore:
 
     # Writing, in the writer's thread
 
-    def _write(self, works: list[Work]) -> list[Any]:
+    def _write(self, writes: list[Write]) -> list[Any]:
         """Does all that is waiting in one commit. A piece that fails by its own fault leaves the others in."""
-        with _transaction(self._writer):
-            return [_attempt(work, self._writer) for work in works]
+        with _transaction(self._writer, self._answers.writing({write.model for write in writes})):
+            return [_attempt(write.work, self._writer) for write in writes]
 
     async def prepare(
         self, name: str, version: int, indexes: Sequence[str], *, behind: Sequence[str] = (), birth: Birth = "first"
@@ -206,26 +244,27 @@ class SqliteReadStore:
                 _index(db, model.model)
             return _model(db, model.model)
 
-        found: Model = await self._batches.do(work)
+        found: Model = await self._batches.do(Write(work, None))
         self._live.pop(name, None)
         return found
 
     async def change(self, change: Change) -> None:
-        await self._batches.do(lambda db: _change(db, change))
+        model = change.model if change.keys else ""
+        await self._batches.do(Write(lambda db: _change(db, change), model))
 
     async def go_live(self, model: str) -> None:
-        await self._batches.do(lambda db: _go_live(db, model))
+        await self._batches.do(Write(lambda db: _go_live(db, model), None))
 
     async def set_behind(self, model: str, lane: str, *, behind: bool) -> None:
         sql = "INSERT OR IGNORE INTO behind VALUES (?, ?)" if behind else FORGET_BEHIND
-        await self._batches.do(lambda db: db.execute(sql, (model, lane)).rowcount)
+        await self._batches.do(Write(lambda db: db.execute(sql, (model, lane)).rowcount, ""))
 
     async def mark_issued(self, name: str, due: Sequence[Due]) -> None:
         def work(db: sqlite3.Connection) -> None:
             sql = f'UPDATE "{_live(db, name)[0]}" SET issued = ? WHERE tenant = ? AND id = ?'
             db.executemany(sql, [(item.mark, item.tenant, item.id) for item in due])
 
-        await self._batches.do(work)
+        await self._batches.do(Write(work, ""))
 
     # Reading, on the loop: a look-up takes microseconds, a hop to a thread takes longer
 
@@ -242,7 +281,7 @@ class SqliteReadStore:
 
         def ask(model: str, _: Indexes) -> dict[str, Document]:
             sql = f'SELECT id, body FROM "{model}" WHERE tenant = ? AND id IN ({marks})'
-            rows = self._answers.of(sql, (tenant, *document_ids))
+            rows = self._answers.of(model, sql, (tenant, *document_ids))
             return {document_id: orjson.loads(body) for document_id, body in rows}
 
         return self._asked(name, ask)
@@ -266,7 +305,7 @@ class SqliteReadStore:
                 f'SELECT {SQL.expression(name)}, id, body FROM "{model}" WHERE {condition} AND {further} '
                 f"{query.ordered(SQL, name, direction)} LIMIT ?"
             )
-            return self._answers.of(sql, (*values, *cursor, limit + 1))
+            return self._answers.of(model, sql, (*values, *cursor, limit + 1))
 
         rows = self._asked(name, ask)
         items = [orjson.loads(body) for _, _, body in rows[:limit]]
@@ -319,11 +358,13 @@ class SqliteReadStore:
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def _transaction(db: sqlite3.Connection, committing: AbstractContextManager[None]) -> Iterator[None]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
-        db.execute("COMMIT")
+        db.execute(COUNT_COMMIT)
+        with committing:
+            db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
             db.execute("ROLLBACK")

@@ -20,7 +20,7 @@ class Batches(Generic[I, O]):
     """Hands everything that is waiting, up to `max_batch`, to `work` in an own thread and answers each on the loop.
 
     `work` answers one result or exception an item, in order; an exception it raises is the answer to the whole batch.
-    `before_answers` runs on the loop with the results before anybody is woken.
+    `before_answers` runs on the loop with the items and the results before anybody is woken.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class Batches(Generic[I, O]):
         name: str,
         work: Work[I, O],
         settings: StoreSettings,
-        before_answers: Callable[[list[O]], None] | None = None,
+        before_answers: Callable[[Sequence[I], Sequence[O | Exception]], None] | None = None,
     ) -> None:
         self._name = name
         self._work = work
         self._settings = settings
-        self._before_answers = before_answers or (lambda _: None)
+        self._before_answers = before_answers or (lambda items, results: None)
         self._queue: SimpleQueue[list[Waiting[I, O]] | None] = SimpleQueue()
         self._gathered: list[Waiting[I, O]] = []
         self._unanswered = 0
@@ -44,8 +44,11 @@ class Batches(Generic[I, O]):
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
-    async def do(self, item: I) -> O:
-        """The result for the item. Raises Busy at once when `queue_max` are waiting."""
+    async def do(self, item: I, sent: Callable[[I], None] | None = None) -> O:
+        """The result for the item. Raises Busy at once when `queue_max` are waiting.
+
+        `sent` is told when the item is on its way, and will come back whoever still waits for it.
+        """
         if self._thread is None:
             raise RuntimeError(f"the {self._name} is closed")
         if self._unanswered >= self._settings.queue_max:
@@ -53,6 +56,8 @@ class Batches(Generic[I, O]):
         future: asyncio.Future[O] = self._loop.create_future()
         self._unanswered += 1
         self._gathered.append((item, future))
+        if sent:
+            sent(item)
         if len(self._gathered) == 1:  # the thread wakes once for all that this turn of the loop brings
             self._loop.call_soon(self._hand_over)
         return await future
@@ -97,7 +102,7 @@ class Batches(Generic[I, O]):
 
     def _answer(self, batch: list[Waiting[I, O]], results: Sequence[O | Exception]) -> None:
         self._unanswered -= len(batch)
-        self._before_answers([result for result in results if not isinstance(result, Exception)])
+        self._before_answers([item for item, _ in batch], results)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():  # its caller was cancelled; what was recorded stays recorded
                 continue

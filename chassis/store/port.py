@@ -186,6 +186,10 @@ class EventStore(Protocol):
         """
         ...
 
+    def on_the_way(self, stream: str) -> bool:
+        """Whether a commit of this process is on its way to the stream: the log may hold it, and `recent` does not yet."""
+        ...
+
     def recent(self, after: int) -> Sequence[Recorded]:
         """What this process recorded behind the position, from memory: a first one further on shows that some is gone."""
         ...

@@ -300,7 +300,9 @@ class PostgresEventStore:
         self._dsn = dsn
         self._ring = Ring(settings.ring_events)
         self._head = Head(self.head, settings.poll_seconds)
-        self._writer: Batches[Append, Any] = Batches(f"{schema} writer", self._write, settings, self._committed)
+        self._writer: Batches[Append, Any] = Batches(
+            f"{schema} writer", self._write, settings, before_answers=self._told
+        )
         self._loader: Batches[Load, dict[str, list[Recorded]]] = Batches(f"{schema} loads", self._load, settings)
         self._asker: Batches[Query, Any] = Batches(f"{schema} queries", self._ask_all, settings)
 
@@ -353,6 +355,10 @@ class PostgresEventStore:
 
     def others(self) -> int | None:
         return None
+
+    def on_the_way(self, stream: str) -> bool:
+        """Not counted: nobody asks where `others` is not known."""
+        return True
 
     def recent(self, after: int) -> Sequence[Recorded]:
         return self._ring.recent(after)
@@ -443,7 +449,7 @@ class PostgresEventStore:
                 time.sleep(self.settings.attempt_pause_seconds)
         raise Busy("The event store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
 
-    def _committed(self, results: list[Any]) -> None:
+    def _told(self, _: Sequence[Append], results: Sequence[Any]) -> None:
         publish(self._ring, self._head, results)
 
 

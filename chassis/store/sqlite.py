@@ -8,10 +8,11 @@ import json
 import re
 import sqlite3
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -33,7 +34,7 @@ from chassis.store.group_commit import Batches
 from chassis.store.mapping import to_recorded, to_stored
 from chassis.store.port import EPOCH_POSITIONS, Commit, Conflict, NotMigrated, Recorded, StoreSettings
 from chassis.store.ring import Head, Ring
-from chassis.wal_index import COUNTED_TO, WalIndex
+from chassis.wal_index import Others
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS stored_events (
@@ -149,7 +150,7 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         )
 
     def append_batch(
-        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], others: "Others | None" = None
+        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], others: Others | None = None
     ) -> list[Verdict]:
         """Records each commit of the batch whose versions are free, all in one flushed transaction.
 
@@ -218,60 +219,6 @@ class SqliteFactory(SQLiteFactory):
         return self.datastore.connect()
 
 
-class Others:
-    """Counts what is committed to the file by anybody else, between the commits of the one writer here.
-
-    The writer holds the file for itself, says that it is about to commit, and when it has: the next commit is its own. A
-    count of the file's that is not where the writer left it is somebody else's doing. Another thread may ask at any time.
-
-    A commit can be read from the file before the loop is told of it, and may be acted on: until `told`, nobody knows.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._index = WalIndex(path)
-        self._count = 0
-        self._last = self._told = self._index.changes()
-        self._own: int | None = None
-        self._untold: deque[tuple[int, int | None]] = deque()
-
-    def __enter__(self) -> None:
-        before = self._index.changes()
-        if before is None or before != self._last:
-            self._count += 1
-        self._last = before
-        self._own = None if before is None else (before + 1) % COUNTED_TO
-
-    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        if failure:
-            self.start_anew()
-        else:
-            self._last = self._own
-
-    def start_anew(self) -> None:
-        """The writer wrote something else: nobody knows how many commits that were."""
-        self._count += 1
-        self._untold.clear()
-        self._own, self._last = None, self._index.changes()
-        self._told = self._last
-
-    def committed(self, position: int) -> None:
-        """The writer has committed events up to this position, of which the loop is yet to be told."""
-        self._untold.append((position, self._last))
-
-    def told(self, position: int) -> None:
-        """The loop knows of all events up to this position."""
-        while self._untold and self._untold[0][0] <= position:
-            self._told = self._untold.popleft()[1]
-
-    def seen(self) -> int | None:
-        """How often others wrote so far; None when somebody may have since, or we have and the loop is not told yet."""
-        now = self._index.changes()
-        return self._count if now is not None and now == self._told else None
-
-    def close(self) -> None:
-        self._index.close()
-
-
 Job = Callable[[sqlite3.Connection], Any]
 """A small write beside the log, for the writer's thread."""
 
@@ -285,8 +232,9 @@ class SqliteEventStore:
         self.epoch = 0
         self._ring = Ring(settings.ring_events)
         self._head = Head(self.head, settings.poll_seconds)
+        self._on_the_way: Counter[str] = Counter()
         self._writer: Batches[Append | Job, Any] = Batches(
-            f"writer of {self.path.name}", self._write, settings, self._committed
+            f"writer of {self.path.name}", self._write, settings, before_answers=self._told
         )
 
     async def migrate(self) -> None:
@@ -319,7 +267,8 @@ class SqliteEventStore:
         self._let_go()
 
     async def append(self, commit: Commit) -> list[Recorded]:
-        recorded: list[Recorded] = await self._writer.do(Append(commit, to_stored(commit)))
+        append = Append(commit, to_stored(commit))
+        recorded: list[Recorded] = await self._writer.do(append, self._sent)
         return recorded
 
     async def load(self, stream: str, after: int = 0) -> list[Recorded]:
@@ -345,6 +294,9 @@ class SqliteEventStore:
 
     def others(self) -> int | None:
         return self._others.seen()
+
+    def on_the_way(self, stream: str) -> bool:
+        return stream in self._on_the_way
 
     def recent(self, after: int) -> Sequence[Recorded]:
         return self._ring.recent(after)
@@ -401,14 +353,22 @@ class SqliteEventStore:
     def _append(self, batch: list[Append]) -> list[list[Recorded] | Conflict]:
         events = [append.events for append in batch]
         verdicts = self._recorder.append_batch(self._writing, events, self._others)
-        positions = [position for verdict in verdicts if isinstance(verdict, list) for position in verdict]
-        if positions:
-            self._others.committed(positions[-1])
         return [recorded(append, verdict) for append, verdict in zip(batch, verdicts, strict=True)]
 
-    def _committed(self, results: list[Any]) -> None:
+    def _sent(self, item: Append | Job) -> None:
+        """A commit can be read from the file before the loop is told of it, and may be acted on."""
+        self._on_the_way.update(_streams_of(item))
+
+    def _told(self, items: Sequence[Append | Job], results: Sequence[Any]) -> None:
         publish(self._ring, self._head, results)
-        self._others.told(self._ring.newest)
+        for stream in chain.from_iterable(map(_streams_of, items)):
+            self._on_the_way[stream] -= 1
+            if not self._on_the_way[stream]:
+                del self._on_the_way[stream]
+
+
+def _streams_of(item: Append | Job) -> set[str]:
+    return {event.stream for event in item.commit.events} if isinstance(item, Append) else set()
 
 
 def _raise_epoch(connection: sqlite3.Connection) -> None:

@@ -3,17 +3,17 @@
 import asyncio
 import random
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from chassis.decider import Busy
 from chassis.read_store.sqlite import SqliteReadStore
-from chassis.store.batch import Append
-from chassis.store.mapping import to_stored
 from chassis.store.port import Conflict
-from chassis.store.sqlite import SqliteEventStore
-from chassis.testing.read_store_conformance import TENANT, filled
+from chassis.store.sqlite import HEAD, SqliteEventStore
+from chassis.testing.read_store_conformance import TENANT, filled, put
 from chassis.testing.store_conformance import commit, lamp
 from chassis.wal_index import WalIndex
 from tests.chassis.test_segments import Walk
@@ -28,6 +28,12 @@ class Counted(SqliteEventStore):
     async def load_many(self, after):
         self.asked += 1
         return await super().load_many(after)
+
+
+def stand_still_until(done: Callable[[], bool]) -> None:
+    """Waits without giving the loop a turn: nothing is told meanwhile."""
+    while not done():
+        time.sleep(0.001)
 
 
 async def test_the_count_of_a_file_rises_with_every_commit_of_anybody(tmp_path: Path) -> None:
@@ -71,17 +77,45 @@ async def test_others_are_counted_and_own_commits_are_not(tmp_path: Path) -> Non
         assert one.others() != alone + 1
 
 
-async def test_memory_is_not_believed_while_the_file_holds_a_commit_that_the_loop_was_not_told_of(
-    tmp_path: Path,
-) -> None:
+async def test_memory_of_a_stream_is_not_believed_while_a_commit_to_it_is_on_its_way(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.db") as store:
         alone = store.others()
-        mine = commit(lamp("acme:lamp-1", 1))
-        recorded = await asyncio.to_thread(store._append, [Append(mine, to_stored(mine))])
-        assert (await store.feed(0, 10))[-1].version == 1
-        assert store.others() is None
-        store._committed(recorded)
+        mine = asyncio.create_task(store.append(commit(lamp("acme:lamp-1", 1))))
+        while not store.on_the_way("acme:lamp-1"):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # now the writer has it
+        stand_still_until(lambda: store._one(HEAD) == 1 and store.others() is not None)
+        assert (await store.load("acme:lamp-1"))[-1].version == 1
+        assert store.on_the_way("acme:lamp-1")
+        assert not store.on_the_way("acme:lamp-2")
         assert store.others() == alone
+        await mine
+        assert not store.on_the_way("acme:lamp-1")
+
+
+async def test_a_commit_whose_caller_is_gone_is_on_its_way_until_it_is_told(tmp_path: Path) -> None:
+    async with opened(tmp_path / "s.db") as store:
+        mine = asyncio.create_task(store.append(commit(lamp("acme:lamp-1", 1))))
+        while not store.on_the_way("acme:lamp-1"):
+            await asyncio.sleep(0)
+        mine.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await mine
+        await store.append(commit(lamp("acme:lamp-2", 1)))
+        assert not store.on_the_way("acme:lamp-1")
+        assert [one.stream for one in store.recent(0)] == ["acme:lamp-1", "acme:lamp-2"]
+
+
+async def test_who_is_turned_away_has_nothing_on_its_way(tmp_path: Path) -> None:
+    async with opened(tmp_path / "s.db") as store:
+        await store.append(commit(lamp("acme:lamp-1", 1)))
+        with pytest.raises(Conflict):
+            await store.append(commit(lamp("acme:lamp-1", 1)))
+        store._writer._unanswered = store.settings.queue_max
+        with pytest.raises(Busy):
+            await store.append(commit(lamp("acme:lamp-1", 2)))
+        store._writer._unanswered = 0
+        assert not store.on_the_way("acme:lamp-1")
 
 
 async def test_a_stream_that_only_this_process_writes_is_read_once(tmp_path: Path) -> None:
@@ -137,3 +171,46 @@ async def test_a_document_changed_by_another_process_is_seen_at_once(tmp_path: P
         await filled(there, {"a": {"n": number}})
     await here.close()
     await there.close()
+
+
+@pytest.fixture
+async def reading(tmp_path: Path):
+    store = SqliteReadStore(tmp_path / "read.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_a_short_answer_is_kept_until_its_own_model_is_written(reading: SqliteReadStore) -> None:
+    board, notes = [(await reading.prepare(name, 1, ())).model for name in ("board", "notes")]
+    await reading.change(put(board, {"a": {"n": 1}}))
+    assert await reading.get("board", TENANT, "a") == {"n": 1}
+    asked: list[str] = []
+    reading._reader.set_trace_callback(asked.append)
+    await reading.change(put(notes, {"a": {"n": 7}}))
+    assert await reading.get("board", TENANT, "a") == {"n": 1}
+    assert asked == []
+    await reading.change(put(board, {"a": {"n": 2}}))
+    assert await reading.get("board", TENANT, "a") == {"n": 2}
+
+
+async def test_a_model_that_took_the_place_of_another_answers_at_once(reading: SqliteReadStore) -> None:
+    await filled(reading, {"a": {"n": 1}})
+    assert await reading.get("board", TENANT, "a") == {"n": 1}
+    following = (await reading.prepare("board", 2, ())).model
+    await reading.change(put(following, {"a": {"n": 5}}))
+    await reading.go_live(following)
+    assert await reading.get("board", TENANT, "a") == {"n": 5}
+
+
+async def test_what_another_process_wrote_is_seen_after_a_change_of_ours_that_changed_nothing(
+    reading: SqliteReadStore, tmp_path: Path
+) -> None:
+    board = (await filled(reading, {"a": {"n": 1}})).model
+    assert await reading.get("board", TENANT, "a") == {"n": 1}
+    await reading.set_behind(board, "x", behind=False)
+    other = SqliteReadStore(tmp_path / "read.db")
+    await other.open()
+    await other.change(put(board, {"a": {"n": 2}}))
+    assert await reading.get("board", TENANT, "a") == {"n": 2}
+    await other.close()

@@ -51,7 +51,7 @@ def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
         if deal.partner_id is None:
             raise NotFound
         asked.allow(deal.partner_id)
-        programme = str(deal.header["programme"])
+        programme = deal.known.programme
         fields = {"registration_id": asked.registration_id, "accounts": deal.accounts, "programme": programme}
         return make(deal, {**fields, "now": asked.now})
 

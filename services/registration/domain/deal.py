@@ -205,8 +205,12 @@ class Deal:
     @property
     def header(self) -> dict[str, Any]:
         """The fields of `OfDeal`."""
-        known = self.registered or self.draft or self.first
-        return {field.name: getattr(known, field.name) for field in fields(OfDeal)}
+        return {field.name: getattr(self.known, field.name) for field in fields(OfDeal)}
+
+    @property
+    def known(self) -> OfDeal:
+        """What it was registered or drafted as. Raises NotFound for a deal that never was."""
+        return self.registered or self.draft or self.first
 
     @property
     def partner_id(self) -> PartnerId | None:
