@@ -21,11 +21,14 @@ class Settling(TypedDict):
 
 
 class Leaving(TypedDict):
-    """`run_off_until` is null while a second administrator has to confirm; then `run_off_days` is."""
+    """`run_off_until` is null while a second administrator has to confirm; then `run_off_days` is.
+
+    `proposed_by` is null where the partner's owner started it.
+    """
 
     reason_code: str
     last_business_day: Annotated[str, date]
-    proposed_by: str
+    proposed_by: str | None
     run_off_days: int | None
     run_off_until: Annotated[str, date] | None
 
