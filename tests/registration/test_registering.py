@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chassis.decider import Raced
+from chassis.event import LEFT_OUT
 from chassis.rulebook import Reason, Rules
 from chassis.testing.kit import given
 from contracts.values import AccountId, AccountRef, Participant, PartnerId, RuleRef, money
@@ -240,7 +241,7 @@ def test_a_partner_that_leaves_registers_nothing_from_its_last_business_day_on(
     town = Town("p-9")
     day = NOW.astimezone(UTC).date() + timedelta(days=last_day)
     leaving = replace(partner_facts(), revision=2, last_business_day=day)
-    back = [replace(leaving, revision=3, last_business_day=None, stays=True)] if stays else []
+    back = [replace(leaving, revision=3, last_business_day=LEFT_OUT, stays=True)] if stays else []
     town.keep(Partners.at("p-1"), [partner_facts(), leaving, *back])
     failed = town.register("a", "p-1")[1].screening.failed
     assert [check.code for check in failed if check.name == "partner"] == ([code] if code else [])

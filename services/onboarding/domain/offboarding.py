@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Protocol, assert_never
 
 from chassis.decider import Invalid, Refused, WrongState
-from chassis.event import command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event
 from chassis.rulebook import FourEyes
 from contracts.values import PartnerId
 
@@ -73,10 +73,10 @@ class OffboardingSettled:
     partner_id: PartnerId
     settled_on: date
     settled_at: datetime
-    evidence_sha256: str | None = None
-    reason: str | None = None
-    proposed_by: str | None = None
-    confirmed_by: str | None = None
+    evidence_sha256: str | LeftOut = LEFT_OUT
+    reason: str | LeftOut = LEFT_OUT
+    proposed_by: str | LeftOut = LEFT_OUT
+    confirmed_by: str | LeftOut = LEFT_OUT
 
 
 @event("onboarding.PartnerOffboarded.v1")

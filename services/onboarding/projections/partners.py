@@ -164,7 +164,8 @@ def _leaving(happened: partner.PartnerEvent) -> dict[str, Any]:
         case offboarding.SettlementProposed():
             return {"settling": _settling(happened, None)}
         case offboarding.OffboardingSettled():
-            return {"settling": _settling(happened, happened.confirmed_by) if happened.evidence_sha256 else None}
+            by_hand = happened.confirmed_by
+            return {"settling": _settling(happened, by_hand) if isinstance(by_hand, str) else None}
         case offboarding.OffboardingCancelled():
             return {"offboarding": None, "settling": None}
         case offboarding.PartnerOffboarded():

@@ -89,8 +89,8 @@ class PartnerFactsRecorded:
     source_event_id: str
     source_position: int
     recorded_at: datetime
-    last_business_day: date | None = None
-    stays: bool = False
+    last_business_day: date | LeftOut = LEFT_OUT
+    stays: bool | LeftOut = LEFT_OUT
 
 
 @event("registration.CertifiedCountRecorded.v1")
@@ -145,8 +145,8 @@ def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[
             source_event_id=wish.source_event_id,
             source_position=wish.source_position,
             recorded_at=wish.now,
-            last_business_day=wish.last_business_day,
-            stays=wish.stays,
+            last_business_day=wish.last_business_day or LEFT_OUT,
+            stays=wish.stays or LEFT_OUT,
         )
     ]
 
