@@ -9,11 +9,20 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 
-from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, openbao, postgres
+from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, openbao, postgres, promtool
 from tests.engines.kafka import Broker
 
 BROKERS = frozenset({"broker", "kafka", "three_engines"})
-ENGINES = BROKERS | {"asyncapi_complaints", "bao", "chromium", "kustomize", "mongo", "postgres", "postgres_server"}
+ENGINES = BROKERS | {
+    "asyncapi_complaints",
+    "bao",
+    "chromium",
+    "kustomize",
+    "mongo",
+    "postgres",
+    "postgres_server",
+    "promtool",
+}
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
@@ -106,6 +115,13 @@ def kustomize_fixture() -> str:
     """The path of kustomize."""
     _need(kustomize.missing())
     return str(kustomize.path())
+
+
+@pytest.fixture(scope="session", name="promtool")
+def promtool_fixture() -> str:
+    """The path of promtool."""
+    _need(promtool.missing())
+    return str(promtool.path())
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 import importlib
 import json
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,7 +16,7 @@ from contracts.catalogue import SERVICES
 from tests.architecture.test_documents import anchors
 from tests.architecture.tree import ROOT
 
-FOLDER = ROOT / "deploy/telemetry"
+FOLDER, HERE = ROOT / "deploy/telemetry", ROOT / "tests/deploy"
 FIGURE = re.compile(r"\b(entente_[a-z_]+)(?:\{([^}]*)\})?")
 LABEL = re.compile(r"(\w+)\s*=~?\s*\"([^\"]*)\"")
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
@@ -97,3 +99,38 @@ def test_every_figure_is_shown() -> None:
 )
 def test_what_there_is_not_is_seen(expression: str, said: str) -> None:
     assert [said] == list(complaints(expression))
+
+
+# The alert rules, by Prometheus' own judge
+
+
+def judged(promtool: str, *words: str, at: Path = HERE) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([promtool, *words], cwd=at, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_prometheus_reads_the_rules(promtool: str) -> None:
+    told = judged(promtool, "check", "rules", str(FOLDER / "alerts.yaml"))
+    assert told.returncode == 0, told.stderr
+    assert f"{len(alerts())} rules found" in told.stdout
+
+
+def test_the_rules_say_of_written_series_what_they_should(promtool: str) -> None:
+    told = judged(promtool, "test", "rules", "alerts.yaml")
+    assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(entente_relay_age_seconds) > 60", "(entente_relay_age_seconds) > 600"),
+        ("min by (service) (entente_relay", "max by (service) (entente_relay"),
+        ("> 0.01", "> 0.1"),
+        ("for: 2m", "for: 0m"),
+    ],
+)
+def test_a_rule_that_says_something_else_is_seen(promtool: str, right: str, wrong: str, tmp_path: Path) -> None:
+    rules, cases = (FOLDER / "alerts.yaml").read_text(), (HERE / "alerts.yaml").read_text()
+    assert right in rules
+    (tmp_path / "rules.yaml").write_text(rules.replace(right, wrong, 1))
+    (tmp_path / "cases.yaml").write_text(cases.replace("../../deploy/telemetry/alerts.yaml", "rules.yaml"))
+    assert judged(promtool, "test", "rules", "cases.yaml", at=tmp_path).returncode == 1
