@@ -252,7 +252,7 @@ class ProtectionExtended(PublicEvent):
 
 @public_event("entente.registration.ProtectionEnded.v1", audience="both")
 class ProtectionEnded(PublicEvent):
-    """The hold is over. Reason codes: expired, withdrawn, won, lost, revoked, inactive."""
+    """The hold is over. Reason codes: expired, withdrawn, won, lost, revoked, inactive, partner-left."""
 
     registration_id: RegistrationId
     number: str

@@ -3,7 +3,7 @@
 Public events of other services come in as reactions, the own clock and the own claims as deadlines.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from chassis.application import Application, Prepared, Reaction
 from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, stable_id
 from chassis.execution import Peek
-from chassis.read_store.port import TURN, Contains
+from chassis.read_store.port import PAGE_MAX, TURN, Contains
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
@@ -31,7 +31,7 @@ from contracts.values import PartnerId, RegistrationId
 from services.registration.application.on_deals import Asked, Make, as_screened, concluding, on_deal
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
 from services.registration.domain.capacity import ReleaseSlot, quarter_of, quarters_before
-from services.registration.domain.deal import Deal
+from services.registration.domain.deal import PARTNER_LEFT, SUBMITTED, Deal, Status
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
@@ -60,6 +60,8 @@ from services.registration.projections.lead_due import LeadDue
 from services.registration.projections.lead_takers import takers
 
 CLOSED_STAGES = ("won", "lost")
+HELD: Mapping[str, dict[str, Any]] = {"drafts": {}, "deal_board": {"status": tuple(one.value for one in SUBMITTED)}}
+"""Where the deals stand that a partner still has."""
 OFFERS_MAX = 1_000
 """The most offers of one partner that are taken back when it is suspended; what is left lapses by itself."""
 
@@ -96,6 +98,34 @@ async def _decline_offers(seen: Seen, app: Application) -> None:
             return DeclineLead(**fields, partner_id=partner_id, reason_code=SUSPENDED)
 
         await app.react(seen, f"decline_offer {lead['lead_id']}", on_lead(asked, decline))
+
+
+async def on_left(seen: Seen, app: Application) -> None:
+    """Whoever has left holds nothing here any more: its open deals are withdrawn, and its protection ends."""
+    await on_partner(seen, app)
+    for model, where in HELD.items():
+        await app.caught_up(model)
+        async for registration_id in _deals_of(seen, app, model, where):
+            asked = Asked(registration_id=registration_id, now=app.clock.now())
+            await app.react(seen, f"leave {registration_id}", on_deal(asked, _gone))
+
+
+async def _deals_of(seen: Seen, app: Application, model: str, where: dict[str, Any]) -> AsyncIterator[str]:
+    """The partner's deals in a read model, oldest first, a page at a time."""
+    mine, cursor = {"partner_id": seen.event.partner_id, **where}, None
+    while True:
+        found = await app.read.find(model, seen.tenant, where=mine, sort="id", after=cursor, limit=PAGE_MAX)
+        for document in found.items:
+            yield document["registration_id"]
+        if found.next_cursor is None:
+            return
+        cursor = found.next_cursor
+
+
+def _gone(deal: Deal, fields: dict[str, Any]) -> EndProtection | WithdrawDeal:
+    if deal.status == Status.APPROVED:
+        return EndProtection(**fields, reason_code=PARTNER_LEFT)
+    return WithdrawDeal(**fields, reason_code=PARTNER_LEFT, by="registration")
 
 
 def _suspended(told: Any) -> tuple[str, ...] | None:
@@ -193,7 +223,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     PartnerSuspended: on_partner,
     OffboardingStarted: on_partner,
     OffboardingCancelled: on_partner,
-    PartnerOffboarded: on_partner,
+    PartnerOffboarded: on_left,
     PartnersMerged: on_partner,
     PartnersUnmerged: on_partner,
     PartnerReinstated: on_partner,

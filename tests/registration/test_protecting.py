@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from services.registration.domain.claims import ClaimExtended, ClaimsOf
+from services.registration.domain.claims import ClaimExtended, ClaimReleased, ClaimsOf
 from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import (
     AddEvidence,
+    CloseDeal,
     EndProtection,
     GrantExtension,
     NoteActivity,
@@ -18,6 +19,7 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.deal_events import (
     ActivityNoted,
+    DealClosed,
     Evidence,
     ExtensionAnswered,
     ExtensionRequested,
@@ -192,6 +194,20 @@ def test_evidence_is_a_sign_of_life() -> None:
     town.run(AddEvidence(**on(NOW + timedelta(days=44)), evidence=(WORK,), by="seller-p-1"))
 
     assert town.run(EndProtection(**on(IDLE_END)))[0] == []
+
+
+def test_the_protection_of_a_partner_that_left_ends_at_once_and_the_sale_is_still_written_down() -> None:
+    town = approved(**ACTIVE)
+    town.run(asking())
+    left = town.run(EndProtection(**on(ASKED), reason_code="partner-left"))
+
+    assert left == [
+        [ProtectionEnded(**OF_A, reason_code="partner-left", ended_at=ASKED)],
+        [ClaimReleased(registration_id="a", reason_code="partner-left", frees=(), released_at=ASKED)],
+    ]
+    assert status(town) == "expired"
+    won = {"opportunity_id": "o1", "source_event_id": "e1"}
+    assert isinstance(town.run(CloseDeal(**on(LONGER), result="won", **won))[0][0], DealClosed)
 
 
 def test_where_the_rules_do_not_look_nothing_ends_for_want_of_activity() -> None:

@@ -13,7 +13,7 @@ from chassis.event import Seen, plain
 from chassis.record import CommandRecorded
 from chassis.testing.projections import assert_repeatable
 from contracts.attribution import DealWon
-from contracts.onboarding import PartnerReinstated, PartnerSuspended
+from contracts.onboarding import PartnerOffboarded, PartnerReinstated, PartnerSuspended
 from contracts.values import money
 from services.registration.domain.availability import CHECKS_A_DAY
 from services.registration.domain.claims import ClaimsOf
@@ -52,6 +52,27 @@ def won(registration_id: str) -> DealWon:
         closed_on=date(2026, 3, 9),
         won_at=datetime(2026, 3, 9, tzinfo=UTC),
     )
+
+
+async def test_a_partner_that_left_holds_nothing_any_more_and_who_waited_behind_it_moves_up(
+    registration: Running,
+) -> None:
+    held = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{held['registration_id']}/approve")
+    behind = await registration.register("p2")
+    other = {"name": "Fabrikam GmbH", "country": "DE", "website": "fabrikam.com"}
+    open_deal = await registration.register("p1", customer=other)
+    draft = (await registration.post(seller("p1"), "/drafts", {"customer": other})).json()
+
+    await registration.hear(PartnerOffboarded(partner_id="p1", revision=2, offboarded_at=START))
+
+    await registration.until(held["registration_id"], "expired")
+    await registration.until(open_deal["registration_id"], "withdrawn")
+    await registration.until(behind["registration_id"], "in_review")
+    assert (await registration.get(seller("p1"), "/drafts")).json()["items"] == []
+    assert draft["status"] == "draft"
+    late = await registration.register("p1", customer=other)
+    assert (late["status"], late["reasons"][0]["code"]) == ("rejected", "partner-not-active")
 
 
 async def test_a_deal_goes_from_a_conflict_to_a_win_and_the_next_one_moves_up(registration: Running) -> None:

@@ -120,7 +120,8 @@ def _amended(part: dict[str, Any], it: registration.DealAmended) -> dict[str, An
 
 
 def _protection_ended(part: dict[str, Any], it: registration.ProtectionEnded) -> dict[str, Any]:
-    ended = {"expired": "expired", "inactive": "expired", "revoked": "revoked", "withdrawn": "withdrawn"}
+    expired = dict.fromkeys(("expired", "inactive", "partner-left"), "expired")
+    ended = {**expired, "revoked": "revoked", "withdrawn": "withdrawn"}
     status = ended.get(it.reason_code, "closed")
     return {"protected_until": None, "status": status}
 

@@ -106,6 +106,10 @@ class Status(StrEnum):
 
 OPEN = (Status.DRAFT, Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING)
 
+PARTNER_LEFT = "partner-left"
+EXPIRES = ("expired", "inactive", PARTNER_LEFT)
+"""Why a protection may end while its deal does not: what the CRM says of the sale is still written down."""
+
 SUBMITTED = (Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING, Status.APPROVED)
 
 
@@ -506,7 +510,7 @@ def _ended(deal: Deal, happened: Ending) -> Deal:
             revoked = replace(deal, status=Status.REVOKED, reasons=reasons, revoking=None)
             return replace(revoked, involved=(*deal.involved, *people), appeal_until=until)
         case ProtectionEnded(reason_code=code):
-            return replace(deal, status=Status.EXPIRED) if code in ("expired", "inactive") else deal
+            return replace(deal, status=Status.EXPIRED) if code in EXPIRES else deal
         case DealClosed():
             return replace(deal, status=Status.CLOSED)
         case _:

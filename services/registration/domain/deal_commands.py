@@ -271,7 +271,9 @@ class WarnInactivity(OnDeal):
 
 @command("registration.EndProtection.v1")
 class EndProtection(OnDeal):
-    pass
+    """With a reason it ends at once, else where its time is over."""
+
+    reason_code: str | None = None
 
 
 @command("registration.CloseDeal.v1")

@@ -426,7 +426,7 @@ class InactivityWarned(OfDeal):
 
 @event("registration.ProtectionEnded.v1")
 class ProtectionEnded(OfDeal):
-    """Reason codes: expired, inactive, withdrawn, revoked, won, lost."""
+    """Reason codes: expired, inactive, partner-left, withdrawn, revoked, won, lost."""
 
     reason_code: str
     ended_at: datetime

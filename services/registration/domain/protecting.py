@@ -180,19 +180,27 @@ def _idle_end(deal: Deal, rules: DealRules) -> datetime | None:
 
 
 def end_protection(wish: EndProtection, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Changed:
-    """Ends a protection whose time is over, or that nobody works on. An extension that is asked for is waited for."""
-    if deal.status not in MOVES[EndProtection].begins or deal.protection is None or deal.extension is not None:
+    """Ends a protection whose time is over, that nobody works on, or whose partner has left."""
+    if deal.status not in MOVES[EndProtection].begins:
         return [], [[] for _ in claims]
     rules = rules_of(deal, book)
-    idle_end = _idle_end(deal, rules)
-    expired = deal.protection.end <= wish.now
-    if not expired and (idle_end is None or wish.now < idle_end):
+    reason_code = wish.reason_code or _over(deal, rules, wish.now)
+    if reason_code is None:
         return [], [[] for _ in claims]
     unmoved(wish, deal)
-    reason_code = "expired" if expired else "inactive"
     over = end(deal, rules, "withdrawn", wish.now)
     ended = ProtectionEnded(**deal.header, reason_code=reason_code, ended_at=wish.now)
     return [*over, ended], _released(wish, claims, reason_code)
+
+
+def _over(deal: Deal, rules: DealRules, now: datetime) -> str | None:
+    """Why the protection is over by itself, if it is. An extension that is asked for is waited for."""
+    if deal.protection is None or deal.extension is not None:
+        return None
+    if deal.protection.end <= now:
+        return "expired"
+    idle_end = _idle_end(deal, rules)
+    return "inactive" if idle_end is not None and idle_end <= now else None
 
 
 def _released(wish: OnDeal, claims: tuple[Claims, ...], reason_code: str) -> list[list[ClaimEvent]]:

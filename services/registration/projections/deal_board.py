@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 from chassis.event import Seen, iso
 from chassis.projection import Projection
 from contracts.values import Money
-from services.registration.domain.deal import Status
+from services.registration.domain.deal import EXPIRES, Status
 from services.registration.domain.deal_events import (
     DealAmended,
     DealApproved,
@@ -164,7 +164,7 @@ def _withdrawn(document: BoardDocument, it: DealWithdrawn) -> dict[str, Any]:
 
 
 def _ended(document: BoardDocument, it: ProtectionEnded) -> dict[str, Any]:
-    status = _in(Status.EXPIRED) if it.reason_code in ("expired", "inactive") else {}
+    status = _in(Status.EXPIRED) if it.reason_code in EXPIRES else {}
     return {**status, "protection_ends_at": iso(it.ended_at)}
 
 
