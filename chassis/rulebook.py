@@ -82,7 +82,8 @@ class Kind(Generic[Facts, Body]):
 
     `vendor_only` are the fields of the body that no partner reads, because they name others.
     `collides` says whether two bodies, of two rulebooks of one scope, cannot hold at the same time; None: all can.
-    `overlap` is the refusal of the second one.
+    `overlap` is the refusal of the second one. `complete` writes into a draft what a library knows of it, such as the
+    dates of the holidays that it names: what is published holds all that decisions need.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Kind(Generic[Facts, Body]):
     vendor_only: frozenset[str] = frozenset()
     collides: Callable[[Body, Body], bool] | None = None
     overlap: type[RulesOverlap] = RulesOverlap
+    complete: Callable[[dict[str, Any], datetime], dict[str, Any]] = lambda body, now: body
 
     def read(self, body: Mapping[str, Any]) -> Body:
         """The typed body. Raises Invalid naming the path that does not fit."""

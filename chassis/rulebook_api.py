@@ -1,5 +1,6 @@
 """What every service offers for its rules: draft, publish, end, read. One aggregate, one set of routes, all kinds."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -249,14 +250,15 @@ router = APIRouter(tags=["rulebooks"])
 @router.post("/rulebooks", status_code=201)
 async def draft(body: Draft, caller: Writer, app: App) -> Response:
     """Keeps a draft of rules, replacing the draft before it."""
+    kind, now = app.kinds.get(body.kind), app.clock.now()
     command = DraftRules(
         rulebook_id=body.rulebook_id,
         kind=body.kind,
         scope=body.scope,
-        body=body.body,
+        body=await asyncio.to_thread(kind.complete, body.body, now) if kind else body.body,
         examples=tuple(body.examples),
         author=caller.principal.by,
-        now=app.clock.now(),
+        now=now,
     )
     return await perform(caller, app, DraftRules, command, status=201)
 

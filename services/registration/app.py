@@ -1,10 +1,13 @@
 """Registration put together: its settings and `build`."""
 
+from dataclasses import replace
+
 from chassis.bulk_work import Bulk
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
+from services.registration.adapters.calendars import written_out
 from services.registration.adapters.customers import Libraries
 from services.registration.api import (
     accounts,
@@ -76,7 +79,7 @@ BLUEPRINT = Blueprint(
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
-    kinds=KINDS,
+    kinds={name: replace(kind, complete=written_out) for name, kind in KINDS.items()},
     explain=EXPLAIN,
     disclose=disclosed,
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),

@@ -48,6 +48,15 @@ def test_berlin_registered_on_the_last_day_of_the_year_is_due_on_the_sixth_of_ja
     assert due(town) == berlin("2026-01-06T15:00")
 
 
+def test_the_holidays_of_a_place_are_days_off_for_every_clock() -> None:
+    hours = {"holidays": ["DE-BE"], "holiday_dates": ["2026-01-01", "2026-01-02"]}
+    town = Town(zone="Europe/Berlin", hours=hours)
+
+    town.register("a", now=berlin("2025-12-31T15:00"))
+
+    assert due(town) == berlin("2026-01-07T15:00")
+
+
 def test_berlin_returned_on_the_second_and_back_on_the_seventh_is_due_on_the_ninth() -> None:
     town = Town(**BERLIN)
     town.register("a", now=berlin("2025-12-31T15:00"))
@@ -169,6 +178,8 @@ def test_an_answer_in_time_keeps_the_deal() -> None:
         DealRules(clock=Clock(when_late="forget")),
         DealRules(hours=OpenHours(weekdays=())),
         DealRules(hours=OpenHours(weekdays=(8,))),
+        DealRules(hours=OpenHours(holidays=("DE",))),
+        DealRules(hours=OpenHours(holiday_dates=(date(2026, 1, 1),))),
     ],
 )
 def test_rules_that_no_review_could_follow_are_refused(rules: DealRules) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from contracts.attribution import DealStageChanged
 from contracts.registration import DealRevoked, DisputeDecided, ProtectionEnded, ProtectionExtended, ReviewOverdue
 from contracts.shared import AttentionCleared, AttentionRaised
-from tests.registration.service import DESK, FINANCE, Running, activated, deal, seller, started
+from tests.registration.service import ADMIN, DESK, FINANCE, Running, activated, deal, seller, started
 
 OVERRIDER = replace(DESK, subject="desk-2", duties=("override",))
 OTHER_OVERRIDER = replace(OVERRIDER, subject="desk-3")
@@ -32,6 +32,27 @@ async def heard(registration: Running, kind: type[Any]) -> list[Any]:
     recorded = await registration.service.store.feed(0, 1_000)
     told = [registration.service.blueprint.publish(one.seen("registration")) for one in recorded]
     return [event for event in told if isinstance(event, kind)]
+
+
+async def test_publishing_rules_writes_the_dates_of_holidays_out_and_deadlines_pass_over_them(
+    registration: Running,
+) -> None:
+    hours = {"holidays": ["DE-BE"], "closed_on": ["2026-12-24"]}
+    await registration.publish_rules(zone="Europe/Berlin", hours=hours)
+    registration.clock.forward(timedelta(days=30))
+
+    deal = await registration.register("p1")
+
+    [book] = (await registration.get(DESK, "/rulebooks", kind="deal_rules")).json()["items"]
+    written = book["versions"][-1]["body"]["hours"]
+    assert written["closed_on"] == ["2026-12-24"]
+    assert {"2026-01-01", "2026-03-08", "2026-04-03", "2026-04-06", "2031-12-25"} <= set(written["holiday_dates"])
+    board = (await registration.get(DESK, f"/deals/{deal['registration_id']}")).json()["board"]
+    assert board["due_at"] == "2026-04-09T10:00:00Z", "three days from the Thursday before Easter"
+    for place in ("XX", "DE-XX", "../x", ""):
+        draft = {"rulebook_id": "default", "kind": "deal_rules", "body": {"hours": {"holidays": [place]}}}
+        refused = await registration.post(ADMIN, "/rulebooks", draft)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown-calendar")
 
 
 async def test_each_open_step_asks_its_own_role_and_the_last_one_protects(registration: Running) -> None:

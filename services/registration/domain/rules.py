@@ -38,6 +38,7 @@ LETTER_DAYS, LETTER_DAYS_LEAST = 90, 30
 LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
 TOTAL_DAYS_MAX, ASK_DAYS_MAX, GRACE_DAYS_MAX = 730, 90, 5
 STEPS_MAX, APPROVALS_MAX, LIMIT_DAYS_MAX, ANSWER_DAYS_MAX, PERCENT_MAX = 10, 10, 30, 60, 1_000
+HOLIDAYS_MAX = 10
 QUEUE_MAX = 10
 WATCHES = LOOK, DOCUMENT, ASKED = "look", "document", "asked"
 """What a person may be asked to look at besides: a look-alike domain, another partner's document, a changed question."""
@@ -155,12 +156,17 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenHours:
-    """When the desk is there, in the programme's zone. Weekdays are ISO's: 1 is Monday."""
+    """When the desk is there, in the programme's zone. Weekdays are ISO's: 1 is Monday.
+
+    `holidays` are the public holidays of a country (`DE`) or a part of it (`DE-BE`), `holiday_dates` their dates.
+    """
 
     opens_at: time = time(9)
     closes_at: time = time(17)
     weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
     closed_on: tuple[date, ...] = ()
+    holidays: tuple[str, ...] = ()
+    holiday_dates: tuple[date, ...] = ()
 
     def calendar(self, zone: str) -> BusinessCalendar:
         """These hours in a zone."""
@@ -169,13 +175,15 @@ class OpenHours:
             opens_at=self.opens_at,
             closes_at=self.closes_at,
             weekdays=self.weekdays,
-            closed_on=self.closed_on,
+            closed_on=(*self.closed_on, *self.holiday_dates),
         )
 
     def limits(self) -> Iterator[tuple[bool, str]]:
         """What a schema cannot say of them: whether it holds, and how it is said."""
         yield self.opens_at < self.closes_at, "the desk opens before it closes"
         yield bool(self.weekdays) and set(self.weekdays) <= set(range(1, 8)), "weekdays are some of 1 to 7"
+        yield len(self.holidays) <= HOLIDAYS_MAX, f"holidays are those of {HOLIDAYS_MAX} places at most"
+        yield bool(self.holiday_dates) == bool(self.holidays), "holidays are written out as dates"
 
 
 @dataclass(frozen=True, kw_only=True)
