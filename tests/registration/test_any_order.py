@@ -395,4 +395,4 @@ AnyOrder.TestCase.settings = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-TestAnyOrder = AnyOrder.TestCase
+TestDoneWhen4RandomCommandsReachOnlyPublishedStates = AnyOrder.TestCase

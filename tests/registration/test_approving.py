@@ -48,7 +48,9 @@ def status(town: Town, deal: str = "a") -> str:
 
 
 @pytest.mark.parametrize(("amount", "steps"), [("50000.00", 1), ("50000.01", 2)])
-def test_above_zero_and_fifty_thousand_one_approval_is_enough_up_to_the_limit(amount: str, steps: int) -> None:
+def test_done_when_3_above_zero_and_fifty_thousand_one_approval_is_enough_up_to_the_limit(
+    amount: str, steps: int
+) -> None:
     assert sum(step.needed(money(amount, "EUR")) for step in CHAIN) == steps
 
 
@@ -183,7 +185,7 @@ def displacement(by: str = "desk-1", roles: tuple[str, ...] = ("override",), **c
     return replace(asked, **changes)
 
 
-def test_two_people_revoke_the_holder_and_approve_the_customers_choice_in_one_commit() -> None:
+def test_done_when_3_two_people_revoke_the_holder_and_approve_the_customers_choice_in_one_commit() -> None:
     town = cirrus()
 
     first = town.run(displacement())

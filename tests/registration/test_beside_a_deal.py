@@ -68,7 +68,7 @@ async def test_internal_notes_stay_on_their_side(registration: Running) -> None:
     assert not any(b"vendor internal" in body for body in stored)
 
 
-async def test_refusals_stand_in_attempts_and_a_partner_sees_its_own(registration: Running) -> None:
+async def test_done_when_4_refusals_stand_in_attempts_and_a_partner_sees_its_own(registration: Running) -> None:
     registered = await registration.register("p1")
     path = f"/deals/{registered['registration_id']}"
 

@@ -200,7 +200,7 @@ def open_deals(town: Town, count: int) -> None:
         town.register(f"d{number}", "p-1", slots=SLOTS, **here)
 
 
-def test_of_twenty_five_the_twenty_sixth_is_rejected_and_takes_no_slot() -> None:
+def test_done_when_3_of_twenty_five_the_twenty_sixth_is_rejected_and_takes_no_slot() -> None:
     town = Town(capacity=25)
     open_deals(town, 25)
 

@@ -224,7 +224,9 @@ async def test_the_rows_cannot_be_read_any_more_once_they_are_carried_out(regist
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(2_400)])])
-async def test_12_ten_thousand_rows_imported_and_undone_leave_no_open_deal_or_slot(tmp_path: Path, count: int) -> None:
+async def test_done_when_12_ten_thousand_rows_imported_and_undone_leave_no_open_deal_or_slot(
+    tmp_path: Path, count: int
+) -> None:
     async with started(tmp_path) as registration:
         await registration.hear(activated("p1"))
         await registration.publish_rules(capacity=count if count < 1_000 else None)

@@ -180,7 +180,7 @@ def a_life() -> Town:
     return made
 
 
-def test_events_twice_or_in_another_order_give_equal_documents_of_leads() -> None:
+def test_done_when_13_events_twice_or_in_another_order_give_equal_documents_of_leads() -> None:
     """Done when 13, for leads."""
     made = a_life()
     events = made.of(Leads.at("l-1"))

@@ -82,7 +82,7 @@ async def offered_to(it: Running, lead_id: str, *partners: str) -> dict[str, Any
     return found
 
 
-async def test_before_accept_no_lead_pii_leaves(registration: Running) -> None:
+async def test_done_when_8_before_accept_no_lead_pii_leaves(registration: Running) -> None:
     """Done when 8, first half."""
     await route_by(registration)
     lead_id = await brought(registration)
@@ -117,7 +117,7 @@ async def test_before_accept_no_lead_pii_leaves(registration: Running) -> None:
     assert (await registration.get(ANALYST, f"/leads/{lead_id}")).json()["contact"] is None
 
 
-async def test_a_forgotten_contact_is_unreadable(registration: Running) -> None:
+async def test_done_when_8_a_forgotten_contact_is_unreadable(registration: Running) -> None:
     """Done when 8, second half."""
     await route_by(registration)
     lead_id = await brought(registration)
@@ -460,7 +460,7 @@ async def test_a_lead_needs_rules_and_a_contact_its_consent(registration: Runnin
     assert (unasked.status_code, silent.status_code) == (422, 422)
 
 
-async def test_the_rules_for_leads_tell_a_partner_of_no_other(registration: Running) -> None:
+async def test_done_when_7_the_rules_for_leads_tell_a_partner_of_no_other(registration: Running) -> None:
     """Done when 7, for what the vendor publishes of its routing."""
     await route_by(registration, partners=[{"partner_id": "p2", "weight": 7}], strategy="weighted")
     await route_by(registration, partners=[{"partner_id": "p3", "weight": 9}], strategy="weighted")

@@ -43,11 +43,13 @@ def test_a_name_has_one_normal_form_in_each_script(name: str, expected: tuple[st
         ("Contoso GmbH", "Contoso Ltd", (100, 100)),
     ],
 )
-def test_scores_are_rounded_down(one: str, other: str, expected: tuple[int, int]) -> None:
+def test_done_when_3_the_scores_of_the_worked_names_are_rounded_down(
+    one: str, other: str, expected: tuple[int, int]
+) -> None:
     assert likeness(normal_names([one]), normal_names([other])) == expected
 
 
-def test_another_script_is_no_likeness() -> None:
+def test_done_when_3_hitachi_in_another_script_is_no_likeness() -> None:
     assert likeness(normal_names(["Hitachi"]), normal_names(["株式会社日立製作所"])).token_set_percent <= 30
 
 

@@ -14,7 +14,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_ninety_days_from_an_approval_in_london_end_after_the_change_to_summer_time() -> None:
+def test_done_when_3_ninety_days_from_an_approval_in_london_end_after_the_change_to_summer_time() -> None:
     approved_at = utc("2026-03-03T10:00")
     rules = DealRules(zone="Europe/London", protection=Protection(days=90))
 
@@ -23,7 +23,7 @@ def test_ninety_days_from_an_approval_in_london_end_after_the_change_to_summer_t
     assert span == Span(start=approved_at, end=utc("2026-06-01T23:00"))
 
 
-def test_sixty_days_may_count_from_the_submission() -> None:
+def test_done_when_3_sixty_days_may_count_from_the_submission() -> None:
     rules = DealRules(zone="Europe/London", protection=Protection(days=60, starts="submission"))
 
     span = protection_of(rules, submitted_at=utc("2026-03-02T10:00"), approved_at=utc("2026-03-20T10:00"))

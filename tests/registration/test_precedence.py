@@ -140,7 +140,7 @@ def test_where_it_is_shared_both_hold_and_neither_excludes() -> None:
 RULES = (BenefitRule(name="base", percent=Decimal("5.00")), BenefitRule(name="new", percent=Decimal("8.00")))
 
 
-def test_of_five_and_eight_the_highest_counts_and_the_other_is_not_stacked() -> None:
+def test_done_when_3_of_five_and_eight_the_highest_counts_and_the_other_is_not_stacked() -> None:
     assert entitlement(RULES, "highest", REACH) == Entitlement(
         percent=Decimal("8.00"),
         benefits=(

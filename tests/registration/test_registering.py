@@ -14,7 +14,7 @@ from services.registration.domain.account import AccountOpened, Accounts, Identi
 from services.registration.domain.account_key import AccountKeys, Key, KeyBound, keys_of
 from services.registration.domain.claims import ClaimHeld, ClaimPlaced, ClaimQueued, ClaimsOf
 from services.registration.domain.customer import Identifier
-from services.registration.domain.deal import AlreadyRegistered, Incomplete, NoRules, PartnerUnknown
+from services.registration.domain.deal import AlreadyRegistered, Deals, Incomplete, NoRules, PartnerUnknown
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.deal_events import (
     ConflictDetected,
@@ -35,6 +35,7 @@ from tests.registration.deals import (
     CONTOSO,
     NOW,
     Town,
+    approval,
     candidate,
     customer,
     details,
@@ -156,6 +157,21 @@ def test_what_does_not_overlap_does_not_wait(changes: dict[str, object]) -> None
     assert names(town.register("b", "p-2", **changes)) == ["DealRegistered", "DealScreened"]
 
 
+def test_done_when_3_another_sku_or_role_is_approved_beside_a_hold_and_what_shares_a_sku_waits() -> None:
+    town = Town()
+    town.register("a", "p-1")
+    town.run(approval("a", "p-1"))
+    town.register("b", "p-2", products=(product("200"),))
+    town.register("c", "p-3", products=(product("100"), product("200")))
+    town.register("d", "p-3", role="distribute")
+
+    for deal, partner in (("b", "p-2"), ("d", "p-3")):
+        town.run(approval(deal, partner))
+
+    statuses = [str(town.state(Deals.at(deal)).status) for deal in "abcd"]
+    assert statuses == ["approved", "approved", "waiting", "approved"]
+
+
 def test_the_same_wish_elsewhere_is_reviewed_even_where_rules_approve() -> None:
     town = Town(auto_approval={"on": True, "limits": [{"amount": "50000.00", "currency": "EUR"}]})
     town.register("a", "p-1")
@@ -176,7 +192,7 @@ def test_a_partner_cannot_register_the_same_twice() -> None:
     assert refused.value.fields == {"registration_id": "a"}
 
 
-def test_two_first_registrations_of_one_domain_share_the_account() -> None:
+def test_done_when_2_two_first_registrations_of_one_domain_share_one_account() -> None:
     town = Town()
     town.register("a", "p-1")
 

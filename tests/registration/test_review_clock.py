@@ -40,7 +40,7 @@ def due(town: Town, deal: str = "a") -> datetime | None:
     return town.state(Deals.at(deal)).review.due_at
 
 
-def test_berlin_registered_on_the_last_day_of_the_year_is_due_on_the_sixth_of_january() -> None:
+def test_done_when_3_berlin_registered_on_the_last_day_of_the_year_is_due_on_the_sixth_of_january() -> None:
     town = Town(**BERLIN)
 
     town.register("a", now=berlin("2025-12-31T15:00"), details=details(close_on=date(2026, 6, 1)))
@@ -57,7 +57,7 @@ def test_the_holidays_of_a_place_are_days_off_for_every_clock() -> None:
     assert due(town) == berlin("2026-01-07T15:00")
 
 
-def test_berlin_returned_on_the_second_and_back_on_the_seventh_is_due_on_the_ninth() -> None:
+def test_done_when_3_berlin_returned_on_the_second_and_back_on_the_seventh_is_due_on_the_ninth() -> None:
     town = Town(**BERLIN)
     town.register("a", now=berlin("2025-12-31T15:00"))
     returned, back = berlin("2026-01-02T11:00"), berlin("2026-01-07T10:00")
@@ -70,7 +70,7 @@ def test_berlin_returned_on_the_second_and_back_on_the_seventh_is_due_on_the_nin
     assert due(town) == berlin("2026-01-09T14:00")
 
 
-def test_the_clock_stands_while_the_partner_has_the_deal() -> None:
+def test_done_when_5_the_clock_stands_while_the_partner_has_the_deal() -> None:
     town = Town()
     town.register("a")
     early = ESCALATE - timedelta(days=1)

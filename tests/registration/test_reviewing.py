@@ -129,7 +129,7 @@ def test_a_correction_keeps_the_instant_and_is_screened_again() -> None:
     assert status(town) == "in_review"
 
 
-def test_a_field_that_was_not_named_is_refused() -> None:
+def test_done_when_5_a_field_that_was_not_named_is_refused() -> None:
     wrong = details(amount=money("12000.00", "EUR"), close_on=date(2026, 7, 1))
 
     with pytest.raises(FieldNotEditable) as refused:

@@ -30,7 +30,7 @@ def entry(who: str, **said: Any) -> Routed:
     return Routed(partner_id=who, **said)
 
 
-def test_weighted_by_the_example_of_the_page_c_first_and_after_it_declined_a() -> None:
+def test_done_when_3_weighted_of_5_3_2_gives_c_first_and_after_it_declined_a() -> None:
     rules = listed(entry("A", weight=5), entry("B", weight=3), entry("C", weight=2), strategy="weighted")
     all_three = (taker("B"), taker("C"), taker("A"))
 

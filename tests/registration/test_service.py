@@ -263,7 +263,7 @@ async def test_a_suspended_partner_starts_nothing_new_until_it_is_reinstated(reg
     assert (await registration.register("p1"))["status"] == "in_review"
 
 
-async def test_one_key_registers_once_and_another_body_is_refused(registration: Running) -> None:
+async def test_done_when_11_one_call_with_five_fields_registers_a_deal_also_when_retried(registration: Running) -> None:
     answers = await asyncio.gather(*(registration.send(seller("p1"), "/deals", deal(), "once") for _ in range(20)))
     other = await registration.send(seller("p1"), "/deals", deal(role="service"), "once")
 
@@ -293,7 +293,7 @@ async def test_two_hundred_partners_race_for_one_customer_and_one_wins(registrat
     assert not [pair for pair in combinations(held, 2) if pair[0].rivals(pair[1])]
 
 
-async def test_every_read_model_takes_repeats_and_other_batches(registration: Running) -> None:
+async def test_done_when_13_events_twice_or_in_other_batches_give_equal_documents(registration: Running) -> None:
     first = await registration.register("p1")
     second = await registration.register("p2")
     await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
@@ -368,7 +368,7 @@ async def test_the_board_filters_and_sorts(registration: Running) -> None:
     ]
 
 
-async def test_no_rival_is_named_in_what_a_partner_may_hear(registration: Running) -> None:
+async def test_done_when_7_no_rival_is_named_in_what_a_partner_may_hear(registration: Running) -> None:
     await registration.register("p1")
     await registration.register("p2")
     told = [registration.service.blueprint.publish(r.seen("registration")) for r in await all_of(registration)]

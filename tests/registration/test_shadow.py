@@ -38,7 +38,7 @@ async def shadow(asked: Running, **body: Any) -> dict[str, Any]:
     return dict((await asked.get(DESK, f"/shadow-runs/{run_id}")).json())
 
 
-async def test_a_shadow_run_of_the_same_version_differs_in_nothing(history: Running) -> None:
+async def test_done_when_9_a_shadow_run_of_the_same_version_differs_in_nothing(history: Running) -> None:
     run = await shadow(history, version=1)
     assert (run["status"], run["report"]["changed"]) == ("ready", 0)
     assert run["report"]["decided"] > 3
@@ -55,6 +55,6 @@ async def test_a_rejected_rival_would_have_kept_nobody_waiting(history: Running)
     assert ("ApproveDeal", "wrong-state") in [(command, new) for command, _, new, _ in later]
 
 
-async def test_twice_the_same_run_has_one_digest(history: Running) -> None:
+async def test_done_when_9_twice_the_same_run_has_one_digest(history: Running) -> None:
     one, two = [await shadow(history, body=HIGHER) for _ in range(2)]
     assert one["report"]["digest"] == two["report"]["digest"]
