@@ -22,6 +22,7 @@ from services.registration.api import (
     leads,
     machines,
     notes,
+    proving,
     replacing,
     reviews,
 )
@@ -62,6 +63,7 @@ BLUEPRINT = Blueprint(
         drafts.router,
         deals.router,
         replacing.router,
+        proving.router,
         reviews.router,
         notes.router,
         accounts.router,

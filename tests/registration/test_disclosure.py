@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from chassis.event import plain
+from chassis.proof import check
 from chassis.record import CommandRecorded
-from tests.registration.service import DESK, Running, activated, deal, seller, started
+from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 from tests.scenarios.routes import routes_of
 
 RIVAL, LOSER = seller("rival-7c1e"), seller("p2")
@@ -102,6 +103,26 @@ async def test_done_when_7_nothing_a_partner_can_read_holds_a_rivals_name_terms_
         asked = await registration.post(LOSER, path, deal(evidence=[SHARED]))
         assert asked.json()["availability"] == "taken"
         assert not found_in(asked.text, needles)
+
+
+async def test_the_proof_of_a_deal_holds_for_the_vendor_and_with_hashes_alone_for_its_partner(
+    registration: Running,
+) -> None:
+    held, lost = await contested(registration)
+    path = f"/deals/{lost['registration_id']}/proof"
+
+    to_desk, to_loser = [(await registration.get(who, path)).json() for who in (DESK, LOSER)]
+
+    for copy in (to_desk, to_loser):
+        proofs = [copy["deal"], *copy["claims"], copy["rules"]]
+        assert [check(one).wrong for one in proofs] == [(), (), ()]
+    assert to_desk["claims"][0]["stream"] == f"{TENANT}:claims-{held['account_id']}"
+    assert to_desk["rules_version"] == 1
+    assert {event["state"] for event in (*to_loser["deal"]["events"], *to_loser["claims"][0]["events"])} == {None}
+    assert {event["type"] for event in to_loser["claims"][0]["events"]} == {""}
+    to_desk["claims"][0]["events"][0]["state"] = "YWJj"
+    assert not check(to_desk["claims"][0]).holds
+    assert (await registration.get(LOSER, f"/deals/{held['registration_id']}/proof")).status_code == 404
 
 
 async def test_what_rules_watch_for_is_published_and_what_they_found_names_nobody(registration: Running) -> None:

@@ -182,6 +182,7 @@ REGISTRATION = {
     "GET /deals": row(DEALS, query="partner_id=$partner"),
     "GET /deals/export": row(DEALS, query="partner_id=$partner"),
     "GET /deals/{registration_id}": row(DEALS, registration_id="deal"),
+    "GET /deals/{registration_id}/proof": row(DEALS, registration_id="deal"),
     "GET /deals/{registration_id}/conflicts": row(frozenset({"desk", "cm"}), registration_id="deal"),
     "POST /deals/{registration_id}/return": row(
         frozenset({"desk"}), {"fields": ["amount"], "message": "Less."}, registration_id="deal"
