@@ -9,8 +9,8 @@ RebateAccrued, StatementIssued, PaymentApproved, PaymentBlocked, PaymentDeclined
 PeriodClosed, BankDetailsChanged, PartnerSettled, FundAllocated, FundRequestDecided, FundClaimDue,
 FundClaimDecided, FundReimbursed, SpecialPriceDecided, TierChanged, TierReviewOpened, RecognitionAwarded,
 RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
-Listens to: DealWon, CreditAllocated, RevenueReversed (attribution); DealRegistered, DealApproved, DealRejected,
-DealWithdrawn, DealRevoked, LeadConverted (registration); PartnerActivated, PartnerProfileChanged, PartnerSuspended,
-PartnerReinstated, OffboardingStarted, OffboardingCancelled, PartnersMerged,
-PartnersUnmerged (onboarding); TenantOpened (gateway).
+Listens to: OpportunityLinked, DealStageChanged, DealWon, DealLost, CreditAllocated, RevenueReversed (attribution);
+DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, LeadConverted (registration);
+PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated, OffboardingStarted, OffboardingCancelled,
+PartnersMerged, PartnersUnmerged (onboarding); TenantOpened (gateway).
 """

@@ -51,6 +51,7 @@ from services.incentives.projections.funds import FUNDS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.mergers import MERGERS, TRANSFERS
+from services.incentives.projections.open_sales import OPEN_SALES
 from services.incentives.projections.payee_gates import PAYEE_GATES
 from services.incentives.projections.payments import PAYMENTS
 from services.incentives.projections.progress import PROGRESS
@@ -114,6 +115,7 @@ BLUEPRINT = Blueprint(
     projections=(
         EARNINGS,
         SALES,
+        OPEN_SALES,
         LEDGER,
         BALANCES,
         DAY_BALANCES,

@@ -4,13 +4,14 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from chassis.asgi import Api
 from tests.scenarios.browser import browser
-from tests.scenarios.main_job import main_job
-from tests.scenarios.system import System, done, running_system
+from tests.scenarios.main_job import Story, approving, colliding, main_job
+from tests.scenarios.system import System, done, running_system, until
 
 ORIGIN = {"origin": "http://127.0.0.1:8080"}
 
@@ -65,6 +66,27 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             assert "more revenue would count for gold" in own.text
         found = done(await nora.get("/v1/incentives/disputes"))["items"]
         assert [(one["state"], one["decision"]) for one in found] == [("rejected", "It was one refund.")]
+
+
+async def test_an_open_sale_is_forecast_by_the_engine_and_marked_as_an_estimate(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        story = Story()
+        for chapter in (colliding, approving):
+            await chapter(it, story)
+            await it.settle()
+        finn = await it.who("finn")
+
+        async def sales() -> Any:
+            return done(await finn.get("/v1/incentives/forecast"))["items"]
+
+        [sale] = await until(sales)
+        assert (sale["registration_id"], sale["stage"]) == (story.deal_id, "prospect")
+        assert [(line["if_won"], line["expected"]) for line in sale["lines"]] == [("2000.00", "200.00")]
+        async with portal_of(it, finn) as finance:
+            shown = (await finance.get("/forecast")).text
+            assert "An estimate." in shown
+            assert shown.index("€2,000.00") < shown.index("€200.00")
+            assert 'href="/forecast"' in (await finance.get("/owed")).text
 
 
 async def estimated(partner: httpx.AsyncClient) -> None:

@@ -11,23 +11,21 @@ from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import plain
 from chassis.execution import Peek
-from chassis.http import JSON, App, Body, Day, Reader, Writer, shown
+from chassis.http import JSON, App, Body, Day, Reader, Writer, reads, shown
 from chassis.rulebook import Decision, NoDraft, Rulebook, Rules
 from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from contracts.values import money
-from services.incentives.access import READ_EARNINGS
-from services.incentives.application.sales import all_payees, rates_about, rules_of_kind
+from services.incentives.access import READ_EARNINGS, READ_LEDGER
+from services.incentives.application.forecasting import Possible, forecast, possible_facts
+from services.incentives.application.sales import all_payees, rules_of_kind
 from services.incentives.application.trying import Trial, side_of
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
-from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.dues import Known
-from services.incentives.domain.meter import Meter, Meters, meter_id
-from services.incentives.domain.payee import Payee, Payees, circumstances_of
 from services.incentives.domain.plan import schedule_of
-from services.incentives.domain.rating import PLANS, RatingFacts, Sold, evaluate
+from services.incentives.domain.rating import PLANS, Sold, evaluate
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
 
@@ -114,32 +112,27 @@ async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
     peek = app.executor.peek(caller.tenant)
     books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, caller.tenant, PLANS.name)]
     found = plans_for(body.pool, body.closes_on, books)
-    payee: Payee = await peek(Payees.at(body.partner_id))
+    it = Possible(
+        partner_id=body.partner_id,
+        sold=(_sold(body),),
+        closes_on=body.closes_on,
+        percent=Decimal(body.percent),
+        role=body.role,
+        deal_type=body.deal_type,
+    )
     lines = [
-        await _estimated(peek, body, chosen, payee)
+        await _estimated(peek, it, chosen)
         for chosen in found
         if not chosen.plan.deal_types or body.deal_type in chosen.plan.deal_types
     ]
     return shown({"lines": lines})
 
 
-async def _estimated(peek: Peek, body: EstimateBody, chosen: Chosen, payee: Payee) -> dict[str, Any]:
-    plan = chosen.plan
-    metered = meter_id(plan, chosen.plan_id, body.partner_id, body.closes_on)
-    meter: Meter = await peek(Meters.at(metered[0])) if metered else Meter()
-    deal = Circumstances(products=(body.family,), deal_type=body.deal_type, role=body.role)
-    facts = RatingFacts(
-        sold=(_sold(body),),
-        percent=Decimal(body.percent),
-        credited_on=body.closes_on,
-        measure_before=meter.measure,
-        payee_id=body.partner_id,
-        circumstances=circumstances_of(payee, body.closes_on, deal),
-        rates=await rates_about(peek, [body.closes_on]),
-    )
+async def _estimated(peek: Peek, it: Possible, chosen: Chosen) -> dict[str, Any]:
+    plan, facts = chosen.plan, await possible_facts(peek, it, chosen)
     decision: Decision = evaluate(facts, plan)
-    bands = reaches(schedule_of(plan, body.partner_id, body.closes_on))
-    ahead = next((band for band in bands if not band.reached(meter.measure)), None)
+    bands = reaches(schedule_of(plan, it.partner_id, it.closes_on))
+    ahead = next((band for band in bands if not band.reached(facts.measure_before)), None)
     return {
         "plan_id": chosen.plan_id,
         "version": chosen.version.version,
@@ -148,7 +141,7 @@ async def _estimated(peek: Peek, body: EstimateBody, chosen: Chosen, payee: Paye
         "pay": decision.outcome,
         "steps": [plain(reason) for reason in decision.reasons],
         "would_change": [plain(change) for change in decision.would_change],
-        "to_next_band": str(ahead.above - meter.measure) if ahead else None,
+        "to_next_band": str(ahead.above - facts.measure_before) if ahead else None,
     }
 
 
@@ -158,3 +151,14 @@ def _sold(body: EstimateBody) -> Sold:
     except ValueError as error:
         raise SaleInvalid(str(error)) from error
     return Sold(line_id="estimate", family=body.family, amount=amount, quantity=body.quantity)
+
+
+# Forecast
+
+
+@router.get("/forecast")
+@reads("open_sales")
+async def forecasted(caller: Reader, app: App) -> Response:
+    """An estimate: what open sales would pay if they are won, by month and partner, and that times their probability."""
+    app.access.check(caller.principal, READ_LEDGER)
+    return shown(await forecast(app, caller.tenant))

@@ -259,6 +259,18 @@ async def _done(here: Visit, sent: Form, path: str, body: Any, name: str) -> Res
 # What is owed, and what may still be spent
 
 
+@router.get("/forecast")
+async def forecast(here: Here) -> Response:
+    """An estimate of what open sales will pay partners, month by month."""
+    if not here.may("incentives.read ledger"):
+        raise Forbidden
+    part = await here.ask("incentives", "/forecast")
+    found = part.one
+    lines = [line for sale in found.get("items", []) for line in sale["lines"]]
+    names = await here.names({line["partner_id"] for line in (*lines, *found.get("partners", []))})
+    return await here.page("forecast.html", part=part, it=found, names=names)
+
+
 @router.get("/owed")
 async def owed(here: Here) -> Response:
     """What is owed to each payee on any day, the budgets and what is left of them, and the lines that are disputed."""

@@ -1,0 +1,137 @@
+"""What open sales may bring: the engine's pay for each as if it were won, at the probability of its stage."""
+
+from types import SimpleNamespace
+
+from chassis.read_store.port import Page
+from chassis.testing.projections import assert_repeatable, project, told
+from contracts.attribution import CreditAllocated, DealLost, DealStageChanged, DealWon, OpportunityLinked
+from contracts.registration import DealAmended, DealWithdrawn
+from contracts.values import money
+from services.incentives.application.forecasting import forecast
+from services.incentives.projections.open_sales import OPEN_SALES
+from tests.attribution.facts import approved
+from tests.incentives.facts import plan
+from tests.incentives.test_service import START, activated, credited, incentives, won
+
+__all__ = ["incentives"]
+REGISTRATION, ATTRIBUTION = "/entente/registration/1", "/entente/attribution/1"
+
+
+def linked(name, registration_id):
+    return OpportunityLinked(
+        opportunity_id=name, registration_id=registration_id, partner_id="p1", method="opened", linked_at=START
+    )
+
+
+def stage(name, to, amount=None, **changes):
+    fields = {
+        "partner_ids": ("p1",),
+        "opportunity_id": name,
+        "from_stage": "prospect",
+        "to_stage": to,
+        "true_at": START,
+    }
+    return DealStageChanged(**fields, amount=money(amount, "EUR") if amount else None, **changes)
+
+
+def heard(*happened):
+    """The events as they come from each service, in its order."""
+    of = {name: [one for one in happened if name in one.type] for name in ("registration", "attribution")}
+    sources = {"registration": REGISTRATION, "attribution": ATTRIBUTION}
+    return [seen for name, found in of.items() for seen in told(*found, source=sources[name])]
+
+
+class Beside:
+    """The read store of a service, with other open sales."""
+
+    def __init__(self, read, documents):
+        self._read, self._documents = read, documents
+
+    async def find(self, name, *args, **named):
+        if name == "open_sales":
+            return Page([self._documents[one] for one in sorted(self._documents)])
+        return await self._read.find(name, *args, **named)
+
+
+async def forecast_of(asked, *happened):
+    app, documents = asked.service.application, project(OPEN_SALES, heard(*happened))
+    read = Beside(app.read, documents)
+    seen = SimpleNamespace(executor=app.executor, read=read, clock=app.clock, caught_up=app.caught_up)
+    return await forecast(seen, "acme")
+
+
+SHARED = credited(("p1", "60.00"), ("p2", "40.00"), status="provisional")
+HAPPENED = (
+    approved(registration_id="r1", partner_id="p1", amount=money("1000.00", "EUR")),
+    approved(registration_id="r2", partner_id="p1", amount=money("500.00", "EUR")),
+    linked("o1", "r1"),
+    SHARED,
+    stage("o1", "committed", "2000.00"),
+)
+
+
+async def test_an_open_sale_counts_at_the_probability_of_its_stage_and_an_approved_one_as_a_prospect(incentives):
+    await incentives.publish_plan(plan())
+    found = await forecast_of(incentives, *HAPPENED)
+    assert found["estimate"] is True
+    assert [(row["partner_id"], row["if_won"], row["expected"]) for row in found["partners"]] == [
+        ("p1", "170.00", "107.00"),
+        ("p2", "80.00", "68.00"),
+    ]
+    assert [(sale["stage"], sale["probability_percent"]) for sale in found["items"]] == [
+        ("committed", "85"),
+        ("prospect", "10"),
+    ]
+    said = await forecast_of(incentives, *HAPPENED, stage("o1", "committed", probability_percent=50))
+    assert [row["expected"] for row in said["partners"]] == ["65.00", "40.00"]
+
+
+async def test_it_goes_on_from_what_the_window_of_the_payee_holds(incentives):
+    bands = ({"up_to": "1000", "percent": "10"}, {"percent": "20"})
+    await incentives.publish_plan(plan(*bands, accumulate="year"))
+    await incentives.hear(activated())
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    found = await forecast_of(
+        incentives, approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))
+    )
+    assert [(row["if_won"], row["expected"]) for row in found["partners"]] == [("20.00", "2.00")]
+
+
+async def test_of_the_products_of_a_deal_each_counts_for_its_part(incentives):
+    await incentives.publish_plan(plan(product_families=["cloud"]))
+    deal = approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))
+    assert [line.family for line in deal.products] == ["cloud", "edge", "support"]
+    assert [row["if_won"] for row in (await forecast_of(incentives, deal))["partners"]] == ["3.33"]
+
+
+async def test_what_is_won_lost_or_withdrawn_is_expected_no_more(incentives):
+    await incentives.publish_plan(plan())
+    lost = DealLost(partner_ids=("p1",), opportunity_id="o1", closed_on=START.date(), reason_code="price")
+    withdrawn = DealWithdrawn(
+        **of(approved(registration_id="r2"), DealWithdrawn), reason_code="gone", withdrawn_at=START
+    )
+    for end in (won(), lost):
+        found = await forecast_of(incentives, *HAPPENED, withdrawn, end)
+        assert (found["items"], found["sales"]) == ([], 0)
+
+
+def of(it, kind):
+    """The fields that two events have in common."""
+    return {name: getattr(it, name) for name in kind.__dataclass_fields__ if hasattr(it, name)}
+
+
+async def test_what_has_no_amount_is_left_out_and_an_amendment_counts(incentives):
+    await incentives.publish_plan(plan())
+    amended = DealAmended(
+        **{**of(approved(registration_id="r2"), DealAmended), "partner_id": "p1", "amount": money("900.00", "EUR")},
+        amended_at=START,
+    )
+    found = await forecast_of(incentives, *HAPPENED[1:2], amended, stage("o7", "qualified"))
+    assert [(sale["opportunity_id"], sale["left_out"]) for sale in found["left_out"]] == [("o7", "no-amount")]
+    assert [row["if_won"] for row in found["partners"]] == ["90.00"]
+
+
+def test_repeats_and_other_orders_change_no_open_sale():
+    assert_repeatable(OPEN_SALES, heard(*HAPPENED, won()))
+    assert {CreditAllocated, DealWon} <= set(OPEN_SALES.keys)
