@@ -206,7 +206,7 @@ class Actor:
     view_as: str | None = None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One recorded or public event as a reader meets it: the fact and its circumstances.
 
     `source` is the service that recorded it, `position` its place in that service's total order.

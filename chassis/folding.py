@@ -5,7 +5,6 @@ source), written with the documents, and the document's own guard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from chassis.event import Seen
 from chassis.projection import Projection
@@ -38,23 +37,21 @@ def fold(
 ) -> dict[DocumentKey, Kept]:
     """The documents that the steps change, each folded over all of its facts."""
     changed: dict[DocumentKey, Kept] = {}
-    whole = checkpoints.get(WHOLE, 0)
+    whole, evolve = checkpoints.get(WHOLE, 0), projection.evolve
     for seen, ids in steps:
-        if seen.position <= max(whole, checkpoints.get(seen.tenant, 0)):
+        tenant, position = seen.tenant, seen.position
+        if position <= whole or position <= checkpoints.get(tenant, 0):
             continue
         for document_id in ids:
-            key = (seen.tenant, document_id)
+            key = (tenant, document_id)
             before = changed.get(key) or kept.get(key, NEVER)
-            if before.guards.get(lane, 0) < seen.position:
-                changed[key] = Kept(_evolved(projection, before, seen), {**before.guards, lane: seen.position})
+            if before.guards.get(lane, 0) < position:
+                try:
+                    document = evolve(before.document, seen)
+                except Exception as error:
+                    raise _failed(projection, "evolve", seen, error) from error
+                changed[key] = Kept(document, {**before.guards, lane: position})
     return changed
-
-
-def _evolved(projection: Projection, before: Kept, seen: Seen) -> Any:
-    try:
-        return projection.evolve(before.document, seen)
-    except Exception as error:
-        raise _failed(projection, "evolve", seen, error) from error
 
 
 def _failed(projection: Projection, function: str, seen: Seen, error: Exception) -> ProjectionFailed:

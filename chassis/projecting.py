@@ -53,8 +53,8 @@ class ProjectingSettings:
 
     batch_events: int = 2_000
     """Facts folded together and written in one commit."""
-    fill_events: int = 10_000
-    """The same for a model that is being filled and reads alone."""
+    fill_events: int = 4_000
+    """The same for a model that is being filled and reads alone. Many more no longer fit the processor's caches."""
     near_events: int = 2_000
     """A model this near to the others joins them."""
     idle_seconds: float = 5.0
@@ -241,13 +241,16 @@ class ProjectionRunner:
             batch = batch or await self._store.feed(running.position, self._settings.fill_events)
             if not batch:
                 break
-            # The next batch is read while this one is written.
-            following = self._store.feed(batch[-1].position, self._settings.fill_events)
-            _, batch = await asyncio.gather(self._take([running], batch), following)
+            _, batch = await asyncio.gather(self._take([running], batch), self._following(batch))
         await self._draw_level(running)
         running.level = running.stopped is None
         self._tell()
         await self._swap(running)
+
+    async def _following(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """The next batch, read while this one is written: the writing has begun by the next turn of the loop."""
+        await asyncio.sleep(0)
+        return await self._store.feed(batch[-1].position, self._settings.fill_events)
 
     async def _draw_level(self, running: Running) -> None:
         """Brings a new version to the present by itself: in a quiet store nothing would wake the common reading."""

@@ -55,7 +55,7 @@ class Page:
     next_cursor: Cursor | None = None
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """A document and the last position of each lane that was applied to it. `document` None: there is none any more."""
 
     document: Document | None

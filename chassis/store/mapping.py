@@ -14,7 +14,7 @@ from chassis.event import Actor
 from chassis.store.port import Commit, NewEvent, Recorded
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The circumstances of an event as stored, absent ones left out. Fields may be added, never renamed."""
 
     id: str

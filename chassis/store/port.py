@@ -7,7 +7,6 @@ number all events of a store in the order of their commits, so a reader that rem
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -89,7 +88,7 @@ class Commit:
     events: tuple[NewEvent, ...]
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One event as it stands in the log.
 
     `data` is the JSON of the event, readable whether or not this release knows the type; `stored` are the exact bytes
@@ -111,11 +110,24 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     evaluator: int
     data: msgspec.Raw
     stored: bytes
+    decoded: Any = None
 
-    @cached_property
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same row of the same log: all else follows from it."""
+        return isinstance(other, Recorded) and self._row() == other._row()
+
+    def __hash__(self) -> int:
+        return hash(self._row())
+
+    def _row(self) -> tuple[int, str, int, str, bytes]:
+        return self.position, self.stream, self.version, self.type, self.stored
+
+    @property
     def event(self) -> Any:
-        """The event itself. Raises UnknownType for a type that this release does not know."""
-        return decode(self.type, self.data)
+        """The event itself, decoded once. Raises UnknownType for a type that this release does not know."""
+        if self.decoded is None:
+            msgspec.structs.force_setattr(self, "decoded", decode(self.type, self.data))
+        return self.decoded
 
     def seen(self, source: str) -> Seen:
         """The event and its circumstances, as a reader of the service `source` meets them."""
