@@ -57,7 +57,7 @@ def _post(url: str, body: dict[str, str]) -> Any:
 
 @pytest.fixture(scope="module")
 def every_route(address: str) -> Any:
-    return schemathesis.openapi.from_url(f"{address}/v1/openapi.json")
+    return schemathesis.openapi.from_url(f"{address}/v1/openapi.json", timeout=120)
 
 
 patient = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
