@@ -144,7 +144,15 @@ async def make_topics(topics: Sequence[str], settings: Settings) -> None:
 
 
 async def _known(admin: Any, topics: Sequence[str], settings: Settings) -> None:
-    """Waits until the broker knows topics that its controller has made: it hears of them a moment later."""
+    """Waits until the broker knows topics that its controller has made: it hears of them a moment later.
+
+    They are made in any case, so that a broker which is slow to hear fails nobody.
+    """
+    with contextlib.suppress(TimeoutError):
+        await _heard_of(admin, topics, settings)
+
+
+async def _heard_of(admin: Any, topics: Sequence[str], settings: Settings) -> None:
     async with asyncio.timeout(settings.start_seconds):
         while any(one["error_code"] for one in await admin.describe_topics(list(topics))):  # noqa: ASYNC110  it tells nobody
             await asyncio.sleep(KNOWN_POLL_SECONDS)
