@@ -1,7 +1,8 @@
 """Whatever happens, in whatever order and however often: the books balance, nobody is paid beyond what was earned.
 
 Wins in two currencies, additions, refunds, chargebacks in months, re-attributions, tier changes, corrections by hand,
-plan versions, settlements and closing windows, each perhaps told twice, and everything replayed from nothing.
+plan versions published meanwhile, settlements and closing windows, each perhaps told twice or again much later, and
+everything replayed from nothing.
 """
 
 from dataclasses import replace
@@ -185,6 +186,7 @@ class AnySequence(RuleBasedStateMachine):
     def begin(self, vector, amounts, days):
         self.world = World(*books(), rates=RATES, books_currency="USD", payees={}).allocate("pot", "200.00")
         self.numbers = {}
+        self.delivered = []
         self.account = Account()
         for deal, amount, day in zip(("o1", "o2", "o3"), amounts, days, strict=True):
             self.a_deal_is_won(deal, amount, deal == "o3", day, twice=False)
@@ -192,6 +194,22 @@ class AnySequence(RuleBasedStateMachine):
 
     def tell(self, wish, twice):
         self.world.tell(*[wish] * (1 + twice))
+        self.delivered.append(wish)
+
+    @rule(place=st.integers(0, 200))
+    def something_old_is_delivered_again(self, place):
+        """Whatever happened since, a fact that is known changes nothing."""
+        before = len(self.world.events)
+        self.world.tell(self.delivered[place % len(self.delivered)])
+        assert len(self.world.events) == before
+
+    @rule(percent=st.integers(1, 20))
+    def another_version_of_the_plan_is_published(self, percent):
+        """It holds from today on; what an earlier version rated stays with that."""
+        commission = self.world.books[0]
+        number = len(commission.versions) + 1
+        newest = version(plan({"percent": str(percent)}), "commission", NOW, number)
+        self.world.books = (Rulebook(versions=(*commission.versions, newest)), *self.world.books[1:])
 
     def number(self, name):
         self.numbers[name] = self.numbers.get(name, 0) + 1
