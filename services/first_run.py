@@ -18,7 +18,6 @@ DEAL_RULES = {
     "families": list(PRODUCTS),
     "minimums": [{"amount": "1000.00", "currency": CURRENCY}],
     "watch_for": ["look", "document", "asked"],
-    "certifications": [{"certification": "security", "families": ["security"]}],
 }
 SECURITY = {"name": "Security specialist", "zone": "Europe/Berlin"}
 LEAD_RULES = {"zone": "Europe/Berlin"}
