@@ -460,9 +460,11 @@ async def test_every_read_model_is_rebuilt_byte_for_byte(incentives):
     await incentives.rest()
     service = incentives.service
     read = service.application.read
-    live = [model for model in await read.models() if model.live]
+    own = {projection.name for projection in service.projections if not projection.heard}
+    live = [model for model in await read.models() if model.live and model.name in own]
     before = {model.name: await read.export(model.model) for model in live}
-    assert {projection.name for projection in service.projections} == before.keys()
+    assert own == before.keys()
+    assert own == {projection.name for projection in service.projections} - {"open_sales"}
     again = await asyncio.gather(*(service.runner.rebuild(name) for name in before))
     assert {name: await read.export(model) for name, model in zip(before, again, strict=True)} == before
 
