@@ -70,7 +70,7 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
         here.ask_if("incentives.read earnings", "/lines", partner_id=partner_id, limit=DEALS_MAX),
         here.ask_if("incentives.read earnings", f"/settlements/{partner_id}"),
         here.ask_if("incentives.read earnings", f"/mergers/{partner_id}"),
-        here.ask_if("onboarding.MergePartners", "/partners", status="active", limit=PARTNERS_MAX),
+        here.ask_if("onboarding.MergePartners", "/partners", limit=PARTNERS_MAX),
     )
     shown = {
         "part": found,
@@ -81,7 +81,7 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
         "settlement": settlement.one,
         "merger": merger.one,
         "names": {one["partner_id"]: one["profile"]["legal_name"] for one in others.items},
-        "others": [one for one in others.items if one["partner_id"] != partner_id],
+        "others": [one for one in others.items if one["status"] == "active" and one["partner_id"] != partner_id],
     }
     words = {"scopes": SCOPES, "roles": ROLES, "partner_id": partner_id, "books": await _books(here)}
     return await here.page("partner.html", status, **shown, **words, refusal=refusal)
