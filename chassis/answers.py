@@ -20,6 +20,7 @@ from chassis.schemas import Schemas
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
+FILE = {"type": "string", "format": "binary"}
 Item = TypeVar("Item")
 
 
@@ -31,7 +32,7 @@ class Page(TypedDict, Generic[Item]):
 
 
 def answers(*shapes: Any, media: str = JSON) -> Callable[[Route], Route]:
-    """Says beside a route what it answers when it succeeds: one of these types, as JSON unless `media` says else."""
+    """Says beside a route what it answers when it succeeds: one of these types as JSON, or a file of that media type."""
 
     def mark(route: Route) -> Route:
         route.answers = shapes, media  # type: ignore[attr-defined]
@@ -68,8 +69,8 @@ class Documented(FastAPI):
             status = str(route.status_code or int(HTTPStatus.OK))
             told = operation["responses"][status]
             told["description"] = HTTPStatus(int(status)).phrase
-            if shapes:
-                made = [schemas.of(one) for one in shapes]
+            if shapes or media != JSON:
+                made = [schemas.of(one) for one in shapes] or [FILE]
                 told["content"] = {media: {"schema": made[0] if len(made) == 1 else {"anyOf": made}}}
 
     def answer_of(self, route: RouteContext) -> tuple[tuple[Any, ...], str]:

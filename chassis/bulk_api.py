@@ -84,7 +84,7 @@ def _batch(wish: Any) -> tuple[Any, ...]:
     return (Batches.at(wish.batch_id),)
 
 
-class BatchAnswer(TypedDict):
+class ImportAnswer(TypedDict):
     """Where the import stands now."""
 
     batch_id: str
@@ -93,7 +93,7 @@ class BatchAnswer(TypedDict):
     rows: int
 
 
-def _stands(wish: Any, batch: Batch) -> BatchAnswer:
+def _stands(wish: Any, batch: Batch) -> ImportAnswer:
     first = batch.first
     return {"batch_id": wish.batch_id, "number": first.number, "stage": batch.stage.value, "rows": first.rows}
 
@@ -116,7 +116,7 @@ STEPS = (BatchUploaded, BatchTried, BatchApplyBegun, BatchApplied, BatchUndoBegu
 """What moves a batch from one stage to the next."""
 
 
-class BatchDocument(TypedDict):
+class ImportDocument(TypedDict):
     """An import of a file. `counts`: how many rows came to which result; `done` of `total` rows are through the step in hand."""
 
     batch_id: str
@@ -139,7 +139,7 @@ def of_batch(seen: Seen) -> str:
     return str(seen.event.batch_id)
 
 
-def evolve(document: BatchDocument | None, seen: Seen) -> BatchDocument | None:
+def evolve(document: ImportDocument | None, seen: Seen) -> ImportDocument | None:
     happened = seen.event
     if isinstance(happened, BatchUploaded):
         return _uploaded(happened)
@@ -151,7 +151,7 @@ def evolve(document: BatchDocument | None, seen: Seen) -> BatchDocument | None:
     return moved  # type: ignore[no-any-return]
 
 
-def _uploaded(it: BatchUploaded) -> BatchDocument:
+def _uploaded(it: BatchUploaded) -> ImportDocument:
     return {
         "batch_id": it.batch_id,
         "number": it.number,
@@ -169,7 +169,7 @@ def _uploaded(it: BatchUploaded) -> BatchDocument:
     }
 
 
-def _counted(document: BatchDocument, done: BatchRowsDone) -> dict[str, int]:
+def _counted(document: ImportDocument, done: BatchRowsDone) -> dict[str, int]:
     counts = dict(document["counts"])
     for one in done.results:
         counts[one.result] = counts.get(one.result, 0) + 1
@@ -365,7 +365,7 @@ async def template(caller: Reader, app: App, kind: Annotated[str, Query(max_leng
 
 
 @router.get("")
-@answers(Page[BatchDocument])
+@answers(Page[ImportDocument])
 @reads("import_batches")
 async def batches(caller: Reader, app: App, paged: Paged) -> Response:
     """The imports, newest first: a partner's own, all of them for the vendor."""
@@ -376,7 +376,7 @@ async def batches(caller: Reader, app: App, paged: Paged) -> Response:
 
 
 @router.get("/{batch_id}")
-@answers(BatchDocument)
+@answers(ImportDocument)
 @reads("import_batches")
 async def batch(batch_id: Id, caller: Reader, app: App) -> Response:
     """One import: where it stands, how far it is, and how many rows came to which result."""

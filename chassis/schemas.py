@@ -5,7 +5,7 @@ that are NotRequired), `Annotated[dict[str, Any], Customer]` is the plain form o
 A text named `…_at` is an instant, one named `…_on` a day.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,6 +31,8 @@ Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/"
 FORMATS = {"_at": "date-time", "_on": "date"}
 ANYTHING: Schema = {}
+SHARED = "shared."
+NOBODY_S = ("chassis.", "contracts.")
 PLAIN: Mapping[Any, Schema] = {
     Any: ANYTHING,
     object: ANYTHING,
@@ -104,10 +106,19 @@ def _map(it: Schemas, kind: Any) -> Schema:
 
 
 def name_of(kind: Any) -> str:
-    """The name of a type in a document: `Deal` for DealDocument, `DealPage` for a page of them."""
-    parts = "".join(name_of(one) for one in get_args(kind))
-    own: str = (get_origin(kind) or kind).__name__
-    return parts + own.removesuffix("Document")
+    """The name of a type in a document: `Deal` for DealDocument, `DealPage` for a page of them.
+
+    What is no service's own is `shared.Why`, so that all of them together need it once.
+    """
+    classes = [*_classes(kind)]
+    own = "".join(one.__name__.removesuffix("Document") for one in classes)
+    return f"{SHARED}{own}" if all(one.__module__.startswith(NOBODY_S) for one in classes) else own
+
+
+def _classes(kind: Any) -> Iterator[type[Any]]:
+    for part in get_args(kind):
+        yield from _classes(part)
+    yield get_origin(kind) or kind
 
 
 def _fields(cls: Any) -> Sequence[str]:

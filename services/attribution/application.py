@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, TypedDict
 from zoneinfo import ZoneInfo
 
 from chassis.event import stable_id
@@ -12,7 +12,7 @@ from chassis.rulebook import Rules
 from contracts.registration import DealApproved
 from contracts.values import OpportunityId
 from services.attribution.domain import connection, crediting, mirroring, opening
-from services.attribution.domain.connection import Connection, Connections
+from services.attribution.domain.connection import Connection, Connections, Phase
 from services.attribution.domain.credit import Credit, Credits, ReviseCredit, credit_id, revise_credit
 from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
 from services.attribution.domain.crm_change import CrmChange
@@ -198,19 +198,49 @@ def _credit(wish: ReviseCredit) -> tuple[Any, ...]:
 # Answers
 
 
-def _connection_answer(wish: Any, state: Connection) -> dict[str, Any]:
+class ConnectionAnswer(TypedDict):
+    """Where the connection stands now."""
+
+    connection_id: str
+    status: Annotated[str, Phase]
+
+
+class SaleAnswer(TypedDict):
+    """The stage that the sale is in now; null while only a touch is known."""
+
+    opportunity_id: str
+    stage: str | None
+
+
+class TouchAnswer(TypedDict):
+    """The touch by its id: claimed by a partner, or confirmed by the vendor."""
+
+    touch_id: str
+    opportunity_id: str
+    status: str
+
+
+class CreditAnswer(TypedDict):
+    """The revision that holds in this pool now."""
+
+    opportunity_id: str
+    pool: str
+    revision: int
+
+
+def _connection_answer(wish: Any, state: Connection) -> ConnectionAnswer:
     return {"connection_id": wish.connection_id, "status": state.phase.value}
 
 
-def _sale_answer(wish: Any, state: Opportunity, *_: Any) -> dict[str, Any]:
+def _sale_answer(wish: Any, state: Opportunity, *_: Any) -> SaleAnswer:
     return {"opportunity_id": wish.opportunity_id, "stage": state.stage}
 
 
-def _touch_answer(wish: RecordTouch, *_: Any) -> dict[str, Any]:
+def _touch_answer(wish: RecordTouch, *_: Any) -> TouchAnswer:
     return {"touch_id": wish.touch_id, "opportunity_id": wish.opportunity_id, "status": wish.status}
 
 
-def _credit_answer(wish: ReviseCredit, state: Credit) -> dict[str, Any]:
+def _credit_answer(wish: ReviseCredit, state: Credit) -> CreditAnswer:
     revision = state.last.revision if state.last else 0
     return {"opportunity_id": wish.opportunity_id, "pool": wish.pool, "revision": revision}
 

@@ -1,6 +1,6 @@
 """What the gateway can do: each command and the streams it touches."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from chassis.execution import Handles
 from services.gateway.domain import client, login, session, staff, tenant
@@ -35,19 +35,48 @@ def _identity_stream(wish: login.ReleaseIdentity) -> tuple[Any, ...]:
     return (Identities.at(identity_of(wish.tenant, wish.subject)),)
 
 
-def _tenant(wish: tenant.OpenTenant, state: tenant.Tenant) -> dict[str, Any]:
+class TenantAnswer(TypedDict):
+    slug: str
+    status: str
+
+
+class StaffAnswer(TypedDict):
+    """The member of the vendor's staff with what it may do now."""
+
+    staff_id: str
+    status: str
+    roles: list[str]
+    duties: list[str]
+
+
+class ClientAnswer(TypedDict):
+    """The API client, and how far it reaches."""
+
+    client_id: str
+    status: str
+    scopes: list[str]
+
+
+class ReleaseAnswer(TypedDict):
+    """Whose account was let go of."""
+
+    subject: str
+    status: str
+
+
+def _tenant(wish: tenant.OpenTenant, state: tenant.Tenant) -> TenantAnswer:
     return {"slug": wish.slug, "status": "open"}
 
 
-def _staff(wish: Any, state: staff.Staff) -> dict[str, Any]:
+def _staff(wish: Any, state: staff.Staff) -> StaffAnswer:
     return {"staff_id": wish.staff_id, "status": state.status, "roles": list(state.roles), "duties": list(state.duties)}
 
 
-def _client(wish: Any, state: client.Client) -> dict[str, Any]:
+def _client(wish: Any, state: client.Client) -> ClientAnswer:
     return {"client_id": wish.client_id, "status": state.status, "scopes": list(state.scopes)}
 
 
-def _released(wish: login.ReleaseIdentity, _: login.Identity) -> dict[str, Any]:
+def _released(wish: login.ReleaseIdentity, _: login.Identity) -> ReleaseAnswer:
     return {"subject": wish.subject, "status": "released"}
 
 

@@ -92,7 +92,7 @@ def content(operation: dict[str, Any], status: str = "200") -> Any:
 
 def test_a_route_answers_what_its_one_command_answers(app: Documented) -> None:
     assert content(told(app, "post", "/knock"), "201") == {"$ref": "#/components/schemas/Knocked"}
-    assert content(told(app, "post", "/ring")) == {"$ref": "#/components/schemas/Done"}
+    assert content(told(app, "post", "/ring")) == {"$ref": "#/components/schemas/shared.Done"}
 
 
 def test_a_route_of_two_commands_has_to_say_itself(app: Documented) -> None:

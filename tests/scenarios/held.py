@@ -38,7 +38,7 @@ class Contract:
             return f"the status {answer.status} is not documented"
         if media not in told.get("content", {}):
             return f"the media type {media} is not documented"
-        schema = told["content"][media]["schema"]
+        schema = told["content"][media].get("schema", {})
         return (
             self._difference(f"{operation['operationId']} {answer.status}", schema, answer) if media == JSON else None
         )

@@ -1,10 +1,11 @@
 """Connections to CRMs over HTTP: add, activate, map stages, read now, be pushed; what is in step and what is held."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Paged, Reader, Unavailable, Writer, listed, page, perform, reads, shown
 from chassis.identity import Unauthenticated
@@ -20,6 +21,9 @@ from services.attribution.domain.connection import (
     PauseConnection,
 )
 from services.attribution.domain.mirroring import ReleaseCrmChange
+from services.attribution.projections.connections import ConnectionDocument
+from services.attribution.projections.quarantine import HeldDocument
+from services.attribution.projections.sync_status import SyncDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -47,6 +51,16 @@ class PauseBody(Body):
 
 class StagesBody(Body):
     stage_map: Annotated[Stages, Field(min_length=1)]
+
+
+class PushedChanges(TypedDict):
+    """How many rows showed something new."""
+
+    changes: int
+
+
+class Changes(PushedChanges):
+    connection_id: str
 
 
 router = APIRouter(tags=["connections"])
@@ -99,6 +113,7 @@ async def map_stages(connection_id: Id, body: StagesBody, caller: Writer, app: A
 
 
 @router.post("/connections/{connection_id}/poll")
+@answers(Changes)
 async def poll(connection_id: Id, caller: Reader, app: App) -> Response:
     """Reads what changed in the CRM now. Answers how many rows showed something new."""
     app.access.check(caller.principal, POLL)
@@ -113,6 +128,7 @@ async def poll(connection_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.post("/connections/{connection_id}/push", status_code=202)
+@answers(PushedChanges)
 async def push(connection_id: Id, request: Request, app: App) -> Response:
     """The CRM says that something changed. Only its signature is believed; what changed is read from it."""
     tenant, body = await _tenant_of(app, connection_id), await request.body()
@@ -138,6 +154,7 @@ async def _tenant_of(app: Any, connection_id: str) -> str:
 
 
 @router.get("/connections")
+@answers(Page[ConnectionDocument])
 @reads("connections")
 async def connections(caller: Reader, app: App, paged: Paged) -> Response:
     """The CRMs that are connected, and where each stands."""
@@ -146,6 +163,7 @@ async def connections(caller: Reader, app: App, paged: Paged) -> Response:
 
 
 @router.get("/connections/{connection_id}")
+@answers(ConnectionDocument)
 @reads("connections")
 async def connection(connection_id: Id, caller: Reader, app: App) -> Response:
     """One connected CRM, and where it stands."""
@@ -155,6 +173,7 @@ async def connection(connection_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/sync-records")
+@answers(Page[SyncDocument])
 @reads("sync_status")
 async def sync_records(
     caller: Reader, app: App, paged: Paged, status: Annotated[str | None, Query(max_length=16)] = None
@@ -165,6 +184,7 @@ async def sync_records(
 
 
 @router.get("/quarantine")
+@answers(Page[HeldDocument])
 @reads("quarantine")
 async def quarantine(
     caller: Reader, app: App, paged: Paged, code: Annotated[str | None, Query(max_length=32)] = None

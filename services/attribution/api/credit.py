@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
@@ -13,6 +14,7 @@ from services.attribution.access import READ_CREDIT
 from services.attribution.domain.credit import ReviseCredit, WantedShare, credit_id
 from services.attribution.domain.credit_policy import POOLS_MAX
 from services.attribution.projections import credit_view
+from services.attribution.projections.credit_view import CreditOfSale, ShownCredit
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Pool = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,39}$")]
@@ -38,6 +40,7 @@ router = APIRouter(tags=["credit"])
 
 
 @router.get("/credit")
+@answers(Page[ShownCredit])
 @reads("credit_view")
 async def credits(
     caller: Reader,
@@ -55,6 +58,7 @@ async def credits(
 
 
 @router.get("/opportunities/{opportunity_id}/credit")
+@answers(CreditOfSale)
 @reads("credit_view")
 async def of_opportunity(
     opportunity_id: Id,
@@ -73,6 +77,7 @@ async def of_opportunity(
 
 
 @router.get("/opportunities/{opportunity_id}/credit/{pool}")
+@answers(ShownCredit)
 @reads("credit_view")
 async def of_pool(
     opportunity_id: Id,

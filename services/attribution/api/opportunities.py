@@ -5,10 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
+from chassis.answers import Page, answers
 from chassis.http import App, Paged, Reader, listed, page, reads, shown
 from chassis.read_store.port import Contains
 from services.attribution.access import READ_OPPORTUNITIES
 from services.attribution.projections import opportunity_board, opportunity_timeline
+from services.attribution.projections.opportunity_board import BoardDocument
+from services.attribution.projections.opportunity_timeline import SaleWithTimeline
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -29,6 +32,7 @@ router = APIRouter(tags=["opportunities"])
 
 
 @router.get("/opportunities")
+@answers(Page[BoardDocument])
 @reads("opportunity_board")
 async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters) -> Response:
     """All sales for the vendor; for a partner those it has a part in."""
@@ -45,6 +49,7 @@ async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters)
 
 
 @router.get("/opportunities/{opportunity_id}")
+@answers(SaleWithTimeline)
 @reads("opportunity_board")
 async def opportunity(opportunity_id: Id, caller: Reader, app: App) -> Response:
     """One sale, with what happened to it in order; each entry's event can be asked why."""

@@ -6,11 +6,13 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from chassis.access import PARTNER
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import OpportunityId, PartnerId
 from services.attribution.access import READ_TOUCHES
 from services.attribution.application import POLICY_ID, pools_in_force
 from services.attribution.domain.touch import CLAIMED, CONFIRMED, RecordTouch, role_of, touch_id
+from services.attribution.projections.touch_log import TouchDocument
 
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -65,6 +67,7 @@ def _command(body: TouchBody, caller: Writer, pools: tuple[str, ...], now: Any) 
 
 
 @router.get("/touches")
+@answers(Page[TouchDocument])
 @reads("touch_log")
 async def touches(
     caller: Reader,

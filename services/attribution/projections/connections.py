@@ -13,6 +13,8 @@ from services.attribution.domain.crm_record import CrmChangeObserved, CrmChangeQ
 
 
 class ConnectionDocument(TypedDict):
+    """A connected CRM, and up to when it has been read. `due_at` is set while it is active."""
+
     connection_id: str
     connector: str
     status: str

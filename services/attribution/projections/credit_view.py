@@ -2,20 +2,27 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.attribution import Share
 from services.attribution.domain.credit import CreditAllocated, credit_id
+from services.attribution.domain.credit_policy import Part, Row
 
 REVISIONS_MAX = 200
 
 
 class Revision(TypedDict):
+    """Who had how much of the sale, by which touches, under which policy. A person's revision has its reason.
+
+    A partner reads its own shares, touches and parts, and of all others together `others_percent`.
+    """
+
     revision: int
     status: str
     win_no: int | None
-    shares: list[dict[str, Any]]
+    shares: list[Annotated[dict[str, Any], Share]]
     model: str
     policy_id: str
     policy_version: int
@@ -26,8 +33,9 @@ class Revision(TypedDict):
     known_at: str
     event_id: str
     decision_sha256: str
-    rows: list[dict[str, Any]]
-    parts: list[dict[str, Any]]
+    rows: list[Annotated[dict[str, Any], Row]]
+    parts: list[Annotated[dict[str, Any], Part]]
+    others_percent: NotRequired[str]
 
 
 class CreditDocument(TypedDict):
@@ -39,6 +47,19 @@ class CreditDocument(TypedDict):
     revisions: list[Revision]
     changed_at: str
     version: int
+
+
+class ShownCredit(CreditDocument):
+    """The credit of a sale in one pool, with every revision of it; `current` is the newest that was known."""
+
+    current: Revision
+
+
+class CreditOfSale(TypedDict):
+    """Every pool of a sale."""
+
+    opportunity_id: str
+    pools: list[ShownCredit]
 
 
 def evolve(document: CreditDocument | None, seen: Seen) -> CreditDocument:

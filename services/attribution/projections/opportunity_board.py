@@ -1,14 +1,17 @@
 """Which sales are there, in what stage, worth what? One row a sale; each partner is shown its own."""
 
-from typing import Any, TypedDict, cast
+from typing import Annotated, Any, TypedDict, cast
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.attribution.domain import opportunity
 from services.attribution.domain.stages import LOST, OPEN_STAGES, WON
 
 
 class BoardDocument(TypedDict):
+    """A sale: waiting, open, won or lost. No partner reads another one's id."""
+
     opportunity_id: str
     registration_id: str | None
     number: str
@@ -17,8 +20,8 @@ class BoardDocument(TypedDict):
     partner_ids: list[str]
     stage: str
     status: str
-    amount: dict[str, str] | None
-    remaining: dict[str, str] | None
+    amount: Annotated[dict[str, str], Money] | None
+    remaining: Annotated[dict[str, str], Money] | None
     expected_close_on: str | None
     closed_on: str | None
     win_no: int

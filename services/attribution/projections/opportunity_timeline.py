@@ -1,23 +1,32 @@
 """What happened to a sale, in order, each entry with the event that `why` explains? One document a sale."""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from services.attribution.domain import opportunity
 from services.attribution.domain.credit import CreditAllocated
 from services.attribution.domain.crm_record import CrmChangeQuarantined
-from services.attribution.projections.opportunity_board import by_sale
+from services.attribution.projections.opportunity_board import BoardDocument, by_sale
 
 ENTRIES_MAX = 500
 
 
 class Entry(TypedDict):
+    """One thing that happened to the sale; `partner_id` where it is a partner's own. `detail` is as the event's kind."""
+
     event_id: str
     type: str
-    at: str
+    at: Annotated[str, datetime]
     partner_id: str | None
     detail: dict[str, Any]
+
+
+class SaleWithTimeline(BoardDocument):
+    """A sale with what happened to it, in order."""
+
+    timeline: list[Entry]
 
 
 class TimelineDocument(TypedDict):

@@ -8,6 +8,8 @@ from services.attribution.domain.crm_record import CrmChangeQuarantined, CrmChan
 
 
 class HeldDocument(TypedDict):
+    """A change of the CRM that waits for a person, and why. `change` is what the CRM said."""
+
     quarantine_id: str
     connection_id: str
     record_id: str

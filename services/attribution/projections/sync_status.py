@@ -10,6 +10,11 @@ PENDING_OUT, IN_SYNC, QUARANTINED, REFUSED = "pending_out", "in_sync", "quaranti
 
 
 class SyncDocument(TypedDict):
+    """A sale beside its record in the CRM: `pending_out`, `in_sync`, `quarantined` or `refused` with a `code`.
+
+    `fields` are what the record is to say, `creation` what a new one is to say besides.
+    """
+
     opportunity_id: str
     status: str
     pending: bool

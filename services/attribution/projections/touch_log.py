@@ -8,6 +8,8 @@ from services.attribution.domain.touch import TouchRecorded
 
 
 class TouchDocument(TypedDict):
+    """What a partner did for a sale: claimed by itself, or confirmed by the vendor."""
+
     touch_id: str
     touch_type: str
     role: str

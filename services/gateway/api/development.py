@@ -1,12 +1,14 @@
 """Only in development: a token for anybody, a sign-in page without passwords, and a clock that can be set forward."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
 import orjson
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import AwareDatetime, Field
 
+from chassis.answers import answers
 from chassis.clock import DevClock
 from chassis.event import iso
 from chassis.http import JSON, App, Body
@@ -28,7 +30,43 @@ class ClockBody(Body):
     to: AwareDatetime
 
 
+class SessionToken(TypedDict):
+    """A bearer token, and who one is with it."""
+
+    token: str
+    token_type: str
+    subject: str
+    kind: str
+    partner_id: str | None
+
+
+Identity = TypedDict(
+    "Identity",
+    {
+        "as": str,
+        "kind": str,
+        "subject": str,
+        "partner_id": str | None,
+        "partner_name": str | None,
+        "roles": list[str],
+        "duties": list[str],
+    },
+)
+"""Who can sign in, and by which name."""
+
+
+class Identities(TypedDict):
+    items: list[Identity]
+
+
+class Clock(TypedDict):
+    """The present instant as the services see it."""
+
+    now: Annotated[str, datetime]
+
+
 @router.post("/token")
+@answers(SessionToken)
 async def token(body: TokenBody, app: App) -> Response:
     """A session's bearer token for anybody known to the tenant."""
     who = await principal_of(app, body.tenant, body.as_)
@@ -44,12 +82,14 @@ async def token(body: TokenBody, app: App) -> Response:
 
 
 @router.get("/identities")
+@answers(Identities)
 async def known(app: App, tenant: Annotated[str, Query(max_length=40)] = "acme") -> Response:
     """Who can sign in to the tenant here."""
     return Response(orjson.dumps({"items": await identities(app, tenant)}), media_type=JSON)
 
 
 @router.post("/clock")
+@answers(Clock)
 async def clock(body: ClockBody, app: App) -> Response:
     """Sets the clock of all services forward; deadlines up to there come due."""
     moving: Any = app.clock
@@ -59,6 +99,7 @@ async def clock(body: ClockBody, app: App) -> Response:
 
 
 @router.get("/clock")
+@answers(Clock)
 async def now(app: App) -> Response:
     """The present instant as the services see it."""
     return Response(orjson.dumps({"now": iso(app.clock.now())}), media_type=JSON)
@@ -73,7 +114,7 @@ async def sign_in_page(
     return render(request, "sign_in.html", tenant=tenant, identities=everybody, return_to=own_path(return_to))
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", status_code=303, response_class=RedirectResponse)
 async def sign_in(
     request: Request,
     app: App,

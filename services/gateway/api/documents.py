@@ -1,13 +1,15 @@
 """The public API as one OpenAPI document: what every service offers behind the door, and the gateway's own routes."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.http import JSON, PROBLEM, App
+from chassis.schemas import SHARED
 from contracts.catalogue import SERVICES
 from services.gateway.api.door import open_to_all
 
@@ -35,7 +37,18 @@ OWN_GENERATED = ("HTTPValidationError", "ValidationError")
 router = APIRouter(prefix="/v1", tags=["documents"])
 
 
+class ApiDocument(TypedDict):
+    """OpenAPI 3.1."""
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+    components: dict[str, Any]
+    security: list[dict[str, Any]]
+
+
 @router.get("/openapi.json")
+@answers(ApiDocument)
 async def openapi(request: Request, app: App) -> Response:
     """This document."""
     documents = {name: await _of_service(app, name) for name in SERVICES if name != app.name}
@@ -62,7 +75,7 @@ def joined(parts: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
         for path, operations in document["paths"].items():
             paths[prefix + path] = {verb: _operation(name, verb, path, one) for verb, one in operations.items()}
         named = document.get("components", {}).get("schemas", {})
-        schemas |= {f"{name}.{key}": _renamed(body, name) for key, body in named.items() if key not in OWN_GENERATED}
+        schemas |= {_named(key, name): _renamed(body, name) for key, body in named.items() if key not in OWN_GENERATED}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Entente", "version": "1"},
@@ -96,4 +109,9 @@ def _renamed(value: Any, name: str) -> Any:
 
 
 def _reference(text: str, name: str) -> str:
-    return f"{REFERENCE}{name}.{text.removeprefix(REFERENCE)}"
+    return f"{REFERENCE}{_named(text.removeprefix(REFERENCE), name)}"
+
+
+def _named(schema: str, name: str) -> str:
+    """What a service's schema is called among all: what they share has one name."""
+    return schema if schema.startswith(SHARED) else f"{name}.{schema}"

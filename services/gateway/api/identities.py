@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import Invalid, NotFound
 from chassis.event import SHARED, stable_id
@@ -16,11 +17,13 @@ from chassis.http import JSON, App, Body, Paged, Reader, Writer, answered, liste
 from contracts.values import MINOR_DIGITS
 from services.gateway.access import ME, READ_CLIENTS, READ_STAFF
 from services.gateway.api.authentication import KEY_PREFIX, session_order, token_hash
+from services.gateway.application import ClientAnswer, ReleaseAnswer
 from services.gateway.domain.client import Clients, CreateClient, RevokeClient, RotateSecret
 from services.gateway.domain.login import ReleaseIdentity
 from services.gateway.domain.session import EndSession
 from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
+from services.gateway.projections.people import ClientDocument, ShownStaff
 
 SESSIONS_MAX = 1_000
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -152,6 +155,7 @@ async def end_staff(staff_id: Id, caller: Writer, app: App) -> Response:
 
 
 @router.post("/logins/{subject}/release")
+@answers(ReleaseAnswer)
 async def release_login(subject: Id, caller: Writer, app: App) -> Response:
     """Lets go of the account by which a member of staff or a partner's person signs in; its sessions end.
 
@@ -178,6 +182,7 @@ async def _somebody(app: Application, tenant: str, subject: str) -> None:
 
 
 @router.get("/staff")
+@answers(Page[ShownStaff])
 @reads("staff")
 async def staff(caller: Reader, app: App, paged: Paged) -> Response:
     """The vendor's staff with roles and duties."""
@@ -187,7 +192,14 @@ async def staff(caller: Reader, app: App, paged: Paged) -> Response:
     return listed([{name: value for name, value in one.items() if name != "mail_key"} for one in opened], cursor)
 
 
+class ClientKey(ClientAnswer):
+    """The API client with its key, which no other answer holds."""
+
+    key: str
+
+
 @router.post("/clients", status_code=201)
+@answers(ClientKey)
 async def create_client(body: ClientBody, caller: Writer, app: App) -> Response:
     """Makes an API key. The key is in this answer and nowhere else; the same request again shows it again."""
     client_id = caller.new_id("client")
@@ -218,6 +230,7 @@ def _with_key(answer: Response, body: dict[str, Any], key: str) -> Response:
 
 
 @router.post("/clients/{client_id}/rotate")
+@answers(ClientKey)
 async def rotate(client_id: Id, body: RotateBody, caller: Writer, app: App) -> Response:
     """Gives the client a new key; the old one opens for the overlap. The new key is in this answer only."""
     app.access.check(caller.principal, RotateSecret)
@@ -256,6 +269,7 @@ def _side(caller: Reader) -> tuple[str, str | None]:
 
 
 @router.get("/clients")
+@answers(Page[ClientDocument])
 @reads("clients")
 async def clients(caller: Reader, app: App, paged: Paged) -> Response:
     """The API clients of one's own side."""
@@ -266,7 +280,22 @@ async def clients(caller: Reader, app: App, paged: Paged) -> Response:
     return listed(items, cursor)
 
 
+class Me(TypedDict):
+    """Who one is, as far as it decides what one may do."""
+
+    tenant: str
+    subject: str
+    kind: str
+    partner_id: str | None
+    partner_name: str | None
+    roles: list[str]
+    duties: list[str]
+    scopes: list[str]
+    now: datetime
+
+
 @router.get("/me")
+@answers(Me)
 async def me(caller: Reader, app: App) -> Response:
     """Who one is: tenant, kind, partner, roles, duties, scopes."""
     app.access.check(caller.principal, ME)

@@ -6,12 +6,13 @@ from functools import partial
 from heapq import merge
 from itertools import accumulate
 from operator import itemgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import NotFound, Problem
 from chassis.event import Seen
@@ -29,14 +30,17 @@ from chassis.http import (
     signed_cursor,
 )
 from chassis.identity import Principal
+from chassis.inspection import AccessTable
 from chassis.read_store.port import Contains, Range
+from chassis.rulebook import Change, Input, Reason
 from contracts.catalogue import SERVICES
 from services.gateway.access import ACCESS, EVENTS_OF, READ_BOARD, READ_EVENTS, READ_MONEY_EVENTS, READ_TIMELINE, SEARCH
 from services.gateway.adapters.hub import Queue
 from services.gateway.api.authentication import known_by, token_of
 from services.gateway.api.door import call
 from services.gateway.projections import deal_cards, event_log
-from services.gateway.projections.event_log import readable_by
+from services.gateway.projections.deal_cards import ShownCard
+from services.gateway.projections.event_log import ShownEvent, readable_by
 
 EVENTS_MAX = 1_000
 WORDS_MAX = 5
@@ -136,6 +140,7 @@ def event_view(item: dict[str, Any], who: Principal) -> dict[str, Any] | None:
 
 
 @router.get("/events/{event_id}")
+@answers(ShownEvent)
 @reads("event_log")
 async def event(event_id: Id, caller: Reader, app: App) -> Response:
     """One event."""
@@ -288,6 +293,7 @@ def _sse(app: Application, tenant: str, places: Places, item: dict[str, Any]) ->
 
 
 @router.get("/deals")
+@answers(Page[ShownCard])
 @reads("deal_cards")
 async def deals(
     caller: Reader,
@@ -321,6 +327,7 @@ def card_view(card: dict[str, Any], who: Principal) -> dict[str, Any]:
 
 
 @router.get("/deals/{registration_id}")
+@answers(ShownCard)
 @reads("deal_cards")
 async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
     """One deal's card."""
@@ -328,7 +335,15 @@ async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
     return shown(card_view(await app.document(caller.principal, "deal_cards", registration_id), caller.principal))
 
 
+class ShownTimeline(TypedDict):
+    """The events of a deal in every service, oldest first."""
+
+    subject: str
+    entries: list[ShownEvent]
+
+
 @router.get("/timeline/{subject}")
+@answers(ShownTimeline)
 @reads("timeline")
 async def timeline(subject: Id, caller: Reader, app: App) -> Response:
     """All that happened to a deal, in every service, as this side may know it."""
@@ -346,6 +361,7 @@ async def timeline_of(app: Application, who: Principal, subject: str) -> list[di
 
 
 @router.get("/search")
+@answers(Page[ShownCard])
 @reads("deal_cards")
 async def search(
     caller: Reader, app: App, paged: Paged, q: Annotated[str, Query(min_length=2, max_length=100)]
@@ -369,7 +385,28 @@ async def found_deals(app: Application, who: Principal, text: str, limit: int) -
 # Why
 
 
+class WhyEvent(TypedDict):
+    """An event with the decision behind it, what caused it, and what it caused; `hidden` is how many are another's.
+
+    While its service is away, only the events are told; without a decision, `outcome` is null and there is no `detail`.
+    """
+
+    event: ShownEvent
+    causation_id: NotRequired[str | None]
+    correlation_id: NotRequired[str | None]
+    command_id: NotRequired[str | None]
+    outcome: NotRequired[str | None]
+    reasons: NotRequired[list[Reason]]
+    inputs: NotRequired[list[Input]]
+    would_change: NotRequired[list[Change]]
+    detail: NotRequired[dict[str, Any]]
+    causes: list[ShownEvent]
+    effects: list[ShownEvent]
+    hidden: int
+
+
 @router.get("/why/{event_id}")
+@answers(WhyEvent)
 async def why(event_id: Id, caller: Reader, app: App) -> Response:
     """Why an event happened, by the service that decided it, with what caused it and what it caused."""
     return shown(await explained(app, caller.principal, event_id))
@@ -400,7 +437,14 @@ def _why_path(source: str, event_id: str) -> str:
 # Documents about the API itself
 
 
+class AccessMatrix(TypedDict):
+    """The tables of all services."""
+
+    services: list[AccessTable]
+
+
 @router.get("/access-matrix")
+@answers(AccessMatrix)
 async def access_matrix(caller: Reader, app: App) -> Response:
     """Who may do and see what, in every service."""
     rows = [{"service": app.name, "rows": app.access.as_rows()}]

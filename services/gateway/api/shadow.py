@@ -6,12 +6,14 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.asgi import Answer
 from chassis.decider import NotFound
 from chassis.http import JSON, App, Reader, Unavailable, Writer
 from chassis.identity import Principal
 from chassis.shadow_api import ShadowBody
+from chassis.shadow_runs import ShadowRun
 from contracts.catalogue import SERVICES
 from services.gateway.api.door import call
 
@@ -25,7 +27,14 @@ class KindBody(ShadowBody):
     kind: Annotated[str, Field(max_length=64)]
 
 
+class ShadowRunOf(ShadowRun):
+    """A shadow run, and the service that does it."""
+
+    service: str
+
+
 @router.post("/shadow-runs", status_code=202)
+@answers(ShadowRunOf)
 async def begin(body: KindBody, request: Request, caller: Writer, app: App) -> Response:
     """Begins a shadow run in the service that has this kind of rules."""
     service = await _service_of(app, caller.principal, body.kind)
@@ -36,6 +45,7 @@ async def begin(body: KindBody, request: Request, caller: Writer, app: App) -> R
 
 
 @router.get("/shadow-runs/{run_id}")
+@answers(ShadowRunOf)
 async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
     """How far a run is, and its report once it is ready."""
     for service in SERVICES:

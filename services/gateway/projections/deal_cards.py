@@ -1,11 +1,13 @@
 """Where does each deal stand, over all services? A card holds what each service said, and what a board shows of it."""
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts import attribution, incentives, registration
+from contracts.values import Money
 
 SEARCH_PREFIX = range(2, 16)
 SEARCH_WORDS_MAX = 12
@@ -29,6 +31,28 @@ class Card(TypedDict):
     earned: dict[str, str] | None
     tokens: list[str]
     parts: dict[str, Any]
+
+
+class ShownCard(TypedDict):
+    """A deal over all services: its review, its sale, and what was earned, for who may read that.
+
+    `credit` is the vendor's: who has how much, by pool.
+    """
+
+    registration_id: str
+    partner_id: str | None
+    partner_ids: list[str]
+    number: str
+    customer: str
+    country: str
+    status: str
+    stage: str
+    amount: Money | None
+    submitted_at: Annotated[str, datetime] | Literal[""]
+    changed_at: str
+    protected_until: Annotated[str, datetime] | None
+    earned: Money | None
+    credit: NotRequired[dict[str, Any]]
 
 
 STATUS = {

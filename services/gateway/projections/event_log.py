@@ -1,6 +1,7 @@
 """What happened, in every service, as this side may know it? One document a public event."""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import TYPES, PublicEvent, Seen, decode, encode, iso, plain
 from chassis.projection import Projection
@@ -10,23 +11,31 @@ from contracts.catalogue import SERVICES, public_events
 EVERYBODY = "*"
 
 
-class EventDocument(TypedDict):
-    """`order` sorts one service's events by position: `registration:00000000000000000042`.
+class ShownEvent(TypedDict):
+    """A public event as this side may know it; `data` is as its type says, see the AsyncAPI document.
 
-    `partner_ids` are the partners that may know of it, or `EVERYBODY`.
+    `partner_ids` are the partners that may know of it, or `*` for everybody.
     """
 
     event_id: str
     source: str
     position: int
-    order: str
     type: str
     subject: str
     partner_ids: list[str]
-    at: str
+    at: Annotated[str, datetime]
     causation_id: str | None
     correlation_id: str | None
     data: dict[str, Any]
+
+
+class EventDocument(ShownEvent):
+    """`order` sorts one service's events by position: `registration:00000000000000000042`.
+
+    `partner_ids` are the partners that may know of it, or `EVERYBODY`.
+    """
+
+    order: str
 
 
 def order_of(source: str, position: int) -> str:

@@ -1,13 +1,41 @@
 """Who may sign in, as whom? Vendor staff, members of partners, API clients, sessions. No names: they are sealed."""
 
-from typing import Any
+from typing import Any, TypedDict
 
-from chassis.event import Seen, iso, plain
+from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
 from contracts import onboarding
 from services.gateway.domain import client, session, staff
 
 Document = dict[str, Any]
+
+
+class ShownStaff(TypedDict):
+    """A member of the vendor's staff with its roles and duties: active or ended."""
+
+    staff_id: str
+    handle: str
+    name: Sealed
+    mail: Sealed
+    roles: list[str]
+    duties: list[str]
+    status: str
+    version: int
+
+
+class ClientDocument(TypedDict):
+    """An API client: active or revoked, and until when its key opens."""
+
+    client_id: str
+    name: str
+    kind: str
+    partner_id: str | None
+    scopes: list[str]
+    status: str
+    created_at: str
+    expires_at: str
+    rotated_at: str | None
+    version: int
 
 
 def evolve_staff(document: Document | None, seen: Seen) -> Document | None:

@@ -1,24 +1,26 @@
 """Plans tried on what happened and on what might: backtests of a whole year, and estimates of one sale."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import plain
 from chassis.execution import Peek
 from chassis.http import JSON, App, Body, Day, Reader, Writer, reads, shown
-from chassis.rulebook import Decision, NoDraft, Rulebook, Rules
+from chassis.rulebook import Change, Decision, NoDraft, Reason, Rulebook, Rules
 from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
+from chassis.shadow_runs import RunState
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
-from services.incentives.application.forecasting import Possible, forecast, possible_facts
+from services.incentives.application.forecasting import Forecast, Possible, forecast, possible_facts
 from services.incentives.application.sales import all_payees, rules_of_kind
 from services.incentives.application.trying import Trial, side_of
 from services.incentives.domain.backtest import Backtest
@@ -49,7 +51,45 @@ class BacktestBody(Body):
     until: Day
 
 
+class PartnerDelta(TypedDict):
+    partner_id: str
+    old: str
+    new: str
+    delta: str
+
+
+class BacktestReport(TypedDict):
+    """Who would have gained and lost how much; `lines` are the first sales that differ, `budget` what the plan's had."""
+
+    currency: str
+    sales: int
+    quarantined: int
+    total: PartnerDelta
+    partners: list[PartnerDelta]
+    winners: list[str]
+    losers: list[str]
+    changed: int
+    lines: list[dict[str, Any]]
+    budget: dict[str, Any] | None
+    digest: str
+
+
+class BacktestRun(RunState):
+    """A backtest as it was asked for, and its report once it is ready."""
+
+    kind: str
+    rulebook_id: str
+    version: int
+    sha256: str
+    from_at: str
+    until_at: str
+    after_position: int
+    until_position: int
+    report: NotRequired[BacktestReport]
+
+
 @router.post("/backtests", status_code=202)
+@answers(BacktestRun)
 async def begin(body: BacktestBody, caller: Writer, app: App) -> Response:
     """Begins a backtest and answers where to ask for its report. It stores nothing but that."""
     app.access.check(caller.principal, SHADOW)
@@ -62,6 +102,7 @@ async def begin(body: BacktestBody, caller: Writer, app: App) -> Response:
 
 
 @router.get("/backtests/{run_id}")
+@answers(BacktestRun)
 async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
     """How far the backtest is, and its report once it is ready."""
     app.access.check(caller.principal, SHADOW)
@@ -103,7 +144,25 @@ class EstimateBody(Body):
     percent: Annotated[str, Field(pattern=r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$")] = "100"
 
 
+class EstimatedLine(TypedDict):
+    """What a plan would pay, by which steps, and what is missing to its next band."""
+
+    plan_id: str
+    version: int
+    kind: str
+    component: str
+    pay: str
+    steps: list[Reason]
+    would_change: list[Change]
+    to_next_band: str | None
+
+
+class Estimate(TypedDict):
+    lines: list[EstimatedLine]
+
+
 @router.post("/estimates")
+@answers(Estimate)
 async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
     """What each plan in force would pay for a sale, by the engine that pays; nothing is stored."""
     app.access.check(caller.principal, READ_EARNINGS)
@@ -157,6 +216,7 @@ def _sold(body: EstimateBody) -> Sold:
 
 
 @router.get("/forecast")
+@answers(Forecast)
 @reads("open_sales")
 async def forecasted(caller: Reader, app: App) -> Response:
     """An estimate: what open sales would pay if they are won, by month and partner, and that times their probability."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
@@ -28,6 +29,7 @@ from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import BankDetailsChanged
 from services.incentives.domain.payment import Payment, Payments
 from services.incentives.domain.payment_rules import PAYMENT
+from services.incentives.projections.batches import BatchDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -117,6 +119,7 @@ async def _named(app: Application, tenant: str, payments: list[Payment]) -> dict
 
 
 @router.get("/batches")
+@answers(Page[BatchDocument])
 @reads("batches")
 async def list_batches(caller: Reader, app: App, paged: Paged) -> Response:
     """Batches, newest change first."""
@@ -128,6 +131,7 @@ async def list_batches(caller: Reader, app: App, paged: Paged) -> Response:
 
 
 @router.get("/batches/{batch_id}/pain001")
+@answers(media="application/xml")
 async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
     """The batch as a pain.001.001.09 file."""
     app.access.check(caller.principal, SendBatch)
@@ -164,6 +168,7 @@ def _order(app: Application, tenant: str, payment: Payment, bank: BankDetailsCha
 
 
 @router.get("/batches/{batch_id}/csv")
+@answers(media="text/csv")
 async def as_csv(batch_id: Id, caller: Reader, app: App) -> Response:
     """The batch as a table; nothing in it is a formula."""
     app.access.check(caller.principal, READ_PAYMENTS)

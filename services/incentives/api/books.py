@@ -2,11 +2,12 @@
 
 from datetime import UTC, date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.event import iso
 from chassis.execution import Peek
@@ -18,8 +19,9 @@ from services.incentives.application.books import Remittance, close_of, remittan
 from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates, month_name, months_back
 from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
 from services.incentives.domain.tax import RemitTax
-from services.incentives.projections.liability import booked_in, liability, position_at
-from services.incentives.projections.payments import tax_year
+from services.incentives.projections.budgets import BudgetDocument
+from services.incentives.projections.liability import Booked, Liability, booked_in, liability, position_at
+from services.incentives.projections.payments import TaxYear, tax_year
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
@@ -65,7 +67,38 @@ async def record_rates(body: RatesBody, caller: Writer, app: App) -> Response:
     return await perform(caller, app, RecordRates, wish, status=201)
 
 
+class _Closed(TypedDict):
+    month: str
+    closed_at: str | None
+    closed_position: int | None
+    sha256: str | None
+
+
+class MonthState(_Closed):
+    """A month: whether it is over, how many rates it has, when it was closed, and whether it is closed next."""
+
+    over: bool
+    rates: int
+    next: bool
+
+
+class MonthBooks(_Closed):
+    """A month's rates in words, and what was booked in it."""
+
+    rates: list[str]
+    booked: list[Booked]
+
+
+class Withheld(TypedDict):
+    """What is withheld for a jurisdiction and was not remitted."""
+
+    jurisdiction: str
+    currency: str
+    amount: str
+
+
 @router.get("/books")
+@answers(Page[MonthState])
 @reads("trial_balance")
 async def all_months(caller: Reader, app: App) -> Response:
     """The months since the first journal, newest first: which are over, which are closed, and which is closed next."""
@@ -92,6 +125,7 @@ def _closed(books: Books) -> dict[str, Any]:
 
 
 @router.get("/books/{month}")
+@answers(MonthBooks)
 @reads("day_balances")
 async def one_month(month: Month, caller: Reader, app: App) -> Response:
     """A month's rates, what was booked in it by account, and at which position it was closed."""
@@ -114,6 +148,7 @@ async def close(month: Month, caller: Writer, app: App) -> Response:
 
 
 @router.get("/liability")
+@answers(Liability)
 @reads("day_balances")
 async def owed(
     caller: Reader,
@@ -142,6 +177,7 @@ def _day_after(day: date) -> str:
 
 
 @router.get("/withheld")
+@answers(Page[Withheld])
 @reads("trial_balance")
 async def withheld(caller: Reader, app: App) -> Response:
     """What is withheld for each jurisdiction in each currency and was not remitted."""
@@ -157,6 +193,7 @@ async def withheld(caller: Reader, app: App) -> Response:
 
 
 @router.get("/tax-years")
+@answers(Page[TaxYear])
 @reads("payments")
 async def paid_in_year(caller: Reader, app: App, year: Year = None) -> Response:
     """What each payee was paid in a year, this one by default, and what of it was withheld for which jurisdiction."""
@@ -200,6 +237,7 @@ async def expire(budget_id: Id, body: RefBody, caller: Writer, app: App) -> Resp
 
 
 @router.get("/budgets")
+@answers(Page[BudgetDocument])
 @reads("budgets")
 async def budgets(caller: Reader, app: App, paged: Paged) -> Response:
     """What of each budget is available, reserved and used."""

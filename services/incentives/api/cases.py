@@ -1,11 +1,12 @@
 """Cases of possible abuse over HTTP: what was seen, what it holds, what a person says it was, and rules tried on it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.event import plain
 from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -14,7 +15,8 @@ from chassis.rulebook import UnknownKind
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from services.incentives.access import READ_CASES
 from services.incentives.domain.abuse_rules import ABUSE, ABUSES, AbuseFacts
-from services.incentives.domain.case import CloseCase, Labelled, LineRef, Stage, backtest
+from services.incentives.domain.case import CloseCase, Labelled, LineRef, Stage, Tested, backtest
+from services.incentives.projections.cases import CaseDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Filter = Annotated[str | None, Query(max_length=64)]
@@ -32,6 +34,7 @@ class CloseBody(Body):
 
 
 @router.get("/cases")
+@answers(Page[CaseDocument])
 @reads("cases")
 async def list_cases(
     caller: Reader, app: App, paged: Paged, state: Filter = None, partner_id: Filter = None, signal: Filter = None
@@ -43,6 +46,7 @@ async def list_cases(
 
 
 @router.get("/cases/{case_id}")
+@answers(CaseDocument)
 @reads("cases")
 async def one_case(case_id: Id, caller: Reader, app: App) -> Response:
     """One case with its figures, the rules it met, and what it holds."""
@@ -70,7 +74,21 @@ async def close(case_id: Id, body: CloseBody, caller: Writer, app: App) -> Respo
     return await perform(caller, app, CloseCase, wish)
 
 
+class CaseBacktest(TypedDict):
+    """How often the rules would have met signals of each label, what they would have missed, and what would differ."""
+
+    signals: int
+    hits: int
+    confirmed_hit: int
+    false_alarms_hit: int
+    unlabelled_hit: int
+    confirmed_missed: int
+    precision_percent: str
+    changed: list[Tested]
+
+
 @router.post("/case-backtests")
+@answers(CaseBacktest)
 async def try_rules(body: ShadowBody, caller: Writer, app: App) -> Response:
     """What abuse rules would have done with past signals, beside what people said of them; nothing is stored."""
     app.access.check(caller.principal, SHADOW)

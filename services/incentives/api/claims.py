@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -12,6 +13,7 @@ from contracts.values import money
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
+from services.incentives.application.answers import ClaimAnswer
 from services.incentives.application.sales import in_books
 from services.incentives.domain.claim import (
     Claim,
@@ -31,7 +33,7 @@ from services.incentives.domain.claim import (
 from services.incentives.domain.fund import today
 from services.incentives.domain.fund_request import FundRequest, FundRequests
 from services.incentives.domain.special_price import SoldRow, SpecialPrice, SpecialPrices
-from services.incentives.projections.claims import seen_by_partner
+from services.incentives.projections.claims import ShownClaim, seen_by_partner
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -110,12 +112,14 @@ class CreditNoteBody(Body):
 
 
 @router.post("/claims", status_code=201)
+@answers(ClaimAnswer)
 async def draft(body: ClaimBody, caller: Writer, app: App) -> Response:
     """Drafts a claim."""
     return await _draft(caller.new_id("claim"), body, caller, app, status=201)
 
 
 @router.put("/claims/{claim_id}")
+@answers(ClaimAnswer)
 async def redraft(claim_id: Id, body: ClaimBody, caller: Writer, app: App) -> Response:
     """Writes a draft, or a claim that was returned, anew."""
     await _known(caller, app, claim_id, DraftClaim)
@@ -184,6 +188,7 @@ async def submit(claim_id: Id, caller: Writer, app: App) -> Response:
 
 
 @router.post("/claims/{claim_id}/decide")
+@answers(ClaimAnswer)
 async def decide(claim_id: Id, body: ClaimDecisionBody, caller: Writer, app: App) -> Response:
     """Approves, denies or returns; what is approved is payable at once, at the rates of the day."""
     found = await _known(caller, app, claim_id, DecideFundClaim)
@@ -262,6 +267,7 @@ async def claim_filter(
 
 
 @router.get("/claims")
+@answers(Page[ShownClaim])
 @reads("claims")
 async def list_claims(
     caller: Reader, app: App, paged: Paged, narrowed: Annotated[dict[str, str | None], Depends(claim_filter)]
@@ -274,6 +280,7 @@ async def list_claims(
 
 
 @router.get("/claims/{claim_id}")
+@answers(ShownClaim)
 @reads("claims")
 async def one_claim(claim_id: Id, caller: Reader, app: App) -> Response:
     """One claim with its items, proofs and the steps to what was approved."""

@@ -1,13 +1,17 @@
 """Earning lines, sales and the ledger over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_SALES
 from services.incentives.domain.sale_commands import PostponeLine
+from services.incentives.projections.earnings import EarningDocument
+from services.incentives.projections.ledger import BalanceDocument, JournalDocument, TrialDocument
+from services.incentives.projections.sales import SaleDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Filter = Annotated[str | None, Query(max_length=64)]
@@ -48,6 +52,7 @@ LineFilter = Annotated[dict[str, str | None], Depends(line_filter)]
 
 
 @router.get("/lines")
+@answers(Page[EarningDocument])
 @reads("earnings")
 async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilter) -> Response:
     """Earning lines, newest first; a partner's own only."""
@@ -57,6 +62,7 @@ async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilte
 
 
 @router.get("/lines/{line_id}")
+@answers(EarningDocument)
 @reads("earnings")
 async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
     """One line with its derivation, dates, and why it is held."""
@@ -81,6 +87,7 @@ async def postpone(line_id: Id, body: PostponeBody, caller: Writer, app: App) ->
 
 
 @router.get("/sales")
+@answers(Page[SaleDocument])
 @reads("sales")
 async def list_sales(caller: Reader, app: App, paged: Paged, registration_id: Filter = None) -> Response:
     """What is known of each sale, and what it waits for."""
@@ -89,6 +96,7 @@ async def list_sales(caller: Reader, app: App, paged: Paged, registration_id: Fi
 
 
 @router.get("/sales/{opportunity_id}")
+@answers(SaleDocument)
 @reads("sales")
 async def one_sale(opportunity_id: Id, caller: Reader, app: App) -> Response:
     """One sale: wins, credits, reversals, lines."""
@@ -97,6 +105,7 @@ async def one_sale(opportunity_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/ledger")
+@answers(Page[JournalDocument])
 @reads("ledger")
 async def list_journals(
     caller: Reader, app: App, paged: Paged, payee_id: Filter = None, currency: Filter = None
@@ -107,7 +116,16 @@ async def list_journals(
     return listed(*await page(caller, app, "ledger", paged, where, sort="position"))
 
 
+class Balances(TypedDict):
+    """The trial balance of each currency, whose total is zero, and a part of the accounts of the payees."""
+
+    trial_balance: list[TrialDocument]
+    items: list[BalanceDocument]
+    next_cursor: str | None
+
+
 @router.get("/ledger/balances")
+@answers(Balances)
 @reads("balances")
 async def balances(caller: Reader, app: App, paged: Paged, payee_id: Filter = None) -> Response:
     """The trial balance of each currency (its total is zero), and the accounts of each payee."""

@@ -2,14 +2,15 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import Problem
-from chassis.event import LEFT_OUT, stable_id
+from chassis.event import stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import Money, money
@@ -18,7 +19,6 @@ from services.incentives.api.earnings import Filter, own
 from services.incentives.application.sales import FactCommand, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
-from services.incentives.domain.rating import Sold
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.sale_commands import (
     AdjustLine,
@@ -29,6 +29,7 @@ from services.incentives.domain.sale_commands import (
 )
 from services.incentives.domain.schedule import reaches
 from services.incentives.domain.taking import Part
+from services.incentives.projections.progress import ShownProgress
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=64)]
@@ -41,10 +42,7 @@ router = APIRouter(tags=["facts"])
 
 
 class FactBody(Body):
-    """An invoice, a collection, a row of a point of sale, or an addition to a sale, by its id in the source system.
-
-    With `special_price_id` it was sold at a special price, which rebates leave out.
-    """
+    """An invoice, a collection, a row of a point of sale, or an addition to a sale, by its id in the source system."""
 
     opportunity_id: Text
     win_no: Annotated[int, Field(ge=1, le=1_000)] = 1
@@ -54,7 +52,6 @@ class FactBody(Body):
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     amount: Amount | None = None
     currency: Currency | None = None
-    special_price_id: Text | None = None
     on: Day
 
 
@@ -103,7 +100,21 @@ def exact_money(amount: str, currency: str) -> Money:
         raise SaleInvalid(str(error)) from error
 
 
+class FactResult(TypedDict):
+    """A row: recorded, repeated, or refused with the slug and what it says."""
+
+    external_id: str
+    result: str
+    slug: NotRequired[str]
+    detail: NotRequired[str]
+
+
+class FactResults(TypedDict):
+    results: list[FactResult]
+
+
 @router.post("/sales-facts", status_code=201)
+@answers(FactResults)
 async def sales_facts(body: FactsBody, caller: Writer, app: App) -> Response:
     """Records facts of sales, each once; the answer has a result for each row."""
     app.access.check(caller.principal, RecordBasis)
@@ -140,7 +151,6 @@ def under(order: Any, command_id: str) -> Any:
 
 def basis_of(app: App, fact: FactBody) -> RecordBasis:
     known = fact.amount is not None and fact.currency is not None
-    amount = exact_money(fact.amount or "", fact.currency or "") if known else None
     return RecordBasis(
         opportunity_id=fact.opportunity_id,
         win_no=fact.win_no,
@@ -148,19 +158,12 @@ def basis_of(app: App, fact: FactBody) -> RecordBasis:
         external_id=fact.external_id,
         line_id=fact.line_id,
         quantity=fact.quantity,
-        amount=amount,
-        sold=_priced(fact, amount) if amount and fact.special_price_id else (),
+        amount=exact_money(fact.amount or "", fact.currency or "") if known else None,
         happened_on=fact.on,
         source_event_id=fact.external_id,
         plan_ids=(),
         now=app.clock.now(),
     )
-
-
-def _priced(fact: FactBody, amount: Money) -> tuple[Sold, ...]:
-    """The one sold line of a fact that names a special price."""
-    price = fact.special_price_id or LEFT_OUT
-    return (Sold(line_id="", family="", amount=amount, quantity=fact.quantity, special_price_id=price),)
 
 
 def making(app: App, tenant: str, wish: FactCommand) -> Any:
@@ -238,6 +241,7 @@ async def confirm(line_id: Id, body: ConfirmBody, caller: Writer, app: App) -> R
 
 
 @router.get("/progress")
+@answers(Page[ShownProgress])
 @reads("progress")
 async def progress(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
     """Where each payee stands in the windows of its plans, the band reached, and how far the next one is."""

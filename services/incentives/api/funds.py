@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Unreadable, Writer, listed, page, perform, reads, shown
 from contracts.values import Money, money
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
+from services.incentives.application.answers import FundRequestAnswer
 from services.incentives.domain.fund_request import FundRequest, FundRequests
 from services.incentives.domain.fund_request_commands import (
     AmendFundRequest,
@@ -23,6 +25,9 @@ from services.incentives.domain.fund_request_commands import (
 )
 from services.incentives.domain.fund_request_events import ItemDecision, RequestDetails, RequestItem
 from services.incentives.domain.fund_share import AllocateFund
+from services.incentives.projections.fund_accruals import AccrualDocument
+from services.incentives.projections.fund_requests import FundRequestDocument
+from services.incentives.projections.funds import FundDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -157,6 +162,7 @@ FundFilter = Annotated[dict[str, str | None], Depends(fund_filter)]
 
 
 @router.get("/funds")
+@answers(Page[FundDocument])
 @reads("funds")
 async def list_funds(caller: Reader, app: App, paged: Paged, narrowed: FundFilter) -> Response:
     """What each partner has in each fund and period: given, reserved, used, left; a partner its own."""
@@ -166,6 +172,7 @@ async def list_funds(caller: Reader, app: App, paged: Paged, narrowed: FundFilte
 
 
 @router.get("/fund-accruals")
+@answers(Page[AccrualDocument])
 @reads("fund_accruals")
 async def list_accruals(caller: Reader, app: App, paged: Paged, narrowed: FundFilter) -> Response:
     """What each sale brought into the share of a fund, newest first; a partner its own."""
@@ -178,12 +185,14 @@ async def list_accruals(caller: Reader, app: App, paged: Paged, narrowed: FundFi
 
 
 @router.post("/fund-requests", status_code=201)
+@answers(FundRequestAnswer)
 async def draft(body: RequestBody, caller: Writer, app: App) -> Response:
     """Drafts a request."""
     return await _draft(caller.new_id("fund-request"), body, caller, app, status=201)
 
 
 @router.put("/fund-requests/{fund_request_id}")
+@answers(FundRequestAnswer)
 async def redraft(fund_request_id: Id, body: RequestBody, caller: Writer, app: App) -> Response:
     """Writes a draft, or a request that was returned, anew."""
     await _known(caller, app, fund_request_id, DraftFundRequest)
@@ -214,6 +223,7 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> FundRe
 
 
 @router.get("/fund-requests")
+@answers(Page[FundRequestDocument])
 @reads("fund_requests")
 async def list_requests(caller: Reader, app: App, paged: Paged, narrowed: FundFilter) -> Response:
     """Requests, newest first; a partner its own."""
@@ -223,6 +233,7 @@ async def list_requests(caller: Reader, app: App, paged: Paged, narrowed: FundFi
 
 
 @router.get("/fund-requests/{fund_request_id}")
+@answers(FundRequestDocument)
 @reads("fund_requests")
 async def one_request(fund_request_id: Id, caller: Reader, app: App) -> Response:
     """One request with its items, decision, reservation and history."""
@@ -307,12 +318,14 @@ async def extend(fund_request_id: Id, body: ReasonBody, caller: Writer, app: App
 
 
 @router.post("/fund-requests/{fund_request_id}/complete")
+@answers(FundRequestAnswer)
 async def complete(fund_request_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
     """Nothing more will be claimed: what is left of the reservation is available again."""
     return await _end(fund_request_id, body, caller, app, "completed")
 
 
 @router.post("/fund-requests/{fund_request_id}/cancel")
+@answers(FundRequestAnswer)
 async def cancel(fund_request_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
     """The activity does not happen: what was reserved is available again."""
     return await _end(fund_request_id, body, caller, app, "cancelled")

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
+from chassis.answers import answers
 from chassis.decider import NotFound
 from chassis.http import App, Reader, reads, shown
 from chassis.read_store.port import PAGE_MAX
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import own
-from services.incentives.projections.mergers import ONE
+from services.incentives.projections.mergers import ONE, MergerDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -17,6 +18,7 @@ router = APIRouter(tags=["payees"])
 
 
 @router.get("/mergers/{partner_id}")
+@answers(MergerDocument)
 @reads("mergers")
 async def merger(partner_id: Id, caller: Reader, app: App) -> Response:
     """With whom a partner is one, and what went over or came back; both of them read it."""

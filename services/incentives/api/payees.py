@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_PAPERS
@@ -21,7 +22,8 @@ from services.incentives.domain.payee_commands import (
     UnblockPayee,
     VerifyBankDetails,
 )
-from services.incentives.projections.payee_gates import cautions, gates_now, papers, why_shut
+from services.incentives.projections.payee_gates import ListedPayee, ShownPayee, cautions, gates_now, papers, why_shut
+from services.incentives.projections.settlements import SettlementDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 DIGITS_SHOWN = 4
@@ -78,6 +80,7 @@ async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
 
 
 @router.get("/payees")
+@answers(Page[ListedPayee])
 @reads("payee_gates")
 async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
     """Who can be paid, and which gate is shut now; a partner sees itself and its people."""
@@ -91,6 +94,7 @@ async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = No
 
 
 @router.get("/payees/{payee_id}")
+@answers(ShownPayee)
 @reads("payee_gates")
 async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     """Why a payee can or cannot be paid now, its bank details by their last digits, and its tax forms."""
@@ -107,6 +111,7 @@ async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/settlements/{partner_id}")
+@answers(SettlementDocument)
 @reads("settlements")
 async def settlement(partner_id: Id, caller: Reader, app: App) -> Response:
     """How far the settlement of a partner that leaves is, and what of it is still open; a partner sees its own."""

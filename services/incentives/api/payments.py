@@ -1,11 +1,12 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.decider import Problem
 from chassis.event import canonical_json, stable_id
 from chassis.execution import Peek
@@ -33,7 +34,11 @@ from services.incentives.domain.payment_commands import (
     SubmitPayment,
 )
 from services.incentives.domain.payment_rules import PAYMENT
-from services.incentives.projections.statement_days import ISSUES
+from services.incentives.projections.disputes import DisputeDocument
+from services.incentives.projections.payments import ShownPayment
+from services.incentives.projections.statement_days import ISSUES, NextStatement
+from services.incentives.projections.statements import ListedStatement, StatementDocument
+from services.incentives.projections.write_offs import WriteOffDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Filter = Annotated[str | None, Query(max_length=64)]
@@ -141,6 +146,7 @@ async def issue(body: StatementBody, caller: Writer, app: App) -> Response:
 
 
 @router.get("/statements")
+@answers(Page[ListedStatement])
 @reads("statements")
 async def list_statements(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, period: Filter = None
@@ -153,6 +159,7 @@ async def list_statements(
 
 
 @router.get("/statements/next")
+@answers(Page[NextStatement])
 @reads("statement_days")
 async def next_statements(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
     """The periods that are open, and when their statements are issued and paid; a partner's own only."""
@@ -163,6 +170,7 @@ async def next_statements(caller: Reader, app: App, paged: Paged, partner_id: Fi
 
 
 @router.get("/statements/{statement_id}")
+@answers(StatementDocument)
 @reads("statements")
 async def one_statement(statement_id: Id, caller: Reader, app: App) -> Response:
     """One statement with all its lines."""
@@ -170,6 +178,7 @@ async def one_statement(statement_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/statements/{statement_id}/csv")
+@answers(media="text/csv")
 @reads("statements")
 async def statement_table(statement_id: Id, caller: Reader, app: App) -> Response:
     """A statement as a table; nothing in it is a formula."""
@@ -181,6 +190,7 @@ async def statement_table(statement_id: Id, caller: Reader, app: App) -> Respons
 
 
 @router.get("/statements/{statement_id}/pdf")
+@answers(media="application/pdf")
 @reads("statements")
 async def statement_document(statement_id: Id, caller: Reader, app: App) -> Response:
     """A statement as a PDF; the same statement is the same bytes."""
@@ -221,6 +231,7 @@ async def decide_dispute(statement_id: Id, body: DisputeDecisionBody, caller: Wr
 
 
 @router.get("/disputes")
+@answers(Page[DisputeDocument])
 @reads("disputes")
 async def disputes(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
     """Disputed lines, newest first; a partner's own only."""
@@ -242,6 +253,7 @@ async def write_off(body: WriteOffBody, caller: Writer, app: App) -> Response:
 
 
 @router.get("/write-offs")
+@answers(Page[WriteOffDocument])
 @reads("write_offs")
 async def write_offs(caller: Reader, app: App, paged: Paged) -> Response:
     """What is given up of negative balances, and what waits for a second person, newest first."""
@@ -367,7 +379,22 @@ def _heard(app: App, told: Reported) -> Callable[[Peek], Awaitable[ReportOutcome
     return make
 
 
+class ReportResult(TypedDict):
+    """A row: recorded, repeated, or refused with the slug and what it says."""
+
+    reference: str
+    outcome: str
+    result: str
+    slug: NotRequired[str]
+    detail: NotRequired[str]
+
+
+class ReportResults(TypedDict):
+    results: list[ReportResult]
+
+
 @router.post("/provider-reports/file")
+@answers(ReportResults)
 async def provider_file(body: ReportFileBody, caller: Writer, app: App) -> Response:
     """A file that the bank signed, pain.002 or a table; the answer has a result for each reference that is settled."""
     app.access.check(caller.principal, UPLOAD_REPORTS)
@@ -389,6 +416,7 @@ async def _row_heard(caller: Writer, app: App, row: Reported) -> dict[str, Any]:
 
 
 @router.get("/payments")
+@answers(Page[ShownPayment])
 @reads("payments")
 async def list_payments(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, state: Filter = None
@@ -401,6 +429,7 @@ async def list_payments(
 
 
 @router.get("/payments/{payment_id}")
+@answers(ShownPayment)
 @reads("payments")
 async def one_payment(payment_id: Id, caller: Reader, app: App) -> Response:
     """One payment and its history."""

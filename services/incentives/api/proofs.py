@@ -1,10 +1,11 @@
 """Proofs of statements over HTTP: everything that a partner needs to recompute one alone."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Request, Response
 
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.event import sha256
 from chassis.http import App, Reader, Writer, reads, shown
@@ -19,7 +20,44 @@ STATED_LATER = ("event_id", "position")
 router = APIRouter(tags=["proofs"])
 
 
+class StoredEvent(TypedDict):
+    """One recorded event; the SHA-256 is of the stored bytes of its body."""
+
+    id: str
+    position: int
+    type: str
+    stream: str
+    sha256: str
+    data: dict[str, Any]
+
+
+class PlanWords(TypedDict):
+    """A plan's words, under which a line was earned."""
+
+    rulebook_id: str
+    version: int
+    sha256: str
+    body: dict[str, Any]
+
+
+class StatementProof(TypedDict):
+    """The statement as it was issued, the events that its lines name, and the plans' words."""
+
+    format: str
+    statement: dict[str, Any]
+    events: list[StoredEvent]
+    plans: list[PlanWords]
+
+
+class Verified(TypedDict):
+    """Whether the proof holds, and what speaks against it."""
+
+    holds: bool
+    findings: list[str]
+
+
 @router.get("/statements/{statement_id}/proof")
+@answers(StatementProof)
 @reads("statements")
 async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Response:
     """The statement with its events, the lines' derivations and the plans' words: `verify-statement` checks it offline."""
@@ -73,6 +111,7 @@ async def _plans(app: Application, tenant: str, wanted: set[tuple[str, int]]) ->
 
 
 @router.post("/statements/verify")
+@answers(Verified)
 async def check(request: Request, caller: Writer, app: App) -> Response:
     """Checks a downloaded proof as the offline verifier does; nothing is stored."""
     app.access.check(caller.principal, READ_EARNINGS)

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
 from services.incentives.access import READ_RECOGNITION
 from services.incentives.api.earnings import own
 from services.incentives.domain.recognition import ShareRecognition, recognition_id
+from services.incentives.projections.recognition import RecognitionDocument, SharedYear
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Year = Annotated[int, Path(ge=2000, le=9999)]
@@ -23,6 +25,7 @@ class ShareBody(Body):
 
 
 @router.get("/recognition")
+@answers(Page[RecognitionDocument])
 @reads("recognition")
 async def list_recognition(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
     """Points and badges by year, with what they came from; a partner its own."""
@@ -32,6 +35,7 @@ async def list_recognition(caller: Reader, app: App, paged: Paged, partner_id: F
 
 
 @router.get("/recognition/shared")
+@answers(Page[SharedYear])
 @reads("recognition")
 async def list_shared(caller: Reader, app: App, paged: Paged) -> Response:
     """The years that partners share with each other: who, how many points, which badges, and nothing else."""

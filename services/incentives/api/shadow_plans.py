@@ -1,10 +1,11 @@
 """Plans in the shadow: what each would have paid for the sales since it holds, beside what was really paid."""
 
-from datetime import date, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from fastapi import APIRouter, Response
 
+from chassis.answers import answers
 from chassis.application import Application
 from chassis.decider import Busy, NotFound
 from chassis.event import iso, stable_id
@@ -13,7 +14,8 @@ from chassis.rulebook import Rulebook, Rules, Version
 from chassis.rulebook_api import Id
 from chassis.shadow import Candidate, Window
 from chassis.shadow_api import SHADOW
-from chassis.shadow_runs import Asked
+from chassis.shadow_runs import Asked, RunState
+from services.incentives.api.backtests import BacktestReport
 from services.incentives.application.sales import all_payees, rules_of_kind
 from services.incentives.application.trying import Trial, side_of
 from services.incentives.domain.backtest import Backtest
@@ -28,7 +30,34 @@ IN_SHADOW = "shadow"
 router = APIRouter(tags=["backtests"])
 
 
+class ShadowPlan(TypedDict):
+    """A plan in the shadow, with the first and the last day of the sales that it judges until today."""
+
+    plan_id: str
+    version: int
+    name: str
+    since: Annotated[str, date]
+    until: Annotated[str, date]
+    ended: bool
+
+
+class ShadowPlans(TypedDict):
+    items: list[ShadowPlan]
+
+
+class ShadowPlanRun(ShadowPlan, RunState):
+    """What the plan would have paid, as of an instant, beside what was paid."""
+
+    kind: str
+    rulebook_id: str
+    sha256: str
+    as_of: Annotated[str, datetime]
+    until_position: int
+    report: NotRequired[BacktestReport]
+
+
 @router.get("/shadow")
+@answers(ShadowPlans)
 @reads("rulebooks")
 async def list_plans(caller: Reader, app: App) -> Response:
     """The plans that were published in the shadow, each with its newest such version."""
@@ -38,6 +67,7 @@ async def list_plans(caller: Reader, app: App) -> Response:
 
 
 @router.get("/shadow/{plan_id}")
+@answers(ShadowPlanRun)
 @reads("earnings")
 async def one_plan(plan_id: Id, caller: Reader, app: App) -> Response:
     """Who would have won and lost how much under a plan in the shadow, and the sales that decide it.

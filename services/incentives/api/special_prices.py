@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
 from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice, PricedProduct
+from services.incentives.projections.special_prices import SpecialPriceDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -75,6 +77,7 @@ async def end(special_price_id: Id, body: EndBody, caller: Writer, app: App) -> 
 
 
 @router.get("/special-prices")
+@answers(Page[SpecialPriceDocument])
 @reads("special_prices")
 async def list_special_prices(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
     """Special prices with the units that were claimed; a partner its own."""
@@ -84,6 +87,7 @@ async def list_special_prices(caller: Reader, app: App, paged: Paged, partner_id
 
 
 @router.get("/special-prices/{special_price_id}")
+@answers(SpecialPriceDocument)
 @reads("special_prices")
 async def one_special_price(special_price_id: Id, caller: Reader, app: App) -> Response:
     """One agreement with its products."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.event import plain
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -21,6 +22,7 @@ from services.incentives.domain.tier import (
     tier_id,
 )
 from services.incentives.domain.tier_rules import TIER, TIERS, MetricFact, decision_of
+from services.incentives.projections.tiers import ShownTier
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -130,6 +132,7 @@ async def appeal(programme: Id, partner_id: Id, body: AppealBody, caller: Writer
 
 
 @router.get("/tiers")
+@answers(Page[ShownTier])
 @reads("tiers")
 async def list_tiers(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, programme: Filter = None
@@ -142,6 +145,7 @@ async def list_tiers(
 
 
 @router.get("/tiers/{programme}/{partner_id}")
+@answers(ShownTier)
 @reads("tiers")
 async def one_tier(programme: Id, partner_id: Id, caller: Reader, app: App) -> Response:
     """One tier with its figures, their source events, its review and its history."""

@@ -3,16 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.application import Application
 from chassis.decider import Stream
 from chassis.event import iso
 from chassis.execution import Look
 from chassis.rulebook import Rulebook, Rules
-from contracts.values import money, round_half_up, split
+from contracts.values import Money, money, round_half_up, split
 from services.incentives.application.sales import rates_about, rules_of_kind
 from services.incentives.domain.choice import Chosen, plans_for
 from services.incentives.domain.condition import Circumstances
@@ -65,6 +65,41 @@ async def possible_facts(peek: Look, it: Possible, chosen: Chosen) -> RatingFact
         circumstances=circumstances_of(payee, it.closes_on, deal),
         rates=await rates_about(peek, [it.closes_on]),
     )
+
+
+class ForecastSum(TypedDict):
+    """What all lines of a month, or of a partner, would come to in one currency."""
+
+    month: NotRequired[str]
+    partner_id: NotRequired[str]
+    currency: str
+    if_won: str
+    expected: str
+
+
+class ForecastSale(TypedDict):
+    """An open sale with what it would bring; `left_out` says why it brings nothing here."""
+
+    opportunity_id: str | None
+    registration_id: str | None
+    amount: Annotated[dict[str, str], Money] | None
+    stage: str
+    probability_percent: str
+    closes_on: str
+    lines: list[Line]
+    left_out: str | None
+
+
+class Forecast(TypedDict):
+    """An estimate: what open sales would pay if won, and that times their probability."""
+
+    estimate: bool
+    as_of: Annotated[str, datetime]
+    months: list[ForecastSum]
+    partners: list[ForecastSum]
+    items: list[ForecastSale]
+    left_out: list[ForecastSale]
+    sales: int
 
 
 async def forecast(app: Application, tenant: str) -> dict[str, Any]:

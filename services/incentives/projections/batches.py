@@ -1,9 +1,10 @@
 """Which payments go out together, and how far is each batch?"""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.batch import BatchApproved, BatchClosed, BatchPrepared, BatchSent
 
 
@@ -14,7 +15,7 @@ class BatchDocument(TypedDict):
     currency: str
     day: str
     payment_ids: list[str]
-    total: dict[str, str]
+    total: Annotated[dict[str, str], Money]
     state: str
     prepared_by: str
     approved_by: str | None

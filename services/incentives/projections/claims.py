@@ -1,45 +1,56 @@
 """What do partners claim, what was approved of it and why, and has it been paid?"""
 
 from datetime import date
-from typing import Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.claim import (
     APPROVED,
     ClaimDecided,
     ClaimDrafted,
     ClaimInstalmentReleased,
+    ClaimItem,
     ClaimSettled,
     ClaimSubmitted,
     Instalment,
 )
 
 
-class ClaimDocument(TypedDict):
-    """`steps` lead from what was claimed to what was approved. `reused` is for the vendor only: see `seen_by_partner`."""
-
+class _Claim(TypedDict):
     claim_id: str
     kind: str
     partner_id: str
     of_id: str
     state: str
-    items: list[dict[str, Any]]
+    items: list[Annotated[dict[str, Any], ClaimItem]]
     proofs: list[dict[str, Any]]
     tax: dict[str, Any] | None
-    claimed: dict[str, str]
-    eligible: dict[str, str] | None
-    amount: dict[str, str] | None
+    claimed: Annotated[dict[str, str], Money]
+    eligible: Annotated[dict[str, str], Money] | None
+    amount: Annotated[dict[str, str], Money] | None
     steps: list[str]
     reason: str
     pay_as: str | None
     instalments: list[dict[str, Any]]
-    reused: list[dict[str, Any]]
     needs_review: bool
     payment_id: str | None
     paid_on: str | None
     event_id: str
     changed_at: str
+
+
+class ClaimDocument(_Claim):
+    """`steps` lead from what was claimed to what was approved. `reused` is for the vendor only: see `seen_by_partner`."""
+
+    reused: list[dict[str, Any]]
+
+
+class ShownClaim(_Claim):
+    """`steps` lead from what was claimed to what was approved. `reused` proofs of other claims, the vendor reads."""
+
+    reused: NotRequired[list[dict[str, Any]]]
 
 
 def evolve(document: ClaimDocument | None, seen: Seen) -> ClaimDocument | None:

@@ -1,9 +1,10 @@
 """Which lines of statements are disputed, and how was it decided?"""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.account import DisputeDecided, LineDisputed
 
 
@@ -14,7 +15,7 @@ class DisputeDocument(TypedDict):
     account_id: str
     partner_id: str
     statement_id: str
-    amount: dict[str, str]
+    amount: Annotated[dict[str, str], Money]
     reason: str
     state: str
     decision: str | None

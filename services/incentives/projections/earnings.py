@@ -1,9 +1,10 @@
 """What did each line earn, when is it payable, why is it held, and how was it derived?"""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.meter import RebateSettled, WindowTruedUp
 from services.incentives.domain.payment import RETURNED
 from services.incentives.domain.payment_events import PaymentFailed, PaymentMade
@@ -32,6 +33,15 @@ class Step(TypedDict):
     at: str
 
 
+class ProposedAdjustment(TypedDict):
+    """A change that waits for a second person."""
+
+    adjustment_id: str
+    amount: Annotated[dict[str, str], Money]
+    reason: str
+    by: str
+
+
 class EarningDocument(TypedDict):
     """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid."""
 
@@ -50,9 +60,9 @@ class EarningDocument(TypedDict):
     plan_sha256: str
     rule_id: str
     credit_revision: int
-    amount: dict[str, str]
-    reversed: dict[str, str]
-    remaining: dict[str, str]
+    amount: Annotated[dict[str, str], Money]
+    reversed: Annotated[dict[str, str], Money]
+    remaining: Annotated[dict[str, str], Money]
     currency: str
     credited_on: str
     earned_on: str
@@ -63,7 +73,7 @@ class EarningDocument(TypedDict):
     state: str
     why_held: str | None
     derivation: dict[str, Any]
-    adjustment: dict[str, Any] | None
+    adjustment: ProposedAdjustment | None
     event_id: str
     position: int
     history: list[Step]
@@ -85,7 +95,7 @@ def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | No
 
 
 def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
-    amount: dict[str, str] = plain(line.amount)
+    amount: Annotated[dict[str, str], Money] = plain(line.amount)
     return {
         "line_id": line.line_id,
         "opportunity_id": line.opportunity_id,
@@ -125,7 +135,7 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
 def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument:
     """The line of a whole window: a true-up, or a rebate that is settled. It is payable at once."""
     kind, day = ("true_up", it.earned_on) if isinstance(it, WindowTruedUp) else ("rebate", it.settled_on)
-    amount: dict[str, str] = plain(it.amount)
+    amount: Annotated[dict[str, str], Money] = plain(it.amount)
     return {
         "line_id": it.line_id,
         "opportunity_id": None,

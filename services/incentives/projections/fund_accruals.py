@@ -1,7 +1,7 @@
 """What did each win bring into each partner's share of a fund, and which sales are to be looked at for it?"""
 
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.application import Application, NothingToDo, Prepared
 from chassis.deadlines import Deadline
@@ -9,6 +9,7 @@ from chassis.event import Seen, iso, plain
 from chassis.execution import Peek
 from chassis.projection import Projection
 from chassis.rulebook import Rules
+from contracts.values import Money
 from services.incentives.application.sales import rates_about, rules_of_kind
 from services.incentives.domain.accrual import AccrueFunds, FundAccrued, accrual_id, steps_of
 from services.incentives.domain.fund import FUND, today
@@ -25,10 +26,10 @@ class AccrualDocument(TypedDict):
     partner_id: str
     period: str
     opportunity_id: str
-    bought: dict[str, Any]
+    bought: Annotated[dict[str, Any], Money]
     percent: str
-    due: dict[str, Any]
-    owed: dict[str, Any]
+    due: Annotated[dict[str, Any], Money]
+    owed: Annotated[dict[str, Any], Money]
     credited_on: str
     steps: list[str]
     event_id: str

@@ -1,10 +1,11 @@
 """What do partners want to do with fund money, what was accepted of it, and what has become of it?"""
 
 from decimal import Decimal
-from typing import Any, TypedDict, cast
+from typing import Annotated, Any, TypedDict, cast
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.fund_request import ACCEPTED
 from services.incentives.domain.fund_request_events import (
     FundClaimReminded,
@@ -32,10 +33,10 @@ class FundRequestDocument(TypedDict):
     period: str
     state: str
     details: dict[str, Any]
-    asked: dict[str, str]
+    asked: Annotated[dict[str, str], Money]
     items: list[dict[str, Any]]
-    accepted: dict[str, str] | None
-    reserved: dict[str, str] | None
+    accepted: Annotated[dict[str, str], Money] | None
+    reserved: Annotated[dict[str, str], Money] | None
     used: str
     proofs: list[str]
     claim_by: str | None

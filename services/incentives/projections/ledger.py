@@ -295,6 +295,11 @@ class TrialDocument(TypedDict):
     in_payment: str
     expense: str
     cash: str
+    accrued: str
+    withheld: str
+    forfeited: str
+    fx_difference: str
+    vat: str
     total: str
     accounts: dict[str, str]
     books: dict[str, str]

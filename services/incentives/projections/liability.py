@@ -1,9 +1,9 @@
 """What was owed to each payee on a day, or as the log stood at a position?"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -64,6 +64,39 @@ DAY_BALANCES = Projection(
 
 
 # Queries
+
+
+class Owed(TypedDict):
+    """What is owed on an account, above zero in the payee's favour; `fund` is what of the payable is fund money."""
+
+    account_id: str
+    partner_id: str
+    payee_id: str
+    currency: str
+    held: str
+    payable: str
+    in_payment: str
+    accrued: str
+    withheld: str
+    credit_due: str
+    fund: str
+    owed: str
+
+
+class Liability(TypedDict):
+    """What is owed to each payee: now, on a day, or at a position of the log."""
+
+    items: list[Owed]
+    position: int | None
+    as_of: Annotated[str, date] | None
+
+
+class Booked(TypedDict):
+    """What was booked in one currency, debits above zero, by account; `total` is zero."""
+
+    currency: str
+    accounts: dict[str, str]
+    total: str
 
 
 async def liability(read: ReadStore, tenant: str, upto: Range, position: int | None) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 
 from chassis.application import Application, NothingToDo, Prepared
 from chassis.deadlines import DUE_AT, Deadline
@@ -32,6 +32,29 @@ MOVES_SHOWN = 200
 
 
 # What people see
+
+
+class Move(TypedDict):
+    """What went over, above zero where the survivor got it; `undone`: it came back."""
+
+    event_id: str
+    amount: Money
+    fund: bool
+    undone: bool
+    other_id: str
+    moved_at: str
+
+
+class MergerDocument(TypedDict):
+    """With whom a partner is one, and what of its money the survivor has now, by currency. State: merged or undone."""
+
+    partner_id: str
+    survivor_id: str
+    partner_ids: list[str]
+    effective_on: str
+    state: str
+    moves: list[Move]
+    moved: dict[str, str]
 
 
 def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:

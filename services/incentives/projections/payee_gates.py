@@ -1,7 +1,7 @@
 """Who can be paid, and which gate is shut before whom?"""
 
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -227,6 +227,74 @@ def why_shut(gate: str, document: dict[str, Any], rules: PaymentRules, now: date
 def _cooled(bank: dict[str, Any] | None, rules: PaymentRules) -> str | None:
     """From when on money may go to changed bank details."""
     return iso(datetime.fromisoformat(bank["changed_at"]) + timedelta(hours=rules.cool_down_hours)) if bank else None
+
+
+class Caution(TypedDict):
+    """What shuts no gate and still makes a money order fail."""
+
+    code: str
+    text: str
+
+
+class _Payee(TypedDict):
+    payee_id: str
+    partner_id: str
+    until: Annotated[str, datetime] | None
+    reason_code: str | None
+    blocked_reason: str | None
+    unblock_proposed_by: str | None
+    changed_at: str
+    cautions: list[Caution]
+
+
+class ListedPayee(_Payee):
+    """Who can be paid, and which gates are shut now. Bank and tax forms are told to who may read papers."""
+
+    gates: list[str]
+    bank: dict[str, Any] | None
+    tax_forms: dict[str, dict[str, Any]]
+
+
+class ShutGate(TypedDict):
+    """A gate that is shut, and what opens it."""
+
+    gate: str
+    text: str
+
+
+class BankShown(TypedDict):
+    """Bank details by their last digits; money goes there once they are verified and `cools_until` has passed."""
+
+    bank_id: str
+    changed_at: str
+    changed_by: str
+    verified: bool
+    last_digits: str
+    cools_until: Annotated[str, datetime] | None
+
+
+class TaxFormShown(TypedDict):
+    """A tax form: submitted, accepted or rejected with its reason, and what is withheld by it."""
+
+    form_id: str
+    form: str
+    jurisdiction: str
+    tax_year: int
+    state: str
+    reason: NotRequired[str | None]
+    payee_kind: NotRequired[str]
+    submitted_by: NotRequired[str]
+    withheld_percent: NotRequired[str]
+
+
+class ShownPayee(_Payee):
+    """Why a payee can or cannot be paid now. `asked_gates` are those that the rules ask for."""
+
+    gates: list[ShutGate]
+    bank: BankShown | None
+    tax_forms: list[TaxFormShown]
+    asked_gates: list[str]
+    payout_currency: str | None
 
 
 def papers(document: dict[str, Any], payee: Payee, last_digits: str, rules: PaymentRules) -> dict[str, Any]:

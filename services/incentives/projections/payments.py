@@ -1,11 +1,13 @@
 """Where does each payment stand, who decided on it, and what did the provider say?"""
 
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from chassis.read_store.port import Range, ReadStore
+from contracts.values import Money
 from services.incentives.domain.payment import RETURNED
 from services.incentives.domain.payment_events import (
     InvoiceAccepted,
@@ -24,33 +26,49 @@ from services.incentives.domain.payment_events import (
 from services.incentives.projections.liability import every
 
 
-class PaymentDocument(TypedDict):
-    """A money order on the board. `event_id` is its latest event."""
+class PaymentStep(TypedDict):
+    event_id: str
+    kind: str
+    at: Annotated[str, datetime]
 
+
+class _Payment(TypedDict):
     payment_id: str
     account_id: str
     statement_id: str
     statement_number: int
     payee_id: str
     partner_id: str
-    amount: dict[str, str]
+    amount: Annotated[dict[str, str], Money]
     state: str
-    proposed_by: str
-    approved_by: str | None
     reference: str | None
     attempts: int
     gates: list[str]
     reason_code: str | None
     ask_again_at: str | None
     paid_on: str | None
-    net: dict[str, str] | None
-    withheld: dict[str, str] | None
+    net: Annotated[dict[str, str], Money] | None
+    withheld: Annotated[dict[str, str], Money] | None
     jurisdiction: str | None
     invoice: str | None
     contradiction: str | None
     changed_at: str
     event_id: str
-    history: list[dict[str, str]]
+    history: list[PaymentStep]
+
+
+class PaymentDocument(_Payment):
+    """A money order on the board. `event_id` is its latest event."""
+
+    proposed_by: str
+    approved_by: str | None
+
+
+class ShownPayment(_Payment):
+    """A money order, and its latest event; who proposed and approved it, the vendor reads."""
+
+    proposed_by: NotRequired[str]
+    approved_by: NotRequired[str | None]
 
 
 def evolve(document: PaymentDocument | None, seen: Seen) -> PaymentDocument | None:
@@ -58,7 +76,7 @@ def evolve(document: PaymentDocument | None, seen: Seen) -> PaymentDocument | No
     known = _proposed(happened) if isinstance(happened, PaymentProposed) else document
     if known is None:
         return None
-    step = {"event_id": seen.id, "kind": type(happened).__name__, "at": iso(seen.recorded_at)}
+    step: PaymentStep = {"event_id": seen.id, "kind": type(happened).__name__, "at": iso(seen.recorded_at)}
     change = CHANGES.get(type(happened), _nothing)(happened)
     return {
         **known,

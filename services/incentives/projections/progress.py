@@ -1,9 +1,10 @@
 """Where does each payee stand in the windows of its plans: what is counted, accrued, settled?"""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.meter import Metered, RebateAccrued, RebateSettled, WindowClosed, WindowTruedUp
 
 
@@ -17,12 +18,19 @@ class ProgressDocument(TypedDict):
     kind: str
     window: str
     measure: str
-    accrued: dict[str, str] | None
-    settled: dict[str, str] | None
-    trued_up: dict[str, str] | None
+    accrued: Annotated[dict[str, str], Money] | None
+    settled: Annotated[dict[str, str], Money] | None
+    trued_up: Annotated[dict[str, str], Money] | None
     closes_on: str | None
     closed: bool
     changed_at: str
+
+
+class ShownProgress(ProgressDocument):
+    """A window with the band that is reached, and what is missing to the next one."""
+
+    band: int | None
+    to_next_band: str | None
 
 
 def evolve(document: ProgressDocument | None, seen: Seen) -> ProgressDocument | None:

@@ -1,6 +1,7 @@
 """What is each payee recognised for in a year: points, badges, what they came from, and whether others may see it?"""
 
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
@@ -16,6 +17,27 @@ from services.incentives.domain.recognition import (
 SHOWN_MAX = 50
 
 
+class PointStep(TypedDict):
+    """Points that were given or taken, for what, and the total after it."""
+
+    reason: str
+    points: int
+    total: int
+    ref: str | None
+    at: Annotated[str, datetime]
+    event_id: str
+
+
+class Badge(TypedDict):
+    """A badge, and at how many points it is awarded."""
+
+    badge: str
+    at: int
+    plan_id: str
+    awarded_at: str
+    event_id: str
+
+
 class RecognitionDocument(TypedDict):
     """`points` by rules; `steps` the newest first; `shared` 1 while the other partners may see points and badges."""
 
@@ -24,10 +46,24 @@ class RecognitionDocument(TypedDict):
     partner_id: str
     year: int
     points: dict[str, int]
-    badges: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
+    badges: list[Badge]
+    steps: list[PointStep]
     shared: int
     changed_at: str
+
+
+class Celebrated(TypedDict):
+    badge: str
+    awarded_at: str
+
+
+class SharedYear(TypedDict):
+    """A partner's year that it shares: how many points, which badges."""
+
+    partner_id: str
+    year: int
+    points: int
+    badges: list[Celebrated]
 
 
 def evolve(document: RecognitionDocument | None, seen: Seen) -> RecognitionDocument:

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from chassis.application import Application, Prepared
 from chassis.deadlines import DUE_AT, Deadline
@@ -35,6 +35,19 @@ RESERVES = ("accepted", "submitted")
 
 
 # What people see
+
+
+class SettlementDocument(TypedDict):
+    """How far the settlement of a partner that leaves is: running_off, awaited or settled, and what is still open."""
+
+    partner_id: str
+    state: str
+    last_business_day: Annotated[str, date]
+    run_off_until: Annotated[str, date]
+    open: list[OpenBalance]
+    fund_request_ids: list[str]
+    look_again_on: str | None
+    settled_on: str | None
 
 
 def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:

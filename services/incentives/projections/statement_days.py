@@ -5,7 +5,7 @@ after it opens the next one.
 """
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from chassis.application import Application, Prepared
 from chassis.deadlines import DUE_AT, Deadline
@@ -27,6 +27,20 @@ from services.incentives.projections.releases import start_of
 
 OPENS, ISSUES = "opens", "issues"
 BY_CALENDAR = "calendar"
+
+
+class NextStatement(TypedDict):
+    """A period that is open, and when its statement is issued and paid."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    currency: str
+    period: str
+    issues_on: str
+    review_until: Annotated[str, date]
+    pay_by: Annotated[str, date]
+    available_on: str
 
 
 def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:

@@ -1,14 +1,15 @@
 """What does each statement say, and what became of its payment?"""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.account import StatementIssued
 
 
-class StatementDocument(TypedDict):
-    """A statement as it was issued. It never changes; `sha256` covers all of it and the one before."""
+class ListedStatement(TypedDict):
+    """A statement without its lines."""
 
     statement_id: str
     account_id: str
@@ -16,9 +17,8 @@ class StatementDocument(TypedDict):
     partner_id: str
     number: int
     period: str
-    opening: dict[str, str]
-    lines: list[dict[str, Any]]
-    closing: dict[str, str]
+    opening: Annotated[dict[str, str], Money]
+    closing: Annotated[dict[str, str], Money]
     from_position: int
     to_position: int
     previous_sha256: str | None
@@ -27,6 +27,12 @@ class StatementDocument(TypedDict):
     issued_at: str
     event_id: str
     position: int
+
+
+class StatementDocument(ListedStatement):
+    """A statement as it was issued. It never changes; `sha256` covers all of it and the one before."""
+
+    lines: list[dict[str, Any]]
 
 
 def evolve(document: StatementDocument | None, seen: Seen) -> StatementDocument:

@@ -2,11 +2,12 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from chassis.rulebook import Change, Reason
 from services.incentives.domain.plan import window_end
 from services.incentives.domain.tier import (
     EvaluateTier,
@@ -25,6 +26,13 @@ from services.incentives.projections.releases import start_of
 FACTS_SHOWN = 50
 
 
+class TierStep(TypedDict):
+    event_id: str
+    kind: str
+    text: str
+    at: Annotated[str, datetime]
+
+
 class TierDocument(TypedDict):
     """`values` are those of the last change or look; `facts` the newest ones, with the events that told them."""
 
@@ -41,8 +49,15 @@ class TierDocument(TypedDict):
     appealed: str | None
     facts: list[dict[str, Any]]
     event_id: str | None
-    history: list[dict[str, Any]]
+    history: list[TierStep]
     changed_at: str
+
+
+class ShownTier(TierDocument):
+    """A partner's level with why it is that under the rules in force, and what would lead to the next one."""
+
+    reasons: list[Reason]
+    to_next: list[Change]
 
 
 def evolve(document: TierDocument | None, seen: Seen) -> TierDocument:
@@ -105,8 +120,8 @@ def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
     }
 
 
-def _told(known: TierDocument, seen: Seen, text: str) -> list[dict[str, Any]]:
-    step = {"event_id": seen.id, "kind": type(seen.event).__name__, "text": text, "at": iso(seen.recorded_at)}
+def _told(known: TierDocument, seen: Seen, text: str) -> list[TierStep]:
+    step: TierStep = {"event_id": seen.id, "kind": type(seen.event).__name__, "text": text, "at": iso(seen.recorded_at)}
     return [*known["history"], step]
 
 

@@ -1,9 +1,10 @@
 """Which negative balances does somebody want to give up, and which were given up?"""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.account import NegativeWrittenOff, WriteOffProposed
 
 
@@ -13,7 +14,7 @@ class WriteOffDocument(TypedDict):
     account_id: str
     payee_id: str
     partner_id: str
-    amount: dict[str, str]
+    amount: Annotated[dict[str, str], Money]
     reason: str
     state: str
     proposed_by: str
