@@ -22,7 +22,6 @@ from itertools import accumulate
 from pathlib import Path
 
 from benchmarks._figures import Figure, at_least, at_most, beside, skipped
-from chassis.process import GC_ALLOCATIONS
 from contracts.values import AccountId, RegistrationId
 from services.registration.adapters.account_index import TenantIndex
 from services.registration.adapters.customers import Libraries
@@ -113,7 +112,6 @@ def run(sizes: Iterable[int] = SIZES, questions: int = QUESTIONS) -> Iterable[Fi
     dice = random.Random(7)
     words = Words(dice)
     register, companies = Register(), list[Company]()
-    gc.set_threshold(GC_ALLOCATIONS, *gc.get_threshold()[1:])
     before = _resident_mib()
     for size in sizes:
         grow(register, companies, size, dice, words)

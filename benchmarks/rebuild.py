@@ -24,7 +24,6 @@ import uvloop
 
 from benchmarks._figures import Figure, at_least, at_most
 from chassis.event import Actor, Seen, encode, event
-from chassis.process import GC_ALLOCATIONS
 from chassis.projecting import ProjectionRunner
 from chassis.projection import Projection
 from chassis.read_store.sqlite import SqliteReadStore
@@ -73,8 +72,7 @@ BOARD = Projection(name="board", version=1, keys={DealNoted: _key}, evolve=evolv
 
 def run() -> Iterator[Figure]:
     """The figures of one run."""
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, 20, 20)  # as `serve` does
+    gc.freeze()  # as `serve` does
     with TemporaryDirectory() as name:
         folder = Path(name)
         uvloop.run(_write(folder))

@@ -24,7 +24,6 @@ from chassis.transport.in_process import InProcessTransport
 from chassis.transport.port import Transport
 
 KEEP_ALIVE_SECONDS = 75
-GC_ALLOCATIONS = 50_000
 STARTING_SECONDS = 0.01
 
 
@@ -171,8 +170,7 @@ def free_port() -> int:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Runs a coroutine on uvloop; SIGTERM ends it in order. Garbage is collected rarely: little that is left has cycles."""
-    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
+    """Runs a coroutine on uvloop; SIGTERM ends it in order."""
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_told(main))
 

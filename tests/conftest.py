@@ -3,6 +3,7 @@
 With ENTENTE_ENGINES=required, as in CI, a missing engine fails the test that asks for it.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 
@@ -39,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.engine)
         if wanted & BROKERS:
             item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end, and nobody looks through it for garbage again."""
+    gc.freeze()
 
 
 def _need(reason: str | None) -> None:

@@ -65,7 +65,10 @@ def test_only_what_is_named_is_run() -> None:
         return []
 
     assert (runner.main(["http"], note), runner.main([], note)) == (0, 0)
-    assert asked == [["http"], ["growth", "http", "incentives", "lookup", "rebuild", "store", "transport", "witness"]]
+    assert asked == [
+        ["http"],
+        ["growth", "http", "incentives", "lookup", "rebuild", "start", "store", "transport", "witness"],
+    ]
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
@@ -74,5 +77,5 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "there is no benchmark htp: choose of growth, http, incentives, lookup, rebuild, store, transport, witness\n"
+        "there is no benchmark htp: choose of growth, http, incentives, lookup, rebuild, start, store, transport, witness\n"
     )

@@ -118,7 +118,7 @@ async def test_each_service_tells_on_its_own_topic_and_reads_what_it_listens_to(
         for feed in feeds.values():
             await feed.commit(1)
         for service, hearing in hearings.items():
-            await hearing.until(lambda service=service, hearing=hearing: topics(hearing) == heard_by(service))
+            await until(lambda service=service, hearing=hearing: topics(hearing) == heard_by(service))
         assert [refused(one) for one in transports] == [{}] * len(SERVICES)
 
 
@@ -136,7 +136,7 @@ async def test_what_a_service_has_no_right_to_is_refused_and_said_and_the_rest_g
     one.subscribe("entente.onboarding", "entente.gateway.reactions", others, MemoryPositions())
     async with at_work(one):
         await feed.commit(7)
-        await own.until(lambda: 7 in own.numbers())
+        await until(lambda: 7 in own.numbers())
         await until(lambda: len(refused(one)) == 2 and one.tasks.failures.get("relay entente.onboarding", 0) > 0)
     said = refused(one)
     assert "TopicAuthorizationFailedError" in said["entente.registration.nosy"]
@@ -158,5 +158,5 @@ async def test_a_right_that_is_given_later_is_used_without_a_restart(guarded: st
         await feed.commit(3)
         await until(lambda: "entente.attribution.later" in refused(reading))
         await give(guarded, "entente.attribution", [{"resource": topic, "operations": ["Read"]}])
-        await hearing.until(lambda: 3 in hearing.numbers())
+        await until(lambda: 3 in hearing.numbers())
         assert refused(reading) == {}

@@ -1,19 +1,24 @@
 """Windows that close: what was posted is trued up to what the schedule makes of the net measure."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.clock import FixedClock
 from contracts.values import money, round_half_up, total
+from services.incentives.api.facts import FactBody, basis_of
+from services.incentives.api.imports import row_of
 from services.incentives.domain.journal import trial_balance
 from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowClosed, WindowOpen, WindowTruedUp
 from services.incentives.domain.payee import Payee
-from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
-from tests.incentives.facts import World, book, credit, plan, reversal, sold, win
+from services.incentives.domain.rating import PLANS, steps
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed, RebateCounted
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, sold, win
 from tests.incentives.test_rating_steps import standing
 
 D = Decimal
@@ -97,6 +102,37 @@ def test_a_rebate_accrues_as_the_measure_moves_both_ways_and_earns_no_line():
     assert not world.of(PayoutCalculated)
     names = [(entry.name, entry.amount.amount) for entry in world.of(RebateAccrued)[0].journal.entries]
     assert names == [("expense:rebate", D("10000.00")), ("accrued", D("-10000.00"))]
+
+
+def priced(line, amount, special):
+    return replace(sold(line, "licences", amount), **({"special_price_id": "sp-1"} if special else {}))
+
+
+LINES = st.lists(st.tuples(st.integers(1, 900_000), st.booleans()), min_size=1, max_size=8)
+
+
+@given(LINES, st.booleans())
+def test_what_was_sold_at_a_special_price_counts_for_a_rebate_only_where_its_terms_say_so(lines, counted):
+    cheap = [priced(f"l{n}", f"{amount}.00", special) for n, (amount, special) in enumerate(lines)]
+    whole, regular = (sum(a for a, special in lines if with_all or not special) for with_all in (True, False))
+    terms = {"special_priced": True} if counted else {}
+    world = World(book(rebate({"percent": "1"}, **terms)), book(plan(), "plan-b"))
+    fact = win(f"{whole}.00", sold=tuple(cheap), plan_ids=("plan-a", "plan-b"))
+    world.tell(fact, credit(plan_ids=("plan-a", "plan-b")))
+    assert world.measures.get("plan-a-p1-2026", D(0)) == (whole if counted else regular)
+    assert [line.derivation.measure for line in world.of(PayoutCalculated)] == [D(whole)]
+
+
+def test_a_rebate_says_what_it_leaves_out_and_a_refund_of_that_changes_nothing():
+    lines = (priced("a", "600.00", special=False), priced("b", "400.00", special=True))
+    world = World(book(rebate({"percent": "1"}))).tell(win("1000.00", sold=lines), credit())
+    [counted] = world.of(RebateCounted)
+    told = {step.code: step.text for step in steps(counted.derivation)}
+    assert told["special-price"] == "sold at a special price, which this rebate leaves out: 1 more"
+    world.tell(reversal("x", "400.00", ("b", "400.00")))
+    assert world.measures == {"plan-a-p1-2026": D(600)}
+    world.tell(reversal("y", "600.00", ("a", "600.00")))
+    assert world.measures == {"plan-a-p1-2026": D(0)}
 
 
 def test_a_growth_rebate_pays_for_what_lies_above_the_recorded_baseline():
@@ -189,3 +225,15 @@ def test_a_closed_window_posted_exactly_f_of_its_net_measure(cents, refunds):
 def test_a_rebate_without_a_window_is_no_rebate():
     assert PLANS.check(PLANS.read({**rebate(), "accumulate": "line"}))
     assert PLANS.check(PLANS.read({**rebate(), "kind": "commission"}))
+
+
+def test_a_fact_and_a_row_say_under_which_special_price_they_were_sold():
+    app = SimpleNamespace(clock=FixedClock(NOW))
+    row = {"kind": "pos", "opportunity_id": "o1", "external_id": "x", "on": "2026-03-20", "amount": "5.00"}
+    fact = basis_of(app, FactBody(**row, currency="EUR", special_price_id="sp-1"))
+    [line] = World(book(rebate())).tell(*sale(1, "1000.00"), fact).sales["o1"].bases["x"].sold
+    assert (line.line_id, line.special_price_id, line.amount) == ("x", "sp-1", money("5.00", "EUR"))
+    assert basis_of(app, FactBody(**row, currency="EUR")).sold == ()
+    told = {"kind": "sale", "source": "erp", "sale_id": "1", "partner_id": "p1", "amount": "5.00", "currency": "EUR"}
+    whole = row_of({**told, "special_price_id": "sp-1", "on": "2026-03-20"})
+    assert whole.special_price_id == "sp-1"

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.decider import Problem
-from chassis.event import stable_id
+from chassis.event import LEFT_OUT, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import Money, money
@@ -19,6 +19,7 @@ from services.incentives.api.earnings import Filter, own
 from services.incentives.application.sales import FactCommand, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
+from services.incentives.domain.rating import Sold
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.sale_commands import (
     AdjustLine,
@@ -42,7 +43,10 @@ router = APIRouter(tags=["facts"])
 
 
 class FactBody(Body):
-    """An invoice, a collection, a row of a point of sale, or an addition to a sale, by its id in the source system."""
+    """An invoice, a collection, a row of a point of sale, or an addition to a sale, by its id in the source system.
+
+    With `special_price_id` it was sold at a special price, which rebates leave out.
+    """
 
     opportunity_id: Text
     win_no: Annotated[int, Field(ge=1, le=1_000)] = 1
@@ -52,6 +56,7 @@ class FactBody(Body):
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     amount: Amount | None = None
     currency: Currency | None = None
+    special_price_id: Text | None = None
     on: Day
 
 
@@ -151,6 +156,7 @@ def under(order: Any, command_id: str) -> Any:
 
 def basis_of(app: App, fact: FactBody) -> RecordBasis:
     known = fact.amount is not None and fact.currency is not None
+    amount = exact_money(fact.amount or "", fact.currency or "") if known else None
     return RecordBasis(
         opportunity_id=fact.opportunity_id,
         win_no=fact.win_no,
@@ -158,12 +164,19 @@ def basis_of(app: App, fact: FactBody) -> RecordBasis:
         external_id=fact.external_id,
         line_id=fact.line_id,
         quantity=fact.quantity,
-        amount=exact_money(fact.amount or "", fact.currency or "") if known else None,
+        amount=amount,
+        sold=_priced(fact, amount) if amount and fact.special_price_id else (),
         happened_on=fact.on,
         source_event_id=fact.external_id,
         plan_ids=(),
         now=app.clock.now(),
     )
+
+
+def _priced(fact: FactBody, amount: Money) -> tuple[Sold, ...]:
+    """The one sold line of a fact that names a special price."""
+    price = fact.special_price_id or LEFT_OUT
+    return (Sold(line_id="", family="", amount=amount, quantity=fact.quantity, special_price_id=price),)
 
 
 def making(app: App, tenant: str, wish: FactCommand) -> Any:

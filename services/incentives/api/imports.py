@@ -7,10 +7,10 @@ from pydantic import Field, ValidationError
 from chassis.application import Application
 from chassis.bulk_work import BulkKind, Made
 from chassis.decider import Problem
-from chassis.event import stable_id
+from chassis.event import LEFT_OUT, stable_id
 from chassis.http import Body, Caller, Day
 from contracts.attribution import Share
-from contracts.values import HUNDRED, OpportunityId, PartnerId
+from contracts.values import HUNDRED, Money, OpportunityId, PartnerId
 from services.incentives.api.facts import Amount, Currency, FactBody, Text, basis_of, exact_money, making, under
 from services.incentives.application.sales import FactCommand
 from services.incentives.domain.payee import Payee, Payees
@@ -38,6 +38,7 @@ COLUMNS = {
     "quantity": "how many; 1 if empty",
     "amount": "net amount, with a dot before the cents",
     "currency": "currency, three letters of ISO 4217",
+    "special_price_id": "the special price that it was sold at, if it was: rebates leave it out",
     "on": "the day it happened, as 2026-03-31",
 }
 NUMBERS = ("win_no", "quantity")
@@ -56,6 +57,7 @@ class SaleRow(Body):
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     amount: Amount
     currency: Currency
+    special_price_id: Text | None = None
     on: Day
 
 
@@ -102,13 +104,19 @@ def _win(app: Application, row: SaleRow) -> RecordWin:
         opportunity_id=OpportunityId(identity),
         win_no=1,
         amount=amount,
-        sold=(Sold(line_id="1", family=row.family, amount=amount, quantity=row.quantity, sku=row.sku),),
+        sold=(_sold(row, amount),),
         deal_type=row.deal_type,
         closed_on=row.on,
         source_event_id=f"{row.source}/{row.sale_id}",
         plan_ids=(),
         now=app.clock.now(),
     )
+
+
+def _sold(row: SaleRow, amount: Money) -> Sold:
+    price = row.special_price_id or LEFT_OUT
+    family, sku = row.family, row.sku
+    return Sold(line_id="1", family=family, amount=amount, quantity=row.quantity, sku=sku, special_price_id=price)
 
 
 def _credit(app: Application, row: SaleRow) -> RecordCredit:

@@ -278,7 +278,9 @@ def _count(posting: Posting, due: Due, derivation: Derivation, meter: str) -> No
 def _mix(due: Due, derivation: Derivation) -> Decimal:
     """The part of the measure in the families of a mix."""
     families = due.chosen.plan.rebate_terms.mix_families
-    inside = sum((line.amount.amount for line in due.basis.sold if line.family in families), NOTHING)
+    left_out = derivation.special_priced or ()
+    sold = [line for line in due.basis.sold if line.family in families and line.line_id not in left_out]
+    inside = sum((line.amount.amount for line in sold), NOTHING)
     return tidy(derivation.measure * inside / derivation.basis.amount) if derivation.basis.amount else NOTHING
 
 

@@ -92,6 +92,11 @@ class Plan:
         return self.rebate or RebateTerms()
 
     @property
+    def regular_prices_only(self) -> bool:
+        """Whether what was sold at a special price does not count: of a rebate, unless its terms say otherwise."""
+        return self.kind == REBATE and not self.rebate_terms.special_priced
+
+    @property
     def accumulating(self) -> bool:
         return self.accumulate != "line"
 

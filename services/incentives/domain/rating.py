@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from chassis.decider import Invalid
-from chassis.event import iso
+from chassis.event import LEFT_OUT, LeftOut, iso
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import MINOR_DIGITS, Money, Term, money, none_of, round_half_up, total
 from services.incentives.domain.condition import Circumstances
@@ -30,13 +30,14 @@ FIRST_YEAR_MONTHS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Sold:
-    """One sold line as rating sees it. `amount` is the whole line's, net."""
+    """One sold line as rating sees it. `amount` is the whole line's, net; `special_price_id` what it was sold under."""
 
     line_id: str
     family: str
     amount: Money
     quantity: int = 1
     sku: str | None = None
+    special_price_id: str | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,7 @@ class Derivation:
     `basis` is in the sale's currency, `exchange` takes it to the plan's; `booked` is the revenue behind a basis that is
     not revenue. `factor` is the modifiers' on the value of a
     single line, `weight` on the measure of a plan that accumulates. `bounds` are the caps and floors that were met.
+    `special_priced` are the sold lines that do not count because of their price.
     """
 
     counted: tuple[str, ...]
@@ -107,6 +109,7 @@ class Derivation:
     weighed: tuple[Weighed, ...] = ()
     term_percent: Decimal | None = None
     bounds: tuple[Bound, ...] = ()
+    special_priced: tuple[str, ...] | LeftOut = LEFT_OUT
 
     @property
     def rated(self) -> Money:
@@ -127,12 +130,23 @@ class OutOfRange(Invalid):
 
 def counts(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
     """The sold lines that the plan pays for."""
+    return tuple(line for line in _of_products(plan, sold) if not (line.special_price_id and plan.regular_prices_only))
+
+
+def _of_products(plan: Plan, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
     return tuple(
         line
         for line in sold
         if (not plan.product_families or line.family in plan.product_families)
         and (not plan.skus or line.sku in plan.skus)
     )
+
+
+def _special_priced(plan: Plan, sold: tuple[Sold, ...]) -> tuple[str, ...] | LeftOut:
+    """The sold lines that would count but for their special price."""
+    if not plan.regular_prices_only:
+        return LEFT_OUT
+    return tuple(line.line_id for line in _of_products(plan, sold) if line.special_price_id) or LEFT_OUT
 
 
 def rate(facts: RatingFacts, plan: Plan) -> Derivation:
@@ -169,6 +183,7 @@ def _rated(facts: RatingFacts, plan: Plan) -> Derivation:
         weighed=changed.weighed,
         term_percent=percent,
         bounds=_bounds(plan, found.rated, facts.deal_earned),
+        special_priced=_special_priced(plan, facts.sold),
     )
 
 
@@ -334,6 +349,7 @@ def steps(found: Derivation, rule: str = "", version: int = 0) -> tuple[Reason, 
         Reason(code=code, text=text, rule=rule, version=version)
         for code, text in (
             ("basis", _basis_text(found)),
+            *_price_steps(found),
             *_exchange_steps(found.exchange),
             ("share", f"{found.share_percent} % of it is credited: {_unweighted(found)}"),
             *_term_steps(found),
@@ -350,6 +366,17 @@ def steps(found: Derivation, rule: str = "", version: int = 0) -> tuple[Reason, 
 def _basis_text(found: Derivation) -> str:
     kind = "" if found.basis_kind == "bookings" else f" as {found.basis_kind.replace('_', ' ')}"
     return f"{text_of(found.basis)} of {len(found.counted)} sold lines count{kind}"
+
+
+def _price_steps(found: Derivation) -> tuple[tuple[str, str], ...]:
+    if not found.special_priced:
+        return ()
+    return (
+        (
+            "special-price",
+            f"sold at a special price, which this rebate leaves out: {len(found.special_priced)} more",
+        ),
+    )
 
 
 def _unweighted(found: Derivation) -> Decimal:

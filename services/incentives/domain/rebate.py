@@ -27,7 +27,8 @@ class RebateTerms:
 
     Volume pays F(measure), growth F(measure above the baseline), mix F(measure) while `mix_families` make at least
     `mix_percent` of it; a target is a schedule on attainment. `requires` is asked at the window's end. Until it is
-    settled a rebate accrues what F says, or `forecast_percent` of the measure.
+    settled a rebate accrues what F says, or `forecast_percent` of the measure. What was sold at a special price counts
+    only where `special_priced` says so.
     """
 
     type: Literal["volume", "growth", "target", "mix"] = "volume"
@@ -38,6 +39,7 @@ class RebateTerms:
     mix_families: tuple[str, ...] = ()
     mix_percent: Decimal | None = None
     requires: Condition | None = None
+    special_priced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
