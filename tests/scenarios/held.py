@@ -13,7 +13,7 @@ from contracts.catalogue import SERVICES
 
 JSON = "application/json"
 NAME = "urn:entente:api"
-UNDOCUMENTED = re.compile("/(livez|readyz|metrics|openapi.json)")
+UNDOCUMENTED = re.compile(r"(/v1/[a-z]+)?/(livez|readyz|metrics|openapi\.json)")
 FAULTS_SHOWN = 5
 
 
