@@ -79,8 +79,8 @@ class Part:
 
     @property
     def one(self) -> dict[str, Any]:
-        """The document, {} where there is no answer."""
-        return self.body if self.ok and isinstance(self.body, dict) else {}
+        """The document, {} where there is no answer, or where it was not asked for."""
+        return self.body if self.ok and isinstance(self.body, dict) and self is not NOTHING else {}
 
 
 NOTHING = Part(status=200, body={"items": []})
