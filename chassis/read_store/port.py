@@ -4,7 +4,7 @@ Queries name a model by its projection (`deal_board`) and meet its live version;
 (`deal_board__v2`), so that a new version is filled beside the live one and then swapped in.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -211,6 +211,20 @@ class ReadStore(Queries, Protocol):
     ) -> list[tuple[DocumentKey, bytes]]:
         """The documents as canonical JSON, sorted by tenant and id: what a rebuild must reproduce byte for byte."""
         ...
+
+
+async def each(
+    read: ReadStore, model: str, tenant: str, where: Where | None = None, sort: str = "id"
+) -> AsyncIterator[Document]:
+    """All documents of a question in the order asked for, read a page at a time."""
+    cursor = None
+    while True:
+        page = await read.find(model, tenant, where=where, sort=sort, after=cursor, limit=PAGE_MAX)
+        for document in page.items:
+            yield document
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def canonical(document: Document) -> bytes:

@@ -4,6 +4,7 @@ from typing import Any
 
 from chassis.application import Application, Reaction
 from chassis.event import SHARED, PublicEvent, Seen
+from chassis.read_store.port import each
 from contracts import onboarding
 from services.gateway.domain.session import EndSession
 
@@ -26,8 +27,8 @@ async def on_partner_suspended(seen: Seen, app: Application) -> None:
 
 
 async def _end_sessions(seen: Seen, app: Application, where: dict[str, Any], cause: str) -> None:
-    found = await app.read.find("sessions", SHARED, where=where, limit=1_000)
-    for session in found.items:
+    await app.caught_up("sessions")  # who has signed in a moment ago is signed out too
+    async for session in each(app.read, "sessions", SHARED, where):
         command = EndSession(session_id=session["session_id"], cause=cause, now=app.clock.now())
         await app.issue(SHARED, f"{seen.id}-{session['session_id']}", command)
 

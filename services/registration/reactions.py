@@ -3,7 +3,7 @@
 Public events of other services come in as reactions, the own clock and the own claims as deadlines.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from chassis.application import Application, Prepared, Reaction
 from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, stable_id
 from chassis.execution import Peek
-from chassis.read_store.port import PAGE_MAX, TURN, Contains
+from chassis.read_store.port import TURN, Contains, each
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
@@ -105,21 +105,10 @@ async def on_left(seen: Seen, app: Application) -> None:
     await on_partner(seen, app)
     for model, where in HELD.items():
         await app.caught_up(model)
-        async for registration_id in _deals_of(seen, app, model, where):
-            asked = Asked(registration_id=registration_id, now=app.clock.now())
-            await app.react(seen, f"leave {registration_id}", on_deal(asked, _gone))
-
-
-async def _deals_of(seen: Seen, app: Application, model: str, where: dict[str, Any]) -> AsyncIterator[str]:
-    """The partner's deals in a read model, oldest first, a page at a time."""
-    mine, cursor = {"partner_id": seen.event.partner_id, **where}, None
-    while True:
-        found = await app.read.find(model, seen.tenant, where=mine, sort="id", after=cursor, limit=PAGE_MAX)
-        for document in found.items:
-            yield document["registration_id"]
-        if found.next_cursor is None:
-            return
-        cursor = found.next_cursor
+        mine = {"partner_id": seen.event.partner_id, **where}
+        async for document in each(app.read, model, seen.tenant, mine):
+            asked = Asked(registration_id=document["registration_id"], now=app.clock.now())
+            await app.react(seen, f"leave {document['registration_id']}", on_deal(asked, _gone))
 
 
 def _gone(deal: Deal, fields: dict[str, Any]) -> EndProtection | WithdrawDeal:

@@ -1,5 +1,6 @@
 """The door: who comes in by session or key, as whom, for how long, and everything that does not open it."""
 
+import asyncio
 import time
 from datetime import timedelta
 from itertools import count
@@ -450,6 +451,31 @@ async def test_somebody_who_is_nobody_cannot_sign_in(it: System) -> None:
     for tenant, who in (("acme", "nobody"), ("other", "ada"), ("shared", "ada"), ("acme", "owner")):
         answer = await it.front.post("/dev/token", {"tenant": tenant, "as": who})
         assert (answer.status, answer.json()["slug"]) == (422, "unknown-person")
+
+
+async def test_who_signed_in_at_the_last_moment_is_signed_out_too(it: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    person_id, _ = await member(it, "southbridge", "Nick", ["owner"])
+    await it.settle()
+    partner = f"/v1/onboarding/partners/{done(await (await it.who(person_id)).get('/v1/me'))['partner_id']}"
+    await it.settle()
+    read, heard = it.services["gateway"].application.read, asyncio.Event()
+    change = read.change
+
+    async def late(wish: Any) -> None:
+        if "sessions" in wish.model:
+            await heard.wait()
+        await change(wish)
+
+    monkeypatch.setattr(read, "change", late)
+    it.clients.clear()
+    nick, ada = await it.who(person_id), await it.who("ada")
+    done(await ada.post(f"{partner}/suspend", {"scopes": ["access"], "reason_code": "audit"}, key=key()))
+    asyncio.get_running_loop().call_later(0.5, heard.set)
+    await it.settle()
+    done(await ada.post(f"{partner}/reinstate", key=key()))
+    await it.settle()
+    assert await status(nick) == (401, "unauthenticated")
+    it.clients.clear()
 
 
 async def test_a_partner_is_shut_out_while_it_is_suspended_and_comes_back(it: System) -> None:

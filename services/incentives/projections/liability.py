@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from chassis.read_store.port import PAGE_MAX, Range, ReadStore
+from chassis.read_store.port import PAGE_MAX, Range, ReadStore, each
 from services.incentives.domain.books import month_after
 from services.incentives.projections.ledger import (
     FUND,
@@ -151,15 +151,8 @@ def _owed(sums: dict[str, Any]) -> dict[str, Any]:
 
 
 async def every(read: ReadStore, model: str, tenant: str, where: dict[str, Any], sort: str) -> list[dict[str, Any]]:
-    """All documents of a question, page by page."""
-    found: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        page = await read.find(model, tenant, where=where, sort=sort, after=cursor, limit=PAGE_MAX)
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
+    """All documents of a question."""
+    return [one async for one in each(read, model, tenant, where, sort)]
 
 
 async def position_at(read: ReadStore, tenant: str, known_at: datetime) -> int:
