@@ -25,7 +25,7 @@ OF_RIVAL = {
         "street": "Verborgene Gasse 7",
         "trade_names": ["Contoso Undercover"],
     },
-    "products": [{"family": "cloud", "sku": "100"}, {"family": "hush", "sku": "777"}],
+    "products": [{"family": "cloud", "sku": "100"}, {"family": "undisclosed", "sku": "HIDDEN-SKU-7"}],
     "amount": {"amount": "98765.43", "currency": "EUR"},
     "contacts": [{"name": "Ida Verschwiegen", "email": "ida@contoso.com"}],
     "description": "Replaces everything that runs in their secret plant.",
@@ -34,8 +34,8 @@ OF_RIVAL = {
     "evidence": [SHARED, {"kind": "mail", "dated_on": "2026-03-01", "sha256": "cd" * 32}],
 }
 NEEDLES = (
-    *("rival-7c1e", "Geheimrat", "Undercover", "Verborgene", "hush", "777", "98765", "Verschwiegen", "ida@contoso.com"),
-    *("secret plant", "PO-RIVAL-1", "PRICE-RIVAL-1", "cd" * 32),
+    *("rival-7c1e", "Geheimrat", "Undercover", "Verborgene", "undisclosed", "HIDDEN-SKU-7", "98765.43"),
+    *("Verschwiegen", "ida@contoso.com", "secret plant", "PO-RIVAL-1", "PRICE-RIVAL-1", "cd" * 32),
 )
 
 
