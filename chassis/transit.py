@@ -73,7 +73,7 @@ class Transit:
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS)) as http,
                 http.post(url, json=body, headers=headers, ssl=self._tls, allow_redirects=False) as answer,
             ):
-                return _read(answer.status, await answer.content.read(ANSWER_BYTES_MAX), wanted, url)
+                return _read(answer.status, await _bounded(answer.content), wanted, url)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise KmsAway(f"{url} does not answer: {problem!r}") from problem
 
@@ -84,6 +84,16 @@ class Transit:
             return {"X-Vault-Token": self._token.read_text().strip()}
         except OSError as problem:
             raise KmsRefused(f"there is no token for the KMS: {problem}") from problem
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes:
+    """All of an answer, in however many pieces it comes. Raises KmsAway for more than an engine ever says."""
+    text = b""
+    async for piece in content.iter_chunked(ANSWER_BYTES_MAX):
+        text += piece
+        if len(text) > ANSWER_BYTES_MAX:
+            raise KmsAway(f"an answer of more than {ANSWER_BYTES_MAX} bytes is no word of an engine for keys")
+    return text
 
 
 def _read(status: int, text: bytes, wanted: str, url: str) -> Any:

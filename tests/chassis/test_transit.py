@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from chassis.keys import Keys, KeysLocked, MasterKeyMissing
 from chassis.master_key import REFUSALS_MAX, KmsAway, KmsRefused, MasterKey
 from chassis.settings import ServiceSettings
-from chassis.transit import InsecureKms, Transit
+from chassis.transit import ANSWER_BYTES_MAX, InsecureKms, Transit
 from tests.chassis.transit_engine import TOKEN, TransitEngine
 from tests.engines import openbao
 
@@ -132,6 +132,15 @@ async def test_what_is_no_base64_is_no_key(engine: TransitEngine, tmp_path: Path
     engine.text = '{"data": {"plaintext": "?"}}'
     async with engine.serving() as url:
         with pytest.raises(KmsAway, match="no base64"):
+            await transit(url, tmp_path).unwrap("vault:v1:AAAA")
+
+
+async def test_an_answer_may_come_in_pieces_and_is_not_read_without_end(engine: TransitEngine, tmp_path: Path) -> None:
+    engine.text, engine.pieces = '{"data": {"plaintext": "a2V5"}}', 3
+    async with engine.serving() as url:
+        assert await transit(url, tmp_path).unwrap("vault:v1:AAAA") == b"key"
+        engine.text = " " * ANSWER_BYTES_MAX + engine.text
+        with pytest.raises(KmsAway, match="more than"):
             await transit(url, tmp_path).unwrap("vault:v1:AAAA")
 
 

@@ -4,6 +4,7 @@ What it answers, and how it refuses, was taken from OpenBao 2.7: `test_transit.p
 """
 
 import asyncio
+import contextlib
 import os
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
@@ -16,10 +17,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 TOKEN = "a-token-of-nobody"
 NONCE_BYTES = 12
+PIECE_PAUSE_SECONDS = 0.02
+"""So that what reads meets one piece after the other; what reads all of them does not depend on it."""
 
 
 class TransitEngine:
-    """Keys by name, each with its versions. `status` answers every call with that status; `silent` never answers."""
+    """Keys by name, each with its versions. `status` answers every call with that status; `silent` never answers.
+
+    `text` is sent in so many `pieces`, each when the one before is on its way.
+    """
 
     def __init__(self) -> None:
         self.token = TOKEN
@@ -27,6 +33,7 @@ class TransitEngine:
         self.silent = False
         self.calls = 0
         self.text: str | None = None
+        self.pieces = 1
         self._versions: dict[str, list[bytes]] = {}
 
     def rotate(self, name: str) -> None:
@@ -50,12 +57,12 @@ class TransitEngine:
         finally:
             await runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.calls += 1
         if self.silent:
             await asyncio.Event().wait()
         if self.text is not None:
-            return web.Response(text=self.text, status=self.status or 200)
+            return await self._in_pieces(request, self.text.encode())
         if self.status:
             return _no(self.status, "Vault is sealed")
         if request.headers.get("X-Vault-Token") != self.token:
@@ -67,6 +74,17 @@ class TransitEngine:
             return web.json_response({"data": _done(versions, request.match_info["what"], await request.json())})
         except (InvalidTag, ValueError, IndexError):
             return _no(400, "invalid ciphertext: no match")
+
+    async def _in_pieces(self, request: web.Request, text: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(status=self.status or 200)
+        await response.prepare(request)
+        size = -(-len(text) // self.pieces)
+        with contextlib.suppress(ConnectionError):  # whoever has enough of it goes away
+            for first in range(0, len(text), size):
+                await response.write(text[first : first + size])
+                await asyncio.sleep(PIECE_PAUSE_SECONDS)
+            await response.write_eof()
+        return response
 
 
 def _no(status: int, why: str) -> web.Response:
