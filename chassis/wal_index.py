@@ -101,9 +101,13 @@ class Others:
             self._last = self._own
 
     def start_anew(self) -> None:
-        """The writer wrote something else: nobody knows how many commits that were."""
+        """The writer wrote something else: nobody knows how many commits that were.
+
+        Nor does whoever asks meanwhile: what others commit until the index is read would pass for seen.
+        """
+        self._last = self._own = None
         self._count += 1
-        self._own, self._last = None, self._index.changes()
+        self._last = self._index.changes()
 
     def seen(self) -> int | None:
         """How often others wrote so far; None when somebody may have since."""

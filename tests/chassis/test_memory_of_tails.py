@@ -77,6 +77,29 @@ async def test_others_are_counted_and_own_commits_are_not(tmp_path: Path) -> Non
         assert one.others() != alone + 1
 
 
+async def test_nobody_believes_memory_while_it_is_counted_anew(tmp_path: Path) -> None:
+    """Whoever asked then, and had what another one committed meanwhile taken for seen, would go on without it."""
+    async with opened(tmp_path / "s.db") as one, opened(tmp_path / "s.db") as other:
+        others = one._others
+        assert others.seen() is not None
+        asked: list[int | None] = []
+
+        class Interrupted(WalIndex):
+            def changes(self) -> int | None:
+                if not asked:
+                    asked.append(None)
+                    asked.append(others.seen())
+                return super().changes()
+
+        others._index.close()
+        others._index = Interrupted(tmp_path / "s.db")
+        others.start_anew()
+        assert asked == [None, None]
+        assert others.seen() is not None
+        await other.append(commit(lamp("acme:lamp-1", 1)))
+        assert others.seen() is None
+
+
 async def test_memory_of_a_stream_is_not_believed_while_a_commit_to_it_is_on_its_way(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.db") as store:
         alone = store.others()
