@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.decider import NotFound, Raced, WrongState
+from chassis.event import plain
 from contracts.values import AccountId, OpportunityId, Span, money
 from services.registration.domain.account import AccountLinked, Accounts, KeptApart
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsOf
@@ -153,6 +154,14 @@ def test_a_deal_in_review_takes_no_corrections() -> None:
     assert refused.value.fields["allowed"][:2] == ["return", "decide-finding"]
 
 
+def test_a_refusal_names_the_verbs_that_it_named_before_extensions_were_in_the_table() -> None:
+    with pytest.raises(WrongState) as refused:
+        approved().run(ResubmitDeal(**around("a", "p-1"), details=details(), by="seller-2"))
+
+    verbs = ["amend", "approve", "revoke", "add-evidence", "record-order", "merge", "withdraw"]
+    assert refused.value.fields == {"state": "approved", "allowed": verbs}
+
+
 # Approve
 
 
@@ -269,6 +278,11 @@ def test_related_customers_are_decided_before_an_approval() -> None:
 
     assert refused.value.fields == {"accounts": [OTHER]}
     assert names(town.run(again)[0]) == ["DealApproved"]
+
+
+def test_a_word_on_a_finding_is_stored_as_it_was_before_groups_were_claimed() -> None:
+    for verdict in ("different", "same"):
+        assert "group" not in plain(with_finding().run(finding(verdict))[0][0])
 
 
 def test_the_same_customer_is_entered_too() -> None:

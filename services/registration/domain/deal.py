@@ -132,9 +132,9 @@ def _moves() -> dict[type[Any], Move[Status]]:
         RejectDeal: Move("reject", (review, wait), (over,)),
         AddEvidence: Move("add-evidence", SUBMITTED, ()),
         RecordOrder: Move("record-order", (held,), ()),
-        RequestExtension: Move("request-extension", (held,), ()),
-        GrantExtension: Move("grant-extension", (held,), ()),
-        RefuseExtension: Move("refuse-extension", (held,), (Status.EXPIRED,)),
+        RequestExtension: Move("request-extension", (held,), (), new=True),
+        GrantExtension: Move("grant-extension", (held,), (), new=True),
+        RefuseExtension: Move("refuse-extension", (held,), (Status.EXPIRED,), new=True),
         EndProtection: Move("", (held,), (Status.EXPIRED,)),
         CloseDeal: Move("", (held, Status.EXPIRED), (Status.CLOSED,)),
         MergeDuplicate: Move("merge", SUBMITTED, (Status.WITHDRAWN,)),
@@ -518,8 +518,9 @@ def _ended(deal: Deal, happened: Ending) -> Deal:
 
 
 def _decided(deal: Deal, happened: FindingDecided) -> Deal:
-    entered = (happened.account_id, *happened.group) if happened.verdict == "same" else ()
-    accounts, group = (*deal.accounts, *entered), (*deal.group, *happened.group)
+    members = happened.group or ()
+    entered = (happened.account_id, *members) if happened.verdict == "same" else ()
+    accounts, group = (*deal.accounts, *entered), (*deal.group, *members)
     return replace(deal, decided=(*deal.decided, happened.account_id), accounts=accounts, group=group)
 
 

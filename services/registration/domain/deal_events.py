@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
-from chassis.event import Sealed, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, event
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
@@ -229,7 +229,7 @@ class FindingDecided(OfDeal):
     reason: Sealed
     decided_by: str
     decided_at: datetime
-    group: tuple[AccountId, ...] = ()
+    group: tuple[AccountId, ...] | LeftOut = LEFT_OUT
 
 
 @event("registration.DealQueued.v1")

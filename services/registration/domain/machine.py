@@ -12,14 +12,16 @@ State = TypeVar("State", bound=StrEnum)
 class Move(Generic[State]):
     """One command: the verb by which it is asked for ("": the service's own), where it begins, where it may lead.
 
-    It may also leave the thing where it stands.
+    It may also leave the thing where it stands. Refusals name the verb, unless it is `new`: those that were recorded
+    before it was in the table are the same when they are decided again.
     """
 
     verb: str
     begins: tuple[State, ...]
     leads: tuple[State, ...]
+    new: bool = False
 
 
 def allowed_in(moves: Mapping[type[Any], Move[State]], state: State) -> list[str]:
-    """The verbs that can be asked for in a state, in the order of the table."""
-    return [move.verb for move in moves.values() if move.verb and state in move.begins]
+    """The verbs that a refusal in a state names, in the order of the table."""
+    return [move.verb for move in moves.values() if move.verb and not move.new and state in move.begins]

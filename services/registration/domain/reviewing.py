@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from chassis.decider import Invalid
+from chassis.event import LEFT_OUT
 from chassis.rulebook import Reason, Rulebook
 from contracts.business_time import BUSINESS_DAY
 from contracts.values import AccountId
@@ -127,7 +128,7 @@ def _said(wish: DecideFinding, deal: Deal) -> DealEvent:
         reason=wish.reason,
         decided_by=wish.by,
         decided_at=wish.now,
-        group=wish.members,
+        group=wish.members or LEFT_OUT,
     )
 
 
