@@ -14,7 +14,9 @@ from contracts.onboarding import PartnersMerged, PartnersUnmerged
 from contracts.values import money
 from services.incentives.adapters.ledger_files import beancount
 from services.incentives.application import HANDLES
+from services.incentives.application.forecasting import Possible, possible_facts
 from services.incentives.domain.account import Account, Accounts, PaymentOpened
+from services.incentives.domain.choice import plans_for
 from services.incentives.domain.journal import trial_balance
 from services.incentives.domain.merging import (
     MergePayee,
@@ -27,6 +29,7 @@ from services.incentives.domain.merging import (
 )
 from services.incentives.domain.payee import Payee, Payees, unmet
 from services.incentives.domain.payee_events import StandingRecorded
+from services.incentives.domain.rating import Sold, rate
 from services.incentives.domain.sale_events import PayoutCalculated
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.mergers import MERGERS, TRANSFERS
@@ -167,22 +170,38 @@ def test_nobody_is_paid_who_is_one_with_another():
     assert unmet(Payees.fold([OPENED, MERGED, UNMERGED]), NOW) == ()
 
 
+GOLD_TIER = StandingRecorded(
+    payee_id="p2",
+    partner_id="p2",
+    field="tier",
+    values=("gold",),
+    effective_on=date(2026, 1, 1),
+    source_event_id="e",
+    recorded_at=NOW,
+)
+DOUBLED = {"modifier_id": "gold", "when": {"field": "tier", "is_one_of": ["gold"]}, "multiply": "2"}
+
+
 @pytest.mark.parametrize(("day", "paid"), [(date(2026, 5, 31), "100.00"), (DAY, "200.00")])
 def test_from_its_day_on_the_survivor_s_tier_rates_what_the_absorbed_partner_sells(day, paid):
-    tier = StandingRecorded(
-        payee_id="p2",
-        partner_id="p2",
-        field="tier",
-        values=("gold",),
-        effective_on=date(2026, 1, 1),
-        source_event_id="e",
-        recorded_at=NOW,
-    )
-    gold = {"modifier_id": "gold", "when": {"field": "tier", "is_one_of": ["gold"]}, "multiply": "2"}
-    payees = {"p1": Payees.fold([OPENED, MERGED]), "p2": Payees.fold([tier])}
-    world = World(book(plan(modifiers=[gold])), payees=payees).tell(win(closed_on=day), credit())
+    payees = {"p1": Payees.fold([OPENED, MERGED]), "p2": Payees.fold([GOLD_TIER])}
+    world = World(book(plan(modifiers=[DOUBLED])), payees=payees).tell(win(closed_on=day), credit())
     [line] = [one for one in world.events if isinstance(one, PayoutCalculated)]
     assert line.amount == money(paid, "EUR")
+
+
+@pytest.mark.parametrize(("day", "paid"), [(date(2026, 5, 31), "100.00"), (DAY, "200.00")])
+async def test_an_estimate_looks_at_whose_standing_counts_as_the_engine_does(day, paid):
+    streams = {"p1": [OPENED, MERGED], "p2": [GOLD_TIER]}
+    known = {Payees.at(name).name(""): Payees.fold(happened) for name, happened in streams.items()}
+
+    async def look(stream):
+        return known.get(stream.name(""), stream.decider.initial)
+
+    sold = (Sold(line_id="1", family="cloud", amount=money("1000.00", "EUR")),)
+    [chosen] = plans_for("sourced", day, [book(plan(modifiers=[DOUBLED]))])
+    facts = await possible_facts(look, Possible(partner_id="p1", sold=sold, closes_on=day), chosen)
+    assert rate(facts, chosen.plan).pay == money(paid, "EUR")
 
 
 def test_the_models_follow_and_a_repeat_changes_nothing():

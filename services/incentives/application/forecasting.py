@@ -13,12 +13,12 @@ from chassis.event import iso
 from chassis.execution import Look
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import Money, money, round_half_up, split
-from services.incentives.application.sales import rates_about, rules_of_kind
+from services.incentives.application.sales import rates_about, rules_of_kind, with_survivors
 from services.incentives.domain.choice import Chosen, plans_for
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.meter import Meter, Meters, meter_id
-from services.incentives.domain.payee import Payee, Payees, circumstances_of
+from services.incentives.domain.payee import Payee, Payees, circumstances_of, standing_for
 from services.incentives.domain.plan import PLAN
 from services.incentives.domain.rating import RatingFacts, Sold, rate
 from services.incentives.projections.liability import every
@@ -50,10 +50,13 @@ class Possible:
 
 
 async def possible_facts(peek: Look, it: Possible, chosen: Chosen) -> RatingFacts:
-    """What the engine looks at for a sale that might be: the payee's window and standing as they are now."""
+    """What the engine looks at for a sale that might be: the payee's window and whose standing counts, as they are now."""
     metered = meter_id(chosen.plan, chosen.plan_id, it.partner_id, it.closes_on)
     meter: Meter = await peek(Meters.at(metered[0])) if metered else Meter()
-    payee: Payee = await peek(Payees.at(it.partner_id))
+    payees: dict[str, Payee] = {
+        name: await peek(Payees.at(name)) for name in await with_survivors(peek, {it.partner_id})
+    }
+    payee = standing_for(payees, it.partner_id, it.closes_on)
     families = tuple(dict.fromkeys(line.family for line in it.sold))
     deal = Circumstances(products=families, deal_type=it.deal_type, role=it.role)
     return RatingFacts(

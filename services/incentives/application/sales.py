@@ -157,7 +157,7 @@ async def _with_history(peek: Peek, wish: RecordWin) -> RecordWin:
 async def _looked_up(look: Look, wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> LookedUp:
     shares = [*(share for credit in state.credits.values() for share in credit.shares), *getattr(wish, "shares", ())]
     opened: Books = await look(AllBooks.at(CURRENCY))
-    payee_ids = tuple(sorted(await _with_survivors(look, {str(share.partner_id) for share in shares})))
+    payee_ids = tuple(sorted(await with_survivors(look, {str(share.partner_id) for share in shares})))
     preferred = {(await look(Payees.at(payee_id))).payout_currency for payee_id in payee_ids}
     currencies = _currencies(wish, state, books) | ({opened.currency, *preferred} - {None})
     rates: tuple[Rate, ...] = ()
@@ -170,7 +170,7 @@ async def _looked_up(look: Look, wish: FactCommand, state: Sale, books: Sequence
     )
 
 
-async def _with_survivors(look: Look, payee_ids: set[str]) -> set[str]:
+async def with_survivors(look: Look, payee_ids: set[str]) -> set[str]:
     """The payees, and those that they have become one with: their standing counts."""
     found, new = set(payee_ids), payee_ids
     while new:
