@@ -250,6 +250,7 @@ router = APIRouter(tags=["rulebooks"])
 @router.post("/rulebooks", status_code=201)
 async def draft(body: Draft, caller: Writer, app: App) -> Response:
     """Keeps a draft of rules, replacing the draft before it."""
+    app.access.check(caller.principal, DraftRules)
     kind, now = app.kinds.get(body.kind), app.clock.now()
     command = DraftRules(
         rulebook_id=body.rulebook_id,

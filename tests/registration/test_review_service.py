@@ -53,6 +53,11 @@ async def test_publishing_rules_writes_the_dates_of_holidays_out_and_deadlines_p
         draft = {"rulebook_id": "default", "kind": "deal_rules", "body": {"hours": {"holidays": [place]}}}
         refused = await registration.post(ADMIN, "/rulebooks", draft)
         assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown-calendar")
+        forbidden = await registration.post(seller("p1"), "/rulebooks", draft)
+        assert (forbidden.status_code, forbidden.json()["slug"]) == (403, "forbidden")
+    many = {**draft, "body": {"hours": {"holidays": ["XX"] * 11}}}
+    refused = await registration.post(ADMIN, "/rulebooks", many)
+    assert (refused.status_code, "10 places at most" in refused.text) == (422, True), refused.text
 
 
 async def test_each_open_step_asks_its_own_role_and_the_last_one_protects(registration: Running) -> None:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from chassis.rulebook import RulesInvalid
+from services.registration.domain.rules import HOLIDAYS_MAX
 
 YEARS_AHEAD = 5
 """Rules name the holidays of the year in which they are drafted, and of so many more."""
@@ -16,14 +17,15 @@ HOURS, NAMED, DATES = "hours", "holidays", "holiday_dates"
 def written_out(body: dict[str, Any], now: datetime) -> dict[str, Any]:
     """The rules with the dates of the holidays that they name, so that whoever publishes them sees which days are off.
 
-    Dates that were written out before are written anew. Raises RulesInvalid for a calendar that nobody knows.
+    Dates that were written out before are written anew. Raises RulesInvalid for a calendar that nobody knows. For more
+    places than rules may name nothing is written out: the rules say why they are invalid.
     """
     hours = body.get(HOURS)
     if not isinstance(hours, dict):
         return body
     rest = {name: value for name, value in hours.items() if name != DATES}
     named = hours.get(NAMED)
-    if not isinstance(named, list) or not named:
+    if not isinstance(named, list) or not 0 < len(named) <= HOLIDAYS_MAX:
         return {**body, HOURS: rest}
     return {**body, HOURS: {**rest, DATES: [day.isoformat() for day in dates_of(map(str, named), now.year)]}}
 
