@@ -13,6 +13,7 @@ from chassis.testing.projections import assert_repeatable, project, told
 from contracts.onboarding import PartnersMerged, PartnersUnmerged
 from contracts.values import money
 from services.incentives.adapters.ledger_files import beancount
+from services.incentives.api.mergers import known_by
 from services.incentives.application import HANDLES
 from services.incentives.application.forecasting import Possible, possible_facts
 from services.incentives.domain.account import Account, Accounts, PaymentOpened
@@ -50,6 +51,7 @@ from tests.incentives.test_service import (
     won,
 )
 
+P3 = replace(P2, subject="per-3", partner_id="p3")
 NOW = datetime(2026, 6, 3, 10, tzinfo=UTC)
 DAY = date(2026, 6, 1)
 TABLE = {handles.command: handles for handles in HANDLES}
@@ -220,6 +222,15 @@ def test_the_models_follow_and_a_repeat_changes_nothing():
     kinds = sorted(one["kind"] for one in project(LEDGER, seen).values())
     assert kinds == ["fund_transferred", "fund_transferred", "transferred", "transferred"]
     assert "Equity:Transferred" in beancount(project(LEDGER, seen).values())
+
+
+def test_who_is_one_with_a_partner_now_learns_nothing_of_who_was_before():
+    ours, _ = transfer_balance(MOVE, Account(), Account(), Payees.fold([MERGED]))
+    again = replace(MERGED, revision=7, survivor_id="p3")
+    seen = told(MERGED, *ours, UNMERGED, again, *(replace(one, other_id="p3") for one in ours))
+    merger = project(MERGERS, seen)["p1"]
+    known = {who: [one["other_id"] for one in known_by(who, merger)["moves"]] for who in (P1, P3, FINANCE)}
+    assert known == {P1: ["p2", "p3"], P3: ["p3"], FINANCE: ["p2", "p3"]}
 
 
 def merged(revision=5):

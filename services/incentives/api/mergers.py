@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
+from chassis.access import PARTNER
 from chassis.answers import answers
 from chassis.decider import NotFound
 from chassis.http import App, Reader, reads, shown
+from chassis.identity import Principal
 from chassis.read_store.port import PAGE_MAX
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import own
@@ -23,13 +25,21 @@ router = APIRouter(tags=["payees"])
 async def merger(partner_id: Id, caller: Reader, app: App) -> Response:
     """With whom a partner is one, and what went over or came back; both of them read it."""
     app.access.check(caller.principal, READ_EARNINGS)
-    return shown(await app.document(caller.principal, "mergers", partner_id))
+    return shown(known_by(caller.principal, await app.document(caller.principal, "mergers", partner_id)))
+
+
+def known_by(principal: Principal, merger: dict[str, Any]) -> dict[str, Any]:
+    """What moved, as this side may know it: a survivor is told of its own moves, not of those with one before it."""
+    who = principal.partner_id
+    if principal.kind != PARTNER or who == merger["partner_id"]:
+        return merger
+    return {**merger, "moves": [move for move in merger["moves"] if move["other_id"] == who]}
 
 
 async def stated_to(caller: Reader, app: App, partner_id: str | None) -> str | tuple[str, ...] | None:
     """Whose statements a caller may list: a partner its own and, while they are one, those of who it absorbed."""
     mine = own(caller, partner_id)
-    if caller.principal.kind != "partner" or not mine:
+    if caller.principal.kind != PARTNER or not mine:
         return mine
     where = {"survivor_id": mine, "state": ONE}
     found = await app.read.find("mergers", caller.tenant, where=where, sort="partner_id", limit=PAGE_MAX)
