@@ -11,6 +11,7 @@ from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS, GAT
 from services.incentives.domain.payment import reference_of
 from services.incentives.domain.payment_events import PaymentEvent
 from tests.incentives.orders import APPROVE, DECLINE, PAYMENT, RETRY, SUBMIT, SUSPENDED, Desk, said
+from tests.incentives.test_merging import MERGED
 from tests.incentives.test_paying import RuledDesk, bank, invoice
 
 
@@ -23,7 +24,7 @@ def changes(desk):
 
 def test_every_gate_says_what_opens_it():
     of_payee = (payee.SUSPENDED, payee.NOT_ACTIVE, payee.BLOCKED, payee.UNDER_REVIEW, payee.EMPLOYER_CONSENT)
-    assert set(GATES) == {*of_payee, payee.TAX_FORM, payee.BANK_VERIFIED, payee.COOL_DOWN}
+    assert set(GATES) == {*of_payee, payee.TAX_FORM, payee.BANK_VERIFIED, payee.COOL_DOWN, payee.MERGED}
 
 
 def test_every_event_of_a_payment_is_explained():
@@ -50,6 +51,17 @@ def test_a_blocked_payment_names_what_opens_each_gate():
         "suspended": "suspended opens once the suspension of its payouts is lifted, or its end has passed",
         "bank_verified": "bank_verified opens once somebody else than who entered the bank details verifies them",
         "bank_cool_down": "bank_cool_down opens once the changed bank details have waited their hours",
+        "resume": "then it is proposed again",
+    }
+
+
+def test_a_payment_to_who_is_one_with_another_names_what_opens_its_gate():
+    desk = Desk()
+    desk.after(desk.proposed)
+    desk.payee.append(MERGED)
+    desk.after(APPROVE)
+    assert changes(desk) == {
+        "merged": "merged opens once the two partners are two again",
         "resume": "then it is proposed again",
     }
 

@@ -18,6 +18,7 @@ GATES = {
     "bank_cool_down": "the changed bank details have waited their hours",
     "tax_form": "a tax form for this year is accepted",
     "under_review": "the case that holds it is closed as a false alarm",
+    "merged": "the two partners are two again",
 }
 """What opens each gate."""
 APPROVAL = Change(
