@@ -1,8 +1,9 @@
 """The read store's conformance suite over every adapter, and what only one of them promises."""
 
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from chassis.read_store.port import Change, Contains, DocumentKey, Fold, Kept
 from chassis.read_store.postgres import PostgresReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.store.port import StoreSettings
-from chassis.testing.read_store_conformance import TENANT, ReadStoreConformance, filled, put
+from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreConformance, filled, put
+
+
+AS_BEFORE_TURNS = """
+DROP INDEX "board__v1__outstanding";
+CREATE INDEX "board__v1__due" ON "board__v1" (tenant, id);
+"""
 
 
 class TestSqliteReadStore(ReadStoreConformance):
@@ -66,6 +73,19 @@ class TestSqliteReadStore(ReadStoreConformance):
 
         assert index in plan
         assert "TEMP B-TREE" not in plan
+
+    async def test_a_model_that_is_older_than_turns_gets_the_index_of_its_due_look_up(
+        self, store: SqliteReadStore, tmp_path: Path
+    ) -> None:
+        await filled(store, {"a": {"due_at": "2026-03-01T00:00:00Z"}})
+        with closing(sqlite3.connect(tmp_path / "read.db")) as before:
+            before.executescript(AS_BEFORE_TURNS)
+
+        await store.prepare("board", 1, INDEXES)
+
+        made = store._reader.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+        assert ("board__v1__outstanding",) in made
+        assert ("board__v1__due",) not in made
 
     async def test_the_due_look_up_reads_only_what_is_outstanding(self, store: SqliteReadStore) -> None:
         await filled(store, {"a": {"due_at": "2026-03-01T00:00:00Z"}})
@@ -118,6 +138,20 @@ class TestPostgresReadStore(ReadStoreConformance):
             await store.change(put(model.model, {"a": {"n": 2}}, position=2))
 
             assert await store.get("board", TENANT, "a") == {"n": 2}
+
+    async def test_a_model_that_is_older_than_turns_gets_the_index_of_its_due_look_up(
+        self, store: PostgresReadStore, postgres_server: str
+    ) -> None:
+        await filled(store, {"a": {"due_at": "2026-03-01T00:00:00Z"}})
+        with psycopg.connect(postgres_server, autocommit=True) as before:
+            before.execute(f"SET search_path TO {store.schema}".encode())
+            before.execute(AS_BEFORE_TURNS.encode())
+
+            await store.prepare("board", 1, INDEXES)
+
+            found = before.execute("SELECT indexname FROM pg_indexes WHERE schemaname = %s", (store.schema,)).fetchall()
+        assert ("board__v1__outstanding",) in found
+        assert ("board__v1__due",) not in found
 
     async def test_a_database_that_does_not_answer_is_busy(self, store: PostgresReadStore) -> None:
         await filled(store, {})
