@@ -20,7 +20,7 @@ SCREENING_BOOK = "screening"
 
 
 class PartnerAnswer(TypedDict):
-    """Where the partner stands now: review, active, suspended, declined, withdrawn or offboarded."""
+    """Where the partner stands now: review, active, suspended, declined, withdrawn, merged or offboarded."""
 
     partner_id: str
     status: str

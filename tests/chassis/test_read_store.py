@@ -20,7 +20,6 @@ from chassis.read_store.sqlite import SqliteReadStore
 from chassis.store.port import StoreSettings
 from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreConformance, filled, put
 
-
 AS_BEFORE_TURNS = """
 DROP INDEX "board__v1__outstanding";
 CREATE INDEX "board__v1__due" ON "board__v1" (tenant, id);
