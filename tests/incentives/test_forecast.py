@@ -1,5 +1,6 @@
 """What open sales may bring: the engine's pay for each as if it were won, at the probability of its stage."""
 
+import asyncio
 from types import SimpleNamespace
 
 from chassis.read_store.port import Page
@@ -7,8 +8,9 @@ from chassis.testing.projections import assert_repeatable, project, told
 from contracts.attribution import CreditAllocated, DealLost, DealStageChanged, DealWon, OpportunityLinked
 from contracts.registration import DealAmended, DealWithdrawn
 from contracts.values import money
-from services.incentives.application.forecasting import forecast
-from services.incentives.projections.open_sales import OPEN_SALES
+from services.incentives.application.forecasting import forecast, forecasts
+from services.incentives.application.trying import TURN_SALES
+from services.incentives.projections.open_sales import NOTHING_KNOWN, OPEN_SALES
 from tests.attribution.facts import approved
 from tests.incentives.facts import plan
 from tests.incentives.test_service import START, activated, credited, incentives, won
@@ -103,6 +105,18 @@ async def test_of_the_products_of_a_deal_each_counts_for_its_part(incentives):
     deal = approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))
     assert [line.family for line in deal.products] == ["cloud", "edge", "support"]
     assert [row["if_won"] for row in (await forecast_of(incentives, deal))["partners"]] == ["3.33"]
+
+
+async def test_others_have_their_turn_while_many_sales_are_estimated():
+    async def looked_at(sales):
+        return [one async for one in forecasts(None, sales, (), START.date())]
+
+    task, turns = asyncio.ensure_future(looked_at([NOTHING_KNOWN] * (5 * TURN_SALES))), 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(await task) == 5 * TURN_SALES
+    assert turns > 5
 
 
 async def test_what_is_won_lost_or_withdrawn_is_expected_no_more(incentives):

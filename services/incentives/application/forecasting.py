@@ -1,7 +1,8 @@
 """What open sales may bring partners: each estimated by the engine that pays, at the probability of its stage."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from chassis.execution import Look
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import Money, money, round_half_up, split
 from services.incentives.application.sales import rates_about, rules_of_kind, with_survivors
+from services.incentives.application.trying import TURN_SALES
 from services.incentives.domain.choice import Chosen, plans_for
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate
@@ -110,7 +112,7 @@ async def forecast(app: Application, tenant: str) -> dict[str, Any]:
     peek, today = remembering(app.executor.peek(tenant)), app.clock.now().date()
     books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, tenant, PLAN)]
     sales = _joined(await every(app.read, "open_sales", tenant, {}, "state"))
-    found = [await _forecast_of(peek, sale, books, today) for sale in sales]
+    found = [one async for one in forecasts(peek, sales, books, today)]
     lines = [line for sale in found for line in sale["lines"]]
     left_out = [sale for sale in found if sale["left_out"]]
     return {
@@ -122,6 +124,16 @@ async def forecast(app: Application, tenant: str) -> dict[str, Any]:
         "left_out": left_out[:SALES_SHOWN],
         "sales": len(found),
     }
+
+
+async def forecasts(
+    peek: Look, sales: Sequence[OpenSale], books: Sequence[Rulebook], today: date
+) -> AsyncIterator[dict[str, Any]]:
+    """What each sale would bring; whoever else waits has a turn in between."""
+    for place, sale in enumerate(sales):
+        yield await _forecast_of(peek, sale, books, today)
+        if place % TURN_SALES == 0:
+            await asyncio.sleep(0)
 
 
 def remembering(peek: Look) -> Look:
