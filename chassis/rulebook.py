@@ -14,6 +14,10 @@ import msgspec
 from chassis.decider import Decider, Invalid, Refused, WrongState
 from chassis.event import canonical_json, command, event, iso, sha256
 
+LIVE = "live"
+SHADOW = "shadow"
+"""A version in the shadow is tried beside those that hold: it binds nobody."""
+
 Facts = TypeVar("Facts")
 Body = TypeVar("Body")
 
@@ -184,7 +188,7 @@ class PublishRules:
     version: int
     effective_from: datetime
     effective_until: datetime | None = None
-    mode: str = "live"
+    mode: str = LIVE
     publisher: str
     now: datetime
     beside: tuple[str, ...] = ()
@@ -227,7 +231,7 @@ class Rulebook:
     draft: RulesDrafted | None = None
     versions: tuple[Version, ...] = ()
 
-    def in_force(self, at: datetime, mode: str = "live") -> Version | None:
+    def in_force(self, at: datetime, mode: str = LIVE) -> Version | None:
         """The version that judges what happens at `at`: the highest published one whose dates cover it."""
         holding = [v for v in self.versions if v.mode == mode and v.holds(at)]
         return holding[-1] if holding else None
@@ -326,11 +330,11 @@ def publish_rules(
     _not_past(wish.effective_from, wish.now)
     if wish.effective_until is not None and wish.effective_until <= wish.effective_from:
         raise RulesInvalid("effective_until must lie after effective_from")
-    if wish.mode not in ("live", "shadow"):
+    if wish.mode not in (LIVE, SHADOW):
         raise RulesInvalid("mode is live or shadow")
     kind = _kind(kinds, draft.kind)
     _examples_pass(kind, draft)
-    if kind.collides and wish.mode == "live":
+    if kind.collides and wish.mode == LIVE:
         _no_collision(kind, wish, draft, beside)
     return [
         RulesPublished(

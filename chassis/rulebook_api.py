@@ -20,6 +20,7 @@ from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page
 from chassis.projection import Projection
 from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import (
+    SHADOW,
     DraftRules,
     EndRules,
     Kind,
@@ -29,6 +30,7 @@ from chassis.rulebook import (
     RulesDrafted,
     RulesEnded,
     RulesPublished,
+    Version,
     draft_rules,
     end_rules,
     publish_rules,
@@ -124,7 +126,7 @@ class RulebookDocument(_Published):
 
 
 class ShownRulebook(_Published):
-    """Rules of one kind and scope with every version that was ever published. Drafts are shown to the vendor only."""
+    """Rules of one kind and scope with every published version; drafts and the shadow are shown to the vendor only."""
 
     draft: NotRequired[RulesDraft | None]
 
@@ -328,7 +330,7 @@ async def kinds(caller: Reader, app: App) -> Response:
 async def list_rulebooks(
     caller: Reader, app: App, paged: Paged, kind: Annotated[str | None, Query(max_length=64)] = None
 ) -> Response:
-    """The rulebooks with all their published versions; drafts are shown to the vendor only."""
+    """The rulebooks with all their published versions; drafts and the shadow are shown to the vendor only."""
     app.access.check(caller.principal, READ)
     items, cursor = await page(caller, app, "rulebooks", paged, {"kind": kind}, sort="kind")
     return listed([_for(caller, app, item) for item in items if _known(caller, item)], cursor)
@@ -370,7 +372,7 @@ async def diff(
     """What changes from one version to another, place by place; without `after`, to the draft."""
     app.access.check(caller.principal, DraftRules if after is None else READ)
     book, _ = await app.executor.state(caller.tenant, Rules.at(rulebook_id))
-    old, new = book.version(before), book.draft if after is None else book.version(after)
+    old, new = _version_for(caller, book, before), book.draft if after is None else _version_for(caller, book, after)
     if old is None or new is None:
         raise NotFound
     before_it, after_it = (_body_for(caller, app, one.kind, one.body) for one in (old, new))
@@ -386,16 +388,28 @@ async def _found(caller: Reader, app: App, rulebook_id: str) -> dict[str, Any]:
 
 
 def _known(caller: Reader, document: dict[str, Any]) -> bool:
-    """Whether this side may know of the rulebook: a partner of what has been published."""
-    return caller.principal.kind != PARTNER or bool(document["versions"])
+    """Whether this side may know of the rulebook: a partner of what has been published and is more than a trial."""
+    return caller.principal.kind != PARTNER or any(_open_to(caller, one["mode"]) for one in document["versions"])
+
+
+def _version_for(caller: Reader, book: Rulebook, number: int) -> Version | None:
+    found = book.version(number)
+    return found if found is not None and _open_to(caller, found.mode) else None
+
+
+def _open_to(caller: Reader, mode: str) -> bool:
+    """Whether this side may know of a version in this mode: one in the shadow, which binds nobody, is the vendor's."""
+    return caller.principal.kind != PARTNER or mode != SHADOW
 
 
 def _for(caller: Reader, app: App, document: dict[str, Any]) -> dict[str, Any]:
-    """What this side may read: published rules are for all but for what names others, drafts for the vendor."""
+    """What this side may read: rules that hold are for all but for what names others, trials and drafts the vendor's."""
     if caller.principal.kind != PARTNER:
         return {name: value for name, value in document.items() if name != "partner_ids"}
     versions = [
-        {**known, "body": _body_for(caller, app, document["kind"], known["body"])} for known in document["versions"]
+        {**known, "body": _body_for(caller, app, document["kind"], known["body"])}
+        for known in document["versions"]
+        if _open_to(caller, known["mode"])
     ]
     shown_to_partners = {name: value for name, value in document.items() if name not in ("partner_ids", "draft")}
     return {**shown_to_partners, "versions": versions}

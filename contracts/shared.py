@@ -8,6 +8,8 @@ from chassis.event import PublicEvent, Seen, public_event
 
 @public_event("entente.rules.RulesPublished.v1", audience="all")
 class RulesPublished(PublicEvent):
+    """A version of rules is law from `effective_from`; in the mode shadow it binds nobody, and is the vendor's alone."""
+
     kind: str
     rulebook_id: str
     version: int
@@ -16,6 +18,9 @@ class RulesPublished(PublicEvent):
     effective_until: datetime | None = None
     sha256: str
     mode: str
+
+    def for_partner(self, partner_id: str) -> "RulesPublished | None":
+        return None if self.mode == "shadow" else self
 
 
 @public_event("entente.rules.RulesEnded.v1", audience="all")

@@ -1,6 +1,7 @@
 """What a partner reads of a public event names no other partner, and nobody reads what is not about it."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -58,6 +59,13 @@ def test_only_who_it_is_about_has_a_view(event: PublicEvent, reader: str) -> Non
         assert event == event.for_partner(reader)
     elif event.audience == "vendor" or reader not in event.partners():
         assert event.for_partner(reader) is None
+
+
+def test_a_partner_hears_of_rules_that_hold_and_never_of_those_in_the_shadow() -> None:
+    published = decode(shared.RulesPublished.type, sample(shared.RulesPublished.type))
+    live, shadow = replace(published, mode="live"), replace(published, mode="shadow")
+    assert live.for_partner("partner-ant") == live
+    assert shadow.for_partner("partner-ant") is None
 
 
 @given(events())

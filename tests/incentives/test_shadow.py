@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.incentives.facts import plan
-from tests.incentives.test_service import ADMIN, FINANCE, P1, Running, credited, refunded, started, won
+from tests.incentives.test_service import ADMIN, FINANCE, OTHER_ADMIN, P1, Running, credited, refunded, started, won
 
 
 @pytest.fixture
@@ -99,6 +99,26 @@ async def test_a_partner_neither_begins_nor_reads_a_run(quarter: Running) -> Non
     assert (await quarter.post(P1, "/shadow-runs", {"rulebook_id": "commission", "version": 1})).status_code == 403
     assert await quarter.get(P1, f"/shadow-runs/{run['run_id']}") == 403
     assert await quarter.get(FINANCE, "/shadow-runs/never") == 404
+
+
+async def test_a_plan_in_the_shadow_is_the_vendor_s_alone(quarter: Running) -> None:
+    await quarter.publish_plan(plan({"percent": "3"}), plan_id="trial", mode="shadow")
+    second = {"rulebook_id": "commission", "kind": "plan", "body": plan({"percent": "4"}), "examples": []}
+    assert (await quarter.post(ADMIN, "/rulebooks", second)).status_code == 201
+    published = {"version": 2, "mode": "shadow"}
+    assert (await quarter.post(OTHER_ADMIN, "/rulebooks/commission/publish", published)).status_code == 200
+    await quarter.rest()
+    read = (await quarter.get(P1, "/rulebooks"))["items"]
+    assert [(book["rulebook_id"], _versions(book)) for book in read] == [("commission", [1])]
+    assert _versions(await quarter.get(P1, "/rulebooks/commission")) == [1]
+    for path in ("trial", "trial/versions/1", "commission/versions/2", "commission/diff?before=1&after=2"):
+        assert await quarter.get(P1, f"/rulebooks/{path}") == 404
+    assert _versions(await quarter.get(FINANCE, "/rulebooks/commission")) == [1, 2]
+    assert _versions(await quarter.get(FINANCE, "/rulebooks/trial")) == [1]
+
+
+def _versions(book: dict[str, Any]) -> list[int]:
+    return [version["version"] for version in book["versions"]]
 
 
 async def test_a_diff_names_every_place_that_changes(quarter: Running) -> None:
