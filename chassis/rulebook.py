@@ -4,7 +4,7 @@ One aggregate serves every kind of rule (deal rules, credit policies, plans). A 
 pure `evaluate(facts, body) -> Decision`. Draft → Published → Ended; a published version never changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar, assert_never
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypedDict, TypeVar, assert_never
 import msgspec
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import canonical_json, command, event, iso, sha256
+from chassis.event import as_stored, canonical_json, command, event, iso, sha256
 
 LIVE = "live"
 SHADOW = "shadow"
@@ -105,6 +105,18 @@ class Kind(Generic[Facts, Body]):
         typed: Body = _converted(body, self.body)
         return typed
 
+    def read_anew(self, body: Mapping[str, Any]) -> Body:
+        """The typed body of rules that are only now written: a field that the kind does not have is a mistake.
+
+        In rules that are stored it may be one of a newer release, which `read` passes over. Raises RulesInvalid.
+        """
+        typed = self.read(body)
+        unknown = list(_unknown("body", body, as_stored(typed)))
+        if unknown:
+            errors = [{"path": path, "code": "unknown-field", "message": f"there is no {path}"} for path in unknown]
+            raise RulesInvalid(f"there is no {unknown[0]}: see the kind's schema", errors=errors)
+        return typed
+
     def answer(self, facts: Mapping[str, Any], body: Mapping[str, Any]) -> Decision:
         """The decision on plain facts under a plain body."""
         return self.evaluate(_converted(facts, self.facts), self.read(body))
@@ -119,6 +131,22 @@ def _converted(value: Mapping[str, Any], target: type[Any]) -> Any:
         return msgspec.convert(value, target)
     except (msgspec.ValidationError, ValueError) as error:
         raise RulesInvalid(str(error)) from error
+
+
+def _unknown(path: str, given: Any, known: Any) -> Iterator[str]:
+    """Where what was given has fields that were not taken over into what is known of it."""
+    match given, known:
+        case dict(), dict():
+            for name, value in given.items():
+                if name in known:
+                    yield from _unknown(f"{path}.{name}", value, known[name])
+                else:
+                    yield f"{path}.{name}"
+        case list(), list():
+            for number, (one, other) in enumerate(zip(given, known, strict=False)):
+                yield from _unknown(f"{path}.{number}", one, other)
+        case _:
+            return
 
 
 # Events

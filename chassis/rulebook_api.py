@@ -258,12 +258,19 @@ async def draft(body: Draft, caller: Writer, app: App) -> Response:
         rulebook_id=body.rulebook_id,
         kind=body.kind,
         scope=body.scope,
-        body=await asyncio.to_thread(kind.complete, body.body, now) if kind else body.body,
+        body=await asyncio.to_thread(_completed, kind, body.body, now) if kind else body.body,
         examples=tuple(body.examples),
         author=caller.principal.by,
         now=now,
     )
     return await perform(caller, app, DraftRules, command, status=201)
+
+
+def _completed(kind: Kind[Any, Any], body: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The body as it is kept. Raises RulesInvalid for one that the kind cannot read in full."""
+    completed = kind.complete(body, now)
+    kind.read_anew(completed)
+    return completed
 
 
 @router.post("/rulebooks/{rulebook_id}/publish")

@@ -88,7 +88,7 @@ def candidate_of(app: Application, book: Rulebook, body: ShadowBody) -> Candidat
         raise NotFound(f"there is no rulebook {body.rulebook_id}")
     kind: Kind[Any, Any] = app.kinds[first.kind]
     number, rules = (book.next_version, body.body) if body.body is not None else _version(book, body.version)
-    faults = kind.check(kind.read(rules))
+    faults = kind.check(kind.read(rules) if body.body is None else kind.read_anew(rules))
     if faults:
         raise RulesInvalid(faults[0], errors=[{"path": "body", "code": "rule", "message": text} for text in faults])
     return Candidate(

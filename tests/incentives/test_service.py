@@ -407,6 +407,20 @@ async def test_a_plan_without_semantics_is_refused(incentives):
     assert (answer.status_code, answer.json()["slug"]) == (422, "rules-invalid")
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (plan(holddays=3), "body.holddays"),
+        (plan({"percent": "10", "upto": "100"}), "body.schedule.bands.0.upto"),
+    ],
+)
+async def test_a_field_that_no_plan_has_is_refused_by_its_place(incentives, body, field):
+    draft = {"rulebook_id": "typo", "kind": "plan", "body": body, "examples": []}
+    answer = await incentives.post(ADMIN, "/rulebooks", draft)
+    assert (answer.status_code, answer.json()["slug"]) == (422, "rules-invalid")
+    assert [error["path"] for error in answer.json()["errors"]] == [field]
+
+
 async def test_the_same_key_is_one_statement(incentives):
     await stated(incentives)
     body = {"partner_id": "p1", "period": "2026-04", "currency": "EUR"}

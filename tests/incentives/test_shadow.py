@@ -87,6 +87,7 @@ async def test_a_window_leaves_out_what_was_recorded_outside_it(quarter: Running
         ({"rulebook_id": "commission", "version": 7}, 409, "no-draft"),
         ({"rulebook_id": "commission", "body": {"kind": "commission"}}, 422, "rules-invalid"),
         ({"rulebook_id": "commission", "body": plan(semantics="")}, 422, "rules-invalid"),
+        ({"rulebook_id": "commission", "body": plan(holddays=3)}, 422, "rules-invalid"),
     ],
 )
 async def test_what_cannot_be_run_is_refused(quarter: Running, body: Any, status: int, slug: str) -> None:
