@@ -15,7 +15,7 @@ from chassis.record import CommandRecorded
 from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 from tests.scenarios.routes import routes_of
 
-RIVAL, LOSER = seller("rival-7c1e"), seller("p2")
+RIVAL, LOSER, THIRD = seller("rival-7c1e"), seller("p2"), seller("p3-4e")
 SHARED = {"kind": "letter", "dated_on": "2026-03-01", "sha256": "ab" * 32}
 OF_RIVAL = {
     "customer": {
@@ -42,7 +42,7 @@ NEEDLES = (
 @pytest.fixture
 async def registration(tmp_path: Path) -> AsyncIterator[Running]:
     async with started(tmp_path) as asked:
-        for who in (RIVAL, LOSER):
+        for who in (RIVAL, LOSER, THIRD):
             await asked.hear(activated(str(who.partner_id)))
         await asked.publish_rules(watch_for=["look", "document", "asked"])
         yield asked
@@ -123,6 +123,22 @@ async def test_the_proof_of_a_deal_holds_for_the_vendor_and_with_hashes_alone_fo
     to_desk["claims"][0]["events"][0]["state"] = "YWJj"
     assert not check(to_desk["claims"][0]).holds
     assert (await registration.get(LOSER, f"/deals/{held['registration_id']}/proof")).status_code == 404
+
+
+async def test_the_proof_of_a_deal_shows_its_partner_nothing_of_what_came_after_its_last_step(
+    registration: Running,
+) -> None:
+    held, lost = await contested(registration)
+    path = f"/deals/{lost['registration_id']}/proof"
+    before = [len((await registration.get(who, path)).json()["claims"][0]["events"]) for who in (DESK, LOSER)]
+    assert before[0] == before[1]
+
+    other = await registration.register(str(THIRD.partner_id), **{**OF_RIVAL, "partner_reference": "PO-3"})
+    assert other["account_id"] == held["account_id"]
+
+    after = [len((await registration.get(who, path)).json()["claims"][0]["events"]) for who in (DESK, LOSER)]
+    assert after[0] > before[0]
+    assert after[1] == before[1]
 
 
 async def test_what_rules_watch_for_is_published_and_what_they_found_names_nobody(registration: Running) -> None:
