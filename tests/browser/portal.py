@@ -1,6 +1,7 @@
 """What a person does in the portal, by what it reads on the page: labels, buttons, links."""
 
 import re
+import time
 
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
@@ -59,6 +60,16 @@ def register(page: Page, wanted: Customer) -> str:
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(wanted.name)
     return "/" + page.url.split("/", 3)[3].partition("?")[0]
+
+
+def reload_until(page: Page, wanted: Locator) -> Locator:
+    """What a reader without script does: reload until it is there. What somebody else did shows within moments."""
+    deadline = time.monotonic() + PATIENCE_MS / 1_000
+    while not wanted.count() and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+        page.reload()
+    expect(wanted).to_be_visible()
+    return wanted
 
 
 def axis(page: Page, name: str) -> Locator:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import axis, fill_in, in_crm, register
+from tests.browser.portal import axis, fill_in, in_crm, register, reload_until
 from tests.browser.running import Running
 from tests.browser.state import Customer
 
@@ -108,29 +108,19 @@ def test_the_same_job_is_done_without_script(browse: Browse, system: Running) ->
     expect(south.locator("#why")).to_contain_text("Another partner holds this customer")
 
     dora.goto("/desk")
-    dora.locator("#queue").get_by_role("link", name=BORDEN.name).click()
+    reload_until(dora, dora.locator("#queue").get_by_role("link", name=BORDEN.name)).click()
     dora.get_by_role("button", name="Approve and protect").click()
     north.goto(mine)
+    reload_until(north, axis(north, "Review").filter(has_text="Approved"))
     expect(axis(north, "Review")).to_contain_text("Approved")
 
     dora.goto("/")
     dora.get_by_role("link", name="Simulated CRM").click()
-    reloaded_until(dora, BORDEN.name)
-    in_crm(dora, BORDEN.name).get_by_role("button", name="Win").click()
-    reloaded_until(north, "Payout calculated")
+    reload_until(dora, in_crm(dora, BORDEN.name)).get_by_role("button", name="Win").click()
+    reload_until(north, north.locator("#timeline li").filter(has_text="Payout calculated"))
     north.locator("#lines").get_by_role("link").click()
     expect(north.get_by_role("heading", level=1)).to_contain_text(BORDEN.name)
     expect(north.get_by_role("heading", name="From the won deal to the bank")).to_be_visible()
-
-
-def reloaded_until(page: Page, text: str) -> None:
-    """What a reader without script does: reload until it is there."""
-    for _ in range(100):
-        if page.get_by_text(text).count():
-            return
-        page.wait_for_timeout(100)
-        page.reload()
-    raise AssertionError(f"{text} never came")
 
 
 def test_finance_pays_what_is_payable_and_a_second_person_agrees(browse: Browse) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.portal import complaints_of, sign_in
+from tests.browser.portal import complaints_of, reload_until, sign_in
 from tests.browser.running import PROVIDER_SECRET, Client, Running, running_system, until
 from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, payable, refund, register, win
 
@@ -87,8 +87,7 @@ def stands(finn: Client, payment_id: str, wanted: str) -> Any:
 
 def prepares(page: Page, payment_id: str) -> None:
     """Nothing ticked is refused beside the form; the payment of a payee without bank details says so."""
-    page.reload()
-    tick = page.locator(f'input[value="{payment_id}"]')
+    tick = reload_until(page, page.locator(f'input[value="{payment_id}"]'))
     expect(page.get_by_role("listitem").filter(has=tick)).to_contain_text("No bank details")
     for one in page.get_by_role("checkbox").all():
         one.uncheck()
@@ -102,7 +101,7 @@ def prepares(page: Page, payment_id: str) -> None:
 
 def step(page: Page, button: str, said: str) -> None:
     page.goto(BATCHES)
-    page.get_by_role("button", name=button, exact=True).click()
+    reload_until(page, page.get_by_role("button", name=button, exact=True)).click()
     expect(page.locator("p.note.good")).to_contain_text(said)
 
 
@@ -145,13 +144,12 @@ def gives_up(finance: Page, approver: Page) -> None:
     """Who proposes to give up what is owed does not confirm it."""
     for page in (finance, approver):
         page.goto("/owed")
-    owing = finance.locator("#negative").get_by_role("listitem").filter(has_text="Southbridge")
+    owing = reload_until(finance, finance.locator("#negative").get_by_role("listitem").filter(has_text="Southbridge"))
     owing.get_by_label("Why give it up").fill("The customer is insolvent.")
     owing.get_by_role("button", name="Propose").click()
     expect(finance.locator("p.note.good")).to_contain_text("Two people give up what is owed.")
     expect(owing).to_contain_text("so a second person has to confirm it")
-    approver.reload()
-    approver.get_by_role("button", name="Confirm: give it up").click()
+    reload_until(approver, approver.get_by_role("button", name="Confirm: give it up")).click()
     given_up = approver.get_by_role("listitem").filter(has_text="The customer is insolvent.")
     expect(given_up).to_contain_text("given up")
     expect(approver.get_by_role("button", name="Confirm: give it up")).to_have_count(0)
