@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -20,6 +21,21 @@ from contracts.values import (
     RuleRef,
     Span,
 )
+
+Told = TypeVar("Told", bound=PublicEvent)
+WITHHELD_AS: dict[str, tuple[str, Any]] = {
+    "reasons": ("reason_codes", ()),
+    "place": ("place", 0),
+    "free_from": ("free_from", None),
+    "appeal_until": ("appeal_until", None),
+}
+"""What rules may keep from a deal's partner: the field, and what stands there for it. `withheld` names what is kept."""
+
+
+def _as_told(it: Told, withheld: tuple[str, ...] | UnsetType) -> Told:
+    """The event without what the programme's rules keep from the deal's own partner."""
+    hidden = dict(WITHHELD_AS[name] for name in withheld or () if name in WITHHELD_AS)
+    return replace(it, **{name: nothing for name, nothing in hidden.items() if hasattr(it, name)})  # type: ignore[type-var]
 
 
 @public_event("entente.registration.DealRegistered.v1", audience="both")
@@ -76,7 +92,10 @@ class DealResubmitted(PublicEvent):
 
 @public_event("entente.registration.DealQueued.v1", audience="both")
 class DealQueued(PublicEvent):
-    """A rival holds what this deal asks for, or is ahead. `free_from` is the day the customer may become free."""
+    """A rival holds what this deal asks for, or is ahead. `free_from` is the day the customer may become free.
+
+    `place` counts from 1. `withheld` names what the programme's rules keep from the partner: there `place` is 0.
+    """
 
     registration_id: RegistrationId
     number: str
@@ -85,6 +104,11 @@ class DealQueued(PublicEvent):
     place: int
     free_from: date | None = None
     queued_at: datetime
+    withheld: tuple[str, ...] | UnsetType = UNSET
+
+    def for_partner(self, partner_id: str) -> "DealQueued | None":
+        """As for its partner, without what the rules keep from it."""
+        return _as_told(self, self.withheld) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.DealPromoted.v1", audience="both")
@@ -140,6 +164,11 @@ class DealRejected(PublicEvent):
     reason_codes: tuple[str, ...]
     appeal_until: datetime | None = None
     rejected_at: datetime
+    withheld: tuple[str, ...] | UnsetType = UNSET
+
+    def for_partner(self, partner_id: str) -> "DealRejected | None":
+        """As for its partner, without what the rules keep from it."""
+        return _as_told(self, self.withheld) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.DealRevoked.v1", audience="both")
@@ -153,6 +182,11 @@ class DealRevoked(PublicEvent):
     reason_codes: tuple[str, ...]
     appeal_until: datetime | None = None
     revoked_at: datetime
+    withheld: tuple[str, ...] | UnsetType = UNSET
+
+    def for_partner(self, partner_id: str) -> "DealRevoked | None":
+        """As for its partner, without what the rules keep from it."""
+        return _as_told(self, self.withheld) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.ReviewOverdue.v1", audience="vendor")
@@ -275,6 +309,11 @@ class ConflictDetected(PublicEvent):
     outcome: str
     free_from: date | None = None
     detected_at: datetime
+    withheld: tuple[str, ...] | UnsetType = UNSET
+
+    def for_partner(self, partner_id: str) -> "ConflictDetected | None":
+        """As for its partner, without what the rules keep from it."""
+        return _as_told(self, self.withheld) if partner_id == self.partner_id else None
 
 
 @public_event("entente.registration.AccountsMerged.v1", audience="vendor")

@@ -26,6 +26,7 @@ from services.registration.domain.deal_events import (
     ExtensionAnswered,
     ExtensionRequested,
     InactivityWarned,
+    Judged,
     OfDeal,
     OrderRecorded,
     ProtectionEnded,
@@ -67,6 +68,11 @@ def _terms(terms: Terms) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
 
 
+def _judged(happened: Judged) -> dict[str, Any]:
+    """As `_of`, with what the rules keep from the partner: its own view leaves that out."""
+    return {**_of(happened), "withheld": happened.withheld}
+
+
 def _codes(reasons: tuple[Reason, ...]) -> tuple[str, ...]:
     return tuple(reason.code for reason in reasons)
 
@@ -89,7 +95,7 @@ def _resubmitted(it: DealResubmitted) -> PublicEvent:
 
 def _conflict(it: ConflictDetected) -> PublicEvent:
     return public.ConflictDetected(
-        **_of(it),
+        **_judged(it),
         screening_id=it.screening_id,
         conflict_class=it.match,
         outcome=it.outcome,
@@ -131,7 +137,7 @@ def _overdue(it: ReviewOverdue) -> PublicEvent:
 
 
 def _queued(it: DealQueued) -> PublicEvent:
-    return public.DealQueued(**_of(it), place=it.place, free_from=it.free_on, queued_at=it.queued_at)
+    return public.DealQueued(**_judged(it), place=it.place, free_from=it.free_on, queued_at=it.queued_at)
 
 
 def _promoted(it: DealPromoted) -> PublicEvent:
@@ -151,13 +157,13 @@ def _approved(it: DealApproved) -> PublicEvent:
 
 
 def _rejected(it: DealRejected) -> PublicEvent:
-    codes = _codes(it.reasons)
-    return public.DealRejected(**_of(it), reason_codes=codes, appeal_until=it.appeal_until, rejected_at=it.rejected_at)
+    why: dict[str, Any] = {"reason_codes": _codes(it.reasons), "appeal_until": it.appeal_until}
+    return public.DealRejected(**_judged(it), **why, rejected_at=it.rejected_at)
 
 
 def _revoked(it: DealRevoked) -> PublicEvent:
-    codes = _codes(it.reasons)
-    return public.DealRevoked(**_of(it), reason_codes=codes, appeal_until=it.appeal_until, revoked_at=it.revoked_at)
+    why: dict[str, Any] = {"reason_codes": _codes(it.reasons), "appeal_until": it.appeal_until}
+    return public.DealRevoked(**_judged(it), **why, revoked_at=it.revoked_at)
 
 
 # Lived

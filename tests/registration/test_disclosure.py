@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
+from chassis.decider import Invalid
 from chassis.event import plain
 from chassis.proof import check
 from chassis.record import CommandRecorded
+from contracts.registration import ConflictDetected, DealQueued, DealRejected
+from services.registration.domain.screening import DEAL_RULES
 from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 from tests.scenarios.routes import routes_of
 
@@ -151,3 +155,143 @@ async def test_what_rules_watch_for_is_published_and_what_they_found_names_nobod
     assert rules["versions"][-1]["body"]["watch_for"] == ["look", "document", "asked"]
     assert "same-evidence" in [reason["code"] for reason in own["reasons"]]
     assert "found" not in own
+
+
+# What rules keep from the losing side
+
+
+NOTHING = {"reasons": [], "place": None, "free_from": None, "rival_since": None}
+OF_ANSWER, OF_BOARD, OF_CONFLICT = (
+    ("reasons", "place", "free_from"),
+    ("place", "free_from"),
+    ("free_from", "rival_since"),
+)
+
+
+async def beaten(registration: Running, **disclosure: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The rival holds the customer since a day before the loser asks; then other rules come into force."""
+    await registration.publish_rules(disclosure=disclosure)
+    held = await registration.register(str(RIVAL.partner_id))
+    await registration.post(DESK, f"/deals/{held['registration_id']}/approve")
+    registration.clock.forward(timedelta(days=1))
+    lost = await registration.register(str(LOSER.partner_id))
+    await registration.publish_rules()
+    return held, lost
+
+
+def only(names: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:
+    return {name: known[name] for name in names}
+
+
+@pytest.mark.parametrize("field", ["reasons", "place", "free_from", "rival_since"])
+async def test_what_the_rules_switch_off_a_losing_partner_reads_nowhere_and_the_vendor_still_does(
+    registration: Running, field: str
+) -> None:
+    whole = {
+        "reasons": ["rival-ahead", "review-required"],
+        "place": 1,
+        "free_from": "2026-06-08",
+        "rival_since": "2026-03-03",
+    }
+    _, lost = await beaten(registration, **{field: False})
+    expected = {**whole, field: NOTHING[field]}
+    path = f"/deals/{lost['registration_id']}"
+
+    own, desks = [(await registration.get(who, path)).json() for who in (LOSER, DESK)]
+    listed = (await registration.get(LOSER, "/deals")).json()["items"][0]
+    table = (await registration.get(LOSER, "/deals/export")).text.splitlines()
+    row = dict(zip(table[0].split(","), table[1].split(","), strict=True))
+    at = {step["event"]: step["event_id"] for step in desks["history"]}
+    why = (await registration.get(LOSER, f"/why/{at['ConflictDetected']}")).json()
+    told = await registration.told(ConflictDetected) + await registration.told(DealQueued)
+    heard = {type(one).__name__: one.for_partner(str(LOSER.partner_id)) for one in told}
+
+    answered = {**expected, "reasons": ["rival-ahead"] if expected["reasons"] else []}
+    assert answered == {**expected, **only(OF_ANSWER, lost), "reasons": [one["code"] for one in lost["reasons"]]}
+    assert [one["code"] for one in own["reasons"]] == expected["reasons"]
+    assert {one["code"] for step in own["history"] for one in step["reasons"]} <= set(answered["reasons"])
+    assert only(OF_BOARD, own["board"]) == only(OF_BOARD, listed) == only(OF_BOARD, expected)
+    assert row["place"] == str(expected["place"] or "")
+    assert row["free_from"] == (expected["free_from"] or "")
+    assert only(OF_CONFLICT, own["conflict"]) == only(OF_CONFLICT, expected)
+    assert [one["code"] for one in why["reasons"]] == expected["reasons"]
+    assert {one["code"] for one in why["would_change"]} == set(expected["reasons"])
+    assert why["detail"] == {**only(("place", *OF_CONFLICT), expected), "withheld": [field]}
+    assert str(heard["ConflictDetected"].free_from or "") == (expected["free_from"] or "")
+    assert heard["DealQueued"].place == (expected["place"] or 0)
+    assert str(heard["DealQueued"].free_from or "") == (expected["free_from"] or "")
+    assert own["board"]["withheld"] == [field]
+
+    known = {**only(OF_BOARD, desks["board"]), **only(OF_CONFLICT, desks["conflict"])}
+    assert {**known, "reasons": [one["code"] for one in desks["reasons"]]} == whole
+    assert [(one.free_from or one.place) is not None for one in told] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("off", "codes", "until"), [({}, ("no-budget",), True), ({"reasons": False, "appeal_until": False}, (), False)]
+)
+async def test_a_rejection_tells_its_reason_and_until_when_it_may_be_contested_unless_the_rules_switch_that_off(
+    registration: Running, off: dict[str, bool], codes: tuple[str, ...], *, until: bool
+) -> None:
+    _, lost = await beaten(registration, **off)
+    path = f"/deals/{lost['registration_id']}"
+    said = {"reason_code": "no-budget", "message": "There is none for this year."}
+
+    answer = (await registration.post(DESK, f"{path}/reject", said)).json()
+    [told] = await registration.told(DealRejected)
+    heard = told.for_partner(str(LOSER.partner_id))
+    own = (await registration.get(LOSER, path)).json()
+    why = (await registration.get(LOSER, f"/why/{own['history'][-1]['event_id']}")).json()
+    filed = {"registration_id": lost["registration_id"], "kind": "incumbent", "statement": "We were here long before."}
+
+    assert (heard.reason_codes, heard.appeal_until is not None) == (codes, until)
+    assert (told.reason_codes, told.appeal_until is not None) == (("no-budget",), True)
+    assert [one["code"] for one in own["history"][-1]["reasons"]] == list(codes)
+    assert [one["code"] for one in why["reasons"]] == list(codes)
+    assert [one["code"] for one in answer["reasons"]] == ["no-budget"]
+    assert (await registration.post(LOSER, "/disputes", filed)).status_code == 201, "the right itself stays"
+
+
+async def test_with_all_switched_off_no_route_that_a_partner_can_read_tells_when_or_why(registration: Running) -> None:
+    names = ("reasons", "place", "free_from", "rival_since", "appeal_until")
+    _, lost = await beaten(registration, **dict.fromkeys(names, False))
+    recorded = [one for one in await registration.service.store.feed(0, 1_000) if one.type != CommandRecorded.type]
+    known = {
+        "registration_id": [lost["registration_id"]],
+        "account_id": [lost["account_id"]],
+        "event_id": [str(one.id) for one in recorded],
+        "stream": sorted({one.stream.partition(":")[2] for one in recorded}),
+        "rulebook_id": ["default"],
+        "version": ["1"],
+    }
+    read = 0
+    for path in asked_of(registration, known):
+        answer = await registration.get(LOSER, path)
+        read += answer.status_code == 200
+        assert not found_in(answer.text, ["rival-ahead", "2026-06-08", "Another partner holds"]), path
+    assert read > 20
+
+
+async def test_a_question_is_answered_as_the_rules_in_force_disclose(registration: Running) -> None:
+    await beaten(registration)
+    off = dict.fromkeys(("reasons", "place", "free_from"), False)
+    await registration.publish_rules(disclosure=off)
+    other = deal(amount={"amount": "7.00", "currency": "EUR"})
+
+    own, desks = [
+        (await registration.post(who, "/deals/preview", {**other, **named})).json()
+        for who, named in ((THIRD, {}), (DESK, {"partner_id": THIRD.partner_id}))
+    ]
+    checked = (await registration.post(THIRD, "/checks", other)).json()
+
+    assert own["availability"] == desks["availability"] == checked["availability"] == "taken"
+    assert only((*OF_ANSWER, "checks"), own) == {"reasons": [], "place": None, "free_from": None, "checks": []}
+    assert (desks["place"], desks["free_from"]) == (2, "2026-06-08")
+    assert checked["free_from"] is None
+
+
+def test_fields_of_the_disclosure_can_only_be_switched_off_and_old_rules_disclose_all() -> None:
+    assert DEAL_RULES.read({}).disclosure.withheld == ()
+    assert DEAL_RULES.read({"disclosure": {"place": False}}).disclosure.withheld == ("place",)
+    with pytest.raises(Invalid):
+        DEAL_RULES.read_anew({"disclosure": {"rival_name": True}})

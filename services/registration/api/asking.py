@@ -23,6 +23,7 @@ from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.deal_events import Details
+from services.registration.domain.disclosure import told
 from services.registration.domain.screening import APPROVE
 
 router = APIRouter(tags=["deals"])
@@ -87,7 +88,7 @@ def _checked(check_id: str, seen: Preview, wish: Submission) -> CheckCustomer:
         check_id=check_id,
         partner_id=wish.partner_id,
         availability=seen.availability,
-        free_from=seen.screening.free_on,
+        free_from=None if "free_from" in seen.withheld else seen.screening.free_on,
         now=wish.now,
     )
 
@@ -134,7 +135,8 @@ async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response
         question = question_of(wish, lambda text: app.keys.hmac(caller.tenant, text))
         order = replace(caller.order(), command_id=question, expected_version=None)
         await app.executor.run(order, _checked(question, seen, wish))
-    return shown(_shown(seen))
+    own = caller.principal.kind == "partner"
+    return shown(told(_shown(seen), seen.withheld if own else ()))
 
 
 def question_of(wish: Submission, hashed: Callable[[str], str]) -> str:

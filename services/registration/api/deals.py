@@ -230,8 +230,12 @@ async def deals(
     """The deals: a partner's own, all of them for the vendor."""
     app.access.check(caller.principal, READ_DEALS)
     items, cursor = await page(caller, app, "deal_board", paged, filters.where(caller), sort)
-    own = caller.principal.kind == "partner"
-    return listed([for_own(item) for item in items] if own else items, cursor)
+    return listed(_own(caller, items), cursor)
+
+
+def _own(caller: Caller, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows as who asks may read them."""
+    return [for_own(row) for row in rows] if caller.principal.kind == "partner" else rows
 
 
 COLUMNS = (
@@ -250,7 +254,7 @@ async def export(
 ) -> Response:
     """As the list, all of it as a table, 50,000 deals at most: a partner's own only."""
     app.access.check(caller.principal, READ_DEALS)
-    found = await every(app, caller, "deal_board", filters.where(caller), sort)
+    found = _own(caller, await every(app, caller, "deal_board", filters.where(caller), sort))
     return table("deals", COLUMNS, [[cell(one[name]) for name in COLUMNS] for one in found])
 
 

@@ -14,6 +14,7 @@ from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import WithdrawDeal
 from services.registration.domain.deal_notes import AddNote
+from services.registration.domain.disclosure import told
 from services.registration.domain.dispute import AppealDispute, Dispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
@@ -65,8 +66,13 @@ class CheckAnswer(TypedDict):
     free_from: Annotated[str, date] | None
 
 
-def answer(_: Any, deal: Deal, *__: Any) -> DealAnswer:
+def answer(wish: Any, deal: Deal, *_: Any) -> DealAnswer:
     """Where the deal stands now, as its partner may know it."""
+    return told(whole(wish, deal), deal.first.withheld)  # type: ignore[return-value]
+
+
+def whole(_: Any, deal: Deal, *__: Any) -> DealAnswer:
+    """Where the deal stands now, for the vendor."""
     first = deal.first
     return {
         "registration_id": first.registration_id,
@@ -84,9 +90,9 @@ def answer(_: Any, deal: Deal, *__: Any) -> DealAnswer:
 
 
 def looked_at(wish: Any, deal: Deal, *rest: Any) -> ReviewedDeal:
-    """As `answer`, with the screening that the deal stands on and the steps that still wait for somebody."""
+    """As `whole`, with the screening that the deal stands on and the steps that still wait for somebody."""
     screening_id = deal.screened.screening_id if deal.screened else None
-    return {**answer(wish, deal, *rest), "screening_id": screening_id, "open_steps": list(deal.review.steps)}
+    return {**whole(wish, deal, *rest), "screening_id": screening_id, "open_steps": list(deal.review.steps)}
 
 
 def drafted(wish: Any, deal: Deal) -> DraftAnswer:

@@ -264,12 +264,13 @@ def _linked(account_id: AccountId, account: Account, customer: Customer, link: s
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a registration would come to now."""
+    """What a registration would come to now, and what of it the rules would keep from the partner."""
 
     screening: Screening
     known: bool
     steps: tuple[Step, ...] = ()
     missing: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
 
     @property
     def availability(self) -> str:
@@ -298,4 +299,5 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     facts = replace(seen, competitor=found, **known)  # type: ignore[arg-type]
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
     lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))
-    return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking)
+    kept = rules.disclosure.withheld
+    return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking, withheld=kept)

@@ -206,7 +206,7 @@ def revoke_deal(
 
 def _revoked(wish: RevokeDeal, deal: Deal, proposed: RevocationProposed, rules: DealRules) -> DealRevoked:
     return DealRevoked(
-        **deal.header,
+        **deal.judged,
         reasons=(Reason(code=wish.reason_code, text=REVOKED),),
         evidence=tuple(dict.fromkeys((*proposed.evidence, *wish.evidence))),
         revoked_by=(proposed.proposed_by, wish.by),

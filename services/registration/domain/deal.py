@@ -212,6 +212,11 @@ class Deal:
         return {field.name: getattr(self.known, field.name) for field in fields(OfDeal)}
 
     @property
+    def judged(self) -> dict[str, Any]:
+        """The fields of `Judged`: what the rules that judged it first keep from its partner, they keep throughout."""
+        return {**self.header, "withheld": self.first.withheld}
+
+    @property
     def known(self) -> OfDeal:
         """What it was registered or drafted as. Raises NotFound for a deal that never was."""
         return self.registered or self.draft or self.first

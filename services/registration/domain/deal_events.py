@@ -90,6 +90,13 @@ class OfDeal:
     partner_id: PartnerId
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged(OfDeal):
+    """What an event says that tells of a decision: `withheld` is what the rules keep from the partner, by name."""
+
+    withheld: tuple[str, ...] | LeftOut = LEFT_OUT
+
+
 # Events
 
 
@@ -109,7 +116,7 @@ class DraftDiscarded(OfDeal):
 
 
 @event("registration.DealRegistered.v1")
-class DealRegistered(OfDeal):
+class DealRegistered(Judged):
     """`accounts` are all customers that the claim enters, the deal's own first; `zone` is the programme's.
 
     `replaces` is a deal of the same partner that ends when this one is approved. `group` are those of the accounts that
@@ -129,7 +136,7 @@ class DealRegistered(OfDeal):
 
 
 @event("registration.DealScreened.v1")
-class DealScreened(OfDeal):
+class DealScreened(Judged):
     """One screening with everything it rests on: the facts, the version of the rules, and what each check said."""
 
     screening_id: str
@@ -140,7 +147,7 @@ class DealScreened(OfDeal):
 
 
 @event("registration.ConflictDetected.v1")
-class ConflictDetected(OfDeal):
+class ConflictDetected(Judged):
     """A rival wants the same. `rivals` are the deals that were met; they never leave the service."""
 
     screening_id: str
@@ -233,7 +240,7 @@ class FindingDecided(OfDeal):
 
 
 @event("registration.DealQueued.v1")
-class DealQueued(OfDeal):
+class DealQueued(Judged):
     place: int
     free_on: date | None
     reasons: tuple[Reason, ...]
@@ -246,7 +253,7 @@ class DealPromoted(OfDeal):
 
 
 @event("registration.DealApproved.v1")
-class DealApproved(OfDeal):
+class DealApproved(Judged):
     """Basis: the priority rule under which it won, or the reason for which it displaced a holder.
 
     `approved_by` is absent where the rules approved it themselves. After `inactive_days` without a sign of life (0: never)
@@ -267,7 +274,7 @@ class DealApproved(OfDeal):
 
 
 @event("registration.DealRejected.v1")
-class DealRejected(OfDeal):
+class DealRejected(Judged):
     reasons: tuple[Reason, ...]
     message: Sealed | None
     rejected_by: str | None
@@ -312,7 +319,7 @@ class RevocationProposed(OfDeal):
 
 
 @event("registration.DealRevoked.v1")
-class DealRevoked(OfDeal):
+class DealRevoked(Judged):
     """`for_registration_id` is the deal that took its place, in the same commit; it never leaves the service."""
 
     reasons: tuple[Reason, ...]

@@ -89,7 +89,7 @@ def _revoked_for(other: Deal, told: GivesWay, to: Deal, rules: DealRules, now: d
     if other.status != Status.APPROVED:
         raise Raced
     revoked = DealRevoked(
-        **other.header,
+        **other.judged,
         reasons=(Reason(code=told.reason_code, text=DISPLACED),),
         evidence=(),
         for_registration_id=to.first.registration_id,

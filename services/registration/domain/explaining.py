@@ -1,6 +1,7 @@
 """How the events of deals and leads are explained; those that are not here are explained by the screening beside them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
@@ -9,8 +10,10 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealRevoked,
     DealScreened,
+    Judged,
     ReviewOverdue,
 )
+from services.registration.domain.disclosure import keeping
 from services.registration.domain.lead import DUPLICATE, LeadAssigned, LeadSubmitted
 from services.registration.domain.lead_gate import HELD
 from services.registration.domain.routing import explained as routed
@@ -19,9 +22,14 @@ from services.registration.domain.screening import APPROVE, REJECT, explained
 REVOKE = "revoke"
 
 
+def _judged(happened: Judged, decision: Decision) -> Decision:
+    """The decision with what the rules keep of it from the partner."""
+    return replace(decision, detail=keeping(decision.detail, happened.withheld))
+
+
 def _screened(seen: Seen) -> Decision:
     happened: DealScreened = seen.event
-    return explained(happened.screening, happened.rules)
+    return _judged(happened, explained(happened.screening, happened.rules))
 
 
 def _rejected(seen: Seen) -> Decision | None:
@@ -29,7 +37,7 @@ def _rejected(seen: Seen) -> Decision | None:
     happened: DealRejected = seen.event
     if happened.rejected_by is None:
         return None
-    return Decision(outcome=REJECT, reasons=happened.reasons)
+    return _judged(happened, Decision(outcome=REJECT, reasons=happened.reasons))
 
 
 def _approved(seen: Seen) -> Decision | None:
@@ -38,12 +46,12 @@ def _approved(seen: Seen) -> Decision | None:
     if happened.approved_by is None:
         return None
     inputs = (Input(name="screening", value=happened.screening_id), Input(name="basis", value=happened.basis))
-    return Decision(outcome=APPROVE, reasons=happened.reasons, inputs=inputs)
+    return _judged(happened, Decision(outcome=APPROVE, reasons=happened.reasons, inputs=inputs))
 
 
 def _revoked(seen: Seen) -> Decision:
     happened: DealRevoked = seen.event
-    return Decision(outcome=REVOKE, reasons=happened.reasons)
+    return _judged(happened, Decision(outcome=REVOKE, reasons=happened.reasons))
 
 
 def _overdue(seen: Seen) -> Decision:

@@ -78,7 +78,7 @@ class Look:
     def found(self) -> list[DealEvent]:
         """The evidence: the screening, and the conflict if a rival wants the same."""
         screened = DealScreened(
-            **self.deal.header,
+            **self.deal.judged,
             screening_id=self.screening_id,
             rules=self.deal.first.terms.rules,
             facts=self.facts,
@@ -93,7 +93,7 @@ class Look:
             return []
         return [
             ConflictDetected(
-                **self.deal.header,
+                **self.deal.judged,
                 screening_id=self.screening_id,
                 match=match,
                 outcome=self.screening.outcome,
@@ -122,7 +122,7 @@ class Look:
     def approved(self, by: str | None, basis: str | None = None) -> DealApproved:
         """The approval of this deal, now."""
         return DealApproved(
-            **self.deal.header,
+            **self.deal.judged,
             terms=self.deal.terms(),
             protection=self.span,
             exclusive=self.exclusive,
@@ -148,7 +148,7 @@ class Look:
 
     def _queued(self) -> DealQueued:
         return DealQueued(
-            **self.deal.header,
+            **self.deal.judged,
             place=self.screening.place or 1,
             free_on=self.screening.free_on,
             reasons=reasons_of(self.screening.deciding, self.deal.first.terms.rules),
@@ -157,7 +157,7 @@ class Look:
 
     def _rejected(self) -> DealRejected:
         return DealRejected(
-            **self.deal.header,
+            **self.deal.judged,
             reasons=reasons_of(self.screening.deciding, self.deal.first.terms.rules),
             message=None,
             rejected_by=None,

@@ -165,7 +165,7 @@ def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...], book: 
     unmoved(wish, deal)
     rules = rules_of(deal, book)
     rejected = DealRejected(
-        **deal.header,
+        **deal.judged,
         reasons=(Reason(code=wish.reason_code, text="The vendor decided against this deal."),),
         message=wish.message,
         rejected_by=wish.by,

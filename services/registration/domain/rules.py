@@ -1,7 +1,7 @@
 """A programme's deal rules: what may be registered, what is compared, who comes first, how long a hold lasts."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -187,6 +187,25 @@ class OpenHours:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Disclosure:
+    """What the losing side of a conflict is told besides that it lost; each can be switched off, and nothing added.
+
+    The reasons, its place in line, the day to come back, the day the rival asked, until when it may contest the decision.
+    """
+
+    reasons: bool = True
+    place: bool = True
+    free_from: bool = True
+    rival_since: bool = True
+    appeal_until: bool = True
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """What is switched off, by name."""
+        return tuple(one.name for one in fields(self) if not getattr(self, one.name))
+
+
+@dataclass(frozen=True, kw_only=True)
 class DealRules:
     """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none.
 
@@ -220,6 +239,7 @@ class DealRules:
     amended_up_percent: int = 25
     clock: Clock = field(default_factory=Clock)
     hours: OpenHours = field(default_factory=OpenHours)
+    disclosure: Disclosure = field(default_factory=Disclosure)
 
     @property
     def priorities(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from chassis.decider import NotFound, Raced
+from chassis.event import LEFT_OUT
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, AccountRef, Participant
 from services.registration.domain.account import Account, AccountEvent, Group, GroupClaimed, open_account
@@ -121,7 +122,7 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     fitting(wish.customer, wish.details, rules, wish.now)
     own = claims[: len(wish.accounts)]
     _not_twice(mine, own, wish)
-    registered = _registered(wish, mine, version, rules.zone)
+    registered = _registered(wish, mine, version, rules)
     begun = evolve(deal, registered)
     facts = facts_of(wish, mine, own, partner, account, nearby)
     full = replace(
@@ -261,7 +262,7 @@ def _slots(wish: RegisterDeal, verdict: str, state: Capacity) -> list[CapacityEv
     return [*_settled(wish, state), *taken]
 
 
-def _registered(wish: RegisterDeal, mine: Claim, version: Version, zone: str) -> DealRegistered:
+def _registered(wish: RegisterDeal, mine: Claim, version: Version, rules: DealRules) -> DealRegistered:
     return DealRegistered(
         registration_id=wish.registration_id,
         number=wish.number,
@@ -272,11 +273,12 @@ def _registered(wish: RegisterDeal, mine: Claim, version: Version, zone: str) ->
         reach=mine.reach,
         details=wish.details,
         accounts=wish.accounts,
-        zone=zone,
+        zone=rules.zone,
         submitted_by=wish.submitted_by,
         confidential=wish.confidential,
         replaces=wish.replaces.registration_id if wish.replaces else None,
         group=wish.group,
+        withheld=rules.disclosure.withheld or LEFT_OUT,
     )
 
 

@@ -36,6 +36,7 @@ from services.registration.domain.deal_events import (
     StepApproved,
 )
 from services.registration.domain.deal_events import DealApproved as Approved
+from services.registration.domain.disclosure import rival_since, told
 from services.registration.domain.screening import explained
 from services.registration.projections import deal_board
 from services.registration.projections.deal_board import BoardDocument, of_deal
@@ -76,8 +77,16 @@ class Rejected(TypedDict):
     message: Annotated[dict[str, Any], Sealed]
 
 
-Conflict = TypedDict("Conflict", {"class": str, "free_from": Annotated[str, date] | None, "detected_at": str})
-"""That a rival holds the customer, how surely, and until when."""
+Conflict = TypedDict(
+    "Conflict",
+    {
+        "class": str,
+        "free_from": Annotated[str, date] | None,
+        "rival_since": Annotated[str, date] | None,
+        "detected_at": str,
+    },
+)
+"""That a rival holds the customer, how surely, until when, and on which day it asked."""
 
 
 class BookedOrder(TypedDict):
@@ -213,7 +222,9 @@ def _screened(document: DealDocument, it: DealScreened) -> dict[str, Any]:
 
 def _conflict(document: DealDocument, it: ConflictDetected) -> dict[str, Any]:
     free_from = iso(it.free_on) if it.free_on else None
-    return {"conflict": {"class": it.match, "free_from": free_from, "detected_at": iso(it.detected_at)}}
+    since = rival_since(document["found"].get("screening", {}).get("conflicts", ()))
+    known = {"class": it.match, "free_from": free_from, "rival_since": since, "detected_at": iso(it.detected_at)}
+    return {"conflict": known}
 
 
 def _returned(document: DealDocument, it: DealReturned) -> dict[str, Any]:
@@ -308,19 +319,21 @@ def _step(seen: Seen) -> Step:
 
 def for_partner(document: dict[str, Any]) -> dict[str, Any]:
     """What the deal's own partner reads of it."""
-    told = [step for step in document["history"] if step["event"] not in PRIVATE_STEPS]
-    shown = {name: value for name, value in document.items() if name != "found"}
-    return {**shown, "board": for_own(document["board"]), "history": told}
+    withheld = document["board"]["withheld"]
+    steps = [told(step, withheld) for step in document["history"] if step["event"] not in PRIVATE_STEPS]
+    shown = {name: value for name, value in told(document, withheld).items() if name != "found"}
+    conflict = told(document["conflict"], withheld) if document["conflict"] else None
+    return {**shown, "board": for_own(document["board"]), "history": steps, "conflict": conflict}
 
 
 def for_own(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the board as the deal's own partner reads it: whose approval it waits for is the vendor's."""
-    return {**row, "steps": []}
+    """A row of the board as its partner reads it: whose approval it waits for, and what rules withhold, is the vendor's."""
+    return {**told(row, row["withheld"]), "steps": []}
 
 
 DEAL = Projection(
     name="deal",
-    version=5,
+    version=6,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )

@@ -43,7 +43,8 @@ class BoardDocument(TypedDict):
 
     `amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families.
 
-    `numbers` are those that lead here: the deal's own and those of its duplicates.
+    `numbers` are those that lead here: the deal's own and those of its duplicates; `withheld` is what the rules keep from
+    the partner, by name.
     """
 
     registration_id: str
@@ -68,6 +69,7 @@ class BoardDocument(TypedDict):
     protection_ends_at: str | None
     due_at: str | None
     steps: list[OpenStep]
+    withheld: list[str]
 
 
 Change = Callable[[BoardDocument, Any], dict[str, Any]]
@@ -113,6 +115,7 @@ def _registered(happened: DealRegistered) -> BoardDocument:
         "protection_ends_at": None,
         "due_at": None,
         "steps": [],
+        "withheld": list(happened.withheld or ()),
     }
 
 
@@ -219,7 +222,7 @@ READS: tuple[type[Any], ...] = (DealRegistered, *_CHANGES)
 
 DEAL_BOARD = Projection(
     name="deal_board",
-    version=3,
+    version=4,
     keys=dict.fromkeys(READS, of_deal),
     evolve=evolve,
     indexes=(
