@@ -3,9 +3,11 @@
 Others see it only while the partner shares it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import chain
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound
@@ -172,16 +174,16 @@ class ShareRecognition:
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """What counts by achievement, what never counts again, the badges held, and whether others see it."""
+    """What counts by achievement, the points by rules, what never counts again, the badges, and whether others see it."""
 
     counted: Mapping[str, tuple[Counted, ...]] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
     taken_back: frozenset[str] = frozenset()
     held: tuple[Held, ...] = ()
     shared: bool = False
 
     def total(self, plan_id: str) -> int:
-        found = (one for counted in self.counted.values() for one in counted if one.plan_id == plan_id)
-        return sum(one.points for one in found)
+        return self.totals.get(plan_id, 0)
 
 
 # Decisions
@@ -317,10 +319,12 @@ def evolve(state: Recognition, happened: RecognitionEvent) -> Recognition:
         case PointsCounted():
             one = Counted(plan_id=happened.plan_id, version=happened.version, points=happened.points)
             counted = (*state.counted.get(happened.ref, ()), one)
-            return replace(state, counted={**state.counted, happened.ref: counted})
+            totals = {**state.totals, happened.plan_id: happened.total}
+            return replace(state, counted={**state.counted, happened.ref: counted}, totals=totals)
         case PointsTakenBack():
             left = {ref: counted for ref, counted in state.counted.items() if ref != happened.ref}
-            return replace(state, counted=left, taken_back=state.taken_back | {happened.ref})
+            totals = {**state.totals, happened.plan_id: happened.total}
+            return replace(state, counted=left, totals=totals, taken_back=state.taken_back | {happened.ref})
         case RecognitionAwarded():
             held = Held(plan_id=happened.plan_id, version=happened.version, badge=happened.badge, at=happened.at)
             return replace(state, held=(*state.held, held))
@@ -330,10 +334,22 @@ def evolve(state: Recognition, happened: RecognitionEvent) -> Recognition:
         case RecognitionShared():
             return replace(state, shared=happened.shared)
         case RecognitionCarried():
-            kept = (happened.counted, frozenset(happened.taken_back), happened.held, happened.shared)
-            return Recognition(counted=kept[0], taken_back=kept[1], held=kept[2], shared=kept[3])
+            return Recognition(
+                counted=happened.counted,
+                totals=_totals(happened.counted),
+                taken_back=frozenset(happened.taken_back),
+                held=happened.held,
+                shared=happened.shared,
+            )
         case _:
             assert_never(happened)
+
+
+def _totals(counted: Mapping[str, tuple[Counted, ...]]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for one in chain.from_iterable(counted.values()):
+        totals[one.plan_id] += one.points
+    return totals
 
 
 def carry(state: Recognition) -> RecognitionEvent:
