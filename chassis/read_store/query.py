@@ -7,11 +7,13 @@ PostgreSQL spell differently is their `Dialect`.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from chassis.read_store.port import VALUES_MAX, Contains, NotIndexed, Range, Where
 
 FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+FIELDS_KNOWN = 1_000
 Sql = tuple[str, list[Any]]
 Member = Callable[[str, str, str, list[Any], Sequence[str]], Sql]
 """Model, tenant, name of the list, the values of which it must hold one, the indexes: the condition."""
@@ -40,6 +42,7 @@ class Dialect:
         return ", ".join([self.mark] * count)
 
 
+@lru_cache(maxsize=FIELDS_KNOWN)
 def checked(name: str) -> str:
     """The name of a field. Raises ValueError for one that could carry anything else into the SQL."""
     if not FIELD.fullmatch(name):
@@ -95,6 +98,8 @@ def conditions(dialect: Dialect, model: str, tenant: str, where: Where | None, i
 
 def _condition(dialect: Dialect, model: str, tenant: str, name: str, wanted: Any, indexes: Sequence[str]) -> Sql:
     field = dialect.expression(name)
+    if isinstance(wanted, str):
+        return f"{field} = {dialect.mark}", [dialect.value(name, wanted)]
     if wanted is None:
         return f"{field} IS NULL", []
     if isinstance(wanted, Contains):
