@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import logs
 from chassis.application import Application
+from chassis.asgi import header
 from chassis.away import is_away
 from chassis.decider import Problem, Stream
 from chassis.event import Actor, UnknownType, canonical_json, sha256, stable_id
@@ -204,7 +205,7 @@ Filer = Annotated[Caller, Depends(filer)]
 
 
 async def _keyed_writer(request: Request) -> Caller:
-    return await writer(request, request.headers.get("idempotency-key", ""))
+    return await writer(request, header(request, b"idempotency-key") or "")
 
 
 FOUND: Mapping[Any, Find] = {application: application, reader: reader, writer: _keyed_writer}
@@ -246,7 +247,7 @@ def signed_principal(verifier: Verifier, audience: str) -> Identify:
     """How a service knows who calls: by the principal that the gateway signed for it."""
 
     async def identify(request: Request) -> Principal:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = (header(request, b"authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("this route needs a signed principal")
         return verifier.verify(token, audience)
@@ -259,7 +260,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{32})(-[0-9a-f]{16})-[0-9a-f]{2
 
 def _traceparent(request: Request) -> str | None:
     """The W3C trace context of the request; what is none is not kept."""
-    given = request.headers.get("traceparent", "")
+    given = header(request, b"traceparent") or ""
     return given if _TRACEPARENT.fullmatch(given) else None
 
 
@@ -267,7 +268,7 @@ _ETAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')
 
 
 def _expected(request: Request) -> int | None:
-    given = request.headers.get("if-match")
+    given = header(request, b"if-match")
     if given is None or given == "*":
         return None
     found = _ETAG.match(given.strip())
@@ -279,7 +280,7 @@ def _expected(request: Request) -> int | None:
 def _caller(request: Request, principal: Principal, *, key: str, digest: str | None) -> Caller:
     if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise Unreadable("text must not hold null characters")
-    correlation = request.headers.get("entente-correlation", "")[:KEY_LENGTH_MAX]
+    correlation = (header(request, b"entente-correlation") or "")[:KEY_LENGTH_MAX]
     correlation = correlation or stable_id(principal.tenant, principal.subject, key or request.scope["path"])
     request.state.correlation_id = correlation
     return Caller(
@@ -326,7 +327,7 @@ async def caught_up(request: Request, app: Application, tenant: str) -> None:
 
     A service answers for its own log and for those that it can ask about; positions of others are passed over.
     """
-    for source, position in at_least(request.headers.get("entente-at-least", "")):
+    for source, position in at_least(header(request, b"entente-at-least") or ""):
         if not await app.has_read(_model_of(request), source, position, tenant, app.wait_seconds):
             raise NotThereYet(f"{source} has not been read up to {position} here")
 

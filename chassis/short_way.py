@@ -19,6 +19,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.asgi import header
+
 Find = Callable[[Request], Awaitable[Any]]
 """Finds the value of a dependency for a request."""
 Places = tuple[int, ...]
@@ -134,7 +136,7 @@ def _asked(route: APIRoute, finds: Mapping[Any, Find]) -> Asked | None:
 
 def _json(request: Request, raw: bytes) -> Any:
     """The JSON of a body that is said to be JSON; None for any other, and for null."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if (header(request, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
         return None
     try:
         return orjson.loads(raw)

@@ -5,18 +5,20 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from fastapi import Request, Response
 
 from chassis.application import Application
+from chassis.asgi import header
 from chassis.decider import Forbidden, Problem
 from chassis.event import SHARED, iso, stable_id
 from chassis.execution import Order
 from chassis.identity import Principal, Unauthenticated
 from chassis.tracing import serving
 from services.gateway.domain.client import Clients
-from services.gateway.domain.session import OpenSession, Sessions, UseSession
+from services.gateway.domain.session import OpenSession, SessionOpened, Sessions, UseSession
 from services.gateway.domain.staff import StaffMembers
 
 COOKIE, LOCKED_COOKIE = "entente", "__Host-entente"
@@ -25,6 +27,8 @@ SESSION_PREFIX, KEY_PREFIX = "ses_", "ent_"
 TOKEN_BYTES = 24
 TOKEN_LENGTH_MAX = 300
 PATH_LENGTH_MAX = 500
+REMEMBERED = 10_000
+"""Sessions whose principal is not made anew at each request."""
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -106,7 +110,7 @@ def nobody(tenant: str = SHARED) -> Principal:
 
 def token_of(request: Request) -> str:
     """The session's token or the API key that a request shows, "" for none. Raises CrossSite."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header(request, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
     cookie = session_cookie(request)
@@ -154,7 +158,11 @@ async def _by_session(app: Application, token: str) -> Visitor:
         raise Unauthenticated("The session is over: sign in again.")
     if session.use_is_news(app.clock.now()):
         await _use(app, UseSession(session_id=session_id, now=app.clock.now()))
-    it = session.opened
+    return _signed_in(session.opened)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _signed_in(it: SessionOpened) -> Visitor:
     principal = Principal(
         tenant=it.tenant,
         subject=it.subject,
@@ -162,9 +170,9 @@ async def _by_session(app: Application, token: str) -> Visitor:
         partner_id=it.partner_id,
         roles=it.roles,
         duties=it.duties,
-        session=session_id[:16],
+        session=it.session_id[:16],
     )
-    return Visitor(principal=principal, by="session", session_id=session_id)
+    return Visitor(principal=principal, by="session", session_id=it.session_id)
 
 
 async def _use(app: Application, command: UseSession) -> None:
@@ -243,6 +251,11 @@ def narrowed(principal: Principal, service: str, method: str) -> Principal:
     right = "read" if method in READING else "write"
     if principal.subject.startswith("client:") and f"{service}:{right}" not in principal.scopes:
         raise OutOfScope(scope=f"{service}:{right}")
+    return _without_session(principal)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _without_session(principal: Principal) -> Principal:
     return replace(principal, session=None)
 
 
