@@ -481,8 +481,7 @@ def _conditions(tenant: str, where: Where | None) -> dict[str, Any]:
 
 def _condition(wanted: Any) -> Any:
     if isinstance(wanted, Contains):
-        values = [wanted.value] if wanted.alternative is None else [wanted.value, wanted.alternative]
-        return {"$elemMatch": {"$in": values}}
+        return {"$elemMatch": {"$in": wanted.values}}
     if isinstance(wanted, Range):
         bounds = {"$gte": wanted.at_least, "$lt": wanted.below}
         return {sign: value for sign, value in bounds.items() if value is not None}

@@ -29,10 +29,14 @@ ASIDE_MAX = 1000
 
 @dataclass(frozen=True)
 class Contains:
-    """The document's list holds the value, or else the alternative: `where={"partner_ids": Contains("p-1")}`."""
+    """The document's list holds the value, or one of the others: `where={"partner_ids": Contains("p-1")}`."""
 
     value: str | int
-    alternative: str | int | None = None
+    others: tuple[str | int, ...] = ()
+
+    @property
+    def values(self) -> list[str | int]:
+        return [self.value, *self.others]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,10 +74,6 @@ def wanted_values(values: Any) -> tuple[list[Any], bool]:
     return present, len(present) < len(values)
 
 
-def members_wanted(wanted: Contains) -> list[Any]:
-    return [wanted.value] if wanted.alternative is None else [wanted.value, wanted.alternative]
-
-
 def sorted_by(sort: str, indexes: Sequence[str]) -> tuple[str, bool]:
     """The sorted field and whether it descends. Raises NotIndexed for a field that no index covers."""
     name = sort.removeprefix("-")
@@ -103,7 +99,7 @@ def _condition(dialect: Dialect, model: str, tenant: str, name: str, wanted: Any
     if wanted is None:
         return f"{field} IS NULL", []
     if isinstance(wanted, Contains):
-        return dialect.member(model, tenant, name, members_wanted(wanted), indexes)
+        return dialect.member(model, tenant, name, wanted.values, indexes)
     if isinstance(wanted, Range):
         return _range(dialect, name, wanted)
     if isinstance(wanted, tuple | list | set | frozenset):

@@ -15,6 +15,7 @@ from services.attribution.domain.connection import Connection
 from services.attribution.domain.explaining import EXPLAIN, disclose
 from services.attribution.projections.connections import CONNECTIONS
 from services.attribution.projections.credit_view import CREDIT_VIEW
+from services.attribution.projections.mergers import MERGERS
 from services.attribution.projections.opportunity_board import OPPORTUNITY_BOARD
 from services.attribution.projections.opportunity_timeline import OPPORTUNITY_TIMELINE
 from services.attribution.projections.quarantine import QUARANTINE
@@ -60,6 +61,7 @@ BLUEPRINT = Blueprint(
         OPPORTUNITY_TIMELINE,
         CREDIT_VIEW,
         TOUCH_LOG,
+        MERGERS,
     ),
     reactions=REACTIONS,
     kinds=KINDS,

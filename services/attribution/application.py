@@ -10,15 +10,16 @@ from chassis.event import stable_id
 from chassis.execution import Handles, Peek
 from chassis.rulebook import Rules
 from contracts.registration import DealApproved
-from contracts.values import OpportunityId
-from services.attribution.domain import connection, crediting, mirroring, opening
+from contracts.values import OpportunityId, PartnerId
+from services.attribution.domain import connection, crediting, merger, mirroring, opening
 from services.attribution.domain.connection import Connection, Connections, Phase
 from services.attribution.domain.credit import Credit, Credits, ReviseCredit, credit_id, revise_credit
 from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
 from services.attribution.domain.crm_change import CrmChange
 from services.attribution.domain.crm_record import CrmRecord, CrmRecords, record_id
+from services.attribution.domain.merger import Merger, MergersOf
 from services.attribution.domain.mirroring import Days, ObserveCrmChange, ReleaseCrmChange
-from services.attribution.domain.opening import OpenOpportunity
+from services.attribution.domain.opening import FollowMerger, OpenOpportunity
 from services.attribution.domain.opportunity import Opportunities, Opportunity
 from services.attribution.domain.touch import OF_PARTICIPANT, RecordTouch, Touches, role_of, touch_id
 
@@ -175,12 +176,24 @@ def _mirroring(wish: ObserveCrmChange | ReleaseCrmChange) -> tuple[Any, ...]:
     return Opportunities.at(wish.opportunity_id), CrmRecords.at(wish.record_id), _pools(wish)
 
 
+def _mergers(wish: Any) -> tuple[Any, ...]:
+    return tuple(MergersOf.at(partner_id) for partner_id in wish.merged)
+
+
 def _connection_and_policy(wish: ObserveCrmChange | ReleaseCrmChange) -> tuple[Any, ...]:
-    return Connections.at(wish.connection_id), Rules.at(wish.policy_id)
+    return Connections.at(wish.connection_id), Rules.at(wish.policy_id), _mergers(wish)
 
 
-def _policy(wish: OpenOpportunity | RecordTouch) -> tuple[Any, ...]:
-    return (Rules.at(wish.policy_id),)
+def _policy(wish: OpenOpportunity | RecordTouch | FollowMerger) -> tuple[Any, ...]:
+    return Rules.at(wish.policy_id), _mergers(wish)
+
+
+def _following(wish: FollowMerger) -> tuple[Any, ...]:
+    return Opportunities.at(wish.opportunity_id), _pools(wish)
+
+
+def _partner(wish: Any) -> tuple[Any, ...]:
+    return (MergersOf.at(wish.partner_id),)
 
 
 def _connection(wish: Any) -> tuple[Any, ...]:
@@ -274,7 +287,10 @@ HANDLES = (
         answer=_sale_answer,
     ),
     Handles(mirroring.RecordCrmRefusal, mirroring.record_refusal, lambda wish: (CrmRecords.at(wish.record_id),)),
-    Handles(ReviseCredit, revise_credit, _credit, answer=_credit_answer),
+    Handles(ReviseCredit, revise_credit, _credit, reads=lambda wish: (_mergers(wish),), answer=_credit_answer),
+    Handles(merger.MergePartner, merger.merge_partner, _partner),
+    Handles(merger.UnmergePartner, merger.unmerge_partner, _partner),
+    Handles(FollowMerger, opening.follow_merger, _following, reads=_policy, answer=_sale_answer),
 )
 
 
@@ -289,6 +305,17 @@ def opportunity_id(tenant: str, registration_id: str) -> OpportunityId:
 async def pools_in_force(peek: Peek, now: datetime) -> tuple[str, ...]:
     """The pools of the policy that holds now."""
     return crediting.pools_of(crediting.policy_in_force(await peek(Rules.at(POLICY_ID)), now))
+
+
+async def merged_of(peek: Peek, partner_ids: Sequence[str]) -> tuple[PartnerId, ...]:
+    """Which of these partners were ever absorbed, and likewise of those with whom they are one."""
+    found: dict[str, Merger] = {}
+    wanted = list(dict.fromkeys(partner_ids))
+    while wanted:
+        mergers = await peek.all(MergersOf.at(one) for one in wanted)
+        found |= dict(zip(wanted, mergers, strict=True))
+        wanted = [one.survivor_id for one in mergers if one.survivor_id and one.survivor_id not in found]
+    return tuple(PartnerId(one) for one, known in found.items() if known.revision)
 
 
 async def open_from(peek: Peek, tenant: str, deal: DealApproved, now: datetime) -> OpenOpportunity:
@@ -312,6 +339,7 @@ async def open_from(peek: Peek, tenant: str, deal: DealApproved, now: datetime) 
         pools=pools,
         policy_id=POLICY_ID,
         now=now,
+        merged=await merged_of(peek, [deal.partner_id, *(one.partner_id for one in deal.participants)]),
     )
 
 
@@ -378,7 +406,13 @@ async def observe(peek: Peek, connection_id: str, sale_id: str, change: CrmChang
         pools=await pools_in_force(peek, now),
         policy_id=POLICY_ID,
         now=now,
+        merged=await _merged_in(peek, sale_id),
     )
+
+
+async def _merged_in(peek: Peek, sale_id: str) -> tuple[PartnerId, ...]:
+    sale: Opportunity = await peek(Opportunities.at(sale_id))
+    return await merged_of(peek, sale.own_partner_ids)
 
 
 async def release(peek: Peek, held: Mapping[str, Any], now: datetime) -> ReleaseCrmChange:
@@ -397,4 +431,5 @@ async def release(peek: Peek, held: Mapping[str, Any], now: datetime) -> Release
         pools=await pools_in_force(peek, now),
         policy_id=POLICY_ID,
         now=now,
+        merged=await _merged_in(peek, held["opportunity_id"]),
     )

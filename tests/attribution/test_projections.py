@@ -86,7 +86,7 @@ def test_the_board_shows_a_sale_as_the_crm_has_it() -> None:
         "opened_at": "2026-03-03T10:00:00Z",
     }
     assert {name: row[name] for name in expected} == expected
-    other = opportunity_board.for_partner(row, BEN)
+    other = opportunity_board.for_partner(row, (BEN,))
     assert (other["partner_id"], other["partner_ids"]) == (None, [BEN])
 
 
@@ -104,7 +104,7 @@ def test_the_timeline_tells_a_partner_nothing_of_another() -> None:
         "CreditAllocated",
         "RevenueReversed",
     ]
-    shown = opportunity_timeline.for_partner(document, BEN)
+    shown = opportunity_timeline.for_partner(document, (BEN,))
     assert ANNE not in str(shown)
     assert "CrmChangeQuarantined" not in str(shown)
 
@@ -130,7 +130,7 @@ def test_credit_shows_a_partner_its_own_share_and_one_sum() -> None:
         replace(allocated.shares[0], partner_id=p, percent=allocated.shares[0].percent / 2) for p in (ANNE, BEN)
     )
     document = project(CREDIT_VIEW, told(replace(allocated, shares=halves, reason="secret")))[f"{SALE}-sourced"]
-    (own,) = credit_view.for_partner(document, BEN)["revisions"]
+    (own,) = credit_view.for_partner(document, (BEN,))["revisions"]
     assert ([s["partner_id"] for s in own["shares"]], own["others_percent"], own["rows"]) == ([BEN], "50.00", [])
     assert (own["reason"], ANNE in str(own)) == (None, False)
 

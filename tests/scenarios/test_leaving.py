@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from tests.scenarios.system import done, running_system
+from chassis.asgi import Api
+from tests.scenarios.main_job import DEALS, Story, deal, winning
+from tests.scenarios.system import System, done, running_system
 from tests.scenarios.test_money_pages import portal_of, sent
 
 
@@ -46,13 +49,60 @@ DEAL = {
 }
 
 
+async def second_administrator(it: System) -> Api:
+    ada = await it.who("ada")
+    wish = {"handle": "amir", "name": "Amir", "mail": "amir@acme.example", "roles": ["admin"]}
+    done(await ada.post("/v1/staff", wish, key="amir"), 201)
+    await it.settle()
+    return await it.who("amir")
+
+
+async def lines_of(it: System, partner_id: str) -> list[tuple[str, str]]:
+    """State and amount of a partner's lines, as the vendor reads them."""
+    finn = await it.who("finn")
+    found = done(await finn.get(f"/v1/incentives/lines?partner_id={partner_id}"))["items"]
+    return sorted((one["state"], one["amount"]["amount"]) for one in found)
+
+
+async def test_a_sale_won_under_a_merger_is_credited_and_paid_to_who_goes_on_and_all_of_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with running_system(tmp_path) as it:
+        north, south, ada, dora = [await it.who(name) for name in ("northwind", "southbridge", "ada", "dora")]
+        amir = await second_administrator(it)
+        mine, theirs = [done(await one.get("/v1/me"))["partner_id"] for one in (north, south)]
+        wanted = deal("Contoso GmbH", "www.contoso.de")
+        story = Story(deal_id=done(await north.post(DEALS, wanted, key="north-1"), 201)["registration_id"])
+        done(await dora.post(f"{DEALS}/{story.deal_id}/approve", key="approve-1"))
+        await it.settle()
+        terms = {"into": theirs, "effective_on": it.world.clock.now().date().isoformat()}
+        for number, admin in enumerate((ada, amir)):
+            done(await admin.post(f"/v1/onboarding/partners/{mine}/merge", terms, key=f"merge-{number}"))
+        await it.settle()
+        await winning(it, story)
+        await it.settle()
+        (sale,) = done(await south.get("/v1/attribution/opportunities"))["items"]
+        assert (sale["status"], sale["partner_id"]) == ("won", mine)
+        assert await credited_to(it, sale["opportunity_id"]) == [(theirs, "100.00", "model", "final")]
+        assert [await lines_of(it, one) for one in (mine, theirs)] == [[], [("held", "2000.00")]]
+
+        done(await ada.post(f"/v1/onboarding/partners/{mine}/unmerge", {"into": theirs}, key="unmerge"))
+        await it.settle()
+        assert await credited_to(it, sale["opportunity_id"]) == [(mine, "100.00", "merge", "final")]
+        assert [await lines_of(it, one) for one in (mine, theirs)] == [[("held", "2000.00")], [("reversed", "2000.00")]]
+        assert done(await south.get("/v1/attribution/opportunities"))["items"] == []
+
+
+async def credited_to(it: System, opportunity_id: str) -> list[tuple[Any, ...]]:
+    ada = await it.who("ada")
+    found = done(await ada.get(f"/v1/attribution/opportunities/{opportunity_id}/credit/sourced"))["current"]
+    return [(s["partner_id"], s["percent"], found["reason_code"], found["status"]) for s in found["shares"]]
+
+
 async def test_two_administrators_make_two_partners_one_and_two_again_on_a_page(tmp_path: Path) -> None:
     async with running_system(tmp_path) as it:
         nora, ada = await it.who("northwind"), await it.who("ada")
-        second_admin = {"handle": "amir", "name": "Amir", "mail": "amir@acme.example", "roles": ["admin"]}
-        done(await ada.post("/v1/staff", second_admin, key="amir"), 201)
-        await it.settle()
-        amir = await it.who("amir")
+        amir = await second_administrator(it)
         partners = (await ada.get("/v1/onboarding/partners")).json()["items"]
         mine = (await nora.get("/v1/me")).json()["partner_id"]
         survivor = next(

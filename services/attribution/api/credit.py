@@ -1,5 +1,7 @@
 """Credit over HTTP: who has how much of a sale, as known now or at an earlier time, and its revision by hand."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -8,9 +10,11 @@ from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
+from chassis.execution import Peek
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
-from chassis.read_store.port import Contains
 from services.attribution.access import READ_CREDIT
+from services.attribution.api.whose import document_of, named, own_ids
+from services.attribution.application import merged_of
 from services.attribution.domain.credit import ReviseCredit, WantedShare, credit_id
 from services.attribution.domain.credit_policy import POOLS_MAX
 from services.attribution.projections import credit_view
@@ -51,10 +55,10 @@ async def credits(
 ) -> Response:
     """Pools of all sales, the last changed first."""
     app.access.check(caller.principal, READ_CREDIT)
-    mine = caller.principal.partner_id
-    where = {"status": status, "pool": pool, "partner_ids": Contains(mine) if mine else None}
+    mine = await own_ids(caller, app)
+    where = {"status": status, "pool": pool, "partner_ids": named(mine)}
     items, cursor = await page(caller, app, "credit_view", paged, where, "-changed_at")
-    return listed([seen for seen in (_seen(caller, item, None) for item in items) if seen], cursor)
+    return listed([seen for seen in (_seen(mine, item, None) for item in items) if seen], cursor)
 
 
 @router.get("/opportunities/{opportunity_id}/credit")
@@ -68,11 +72,11 @@ async def of_opportunity(
 ) -> Response:
     """Every pool of a sale with its revisions. `known_at` answers as it was known by that instant."""
     app.access.check(caller.principal, READ_CREDIT)
-    await app.document(caller.principal, "opportunity_board", opportunity_id)
-    mine = caller.principal.partner_id
-    where = {"opportunity_id": opportunity_id, **({"partner_ids": Contains(mine)} if mine else {})}
+    await document_of(caller, app, "opportunity_board", opportunity_id)
+    mine = await own_ids(caller, app)
+    where = {"opportunity_id": opportunity_id, **({"partner_ids": named(mine)} if mine else {})}
     found = await app.read.find("credit_view", caller.tenant, where=where, sort="pool", limit=2 * POOLS_MAX)
-    pools = [_seen(caller, item, known_at) for item in found.items]
+    pools = [_seen(mine, item, known_at) for item in found.items]
     return shown({"opportunity_id": opportunity_id, "pools": [pool for pool in pools if pool]})
 
 
@@ -88,8 +92,8 @@ async def of_pool(
 ) -> Response:
     """Who is credited with a sale in one pool, and every revision of it."""
     app.access.check(caller.principal, READ_CREDIT)
-    document = await app.document(caller.principal, "credit_view", credit_id(opportunity_id, pool))
-    known = _seen(caller, document, known_at)
+    document = await document_of(caller, app, "credit_view", credit_id(opportunity_id, pool))
+    known = _seen(await own_ids(caller, app), document, known_at)
     if known is None:
         raise NotFound("nothing was known by then")
     return shown(known, document["version"])
@@ -100,7 +104,7 @@ async def revise(opportunity_id: Id, pool: Pool, body: ReviseBody, caller: Write
     """Replaces the shares by hand, as a new revision with its reason; earlier revisions stay as they were."""
     app.access.check(caller.principal, ReviseCredit)
     await app.exists(caller.tenant, "credit", credit_id(opportunity_id, pool))
-    command = ReviseCredit(
+    wish = ReviseCredit(
         opportunity_id=opportunity_id,  # type: ignore[arg-type]
         pool=pool,
         shares=tuple(
@@ -111,9 +115,12 @@ async def revise(opportunity_id: Id, pool: Pool, body: ReviseBody, caller: Write
         revised_by=caller.principal.by,
         now=app.clock.now(),
     )
-    return await perform(caller, app, ReviseCredit, command)
+
+    async def make(peek: Peek) -> ReviseCredit:
+        return replace(wish, merged=await merged_of(peek, [share.partner_id for share in wish.shares]))
+
+    return await perform(caller, app, ReviseCredit, make)
 
 
-def _seen(caller: Reader, document: dict[str, Any], known_at: Any) -> dict[str, Any] | None:
-    mine = caller.principal.partner_id
+def _seen(mine: Sequence[str], document: dict[str, Any], known_at: Any) -> dict[str, Any] | None:
     return credit_view.as_known(credit_view.for_partner(document, mine) if mine else document, known_at)

@@ -1,5 +1,6 @@
 """Sales over HTTP: the board and one sale with its timeline. Each partner sees its own part."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -7,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from chassis.answers import Page, answers
 from chassis.http import App, Paged, Reader, listed, page, reads, shown
-from chassis.read_store.port import Contains
 from services.attribution.access import READ_OPPORTUNITIES
+from services.attribution.api.whose import asked_for, document_of, named, own_ids
 from services.attribution.projections import opportunity_board, opportunity_timeline
 from services.attribution.projections.opportunity_board import BoardDocument
 from services.attribution.projections.opportunity_timeline import SaleWithTimeline
@@ -35,17 +36,17 @@ router = APIRouter(tags=["opportunities"])
 @answers(Page[BoardDocument])
 @reads("opportunity_board")
 async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters) -> Response:
-    """All sales for the vendor; for a partner those it has a part in."""
+    """All sales for the vendor; for a partner those it has a part in, or one that it goes on for."""
     app.access.check(caller.principal, READ_OPPORTUNITIES)
-    whose = caller.principal.partner_id or wanted.partner_id
+    mine = await own_ids(caller, app)
     where = {
         "status": wanted.status,
         "stage": wanted.stage,
         "registration_id": wanted.registration_id,
-        "partner_ids": Contains(whose) if whose else None,
+        "partner_ids": named(await asked_for(caller, app, wanted.partner_id)),
     }
     items, cursor = await page(caller, app, "opportunity_board", paged, where, wanted.sort)
-    return listed([_row(caller, item) for item in items], cursor)
+    return listed([_row(mine, item) for item in items], cursor)
 
 
 @router.get("/opportunities/{opportunity_id}")
@@ -54,17 +55,16 @@ async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters)
 async def opportunity(opportunity_id: Id, caller: Reader, app: App) -> Response:
     """One sale, with what happened to it in order; each entry's event can be asked why."""
     app.access.check(caller.principal, READ_OPPORTUNITIES)
-    document = await app.document(caller.principal, "opportunity_board", opportunity_id)
+    mine = await own_ids(caller, app)
+    document = await document_of(caller, app, "opportunity_board", opportunity_id)
     told = await app.read.get("opportunity_timeline", caller.tenant, opportunity_id)
-    entries = _timeline(caller, told)["entries"] if told else []
-    return shown({**_row(caller, document), "timeline": entries}, document["version"])
+    entries = _timeline(mine, told)["entries"] if told else []
+    return shown({**_row(mine, document), "timeline": entries}, document["version"])
 
 
-def _row(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
-    mine = caller.principal.partner_id
+def _row(mine: Sequence[str], document: dict[str, Any]) -> dict[str, Any]:
     return opportunity_board.for_partner(document, mine) if mine else document
 
 
-def _timeline(caller: Reader, document: dict[str, Any]) -> dict[str, Any]:
-    mine = caller.principal.partner_id
+def _timeline(mine: Sequence[str], document: dict[str, Any]) -> dict[str, Any]:
     return opportunity_timeline.for_partner(document, mine) if mine else document

@@ -1,5 +1,6 @@
 """Touches over HTTP: tell one, list them. The vendor confirms by telling; a partner claims."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +11,8 @@ from chassis.answers import Page, answers
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import OpportunityId, PartnerId
 from services.attribution.access import READ_TOUCHES
-from services.attribution.application import POLICY_ID, pools_in_force
+from services.attribution.api.whose import asked_for, document_of
+from services.attribution.application import POLICY_ID, merged_of, pools_in_force
 from services.attribution.domain.touch import CLAIMED, CONFIRMED, RecordTouch, role_of, touch_id
 from services.attribution.projections.touch_log import TouchDocument
 
@@ -37,10 +39,11 @@ router = APIRouter(tags=["touches"])
 async def record(body: TouchBody, caller: Writer, app: App) -> Response:
     """Records what a partner did for a sale. A partner tells only of itself and of its own sales."""
     app.access.check(caller.principal, RecordTouch, body.partner_id)
-    await app.document(caller.principal, "opportunity_board", body.opportunity_id)
+    await document_of(caller, app, "opportunity_board", body.opportunity_id)
 
     async def make(peek: Any) -> RecordTouch:
-        return _command(body, caller, await pools_in_force(peek, app.clock.now()), app.clock.now())
+        wish = _command(body, caller, await pools_in_force(peek, app.clock.now()), app.clock.now())
+        return replace(wish, merged=await merged_of(peek, [body.partner_id]))
 
     return await perform(caller, app, RecordTouch, make, status=201, partner_id=body.partner_id)
 
@@ -78,5 +81,6 @@ async def touches(
 ) -> Response:
     """All touches for the vendor, its own for a partner."""
     app.access.check(caller.principal, READ_TOUCHES)
-    where = {"opportunity_id": opportunity_id, "partner_id": caller.principal.partner_id or partner_id}
+    whose = await asked_for(caller, app, partner_id)
+    where = {"opportunity_id": opportunity_id, "partner_id": whose or None}
     return listed(*await page(caller, app, "touch_log", paged, where, "-touched_at"))

@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chassis.decider import Raced
-from chassis.rulebook import Rulebook
-from services.attribution.domain.credit import BUILT_IN, Credit, CreditEvent, Policy, Sale, allocate_credit
+from chassis.rulebook import Rulebook, Version
+from services.attribution.domain.credit import (
+    BUILT_IN,
+    Credit,
+    CreditAllocated,
+    CreditEvent,
+    Policy,
+    Sale,
+    allocate_credit,
+    follow_credit,
+)
 from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
 from services.attribution.domain.opportunity import Opportunity
 from services.attribution.domain.stages import WON
@@ -13,7 +22,15 @@ from services.attribution.domain.stages import WON
 
 def policy_in_force(book: Rulebook, at: datetime) -> Policy:
     """The published credit policy that holds, else the built-in one."""
-    version = book.in_force(at)
+    return _policy(book.in_force(at))
+
+
+def policy_of(last: CreditAllocated, book: Rulebook) -> Policy:
+    """The credit policy that a revision was decided by."""
+    return _policy(book.version(last.policy_version))
+
+
+def _policy(version: Version | None) -> Policy:
     if version is None or version.kind != KIND:
         return BUILT_IN
     return Policy(
@@ -43,11 +60,22 @@ def allocate_all(
     """
     if tuple(pools) != pools_of(policy):
         raise Raced
-    sale = _sale(opportunity_id, opportunity, now)
+    sale = sale_of(opportunity_id, opportunity, now)
     return [allocate_credit(sale, pool, policy, credit) for pool, credit in zip(pools, credits, strict=True)]
 
 
-def _sale(opportunity_id: str, opportunity: Opportunity, now: datetime) -> Sale:
+def follow_pools(
+    sale: Sale, pools: Sequence[str], credits: Sequence[Credit], book: Rulebook, *, undone: bool
+) -> list[list[CreditEvent]]:
+    """The credit of these pools by the partners that count now, one list a pool; see `follow_credit`."""
+    return [
+        follow_credit(sale, pool, policy_of(credit.last, book) if credit.last else BUILT_IN, credit, undone=undone)
+        for pool, credit in zip(pools, credits, strict=True)
+    ]
+
+
+def sale_of(opportunity_id: str, opportunity: Opportunity, now: datetime) -> Sale:
+    """What credit is decided on: as of its close where it is won, else as of now."""
     win = opportunity.win if opportunity.stage == WON else None
     registration = opportunity.registration
     return Sale(
@@ -58,4 +86,5 @@ def _sale(opportunity_id: str, opportunity: Opportunity, now: datetime) -> Sale:
         cutoff_at=win.cutoff_at if win else now,
         closed_on=win.closed_on if win else now.date(),
         win_no=win.win_no if win else None,
+        mergers=opportunity.mergers,
     )

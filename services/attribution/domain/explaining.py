@@ -5,11 +5,12 @@ from typing import Any
 
 from chassis.event import Seen, iso, plain
 from chassis.rulebook import Change, Decision, Input, Reason
-from services.attribution.domain.credit import MODEL, CreditAllocated
+from services.attribution.domain.credit import MERGE, CreditAllocated
 from services.attribution.domain.credit_policy import TEXTS, Row
 from services.attribution.domain.crm_record import CrmChangeQuarantined
 from services.attribution.domain.opportunity import DealLost, DealWon, RevenueReversed
 
+MERGED_TEXT = "a partner is one with another, or no longer: the shares are those of before, by the names that count now"
 OPEN_TO_A_PERSON = ("outside-look-back", "after-cutoff", "protection-lapsed", "claimed")
 
 
@@ -29,13 +30,19 @@ def explain_credit(seen: Seen) -> Decision:
             "policy": {"id": it.policy_id, "version": it.policy_version, "sha256": it.policy_sha256},
             "cutoff_at": iso(it.cutoff_at),
             "decision_sha256": it.decision_sha256,
+            **({"aliases": plain(it.aliases)} if it.aliases else {}),
         },
     )
 
 
 def _credit_reasons(it: CreditAllocated) -> list[Reason]:
-    if it.reason_code != MODEL:
-        return [Reason(code=it.reason_code, text=it.reason or "", rule="revised by a person")]
+    merged = [Reason(code=MERGE, text=MERGED_TEXT)] if it.reason_code == MERGE else []
+    if it.revised_by is not None:
+        return merged or [Reason(code=it.reason_code, text=it.reason or "", rule="revised by a person")]
+    return [*merged, *_model_reasons(it)]
+
+
+def _model_reasons(it: CreditAllocated) -> list[Reason]:
     if not it.shares:
         return [
             Reason(code="no-eligible-touch", text="no touch counts any more", rule=it.pool, version=it.policy_version)

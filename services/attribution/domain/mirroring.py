@@ -11,7 +11,7 @@ from datetime import date, datetime
 from chassis.decider import Refused
 from chassis.event import command
 from chassis.rulebook import Rulebook
-from contracts.values import OpportunityId
+from contracts.values import OpportunityId, PartnerId
 from services.attribution.domain.connection import Connection
 from services.attribution.domain.credit import Credit, CreditEvent
 from services.attribution.domain.crediting import allocate_all, policy_in_force
@@ -35,6 +35,7 @@ from services.attribution.domain.crm_record import (
     released,
     superseded,
 )
+from services.attribution.domain.merger import Merger
 from services.attribution.domain.opportunity import (
     CrmRecordKnown,
     DealWon,
@@ -44,6 +45,7 @@ from services.attribution.domain.opportunity import (
     Opportunity,
     OpportunityEvent,
     follow,
+    follow_mergers,
 )
 
 # Commands
@@ -59,6 +61,8 @@ class Days:
 
 @command("attribution.ObserveCrmChange.v1")
 class ObserveCrmChange:
+    """`merged` are the partners of the sale that were ever absorbed, and those with whom they are one."""
+
     opportunity_id: OpportunityId
     record_id: str
     connection_id: str
@@ -67,6 +71,7 @@ class ObserveCrmChange:
     pools: tuple[str, ...]
     policy_id: str
     now: datetime
+    merged: tuple[PartnerId, ...] = ()
 
 
 @command("attribution.ReleaseCrmChange.v1")
@@ -81,6 +86,7 @@ class ReleaseCrmChange:
     pools: tuple[str, ...]
     policy_id: str
     now: datetime
+    merged: tuple[PartnerId, ...] = ()
 
 
 @command("attribution.RecordCrmWrite.v1")
@@ -110,6 +116,14 @@ class RecordCrmRefusal:
 Followed = tuple[list[OpportunityEvent], list[CrmRecordEvent], list[list[CreditEvent]]]
 
 
+@dataclass(frozen=True)
+class Told:
+    """A sale, and what it has only now heard."""
+
+    heard: list[OpportunityEvent]
+    sale: Opportunity
+
+
 class NotHeld(Refused):
     """Nothing of that record waits under this name."""
 
@@ -119,19 +133,20 @@ class NotHeld(Refused):
 # Decisions
 
 
-def observe_change(
+def observe_change(  # noqa: PLR0913, PLR0917  a state a parameter
     wish: ObserveCrmChange,
     sale: Opportunity,
     record: CrmRecord,
     credits: Sequence[Credit],
     connection: Connection,
     book: Rulebook,
+    mergers: Sequence[Merger] = (),
 ) -> Followed:
     """Takes over what a row now shows; nothing if it shows what we know, held if it cannot be read."""
     row = _row(wish)
     if record.shows(wish.change):
         return _nothing(credits)
-    made = _understood(wish, wish.change, sale, record, connection)
+    made = _understood(wish, wish.change, _told(wish, sale, mergers), record, connection)
     if isinstance(made, Held):
         return [], [quarantined(row, wish.change, made, wish.now)], [[] for _ in credits]
     known = _known(wish, sale)
@@ -143,13 +158,14 @@ def observe_change(
     return [*known, *made], kept, _credited(wish, sale, made, credits, book)
 
 
-def release_change(
+def release_change(  # noqa: PLR0913, PLR0917  a state a parameter
     wish: ReleaseCrmChange,
     sale: Opportunity,
     record: CrmRecord,
     credits: Sequence[Credit],
     connection: Connection,
     book: Rulebook,
+    mergers: Sequence[Merger] = (),
 ) -> Followed:
     """Applies a held change if it can now be read and nothing came after it; after a later one it is only history."""
     held = record.holds(wish.change_sha256)
@@ -158,7 +174,7 @@ def release_change(
     row = _row(wish)
     if record.mirror_sha256 != held.change_sha256:
         return [], [released(row, held, "history", wish.now)], [[] for _ in credits]
-    made = _understood(wish, held.change, sale, record, connection)
+    made = _understood(wish, held.change, _told(wish, sale, mergers), record, connection)
     if isinstance(made, Held):
         return _nothing(credits)
     kept: list[CrmRecordEvent] = [
@@ -208,13 +224,20 @@ def record_refusal(wish: RecordCrmRefusal, record: CrmRecord) -> list[CrmRecordE
     ]
 
 
+def _told(wish: ObserveCrmChange | ReleaseCrmChange, sale: Opportunity, mergers: Sequence[Merger]) -> Told:
+    """The sale with what it had not heard yet of its partners' mergers."""
+    heard = follow_mergers(wish.opportunity_id, sale, dict(zip(wish.merged, mergers, strict=True)), wish.now)
+    return Told(heard, Opportunities.fold(heard, sale))
+
+
 def _understood(
     wish: ObserveCrmChange | ReleaseCrmChange,
     change: CrmChange,
-    sale: Opportunity,
+    told: Told,
     record: CrmRecord,
     connection: Connection,
 ) -> list[OpportunityEvent] | Held:
+    sale = told.sale
     if sale.stage is None:
         return Held(code=MALFORMED, text="the row names a sale that does not exist")
     if record.opportunity_id not in (None, wish.opportunity_id) or sale.external_id not in (None, change.external_id):
@@ -223,7 +246,7 @@ def _understood(
     if isinstance(reading, Held):
         return reading
     try:
-        return follow(reading, sale, _moment(wish, change))
+        return [*told.heard, *follow(reading, sale, _moment(wish, change))]
     except ExceedsRemaining as error:
         return Held(code=EXCEEDS_REMAINING, text=error.detail)
 

@@ -7,7 +7,8 @@ from chassis.event import command
 from chassis.rulebook import Rulebook
 from contracts.values import AccountRef, Money, OpportunityId, PartnerId, ProductLine, RegistrationId
 from services.attribution.domain.credit import Credit, CreditEvent
-from services.attribution.domain.crediting import allocate_all, policy_in_force
+from services.attribution.domain.crediting import allocate_all, follow_pools, policy_in_force, sale_of
+from services.attribution.domain.merger import Merger
 from services.attribution.domain.opportunity import (
     Opportunities,
     Opportunity,
@@ -15,6 +16,7 @@ from services.attribution.domain.opportunity import (
     OpportunityOpened,
     OpportunityTouched,
     RegistrationFollowed,
+    follow_mergers,
     with_wish,
 )
 from services.attribution.domain.touch import RecordTouch, Touch, TouchEvent, fact_of, record_touch
@@ -24,7 +26,10 @@ from services.attribution.domain.touch import RecordTouch, Touch, TouchEvent, fa
 
 @command("attribution.OpenOpportunity.v1")
 class OpenOpportunity:
-    """`touches` are those that the registration itself is; `pools` those of the policy in force."""
+    """`touches` are those that the registration itself is; `pools` those of the policy in force.
+
+    `merged` are the partners of it that were ever absorbed, and those with whom they are one.
+    """
 
     opportunity_id: OpportunityId
     registration_id: RegistrationId
@@ -42,6 +47,19 @@ class OpenOpportunity:
     pools: tuple[str, ...]
     policy_id: str
     now: datetime
+    merged: tuple[PartnerId, ...] = ()
+
+
+@command("attribution.FollowMerger.v1")
+class FollowMerger:
+    """A partner of the sale was absorbed, or stands for itself again. `pools` are those that have credit."""
+
+    opportunity_id: OpportunityId
+    merged: tuple[PartnerId, ...]
+    pools: tuple[str, ...]
+    policy_id: str
+    undone: bool
+    now: datetime
 
 
 @command("attribution.FollowRegistration.v1")
@@ -58,36 +76,61 @@ class FollowRegistration:
 
 
 Opened = tuple[list[OpportunityEvent], list[list[TouchEvent]], list[list[CreditEvent]]]
+Followed = tuple[list[OpportunityEvent], list[list[CreditEvent]]]
 Touched = tuple[list[OpportunityEvent], list[TouchEvent], list[list[CreditEvent]]]
 
 # Decisions
 
 
 def open_opportunity(
-    wish: OpenOpportunity, sale: Opportunity, touches: Sequence[Touch], credits: Sequence[Credit], book: Rulebook
+    wish: OpenOpportunity,
+    sale: Opportunity,
+    touches: Sequence[Touch],
+    credits: Sequence[Credit],
+    book: Rulebook,
+    mergers: Sequence[Merger] = (),
 ) -> Opened:
     """Opens the sale once, with its touches and provisional credit, and wishes for a CRM record."""
     if sale.stage is not None:
         return [], [[] for _ in touches], [[] for _ in credits]
     recorded = [record_touch(one, touch) for one, touch in zip(wish.touches, touches, strict=True)]
     attached = [_attached(happened) for each in recorded for happened in each]
-    events = with_wish(wish.opportunity_id, sale, [_opened(wish), *attached], wish.now)
+    heard = follow_mergers(wish.opportunity_id, sale, dict(zip(wish.merged, mergers, strict=True)), wish.now)
+    events = with_wish(wish.opportunity_id, sale, [_opened(wish), *attached, *heard], wish.now)
     after = Opportunities.fold(events, sale)
     policy = policy_in_force(book, wish.now)
     return events, recorded, allocate_all(wish.opportunity_id, after, wish.pools, credits, policy, wish.now)
 
 
 def touch_opportunity(
-    wish: RecordTouch, sale: Opportunity, touch: Touch, credits: Sequence[Credit], book: Rulebook
+    wish: RecordTouch,
+    sale: Opportunity,
+    touch: Touch,
+    credits: Sequence[Credit],
+    book: Rulebook,
+    mergers: Sequence[Merger] = (),
 ) -> Touched:
     """Records one touch and lets it count at once. Before the sale is opened the touch waits for it."""
     recorded = record_touch(wish, touch)
     events: list[OpportunityEvent] = [_attached(happened) for happened in recorded]
+    if recorded:
+        events += follow_mergers(wish.opportunity_id, sale, dict(zip(wish.merged, mergers, strict=True)), wish.now)
     after = Opportunities.fold(events, sale)
     if not recorded or after.stage is None:
         return events, recorded, [[] for _ in credits]
     policy = policy_in_force(book, wish.now)
     return events, recorded, allocate_all(wish.opportunity_id, after, wish.pools, credits, policy, wish.now)
+
+
+def follow_merger(
+    wish: FollowMerger, sale: Opportunity, credits: Sequence[Credit], book: Rulebook, mergers: Sequence[Merger]
+) -> Followed:
+    """The sale, and the credit in it, go on under the name that counts now. Twice is nothing."""
+    heard = follow_mergers(wish.opportunity_id, sale, dict(zip(wish.merged, mergers, strict=True)), wish.now)
+    events = with_wish(wish.opportunity_id, sale, heard, wish.now) if heard else []
+    after = Opportunities.fold(events, sale)
+    now = sale_of(wish.opportunity_id, after, wish.now)
+    return events, follow_pools(now, wish.pools, credits, book, undone=wish.undone)
 
 
 def follow_registration(wish: FollowRegistration, sale: Opportunity) -> list[OpportunityEvent]:

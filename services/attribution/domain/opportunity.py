@@ -4,8 +4,8 @@ Open stages → Won ⇄ open again, or Lost ⇄ open again. Each win has a numbe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import assert_never
 
@@ -14,6 +14,7 @@ from chassis.event import canonical_json, event, iso, sha256, stable_id
 from contracts.attribution import SoldLine
 from contracts.values import AccountRef, Money, OpportunityId, PartnerId, ProductLine, RegistrationId, none_of, split
 from services.attribution.domain.crm_change import Reading
+from services.attribution.domain.merger import Merger, Mergers, counted_as
 from services.attribution.domain.stages import LOST, PROSPECT, WON
 from services.attribution.domain.touch import TouchFact
 
@@ -63,6 +64,19 @@ class RegistrationFollowed:
     amount: Money | None = None
     close_on: date | None = None
     protection_ended_at: datetime | None = None
+    followed_at: datetime
+
+
+@event("attribution.MergerFollowed.v1")
+class MergerFollowed:
+    """A partner of the sale is one with another from a day on; without a survivor it stands for itself again."""
+
+    opportunity_id: OpportunityId
+    registration_id: RegistrationId | None
+    partner_id: PartnerId
+    survivor_id: PartnerId | None
+    effective_on: date | None
+    revision: int
     followed_at: datetime
 
 
@@ -157,6 +171,7 @@ OpportunityEvent = (
     OpportunityOpened
     | OpportunityTouched
     | RegistrationFollowed
+    | MergerFollowed
     | CrmFieldsWanted
     | CrmRecordKnown
     | DealStageChanged
@@ -181,6 +196,7 @@ class Win:
     lines: tuple[SoldLine, ...]
     closed_on: date
     cutoff_at: datetime
+    partner_ids: tuple[PartnerId, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,16 +229,21 @@ class Opportunity:
     wins: int = 0
     reversals: frozenset[str] = frozenset()
     wish_sha256: str | None = None
+    mergers: Mergers = field(default_factory=dict)
 
     @property
     def registration_id(self) -> RegistrationId | None:
         return self.registration.registration_id if self.registration else None
 
     @property
-    def partner_ids(self) -> tuple[PartnerId, ...]:
-        """Every partner with a part in the sale, in the order they came."""
+    def own_partner_ids(self) -> tuple[PartnerId, ...]:
+        """Every partner with a part in the sale by its own name, in the order they came."""
         own = [self.registration.partner_id] if self.registration else []
         return tuple(dict.fromkeys([*own, *(touch.partner_id for touch in self.touches)]))
+
+    def partners_on(self, day: date) -> tuple[PartnerId, ...]:
+        """Every partner with a part in the sale: who was absorbed by that day stands there as who goes on for it."""
+        return tuple(dict.fromkeys(counted_as(one, self.mergers, day) for one in self.own_partner_ids))
 
 
 # Refusals
@@ -286,7 +307,7 @@ def _won(reading: Reading, amount: Money, sale: Opportunity, at: Moment) -> Deal
         opportunity_id=at.opportunity_id,
         registration_id=sale.registration_id,
         account_id=registration.account.account_id if registration else None,
-        partner_ids=sale.partner_ids,
+        partner_ids=sale.partners_on(reading.closed_on),
         win_no=sale.wins + 1,
         amount=amount,
         lines=sold_lines(at.opportunity_id, amount, registration.products if registration else ()),
@@ -305,7 +326,7 @@ def _lose(reading: Reading, sale: Opportunity, at: Moment) -> list[OpportunityEv
         DealLost(
             opportunity_id=at.opportunity_id,
             registration_id=sale.registration_id,
-            partner_ids=sale.partner_ids,
+            partner_ids=sale.partners_on(reading.closed_on),
             closed_on=reading.closed_on,
             reason_code=reading.lost_reason,
             lost_at=at.true_at,
@@ -321,7 +342,7 @@ def _moved(reading: Reading, sale: Opportunity, at: Moment) -> list[OpportunityE
         DealStageChanged(
             opportunity_id=at.opportunity_id,
             registration_id=sale.registration_id,
-            partner_ids=sale.partner_ids,
+            partner_ids=sale.partners_on(at.occurred_on),
             from_stage=sale.stage or PROSPECT,
             to_stage=reading.stage,
             true_at=at.true_at,
@@ -335,7 +356,7 @@ def _reopened(reading: Reading, sale: Opportunity, at: Moment) -> DealReopened:
     return DealReopened(
         opportunity_id=at.opportunity_id,
         registration_id=sale.registration_id,
-        partner_ids=sale.partner_ids,
+        partner_ids=sale.partners_on(at.occurred_on),
         from_stage=sale.stage or PROSPECT,
         to_stage=reading.stage,
         true_at=at.true_at,
@@ -373,7 +394,7 @@ def reverse_revenue(
         RevenueReversed(
             opportunity_id=at.opportunity_id,
             registration_id=sale.registration_id,
-            partner_ids=sale.partner_ids,
+            partner_ids=_partners_of_win(sale, win, at.occurred_on),
             win_no=win.win_no,
             reversal_id=reversal_id,
             amount=amount,
@@ -383,6 +404,12 @@ def reverse_revenue(
             occurred_on=at.occurred_on,
         )
     ]
+
+
+def _partners_of_win(sale: Opportunity, win: Win, day: date) -> tuple[PartnerId, ...]:
+    """Whose win it is now, and whose it was where a partner has become another's since, or is no longer."""
+    now = sale.partners_on(day)
+    return tuple(dict.fromkeys([*now, *win.partner_ids])) if sale.mergers else now
 
 
 def sold_lines(opportunity_id: str, amount: Money, products: Sequence[ProductLine]) -> tuple[SoldLine, ...]:
@@ -406,6 +433,28 @@ def _over_lines(amount: Money, lines: Sequence[SoldLine]) -> tuple[SoldLine, ...
     return tuple(replace(line, amount=part) for line, part in zip(lines, parts, strict=True))
 
 
+# Mergers of its partners
+
+
+def follow_mergers(
+    opportunity_id: OpportunityId, sale: Opportunity, mergers: Mergers, now: datetime
+) -> list[OpportunityEvent]:
+    """What the sale has not heard yet of its partners' mergers."""
+    return [
+        MergerFollowed(
+            opportunity_id=opportunity_id,
+            registration_id=sale.registration_id,
+            partner_id=PartnerId(partner_id),
+            survivor_id=merger.survivor_id,
+            effective_on=merger.effective_on if merger.survivor_id else None,
+            revision=merger.revision,
+            followed_at=now,
+        )
+        for partner_id, merger in sorted(mergers.items())
+        if merger.revision > sale.mergers.get(partner_id, Merger()).revision
+    ]
+
+
 # What the CRM should say
 
 
@@ -416,7 +465,7 @@ def with_wish(
     after = Opportunities.fold(events, sale)
     if after.registration is None:
         return list(events)
-    fields = _fields(opportunity_id, after.registration)
+    fields = _fields(opportunity_id, after, after.registration, now)
     digest = sha256(canonical_json(fields))
     if digest == after.wish_sha256:
         return list(events)
@@ -430,13 +479,16 @@ def with_wish(
     return [*events, wish]
 
 
-def _fields(opportunity_id: OpportunityId, registration: Registration) -> dict[str, str]:
+def _fields(
+    opportunity_id: OpportunityId, sale: Opportunity, registration: Registration, now: datetime
+) -> dict[str, str]:
     ended = registration.status != "approved"
+    partner_id = counted_as(registration.partner_id, sale.mergers, now.astimezone(UTC).date())
     return {
         "opportunity_id": opportunity_id,
         "registration_id": registration.registration_id,
         "registration_number": registration.number,
-        "partner_id": "" if ended and registration.status not in CLOSED_BY_SALE else registration.partner_id,
+        "partner_id": "" if ended and registration.status not in CLOSED_BY_SALE else partner_id,
         "status": registration.status,
         "protected_until": iso(registration.protected_until),
         "partner_amount": str(registration.amount.amount),
@@ -466,6 +518,8 @@ def evolve(sale: Opportunity, happened: OpportunityEvent) -> Opportunity:
             return replace(sale, touches=(*sale.touches, touch)[-TOUCHES_MAX:])
         case RegistrationFollowed():
             return replace(sale, registration=_followed(sale.registration, happened))
+        case MergerFollowed():
+            return replace(sale, mergers=_merged(sale.mergers, happened))
         case CrmFieldsWanted(wish_sha256=digest):
             return replace(sale, wish_sha256=digest)
         case CrmRecordKnown(external_id=external_id):
@@ -530,6 +584,11 @@ def _followed(registration: Registration | None, followed: RegistrationFollowed)
     )
 
 
+def _merged(mergers: Mergers, it: MergerFollowed) -> Mergers:
+    merger = Merger(revision=it.revision, survivor_id=it.survivor_id, effective_on=it.effective_on or date.max)
+    return {**mergers, it.partner_id: merger}
+
+
 def _ended(until: datetime, followed: RegistrationFollowed) -> datetime:
     ended_at = followed.protection_ended_at
     if ended_at is None or followed.status in CLOSED_BY_SALE:
@@ -546,6 +605,7 @@ def _win(won: DealWon) -> Win:
         lines=won.lines,
         closed_on=won.closed_on,
         cutoff_at=won.cutoff_at,
+        partner_ids=won.partner_ids,
     )
 
 

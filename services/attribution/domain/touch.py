@@ -85,7 +85,10 @@ TouchEvent = TouchRecorded
 
 @command("attribution.RecordTouch.v1")
 class RecordTouch:
-    """`status` follows from who tells: a service or the vendor confirms, a partner claims."""
+    """`status` follows from who tells: a service or the vendor confirms, a partner claims.
+
+    `merged` are the partner, if it was ever absorbed, and those with whom it is one.
+    """
 
     touch_id: str
     touch_type: str
@@ -102,6 +105,7 @@ class RecordTouch:
     pools: tuple[str, ...] = ()
     policy_id: str
     now: datetime
+    merged: tuple[PartnerId, ...] = ()
 
 
 # State

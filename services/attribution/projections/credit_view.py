@@ -1,5 +1,6 @@
 """Who is credited for a sale, in each pool, by revision, and why? One document a pool of a sale."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -110,20 +111,20 @@ def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any]:
-    """Every revision with the partner's own shares and touches, and one nameless sum of all others."""
-    revisions = [_own(revision, partner_id) for revision in document["revisions"]]
-    return {**document, "partner_ids": [partner_id], "revisions": revisions}
+def for_partner(document: dict[str, Any], mine: Sequence[str]) -> dict[str, Any]:
+    """Every revision with the shares and touches of the reader's ids, and one nameless sum of all others."""
+    revisions = [_own(revision, mine) for revision in document["revisions"]]
+    return {**document, "partner_ids": [one for one in mine if one in document["partner_ids"]], "revisions": revisions}
 
 
-def _own(revision: dict[str, Any], partner_id: str) -> dict[str, Any]:
-    others = [share for share in revision["shares"] if share["partner_id"] != partner_id]
+def _own(revision: dict[str, Any], mine: Sequence[str]) -> dict[str, Any]:
+    others = [share for share in revision["shares"] if share["partner_id"] not in mine]
     return {
         **revision,
-        "shares": [share for share in revision["shares"] if share["partner_id"] == partner_id],
+        "shares": [share for share in revision["shares"] if share["partner_id"] in mine],
         "others_percent": str(sum((Decimal(share["percent"]) for share in others), Decimal("0.00"))),
-        "rows": [row for row in revision["rows"] if row["partner_id"] == partner_id],
-        "parts": [part for part in revision["parts"] if part["partner_id"] == partner_id],
+        "rows": [row for row in revision["rows"] if row["partner_id"] in mine],
+        "parts": [part for part in revision["parts"] if part["partner_id"] in mine],
         "reason": None,
         "revised_by": None,
     }

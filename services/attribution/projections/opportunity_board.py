@@ -1,5 +1,6 @@
 """Which sales are there, in what stage, worth what? One row a sale; each partner is shown its own."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict, cast
 
 from chassis.event import Seen, iso, plain
@@ -128,10 +129,14 @@ def _with(known: list[str], one: str) -> list[str]:
     return known if one in known else [*known, one]
 
 
-def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any]:
-    """The row with no other partner named."""
-    own = document["partner_id"] == partner_id
-    return {**document, "partner_id": partner_id if own else None, "partner_ids": [partner_id]}
+def for_partner(document: dict[str, Any], mine: Sequence[str]) -> dict[str, Any]:
+    """The row with no other partner named. `mine` are the reader's ids: its own, and of those that are one with it."""
+    registered = document["partner_id"] if document["partner_id"] in mine else None
+    return {
+        **document,
+        "partner_id": registered,
+        "partner_ids": [one for one in mine if one in document["partner_ids"]],
+    }
 
 
 def by_sale(seen: Seen) -> str:

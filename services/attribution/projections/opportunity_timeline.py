@@ -1,5 +1,6 @@
 """What happened to a sale, in order, each entry with the event that `why` explains? One document a sale."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
@@ -63,6 +64,8 @@ def _told(happened: Any) -> tuple[str | None, dict[str, Any]]:
             return happened.partner_id, {"number": happened.number, "amount": plain(happened.amount)}
         case opportunity.OpportunityTouched(touch=touch):
             return touch.partner_id, {"touch_type": touch.touch_type, "role": touch.role}
+        case opportunity.MergerFollowed():
+            return happened.partner_id, {"survivor_id": happened.survivor_id}
         case opportunity.DealStageChanged() | opportunity.DealReopened():
             return None, {
                 "from_stage": happened.from_stage,
@@ -97,23 +100,24 @@ def _told_of_money(happened: Any) -> dict[str, Any]:
             return {}
 
 
-def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any]:
-    """The sale's own entries and the partner's; none of another partner, none of the vendor's CRM."""
+def for_partner(document: dict[str, Any], mine: Sequence[str]) -> dict[str, Any]:
+    """The sale's own entries and those of the reader's ids; none of another partner, none of the vendor's CRM."""
     entries = [
         entry
         for entry in document["entries"]
-        if entry["partner_id"] in (None, partner_id) and entry["type"] != CrmChangeQuarantined.__name__
+        if entry["partner_id"] in (None, *mine) and entry["type"] != CrmChangeQuarantined.__name__
     ]
-    return {**document, "partner_ids": [partner_id], "entries": entries}
+    return {**document, "partner_ids": [one for one in mine if one in document["partner_ids"]], "entries": entries}
 
 
 OPPORTUNITY_TIMELINE = Projection(
     name="opportunity_timeline",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             opportunity.OpportunityOpened,
             opportunity.OpportunityTouched,
+            opportunity.MergerFollowed,
             opportunity.DealStageChanged,
             opportunity.DealReopened,
             opportunity.DealWon,

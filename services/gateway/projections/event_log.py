@@ -67,7 +67,7 @@ def _readers(told: PublicEvent) -> list[str]:
 
 def readable_by(partner_id: str | None) -> dict[str, Any]:
     """The filter that leaves what this partner may know of; None, the vendor, may know of everything."""
-    return {} if partner_id is None else {"partner_ids": Contains(partner_id, EVERYBODY)}
+    return {} if partner_id is None else {"partner_ids": Contains(partner_id, (EVERYBODY,))}
 
 
 def partner_view(document: dict[str, Any], partner_id: str) -> dict[str, Any] | None:
