@@ -1,12 +1,14 @@
 """The services behind the door: in this process as ASGI, or at their addresses over HTTP. Both answer an ASGI request."""
 
 from collections.abc import Mapping
+from string import ascii_letters, digits, punctuation
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import aiohttp
-from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
+from yarl import URL
 
 from chassis.http import Unavailable, problem
 
@@ -14,7 +16,13 @@ TIMEOUT_SECONDS = 10.0
 ENDED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 """A kept connection ends with the release behind it, perhaps at the very moment it is used; a new one leads to the next."""
 CONNECTIONS_MAX = 256
-HOP_HEADERS = frozenset({"transfer-encoding", "connection", "content-length", "content-encoding"})
+HOP_HEADERS = frozenset({b"transfer-encoding", b"connection", b"content-length", b"content-encoding"})
+ONE_WAY = frozenset(
+    {b"transfer-encoding", b"connection", b"content-length", b"host", b"keep-alive", b"te", b"upgrade", b"expect"}
+)
+"""Headers of a request that are about the caller's own connection: the body goes on in one piece."""
+NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+QUERY = (ascii_letters + digits + punctuation).replace("#", "")
 
 
 class Upstreams(Protocol):
@@ -70,7 +78,9 @@ class OverHttp:
         if anew not in self._sessions:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, force_close=anew)
-            self._sessions[anew] = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+            self._sessions[anew] = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._sessions[anew]
 
     async def forward(self, service: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,10 +98,13 @@ class OverHttp:
             await self._ask(service, request, body, send, anew=True)
 
     async def _ask(self, service: str, request: Request, body: bytes, send: Send, *, anew: bool) -> None:
-        url = URL(self._urls[service]).replace(path=request.scope["path"], query=request.scope["query_string"].decode())
-        headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
         async with self._client(anew=anew).request(
-            request.method, str(url), headers=headers, data=body, allow_redirects=False
+            request.method,
+            _url(self._urls[service], request.scope),
+            headers=_headers(request.scope),
+            data=body,
+            allow_redirects=False,
+            skip_auto_headers=NOT_ADDED,
         ) as answer:
             await _relay(answer, send)
 
@@ -100,9 +113,21 @@ class OverHttp:
             await session.close()
 
 
+def _url(base: str, scope: Scope) -> URL:
+    """The path as it was asked for: a URL that is put together anew would leave out its dots, which the door let pass."""
+    path, query = quote(scope["path"]), quote(scope["query_string"], safe=QUERY)
+    return URL(f"{base}{path}?{query}" if query else f"{base}{path}", encoded=True)
+
+
+def _headers(scope: Scope) -> list[tuple[str, str]]:
+    kept = [(name, value) for name, value in scope["headers"] if name not in ONE_WAY]
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in kept]
+
+
 async def _relay(answer: aiohttp.ClientResponse, send: Send) -> None:
     body = await answer.read()
-    kept = [(k.lower().encode(), v.encode()) for k, v in answer.headers.items() if k.lower() not in HOP_HEADERS]
-    headers = [*kept, (b"content-length", str(len(body)).encode())]
+    named = [(name.lower(), value) for name, value in answer.raw_headers]
+    headers = [(name, value) for name, value in named if name not in HOP_HEADERS]
+    headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
