@@ -152,6 +152,27 @@ class TestPostgresReadStore(ReadStoreConformance):
         assert ("board__v1__outstanding",) in found
         assert ("board__v1__due",) not in found
 
+    @pytest.mark.parametrize(
+        ("document", "twice"),
+        [
+            ({"id": "a", "of": "5f2c7e31-4e00-7e1a-9e3b-0.0e1", "rate": 2.5, "from": -0.25, "on": [0.0, 17]}, False),
+            ({"id": "a", "rate": 1e16}, True),
+            ({"id": "a", "rates": [0.5, -2.5e-7]}, True),
+            ({"id": "a", "rate": -0.0}, True),
+            ({"id": "a", "text": "nul \0"}, True),
+        ],
+    )
+    async def test_only_what_jsonb_would_spell_otherwise_is_kept_twice(
+        self, store: PostgresReadStore, document: dict[str, Any], *, twice: bool
+    ) -> None:
+        model = await filled(store, {"a": document})
+
+        async with store._pool.connection() as connection:
+            asked = f'SELECT exact IS NOT NULL FROM "{model.model}"'.encode()
+            rows = await (await connection.execute(asked)).fetchall()
+
+        assert rows == [(twice,)]
+
     async def test_a_database_that_does_not_answer_is_busy(self, store: PostgresReadStore) -> None:
         await filled(store, {})
         store._pool.kwargs = {**store._pool.kwargs, "host": "127.0.0.1", "port": 1}  # type: ignore[dict-item]
