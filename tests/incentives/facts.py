@@ -161,19 +161,25 @@ class World:
         budgets = {budget: self.budgets.get(budget, Budget()) for budget in needed.budgets}
         return DECISIONS[type(wish)](wish, sale, AtHand(meters, budgets), known)
 
-    def close(self, meter_id: str, day: date, payee: Payee | None = None) -> "World":
+    def close(
+        self, meter_id: str, day: date, payee: Payee | None = None, survivors: dict[str, Payee] | None = None
+    ) -> "World":
         """Closes a window once it is over."""
-        return self._on_meter(close_window, CloseWindow, meter_id, day, payee)
+        known = survivors or {}
+        wish = self._on_meter(CloseWindow, meter_id, day, survivor_ids=tuple(known))
+        happened = close_window(wish, self.meters[meter_id], self.books, payee or Payee(), tuple(known.values()))
+        self.keep(self.meters, Meters, {meter_id: happened})
+        return self
 
     def settle(self, meter_id: str, day: date) -> "World":
-        return self._on_meter(settle_rebate, SettleRebate, meter_id, day, None)
+        wish = self._on_meter(SettleRebate, meter_id, day)
+        self.keep(self.meters, Meters, {meter_id: settle_rebate(wish, self.meters[meter_id], self.books, Payee())})
+        return self
 
-    def _on_meter(self, decide: Any, kind: Any, meter_id: str, day: date, payee: Payee | None) -> "World":
+    def _on_meter(self, kind: Any, meter_id: str, day: date, **more: Any) -> Any:
         meter = self.meters[meter_id]
         now = datetime.combine(day, NOW.time(), tzinfo=UTC)
-        wish = kind(meter_id=meter_id, plan_id=meter.plan_id, payee_id=meter.payee_id, now=now)
-        self.keep(self.meters, Meters, {meter_id: decide(wish, meter, self.books, payee or Payee())})
-        return self
+        return kind(meter_id=meter_id, plan_id=meter.plan_id, payee_id=meter.payee_id, now=now, **more)
 
     def standing(self) -> list[tuple[Any, ...]]:
         """The lines that stand, with earned and remaining amounts, sorted."""

@@ -1,7 +1,7 @@
 """Windows that close: what was posted is trued up to what the schedule makes of the net measure."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -14,10 +14,20 @@ from contracts.values import money, round_half_up, total
 from services.incentives.api.facts import FactBody, basis_of
 from services.incentives.api.imports import row_of
 from services.incentives.domain.journal import trial_balance
-from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowClosed, WindowOpen, WindowTruedUp
-from services.incentives.domain.payee import Payee
+from services.incentives.domain.merging import Merging
+from services.incentives.domain.meter import (
+    CloseWindow,
+    RebateAccrued,
+    RebateSettled,
+    WindowClosed,
+    WindowOpen,
+    WindowTruedUp,
+    close_window_by_own_standing,
+)
+from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.rating import PLANS, steps
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed, RebateCounted
+from services.incentives.projections.windows import issue
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, sold, win
 from tests.incentives.test_rating_steps import standing
 
@@ -172,6 +182,51 @@ def test_what_a_rebate_requires_is_asked_at_the_window_s_end(tier, worth):
     world.close("plan-a-p1-2026", OVER, payee)
     assert settled(world) == [D(worth)]
     assert set(trial_balance(world.posted()).values()) == {D(0)}
+
+
+GOLD_ONLY = rebate({"percent": "10"}, requires={"field": "tier", "is_one_of": ["gold"]})
+
+
+@pytest.mark.parametrize(("since", "worth"), [(date(2026, 12, 31), "100.00"), (OVER, "0.00")])
+def test_a_tier_that_begins_on_the_day_after_the_window_does_not_count_for_it(since, worth):
+    world = World(book(GOLD_ONLY)).tell(*sale(1, "1000.00"))
+    world.close("plan-a-p1-2026", OVER, Payee(standing=(standing("tier", "gold", on=since),)))
+    assert settled(world) == [D(worth)]
+
+
+@pytest.mark.parametrize(("since", "worth"), [(date(2026, 12, 31), "100.00"), (OVER, "0.00")])
+def test_what_a_rebate_requires_is_asked_of_who_the_payee_is_one_with_at_the_window_s_end(since, worth):
+    """Not of the absorbed partner, whose own tier says nothing any more; a merge of later changes nothing."""
+    absorbed = Payee(
+        standing=(standing("tier", "silver"),), merging=Merging(revision=5, survivor_id="p2", effective_on=since)
+    )
+    world = World(book(GOLD_ONLY)).tell(*sale(1, "1000.00"))
+    world.close("plan-a-p1-2026", OVER, absorbed, {"p2": Payee(standing=(standing("tier", "gold"),))})
+    assert settled(world) == [D(worth)]
+
+
+def test_a_window_that_was_closed_before_is_decided_again_by_the_payee_s_own_standing():
+    absorbed = Payee(merging=Merging(revision=5, survivor_id="p2", effective_on=date(2026, 6, 1)))
+    gold = replace(absorbed, standing=(standing("tier", "gold", on=OVER),))
+    world = World(book(GOLD_ONLY)).tell(*sale(1, "1000.00"))
+    now = datetime(2027, 1, 1, 12, tzinfo=UTC)
+    wish = CloseWindow(meter_id="plan-a-p1-2026", plan_id="plan-a", payee_id="p1", now=now)
+    for payee, entitled in ((absorbed, False), (gold, True)):
+        closed, *_ = close_window_by_own_standing(wish, world.meters["plan-a-p1-2026"], world.books, payee, ())
+        assert closed.entitled is entitled
+
+
+async def test_the_clock_names_whom_the_payee_has_become_one_with():
+    one_with = {"p1": "p2", "p2": "p3"}
+
+    async def peek(stream):
+        if stream.decider is not Payees:
+            return stream.decider.initial
+        return Payee(merging=Merging(revision=1, survivor_id=one_with.get(stream.identity), effective_on=OVER))
+
+    due = {"meter_id": "m", "plan_id": "plan-a", "payee_id": "p1", "due_at": "2027-01-01", "closes_at": "2027-01-01"}
+    wish = await issue(due, datetime(2027, 1, 1, tzinfo=UTC))(peek)
+    assert (type(wish), wish.survivor_ids) == (CloseWindow, ("p2", "p3"))
 
 
 AMOUNTS = st.lists(st.integers(min_value=1, max_value=400_000), min_size=1, max_size=8)

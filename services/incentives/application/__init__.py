@@ -41,6 +41,7 @@ from services.incentives.application.streams import (
     claim_and_price_streams,
     claim_request_and_share_streams,
     claim_stream,
+    closing_reads,
     fact_reads,
     fact_streams,
     forfeiture_streams,
@@ -149,7 +150,10 @@ HANDLES = (
         bookkeeping.CloseMonth, bookkeeping.close_month, month_stream, reads=month_before_streams, answer=month_answer
     ),
     Handles(meter.SettleRebate, meter.settle_rebate, meter_stream, reads=meter_reads),
-    Handles(meter.CloseWindow, meter.close_window, meter_stream, reads=meter_reads),
+    *(
+        Handles(meter.CloseWindow, decision, meter_stream, reads=closing_reads, evaluator=evaluator)
+        for evaluator, decision in ((1, meter.close_window_by_own_standing), (2, meter.close_window))
+    ),
     Handles(budget.AllocateBudget, budget.allocate_budget, budget_stream, answer=budget_answer),
     Handles(budget.ReserveBudget, budget.reserve_budget, budget_stream, answer=budget_answer),
     Handles(budget.UseBudget, budget.use_budget, budget_stream, answer=budget_answer),

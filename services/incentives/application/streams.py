@@ -72,6 +72,10 @@ def meter_reads(wish: Any) -> tuple[Any, ...]:
     return ((Rules.at(wish.plan_id),), Payees.at(wish.payee_id))
 
 
+def closing_reads(wish: Any) -> tuple[Any, ...]:
+    return *meter_reads(wish), tuple(Payees.at(payee_id) for payee_id in wish.survivor_ids)
+
+
 def budget_stream(wish: Any) -> tuple[Any, ...]:
     return (Budgets.at(wish.budget_id),)
 

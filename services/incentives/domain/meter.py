@@ -19,13 +19,14 @@ from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
 from services.incentives.domain.journal import Journal, move
-from services.incentives.domain.payee import Payee, circumstances_of
+from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import Plan, schedule_of, window_of
 from services.incentives.domain.rebate import Reached, accrued_value, entitled, rebate_value, settles_on
 from services.incentives.domain.schedule import Schedule, value_of
 
 NOTHING = Decimal(0)
 REBATE = "rebate"
+DEAL_OF_NONE = Circumstances()
 
 # Events
 
@@ -153,11 +154,14 @@ class SettleRebate:
 
 @command("incentives.CloseWindow.v1")
 class CloseWindow:
+    """`survivor_ids` are whom the payee has become one with: whose standing counts at the window's end."""
+
     meter_id: str
     plan_id: str
     payee_id: str
     now: datetime
     books: InBooks = NO_BOOKS
+    survivor_ids: tuple[str, ...] = ()
 
 
 # State
@@ -227,8 +231,26 @@ def settle_rebate(wish: SettleRebate, meter: Meter, books: Sequence[Rulebook], p
     return list(settled(wish.meter_id, meter, _chosen(meter, books), Moment(wish.now, wish.books)))
 
 
-def close_window(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee) -> list[MeterEvent]:
-    """Closes a window that is over, and trues up what was posted to what the schedule makes of the whole."""
+def close_window(
+    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee, survivors: Sequence[Payee]
+) -> list[MeterEvent]:
+    """Closes a window that is over, and trues up what was posted to what the schedule makes of the whole.
+
+    What a rebate requires is asked of who counts for the payee on the window's last day.
+    """
+    last = meter.closes_on - timedelta(days=1) if meter.closes_on else date.min
+    payees = {wish.payee_id: payee, **dict(zip(wish.survivor_ids, survivors, strict=True))}
+    return _closing(wish, meter, books, circumstances_of(standing_for(payees, wish.payee_id, last), last, DEAL_OF_NONE))
+
+
+def close_window_by_own_standing(
+    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee, _: Sequence[Payee]
+) -> list[MeterEvent]:
+    """As the first evaluator decided: by the payee's own standing on the day after the window, whoever it was one with."""
+    return _closing(wish, meter, books, circumstances_of(payee, meter.closes_on or date.min, DEAL_OF_NONE))
+
+
+def _closing(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], standing: Circumstances) -> list[MeterEvent]:
     if meter.closed:
         return []
     if meter.closes_on is None:
@@ -236,7 +258,6 @@ def close_window(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], pay
     if wish.now.astimezone(UTC).date() < meter.closes_on:
         raise WindowOpen(closes_on=iso(meter.closes_on))
     chosen = _chosen(meter, books)
-    standing = circumstances_of(payee, meter.closes_on, Circumstances())
     closed = WindowClosed(
         meter_id=wish.meter_id,
         window=meter.window,

@@ -7,7 +7,7 @@ from typing import Any
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application.sales import in_books
+from services.incentives.application.sales import in_books, with_survivors
 from services.incentives.domain.meter import CloseWindow, Metered, RebateSettled, SettleRebate, WindowClosed
 from services.incentives.projections.releases import start_of
 
@@ -34,16 +34,15 @@ def _due(happened: Metered) -> dict[str, Any]:
 
 def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[CloseWindow | SettleRebate]]:
     """The window's close once it is over, else the rebate's settlement, with the rates of the day."""
-    wish = CloseWindow if document["due_at"] >= document["closes_at"] else SettleRebate
+    over = document["due_at"] >= document["closes_at"]
+    named = {name: document[name] for name in ("meter_id", "plan_id", "payee_id")}
 
     async def make(peek: Peek) -> CloseWindow | SettleRebate:
-        return wish(
-            meter_id=document["meter_id"],
-            plan_id=document["plan_id"],
-            payee_id=document["payee_id"],
-            now=now,
-            books=await in_books(peek, now.date()),
-        )
+        books = await in_books(peek, now.date())
+        if not over:
+            return SettleRebate(**named, now=now, books=books)
+        survivors = await with_survivors(peek, {document["payee_id"]}) - {document["payee_id"]}
+        return CloseWindow(**named, now=now, books=books, survivor_ids=tuple(sorted(survivors)))
 
     return make
 
