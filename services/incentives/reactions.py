@@ -15,6 +15,7 @@ from contracts.onboarding import (
     OffboardingCancelled,
     OffboardingStarted,
     PartnerActivated,
+    PartnerOffboarded,
     PartnerProfileChanged,
     PartnerReinstated,
     PartnersMerged,
@@ -46,7 +47,7 @@ from services.incentives.domain.recognition import (
 from services.incentives.domain.recognition_rules import RECOGNITION, Achievement
 from services.incentives.domain.sale import Sale, Sales
 from services.incentives.domain.sale_commands import RecordCredit, RecordReversal, RecordWin
-from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave
+from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave, NoteSettledByHand
 from services.incentives.domain.taking import Part
 from services.incentives.domain.tier import RecordTierMetric
 from services.incentives.domain.tier_rules import REVENUE, TIER, TIERS, Metric, MetricFact
@@ -393,6 +394,14 @@ async def on_offboarding_cancelled(seen: Seen, app: Application) -> None:
     await app.react(seen, "keep_payee", wish)
 
 
+async def on_partner_offboarded(seen: Seen, app: Application) -> None:
+    """A partner that two people settled by hand has left, whatever is still open here."""
+    it: PartnerOffboarded = seen.event
+    ended_on = it.offboarded_at.astimezone(UTC).date()
+    wish = NoteSettledByHand(partner_id=it.partner_id, settled_on=ended_on, now=app.clock.now())
+    await app.react(seen, "note_settled_by_hand", wish)
+
+
 async def on_partners_merged(seen: Seen, app: Application) -> None:
     """What is payable to the absorbed partner goes to the survivor."""
     it: PartnersMerged = seen.event
@@ -431,6 +440,7 @@ REACTIONS: dict[type[Any], Reaction] = {
     PartnerReinstated: on_partner_reinstated,
     OffboardingStarted: on_offboarding_started,
     OffboardingCancelled: on_offboarding_cancelled,
+    PartnerOffboarded: on_partner_offboarded,
     PartnersMerged: on_partners_merged,
     PartnersUnmerged: on_partners_unmerged,
 }

@@ -137,7 +137,10 @@ HANDLES = (
     Handles(offboarding.StartOffboarding, offboarding.start_offboarding, _partner_stream, answer=_offboarding),
     Handles(offboarding.CancelOffboarding, offboarding.cancel_offboarding, _partner_stream, answer=_offboarding),
     Handles(offboarding.SettleOffboarding, offboarding.settle_offboarding, _partner_stream),
-    Handles(offboarding.SettleByHand, offboarding.settle_by_hand, _partner_stream, answer=_partner),
+    *(
+        Handles(offboarding.SettleByHand, decision, _partner_stream, answer=_partner, evaluator=evaluator)
+        for evaluator, decision in ((1, offboarding.settle_by_hand_whenever), (2, offboarding.settle_by_hand))
+    ),
     Handles(merging.MergePartners, merging.merge_partners, _both_streams, answer=_merge),
     Handles(merging.UndoMerge, merging.undo_merge, _both_streams, answer=_merge),
     Handles(person.RegisterPerson, person.register, _person_stream, answer=_person),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chassis.testing.kit import given
 from chassis.testing.projections import assert_repeatable, project, told
-from contracts.onboarding import OffboardingCancelled, OffboardingStarted
+from contracts.onboarding import OffboardingCancelled, OffboardingStarted, PartnerOffboarded
 from contracts.values import money
 from services.incentives.application import HANDLES
 from services.incentives.domain.payee import Payees
@@ -17,10 +17,12 @@ from services.incentives.domain.sale_events import PayoutCalculated
 from services.incentives.domain.settlement import (
     KeepPayee,
     LetPayeeLeave,
+    NoteSettledByHand,
     OpenBalance,
     PartnerSettled,
     PayeeLeaving,
     PayeeStays,
+    SettledByHandNoted,
     SettlementAwaited,
     SettlePartner,
 )
@@ -56,6 +58,8 @@ AWAITED = SettlementAwaited(
     look_again_on=date(2026, 6, 12),
     awaited_at=NOW,
 )
+NOTE = NoteSettledByHand(partner_id="p1", settled_on=date(2026, 6, 11), now=NOW)
+BY_HAND = SettledByHandNoted(payee_id="p1", partner_id="p1", settled_on=date(2026, 6, 11), noted_at=NOW)
 SETTLED = PartnerSettled(payee_id="p1", partner_id="p1", settled_on=date(2026, 6, 11), settled_at=NOW)
 
 
@@ -87,8 +91,31 @@ def test_what_is_open_in_either_direction_or_reserved_is_named_and_looked_at_aga
     when(asked, LEAVING, *[AWAITED] * 14).then(later)
 
 
+def test_a_settlement_by_hand_is_noted_once_and_the_ledger_is_looked_at_until_nothing_is_open():
+    when(NOTE, LEAVING, AWAITED).then([BY_HAND])
+    when(NOTE, LEAVING, AWAITED, BY_HAND).then_nothing()
+    when(NOTE, LEAVING, SETTLED).then_nothing()
+    when(NOTE).then_nothing()
+    when(replace(SETTLE, open=(OWED,), fund_request_ids=("f1",)), LEAVING, BY_HAND).then([AWAITED])
+    when(SETTLE, LEAVING, AWAITED, BY_HAND).then([SETTLED])
+
+
+def test_a_settlement_by_hand_says_so_with_what_still_stands_until_that_is_settled_too():
+    shown = [
+        project(SETTLEMENTS, told(LEAVING, *events))["p1"]
+        for events in ((AWAITED, BY_HAND), (BY_HAND, AWAITED), (AWAITED, BY_HAND, SETTLED))
+    ]
+    assert [(one["state"], one["by_hand_on"], len(one["open"]), one["settled_on"]) for one in shown] == [
+        ("settled_by_hand", "2026-06-11", 1, None),
+        ("settled_by_hand", "2026-06-11", 1, None),
+        ("settled", "2026-06-11", 0, "2026-06-11"),
+    ]
+    assert project(RUN_OFFS, told(LEAVING, AWAITED, BY_HAND)) == project(RUN_OFFS, told(LEAVING, AWAITED))
+    assert project(SETTLEMENTS, told(BY_HAND)) == {}
+
+
 def test_the_models_follow_and_a_repeat_changes_nothing():
-    seen = told(LEAVING, AWAITED, SETTLED)
+    seen = told(LEAVING, AWAITED, BY_HAND, SETTLED)
     for model in (SETTLEMENTS, RUN_OFFS):
         assert_repeatable(model, seen)
     assert project(SETTLEMENTS, told(LEAVING, AWAITED))["p1"]["open"] == [
@@ -116,6 +143,22 @@ def leaves(revision=5):
         run_off_until=UNTIL,
         started_at=NOW,
     )
+
+
+async def test_a_partner_that_two_people_settled_by_hand_is_not_awaited_and_what_stands_is_still_named(tmp_path):
+    async with started(tmp_path) as incentives:
+        await earned(incentives, hold_days=60)
+        await incentives.hear(leaves())
+        incentives.clock.set(NOW)
+        await incentives.until(P1, "/settlements/p1", lambda it: it["state"] == "awaited")
+        await incentives.hear(PartnerOffboarded(partner_id="p1", revision=6, offboarded_at=NOW), times=2)
+        found = await incentives.until(FINANCE, "/settlements/p1", lambda it: it["state"] == "settled_by_hand")
+        assert (found["by_hand_on"], found["settled_on"]) == ("2026-06-11", None)
+        assert [owed["amount"]["amount"] for owed in found["open"]] == ["100.00"]
+        await pays(incentives)
+        incentives.clock.set(NOW + timedelta(days=1))
+        found = await incentives.until(FINANCE, "/settlements/p1", lambda it: it["state"] == "settled")
+        assert (found["by_hand_on"], found["settled_on"], found["open"]) == ("2026-06-11", "2026-06-12", [])
 
 
 @pytest.mark.parametrize("called_off", [False, True])

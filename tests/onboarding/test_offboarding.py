@@ -25,7 +25,9 @@ from services.onboarding.domain.offboarding import (
     SettlementProposed,
     SettleOffboarding,
     StartOffboarding,
+    settle_by_hand_whenever,
 )
+from services.onboarding.domain.partner import Partners
 from services.onboarding.projections.departures import DEPARTURES
 from services.onboarding.projections.partners import PARTNERS
 from tests.onboarding.test_partner import ACTIVE, HISTORIES, SUSPEND, SUSPENDED, US
@@ -150,8 +152,27 @@ def test_two_of_finance_settle_by_hand_with_the_same_evidence() -> None:
     when(other, *LEAVING, SETTLING).then(
         [replace(SETTLING, evidence_sha256="b" * 64, reason="as the bank says", proposed_by="faye")]
     )
-    shown = project(PARTNERS, told(*LEAVING, SETTLING, settled, ended))["p-1"]["settling"]
-    assert (shown["evidence_sha256"], shown["confirmed_by"]) == ("a" * 64, "faye")
+    proposed, shown = (
+        project(PARTNERS, told(*LEAVING, *more))["p-1"]["settling"] for more in ([SETTLING], [SETTLING, settled, ended])
+    )
+    assert (proposed["confirmed_by"], proposed["confirm_until"]) == (None, "2026-05-16T09:00:00Z")
+    assert (shown["evidence_sha256"], shown["confirmed_by"], shown["confirm_until"]) == ("a" * 64, "faye", None)
+
+
+def test_what_finance_proposed_lapses_after_fourteen_days_and_is_then_proposed_anew() -> None:
+    last = LATER + timedelta(days=14)
+    faye = replace(BY_HAND, by="faye", now=last)
+    settled = OffboardingSettled(**SHOWN, settled_at=last, proposed_by="finn", confirmed_by="faye")
+    when(faye, *LEAVING, SETTLING).then([settled, PartnerOffboarded(partner_id="p-1", offboarded_at=last)])
+    late = replace(faye, now=last + timedelta(seconds=1))
+    again = replace(SETTLING, proposed_by="faye", proposed_at=late.now)
+    when(late, *LEAVING, SETTLING).then([again])
+    when(replace(late, by="finn"), *LEAVING, SETTLING).then([replace(again, proposed_by="finn")])
+    partner = Partners.fold([*LEAVING, SETTLING])
+    assert settle_by_hand_whenever(late, partner) == [
+        replace(settled, settled_at=late.now),
+        PartnerOffboarded(partner_id="p-1", offboarded_at=late.now),
+    ]
 
 
 def test_it_is_settled_by_hand_after_the_last_business_day_only() -> None:

@@ -271,6 +271,7 @@ HANDLES = (
     Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
     Handles(settlement.KeepPayee, settlement.keep_payee, payee_stream),
     Handles(settlement.SettlePartner, settlement.settle_partner, payee_stream),
+    Handles(settlement.NoteSettledByHand, settlement.note_settled_by_hand, payee_stream),
     Handles(merging.MergePayee, merging.merge_payee, payee_stream),
     Handles(merging.UnmergePayee, merging.unmerge_payee, payee_stream),
     Handles(merging.TransferBalance, merging.transfer_balance, both_accounts_streams, reads=payee_streams),

@@ -54,6 +54,7 @@ from services.incentives.domain.settlement import (
     PartnerSettled,
     PayeeLeaving,
     PayeeStays,
+    SettledByHandNoted,
     SettlementAwaited,
     SettlementEvent,
 )
@@ -410,7 +411,15 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             others = payee.reviews - {happened.case_id}
             opened = isinstance(happened, PayeeReviewOpened)
             return replace(payee, reviews=others | {happened.case_id} if opened else others)
-        case PayeeLeaving() | PayeeStays() | SettlementAwaited() | PartnerSettled() | PayeeMerged() | PayeeUnmerged():
+        case (
+            PayeeLeaving()
+            | PayeeStays()
+            | SettlementAwaited()
+            | PartnerSettled()
+            | SettledByHandNoted()
+            | PayeeMerged()
+            | PayeeUnmerged()
+        ):
             return _of_the_partner(payee, happened)
         case _:
             return _with_paper(payee, happened)

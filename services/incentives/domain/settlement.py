@@ -66,7 +66,17 @@ class PartnerSettled:
     settled_at: datetime
 
 
-SettlementEvent = PayeeLeaving | PayeeStays | SettlementAwaited | PartnerSettled
+@event("incentives.SettledByHandNoted.v1")
+class SettledByHandNoted:
+    """Two of finance ended the partnership with evidence. What stands in the ledger stands, and is looked at still."""
+
+    payee_id: str
+    partner_id: str
+    settled_on: date
+    noted_at: datetime
+
+
+SettlementEvent = PayeeLeaving | PayeeStays | SettlementAwaited | PartnerSettled | SettledByHandNoted
 
 # Commands
 
@@ -97,18 +107,28 @@ class SettlePartner:
     now: datetime
 
 
+@command("incentives.NoteSettledByHand.v1")
+class NoteSettledByHand:
+    """The partnership has ended, and it was not this service that said so."""
+
+    partner_id: str
+    settled_on: date
+    now: datetime
+
+
 # State
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leaving:
-    """When the partner leaves, how often its settlement was looked at, and when it was settled."""
+    """When the partner leaves, how often its settlement was looked at, and when it was settled, here or by hand."""
 
     revision: int = 0
     last_business_day: date | None = None
     run_off_until: date | None = None
     looks: int = 0
     settled_on: date | None = None
+    by_hand_on: date | None = None
 
     def earns(self, day: date) -> bool:
         """Whether what happens on a day still earns."""
@@ -176,6 +196,18 @@ def settle_partner(wish: SettlePartner, payee: Leaver) -> list[SettlementEvent]:
     ]
 
 
+def note_settled_by_hand(wish: NoteSettledByHand, payee: Leaver) -> list[SettlementEvent]:
+    """Keeps that two people settled a partner of which something may still be open here; the end of one settled, not."""
+    leaving = payee.leaving
+    if leaving.last_business_day is None or leaving.settled_on or leaving.by_hand_on:
+        return []
+    return [
+        SettledByHandNoted(
+            payee_id=wish.partner_id, partner_id=wish.partner_id, settled_on=wish.settled_on, noted_at=wish.now
+        )
+    ]
+
+
 def _today(now: datetime) -> date:
     return now.astimezone(UTC).date()
 
@@ -197,5 +229,7 @@ def evolve(leaving: Leaving, happened: SettlementEvent) -> Leaving:
             return replace(leaving, looks=leaving.looks + 1)
         case PartnerSettled():
             return replace(leaving, settled_on=happened.settled_on)
+        case SettledByHandNoted():
+            return replace(leaving, by_hand_on=happened.settled_on)
         case _:
             assert_never(happened)

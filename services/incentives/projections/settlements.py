@@ -24,6 +24,7 @@ from services.incentives.domain.settlement import (
     PartnerSettled,
     PayeeLeaving,
     PayeeStays,
+    SettledByHandNoted,
     SettlementAwaited,
     SettlePartner,
 )
@@ -38,7 +39,10 @@ RESERVES = ("accepted", "submitted")
 
 
 class SettlementDocument(TypedDict):
-    """How far the settlement of a partner that leaves is: running_off, awaited or settled, and what is still open."""
+    """How far the settlement of a partner that leaves is: running_off, awaited or settled, and what is still open.
+
+    `settled_by_hand`: two of finance ended the partnership on `by_hand_on`, and not all is settled in the ledger yet.
+    """
 
     partner_id: str
     state: str
@@ -48,6 +52,7 @@ class SettlementDocument(TypedDict):
     fund_request_ids: list[str]
     look_again_on: str | None
     settled_on: str | None
+    by_hand_on: str | None
 
 
 def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
@@ -59,7 +64,10 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
             return None
         case SettlementAwaited() if document:
             said: dict[str, Any] = {"open": plain(happened.open), "fund_request_ids": list(happened.fund_request_ids)}
-            return {**document, **said, "state": "awaited", "look_again_on": iso(happened.look_again_on)}
+            state = document["state"] if document["by_hand_on"] else "awaited"
+            return {**document, **said, "state": state, "look_again_on": iso(happened.look_again_on)}
+        case SettledByHandNoted() if document:
+            return {**document, "state": "settled_by_hand", "by_hand_on": iso(happened.settled_on)}
         case PartnerSettled() if document:
             nothing: dict[str, Any] = {"open": [], "fund_request_ids": [], "look_again_on": None}
             return {**document, **nothing, "state": "settled", "settled_on": iso(happened.settled_on)}
@@ -76,6 +84,7 @@ def _leaving(it: PayeeLeaving) -> dict[str, Any]:
         "fund_request_ids": [],
         "look_again_on": None,
         "settled_on": None,
+        "by_hand_on": None,
     }
 
 
@@ -86,8 +95,8 @@ def _partner(seen: Seen) -> str:
 LEAVING = (PayeeLeaving, PayeeStays, SettlementAwaited, PartnerSettled)
 SETTLEMENTS = Projection(
     name="settlements",
-    version=1,
-    keys=dict.fromkeys(LEAVING, _partner),
+    version=2,
+    keys=dict.fromkeys((*LEAVING, SettledByHandNoted), _partner),
     evolve=evolve,
     indexes=("partner_id",),
 )

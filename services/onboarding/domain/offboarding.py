@@ -56,7 +56,7 @@ class OffboardingCancelled:
 
 @event("onboarding.SettlementProposed.v1")
 class SettlementProposed:
-    """One of finance says that nothing is owed any more, and shows why; another one confirms the same."""
+    """One of finance says that nothing is owed any more, and shows why; another confirms the same within 14 days."""
 
     partner_id: PartnerId
     settled_on: date
@@ -194,7 +194,7 @@ def start_offboarding(wish: StartOffboarding, partner: Leaver) -> list[Offboardi
     if wish.as_owner:
         return [_started(wish, None)]
     proposed = known.proposed
-    if proposed is None or not _same_terms(wish, proposed) or wish.now > _confirm_until(proposed):
+    if proposed is None or not _same_terms(wish, proposed) or wish.now > confirm_until(proposed):
         return [_proposed(wish)]
     if proposed.proposed_by == wish.by:
         raise FourEyes(proposed_by=wish.by)
@@ -249,7 +249,8 @@ def _same_terms(wish: StartOffboarding, it: OffboardingProposed) -> bool:
     return asked == (it.reason_code, it.last_business_day, it.run_off_days)
 
 
-def _confirm_until(it: OffboardingProposed) -> datetime:
+def confirm_until(it: OffboardingProposed | SettlementProposed) -> datetime:
+    """Until when a second person may confirm what one has proposed; then it has lapsed."""
     return it.proposed_at + timedelta(days=PROPOSAL_DAYS)
 
 
@@ -275,8 +276,18 @@ def settle_offboarding(wish: SettleOffboarding, partner: Leaver) -> list[Offboar
 
 
 def settle_by_hand(wish: SettleByHand, partner: Leaver) -> list[OffboardingEvent]:
-    """One of finance proposes it with evidence; another one who shows the same ends the partnership."""
-    started, proposed = partner.offboarding.started, partner.offboarding.settling
+    """One of finance proposes it with evidence; another one who shows the same within 14 days ends the partnership."""
+    proposed = partner.offboarding.settling
+    return _by_hand(wish, partner, None if proposed and wish.now > confirm_until(proposed) else proposed)
+
+
+def settle_by_hand_whenever(wish: SettleByHand, partner: Leaver) -> list[OffboardingEvent]:
+    """As the first evaluator decided: what one had proposed could be confirmed however much later."""
+    return _by_hand(wish, partner, partner.offboarding.settling)
+
+
+def _by_hand(wish: SettleByHand, partner: Leaver, proposed: SettlementProposed | None) -> list[OffboardingEvent]:
+    started = partner.offboarding.started
     if partner.status == OFFBOARDED:
         return []
     if started is None:

@@ -11,13 +11,17 @@ Document = dict[str, Any]
 
 
 class Settling(TypedDict):
-    """What one of finance says that shows that nothing is owed; `confirmed_by` once another one did."""
+    """What one of finance says that shows that nothing is owed; `confirmed_by` once another one did.
+
+    Until `confirm_until` another one may; then it has lapsed.
+    """
 
     settled_on: str
     evidence_sha256: str
     reason: str
     proposed_by: str
     confirmed_by: str | None
+    confirm_until: str | None
 
 
 class Leaving(TypedDict):
@@ -162,7 +166,9 @@ def _leaving(happened: partner.PartnerEvent) -> dict[str, Any]:
         case offboarding.OffboardingStarted(run_off_until=until):
             return {"offboarding": {**_terms(happened), "run_off_days": None, "run_off_until": iso(until)}}
         case offboarding.SettlementProposed():
-            return {"settling": _settling(happened, None)}
+            return {
+                "settling": {**_settling(happened, None), "confirm_until": iso(offboarding.confirm_until(happened))}
+            }
         case offboarding.OffboardingSettled():
             by_hand = happened.confirmed_by
             return {"settling": _settling(happened, by_hand) if isinstance(by_hand, str) else None}
@@ -178,7 +184,7 @@ def _settling(
     it: offboarding.SettlementProposed | offboarding.OffboardingSettled, confirmed_by: str | None
 ) -> dict[str, Any]:
     said = {"settled_on": iso(it.settled_on), "evidence_sha256": it.evidence_sha256, "reason": it.reason}
-    return {**said, "proposed_by": it.proposed_by, "confirmed_by": confirmed_by}
+    return {**said, "proposed_by": it.proposed_by, "confirmed_by": confirmed_by, "confirm_until": None}
 
 
 def _terms(it: offboarding.OffboardingProposed | offboarding.OffboardingStarted) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def _by_partner(seen: Seen) -> str:
 
 PARTNERS = Projection(
     name="partners",
-    version=4,
+    version=5,
     keys=dict.fromkeys(
         (
             partner.PartnerApplied,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -80,11 +81,18 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
         "lines": lines,
         "settlement": settlement.one,
         "merger": merger.one,
+        "lapsed": _lapsed(found.one, here.now),
         "names": {one["partner_id"]: one["profile"]["legal_name"] for one in others.items},
         "others": [one for one in others.items if one["status"] == "active" and one["partner_id"] != partner_id],
     }
     words = {"scopes": SCOPES, "roles": ROLES, "partner_id": partner_id, "books": await _books(here)}
     return await here.page("partner.html", status, **shown, **words, refusal=refusal)
+
+
+def _lapsed(partner: dict[str, Any], now: datetime) -> bool:
+    """Whether nobody confirmed in time what one of finance proposed to settle."""
+    until = (partner.get("settling") or {}).get("confirm_until")
+    return until is not None and datetime.fromisoformat(until) < now
 
 
 async def _books(here: Visit) -> dict[str, str]:
