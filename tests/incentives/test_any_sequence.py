@@ -1,13 +1,14 @@
 """Whatever happens, in whatever order and however often: the books balance, nobody is paid beyond what was earned.
 
-Wins in two currencies, additions, refunds, chargebacks in months, re-attributions, tier changes, corrections by hand,
-plan versions published meanwhile, settlements and closing windows, each perhaps told twice or again much later, and
-everything replayed from nothing.
+Wins in two currencies, additions, refunds, chargebacks in months, re-attributions, tier changes, payees that choose
+another currency to be paid in, corrections by hand, plan versions published meanwhile, settlements and closing windows,
+each perhaps told twice or again much later, and everything replayed from nothing.
 """
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import settings
@@ -16,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chassis.event import decode, encode
 from chassis.rulebook import Rulebook
-from contracts.values import Money, money
+from contracts.values import Money, money, total
 from services.incentives.domain.account import Accounts, issue_statement
 from services.incentives.domain.budget import Budgets
 from services.incentives.domain.claim import ClaimDecided
@@ -30,17 +31,19 @@ from services.incentives.domain.payment import (
     Payments,
     approve_payment,
     decline_payment,
+    payment_id,
     propose_payment,
     reference_of,
     report_outcome,
     submit_payment,
 )
+from services.incentives.domain.rating import half_up
 from services.incentives.domain.sale import Sales
 from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment
 from services.incentives.domain.sale_events import PayoutAdjusted, PayoutCalculated, PayoutReversed
 from services.incentives.projections.ledger import KINDS
 from tests.incentives.facts import NOW, World, basis, credit, plan, reversal, share, version, win
-from tests.incentives.orders import ACCOUNT, APPROVE, DECLINE, SUBMIT, proposal, said, statement
+from tests.incentives.orders import APPROVE, DECLINE, SUBMIT, proposal, said, statement
 from tests.incentives.orders import line as stated
 from tests.incentives.test_rating_steps import standing
 
@@ -116,17 +119,22 @@ def fund_money(amount, claim_id):
 
 
 class Account:
-    """What one payee is stated and paid in euros, a period after the other."""
+    """What one payee is stated and paid in one currency, a period after the other."""
 
-    def __init__(self):
+    def __init__(self, currency):
+        self.currency = currency
+        self.account_id = f"p1-{currency}"
         self.happened = []
 
     def states(self, events):
         """States all that moved since the statement before."""
         state = Accounts.fold(self.happened)
         start, number = (state.last.to_position, state.last.number) if state.last else (0, 0)
+        moved = [moving(place, happened, self.currency) for place, happened in enumerate(events, 1)]
         wish = statement(
-            *[moved for moved in map(moving, range(1, len(events) + 1), events) if moved and moved.position > start],
+            *[one for one in moved if one and one.position > start],
+            account_id=self.account_id,
+            currency=self.currency,
             period=f"{2000 + number // 12}-{number % 12 + 1:02}",
             from_position=start,
             to_position=len(events),
@@ -135,13 +143,16 @@ class Account:
         return self.happened[-1]
 
     def proposes(self, issued, world):
-        released = sum((e.amount.amount for e in mine(world.posted()) if e.account in DRAWN), D(0))
-        funded = sum((e.amount.amount for one in world.of(ClaimDecided) for e in one.journal.entries[1:]), D(0))
-        wish = proposal(
-            issued,
-            str(-released),
+        released = sum((e.amount.amount for e in mine(world.posted(), self.currency) if e.account in DRAWN), D(0))
+        funds = mine((e for one in world.of(ClaimDecided) for e in one.journal.entries[1:]), self.currency)
+        funded = sum((e.amount.amount for e in funds), D(0))
+        wish = replace(
+            proposal(issued),
+            payment_id=payment_id(self.account_id, issued.number),
+            account_id=self.account_id,
+            released=Money(amount=-released, currency=self.currency),
             released_position=issued.to_position,
-            fund_released=Money(amount=-funded, currency="EUR"),
+            fund_released=Money(amount=-funded, currency=self.currency),
         )
         return propose_payment(wish, Payments.initial, Accounts.fold(self.happened), ())
 
@@ -149,7 +160,7 @@ class Account:
         """Proposes and approves; then it is paid, or declined by who approved."""
         orders, opened = self.proposes(issued, world)
         self.happened += opened
-        named = {"payment_id": orders[0].payment_id, "account_id": ACCOUNT}
+        named = {"payment_id": orders[0].payment_id, "account_id": self.account_id}
         steps = [(approve_payment, replace(APPROVE, payment_id=named["payment_id"]), (Payee(opened=True), ()))]
         if then == "declined":
             steps.append((decline_payment, replace(DECLINE, **named), (None,)))
@@ -167,16 +178,16 @@ class Account:
 DRAWN = ("payable", "in_payment", "withheld", "cash")
 
 
-def mine(entries):
-    return [entry for entry in entries if (entry.payee_id, entry.amount.currency) == ("p1", "EUR")]
+def mine(entries, currency):
+    return [entry for entry in entries if (entry.payee_id, entry.amount.currency) == ("p1", currency)]
 
 
-def moving(position, happened):
+def moving(position, happened, currency):
     """The statement line of an event that moves what is payable."""
-    moved = [e for e in mine(getattr(happened, "journal", NO_JOURNAL).entries) if e.account == "payable"]
-    amount = -sum((entry.amount.amount for entry in moved), D(0))
+    moved = [e for e in mine(getattr(happened, "journal", NO_JOURNAL).entries, currency) if e.account == "payable"]
+    amount = Money(amount=-sum((entry.amount.amount for entry in moved), D(0)), currency=currency)
     kind = "fund_approved" if isinstance(happened, ClaimDecided) else KINDS.get(type(happened), "")
-    return replace(stated(f"{amount:.2f}", position, kind), cause=moved[0].cause) if amount else None
+    return None if amount.zero else replace(stated("0.00", position, kind), cause=moved[0].cause, amount=amount)
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -187,7 +198,7 @@ class AnySequence(RuleBasedStateMachine):
         self.world = World(*books(), rates=RATES, books_currency="USD", payees={}).allocate("pot", "200.00")
         self.numbers = {}
         self.delivered = []
-        self.account = Account()
+        self.accounts = {currency: Account(currency) for currency in ("EUR", "USD")}
         for deal, amount, day in zip(("o1", "o2", "o3"), amounts, days, strict=True):
             self.a_deal_is_won(deal, amount, deal == "o3", day, twice=False)
             self.credit_is_allocated(deal, vector, twice=False)
@@ -254,9 +265,20 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(tier=st.sampled_from(["gold", "silver"]), day=st.integers(1, 28))
     def a_tier_changes(self, tier, day):
-        before = self.world.known["payees"].get("p1", Payee(opened=True))
+        before = self.payee("p1")
         changed = standing("tier", tier, on=date(2026, 2, day))
-        self.world.known["payees"] = {"p1": Payee(opened=True, standing=(*before.standing, changed))}
+        self.known_as("p1", replace(before, standing=(*before.standing, changed)))
+
+    @rule(payee=st.sampled_from(["p1", "p2"]), currency=st.sampled_from(["EUR", "USD", None]))
+    def another_currency_is_chosen_to_be_paid_in(self, payee, currency):
+        """What is earned from then on is paid in it; what was earned before stays in its own."""
+        self.known_as(payee, replace(self.payee(payee), payout_currency=currency))
+
+    def payee(self, payee):
+        return self.world.known["payees"].get(payee, Payee(opened=True))
+
+    def known_as(self, payee, state):
+        self.world.known["payees"] = {**self.world.known["payees"], payee: state}
 
     @rule(amount=st.integers(-5_000, 5_000))
     def a_line_is_adjusted(self, amount):
@@ -290,21 +312,22 @@ class AnySequence(RuleBasedStateMachine):
     def fund_money_is_approved(self, amount):
         self.world.events.append(fund_money(amount, f"c{self.number('claim')}"))
 
-    @rule(then=st.sampled_from(["paid", "declined", "left"]))
-    def what_is_payable_is_stated_and_perhaps_paid(self, then):
-        earned, fund = self.stands("payable"), self.stands("payable:fund")
-        statement = self.account.states(self.world.events)
+    @rule(then=st.sampled_from(["paid", "declined", "left"]), currency=st.sampled_from(["EUR", "USD"]))
+    def what_is_payable_is_stated_and_perhaps_paid(self, then, currency):
+        account = self.accounts[currency]
+        earned, fund = self.stands("payable", currency), self.stands("payable:fund", currency)
+        statement = account.states(self.world.events)
         if earned <= 0 and fund == 0:
             with pytest.raises(BelowMinimum):
-                self.account.proposes(statement, self.world)
+                account.proposes(statement, self.world)
         elif then != "left":
-            self.account.pays(statement, self.world, then)
+            account.pays(statement, self.world, then)
             unpaid = then == "declined"
-            assert self.stands("payable:fund") == (fund if unpaid else 0)
-            assert self.stands("payable") == (earned if unpaid else min(earned, 0))
+            assert self.stands("payable:fund", currency) == (fund if unpaid else 0)
+            assert self.stands("payable", currency) == (earned if unpaid else min(earned, 0))
 
-    def stands(self, name):
-        mine = (e for e in self.world.posted() if (e.name, e.payee_id, e.amount.currency) == (name, "p1", "EUR"))
+    def stands(self, name, currency):
+        mine = (e for e in self.world.posted() if (e.name, e.payee_id, e.amount.currency) == (name, "p1", currency))
         return -sum((entry.amount.amount for entry in mine), D(0))
 
     @invariant()
@@ -327,21 +350,32 @@ class AnySequence(RuleBasedStateMachine):
     def what_stands_in_the_ledger_is_what_stands_of_the_lines(self):
         moved = self.world.of((PayoutCalculated, PayoutReversed, PayoutAdjusted))
         entries = [entry for happened in moved for entry in happened.journal.entries]
-        owed = -sum((entry.amount.amount for entry in entries if entry.account in ("held", "payable")), D(0))
-        assert owed == sum((line.remaining.amount for line in self.lines()), D(0))
+        owed = [-entry.amount for entry in entries if entry.account in ("held", "payable")]
+        stand = [line.remaining for line in self.lines()]
+        for currency in ("EUR", "USD"):
+            sums = [total((one for one in all_ if one.currency == currency), currency) for all_ in (owed, stand)]
+            assert sums[0] == sums[1]
 
     @invariant()
     def the_parts_of_a_pay_add_up_to_it(self):
         parts, pays = {}, {}
         for line in [line for line in self.world.of(PayoutCalculated) if line.budget_id is None]:
             whole = (line.opportunity_id, line.key, line.credit_revision)
-            parts[whole] = parts.get(whole, D(0)) + line.amount.amount
+            part = line.exchange.given if line.exchange else line.amount
+            parts[whole] = parts.get(whole, D(0)) + part.amount
             pays[whole] = line.derivation.pay.amount
         assert parts == pays
 
     @invariant()
     def a_budget_is_never_overdrawn(self):
         assert 0 <= self.world.budgets["pot"].available.amount <= 200
+
+    @invariant()
+    def what_a_budget_has_given_is_what_stands_of_its_awards(self):
+        """In its own currency, whatever the payees have chosen, and whatever was corrected by hand."""
+        awards = [line for line in self.lines() if line.drawn]
+        given = [line.drawn - half_up(Fraction(line.drawn.amount) * line.refilled, "EUR") for line in awards]
+        assert self.world.budgets["pot"].used == total(given, "EUR").amount
 
     @invariant()
     def a_rebate_has_accrued_what_its_window_is_worth(self):

@@ -79,6 +79,28 @@ def test_a_measure_that_was_taken_back_in_twelfths_and_credited_away_is_nothing(
     assert list(world.measures.values()) == [D("224.923333333333"), 0]
 
 
+WEIGHTS = [
+    {"modifier_id": f"m{n}", "when": {"field": "deal_type", "is_one_of": ["new"]}, "multiply": f"1.{n}{n}{n}1"}
+    for n in range(1, 6)
+]
+
+
+WEIGHED = {"a": "7.07", "b": "70000000007.31", "c": "501.29", "d": "3300451.77", "e": "88.01"}
+
+
+@pytest.mark.parametrize(("as_now", "left"), [(True, D(0)), (False, D("7.8815649E-18"))])
+def test_a_measure_with_many_weights_that_is_credited_away_is_nothing_and_was_a_hair_beside_it(as_now, left):
+    """Five weights of four digits make twenty-six digits after the point, which beside large sales no decimal holds."""
+    weighted = plan(accumulate="quarter", modifiers=WEIGHTS, stack="sum")
+    world = World(book(weighted), whole_awards=as_now)
+    for deal, amount in WEIGHED.items():
+        shares = (share("p1", "33.33"), share("p2", "66.67"))
+        world.tell(win(amount, opportunity_id=deal), credit(*shares, opportunity_id=deal))
+    for deal in ("b", "e", "a", "d", "c"):
+        world.tell(credit(share("p2", "100.00"), opportunity_id=deal, revision=2))
+    assert world.measures["plan-a-p1-2026-Q1"] == left
+
+
 def test_an_ageing_only_falls():
     assert not ageing_faults((Ageing(until_day=30, percent=D(100)), Ageing(until_day=60, percent=D(50))))
     assert PLANS.check(PLANS.read(plan(ageing=[*reversed(AGEING)])))

@@ -23,9 +23,13 @@ from services.incentives.domain.budget import (
 )
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.line import adjust_line, confirm_adjustment
+from services.incentives.domain.payee import Payee
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.sale_events import AwardMissed, PayoutCalculated
-from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
+from services.incentives.domain.sale import Sales
+from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment
+from services.incentives.domain.sale_events import AwardMissed, PayoutCalculated, PayoutReversed
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, win
 from tests.incentives.test_service import APPROVER, FINANCE, credited, incentives, won
 
 __all__ = ["incentives"]
@@ -116,6 +120,51 @@ def test_a_spiff_may_go_to_the_seller():
     body = spiff(payees=[{"party": "seller", "percent": "100"}], budget_id=None)
     world = World(book(body)).tell(win(parties={"seller": "person-1"}), credit())
     assert [line.payee_id for line in world.of(PayoutCalculated)] == ["person-1"]
+
+
+# Paid in another currency than the budget's
+
+TO_USD = Rate(base="EUR", quote="USD", rate=D("1.10"), on=NOW.date(), source="bank", event_id="e1")
+IN_USD = {"p1": Payee(opened=True, payee_id="p1", partner_id="p1", payout_currency="USD")}
+
+
+def test_who_is_paid_in_another_currency_draws_on_the_budget_in_the_plan_s():
+    world = World(book(spiff()), rates=(TO_USD,), payees=IN_USD).allocate("pot", "500.00")
+    first, last = sold_deals(world, "a", "b").of(PayoutCalculated)
+    assert (first.amount, first.drawn) == (money("330.00", "USD"), money("300.00", "EUR"))
+    assert (last.amount, last.drawn) == (money("220.00", "USD"), money("200.00", "EUR"))
+    assert EXPLAIN[PayoutCalculated](told(last)[0]).reasons[-2].text == (
+        "200.00 EUR drawn from the budget pot, at most what it had left"
+    )
+    assert world.budgets["pot"].available == money("0.00", "EUR")
+
+
+def test_what_is_taken_back_of_it_is_there_again_in_the_budget_s_currency():
+    world = sold_deals(World(book(spiff("100")), rates=(TO_USD,), payees=IN_USD).allocate("pot", "500.00"), "a")
+    for n, left in enumerate(("433.34", "466.66", "500.00")):
+        world.tell(reversal(f"x{n}", "333.34", opportunity_id="a"))
+        assert world.budgets["pot"].available == money(left, "EUR")
+    assert sum(one.amount.amount for one in world.of(PayoutReversed)) == D("110.00")
+
+
+def test_no_more_than_was_drawn_comes_back_where_the_line_was_adjusted():
+    for by, opened in (("50.00", "700.00"), ("-50.00", "700.00")):
+        world = sold_deals(World(book(spiff())).allocate("pot", "1000.00"), "a")
+        [line] = world.of(PayoutCalculated)
+        of = {"opportunity_id": "a", "line_id": line.line_id, "adjustment_id": "a1"}
+        wish = AdjustLine(**of, amount=money(by, "EUR"), reason="x", by="fin-1", now=NOW)
+        world.keep(world.sales, Sales, {"a": adjust_line(wish, world.sales["a"])})
+        confirm = ConfirmAdjustment(**of, by="fin-2", now=NOW)
+        world.keep(world.sales, Sales, {"a": confirm_adjustment(confirm, world.sales["a"])})
+        assert world.budgets["pot"].available == money(opened, "EUR")
+        world.tell(credit(share("p2", "100.00"), opportunity_id="a", revision=2))
+        [refilled] = world.of(BudgetReleased)
+        assert refilled.amount == money("300.00", "EUR")
+
+
+def test_as_it_was_decided_before_an_award_in_another_currency_is_missed_again():
+    world = World(book(spiff()), rates=(TO_USD,), payees=IN_USD, whole_awards=False).allocate("pot", "500.00")
+    assert [one.amount for one in sold_deals(world, "a").of(AwardMissed)] == [money("330.00", "USD")]
 
 
 # The budget itself

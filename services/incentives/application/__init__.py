@@ -20,6 +20,7 @@ from services.incentives.application.answers import (
 )
 from services.incentives.application.sales import (
     decide_fact,
+    decide_fact_as_paid_out,
     decide_fact_by_booking,
     decide_fact_in_long_steps,
     decide_fact_whole_in_books,
@@ -135,7 +136,8 @@ HANDLES = (
             (1, decide_fact_by_booking),
             (2, decide_fact_whole_in_books),
             (3, decide_fact_in_long_steps),
-            (4, decide_fact),
+            (4, decide_fact_as_paid_out),
+            (5, decide_fact),
         )
         for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),

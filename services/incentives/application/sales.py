@@ -68,8 +68,7 @@ def decide_fact_by_booking(
     payees: Sequence[Payee],
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     """As the first evaluator decided: what was billed paid nothing where another plan had paid on the booking."""
-    known = replace(known_of(wish.looked_up, books, payees), billed_later=False, rest_in_books=False, even_steps=False)
-    return _decided(wish, state, meters, budgets, known)
+    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 1))
 
 
 def decide_fact_whole_in_books(
@@ -81,8 +80,7 @@ def decide_fact_whole_in_books(
     payees: Sequence[Payee],
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     """As the second evaluator decided: the rest of a budget stood in the books for the whole award."""
-    known = replace(known_of(wish.looked_up, books, payees), rest_in_books=False, even_steps=False)
-    return _decided(wish, state, meters, budgets, known)
+    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 2))
 
 
 def decide_fact_in_long_steps(
@@ -94,8 +92,30 @@ def decide_fact_in_long_steps(
     payees: Sequence[Payee],
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     """As the third evaluator decided: a measure taken back in thirds could be left a hair beside nothing."""
-    known = replace(known_of(wish.looked_up, books, payees), even_steps=False)
-    return _decided(wish, state, meters, budgets, known)
+    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 3))
+
+
+def decide_fact_as_paid_out(
+    wish: FactCommand,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """As the fourth evaluator decided: an award was drawn in the currency of its payout, and a weighted measure was long."""
+    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 4))
+
+
+def _as_then(known: Known, evaluator: int) -> Known:
+    """What is known, without what came after an evaluator."""
+    return replace(
+        known,
+        billed_later=evaluator >= 2,  # noqa: PLR2004  the evaluators by number, as the table of commands has them
+        rest_in_books=evaluator >= 3,  # noqa: PLR2004
+        even_steps=evaluator >= 4,  # noqa: PLR2004
+        whole_awards=False,
+    )
 
 
 def _decided(

@@ -25,7 +25,8 @@ class Known:
 
     Without `billed_later` a plan on what is billed pays nothing where another one paid on the booking before; without
     `rest_in_books` the rest of a budget stands in the books for the whole award; without `even_steps` what is left of a
-    measure has as many digits as a decimal carries, and its steps do not always sum to nothing.
+    measure has as many digits as a decimal carries, and its steps do not always sum to nothing; without `whole_awards`
+    an award is drawn and given back in the currency in which it is paid out, and a measure has all its digits.
     """
 
     books: Sequence[Rulebook]
@@ -35,6 +36,7 @@ class Known:
     billed_later: bool = True
     rest_in_books: bool = True
     even_steps: bool = True
+    whole_awards: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from chassis.event import stable_id
+from chassis.event import LEFT_OUT, LeftOut, stable_id
 from contracts.values import Money, split
 from services.incentives.domain.dues import Due, Known, dues, facts_of
 from services.incentives.domain.exchange import Exchange, InBooks, NoRate
 from services.incentives.domain.journal import AccountName, Journal, expense, move
 from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
-from services.incentives.domain.posting import AtHand, Decided, Posting, Shift
+from services.incentives.domain.posting import AtHand, Decided, Posting, Shift, Ways
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, paid_out, rate, tidy
 from services.incentives.domain.sale import HELD, PAYABLE, Line, NotQuarantined, Sale, SaleInvalid
 from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin, ResolveFact
@@ -190,8 +190,8 @@ Fact = WinRecorded | BasisRecorded | CreditRecorded | ReversalRecorded | FactRes
 
 def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: datetime) -> Decided:
     in_books = InBooks(currency=known.books_currency, rates=known.rates)
-    as_then = {"rest_in_books": known.rest_in_books, "even_steps": known.even_steps}
-    posting = Posting(sale, at_hand, in_books, now, **as_then)
+    ways = Ways(rest_in_books=known.rest_in_books, even_steps=known.even_steps, whole_awards=known.whole_awards)
+    posting = Posting(sale, at_hand, in_books, now, ways)
     posting.add(fact)
     if isinstance(fact, CreditRecorded):
         take_back_superseded(posting, sale, fact, known.books)
@@ -223,7 +223,7 @@ def _calculate(posting: Posting, due: Due, known: Known) -> None:
         _count(posting, due, derivation, meter or "")
     elif plan.kind != REBATE:
         for line in earned:
-            _earn(posting, line)
+            _earn(posting, line, facts)
     _reverse_known(posting, due, known)
 
 
@@ -272,7 +272,9 @@ def _count(posting: Posting, due: Due, derivation: Derivation, meter: str) -> No
             mix=mix,
         )
     )
-    posting.shift(posting.sale.lines[line_id], Shift(derivation.measure, mix=mix), due.chosen)
+    posting.shift(
+        posting.sale.lines[line_id], Shift(posting.counted(derivation.measure), mix=posting.counted(mix)), due.chosen
+    )
 
 
 def _mix(due: Due, derivation: Derivation) -> Decimal:
@@ -296,6 +298,7 @@ class Earned:
     books: Money | None
     meter: str | None
     first: bool
+    drawn: Money | LeftOut = LEFT_OUT
 
 
 def _earned(posting: Posting, due: Due, derivation: Derivation, meter: str | None, facts: RatingFacts) -> list[Earned]:
@@ -310,23 +313,44 @@ def _earned(posting: Posting, due: Due, derivation: Derivation, meter: str | Non
     return made
 
 
-def _earn(posting: Posting, it: Earned) -> None:
+def _earn(posting: Posting, it: Earned, facts: RatingFacts) -> None:
     """Earns one line; what the budget of its plan cannot give is missed, and stays so."""
-    plan, amount = it.due.chosen.plan, it.amount
+    plan = it.due.chosen.plan
     line_id = _line_id(it.due, it.portion)
     if plan.budget_id:
-        given = posting.awarded(plan.budget_id, line_id, amount, plan.last_award)
+        draw = _drawn if posting.ways.whole_awards else _drawn_as_paid_out
+        given = draw(posting, it, line_id, facts)
         if given is None:
             posting.add(_missed(posting, it, line_id))
             return
-        books = posting.books.amount(given, posting.today) if posting.rest_in_books else it.books
-        it = replace(it, amount=given, books=books)
+        it = given
     posting.add(_calculated(posting, it, line_id))
     if plan.kind == SPIFF:
         posting.add(_awarded(posting, it, line_id))
     if it.first:
-        shift = Shift(it.derivation.measure, it.derivation.rated.amount)
+        shift = Shift(posting.counted(it.derivation.measure), it.derivation.rated.amount)
         posting.shift(posting.sale.lines[line_id], shift, it.due.chosen)
+
+
+def _drawn(posting: Posting, it: Earned, line_id: str, facts: RatingFacts) -> Earned | None:
+    """The line with what its budget gives, in the plan's currency, and with what that comes to in the payout's."""
+    plan = it.due.chosen.plan
+    given = posting.awarded(plan.budget_id or "", line_id, it.portion.amount, plan.last_award)
+    if given is None:
+        return None
+    amount, exchange = paid_out(given, plan, facts)
+    books = posting.books.amount(amount, posting.today)
+    return replace(it, amount=amount, exchange=exchange, books=books, drawn=given)
+
+
+def _drawn_as_paid_out(posting: Posting, it: Earned, line_id: str, _: RatingFacts) -> Earned | None:
+    """As it was drawn before: in the currency of the payout, of which a budget in another one gave nothing."""
+    plan = it.due.chosen.plan
+    given = posting.awarded(plan.budget_id or "", line_id, it.amount, plan.last_award)
+    if given is None:
+        return None
+    books = posting.books.amount(given, posting.today) if posting.ways.rest_in_books else it.books
+    return replace(it, amount=given, books=books)
 
 
 def _awarded(posting: Posting, it: Earned, line_id: str) -> SpiffAwarded:
@@ -403,6 +427,7 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
         rated=None if it.first else NOTHING,
         hears=plan.hears,
         budget_id=plan.budget_id,
+        drawn=it.drawn,
     )
 
 

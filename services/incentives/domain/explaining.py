@@ -53,7 +53,8 @@ def _spent(line: sale_events.PayoutCalculated) -> tuple[Reason, ...]:
     """That the pay was drawn from a budget, which gives no more than it has."""
     if line.budget_id is None:
         return ()
-    text = f"{text_of(line.amount)} drawn from the budget {line.budget_id}, at most what it had left"
+    drawn = f"{line.drawn_units} units" if line.drawn_units else text_of(line.drawn or line.amount)
+    text = f"{drawn} drawn from the budget {line.budget_id}, at most what it had left"
     return (Reason(code="spend-limit", text=text, rule=line.key.plan_id, version=line.plan_version),)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from chassis.decider import Decider, Raced
@@ -14,10 +15,13 @@ from services.incentives.domain.exchange import InBooks
 from services.incentives.domain.journal import move
 from services.incentives.domain.meter import Meter, Metered, MeterEvent, Meters, Moment, accrual, trued_up
 from services.incentives.domain.plan import REBATE, window_end, window_of
-from services.incentives.domain.rating import tidy
+from services.incentives.domain.rating import half_up, tidy
 from services.incentives.domain.rebate import settles_on
 from services.incentives.domain.sale import Line, Sale, evolve
 from services.incentives.domain.sale_events import SaleEvent
+
+STEP_DIGITS = 12
+"""A counted measure has these: with fifteen whole ones they fit into a decimal, so that steps sum exactly."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ class AtHand:
 
     meters: Mapping[str, Meter] | None = None
     budgets: Mapping[str, Budget] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """How it is decided now; earlier evaluators did without, as `Known` says."""
+
+    rest_in_books: bool = True
+    even_steps: bool = True
+    whole_awards: bool = True
 
 
 class Moving:
@@ -67,18 +80,8 @@ class Moving:
 class Posting:
     """The events of one decision while they add up, each seen by the next; gone when the decision is made."""
 
-    def __init__(
-        self,
-        sale: Sale,
-        at_hand: AtHand,
-        books: InBooks,
-        now: datetime,
-        *,
-        rest_in_books: bool = True,
-        even_steps: bool = True,
-    ) -> None:
-        self.rest_in_books = rest_in_books
-        self.even_steps = even_steps
+    def __init__(self, sale: Sale, at_hand: AtHand, books: InBooks, now: datetime, ways: Ways) -> None:
+        self.ways = ways
         self.sale = sale
         self.books = books
         self.now = now
@@ -104,6 +107,10 @@ class Posting:
         for meter, chosen in self._closed.items():
             self.meters.add(meter, *trued_up(meter, self.meters.state(meter), chosen, self.at))
         return Decided(self.happened, self.meters.complete(), self.budgets.complete())
+
+    def counted(self, measure: Decimal) -> Decimal:
+        """A measure as a window counts it: with so many digits that its steps sum exactly."""
+        return tidy(round(measure, STEP_DIGITS)) if self.ways.whole_awards else measure
 
     def measure(self, meter: str | None) -> Decimal:
         """What the window has counted so far."""
@@ -169,15 +176,27 @@ class Posting:
             used_at=self.now,
         )
 
-    def refill(self, line: Line, amount: Money) -> None:
-        """What is taken back of an award is available for later ones."""
-        if line.budget_id is None:
+    def refill(self, before: Line, amount: Money) -> None:
+        """What is taken back of an award is available for later ones: of what was drawn for it, and never more."""
+        if before.budget_id is None:
             return
-        self.budgets.touch(line.budget_id)
-        budget: Budget = self.budgets.state(line.budget_id)
-        if budget.allocated is not None:
-            back = given_back(line.budget_id, line.line_id, amount, budget, self.now, from_use=True)
-            self.budgets.add(line.budget_id, back)
+        self.budgets.touch(before.budget_id)
+        budget: Budget = self.budgets.state(before.budget_id)
+        back = self._back(before) if self.ways.whole_awards else amount
+        if budget.allocated is not None and back is not None and not back.zero:
+            given = given_back(before.budget_id, before.line_id, back, budget, self.now, from_use=True)
+            self.budgets.add(before.budget_id, given)
+
+    def _back(self, before: Line) -> Money | None:
+        """What of the money that a line drew the reversal just added gives back, by the part of the line that it took."""
+        if before.drawn is None:
+            return None
+        after = self.sale.lines[before.line_id]
+        parts = (
+            half_up(Fraction(before.drawn.amount) * one.refilled, before.drawn.currency) for one in (after, before)
+        )
+        now, earlier = parts
+        return now - earlier
 
 
 @dataclass(frozen=True)

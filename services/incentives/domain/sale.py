@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, Refused
@@ -54,7 +55,8 @@ MONTH_CHARACTERS = 7
 class Line:
     """One earning line as it stands. `superseded`: a later credit revision put another in its place, or none.
 
-    `reviews` are the open or confirmed cases that hold it.
+    `reviews` are the open or confirmed cases that hold it. `drawn` and `drawn_units` are what it took of its budget, and
+    `refilled` the part of that which reversals have given back.
     """
 
     line_id: str
@@ -82,6 +84,9 @@ class Line:
     rated: Decimal = Decimal(0)
     mix: Decimal = Decimal(0)
     budget_id: str | None = None
+    drawn: Money | None = None
+    drawn_units: Decimal = Decimal(0)
+    refilled: Fraction = Fraction(0)
     adjusted: Decimal = Decimal(0)
     proposed: AdjustmentProposed | None = None
     books: Money | None = None
@@ -224,9 +229,7 @@ def _changed(
 ) -> Line:
     match happened:
         case PayoutReversed():
-            state = REVERSED if happened.remaining.zero else line.state
-            books = line.books_reversed + _books_of(happened.journal)
-            return replace(line, reversed=line.reversed + happened.amount, state=state, books_reversed=books)
+            return _reversed(line, happened)
         case PayoutReleased():
             return replace(line, state=PAYABLE)
         case PayoutPostponed():
@@ -240,6 +243,18 @@ def _changed(
             return replace(line, adjusted=adjusted, proposed=None, books_reversed=books, state=state)
         case _:
             assert_never(happened)
+
+
+def _reversed(line: Line, happened: PayoutReversed) -> Line:
+    taken = line.reversed + happened.amount
+    part = Fraction(taken.amount) / Fraction(line.amount.amount) if line.amount.amount else Fraction(1)
+    return replace(
+        line,
+        reversed=taken,
+        state=REVERSED if happened.remaining.zero else line.state,
+        books_reversed=line.books_reversed + _books_of(happened.journal),
+        refilled=Fraction(1) if happened.remaining.zero else max(line.refilled, min(part, Fraction(1))),
+    )
 
 
 def _books_of(journal: Journal) -> Decimal:
@@ -317,8 +332,17 @@ def _earning(line: Line, happened: PayoutCalculated) -> Line:
         part=happened.part,
         rated=happened.derivation.rated.amount if happened.rated is None else happened.rated,
         budget_id=happened.budget_id,
+        drawn=_drawn(happened),
+        drawn_units=happened.drawn_units or Decimal(0),
         books=entries[0].books_amount if entries else None,
     )
+
+
+def _drawn(happened: PayoutCalculated) -> Money | None:
+    """The money that a line took of a budget: of one of units none, and once it was always the amount itself."""
+    if happened.budget_id is None or happened.drawn_units:
+        return None
+    return happened.drawn or happened.amount
 
 
 Sales = Decider[Sale, SaleEvent](kind="sale", initial=Sale(), evolve=evolve)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from chassis.event import event
+from chassis.event import LEFT_OUT, LeftOut, event
 from contracts.attribution import Share
 from contracts.values import Money, Term
 from services.incentives.domain.ageing import Ageing
@@ -127,7 +127,8 @@ class PayoutCalculated:
 
     `amount` is this payee's part of the derivation's pay, release part `part`, in the payout's currency (`exchange`).
     `measured` of the derivation's measure and `rated` of its pay stand on this line, so that a refund lowers both once.
-    `hears` is where its plan hears reversals from.
+    `hears` is where its plan hears reversals from. `drawn` is what it took of its budget, in the plan's currency, and
+    `drawn_units` how many units where the budget is one of units.
     """
 
     line_id: str
@@ -160,6 +161,8 @@ class PayoutCalculated:
     rated: Decimal | None = None
     hears: str = CRM
     budget_id: str | None = None
+    drawn: Money | LeftOut = LEFT_OUT
+    drawn_units: Decimal | LeftOut = LEFT_OUT
 
 
 @event("incentives.RebateCounted.v1")

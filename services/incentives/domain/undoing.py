@@ -11,15 +11,13 @@ from chassis.rulebook import Rulebook
 from contracts.values import Money
 from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.journal import AccountName, Journal, expense, move
-from services.incentives.domain.posting import Posting, Shift
+from services.incentives.domain.posting import STEP_DIGITS, Posting, Shift
 from services.incentives.domain.rating import half_up, reversed_by, tidy
 from services.incentives.domain.sale import HELD, Line, Sale
 from services.incentives.domain.sale_events import CreditRecorded, PayoutReversed, ReversalRecorded
 from services.incentives.domain.taking import counted, decimal_of, taken_by
 
 RECREDITED = "recredited"
-STEP_DIGITS = 12
-"""What is left of a measure has these: with fifteen whole ones they fit into a decimal, so that steps sum exactly."""
 
 
 def take_back(
@@ -64,11 +62,12 @@ def _shift(posting: Posting, line: Line, before: Fraction, taken: Fraction, book
     chosen = version_of(books, line.key.plan_id, line.plan_version)
     if line.meter_id is None or chosen is None:
         return
-    digits = STEP_DIGITS if posting.even_steps else None
+    digits = STEP_DIGITS if posting.ways.even_steps else None
     shift = Shift(
-        _left(line.measure, line, taken, digits) - _left(line.measure, line, before, digits),
+        _left(posting.counted(line.measure), line, taken, digits)
+        - _left(posting.counted(line.measure), line, before, digits),
         _posted(line, chosen, before) - _posted(line, chosen, taken),
-        _left(line.mix, line, taken, digits) - _left(line.mix, line, before, digits),
+        _left(posting.counted(line.mix), line, taken, digits) - _left(posting.counted(line.mix), line, before, digits),
     )
     posting.shift(line, shift, chosen)
 
