@@ -195,6 +195,12 @@ async def test_only_who_may_register_for_a_partner_replaces_its_deal_and_only_wh
     assert (await registration.post(FINANCE, f"{path}/replace", {"scope": "group"})).status_code == 403
     nameless = await registration.post(seller("p1"), f"{path}/replace", unnamed)
     assert (nameless.status_code, nameless.json()["errors"][0]["path"]) == (422, "customer")
+    shown = (await registration.get(seller("p1"), path)).json()
+    same_customer = {name: shown["customer"][name] for name in ("name", "country")}
+    same_customer["website"] = shown["customer"]["domain"]
+    for nothing in ({}, {"scope": "entity"}, {"customer": same_customer, "products": shown["products"]}):
+        refused = await registration.post(seller("p1"), f"{path}/replace", nothing)
+        assert (refused.status_code, refused.json()["slug"]) == (422, "nothing-to-replace"), nothing
     assert (await registration.post(DESK, f"{path}/replace", {"scope": "group"})).status_code == 201
     await registration.post(seller("p1"), f"{path}/withdraw")
     late = await registration.post(seller("p1"), f"{path}/replace", {"scope": "site"})

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from chassis.application import Application
+from chassis.decider import Invalid
 from chassis.execution import Peek
 from chassis.http import App, Caller, Writer, perform
 from contracts.values import RegistrationId
@@ -15,6 +16,13 @@ from services.registration.api.bodies import CustomerBody, EditBody, Id, Product
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.deal import Deal, Deals, Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
+
+
+class NothingToReplace(Invalid):
+    """The new deal would be the old one: name what is to be different, such as another customer, product or scope."""
+
+    slug = "nothing-to-replace"
+
 
 router = APIRouter(tags=["deals"])
 
@@ -40,9 +48,11 @@ async def replace_deal(registration_id: Id, body: ReplaceBody, caller: Writer, a
     async def make(peek: Peek) -> RegisterDeal:
         old: Deal = await peek(Deals.at(registration_id))
         app.access.check(caller.principal, RegisterDeal, old.first.partner_id)
-        wish = replace(_as_it_stands(old, successor, caller, app), **changes)
-        named = replace(wish, details=replace(wish.details, **given))
+        stands = _as_it_stands(old, successor, caller, app)
+        named = replace(stands, **changes, details=replace(stands.details, **given))
         _says_who(named)
+        if _same(named, stands):
+            raise NothingToReplace
         return await prepare_registration(peek, app.ports.accounts, caller.tenant, named)
 
     answer = await perform(caller, app, RegisterDeal, make, status=201)
@@ -78,6 +88,12 @@ def _changes(body: ReplaceBody, successor: RegistrationId, caller: Caller, app: 
     if body.products:
         changes["products"] = tuple(product.line() for product in body.products)
     return {name: value for name, value in changes.items() if value is not None}
+
+
+def _same(named: Submission, stands: Submission) -> bool:
+    """Whether the deal is as before. What was sealed anew counts as different: nobody has opened it."""
+    customers = [replace(one.customer, libraries={}) for one in (named, stands)]
+    return customers[0] == customers[1] and replace(named, customer=stands.customer) == stands
 
 
 def _says_who(wish: Submission) -> None:
