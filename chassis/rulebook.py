@@ -12,7 +12,7 @@ from typing import Any, Generic, TypedDict, TypeVar, assert_never
 import msgspec
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import as_stored, canonical_json, command, event, iso, sha256
+from chassis.event import LEFT_OUT, LeftOut, as_stored, canonical_json, command, event, iso, sha256
 
 LIVE = "live"
 SHADOW = "shadow"
@@ -117,6 +117,12 @@ class Kind(Generic[Facts, Body]):
             raise RulesInvalid(f"there is no {unknown[0]}: see the kind's schema", errors=errors)
         return typed
 
+    def completed(self, body: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """The body as it is kept. It may read a library's files. Raises RulesInvalid for one it cannot read in full."""
+        completed = self.complete(body, now)
+        self.read_anew(completed)
+        return completed
+
     def answer(self, facts: Mapping[str, Any], body: Mapping[str, Any]) -> Decision:
         """The decision on plain facts under a plain body."""
         return self.evaluate(_converted(facts, self.facts), self.read(body))
@@ -187,6 +193,7 @@ class RulesEnded:
     version: int
     ended_from: datetime
     ended_by: str
+    mode: str | LeftOut = LEFT_OUT
 
 
 RulebookEvent = RulesDrafted | RulesPublished | RulesEnded
@@ -394,7 +401,7 @@ def _no_collision(kind: Kind[Any, Any], wish: PublishRules, draft: RulesDrafted,
                 raise kind.overlap(rulebook_id=held.rulebook_id, version=held.version)
 
 
-def end_rules(kinds: Kinds, wish: EndRules, book: Rulebook) -> list[RulebookEvent]:
+def end_rules(kinds: Kinds, wish: EndRules, book: Rulebook) -> list[RulesEnded]:
     """Ends one version from an instant that is not past."""
     version = book.version(wish.version)
     if version is None:
@@ -409,8 +416,14 @@ def end_rules(kinds: Kinds, wish: EndRules, book: Rulebook) -> list[RulebookEven
             version=wish.version,
             ended_from=wish.ended_from,
             ended_by=wish.ended_by,
+            mode=version.mode,
         )
     ]
+
+
+def end_without_mode(kinds: Kinds, wish: EndRules, book: Rulebook) -> list[RulesEnded]:
+    """What `end_rules` decided before the end of a version said whether it bound anybody."""
+    return [replace(ended, mode=LEFT_OUT) for ended in end_rules(kinds, wish, book)]
 
 
 def _kind(kinds: Kinds, name: str) -> Kind[Any, Any]:

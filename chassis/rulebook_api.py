@@ -33,6 +33,7 @@ from chassis.rulebook import (
     Version,
     draft_rules,
     end_rules,
+    end_without_mode,
     publish_rules,
 )
 
@@ -52,7 +53,10 @@ def rule_handles(kinds: Kinds) -> tuple[Handles, ...]:
     return (
         Handles(DraftRules, partial(draft_rules, kinds), streams=_book, answer=_drafted),
         Handles(PublishRules, partial(publish_rules, kinds), streams=_book, answer=_published, reads=_beside),
-        Handles(EndRules, partial(end_rules, kinds), streams=_book, answer=_published),
+        *(
+            Handles(EndRules, partial(decision, kinds), streams=_book, answer=_published, evaluator=evaluator)
+            for evaluator, decision in ((1, end_without_mode), (2, end_rules))
+        ),
     )
 
 
@@ -258,19 +262,12 @@ async def draft(body: Draft, caller: Writer, app: App) -> Response:
         rulebook_id=body.rulebook_id,
         kind=body.kind,
         scope=body.scope,
-        body=await asyncio.to_thread(_completed, kind, body.body, now) if kind else body.body,
+        body=await asyncio.to_thread(kind.completed, body.body, now) if kind else body.body,
         examples=tuple(body.examples),
         author=caller.principal.by,
         now=now,
     )
     return await perform(caller, app, DraftRules, command, status=201)
-
-
-def _completed(kind: Kind[Any, Any], body: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The body as it is kept. Raises RulesInvalid for one that the kind cannot read in full."""
-    completed = kind.complete(body, now)
-    kind.read_anew(completed)
-    return completed
 
 
 @router.post("/rulebooks/{rulebook_id}/publish")

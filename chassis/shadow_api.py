@@ -1,5 +1,6 @@
 """Shadow runs over HTTP, the same in every service: what would other rules have come to, on what really happened?"""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -61,7 +62,7 @@ async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], call
 async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str) -> Asked:
     """The run with its candidate found and its instants resolved to positions, once."""
     book, _ = await app.executor.state(tenant, Rules.at(body.rulebook_id))
-    candidate = candidate_of(app, book, body)
+    candidate = await candidate_of(app, book, body)
     until_at = body.until_at or app.clock.now()
     window = Window(
         tenant=tenant,
@@ -81,14 +82,17 @@ async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str
     return Asked(run_id=run_id, candidate=candidate, window=window, asked=asked)
 
 
-def candidate_of(app: Application, book: Rulebook, body: ShadowBody) -> Candidate:
-    """The rules to try. Raises NotFound for a rulebook that never was, NoDraft, RulesInvalid."""
+async def candidate_of(app: Application, book: Rulebook, body: ShadowBody) -> Candidate:
+    """The rules to try, as they would be kept. Raises NotFound for a rulebook that never was, NoDraft, RulesInvalid."""
     first = book.versions[0] if book.versions else book.draft
     if first is None:
         raise NotFound(f"there is no rulebook {body.rulebook_id}")
     kind: Kind[Any, Any] = app.kinds[first.kind]
-    number, rules = (book.next_version, body.body) if body.body is not None else _version(book, body.version)
-    faults = kind.check(kind.read(rules) if body.body is None else kind.read_anew(rules))
+    if body.body is None:
+        number, rules = _version(book, body.version)
+    else:
+        number, rules = book.next_version, await asyncio.to_thread(kind.completed, body.body, app.clock.now())
+    faults = kind.check(kind.read(rules))
     if faults:
         raise RulesInvalid(faults[0], errors=[{"path": "body", "code": "rule", "message": text} for text in faults])
     return Candidate(

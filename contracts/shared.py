@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from chassis.event import PublicEvent, Seen, public_event
+from chassis.event import LEFT_OUT, LeftOut, PublicEvent, Seen, public_event
 
 
 @public_event("entente.rules.RulesPublished.v1", audience="all")
@@ -25,10 +25,16 @@ class RulesPublished(PublicEvent):
 
 @public_event("entente.rules.RulesEnded.v1", audience="all")
 class RulesEnded(PublicEvent):
+    """A version of rules holds no longer from `ended_from` on. Mode: as it was published; one in the shadow is the vendor's."""
+
     kind: str
     rulebook_id: str
     version: int
     ended_from: datetime
+    mode: str | LeftOut = LEFT_OUT
+
+    def for_partner(self, partner_id: str) -> "RulesEnded | None":
+        return None if self.mode == "shadow" else self
 
 
 @public_event("entente.attention.AttentionRaised.v1", audience="both")
@@ -65,11 +71,18 @@ def of_rulebook(seen: Seen) -> PublicEvent | None:
     if seen.type == "chassis.RulesPublished.v1":
         return _published(seen.event)
     if seen.type == "chassis.RulesEnded.v1":
-        ended = seen.event
-        return RulesEnded(
-            kind=ended.kind, rulebook_id=ended.rulebook_id, version=ended.version, ended_from=ended.ended_from
-        )
+        return _ended(seen.event)
     return None
+
+
+def _ended(rules: Any) -> RulesEnded:
+    return RulesEnded(
+        kind=rules.kind,
+        rulebook_id=rules.rulebook_id,
+        version=rules.version,
+        ended_from=rules.ended_from,
+        mode=rules.mode,
+    )
 
 
 def _published(rules: Any) -> RulesPublished:

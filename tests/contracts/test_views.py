@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.event import PublicEvent, decode, encode
+from chassis.event import LEFT_OUT, PublicEvent, decode, encode
 from contracts import attribution, shared
 from contracts.catalogue import public_events
 from contracts.samples import sample
@@ -66,6 +66,10 @@ def test_a_partner_hears_of_rules_that_hold_and_never_of_those_in_the_shadow() -
     live, shadow = replace(published, mode="live"), replace(published, mode="shadow")
     assert live.for_partner("partner-ant") == live
     assert shadow.for_partner("partner-ant") is None
+    ended = decode(shared.RulesEnded.type, sample(shared.RulesEnded.type))
+    modes = (LEFT_OUT, "live", "shadow")
+    told = [replace(ended, mode=mode).for_partner("partner-ant") is not None for mode in modes]
+    assert told == [True, True, False], "of an end that was recorded without a mode all hear, as ever"
 
 
 @given(events())

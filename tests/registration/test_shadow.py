@@ -58,3 +58,16 @@ async def test_a_rejected_rival_would_have_kept_nobody_waiting(history: Running)
 async def test_done_when_9_twice_the_same_run_has_one_digest(history: Running) -> None:
     one, two = [await shadow(history, body=HIGHER) for _ in range(2)]
     assert one["report"]["digest"] == two["report"]["digest"]
+
+
+async def test_rules_that_name_holidays_are_tried_as_they_would_be_published(history: Running) -> None:
+    named = {**RULES, "hours": {"holidays": ["DE-BE"]}, "zone": "Europe/Berlin"}
+    tried = await shadow(history, body=named)
+    await history.publish_rules(**named)
+    published = await shadow(history, version=2)
+    assert (tried["version"], tried["sha256"]) == (2, published["sha256"])
+    [book] = (await history.get(DESK, "/rulebooks", kind="deal_rules")).json()["items"]
+    assert "2026-03-08" in book["versions"][-1]["body"]["hours"]["holiday_dates"]
+    body = {"rulebook_id": "default", "body": {"hours": {"holidays": ["DE-XX"]}}}
+    refused = await history.post(DESK, "/shadow-runs", body)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown-calendar")
