@@ -6,7 +6,7 @@ from chassis.rulebook import DraftRules, EndRules, PublishRules
 from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
 from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBatch, SendBatch
 from services.incentives.domain.books import CloseMonth, RecordRates
-from services.incentives.domain.budget import AllocateBudget, ExpireBudget
+from services.incentives.domain.budget import AllocateBudget, AllocateUnits, ExpireBudget
 from services.incentives.domain.case import CloseCase
 from services.incentives.domain.claim import (
     CreditClaim,
@@ -97,6 +97,7 @@ ACCESS = Access(
         RecordRates: (*_PREPARES, service()),
         CloseMonth: _CONFIRMS,
         AllocateBudget: (vendor(duty="fund_manager"), *_CONFIRMS),
+        AllocateUnits: (vendor(duty="fund_manager"), *_CONFIRMS),
         ExpireBudget: (vendor(duty="fund_manager"), *_CONFIRMS),
         IssueStatement: _PREPARES,
         ProposePayment: _PREPARES,

@@ -8,7 +8,14 @@ from chassis.rulebook import Rulebook, Version, body_sha256
 from contracts.attribution import Share
 from contracts.values import PartnerId, money
 from services.incentives.application.sales import DECISIONS
-from services.incentives.domain.budget import AllocateBudget, Budget, Budgets, allocate_budget
+from services.incentives.domain.budget import (
+    AllocateBudget,
+    AllocateUnits,
+    Budget,
+    Budgets,
+    allocate_budget,
+    allocate_units,
+)
 from services.incentives.domain.dues import Known
 from services.incentives.domain.journal import NO_JOURNAL
 from services.incentives.domain.meter import CloseWindow, Meter, Meters, SettleRebate, close_window, settle_rebate
@@ -136,6 +143,11 @@ class World:
     def allocate(self, budget_id: str, amount: str) -> "World":
         wish = AllocateBudget(budget_id=budget_id, ref="first", amount=money(amount, "EUR"), by="adm", now=NOW)
         self.keep(self.budgets, Budgets, {budget_id: allocate_budget(wish, Budgets.initial)})
+        return self
+
+    def allocate_units(self, budget_id: str, units: str) -> "World":
+        wish = AllocateUnits(budget_id=budget_id, ref="first", units=Decimal(units), by="adm", now=NOW)
+        self.keep(self.budgets, Budgets, {budget_id: allocate_units(wish, Budgets.initial)})
         return self
 
     def tell(self, *wishes: Any) -> "World":

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from time import process_time
 
 import pytest
@@ -13,9 +14,10 @@ from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.dues import Known
 from services.incentives.domain.side import Posted, Pot, Side
+from services.incentives.domain.taking import decimal_of
 from services.incentives.projections.sales import sale_of
 from tests.incentives.facts import START as LONG_AGO
-from tests.incentives.facts import World, book, credit, plan, reversal, share, version, win
+from tests.incentives.facts import World, book, credit, plan, reversal, share, sold, version, win
 from tests.incentives.test_service import (
     ADMIN,
     APPROVER,
@@ -48,6 +50,7 @@ def posted(sale):
             step="band-1",
             plan_id="plan-a",
             plan_version=line.plan_version,
+            units=line.drawn_units - decimal_of(round(Fraction(line.drawn_units) * line.refilled, 4)),
         )
         for line in sale.lines.values()
     ]
@@ -200,6 +203,43 @@ def test_a_plan_with_a_budget_against_what_was_paid_has_delta_0(steps, refunds, 
     reports = [tried(None, body, sales, (None, pot_of(world, 1))) for sales in (forwards, back)]
     assert reports[0] == reports[1]
     assert [row["delta"] for row in reports[0]["partners"] if row["delta"] != "0"] == []
+
+
+def in_units(units, *steps, **changes):
+    """The same, of a budget of units: fifty a piece, of which the sale of `c2` has two."""
+    body = plan({"per_unit": "50"}, axis="units", basis="units", kind="spiff", budget_id="pot", **changes)
+    world = World(book(body)).allocate_units("pot", units)
+    for day, step in enumerate(steps, start=1):
+        on, name = date(2026, 3, day), step.strip("~")
+        lines = (sold("1", "cloud", "1000.00", int(name[1:])),)
+        told = [
+            win(opportunity_id=name, closed_on=on, sold=lines),
+            credit(share(name[0], "100.00"), opportunity_id=name),
+        ]
+        if step.startswith("~"):
+            told = [reversal(f"x-{name}", "333.00", opportunity_id=name, occurred_on=on)]
+        world.tell(*told)
+    pot = Pot("pot", world.budgets["pot"].units.available, frozenset({("plan-a", 1)}), of_units=True)
+    return body, world, pot
+
+
+def test_a_budget_of_6_units_pays_for_4_and_2_of_3_and_says_so_in_units():
+    body, world, pot = in_units("6", "a4", "b3", "c1")
+    report = tried(None, body, world.sales, (None, pot))
+    assert {row["partner_id"]: row["new"] for row in report["partners"]} == {"a": "200", "b": "100", "c": "0"}
+    assert report["budget"] == {"budget_id": "pot", "had": "6", "used": "6", "units": True, "short": 2}
+    assert (report["total"]["delta"], report["changed"]) == ("0", 0)
+
+
+UNIT_STEPS = st.permutations([f"{partner}{n}" for partner in "abc" for n in (1, 2, 5)])
+
+
+@given(UNIT_STEPS, st.integers(0, 5), st.integers(1, 30), st.sampled_from(["rest", "none"]))
+def test_a_plan_with_a_budget_of_units_against_what_was_paid_has_delta_0(steps, refunds, allocated, last):
+    told = [*steps[:5], *(f"~{name}" for name in steps[:refunds]), *steps[5:]]
+    body, world, pot = in_units(str(allocated), *told, last_award=last)
+    report = tried(None, body, world.sales, (None, pot))
+    assert [row["delta"] for row in report["partners"] if row["delta"] != "0"] == []
 
 
 def test_a_window_counts_as_closed():

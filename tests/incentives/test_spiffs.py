@@ -1,6 +1,8 @@
 """SPIFFs: awards from a capped budget, served in the order of its stream, beside or instead of each other."""
 
+from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,10 @@ from contracts.values import money
 from services.incentives.application import HANDLES
 from services.incentives.domain.budget import (
     AllocateBudget,
+    AllocateUnits,
+    Budget,
     BudgetAllocated,
+    BudgetInvalid,
     BudgetReleased,
     Budgets,
     ExpireBudget,
@@ -20,6 +25,9 @@ from services.incentives.domain.budget import (
     ReleaseBudget,
     ReserveBudget,
     UseBudget,
+    allocate_units,
+    carry,
+    expire_budget,
 )
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.explaining import EXPLAIN
@@ -29,7 +37,8 @@ from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale import Sales
 from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment
 from services.incentives.domain.sale_events import AwardMissed, PayoutCalculated, PayoutReversed
-from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, win
+from services.incentives.domain.taking import decimal_of
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, sold, win
 from tests.incentives.test_service import APPROVER, FINANCE, credited, incentives, won
 
 __all__ = ["incentives"]
@@ -165,6 +174,122 @@ def test_no_more_than_was_drawn_comes_back_where_the_line_was_adjusted():
 def test_as_it_was_decided_before_an_award_in_another_currency_is_missed_again():
     world = World(book(spiff()), rates=(TO_USD,), payees=IN_USD, whole_awards=False).allocate("pot", "500.00")
     assert [one.amount for one in sold_deals(world, "a").of(AwardMissed)] == [money("330.00", "USD")]
+
+
+# Budgets of units
+
+
+def per_piece(**changes):
+    """Fifty for each piece of cloud."""
+    fields = {"axis": "units", "basis": "units", "product_families": ["cloud"], "kind": "spiff", "component": "spiff"}
+    return plan({"per_unit": "50"}, **{"budget_id": "pot", **fields, **changes})
+
+
+def pieces(name, quantity, *shares):
+    lines = (sold("1", "cloud", "600.00", quantity), sold("2", "erp", "400.00", 9))
+    return win(sold=lines, opportunity_id=name), credit(*shares, opportunity_id=name)
+
+
+def left(world):
+    return world.budgets["pot"].units.available
+
+
+def test_a_budget_of_10_units_pays_for_4_4_and_2_of_them_then_it_is_exhausted():
+    world = World(book(per_piece())).allocate_units("pot", "10")
+    for name in ("a", "b", "c", "d"):
+        world.tell(*pieces(name, 4))
+    assert awards(world) == [D("200.00"), D("200.00"), D("100.00")]
+    assert [line.drawn_units for line in world.of(PayoutCalculated)] == [D(4), D(4), D(2)]
+    [missed] = world.of(AwardMissed)
+    assert (missed.opportunity_id, missed.amount, left(world)) == ("d", money("200.00", "EUR"), D(0))
+    assert EXPLAIN[PayoutCalculated](told(world.of(PayoutCalculated)[2])[0]).reasons[-2].text == (
+        "2 units drawn from the budget pot, at most what it had left"
+    )
+
+
+def test_a_budget_of_units_that_gives_no_rest_keeps_it_and_nothing_of_it_stands_in_the_ledger():
+    world = World(book(per_piece(last_award="none"))).allocate_units("pot", "10")
+    for name in ("a", "b", "c"):
+        world.tell(*pieces(name, 4))
+    assert (awards(world), left(world)) == ([D("200.00"), D("200.00")], D(2))
+    assert {entry.account for entry in world.posted()} == {"expense", "held"}
+
+
+def test_a_refund_gives_its_units_back_for_later_awards():
+    world = World(book(per_piece(product_families=["cloud", "erp"]))).allocate_units("pot", "13")
+    world.tell(*pieces("a", 4), reversal("x", "250.00", opportunity_id="a"))
+    assert (awards(world), left(world)) == ([D("650.00")], D("3.25"))
+    world.tell(reversal("y", "750.00", opportunity_id="a"))
+    assert left(world) == D(13)
+
+
+def test_units_are_drawn_by_share_and_held_by_one_of_the_lines_that_a_share_is_split_into():
+    parts = [{"percent": "40", "after_days": 0}, {"percent": "60", "after_days": 30}]
+    world = World(book(per_piece(release=parts))).allocate_units("pot", "5")
+    world.tell(*pieces("a", 8, share("p1", "75.00"), share("p2", "25.00")))
+    lines = [(line.payee_id, line.amount.amount, line.drawn_units or None) for line in world.of(PayoutCalculated)]
+    assert lines == [("p1", D("100.00"), None), ("p1", D("150.00"), D(5))]
+    assert [one.payee_id for one in world.of(AwardMissed)] == ["p2", "p2"]
+    world.tell(credit(share("p2", "100.00"), opportunity_id="a", revision=2))
+    assert (len(world.of(PayoutCalculated)), left(world)) == (2, D(5))
+
+
+def test_a_commission_s_limit_in_units_pays_the_part_of_the_pay_that_the_units_are_of_the_pieces():
+    body = plan(budget_id="pot", kind="commission", product_families=["cloud"])
+    world = World(book(body)).allocate_units("pot", "3").tell(*pieces("a", 4))
+    assert (awards(world), left(world)) == ([D("45.00")], D(0))
+
+
+def test_a_budget_has_money_or_units_and_both_expire():
+    funded = Budgets.fold(after())
+    wish = AllocateUnits(budget_id="pot", ref="u", units=D("2.5"), by="adm", now=NOW)
+    with pytest.raises(BudgetInvalid):
+        allocate_units(wish, funded)
+    for wrong in ("0", "-1", "0.00001", "NaN"):
+        with pytest.raises(BudgetInvalid):
+            allocate_units(replace(wish, units=D(wrong)), Budget())
+    events = allocate_units(wish, Budget())
+    assert allocate_units(wish, Budgets.fold(events)) == []
+    history(TABLE[AllocateBudget], (Budgets.at("pot"), events)).when(
+        AllocateBudget(budget_id="pot", ref="m", amount=money("1.00", "EUR"), by="adm", now=NOW)
+    ).refused(BudgetInvalid)
+    end = ExpireBudget(budget_id="pot", ref="end", now=NOW)
+    [expired] = expire_budget(end, Budgets.fold(events))
+    assert (expired.units, expire_budget(end, Budgets.fold([*events, expired]))) == (D("2.5"), [])
+    assert Budgets.fold([carry(Budgets.fold(events))]) == Budgets.fold(events)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 6), st.booleans()), max_size=12))
+def test_whatever_is_sold_and_taken_back_a_budget_of_units_is_never_overdrawn(steps):
+    world, sales = World(book(per_piece())).allocate_units("pot", "9"), set()
+    for place, (name, quantity, refunded) in enumerate(steps):
+        if refunded and name in sales:
+            world.tell(reversal(f"x{place}", f"{quantity}11.11", opportunity_id=name))
+        elif name not in sales:
+            sales.add(name)
+            world.tell(*pieces(name, quantity))
+        lines = [line for sale in world.sales.values() for line in sale.lines.values()]
+        stand = sum(
+            line.drawn_units - decimal_of(round(Fraction(line.drawn_units) * line.refilled, 4)) for line in lines
+        )
+        assert left(world) == 9 - stand
+        assert 0 <= left(world) <= 9
+
+
+async def test_units_are_put_in_over_http_and_drawn_and_read(incentives):
+    await incentives.publish_plan(per_piece(product_families=[]))
+    assert (await incentives.post(APPROVER, "/budgets/pot/allocate", {"ref": "first", "units": "2.5"})).json() == {
+        "budget_id": "pot",
+        "available": None,
+        "available_units": "2.5",
+    }
+    both = {"ref": "x", "units": "1", "amount": "1.00", "currency": "EUR"}
+    for wrong in (both, {"ref": "x"}, {"ref": "x", "amount": "1.00"}):
+        assert (await incentives.post(APPROVER, "/budgets/pot/allocate", wrong)).status_code == 422
+    await incentives.hear(won("o1"))
+    await incentives.hear(credited(("p1", "100.00"), opportunity_id="o1"))
+    [found] = (await incentives.get(FINANCE, "/budgets"))["items"]
+    assert (found["currency"], found["allocated"], found["available"], found["used"]) == (None, "2.5", "1.5", "1")
 
 
 # The budget itself

@@ -13,11 +13,12 @@ from chassis.event import iso
 from chassis.execution import Peek
 from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Range
-from contracts.values import money
+from contracts.values import Money, money
 from services.incentives.access import READ_LEDGER
+from services.incentives.application.answers import BudgetAnswer
 from services.incentives.application.books import Remittance, close_of, remittance_of
 from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates, month_name, months_back
-from services.incentives.domain.budget import AllocateBudget, BudgetInvalid, ExpireBudget
+from services.incentives.domain.budget import AllocateBudget, AllocateUnits, BudgetInvalid, ExpireBudget
 from services.incentives.domain.tax import RemitTax
 from services.incentives.projections.budgets import BudgetDocument
 from services.incentives.projections.liability import Booked, Liability, booked_in, liability, position_at
@@ -42,11 +43,12 @@ class RatesBody(Body):
 
 
 class BudgetBody(Body):
-    """Money that is put into a budget; `ref` names this step, so that it counts once."""
+    """Money that is put into a budget, or units; `ref` names this step, so that it counts once."""
 
     ref: Annotated[str, Field(min_length=1, max_length=64)]
-    amount: Amount
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    amount: Amount | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
+    units: Amount | None = None
 
 
 class RemitBody(Body):
@@ -218,15 +220,23 @@ async def remit(jurisdiction: Jurisdiction, body: RemitBody, caller: Writer, app
 
 
 @router.post("/budgets/{budget_id}/allocate", status_code=201)
+@answers(BudgetAnswer)
 async def allocate(budget_id: Id, body: BudgetBody, caller: Writer, app: App) -> Response:
-    """Puts money into a budget."""
+    """Puts money into a budget, or units into one that has no money."""
+    named: dict[str, Any] = {"budget_id": budget_id, "ref": body.ref, "by": caller.principal.by, "now": app.clock.now()}
+    if body.units is not None and body.amount is None and body.currency is None:
+        units = AllocateUnits(**named, units=Decimal(body.units))
+        return await perform(caller, app, AllocateUnits, units, status=201)
+    return await perform(caller, app, AllocateBudget, AllocateBudget(**named, amount=_amount(body)), status=201)
+
+
+def _amount(body: BudgetBody) -> Money:
+    if body.units is not None or body.amount is None or body.currency is None:
+        raise BudgetInvalid("name an amount with its currency, or units")
     try:
-        amount = money(body.amount, body.currency)
+        return money(body.amount, body.currency)
     except ValueError as error:
         raise BudgetInvalid(str(error)) from error
-    by, now = caller.principal.by, app.clock.now()
-    wish = AllocateBudget(budget_id=budget_id, ref=body.ref, amount=amount, by=by, now=now)
-    return await perform(caller, app, AllocateBudget, wish, status=201)
 
 
 @router.post("/budgets/{budget_id}/expire")

@@ -157,6 +157,7 @@ HANDLES = (
         for evaluator, decision in ((1, meter.close_window_by_own_standing), (2, meter.close_window))
     ),
     Handles(budget.AllocateBudget, budget.allocate_budget, budget_stream, answer=budget_answer),
+    Handles(budget.AllocateUnits, budget.allocate_units, budget_stream, answer=budget_answer),
     Handles(budget.ReserveBudget, budget.reserve_budget, budget_stream, answer=budget_answer),
     Handles(budget.UseBudget, budget.use_budget, budget_stream, answer=budget_answer),
     Handles(budget.ReleaseBudget, budget.release_budget, budget_stream, answer=budget_answer),

@@ -79,10 +79,11 @@ class LineAnswer(TypedDict):
 
 
 class BudgetAnswer(TypedDict):
-    """What of the budget nobody has yet; null while nothing was ever put in."""
+    """What of the budget nobody has yet, in money or in units; null while nothing was ever put in."""
 
     budget_id: str
     available: Annotated[dict[str, str], Money] | None
+    available_units: str | None
 
 
 class MonthAnswer(TypedDict, total=False):
@@ -162,7 +163,11 @@ def line_answer(wish: Any, state: Sale) -> LineAnswer:
 
 
 def budget_answer(wish: Any, state: Budget) -> BudgetAnswer:
-    return {"budget_id": wish.budget_id, "available": plain(state.available) if state.allocated else None}
+    return {
+        "budget_id": wish.budget_id,
+        "available": plain(state.available) if state.allocated else None,
+        "available_units": f"{state.units.available:f}" if state.units else None,
+    }
 
 
 def month_answer(wish: Any, state: Books) -> MonthAnswer:

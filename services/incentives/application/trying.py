@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from chassis.application import Application
@@ -17,6 +18,8 @@ from services.incentives.domain.choice import Chosen
 from services.incentives.domain.dues import Known
 from services.incentives.domain.plan import Plan
 from services.incentives.domain.side import NOTHING, Posted, Pot, Side
+from services.incentives.domain.taking import decimal_of
+from services.incentives.domain.units import UNIT_DIGITS
 from services.incentives.projections.liability import every
 from services.incentives.projections.sales import SaleDocument, sale_of
 
@@ -36,6 +39,8 @@ async def _pot(peek: Peek, books: Sequence[Rulebook], plan: Plan) -> Pot | None:
     budget: Budget = await peek(Budgets.at(plan.budget_id))
     versions = (one for book in books for one in book.versions)
     drew = frozenset((one.rulebook_id, one.version) for one in versions if one.body.get("budget_id") == plan.budget_id)
+    if budget.units:
+        return Pot(plan.budget_id, budget.units.available, drew, of_units=True)
     there = budget.allocated is not None and budget.allocated.currency == plan.currency
     return Pot(plan.budget_id, budget.available.amount if there else NOTHING, drew)
 
@@ -94,4 +99,16 @@ def _posted(line: dict[str, Any]) -> Posted:
         step=line["rule_id"],
         plan_id=line["plan_id"],
         plan_version=line["plan_version"],
+        units=_units(line),
     )
+
+
+def _units(line: dict[str, Any]) -> Decimal:
+    """How many units of a budget stand for what of the line stands."""
+    amount, drawn = Fraction(line["amount"]["amount"]), Decimal(line["drawn_units"] or 0)
+    if not amount or not drawn:
+        return NOTHING
+    back = (
+        min(Fraction(line["reversed"]["amount"]) / amount, Fraction(1)) if Decimal(line["remaining"]["amount"]) else 1
+    )
+    return drawn - decimal_of(round(Fraction(drawn) * back, UNIT_DIGITS))

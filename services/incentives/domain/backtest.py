@@ -119,15 +119,19 @@ def _told(worths: Iterable[Worth]) -> list[dict[str, str]]:
 
 
 def _budget(side: Side) -> dict[str, Any] | None:
-    """What the plan's budget had in this time, what of it stands with partners, and how many awards fell short."""
+    """What the plan's budget had in this time, what of it stands with partners, and how many awards fell short.
+
+    Of a budget of units that is in units.
+    """
     if side.pot is None:
         return None
     pairs = list(zip(side.awards, side.given, strict=True))
-    used = sum((one.net for _, one in pairs), NOTHING)
+    used = sum((one.drawn for _, one in pairs), NOTHING)
     sums = {"had": side.budget, "used": used}
     return {
         "budget_id": side.pot.budget_id,
         **{name: str(tidy(amount) if amount else NOTHING) for name, amount in sums.items()},
+        **({"units": True} if side.pot.of_units else {}),
         "short": sum(one.amount < award.amount.amount for award, one in pairs),
     }
 

@@ -1,4 +1,7 @@
-"""A budget: a capped pot of one currency. Whoever comes first in its stream is served; nobody draws it below nothing."""
+"""A budget: a capped pot of one currency, or of units. Whoever comes first in its stream is served.
+
+Nobody draws it below nothing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,9 +10,19 @@ from decimal import Decimal
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, Refused
-from chassis.event import command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event
 from contracts.values import Money, none_of
+from services.incentives.domain import units
 from services.incentives.domain.journal import AccountName, Journal, move
+from services.incentives.domain.units import (
+    NOTHING,
+    Units,
+    UnitsAllocated,
+    UnitsEvent,
+    UnitsExpired,
+    UnitsReleased,
+    UnitsUsed,
+)
 
 # Events
 
@@ -106,11 +119,11 @@ class BudgetCarried:
     reserved: dict[str, Decimal]
     used: Decimal
     refs: tuple[str, ...]
+    units: Units | LeftOut = LEFT_OUT
 
 
-BudgetEvent = (
-    BudgetAllocated | BudgetReserved | BudgetUsed | BudgetReleased | BudgetExpired | BudgetReduced | BudgetCarried
-)
+OfMoney = BudgetAllocated | BudgetReserved | BudgetUsed | BudgetReleased | BudgetExpired | BudgetReduced
+BudgetEvent = OfMoney | UnitsEvent | BudgetCarried
 
 # Commands
 
@@ -120,6 +133,17 @@ class AllocateBudget:
     budget_id: str
     ref: str
     amount: Money
+    by: str
+    now: datetime
+
+
+@command("incentives.AllocateUnits.v1")
+class AllocateUnits:
+    """Puts units into a budget that has no money."""
+
+    budget_id: str
+    ref: str
+    units: Decimal
     by: str
     now: datetime
 
@@ -159,12 +183,16 @@ class ExpireBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """`allocated - reserved - used` is available, never below nothing. `refs` are the steps that were taken."""
+    """`allocated - reserved - used` is available, never below nothing. `refs` are the steps that were taken.
+
+    A budget of units has `units` and no money.
+    """
 
     allocated: Money | None = None
     reserved: Mapping[str, Decimal] = field(default_factory=dict)
     used: Decimal = Decimal(0)
     refs: frozenset[str] = frozenset()
+    units: Units | None = None
 
     @property
     def available(self) -> Money:
@@ -185,7 +213,7 @@ class FundsInsufficient(Refused):
 
 
 class BudgetInvalid(Invalid):
-    """A budget has one currency, and its steps amounts above zero."""
+    """A budget has one currency, or units of at most 4 digits after the point, and its steps are above zero."""
 
     slug = "budget-invalid"
 
@@ -206,6 +234,25 @@ def allocate_budget(wish: AllocateBudget, budget: Budget) -> list[BudgetEvent]:
             amount=wish.amount,
             available=before + wish.amount,
             journal=_memo(wish, wish.amount, "budget", "available"),
+            allocated_by=wish.by,
+            allocated_at=wish.now,
+        )
+    ]
+
+
+def allocate_units(wish: AllocateUnits, budget: Budget) -> list[BudgetEvent]:
+    """Puts units into the pot."""
+    if _taken(budget, "allocated", wish.ref):
+        return []
+    if budget.allocated is not None or not units.sound(wish.units):
+        raise BudgetInvalid
+    before = budget.units.available if budget.units else NOTHING
+    return [
+        UnitsAllocated(
+            budget_id=wish.budget_id,
+            ref=wish.ref,
+            units=wish.units,
+            available=before + wish.units,
             allocated_by=wish.by,
             allocated_at=wish.now,
         )
@@ -281,11 +328,19 @@ def given_back(
 
 def expire_budget(wish: ExpireBudget, budget: Budget) -> list[BudgetEvent]:
     """What is still available is gone."""
+    if budget.units:
+        return _units_expired(wish, budget.units)
     if _taken(budget, "expired", wish.ref) or budget.allocated is None or budget.available.zero:
         return []
     amount = budget.available
     journal = _memo(wish, amount, "available", "budget")
     return [BudgetExpired(budget_id=wish.budget_id, ref=wish.ref, amount=amount, journal=journal, expired_at=wish.now)]
+
+
+def _units_expired(wish: ExpireBudget, left: Units) -> list[BudgetEvent]:
+    if not left.available:
+        return []
+    return [UnitsExpired(budget_id=wish.budget_id, ref=wish.ref, units=left.available, expired_at=wish.now)]
 
 
 def reduced(budget_id: str, ref: str, amount: Money, budget: Budget, now: datetime) -> BudgetReduced:
@@ -305,7 +360,7 @@ def _taken(budget: Budget, step: str, ref: str) -> bool:
 
 
 def _sound(budget: Budget, amount: Money) -> None:
-    other = budget.allocated is not None and budget.allocated.currency != amount.currency
+    other = budget.units or (budget.allocated is not None and budget.allocated.currency != amount.currency)
     if other or amount.amount <= 0:
         raise BudgetInvalid
 
@@ -343,11 +398,24 @@ def evolve(budget: Budget, happened: BudgetEvent) -> Budget:
             left = budget.allocated - happened.amount if budget.allocated else None
             step = "expired" if isinstance(happened, BudgetExpired) else "reduced"
             return replace(budget, allocated=left, refs=budget.refs | {f"{step}:{happened.ref}"})
+        case UnitsAllocated() | UnitsUsed() | UnitsReleased() | UnitsExpired():
+            return _with_units(budget, happened)
         case BudgetCarried():
-            kept = (happened.allocated, happened.reserved, happened.used, frozenset(happened.refs))
-            return Budget(allocated=kept[0], reserved=kept[1], used=kept[2], refs=kept[3])
+            return _carried(happened)
         case _:
             assert_never(happened)
+
+
+def _with_units(budget: Budget, happened: UnitsEvent) -> Budget:
+    after = units.evolve(budget.units or Units(allocated=NOTHING), happened)
+    allocated = {f"allocated:{happened.ref}"} if isinstance(happened, UnitsAllocated) else set()
+    return replace(budget, units=after, refs=budget.refs | allocated)
+
+
+def _carried(it: BudgetCarried) -> Budget:
+    return Budget(
+        allocated=it.allocated, reserved=it.reserved, used=it.used, refs=frozenset(it.refs), units=it.units or None
+    )
 
 
 def _used(budget: Budget, happened: BudgetUsed) -> Budget:
@@ -366,7 +434,11 @@ def _released(budget: Budget, happened: BudgetReleased) -> Budget:
 
 def carry(budget: Budget) -> BudgetEvent:
     return BudgetCarried(
-        allocated=budget.allocated, reserved=dict(budget.reserved), used=budget.used, refs=tuple(sorted(budget.refs))
+        allocated=budget.allocated,
+        reserved=dict(budget.reserved),
+        used=budget.used,
+        refs=tuple(sorted(budget.refs)),
+        units=budget.units or LEFT_OUT,
     )
 
 

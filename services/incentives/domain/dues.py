@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 
 from chassis.rulebook import Rulebook
 from contracts.attribution import Share
@@ -12,9 +13,10 @@ from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
-from services.incentives.domain.rating import RatingFacts, Sold, rate
+from services.incentives.domain.rating import RatingFacts, Sold, counts, rate
 from services.incentives.domain.sale import ADDED, Sale, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
+from services.incentives.domain.schedule import PERCENT
 
 PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
 
@@ -195,6 +197,12 @@ def parties_of(due: Due) -> dict[str, str]:
     """The payees by party: the credited partner, who the deal names, and who is credited in another role."""
     roles = {PARTY_OF_ROLE[s.role]: str(s.partner_id) for s in due.credit.shares if s.role in PARTY_OF_ROLE}
     return {**roles, **due.win.parties, "partner": due.key.partner_id}
+
+
+def units_sold(due: Due) -> Fraction:
+    """How many pieces of what a plan pays for are a share's part."""
+    pieces = sum(line.quantity for line in counts(due.chosen.plan, due.basis.sold))
+    return Fraction(pieces) * Fraction(due.share.percent) / Fraction(PERCENT)
 
 
 def _rated_before(sale: Sale, win: WinRecorded, pool: str, share: Share, books: Sequence[Rulebook]) -> list[Chosen]:

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from chassis.event import LEFT_OUT, LeftOut, stable_id
 from contracts.values import Money, split
-from services.incentives.domain.dues import Due, Known, dues, facts_of
+from services.incentives.domain.dues import Due, Known, dues, facts_of, units_sold
 from services.incentives.domain.exchange import Exchange, InBooks, NoRate
 from services.incentives.domain.journal import AccountName, Journal, expense, move
 from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift, Ways
-from services.incentives.domain.rating import Derivation, RatingFacts, Sold, paid_out, rate, tidy
+from services.incentives.domain.rating import Derivation, RatingFacts, Sold, half_up, paid_out, rate, tidy
 from services.incentives.domain.sale import HELD, PAYABLE, Line, NotQuarantined, Sale, SaleInvalid
 from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin, ResolveFact
 from services.incentives.domain.sale_events import (
@@ -34,8 +35,9 @@ from services.incentives.domain.sale_events import (
     WinRecorded,
 )
 from services.incentives.domain.sharing import Portion, portions
-from services.incentives.domain.taking import Asked
+from services.incentives.domain.taking import Asked, decimal_of
 from services.incentives.domain.undoing import take_back, take_back_superseded
+from services.incentives.domain.units import UNIT_DIGITS
 
 NOTHING = Decimal(0)
 
@@ -222,7 +224,7 @@ def _calculate(posting: Posting, due: Due, known: Known) -> None:
     if plan.kind == REBATE and derivation.counted:
         _count(posting, due, derivation, meter or "")
     elif plan.kind != REBATE:
-        for line in earned:
+        for line in _within_units(posting, due, derivation, earned, facts):
             _earn(posting, line, facts)
     _reverse_known(posting, due, known)
 
@@ -299,12 +301,19 @@ class Earned:
     meter: str | None
     first: bool
     drawn: Money | LeftOut = LEFT_OUT
+    drawn_units: Decimal | LeftOut = LEFT_OUT
 
 
 def _earned(posting: Posting, due: Due, derivation: Derivation, meter: str | None, facts: RatingFacts) -> list[Earned]:
     """The lines of a share: one a payee and release part. The first one holds the measure."""
-    plan = due.chosen.plan
-    found = portions(derivation.pay, plan.payees, plan.released, facts.parties)
+    return _lines_of(posting, due, derivation, (derivation.pay, meter), facts)
+
+
+def _lines_of(
+    posting: Posting, due: Due, derivation: Derivation, of: tuple[Money, str | None], facts: RatingFacts
+) -> list[Earned]:
+    (pay, meter), plan = of, due.chosen.plan
+    found = portions(pay, plan.payees, plan.released, facts.parties)
     made = []
     for place, portion in enumerate(found):
         amount, exchange = paid_out(portion.amount, plan, facts)
@@ -313,11 +322,35 @@ def _earned(posting: Posting, due: Due, derivation: Derivation, meter: str | Non
     return made
 
 
+def _within_units(
+    posting: Posting, due: Due, derivation: Derivation, earned: list[Earned], facts: RatingFacts
+) -> list[Earned]:
+    """The lines with what they pay for as many units as a budget of units still has; what it has not is missed.
+
+    The largest of them holds the units, so that a refund gives them back once.
+    """
+    plan = due.chosen.plan
+    if not posting.of_units(plan.budget_id) or derivation.pay.zero:
+        return earned
+    asked = decimal_of(round(units_sold(due), UNIT_DIGITS))
+    given = posting.units_left(plan.budget_id or "", asked, plan.last_award)
+    part = Fraction(given) / Fraction(asked) if asked else Fraction(0)
+    pay = half_up(Fraction(derivation.pay.amount) * part, derivation.pay.currency)
+    if pay.zero:
+        for line in earned:
+            posting.add(_missed(posting, line, _line_id(due, line.portion)))
+        return []
+    lines = _lines_of(posting, due, derivation, (pay, earned[0].meter), facts)
+    most = max(lines, key=lambda line: line.portion.amount)
+    posting.use_units(plan.budget_id or "", _line_id(due, most.portion), given)
+    return [replace(line, drawn_units=given) if line is most else line for line in lines]
+
+
 def _earn(posting: Posting, it: Earned, facts: RatingFacts) -> None:
     """Earns one line; what the budget of its plan cannot give is missed, and stays so."""
     plan = it.due.chosen.plan
     line_id = _line_id(it.due, it.portion)
-    if plan.budget_id:
+    if plan.budget_id and not posting.of_units(plan.budget_id):
         draw = _drawn if posting.ways.whole_awards else _drawn_as_paid_out
         given = draw(posting, it, line_id, facts)
         if given is None:
@@ -428,6 +461,7 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
         hears=plan.hears,
         budget_id=plan.budget_id,
         drawn=it.drawn,
+        drawn_units=it.drawn_units,
     )
 
 

@@ -19,6 +19,8 @@ from services.incentives.domain.rating import half_up, tidy
 from services.incentives.domain.rebate import settles_on
 from services.incentives.domain.sale import Line, Sale, evolve
 from services.incentives.domain.sale_events import SaleEvent
+from services.incentives.domain.taking import decimal_of
+from services.incentives.domain.units import NOTHING, UNIT_DIGITS, Units, UnitsReleased, UnitsUsed
 
 STEP_DIGITS = 12
 """A counted measure has these: with fifteen whole ones they fit into a decimal, so that steps sum exactly."""
@@ -166,6 +168,23 @@ class Posting:
         self.budgets.add(budget_id, self._used(budget_id, ref, given, budget))
         return given
 
+    def of_units(self, budget_id: str | None) -> bool:
+        """Whether a plan's budget is one of units."""
+        return budget_id is not None and self.budgets.state(budget_id).units is not None
+
+    def units_left(self, budget_id: str, wanted: Decimal, last: str) -> Decimal:
+        """How many of the units that are sold a budget lets be paid; none at its end."""
+        self.budgets.touch(budget_id)
+        budget: Budget = self.budgets.state(budget_id)
+        given = min(wanted, budget.units.available) if budget.units else NOTHING
+        return given if given == wanted or last == "rest" else NOTHING
+
+    def use_units(self, budget_id: str, ref: str, units: Decimal) -> None:
+        """Takes units that are left out of a budget."""
+        left = tidy(self.budgets.state(budget_id).units.available - units)
+        used = UnitsUsed(budget_id=budget_id, ref=ref, units=units, available=left, used_at=self.now)
+        self.budgets.add(budget_id, used)
+
     def _used(self, budget_id: str, ref: str, amount: Money, budget: Budget) -> BudgetUsed:
         return BudgetUsed(
             budget_id=budget_id,
@@ -182,10 +201,25 @@ class Posting:
             return
         self.budgets.touch(before.budget_id)
         budget: Budget = self.budgets.state(before.budget_id)
+        if before.drawn_units and budget.units:
+            self._refill_units(before, before.budget_id, budget.units)
+            return
         back = self._back(before) if self.ways.whole_awards else amount
         if budget.allocated is not None and back is not None and not back.zero:
             given = given_back(before.budget_id, before.line_id, back, budget, self.now, from_use=True)
             self.budgets.add(before.budget_id, given)
+
+    def _refill_units(self, before: Line, budget_id: str, units: Units) -> None:
+        now, earlier = (
+            round(Fraction(before.drawn_units) * one.refilled, UNIT_DIGITS)
+            for one in (self.sale.lines[before.line_id], before)
+        )
+        if back := tidy(decimal_of(now - earlier)):
+            available = tidy(units.available + back)
+            released = UnitsReleased(
+                budget_id=budget_id, ref=before.line_id, units=back, available=available, released_at=self.now
+            )
+            self.budgets.add(budget_id, released)
 
     def _back(self, before: Line) -> Money | None:
         """What of the money that a line drew the reversal just added gives back, by the part of the line that it took."""

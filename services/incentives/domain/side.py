@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from contracts.values import MINOR_DIGITS, Money, round_half_up
 from services.incentives.domain.bulk import MEASURE_DIGITS, Table, compiled
 from services.incentives.domain.choice import Chosen
-from services.incentives.domain.dues import Due, Known, bases_for, facts_of, parties_of
+from services.incentives.domain.dues import Due, Known, bases_for, facts_of, parties_of, units_sold
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.plan import Plan, schedule_of, window_of
 from services.incentives.domain.rating import counts, rate, reversed_by
@@ -25,6 +25,7 @@ from services.incentives.domain.schedule import PERCENT, Schedule, value_of
 from services.incentives.domain.sharing import portions
 from services.incentives.domain.spending import Award, Given, given_for
 from services.incentives.domain.taking import counted, decimal_of, taken_by
+from services.incentives.domain.units import UNIT_DIGITS
 
 TABLES_MAX = 10_000
 NOTHING = Decimal(0)
@@ -52,18 +53,20 @@ class Posted:
     step: str
     plan_id: str
     plan_version: int
+    units: Decimal = NOTHING
 
 
 @dataclass(frozen=True)
 class Pot:
     """A plan's budget: what it has left now. What lines drew under these plans is there again for the plan to give.
 
-    `drew` are the versions that draw on it, as plan and version.
+    `drew` are the versions that draw on it, as plan and version. It is a budget of money, or `of_units`.
     """
 
     budget_id: str
     left: Decimal
     drew: frozenset[tuple[str, int]] = frozenset()
+    of_units: bool = False
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Side:
     def returns(self, posted: Posted) -> None:
         """What a posted line drew from this budget is there again."""
         if self.pot and (posted.plan_id, posted.plan_version) in self.pot.drew:
-            self.returned += posted.amount
+            self.returned += posted.units if self.pot.of_units else posted.amount
 
     @property
     def budget(self) -> Decimal:
@@ -140,7 +143,9 @@ class Side:
         """Keeps what a line would draw, payee by payee and part by part; answers the places of those awards."""
         plan, first = self.chosen.plan, len(self.awards)
         whole = Money(amount=pay, currency=plan.currency)
+        units = units_sold(due) if self.pot and self.pot.of_units else None
         for portion in portions(whole, plan.payees, plan.released, parties_of(due)):
+            part = None if units is None or not pay else _part(units, portion.amount.amount, pay)
             award = Award(
                 partner_id=due.key.partner_id,
                 opportunity_id=opportunity_id,
@@ -148,6 +153,7 @@ class Side:
                 amount=portion.amount,
                 basis=basis,
                 taken=takings,
+                units=part,
             )
             self.awards.append(award)
         return range(first, len(self.awards))
@@ -161,6 +167,11 @@ class Side:
             schedule = schedule_of(self.chosen.plan, partner_id, _last_month(self.chosen.plan, first_day))
             sums[partner_id] += _rounded(schedule, measure, self.chosen.plan.currency)  # type: ignore[assignment]
         return {partner_id: Decimal(amount) for partner_id, amount in sums.items()}
+
+
+def _part(units: Fraction, amount: Decimal, pay: Decimal) -> Decimal:
+    """The units of a portion: by what of the pay it is."""
+    return decimal_of(round(units * Fraction(amount) / Fraction(pay), UNIT_DIGITS))
 
 
 def _dues(sale: Sale, chosen: Chosen) -> Iterator[Due]:

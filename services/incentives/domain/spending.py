@@ -12,7 +12,9 @@ from fractions import Fraction
 from typing import Literal
 
 from contracts.values import Money
-from services.incentives.domain.rating import reversed_by
+from services.incentives.domain.rating import half_up, reversed_by
+from services.incentives.domain.taking import decimal_of
+from services.incentives.domain.units import UNIT_DIGITS
 
 LastAward = Literal["rest", "none"]
 NOTHING = Decimal(0)
@@ -21,7 +23,10 @@ AWARDED, TAKEN_BACK = 0, 1
 
 @dataclass(frozen=True, kw_only=True)
 class Award:
-    """What one line would draw on a day, on which basis, and what reversals took of that basis, each on its day."""
+    """What one line would draw on a day, on which basis, and what reversals took of that basis, each on its day.
+
+    With `units` it draws those, of a budget of units, and is paid for as many as it gets.
+    """
 
     partner_id: str
     opportunity_id: str
@@ -29,30 +34,56 @@ class Award:
     amount: Money
     basis: Decimal
     taken: tuple[tuple[date, Fraction], ...] = ()
+    units: Decimal | None = None
+
+    @property
+    def cost(self) -> Decimal:
+        """What it draws when there is enough."""
+        return self.amount.amount if self.units is None else self.units
+
+    def paid(self, drawn: Decimal) -> Money:
+        """What it is paid for what it drew."""
+        if drawn == self.cost:
+            return self.amount
+        return half_up(Fraction(self.amount.amount) * Fraction(drawn) / Fraction(self.cost), self.amount.currency)
+
+    def stands(self, drawn: Decimal, taken: Fraction) -> Decimal:
+        """What of what it drew stands once so much of its basis is taken."""
+        paid = self.paid(drawn)
+        back = reversed_by(paid, self.basis, taken).amount
+        if self.units is None:
+            return paid.amount - back
+        part = Fraction(back) / Fraction(paid.amount) if paid.amount else Fraction(0)
+        return drawn - decimal_of(round(Fraction(drawn) * part, UNIT_DIGITS))
 
 
 @dataclass(frozen=True)
 class Given:
-    """What the budget gave for an award, and what of that stands after reversals."""
+    """What the budget gave for an award, what of that stands after reversals, and what of what was drawn for it does."""
 
     amount: Decimal
     net: Decimal
+    drawn: Decimal
 
 
 def given_for(awards: Sequence[Award], pot: Decimal, last: LastAward) -> list[Given]:
-    """What each award gets of a pot, in the order of the awards."""
-    left, amounts, nets = pot, [NOTHING] * len(awards), [NOTHING] * len(awards)
+    """What each award gets of a pot of money or of units, in the order of the awards."""
+    left, drawn, stood = pot, [NOTHING] * len(awards), [NOTHING] * len(awards)
+    takings = [Fraction(0)] * len(awards)
     for _, step, _, place, taken in sorted(_steps(awards)):
-        award = awards[place]
         if step == AWARDED:
-            amounts[place] = nets[place] = _drawn(award.amount.amount, left, last)
-            left -= amounts[place]
+            drawn[place] = stood[place] = _drawn(awards[place].cost, left, last)
+            left -= drawn[place]
         else:
-            given = Money(amount=amounts[place], currency=award.amount.currency)
-            stands = given.amount - reversed_by(given, award.basis, taken).amount
-            left += nets[place] - stands
-            nets[place] = stands
-    return [Given(amount, net) for amount, net in zip(amounts, nets, strict=True)]
+            stands = awards[place].stands(drawn[place], taken)
+            left += stood[place] - stands
+            stood[place], takings[place] = stands, taken
+    return [_given(*one) for one in zip(awards, drawn, stood, takings, strict=True)]
+
+
+def _given(award: Award, drawn: Decimal, stands: Decimal, taken: Fraction) -> Given:
+    paid = award.paid(drawn)
+    return Given(paid.amount, paid.amount - reversed_by(paid, award.basis, taken).amount, stands)
 
 
 Step = tuple[date, int, str, int, Fraction]

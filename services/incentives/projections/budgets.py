@@ -1,4 +1,4 @@
-"""What of each budget is still available, reserved, used?"""
+"""What of each budget is still available, reserved, used, in money or in units?"""
 
 from decimal import Decimal
 from typing import TypedDict
@@ -14,13 +14,18 @@ from services.incentives.domain.budget import (
     BudgetUsed,
 )
 from services.incentives.domain.journal import Journal
+from services.incentives.domain.rating import tidy
+from services.incentives.domain.units import Units, UnitsAllocated, UnitsEvent, UnitsExpired, UnitsReleased, UnitsUsed
+from services.incentives.domain.units import evolve as evolve_units
+
+OF_MONEY = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced)
 
 
 class BudgetDocument(TypedDict):
-    """`allocated` is what was put in less what expired or was taken out."""
+    """`allocated` is what was put in less what expired or was taken out. A budget of units has no currency."""
 
     budget_id: str
-    currency: str
+    currency: str | None
     allocated: str
     available: str
     reserved: str
@@ -30,6 +35,8 @@ class BudgetDocument(TypedDict):
 
 def evolve(document: BudgetDocument | None, seen: Seen) -> BudgetDocument:
     happened = seen.event
+    if isinstance(happened, UnitsEvent):
+        return _of_units(document, happened, iso(seen.recorded_at))
     before = document or {"allocated": "0.00", "available": "0.00", "reserved": "0.00", "used": "0.00"}
     return {
         "budget_id": happened.budget_id,
@@ -42,6 +49,26 @@ def evolve(document: BudgetDocument | None, seen: Seen) -> BudgetDocument:
     }
 
 
+def _of_units(document: BudgetDocument | None, happened: UnitsEvent, at: str) -> BudgetDocument:
+    before = Units(allocated=Decimal(0))
+    if document:
+        before = Units(allocated=Decimal(document["allocated"]), used=Decimal(document["used"]))
+    after = evolve_units(before, happened)
+    return {
+        "budget_id": happened.budget_id,
+        "currency": None,
+        "allocated": _text(after.allocated),
+        "available": _text(after.available),
+        "reserved": _text(Decimal(0)),
+        "used": _text(after.used),
+        "changed_at": at,
+    }
+
+
+def _text(units: Decimal) -> str:
+    return f"{tidy(units):f}"
+
+
 def _after(before: str, journal: Journal, account: str, sign: int = 1) -> str:
     """Memo accounts: what is available, reserved or used stands on the credit side of the budget."""
     moved = sum((entry.amount.amount for entry in journal.entries if entry.account == account), Decimal(0))
@@ -50,9 +77,9 @@ def _after(before: str, journal: Journal, account: str, sign: int = 1) -> str:
 
 BUDGETS = Projection(
     name="budgets",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
-        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced),
+        (*OF_MONEY, UnitsAllocated, UnitsUsed, UnitsReleased, UnitsExpired),
         lambda seen: str(seen.event.budget_id),
     ),
     evolve=evolve,

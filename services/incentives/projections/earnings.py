@@ -73,6 +73,7 @@ class EarningDocument(TypedDict):
     state: str
     why_held: str | None
     derivation: dict[str, Any]
+    drawn_units: str | None
     adjustment: ProposedAdjustment | None
     event_id: str
     position: int
@@ -125,6 +126,7 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
         "state": line.state,
         "why_held": f"held until {iso(line.payable_on)} by the plan" if line.state == HELD else None,
         "derivation": plain(line.derivation),
+        "drawn_units": str(line.drawn_units) if line.drawn_units else None,
         "adjustment": None,
         "event_id": seen.id,
         "position": seen.position,
@@ -165,6 +167,7 @@ def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument
         "state": PAYABLE,
         "why_held": None,
         "derivation": {},
+        "drawn_units": None,
         "adjustment": None,
         "event_id": seen.id,
         "position": seen.position,
@@ -260,7 +263,7 @@ def _lines(seen: Seen) -> tuple[str, ...]:
 
 EARNINGS = Projection(
     name="earnings",
-    version=2,
+    version=3,
     keys={
         PayoutCalculated: _line,
         PayoutReversed: _line,

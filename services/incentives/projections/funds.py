@@ -42,7 +42,8 @@ def evolve(document: FundDocument | None, seen: Seen) -> FundDocument | None:
     if document is None and (not isinstance(happened, BudgetAllocated) or happened.fund is None):
         return None
     known = document or _opened(happened.fund)
-    budget: Any = of_budget(known if document else None, seen)
+    before: Any = known if document else None
+    budget: Any = of_budget(before, seen)
     expired = happened.amount.amount if isinstance(happened, BudgetExpired) else Decimal(0)
     return {
         **known,

@@ -304,8 +304,10 @@ async def write_off(here: Here, sent: Sent) -> Response:
 
 @router.post("/owed/budgets")
 async def fill(here: Here, sent: Sent) -> Response:
-    """Puts money into a budget."""
-    body = {"currency": here.tenancy.currency, **sent.given("amount", "currency"), "ref": sent.key}
+    """Puts money into a budget, or units."""
+    body = {"ref": sent.key, **sent.given("units")}
+    if "units" not in body:
+        body |= {"currency": here.tenancy.currency, **sent.given("amount", "currency")}
     answer = await here.send(sent, "incentives", f"/budgets/{sent.text('budget_id')}/allocate", body)
     if answer.ok:
         return here.went(answer, "/owed", "filled")
