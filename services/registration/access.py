@@ -34,6 +34,7 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
+from services.registration.domain.kept_mail import ForgetMail, KeepMail, ReadMailAgain
 from services.registration.domain.lead_commands import (
     AcceptLead,
     AppealLead,
@@ -58,6 +59,7 @@ READ_CONTACTS = "read contacts"
 READ_EXCLUSIONS = "read exclusions"
 READ_DISPUTES = "read disputes"
 READ_DRAFTS = "read drafts"
+READ_MAILS = "read mails"
 READ_NOTES = "read notes"
 READ_ATTEMPTS = "read attempts"
 SUBMIT_FORM = "submit a form"
@@ -84,6 +86,9 @@ ACCESS = Access(
     {
         SaveDraft: _SELLERS,
         RegisterDeal: (*_SELLERS, *_DESK),
+        KeepMail: (*_SELLERS, *_DESK),
+        ReadMailAgain: (*_SELLERS, *_DESK),
+        ForgetMail: (*_SELLERS, vendor("admin"), *_DESK),
         ResubmitDeal: _SELLERS,
         AmendDeal: _SELLERS,
         AddEvidence: (*_SELLERS, *_DESK),
@@ -144,6 +149,7 @@ ACCESS = Access(
         READ_DEALS: (*_VENDOR, *_SELLERS, partner("finance"), service()),
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,
+        READ_MAILS: (*_SELLERS, vendor("admin"), *_DESK),
         READ_BATCHES: (*_SELLERS, *_DESK),
         READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),

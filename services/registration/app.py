@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from pydantic import Field
+
 from chassis.bulk_work import Bulk
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
@@ -9,6 +11,7 @@ from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
 from services.registration.adapters.calendars import written_out
 from services.registration.adapters.customers import Libraries
+from services.registration.adapters.mail_parser import LabelledLines
 from services.registration.api import (
     accounts,
     asking,
@@ -21,6 +24,7 @@ from services.registration.api import (
     forms,
     leads,
     machines,
+    mails,
     notes,
     proving,
     replacing,
@@ -31,6 +35,7 @@ from services.registration.application import HANDLES, KINDS
 from services.registration.application.ports import Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import EXPLAIN
+from services.registration.domain.kept_mail import MailForgotten
 from services.registration.domain.lead import LeadForgotten
 from services.registration.projections.accounts import ACCOUNTS
 from services.registration.projections.attempts import ATTEMPTS
@@ -44,6 +49,7 @@ from services.registration.projections.exclusions import EXCLUSIONS
 from services.registration.projections.lead_figures import LEAD_FIGURES
 from services.registration.projections.lead_takers import LEAD_TAKERS
 from services.registration.projections.leads import LEADS
+from services.registration.projections.mails import MAILS
 from services.registration.projections.partner_sizes import PARTNER_SIZES
 from services.registration.projections.review_times import REVIEW_TIMES
 from services.registration.publishing import publish
@@ -51,7 +57,9 @@ from services.registration.reactions import DEADLINES, REACTIONS
 
 
 class Settings(ServiceSettings):
-    """Registration needs no settings of its own."""
+    """`mail_bytes_max` is the largest mail that a deal may come in by."""
+
+    mail_bytes_max: int = Field(default=256 << 10, ge=1 << 10)
 
 
 BLUEPRINT = Blueprint(
@@ -66,6 +74,7 @@ BLUEPRINT = Blueprint(
         proving.router,
         reviews.router,
         notes.router,
+        mails.router,
         accounts.router,
         exclusions.router,
         disputes.router,
@@ -77,7 +86,7 @@ BLUEPRINT = Blueprint(
     publish=publish,
     projections=(
         *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
-        *(LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
+        *(MAILS, LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
@@ -85,7 +94,10 @@ BLUEPRINT = Blueprint(
     explain=EXPLAIN,
     disclose=disclosed,
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),
-    forgets={LeadForgotten: lambda forgotten: subject_of(forgotten.lead_id)},
+    forgets={
+        LeadForgotten: lambda forgotten: subject_of(forgotten.lead_id),
+        MailForgotten: lambda forgotten: mails.subject_of(forgotten.mail_id),
+    },
 )
 
 
@@ -93,5 +105,7 @@ def build(settings: Settings, world: World) -> Service:
     """The service on the stores and transport that the settings name, with the matching libraries."""
     service = assemble(BLUEPRINT, settings, world)
     index = FeedIndex(service.store)
-    service.application.ports = Ports(customers=Libraries(), accounts=index)
+    service.application.ports = Ports(
+        customers=Libraries(), accounts=index, mails=LabelledLines(), mail_bytes_max=settings.mail_bytes_max
+    )
     return service

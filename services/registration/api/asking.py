@@ -14,7 +14,7 @@ from chassis.event import canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from chassis.rulebook import CodedReason
 from contracts.values import PartnerId, RegistrationId
-from services.registration.api.bodies import CustomerBody, RegisterBody, details_of, subject_of
+from services.registration.api.bodies import CustomerBody, MailBody, RegisterBody, details_of, subject_of
 from services.registration.application.on_deals import default_close
 from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
@@ -29,7 +29,7 @@ from services.registration.domain.screening import APPROVE
 router = APIRouter(tags=["deals"])
 
 
-def partner_of(caller: Caller, body: RegisterBody) -> PartnerId:
+def partner_of(caller: Caller, body: RegisterBody | MailBody) -> PartnerId:
     """Whose deal it is: a partner's own, or the one that the vendor names."""
     partner_id = caller.principal.partner_id or body.partner_id
     if partner_id is None:

@@ -164,6 +164,14 @@ class RegisterBody(EditBody):
         return self
 
 
+class MailBody(Body):
+    """A mail as it came (RFC 5322), headers and all. The vendor names the partner; who the mail says it is from is no proof."""
+
+    programme: Programme = PROGRAMME
+    partner_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    mail: Annotated[str, Field(min_length=1)]
+
+
 def _says(name: str, **shape: Any) -> dict[str, Any]:
     return {"required": [name], "properties": {name: shape or {"type": "string"}}}
 

@@ -17,6 +17,7 @@ from services.registration.application.answers import (
     lead_forgotten,
     linked,
     looked_at,
+    mailed,
     merged,
     noted,
     split,
@@ -44,6 +45,7 @@ from services.registration.application.streams import (
     lead_rules_streams,
     lead_streams,
     linking_streams,
+    mail_streams,
     marking_streams,
     merging_accounts_streams,
     merging_streams,
@@ -109,6 +111,16 @@ from services.registration.domain.ending import close_deal, merge_duplicate, wit
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
 from services.registration.domain.grouping import CutParent, LinkParent, cut_parent, link_parent
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
+from services.registration.domain.kept_mail import (
+    ForgetMail,
+    KeepMail,
+    ReadMailAgain,
+    SettleMail,
+    forget_mail,
+    keep_mail,
+    read_mail_again,
+    settle_mail,
+)
 from services.registration.domain.lead_commands import (
     AcceptLead,
     AppealLead,
@@ -189,6 +201,10 @@ LEAD_HANDLES = (
 HANDLES = (
     *LEAD_HANDLES,
     Handles(SaveDraft, save_draft, streams=deal_streams, answer=drafted),
+    Handles(KeepMail, keep_mail, streams=mail_streams, answer=mailed),
+    Handles(ReadMailAgain, read_mail_again, streams=mail_streams, answer=mailed),
+    Handles(SettleMail, settle_mail, streams=mail_streams, answer=mailed),
+    Handles(ForgetMail, forget_mail, streams=mail_streams, answer=mailed),
     Handles(RegisterDeal, register_deal, streams=registering_streams, reads=registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
     Handles(ResubmitDeal, resubmit_deal, streams=resubmitting_streams, reads=unseen_streams, answer=answer),

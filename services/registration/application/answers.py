@@ -18,6 +18,7 @@ from services.registration.domain.disclosure import told
 from services.registration.domain.dispute import AppealDispute, Dispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
+from services.registration.domain.kept_mail import Mail, OnMail
 from services.registration.domain.lead import Lead, Standing
 from services.registration.domain.lead_commands import ForgetLead, OnLead
 from services.registration.domain.merging import MergeAccounts, SplitAccounts
@@ -114,6 +115,21 @@ def checked(wish: CheckCustomer, _: Any) -> CheckAnswer:
     """What the asking partner learns."""
     free_from = wish.free_from.isoformat() if wish.free_from else None
     return {"check_id": wish.check_id, "availability": wish.availability, "free_from": free_from}
+
+
+# Mails
+
+
+class MailAnswer(TypedDict):
+    """The mail by its id, and the deal or draft that comes of it."""
+
+    mail_id: str
+    registration_id: str
+
+
+def mailed(wish: OnMail, mail: Mail) -> MailAnswer:
+    """The mail by its id."""
+    return {"mail_id": wish.mail_id, "registration_id": mail.first.registration_id}
 
 
 # Disputes

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from contracts.values import AccountId
 from services.registration.domain.customer import Customer
+from services.registration.domain.mail_reading import Reading
 from services.registration.domain.matching import Candidate
 
 
@@ -46,7 +47,20 @@ class AccountIndex(Protocol):
         ...
 
 
+class MailReader(Protocol):
+    """Reads a deal out of a mail. A `version` reads the same mail the same way for ever."""
+
+    @property
+    def version(self) -> int: ...
+
+    def read(self, raw: str) -> Reading:
+        """What the mail says of a deal; of one that nobody can read, nothing. Raises nothing."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     customers: CustomerReader
     accounts: AccountIndex
+    mails: MailReader
+    mail_bytes_max: int

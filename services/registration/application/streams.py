@@ -29,6 +29,7 @@ from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import ConcludeDispute, Disputes, FileDispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, Exclusions
 from services.registration.domain.grouping import CutParent, LinkParent, staying_of
+from services.registration.domain.kept_mail import Mails, OnMail
 from services.registration.domain.lead import Leads
 from services.registration.domain.lead_commands import AssignLead, ConvertLead, OnLead, ReleaseLead, SubmitLead
 from services.registration.domain.lead_mark import Marks
@@ -235,6 +236,10 @@ def concluding_streams(wish: ConcludeDispute) -> Slots:
 def routing_of(programme: str) -> str:
     """The rulebook for the leads of a programme: `routing` for the one that every vendor has."""
     return ROUTING if programme == PROGRAMME else f"{ROUTING}.{programme}"
+
+
+def mail_streams(wish: OnMail) -> Slots:
+    return (Mails.at(wish.mail_id),)
 
 
 def lead_streams(wish: OnLead) -> Slots:

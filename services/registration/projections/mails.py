@@ -1,0 +1,127 @@
+"""The mails that deals came in by: what was read of them, and what became of each. Their words stay sealed."""
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from chassis.event import Seen, iso, plain
+from chassis.projection import Projection
+from services.registration.domain.kept_mail import (
+    PARTNER,
+    REGISTERED,
+    VENDOR,
+    MailForgotten,
+    MailKept,
+    MailRead,
+    MailSettled,
+    OfMail,
+)
+
+KEPT, FORGOTTEN = "kept", "forgotten"
+States = Literal["kept", "registered", "draft", "refused", "forgotten"]
+
+
+class ReadingDone(TypedDict):
+    """One version of the parser, and when it read the mail."""
+
+    parser: int
+    at: str
+
+
+class _Mail(TypedDict):
+    mail_id: str
+    registration_id: str
+    partner_id: str
+    programme: str
+    state: Annotated[str, States]
+    parser: int
+    missing: list[str]
+    refusal: str | None
+    size_bytes: int
+    kept_at: str
+    readings: list[ReadingDone]
+
+
+class MailDocument(_Mail):
+    """`readers` are the sides that may read it: who handed it in, and the vendor once a deal came of it."""
+
+    found: dict[str, Any] | None
+    readers: list[str]
+
+
+class ShownField(TypedDict):
+    """One field as the mail says it. `name` is its path in a registration; `value` null where it made no sense.
+
+    `confidence` lies between 0 and 1; below 0.8 nothing is registered without a person. A `guess` stands under no label.
+    """
+
+    name: str
+    value: Any
+    text: str
+    source: str
+    confidence: float
+    guess: bool
+
+
+class ShownMail(_Mail):
+    """`fields` are null once the mail is forgotten; so is `raw`, which a list leaves out."""
+
+    fields: list[ShownField] | None
+    remarks: list[str]
+
+
+class WholeMail(ShownMail):
+    raw: str | None
+
+
+def of_mail(seen: Seen) -> str:
+    happened: OfMail = seen.event
+    return happened.mail_id
+
+
+def evolve(document: MailDocument | None, seen: Seen) -> MailDocument | None:
+    happened = seen.event
+    if isinstance(happened, MailKept):
+        return _kept(happened)
+    if document is None:
+        return None
+    return {**document, **_change(document, happened)}  # type: ignore[return-value]
+
+
+def _kept(it: MailKept) -> MailDocument:
+    return {
+        "mail_id": it.mail_id,
+        "registration_id": it.registration_id,
+        "partner_id": it.partner_id,
+        "programme": it.programme,
+        "state": KEPT,
+        "parser": 0,
+        "missing": [],
+        "refusal": None,
+        "size_bytes": it.size_bytes,
+        "kept_at": iso(it.kept_at),
+        "readings": [],
+        "found": None,
+        "readers": sorted({PARTNER, it.side}),
+    }
+
+
+def _change(document: MailDocument, happened: object) -> dict[str, Any]:
+    match happened:
+        case MailRead(parser=parser, found=found, missing=missing, read_at=at):
+            done = [*document["readings"], {"parser": parser, "at": iso(at)}]
+            return {"parser": parser, "found": plain(found), "missing": list(missing), "readings": done}
+        case MailSettled(outcome=outcome, refusal=refusal, missing=missing):
+            readers = [PARTNER, VENDOR] if outcome == REGISTERED else document["readers"]
+            return {"state": outcome, "refusal": refusal, "missing": list(missing), "readers": readers}
+        case MailForgotten():
+            return {"state": FORGOTTEN}
+        case _:
+            return {}
+
+
+MAILS = Projection(
+    name="mails",
+    version=1,
+    keys=dict.fromkeys((MailKept, MailRead, MailSettled, MailForgotten), of_mail),
+    evolve=evolve,
+    indexes=("partner_id", "state", "kept_at", "readers[]"),
+)
