@@ -230,6 +230,10 @@ def test_of_nested_parts_the_text_is_read_and_no_attachment() -> None:
     assert read(mail).remarks == ()
 
 
+def test_what_is_copied_out_of_a_mail_without_its_headers_is_read_too() -> None:
+    assert read("\r\n".join(BODY.splitlines()[2:])).body() == read(MAIL).body()
+
+
 def test_html_alone_is_read_as_a_browser_shows_it() -> None:
     rows = "".join(f"<tr><td><b>{line.replace(': ', ':</b></td><td>', 1)}</td></tr>" for line in BODY.splitlines()[2:])
     hidden = (
@@ -416,8 +420,25 @@ async def test_a_mail_that_leaves_something_open_becomes_a_draft_that_its_partne
 
     amount = {"amount": {"amount": "12500.00", "currency": "EUR"}}
     await registration.patch(ADA, f"/deals/{taken['registration_id']}", amount)
+    hidden = await registration.get(DESK, f"/intake/mail/{taken['mail_id']}")
     done = await registration.post(ADA, f"/deals/{taken['registration_id']}/register")
+    after = (await registration.get(DESK, f"/intake/mail/{taken['mail_id']}")).json()
     assert (done.status_code, done.json()["number"]) == (201, taken["number"])
+    assert (hidden.status_code, after["state"], after["missing"]) == (404, "registered", [])
+
+
+async def test_a_mail_whose_draft_is_thrown_away_says_so_and_comes_to_nothing_any_more(registration: Running) -> None:
+    taken = await handed_in(registration, f"{HEAD}\nCustomer: Fabrikam\n")
+    path = f"/intake/mail/{taken['mail_id']}"
+    await registration.post(ADA, f"/deals/{taken['registration_id']}/withdraw")
+    app = registration.service.application
+    app.ports = replace(app.ports, mails=Newer())
+
+    again = await registration.post(ADA, f"{path}/reparse")
+
+    assert again.status_code == 200
+    assert (await registration.get(ADA, path)).json()["state"] == "discarded"
+    assert (await registration.get(ADA, "/drafts")).json()["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,11 @@ REGISTRATION = {
     "GET /drafts": row(SELLERS),
     "POST /drafts": row(SELLERS, {}),
     "GET /drafts/{registration_id}": row(SELLERS, registration_id="draft"),
+    "POST /intake/mail": row(SELLERS | {"desk"}, {"mail": "Hello", "partner_id": "$partner"}),
+    "GET /intake/mail": row(SELLERS | {"admin", "desk"}),
+    "GET /intake/mail/{mail_id}": row(SELLERS | {"admin", "desk"}, mail_id="mail"),
+    "POST /intake/mail/{mail_id}/reparse": row(SELLERS | {"desk"}, mail_id="mail"),
+    "POST /intake/mail/{mail_id}/forget": row(SELLERS | {"admin", "desk"}, mail_id="mail"),
     "PATCH /deals/{registration_id}": row(SELLERS, {}, registration_id="draft"),
     "POST /deals/{registration_id}/register": row(SELLERS, registration_id="draft"),
     "POST /batches": row(SELLERS | {"desk"}, [deal("Fabrikam", "fabrikam.com", partner_id="$partner")]),
@@ -593,6 +598,8 @@ GATEWAY = {
     "GET /deals/new": page(),
     "GET /drafts": page(SELLERS),
     "GET /drafts/{registration_id}": page(SELLERS, registration_id="draft"),
+    "GET /mails": page(SELLERS | {"admin", "desk"}),
+    "GET /mails/{mail_id}": page(SELLERS | {"admin", "desk"}, mail_id="mail"),
     "GET /batches": page(SELLERS | {"desk"}),
     "GET /batches/{batch_id}": page(SELLERS | {"desk"}, batch_id="import"),
     "GET /sales-facts": page(FINANCE),
@@ -643,6 +650,8 @@ GATEWAY = {
             "POST /sales-facts",
             "POST /sales-facts/{batch_id}/{verb}",
             "POST /drafts",
+            "POST /mails",
+            "POST /mails/{mail_id}/{verb}",
             "POST /drafts/{registration_id}/check",
             "POST /drafts/{registration_id}/register",
             "POST /drafts/{registration_id}/discard",
@@ -816,6 +825,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "import": done(await owner.post("/v1/registration/batches", [{}], key="matrix-import"), 201)["batch_id"],
         "facts_import": await _facts_import(people["finance"]),
         "draft": done(await owner.post("/v1/registration/drafts", {}, key="matrix-draft"), 201)["registration_id"],
+        "mail": await _mail(people["desk"], story.partner_id),
         "fund": "fund-1",
         "machine": "machine-1",
         "programme": "tiers",
@@ -826,6 +836,13 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         **await _books_and_runs(people),
         **await _events(ada, story),
     }
+
+
+async def _mail(desk: Api, partner_id: str) -> str:
+    """A mail that the vendor handed in for the partner: both may read it."""
+    said = {"mail": "Subject: A deal\n\nCustomer: Fabrikam\n", "partner_id": partner_id}
+    answer = done(await desk.post("/v1/registration/intake/mail", said, key="matrix-mail"), 202)
+    return str(answer["mail_id"])
 
 
 async def _funds(people: dict[str, Api], partner_id: str) -> dict[str, str]:

@@ -21,6 +21,8 @@ CHARSET_GUESSED, TOO_MANY_PARTS = "charset-guessed", "too-many-parts"
 NO_ALPHABETS = ("idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape")
 """What Python calls codecs of text, and no mail is written in."""
 LINE_ENDS = "\x1e"
+HEADERS = ("From", "To", "Subject", "Date", "Received", "Message-ID", "MIME-Version", "Content-Type")
+"""One of these stands at the head of every mail."""
 ENCODED = ("quoted-printable", "base64")
 _PART = re.compile(r"^content-type[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _QUOTED = re.compile(r"^\s*(?:>\s*)+")
@@ -54,13 +56,18 @@ def letter_of(raw: str) -> Letter:
     if len(_PART.findall(raw)) > PARTS_MAX:
         return Letter(remarks=(TOO_MANY_PARTS,))
     mail = message_from_string("\n".join(raw.split("\n", READ_LINES_MAX)[:READ_LINES_MAX]))
-    text, remarks = _text_of(mail)
+    text, remarks = _text_of(mail) if any(mail.get(name) for name in HEADERS) else _text_by_itself(raw)
     return Letter(
         lines=tuple(_lines(text)),
         subject=_words(mail.get("Subject")),
         from_domain=_domain_of(_words(mail.get("From"))),
         remarks=remarks,
     )
+
+
+def _text_by_itself(raw: str) -> tuple[str, tuple[str, ...]]:
+    """What somebody copied out of a mail, without its headers."""
+    return raw[:TEXT_CHARACTERS_MAX], () if raw.strip() else (NO_TEXT,)
 
 
 def _domain_of(sender: str) -> str:

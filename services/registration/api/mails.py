@@ -84,8 +84,8 @@ def subject_of(mail_id: str) -> str:
 @answers(TakenMail)
 async def take(body: MailBody, caller: Writer, app: App) -> Response:
     """Keeps a mail and reads a deal out of it. What is all there and sure is registered at once; else a draft waits."""
+    app.access.check(caller.principal, KeepMail)
     partner_id = partner_of(caller, body)
-    app.access.check(caller.principal, KeepMail, partner_id)
     if len(body.mail.encode()) > app.ports.mail_bytes_max:
         raise TooLarge(f"a mail has {app.ports.mail_bytes_max} bytes at most")
     reading = await asyncio.to_thread(app.ports.mails.read, body.mail)
@@ -282,12 +282,18 @@ async def forget(mail_id: Id, caller: Writer, app: App) -> Response:
 
 
 async def _mine(mail_id: str, caller: Caller, app: Application, action: type[Any] | str) -> Mail:
-    """The mail, where this side may read it. Raises NotFound as for one that never was."""
+    """The mail, where this side may read it. Raises NotFound as for one that never was.
+
+    The vendor reads what it handed in, and what a deal came of; a draft, and the mail that it came by, are its partner's.
+    """
     app.access.check(caller.principal, action)
-    mail: Mail = await app.executor.peek(caller.tenant)(Mails.at(mail_id))
+    peek = app.executor.peek(caller.tenant)
+    mail: Mail = await peek(Mails.at(mail_id))
     app.access.check(caller.principal, action, mail.first.partner_id)
-    if not mail.readable_by(caller.principal.kind):
-        raise NotFound
+    if caller.principal.kind != PARTNER and mail.first.side != VENDOR:
+        deal: Deal = await peek(Deals.at(mail.first.registration_id))
+        if deal.registered is None:
+            raise NotFound
     return mail
 
 
@@ -312,7 +318,7 @@ async def mails(caller: Reader, app: App, paged: Paged, state: Annotated[States 
 async def mail(mail_id: Id, caller: Reader, app: App) -> Response:
     """One mail: as it came, and each field with the line that says it and how sure that is."""
     kept = await _mine(mail_id, caller, app, READ_MAILS)
-    found = await app.document(caller.principal, "mails", mail_id)
+    found = await app.document(caller.principal, "mails", kept.first.registration_id)
     raw = app.keys.open(caller.tenant, kept.first.raw)
     return shown({**_opened(caller, app, found), "raw": raw})
 

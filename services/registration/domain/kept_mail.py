@@ -135,11 +135,6 @@ class Mail:
             raise NotFound
         return self.kept
 
-    def readable_by(self, side: str) -> bool:
-        """The partner reads all of its own; the vendor what it handed in, and what a deal came of: drafts are its partner's."""
-        registered = self.settled is not None and self.settled.outcome == REGISTERED
-        return side == PARTNER or self.first.side == VENDOR or registered
-
     @property
     def header(self) -> dict[str, str]:
         """The fields of `OfMail`."""

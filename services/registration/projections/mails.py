@@ -1,9 +1,13 @@
-"""The mails that deals came in by: what was read of them, and what became of each. Their words stay sealed."""
+"""The mails that deals came in by: what was read of them, and what became of each. Their words stay sealed.
+
+A mail and the deal that comes of it are one to one: a document stands under the deal's id.
+"""
 
 from typing import Annotated, Any, Literal, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from services.registration.domain.deal_events import DealRegistered, DraftDiscarded
 from services.registration.domain.kept_mail import (
     PARTNER,
     REGISTERED,
@@ -12,11 +16,11 @@ from services.registration.domain.kept_mail import (
     MailKept,
     MailRead,
     MailSettled,
-    OfMail,
 )
+from services.registration.projections.deal_board import of_deal
 
-KEPT, FORGOTTEN = "kept", "forgotten"
-States = Literal["kept", "registered", "draft", "refused", "forgotten"]
+KEPT, DISCARDED, FORGOTTEN = "kept", "discarded", "forgotten"
+States = Literal["kept", "registered", "draft", "discarded", "refused", "forgotten"]
 
 
 class ReadingDone(TypedDict):
@@ -72,11 +76,6 @@ class WholeMail(ShownMail):
     raw: str | None
 
 
-def of_mail(seen: Seen) -> str:
-    happened: OfMail = seen.event
-    return happened.mail_id
-
-
 def evolve(document: MailDocument | None, seen: Seen) -> MailDocument | None:
     happened = seen.event
     if isinstance(happened, MailKept):
@@ -110,18 +109,24 @@ def _change(document: MailDocument, happened: object) -> dict[str, Any]:
             done = [*document["readings"], {"parser": parser, "at": iso(at)}]
             return {"parser": parser, "found": plain(found), "missing": list(missing), "readings": done}
         case MailSettled(outcome=outcome, refusal=refusal, missing=missing):
-            readers = [PARTNER, VENDOR] if outcome == REGISTERED else document["readers"]
-            return {"state": outcome, "refusal": refusal, "missing": list(missing), "readers": readers}
+            return {**_now(document, outcome), "refusal": refusal, "missing": list(missing)}
         case MailForgotten():
             return {"state": FORGOTTEN}
+        case DealRegistered():
+            return {**_now(document, REGISTERED), "missing": [], "readers": [PARTNER, VENDOR]}
         case _:
-            return {}
+            return _now(document, DISCARDED)
+
+
+def _now(document: MailDocument, state: str) -> dict[str, Any]:
+    """What is forgotten stays so, whatever becomes of the deal."""
+    return {} if document["state"] == FORGOTTEN else {"state": state}
 
 
 MAILS = Projection(
     name="mails",
     version=1,
-    keys=dict.fromkeys((MailKept, MailRead, MailSettled, MailForgotten), of_mail),
+    keys=dict.fromkeys((MailKept, MailRead, MailSettled, MailForgotten, DealRegistered, DraftDiscarded), of_deal),
     evolve=evolve,
     indexes=("partner_id", "state", "kept_at", "readers[]"),
 )
