@@ -12,6 +12,7 @@ import pytest
 from chassis.testing.kit import given
 from contracts.registration import DealRegistered
 from contracts.values import PartnerId, RegistrationId
+from services.registration.adapters.mail_labels import LABELS
 from services.registration.adapters.mail_parser import LabelledLines
 from services.registration.domain.kept_mail import (
     ForgetMail,
@@ -40,6 +41,7 @@ Amount: EUR 12,500.00
 """
 HEAD = "From: Ada <ada@p1.example>\nSubject: A new deal\n"
 MAIL = f"{HEAD}\n{BODY}"
+SAYING = {"customer.country": "DE", "amount": "EUR 7", "close_on": "2026-06-30"}
 
 
 def read(raw: str) -> Reading:
@@ -577,3 +579,14 @@ async def test_a_forgotten_mail_is_unreadable_everywhere_and_its_deal_stays(regi
 
 async def _unreadable(it: Running, path: str) -> bool:
     return (await it.get(ADA, path)).json()["raw"] is None
+
+
+async def test_each_field_that_a_mail_may_say_is_one_of_the_published_form(registration: Running) -> None:
+    schema = (await registration.get(ADA, "/schemas/intake")).json()
+    of_customer = {f"customer.{name}" for name in schema["$defs"]["CustomerBody"]["properties"]}
+    every = "".join(f"{labels[0]}: {SAYING.get(name, 'words')}\n" for name, labels in LABELS.items())
+
+    named = {one.name for one in read(f"{HEAD}\n{every}").found}
+
+    assert named <= {*schema["properties"], *of_customer}
+    assert len(named) == 15
