@@ -12,5 +12,5 @@ RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPubli
 Listens to: OpportunityLinked, DealStageChanged, DealWon, DealLost, CreditAllocated, RevenueReversed (attribution);
 DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, LeadConverted (registration);
 PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated, OffboardingStarted, OffboardingCancelled,
-PartnerOffboarded, PartnersMerged, PartnersUnmerged (onboarding); TenantOpened (gateway).
+PartnerOffboarded, PartnersMerged, PartnersUnmerged, CertifiedCountChanged (onboarding); TenantOpened (gateway).
 """

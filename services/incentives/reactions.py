@@ -12,6 +12,7 @@ from chassis.rulebook import Rules
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
 from contracts.gateway import TenantOpened
 from contracts.onboarding import (
+    CertifiedCountChanged,
     OffboardingCancelled,
     OffboardingStarted,
     PartnerActivated,
@@ -35,7 +36,13 @@ from services.incentives.domain.approval import Approval, Approvals, RecordAppro
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.merging import MergePayee, UnmergePayee
-from services.incentives.domain.payee_commands import OpenPayee, RecordStanding, ReinstatePayee, SuspendPayee
+from services.incentives.domain.payee_commands import (
+    OpenPayee,
+    RecordCertified,
+    RecordStanding,
+    ReinstatePayee,
+    SuspendPayee,
+)
 from services.incentives.domain.payee_events import StandingField
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition import (
@@ -50,7 +57,7 @@ from services.incentives.domain.sale_commands import RecordCredit, RecordReversa
 from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave, NoteSettledByHand
 from services.incentives.domain.taking import Part
 from services.incentives.domain.tier import RecordTierMetric
-from services.incentives.domain.tier_rules import REVENUE, TIER, TIERS, Metric, MetricFact
+from services.incentives.domain.tier_rules import CERTIFIED, REVENUE, TIER, TIERS, Metric, MetricFact
 
 FINAL = "final"
 YEARS_BACK = 3
@@ -330,6 +337,26 @@ async def _standing(seen: Seen, app: Application, since: datetime) -> None:
         await app.react(seen, f"record_{field}", wish)
 
 
+async def on_certified_count(seen: Seen, app: Application) -> None:
+    """Which certifications a partner has is what modifiers look at; how many of its people have one, tiers may ask."""
+    it: CertifiedCountChanged = seen.event
+    wish = RecordCertified(
+        partner_id=it.partner_id,
+        certification=it.certification,
+        count=it.count,
+        effective_on=it.effective_on,
+        source_event_id=seen.id,
+        source_position=seen.position,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "record_certified", wish)
+    for programme, metric in await _metrics(seen, app, CERTIFIED):
+        if metric.certification == it.certification:
+            ref, value = f"certified-{it.certification}", Decimal(it.count)
+            fact = MetricFact(metric=metric.name, ref=ref, value=value, on=it.effective_on)
+            await _measure(seen, app, programme, it.partner_id, fact)
+
+
 async def on_deal_approved(seen: Seen, app: Application) -> None:
     """A plan may look at the tier of the day on which the registration was approved."""
     it: DealApproved = seen.event
@@ -434,6 +461,7 @@ REACTIONS: dict[type[Any], Reaction] = {
     DealWithdrawn: on_deal_withdrawn,
     DealRevoked: on_deal_revoked,
     LeadConverted: on_lead_converted,
+    CertifiedCountChanged: on_certified_count,
     PartnerActivated: on_partner_activated,
     PartnerProfileChanged: on_partner_profile_changed,
     PartnerSuspended: on_partner_suspended,

@@ -6,15 +6,23 @@ from decimal import Decimal
 from typing import Any
 
 from chassis.event import decode
+from chassis.testing.kit import given
+from contracts.onboarding import CertifiedCountChanged
 from contracts.registration import DealApproved, DealRevoked, LeadConverted
 from contracts.samples import sample
 from contracts.values import money
+from services.incentives.application import HANDLES
+from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.measuring import figures_of
+from services.incentives.domain.payee import Payees, certifications_on, circumstances_of
+from services.incentives.domain.payee_commands import RecordCertified
+from services.incentives.domain.payee_events import CertifiedRecorded, StandingRecorded
 from services.incentives.domain.sale import Sale, Sales
 from services.incentives.domain.sale_events import CreditRecorded, WinRecorded
 from services.incentives.domain.tier_rules import TIERS, Metric
-from tests.incentives.test_service import ADMIN, OTHER_ADMIN, activated, credited, refunded, started, won
+from tests.incentives.facts import plan
+from tests.incentives.test_service import ADMIN, FINANCE, OTHER_ADMIN, activated, credited, refunded, started, won
 
 MARCH = date(2026, 3, 16)
 AT = datetime(2026, 3, 16, tzinfo=UTC)
@@ -111,3 +119,99 @@ async def test_wins_credits_refunds_approvals_and_leads_move_a_tier_by_themselve
 
 def _figures(tier: dict[str, Any]) -> dict[str, str]:
     return {fact["metric"]: str(int(Decimal(fact["value"]))) for fact in tier["facts"]}
+
+
+# Certifications
+
+
+def certified(position: int, count: int, on: date, name: str = "security") -> CertifiedRecorded:
+    return CertifiedRecorded(
+        payee_id="p1",
+        partner_id="p1",
+        certification=name,
+        count=count,
+        effective_on=on,
+        source_event_id=f"c{position}",
+        source_position=position,
+        recorded_at=AT,
+    )
+
+
+def test_a_certification_is_had_from_its_day_on_while_somebody_holds_it_and_the_newest_word_counts():
+    facts = [
+        certified(1, 2, date(2026, 3, 1)),
+        certified(2, 1, date(2026, 3, 5), "cloud"),
+        certified(3, 0, date(2026, 3, 10)),
+    ]
+    days = [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 5), date(2026, 3, 10)]
+    expected = [(), ("security",), ("cloud", "security"), ("cloud",)]
+    for told in (facts, facts[::-1]):
+        assert [certifications_on(Payees.fold(told), day) for day in days] == expected
+    taken_back = [*facts, certified(4, 0, date(2026, 3, 1))]
+    assert certifications_on(Payees.fold(taken_back), date(2026, 3, 5)) == ("cloud",)
+
+
+def test_what_modifiers_look_at_joins_certifications_that_were_recorded_in_either_way():
+    before = StandingRecorded(
+        payee_id="p1",
+        partner_id="p1",
+        field="certification",
+        values=("expert", "security"),
+        effective_on=MARCH,
+        source_event_id="s1",
+        recorded_at=AT,
+    )
+    payee = Payees.fold([before, certified(1, 1, MARCH), certified(2, 1, MARCH, "cloud")])
+    assert circumstances_of(payee, MARCH, Circumstances()).certifications == ("expert", "security", "cloud")
+
+
+def test_a_count_of_certified_people_is_kept_once():
+    [handles] = [one for one in HANDLES if one.command is RecordCertified]
+    wish = RecordCertified(
+        partner_id="p1",
+        certification="security",
+        count=2,
+        effective_on=MARCH,
+        source_event_id="c1",
+        source_position=1,
+        now=AT,
+    )
+    given(handles).when(wish).then([certified(1, 2, MARCH)])
+    given(handles, (Payees.at("p1"), [certified(1, 2, MARCH)])).when(wish).then_nothing()
+
+
+def test_what_is_certified_names_its_certification_and_is_the_newest_value():
+    metric = {"name": "experts", "source": "certified"}
+    sound = {**metric, "window": "latest", "certification": "security"}
+    wrong = [metric, {**metric, "window": "latest"}, {**metric, "certification": "security"}]
+    wrong.append({"name": "experts", "certification": "security"})
+    checked = [TIERS.check(TIERS.read({"name": "t", "metrics": [one], "levels": [{"name": "one"}]})) for one in wrong]
+    assert {text for faults in checked for text in faults} == {
+        "what is certified names its certification, and is the newest value (window latest)"
+    }
+    assert TIERS.check(TIERS.read({"name": "t", "metrics": [sound], "levels": [{"name": "one"}]})) == []
+
+
+async def test_certified_people_move_a_tier_and_meet_the_condition_of_a_modifier(tmp_path):
+    metric = {"name": "experts", "source": "certified", "window": "latest", "certification": "security"}
+    rules = {"name": "Tiers", "metrics": [metric], "levels": [{"name": "silver", "thresholds": {"experts": "2"}}]}
+    when = {"field": "certification", "is_one_of": ["security"]}
+    modifier = {"modifier_id": "expert", "when": when, "multiply": "1.5"}
+    async with started(tmp_path) as it:
+        draft = {"rulebook_id": "tiers", "kind": "tier", "body": rules, "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/tiers/publish", {"version": 1})).status_code == 200
+        await it.publish_plan(plan(modifiers=[modifier]))
+        await it.hear(activated("p1"))
+        roster = {"partner_id": "p1", "certification": "security", "effective_on": date(2026, 3, 1)}
+        await it.hear(of(CertifiedCountChanged.type, **roster, count=2), times=2)
+        await it.hear(of(CertifiedCountChanged.type, **roster | {"certification": "cloud"}, count=9))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        tier = await it.get(ADMIN, "/tiers/tiers/p1")
+        assert (tier["level"], _figures(tier)) == ("silver", {"experts": "2"})
+        [line] = (await it.get(FINANCE, "/lines"))["items"]
+        assert line["amount"] == {"amount": "150.00", "currency": "EUR"}
+        await it.hear(of(CertifiedCountChanged.type, **roster | {"effective_on": MARCH}, count=1))
+        tier = await it.get(ADMIN, "/tiers/tiers/p1")
+        assert (tier["level"], _figures(tier), tier["review"]["qualifies_for"]) == ("silver", {"experts": "1"}, None)

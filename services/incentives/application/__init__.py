@@ -252,6 +252,7 @@ HANDLES = (
     Handles(case.CloseCase, case.close_case, case_streams, answer=case_answer),
     Handles(tier.AppealTier, tier.appeal_tier, tier_stream, answer=tier_answer),
     Handles(payee_commands.RecordStanding, payee.record_standing, payee_stream),
+    Handles(payee_commands.RecordCertified, payee.record_certified, payee_stream),
     Handles(payee_commands.OpenPayee, payee.open_payee, opened_payee_streams),
     Handles(payee_commands.ChangeBankDetails, payee.change_bank_details, payee_streams),
     Handles(payee_commands.VerifyBankDetails, payee.verify_bank_details, payee_streams),

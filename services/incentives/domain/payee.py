@@ -20,6 +20,7 @@ from services.incentives.domain.payee_commands import (
     ConsentToPerson,
     DecideTaxForm,
     OpenPayee,
+    RecordCertified,
     RecordStanding,
     ReinstatePayee,
     SetPayoutCurrency,
@@ -32,6 +33,7 @@ from services.incentives.domain.payee_events import (
     BankDetailsChanged,
     BankDetailsVerified,
     Blocking,
+    CertifiedRecorded,
     Paperwork,
     PayeeBlocked,
     PayeeEvent,
@@ -81,6 +83,7 @@ class Payee:
     suspended: bool = False
     suspended_until: datetime | None = None
     standing: tuple[StandingRecorded, ...] = ()
+    certified: tuple[CertifiedRecorded, ...] = ()
     bank: BankDetailsChanged | None = None
     bank_verified: bool = False
     tax_forms: dict[str, TaxFormSubmitted] = field(default_factory=dict)
@@ -110,9 +113,18 @@ def circumstances_of(payee: Payee, day: date, deal: Circumstances) -> Circumstan
     return replace(
         deal,
         tier=next(iter(known.get("tier", ())), None),
-        certifications=known.get("certification", ()),
+        certifications=tuple(dict.fromkeys((*known.get("certification", ()), *certifications_on(payee, day)))),
         region=next(iter(known.get("region", ())), None),
     )
+
+
+def certifications_on(payee: Payee, day: date) -> tuple[str, ...]:
+    """The certifications that at least one of the partner's people holds on a day, by name: the newest word counts."""
+    newest: dict[str, CertifiedRecorded] = {}
+    for told in sorted(payee.certified, key=lambda one: one.source_position):
+        if told.effective_on <= day:
+            newest[told.certification] = told
+    return tuple(sorted(name for name, told in newest.items() if told.count))
 
 
 def standing_for(payees: Mapping[str, Payee], payee_id: str, day: date) -> Payee:
@@ -212,6 +224,24 @@ def reinstate_payee(wish: ReinstatePayee, payee: Payee) -> list[PayeeEvent]:
     return [
         PayeeReinstated(
             payee_id=wish.partner_id, partner_id=wish.partner_id, revision=wish.revision, reinstated_at=wish.now
+        )
+    ]
+
+
+def record_certified(wish: RecordCertified, payee: Payee) -> list[PayeeEvent]:
+    """Keeps how many of the partner's people hold a certification from a day on; the same again changes nothing."""
+    if any(known.source_event_id == wish.source_event_id for known in payee.certified):
+        return []
+    return [
+        CertifiedRecorded(
+            payee_id=wish.partner_id,
+            partner_id=wish.partner_id,
+            certification=wish.certification,
+            count=wish.count,
+            effective_on=wish.effective_on,
+            source_event_id=wish.source_event_id,
+            source_position=wish.source_position,
+            recorded_at=wish.now,
         )
     ]
 
@@ -403,8 +433,8 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return _suspending(payee, happened)
         case PayoutCurrencySet():
             return replace(payee, payout_currency=happened.currency)
-        case StandingRecorded():
-            return replace(payee, standing=(*payee.standing, happened))
+        case StandingRecorded() | CertifiedRecorded():
+            return _standing(payee, happened)
         case PayeeBlocked() | UnblockProposed() | PayeeUnblocked():
             return _blocking(payee, happened)
         case PayeeReviewOpened() | PayeeReviewClosed():
@@ -423,6 +453,12 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return _of_the_partner(payee, happened)
         case _:
             return _with_paper(payee, happened)
+
+
+def _standing(payee: Payee, happened: StandingRecorded | CertifiedRecorded) -> Payee:
+    if isinstance(happened, CertifiedRecorded):
+        return replace(payee, certified=(*payee.certified, happened))
+    return replace(payee, standing=(*payee.standing, happened))
 
 
 def _of_the_partner(payee: Payee, happened: SettlementEvent | MergeEvent) -> Payee:

@@ -54,6 +54,19 @@ class RecordStanding:
     now: datetime
 
 
+@command("incentives.RecordCertified.v1")
+class RecordCertified:
+    """`source_position` is onboarding's: which of two words is the newer one."""
+
+    partner_id: str
+    certification: str
+    count: int
+    effective_on: date
+    source_event_id: str
+    source_position: int
+    now: datetime
+
+
 @command("incentives.ChangeBankDetails.v1")
 class ChangeBankDetails:
     payee_id: str

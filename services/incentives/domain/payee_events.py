@@ -59,6 +59,20 @@ class StandingRecorded:
     recorded_at: datetime
 
 
+@event("incentives.CertifiedRecorded.v1")
+class CertifiedRecorded:
+    """How many of the partner's people hold a certification from a day on. What onboarding says later counts instead."""
+
+    payee_id: str
+    partner_id: str
+    certification: str
+    count: int
+    effective_on: date
+    source_event_id: str
+    source_position: int
+    recorded_at: datetime
+
+
 @event("incentives.BankDetailsChanged.v1")
 class BankDetailsChanged:
     """Where money goes from now on. The account is sealed; `fingerprint` tells equal accounts without naming them."""
@@ -187,6 +201,7 @@ PayeeEvent = (
     | PayeeSuspended
     | PayeeReinstated
     | StandingRecorded
+    | CertifiedRecorded
     | PayoutCurrencySet
     | Paperwork
     | Blocking

@@ -16,8 +16,8 @@ TIER = "tier"
 LEVELS_MAX, METRICS_MAX, MONTHS_MAX = 10, 20, 60
 GRACE_DAYS_MAX = 180
 Combine = Literal["all_of", "weighted", "points"]
-Source = Literal["reported", "revenue", "deals_won", "deals_approved", "leads_converted"]
-REVENUE = "revenue"
+Source = Literal["reported", "revenue", "deals_won", "deals_approved", "leads_converted", "certified"]
+REVENUE, CERTIFIED, LATEST = "revenue", "certified", "latest"
 
 
 class NoTierRules(Refused):
@@ -32,7 +32,8 @@ class Metric:
 
     `weight` counts where criteria are weighted, and is the points a unit is worth where they are points. What is not
     `reported` follows from events: `revenue` is the partner's credited part of what was won and not taken back, in
-    `currency`, from the credit of `pool`; `deals_won` counts those sales.
+    `currency`, from the credit of `pool`; `deals_won` counts those sales; `certified` is how many of the partner's people
+    hold the `certification` now.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     source: Source = "reported"
     currency: str | None = None
     pool: str = "sourced"
+    certification: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ def values_on(rules: TierRules, facts: Mapping[tuple[str, str], MetricFact], on:
 
 def _value(metric: Metric, facts: list[MetricFact], on: date) -> Decimal:
     known = [fact for fact in facts if fact.on <= on]
-    if metric.window == "latest":
+    if metric.window == LATEST:
         newest = max(known, key=lambda fact: (fact.on, fact.ref), default=None)
         return newest.value if newest else Decimal(0)
     begins = date(on.year, 1, 1) if metric.window == "calendar" else _months_before(on, metric.months)
@@ -219,10 +221,18 @@ def faults(rules: TierRules) -> list[str]:
         "revenue is in a currency of ISO 4217": any(
             metric.source == REVENUE and metric.currency not in MINOR_DIGITS for metric in rules.metrics
         ),
+        "what is certified names its certification, and is the newest value (window latest)": any(
+            _certified_amiss(metric) for metric in rules.metrics
+        ),
         "weighted criteria pass at 0 to 100 percent": rules.combine == "weighted"
         and any(not 0 <= level.pass_at <= PERCENT for level in rules.levels),
     }
     return [sentence for sentence, is_so in wrong.items() if is_so]
+
+
+def _certified_amiss(metric: Metric) -> bool:
+    counts = metric.source == CERTIFIED
+    return counts != bool(metric.certification) or (counts and metric.window != LATEST)
 
 
 TIERS: Kind[TierFacts, TierRules] = Kind(name=TIER, body=TierRules, facts=TierFacts, evaluate=evaluate, check=faults)
