@@ -12,6 +12,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
+from services.incentives.api.narrowing import Currency, Filter
 from services.incentives.application.paying import carried_of
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.batch import (
@@ -121,10 +122,13 @@ async def _named(app: Application, tenant: str, payments: list[Payment]) -> dict
 @router.get("/batches")
 @answers(Page[BatchDocument])
 @reads("batches")
-async def list_batches(caller: Reader, app: App, paged: Paged) -> Response:
-    """Batches, newest change first."""
+async def list_batches(
+    caller: Reader, app: App, paged: Paged, state: Filter = None, currency: Currency = None
+) -> Response:
+    """Batches, newest change first. State: prepared, approved, sent, closed."""
     app.access.check(caller.principal, PrepareBatch)
-    return listed(*await page(caller, app, "batches", paged, {}, sort="-changed_at"))
+    where = {"state": state, "currency": currency}
+    return listed(*await page(caller, app, "batches", paged, where, sort="-changed_at"))
 
 
 # Files

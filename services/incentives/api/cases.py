@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -14,12 +14,12 @@ from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import UnknownKind
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from services.incentives.access import READ_CASES
+from services.incentives.api.narrowing import Filter
 from services.incentives.domain.abuse_rules import ABUSE, ABUSES, AbuseFacts
 from services.incentives.domain.case import CloseCase, Labelled, LineRef, Stage, Tested, backtest
 from services.incentives.projections.cases import CaseDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 SIGNALS_MAX = 10_000
 LABELS = (Stage.CONFIRMED.value, Stage.FALSE_ALARM.value)
 

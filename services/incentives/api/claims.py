@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -13,6 +13,7 @@ from contracts.values import money
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
+from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.answers import ClaimAnswer
 from services.incentives.application.sales import in_books
 from services.incentives.domain.claim import (
@@ -37,7 +38,6 @@ from services.incentives.projections.claims import ShownClaim, seen_by_partner
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 ProofKind = Literal["invoice", "photo", "report", "attendance", "advertisement", "payment", "other"]
 
 router = APIRouter(tags=["claims"])
@@ -260,22 +260,28 @@ async def credit(claim_id: Id, body: CreditNoteBody, caller: Writer, app: App) -
 
 
 async def claim_filter(
-    partner_id: Filter = None, kind: Filter = None, state: Filter = None, of_id: Filter = None
+    partner_id: Filter = None,
+    kind: Filter = None,
+    state: Filter = None,
+    of_id: Filter = None,
+    currency: Currency = None,
 ) -> dict[str, str | None]:
-    """Narrows a list by partner, kind (fund, special_price), state, and what is claimed for."""
-    return {"partner_id": partner_id, "kind": kind, "state": state, "of_id": of_id}
+    """Narrows a list by partner, kind (fund, special_price), state, what is claimed for, and currency."""
+    named = {"partner_id": partner_id, "kind": kind, "state": state, "of_id": of_id}
+    return {**named, "claimed.currency": currency}
+
+
+ClaimFilter = Annotated[dict[str, str | None], Depends(claim_filter)]
 
 
 @router.get("/claims")
 @answers(Page[ShownClaim])
 @reads("claims")
-async def list_claims(
-    caller: Reader, app: App, paged: Paged, narrowed: Annotated[dict[str, str | None], Depends(claim_filter)]
-) -> Response:
-    """Claims, newest first; a partner its own."""
+async def list_claims(caller: Reader, app: App, paged: Paged, narrowed: ClaimFilter, sort: Sort = "-date") -> Response:
+    """Claims, by the day of their last change or by what was claimed; a partner its own."""
     app.access.check(caller.principal, READ_FUNDS)
     where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
-    items, cursor = await page(caller, app, "claims", paged, where, sort="-changed_at")
+    items, cursor = await page(caller, app, "claims", paged, where, sorted_by(sort, "changed_at"))
     return listed([_seen(caller, item) for item in items], cursor)
 
 

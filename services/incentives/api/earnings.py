@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any, TypedDict
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Range
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_SALES
+from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import EarningDocument
 from services.incentives.projections.ledger import BalanceDocument, JournalDocument, TrialDocument
 from services.incentives.projections.sales import SaleDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 
 router = APIRouter(tags=["earnings"])
 
@@ -31,20 +32,27 @@ def own(caller: Reader, partner_id: str | None) -> str | None:
     return caller.principal.partner_id or "" if caller.principal.kind == "partner" else partner_id
 
 
-async def line_filter(
+async def line_filter(  # noqa: PLR0913, PLR0917  a filter a parameter
     partner_id: Filter = None,
     opportunity_id: Filter = None,
     registration_id: Filter = None,
+    kind: Filter = None,
     state: Filter = None,
     period: Filter = None,
+    currency: Currency = None,
 ) -> dict[str, str | None]:
-    """Narrows a list of lines. State: held, payable, reversed, paid; period: the month it was earned in."""
+    """Narrows a list of lines. State: held, payable, reversed, paid; period: the month it was earned in.
+
+    Kind: commission, spiff, true_up, rebate.
+    """
     return {
         "partner_id": partner_id,
         "opportunity_id": opportunity_id,
         "registration_id": registration_id,
+        "kind": kind,
         "state": state,
         "period": period,
+        "currency": currency,
     }
 
 
@@ -54,11 +62,11 @@ LineFilter = Annotated[dict[str, str | None], Depends(line_filter)]
 @router.get("/lines")
 @answers(Page[EarningDocument])
 @reads("earnings")
-async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilter) -> Response:
-    """Earning lines, newest first; a partner's own only."""
+async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilter, sort: Sort = "-date") -> Response:
+    """Earning lines, by the day they were earned on or by amount; a partner's own only."""
     app.access.check(caller.principal, READ_EARNINGS)
     where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
-    return listed(*await page(caller, app, "earnings", paged, where, sort="-earned_on"))
+    return listed(*await page(caller, app, "earnings", paged, where, sorted_by(sort, "earned_on")))
 
 
 @router.get("/lines/{line_id}")
@@ -108,11 +116,12 @@ async def one_sale(opportunity_id: Id, caller: Reader, app: App) -> Response:
 @answers(Page[JournalDocument])
 @reads("ledger")
 async def list_journals(
-    caller: Reader, app: App, paged: Paged, payee_id: Filter = None, currency: Filter = None
+    caller: Reader, app: App, paged: Paged, payee_id: Filter = None, currency: Currency = None, period: Month = None
 ) -> Response:
-    """Balanced journals in the order they were posted."""
+    """Balanced journals in the order they were posted; `period` is the month they were booked in."""
     app.access.check(caller.principal, READ_LEDGER)
-    where = {"payee_id": payee_id, "currency": currency}
+    booked = Range(at_least=f"{period}-01", below=f"{period}-32") if period else None
+    where = {"payee_id": payee_id, "currency": currency, "booked_on": booked}
     return listed(*await page(caller, app, "ledger", paged, where, sort="position"))
 
 

@@ -15,7 +15,8 @@ from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import Money, money
 from services.incentives.access import READ_EARNINGS
-from services.incentives.api.earnings import Filter, own
+from services.incentives.api.earnings import own
+from services.incentives.api.narrowing import Filter
 from services.incentives.application.sales import FactCommand, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
@@ -256,10 +257,12 @@ async def confirm(line_id: Id, body: ConfirmBody, caller: Writer, app: App) -> R
 @router.get("/progress")
 @answers(Page[ShownProgress])
 @reads("progress")
-async def progress(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
-    """Where each payee stands in the windows of its plans, the band reached, and how far the next one is."""
+async def progress(
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, kind: Filter = None, period: Filter = None
+) -> Response:
+    """Where each payee stands in the windows of its plans (`period`), the band reached, and how far the next one is."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id)}
+    where = {"partner_id": own(caller, partner_id), "kind": kind, "window": period}
     items, cursor = await page(caller, app, "progress", paged, where, sort="-changed_at")
     books = await app.read.get_many("rulebooks", caller.tenant, sorted({item["plan_id"] for item in items}))
     return listed([{**item, **_band(item, books.get(item["plan_id"]))} for item in items], cursor)

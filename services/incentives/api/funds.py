@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -12,6 +12,7 @@ from chassis.http import App, Body, Caller, Day, Paged, Reader, Unreadable, Writ
 from contracts.values import Money, money
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
+from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.answers import FundRequestAnswer
 from services.incentives.domain.fund_request import FundRequest, FundRequests
 from services.incentives.domain.fund_request_commands import (
@@ -31,7 +32,6 @@ from services.incentives.projections.funds import FundDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 Period = Annotated[str, Field(pattern=r"^[0-9]{4}(-(Q[1-4]|0[1-9]|1[0-2]))?$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -153,9 +153,11 @@ async def fund_filter(
     period: Filter = None,
     programme: Filter = None,
     state: Filter = None,
+    currency: Currency = None,
 ) -> dict[str, str | None]:
-    """Narrows a list by partner, fund, period, programme (shares) and state (requests)."""
-    return {"partner_id": partner_id, "fund_id": fund_id, "period": period, "programme": programme, "state": state}
+    """Narrows a list by partner, fund, period, programme (shares), state (requests) and currency."""
+    named = {"partner_id": partner_id, "fund_id": fund_id, "period": period, "programme": programme}
+    return {**named, "state": state, "currency": currency}
 
 
 FundFilter = Annotated[dict[str, str | None], Depends(fund_filter)]
@@ -225,11 +227,12 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> FundRe
 @router.get("/fund-requests")
 @answers(Page[FundRequestDocument])
 @reads("fund_requests")
-async def list_requests(caller: Reader, app: App, paged: Paged, narrowed: FundFilter) -> Response:
-    """Requests, newest first; a partner its own."""
+async def list_requests(caller: Reader, app: App, paged: Paged, narrowed: FundFilter, sort: Sort = "-date") -> Response:
+    """Requests, by the day of their last change or by what is asked for; a partner its own."""
     app.access.check(caller.principal, READ_FUNDS)
-    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "programme": None}
-    return listed(*await page(caller, app, "fund_requests", paged, where, sort="-changed_at"))
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "programme": None, "currency": None}
+    where["asked.currency"] = narrowed["currency"]
+    return listed(*await page(caller, app, "fund_requests", paged, where, sorted_by(sort, "changed_at")))
 
 
 @router.get("/fund-requests/{fund_request_id}")

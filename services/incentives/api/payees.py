@@ -9,7 +9,8 @@ from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_PAPERS
-from services.incentives.api.earnings import Filter, own
+from services.incentives.api.earnings import own
+from services.incentives.api.narrowing import Filter
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payee_commands import (

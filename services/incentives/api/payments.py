@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -19,6 +19,7 @@ from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import own
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import stated_to, statement_for
+from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.paying import Period, carried_of, proposal_of, statement_of, write_off_of
 from services.incentives.application.sales import in_books, rules_of_kind
 from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
@@ -41,7 +42,6 @@ from services.incentives.projections.statements import ListedStatement, Statemen
 from services.incentives.projections.write_offs import WriteOffDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 INSIDE = ("proposed_by", "approved_by")
 NEXT = (
     "account_id",
@@ -145,26 +145,38 @@ async def issue(body: StatementBody, caller: Writer, app: App) -> Response:
     return await perform(caller, app, IssueStatement, make, status=201)
 
 
+async def statement_filter(
+    partner_id: Filter = None, period: Filter = None, currency: Currency = None
+) -> dict[str, str | None]:
+    """Narrows a list of statements."""
+    return {"partner_id": partner_id, "period": period, "closing.currency": currency}
+
+
+StatementFilter = Annotated[dict[str, str | None], Depends(statement_filter)]
+
+
 @router.get("/statements")
 @answers(Page[ListedStatement])
 @reads("statements")
 async def list_statements(
-    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, period: Filter = None
+    caller: Reader, app: App, paged: Paged, narrowed: StatementFilter, sort: Sort = "-date"
 ) -> Response:
-    """Statements, newest first; a partner's own, and those of who is one with it."""
+    """Statements, by the day of issue or by what they close with; a partner's own, and those of who is one with it."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": await stated_to(caller, app, partner_id), "period": period}
-    items, cursor = await page(caller, app, "statements", paged, where, sort="-issued_at")
+    where: dict[str, Any] = {**narrowed, "partner_id": await stated_to(caller, app, narrowed["partner_id"])}
+    items, cursor = await page(caller, app, "statements", paged, where, sorted_by(sort, "issued_at"))
     return listed([{name: value for name, value in item.items() if name != "lines"} for item in items], cursor)
 
 
 @router.get("/statements/next")
 @answers(Page[NextStatement])
 @reads("statement_days")
-async def next_statements(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+async def next_statements(
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, period: Filter = None, currency: Currency = None
+) -> Response:
     """The periods that are open, and when their statements are issued and paid; a partner's own only."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id), "stage": ISSUES}
+    where = {"partner_id": own(caller, partner_id), "period": period, "currency": currency, "stage": ISSUES}
     items, cursor = await page(caller, app, "statement_days", paged, where, sort="due_at")
     return listed([{name: item[name] for name in NEXT} for item in items], cursor)
 
@@ -233,10 +245,12 @@ async def decide_dispute(statement_id: Id, body: DisputeDecisionBody, caller: Wr
 @router.get("/disputes")
 @answers(Page[DisputeDocument])
 @reads("disputes")
-async def disputes(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
-    """Disputed lines, newest first; a partner's own only."""
+async def disputes(
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, state: Filter = None, currency: Currency = None
+) -> Response:
+    """Disputed lines, newest first; a partner's own only. State: open, upheld, rejected."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id)}
+    where = {"partner_id": own(caller, partner_id), "state": state, "amount.currency": currency}
     return listed(*await page(caller, app, "disputes", paged, where, sort="-changed_at"))
 
 
@@ -415,16 +429,27 @@ async def _row_heard(caller: Writer, app: App, row: Reported) -> dict[str, Any]:
     return {**told, "result": "repeated" if done.repeated or not done.events else "recorded"}
 
 
+async def payment_filter(
+    partner_id: Filter = None, state: Filter = None, currency: Currency = None, statement_id: Filter = None
+) -> dict[str, str | None]:
+    """Narrows a list of payments; of one period are those of its statement."""
+    named = {"partner_id": partner_id, "state": state, "statement_id": statement_id}
+    return {**named, "amount.currency": currency}
+
+
+PaymentFilter = Annotated[dict[str, str | None], Depends(payment_filter)]
+
+
 @router.get("/payments")
 @answers(Page[ShownPayment])
 @reads("payments")
 async def list_payments(
-    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, state: Filter = None
+    caller: Reader, app: App, paged: Paged, narrowed: PaymentFilter, sort: Sort = "-date"
 ) -> Response:
-    """The payment board, newest change first; a partner's own only."""
+    """The payment board, by the day of the last change or by amount; a partner's own only."""
     app.access.check(caller.principal, READ_PAYMENTS)
-    where = {"partner_id": own(caller, partner_id), "state": state}
-    items, cursor = await page(caller, app, "payments", paged, where, sort="-changed_at")
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    items, cursor = await page(caller, app, "payments", paged, where, sorted_by(sort, "changed_at"))
     return listed([_for(caller, item) for item in items], cursor)
 
 

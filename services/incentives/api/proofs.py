@@ -14,7 +14,7 @@ from services.incentives.api.mergers import statement_for
 from services.incentives.domain.verifying import FORMAT, verify
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-STATED_LATER = ("event_id", "position")
+STATED_LATER = ("event_id", "position", "amount_sorts")
 """What the read model adds to a statement."""
 
 router = APIRouter(tags=["proofs"])

@@ -8,14 +8,17 @@ from chassis.answers import Page, answers
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
 from services.incentives.access import READ_RECOGNITION
 from services.incentives.api.earnings import own
+from services.incentives.api.narrowing import Filter
 from services.incentives.domain.recognition import ShareRecognition, recognition_id
 from services.incentives.projections.recognition import RecognitionDocument, SharedYear
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Year = Annotated[int, Path(ge=2000, le=9999)]
-Filter = Annotated[str | None, Query(max_length=64)]
 
 router = APIRouter(tags=["recognition"])
+
+
+OfYear = Annotated[int | None, Query(ge=2000, le=9999)]
 
 
 class ShareBody(Body):
@@ -27,10 +30,12 @@ class ShareBody(Body):
 @router.get("/recognition")
 @answers(Page[RecognitionDocument])
 @reads("recognition")
-async def list_recognition(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+async def list_recognition(
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, year: OfYear = None
+) -> Response:
     """Points and badges by year, with what they came from; a partner its own."""
     app.access.check(caller.principal, READ_RECOGNITION)
-    where = {"partner_id": own(caller, partner_id)}
+    where = {"partner_id": own(caller, partner_id), "year": year}
     return listed(*await page(caller, app, "recognition", paged, where, sort="-changed_at"))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -10,12 +10,12 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
+from services.incentives.api.narrowing import Filter
 from services.incentives.domain.special_price import EndSpecialPrice, GrantSpecialPrice, PricedProduct
 from services.incentives.projections.special_prices import SpecialPriceDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 router = APIRouter(tags=["special prices"])
@@ -79,10 +79,12 @@ async def end(special_price_id: Id, body: EndBody, caller: Writer, app: App) -> 
 @router.get("/special-prices")
 @answers(Page[SpecialPriceDocument])
 @reads("special_prices")
-async def list_special_prices(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
-    """Special prices with the units that were claimed; a partner its own."""
+async def list_special_prices(
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, kind: Filter = None
+) -> Response:
+    """Special prices with the units that were claimed; a partner its own. Kind: bid, blanket, meet_competitor."""
     app.access.check(caller.principal, READ_FUNDS)
-    where = {"partner_id": own(caller, partner_id)}
+    where = {"partner_id": own(caller, partner_id), "kind": kind}
     return listed(*await page(caller, app, "special_prices", paged, where, sort="-changed_at"))
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -13,6 +13,7 @@ from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, 
 from chassis.rulebook import Rules
 from services.incentives.access import READ_TIERS
 from services.incentives.api.earnings import own
+from services.incentives.api.narrowing import Filter
 from services.incentives.domain.tier import (
     AppealTier,
     DecideTierReview,
@@ -26,7 +27,6 @@ from services.incentives.projections.tiers import ShownTier
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
-Filter = Annotated[str | None, Query(max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 router = APIRouter(tags=["tiers"])

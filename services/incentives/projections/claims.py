@@ -16,6 +16,7 @@ from services.incentives.domain.claim import (
     ClaimSubmitted,
     Instalment,
 )
+from services.incentives.projections.amounts import sorts
 
 
 class _Claim(TypedDict):
@@ -28,6 +29,7 @@ class _Claim(TypedDict):
     proofs: list[dict[str, Any]]
     tax: dict[str, Any] | None
     claimed: Annotated[dict[str, str], Money]
+    amount_sorts: str
     eligible: Annotated[dict[str, str], Money] | None
     amount: Annotated[dict[str, str], Money] | None
     steps: list[str]
@@ -48,7 +50,10 @@ class ClaimDocument(_Claim):
 
 
 class ShownClaim(_Claim):
-    """`steps` lead from what was claimed to what was approved. `reused` proofs of other claims, the vendor reads."""
+    """`steps` lead from what was claimed to what was approved. `reused` proofs of other claims, the vendor reads.
+
+    `amount_sorts` is what was claimed, as a text that sorts as the number does.
+    """
 
     reused: NotRequired[list[dict[str, Any]]]
 
@@ -66,7 +71,7 @@ def evolve(document: ClaimDocument | None, seen: Seen) -> ClaimDocument | None:
 
 def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
     currency = it.items[0].amount.currency
-    claimed = sum(item.amount.amount for item in it.items)
+    claimed = {"amount": str(sum(item.amount.amount for item in it.items)), "currency": currency}
     return {
         "claim_id": it.claim_id,
         "kind": it.kind,
@@ -76,7 +81,8 @@ def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
         "items": plain(list(it.items)),
         "proofs": plain(list(it.proofs)),
         "tax": plain(it.tax) if it.tax else None,
-        "claimed": {"amount": str(claimed), "currency": currency},
+        "claimed": claimed,
+        "amount_sorts": sorts(claimed),
         "eligible": None,
         "amount": None,
         "steps": [],
@@ -141,8 +147,11 @@ def seen_by_partner(document: dict[str, Any]) -> dict[str, Any]:
 
 CLAIMS = Projection(
     name="claims",
-    version=2,
+    version=3,
     keys=dict.fromkeys((ClaimDrafted, *CHANGES), lambda seen: str(seen.event.claim_id)),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "kind,changed_at", "of_id,changed_at"),
+    indexes=(
+        *("changed_at", "partner_id,changed_at", "state,changed_at", "kind,changed_at", "of_id,changed_at"),
+        *("amount_sorts", "partner_id,amount_sorts"),
+    ),
 )

@@ -20,6 +20,7 @@ from services.incentives.domain.sale_events import (
     PayoutReleased,
     PayoutReversed,
 )
+from services.incentives.projections.amounts import sorts
 
 PAID = "paid"
 
@@ -43,7 +44,10 @@ class ProposedAdjustment(TypedDict):
 
 
 class EarningDocument(TypedDict):
-    """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid."""
+    """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid.
+
+    `amount_sorts` is the amount as a text that sorts as the number does.
+    """
 
     line_id: str
     opportunity_id: str | None
@@ -61,6 +65,7 @@ class EarningDocument(TypedDict):
     rule_id: str
     credit_revision: int
     amount: Annotated[dict[str, str], Money]
+    amount_sorts: str
     reversed: Annotated[dict[str, str], Money]
     remaining: Annotated[dict[str, str], Money]
     currency: str
@@ -114,6 +119,7 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
         "rule_id": line.rule_id,
         "credit_revision": line.credit_revision,
         "amount": amount,
+        "amount_sorts": sorts(line.amount),
         "reversed": plain(line.amount - line.amount),
         "remaining": amount,
         "currency": line.amount.currency,
@@ -155,6 +161,7 @@ def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument
         "rule_id": it.window,
         "credit_revision": 0,
         "amount": amount,
+        "amount_sorts": sorts(it.amount),
         "reversed": plain(it.amount - it.amount),
         "remaining": amount,
         "currency": it.amount.currency,
@@ -281,6 +288,6 @@ EARNINGS = Projection(
     evolve=evolve,
     indexes=(
         *("earned_on", "partner_id,earned_on", "state,earned_on", "period,earned_on"),
-        *("opportunity_id,earned_on", "registration_id,earned_on"),
+        *("opportunity_id,earned_on", "registration_id,earned_on", "amount_sorts", "partner_id,amount_sorts"),
     ),
 )

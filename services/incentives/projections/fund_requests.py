@@ -20,12 +20,16 @@ from services.incentives.domain.fund_request_events import (
     FundRequestRecalled,
     FundRequestSubmitted,
 )
+from services.incentives.projections.amounts import sorts
 
 Step = dict[str, Any]
 
 
 class FundRequestDocument(TypedDict):
-    """`reserved` is what is kept for it now, `used` what its claims were paid, `open_claims` what waits to be decided."""
+    """`reserved` is what is kept for it now, `used` what its claims were paid, `open_claims` what waits to be decided.
+
+    `amount_sorts` is what is asked for, as a text that sorts as the number does.
+    """
 
     fund_request_id: str
     partner_id: str
@@ -34,6 +38,7 @@ class FundRequestDocument(TypedDict):
     state: str
     details: dict[str, Any]
     asked: Annotated[dict[str, str], Money]
+    amount_sorts: str
     items: list[dict[str, Any]]
     accepted: Annotated[dict[str, str], Money] | None
     reserved: Annotated[dict[str, str], Money] | None
@@ -72,6 +77,7 @@ def _drafted(document: FundRequestDocument | None, seen: Seen, it: FundRequestDr
         "state": "draft",
         "details": plain(it.details),
         "asked": plain(it.details.asked),
+        "amount_sorts": sorts(it.details.asked),
         "items": [],
         "accepted": None,
         "reserved": None,
@@ -95,7 +101,8 @@ def _recalled(_: FundRequestDocument, __: FundRequestRecalled) -> dict[str, Any]
 
 
 def _amended(_: FundRequestDocument, it: FundRequestAmended) -> dict[str, Any]:
-    return {"state": "submitted", "details": plain(it.details), "asked": plain(it.details.asked)}
+    asked = {"asked": plain(it.details.asked), "amount_sorts": sorts(it.details.asked)}
+    return {"state": "submitted", "details": plain(it.details), **asked}
 
 
 def _escalated(_: FundRequestDocument, __: FundRequestEscalated) -> dict[str, Any]:
@@ -174,8 +181,11 @@ def _text(happened: Any) -> str:
 
 FUND_REQUESTS = Projection(
     name="fund_requests",
-    version=1,
+    version=2,
     keys=dict.fromkeys((FundRequestDrafted, *CHANGES), lambda seen: str(seen.event.fund_request_id)),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "fund_id,changed_at", "period,changed_at"),
+    indexes=(
+        *("changed_at", "partner_id,changed_at", "state,changed_at", "fund_id,changed_at", "period,changed_at"),
+        *("amount_sorts", "partner_id,amount_sorts"),
+    ),
 )

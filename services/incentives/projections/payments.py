@@ -23,6 +23,7 @@ from services.incentives.domain.payment_events import (
     PaymentSubmitted,
     PaymentUnknown,
 )
+from services.incentives.projections.amounts import sorts
 from services.incentives.projections.liability import every
 
 
@@ -40,6 +41,7 @@ class _Payment(TypedDict):
     payee_id: str
     partner_id: str
     amount: Annotated[dict[str, str], Money]
+    amount_sorts: str
     state: str
     reference: str | None
     attempts: int
@@ -58,14 +60,17 @@ class _Payment(TypedDict):
 
 
 class PaymentDocument(_Payment):
-    """A money order on the board. `event_id` is its latest event."""
+    """A money order on the board. `event_id` is its latest event, `amount_sorts` its amount as a text that sorts so."""
 
     proposed_by: str
     approved_by: str | None
 
 
 class ShownPayment(_Payment):
-    """A money order, and its latest event; who proposed and approved it, the vendor reads."""
+    """A money order, and its latest event; who proposed and approved it, the vendor reads.
+
+    `amount_sorts` is the amount as a text that sorts as the number does.
+    """
 
     proposed_by: NotRequired[str]
     approved_by: NotRequired[str | None]
@@ -96,6 +101,7 @@ def _proposed(it: PaymentProposed) -> PaymentDocument:
         "payee_id": it.payee_id,
         "partner_id": it.partner_id,
         "amount": plain(it.amount),
+        "amount_sorts": sorts(it.amount),
         "state": "pending_invoice" if it.needs_invoice else "proposed",
         "proposed_by": it.proposed_by,
         "approved_by": None,
@@ -193,10 +199,13 @@ def _payment(seen: Seen) -> str:
 
 PAYMENTS = Projection(
     name="payments",
-    version=3,
+    version=4,
     keys=dict.fromkeys((PaymentProposed, *CHANGES), _payment),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "statement_id", "paid_on"),
+    indexes=(
+        *("changed_at", "partner_id,changed_at", "state,changed_at", "statement_id", "paid_on"),
+        *("amount_sorts", "partner_id,amount_sorts"),
+    ),
 )
 
 

@@ -6,10 +6,11 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.account import StatementIssued
+from services.incentives.projections.amounts import sorts
 
 
 class ListedStatement(TypedDict):
-    """A statement without its lines."""
+    """A statement without its lines. `amount_sorts` is what it closes with, as a text that sorts as the number does."""
 
     statement_id: str
     account_id: str
@@ -19,6 +20,7 @@ class ListedStatement(TypedDict):
     period: str
     opening: Annotated[dict[str, str], Money]
     closing: Annotated[dict[str, str], Money]
+    amount_sorts: str
     from_position: int
     to_position: int
     previous_sha256: str | None
@@ -38,13 +40,14 @@ class StatementDocument(ListedStatement):
 def evolve(document: StatementDocument | None, seen: Seen) -> StatementDocument:
     issued: StatementIssued = seen.event
     said: StatementDocument = plain(issued)
-    return {**said, "issued_at": iso(issued.issued_at), "event_id": seen.id, "position": seen.position}
+    told = {"issued_at": iso(issued.issued_at), "event_id": seen.id, "position": seen.position}
+    return {**said, **told, "amount_sorts": sorts(issued.closing)}  # type: ignore[typeddict-item]
 
 
 STATEMENTS = Projection(
     name="statements",
-    version=1,
+    version=2,
     keys={StatementIssued: lambda seen: str(seen.event.statement_id)},
     evolve=evolve,
-    indexes=("issued_at", "partner_id,issued_at", "period"),
+    indexes=("issued_at", "partner_id,issued_at", "period", "amount_sorts", "partner_id,amount_sorts"),
 )

@@ -1,0 +1,90 @@
+"""Lists are narrowed and ordered alike: by partner, kind, state, period, currency; by day or amount."""
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from contracts.values import Money, money
+from services.incentives.api.narrowing import sorted_by
+from services.incentives.projections.amounts import sorts
+from tests.incentives.test_service import FINANCE, P1, activated, credited, earned, incentives, refunded, won
+
+__all__ = ["incentives"]
+AMOUNTS = st.decimals("-999999999999999.99", "999999999999999.99", places=2)
+
+
+@for_all(st.lists(AMOUNTS, max_size=20))
+def test_amounts_sort_as_texts_as_they_do_as_numbers(amounts):
+    found = sorted([Money(amount=one, currency="EUR") for one in amounts], key=sorts)
+    assert [one.amount for one in found] == sorted(amounts)
+
+
+def test_an_amount_sorts_the_same_whether_it_is_money_or_stored():
+    assert sorts(money("-12.50", "EUR")) == sorts({"amount": "-12.50", "currency": "EUR"})
+    assert sorts(money("0", "JPY")) == "1000000000000000.0000"
+
+
+@pytest.mark.parametrize(
+    ("sort", "field"),
+    [("date", "earned_on"), ("-date", "-earned_on"), ("amount", "amount_sorts"), ("-amount", "-amount_sorts")],
+)
+def test_a_list_is_ordered_by_its_day_or_by_amount(sort, field):
+    assert sorted_by(sort, "earned_on") == field
+
+
+LISTS = {
+    "/lines": ("kind", "state", "period", "currency", "partner_id"),
+    "/statements": ("period", "currency", "partner_id"),
+    "/payments": ("state", "currency", "partner_id", "statement_id"),
+    "/claims": ("kind", "state", "currency", "partner_id"),
+    "/fund-requests": ("state", "period", "currency", "partner_id", "fund_id"),
+}
+"""Lists that are ordered by day or amount, with what narrows them."""
+PLAIN_LISTS = {
+    "/statements/next": ("period", "currency", "partner_id"),
+    "/disputes": ("state", "currency", "partner_id"),
+    "/funds": ("period", "currency", "partner_id"),
+    "/special-prices": ("kind", "partner_id"),
+    "/progress": ("kind", "period", "partner_id"),
+    "/recognition": ("year", "partner_id"),
+    "/batches": ("state", "currency"),
+    "/ledger": ("period", "currency"),
+}
+NOBODYS = {"currency": "KWD", "period": "1999-01", "year": "2099"}
+
+
+async def test_lines_are_narrowed_by_kind_state_period_and_currency_and_ordered_by_day_or_amount(incentives):
+    await earned(incentives)
+    for number, amount in (("o2", "9000.00"), ("o3", "50.00")):
+        await incentives.hear(won(number, amount))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id=number))
+    await incentives.hear(refunded("r-1", "1000.00"))
+    found = await listed(incentives, "/lines", sort="amount")
+    assert [one["amount"]["amount"] for one in found] == ["5.00", "100.00", "900.00"]
+    found = await listed(incentives, "/lines", sort="-amount", state="held")
+    assert [one["amount"]["amount"] for one in found] == ["900.00", "5.00"]
+    assert len(await listed(incentives, "/lines", kind="commission", currency="EUR", period="2026-03")) == 3
+    for nothing in ({"kind": "spiff"}, {"currency": "USD"}, {"period": "2026-02"}, {"state": "paid"}):
+        assert await listed(incentives, "/lines", **nothing) == []
+    pages = await incentives.get(P1, f"/lines?{urlencode({'sort': '-amount', 'limit': 2})}")
+    further = {"sort": "-amount", "limit": 2, "cursor": pages["next_cursor"]}
+    rest = await incentives.get(P1, f"/lines?{urlencode(further)}")
+    assert [one["amount"]["amount"] for one in (*pages["items"], *rest["items"])] == ["900.00", "100.00", "5.00"]
+
+
+async def listed(incentives, path, **narrowed):
+    return (await incentives.get(FINANCE, f"{path}?{urlencode(narrowed)}"))["items"]
+
+
+async def test_what_narrows_a_list_narrows_it_and_a_page_has_200_rows_at_most(incentives):
+    await incentives.hear(activated())
+    for path, names in (LISTS | PLAIN_LISTS).items():
+        for name in names:
+            assert await listed(incentives, path, **{name: NOBODYS.get(name, "none-such")}) == [], (path, name)
+        assert await incentives.get(FINANCE, f"{path}?limit=201") == 422, path
+        assert (await incentives.get(FINANCE, f"{path}?sort=colour") == 422) == (path in LISTS), path
+    for path in LISTS:
+        for sort in ("date", "-date", "amount", "-amount"):
+            assert await listed(incentives, path, sort=sort) == [], (path, sort)
