@@ -14,7 +14,8 @@ from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Wind
 from chassis.store.port import EventStore
 from chassis.supervision import log
 
-RUNNING_MAX = 2
+RUNNING_MAX, RUNNING_IN_ALL_MAX = 2, 8
+"""Runs that go on at once: of one tenant, and of all."""
 TABLE = """CREATE TABLE IF NOT EXISTS shadow_runs (
     tenant TEXT NOT NULL, run_id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (tenant, run_id)
 ) WITHOUT ROWID"""
@@ -68,6 +69,7 @@ class ShadowRuns:
     def __init__(self, desk: Desk, store: EventStore, handles: Sequence[Handles], eyes: Eyes) -> None:
         self._desk, self._store, self._handles, self._eyes = desk, store, handles, eyes
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._tenants: dict[str, str] = {}
         self._done: dict[str, tuple[int, int]] = {}
 
     async def migrate(self) -> None:
@@ -75,7 +77,7 @@ class ShadowRuns:
         await self._desk.write(lambda db: db.execute(TABLE))
 
     async def begin(self, asked: Asked, work: Work | None = None, *, anew: bool = False) -> Document:
-        """Begins the run unless it was begun before. Raises Busy when too many are going on.
+        """Begins the run unless it was begun before. Raises Busy when too many of the tenant, or of all, are going on.
 
         `work` makes another report than that of a shadow run, such as a backtest's. `anew` makes a report again that is
         there; until the new one is ready the old one stands.
@@ -84,13 +86,22 @@ class ShadowRuns:
         known = self._kept(tenant, asked.run_id)
         if known is not None and ((known["status"] == READY and not anew) or asked.run_id in self._running):
             return self.find(tenant, asked.run_id)
-        if len(self._running) >= RUNNING_MAX:
-            raise Busy(f"{RUNNING_MAX} shadow runs are going on", retry_after_seconds=10)
+        self._has_room(tenant)
         task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work))
-        task.add_done_callback(lambda _: self._running.pop(asked.run_id, None))
+        self._tenants[asked.run_id] = tenant
+        task.add_done_callback(lambda _: self._ended(asked.run_id))
         before = {"report": known["report"]} if known and "report" in known else {}
         await self._keep(asked, {"status": RUNNING, **before})
         return self.find(tenant, asked.run_id)
+
+    def _has_room(self, tenant: str) -> None:
+        mine = sum(one == tenant for one in self._tenants.values())
+        if mine >= RUNNING_MAX or len(self._tenants) >= RUNNING_IN_ALL_MAX:
+            raise Busy(f"{len(self._tenants)} shadow runs are going on, {mine} of them yours", retry_after_seconds=10)
+
+    def _ended(self, run_id: str) -> None:
+        self._running.pop(run_id, None)
+        self._tenants.pop(run_id, None)
 
     def find(self, tenant: str, run_id: str) -> Document:
         """The run with its progress, and its report once it is ready. Raises NotFound."""

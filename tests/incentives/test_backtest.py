@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.event import canonical_json, plain
+from services.incentives.application.trying import TooManySales, Trial
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.dues import Known
@@ -330,6 +331,19 @@ async def test_a_backtest_changes_nothing_and_the_live_plan_against_what_was_pos
     assert (await incentives.post(P1, "/backtests", body)).status_code == 403
     nothing = {**body, "baseline": "version", "baseline_version": 9}
     assert (await incentives.post(FINANCE, "/backtests", nothing)).json()["slug"] == "no-draft"
+
+
+async def test_a_backtest_of_more_sales_than_it_looks_at_fails_and_shows_no_part_of_them(incentives):
+    await quarter(incentives)
+    trial = Trial(
+        app=incentives.service.application,
+        tenant="acme",
+        test=Backtest(old=None, new=side(plan()), **YEAR),
+        plan_ids=frozenset({"commission"}),
+        sales_max=1,
+    )
+    with pytest.raises(TooManySales, match="1 sales at most, and there are 2"):
+        await trial.run(lambda done, total: None)
 
 
 async def test_a_backtest_of_a_spiff_gives_no_more_than_its_budget_has(incentives):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from chassis.application import Application
+from chassis.decider import Refused
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import Rulebook
@@ -26,6 +27,12 @@ from services.incentives.projections.sales import SaleDocument, sale_of
 SALES_MAX = 5_000_000
 TURN_SALES = 50
 """How many sales are taken before others have their turn."""
+
+
+class TooManySales(Refused):
+    """A part of the sales would say nothing of all: there are more than a backtest looks at."""
+
+    slug = "too-many-sales"
 
 
 async def side_of(peek: Peek, books: Sequence[Rulebook], chosen: Chosen, known: Known) -> Side:
@@ -53,12 +60,15 @@ class Trial:
     tenant: str
     test: Backtest
     plan_ids: frozenset[str]
+    sales_max: int = SALES_MAX
 
     async def run(self, progress: Progress) -> dict[str, Any]:
-        """Feeds every sale to the test, page by page; between pages others have their turn."""
+        """Feeds every sale to the test, page by page; between pages others have their turn. Raises TooManySales."""
         read, test = self.app.read, self.test
         total, cursor = await read.count("sales", self.tenant), None
-        while test.sales < min(total, SALES_MAX):
+        if total > self.sales_max:
+            raise TooManySales(f"a backtest looks at {self.sales_max} sales at most, and there are {total}")
+        while test.sales < total:
             page = await read.find("sales", self.tenant, sort="opportunity_id", after=cursor, limit=PAGE_MAX)
             await self._take(page.items)  # type: ignore[arg-type]
             progress(test.sales, total)
