@@ -67,6 +67,7 @@ READ_LEADS = "read leads"
 READ_LEAD_CONTACTS = "read lead contacts"
 READ_LEAD_SHARES = "read lead shares"
 READ_LEAD_FIGURES = "read lead figures"
+READ_CAPACITY = "read capacity"
 READ_ATTAINMENT = "read attainment"
 READ_MACHINES = "read machines"
 READ_INTAKE = "read the form of a deal"
@@ -142,6 +143,7 @@ ACCESS = Access(
         READ_LEAD_CONTACTS: (vendor("admin"), *_LEAD_DESK, *_SELLERS),
         READ_LEAD_SHARES: _LEAD_READERS,
         READ_LEAD_FIGURES: (vendor(), partner()),
+        READ_CAPACITY: (*_SELLERS, *_KEEPERS),
         READ_ATTAINMENT: (vendor(), partner()),
         READ_FAIRNESS: _VENDOR,
         READ_MACHINES: (vendor(), partner()),

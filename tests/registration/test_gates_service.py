@@ -1,7 +1,7 @@
 """Exclusions, capacity and what others left behind, over HTTP; what the vendor sells directly, as the CRM tells it."""
 
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,42 @@ async def test_a_slot_is_given_back_as_soon_as_its_deal_is_over(registration: Ru
         return bool((await peek(Capacities.at("p1.2026-Q1"))).taken == ())
 
     assert await registration.seen(empty)
+
+
+async def test_a_partner_reads_how_many_more_deals_it_may_have_open_and_the_vendor_of_whom_it_names(
+    registration: Running,
+) -> None:
+    p1, empty = seller("p1"), (await registration.get(seller("p2"), "/capacity")).json()
+    first = await registration.register("p1", products=[{"sku": "1"}])
+    second = await registration.register("p1", products=[{"sku": "2"}])
+    full = (await registration.get(p1, "/capacity")).json()
+    await registration.post(p1, f"/deals/{first['registration_id']}/withdraw")
+    registration.clock.set(datetime(2026, 7, 1, tzinfo=UTC))
+    own = (await registration.get(p1, "/capacity")).json()
+    desks = (await registration.get(DESK, "/capacity", partner_id="p1")).json()
+
+    assert empty == {
+        "partner_id": "p2",
+        "programme": "default",
+        "quarter": "2026-Q1",
+        "open": 0,
+        "limit": 2,
+        "left": 2,
+        "registration_ids": [],
+    }
+    assert (full["open"], full["left"]) == (2, 0)
+    assert (own["quarter"], own["open"], own["left"]) == ("2026-Q3", 1, 1)
+    assert own["registration_ids"] == [second["registration_id"]]
+    assert desks == own
+    assert (await registration.get(DESK, "/capacity")).status_code == 400
+    assert (await registration.get(p1, "/capacity", partner_id="p2")).status_code == 404
+
+
+async def test_where_the_rules_do_not_count_there_is_no_limit_to_read(registration: Running) -> None:
+    await registration.publish_rules()
+    found = (await registration.get(seller("p1"), "/capacity")).json()
+
+    assert (found["open"], found["limit"], found["left"]) == (None, None, None)
 
 
 def codes(answer: dict[str, Any]) -> set[str]:

@@ -306,6 +306,23 @@ async def test_done_when_13_events_twice_or_in_other_batches_give_equal_document
         assert_repeatable(projection, seen)
 
 
+async def test_done_when_13_a_rebuild_gives_equal_documents(registration: Running) -> None:
+    first = await registration.register("p1")
+    await registration.register("p2")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    await registration.post(seller("p2"), "/intake/mail", {"mail": "Subject: A deal\n\nCustomer: Fabrikam\n"})
+    service = registration.service
+    read = service.application.read
+    own = {projection.name for projection in service.projections}
+    before = {one.name: await read.export(one.model) for one in await read.models() if one.live and one.name in own}
+
+    again = {name: await read.export(await service.runner.rebuild(name)) for name in before}
+
+    assert before.keys() == own
+    assert again == before
+    assert {"deal", "deal_board", "mails", "accounts"} <= {name for name, documents in before.items() if documents}
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [

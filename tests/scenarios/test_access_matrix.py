@@ -233,6 +233,7 @@ REGISTRATION = {
     "GET /drafts": row(SELLERS),
     "POST /drafts": row(SELLERS, {}),
     "GET /drafts/{registration_id}": row(SELLERS, registration_id="draft"),
+    "GET /capacity": row(SELLERS | DESKS, query="partner_id=$partner"),
     "POST /intake/mail": row(SELLERS | {"desk"}, {"mail": "Hello", "partner_id": "$partner"}),
     "GET /intake/mail": row(SELLERS | {"admin", "desk"}),
     "GET /intake/mail/{mail_id}": row(SELLERS | {"admin", "desk"}, mail_id="mail"),

@@ -184,17 +184,17 @@ async def _slots_seen(peek: Peek, wish: Submission) -> SlotsSeen | None:
         before = await peek.all([capacity_streams(wish.partner_id, one) for one in quarters_before(quarter)])
         last: tuple[RegistrationId, ...] = next((one.taken for one in before if one.taken is not None), ())
         return SlotsSeen(quarter=quarter, carried=await _still_open(peek, last))
-    limit = rules.capacity_of(await _levels(peek, wish))
+    limit = rules.capacity_of(await _levels(peek, wish.partner_id, wish.now))
     if limit is None or len(state.taken) < limit:
         return SlotsSeen(quarter=quarter)
     still_open = await _still_open(peek, state.taken)
     return SlotsSeen(quarter=quarter, closed=tuple(one for one in state.taken if one not in set(still_open)))
 
 
-async def _levels(peek: Peek, wish: Submission) -> tuple[str, ...]:
+async def _levels(peek: Peek, partner_id: PartnerId, now: datetime) -> tuple[str, ...]:
     """The tiers that the partner is in on this day."""
-    tiers = await peek(TiersOf.at(wish.partner_id))
-    return tuple(one.level for one in tiers.on(wish.now.date()) if one.level)
+    tiers = await peek(TiersOf.at(partner_id))
+    return tuple(one.level for one in tiers.on(now.date()) if one.level)
 
 
 async def _still_open(peek: Peek, taken: tuple[RegistrationId, ...]) -> tuple[RegistrationId, ...]:
@@ -257,6 +257,29 @@ def _linked(account_id: AccountId, account: Account, customer: Customer, link: s
         same_country=account.country == customer.country,
         link=link,
     )
+
+
+# Asked: how much room is left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """How many deals of a partner are open, of how many that may be; None of each where the rules do not count."""
+
+    quarter: str
+    taken: tuple[RegistrationId, ...] | None
+    limit: int | None
+
+
+async def room_of(peek: Peek, programme: str, partner_id: PartnerId, now: datetime) -> Room:
+    """The slots that a partner's deals take now. Raises NoRules."""
+    quarter, rules = quarter_of(now), DEAL_RULES.read(in_force(await peek(Rules.at(programme)), now).body)
+    if not rules.counts_open:
+        return Room(quarter=quarter, taken=None, limit=None)
+    states = await peek.all([capacity_streams(partner_id, one) for one in (quarter, *quarters_before(quarter))])
+    last: tuple[RegistrationId, ...] = next((one.taken for one in states if one.taken is not None), ())
+    limit = rules.capacity_of(await _levels(peek, partner_id, now))
+    return Room(quarter=quarter, taken=await _still_open(peek, last), limit=limit)
 
 
 # Prepared: a question

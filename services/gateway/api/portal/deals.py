@@ -47,6 +47,7 @@ async def board(here: Here) -> Response:
     names = await here.names({card["partner_id"] for card in found})
     shown: dict[str, Any] = {
         "columns": None,
+        "room": NOTHING,
         "cards": found,
         "cursor": cursor,
         "names": names,
@@ -66,6 +67,7 @@ async def _columns(here: Visit) -> Response:
     names = await here.names({card["partner_id"] for column in columns for card in column["cards"]})
     shown: dict[str, Any] = {
         "columns": columns,
+        "room": NOTHING if here.vendor else await here.ask_if("registration.read capacity", "/capacity"),
         "cards": [],
         "cursor": None,
         "names": names,
