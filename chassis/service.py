@@ -41,7 +41,7 @@ from chassis.read_store.port import ReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.rulebook import Kind
 from chassis.settings import ServiceSettings
-from chassis.shadow import Eyes, Weigh
+from chassis.shadow import Eyes, Tally, Weigh
 from chassis.shadow_runs import ShadowRuns
 from chassis.short_way import Directory, shortened
 from chassis.store.port import EventStore, StoreSettings
@@ -70,8 +70,8 @@ class Blueprint:
     `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
     of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
-    money in an event; `forgets` says whose key an event destroys; `bulk` are the imports that it takes; `files` are other
-    paths at which it takes files, with how large these may be.
+    money in an event, `tally` what of it a shadow run counts; `forgets` says whose key an event destroys; `bulk` are the
+    imports that it takes; `files` are other paths at which it takes files, with how large these may be.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Blueprint:
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
     weigh: Weigh = lambda event: ()
+    tally: Tally = lambda event: ()
     workers: Mapping[str, Worker] = field(default_factory=dict)
     identify: Identify | None = None
     shared_prefix: str = ""
@@ -123,7 +124,7 @@ class Service:
         self.parking = application.parked.parking
         self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
-        eyes = Eyes(explain=blueprint.explain, weigh=blueprint.weigh)
+        eyes = Eyes(explain=blueprint.explain, weigh=blueprint.weigh, tally=blueprint.tally)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(self.desk, self.store, every, eyes)
         # The rows of an import are needed until they are carried out; then nobody reads them any more.

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -34,6 +34,8 @@ TURN_SECONDS = 0.02
 Progress = Callable[[int, int], None]
 Weigh = Callable[[Any], Iterable[tuple[str, str, Decimal]]]
 """The money in an event: partner, currency, amount."""
+Tally = Callable[[Any], Iterable[tuple[str, str]]]
+"""What of an event is counted: what happened, and to whom, a partner or a role."""
 
 
 class OtherStreams(Refused):
@@ -81,10 +83,11 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Eyes:
-    """How a service's events are read for a report: their explanation, and the money in them."""
+    """How a service's events are read for a report: their explanation, the money in them, and what of them is counted."""
 
     explain: Mapping[type[Any], Callable[[Seen], Decision | None]] = field(default_factory=dict)
     weigh: Weigh = lambda event: ()
+    tally: Tally = lambda event: ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,7 @@ class Side:
     reasons: tuple[str, ...]
     money: Mapping[tuple[str, str], Decimal]
     refused: str | None = None
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class OutcomeCount(TypedDict):
@@ -111,6 +115,15 @@ class Total(TypedDict):
     old: str
     new: str
     difference: str
+
+
+class ShadowCount(TypedDict):
+    """How often something happened to somebody, in both worlds: `what` to `of`, a partner or a role."""
+
+    what: str
+    of: str
+    old: int
+    new: int
 
 
 class ShownMoney(TypedDict):
@@ -145,6 +158,7 @@ class ShadowReport(TypedDict):
     changed: int
     outcomes: list[OutcomeCount]
     partners: list[Total]
+    counts: NotRequired[list[ShadowCount]]
     rows: list[ShadowRow]
     digest: str
 
@@ -158,6 +172,9 @@ class Report:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     rows: list[ShadowRow] = field(default_factory=list)
     money: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
+    counts: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]] = field(
+        default_factory=lambda: (Counter(), Counter())
+    )
     _digest: Any = field(default_factory=hashlib.sha256)
 
     def take(self, recorded: Recorded, record: CommandRecorded, old: Side, new: Side) -> None:
@@ -167,6 +184,8 @@ class Report:
         for key in {**old.money, **new.money}:
             before, after = self.money.get(key, (Decimal(0), Decimal(0)))
             self.money[key] = before + old.money.get(key, Decimal(0)), after + new.money.get(key, Decimal(0))
+        for counts, side in zip(self.counts, (old, new), strict=True):
+            counts.update(side.counts)
         if (old.outcome, old.money) != (new.outcome, new.money):
             self._changed(_row(recorded, record, old, new))
 
@@ -183,9 +202,16 @@ class Report:
         ]
         partners = [_total(key, *sums) for key, sums in sorted(self.money.items())]
         found = {"decided": self.decided, "changed": self.changed, "outcomes": outcomes, "partners": partners}
+        found |= {"counts": self._counts()} if any(self.counts) else {}
         digest = self._digest.copy()
         digest.update(canonical_json(found))
         return {**found, "rows": self.rows, "digest": digest.hexdigest()}  # type: ignore[typeddict-item]
+
+    def _counts(self) -> list[ShadowCount]:
+        old, new = self.counts
+        return [
+            {"what": what, "of": of, "old": old[what, of], "new": new[what, of]} for what, of in sorted({*old, *new})
+        ]
 
 
 def _total(key: tuple[str, str], old: Decimal, new: Decimal) -> Total:
@@ -342,9 +368,10 @@ class _Again:
         for event, _ in events:
             for partner_id, currency, amount in self._eyes.weigh(event):
                 money[partner_id, currency] += amount  # type: ignore[assignment]
+        counts = Counter(one for event, _ in events for one in self._eyes.tally(event))
         told = " + ".join(one.outcome for one in decisions) if decisions else outcome
         reasons = tuple(reason.code for one in decisions for reason in one.reasons)
-        return Side(outcome=told, reasons=reasons, money=dict(money))  # type: ignore[arg-type]
+        return Side(outcome=told, reasons=reasons, money=dict(money), counts=counts)  # type: ignore[arg-type]
 
     def _explained(self, event: Any, one: Recorded | None, by: Recorded) -> Decision | None:
         explain = self._eyes.explain.get(type(event))

@@ -55,6 +55,43 @@ async def test_a_rejected_rival_would_have_kept_nobody_waiting(history: Running)
     assert ("ApproveDeal", "wrong-state") in [(command, new) for command, _, new, _ in later]
 
 
+async def test_a_shadow_run_counts_what_becomes_of_each_partner_and_who_is_asked(history: Running) -> None:
+    same, higher = await shadow(history, version=1), await shadow(history, body=HIGHER)
+    names = {"north": "north", "south": "south", "deal_desk": "the desk"}
+
+    def counts(run: dict[str, Any]) -> dict[tuple[str, str], tuple[int, int]]:
+        return {(one["what"], names[one["of"]]): (one["old"], one["new"]) for one in run["report"]["counts"]}
+
+    assert counts(same) == {
+        ("approved", "north"): (1, 1),
+        ("asked", "the desk"): (2, 2),
+        ("waiting", "south"): (1, 1),
+    }
+    assert counts(higher) == {
+        ("approved", "north"): (1, 0),
+        ("approved", "south"): (0, 1),  # the desk's word on it, too early as it was, comes in time
+        ("rejected", "north"): (0, 1),
+        ("asked", "the desk"): (2, 1),
+        ("waiting", "south"): (1, 0),
+    }
+
+
+async def test_a_shadow_run_counts_the_open_deals_that_another_capacity_would_leave(tmp_path: Path) -> None:
+    async with started(tmp_path) as asked:
+        await asked.publish_rules(capacity=3)
+        await asked.hear(activated("north"))
+        for sku in ("1", "2", "3"):
+            await asked.register("north", products=[{"sku": sku}])
+
+        run = await shadow(asked, body={"capacity": 1})
+
+    assert run["report"]["counts"] == [
+        {"what": "asked", "of": "deal_desk", "old": 3, "new": 1},
+        {"what": "rejected", "of": "north", "old": 0, "new": 2},
+        {"what": "slots", "of": "north", "old": 3, "new": 1},
+    ]
+
+
 async def test_done_when_9_twice_the_same_run_has_one_digest(history: Running) -> None:
     one, two = [await shadow(history, body=HIGHER) for _ in range(2)]
     assert one["report"]["digest"] == two["report"]["digest"]

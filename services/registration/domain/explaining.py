@@ -1,17 +1,20 @@
 """How the events of deals and leads are explained; those that are not here are explained by the screening beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
+from services.registration.domain.capacity import SlotTaken
 from services.registration.domain.deal_events import (
     DealApproved,
+    DealQueued,
     DealRejected,
     DealRevoked,
     DealScreened,
     Judged,
     ReviewOverdue,
+    StepOpened,
 )
 from services.registration.domain.disclosure import keeping
 from services.registration.domain.lead import DUPLICATE, LeadAssigned, LeadSubmitted
@@ -75,6 +78,23 @@ def _gated(seen: Seen) -> Decision:
 def _routed(seen: Seen) -> Decision:
     happened: LeadAssigned = seen.event
     return routed(happened.routing, f"{happened.rules.rulebook_id}@{happened.rules.version}")
+
+
+def tally(event: object) -> Iterator[tuple[str, str]]:
+    """What a shadow run counts: what became of each partner's deals, the slots they take, and which roles were asked."""
+    match event:
+        case DealApproved(partner_id=partner_id):
+            yield "approved", partner_id
+        case DealQueued(partner_id=partner_id):
+            yield "waiting", partner_id
+        case DealRejected(partner_id=partner_id):
+            yield "rejected", partner_id
+        case SlotTaken(partner_id=partner_id):
+            yield "slots", partner_id
+        case StepOpened(role=role):
+            yield "asked", role
+        case _:
+            return
 
 
 EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {

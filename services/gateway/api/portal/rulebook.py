@@ -13,6 +13,8 @@ from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Pa
 TRY, DRAFT, PUBLISH = "try", "draft", "publish"
 REFRESH_SECONDS = "1"
 NO_JSON = {"slug": "rules-invalid", "detail": "These rules are not JSON: look for a missing comma, quote or bracket."}
+ASKED = "asked"
+"""The one count of a report that is of a role; the others are of partners."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -105,8 +107,10 @@ async def trial(service: str, run_id: str, here: Here) -> Response:
     found = await here.ask(service, f"/shadow-runs/{run_id}") if service in SERVICES else NOTHING
     if found.status == NotFound.status or not found.one.get("run_id"):
         raise NotFound
-    totals = found.one.get("report", {}).get("partners", [])
-    names = await here.names({one["partner_id"] for one in totals})
+    report = found.one.get("report", {})
+    named = {one["partner_id"] for one in report.get("partners", [])}
+    counted = {one["of"] for one in report.get("counts", []) if one["what"] != ASKED}
+    names = await here.names(named | counted)
     answer = await here.page("trial.html", run=found.one, service=service, names=names)
     if found.one["status"] == "running":
         answer.headers["Refresh"] = REFRESH_SECONDS
