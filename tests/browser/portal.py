@@ -39,7 +39,7 @@ def _is_fault(kind: str, text: str) -> bool:
 def sign_in(page: Page, name: str, path: str = "/", tenant: str = "") -> None:
     """Asks for a page, is sent to the sign-in page, signs in there, and is on the page that was asked for."""
     page.goto(f"/dev/sign-in?tenant={tenant}" if tenant else path)
-    page.get_by_role("button", name=re.compile(f"^{name}", re.IGNORECASE)).click()
+    reload_until(page, page.get_by_role("button", name=re.compile(f"^{name}", re.IGNORECASE))).click()
     page.wait_for_url(f"**{path}")
 
 
@@ -70,6 +70,17 @@ def reload_until(page: Page, wanted: Locator) -> Locator:
         page.reload()
     expect(wanted).to_be_visible()
     return wanted
+
+
+def go_until(page: Page, path: str, wanted: Locator) -> Locator:
+    """Goes to a page that is to show what somebody else did, or what was done on another page; the part that shows it."""
+    page.goto(path)
+    return reload_until(page, wanted)
+
+
+def up_to_date(page: Page) -> None:
+    """Waits until the page shows what was done on it: from then on others find it as well."""
+    expect(page.locator('meta[name="entente-late"]')).to_have_count(0)
 
 
 def axis(page: Page, name: str) -> Locator:

@@ -50,7 +50,19 @@ def believable(it: Running) -> State:
     _paid(it, state)
     _second_month(it, state)
     _leads(it, state)
+    _to_be_read(it, state)
     return state
+
+
+def _to_be_read(it: Running, state: State) -> None:
+    """Waits until every deal can be read as it was left."""
+    dora, rejected = it.who("dora"), state.deals[TERRAZZO.website]
+
+    def standing() -> bool:
+        found = {one: dora.look(f"{DEALS}/{one}") for one in state.deals.values()}
+        return all(found.values()) and found[rejected]["board"]["status"] == "rejected"
+
+    until(standing)
 
 
 def register(it: Running, partner: str, wanted: Customer, close_days: int = 60) -> str:
@@ -133,7 +145,7 @@ def _paid(it: Running, state: State) -> None:
     payment = finn.post(f"{MONEY}/payments", {"statement_id": statement["statement_id"]})["payment_id"]
     it.who("faye").post(f"{MONEY}/payments/{payment}/approve")
     finn.post(f"{MONEY}/payments/{payment}/submit")
-    until(lambda: finn.get(f"{MONEY}/payments/{payment}")["state"] == "paid")
+    until(lambda: (finn.look(f"{MONEY}/payments/{payment}") or {}).get("state") == "paid")
 
 
 def payable(it: Running, registration_id: str) -> Any:

@@ -1,9 +1,10 @@
 """The desk makes one customer of two, and two again, without JavaScript."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
+from tests.browser.portal import go_until, reload_until
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
@@ -21,15 +22,15 @@ def test_two_entries_become_one_customer_and_two_again(browse: Browse, system: R
     for deal in (kept, gone):
         approve(system, deal)
     page = browse("dora", f"/desk/{gone}", java_script_enabled=False)
-    page.get_by_role("link", name="The customer").click()
-    other = page.url
-    page.goto(f"/desk/{kept}")
-    page.get_by_role("link", name="The customer").click()
+    claims = page.get_by_role("region", name="Claims")
+    other = customer_of(page, gone)
+    reload_until(page, claims.get_by_text("Held"))
+    customer_of(page, kept)
+    reload_until(page, claims.get_by_text("Held"))
     page.get_by_label("The other entry").fill(other)
     same = page.get_by_role("region", name="The same as another entry?")
     same.get_by_label("How do you know?").fill("One dairy, two websites.")
     page.get_by_role("button", name="Merge").click()
-    claims = page.get_by_role("region", name="Claims")
     expect(claims.get_by_text("Contested")).to_have_count(2)
     page.get_by_role("button", name="Take the merge back").click()
     expect(claims.get_by_text("Held")).to_have_count(1)
@@ -39,17 +40,22 @@ def test_two_entries_become_one_customer_and_two_again(browse: Browse, system: R
 def test_a_customer_is_put_below_another_one_and_taken_out_again(browse: Browse, system: Running) -> None:
     head, below = register(system, NORTH, ALDER), register(system, SOUTH, ALDER_MILLS)
     page = browse("dora", f"/desk/{head}", java_script_enabled=False)
-    page.get_by_role("link", name="The customer").click()
-    address = page.url
-    page.goto(f"/desk/{below}")
-    page.get_by_role("link", name="The customer").click()
+    address = customer_of(page, head)
+    customer_of(page, below)
     page.get_by_text("It belongs to another customer").click()
     page.get_by_label("The parent").fill(address)
     page.get_by_role("region", name="Its group").get_by_label("How do you know?").fill("Alder owns the mills.")
     page.get_by_role("button", name="Link").click()
     expect(page.get_by_text("It belongs to Alder Paper AB since")).to_be_visible()
     page.get_by_role("link", name="Alder Paper AB").click()
-    expect(page.get_by_text("It is the head of 1 customer:")).to_be_visible()
+    reload_until(page, page.get_by_text("It is the head of 1 customer:"))
     page.get_by_role("link", name="Alder Mills Oy").click()
     page.get_by_role("button", name="It belongs to no other one").click()
     expect(page.get_by_text("It stands by itself.")).to_be_visible()
+
+
+def customer_of(page: Page, deal: str) -> str:
+    """Goes from a deal to its customer's page; its address."""
+    go_until(page, f"/desk/{deal}", page.get_by_role("link", name="The customer")).click()
+    page.wait_for_url("**/customers/*")
+    return page.url

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
+from tests.browser.portal import go_until, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, TERRAZZO, Customer, State, approve, register
 
@@ -22,14 +23,13 @@ def test_a_rejection_is_contested_and_the_desk_asks_for_a_document(browse: Brows
     expect(partner.locator("#dispute")).to_contain_text("Earlier work.")
 
     desk = browse("dora", path)
-    expect(desk.locator("#dispute")).to_contain_text("We have advised Terrazzo since January")
+    disputed(desk, "We have advised Terrazzo since January")
     desk.get_by_text("Ask for more").click()
     desk.get_by_label("Question").fill("Please show the mail of their buyer.")
     desk.get_by_role("button", name="Ask", exact=True).click()
     expect(desk.locator("#dispute")).to_contain_text("Evidence asked for")
 
-    partner.goto(path)
-    expect(partner.locator("#dispute")).to_contain_text("Please show the mail of their buyer.")
+    go_until(partner, path, partner.locator("#dispute").filter(has_text="Please show the mail of their buyer."))
     partner.get_by_text("Show a document").click()
     partner.locator("#dispute").get_by_label("Dated").fill("2026-11-20")
     partner.locator("#dispute").get_by_label("SHA-256 of the file").fill("a" * 64)
@@ -47,19 +47,22 @@ def test_a_displaced_holder_contests_it_and_the_new_holder_appeals(browse: Brows
     approve(system, held)
     waits = register(system, SOUTH, wanted)
 
-    _displace(browse("cara", f"/desk/{waits}", java_script_enabled=False))
+    first = browse("cara", f"/desk/{waits}", java_script_enabled=False)
+    _displace(first)
+    up_to_date(first)
     desk = browse("dora", f"/desk/{waits}", java_script_enabled=False)
     _displace(desk)
     expect(desk.locator("main")).to_contain_text("Protection ends")
 
     revoked = browse("northwind", f"/deals/{held}", java_script_enabled=False)
-    revoked.get_by_text("Contest this").click()
+    reload_until(revoked, revoked.get_by_text("Contest this")).click()
     revoked.get_by_label("What happened").fill("Nobody told us of a breach.")
     revoked.get_by_role("button", name="File the dispute").click()
+    expect(revoked.locator("#dispute")).to_contain_text("Nobody told us of a breach.")
     _decide(browse("ada", f"/deals/{held}", java_script_enabled=False), "overturned", "There was no breach.")
 
     holder = browse("southbridge", f"/deals/{waits}", java_script_enabled=False)
-    expect(holder.locator("#dispute")).to_contain_text("Another partner contests what you hold")
+    disputed(holder, "Another partner contests what you hold")
     expect(holder.locator("#dispute")).not_to_contain_text("breach")
     holder.locator("#dispute summary", has_text="Appeal").click()
     holder.get_by_role("textbox", name="Why").fill("We have the customer's order.")
@@ -67,19 +70,25 @@ def test_a_displaced_holder_contests_it_and_the_new_holder_appeals(browse: Brows
     expect(holder.locator("#dispute")).to_contain_text("Appealed")
 
     third = browse("finn", f"/deals/{held}", java_script_enabled=False)
-    expect(third.locator("#dispute")).to_contain_text("We have the customer's order.")
+    disputed(third, "We have the customer's order.")
     _decide(third, "upheld", "The order is real.")
     expect(third.locator("#dispute")).to_contain_text("It stays as it is")
 
 
+def disputed(page: Page, said: str) -> None:
+    """Waits until the page tells that of the dispute."""
+    reload_until(page, page.locator("#dispute").filter(has_text=said))
+
+
 def _displace(desk: Page) -> None:
-    desk.get_by_text("Let it take the place of who holds").click()
+    reload_until(desk, desk.get_by_text("Let it take the place of who holds")).click()
     desk.get_by_label("Because of").select_option("agreement-breach")
     desk.get_by_role("button", name="Displace and approve").click()
+    expect(desk.locator("p.note.good")).to_be_visible()
 
 
 def _decide(arbiter: Page, outcome: str, reason: str) -> None:
-    arbiter.locator("#dispute summary", has_text="Decide").click()
+    reload_until(arbiter, arbiter.locator("#dispute summary", has_text="Decide")).click()
     arbiter.get_by_label("Outcome").select_option(outcome)
     arbiter.locator("#dispute").get_by_label("Reason").fill(reason)
     arbiter.get_by_role("button", name="Decide").click()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import axis, fill_in
+from tests.browser.portal import axis, fill_in, go_until, reload_until
 from tests.browser.running import Running
 from tests.browser.state import NORTH, Customer, approve, win
 from tests.browser.state import register as registered
@@ -23,6 +23,8 @@ GRANATA = Customer("Granata Film SL", "ES", "granata-film.es", "17000.00")
 IRONBARK = Customer("Ironbark Tools BV", "NL", "ironbark-tools.nl", "13000.00")
 JUNIPER = Customer("Juniper Freight Ltd", "GB", "juniper-freight.co.uk", "12500.00")
 KORALLE = Customer("Koralle Druck GmbH", "DE", "koralle-druck.de", "11800.00")
+LORBEER = Customer("Lorbeer Apotheken GmbH", "DE", "lorbeer-apotheken.de", "16200.00")
+MISTRAL = Customer("Mistral Voiles SARL", "FR", "mistral-voiles.fr", "14700.00")
 HOLLOW = Customer("Hollow Creek Inns Ltd", "GB", "hollowcreekinns.co.uk", "9000.00")
 
 
@@ -64,8 +66,7 @@ def test_a_form_that_is_sent_twice_does_one_thing(browse: Browse) -> None:
     answers = [page.context.request.post("/deals/new", form=fields, headers=headers, max_redirects=0) for _ in range(2)]
     assert [answer.status for answer in answers] == [303, 303]
     assert len({answer.headers["location"] for answer in answers}) == 1
-    page.goto("/deals?q=drava")
-    expect(page.get_by_role("table").get_by_role("link", name=DRAVA.name)).to_have_count(1)
+    go_until(page, "/deals?q=drava", page.get_by_role("table").get_by_role("link", name=DRAVA.name))
 
 
 def test_a_refused_registration_keeps_what_was_typed_and_says_what_to_do(browse: Browse) -> None:
@@ -87,10 +88,10 @@ def test_a_refused_registration_keeps_what_was_typed_and_says_what_to_do(browse:
 def test_a_decision_on_a_page_that_is_out_of_date_is_refused_and_kept(browse: Browse, system: Running) -> None:
     deal = registered(system, NORTH, FIORDO)
     page, other = browse("dora", f"/desk/{deal}", java_script_enabled=False), browse("dora", f"/desk/{deal}")
-    page.get_by_text("Return for correction").click()
+    reload_until(page, page.get_by_text("Return for correction")).click()
     page.get_by_label("Amount").check()
     page.locator("form[action$='/return'] textarea").fill("Is the second site part of it?")
-    other.get_by_role("button", name="Approve and protect").click()
+    reload_until(other, other.get_by_role("button", name="Approve and protect")).click()
     expect(other.locator("#decide")).to_contain_text("This deal is decided")
     page.get_by_role("button", name="Return", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("It has changed in the meantime")
@@ -104,7 +105,7 @@ def test_a_refused_correction_stays_in_its_form_and_a_good_one_goes_back_to_the_
     wish = {"fields": ["amount"], "message": "Is the second site part of it?"}
     system.who("dora").post(f"/v1/registration/deals/{deal}/return", wish)
     page = browse("northwind", f"/deals/{deal}")
-    expect(page.locator("#deal-head")).to_contain_text("Is the second site part of it?")
+    reload_until(page, page.locator("#deal-head").filter(has_text="Is the second site part of it?"))
     page.get_by_label("Amount").fill("seventeen")
     page.get_by_role("button", name="Send again").click()
     expect(page.get_by_role("alert")).to_contain_text("Amount")
@@ -183,6 +184,18 @@ def test_a_part_that_comes_late_or_not_at_all_is_asked_for_again(browse: Browse,
     assert len(asked) > len(answers) + 1
 
 
+@pytest.mark.parametrize(("script", "wanted"), [(True, LORBEER), (False, MISTRAL)])
+def test_a_page_that_lags_behind_what_its_reader_did_asks_again_by_itself(
+    browse: Browse, system: Running, script: bool, wanted: Customer
+) -> None:
+    page = browse("dora", java_script_enabled=script)
+    page.route("**/v1/stream*", lambda route: route.fulfill(status=503, body="later"))
+    page.goto("/deals?at=registration=999999999")
+    expect(page.locator("main noscript p")).to_have_count(0 if script else 1)
+    registered(system, NORTH, wanted)
+    expect(page.locator("#board").get_by_role("link", name=wanted.name)).to_be_visible()
+
+
 def test_a_stream_that_is_refused_is_asked_for_again(browse: Browse, system: Running) -> None:
     page = browse("dora")
     refusals = [429, 503]
@@ -207,9 +220,9 @@ def test_a_key_is_shown_once_and_ends_when_it_is_revoked(browse: Browse) -> None
     key = page.locator("code.key").inner_text()
     call = {"authorization": f"Bearer {key}"}
     assert page.request.get("/v1/registration/deals", headers=call).status == 200
-    page.goto("/settings")
+    revoke = go_until(page, "/settings", page.get_by_role("button", name="Revoke Nightly report"))
     expect(page.locator("main")).not_to_contain_text(key)
-    page.get_by_role("button", name="Revoke Nightly report").click()
+    revoke.click()
     expect(page.get_by_role("row", name="Nightly report")).to_contain_text("Revoked")
     assert page.request.get("/v1/registration/deals", headers=call).status == 401
 

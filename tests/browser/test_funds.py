@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.running import Running
+from tests.browser.portal import go_until
+from tests.browser.running import Running, until
 
 pytestmark = pytest.mark.xdist_group("browser")
 PROOF = {"invoice": "a" * 64, "photo": "b" * 64}
@@ -23,8 +24,7 @@ def test_fund_money_is_asked_for_decided_and_claimed(browse: Browse, system: Run
     path = asks(partner, year)
     decides(vendor, path)
     claims(partner, path, year)
-    vendor.goto(path)
-    vendor.get_by_role("link", name="€2,400.00 claimed").click()
+    go_until(vendor, path, vendor.get_by_role("link", name="€2,400.00 claimed")).click()
     vendor.get_by_role("button", name="Decide").click()
     expect(vendor.locator("ul.axes")).to_contain_text("€1,200.00")
     expect(vendor.locator("ol.reasons")).to_contain_text("50 % of the €2,400.00 that are eligible")
@@ -37,7 +37,7 @@ def gives(page: Page, year: str) -> None:
     share.get_by_label("Amount").fill("8000")
     share.get_by_role("button", name="Give").click()
     expect(page.locator("p.note.good")).to_contain_text("The share was given.")
-    assert given(page, year) >= before + 8000
+    assert until(lambda: given(page, year) >= before + 8000)
 
 
 def given(page: Page, year: str) -> Decimal:
@@ -60,8 +60,7 @@ def asks(page: Page, year: str) -> str:
 
 
 def decides(page: Page, path: str) -> None:
-    page.goto(path)
-    page.get_by_label("Decision on Catering").select_option("accepted_with_changes")
+    go_until(page, path, page.get_by_label("Decision on Catering")).select_option("accepted_with_changes")
     page.get_by_role("button", name="Decide").click()
     expect(page.get_by_role("alert")).to_contain_text("say why not all of it")
     page.get_by_label("Decision on Catering").select_option("accepted_with_changes")
@@ -72,8 +71,7 @@ def decides(page: Page, path: str) -> None:
 
 
 def claims(page: Page, path: str, year: str) -> None:
-    page.goto(path)
-    page.get_by_label("What it was for").fill("The event")
+    go_until(page, path, page.get_by_label("What it was for")).fill("The event")
     page.get_by_label("Amount").fill("2400")
     page.get_by_label("Issued by").fill("Hall Ltd")
     page.get_by_label("On", exact=True).fill(f"{year}-12-30")

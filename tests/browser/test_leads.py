@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
+from tests.browser.portal import reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import State, offered
 
@@ -25,12 +26,13 @@ def test_a_partner_takes_a_lead_and_only_then_reads_whose_it_is(browse: Browse, 
     page.get_by_label("Amount").fill("21000.00")
     page.get_by_role("button", name="Register the deal").click()
     page.get_by_role("link", name="a deal", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Weserglas")
+    page.wait_for_url("**/deals/*")
+    reload_until(page, page.get_by_role("heading", level=1, name="Weserglas"))
 
 
 def test_the_desk_lets_go_on_what_was_held_back_and_sees_why_it_was(browse: Browse, state: State) -> None:
     page = browse("dora", "/leads")
-    page.locator("#held").get_by_role("link", name="Blanca Ortiz").click()
+    reload_until(page, page.locator("#held").get_by_role("link", name="Blanca Ortiz")).click()
     expect(page.locator("#lead-head")).to_contain_text("The e-mail is of a free mail provider.")
     page.get_by_role("button", name="Let it go on").click()
     expect(page.get_by_role("status").first).to_contain_text("The lead goes on")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import axis, fill_in, in_crm, register, reload_until
+from tests.browser.portal import axis, fill_in, go_until, in_crm, register, reload_until
 from tests.browser.running import Running
 from tests.browser.state import Customer
 
@@ -68,12 +68,12 @@ def collide(south: Page) -> None:
 def decide(dora: Page) -> None:
     """The desk sees both claims side by side and approves the one that came first."""
     dora.get_by_role("link", name="Review desk").click()
-    dora.locator("#line").get_by_role("link", name=AURELIA.name).click()
+    reload_until(dora, dora.locator("#line").get_by_role("link", name=AURELIA.name)).click()
     claims = dora.get_by_role("region", name="Claims", exact=True)
     expect(claims).to_contain_text("Southbridge Systems")
     expect(claims).to_contain_text("Northwind Partners")
     dora.get_by_role("link", name="Review desk").first.click()
-    dora.locator("#queue").get_by_role("link", name=AURELIA.name).click()
+    reload_until(dora, dora.locator("#queue").get_by_role("link", name=AURELIA.name)).click()
     dora.get_by_role("button", name="Approve and protect").click()
     expect(dora.get_by_role("status").filter(has_text="Approved.")).to_be_visible()
 
@@ -107,18 +107,15 @@ def test_the_same_job_is_done_without_script(browse: Browse, system: Running) ->
     expect(axis(south, "Review")).to_contain_text("Waiting")
     expect(south.locator("#why")).to_contain_text("Another partner holds this customer")
 
-    dora.goto("/desk")
-    reload_until(dora, dora.locator("#queue").get_by_role("link", name=BORDEN.name)).click()
+    go_until(dora, "/desk", dora.locator("#queue").get_by_role("link", name=BORDEN.name)).click()
     dora.get_by_role("button", name="Approve and protect").click()
-    north.goto(mine)
-    reload_until(north, axis(north, "Review").filter(has_text="Approved"))
-    expect(axis(north, "Review")).to_contain_text("Approved")
+    go_until(north, mine, axis(north, "Review").filter(has_text="Approved"))
 
     dora.goto("/")
     dora.get_by_role("link", name="Simulated CRM").click()
     reload_until(dora, in_crm(dora, BORDEN.name)).get_by_role("button", name="Win").click()
     reload_until(north, north.locator("#timeline li").filter(has_text="Payout calculated"))
-    north.locator("#lines").get_by_role("link").click()
+    reload_until(north, north.locator("#lines").get_by_role("link")).click()
     expect(north.get_by_role("heading", level=1)).to_contain_text(BORDEN.name)
     expect(north.get_by_role("heading", name="From the won deal to the bank")).to_be_visible()
 
@@ -136,8 +133,7 @@ def test_finance_pays_what_is_payable_and_a_second_person_agrees(browse: Browse)
     expect(payment).to_contain_text("waits for an approver")
     expect(payment.get_by_role("button", name="Approve")).to_have_count(0)
 
-    faye.goto("/")
-    faye.locator("#needs").get_by_role("link", name="€3,980.00").click()
+    go_until(faye, "/", faye.locator("#needs").get_by_role("link", name="€3,980.00")).click()
     faye.get_by_role("row", name="Southbridge").get_by_role("button", name="Approve").click()
     expect(faye.get_by_role("row", name="Southbridge").first).to_contain_text("Approved")
     payment.get_by_role("button", name="Submit").click()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.portal import complaints_of, reload_until, sign_in
+from tests.browser.portal import complaints_of, go_until, reload_until, sign_in
 from tests.browser.running import PROVIDER_SECRET, Client, Running, running_system, until
 from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, payable, refund, register, win
 
@@ -45,8 +45,8 @@ def test_a_batch_is_paid_comes_back_is_paid_again_and_a_debt_is_given_up(
     paid = until(lambda: stands(finn, payment_id, "paid"))
     no_file_without_bank_details(finance)
     reports(finance, f"{paid['reference']},returned,{paid['paid_on']},R-1")
-    finance.goto(f"/payments/{payment_id}")
-    finance.get_by_role("button", name="Try again under a new reference").click()
+    retry = finance.get_by_role("button", name="Try again under a new reference")
+    go_until(finance, f"/payments/{payment_id}", retry).click()
     finance.get_by_role("button", name="Submit to the provider").click()
     until(lambda: stands(finn, payment_id, "paid"))
     finance.goto(BATCHES)
@@ -81,8 +81,8 @@ def proposes(finn: Client, deal: str) -> str:
 
 def stands(finn: Client, payment_id: str, wanted: str) -> Any:
     """The payment, once it is in that state."""
-    found = finn.get(f"{MONEY}/payments/{payment_id}")
-    return found if found["state"] == wanted else None
+    found = finn.look(f"{MONEY}/payments/{payment_id}")
+    return found if found and found["state"] == wanted else None
 
 
 def prepares(page: Page, payment_id: str) -> None:
@@ -100,8 +100,7 @@ def prepares(page: Page, payment_id: str) -> None:
 
 
 def step(page: Page, button: str, said: str) -> None:
-    page.goto(BATCHES)
-    reload_until(page, page.get_by_role("button", name=button, exact=True)).click()
+    go_until(page, BATCHES, page.get_by_role("button", name=button, exact=True)).click()
     expect(page.locator("p.note.good")).to_contain_text(said)
 
 
@@ -142,14 +141,13 @@ def signed(content: str) -> str:
 
 def gives_up(finance: Page, approver: Page) -> None:
     """Who proposes to give up what is owed does not confirm it."""
-    for page in (finance, approver):
-        page.goto("/owed")
-    owing = reload_until(finance, finance.locator("#negative").get_by_role("listitem").filter(has_text="Southbridge"))
+    owing = finance.locator("#negative").get_by_role("listitem").filter(has_text="Southbridge")
+    go_until(finance, "/owed", owing)
     owing.get_by_label("Why give it up").fill("The customer is insolvent.")
     owing.get_by_role("button", name="Propose").click()
     expect(finance.locator("p.note.good")).to_contain_text("Two people give up what is owed.")
     expect(owing).to_contain_text("so a second person has to confirm it")
-    reload_until(approver, approver.get_by_role("button", name="Confirm: give it up")).click()
+    go_until(approver, "/owed", approver.get_by_role("button", name="Confirm: give it up")).click()
     given_up = approver.get_by_role("listitem").filter(has_text="The customer is insolvent.")
     expect(given_up).to_contain_text("given up")
     expect(approver.get_by_role("button", name="Confirm: give it up")).to_have_count(0)

@@ -7,7 +7,7 @@ import httpx
 
 from tests.scenarios.main_job import PERIOD, Story, approving, colliding, refunding, releasing, winning
 from tests.scenarios.system import System, done, running_system
-from tests.scenarios.test_money_pages import portal_of, sent
+from tests.scenarios.test_money_pages import portal_of, sent, shows
 
 IBAN = "DE89370400440532013000"
 FILE = "c" * 64
@@ -36,12 +36,10 @@ async def test_papers_invoices_and_corrections_are_settled_by_two_people_in_the_
             await corrected(it, finance, approver)
             payment_id = await proposed(it, story)
             await invoiced(partner, f"/payments/{payment_id}")
-            said = await approver.get(f"/payments/{payment_id}")
-            assert "Approve" in said.text
+            await shows(approver, f"/payments/{payment_id}", "Approve")
             await batched(finance, approver, payment_id)
-            said = await approver.get(f"/payments/{payment_id}")
-            assert "Bank details cool down" in said.text
-            assert "until" in said.text
+            said = await shows(approver, f"/payments/{payment_id}", "Bank details cool down")
+            assert "until" in said
             await rates_and_months(finance, approver)
 
 
@@ -50,7 +48,7 @@ async def batched(finance: httpx.AsyncClient, approver: httpx.AsyncClient, payme
     page = "/payment-batches"
     said = await sent(finance, page, page, payment_id=payment_id, day="2031-06-20")
     assert "You prepared it, so a second person approves it." in said.text
-    found = re.findall(r'action="(/payment-batches/[0-9a-f-]+/approve)"', (await approver.get(page)).text)
+    found = re.findall(r'action="(/payment-batches/[0-9a-f-]+/approve)"', await shows(approver, page, "/approve"))
     said = await sent(approver, page, found[0])
     assert "The batch was approved." in said.text
     said = await sent(finance, page, f"{page}/reports", kind="csv", content="who,what", signature="0" * 64)

@@ -10,6 +10,7 @@
 
   // An address that says "done" or "at" is about the page as it was opened.
   const address = new URL(location.href);
+  const done = address.searchParams.get("at") || "";
   if (address.searchParams.has("done") || address.searchParams.has("at")) {
     address.searchParams.delete("done");
     address.searchParams.delete("at");
@@ -127,6 +128,12 @@
     };
     open();
     addEventListener("pagehide", () => stream?.close());
+    // The events of what the reader has just done were told before this page: a page that lags behind them asks again.
+    if (document.querySelector('meta[name="entente-late"]')) {
+      waiting.places = Object.fromEntries(done.split(",").map((place) => place.trim().split("=")));
+      for (const part of document.querySelectorAll("[data-live]")) waiting.ids.add(part.id);
+      waiting.timer = setTimeout(flush, PAUSE_MS);
+    }
   }
 
   // A registration is checked while it is typed; an answer that comes late is not shown.
