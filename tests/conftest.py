@@ -6,6 +6,7 @@ With ENTENTE_ENGINES=required, as in CI, a missing engine fails the test that as
 import gc
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,10 +26,28 @@ ENGINES = BROKERS | {
     "promtool",
 }
 
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
+
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
 # examples that are the same each time; everybody else looks further with each run.
 settings.register_profile("entente", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("entente")
+
+
+def pytest_configure() -> None:
+    """What tests write is kept in memory where that has room: none of them outlives the machine, and a flush takes time.
+
+    A process that is killed leaves there what it leaves on a disk.
+    """
+    if _has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _has_room(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= ROOM_BYTES and not found.f_flag & (os.ST_NOEXEC | os.ST_RDONLY)
 
 
 @pytest.hookimpl(tryfirst=True)

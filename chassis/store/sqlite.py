@@ -205,6 +205,7 @@ class SqliteFactory(SQLiteFactory):
 
     def __init__(self, path: str | Path, settings: StoreSettings) -> None:
         super().__init__({self.SQLITE_DBNAME: str(path), self.ORIGINATOR_ID_TYPE: "text", self.CREATE_TABLE: "no"})
+        self._busy_timeout_ms = round(settings.busy_timeout_seconds * 1_000)
         self.datastore.close()
         self.datastore: SqliteDatastore = SqliteDatastore(str(path), lock_timeout=round(settings.busy_timeout_seconds))
 
@@ -216,7 +217,10 @@ class SqliteFactory(SQLiteFactory):
 
     def connect(self) -> sqlite3.Connection:
         """A connection that the caller keeps and closes."""
-        return self.datastore.connect()
+        connection: sqlite3.Connection = self.datastore.connect()
+        # The library counts in whole seconds, and takes none for five.
+        connection.execute(f"PRAGMA busy_timeout = {self._busy_timeout_ms}")
+        return connection
 
 
 Job = Callable[[sqlite3.Connection], Any]

@@ -103,7 +103,7 @@ class Running:
 @contextmanager
 def running_system() -> Iterator[Running]:
     """A fresh system that is ready; it and its data are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="entente-browser-") as folder:
+    with tempfile.TemporaryDirectory(prefix="entente-browser-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
         port, log = _two_ports(), Path(folder) / "log.txt"
         command = [sys.executable, "-m", "services", "--port", str(port), "--data", f"{folder}/data"]
         with log.open("wb") as output:

@@ -312,7 +312,7 @@ class TestMongoReadStore(ReadStoreConformance):
         ]
 
     async def test_a_server_that_does_not_answer_is_busy(self) -> None:
-        settings = StoreSettings(connect_timeout_seconds=1, attempts_max=1)
+        settings = StoreSettings(connect_timeout_seconds=1, statement_timeout_seconds=1, attempts_max=1)
         nowhere = MongoReadStore("mongodb://127.0.0.1:1", database="nowhere", settings=settings)
 
         with pytest.raises(Busy):

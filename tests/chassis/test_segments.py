@@ -83,7 +83,7 @@ class Walk:
         return await self.executor.state("acme", Odometers.at("car"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.engine)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue("postgres") if request.param == "postgres" else str(tmp_path / "store.db")
 

@@ -62,6 +62,7 @@ class TestSqliteEventStore(StoreConformance):
         store = self.make(StoreSettings(busy_timeout_seconds=0.05))
         await store.migrate()
         await store.open()
+        assert store._writing.execute("PRAGMA busy_timeout").fetchone() == (50,)
         other = sqlite3.connect(self.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Busy):

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import yaml
 
 from tests.architecture.tree import ROOT
@@ -63,6 +62,8 @@ def of_schema(one: Manifest) -> Iterator[str]:
 @cache
 def _judged(manifest: str) -> str:
     """What Kubernetes' schema says first; "" for nothing."""
+    import kubernetes_validate  # its grammars take two seconds to make, of whoever only collects tests too
+
     try:
         kubernetes_validate.validate(json.loads(manifest), VERSION, strict=True)
     except kubernetes_validate.ValidationError as error:

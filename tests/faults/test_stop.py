@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.faults.checking import all_is_well_after
 from tests.faults.child import child
@@ -33,10 +34,15 @@ async def test_a_process_told_to_stop_under_load_finishes_what_is_in_hand_and_st
             await all_is_well_after(load)
 
 
-async def test_a_process_told_to_stop_before_it_serves_ends_in_order(tmp_path: Path) -> None:
+MOMENTS = ("signing.json", "crm_simulator/port", "incentives/events.db", "gateway/read.db")
+"""Files that a start makes one after the other."""
+
+
+@pytest.mark.parametrize("files", [MOMENTS[::3], pytest.param(MOMENTS, marks=pytest.mark.long)], ids=["short", "long"])
+async def test_a_process_told_to_stop_before_it_serves_ends_in_order(tmp_path: Path, files: tuple[str, ...]) -> None:
     """At any moment of its start, from its first file on; the next one starts on what is there."""
     with child(tmp_path / "data") as system:
-        for file in ("signing.json", "crm_simulator/port", "incentives/events.db", "gateway/read.db"):
+        for file in files:
             system.start()
             while not (system.data / file).exists():
                 await asyncio.sleep(0.001)

@@ -63,7 +63,7 @@ class Place:
         return ran.stdout.splitlines()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.engine)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each engine that logs are kept in."""
     return Place(tmp_path / "data", request.getfixturevalue("postgres") if request.param == "postgres" else None)
