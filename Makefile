@@ -23,7 +23,7 @@ TIED := $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdea
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test test-long lint types format bench samples schemas kafka-manifests screenshots k8s images image-check sbom engines \
+.PHONY: help run demo test test-long lint types format bench samples schemas examples kafka-manifests screenshots k8s images image-check sbom engines \
 	run-distributed test-engines test-faults lock clean
 
 help: ## print this list
@@ -61,6 +61,9 @@ samples: $(VENV) ## write the golden samples of new versions; the ones that stan
 
 schemas: $(VENV) ## write the JSON Schemas and the AsyncAPI document of the public events
 	@$(PY) -m contracts schemas
+
+examples: $(VENV) ## write the examples of the API's document from a run of the main job
+	@$(PY) -m tests.scenarios.examples
 
 kafka-manifests: $(VENV) ## write topics, principals and their rights for an administrator of Kafka: deploy/kafka
 	@$(PY) -m services kafka-manifests > deploy/kafka/entente.yaml

@@ -5,6 +5,7 @@ says it itself: `@answers(DealDocument)`, or as its response class, where it ans
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -52,9 +53,10 @@ class Documented(FastAPI):
         """The OpenAPI document, made once."""
         if not self.openapi_schema:
             document, schemas = super().openapi(), Schemas()
-            for route in iter_route_contexts(self.routes):
-                if isinstance(route.original_route, APIRoute) and route.include_in_schema:
-                    self._tell(document["paths"][route.path_format], route, schemas)
+            routes = [one for one in iter_route_contexts(self.routes) if isinstance(one.original_route, APIRoute)]
+            for route in (shown := [one for one in routes if one.include_in_schema]):
+                self._tell(document["paths"][route.path_format], route, schemas)
+            document["tags"] = tags_of(shown)
             named = document.setdefault("components", {}).setdefault("schemas", {})
             if twice := named.keys() & schemas.named.keys():
                 raise TypeError(f"bodies and answers have the same names: {sorted(twice)}")
@@ -84,6 +86,16 @@ def operation_id(route: RouteContext) -> str:
     """What a generated client calls the route: its resource and its function, `deals_register`."""
     tags = [str(tag) for tag in route.tags or ()]
     return re.sub(r"\W+", "_", "_".join([*tags[:1], route.name or ""])).lower()
+
+
+def tags_of(routes: Iterable[RouteContext]) -> list[dict[str, str]]:
+    """The resources with what they are for: the first sentence of each module that has routes of it."""
+    told: dict[str, dict[str, None]] = {}
+    for route in routes:
+        said = (sys.modules[route.endpoint.__module__].__doc__ or "").partition("\n\n")[0]
+        for tag in route.tags or ():
+            told.setdefault(str(tag), {})[" ".join(said.split()).replace(" over HTTP", "")] = None
+    return [{"name": tag, "description": " ".join(sentences)} for tag, sentences in told.items()]
 
 
 def _of_command(endpoint: Any, commands: Mapping[type[Any], Callable[..., Any]]) -> tuple[Any, ...]:

@@ -103,6 +103,11 @@ def test_a_route_is_named_by_its_resource_and_what_it_does(app: Documented) -> N
     assert told(app, "post", "/knock")["operationId"] == "front_door_knock"
 
 
+def test_a_resource_is_for_what_the_module_of_its_routes_says(app: Documented) -> None:
+    said = {"name": "front door", "description": __doc__}
+    assert app.openapi()["tags"] == [said]
+
+
 @pytest.mark.parametrize(
     ("sent", "fault"),
     [

@@ -3,8 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
+import orjson
 import pytest
 
+from chassis.asgi import Answer
+from services.gateway.api.documents import examples
+from tests.scenarios.examples import MAIN
+from tests.scenarios.held import NAME, Contract, closed, rooted
 from tests.scenarios.system import System, done
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,3 +44,46 @@ async def test_it_says_that_a_command_needs_a_key(it: System) -> None:
     }
     assert "POST /v1/registration/deals" in keyed
     assert all(keyed.values())
+
+
+async def test_it_says_how_to_begin_and_what_each_resource_is_for(it: System) -> None:
+    document = done(await it.front.get("/v1/openapi.json"))
+    said = {tag["name"]: tag["description"] for tag in document["tags"]}
+    assert "Authorization: Bearer" in document["info"]["description"]
+    assert {tag for _, one in await operations(it) for tag in one["tags"]} <= said.keys()
+    assert all(said.values())
+    assert len(said) == len(document["tags"])
+    assert said["partners"] == "Partners: apply, screen, approve, suspend, read."
+
+
+async def test_what_every_call_takes_is_explained(it: System) -> None:
+    for name, one in await operations(it):
+        for parameter in one.get("parameters", ()):
+            if parameter["name"] in ("Idempotency-Key", "cursor", "limit", "If-Match", "Entente-At-Least"):
+                assert parameter["description"], name
+            if parameter["name"] == "Idempotency-Key":
+                assert parameter["schema"] == {"type": "string", "minLength": 1, "maxLength": 64}
+
+
+async def test_the_operations_of_the_main_job_have_examples_that_fit_what_they_take_and_answer(it: System) -> None:
+    document = done(await it.front.get("/v1/openapi.json"))
+    contract, schemas = Contract(document), closed(document["components"])
+    named = jsonschema_rs.Registry([(NAME, {"components": schemas})])
+    assert examples().keys() == set(MAIN)
+    for name, told in examples().items():
+        verb, _, path = name.partition(" ")
+        operation = document["paths"][path][verb.lower()]
+        answer = Answer()
+        answer.status = int(next(status for status in operation["responses"] if status.startswith("2")))
+        answer.headers, answer.body = {"content-type": "application/json"}, orjson.dumps(told["answer"])
+        assert contract.fault(verb, path, answer) is None, name
+        assert operation["responses"][str(answer.status)]["content"]["application/json"]["example"] == told["answer"]
+        if "request" in told:
+            taken = operation["requestBody"]["content"]["application/json"]
+            assert taken["example"] == told["request"]
+            jsonschema_rs.Draft202012Validator(rooted(taken["schema"]), registry=named).validate(told["request"])
+
+
+async def test_an_example_is_taken_as_it_stands(it: System) -> None:
+    north, wish = await it.who("northwind"), examples()["POST /v1/registration/deals"]["request"]
+    assert done(await north.post("/v1/registration/deals", wish, key="example"), 201)["status"] == "in_review"

@@ -130,7 +130,8 @@ async def test_the_board_is_narrowed_by_product_and_day_and_sorted_by_amount(reg
     large = await registration.register("p2", products=[{"family": "data"}])
 
     by_product = (await registration.get(DESK, "/deals", product="data")).json()["items"]
-    by_amount = (await registration.get(DESK, "/deals", sort="amount_sorts")).json()["items"]
+    by_amount = (await registration.get(DESK, "/deals", sort="amount")).json()["items"]
+    assert by_amount == (await registration.get(DESK, "/deals", sort="amount_sorts")).json()["items"]
     later = (await registration.get(DESK, "/deals", submitted_from="2026-03-04")).json()["items"]
 
     assert [item["registration_id"] for item in by_product] == [large["registration_id"]]

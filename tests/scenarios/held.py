@@ -46,7 +46,7 @@ class Contract:
     def _difference(self, name: str, schema: dict[str, Any], answer: Answer) -> str | None:
         if name not in self._validators:
             self._validators[name] = jsonschema_rs.Draft202012Validator(
-                _rooted(schema), registry=self._named, validate_formats=True
+                rooted(schema), registry=self._named, validate_formats=True
             )
         errors = [*self._validators[name].iter_errors(answer.json())][:FAULTS_SHOWN]
         return "; ".join(f"at /{'/'.join(map(str, one.instance_path))}: {one.message[:300]}" for one in errors) or None
@@ -70,12 +70,12 @@ def closed(value: Any) -> Any:
     return {"additionalProperties": False, **within} if is_object else within
 
 
-def _rooted(value: Any) -> Any:
+def rooted(value: Any) -> Any:
     if isinstance(value, list):
-        return [_rooted(one) for one in value]
+        return [rooted(one) for one in value]
     if not isinstance(value, dict):
         return value
-    return {name: NAME + part if name == "$ref" else _rooted(part) for name, part in value.items()}
+    return {name: NAME + part if name == "$ref" else rooted(part) for name, part in value.items()}
 
 
 _CONTRACTS: dict[str, Contract] = {}

@@ -1,5 +1,8 @@
 """The public API as one OpenAPI document: what every service offers behind the door, and the gateway's own routes."""
 
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypedDict
 
 import orjson
@@ -29,9 +32,45 @@ PROBLEM_SCHEMA = {
 }
 REFUSED = {
     "description": "Not done; the slug says why.",
-    "content": {PROBLEM: {"schema": {"$ref": f"{REFERENCE}Problem"}}},
+    "content": {
+        PROBLEM: {
+            "schema": {"$ref": f"{REFERENCE}Problem"},
+            "example": {
+                "type": "/problems/not-found",
+                "title": "not found",
+                "status": 404,
+                "detail": "There is no such thing, or not for you.",
+                "slug": "not-found",
+            },
+        }
+    },
 }
 KEY = "Idempotency-Key"
+INTRODUCTION = """\
+Everything that partners and the vendor do with each other, and why each thing came about.
+
+**Signing in.** Send `Authorization: Bearer …` with an API key, which you make under Settings or with `POST /v1/clients`.
+
+**Commands** carry an `Idempotency-Key`: sent again with the same body, one has one effect and one answer. What a rule \
+refuses is answered 409 or 422 with a `slug` that never changes.
+
+**Reading what you wrote.** A command answers `Entente-Position: registration=123`; a read of the same service with \
+`Entente-At-Least: registration=123` shows it.
+
+**Values.** Money is text with its currency, an instant is `…_at` in UTC, a day is `…_on`. Ids are opaque. Pass over \
+fields that you do not know: this version only grows.
+"""
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 64}
+PARAMETERS = {
+    KEY: "1 to 64 characters of your choice, anew for each thing that you want done.",
+    "If-Match": "The ETag that you read: the command acts on that version, or answers 412.",
+    "Entente-At-Least": "The Entente-Position of a command: the read shows what it wrote, or answers 503.",
+    "cursor": "`next_cursor` of the part before; absent for the first.",
+    "limit": "How many at most.",
+    "sort": "By which field; `-` before it for the highest first.",
+}
+EXAMPLES = Path(__file__).with_name("examples.json")
+"""Requests and answers of a real run of the main job, by operation: `make examples` writes them."""
 OWN_GENERATED = ("HTTPValidationError", "ValidationError")
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -42,6 +81,7 @@ class ApiDocument(TypedDict):
 
     openapi: str
     info: dict[str, Any]
+    tags: list[dict[str, str]]
     paths: dict[str, Any]
     components: dict[str, Any]
     security: list[dict[str, Any]]
@@ -73,12 +113,16 @@ def joined(parts: list[tuple[str, str, dict[str, Any]]]) -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": PROBLEM_SCHEMA}
     for prefix, name, document in parts:
         for path, operations in document["paths"].items():
-            paths[prefix + path] = {verb: _operation(name, verb, path, one) for verb, one in operations.items()}
+            whole = prefix + path
+            paths[whole] = {
+                verb: _shown(_operation(name, verb, path, one), verb, whole) for verb, one in operations.items()
+            }
         named = document.get("components", {}).get("schemas", {})
         schemas |= {_named(key, name): _renamed(body, name) for key, body in named.items() if key not in OWN_GENERATED}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Entente", "version": "1"},
+        "info": {"title": "Entente", "version": "1", "description": INTRODUCTION},
+        "tags": _tags(document for _, _, document in parts),
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
         "security": [{"bearer": []}],
@@ -96,9 +140,41 @@ def _operation(name: str, verb: str, path: str, operation: dict[str, Any]) -> di
     return {**made, "security": []} if open_here else made
 
 
+def _tags(documents: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    """The resources of all services; what several have is said once."""
+    told: dict[str, dict[str, None]] = {}
+    for document in documents:
+        for tag in document.get("tags", ()):
+            told.setdefault(tag["name"], {})[tag["description"]] = None
+    return [{"name": name, "description": " ".join(said)} for name, said in told.items()]
+
+
+@cache
+def examples() -> dict[str, dict[str, Any]]:
+    """A request, where it has a body, and an answer of each operation of the main job, by `POST /v1/registration/deals`."""
+    found: dict[str, dict[str, Any]] = orjson.loads(EXAMPLES.read_bytes())
+    return found
+
+
+def _shown(operation: dict[str, Any], verb: str, path: str) -> dict[str, Any]:
+    """The operation with the example of it that there is."""
+    example = examples().get(f"{verb.upper()} {path}", {})
+    if "request" in example:
+        operation["requestBody"]["content"][JSON]["example"] = example["request"]
+    if "answer" in example:
+        good = next(status for status in operation["responses"] if status.startswith("2"))
+        operation["responses"][good]["content"][JSON]["example"] = example["answer"]
+    return operation
+
+
 def _needed(parameter: dict[str, Any]) -> dict[str, Any]:
-    """A key is asked for by hand, so that its absence is a problem of its own; the framework takes it for optional."""
-    return {**parameter, "required": True} if parameter["name"] == KEY else parameter
+    """A parameter with what it is for.
+
+    A key is asked for by hand, so that its absence is a problem of its own; the framework takes it for optional.
+    """
+    said = PARAMETERS.get(parameter["name"])
+    made = {"description": said, **parameter} if said else parameter
+    return {**made, "required": True, "schema": KEY_SCHEMA} if parameter["name"] == KEY else made
 
 
 def _renamed(value: Any, name: str) -> Any:

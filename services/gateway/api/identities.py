@@ -12,7 +12,7 @@ from pydantic import Field
 from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import Invalid, NotFound
-from chassis.event import SHARED, stable_id
+from chassis.event import SHARED, iso, stable_id
 from chassis.http import JSON, App, Body, Paged, Reader, Writer, answered, listed, page, perform, reads
 from contracts.values import MINOR_DIGITS
 from services.gateway.access import ME, READ_CLIENTS, READ_STAFF
@@ -310,7 +310,7 @@ async def me(caller: Reader, app: App) -> Response:
         "roles": list(who.roles),
         "duties": list(who.duties),
         "scopes": list(who.scopes),
-        "now": app.clock.now(),
+        "now": iso(app.clock.now()),
     }
     return Response(orjson.dumps(body), media_type=JSON)
 

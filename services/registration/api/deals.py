@@ -35,7 +35,7 @@ from services.registration.projections.deal import ShownDeal, for_own, for_partn
 from services.registration.projections.deal_board import BoardDocument
 
 STATUSES_MAX = len(Status)
-SORT = r"^-?(submitted_at|protection_ends_at|close_on|amount_sorts|due_at)$"
+SORT = r"^-?(submitted_at|protection_ends_at|close_on|amount|amount_sorts|due_at)$"
 
 router = APIRouter(tags=["deals"])
 
@@ -229,8 +229,13 @@ async def deals(
 ) -> Response:
     """The deals: a partner's own, all of them for the vendor."""
     app.access.check(caller.principal, READ_DEALS)
-    items, cursor = await page(caller, app, "deal_board", paged, filters.where(caller), sort)
+    items, cursor = await page(caller, app, "deal_board", paged, filters.where(caller), _field(sort))
     return listed(_own(caller, items), cursor)
+
+
+def _field(sort: str) -> str:
+    """The field that a list is sorted by: amounts by the text that sorts as they do."""
+    return f"{sort}_sorts" if sort.endswith("amount") else sort
 
 
 def _own(caller: Caller, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -254,7 +259,7 @@ async def export(
 ) -> Response:
     """As the list, all of it as a table, 50,000 deals at most: a partner's own only."""
     app.access.check(caller.principal, READ_DEALS)
-    found = _own(caller, await every(app, caller, "deal_board", filters.where(caller), sort))
+    found = _own(caller, await every(app, caller, "deal_board", filters.where(caller), _field(sort)))
     return table("deals", COLUMNS, [[cell(one[name]) for name in COLUMNS] for one in found])
 
 
