@@ -76,7 +76,7 @@ async def test_the_operations_of_the_main_job_have_examples_that_fit_what_they_t
         answer = Answer()
         answer.status = int(next(status for status in operation["responses"] if status.startswith("2")))
         answer.headers, answer.body = {"content-type": "application/json"}, orjson.dumps(told["answer"])
-        assert contract.fault(verb, path, answer) is None, name
+        assert contract.fault(verb, path, answer) is None, f"{name}: run `make examples`"
         assert operation["responses"][str(answer.status)]["content"]["application/json"]["example"] == told["answer"]
         if "request" in told:
             taken = operation["requestBody"]["content"]["application/json"]
