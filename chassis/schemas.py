@@ -1,8 +1,8 @@
 """JSON Schemas of the types that answers are made of, each named one once: for documents that people generate from.
 
 A type says what is sent, as JSON: TypedDicts and dataclasses are objects that always have all their fields (but those
-that are NotRequired), `Annotated[dict[str, Any], Customer]` is the plain form of a `Customer`, sealed text is the text.
-A text named `…_at` is an instant, one named `…_on` a day.
+that are NotRequired or may be left out), `Annotated[dict[str, Any], Customer]` is the plain form of a `Customer`, sealed
+text is the text. A text named `…_at` is an instant, one named `…_on` a day.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from typing import (
     is_typeddict,
 )
 
-from chassis.event import Sealed
+from chassis.event import LeftOut, Sealed
 
 Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/"
@@ -87,13 +87,15 @@ class Schemas:
         given = dict(zip(getattr(cls, "__parameters__", ()), get_args(kind), strict=True))
         hints = get_type_hints(cls, include_extras=True)
         properties = {name: _timed(name, self.of(_filled(hints[name], given))) for name in _fields(cls)}
-        required = [name for name in properties if name in getattr(cls, "__required_keys__", properties)]
+        always = [name for name in properties if LeftOut not in get_args(hints[name])]
+        required = [name for name in always if name in getattr(cls, "__required_keys__", properties)]
         return {"type": "object", **_told(cls), "properties": properties, "required": required}
 
 
 def _either(it: Schemas, kind: Any) -> Schema:
-    made = [it.of(one) for one in get_args(kind)]
-    return {"anyOf": [one for place, one in enumerate(made) if one not in made[:place]]}
+    made = [it.of(one) for one in get_args(kind) if one is not LeftOut]
+    unlike = [one for place, one in enumerate(made) if one not in made[:place]]
+    return {"anyOf": unlike} if len(unlike) > 1 else unlike[0]
 
 
 def _list(it: Schemas, kind: Any) -> Schema:

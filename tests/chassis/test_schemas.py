@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType, NotRequired, TypedDict
 import pytest
 
 from chassis.answers import Page
-from chassis.event import Sealed
+from chassis.event import LEFT_OUT, LeftOut, Sealed
 from chassis.schemas import SameName, Schemas
 
 Id = NewType("Id", str)
@@ -97,6 +97,19 @@ def test_a_page_is_named_after_what_it_lists() -> None:
 def test_maps_and_alternatives_are_told() -> None:
     assert made(dict[str, int])[0] == {"type": "object", "additionalProperties": {"type": "integer"}}
     assert made(int | str | None)[0] == {"anyOf": [{"type": "integer"}, TEXT, NULL]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later:
+    """It got a field later."""
+
+    first: str
+    second: str | LeftOut = LEFT_OUT
+
+
+def test_a_field_that_may_be_left_out_is_not_required() -> None:
+    _, named = made(Later)
+    assert (named["Later"]["properties"], named["Later"]["required"]) == ({"first": TEXT, "second": TEXT}, ["first"])
 
 
 def test_two_types_of_one_name_are_refused() -> None:
