@@ -261,6 +261,42 @@ class OrderRecorded(PublicEvent):
     recorded_at: datetime
 
 
+@public_event("entente.registration.ParticipantJoined.v1", audience="both")
+class ParticipantJoined(PublicEvent):
+    """An invited partner takes part in another one's deal. Role: distribute, resell or service.
+
+    `partner_id` is who joined. Its claim stands until `held_until`; it is absent while the deal is not approved yet: then
+    DealApproved names its participants.
+    """
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    role: str
+    invitation_id: str
+    held_until: datetime | None = None
+    joined_at: datetime
+
+
+@public_event("entente.registration.ParticipantLeft.v1", audience="both")
+class ParticipantLeft(PublicEvent):
+    """A participant takes part no more. `deal_over`: the whole deal ended, as its own events say.
+
+    Reason codes: left, removed, partner-left, role-held; with `deal_over` that of the deal's end.
+    """
+
+    registration_id: RegistrationId
+    number: str
+    programme: str
+    partner_id: PartnerId
+    role: str
+    invitation_id: str
+    reason_code: str
+    deal_over: bool
+    left_at: datetime
+
+
 @public_event("entente.registration.DealWithdrawn.v1", audience="both")
 class DealWithdrawn(PublicEvent):
     registration_id: RegistrationId

@@ -1,7 +1,7 @@
 """What attribution can do: every command with the streams it touches, how some are prepared, and the CRM port."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Protocol, TypedDict
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from chassis.event import stable_id
 from chassis.execution import Handles, Peek
 from chassis.rulebook import Rules
-from contracts.registration import DealApproved
+from contracts.registration import DealApproved, ParticipantJoined
 from contracts.values import OpportunityId, PartnerId
 from services.attribution.domain import connection, crediting, merger, mirroring, opening
 from services.attribution.domain.connection import Connection, Connections, Phase
@@ -21,7 +21,7 @@ from services.attribution.domain.merger import Merger, MergersOf
 from services.attribution.domain.mirroring import Days, ObserveCrmChange, ReleaseCrmChange
 from services.attribution.domain.opening import FollowMerger, OpenOpportunity
 from services.attribution.domain.opportunity import Opportunities, Opportunity
-from services.attribution.domain.touch import OF_PARTICIPANT, RecordTouch, Touches, role_of, touch_id
+from services.attribution.domain.touch import RecordTouch, Touches, kind_of, role_of, touch_id
 
 KINDS = {KIND: CREDIT_POLICY}
 POLICY_ID = "credit-default"
@@ -335,7 +335,7 @@ async def open_from(peek: Peek, tenant: str, deal: DealApproved, now: datetime) 
         close_on=deal.close_on,
         protected_until=deal.protection.end,
         external_id=deal.external_id,
-        touches=_touches_of(tenant, identity, deal, pools, now),
+        touches=_touches_of(tenant, deal, pools, now),
         pools=pools,
         policy_id=POLICY_ID,
         now=now,
@@ -343,32 +343,47 @@ async def open_from(peek: Peek, tenant: str, deal: DealApproved, now: datetime) 
     )
 
 
-def _touches_of(
-    tenant: str, identity: OpportunityId, deal: DealApproved, pools: tuple[str, ...], now: datetime
-) -> tuple[RecordTouch, ...]:
+def _touches_of(tenant: str, deal: DealApproved, pools: tuple[str, ...], now: datetime) -> tuple[RecordTouch, ...]:
     """The registered partner brought the sale; every other participant does what its role says."""
     others = {p.partner_id: p.role for p in deal.participants if p.partner_id != deal.partner_id}
     kinds = {deal.partner_id: "registration_approved"}
-    kinds |= {partner_id: OF_PARTICIPANT.get(role, "x_participant") for partner_id, role in others.items()}
-    keys = {partner_id: f"{deal.registration_id}:{partner_id}" for partner_id in kinds}
-    return tuple(
-        RecordTouch(
-            touch_id=touch_id(tenant, REGISTRATION, keys[partner_id]),
-            touch_type=kind,
-            partner_id=partner_id,
-            role=role_of(kind),
-            opportunity_id=identity,
-            registration_id=deal.registration_id,
-            touched_at=deal.approved_at,
-            source=REGISTRATION,
-            source_key=keys[partner_id],
-            recorded_by=REGISTRATION,
-            pools=pools,
-            policy_id=POLICY_ID,
-            now=now,
-        )
-        for partner_id, kind in kinds.items()
+    kinds |= {partner_id: kind_of(role) for partner_id, role in others.items()}
+    touches = (_touch_of(tenant, deal, partner_id, kind, pools, now) for partner_id, kind in kinds.items())
+    return tuple(replace(touch, touched_at=deal.approved_at) for touch in touches)
+
+
+def _touch_of(
+    tenant: str,
+    told: DealApproved | ParticipantJoined,
+    partner_id: PartnerId,
+    kind: str,
+    pools: tuple[str, ...],
+    now: datetime,
+) -> RecordTouch:
+    """The one touch that a partner leaves by taking part in a registration, however it is told of."""
+    key = f"{told.registration_id}:{partner_id}"
+    return RecordTouch(
+        touch_id=touch_id(tenant, REGISTRATION, key),
+        touch_type=kind,
+        partner_id=partner_id,
+        role=role_of(kind),
+        opportunity_id=opportunity_id(tenant, told.registration_id),
+        registration_id=told.registration_id,
+        touched_at=now,
+        source=REGISTRATION,
+        source_key=key,
+        recorded_by=REGISTRATION,
+        pools=pools,
+        policy_id=POLICY_ID,
+        now=now,
     )
+
+
+async def touch_from(peek: Peek, tenant: str, joined: ParticipantJoined, now: datetime) -> RecordTouch:
+    """The touch of who joins a registration that is approved already."""
+    pools = await pools_in_force(peek, now)
+    touch = _touch_of(tenant, joined, joined.partner_id, kind_of(joined.role), pools, now)
+    return replace(touch, touched_at=joined.joined_at, merged=await merged_of(peek, [joined.partner_id]))
 
 
 def change_of(row: CrmRow, zone: str) -> CrmChange:

@@ -7,12 +7,13 @@ from chassis.event import Seen
 from chassis.execution import Peek
 from chassis.read_store.port import Contains, each
 from contracts.onboarding import PartnersMerged, PartnersUnmerged
-from contracts.registration import DealAmended, DealApproved, DealWithdrawn, ProtectionEnded
+from contracts.registration import DealAmended, DealApproved, DealWithdrawn, ParticipantJoined, ProtectionEnded
 from contracts.values import OpportunityId
-from services.attribution.application import POLICY_ID, merged_of, open_from, opportunity_id
+from services.attribution.application import POLICY_ID, merged_of, open_from, opportunity_id, touch_from
 from services.attribution.domain.credit_policy import POOLS_MAX
 from services.attribution.domain.merger import MergePartner, UnmergePartner
 from services.attribution.domain.opening import FollowMerger, FollowRegistration, OpenOpportunity
+from services.attribution.domain.touch import RecordTouch
 from services.attribution.projections.mergers import one_with
 
 
@@ -23,6 +24,21 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
         return await open_from(peek, seen.tenant, seen.event, app.clock.now())
 
     await app.react(seen, "open_opportunity", make)
+
+
+async def on_participant_joined(seen: Seen, app: Application) -> None:
+    """Who joins an approved registration leaves the touch of its role. One who joins before is in the approval.
+
+    The touch stays when the participant leaves: what it did for the sale is done.
+    """
+    joined: ParticipantJoined = seen.event
+    if joined.held_until is None:
+        return
+
+    async def make(peek: Peek) -> RecordTouch:
+        return await touch_from(peek, seen.tenant, joined, app.clock.now())
+
+    await app.react(seen, "touch_participant", make)
 
 
 async def on_deal_amended(seen: Seen, app: Application) -> None:
@@ -125,6 +141,7 @@ REACTIONS = {
     PartnersMerged: on_partners_merged,
     PartnersUnmerged: on_partners_unmerged,
     DealApproved: on_deal_approved,
+    ParticipantJoined: on_participant_joined,
     DealAmended: on_deal_amended,
     DealWithdrawn: on_deal_withdrawn,
     ProtectionEnded: on_protection_ended,

@@ -10,7 +10,8 @@ PeriodClosed, BankDetailsChanged, PartnerSettled, FundAllocated, FundRequestDeci
 FundClaimDecided, FundReimbursed, SpecialPriceDecided, TierChanged, TierReviewOpened, RecognitionAwarded,
 RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
 Listens to: OpportunityLinked, DealStageChanged, DealWon, DealLost, CreditAllocated, RevenueReversed (attribution);
-DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, LeadConverted (registration);
+DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, ParticipantJoined, ParticipantLeft,
+LeadConverted (registration);
 PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated, OffboardingStarted, OffboardingCancelled,
 PartnerOffboarded, PartnersMerged, PartnersUnmerged, CertifiedCountChanged (onboarding); TenantOpened (gateway).
 """

@@ -30,10 +30,13 @@ from contracts.registration import (
     DealRevoked,
     DealWithdrawn,
     LeadConverted,
+    ParticipantJoined,
+    ParticipantLeft,
 )
 from services.incentives.application.sales import FactCommand, prepared, rates_about, rules_of_kind
-from services.incentives.domain.approval import Approval, Approvals, RecordApproval
+from services.incentives.domain.approval import Approval, Approvals, RecordApproval, RecordParty
 from services.incentives.domain.books import OpenBooks
+from services.incentives.domain.dues import PARTY_OF_ROLE
 from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.merging import MergePayee, UnmergePayee
 from services.incentives.domain.payee_commands import (
@@ -374,6 +377,23 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
     await _measure_one(seen, app, "deals_approved", approved)
 
 
+async def on_participant(seen: Seen, app: Application) -> None:
+    """A plan may split its pay with who takes part in the deal, also after the deal itself has ended."""
+    it: ParticipantJoined | ParticipantLeft = seen.event
+    joins = isinstance(it, ParticipantJoined)
+    if it.role not in PARTY_OF_ROLE or (isinstance(it, ParticipantLeft) and it.deal_over):
+        return
+    wish = RecordParty(
+        registration_id=it.registration_id,
+        party=PARTY_OF_ROLE[it.role],
+        partner_id=it.partner_id,
+        joins=joins,
+        source_event_id=seen.id,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "record_party", wish)
+
+
 async def on_tenant_opened(seen: Seen, app: Application) -> None:
     """The books are kept in the vendor's currency."""
     it: TenantOpened = seen.event
@@ -456,6 +476,8 @@ REACTIONS: dict[type[Any], Reaction] = {
     RevenueReversed: on_revenue_reversed,
     TenantOpened: on_tenant_opened,
     DealApproved: on_deal_approved,
+    ParticipantJoined: on_participant,
+    ParticipantLeft: on_participant,
     DealRegistered: on_deal_registered,
     DealRejected: on_deal_rejected,
     DealWithdrawn: on_deal_withdrawn,

@@ -34,6 +34,13 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
+from services.registration.domain.invitation import (
+    AcceptInvitation,
+    DeclineInvitation,
+    InviteParticipant,
+    LeaveDeal,
+    RevokeInvitation,
+)
 from services.registration.domain.kept_mail import ForgetMail, KeepMail, ReadMailAgain
 from services.registration.domain.lead_commands import (
     AcceptLead,
@@ -60,6 +67,7 @@ READ_EXCLUSIONS = "read exclusions"
 READ_DISPUTES = "read disputes"
 READ_DRAFTS = "read drafts"
 READ_MAILS = "read mails"
+READ_INVITATIONS = "read invitations"
 READ_NOTES = "read notes"
 READ_ATTEMPTS = "read attempts"
 SUBMIT_FORM = "submit a form"
@@ -94,6 +102,11 @@ ACCESS = Access(
         AmendDeal: _SELLERS,
         AddEvidence: (*_SELLERS, *_DESK),
         RecordOrder: (*_SELLERS, *_DESK),
+        InviteParticipant: (*_SELLERS, *_DESK),
+        AcceptInvitation: _SELLERS,
+        DeclineInvitation: _SELLERS,
+        RevokeInvitation: (*_SELLERS, *_DESK),
+        LeaveDeal: (*_SELLERS, *_DESK),
         MergeDuplicate: _DESK,
         WithdrawDeal: (*_SELLERS, *_DESK),
         UploadBatch: (*_SELLERS, *_DESK),
@@ -152,6 +165,7 @@ ACCESS = Access(
         READ_CONTACTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_DRAFTS: _SELLERS,
         READ_MAILS: (*_SELLERS, vendor("admin"), *_DESK),
+        READ_INVITATIONS: (*_VENDOR, *_SELLERS, partner("finance")),
         READ_BATCHES: (*_SELLERS, *_DESK),
         READ_NOTES: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),
         READ_ATTEMPTS: (vendor("admin"), vendor("channel_manager"), vendor("deal_desk"), *_SELLERS),

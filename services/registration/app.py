@@ -22,6 +22,7 @@ from services.registration.api import (
     exclusions,
     figures,
     forms,
+    invitations,
     leads,
     machines,
     mails,
@@ -46,6 +47,7 @@ from services.registration.projections.deal_notes import DEAL_NOTES
 from services.registration.projections.disputes import DISPUTES
 from services.registration.projections.drafts import DRAFTS
 from services.registration.projections.exclusions import EXCLUSIONS
+from services.registration.projections.invitations import INVITATIONS
 from services.registration.projections.lead_figures import LEAD_FIGURES
 from services.registration.projections.lead_takers import LEAD_TAKERS
 from services.registration.projections.leads import LEADS
@@ -78,6 +80,7 @@ BLUEPRINT = Blueprint(
         accounts.router,
         exclusions.router,
         disputes.router,
+        invitations.router,
         leads.router,
         forms.router,
         figures.router,
@@ -86,7 +89,7 @@ BLUEPRINT = Blueprint(
     publish=publish,
     projections=(
         *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
-        *(MAILS, LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
+        *(INVITATIONS, MAILS, LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,

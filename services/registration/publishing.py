@@ -27,8 +27,12 @@ from services.registration.domain.deal_events import (
     ExtensionRequested,
     InactivityWarned,
     Judged,
+    MissingLinkCleared,
+    MissingLinkFlagged,
     OfDeal,
     OrderRecorded,
+    ParticipantJoined,
+    ParticipantLeft,
     ProtectionEnded,
     ProtectionExtended,
     ReviewOverdue,
@@ -37,6 +41,14 @@ from services.registration.domain.deal_events import (
     Terms,
 )
 from services.registration.domain.dispute import DisputeConcluded, DisputeDecided, DisputeHeard, DisputeOpened
+from services.registration.domain.invitation import (
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationLapsed,
+    InvitationRevoked,
+    InvitationSent,
+    OfInvitation,
+)
 from services.registration.domain.lead import (
     LeadAccepted,
     LeadAppealed,
@@ -227,6 +239,58 @@ def _ended(it: ProtectionEnded) -> PublicEvent:
     return public.ProtectionEnded(**_of(it), reason_code=it.reason_code, ended_at=it.ended_at)
 
 
+# Taken part in
+
+
+def _invited(it: InvitationSent) -> PublicEvent:
+    roles = ("owner", "seller")
+    return AttentionRaised(attention_id=it.invitation_id, roles=roles, due_at=it.due_at, **_invitation_of(it))
+
+
+def _invitation_answered(it: OfInvitation) -> PublicEvent:
+    return AttentionCleared(attention_id=it.invitation_id, **_invitation_of(it))
+
+
+def _invitation_of(it: OfInvitation) -> dict[str, Any]:
+    about = {"side": "partner", "topic": "invitation", "subject": it.invitation_id}
+    return {**about, "partner_id": it.partner_id}
+
+
+def _joined(it: ParticipantJoined) -> PublicEvent:
+    return public.ParticipantJoined(**_as_participant(it), held_until=it.held_until, joined_at=it.joined_at)
+
+
+def _left(it: ParticipantLeft) -> PublicEvent:
+    why: dict[str, Any] = {"reason_code": it.reason_code, "deal_over": it.deal_over}
+    return public.ParticipantLeft(**_as_participant(it), **why, left_at=it.left_at)
+
+
+def _as_participant(it: ParticipantJoined | ParticipantLeft) -> dict[str, Any]:
+    """The deal, by who takes part in it."""
+    who = it.participant
+    return {**_of(it), "partner_id": who.partner_id, "role": who.role, "invitation_id": it.invitation_id}
+
+
+# Linked
+
+
+def _unlinked(it: MissingLinkFlagged) -> PublicEvent:
+    roles = ("admin", "channel_manager")
+    return AttentionRaised(attention_id=_link(it), roles=roles, due_at=it.flagged_at, **_link_of(it))
+
+
+def _link_cleared(it: MissingLinkCleared) -> PublicEvent:
+    return AttentionCleared(attention_id=_link(it), **_link_of(it))
+
+
+def _link(it: OfDeal) -> str:
+    return f"{it.registration_id}.crm-link"
+
+
+def _link_of(it: OfDeal) -> dict[str, Any]:
+    return {"side": "vendor", "topic": "crm-pending", "subject": it.registration_id}
+
+
 # Contested
 
 
@@ -342,6 +406,14 @@ _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     InactivityWarned: _warned,
     ActivityNoted: _alive,
     ProtectionEnded: _ended,
+    InvitationSent: _invited,
+    **dict.fromkeys(
+        (InvitationAccepted, InvitationDeclined, InvitationLapsed, InvitationRevoked), _invitation_answered
+    ),
+    ParticipantJoined: _joined,
+    ParticipantLeft: _left,
+    MissingLinkFlagged: _unlinked,
+    MissingLinkCleared: _link_cleared,
     DisputeOpened: _disputed,
     DisputeHeard: _heard,
     DisputeDecided: _dispute_decided,

@@ -4,7 +4,7 @@ Public events of other services come in as reactions, the own clock and the own 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, stable_id
 from chassis.execution import Peek
 from chassis.read_store.port import TURN, Contains, each
-from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityMirrored
+from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityLinked, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
     CertifiedCountChanged,
@@ -29,14 +29,18 @@ from contracts.onboarding import (
 )
 from contracts.values import PartnerId, RegistrationId
 from services.registration.application.on_deals import Asked, Make, as_screened, concluding, on_deal
+from services.registration.application.on_invitations import AskedOfInvitation, on_invitation, taking_part
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
 from services.registration.domain.capacity import ReleaseSlot, quarter_of, quarters_before
+from services.registration.domain.crm_link import LINK_HOURS
 from services.registration.domain.deal import PARTNER_LEFT, SUBMITTED, Deal, Status
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
     EscalateReview,
+    FlagMissingLink,
     GrantExtension,
+    LinkDeal,
     NoteActivity,
     PromoteDeal,
     QueueDeal,
@@ -45,6 +49,7 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
+from services.registration.domain.invitation import DEAL_OVER, Invitation, LapseInvitation, LeaveDeal, RevokeInvitation
 from services.registration.domain.lead import EXPIRED, SUSPENDED
 from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
 from services.registration.domain.partner_facts import (
@@ -55,7 +60,7 @@ from services.registration.domain.partner_facts import (
 )
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, lead_due
-from services.registration.projections.due import DueDocument, SlotDue
+from services.registration.projections.due import DueDocument, InvitationDue, MootDue, SlotDue
 from services.registration.projections.lead_due import LeadDue
 from services.registration.projections.lead_takers import takers
 
@@ -101,14 +106,36 @@ async def _decline_offers(seen: Seen, app: Application) -> None:
 
 
 async def on_left(seen: Seen, app: Application) -> None:
-    """Whoever has left holds nothing here any more: its open deals are withdrawn, and its protection ends."""
+    """Whoever has left holds nothing here any more: its open deals are withdrawn, and its protection ends.
+
+    It takes part in no other partner's deal, and is invited to none.
+    """
     await on_partner(seen, app)
+    await _leave_others(seen, app)
     for model, where in HELD.items():
         await app.caught_up(model)
         mine = {"partner_id": seen.event.partner_id, **where}
         async for document in each(app.read, model, seen.tenant, mine):
             asked = Asked(registration_id=document["registration_id"], now=app.clock.now())
             await app.react(seen, f"leave {document['registration_id']}", on_deal(asked, _gone))
+
+
+async def _leave_others(seen: Seen, app: Application) -> None:
+    await app.caught_up("invitations")
+    mine = {"partner_id": seen.event.partner_id, "status": ("pending", "accepted")}
+    async for document in each(app.read, "invitations", seen.tenant, mine):
+        named = document["invitation_id"]
+        asked = AskedOfInvitation(invitation_id=named, by="registration", now=app.clock.now())
+        make = taking_part(asked, _leaves) if document["status"] == "accepted" else on_invitation(asked, _comes_not)
+        await app.react(seen, f"leave {named}", make)
+
+
+def _leaves(_: Invitation, fields: dict[str, Any]) -> LeaveDeal:
+    return LeaveDeal(**fields, reason_code=PARTNER_LEFT)
+
+
+def _comes_not(_: Invitation, fields: dict[str, Any]) -> RevokeInvitation:
+    return RevokeInvitation(**fields, reason_code=PARTNER_LEFT)
 
 
 def _gone(deal: Deal, fields: dict[str, Any]) -> EndProtection | WithdrawDeal:
@@ -187,6 +214,18 @@ async def on_stage(seen: Seen, app: Application) -> None:
     await app.react(seen, "note_activity", on_deal(asked, note))
 
 
+async def on_link(seen: Seen, app: Application) -> None:
+    """The CRM has the sale of a deal."""
+    told: OpportunityLinked = seen.event
+
+    def link(_: Deal, fields: dict[str, Any]) -> LinkDeal:
+        sale: dict[str, Any] = {"opportunity_id": told.opportunity_id, "external_id": told.external_id}
+        return LinkDeal(**fields, **sale, source_event_id=seen.id)
+
+    asked = Asked(registration_id=told.registration_id, now=app.clock.now())
+    await app.react(seen, "link_deal", on_deal(asked, link))
+
+
 async def on_opportunity(seen: Seen, app: Application) -> None:
     """What the vendor sells directly is excluded for partners while it is open; a partner's own sale never is."""
     told: OpportunityMirrored = seen.event
@@ -219,6 +258,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     CertifiedCountChanged: on_certified_count,
     TierChanged: on_tier,
     DealStageChanged: on_stage,
+    OpportunityLinked: on_link,
     OpportunityMirrored: on_opportunity,
     DealWon: on_result,
     DealLost: on_result,
@@ -273,6 +313,22 @@ def _withdraw(document: DueDocument, now: datetime) -> Make:
         return WithdrawDeal(**fields, reason_code="no-answer", unanswered_since=due_at, by="registration")
 
     return on_deal(_asked(document, now), make)
+
+
+def _lapse(document: InvitationDue, now: datetime) -> Make:
+    asked = AskedOfInvitation(invitation_id=document["invitation_id"], by="registration", now=now)
+    return on_invitation(asked, lambda _, fields: LapseInvitation(**fields))
+
+
+def _take_back(document: MootDue, now: datetime) -> Make:
+    """Takes one invitation back whose deal is over; the next one is due after it."""
+    asked = AskedOfInvitation(invitation_id=document["pending"][0], by="registration", now=now)
+    return on_invitation(asked, lambda _, fields: RevokeInvitation(**fields, reason_code=DEAL_OVER))
+
+
+def _flag(document: DueDocument, now: datetime) -> Make:
+    approved_at = datetime.fromisoformat(document["due_at"] or "") - timedelta(hours=LINK_HOURS)
+    return on_deal(_asked(document, now), lambda _, fields: FlagMissingLink(**fields, approved_at=approved_at))
 
 
 def _hear(document: DueDocument, now: datetime) -> Make:
@@ -335,6 +391,9 @@ DEADLINES = (
         name="review_limits", version=1, keys=due.REVIEWS, evolve=due.review_limits, issue=_screening(EscalateReview)
     ),
     Deadline(name="answers_due", version=1, keys=due.ANSWERS, evolve=due.answers_due, issue=_withdraw),
+    Deadline(name="invitations_due", version=1, keys=due.INVITATIONS, evolve=due.invitations_due, issue=_lapse),
+    Deadline(name="invitations_moot", version=1, keys=due.MOOT, evolve=due.invitations_moot, issue=_take_back),
+    Deadline(name="links_due", version=1, keys=due.LINKS, evolve=due.links_due, issue=_flag),
     Deadline(name="hearings", version=1, keys=due.HEARINGS, evolve=due.hearings, issue=_hear),
     Deadline(name="conclusions", version=1, keys=due.CONCLUSIONS, evolve=due.conclusions, issue=_conclude),
     Deadline(name="slots_over", version=1, keys=due.SLOTS, evolve=due.slots_over, issue=_free),

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from chassis.asgi import Answer, Api
@@ -14,13 +15,13 @@ from chassis.event import Actor, Seen, stable_id
 from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.service import Service
-from contracts.registration import DealApproved
-from contracts.values import Span
+from contracts.registration import DealApproved, ParticipantJoined
+from contracts.values import Participant, Span
 from services.attribution.adapters.hubspot_simulator import Hub, lost, refunded, simulator, won
 from services.attribution.adapters.loopback import on_loopback
 from services.attribution.app import Settings, build
 from services.attribution.application import opportunity_id
-from services.attribution.reactions import on_deal_approved
+from services.attribution.reactions import on_deal_approved, on_participant_joined
 from tests.attribution.facts import ANNE, BEN, REG, approved
 from tests.scenarios.held import Held
 
@@ -119,6 +120,16 @@ def seen_approval(service: Service, **changes: Any) -> Seen:
         correlation_id="journey-1",
         event=deal,
     )
+
+
+def seen_joining(service: Service, held_until: datetime | None, **changes: Any) -> Seen:
+    """Another partner joins the registration, which is protected until then or not yet."""
+    now = service.world.clock.now()
+    about: dict[str, Any] = {"registration_id": REG, "number": "R-7Q2M4K9X", "programme": "default"}
+    who: dict[str, Any] = {"partner_id": BEN, "role": "distribute", "invitation_id": "invitation-1", **changes}
+    joined = ParticipantJoined(**about, **who, held_until=held_until, joined_at=now)
+    before = seen_approval(service)
+    return msgspec.structs.replace(before, id=stable_id("joined", REG), type=ParticipantJoined.type, event=joined)
 
 
 @pytest.fixture
@@ -326,3 +337,28 @@ async def test_a_published_policy_decides_the_next_credit(stage: Stage) -> None:
     await stage.deal()
     pools = (await stage.admin.get(f"/opportunities/{SALE}/credit")).json()["pools"]
     assert [(p["pool"], p["current"]["policy_version"]) for p in pools] == [("all", 1)]
+
+
+async def test_who_joins_an_approved_registration_leaves_the_touch_of_its_role_once(stage: Stage) -> None:
+    await stage.approve()
+    app = stage.service.application
+    joined = seen_joining(stage.service, held_until=stage.service.world.clock.now() + timedelta(days=90))
+
+    for _ in range(2):
+        await on_participant_joined(joined, app)
+
+    recorded = await stage.service.store.feed(0, 10_000)
+    touches = [one.event for one in recorded if one.type == "attribution.TouchRecorded.v1"]
+    assert [(one.partner_id, one.touch_type, one.role) for one in touches[1:]] == [(BEN, "order_fulfilled", "fulfil")]
+    credit = (await stage.admin.get(f"/opportunities/{opportunity_id(TENANT, REG)}/credit/fulfilment")).json()
+    assert [(one["partner_id"], one["percent"]) for one in credit["current"]["shares"]] == [(BEN, "100.00")]
+
+
+async def test_who_joins_before_the_approval_is_touched_once_by_the_approval_that_names_it(stage: Stage) -> None:
+    await on_participant_joined(seen_joining(stage.service, held_until=None), stage.service.application)
+    assert "TouchRecorded" not in await stage.events()
+
+    both = (Participant(partner_id=ANNE, role="resell"), Participant(partner_id=BEN, role="distribute"))
+    await stage.approve(participants=both)
+
+    assert (await stage.events()).count("TouchRecorded") == 2

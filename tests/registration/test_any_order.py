@@ -26,6 +26,7 @@ from services.registration.application.on_deals import (
     on_deal,
     screening_again,
 )
+from services.registration.application.on_invitations import invitation_id
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts
 from services.registration.domain.account_key import AccountKeys, Key
@@ -47,6 +48,7 @@ from services.registration.domain.deal_commands import (
     WithdrawDeal,
 )
 from services.registration.domain.deal_events import DealApproved, Evidence
+from services.registration.domain.invitation import AcceptInvitation, InviteParticipant, LeaveDeal
 from services.registration.domain.merging import Target
 from services.registration.domain.overlap import overlap
 from tests.registration.deals import NOW, SEALED, Town, customer, details, product
@@ -314,6 +316,48 @@ class AnyOrder(RuleBasedStateMachine):
         told = {"account_id": account, "verdict": verdict, "reason": SEALED, "by": "desk-1"}
         self.attempt(lambda: done(deciding(self.asked(deal), told)(self.peek())))
 
+    # Who takes part
+
+    @precondition(lambda self: self.deals)
+    @rule(
+        data=st.data(),
+        joining=st.lists(
+            st.tuples(st.sampled_from(PARTNERS), st.sampled_from(("distribute", "resell"))), min_size=1, max_size=3
+        ),
+        ahead=st.booleans(),
+    )
+    def take_part(self, data: st.DataObject, joining: list[tuple[str, str]], ahead: bool) -> None:
+        """Partners are invited and accept, some before the deal is approved."""
+        deal = self.draw(data, Status.IN_REVIEW, Status.APPROVED)
+        for partner, role in joining if ahead else ():
+            self.join(deal, partner, role)
+        self.attempt(self.approving(deal, DESKS[0]))
+        for partner, role in () if ahead else joining:
+            self.join(deal, partner, role)
+
+    def join(self, deal: RegistrationId, partner: str, role: str) -> None:
+        named = {"invitation_id": invitation_id(deal, partner), "partner_id": PartnerId(partner), "by": "seller"}
+        self.now += timedelta(seconds=1)
+        for command, more in ((InviteParticipant, {"role": role}), (AcceptInvitation, {})):
+
+            def make(_: Deal, fields: dict[str, Any], command: Any = command, more: Any = more) -> Any:
+                return command(**fields, **named, **more)
+
+            prepare = on_deal(self.asked(deal), make)
+            self.attempt(lambda prepare=prepare: done(prepare(self.peek())))  # type: ignore[misc]
+
+    @precondition(lambda self: self.deals)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        deal = data.draw(st.sampled_from([one for one in self.deals if self.deal(one).participants] or self.deals))
+        for joined in self.deal(deal).participants[:1]:
+            told: dict[str, Any] = {"invitation_id": joined.invitation_id, "reason_code": "left", "by": "seller"}
+            self.attempt(
+                lambda told=told: done(  # type: ignore[misc]
+                    on_deal(self.asked(deal), lambda _, f: LeaveDeal(**f, **told))(self.peek())
+                )
+            )
+
     # Customers
 
     @precondition(lambda self: len(self.accounts()) > 1)
@@ -363,7 +407,8 @@ class AnyOrder(RuleBasedStateMachine):
         for account in self.accounts():
             held = [one for one in self.line(account).live if one.state == HELD and one.holds(self.now)]
             for one, other in combinations(held, 2):
-                apart = one.partner_id == other.partner_id or not overlap(one.reach, other.reach).complete
+                together = one.partner_id == other.partner_id or one.deal == other.deal
+                apart = together or not overlap(one.reach, other.reach).complete
                 assert apart, f"{one.registration_id} and {other.registration_id} both hold {account}"
 
     @invariant()
@@ -375,6 +420,18 @@ class AnyOrder(RuleBasedStateMachine):
                 claim = self.line(account).of(name)
                 state = claim.state if claim else None
                 assert state in expected, f"{name} is {deal.status}, its claim on {account} {state}"
+
+    @invariant()
+    def who_takes_part_holds_with_its_deal_and_nobody_else_does(self) -> None:
+        for account in self.accounts():
+            live = self.line(account).live
+            beside = {(one.deal_id, one.registration_id): one.protection for one in live if one.deal_id}
+            held = [name for name in self.deals if self.deal(name).status == Status.APPROVED]
+            on_it = [name for name in held if account in self.deal(name).accounts]
+            expected = {(name, j.invitation_id) for name in on_it for j in self.deal(name).participants}
+            assert set(beside) == expected
+            ends = {one.registration_id: one.protection.end for one in live if one.protection}
+            assert all(span and span.end == ends[deal] for (deal, _), span in beside.items())
 
     @invariant()
     def nothing_leads_to_a_customer_that_goes_on_as_another(self) -> None:

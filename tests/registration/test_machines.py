@@ -9,12 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from chassis.case import STEPS
-from services.registration.api import deals, disputes, leads, reviews
+from services.registration.api import deals, disputes, invitations, leads, reviews
 from services.registration.api.bodies import RegisterBody
 from services.registration.api.machines import DEALS, DISPUTES, MACHINES, form
-from services.registration.application import HANDLES, LEAD_HANDLES
+from services.registration.application import HANDLES, INVITATION_HANDLES, LEAD_HANDLES
+from services.registration.domain import invitation
 from services.registration.domain.deal import Status
-from services.registration.domain.deal_commands import NoteActivity, WarnInactivity
+from services.registration.domain.deal_commands import FlagMissingLink, LinkDeal, NoteActivity, WarnInactivity
 from services.registration.domain.lead_commands import ForgetLead
 from services.registration.domain.lead_machine import MOVES
 from services.registration.domain.machine import Move
@@ -22,8 +23,9 @@ from services.registration.domain.rules import DealRules
 from tests.registration.service import DESK, Running, deal, seller, started
 from tests.registration.test_any_order import TABLE
 
-ROUTES = {route.path for room in (deals, reviews, leads, disputes) for route in room.router.routes}  # type: ignore[attr-defined]
-CREATING = ("save", "submit", "file")
+ROOMS = (deals, reviews, leads, disputes, invitations)
+ROUTES = {route.path for room in ROOMS for route in room.router.routes}  # type: ignore[attr-defined]
+CREATING = ("save", "submit", "file", "invite")
 
 
 def edges(moves: dict[type[Any], Move[Status]]) -> set[tuple[Status, Status]]:
@@ -41,7 +43,11 @@ def test_the_published_life_of_a_deal_has_every_step_that_is_ever_taken_and_no_o
 
 @pytest.mark.parametrize(
     ("moves", "handles", "others"),
-    [(DEALS, HANDLES, {NoteActivity, WarnInactivity}), (MOVES, LEAD_HANDLES, {ForgetLead})],
+    [
+        (DEALS, HANDLES, {NoteActivity, WarnInactivity, LinkDeal, FlagMissingLink}),
+        (MOVES, LEAD_HANDLES, {ForgetLead}),
+        (invitation.MOVES, INVITATION_HANDLES, set()),
+    ],
 )
 def test_every_command_is_published(moves: dict[Any, Any], handles: tuple[Any, ...], others: set[Any]) -> None:
     module = next(iter(moves)).__module__
@@ -50,9 +56,11 @@ def test_every_command_is_published(moves: dict[Any, Any], handles: tuple[Any, .
     assert set(moves) <= {one.command for one in HANDLES}
 
 
-@pytest.mark.parametrize(("name", "path"), [("deal", "deals"), ("lead", "leads"), ("dispute", "disputes")])
+@pytest.mark.parametrize(
+    ("name", "path"), [("deal", "deals"), ("lead", "leads"), ("dispute", "disputes"), ("invitation", "invitations")]
+)
 def test_every_verb_is_asked_for_under_its_name(name: str, path: str) -> None:
-    identity = {"deals": "registration_id", "leads": "lead_id", "disputes": "registration_id"}[path]
+    identity = {"leads": "lead_id", "invitations": "invitation_id"}.get(path, "registration_id")
     verbs = {move.verb for move in MACHINES[name][1].values() if move.verb} - {*CREATING}
     missing = {verb for verb in verbs if f"/{path}/{{{identity}}}/{verb}" not in ROUTES}
     assert missing <= {"register"}
@@ -138,7 +146,7 @@ async def test_a_partner_reads_how_a_deal_may_go_and_who_may_do_what(registratio
     assert (ends["verb"], ends["who"]) == (None, [{"kind": "service", "roles": [], "duties": []}])
     assert found["final"] == ["closed", "withdrawn"]
     assert (await registration.get(DESK, "/machines/anything")).status_code == 404
-    for name in ("lead", "dispute"):
+    for name in ("lead", "dispute", "invitation"):
         assert (await registration.get(DESK, f"/machines/{name}")).json()["name"] == name
 
 

@@ -208,6 +208,15 @@ REGISTRATION = {
     ),
     "POST /disputes/{registration_id}/appeal": row(SELLERS, {"statement": STATED}, registration_id="deal"),
     "POST /disputes/{registration_id}/withdraw": row(SELLERS, registration_id="deal"),
+    "POST /invitations": row(
+        SELLERS | {"desk"}, {"registration_id": "$deal", "partner_id": "$partner", "role": "distribute"}
+    ),
+    "GET /invitations": row(DEALS, query="registration_id=$deal"),
+    "GET /invitations/{invitation_id}": row(DEALS, invitation_id="invitation"),
+    "POST /invitations/{invitation_id}/accept": row(SELLERS, invitation_id="invitation"),
+    "POST /invitations/{invitation_id}/decline": row(SELLERS, {}, invitation_id="invitation"),
+    "POST /invitations/{invitation_id}/revoke": row(SELLERS | {"desk"}, {}, invitation_id="invitation"),
+    "POST /invitations/{invitation_id}/leave": row(SELLERS | {"desk"}, invitation_id="invitation"),
     "POST /exclusions": row(DESKS, {"target": "family:cloud", "kind": "named", "from_on": "2031-03-01"}),
     "GET /exclusions": row(DESKS),
     "POST /exclusions/{exclusion_id}/end": row(DESKS, {"target": "family:cloud"}, exclusion_id="exclusion"),
@@ -819,6 +828,7 @@ async def _ids(it: System, people: dict[str, Api], story: Any) -> dict[str, str]
         "backtest": "backtest-1",
         "exclusion": "exclusion-1",
         "disputed": "no-dispute",
+        "invitation": "no-invitation",
         "case": "no-case",
         "service": "registration",
         "lead": await _lead(owner, "matrix-lead"),
@@ -960,6 +970,7 @@ async def _events(ada: Api, story: Any) -> dict[str, str]:
 EMPTY = frozenset(
     {
         *(
+            "invitation",
             "jurisdiction",
             "quarantined",
             "month",

@@ -52,6 +52,11 @@ def touch_id(tenant: str, source: str, source_key: str) -> str:
     return stable_id(tenant, source, source_key)
 
 
+def kind_of(role: str) -> str:
+    """The type of touch that taking part in a registration in some role is."""
+    return OF_PARTICIPANT.get(role, "x_participant")
+
+
 def role_of(touch_type: str) -> str:
     """The role that a type of touch plays: its own, or influence for a vendor's own types."""
     return ROLE_OF_TYPE.get(touch_type, INFLUENCE)

@@ -146,6 +146,7 @@ HANDLES = (
     Handles(AdjustLine, line.adjust_line, sale_stream, answer=line_answer),
     Handles(ConfirmAdjustment, line.confirm_adjustment, sale_stream, answer=line_answer),
     Handles(approval.RecordApproval, approval.record_approval, approval_stream),
+    Handles(approval.RecordParty, approval.record_party, approval_stream),
     Handles(bookkeeping.OpenBooks, bookkeeping.open_books, lambda _: (AllBooks.at(CURRENCY),)),
     Handles(bookkeeping.RecordRates, bookkeeping.record_rates, rates_stream),
     Handles(

@@ -166,12 +166,13 @@ async def with_streams(wish: FactCommand, look: Look) -> FactCommand:
 
 
 async def _with_history(peek: Peek, wish: RecordWin) -> RecordWin:
-    """The win with the day its registration was approved, and the first day of the chain of terms that it renews."""
+    """The win with what its registration says, and the first day of the chain of terms that it renews."""
     approval: Approval = await peek(Approvals.at(wish.registration_id)) if wish.registration_id else Approval()
     renewed: Sale = await peek(Sales.at(wish.renews_id)) if wish.renews_id else Sale()
     first = renewed.wins[max(renewed.wins)] if renewed.wins else None
     started = first and (first.chain_started_on or (first.term.starts_on if first.term else first.credited_on))
-    return replace(wish, approved_on=approval.approved_on, chain_started_on=started or wish.chain_started_on)
+    started_on, parties = started or wish.chain_started_on, {**approval.parties, **wish.parties}
+    return replace(wish, approved_on=approval.approved_on, chain_started_on=started_on, parties=parties)
 
 
 async def _looked_up(look: Look, wish: FactCommand, state: Sale, books: Sequence[Rulebook]) -> LookedUp:

@@ -17,7 +17,7 @@ from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
 from services.registration.api.asking import partner_of, submission
 from services.registration.api.bodies import Code, EditBody, EvidenceBody, Id, MoneyBody, RegisterBody, details_of
-from services.registration.application.on_deals import Asked, on_deal, screening_again
+from services.registration.application.on_deals import Asked, on_deal, on_shared_deal, screening_again
 from services.registration.application.registering import asked_for, prepare_registration
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import (
@@ -133,7 +133,8 @@ async def order(registration_id: Id, body: OrderBody, caller: Writer, app: App) 
             by=caller.principal.by,
         )
 
-    return await perform(caller, app, RecordOrder, on_deal(asked(caller, app, registration_id, RecordOrder), make))
+    wish = asked(caller, app, registration_id, RecordOrder)
+    return await perform(caller, app, RecordOrder, on_shared_deal(wish, who, make))
 
 
 @router.post("/deals/{registration_id}/request-extension")
@@ -300,5 +301,6 @@ async def conflicts(registration_id: Id, caller: Reader, app: App) -> Response:
 
 
 async def _with_deal(caller: Caller, app: App, rival: dict[str, Any]) -> dict[str, Any]:
-    deal = await app.read.get("deal_board", caller.tenant, rival["claim"]["registration_id"])
+    claim = rival["claim"]
+    deal = await app.read.get("deal_board", caller.tenant, claim.get("deal_id") or claim["registration_id"])
     return {**rival, "deal": deal}

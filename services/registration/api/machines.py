@@ -1,4 +1,4 @@
-"""How deals, leads and disputes may go, and what a deal's form may say: both as data, read off the code that decides."""
+"""How deals, leads, disputes and invitations may go, and what a deal's form may say: as data, read off what decides."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -15,7 +15,7 @@ from chassis.rulebook import Rules
 from services.registration.access import READ_INTAKE, READ_MACHINES
 from services.registration.api.bodies import CONDITIONS, Id, RegisterBody
 from services.registration.application.streams import PROGRAMME
-from services.registration.domain import deal, lead_machine
+from services.registration.domain import deal, invitation, lead_machine
 from services.registration.domain.deal import Status
 from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import (
@@ -110,13 +110,14 @@ MACHINES: dict[str, tuple[type[StrEnum], Moves]] = {
     "deal": (Status, DEALS),
     "lead": (Standing, lead_machine.MOVES),
     "dispute": (Stage, DISPUTES),
+    "invitation": (invitation.Answer, invitation.MOVES),
 }
 
 
 @router.get("/machines/{name}")
 @answers(Machine)
 async def machine(name: Id, caller: Reader, app: App) -> Response:
-    """The states of a `deal`, a `lead` or a `dispute`, and each command: where it begins and leads, and who may give it.
+    """The states of a `deal`, `lead`, `dispute` or `invitation`; each command: where it begins, leads, and who may give it.
 
     Every command may also leave it where it stands.
     """

@@ -12,6 +12,7 @@ from services.registration.application.answers import (
     cut,
     drafted,
     excluded,
+    invited,
     keyed,
     lead_answer,
     lead_forgotten,
@@ -20,6 +21,7 @@ from services.registration.application.answers import (
     mailed,
     merged,
     noted,
+    ordered,
     split,
     whole,
     withdrawn,
@@ -42,6 +44,11 @@ from services.registration.application.streams import (
     exclusion_streams,
     filing_streams,
     finding_streams,
+    invitation_streams,
+    inviting_reads,
+    inviting_streams,
+    joining_reads,
+    joining_streams,
     lead_rules_streams,
     lead_streams,
     linking_streams,
@@ -63,6 +70,7 @@ from services.registration.domain.approving import approve_deal, escalate_review
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import ReleaseSlot, release_slot
 from services.registration.domain.concluding import conclude_dispute
+from services.registration.domain.crm_link import flag_missing_link, link_deal
 from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import (
     AddEvidence,
@@ -72,7 +80,9 @@ from services.registration.domain.deal_commands import (
     DecideFinding,
     EndProtection,
     EscalateReview,
+    FlagMissingLink,
     GrantExtension,
+    LinkDeal,
     MergeDuplicate,
     NoteActivity,
     PromoteDeal,
@@ -110,6 +120,20 @@ from services.registration.domain.dispute import (
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
 from services.registration.domain.grouping import CutParent, LinkParent, cut_parent, link_parent
+from services.registration.domain.invitation import (
+    AcceptInvitation,
+    DeclineInvitation,
+    InviteParticipant,
+    LapseInvitation,
+    LeaveDeal,
+    RevokeInvitation,
+    accept_invitation,
+    decline_invitation,
+    invite_participant,
+    lapse_invitation,
+    leave_deal,
+    revoke_invitation,
+)
 from services.registration.domain.keeping import add_evidence, amend_deal, record_order
 from services.registration.domain.kept_mail import (
     ForgetMail,
@@ -198,8 +222,18 @@ LEAD_HANDLES = (
     Handles(ForgetLead, forget_lead, streams=lead_streams, answer=lead_forgotten),
 )
 
+INVITATION_HANDLES = (
+    Handles(InviteParticipant, invite_participant, streams=inviting_streams, reads=inviting_reads, answer=invited),
+    Handles(AcceptInvitation, accept_invitation, streams=joining_streams, reads=joining_reads, answer=invited),
+    Handles(LeaveDeal, leave_deal, streams=joining_streams, answer=invited),
+    Handles(DeclineInvitation, decline_invitation, streams=invitation_streams, answer=invited),
+    Handles(RevokeInvitation, revoke_invitation, streams=invitation_streams, answer=invited),
+    Handles(LapseInvitation, lapse_invitation, streams=invitation_streams),
+)
+
 HANDLES = (
     *LEAD_HANDLES,
+    *INVITATION_HANDLES,
     Handles(SaveDraft, save_draft, streams=deal_streams, answer=drafted),
     Handles(KeepMail, keep_mail, streams=mail_streams, answer=mailed),
     Handles(ReadMailAgain, read_mail_again, streams=mail_streams, answer=mailed),
@@ -210,7 +244,7 @@ HANDLES = (
     Handles(ResubmitDeal, resubmit_deal, streams=resubmitting_streams, reads=unseen_streams, answer=answer),
     Handles(AmendDeal, amend_deal, streams=amending_streams, reads=book_streams, answer=answer),
     Handles(AddEvidence, add_evidence, streams=adding_streams, answer=answer),
-    Handles(RecordOrder, record_order, streams=deal_streams, answer=answer),
+    Handles(RecordOrder, record_order, streams=deal_streams, answer=ordered),
     Handles(DecideFinding, decide_finding, streams=finding_streams, answer=whole),
     Handles(ApproveDeal, approve_deal, streams=settling_streams, reads=around_streams, answer=looked_at),
     Handles(RevokeDeal, revoke_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
@@ -231,6 +265,8 @@ HANDLES = (
     Handles(GrantExtension, grant_extension, streams=deal_streams, reads=book_streams, answer=whole),
     Handles(RefuseExtension, refuse_extension, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
     Handles(NoteActivity, note_activity, streams=deal_streams),
+    Handles(LinkDeal, link_deal, streams=deal_streams),
+    Handles(FlagMissingLink, flag_missing_link, streams=deal_streams),
     Handles(WarnInactivity, warn_inactivity, streams=deal_streams, reads=book_streams),
     Handles(EndProtection, end_protection, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
     Handles(CloseDeal, close_deal, streams=closing_streams, reads=book_streams, answer=answer),

@@ -12,12 +12,13 @@ from services.registration.domain.account import Account, AddKey
 from services.registration.domain.account_key import AccountKey
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal import Deal, Status
-from services.registration.domain.deal_commands import WithdrawDeal
+from services.registration.domain.deal_commands import RecordOrder, WithdrawDeal
 from services.registration.domain.deal_notes import AddNote
 from services.registration.domain.disclosure import told
 from services.registration.domain.dispute import AppealDispute, Dispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
+from services.registration.domain.invitation import Answer, Invitation
 from services.registration.domain.kept_mail import Mail, OnMail
 from services.registration.domain.lead import Lead, Standing
 from services.registration.domain.lead_commands import ForgetLead, OnLead
@@ -94,6 +95,22 @@ def looked_at(wish: Any, deal: Deal, *rest: Any) -> ReviewedDeal:
     """As `whole`, with the screening that the deal stands on and the steps that still wait for somebody."""
     screening_id = deal.screened.screening_id if deal.screened else None
     return {**whole(wish, deal, *rest), "screening_id": screening_id, "open_steps": list(deal.review.steps)}
+
+
+class OrderAnswer(TypedDict):
+    """The order, as a distributor reads it that takes part in another partner's deal."""
+
+    registration_id: str
+    number: str
+    order_ref: str
+
+
+def ordered(wish: RecordOrder, deal: Deal, *rest: Any) -> DealAnswer | OrderAnswer:
+    """The deal; of another partner's, no more than the order."""
+    first = deal.first
+    if wish.recorded_for in (None, first.partner_id):
+        return answer(wish, deal, *rest)
+    return {"registration_id": first.registration_id, "number": first.number, "order_ref": wish.order_ref}
 
 
 def drafted(wish: Any, deal: Deal) -> DraftAnswer:
@@ -243,6 +260,23 @@ def split(wish: SplitAccounts, *_: Any) -> SplitAnswer:
 def keyed(wish: AddKey, account: Account, key: AccountKey) -> KeyAnswer:
     """The key and the accounts that it leads to."""
     return {"scheme": wish.key.scheme, "value": wish.key.value, "accounts": key.accounts}
+
+
+# Invitations
+
+
+class InvitationAnswer(TypedDict):
+    """What became of the invitation, and until when it may be answered."""
+
+    invitation_id: str
+    status: Annotated[str, Answer]
+    due_at: str
+
+
+def invited(wish: Any, invitation: Invitation, *_: Any) -> InvitationAnswer:
+    """Where the invitation stands."""
+    status, due_at = invitation.answer.value, iso(invitation.first.due_at)
+    return {"invitation_id": wish.invitation_id, "status": status, "due_at": due_at}
 
 
 # Leads

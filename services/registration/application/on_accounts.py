@@ -37,7 +37,7 @@ def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]
             survivor_id=survivor_id,
             absorbed_id=absorbed_id,
             keys=absorbed.keys,
-            moved=tuple(claim.registration_id for claim in there.live),
+            moved=there.deals,
             collisions=await _colliding_deals(peek, pairs),
             **told,
         )
@@ -46,7 +46,7 @@ def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]
 
 
 async def _colliding_deals(peek: Peek, pairs: Iterable[tuple[Claim, Claim]]) -> tuple[Collision, ...]:
-    found = collided(pairs)
+    found = collided(pair for pair in pairs if not any(claim.deal_id for claim in pair))
     deals = await peek.all([Deals.at(one) for one in found])
     return tuple(
         Collision(registration_id=one, programme=deal.first.programme, against=against)

@@ -58,6 +58,17 @@ def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
     return prepare
 
 
+def on_shared_deal(asked: Asked, who: str | None, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
+    """As `on_deal`, also for a partner that takes part in the deal."""
+
+    async def prepare(peek: Peek) -> Any:
+        deal: Deal = await peek(Deals.at(asked.registration_id))
+        shared = any(one.participant.partner_id == who for one in deal.participants)
+        return await on_deal(replace(asked, allow=lambda _: None) if shared else asked, make)(peek)
+
+    return prepare
+
+
 def screening_again(
     asked: Asked, index: AccountIndex, tenant: str, make: Callable[[Deal, dict[str, Any]], Any], screening_id: str
 ) -> Make:
@@ -76,9 +87,10 @@ def screening_again(
 
 
 async def _holding(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId, ...]:
-    """The deals that hold what this one asks for."""
+    """The deals that hold what this one asks for. Who only takes part in one is no side of a dispute or displacement."""
     live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
-    return tuple(sorted({c.registration_id for c in live if c.protected(now) and c.rivals(deal.claim())}))
+    rivals = (c for c in live if c.protected(now) and c.rivals(deal.claim()))
+    return tuple(sorted({c.registration_id for c in rivals if not c.deal_id}))
 
 
 def deciding(asked: Asked, told: dict[str, Any]) -> Make:

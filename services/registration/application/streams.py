@@ -29,6 +29,13 @@ from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import ConcludeDispute, Disputes, FileDispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, Exclusions
 from services.registration.domain.grouping import CutParent, LinkParent, staying_of
+from services.registration.domain.invitation import (
+    AcceptInvitation,
+    Invitations,
+    InviteParticipant,
+    LeaveDeal,
+    OnInvitation,
+)
 from services.registration.domain.kept_mail import Mails, OnMail
 from services.registration.domain.lead import Leads
 from services.registration.domain.lead_commands import AssignLead, ConvertLead, OnLead, ReleaseLead, SubmitLead
@@ -228,6 +235,29 @@ def filing_streams(wish: FileDispute) -> Slots:
 
 def concluding_streams(wish: ConcludeDispute) -> Slots:
     return Disputes.at(wish.registration_id), *settling_streams(wish)
+
+
+# Invitations
+
+
+def invitation_streams(wish: OnInvitation) -> Slots:
+    return (Invitations.at(wish.invitation_id),)
+
+
+def inviting_streams(wish: InviteParticipant) -> Slots:
+    return Invitations.at(wish.invitation_id), Deals.at(wish.registration_id)
+
+
+def inviting_reads(wish: InviteParticipant) -> Slots:
+    return Partners.at(wish.partner_id), Rules.at(wish.programme)
+
+
+def joining_streams(wish: AcceptInvitation | LeaveDeal) -> Slots:
+    return Invitations.at(wish.invitation_id), *deal_and_claims_streams(wish)
+
+
+def joining_reads(wish: AcceptInvitation) -> Slots:
+    return (Partners.at(wish.partner_id),)
 
 
 # Leads

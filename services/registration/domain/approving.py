@@ -94,7 +94,7 @@ def _approve_step(wish: ApproveDeal, seen: Look, claims: tuple[Claims, ...], oth
     if open_steps(rules.approval, amount, then.review.given):
         return [approved, *advance(then, rules, amount, wish.now)], *_nothing(claims, others)
     last = seen.decided(APPROVE, then)
-    return [approved, *last.over("approved"), last.approved(by=wish.by)], *last.settle(wish, claims, others)
+    return [approved, *last.over("approved"), *last.approved(by=wish.by)], *last.settle(wish, claims, others)
 
 
 def _step_approved(wish: ApproveDeal, deal: Deal, rules: DealRules) -> StepApproved:
@@ -158,7 +158,7 @@ def _displace(wish: ApproveDeal, seen: Look, claims: tuple[Claims, ...], others:
         return [], *_nothing(claims, others)
     last = seen.decided(APPROVE, deal)
     approved = last.approved(by=wish.by, basis=reason_code)
-    return [*last.over("approved"), approved], *last.settle(wish, claims, others)
+    return [*last.over("approved"), *approved], *last.settle(wish, claims, others)
 
 
 def _displaceable(wish: ApproveDeal, seen: Look) -> str:
@@ -242,7 +242,7 @@ def escalate_review(
     if not approves:
         return [told], *_nothing(claims, others)
     last = seen.decided(APPROVE, evolve(deal, told))
-    return [told, *last.over("approved"), last.approved(by=None)], *last.settle(wish, claims, others)
+    return [told, *last.over("approved"), *last.approved(by=None)], *last.settle(wish, claims, others)
 
 
 def _nothing(claims: tuple[Claims, ...], others: Others) -> tuple[list[list[ClaimEvent]], list[list[DealEvent]]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from chassis.event import LEFT_OUT, LeftOut
 from contracts.values import PartnerId, RegistrationId, Span
 from services.registration.domain.overlap import Reach, overlap
 
@@ -31,7 +32,8 @@ class Claim:
     """One deal's live claim: pending (in review), waiting (behind a rival), held (protected) or contested.
 
     Contested: two accounts that both had a holder turned out to be one, so that two rivals hold the same. Neither lost
-    anything; a dispute decides.
+    anything; a dispute decides. `deal_id` is that of a participant's claim, which is named by its invitation: it stands
+    as long as the hold of the deal that it was invited to.
     """
 
     registration_id: RegistrationId
@@ -45,6 +47,12 @@ class Claim:
     submitted_at: datetime
     protection: Span | None = None
     exclusive: bool = True
+    deal_id: RegistrationId | LeftOut = LEFT_OUT
+
+    @property
+    def deal(self) -> RegistrationId:
+        """The deal that it is of: its own, or the one whose participant it is."""
+        return self.deal_id or self.registration_id
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -64,8 +72,8 @@ class Claim:
         return self.state in HOLDING and not self.protected(now)
 
     def rivals(self, other: "Claim") -> bool:
-        """Whether two partners want the same thing."""
-        return self.partner_id != other.partner_id and self.meets(other)
+        """Whether two partners want the same thing, other than together, in one deal."""
+        return self.partner_id != other.partner_id and self.deal != other.deal and self.meets(other)
 
     def meets(self, other: "Claim") -> bool:
         """Whether both ask for the same thing."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Raced
-from chassis.event import event
+from chassis.event import LEFT_OUT, LeftOut, event
 from contracts.values import AccountId, PartnerId, RegistrationId, Span
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Claim, Proof, Won
 from services.registration.domain.overlap import Reach
@@ -25,7 +25,10 @@ INCUMBENTS_MAX = 20
 
 @event("registration.ClaimPlaced.v1")
 class ClaimPlaced:
-    """A deal asks for this customer: its claim is pending. `priority` is the first of `priorities`."""
+    """A deal asks for this customer: its claim is pending. `priority` is the first of `priorities`.
+
+    Of a participant in a deal, `deal_id` is that one.
+    """
 
     registration_id: RegistrationId
     partner_id: PartnerId
@@ -36,6 +39,7 @@ class ClaimPlaced:
     priorities: tuple[str, ...] = ()
     letter_days: int = 90
     evidence: tuple[Proof, ...] = ()
+    deal_id: RegistrationId | LeftOut = LEFT_OUT
 
 
 @event("registration.ClaimSupported.v1")
@@ -199,6 +203,15 @@ class Claims:
     def of(self, registration_id: str) -> Claim | None:
         return next((claim for claim in self.live if claim.registration_id == registration_id), None)
 
+    @property
+    def deals(self) -> tuple[RegistrationId, ...]:
+        """The deals in line; who takes part in one goes where it goes."""
+        return tuple(claim.registration_id for claim in self.live if not claim.deal_id)
+
+    def beside(self, registration_id: str) -> tuple[Claim, ...]:
+        """The claims of those who take part in a deal."""
+        return tuple(claim for claim in self.live if claim.deal_id == registration_id)
+
 
 # Decisions
 
@@ -260,8 +273,23 @@ def place(claims: Claims, mine: Claim, now: datetime) -> list[ClaimEvent]:
             priorities=mine.priorities,
             letter_days=mine.letter_days,
             evidence=mine.evidence,
+            deal_id=mine.deal_id,
         )
     ]
+
+
+def take_part(claims: Claims, mine: Claim, span: Span, now: datetime, *, exclusive: bool) -> list[ClaimEvent]:
+    """Places the claim of who takes part in a deal that holds, and protects it as long; nothing keeps it out."""
+    placed = place(claims, mine, now)
+    if not placed:
+        return []
+    line = ClaimsOf.fold(placed, claims)
+    return [*placed, *hold(line, mine.registration_id, span, now, exclusive=exclusive)]
+
+
+def kept_out(claims: Claims, mine: Claim, now: datetime) -> bool:
+    """Whether a rival holds what a new claim asks for, or asked first."""
+    return bool(blockers(replace(claims, live=(*claims.live, mine)), mine, now))
 
 
 def queue(registration_id: RegistrationId, now: datetime) -> list[ClaimEvent]:
@@ -284,10 +312,11 @@ def support(
 
 
 def extend(claims: Claims, registration_id: RegistrationId, ends_at: datetime, now: datetime) -> list[ClaimEvent]:
-    """Lets a hold last until another instant."""
+    """Lets a hold last until another instant, and with it those of who take part in the deal."""
     if not claims.of(registration_id):
         return []
-    return [ClaimExtended(registration_id=registration_id, ends_at=ends_at, extended_at=now)]
+    all_of_them = (registration_id, *(claim.registration_id for claim in claims.beside(registration_id)))
+    return [ClaimExtended(registration_id=one, ends_at=ends_at, extended_at=now) for one in all_of_them]
 
 
 def share(claims: Claims, registration_id: RegistrationId, now: datetime) -> list[ClaimEvent]:
@@ -324,7 +353,14 @@ def merge(
 
 
 def release(claims: Claims, registration_id: RegistrationId, reason_code: str, now: datetime) -> list[ClaimEvent]:
-    """Takes a claim away and names the waiting deals that this frees."""
+    """Takes a claim away, before it those of who take part in the deal, and names the waiting deals that this frees."""
+    gone: list[ClaimEvent] = []
+    for one in (*(claim.registration_id for claim in claims.beside(registration_id)), registration_id):
+        gone = [*gone, *_released_one(ClaimsOf.fold(gone, claims), one, reason_code, now)]
+    return gone
+
+
+def _released_one(claims: Claims, registration_id: RegistrationId, reason_code: str, now: datetime) -> list[ClaimEvent]:
     if not claims.of(registration_id):
         return []
     rest = replace(claims, live=tuple(c for c in claims.live if c.registration_id != registration_id))
@@ -397,7 +433,7 @@ def restore(
     claims: Claims, going: tuple[RegistrationId, ...], incumbents: tuple[Won, ...], merge_id: str, now: datetime
 ) -> list[ClaimEvent]:
     """The claims of `claims`, the line that they stood in meanwhile, as the line of their own account."""
-    live = tuple(claim for claim in claims.live if claim.registration_id in going)
+    live = tuple(claim for claim in claims.live if claim.deal in going)
     frees = _free(Claims(_agreed(live), incumbents), now)
     return [ClaimsRestored(merge_id=merge_id, live=live, incumbents=incumbents, frees=frees, restored_at=now)]
 
@@ -422,7 +458,7 @@ def _without(
     claims: Claims, going: tuple[RegistrationId, ...], kept: tuple[RegistrationId, ...], incumbents: tuple[Won, ...]
 ) -> Claims:
     gone = set(going) - set(kept)
-    live = _agreed(tuple(claim for claim in claims.live if claim.registration_id not in gone))
+    live = _agreed(tuple(claim for claim in claims.live if claim.deal not in gone))
     rest = list(claims.incumbents)
     for won in incumbents:
         rest = [*rest[: rest.index(won)], *rest[rest.index(won) + 1 :]] if won in rest else rest
@@ -516,6 +552,7 @@ def _placed(happened: ClaimPlaced) -> Claim:
         priorities=happened.priorities,
         letter_days=happened.letter_days,
         evidence=happened.evidence,
+        deal_id=happened.deal_id,
     )
 
 

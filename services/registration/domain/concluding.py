@@ -139,7 +139,7 @@ def _split(wish: ConcludeDispute, both: Look, claims: tuple[Claims, ...], others
 def _approved(seen: Look) -> list[DealEvent]:
     if seen.deal.status == Status.APPROVED:
         return []
-    return [seen.approved(by=None, basis=WON_DISPUTE)]
+    return seen.approved(by=None, basis=WON_DISPUTE)
 
 
 def _shared(state: Claims, more: list[ClaimEvent], others: Others, wish: ConcludeDispute) -> list[ClaimEvent]:

@@ -15,7 +15,9 @@ from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
     Money,
+    OpportunityId,
     PartnerId,
+    RegistrationId,
     Span,
 )
 from services.registration.domain.approval import Approval
@@ -52,6 +54,7 @@ from services.registration.domain.deal_events import (
     DealApproved,
     DealClosed,
     DealEvent,
+    DealLinked,
     DealMoved,
     DealPromoted,
     DealQueued,
@@ -72,8 +75,13 @@ from services.registration.domain.deal_events import (
     ExtensionRequested,
     FindingDecided,
     InactivityWarned,
+    MissingLinkCleared,
+    MissingLinkFlagged,
     OfDeal,
     OrderRecorded,
+    ParticipantInvited,
+    ParticipantJoined,
+    ParticipantLeft,
     ProtectionEnded,
     ProtectionExtended,
     ReviewOverdue,
@@ -194,6 +202,11 @@ class Deal:
     appeal_until: datetime | None = None
     active_at: datetime | None = None
     warned: bool = False
+    invitations: int = 0
+    participants: tuple[ParticipantJoined, ...] = ()
+    opportunity_id: OpportunityId | None = None
+    unlinked: bool = False
+    approved_at: datetime | None = None
 
     @property
     def first(self) -> DealRegistered:
@@ -236,7 +249,9 @@ class Deal:
         """The terms as they stand now."""
         details = self.now_details
         terms = self.first.terms
-        return replace(terms, amount=details.amount, close_on=details.close_on, submitted_at=self.submitted_at)
+        everybody = (*terms.participants, *(one.participant for one in self.participants))
+        now = replace(terms, amount=details.amount, close_on=details.close_on, submitted_at=self.submitted_at)
+        return replace(now, participants=everybody)
 
     def claim(self) -> Claim:
         """The deal's claim as it would be placed on another account."""
@@ -252,6 +267,23 @@ class Deal:
             evidence=proofs(self.now_details),
             submitted_at=self.submitted_at,
         )
+
+    def claim_of(self, joined: ParticipantJoined) -> Claim:
+        """The claim of who takes part in the deal: on the same customer and products, in its own role."""
+        mine = self.claim()
+        return replace(
+            mine,
+            registration_id=RegistrationId(joined.invitation_id),
+            partner_id=joined.participant.partner_id,
+            reach=replace(mine.reach, role=joined.participant.role),
+            evidence=(),
+            submitted_at=joined.joined_at,
+            deal_id=mine.registration_id,
+        )
+
+    def joined(self, invitation_id: str) -> ParticipantJoined | None:
+        """Who takes part after that invitation."""
+        return next((one for one in self.participants if one.invitation_id == invitation_id), None)
 
 
 # Refusals
@@ -453,9 +485,11 @@ def _kept(deal: Deal, happened: Kept) -> Deal:
 
 Ending = DealWithdrawn | DraftDiscarded | DealRevoked | ProtectionEnded | DealClosed
 Moving = DealQueued | DealPromoted | DealApproved | DealRejected
+Accompanied = ParticipantInvited | ParticipantJoined | ParticipantLeft
+Linked = DealLinked | MissingLinkFlagged | MissingLinkCleared
 
 
-def _moved(deal: Deal, happened: Moving | Ending) -> Deal:
+def _moved(deal: Deal, happened: Moving | Ending | Accompanied | Linked) -> Deal:
     match happened:
         case DealQueued(place=place, free_on=free_on, reasons=reasons):
             again = replace(deal.review, given=())
@@ -468,6 +502,10 @@ def _moved(deal: Deal, happened: Moving | Ending) -> Deal:
             involved = (*deal.involved, *((by,) if by else ()))
             rejected = replace(deal, status=Status.REJECTED, place=None, reasons=reasons)
             return replace(rejected, involved=involved, appeal_until=until)
+        case ParticipantInvited() | ParticipantJoined() | ParticipantLeft():
+            return _accompanied(deal, happened)
+        case DealLinked() | MissingLinkFlagged() | MissingLinkCleared():
+            return _linked(deal, happened)
         case _:
             return _ended(deal, happened)
 
@@ -482,6 +520,7 @@ def _protected(deal: Deal, happened: DealApproved) -> Deal:
         involved=(*deal.involved, *((happened.approved_by,) if happened.approved_by else ())),
         approved_amount=happened.terms.amount,
         active_at=happened.approved_at,
+        approved_at=happened.approved_at,
         review=Review(),
         displacing=None,
     )
@@ -503,6 +542,30 @@ def _lasting(deal: Deal, happened: Lasting) -> Deal:
             return replace(deal, active_at=at, warned=False)
         case InactivityWarned():
             return replace(deal, warned=True)
+        case _:
+            assert_never(happened)
+
+
+def _accompanied(deal: Deal, happened: Accompanied) -> Deal:
+    match happened:
+        case ParticipantInvited():
+            return replace(deal, invitations=deal.invitations + 1)
+        case ParticipantJoined():
+            return replace(deal, participants=(*deal.participants, happened))
+        case ParticipantLeft(invitation_id=gone):
+            return replace(deal, participants=tuple(one for one in deal.participants if one.invitation_id != gone))
+        case _:
+            assert_never(happened)
+
+
+def _linked(deal: Deal, happened: Linked) -> Deal:
+    match happened:
+        case DealLinked(opportunity_id=opportunity_id):
+            return replace(deal, opportunity_id=opportunity_id)
+        case MissingLinkFlagged():
+            return replace(deal, unlinked=True)
+        case MissingLinkCleared():
+            return replace(deal, unlinked=False)
         case _:
             assert_never(happened)
 

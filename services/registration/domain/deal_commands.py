@@ -264,6 +264,22 @@ class NoteActivity(OnDeal):
     source_event_id: str
 
 
+@command("registration.LinkDeal.v1")
+class LinkDeal(OnDeal):
+    """Attribution told that a sale is that of the deal."""
+
+    opportunity_id: OpportunityId
+    external_id: str | None = None
+    source_event_id: str
+
+
+@command("registration.FlagMissingLink.v1")
+class FlagMissingLink(OnDeal):
+    """Only the approval of `approved_at` is meant."""
+
+    approved_at: datetime
+
+
 @command("registration.WarnInactivity.v1")
 class WarnInactivity(OnDeal):
     pass

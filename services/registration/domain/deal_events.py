@@ -431,6 +431,68 @@ class InactivityWarned(OfDeal):
     warned_at: datetime
 
 
+@event("registration.ParticipantInvited.v1")
+class ParticipantInvited(OfDeal):
+    """Another partner is asked to take part in the deal, in a role of its own."""
+
+    invitation_id: str
+    participant: Participant
+    invited_by: str
+    invited_at: datetime
+
+
+@event("registration.ParticipantJoined.v1")
+class ParticipantJoined(OfDeal):
+    """An invited partner takes part. Its claim stands until `held_until`; None while the deal itself holds nothing yet."""
+
+    invitation_id: str
+    participant: Participant
+    held_until: datetime | None
+    joined_by: str
+    joined_at: datetime
+
+
+@event("registration.ParticipantLeft.v1")
+class ParticipantLeft(OfDeal):
+    """A participant takes part no more. With `deal_over` the whole deal ended, for the reason code of its end.
+
+    Else one of: left, removed, partner-left, role-held (a rival kept it out when the deal was approved).
+    """
+
+    invitation_id: str
+    participant: Participant
+    reason_code: str
+    deal_over: bool
+    left_by: str | None
+    left_at: datetime
+
+
+@event("registration.DealLinked.v1")
+class DealLinked(OfDeal):
+    """The CRM has the sale. `external_id` is the number that it has there, once it has one."""
+
+    opportunity_id: OpportunityId
+    external_id: str | None
+    source_event_id: str
+    linked_at: datetime
+
+
+@event("registration.MissingLinkFlagged.v1")
+class MissingLinkFlagged(OfDeal):
+    """The deal was approved, and a day later nobody had told of a sale in the CRM."""
+
+    approved_at: datetime
+    flagged_at: datetime
+
+
+@event("registration.MissingLinkCleared.v1")
+class MissingLinkCleared(OfDeal):
+    """The sale is there, or nobody waits for it any more. Reason codes: linked, ended."""
+
+    reason_code: str
+    cleared_at: datetime
+
+
 @event("registration.ProtectionEnded.v1")
 class ProtectionEnded(OfDeal):
     """Reason codes: expired, inactive, partner-left, withdrawn, revoked, won, lost."""
@@ -481,6 +543,12 @@ DealEvent = (
     | DuplicateMerged
     | DealMoved
     | DealWithdrawn
+    | ParticipantInvited
+    | ParticipantJoined
+    | ParticipantLeft
+    | DealLinked
+    | MissingLinkFlagged
+    | MissingLinkCleared
     | ProtectionEnded
     | DealClosed
 )

@@ -22,6 +22,9 @@ from services.registration.domain.deal_events import (
     DealWithdrawn,
     DraftDiscarded,
     DuplicateMerged,
+    MissingLinkCleared,
+    ParticipantJoined,
+    ParticipantLeft,
     ProtectionEnded,
 )
 from services.registration.domain.judging import rules_of
@@ -175,10 +178,30 @@ def _counted(wish: CloseDeal, deal: Deal) -> list[ResultCounted]:
 
 
 def unprotected(now: datetime, deal: Deal, reason_code: str) -> list[DealEvent]:
-    """The end of a protection, where there is one."""
-    if deal.status != Status.APPROVED:
-        return []
-    return [ProtectionEnded(**deal.header, reason_code=reason_code, ended_at=now)]
+    """The end of a protection, where there is one, and of what goes with a deal that lives."""
+    protection = [ProtectionEnded(**deal.header, reason_code=reason_code, ended_at=now)]
+    return [*(protection if deal.status == Status.APPROVED else []), *over_with(now, deal, reason_code)]
+
+
+def over_with(now: datetime, deal: Deal, reason_code: str) -> list[DealEvent]:
+    """What a deal's end ends besides: nobody takes part in it any more, and nobody waits for its sale."""
+    waited = [MissingLinkCleared(**deal.header, reason_code="ended", cleared_at=now)] if deal.unlinked else []
+    return [*(parted(deal, one, reason_code, now, deal_over=True) for one in deal.participants), *waited]
+
+
+def parted(
+    deal: Deal, joined: ParticipantJoined, reason_code: str, now: datetime, *, deal_over: bool, by: str | None = None
+) -> ParticipantLeft:
+    """One participant who takes part no more."""
+    return ParticipantLeft(
+        **deal.header,
+        invitation_id=joined.invitation_id,
+        participant=joined.participant,
+        reason_code=reason_code,
+        deal_over=deal_over,
+        left_by=by,
+        left_at=now,
+    )
 
 
 def _released(wish: OnDeal, claims: Iterable[Claims], reason_code: str) -> list[list[ClaimEvent]]:

@@ -31,7 +31,7 @@ from services.registration.domain.claims import ClaimEvent, Claims, collisions, 
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_events import DealEvent, DealMoved
 from services.registration.domain.dispute import Dispute, DisputeEvent
-from services.registration.domain.merging import Collision, contest, settle
+from services.registration.domain.merging import Collision, contest, nobody_beside, settle
 from services.registration.domain.overlap import GROUP
 
 MEMBERS_MAX = 100
@@ -119,6 +119,7 @@ def link_parent(
         return [], [], _none(above), _none(below), _none(deals), _none(disputes)
     _may_link(wish, child, head)
     met = crossing(above, below, wish.now)
+    nobody_beside(met)
     if wish.deals != claiming(above, below) or {one.registration_id for one in wish.collisions} != _young(met):
         raise Raced
     known = {claim.registration_id: claim for pair in met for claim in pair}
@@ -168,7 +169,7 @@ def crossing(above: Sequence[Claims], below: Sequence[Claims], now: datetime) ->
 def claiming(above: Sequence[Claims], below: Sequence[Claims]) -> tuple[RegistrationId, ...]:
     """The deals that claim one of the two groups."""
     both = (claim for line in (above[0], below[0]) for claim in line.live if _of_group(claim))
-    return tuple(dict.fromkeys(claim.registration_id for claim in both))
+    return tuple(dict.fromkeys(claim.deal for claim in both))
 
 
 def collided(pairs: Iterable[tuple[Claim, Claim]]) -> dict[RegistrationId, tuple[RegistrationId, ...]]:

@@ -159,7 +159,7 @@ def record_order(wish: RecordOrder, deal: Deal) -> list[DealEvent]:
 
 
 def _distributor(wish: RecordOrder, deal: Deal) -> PartnerId:
-    known = [one.partner_id for one in deal.first.terms.participants if one.role == DISTRIBUTE]
+    known = [one.partner_id for one in deal.terms().participants if one.role == DISTRIBUTE]
     mine = [one for one in known if wish.recorded_for in (None, one)]
     if not mine:
         raise NotDistributor

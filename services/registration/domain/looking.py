@@ -9,7 +9,18 @@ from contracts.values import AccountId, Entitlement, Span
 from services.registration.domain.account import Account
 from services.registration.domain.background import Background
 from services.registration.domain.claim import HOLDING, Claim
-from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, hold, place, queue, release, support
+from services.registration.domain.claims import (
+    ClaimEvent,
+    Claims,
+    ClaimsOf,
+    hold,
+    kept_out,
+    place,
+    queue,
+    release,
+    support,
+    take_part,
+)
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_commands import REPLACED, GivesWay, RegisterDeal, Screens, entered
 from services.registration.domain.deal_events import (
@@ -19,8 +30,9 @@ from services.registration.domain.deal_events import (
     DealQueued,
     DealRejected,
     DealScreened,
+    ParticipantJoined,
 )
-from services.registration.domain.ending import give_way
+from services.registration.domain.ending import give_way, over_with, parted
 from services.registration.domain.entitlement import entitlement
 from services.registration.domain.exclusion import ExclusionList, entries
 from services.registration.domain.judging import judging
@@ -43,6 +55,7 @@ from services.registration.domain.screening import (
 )
 from services.registration.domain.trace import Traces, look_alikes, same_documents
 
+ROLE_HELD = "role-held"
 Settles = Screens | RegisterDeal
 Settled = tuple[list[list[ClaimEvent]], list[list[DealEvent]]]
 
@@ -97,7 +110,7 @@ class Look:
                 screening_id=self.screening_id,
                 match=match,
                 outcome=self.screening.outcome,
-                rivals=tuple(conflict.claim.registration_id for conflict in met),
+                rivals=tuple(dict.fromkeys(conflict.claim.deal for conflict in met)),
                 free_on=self.screening.free_on,
                 detected_at=self.now,
             )
@@ -107,11 +120,11 @@ class Look:
         """What the rules decide by themselves: approved, queued, rejected; where a person decides, the review begins."""
         match self.verdict:
             case "approve":
-                return [*self.over("approved"), self.approved(by=None)]
+                return [*self.over("approved"), *self.approved(by=None)]
             case "queue":
                 return [*self.over("queued"), self._queued()]
             case "reject":
-                return [*self.over("rejected"), self._rejected()]
+                return [*self.over("rejected"), self._rejected(), *over_with(self.now, self.deal, "rejected")]
             case _:
                 return begin(self.deal, self.rules, self.now)
 
@@ -119,11 +132,15 @@ class Look:
         """The end of the review, where one is going on."""
         return end(self.deal, self.rules, outcome, self.now)
 
-    def approved(self, by: str | None, basis: str | None = None) -> DealApproved:
-        """The approval of this deal, now."""
+    def approved(self, by: str | None, basis: str | None = None) -> list[DealEvent]:
+        """The approval of this deal, now. Whoever takes part and is kept out by a rival leaves before."""
+        gone = [parted(self.deal, one, ROLE_HELD, self.now, deal_over=False) for one in self._kept_out()]
+        return [*gone, self._approval(by, basis)]
+
+    def _approval(self, by: str | None, basis: str | None) -> DealApproved:
         return DealApproved(
             **self.deal.judged,
-            terms=self.deal.terms(),
+            terms=replace(self.deal, participants=self._taking_part()).terms(),
             protection=self.span,
             exclusive=self.exclusive,
             basis=basis or self.rules.priorities[0],
@@ -135,6 +152,19 @@ class Look:
             inactive_days=self.rules.protection.inactive_days,
             warn_days=self.rules.protection.warn_days,
         )
+
+    def _kept_out(self) -> tuple[ParticipantJoined, ...]:
+        """The participants in whose role a rival holds the customer, or asked first."""
+        lines = [one.without(self.facts.displaces) for one in self.facts.accounts]
+        mine = {one.invitation_id: self.deal.claim_of(one) for one in self.deal.participants}
+        blocked = (
+            any(kept_out(line, mine[one.invitation_id], self.now) for line in lines) for one in self.deal.participants
+        )
+        return tuple(one for one, is_out in zip(self.deal.participants, blocked, strict=True) if is_out)
+
+    def _taking_part(self) -> tuple[ParticipantJoined, ...]:
+        out = self._kept_out()
+        return tuple(one for one in self.deal.participants if one not in out)
 
     def _entitlement(self) -> Entitlement | None:
         """The benefits at this instant; less for who comes second where two may hold."""
@@ -213,8 +243,15 @@ class Look:
     def _settled(self, claims: Claims) -> list[ClaimEvent]:
         mine = self.facts.mine.registration_id
         if self.verdict == APPROVE:
-            return hold(claims, mine, self.span, self.now, exclusive=self.exclusive)
+            return self._held(claims, hold(claims, mine, self.span, self.now, exclusive=self.exclusive))
         return queue(mine, self.now) if self.verdict == QUEUE else []
+
+    def _held(self, claims: Claims, held: list[ClaimEvent]) -> list[ClaimEvent]:
+        """The hold on one account, and with it those of who takes part in the deal."""
+        for one in self._taking_part():
+            line = ClaimsOf.fold(held, claims)
+            held = [*held, *take_part(line, self.deal.claim_of(one), self.span, self.now, exclusive=self.exclusive)]
+        return held
 
 
 def look(deal: Deal, facts: Facts, version: Version, screening_id: str) -> Look:

@@ -125,6 +125,12 @@ class InGroup(Refused):
     slug = "in-group"
 
 
+class ParticipantsCollide(Refused):
+    """Somebody who takes part in a deal would hold what a rival holds: take `invitations` out of their deals first."""
+
+    slug = "participants-collide"
+
+
 class NoSuchMerge(Invalid):
     """This account has absorbed no other one under that name: see its `merges`."""
 
@@ -162,6 +168,7 @@ def merge_accounts(
     here, there, deals, disputes, young, books = lines
     _may_merge(wish, survivor, absorbed)
     _outside_groups(survivor, absorbed, there)
+    nobody_beside(collisions(here, there, wish.now))
     _as_prepared(wish, absorbed, here, there)
     merged, gone = _joined(wish, absorbed, here, there)
     moved = [_moved(deal, wish.absorbed_id, (wish.survivor_id,), wish.merge_id, wish.now) for deal in deals]
@@ -199,8 +206,15 @@ def _outside_groups(survivor: Account, absorbed: Account, there: Claims) -> None
         raise InGroup
 
 
+def nobody_beside(pairs: Iterable[tuple[Claim, Claim]]) -> None:
+    """Raises ParticipantsCollide: a dispute decides between deals, and who takes part in one is no side of it."""
+    beside = [claim.registration_id for pair in pairs for claim in pair if claim.deal_id]
+    if beside:
+        raise ParticipantsCollide(invitations=list(dict.fromkeys(beside)))
+
+
 def _as_prepared(wish: MergeAccounts, absorbed: Account, here: Claims, there: Claims) -> None:
-    moved = tuple(claim.registration_id for claim in there.live)
+    moved = there.deals
     young = {second.registration_id for _, second in collisions(here, there, wish.now)}
     if (wish.keys, wish.moved) != (absorbed.keys, moved) or {one.registration_id for one in wish.collisions} != young:
         raise Raced
@@ -217,7 +231,7 @@ def _joined(
         keys=wish.keys,
         normal_names=absorbed.normal_names,
         moved=wish.moved,
-        kept=tuple(claim.registration_id for claim in here.live),
+        kept=here.deals,
         incumbents=there.incumbents,
         contested=tuple(dict.fromkeys(claim.registration_id for pair in pairs for claim in pair)),
         reason=wish.reason,
@@ -313,7 +327,7 @@ def going_of(wish: SplitAccounts, merge: AccountsMerged, here: Claims) -> tuple[
     """The live claims that go to the absorbed account: those that came with it, and later ones that are told to."""
     told = {one.registration_id for one in wish.targets if one.account_id == merge.absorbed_id}
     before = set(merge.moved) | (told - set(merge.kept))
-    return tuple(claim.registration_id for claim in here.live if claim.registration_id in before)
+    return tuple(one for one in here.deals if one in before)
 
 
 def _all_placed(wish: SplitAccounts, survivor: Account, here: Claims) -> None:
@@ -322,7 +336,7 @@ def _all_placed(wish: SplitAccounts, survivor: Account, here: Claims) -> None:
     known = {*merge.kept, *(one for any_merge in survivor.merges for one in any_merge.moved)}
     sides = (merge.survivor_id, merge.absorbed_id)
     told = {target.registration_id for target in wish.targets if target.account_id in sides}
-    later = [one.registration_id for one in here.live if one.registration_id not in known | told]
+    later = [one for one in here.deals if one not in known | told]
     if later:
         raise SplitIncomplete(claims=later)
 

@@ -25,7 +25,7 @@ from services.registration.domain.deal_events import (
     ProtectionEnded,
     ProtectionExtended,
 )
-from services.registration.domain.ending import unprotected
+from services.registration.domain.ending import over_with, unprotected
 from services.registration.domain.judging import rules_of
 from services.registration.domain.protection import counted_from, extended_end
 from services.registration.domain.review_clock import end
@@ -190,7 +190,7 @@ def end_protection(wish: EndProtection, deal: Deal, claims: tuple[Claims, ...], 
     unmoved(wish, deal)
     over = end(deal, rules, "withdrawn", wish.now)
     ended = ProtectionEnded(**deal.header, reason_code=reason_code, ended_at=wish.now)
-    return [*over, ended], _released(wish, claims, reason_code)
+    return [*over, ended, *over_with(wish.now, deal, reason_code)], _released(wish, claims, reason_code)
 
 
 def _over(deal: Deal, rules: DealRules, now: datetime) -> str | None:

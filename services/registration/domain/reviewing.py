@@ -42,6 +42,7 @@ from services.registration.domain.deal_events import (
     DealReturned,
     FindingDecided,
 )
+from services.registration.domain.ending import over_with
 from services.registration.domain.grouping import MEMBERS_MAX, GroupTooLarge, unmoved_group
 from services.registration.domain.judging import rules_of
 from services.registration.domain.looking import Around, look_again
@@ -172,7 +173,8 @@ def reject_deal(wish: RejectDeal, deal: Deal, claims: tuple[Claims, ...], book: 
         rejected_at=wish.now,
         appeal_until=appeal_until(rules, wish.now),
     )
-    return [*end(deal, rules, "rejected", wish.now), rejected], [
+    gone = over_with(wish.now, deal, "rejected")
+    return [*end(deal, rules, "rejected", wish.now), rejected, *gone], [
         release(state, wish.registration_id, "rejected", wish.now) for state in claims
     ]
 

@@ -169,8 +169,13 @@ def screen(facts: Facts, rules: DealRules) -> Screening:
         findings=findings,
         place=_place(facts) if outcome == QUEUE else None,
         free_on=_free_on(blocking, rules),
-        displace=tuple(c.claim.registration_id for c in conflicts if c.blocks and c.wins and c.claim.holds(facts.now)),
+        displace=tuple(c.claim.registration_id for c in conflicts if _displaceable(c, facts.now)),
     )
+
+
+def _displaceable(met: Conflict, now: datetime) -> bool:
+    """Whether the deal should have the holder's place. Who only takes part in a deal is taken out of it, not displaced."""
+    return met.blocks and met.wins and met.claim.holds(now) and not met.claim.deal_id
 
 
 def strictest(checks: tuple[Check, ...]) -> str:
@@ -203,7 +208,8 @@ def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
 
 def _of_rivals(account: OnAccount, facts: Facts) -> Iterator[Claim]:
     for claim in account.live:
-        if claim.partner_id != facts.mine.partner_id and not claim.lapsed(facts.now):
+        mine = claim.partner_id == facts.mine.partner_id or claim.deal == facts.mine.registration_id
+        if not mine and not claim.lapsed(facts.now):
             yield claim
 
 

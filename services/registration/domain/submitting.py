@@ -355,7 +355,7 @@ def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> Non
     replaced = [one.registration_id for one in wish.gives_way]
     for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
         if not known.lapsed(wish.now) and known.partner_id == mine.partner_id and known.meets(mine):
-            raise AlreadyRegistered(registration_id=known.registration_id)
+            raise AlreadyRegistered(registration_id=known.deal)
 
 
 def _still_members(wish: RegisterDeal, account: Account, heads: Iterable[Account]) -> None:

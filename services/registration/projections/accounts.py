@@ -76,9 +76,13 @@ class ParentEdge(TypedDict):
 
 
 class ShownClaim(TypedDict):
-    """A deal's live claim: pending, waiting, held or contested. `until` is the end of its protection."""
+    """A deal's live claim: pending, waiting, held or contested. `until` is the end of its protection.
+
+    The claim of a participant is named by its invitation; `deal_id` is the deal that it takes part in.
+    """
 
     registration_id: str
+    deal_id: NotRequired[str]
     partner_id: str
     reach: Reach
     priority: str

@@ -17,6 +17,7 @@ from services.registration.domain.deal_events import (
     AmendmentApproved,
     ConflictDetected,
     DealAmended,
+    DealLinked,
     DealRegistered,
     DealRejected,
     DealResubmitted,
@@ -29,7 +30,12 @@ from services.registration.domain.deal_events import (
     ExtensionRequested,
     FindingDecided,
     InactivityWarned,
+    MissingLinkCleared,
+    MissingLinkFlagged,
     OrderRecorded,
+    ParticipantInvited,
+    ParticipantJoined,
+    ParticipantLeft,
     ProtectionExtended,
     ReviewOverdue,
     RevocationProposed,
@@ -44,8 +50,10 @@ from services.registration.projections.deal_board import BoardDocument, of_deal
 PRIVATE_STEPS = (
     *("DealScreened", "FindingDecided", "StepOpened", "StepApproved", "StepClosed", "ReviewOverdue"),
     *("DisplacementApproved", "RevocationProposed", "AmendmentApproved", "DealMoved"),
+    *("MissingLinkFlagged", "MissingLinkCleared"),
 )
 """Steps of the vendor's own review, not told to the partner."""
+VENDORS_OWN = ("found", "crm_pending")
 
 
 class Step(TypedDict):
@@ -102,6 +110,22 @@ class AskedExtension(TypedDict):
     answer_by: Annotated[str, datetime]
 
 
+class TakingPart(TypedDict):
+    """Another partner that takes part in the deal, in its own role."""
+
+    invitation_id: str
+    partner_id: str
+    role: str
+    joined_at: Annotated[str, datetime]
+
+
+class Sale(TypedDict):
+    """The deal in the CRM; `external_id` is its number there, once it has one."""
+
+    opportunity_id: str
+    external_id: str | None
+
+
 class _Deal(TypedDict):
     registration_id: str
     partner_id: str
@@ -118,6 +142,8 @@ class _Deal(TypedDict):
     reasons: list[Annotated[dict[str, Any], Reason]]
     conflict: Conflict | None
     orders: list[BookedOrder]
+    participants: list[TakingPart]
+    sale: Sale | None
     entitlement: Annotated[dict[str, Any], Entitlement] | None
     extension: AskedExtension | None
     inactive_from: Annotated[str, datetime] | None
@@ -127,9 +153,10 @@ class _Deal(TypedDict):
 
 
 class DealDocument(_Deal):
-    """`board` is the row of the list; `details` may hold sealed texts."""
+    """`board` is the row of the list; `details` may hold sealed texts. `crm_pending`: the CRM should have it by now."""
 
     details: dict[str, Any]
+    crm_pending: bool
     found: dict[str, Any]
 
 
@@ -165,9 +192,13 @@ class Found(TypedDict, total=False):
 
 
 class ShownDeal(_Deal):
-    """A deal with its history. What was found around it, its rivals among it, is shown to the vendor only."""
+    """A deal with its history. What was found around it, its rivals among it, is shown to the vendor only.
+
+    So is `crm_pending`: a day after its approval nobody had told of its sale in the CRM.
+    """
 
     details: ShownDetails
+    crm_pending: NotRequired[bool]
     found: NotRequired[Found]
 
 
@@ -202,6 +233,9 @@ def _registered(happened: DealRegistered) -> DealDocument:
         "conflict": None,
         "found": {},
         "orders": [],
+        "participants": [],
+        "sale": None,
+        "crm_pending": False,
         "entitlement": None,
         "extension": None,
         "inactive_from": None,
@@ -250,6 +284,23 @@ def _order(document: DealDocument, it: OrderRecorded) -> dict[str, Any]:
     return {"orders": [*document["orders"], order]}
 
 
+def _joined(document: DealDocument, it: ParticipantJoined) -> dict[str, Any]:
+    known = {"invitation_id": it.invitation_id, **plain(it.participant), "joined_at": iso(it.joined_at)}
+    return {"participants": [*document["participants"], known]}
+
+
+def _left(document: DealDocument, it: ParticipantLeft) -> dict[str, Any]:
+    return {"participants": [one for one in document["participants"] if one["invitation_id"] != it.invitation_id]}
+
+
+def _linked(document: DealDocument, it: DealLinked) -> dict[str, Any]:
+    return {"sale": {"opportunity_id": it.opportunity_id, "external_id": it.external_id}}
+
+
+def _unlinked(document: DealDocument, it: MissingLinkFlagged | MissingLinkCleared) -> dict[str, Any]:
+    return {"crm_pending": isinstance(it, MissingLinkFlagged)}
+
+
 def _approved(document: DealDocument, it: Approved) -> dict[str, Any]:
     protection = {"start": iso(it.protection.start), "end": iso(it.protection.end), "exclusive": it.exclusive}
     return {"protection": protection, "entitlement": plain(it.entitlement)}
@@ -289,6 +340,11 @@ _CHANGES: dict[type[Any], Callable[[DealDocument, Any], dict[str, Any]]] = {
     DealAmended: _details,
     EvidenceAdded: _evidence,
     OrderRecorded: _order,
+    ParticipantJoined: _joined,
+    ParticipantLeft: _left,
+    DealLinked: _linked,
+    MissingLinkFlagged: _unlinked,
+    MissingLinkCleared: _unlinked,
     Approved: _approved,
     ExtensionRequested: _asked,
     ExtensionAnswered: _answered,
@@ -299,7 +355,10 @@ _CHANGES: dict[type[Any], Callable[[DealDocument, Any], dict[str, Any]]] = {
 }
 
 
-_TOLD = (StepApproved, ReviewOverdue, AmendmentApproved, DisplacementApproved, RevocationProposed)
+_TOLD = (
+    *(StepApproved, ReviewOverdue, AmendmentApproved, DisplacementApproved, RevocationProposed),
+    ParticipantInvited,
+)
 """Steps of the history that change nothing else."""
 
 
@@ -321,7 +380,7 @@ def for_partner(document: dict[str, Any]) -> dict[str, Any]:
     """What the deal's own partner reads of it."""
     withheld = document["board"]["withheld"]
     steps = [told(step, withheld) for step in document["history"] if step["event"] not in PRIVATE_STEPS]
-    shown = {name: value for name, value in told(document, withheld).items() if name != "found"}
+    shown = {name: value for name, value in told(document, withheld).items() if name not in VENDORS_OWN}
     conflict = told(document["conflict"], withheld) if document["conflict"] else None
     return {**shown, "board": for_own(document["board"]), "history": steps, "conflict": conflict}
 
@@ -333,7 +392,7 @@ def for_own(row: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=6,
+    version=7,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )

@@ -11,21 +11,26 @@ from chassis.event import Seen, iso
 from chassis.projection import Key
 from services.registration.domain.capacity import SlotReleased, SlotTaken, quarter_of
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsJoined, ClaimsParted, ClaimsRestored
+from services.registration.domain.crm_link import LINK_HOURS
 from services.registration.domain.deal_events import (
     ActivityNoted,
     DealAmended,
     DealApproved,
+    DealClosed,
+    DealLinked,
     DealPromoted,
     DealQueued,
     DealRegistered,
     DealRejected,
     DealResubmitted,
     DealReturned,
+    DealRevoked,
     DealWithdrawn,
     EvidenceAdded,
     ExtensionAnswered,
     ExtensionRequested,
     InactivityWarned,
+    MissingLinkFlagged,
     ProtectionEnded,
     ProtectionExtended,
     ReviewOverdue,
@@ -41,6 +46,13 @@ from services.registration.domain.dispute import (
     DisputeHeard,
     DisputeOpened,
     DisputeWithdrawn,
+)
+from services.registration.domain.invitation import (
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationLapsed,
+    InvitationRevoked,
+    InvitationSent,
 )
 from services.registration.projections.deal_board import of_deal
 
@@ -63,6 +75,19 @@ class SlotDue(DueDocument):
 
     partner_id: str
     quarter: str
+
+
+class InvitationDue(TypedDict):
+    """`due_at` is when the time to answer is over."""
+
+    due_at: str | None
+    invitation_id: str
+
+
+class MootDue(MoveDue):
+    """`pending` are the invitations to the deal that nobody has answered."""
+
+    pending: list[str]
 
 
 class ReviewDue(DueDocument):
@@ -98,6 +123,11 @@ ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, Deal
 SLOTS: Mapping[type, Key] = dict.fromkeys((SlotTaken, SlotReleased, DealApproved, DealRejected, DealWithdrawn), of_deal)
 _FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored), _freed)
 MOVES_UP: Mapping[type, Key] = {**_FREEING, **_OWN}
+_ANSWERED = (InvitationAccepted, InvitationDeclined, InvitationLapsed, InvitationRevoked)
+INVITATIONS: Mapping[type, Key] = dict.fromkeys((InvitationSent, *_ANSWERED), lambda seen: seen.event.invitation_id)
+_OVER = (DealRejected, DealWithdrawn, DealRevoked, ProtectionEnded, DealClosed)
+MOOT: Mapping[type, Key] = dict.fromkeys((InvitationSent, *_ANSWERED, DealApproved, *_OVER), of_deal)
+LINKS: Mapping[type, Key] = dict.fromkeys((DealApproved, DealLinked, MissingLinkFlagged, ProtectionEnded), of_deal)
 MOVES_BACK: Mapping[type, Key] = {ClaimHeld: _blocked, ClaimsJoined: _blocked, **_OWN}
 
 
@@ -202,6 +232,45 @@ def answers_due(_: DueDocument | None, seen: Seen) -> DueDocument | None:
     if not isinstance(happened, DealReturned) or happened.due_at is None:
         return None
     return {"due_at": iso(happened.due_at), "registration_id": happened.registration_id}
+
+
+def invitations_due(_: InvitationDue | None, seen: Seen) -> InvitationDue | None:
+    """Due when an invited partner has not answered in time."""
+    happened = seen.event
+    if not isinstance(happened, InvitationSent):
+        return None
+    return {"due_at": iso(happened.due_at), "invitation_id": happened.invitation_id}
+
+
+def invitations_moot(document: MootDue | None, seen: Seen) -> MootDue | None:
+    """Due at once when a deal is over to which somebody is invited; once for each."""
+    happened = seen.event
+    match happened:
+        case InvitationSent(invitation_id=invitation_id):
+            pending = [*(document["pending"] if document else []), invitation_id]
+            return {"due_at": None, "registration_id": happened.registration_id, "pending": pending}
+        case _ if document is None:
+            return None
+        case InvitationAccepted() | InvitationDeclined() | InvitationLapsed() | InvitationRevoked():
+            return _answered(document, seen)
+        case DealApproved():
+            return {**document, "due_at": None}
+        case _:
+            return {**document, "due_at": iso(seen.recorded_at), "turn": seen.id}
+
+
+def _answered(document: MootDue, seen: Seen) -> MootDue | None:
+    pending = [one for one in document["pending"] if one != seen.event.invitation_id]
+    return {**document, "pending": pending, "turn": seen.id} if pending else None
+
+
+def links_due(_: DueDocument | None, seen: Seen) -> DueDocument | None:
+    """Due when the CRM should have had the sale of an approved deal."""
+    happened = seen.event
+    if not isinstance(happened, DealApproved):
+        return None
+    due_at = happened.approved_at + timedelta(hours=LINK_HOURS)
+    return {"due_at": iso(due_at), "registration_id": happened.registration_id}
 
 
 def slots_over(document: SlotDue | None, seen: Seen) -> SlotDue | None:
