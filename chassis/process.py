@@ -150,6 +150,7 @@ def _config(front: ASGIApp, settings: ServiceSettings, port: int) -> uvicorn.Con
         access_log=False,
         proxy_headers=False,
         lifespan="off",
+        ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.stop_seconds),
     )
