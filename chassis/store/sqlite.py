@@ -73,6 +73,9 @@ NOTIFICATIONS = (
     "SELECT * FROM stored_events WHERE position BETWEEN ? AND ? "
     "AND (? = '[]' OR topic IN (SELECT value FROM json_each(?))) ORDER BY position LIMIT ?"
 )
+WAL_PAGES = 4_000
+"""Pages before SQLite copies the WAL into the file. Every commit writes the last pages of table and index anew: they are copied
+once for many."""
 POSITION_MAX = 2**63 - 1
 MADE = f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(TABLE_NAMES))})"  # noqa: S608
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
@@ -96,6 +99,7 @@ class FlushedPool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
         connection = super()._create_connection()
         connection.cursor().execute("PRAGMA synchronous=FULL")
+        connection.cursor().execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         return connection
 
 
