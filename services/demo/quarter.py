@@ -16,13 +16,13 @@ from services.demo.funding import funds_day
 from services.demo.leading import LEADS, leads_day, leads_settled, words_day
 from services.demo.office import Crm, Office, Told, until
 from services.demo.paying import finance_day, month_to_close, papers_day
-from services.demo.registering import desk_day, partners_day
+from services.demo.registering import desk_afternoon, desk_day, partners_day
 from services.demo.selling import sales_day
 from services.demo.story import WEEKS, WEEKS_AFTER, Size, Story, told
 
 PARTNERS = "/v1/onboarding/partners"
 SUSPENSION_WEEK = 9
-OPENING_HOUR = time(8, tzinfo=UTC)
+OPENING_HOUR, AFTERNOON_HOUR = time(8, tzinfo=UTC), time(12, tzinfo=UTC)
 COLUMNS = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
@@ -76,6 +76,7 @@ async def _week(quarter: Quarter, week: int, told: Told) -> None:
     if week == SUSPENSION_WEEK:
         await cast.suspend(quarter.office, quarter.story, quarter.ids)
     await _on(quarter, week, TUESDAY, lambda: _tuesday(quarter, week, told))
+    await _on(quarter, week, TUESDAY, lambda: desk_afternoon(quarter, week), AFTERNOON_HOUR)
     await _on(quarter, week, THURSDAY, lambda: _thursday(quarter, week))
     await _on(quarter, week, FRIDAY, lambda: sales_day(quarter, week))
 
@@ -94,14 +95,16 @@ async def _thursday(quarter: Quarter, week: int) -> None:
         await finance_day(quarter, period)
 
 
-async def _on(quarter: Quarter, week: int, weekday: int, work: Callable[[], Awaitable[None]]) -> None:
+async def _on(
+    quarter: Quarter, week: int, weekday: int, work: Callable[[], Awaitable[None]], hour: time = OPENING_HOUR
+) -> None:
     """Does a day's work on its day. A day that is over was done before; one that has begun is done again."""
     day, now = quarter.day(week, weekday), await quarter.office.now()
     if now.date() > day:
         return
-    opening = datetime.combine(day, OPENING_HOUR)
-    if now < opening:
-        await quarter.office.move(opening)
+    begins = datetime.combine(day, hour)
+    if now < begins:
+        await quarter.office.move(begins)
     await work()
 
 

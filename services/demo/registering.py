@@ -1,8 +1,9 @@
-"""Tuesdays and Thursdays: partners register, correct and take back; the deal desk decides.
+"""Tuesdays and Thursdays: partners register, correct and take back; the deal desk decides, mostly on the same day.
 
 Nobody remembers anything: each day begins with what the API says, so a day that was cut off can be done again.
 """
 
+from collections.abc import Callable
 from datetime import date
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,8 @@ from services.demo.office import Office, Told, side_by_side
 from services.demo.story import WEEKS, WEEKS_AFTER, Deal, Fate, Tie
 
 APPROVALS_MAX = 4
+LATER_EACH = 3
+"""Every third deal waits for the desk until Thursday."""
 CORRECTED_PERCENT = 110
 VERDICTS = ("different", "related")
 CONFLICT, STALE = HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED
@@ -75,11 +78,20 @@ async def _correct(quarter: Quarter, row: dict[str, Any], deal: Deal) -> None:
 # The deal desk
 
 
+async def desk_afternoon(quarter: Quarter, week: int) -> None:
+    """The desk decides two of three of what came in the morning."""
+    await _decide(quarter, week, lambda deal: deal.week == week and deal.number % LATER_EACH != 0)
+
+
 async def desk_day(quarter: Quarter, week: int) -> None:
     """The desk decides what is in review; in the quarter's last week it does not get to all of it."""
+    await _decide(quarter, week, lambda _: True)
+
+
+async def _decide(quarter: Quarter, week: int, due: Callable[[Deal], bool]) -> None:
     rows = await quarter.office.rows("dora", f"{DEALS}?status=in_review&sort=submitted_at")
     known = [(row["registration_id"], quarter.known.get(row["registration_id"])) for row in rows]
-    await side_by_side(_review(quarter, week, one, deal) for one, deal in known if deal)
+    await side_by_side(_review(quarter, week, one, deal) for one, deal in known if deal and due(deal))
 
 
 async def _review(quarter: Quarter, week: int, registration_id: str, deal: Deal) -> None:
