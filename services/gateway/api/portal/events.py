@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from chassis.http import Paging, page
 from contracts.catalogue import SERVICES
-from services.gateway.api.portal.home import told
+from services.gateway.api.portal.home import called, told
 from services.gateway.api.portal.visit import Here, PageRoute, Visit
 from services.gateway.api.reading import event_view
 
@@ -24,8 +24,7 @@ async def events(here: Here) -> Response:
     query = here.request.query_params
     filters = {name: query.get(name, "")[:LENGTH_MAX].strip() for name in FILTERS}
     found, cursor = await _found(here, filters, query.get("cursor", ""))
-    customers = await here.customers({event["data"].get("registration_id") for event in found})
-    shown: dict[str, Any] = {"events": found, "cursor": cursor, "filters": filters, "customers": customers}
+    shown: dict[str, Any] = {"events": found, "cursor": cursor, "filters": filters, **await called(here, found)}
     return await here.page("events.html", **shown, sources=SERVICES)
 
 

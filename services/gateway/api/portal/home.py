@@ -1,6 +1,7 @@
 """The first page: what waits for the visitor, the figures, and what happened last."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +23,15 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 async def home(here: Here) -> Response:
     await here.settled("deal_cards", "event_log")
     deals, tasks, money, latest = await asyncio.gather(by_status(here), tasks_of(here), earned(here), latest_of(here))
-    customers = await here.customers({event["data"].get("registration_id") for event in latest})
-    shown = {"deals": deals, "tasks": tasks, "money": money, "latest": latest, "customers": customers}
+    shown = {"deals": deals, "tasks": tasks, "money": money, "latest": latest, **await called(here, latest)}
     return await here.page("home.html", **shown)
+
+
+async def called(here: Visit, events: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """What the customers and partners of the events are called, as far as this side knows them."""
+    customers = await here.customers({event["data"].get("registration_id") for event in events})
+    names = await here.names({event["data"].get("partner_id") for event in events}) if here.vendor else {}
+    return {"customers": customers, "names": names}
 
 
 def mine(here: Visit) -> dict[str, Any]:
