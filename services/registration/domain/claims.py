@@ -5,12 +5,12 @@ No two rivals' held exclusive claims overlap, because a claim changes only in th
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Raced
-from chassis.event import LEFT_OUT, LeftOut, event
+from chassis.event import LEFT_OUT, LeftOut, event, replace
 from contracts.values import AccountId, PartnerId, RegistrationId, Span
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Claim, Proof, Won
 from services.registration.domain.overlap import Reach

@@ -5,12 +5,13 @@ decided in `submitting` (draft, register, resubmit), `reviewing` (return, findin
 `keeping` (amend, evidence, orders) and `ending` (withdraw, merge a duplicate, protection over, won or lost).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Forbidden, Invalid, NotFound, Problem, Raced, Refused, Stale, WrongState
+from chassis.event import replace
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,

@@ -1,11 +1,11 @@
 """What onboarding told of a partner, copied into an own stream so that a screening can name it and its version."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import LEFT_OUT, LeftOut, command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event, replace
 from contracts.values import PartnerId
 
 NEW_BUSINESS = "new_business"

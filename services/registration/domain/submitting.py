@@ -1,11 +1,10 @@
 """What a partner submits: a draft, a new deal, the corrections it was asked for."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from chassis.decider import NotFound, Raced
-from chassis.event import LEFT_OUT
+from chassis.event import LEFT_OUT, replace
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, AccountRef, Participant
 from services.registration.domain.account import Account, AccountEvent, Group, GroupClaimed, open_account
