@@ -14,6 +14,7 @@ import msgspec
 from chassis.decider import Decider, Invalid, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, as_stored, canonical_json, command, event, iso, sha256
 
+BODIES_KNOWN = 64
 LIVE = "live"
 SHADOW = "shadow"
 """A version in the shadow is tried beside those that hold: it binds nobody."""
@@ -99,10 +100,19 @@ class Kind(Generic[Facts, Body]):
     collides: Callable[[Body, Body], bool] | None = None
     overlap: type[RulesOverlap] = RulesOverlap
     complete: Callable[[dict[str, Any], datetime], dict[str, Any]] = lambda body, now: body
+    _known: dict[int, tuple[Mapping[str, Any], Body]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def read(self, body: Mapping[str, Any]) -> Body:
-        """The typed body. Raises Invalid naming the path that does not fit."""
+        """The typed body, made once of the very same body. Raises Invalid naming the path that does not fit."""
+        known = self._known.get(id(body))
+        if known is not None and known[0] is body:
+            return known[1]
         typed: Body = _converted(body, self.body)
+        if len(self._known) >= BODIES_KNOWN:
+            self._known.clear()
+        self._known[id(body)] = body, typed
         return typed
 
     def read_anew(self, body: Mapping[str, Any]) -> Body:
