@@ -153,14 +153,14 @@ async def _many(count: int, one: Any) -> Rate:
 
 def _deal(name: str) -> dict[str, Any]:
     return {
-        "customer": {"name": _company(name), "country": "DE", "website": f"www.entente-{name}.com"},
+        "customer": {"name": company(name), "country": "DE", "website": f"www.entente-{name}.com"},
         "products": [{"family": "platform", "quantity": 1}],
         "amount": {"amount": "15000.00", "currency": "EUR"},
         "close_on": time.strftime("%Y-%m-%d", time.localtime(time.time() + 30 * 86_400)),
     }
 
 
-def _company(name: str) -> str:
+def company(name: str) -> str:
     """A name of its own for each deal: eleven letters, in two words."""
     digest = hashlib.sha256(name.encode()).digest()
     letters = "".join(chr(ord("a") + byte % 26) for byte in digest)

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote, unquote
 
@@ -117,10 +117,13 @@ class Stream:
         return stream_name(tenant, self.decider.kind, self.identity)
 
 
+NAMES_KNOWN = 4_096
+"""Names of streams that are not made anew: one command asks for each of its own several times."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.~@-]*").fullmatch
 """What `quote` would give back as it is: nearly every id, and finding that out is ten times as fast."""
 
 
+@lru_cache(maxsize=NAMES_KNOWN)
 def stream_name(tenant: str, kind: str, identity: str) -> str:
     """The text under which a stream is stored."""
     return f"{tenant}:{kind}-{identity if _PLAIN(identity) else quote(identity, safe='._@')}"

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any, TypedDict
 
 import msgspec
@@ -69,6 +68,21 @@ class Handles:
     evaluator: int = 1
     prepare: Callable[[Any, Look], Awaitable[Any]] | None = None
 
+    def touched(self, wish: Any) -> "Touched":
+        """The streams that the command touches, worked out once for all that is done with it."""
+        slots, read_slots = self.streams(wish), self.reads(wish)
+        return Touched(slots, read_slots, flatten(slots), flatten(read_slots))
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The streams of one command: by slot, and the guarded and the read ones each in a row."""
+
+    slots: Slots
+    read_slots: Slots
+    guarded: list[Stream]
+    read: list[Stream]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
@@ -123,28 +137,34 @@ class Verdict:
 
 def flatten(slots: Slots) -> list[Stream]:
     """All streams of the slots in order."""
-    return list(chain.from_iterable(slot if isinstance(slot, tuple) else (slot,) for slot in slots))
+    found: list[Stream] = []
+    for slot in slots:
+        if isinstance(slot, tuple):
+            found.extend(slot)
+        else:
+            found.append(slot)
+    return found
 
 
-def decide(handles: Handles, wish: Any, states: Sequence[Any], reads: Sequence[Any] = ()) -> Verdict:
+def decide(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], reads: Sequence[Any] = ()) -> Verdict:
     """The pure decision on flat states of the guarded streams and of the read ones; the same inputs, the same verdict."""
-    slots, read_slots = handles.streams(wish), handles.reads(wish)
+    slots = touched.slots
     try:
-        made = handles.decide(wish, *_shaped(slots, states), *_shaped(read_slots, reads))
+        made = handles.decide(wish, *_shaped(slots, states), *_shaped(touched.read_slots, reads))
     except Problem as refusal:
         if not refusal.recorded:
             raise
         return Verdict(refusal=refusal)
     events = tuple(_flat_events(slots, made))
-    after = tuple(s.decider.fold(new, state) for s, state, new in zip(flatten(slots), states, events, strict=True))
+    after = tuple(s.decider.fold(new, state) for s, state, new in zip(touched.guarded, states, events, strict=True))
     return Verdict(events=events, after=after, answer={**handles.answer(wish, *_shaped(slots, after))})
 
 
-def writes(handles: Handles, wish: Any, guarded: Sequence[At], verdict: Verdict) -> list[Written]:
+def writes(touched: Touched, guarded: Sequence[At], verdict: Verdict) -> list[Written]:
     """What the verdict adds to the log, by stream, from the versions that it was decided on."""
     if verdict.refusal:
         return []
-    streams = zip(flatten(handles.streams(wish)), guarded, verdict.events, verdict.after, strict=True)
+    streams = zip(touched.guarded, guarded, verdict.events, verdict.after, strict=True)
     return [one for stream, at, events, after in streams for one in written(stream, at, events, after)]
 
 
@@ -284,16 +304,17 @@ class Executor:
                 self.telemetry.recorded(recorded.type)
 
     def _streams_of(self, wish: Any) -> tuple[Stream, ...]:
-        handles = self.handles[type(wish)]
-        return (*flatten(handles.streams(wish)), *flatten(handles.reads(wish)))
+        touched = self.handles[type(wish)].touched(wish)
+        return (*touched.guarded, *touched.read)
 
     async def rehearse(self, tenant: str, make: Make) -> Verdict:
         """What a command would come to now, decided as ever and not recorded. Raises refusals that are never recorded."""
         wish = await make(self.peek(tenant))
         handles = self.handles[type(wish)]
-        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
-        states = [tail.state for tail in await self._tails.now(tenant, (*guarded, *read))]
-        return decide(handles, wish, states[: len(guarded)], states[len(guarded) :])
+        touched = handles.touched(wish)
+        states = [tail.state for tail in await self._tails.now(tenant, (*touched.guarded, *touched.read))]
+        count = len(touched.guarded)
+        return decide(handles, wish, touched, states[:count], states[count:])
 
     async def _run(self, order: Order, make: Any, ahead: Iterable[Stream]) -> Outcome:
         """Decides first where the log need not be asked: a repeat cannot be recorded, and is looked up then."""
@@ -326,25 +347,25 @@ class Executor:
 
     async def _once(self, order: Order, wish: Any) -> Outcome:
         handles = self.handles[type(wish)]
-        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
-        async with self._queues.turn(stream.name(order.tenant) for stream in guarded):
-            tails = await self._tails.now(order.tenant, (*guarded, *read))
-            contexts = [tail.traceparent for tail in tails[: len(guarded)]]
+        touched = handles.touched(wish)
+        async with self._queues.turn(stream.name(order.tenant) for stream in touched.guarded):
+            tails = await self._tails.now(order.tenant, (*touched.guarded, *touched.read))
+            contexts = [tail.traceparent for tail in tails[: len(touched.guarded)]]
             # Who has no trace of its own (a deadline, a poll of the CRM) goes on with the trace of what it works on.
             parent = order.traceparent or next(filter(None, contexts), None)
             with self.tracer.span(f"command {type(wish).__name__}", parent, links=contexts) as span:
                 traced = (
                     order if order.traceparent == span.traceparent else replace(order, traceparent=span.traceparent)
                 )
-                return await self._decided(traced, wish, handles, tails, len(guarded))
+                return await self._decided(traced, wish, handles, touched, tails)
 
-    async def _decided(self, order: Order, wish: Any, handles: Handles, tails: list[Tail], count: int) -> Outcome:
-        """Decides on the tails, of which the first `count` are guarded, and commits."""
-        ats, states = tuple(tail.at for tail in tails), [tail.state for tail in tails]
+    async def _decided(self, order: Order, wish: Any, handles: Handles, touched: Touched, tails: list[Tail]) -> Outcome:
+        """Decides on the tails, first those of the guarded streams, and commits."""
+        ats, states, count = tuple(tail.at for tail in tails), [tail.state for tail in tails], len(touched.guarded)
         if order.expected_version not in (None, ats[0].version if count else 0):
             raise Stale(version=ats[0].version)
-        verdict = decide(handles, wish, states[:count], states[count:])
-        changes = writes(handles, wish, ats[:count], verdict)
+        verdict = decide(handles, wish, touched, states[:count], states[count:])
+        changes = writes(touched, ats[:count], verdict)
         version = version_after(ats[0], changes) if count and not verdict.refusal else 0
         record = _record(order, wish, verdict, version, ats[:count], ats[count:])
         return await self._commit(order, handles, changes, verdict, record)

@@ -70,7 +70,7 @@ class Blueprint:
     `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
     of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
-    money in an event, `tally` what of it a shadow run counts; `forgets` says whose key an event destroys; `bulk` are the
+    money in events, `tally` what of them a shadow run counts; `forgets` says whose key an event destroys; `bulk` are the
     imports that it takes; `files` are other paths at which it takes files, with how large these may be.
     """
 
@@ -85,8 +85,8 @@ class Blueprint:
     kinds: Mapping[str, Kind[Any, Any]] = field(default_factory=dict)
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
-    weigh: Weigh = lambda event: ()
-    tally: Tally = lambda event: ()
+    weigh: Weigh = field(default_factory=dict)
+    tally: Tally = field(default_factory=dict)
     workers: Mapping[str, Worker] = field(default_factory=dict)
     identify: Identify | None = None
     shared_prefix: str = ""

@@ -18,8 +18,8 @@ from typing import Any, NotRequired, TypedDict
 import msgspec
 
 from chassis.decider import Problem, Raced, Refused, Stream, stream_base
-from chassis.event import Seen, canonical_json, decode, encode, iso
-from chassis.execution import Handles, Verdict, decide, flatten, writes
+from chassis.event import TYPES, Seen, canonical_json, decode, encode, iso
+from chassis.execution import Handles, Touched, Verdict, decide, writes
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
 from chassis.store.port import EventStore, Recorded
@@ -32,10 +32,10 @@ TURN_SECONDS = 0.02
 """How long a run keeps the event loop before others have their turn."""
 
 Progress = Callable[[int, int], None]
-Weigh = Callable[[Any], Iterable[tuple[str, str, Decimal]]]
-"""The money in an event: partner, currency, amount."""
-Tally = Callable[[Any], Iterable[tuple[str, str]]]
-"""What of an event is counted: what happened, and to whom, a partner or a role."""
+Weigh = Mapping[type[Any], Callable[[Any], tuple[str, str, Decimal]]]
+"""By the events that hold money, how it is found: partner, currency, amount."""
+Tally = Mapping[type[Any], Callable[[Any], tuple[str, str]]]
+"""By the events that are counted, how: what happened, and to whom, a partner or a role."""
 
 
 class OtherStreams(Refused):
@@ -86,8 +86,13 @@ class Eyes:
     """How a service's events are read for a report: their explanation, the money in them, and what of them is counted."""
 
     explain: Mapping[type[Any], Callable[[Seen], Decision | None]] = field(default_factory=dict)
-    weigh: Weigh = lambda event: ()
-    tally: Tally = lambda event: ()
+    weigh: Weigh = field(default_factory=dict)
+    tally: Tally = field(default_factory=dict)
+
+    def read(self, event_type: str) -> bool:
+        """Whether events of this type say anything to a report."""
+        kind = TYPES.classes.get(event_type)
+        return any(kind in told for told in (self.explain, self.weigh, self.tally))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +295,7 @@ class _Again:
         self.report = Report()
         self._store, self._eyes, self._candidate, self._tenant = store, eyes, candidate, window.tenant
         self._book = Rules.at(candidate.rulebook_id).name(window.tenant)
+        self._books: tuple[Rulebook, Rulebook] | None = None
         self._newest = {one.command.type: one for one in sorted(handles, key=lambda one: one.evaluator)}
         self._written: dict[str, list[Recorded]] = {}
         self._past = Past(store)
@@ -314,11 +320,12 @@ class _Again:
         wish = decode(record.command_type, record.command)
         if handles.prepare is not None:
             wish = await handles.prepare(wish, look)
-        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
-        states, reads = [await look(one) for one in guarded], [await look(one) for one in read]
+        touched = handles.touched(wish)
+        guarded = touched.guarded
+        states, reads = [await look(one) for one in guarded], [await look(one) for one in touched.read]
         ats = self._places(guarded, record)
-        verdict = _decided(handles, wish, states, reads)
-        made = [event for _, _, event in writes(handles, wish, ats, verdict)]
+        verdict = _decided(handles, wish, touched, states, reads)
+        made = [event for _, _, event in writes(touched, ats, verdict)]
         now = self._now(verdict, made, recorded)
         same = _same(made, written) and record.slug == now.refused
         if not same or not self._apart.keys().isdisjoint(one.name(self._tenant) for one in guarded):
@@ -336,7 +343,8 @@ class _Again:
     def _then(self, record: CommandRecorded, written: Sequence[Recorded], recorded: Recorded) -> Side:
         if record.outcome == REFUSED:
             return _refused(record.slug or REFUSED)
-        return self._side(record.outcome, [(one.event, one) for one in written], recorded)
+        told = [(one.event, one) for one in written if self._eyes.read(one.type)]
+        return self._side(record.outcome, told, recorded)
 
     def _places(self, streams: Sequence[Stream], record: CommandRecorded) -> list[At]:
         known = _by_name(record)
@@ -352,9 +360,15 @@ class _Again:
             if name in self._apart:
                 return self._apart[name]
             state = await self._as_recorded(stream, known.get(name), recorded.position)
-            return self._candidate.instead(state) if name == self._book else state
+            return self._other(state) if name == self._book else state
 
         return look
+
+    def _other(self, book: Rulebook) -> Rulebook:
+        """The rulebook with the candidate in force; made once while it stays as it is."""
+        if self._books is None or self._books[0] is not book:
+            self._books = book, self._candidate.instead(book)
+        return self._books[1]
 
     async def _as_recorded(self, stream: Stream, at: At | None, position: int) -> Any:
         if at is not None:
@@ -366,9 +380,11 @@ class _Again:
         decisions = [found for event, one in events if (found := self._explained(event, one, by)) is not None]
         money: Counter[tuple[str, str]] = Counter()
         for event, _ in events:
-            for partner_id, currency, amount in self._eyes.weigh(event):
+            if weigh := self._eyes.weigh.get(type(event)):
+                partner_id, currency, amount = weigh(event)
                 money[partner_id, currency] += amount  # type: ignore[assignment]
-        counts = Counter(one for event, _ in events for one in self._eyes.tally(event))
+        tally = self._eyes.tally
+        counts = Counter(tally[type(event)](event) for event, _ in events if type(event) in tally)
         told = " + ".join(one.outcome for one in decisions) if decisions else outcome
         reasons = tuple(reason.code for one in decisions for reason in one.reasons)
         return Side(outcome=told, reasons=reasons, money=dict(money), counts=counts)  # type: ignore[arg-type]
@@ -381,10 +397,10 @@ class _Again:
         return explain(seen)
 
 
-def _decided(handles: Handles, wish: Any, states: Sequence[Any], reads: Sequence[Any]) -> Verdict:
+def _decided(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], reads: Sequence[Any]) -> Verdict:
     """The decision in the other world, where also what would not have been recorded is an answer."""
     try:
-        return decide(handles, wish, states, reads)
+        return decide(handles, wish, touched, states, reads)
     except Problem as refusal:
         return Verdict(refusal=refusal)
     except Raced:

@@ -10,7 +10,7 @@ import msgspec
 
 from chassis.decider import Problem, Stream, stream_base
 from chassis.event import decode, encode
-from chassis.execution import Handles, Verdict, decide, flatten, writes
+from chassis.execution import Handles, Verdict, decide, writes
 from chassis.identity import Recent
 from chassis.merkle import Frontier
 from chassis.note import BadNote, Checkpoint, NoteVerifier
@@ -255,13 +255,14 @@ class Again:
         if handles is None:
             return [f"nothing here decides {record.command_type} as evaluator {recorded.evaluator}"]
         wish = decode(record.command_type, record.command)
-        guarded, read = flatten(handles.streams(wish)), flatten(handles.reads(wish))
+        touched = handles.touched(wish)
+        guarded, read = touched.guarded, touched.read
         if _names(recorded, guarded) != _stored(record.guarded) or _names(recorded, read) != _stored(record.read):
             return [f"{record.command_type} now decides on other streams"]
         states = [await self._past.at(stream, at) for stream, at in zip(guarded, record.guarded, strict=True)]
         reads = [await self._past.at(stream, at) for stream, at in zip(read, record.read, strict=True)]
-        verdict = decide(handles, wish, states, reads)
-        now = [(s, v, e.type, encode(e)) for s, v, e in writes(handles, wish, record.guarded, verdict)]
+        verdict = decide(handles, wish, touched, states, reads)
+        now = [(s, v, e.type, encode(e)) for s, v, e in writes(touched, record.guarded, verdict)]
         return list(_unlike(record, verdict, now, written))
 
     def differs(self, position: int, what: str) -> None:

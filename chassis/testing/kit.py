@@ -5,7 +5,7 @@ from typing import Any
 
 from chassis.decider import Problem, Stream
 from chassis.event import decode, encode
-from chassis.execution import Handles, Verdict, decide, flatten
+from chassis.execution import Handles, Verdict, decide
 
 
 class When:
@@ -42,9 +42,9 @@ class Given:
         """Decides the command as the executor would; events and command survive their JSON form."""
         wish = decode(command.type, encode(command))
         assert command == wish, "the command does not survive its stored form"
-        states = [self._state(stream) for stream in flatten(self.handles.streams(wish))]
-        reads = [self._state(stream) for stream in flatten(self.handles.reads(wish))]
-        verdict = decide(self.handles, wish, states, reads)
+        touched = self.handles.touched(wish)
+        states, reads = ([self._state(one) for one in streams] for streams in (touched.guarded, touched.read))
+        verdict = decide(self.handles, wish, touched, states, reads)
         for happened in (happened for events in verdict.events for happened in events):
             assert happened == decode(happened.type, encode(happened)), "an event does not survive its stored form"
         return When(verdict)

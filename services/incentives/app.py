@@ -30,7 +30,7 @@ from services.incentives.api import (
     tiers,
 )
 from services.incentives.application import HANDLES, KINDS
-from services.incentives.domain.explaining import EXPLAIN, weigh
+from services.incentives.domain.explaining import EXPLAIN, WEIGH
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.batches import BATCHES
 from services.incentives.projections.budgets import BUDGETS
@@ -157,7 +157,7 @@ BLUEPRINT = Blueprint(
     ),
     kinds=KINDS,
     explain=EXPLAIN,
-    weigh=weigh,
+    weigh=WEIGH,
     bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),
 )
 

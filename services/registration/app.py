@@ -35,7 +35,7 @@ from services.registration.api.lead_bodies import subject_of
 from services.registration.application import HANDLES, KINDS
 from services.registration.application.ports import Ports
 from services.registration.domain.disclosure import disclosed
-from services.registration.domain.explaining import EXPLAIN, tally
+from services.registration.domain.explaining import EXPLAIN, TALLY
 from services.registration.domain.kept_mail import MailForgotten
 from services.registration.domain.lead import LeadForgotten
 from services.registration.projections.accounts import ACCOUNTS
@@ -96,7 +96,7 @@ BLUEPRINT = Blueprint(
     kinds={name: replace(kind, complete=written_out) for name, kind in KINDS.items()},
     explain=EXPLAIN,
     disclose=disclosed,
-    tally=tally,
+    tally=TALLY,
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),
     forgets={
         LeadForgotten: lambda forgotten: subject_of(forgotten.lead_id),

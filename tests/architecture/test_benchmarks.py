@@ -67,7 +67,7 @@ def test_only_what_is_named_is_run() -> None:
     assert (runner.main(["http"], note), runner.main([], note)) == (0, 0)
     assert asked == [
         ["http"],
-        ["growth", "http", "incentives", "lookup", "rebuild", "start", "store", "transport", "witness"],
+        ["growth", "http", "incentives", "lookup", "rebuild", "shadow", "start", "store", "transport", "witness"],
     ]
 
 
@@ -77,5 +77,6 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "there is no benchmark htp: choose of growth, http, incentives, lookup, rebuild, start, store, transport, witness\n"
+        "there is no benchmark htp: choose of growth, http, incentives, lookup, rebuild, shadow, start, store, transport, "
+        "witness\n"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.decider import Stream
 from chassis.event import Sealed, encode, stable_id
-from chassis.execution import Handles, decide, flatten
+from chassis.execution import Handles, decide
 from chassis.rulebook import Rules, RulesPublished, body_sha256
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId, money
 from services.registration.application import HANDLES
@@ -134,9 +134,9 @@ class Town:
     def told(self, command: Any) -> list[list[Any]]:
         """Decides as the executor would and keeps what came of it. Refusals are raised."""
         handles: Handles = BY_COMMAND[type(command)]
-        streams = flatten(handles.streams(command))
-        reads = [self.state(stream) for stream in flatten(handles.reads(command))]
-        verdict = decide(handles, command, [self.state(stream) for stream in streams], reads)
+        touched = handles.touched(command)
+        streams, reads = touched.guarded, [self.state(stream) for stream in touched.read]
+        verdict = decide(handles, command, touched, [self.state(stream) for stream in streams], reads)
         if verdict.refusal:
             raise verdict.refusal
         for stream, events in zip(streams, verdict.events, strict=True):

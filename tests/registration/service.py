@@ -16,6 +16,7 @@ from chassis.process import make_world, running
 from chassis.testing.projections import told
 from contracts.onboarding import PartnerActivated
 from contracts.registration import DealRegistered
+from contracts.values import PartnerId
 from services.registration.app import Settings, build
 from services.registration.reactions import REACTIONS
 from tests.scenarios.held import Held
@@ -35,7 +36,7 @@ def seller(partner: str, tenant: str = TENANT) -> Principal:
 
 def activated(partner: str, revision: int = 1) -> PartnerActivated:
     return PartnerActivated(
-        partner_id=partner,
+        partner_id=PartnerId(partner),
         revision=revision,
         country="DE",
         domains=(f"{partner}.example",),

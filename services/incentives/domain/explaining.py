@@ -1,6 +1,6 @@
 """Why each event of money happened: recomputed from what the event keeps, with what would have changed it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -395,13 +395,11 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
 }
 
 
-def weigh(event: Any) -> Iterator[tuple[str, str, Decimal]]:
-    """The money that an event earns a partner, or takes back from it: partner, currency, amount."""
-    if isinstance(event, sale_events.PayoutCalculated):
-        yield event.key.partner_id, event.amount.currency, event.amount.amount
-    elif isinstance(event, sale_events.PayoutReversed):
-        yield event.key.partner_id, event.amount.currency, -event.amount.amount
-    elif isinstance(event, meter.RebateAccrued | meter.WindowTruedUp):
-        yield event.payee_id, event.amount.currency, event.amount.amount
-    elif isinstance(event, sale_events.PayoutAdjusted):
-        yield event.partner_id, event.amount.currency, event.amount.amount
+WEIGH: Mapping[type[Any], Callable[[Any], tuple[str, str, Decimal]]] = {
+    sale_events.PayoutCalculated: lambda it: (it.key.partner_id, it.amount.currency, it.amount.amount),
+    sale_events.PayoutReversed: lambda it: (it.key.partner_id, it.amount.currency, -it.amount.amount),
+    meter.RebateAccrued: lambda it: (it.payee_id, it.amount.currency, it.amount.amount),
+    meter.WindowTruedUp: lambda it: (it.payee_id, it.amount.currency, it.amount.amount),
+    sale_events.PayoutAdjusted: lambda it: (it.partner_id, it.amount.currency, it.amount.amount),
+}
+"""The money that an event earns a partner, or takes back from it: partner, currency, amount."""

@@ -1,7 +1,8 @@
 """How the events of deals and leads are explained; those that are not here are explained by the screening beside them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from chassis.event import Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
@@ -80,21 +81,14 @@ def _routed(seen: Seen) -> Decision:
     return routed(happened.routing, f"{happened.rules.rulebook_id}@{happened.rules.version}")
 
 
-def tally(event: object) -> Iterator[tuple[str, str]]:
-    """What a shadow run counts: what became of each partner's deals, the slots they take, and which roles were asked."""
-    match event:
-        case DealApproved(partner_id=partner_id):
-            yield "approved", partner_id
-        case DealQueued(partner_id=partner_id):
-            yield "waiting", partner_id
-        case DealRejected(partner_id=partner_id):
-            yield "rejected", partner_id
-        case SlotTaken(partner_id=partner_id):
-            yield "slots", partner_id
-        case StepOpened(role=role):
-            yield "asked", role
-        case _:
-            return
+TALLY: Mapping[type, Callable[[Any], tuple[str, str]]] = {
+    DealApproved: lambda it: ("approved", it.partner_id),
+    DealQueued: lambda it: ("waiting", it.partner_id),
+    DealRejected: lambda it: ("rejected", it.partner_id),
+    SlotTaken: lambda it: ("slots", it.partner_id),
+    StepOpened: lambda it: ("asked", it.role),
+}
+"""What a shadow run counts: what became of each partner's deals, the slots they take, and which roles were asked."""
 
 
 EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {

@@ -1,0 +1,72 @@
+"""A shadow run: recorded registrations decided again under other rules, with all that follows, in one core's time.
+
+The history is made through the service's own routes: every tenth deal asks for the customer of an earlier one and waits
+behind it, most are approved, some rejected. Then it is run again under the rules that held, which changes nothing, and under a
+higher minimum, which about half of the deals do not reach.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks._figures import Figure, at_least
+from benchmarks.http import company
+from chassis.shadow_api import ShadowBody, asked_for
+from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
+
+DEALS, PARTNERS, TOGETHER = 2_000, 40, 32
+RIVAL_EACH, REJECTED_EACH, UNDECIDED_EACH = 10, 7, 9
+HELD = {"minimums": [{"amount": "1000.00", "currency": "EUR"}]}
+HIGHER = {"minimums": [{"amount": "11000.00", "currency": "EUR"}]}
+TRIED: dict[str, dict[str, Any]] = {"same": {"version": 1}, "stricter": {"body": HIGHER}}
+YEAR_DEALS, YEAR_SECONDS = 100_000, 60
+
+
+def run() -> Iterable[Figure]:
+    """Deals a second, of which a year of 100,000 is to be run again within a minute."""
+    target = YEAR_DEALS / YEAR_SECONDS
+    for name, rate in asyncio.run(_rates()):
+        yield at_least(f"shadow.{name}", rate, "deals/s", target)
+
+
+async def _rates() -> list[tuple[str, float]]:
+    with TemporaryDirectory() as folder:
+        async with started(Path(folder)) as asked:
+            await _history(asked)
+            return [(name, await _again(asked, name, **rules)) for name, rules in TRIED.items()]
+
+
+async def _history(asked: Running) -> None:
+    await asked.publish_rules(**HELD)
+    for number in range(PARTNERS):
+        await asked.hear(activated(f"p{number}"))
+    for first in range(0, DEALS, TOGETHER):
+        await asyncio.gather(*(_deal(asked, number) for number in range(first, min(first + TOGETHER, DEALS))))
+    await asked.settle()
+
+
+async def _deal(asked: Running, number: int) -> None:
+    customer = number - TOGETHER if number % RIVAL_EACH == 0 and number >= TOGETHER else number
+    wish = deal(
+        customer={"name": company(f"{customer}"), "country": "DE", "website": f"www.customer-{customer}.com"},
+        amount={"amount": f"{2_000 + number * 9 % 18_000}.00", "currency": "EUR"},
+    )
+    answer = await asked.send(seller(f"p{number % PARTNERS}"), "/deals", wish)
+    assert answer.status_code == HTTPStatus.CREATED, answer.text
+    if number % UNDECIDED_EACH:
+        verb: tuple[str, dict[str, Any]] = ("approve", {})
+        if number % REJECTED_EACH == 0:
+            verb = ("reject", {"reason_code": "no-fit", "message": "We cannot protect this one."})
+        await asked.send(DESK, f"/deals/{answer.json()['registration_id']}/{verb[0]}", verb[1])
+
+
+async def _again(asked: Running, name: str, **rules: Any) -> float:
+    service = asked.service
+    wanted = await asked_for(service.application, TENANT, ShadowBody(rulebook_id="default", **rules), name)
+    began = time.process_time()
+    await service.shadow_runs.report(wanted, lambda done, total: None)
+    return DEALS / (time.process_time() - began)
