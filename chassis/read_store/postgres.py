@@ -92,11 +92,11 @@ SELECT_ONE = f'SELECT {BODY} FROM "{{model}}" WHERE tenant = %s AND id = %s'
 LOCK_MODELS = "SELECT model, indexes FROM models WHERE model = ANY(%s) ORDER BY model FOR NO KEY UPDATE"
 CHECKPOINTS = (
     "SELECT model, tenant, position FROM checkpoints "
-    "WHERE (model, lane) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"
+    "WHERE (model, lane) IN (SELECT * FROM unnest(%b::text[], %b::text[]))"
 )
 # `OFFSET 0` keeps the planner to one look into the index a document, whatever it believes of a table being filled.
 KEPT = (
-    f"SELECT tenant, id, body, guards FROM unnest(%s::text[], %s::text[]) AS wanted (t, i) CROSS JOIN LATERAL "
+    f"SELECT tenant, id, body, guards FROM unnest(%b::text[], %b::text[]) AS wanted (t, i) CROSS JOIN LATERAL "
     f'(SELECT tenant, id, {BODY} AS body, guards FROM "{{model}}" WHERE tenant = t AND id = i OFFSET 0) AS found'
 )
 # Bound in binary: in a text array the driver escapes each quote of each document by itself.
@@ -106,9 +106,9 @@ UPSERT = (
     "AS changed (t, i, b, e, g) "
     "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, exact = excluded.exact, guards = excluded.guards"
 )
-REMOVE = 'DELETE FROM "{model}" WHERE (tenant, id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))'
+REMOVE = 'DELETE FROM "{model}" WHERE (tenant, id) IN (SELECT * FROM unnest(%b::text[], %b::text[]))'
 RISE = (
-    "INSERT INTO checkpoints SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) "
+    "INSERT INTO checkpoints SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bigint[]) "
     "ON CONFLICT (model, lane, tenant) DO UPDATE SET position = greatest(checkpoints.position, excluded.position)"
 )
 KEEP_ASIDE = (
@@ -116,7 +116,7 @@ KEEP_ASIDE = (
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
 MARK_ISSUED = (
-    'UPDATE "{model}" SET issued = mark FROM unnest(%s::text[], %s::text[], %s::text[]) AS seen (t, i, mark) '
+    'UPDATE "{model}" SET issued = mark FROM unnest(%b::text[], %b::text[], %b::text[]) AS seen (t, i, mark) '
     "WHERE tenant = t AND id = i"
 )
 SET_BEHIND = "INSERT INTO behind VALUES (%s, %s) ON CONFLICT DO NOTHING"

@@ -47,21 +47,22 @@ TABLES: tuple[LiteralString, ...] = (
 OWN_TABLES = ("meta", "checkpoints", "leases")
 PATIENT: tuple[LiteralString, ...] = ("SET LOCAL lock_timeout = '60s'", "SET LOCAL statement_timeout = '120s'")
 """Of ten replicas that start at once, the last waits for nine."""
+# Lists are bound in binary: the driver looks into each text of a text array for what to escape.
 LOCK = "SELECT pg_advisory_xact_lock(%s)::text AS held"
 INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
     "SELECT stream, version, topic, state FROM "
-    "unnest(%s::text[], %s::bigint[], %s::text[], %b::bytea[]) WITH ORDINALITY "
+    "unnest(%b::text[], %b::bigint[], %b::text[], %b::bytea[]) WITH ORDINALITY "
     "AS e (stream, version, topic, state, nth), lock WHERE held IS NOT NULL ORDER BY nth RETURNING notification_id"
 )
 FOUND = (
     "SELECT originator_id, originator_version, state, notification_id FROM stored_events "
-    "WHERE (originator_id, originator_version) IN (SELECT * FROM unnest(%s::text[], %s::bigint[]))"
+    "WHERE (originator_id, originator_version) IN (SELECT * FROM unnest(%b::text[], %b::bigint[]))"
 )
 # `OFFSET 0` keeps the planner to one look into the index a stream; a join it may turn into a scan of the whole log.
 STREAMS = (
     "SELECT notification_id, originator_id, originator_version, topic, state "
-    "FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream, after) CROSS JOIN LATERAL "
+    "FROM unnest(%b::text[], %b::bigint[]) AS wanted (stream, after) CROSS JOIN LATERAL "
     "(SELECT * FROM stored_events WHERE originator_id = stream AND originator_version > after OFFSET 0) AS found "
     "ORDER BY originator_id, originator_version"
 )
