@@ -76,52 +76,71 @@ class Measured:
     livez_per_second: float
 
 
-async def measure(base: str, commands: int, *, warm_up: int) -> Measured:
-    """Writes so many notes, then registers so many deals and waits until the gateway shows the last of them."""
+async def measure(base: str, commands: int, *, warm_up: int, registrations: int = 0) -> Measured:
+    """Writes so many notes, then registers deals, as many where no number is given, until the gateway shows the last."""
+    deals = registrations or commands
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(base, connector=connector) as http:
         client = Client(http)
         await client.sign_in()
-        await _many(warm_up, lambda n: client.register(f"warm-{n}"))
-        idle = await _many(READS, lambda n: _read(http))
-        notes = await _many(commands, client.note)
+        await many(warm_up, lambda n: client.register(f"warm-{n}"))
+        idle = await many(READS, lambda n: read(http))
+        notes = await many(commands, client.note)
         started = time.perf_counter()
-        registrations = await _many(commands, lambda n: client.register(f"deal-{n}"))
+        registered = await many(deals, lambda n: client.register(f"deal-{n}"))
         await client.shown()
-        visible = commands / (time.perf_counter() - started)
-        idle_again = await _many(READS, lambda n: _read(http))
-    return Measured(notes, registrations, visible, (idle.per_second + idle_again.per_second) / 2)
+        visible = deals / (time.perf_counter() - started)
+        idle_again = await many(READS, lambda n: read(http))
+    return Measured(notes, registered, visible, (idle.per_second + idle_again.per_second) / 2)
 
 
 class Client:
-    """One partner's program, which remembers the deal that stands last in the log."""
+    """One partner's program, which remembers the deal that stands last in the log.
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
-        self._http = http
+    `name` is what its keys begin with, `path` where deals are.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, name: str = "", path: str = "/v1/registration/deals") -> None:
+        self._http, self._name, self._path = http, name, path
         self._headers: dict[str, str] = {}
         self._last = (0, "")
-        self._deals: list[str] = []
+        self.deals: list[str] = []
 
     async def sign_in(self) -> None:
         async with self._http.post("/dev/token", json={"tenant": "acme", "as": "northwind"}) as answer:
-            self._headers = {"authorization": f"Bearer {(await answer.json())['token']}"}
+            self.bring((await answer.json())["token"])
+
+    async def me(self) -> dict[str, Any]:
+        """Who it is, as the gateway has it."""
+        async with self._http.get("/v1/me", headers=self._headers) as answer:
+            found: dict[str, Any] = await answer.json()
+            return found
+
+    def bring(self, token: str) -> None:
+        """Brings this token from now on."""
+        self._headers = {"authorization": f"Bearer {token}"}
 
     async def register(self, name: str) -> None:
         """Registers a deal for a customer that nobody registered before."""
-        headers = {**self._headers, "idempotency-key": name}
-        async with self._http.post("/v1/registration/deals", json=_deal(name), headers=headers) as answer:
-            assert answer.status == HTTPStatus.CREATED, await answer.text()
-            position = int(answer.headers["Entente-Position"].rpartition("=")[2])
-            deal = (await answer.json())["registration_id"]
-            self._last = max(self._last, (position, deal))
-            self._deals.append(deal)
+        position, made = await self._created(self._path, _deal(f"{self._name}{name}"), f"{self._name}{name}")
+        deal = made["registration_id"]
+        self._last = max(self._last, (position, deal))
+        self.deals.append(deal)
 
     async def note(self, number: int) -> None:
         """Writes a note on one of the first deals."""
-        headers = {**self._headers, "idempotency-key": f"note-{number}"}
-        path = f"/v1/registration/deals/{self._deals[number % DEALS_NOTED]}/notes"
-        async with self._http.post(path, json={"text": "Spoke with the buyer today."}, headers=headers) as answer:
-            assert answer.status == HTTPStatus.CREATED, await answer.text()
+        path = f"{self._path}/{self.deals[number % DEALS_NOTED]}/notes"
+        await self._created(path, {"text": "Spoke with the buyer today."}, f"{self._name}note-{number}")
+
+    async def _created(self, path: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
+        """The position and the body of the answer. Who is told to come again comes again, as any program should."""
+        headers = {**self._headers, "idempotency-key": key}
+        while True:
+            async with self._http.post(path, json=body, headers=headers) as answer:
+                if answer.status == HTTPStatus.CREATED:
+                    return int(answer.headers["Entente-Position"].rpartition("=")[2]), await answer.json()
+                assert "Retry-After" in answer.headers, await answer.text()
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
 
     async def shown(self) -> None:
         """Waits until the gateway's own model of all services, filled in the log's order, has the last deal."""
@@ -134,8 +153,8 @@ class Client:
         raise TimeoutError("the gateway does not show what was registered")
 
 
-async def _many(count: int, one: Any) -> Rate:
-    """Runs `one(n)` for all n, `CONNECTIONS` at a time."""
+async def many(count: int, one: Any) -> Rate:
+    """How fast `one(n)` is done for all n, `CONNECTIONS` at a time."""
     spent: list[float] = []
 
     async def lane(first: int) -> None:
@@ -167,7 +186,7 @@ def company(name: str) -> str:
     return f"{letters[:6]} {letters[6:11]}".title()
 
 
-async def _read(http: aiohttp.ClientSession) -> None:
+async def read(http: aiohttp.ClientSession) -> None:
     async with http.get("/livez") as answer:
         await answer.read()
 

@@ -2,7 +2,9 @@
 
 Each event is about 740 bytes as stored and hits another document than the one before it, so that nothing is saved by
 folding neighbours together. The bare loop reads the rows, decodes their JSON, folds dictionaries and writes JSON
-documents with the same two indexes, without checkpoints, guards, versions, or a live model beside it.
+documents with the same two indexes, without checkpoints, guards, versions, or a live model beside it. In PostgreSQL, log
+and read model lie in one database, as in the compact profile; there one statement that reads the log, takes the fields
+out of its JSON, and writes a table with the same two indexes stands beside it.
 """
 
 import asyncio
@@ -11,24 +13,30 @@ import json
 import sqlite3
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
+import psycopg
 import uuid_utils
 import uvloop
 
-from benchmarks._figures import Figure, at_least, at_most
+from benchmarks._figures import Figure, at_least, at_most, skipped
 from chassis.event import Actor, Seen, encode, event
 from chassis.projecting import ProjectionRunner
 from chassis.projection import Projection
+from chassis.read_store.port import ReadStore
+from chassis.read_store.postgres import PostgresReadStore
 from chassis.read_store.sqlite import SqliteReadStore
-from chassis.store.port import Commit, NewEvent
+from chassis.store.port import Commit, EventStore, NewEvent
+from chassis.store.postgres import PostgresEventStore
 from chassis.store.sqlite import SqliteEventStore
+from tests.engines import postgres
 
 EVENTS = 100_000
 DOCUMENTS = 20_000
@@ -70,24 +78,64 @@ def _key(seen: Seen) -> str:
 BOARD = Projection(name="board", version=1, keys={DealNoted: _key}, evolve=evolve, indexes=("stage", "amount"))
 
 
+BARE_SQL = """
+CREATE TABLE bare.board AS
+  SELECT DISTINCT ON (data ->> 'deal_id') data ->> 'deal_id' AS id,
+    data || jsonb_build_object('version', version, 'notes', count(*) OVER (PARTITION BY data ->> 'deal_id')) AS body
+  FROM (
+    SELECT originator_version AS version, notification_id AS position, convert_from(state, 'UTF8')::jsonb -> 'data' AS data
+    FROM bench.stored_events
+  ) AS log ORDER BY data ->> 'deal_id', position DESC;
+ALTER TABLE bare.board ADD PRIMARY KEY (id);
+CREATE INDEX ON bare.board ((body -> 'stage'), id);
+CREATE INDEX ON bare.board ((body -> 'amount'), id);
+"""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """A log and the read models over it, made anew at each use."""
+
+    log: Callable[[], EventStore]
+    documents: Callable[[], ReadStore]
+
+
 def run() -> Iterator[Figure]:
     """The figures of one run."""
     gc.freeze()  # as `serve` does
     with TemporaryDirectory() as name:
         folder = Path(name)
-        uvloop.run(_write(folder))
-        uvloop.run(_first_fill(folder))
-        pairs = [(uvloop.run(_rebuild(folder)), _bare(folder)) for _ in range(ROUNDS)]
-        ours, bare = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-        yield at_least("rebuild.sqlite", ours, "events/s", TARGET_PER_SECOND, ("bare loop", bare))
-        p50_ms, p99_ms = uvloop.run(_visible(folder))
+        files = Stores(lambda: SqliteEventStore(folder / "events.db"), lambda: SqliteReadStore(folder / "read.db"))
+        yield _rebuilt("sqlite", files, "bare loop", lambda: _bare(folder))
+        p50_ms, p99_ms = uvloop.run(_visible(files))
         yield at_most("rebuild.commit_to_visible.p50", p50_ms, "ms", VISIBLE_P50_MS)
         yield at_most("rebuild.commit_to_visible.p99", p99_ms, "ms", VISIBLE_P99_MS)
+    yield from on_postgres()
+
+
+def on_postgres(missing: Callable[[], str | None] = postgres.missing) -> Iterator[Figure]:
+    """The figure of PostgreSQL, or why there is none."""
+    if reason := missing():
+        yield skipped("rebuild.postgres", reason)
+        return
+    with postgres.running_postgres() as dsn:
+        stores = Stores(
+            lambda: PostgresEventStore(dsn, schema="bench"), lambda: PostgresReadStore(dsn, schema="bench_read")
+        )
+        yield _rebuilt("postgres", stores, "one bare statement", lambda: _bare_statement(dsn))
+
+
+def _rebuilt(engine: str, stores: Stores, peer: str, bare: Callable[[], float]) -> Figure:
+    uvloop.run(_write(stores))
+    uvloop.run(_first_fill(stores))
+    pairs = [(uvloop.run(_rebuild(stores)), bare()) for _ in range(ROUNDS)]
+    ours, theirs = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    return at_least(f"rebuild.{engine}", ours, "events/s", TARGET_PER_SECOND, (peer, theirs))
 
 
 @asynccontextmanager
-async def _runner(folder: Path) -> AsyncIterator[tuple[SqliteEventStore, SqliteReadStore, ProjectionRunner]]:
-    store, read_store = SqliteEventStore(folder / "events.db"), SqliteReadStore(folder / "read.db")
+async def _runner(stores: Stores) -> AsyncIterator[tuple[EventStore, ReadStore, ProjectionRunner]]:
+    store, read_store = stores.log(), stores.documents()
     await store.open()
     await read_store.open()
     runner = ProjectionRunner(SERVICE, store, read_store, [BOARD])
@@ -102,8 +150,8 @@ async def _runner(folder: Path) -> AsyncIterator[tuple[SqliteEventStore, SqliteR
         await store.close()
 
 
-async def _write(folder: Path) -> None:
-    store = SqliteEventStore(folder / "events.db")
+async def _write(stores: Stores) -> None:
+    store = stores.log()
     await store.migrate()
     await store.open()
     for first in range(0, EVENTS, EVENTS_A_COMMIT):
@@ -132,13 +180,13 @@ def _event(number: int) -> NewEvent:
     return NewEvent(f"{TENANT}:deal-{deal_id}", version, str(uuid_utils.uuid7()), "bench.DealNoted.v1", encode(noted))
 
 
-async def _first_fill(folder: Path) -> None:
-    async with _runner(folder) as (_, _, runner):
+async def _first_fill(stores: Stores) -> None:
+    async with _runner(stores) as (_, _, runner):
         assert await runner.reached("board", SERVICE, EVENTS, 60)
 
 
-async def _rebuild(folder: Path) -> float:
-    async with _runner(folder) as (_, read_store, runner):
+async def _rebuild(stores: Stores) -> float:
+    async with _runner(stores) as (_, read_store, runner):
         await runner.reached("board", SERVICE, EVENTS, 60)
         start = time.perf_counter()
         await runner.rebuild("board")
@@ -166,6 +214,15 @@ def _bare(folder: Path) -> float:
     return rate
 
 
+def _bare_statement(dsn: str) -> float:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS bare CASCADE")
+        connection.execute("CREATE SCHEMA bare")
+        start = time.perf_counter()
+        connection.execute(BARE_SQL)
+        return EVENTS / (time.perf_counter() - start)
+
+
 def _bare_batch(target: sqlite3.Connection, page: list[tuple[int, int, bytes]]) -> None:
     events = [(version, orjson.loads(state)["data"]) for _, version, state in page]
     wanted = json.dumps([data["deal_id"] for _, data in events])
@@ -180,15 +237,15 @@ def _bare_batch(target: sqlite3.Connection, page: list[tuple[int, int, bytes]]) 
     target.execute("COMMIT")
 
 
-async def _visible(folder: Path) -> tuple[float, float]:
+async def _visible(stores: Stores) -> tuple[float, float]:
     """From the acknowledged commit of one event to its document, in milliseconds: median and 99th percentile."""
-    async with _runner(folder) as (store, _, runner):
+    async with _runner(stores) as (store, _, runner):
         await runner.reached("board", SERVICE, EVENTS, 60)
         waited = sorted([await _one_visible(store, runner, EVENTS + number) for number in range(SAMPLES)])
         return waited[SAMPLES // 2] * 1_000, waited[SAMPLES * 99 // 100] * 1_000
 
 
-async def _one_visible(store: SqliteEventStore, runner: ProjectionRunner, number: int) -> float:
+async def _one_visible(store: EventStore, runner: ProjectionRunner, number: int) -> float:
     (recorded,) = await store.append(_commit(range(number, number + 1)))
     start = time.perf_counter()
     assert await runner.reached("board", SERVICE, recorded.position, 5)

@@ -49,7 +49,7 @@ def start(service: str) -> Start:
                 if process.poll() is not None or time.perf_counter() - began > PATIENCE_SECONDS:
                     raise RuntimeError(f"{service} did not start")
                 time.sleep(0.01)
-            return Start(time.perf_counter() - began, _processor_seconds(process.pid), resident_mib(process.pid))
+            return Start(time.perf_counter() - began, processor_seconds(process.pid), resident_mib(process.pid))
         finally:
             process.terminate()
             process.wait(timeout=PATIENCE_SECONDS)
@@ -63,7 +63,7 @@ def _ready(url: str) -> bool:
         return False
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds(pid: int) -> float:
     """User and system time of the process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND

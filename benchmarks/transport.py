@@ -1,16 +1,18 @@
 """The way of a fact from its commit to another service's read model, over a real Kafka on this machine.
 
 Drain: 100,000 events from a SQLite store through a relay into a topic, and from there through a batch subscriber into a
-document table whose every batch is flushed. Latency: commits paced at 100 a second, from a commit's answer to the
-flushed document, less what a bare producer and consumer of the client library need in the same run.
+document table whose every batch is flushed. Latency: commits paced at 100 and at 500 a second, from a commit's answer to
+the flushed document, less what a bare producer and consumer of the client library need in the same run. Outage: the
+broker is killed, commits go on at 100 a second for half a minute, it is started again, and what was committed until then
+is waited for.
 """
 
 import asyncio
 import logging
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -38,8 +40,11 @@ from tests.engines import kafka
 
 EVENTS = 100_000
 EVENTS_PER_COMMIT = 50
-PER_SECOND = 100
+PACES = {"walking": 100, "running": 500}
+"""Commits a second, by the name of the service that makes them."""
 PACED_SECONDS = 10
+OUTAGE_SECONDS, OUTAGE_PER_SECOND = 30, 100
+CAUGHT_UP_TARGET_SECONDS = 30
 WARM_UP_SECONDS = 2
 DEADLINE_SECONDS = 120
 DRAIN_TARGET = 20_000
@@ -59,7 +64,14 @@ def run(missing: Callable[[], str | None] = kafka.missing) -> Iterable[Figure]:
         relay = RelaySettings(linger_seconds=0)
         settings = Settings(bootstrap=bootstrap, partitions=6, replication=1, relay=relay)
         yield from uvloop.run(_drain(settings, Path(folder)))
-        yield from uvloop.run(_latency(settings, Path(folder)))
+        for service, per_second in PACES.items():
+            yield from uvloop.run(_latency(service, per_second, settings, Path(folder)))
+    logging.disable(logging.CRITICAL)  # that the broker is away is no news there
+    with kafka.running_broker() as broker, TemporaryDirectory() as folder:
+        settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
+        caught_up = uvloop.run(_outage(broker, settings, Path(folder)))
+    name = f"transport.outage_of_{OUTAGE_SECONDS}_s.caught_up"
+    yield at_most(name, caught_up, "s", CAUGHT_UP_TARGET_SECONDS)
 
 
 def publish(seen: Seen) -> PublicEvent:
@@ -181,29 +193,54 @@ async def _consume_rate(chain: Chain) -> float:
     return rate
 
 
-async def _latency(settings: Settings, folder: Path) -> list[Figure]:
-    bare = await _bare(settings)
-    chain = await _chain("pacing", settings, folder)
+async def _latency(service: str, per_second: int, settings: Settings, folder: Path) -> list[Figure]:
+    bare = await _bare(settings, per_second)
+    async with _at_work(await _chain(service, settings, folder)) as (chain, sink):
+        committed: dict[int, float] = {}
+
+        async def commit(number: int) -> None:
+            await chain.store.append(_commit([number], "tenant-1"))
+            committed[number] = time.perf_counter()
+
+        numbers = await _paced(commit, per_second, PACED_SECONDS + WARM_UP_SECONDS)
+        await _until(lambda: len(sink.visible_at) >= numbers)
+    warm = WARM_UP_SECONDS * per_second
+    took = [sink.visible_at[number] - at for number, at in committed.items() if number >= warm]
+    return list(_shares(took, bare, per_second))
+
+
+async def _outage(broker: kafka.Broker, settings: Settings, folder: Path) -> float:
+    """For how long what was committed until the broker was back is waited for after that."""
+    async with _at_work(await _chain("outage", settings, folder)) as (chain, sink):
+
+        async def commit(number: int) -> None:
+            await chain.store.append(_commit([number], "tenant-1"))
+
+        before = await _paced(commit, OUTAGE_PER_SECOND, WARM_UP_SECONDS)
+        await _until(lambda: len(sink.visible_at) >= before)
+        await asyncio.to_thread(broker.kill)
+        meanwhile = await _paced(lambda number: commit(before + number), OUTAGE_PER_SECOND, OUTAGE_SECONDS)
+        await asyncio.to_thread(broker.start)
+        back = time.perf_counter()
+        await _until(lambda: len(sink.visible_at) >= before + meanwhile)
+        return time.perf_counter() - back
+
+
+@asynccontextmanager
+async def _at_work(chain: Chain) -> AsyncIterator[tuple[Chain, Sink]]:
     transport = chain.sending()
     sink = chain.hearing(transport)
     await transport.start()
-    committed: dict[int, float] = {}
-
-    async def commit(number: int) -> None:
-        await chain.store.append(_commit([number], "tenant-1"))
-        committed[number] = time.perf_counter()
-
-    numbers = await _paced(commit)
-    await _until(lambda: len(sink.visible_at) >= numbers)
-    await transport.stop()
-    await chain.store.close()
-    took = [sink.visible_at[number] - at for number, at in committed.items() if number >= _warm()]
-    return list(_shares(took, bare))
+    try:
+        yield chain, sink
+    finally:
+        await transport.stop()
+        await chain.store.close()
 
 
-async def _bare(settings: Settings) -> list[float]:
+async def _bare(settings: Settings, per_second: int) -> list[float]:
     """What the client library and the broker alone need for the same messages at the same pace."""
-    topic = topic_of("bare")
+    topic = topic_of(f"bare_{per_second}")
     await make_topics([topic], replace(settings, partitions=1))
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=settings.bootstrap, auto_offset_reset="earliest")
     producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, enable_idempotence=True)
@@ -222,27 +259,23 @@ async def _bare(settings: Settings) -> list[float]:
     await asyncio.wait_for(producer.start(), DEADLINE_SECONDS)
     tasks = Tasks()
     tasks.start("receive", receive)
-    numbers = await _paced(send)
+    numbers = await _paced(send, per_second, PACED_SECONDS + WARM_UP_SECONDS)
     await _until(lambda: len(took) >= numbers)
     await tasks.stop()
     with suppress(asyncio.CancelledError):
         await asyncio.wait_for(producer.stop(), 5)
         await asyncio.wait_for(consumer.stop(), 5)
-    return [seconds for number, seconds in took.items() if number >= _warm()]
+    return [seconds for number, seconds in took.items() if number >= WARM_UP_SECONDS * per_second]
 
 
-def _warm() -> int:
-    return WARM_UP_SECONDS * PER_SECOND
-
-
-async def _paced(act: Any) -> int:
+async def _paced(act: Any, per_second: int, for_seconds: int) -> int:
     """Acts so many times a second, whether or not the last act is done; answers how often."""
     acts = []
     began = time.perf_counter()
     for number in count():
-        if number >= (PACED_SECONDS + WARM_UP_SECONDS) * PER_SECOND:
+        if number >= for_seconds * per_second:
             break
-        await asyncio.sleep(max(0.0, began + number / PER_SECOND - time.perf_counter()))
+        await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
         acts.append(asyncio.ensure_future(act(number)))
     await asyncio.gather(*acts)
     return len(acts)
@@ -254,11 +287,11 @@ async def _until(done: Any) -> None:
             await asyncio.sleep(0.002)
 
 
-def _shares(ours: list[float], bare: list[float]) -> Iterator[Figure]:
+def _shares(ours: list[float], bare: list[float], per_second: int) -> Iterator[Figure]:
     for percent, most in SHARE_TARGETS_MS.items():
         mine, broker = _percentile_ms(ours, percent), _percentile_ms(bare, percent)
         peer = (f"ms of the broker's own share, of {mine:.1f} in all", broker)
-        yield at_most(f"transport.commit_to_visible.p{percent}", mine - broker, "ms", most, peer)
+        yield at_most(f"transport.commit_to_visible_at_{per_second}.p{percent}", mine - broker, "ms", most, peer)
 
 
 def _percentile_ms(seconds: list[float], percent: int) -> float:

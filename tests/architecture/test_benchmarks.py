@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as runner
-from benchmarks import store, transport
+from benchmarks import http_engines, rebuild, store, transport
 from benchmarks._figures import FIELDS, Figure, at_least, at_most, beside, skipped
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,8 @@ def test_a_figure_with_a_limit_is_judged_by_it_whatever_its_peer_reaches() -> No
 def test_what_has_no_engine_is_skipped_with_its_reason() -> None:
     assert list(transport.run(lambda: "no Java here")) == [skipped("transport", "no Java here")]
     assert list(store.on_postgres(lambda: "no server here")) == [skipped("store.postgres", "no server here")]
+    assert list(rebuild.on_postgres(lambda: "no server here")) == [skipped("rebuild.postgres", "no server here")]
+    assert list(http_engines.run(lambda: "no Java here")) == [skipped("http.engines", "no Java here")]
     assert skipped("transport", "no Java here")["holds"] is None
 
 
@@ -67,7 +69,19 @@ def test_only_what_is_named_is_run() -> None:
     assert (runner.main(["http"], note), runner.main([], note)) == (0, 0)
     assert asked == [
         ["http"],
-        ["growth", "http", "incentives", "lookup", "rebuild", "shadow", "start", "store", "transport", "witness"],
+        [
+            "growth",
+            "http",
+            "http_engines",
+            "incentives",
+            "lookup",
+            "rebuild",
+            "shadow",
+            "start",
+            "store",
+            "transport",
+            "witness",
+        ],
     ]
 
 
@@ -77,6 +91,6 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "there is no benchmark htp: choose of growth, http, incentives, lookup, rebuild, shadow, start, store, transport, "
-        "witness\n"
+        "there is no benchmark htp: "
+        "choose of growth, http, http_engines, incentives, lookup, rebuild, shadow, start, store, transport, witness\n"
     )

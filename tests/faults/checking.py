@@ -22,8 +22,8 @@ from tests.scenarios.system import PATIENCE_SECONDS, System, done, running_syste
 PAGE = 1_000
 LOOK_SECONDS = 0.1
 """Each look reads whole logs."""
-GIVEN_UP_SECONDS = 120.0
-"""Longer than a group takes to notice a member that was killed, and a client to be polled."""
+GIVEN_UP_SECONDS = 300.0
+"""As long as a client waits: what comes late on a machine that has other work is late, not lost."""
 
 
 async def all_is_well_after(load: Load) -> None:

@@ -6,12 +6,14 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
+import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
 from chassis.http import Unavailable, problem
 
+log = structlog.get_logger()
 TIMEOUT_SECONDS = 10.0
 ENDED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 """A kept connection ends with the release behind it, perhaps at the very moment it is used; a new one leads to the next."""
@@ -86,7 +88,8 @@ class OverHttp:
     async def forward(self, service: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._asked(service, Request(scope, receive), send)
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("service_not_reached", service=service, error=repr(error))
             await problem(Unavailable(f"{service} cannot be reached"))(scope, receive, send)
 
     async def _asked(self, service: str, request: Request, send: Send) -> None:
