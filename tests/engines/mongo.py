@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -70,7 +71,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        with MongoClient(url, serverSelectionTimeoutMS=500) as client:
+        with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=500) as client:
             client.admin.command("ping")
     except PyMongoError:
         return False
