@@ -215,3 +215,33 @@ async def test_certified_people_move_a_tier_and_meet_the_condition_of_a_modifier
         await it.hear(of(CertifiedCountChanged.type, **roster | {"effective_on": MARCH}, count=1))
         tier = await it.get(ADMIN, "/tiers/tiers/p1")
         assert (tier["level"], _figures(tier), tier["review"]["qualifies_for"]) == ("silver", {"experts": "1"}, None)
+
+
+async def test_an_estimate_says_what_the_next_tier_would_pay(tmp_path):
+    levels = [{"name": name, "thresholds": {"deals": count}} for name, count in (("silver", "1"), ("gold", "5"))]
+    rules = {"name": "Tiers", "metrics": [{"name": "deals"}], "levels": levels}
+    modifiers = [
+        {"modifier_id": name, "when": {"field": "tier", "is_one_of": [name]}, "multiply": times}
+        for name, times in (("silver", "1.5"), ("gold", "2"))
+    ]
+    asked = {"partner_id": "p1", "amount": "1000.00", "currency": "EUR", "closes_on": "2026-03-20"}
+    async with started(tmp_path) as it:
+        draft = {"rulebook_id": "tiers", "kind": "tier", "body": rules, "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/tiers/publish", {"version": 1})).status_code == 200
+        await it.publish_plan(plan(modifiers=modifiers))
+        await it.hear(activated("p1"))
+        told = []
+        for deals in (None, "1", "5"):
+            if deals:
+                fact = {"metric": "deals", "ref": "all", "value": deals, "on": it.clock.now().date().isoformat()}
+                reported = await it.post(ADMIN, "/tiers/tiers/p1/metrics", fact)
+                assert reported.status_code == 201, reported.text
+            [line] = (await it.post(ADMIN, "/estimates", asked)).json()["lines"]
+            ahead = [one["text"] for one in line["would_change"] if one["code"] == "next-tier"]
+            told.append((line["pay"], *ahead))
+        assert told == [
+            ("100.00 EUR", "in the next tier, silver, it would pay 150.00 EUR"),
+            ("150.00 EUR", "in the next tier, gold, it would pay 200.00 EUR"),
+            ("200.00 EUR",),
+        ]

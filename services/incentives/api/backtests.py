@@ -1,5 +1,6 @@
 """Plans tried on what happened and on what might: backtests of a whole year, and estimates of one sale."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -27,9 +28,10 @@ from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
 from services.incentives.domain.dues import Known
 from services.incentives.domain.plan import schedule_of
-from services.incentives.domain.rating import PLANS, Sold, evaluate
+from services.incentives.domain.rating import PLANS, Sold, at_tier, evaluate
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
+from services.incentives.domain.tier_rules import TIER, TIERS, TierRules
 
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -145,7 +147,7 @@ class EstimateBody(Body):
 
 
 class EstimatedLine(TypedDict):
-    """What a plan would pay, by which steps, and what is missing to its next band."""
+    """What a plan would pay, by which steps, what is missing to its next band, and what the next tier would pay."""
 
     plan_id: str
     version: int
@@ -179,17 +181,27 @@ async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
         role=body.role,
         deal_type=body.deal_type,
     )
+    ladders = await _ladders(app, caller.tenant, peek)
     lines = [
-        await _estimated(peek, it, chosen)
+        await _estimated(peek, it, chosen, ladders)
         for chosen in found
         if not chosen.plan.deal_types or body.deal_type in chosen.plan.deal_types
     ]
     return shown({"lines": lines})
 
 
-async def _estimated(peek: Peek, it: Possible, chosen: Chosen) -> dict[str, Any]:
+async def _ladders(app: Application, tenant: str, peek: Peek) -> list[TierRules]:
+    """The levels of each programme, as they are in force now."""
+    books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, tenant, TIER)]
+    versions = [book.in_force(app.clock.now()) for book in books]
+    return [TIERS.read(version.body) for version in versions if version]
+
+
+async def _estimated(peek: Peek, it: Possible, chosen: Chosen, ladders: Sequence[TierRules]) -> dict[str, Any]:
     plan, facts = chosen.plan, await possible_facts(peek, it, chosen)
     decision: Decision = evaluate(facts, plan)
+    ahead_of_it = dict.fromkeys(one.after(facts.circumstances.tier) for one in ladders)
+    tiers = [at_tier(facts, plan, tier) for tier in ahead_of_it if tier]
     bands = reaches(schedule_of(plan, it.partner_id, it.closes_on))
     ahead = next((band for band in bands if not band.reached(facts.measure_before)), None)
     return {
@@ -199,7 +211,7 @@ async def _estimated(peek: Peek, it: Possible, chosen: Chosen) -> dict[str, Any]
         "component": plan.component,
         "pay": decision.outcome,
         "steps": [plain(reason) for reason in decision.reasons],
-        "would_change": [plain(change) for change in decision.would_change],
+        "would_change": [plain(change) for change in (*decision.would_change, *tiers) if change],
         "to_next_band": str(ahead.above - facts.measure_before) if ahead else None,
     }
 

@@ -78,6 +78,13 @@ class TierRules:
         names = [one.name for one in self.levels]
         return names.index(level) if level in names else -1
 
+    def after(self, level: str | None) -> str | None:
+        """The next level: the lowest for who has none; None above the highest, and for a level of other rules."""
+        names = [one.name for one in self.levels]
+        if level is not None and level not in names:
+            return None
+        return next(iter(names[self.rank(level) + 1 :]), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TierFacts:
