@@ -72,6 +72,7 @@ from tests.incentives.test_service import (
     P2,
     TENANT,
     activated,
+    earned,
     incentives,
     proposed,
     started,
@@ -635,6 +636,26 @@ async def test_a_partner_disputes_a_line_and_downloads_its_statement(incentives)
     assert (await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})).status_code == 201
     table = await incentives._client.get(f"{path}/csv", headers=incentives._as(P1))
     assert table.text.splitlines()[-1] == ",closing,,,100.00"
+
+
+async def test_a_partner_disputes_an_earning_line_by_its_own_id_once_it_is_stated(incentives):
+    early = await earned(incentives, hold_days=60)
+    path, body = f"/lines/{early['line_id']}/dispute", {"reason": "too little"}
+    refused = await incentives.post(P1, path, body)
+    assert (refused.status_code, refused.json()["slug"]) == (409, "not-stated")
+    incentives.clock.set(datetime(2026, 6, 3, 9, tzinfo=UTC))
+    await incentives.until(P1, "/lines", lambda page: page["items"][0]["state"] == "payable")
+    period = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
+    statement = (await incentives.post(FINANCE, "/statements", period)).json()
+    assert (await incentives.post(P2, path, body)).status_code == 404
+    assert (await incentives.post(FINANCE, path, body)).status_code == 403
+    assert (await incentives.post(P1, path, body)).status_code == 201
+    [disputed] = (await incentives.get(P1, "/disputes?state=open"))["items"]
+    whole = await incentives.get(P1, f"/statements/{statement['statement_id']}")
+    assert (disputed["event_id"], disputed["statement_id"]) == (
+        whole["lines"][0]["event_id"],
+        statement["statement_id"],
+    )
 
 
 async def test_payment_rules_hold_once_they_are_published(incentives):

@@ -467,6 +467,7 @@ INCENTIVES = {
     "GET /statements/{statement_id}/csv": row(EARNINGS, statement_id="statement"),
     "GET /statements/{statement_id}/proof": row(EARNINGS, statement_id="statement"),
     "POST /statements/verify": row(EARNINGS, {}),
+    "POST /lines/{line_id}/dispute": row(MONEY, {"reason": "x"}, line_id="line"),
     "POST /statements/{statement_id}/dispute": row(MONEY, {"event_id": "x", "reason": "x"}, statement_id="statement"),
     "POST /statements/{statement_id}/dispute/decide": row(
         APPROVER, {"event_id": "x", "reason": "x", "outcome": "rejected"}, statement_id="statement"

@@ -1,16 +1,17 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
-from chassis.decider import Problem
+from chassis.decider import Problem, Refused
 from chassis.event import canonical_json, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import each
 from chassis.tables import table
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
@@ -78,6 +79,12 @@ class DeclineBody(Body):
     category: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
 
 
+class ReasonBody(Body):
+    """What is wrong with it."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
 class DisputeBody(Body):
     """Which line of the statement, by its event, and what is wrong with it."""
 
@@ -120,6 +127,12 @@ class ReportFileBody(Body):
     kind: Literal["pain002", "csv"]
     content: Annotated[str, Field(min_length=1, max_length=1 << 19)]
     signature: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class NotStated(Refused):
+    """No statement holds this line yet: it can be disputed for ten business days once one does."""
+
+    slug = "not-stated"
 
 
 class Forged(Problem):
@@ -216,15 +229,33 @@ async def dispute(statement_id: Id, body: DisputeBody, caller: Writer, app: App)
     """The payee says that a line is wrong, within ten business days; it is not paid until that is decided."""
     app.access.check(caller.principal, DisputeLine)
     found = await app.document(caller.principal, "statements", statement_id)
+    return await _disputed(caller, app, found, body.event_id, body.reason)
+
+
+async def _disputed(caller: Writer, app: App, statement: Mapping[str, Any], event_id: str, reason: str) -> Response:
     wish = DisputeLine(
-        account_id=found["account_id"],
-        statement_id=statement_id,
-        event_id=body.event_id,
-        reason=body.reason,
+        account_id=statement["account_id"],
+        statement_id=statement["statement_id"],
+        event_id=event_id,
+        reason=reason,
         by=caller.principal.by,
         now=app.clock.now(),
     )
     return await perform(caller, app, DisputeLine, wish, status=201)
+
+
+@router.post("/lines/{line_id}/dispute", status_code=201)
+async def dispute_line(line_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
+    """The payee says that an earning line is wrong, where its newest statement has it; else as a statement's dispute."""
+    app.access.check(caller.principal, DisputeLine)
+    line = await app.document(caller.principal, "earnings", line_id)
+    await app.caught_up("statements")
+    mine = {"partner_id": line["partner_id"]}
+    async for statement in each(app.read, "statements", caller.tenant, mine, "-issued_at"):
+        stated = [one["event_id"] for one in statement["lines"] if one["cause"] == line_id]
+        if stated:
+            return await _disputed(caller, app, statement, stated[-1], body.reason)
+    raise NotStated
 
 
 @router.post("/statements/{statement_id}/dispute/decide")
