@@ -20,11 +20,16 @@ import msgspec
 import uuid_utils
 
 from benchmarks._figures import Figure, at_least, at_most
+from chassis.asgi import Api
 from chassis.event import Actor, encode
+from chassis.identity import Principal
+from chassis.process import make_world, running
 from chassis.rulebook import Version
+from chassis.service import Service, World
 from chassis.store.port import Commit, NewEvent
 from chassis.store.sqlite import SqliteEventStore
 from contracts.values import money
+from services.incentives.app import Settings, build
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.budget import BudgetUsed
 from services.incentives.domain.bulk import Share, rated
@@ -40,6 +45,7 @@ PAYEES, QUARTERS, DEALS = 500, 4, 100_000
 BACKTEST_SECONDS = 60
 RATE_TARGET, POST_TARGET, RECALCULATE_SECONDS = 300_000, 20_000, 60
 POSTED, EVENTS_A_COMMIT = 20_000, 1_000
+ESTIMATES, ESTIMATE_MILLISECONDS, BANDS, MODIFIERS = 1_000, 50, 50, 100
 CENT = Decimal("0.01")
 SCHEDULE = Schedule(
     semantics="marginal",
@@ -63,6 +69,7 @@ def run() -> Iterable[Figure]:
     yield _recalculation(lines)
     yield _backtest()
     yield at_least("incentives.post", asyncio.run(_post()), "ledger lines/s", POST_TARGET)
+    yield at_most("incentives.estimate_p99", asyncio.run(_estimates()), "ms", ESTIMATE_MILLISECONDS)
 
 
 def _lines(count: int) -> list[Share]:
@@ -221,6 +228,55 @@ def _posting(number: int) -> NewEvent:
     )
     stream = f"bench:budget-{number % PAYEES}"
     return NewEvent(stream, number // PAYEES + 1, str(uuid_utils.uuid7()), used.type, encode(used))  # type: ignore[attr-defined]
+
+
+async def _estimates() -> float:
+    """The 99th percentile of an estimate over the service's own API, under a plan as large as a plan may be.
+
+    It is the time of one core, as the other figures are.
+    """
+    with TemporaryDirectory() as folder:
+        settings = Settings(data=Path(folder))
+        world = make_world(settings)
+        service = build(settings, world)
+        async with running([service], world):
+            first, second = [_asking(service, world, subject) for subject in ("adm-1", "adm-2")]
+            for rulebook_id, kind, body in (("largest", "plan", _largest_plan()), ("tiers", "tier", TIER_RULES)):
+                draft = {"rulebook_id": rulebook_id, "kind": kind, "body": body}
+                assert (await first.post("/rulebooks", draft, key=f"draft-{kind}")).ok
+                published = await second.post(
+                    f"/rulebooks/{rulebook_id}/publish", {"version": 1}, key=f"publish-{kind}"
+                )
+                assert published.ok, published.body
+            await service.application.caught_up("rulebooks")
+            took = sorted([await _estimate(_asking(service, world, "adm-1"), n) for n in range(ESTIMATES)])
+    return took[ESTIMATES * 99 // 100 - 1] * 1_000
+
+
+def _asking(service: Service, world: World, subject: str) -> Api:
+    who = Principal(tenant="t-1", subject=subject, kind="vendor", roles=("admin",), duties=("plan_admin",))
+    return Api(service.api, world.signer.sign(who, "incentives"))
+
+
+def _largest_plan() -> dict[str, Any]:
+    bands = [{"up_to": str(1_000 * number), "percent": str(number % 30 + 1)} for number in range(1, BANDS)]
+    when = {"field": "tier", "is_one_of": ["silver", "gold"]}
+    modifiers = [{"modifier_id": f"m{number}", "when": when, "multiply": "1.5"} for number in range(MODIFIERS)]
+    schedule = {"semantics": "marginal", "bands": [*bands, {"percent": "5"}]}
+    named = {"kind": "commission", "name": "Largest", "currency": "EUR", "accumulate": "quarter"}
+    return {**named, "schedule": schedule, "modifiers": modifiers}
+
+
+TIER_RULES = {"name": "Tiers", "metrics": [{"name": "deals"}], "levels": [{"name": "silver"}, {"name": "gold"}]}
+
+
+async def _estimate(api: Api, number: int) -> float:
+    sale = {"partner_id": f"p{number % PAYEES}", "amount": "60000.00", "currency": "EUR", "closes_on": "2031-03-20"}
+    began = process_time()
+    answer = await api.post("/estimates", sale, key=f"estimate-{number}")
+    took = process_time() - began
+    assert answer.ok, answer.body
+    return took
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -202,6 +202,7 @@ async def _estimated(peek: Peek, it: Possible, chosen: Chosen, ladders: Sequence
     decision: Decision = evaluate(facts, plan)
     ahead_of_it = dict.fromkeys(one.after(facts.circumstances.tier) for one in ladders)
     tiers = [at_tier(facts, plan, tier) for tier in ahead_of_it if tier]
+    differing = [change for change in tiers if change and change.outcome != decision.outcome]
     bands = reaches(schedule_of(plan, it.partner_id, it.closes_on))
     ahead = next((band for band in bands if not band.reached(facts.measure_before)), None)
     return {
@@ -211,7 +212,7 @@ async def _estimated(peek: Peek, it: Possible, chosen: Chosen, ladders: Sequence
         "component": plan.component,
         "pay": decision.outcome,
         "steps": [plain(reason) for reason in decision.reasons],
-        "would_change": [plain(change) for change in (*decision.would_change, *tiers) if change],
+        "would_change": [plain(change) for change in (*decision.would_change, *differing)],
         "to_next_band": str(ahead.above - facts.measure_before) if ahead else None,
     }
 

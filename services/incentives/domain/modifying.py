@@ -67,11 +67,13 @@ def _taken(schedule: Schedule, fitting: Sequence[Modifier], stack: Stack, measur
         return fitting
     if stack == "first":
         return fitting[:1]
-    return [max(fitting, key=lambda modifier: _worth(_applied(schedule, [modifier]), measure))]
+    own = value_of(schedule, measure)
+    return [max(fitting, key=lambda modifier: _worth(_applied(schedule, [modifier]), measure, schedule, own))]
 
 
-def _worth(done: Modified, measure: Decimal) -> Decimal:
-    return value_of(done.schedule, measure) * done.factor
+def _worth(done: Modified, measure: Decimal, schedule: Schedule, own: Decimal) -> Decimal:
+    """What it makes of the measure; where the schedule is as it was, its own value, which is reckoned once."""
+    return (own if done.schedule is schedule else value_of(done.schedule, measure)) * done.factor
 
 
 def _applied(schedule: Schedule, taken: Sequence[Modifier]) -> Modified:

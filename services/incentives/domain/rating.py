@@ -324,17 +324,13 @@ def evaluate(facts: RatingFacts, plan: Plan) -> Decision:
 
 
 def at_tier(facts: RatingFacts, plan: Plan, tier: str) -> Change | None:
-    """What the same sale would pay in another tier; None where that is the same, or cannot be said."""
+    """What the same sale would pay in another tier; None where that cannot be said."""
     there = replace(facts, circumstances=replace(facts.circumstances, tier=tier))
     try:
-        now, then = rate(facts, plan).pay, rate(there, plan).pay
+        pay = text_of(rate(there, plan).pay)
     except NoRate:
         return None
-    if then == now:
-        return None
-    return Change(
-        code="next-tier", text=f"in the next tier, {tier}, it would pay {text_of(then)}", outcome=text_of(then)
-    )
+    return Change(code="next-tier", text=f"in the next tier, {tier}, it would pay {pay}", outcome=pay)
 
 
 def _without_modifiers(facts: RatingFacts, plan: Plan, found: Derivation) -> tuple[Change, ...]:

@@ -4,6 +4,7 @@ A line of an accumulating plan pays `round(F(after)) - round(F(before))`, so the
 `round(F(total))` however the total was sliced and in whatever order the slices came.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
@@ -88,8 +89,9 @@ def pay_between(schedule: Schedule, before: Decimal, after: Decimal, currency: s
 
 def slices(schedule: Schedule, measure: Decimal) -> tuple[Slice, ...]:
     """The parts of F(measure), band by band."""
-    counted = capped(schedule, max(measure, NOTHING))
-    reached = [reach for reach in reaches(schedule) if reach.reached(counted)]
+    bands = reaches(schedule)
+    counted = _capped(bands, max(measure, NOTHING))
+    reached = [reach for reach in bands if reach.reached(counted)]
     if schedule.semantics == "marginal":
         return tuple(_slice(reach, counted - reach.above, reach.up_to) for reach in reached)
     return tuple(_slice(reach, counted, None) for reach in reached[-1:])
@@ -97,7 +99,11 @@ def slices(schedule: Schedule, measure: Decimal) -> tuple[Slice, ...]:
 
 def capped(schedule: Schedule, measure: Decimal) -> Decimal:
     """The part of the measure that counts: all of it, unless the last band ends."""
-    last = reaches(schedule)[-1].up_to
+    return _capped(reaches(schedule), measure)
+
+
+def _capped(bands: Sequence[Reach], measure: Decimal) -> Decimal:
+    last = bands[-1].up_to
     return measure if last is None else min(measure, last)
 
 
