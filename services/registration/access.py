@@ -2,7 +2,7 @@
 
 from chassis.access import Access, anonymous, partner, service, vendor
 from chassis.bulk import READ_BATCHES, ApplyBatch, DiscardBatch, UndoBatch, UploadBatch
-from services.registration.domain.account import AddKey, ConfirmIdentity
+from services.registration.domain.account import AddKey, ConfirmIdentity, OpenAccount
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal_commands import (
     AddEvidence,
@@ -132,6 +132,7 @@ ACCESS = Access(
         DecideDispute: _ARBITERS,
         AddExclusion: _KEEPERS,
         EndExclusion: _KEEPERS,
+        OpenAccount: _DESK,
         ConfirmIdentity: _DESK,
         AddKey: _DESK,
         MergeAccounts: _DESK,

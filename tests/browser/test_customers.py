@@ -59,3 +59,22 @@ def customer_of(page: Page, deal: str) -> str:
     go_until(page, f"/desk/{deal}", page.get_by_role("link", name="The customer")).click()
     page.wait_for_url("**/customers/*")
     return page.url
+
+
+def test_the_desk_writes_a_customer_down_and_a_registration_of_it_is_found_there(
+    browse: Browse, system: Running
+) -> None:
+    page = browse("dora", "/customers", java_script_enabled=False)
+    page.get_by_text("Write a customer down").click()
+    page.get_by_label("Customer name").fill("Kestrel Looms Ltd")
+    page.locator("form[method=post]").get_by_label("Country").select_option("GB")
+    page.get_by_label("Website or identifier").fill("gmail.com")
+    page.get_by_role("button", name="Write down").click()
+    expect(page.get_by_role("alert")).to_contain_text("an own domain, or a number that can be checked")
+    page.get_by_label("Website or identifier").fill("kestrel-looms.co.uk")
+    page.get_by_role("button", name="Write down").click()
+    expect(page.get_by_role("status").first).to_contain_text("The customer is written down")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Kestrel Looms Ltd")
+    register(system, NORTH, Customer("Kestrel Looms", "GB", "kestrel-looms.co.uk", "9000.00"))
+    page.goto("/customers?domain=kestrel-looms.co.uk")
+    reload_until(page, page.get_by_role("row", name="Kestrel Looms Ltd GB kestrel-looms.co.uk 1"))

@@ -124,3 +124,43 @@ async def test_a_group_claim_reaches_who_joins_and_leaves_who_is_cut_out(registr
     await registration.until(second["registration_id"], "in_review")
     assert await claims_of(registration, child) == {second["registration_id"]: "pending"}
     assert await claims_of(registration, head) == {first["registration_id"]: "held"}
+
+
+async def test_the_desk_opens_a_customer_that_a_later_registration_of_its_domain_enters(registration: Running) -> None:
+    vat = {"scheme": "vat", "value": "DE136695976"}
+    body = {**FABRIKAM, "identifiers": [vat], "trade_names": ["Fabrikam Labs"]}
+    first, again = [await registration.post(DESK, "/accounts", body, key="open-1") for _ in range(2)]
+    account_id = first.json()["account_id"]
+    shown = (await registration.get(DESK, f"/accounts/{account_id}")).json()
+
+    deal = await registration.register("p1", customer=FABRIKAM)
+    taken = await registration.post(DESK, "/accounts", {"name": "Other", "country": "DE", "website": "fabrikam.com"})
+
+    assert (first.status_code, first.content) == (201, again.content)
+    assert first.headers["Location"] == f"/accounts/{account_id}"
+    assert deal["account_id"] == account_id
+    assert (shown["name"], shown["domain"]) == ("Fabrikam Analytics", "fabrikam.com")
+    assert [(one["scheme"], one["value"]) for one in shown["keys"]] == [
+        ("vat", "DE:136695976"),
+        ("domain", "fabrikam.com"),
+    ]
+    assert (taken.status_code, taken.json()["slug"], taken.json()["account_id"]) == (409, "key-taken", account_id)
+    assert (await registration.post(seller("p1"), "/accounts", body)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"website": None}, "known_by"),
+        ({"website": "www.gmail.com"}, "known_by"),
+        ({"website": "co.uk"}, "website"),
+        ({"natural_person": True}, "body.natural_person"),
+    ],
+)
+async def test_a_customer_that_nothing_tells_apart_is_not_opened(
+    registration: Running, changes: dict[str, Any], path: str
+) -> None:
+    answer = await registration.post(DESK, "/accounts", {**FABRIKAM, **changes})
+
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, path)
+    assert (await registration.get(DESK, "/accounts")).json()["items"] == []

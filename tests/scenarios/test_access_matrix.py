@@ -262,6 +262,7 @@ REGISTRATION = {
     "POST /batches/{batch_id}/discard": row(SELLERS | {"desk"}, batch_id="import"),
     "GET /accounts": row(frozenset({"admin", "cm", "desk"})),
     "GET /accounts/{account_id}": row(frozenset({"admin", "cm", "desk"}), account_id="account"),
+    "POST /accounts": row(frozenset({"desk"}), {"name": "Fabrikam", "country": "DE", "website": "fabrikam-matrix.com"}),
     "POST /accounts/{account_id}/confirm": row(frozenset({"desk"}), account_id="account"),
     "GET /accounts/{account_id}/claims": row(frozenset({"admin", "cm", "desk"}), account_id="account"),
     "POST /accounts/{account_id}/add-key": row(
@@ -622,6 +623,7 @@ GATEWAY = {
     "GET /leads/new": page(SELLERS | LEAD_DESK),
     "GET /leads/{lead_id}": page(LEADS, lead_id="lead"),
     "GET /desk": page(frozenset({"desk", "cm"})),
+    "GET /customers": page(frozenset({"desk", "cm"})),
     "GET /customers/{account_id}": page(frozenset({"desk", "cm"}), account_id="account"),
     "GET /desk/{registration_id}": page(frozenset({"desk", "cm"}), registration_id="deal"),
     "GET /why/{event_id}": page(DEALS, event_id="registration_event"),
@@ -675,6 +677,7 @@ GATEWAY = {
             "POST /deals/{registration_id}/{verb}",
             "POST /leads/new",
             "POST /leads/{lead_id}/{verb}",
+            "POST /customers",
             "POST /customers/{account_id}/{verb}",
             "POST /desk/{registration_id}/confirm-identity",
             "POST /desk/{registration_id}/{verb}",

@@ -15,16 +15,17 @@ from chassis.segments import StreamContinued
 from chassis.store.port import Recorded
 from contracts.values import AccountId, RegistrationId
 from services.registration.access import READ_ACCOUNTS
-from services.registration.api.bodies import Country, Id, Text
+from services.registration.api.bodies import Country, CustomerBody, Id, Text
 from services.registration.application.on_accounts import cutting, joining, linking, parting
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
-from services.registration.domain.account import AddKey, ConfirmIdentity
-from services.registration.domain.account_key import DOMAIN, Key, own_keys
+from services.registration.domain.account import AddKey, ConfirmIdentity, OpenAccount
+from services.registration.domain.account_key import DOMAIN, Key, keys_of, own_keys
 from services.registration.domain.claim_history import Told, as_known
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.merging import MergeAccounts, SplitAccounts, Target
+from services.registration.domain.rules import Matching
 from services.registration.projections.accounts import AccountDocument, ClaimsAt, claim_shown
 
 router = APIRouter(tags=["accounts"])
@@ -62,6 +63,28 @@ class PartBody(Body):
 
     merge_id: AccountText
     targets: Annotated[dict[AccountText, AccountText], Field(max_length=200)] = {}
+
+
+class AccountBody(CustomerBody):
+    """An organisation; what names a natural person is kept with its deals, sealed."""
+
+    natural_person: Literal[False] = False
+
+
+@router.post("/accounts", status_code=201)
+async def open_account(body: AccountBody, caller: Writer, app: App) -> Response:
+    """Writes a customer down before any partner asks for it: by an own domain, or a number that can be checked."""
+    app.access.check(caller.principal, OpenAccount)
+    customer = app.ports.customers.read(body.given())
+    keys = keys_of(customer, Matching())
+    if not keys:
+        message = "an own domain, or a number that can be checked, says who the customer is"
+        raise Incomplete(message, errors=[{"path": "known_by", "code": "required", "message": message}])
+    account_id, by = AccountId(caller.new_id("account")), caller.principal.by
+    command = OpenAccount(account_id=account_id, customer=customer, keys=keys, by=by, now=app.clock.now())
+    answer = await perform(caller, app, OpenAccount, command, status=201)
+    answer.headers["Location"] = f"/accounts/{account_id}"
+    return answer
 
 
 @router.get("/accounts")

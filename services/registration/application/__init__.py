@@ -21,6 +21,7 @@ from services.registration.application.answers import (
     mailed,
     merged,
     noted,
+    opened,
     ordered,
     split,
     whole,
@@ -64,7 +65,15 @@ from services.registration.application.streams import (
     splitting_accounts_streams,
     unseen_streams,
 )
-from services.registration.domain.account import Accounts, AddKey, ConfirmIdentity, add_key, confirm_identity
+from services.registration.domain.account import (
+    Accounts,
+    AddKey,
+    ConfirmIdentity,
+    OpenAccount,
+    add_key,
+    confirm_identity,
+    open_by_hand,
+)
 from services.registration.domain.account_key import AccountKeys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
@@ -270,6 +279,12 @@ HANDLES = (
     Handles(WarnInactivity, warn_inactivity, streams=deal_streams, reads=book_streams),
     Handles(EndProtection, end_protection, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
     Handles(CloseDeal, close_deal, streams=closing_streams, reads=book_streams, answer=answer),
+    Handles(
+        OpenAccount,
+        open_by_hand,
+        streams=lambda c: (Accounts.at(c.account_id), tuple(AccountKeys.at(key.identity) for key in c.keys)),
+        answer=opened,
+    ),
     Handles(ConfirmIdentity, confirm_identity, streams=lambda c: (Accounts.at(c.account_id),)),
     Handles(
         AddKey, add_key, streams=lambda c: (Accounts.at(c.account_id), AccountKeys.at(c.key.identity)), answer=keyed

@@ -8,7 +8,7 @@ from chassis.case import Stage
 from chassis.event import iso
 from chassis.rulebook import CodedReason
 from contracts.values import Span
-from services.registration.domain.account import Account, AddKey
+from services.registration.domain.account import Account, AddKey, OpenAccount
 from services.registration.domain.account_key import AccountKey
 from services.registration.domain.availability import CheckCustomer
 from services.registration.domain.deal import Deal, Status
@@ -222,6 +222,17 @@ class KeyAnswer(TypedDict):
     scheme: str
     value: str
     accounts: Sequence[str]
+
+
+class OpenedAccount(TypedDict):
+    """The customer by its id, which its registrations will name."""
+
+    account_id: str
+
+
+def opened(wish: OpenAccount, *_: Any) -> OpenedAccount:
+    """The customer as it is named from now on."""
+    return {"account_id": wish.account_id}
 
 
 def excluded(wish: AddExclusion | EndExclusion, _: Any) -> ExclusionAnswer:

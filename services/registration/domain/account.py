@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused
-from chassis.event import Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
 from contracts.values import AccountId, RegistrationId
-from services.registration.domain.account_key import AccountKey, Key, KeyEvent, bind, share_key
+from services.registration.domain.account_key import AccountKey, Key, KeyBound, KeyEvent, bind, share_key
 from services.registration.domain.claim import Won
 from services.registration.domain.customer import Customer, Identifier
 
@@ -20,11 +20,14 @@ LINKS = {SAME: "alias", RELATED: "parent"}
 
 @event("registration.AccountOpened.v1")
 class AccountOpened:
+    """By a first registration, or by a person of the vendor (`opened_by`); then `registration_id` is empty."""
+
     account_id: AccountId
     customer: Customer
     keys: tuple[Key, ...]
     registration_id: RegistrationId
     opened_at: datetime
+    opened_by: str | LeftOut = LEFT_OUT
 
 
 @event("registration.NameAdded.v1")
@@ -203,6 +206,17 @@ AccountEvent = (
 # Commands
 
 
+@command("registration.OpenAccount.v1")
+class OpenAccount:
+    """A customer that nobody has registered yet. `keys` are its own: none of them is another customer's."""
+
+    account_id: AccountId
+    customer: Customer
+    keys: tuple[Key, ...]
+    by: str
+    now: datetime
+
+
 @command("registration.ConfirmIdentity.v1")
 class ConfirmIdentity:
     account_id: AccountId
@@ -310,6 +324,28 @@ def _named(
     return NameAdded(
         account_id=account_id, name=customer.name, normal_names=new, registration_id=registration_id, added_at=now
     )
+
+
+def open_by_hand(
+    wish: OpenAccount, account: Account, keys: tuple[AccountKey, ...]
+) -> tuple[list[AccountEvent], list[list[KeyBound]]]:
+    """Opens an account for a customer by its keys, before any partner asks for it."""
+    if account.opened:
+        return [], [[] for _ in keys]
+    taken = next((state.account_id for state in keys if state.account_id), None)
+    if taken is not None:
+        raise KeyTaken(account_id=taken)
+    opened = AccountOpened(
+        account_id=wish.account_id,
+        customer=wish.customer,
+        keys=wish.keys,
+        registration_id=RegistrationId(""),
+        opened_at=wish.now,
+        opened_by=wish.by,
+    )
+    named = {"account_id": wish.account_id, "registration_id": "", "now": wish.now}
+    bound = zip(wish.keys, keys, strict=True)
+    return [opened], [bind(key, state, **named) for key, state in bound]  # type: ignore[arg-type]
 
 
 def confirm_identity(wish: ConfirmIdentity, account: Account) -> list[AccountEvent]:

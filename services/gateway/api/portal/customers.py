@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.deals import customer as written_down
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 SCHEMES = ("domain", "vat", "lei", "duns", "registry", "tax")
@@ -16,6 +17,36 @@ DAYS = {"at": "on", "known_at": "known_on"}
 """The days in a page's address; `at` is where the portal itself says what it has just done."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/customers")
+async def customers(here: Here) -> Response:
+    """The customers by name, and where the desk writes one down that nobody has registered yet."""
+    return await _list(here)
+
+
+async def _list(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may("registration.read conflicts"):
+        raise Forbidden
+    query = here.request.query_params
+    filters = {name: query.get(name, "").strip() for name in ("country", "domain")}
+    found = await here.ask(
+        "registration",
+        "/accounts",
+        cursor=query.get("cursor"),
+        country=filters["country"].upper() or None,
+        domain=filters["domain"].casefold() or None,
+    )
+    return await here.page("customers.html", status, customers=found, filters=filters, refusal=refusal)
+
+
+@router.post("/customers")
+async def open_one(here: Here, sent: Sent) -> Response:
+    """Writes a customer down before any partner asks for it."""
+    answer = await here.send(sent, "registration", "/accounts", written_down(sent))
+    if answer.ok:
+        return here.went(answer, f"/customers/{answer.json()['account_id']}", "customer-open")
+    return await _list(here, refused("open", sent, answer), answer.status)
 
 
 @router.get("/customers/{account_id}")
