@@ -190,6 +190,7 @@ async def deal_page_of(
     }
     shown = {"card": card, "timeline": told, "doc": doc, "lines": lines, "names": await here.names(named), **sale}
     shown |= await _beside(here, registration_id, doc)
+    shown |= await _taking_part(here, registration_id, doc)
     shown["mine_to_approve"] = doc.ok and "board" in doc.one and mine_to_approve(doc.one["board"], here)
     return await here.page("deal.html", status, **shown, why=await _why(here, told), refusal=refusal)
 
@@ -201,6 +202,22 @@ async def _beside(here: Visit, registration_id: str, doc: Part) -> dict[str, Par
         here.ask_if("registration.read disputes", f"/disputes/{registration_id}"),
     )
     return {"notes": notes if doc.ok else NOTHING, "dispute": dispute if dispute.ok else NOTHING}
+
+
+async def _taking_part(here: Visit, registration_id: str, doc: Part) -> dict[str, Any]:
+    """Who is invited to the deal and takes part, and whom the desk could invite."""
+    if not doc.ok:
+        return {"invitations": NOTHING, "invitable": NOTHING, "others": {}}
+    invited, active = await asyncio.gather(
+        here.ask_if("registration.read invitations", "/invitations", registration_id=registration_id),
+        here.ask("onboarding", "/partners", status="active", limit=200) if here.vendor else _nobody(),
+    )
+    others = await here.names({one["partner_id"] for one in invited.items})
+    return {"invitations": invited, "invitable": active, "others": others}
+
+
+async def _nobody() -> Part:
+    return NOTHING
 
 
 def _current(pool: dict[str, Any]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ async def latest_of(here: Visit) -> list[dict[str, Any]]:
 
 async def tasks_of(here: Visit) -> list[dict[str, Any]]:
     """What waits for this visitor: a kind, how many, and the first of them."""
-    found = await asyncio.gather(_deals(here), _partners(here), _payments(here))
+    found = await asyncio.gather(_deals(here), _invitations(here), _partners(here), _payments(here))
     return [task for task in found if task["part"].items or task["part"].down]
 
 
@@ -84,6 +84,15 @@ async def _deals(here: Visit) -> dict[str, Any]:
     part = await here.ask("registration", "/deals", status=status, sort="due_at", limit=LOOKED_AT_MAX)
     rows = [row for row in part.items if not here.vendor or mine_to_approve(row, here)]
     return {"kind": kind, "part": replace(part, body={"items": rows[:TASKS]}) if part.ok else part}
+
+
+async def _invitations(here: Visit) -> dict[str, Any]:
+    """What other partners ask this one to take part in."""
+    if here.vendor or not here.may("registration.AcceptInvitation"):
+        return {"kind": "invitations", "part": NOTHING}
+    part = await here.ask("registration", "/invitations", status="pending", limit=LOOKED_AT_MAX)
+    asked = [row for row in part.items if row["partner_id"] == here.who.partner_id]
+    return {"kind": "invitations", "part": replace(part, body={"items": asked[:TASKS]}) if part.ok else part}
 
 
 def mine_to_approve(row: dict[str, Any], here: Visit) -> bool:

@@ -15,6 +15,7 @@ from services.gateway.api.portal import (
     funds,
     home,
     imports,
+    invitations,
     leads,
     mails,
     money,
@@ -40,6 +41,7 @@ router = APIRouter()
 for room in (
     home,
     imports,
+    invitations,
     drafts,
     mails,
     replacing,

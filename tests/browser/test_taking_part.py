@@ -1,0 +1,55 @@
+"""A partner invites another one to its deal, who accepts, and the desk takes it out again; all without a script."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Browse
+from tests.browser.portal import go_until, reload_until
+from tests.browser.running import Running
+from tests.browser.state import NORTH, SOUTH, Customer, approve, register
+
+pytestmark = pytest.mark.xdist_group("browser")
+WANTED = Customer("Aurora Fjordkraft AS", "NO", "aurora-fjordkraft.no", "61000.00")
+
+
+def test_a_partner_takes_part_in_the_deal_of_another_one(browse: Browse, system: Running) -> None:
+    deal = register(system, NORTH, WANTED)
+    approve(system, deal)
+    path, south = f"/deals/{deal}", system.who(SOUTH).get("/v1/me")["partner_id"]
+
+    invites(browse, path, south)
+
+    invited = browse("southbridge", "/invitations", java_script_enabled=False)
+    asked = invited.locator("article").filter(has_text="Can you deliver in May?")
+    reload_until(invited, asked)
+    expect(asked).to_contain_text("Norway")
+    expect(asked).to_contain_text("100,000.00")
+    expect(invited.locator("main")).not_to_contain_text("Aurora")
+    invited.goto("/")
+    expect(invited.locator("#needs")).to_contain_text("Invitations to answer")
+    invited.goto("/invitations")
+    asked.get_by_role("button", name="Accept").click()
+    expect(asked).to_contain_text("Aurora Fjordkraft AS")
+    expect(asked).to_contain_text("You hold this customer in that role until")
+
+    desk = browse("dora", path, java_script_enabled=False)
+    there = desk.locator("#taking-part")
+    go_until(desk, path, there.filter(has_text="Accepted"))
+    there.get_by_role("button", name="Take out").click()
+    expect(there).to_contain_text("Left")
+    go_until(invited, "/invitations", asked.filter(has_text="removed"))
+    expect(invited.locator("main")).not_to_contain_text("Aurora")
+
+
+def invites(browse: Browse, path: str, partner_id: str) -> None:
+    """The host invites a partner that nobody knows, reads why not, and invites the other one."""
+    host = browse("northwind", path, java_script_enabled=False)
+    host.get_by_text("Invite a partner").click()
+    host.get_by_label("Partner\u2019s id").fill("nobody")
+    host.get_by_role("button", name="Invite", exact=True).click()
+    expect(host.locator("main")).to_contain_text("has not been announced here yet")
+    host.get_by_label("Partner\u2019s id").fill(partner_id)
+    host.get_by_label("In which role").select_option("distribute")
+    host.get_by_label("A word to them").fill("Can you deliver in May?")
+    host.get_by_role("button", name="Invite", exact=True).click()
+    expect(host.locator("#taking-part")).to_contain_text("Pending")
