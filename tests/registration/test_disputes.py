@@ -9,10 +9,13 @@ import pytest
 
 from chassis.case import AppealedBefore, ArbiterInvolved, FilingClosed
 from chassis.decider import NotFound, WrongState
+from chassis.execution import decide
+from chassis.testing.projections import project, told
 from contracts.values import Effect, PartnerId, RegistrationId
+from services.registration.application import HANDLES
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.deal import Deals
-from services.registration.domain.deal_commands import AddEvidence, GivesWay, RejectDeal
+from services.registration.domain.deal_commands import AddEvidence, GivesWay, RejectDeal, WithdrawDeal
 from services.registration.domain.deal_events import DealApproved, DealRevoked, Evidence, ProtectionExtended
 from services.registration.domain.dispute import (
     AppealDispute,
@@ -30,6 +33,7 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
     WrongShare,
 )
+from services.registration.reactions import DEADLINES
 from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval
 
 A, B = RegistrationId("a"), RegistrationId("b")
@@ -286,3 +290,63 @@ def test_a_case_is_concluded_once() -> None:
     town.run(conclusion())
 
     assert town.run(replace(conclusion(), now=APPEAL_ENDS + timedelta(days=1))) == [[], [], [], []]
+
+
+LATE = {"now": NOW + timedelta(days=60), "gives_way": ()}
+
+
+def overtaken(outcome: str) -> Town:
+    """As `decided_late`, and the decision is final."""
+    town = decided_late(outcome)
+    town.run(conclusion(**LATE))
+    return town
+
+
+def decided_late(outcome: str) -> Town:
+    """B was rejected and disputes that while nobody holds; c is approved on the same before the arbiter decides."""
+    town = Town()
+    town.register("b", "p-2")
+    town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
+    town.run(filed(against=()))
+    town.register("c", "p-3")
+    town.run(approval("c", "p-3"))
+    town.run(HearDispute(**on(now=NOW + timedelta(days=10))))
+    town.run(decision(outcome, by="arbiter-1"))
+    return town
+
+
+def test_who_wins_a_dispute_waits_behind_whoever_came_to_hold_the_customer_meanwhile() -> None:
+    town = overtaken("overturned")
+
+    live = [(one.registration_id, one.state) for one in town.state(ClaimsOf.at(CONTOSO)).live]
+    assert (live, str(town.state(Deals.at("b")).status)) == ([("c", "held"), ("b", "waiting")], "waiting")
+    assert town.state(Deals.at("b")).place == 1
+
+
+def test_who_waits_after_a_won_dispute_moves_up_when_the_holder_is_gone() -> None:
+    town = overtaken("overturned")
+
+    _, released = town.run(WithdrawDeal(**on("c"), reason_code="withdrawn", by="seller-p-3"))
+
+    moves_up = next(one for one in DEADLINES if one.name == "moves_up")
+    [document] = project(moves_up, told(*town.of(Deals.at("b")), *released)).values()
+    assert (document["registration_id"], document["due_at"]) == ("b", "2026-03-02T09:00:00Z")
+
+
+def test_a_lost_dispute_changes_nothing_for_who_came_to_hold_the_customer_meanwhile() -> None:
+    assert str(overtaken("upheld").state(Deals.at("b")).status) == "rejected"
+    town = overtaken("no_protection")
+    assert str(town.state(Deals.at("b")).status) == "rejected"
+    assert [(one.registration_id, one.state) for one in town.state(ClaimsOf.at(CONTOSO)).live] == [("c", "held")]
+
+
+def test_a_dispute_that_was_concluded_before_is_decided_again_as_it_was() -> None:
+    town, wish = decided_late("overturned"), conclusion(**LATE)
+    first, _ = [one for one in HANDLES if one.command is ConcludeDispute]
+
+    touched = first.touched(wish)
+    states, reads = ([town.state(one) for one in streams] for streams in (touched.guarded, touched.read))
+    verdict = decide(first, wish, touched, states, reads)
+
+    assert first.evaluator == 1
+    assert [type(one) for one in verdict.events[1]] == [DealApproved]

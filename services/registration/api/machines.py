@@ -92,7 +92,7 @@ IntakeSchema = TypedDict(
 # Machines
 
 CONTESTED = (*DISPUTABLE, Status.APPROVED)
-DEALS: Moves = {**deal.MOVES, ConcludeDispute: Move("", CONTESTED, (Status.APPROVED, Status.REVOKED))}
+DEALS: Moves = {**deal.MOVES, ConcludeDispute: Move("", CONTESTED, (Status.APPROVED, Status.REVOKED, Status.WAITING))}
 _STEPS = {
     RequestDisputeEvidence: (REQUEST, "request-evidence"),
     ShowDisputeEvidence: (SHOW, "show-evidence"),

@@ -78,7 +78,7 @@ from services.registration.domain.account_key import AccountKeys
 from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import ReleaseSlot, release_slot
-from services.registration.domain.concluding import conclude_dispute
+from services.registration.domain.concluding import conclude_dispute, conclude_dispute_at_once
 from services.registration.domain.crm_link import flag_missing_link, link_deal
 from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import (
@@ -309,7 +309,8 @@ HANDLES = (
     Handles(DecideDispute, decide_dispute, streams=dispute_streams, reads=disputed_streams, answer=case_of),
     Handles(AppealDispute, appeal_dispute, streams=dispute_streams, reads=disputed_streams, answer=appealed),
     Handles(WithdrawDispute, withdraw_dispute, streams=dispute_streams, answer=case_of),
-    Handles(ConcludeDispute, conclude_dispute, streams=concluding_streams, reads=around_streams),
+    Handles(ConcludeDispute, conclude_dispute_at_once, streams=concluding_streams, reads=around_streams),
+    Handles(ConcludeDispute, conclude_dispute, streams=concluding_streams, reads=around_streams, evaluator=2),
     Handles(ReleaseSlot, release_slot, streams=releasing_streams),
     Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),

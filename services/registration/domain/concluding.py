@@ -1,5 +1,7 @@
 """What a dispute's final decision does, in one commit, to the deals and the claims that it is about."""
 
+from collections.abc import Callable
+
 from chassis.decider import Raced
 from services.registration.domain.claim import CONTESTED
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, release, share
@@ -21,7 +23,7 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import give_way
 from services.registration.domain.looking import Around, Look, look_again
-from services.registration.domain.screening import APPROVE
+from services.registration.domain.screening import APPROVE, QUEUE
 
 LETTER = "letter"
 WON_DISPUTE, LOST_DISPUTE = "dispute", "dispute-overturned"
@@ -38,7 +40,32 @@ def conclude_dispute(
     claims: tuple[Claims, ...],
     *streams: *tuple[Others, *Around],
 ) -> Concluded:
-    """Makes a decision final that cannot be appealed any more, with all that follows from it."""
+    """Makes a decision final that cannot be appealed any more, with all that follows from it.
+
+    Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute.
+    """
+    return _concluded(wish, dispute, deal, claims, *streams, waits=True)
+
+
+def conclude_dispute_at_once(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+) -> Concluded:
+    """As the first evaluator decided: who won held the customer beside whoever had come to hold it meanwhile."""
+    return _concluded(wish, dispute, deal, claims, *streams, waits=False)
+
+
+def _concluded(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+    waits: bool,
+) -> Concluded:
     others, around = streams[0], streams[1:]
     decided = dispute.decided
     if decided is None or not dispute.case.may_conclude(wish.now):
@@ -47,7 +74,7 @@ def conclude_dispute(
     deal = evolve(deal, gone_on[0]) if gone_on else deal
     outcome = _outcome(decided.outcome, deal, dispute)
     seen = look_again(wish, deal, claims, *around).decided(APPROVE, deal)
-    effect = _contested_changes if others and _contested(wish, claims) else _changes
+    effect = _effect(outcome, wish, seen, claims, others, waits=waits)
     concluded = DisputeConcluded(
         **deal.header,
         outcome=outcome,
@@ -56,6 +83,31 @@ def conclude_dispute(
     )
     own, lines, ended = effect(outcome, wish, dispute, seen, claims, others)
     return [concluded], [*gone_on, *own], lines, ended
+
+
+Effect = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Changes]
+
+
+def _effect(
+    outcome: str, wish: ConcludeDispute, seen: Look, claims: tuple[Claims, ...], others: Others, *, waits: bool
+) -> Effect:
+    if others and _contested(wish, claims):
+        return _contested_changes
+    held = any(met.blocks and met.claim.holds(wish.now) for met in seen.screening.conflicts)
+    return _behind if waits and held and outcome in (OVERTURNED, SPLIT) else _changes
+
+
+def _behind(
+    outcome: str, wish: ConcludeDispute, _: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
+) -> Changes:
+    """Who won stands in line behind a holder who is no side of it; whoever lost is revoked all the same."""
+    queued = seen.decided(QUEUE, seen.deal)
+    placed, kept = queued.settle(wish, claims, others)
+    if outcome == SPLIT:
+        return queued.outcome(), placed, kept
+    lines = [ClaimsOf.fold(more, state) for more, state in zip(placed, claims, strict=True)]
+    gone, ended = seen.ended(wish, lines, others)
+    return queued.outcome(), [[*more, *theirs] for more, theirs in zip(placed, gone, strict=True)], ended
 
 
 def _gone_on(wish: ConcludeDispute, deal: Deal, claims: tuple[Claims, ...]) -> list[DealMoved]:

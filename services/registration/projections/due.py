@@ -293,6 +293,9 @@ def moves(document: MoveDue | None, seen: Seen) -> MoveDue | None:
             return {"due_at": None, "registration_id": registration_id}
         case DealApproved() | DealRejected() | DealWithdrawn():
             return None
+        case DealQueued(registration_id=registration_id):
+            known: MoveDue = document or {"due_at": None, "registration_id": registration_id}
+            return {**known, "due_at": None}
         case ClaimReleased(released_at=at) | ClaimHeld(held_at=at) | ClaimsJoined(joined_at=at):
             return {**document, "due_at": iso(at), "turn": seen.id} if document else None
         case ClaimsParted(parted_at=at) | ClaimsRestored(restored_at=at):
