@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from chassis.application import Application, Reaction
-from chassis.event import Seen
+from chassis.event import Seen, iso
 from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
@@ -60,7 +60,7 @@ from services.incentives.domain.sale_commands import RecordCredit, RecordReversa
 from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave, NoteSettledByHand
 from services.incentives.domain.taking import Part
 from services.incentives.domain.tier import RecordTierMetric
-from services.incentives.domain.tier_rules import CERTIFIED, REVENUE, TIER, TIERS, Metric, MetricFact
+from services.incentives.domain.tier_rules import ANY_DAY, CERTIFIED, REVENUE, TIER, TIERS, Metric, MetricFact
 
 FINAL = "final"
 YEARS_BACK = 3
@@ -355,7 +355,8 @@ async def on_certified_count(seen: Seen, app: Application) -> None:
     await app.react(seen, "record_certified", wish)
     for programme, metric in await _metrics(seen, app, CERTIFIED):
         if metric.certification == it.certification:
-            ref, value = f"certified-{it.certification}", Decimal(it.count)
+            of_day = f"-{iso(it.effective_on)}" if metric.window == ANY_DAY else ""
+            ref, value = f"certified-{it.certification}{of_day}", Decimal(it.count)
             fact = MetricFact(metric=metric.name, ref=ref, value=value, on=it.effective_on)
             await _measure(seen, app, programme, it.partner_id, fact)
 

@@ -187,9 +187,24 @@ def test_what_is_certified_names_its_certification_and_is_the_newest_value():
     wrong.append({"name": "experts", "certification": "security"})
     checked = [TIERS.check(TIERS.read({"name": "t", "metrics": [one], "levels": [{"name": "one"}]})) for one in wrong]
     assert {text for faults in checked for text in faults} == {
-        "what is certified names its certification, and is the newest value (window latest)"
+        "what is certified names its certification, and is the newest value (window latest or any_day)"
     }
     assert TIERS.check(TIERS.read({"name": "t", "metrics": [sound], "levels": [{"name": "one"}]})) == []
+
+
+async def test_how_many_were_certified_on_any_day_counts_where_the_metric_says_so(tmp_path):
+    metric = {"name": "experts", "source": "certified", "window": "any_day", "months": 2, "certification": "security"}
+    rules = {"name": "Tiers", "metrics": [metric], "levels": [{"name": "silver", "thresholds": {"experts": "2"}}]}
+    async with started(tmp_path) as it:
+        draft = {"rulebook_id": "tiers", "kind": "tier", "body": rules, "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/tiers/publish", {"version": 1})).status_code == 200
+        await it.hear(activated("p1"))
+        roster = {"partner_id": "p1", "certification": "security"}
+        for on, count in ((date(2026, 3, 1), 2), (MARCH, 1)):
+            await it.hear(of(CertifiedCountChanged.type, **roster, effective_on=on, count=count))
+        tier = await it.get(ADMIN, "/tiers/tiers/p1")
+        assert (tier["level"], _figures(tier), tier["review"]) == ("silver", {"experts": "2"}, None)
 
 
 async def test_certified_people_move_a_tier_and_meet_the_condition_of_a_modifier(tmp_path):

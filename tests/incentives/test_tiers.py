@@ -27,7 +27,7 @@ from services.incentives.domain.tier import (
     tier_id,
 )
 from services.incentives.domain.tier_rules import TIERS as RULES
-from services.incentives.domain.tier_rules import MetricFact
+from services.incentives.domain.tier_rules import MetricFact, values_on
 from services.incentives.projections.tiers import TIER_DUES, TIERS
 from tests.incentives.fund_facts import NOW, PARTNER, Log, published
 
@@ -253,6 +253,35 @@ def test_what_is_missing_to_the_next_level_is_named():
     assert [(change.outcome, change.text) for change in found.would_change] == [
         ("gold", "140000 more revenue would count for gold")
     ]
+
+
+@pytest.mark.parametrize(
+    ("on", "value"),
+    [
+        (date(2026, 1, 20), "4"),
+        (date(2026, 3, 20), "9"),
+        (date(2026, 5, 31), "9"),  # nine stood from the 10th to the 11th of March
+        (date(2026, 6, 1), "3"),
+        (date(2025, 12, 1), "0"),
+    ],
+)
+def test_what_was_reached_on_any_day_of_the_last_three_months_counts(on, value):
+    body = rules(metrics=[{"name": "certified", "window": "any_day", "months": 3}], levels=[{"name": "gold"}])
+    known = [("4", date(2026, 1, 5)), ("5", date(2026, 2, 1)), ("9", date(2026, 3, 10)), ("3", date(2026, 3, 12))]
+    facts = {
+        ("certified", f"r{n}"): MetricFact(metric="certified", ref=f"r{n}", value=Decimal(count), on=day)
+        for n, (count, day) in enumerate(known)
+    }
+    assert values_on(RULES.read(body), facts, on) == {"certified": Decimal(value)}
+
+
+def test_of_two_figures_of_one_day_the_newer_one_held_on_it():
+    body = rules(metrics=[{"name": "certified", "window": "any_day", "months": 1}], levels=[{"name": "gold"}])
+    facts = {
+        ("certified", ref): MetricFact(metric="certified", ref=ref, value=Decimal(count), on=date(2026, 3, 10))
+        for ref, count in (("a", "9"), ("b", "6"))
+    }
+    assert values_on(RULES.read(body), facts, date(2026, 3, 20)) == {"certified": Decimal(6)}
 
 
 def test_a_trailing_window_holds_whole_months():

@@ -1,6 +1,6 @@
 """What a tier asks for: rules of the kind `tier`. They only say which level a partner qualifies for; people lower it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ LEVELS_MAX, METRICS_MAX, MONTHS_MAX = 10, 20, 60
 GRACE_DAYS_MAX = 180
 Combine = Literal["all_of", "weighted", "points"]
 Source = Literal["reported", "revenue", "deals_won", "deals_approved", "leads_converted", "certified"]
-REVENUE, CERTIFIED, LATEST = "revenue", "certified", "latest"
+REVENUE, CERTIFIED, LATEST, ANY_DAY = "revenue", "certified", "latest", "any_day"
 
 
 class NoTierRules(Refused):
@@ -30,6 +30,8 @@ class NoTierRules(Refused):
 class Metric:
     """What is measured: the sum over the calendar year or the trailing months, or the newest value (`latest`).
 
+    `any_day`: the highest of the newest values that held on some day of the trailing months.
+
     `weight` counts where criteria are weighted, and is the points a unit is worth where they are points. What is not
     `reported` follows from events: `revenue` is the partner's credited part of what was won and not taken back, in
     `currency`, from the credit of `pool`; `deals_won` counts those sales; `certified` is how many of the partner's people
@@ -37,7 +39,7 @@ class Metric:
     """
 
     name: str
-    window: Literal["calendar", "trailing", "latest"] = "calendar"
+    window: Literal["calendar", "trailing", "latest", "any_day"] = "calendar"
     months: int = 12
     weight: Decimal = Decimal(1)
     source: Source = "reported"
@@ -127,10 +129,23 @@ def values_on(rules: TierRules, facts: Mapping[tuple[str, str], MetricFact], on:
 def _value(metric: Metric, facts: list[MetricFact], on: date) -> Decimal:
     known = [fact for fact in facts if fact.on <= on]
     if metric.window == LATEST:
-        newest = max(known, key=lambda fact: (fact.on, fact.ref), default=None)
-        return newest.value if newest else Decimal(0)
+        return _newest(known)
+    if metric.window == ANY_DAY:
+        return _highest(known, _months_before(on, metric.months))
     begins = date(on.year, 1, 1) if metric.window == "calendar" else _months_before(on, metric.months)
     return sum((fact.value for fact in known if fact.on >= begins), Decimal(0))
+
+
+def _newest(facts: Iterable[MetricFact]) -> Decimal:
+    newest = max(facts, key=lambda fact: (fact.on, fact.ref), default=None)
+    return newest.value if newest else Decimal(0)
+
+
+def _highest(facts: list[MetricFact], begins: date) -> Decimal:
+    """The most that it stood at on a day since: what it began with, and what each later day left it at."""
+    days = {fact.on for fact in facts if fact.on > begins}
+    first = _newest(fact for fact in facts if fact.on <= begins)
+    return max([first, *(_newest(fact for fact in facts if fact.on == day) for day in days)])
 
 
 def _months_before(on: date, months: int) -> date:
@@ -228,7 +243,7 @@ def faults(rules: TierRules) -> list[str]:
         "revenue is in a currency of ISO 4217": any(
             metric.source == REVENUE and metric.currency not in MINOR_DIGITS for metric in rules.metrics
         ),
-        "what is certified names its certification, and is the newest value (window latest)": any(
+        "what is certified names its certification, and is the newest value (window latest or any_day)": any(
             _certified_amiss(metric) for metric in rules.metrics
         ),
         "weighted criteria pass at 0 to 100 percent": rules.combine == "weighted"
@@ -239,7 +254,7 @@ def faults(rules: TierRules) -> list[str]:
 
 def _certified_amiss(metric: Metric) -> bool:
     counts = metric.source == CERTIFIED
-    return counts != bool(metric.certification) or (counts and metric.window != LATEST)
+    return counts != bool(metric.certification) or (counts and metric.window not in (LATEST, ANY_DAY))
 
 
 TIERS: Kind[TierFacts, TierRules] = Kind(name=TIER, body=TierRules, facts=TierFacts, evaluate=evaluate, check=faults)
