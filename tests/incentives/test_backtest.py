@@ -14,11 +14,14 @@ from services.incentives.application.trying import TooManySales, Trial
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.dues import Known
+from services.incentives.domain.meter import RebateSettled
+from services.incentives.domain.payee import Payee
 from services.incentives.domain.side import Posted, Pot, Side
 from services.incentives.domain.taking import decimal_of
 from services.incentives.projections.sales import sale_of
 from tests.incentives.facts import START as LONG_AGO
 from tests.incentives.facts import World, book, credit, plan, reversal, share, sold, version, win
+from tests.incentives.test_rating_steps import standing
 from tests.incentives.test_service import (
     ADMIN,
     APPROVER,
@@ -38,8 +41,8 @@ KNOWN = Known(books=(), payees={})
 YEAR = {"since": date(2026, 1, 1), "until": date(2026, 12, 31)}
 
 
-def side(body, number=1, pot=None):
-    return Side(Chosen(version(body, "plan-a", LONG_AGO, number), read_plan(body)), KNOWN, pot)
+def side(body, number=1, pot=None, known=KNOWN):
+    return Side(Chosen(version(body, "plan-a", LONG_AGO, number), read_plan(body)), known, pot)
 
 
 def posted(sale):
@@ -241,6 +244,50 @@ def test_a_plan_with_a_budget_of_units_against_what_was_paid_has_delta_0(steps, 
     body, world, pot = in_units(str(allocated), *told, last_award=last)
     report = tried(None, body, world.sales, (None, pot))
     assert [row["delta"] for row in report["partners"] if row["delta"] != "0"] == []
+
+
+REBATES = {
+    "volume": {},
+    "growth": {"type": "growth", "baselines": [{"measure": "900"}, {"measure": "300", "payee_id": "p2"}]},
+    "mix": {"type": "mix", "mix_families": ["cloud"], "mix_percent": "30"},
+    "requires": {"requires": {"field": "tier", "is_one_of": ["gold"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "paid"),
+    [
+        ("volume", {"p1": "150", "p2": "50"}),
+        ("growth", {"p1": "60", "p2": "20"}),
+        ("mix", {"p1": "150", "p2": "0"}),
+        ("requires", {"p1": "150", "p2": "0"}),
+    ],
+)
+def test_a_rebate_against_what_was_settled_has_delta_0_whatever_its_terms(kind, paid):
+    body = plan(kind="rebate", accumulate="quarter", rebate={"settle": "quarter", **REBATES[kind]})
+    cloud, erp = ((sold("1", family, "1000.00"),) for family in ("cloud", "erp"))
+    gold = Payee(standing=(standing("tier", "gold"),))
+    world = World(book(body)).tell(
+        win("1000.00", opportunity_id="a", sold=cloud),
+        credit(opportunity_id="a"),
+        win("1000.00", opportunity_id="b", sold=erp),
+        credit(share("p1", "50.00"), share("p2", "50.00"), opportunity_id="b"),
+    )
+    for meter, state in list(world.meters.items()):
+        world.close(meter, date(2026, 4, 1), gold if state.payee_id == "p1" else Payee())
+    test = Backtest(old=None, new=side(body, 2, known=Known(books=(), payees={"p1": gold})), **YEAR)
+    for name, sale in world.sales.items():
+        test.take(name, sale)
+    for settled in world.of(RebateSettled):
+        test.paid(of_window(settled))
+    rows = test.report()["partners"]
+    assert {row["partner_id"]: row["new"] for row in rows} == paid
+    assert {row["delta"] for row in rows} == {"0"}
+
+
+def of_window(settled):
+    named = {"partner_id": settled.payee_id, "plan_id": settled.plan_id, "plan_version": settled.plan_version}
+    return Posted(amount=settled.amount.amount, step=settled.window, **named)
 
 
 def test_a_window_counts_as_closed():

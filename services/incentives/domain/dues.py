@@ -13,7 +13,7 @@ from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
-from services.incentives.domain.rating import RatingFacts, Sold, counts, rate
+from services.incentives.domain.rating import Derivation, RatingFacts, Sold, counts, rate, tidy
 from services.incentives.domain.sale import ADDED, Sale, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
 from services.incentives.domain.schedule import PERCENT
@@ -197,6 +197,15 @@ def parties_of(due: Due) -> dict[str, str]:
     """The payees by party: the credited partner, who the deal names, and who is credited in another role."""
     roles = {PARTY_OF_ROLE[s.role]: str(s.partner_id) for s in due.credit.shares if s.role in PARTY_OF_ROLE}
     return {**roles, **due.win.parties, "partner": due.key.partner_id}
+
+
+def mix_of(due: Due, derivation: Derivation) -> Decimal:
+    """The part of the measure in the families of a mix."""
+    families = due.chosen.plan.rebate_terms.mix_families
+    left_out = derivation.special_priced or ()
+    sold = [line for line in due.basis.sold if line.family in families and line.line_id not in left_out]
+    inside = sum((line.amount.amount for line in sold), Decimal(0))
+    return tidy(derivation.measure * inside / derivation.basis.amount) if derivation.basis.amount else Decimal(0)
 
 
 def units_sold(due: Due) -> Fraction:

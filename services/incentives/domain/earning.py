@@ -13,13 +13,13 @@ from fractions import Fraction
 
 from chassis.event import LEFT_OUT, LeftOut, stable_id
 from contracts.values import Money, split
-from services.incentives.domain.dues import Due, Known, dues, facts_of, units_sold
+from services.incentives.domain.dues import Due, Known, dues, facts_of, mix_of, units_sold
 from services.incentives.domain.exchange import Exchange, InBooks, NoRate
 from services.incentives.domain.journal import AccountName, Journal, expense, move
 from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift, Ways
-from services.incentives.domain.rating import Derivation, RatingFacts, Sold, half_up, paid_out, rate, tidy
+from services.incentives.domain.rating import Derivation, RatingFacts, Sold, half_up, paid_out, rate
 from services.incentives.domain.sale import HELD, PAYABLE, Line, NotQuarantined, Sale, SaleInvalid
 from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin, ResolveFact
 from services.incentives.domain.sale_events import (
@@ -255,7 +255,7 @@ def _count(posting: Posting, due: Due, derivation: Derivation, meter: str) -> No
     """Counts a share in a rebate's window, where it accrues."""
     plan = due.chosen.plan
     line_id = _line_id(due, Portion(payee_id=due.key.partner_id, part=0, after_days=0, amount=derivation.pay))
-    mix = _mix(due, derivation)
+    mix = mix_of(due, derivation)
     posting.add(
         RebateCounted(
             line_id=line_id,
@@ -277,15 +277,6 @@ def _count(posting: Posting, due: Due, derivation: Derivation, meter: str) -> No
     posting.shift(
         posting.sale.lines[line_id], Shift(posting.counted(derivation.measure), mix=posting.counted(mix)), due.chosen
     )
-
-
-def _mix(due: Due, derivation: Derivation) -> Decimal:
-    """The part of the measure in the families of a mix."""
-    families = due.chosen.plan.rebate_terms.mix_families
-    left_out = derivation.special_priced or ()
-    sold = [line for line in due.basis.sold if line.family in families and line.line_id not in left_out]
-    inside = sum((line.amount.amount for line in sold), NOTHING)
-    return tidy(derivation.measure * inside / derivation.basis.amount) if derivation.basis.amount else NOTHING
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ reversals take, and no more than the plan's budget has.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -15,13 +15,16 @@ from functools import cached_property, lru_cache
 from contracts.values import MINOR_DIGITS, Money, round_half_up
 from services.incentives.domain.bulk import MEASURE_DIGITS, Table, compiled
 from services.incentives.domain.choice import Chosen
-from services.incentives.domain.dues import Due, Known, bases_for, facts_of, parties_of, units_sold
+from services.incentives.domain.condition import Circumstances
+from services.incentives.domain.dues import Due, Known, bases_for, facts_of, mix_of, parties_of, units_sold
 from services.incentives.domain.exchange import NoRate
-from services.incentives.domain.plan import Plan, schedule_of, window_of
+from services.incentives.domain.payee import circumstances_of, standing_for
+from services.incentives.domain.plan import REBATE, Plan, schedule_of, window_end, window_of
 from services.incentives.domain.rating import counts, rate, reversed_by
+from services.incentives.domain.rebate import Reached, entitled, rebate_value
 from services.incentives.domain.sale import Sale, shares_in_month
 from services.incentives.domain.sale_events import LineKey, ReversalRecorded
-from services.incentives.domain.schedule import PERCENT, Schedule, value_of
+from services.incentives.domain.schedule import PERCENT, value_of
 from services.incentives.domain.sharing import portions
 from services.incentives.domain.spending import Award, Given, given_for
 from services.incentives.domain.taking import counted, decimal_of, taken_by
@@ -78,6 +81,7 @@ class Side:
     pot: Pot | None = None
     paid: Counter[str] = field(default_factory=Counter)
     windows: dict[tuple[str, date], Fraction] = field(default_factory=dict)
+    mixes: dict[tuple[str, date], Fraction] = field(default_factory=dict)
     awards: list[Award] = field(default_factory=list)
     returned: Decimal = NOTHING
     quarantined: int = 0
@@ -122,7 +126,7 @@ class Side:
 
     def _worth(self, opportunity_id: str, sale: Sale, due: Due) -> Worth:
         plan = self.chosen.plan
-        measure, pay, basis, step = _fast(due, plan) if _plain(plan) else _full(sale, due, self.known)
+        measure, pay, basis, step, mix = _fast(due, plan) if _plain(plan) else _full(sale, due, self.known)
         takings = _takings(sale, due, plan)
         taken = sum((part for _, part in takings), Fraction(0))
         if plan.accumulating:
@@ -131,6 +135,7 @@ class Side:
             place = (due.key.partner_id, window[1] if window else day)
             left = 1 - min(taken / Fraction(basis), Fraction(1)) if basis else Fraction(0 if taken else 1)
             self.windows[place] = self.windows.get(place, Fraction(0)) + Fraction(measure) * left
+            self.mixes[place] = self.mixes.get(place, Fraction(0)) + Fraction(mix) * left
             return Worth(due.key.partner_id, NOTHING, step)
         if self.pot is not None:
             return Worth(due.key.partner_id, NOTHING, step, self._awarded(opportunity_id, due, pay, basis, takings))
@@ -163,10 +168,22 @@ class Side:
         sums: Counter[str] = Counter(self.paid)
         for award, given in zip(self.awards, self.given, strict=True):
             sums[award.partner_id] += given.net  # type: ignore[assignment]
-        for (partner_id, first_day), measure in self.windows.items():
-            schedule = schedule_of(self.chosen.plan, partner_id, _last_month(self.chosen.plan, first_day))
-            sums[partner_id] += _rounded(schedule, measure, self.chosen.plan.currency)  # type: ignore[assignment]
+        for partner_id, first_day in self.windows:
+            sums[partner_id] += self._window(partner_id, first_day)  # type: ignore[assignment]
         return {partner_id: Decimal(amount) for partner_id, amount in sums.items()}
+
+    def _window(self, partner_id: str, first_day: date) -> Decimal:
+        """What a window is worth once it is closed."""
+        plan, place = self.chosen.plan, (partner_id, first_day)
+        last = window_end(plan.accumulate, first_day) - timedelta(days=1)
+        schedule, measure = schedule_of(plan, partner_id, last), decimal_of(self.windows[place])
+        if plan.kind != REBATE:
+            return round_half_up(value_of(schedule, measure), plan.currency).amount
+        standing = circumstances_of(standing_for(self.known.payees, partner_id, last), last, Circumstances())
+        if not entitled(plan.rebate_terms, standing):
+            return NOTHING
+        reached = Reached(measure=measure, mix=decimal_of(self.mixes[place]))
+        return round_half_up(rebate_value(plan.rebate_terms, schedule, partner_id, reached), plan.currency).amount
 
 
 def _part(units: Fraction, amount: Decimal, pay: Decimal) -> Decimal:
@@ -196,14 +213,15 @@ def _dues(sale: Sale, chosen: Chosen) -> Iterator[Due]:
                     yield Due(key, share, credit, win, basis, chosen)
 
 
-Rated = tuple[Decimal, Decimal, Decimal, str]
-"""Measure, pay, the basis that reversals eat into, and the step that decided."""
+Rated = tuple[Decimal, Decimal, Decimal, str, Decimal]
+"""Measure, pay, the basis that reversals eat into, the step that decided, and what of the measure is in a mix."""
 
 
 @lru_cache(maxsize=TABLES_MAX)
 def _plain(plan: Plan) -> bool:
     """Whether nothing but basis, share and schedule decides a line's pay, so that whole numbers are enough."""
     looks_elsewhere = plan.modifiers or plan.quotas or plan.recurring or plan.quota_to_date
+    looks_elsewhere = looks_elsewhere or plan.rebate_terms.mix_families
     bounded = plan.line_cap is not None or plan.line_floor is not None or plan.deal_cap is not None
     return not looks_elsewhere and not bounded and plan.basis in ("bookings", "invoiced", "collected")
 
@@ -219,7 +237,7 @@ def _fast(due: Due, plan: Plan) -> Rated:
     table = _table(plan)
     worth = table.worth(int(measure.scaleb(MEASURE_DIGITS)))
     band = max(sum(measure.scaleb(MEASURE_DIGITS) >= threshold for threshold in table.thresholds), 1)
-    return measure, Decimal(worth).scaleb(-MINOR_DIGITS[plan.currency]), booked, f"band-{band}"
+    return measure, Decimal(worth).scaleb(-MINOR_DIGITS[plan.currency]), booked, f"band-{band}", NOTHING
 
 
 @lru_cache(maxsize=TABLES_MAX)
@@ -233,7 +251,7 @@ def _full(sale: Sale, due: Due, known: Known) -> Rated:
     booked = (found.booked or found.basis).amount
     taken = [one.modifier_id for one in found.weighed if one.taken]
     step = found.bounds[-1].name if found.bounds else f"modifier-{taken[0]}" if taken else "schedule"
-    return found.measure, found.pay.amount, booked, step
+    return found.measure, found.pay.amount, booked, step, mix_of(due, found)
 
 
 def _takings(sale: Sale, due: Due, plan: Plan) -> tuple[tuple[date, Fraction], ...]:
@@ -255,12 +273,3 @@ def _reversals(sale: Sale, win_no: int) -> tuple[ReversalRecorded, ...]:
 
 def _reversed(pay: Decimal, basis: Decimal, taken: Fraction, currency: str) -> Decimal:
     return reversed_by(Money(amount=pay, currency=currency), basis, taken).amount
-
-
-def _last_month(plan: Plan, first_day: date) -> date:
-    months = {"year": 12, "quarter": 3, "month": 1}[plan.accumulate]
-    return date(first_day.year, first_day.month + months - 1, 1)
-
-
-def _rounded(schedule: Schedule, measure: Fraction, currency: str) -> Decimal:
-    return round_half_up(value_of(schedule, decimal_of(measure)), currency).amount
