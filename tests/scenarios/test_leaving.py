@@ -41,6 +41,55 @@ async def test_a_partner_leaves_is_settled_and_registers_nothing_more(tmp_path: 
             assert "nothing is owed either way" in (await admin.get(page)).text
 
 
+async def test_two_of_finance_settle_a_partner_by_hand_and_the_page_names_what_still_stands(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        partner_id = await left_with_a_held_line(it)
+        page, today = f"/partners/{partner_id}", it.world.clock.now().date().isoformat()
+        shown = {"settled_on": today, "evidence_sha256": "a" * 64, "reason": "set off"}
+        async with portal_of(it, await it.who("finn")) as first, portal_of(it, await it.who("faye")) as second:
+            proposed = await sent(first, page, f"{page}/settle", **shown)
+            assert "Another one of finance has to confirm it by" in proposed.text
+            assert "Not settled yet." in proposed.text
+            assert "A second one of finance confirms the same evidence by" in (await second.get(page)).text
+        await it.clock((it.world.clock.now() + timedelta(days=15)).isoformat())
+        async with portal_of(it, await it.who("finn")) as first, portal_of(it, await it.who("faye")) as second:
+            late = await second.get(page)
+            assert "It was not confirmed within 14 days, so it has lapsed: propose it anew." in late.text
+            again = await sent(second, page, f"{page}/settle", **shown)
+            assert "Another one of finance has to confirm it by" in again.text
+            ended = await sent(first, page, f"{page}/settle", **shown)
+            assert "Two people of finance settled it by hand" in ended.text
+            await it.settle()
+            assert "Pay, reverse or write off what still stands" in (await first.get(page)).text
+        found = done(await (await it.who("finn")).get(f"/v1/incentives/settlements/{partner_id}"))
+        assert (found["state"], [one["account"] for one in found["open"]]) == ("settled_by_hand", ["held"])
+
+
+async def left_with_a_held_line(it: System) -> str:
+    """A partner whose run-off is over while a line of it is held; its id."""
+    nora = await it.who("northwind")
+    partner_id: str = done(await nora.get("/v1/me"))["partner_id"]
+    page = f"/partners/{partner_id}"
+    await won_by(it, nora)
+    today = it.world.clock.now().date().isoformat()
+    async with portal_of(it, nora) as owner:
+        terms = {"reason_code": "strategy", "last_business_day": today, "run_off_days": "0"}
+        assert "Runs off until" in (await sent(owner, page, f"{page}/offboard", **terms)).text
+    await it.clock((it.world.clock.now() + timedelta(days=1)).isoformat())
+    await it.settle()
+    return partner_id
+
+
+async def won_by(it: System, partner: Api) -> None:
+    """A deal of this partner is won, and its line is held."""
+    wanted = deal("Contoso GmbH", "www.contoso.de")
+    story = Story(deal_id=done(await partner.post(DEALS, wanted, key="north-1"), 201)["registration_id"])
+    done(await (await it.who("dora")).post(f"{DEALS}/{story.deal_id}/approve", key="approve-1"))
+    await it.settle()
+    await winning(it, story)
+    await it.settle()
+
+
 DEAL = {
     "customer": {"name": "Late Ltd", "country": "GB", "website": "late.co.uk"},
     "products": [{"family": "platform"}],

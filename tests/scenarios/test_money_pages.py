@@ -69,6 +69,7 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             )
             assert "The money is in the budget." in filled.text
             assert "€900.00" in filled.text
+            await units_are_put_in(approver)
             assert "It was one refund." in filled.text
             past = await approver.get("/owed?as_of=2020-01-01")
             assert "Nothing was owed" in past.text
@@ -83,6 +84,13 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
         await it.settle()
         found = done(await nora.get("/v1/incentives/disputes"))["items"]
         assert [(one["state"], one["decision"]) for one in found] == [("rejected", "It was one refund.")]
+
+
+async def units_are_put_in(approver: httpx.AsyncClient) -> None:
+    counted = await sent(approver, "/owed", "/owed/budgets", budget_id="spiff-2031", units="1200.5")
+    assert "1,200.5 units" in counted.text
+    mixed = await sent(approver, "/owed", "/owed/budgets", budget_id="spiff-2031", amount="900", currency="EUR")
+    assert "A budget has one currency, or units" in mixed.text
 
 
 async def test_an_open_sale_is_forecast_by_the_engine_and_marked_as_an_estimate(tmp_path: Path) -> None:

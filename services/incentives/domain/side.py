@@ -220,10 +220,13 @@ Rated = tuple[Decimal, Decimal, Decimal, str, Decimal]
 @lru_cache(maxsize=TABLES_MAX)
 def _plain(plan: Plan) -> bool:
     """Whether nothing but basis, share and schedule decides a line's pay, so that whole numbers are enough."""
-    looks_elsewhere = plan.modifiers or plan.quotas or plan.recurring or plan.quota_to_date
-    looks_elsewhere = looks_elsewhere or plan.rebate_terms.mix_families
+    looks_elsewhere = plan.modifiers or plan.quotas or plan.recurring or plan.quota_to_date or _mixed(plan)
     bounded = plan.line_cap is not None or plan.line_floor is not None or plan.deal_cap is not None
     return not looks_elsewhere and not bounded and plan.basis in ("bookings", "invoiced", "collected")
+
+
+def _mixed(plan: Plan) -> bool:
+    return bool(plan.rebate_terms.mix_families)
 
 
 def _fast(due: Due, plan: Plan) -> Rated:
