@@ -1,6 +1,6 @@
 """What another plan would have paid for what happened, and what a plan would pay for what might."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from time import process_time
@@ -345,6 +345,10 @@ def test_a_document_holds_all_that_a_backtest_needs():
 async def quarter(asked):
     await asked.publish_plan(plan())
     await asked.hear(activated())
+    await sold_and_refunded(asked)
+
+
+async def sold_and_refunded(asked):
     for name in ("o1", "o2"):
         await asked.hear(won(name))
         await asked.hear(credited(("p1", "60.00"), ("p2", "40.00"), opportunity_id=name))
@@ -378,6 +382,23 @@ async def test_a_backtest_changes_nothing_and_the_live_plan_against_what_was_pos
     assert (await incentives.post(P1, "/backtests", body)).status_code == 403
     nothing = {**body, "baseline": "version", "baseline_version": 9}
     assert (await incentives.post(FINANCE, "/backtests", nothing)).json()["slug"] == "no-draft"
+
+
+async def test_who_is_paid_in_another_currency_is_compared_in_the_plan_s(incentives):
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    assert (await incentives.put(P1, "/payees/p1/currency", {"currency": "USD"})).status_code == 200
+    incentives.clock.set(datetime(2026, 3, 17, 9, tzinfo=UTC))
+    rates = {"source": "ecb", "on": "2026-03-16", "pairs": {"EUR/USD": "1.0842"}}
+    assert (await incentives.post(FINANCE, "/rates", rates)).status_code == 201
+    await sold_and_refunded(incentives)
+    lines = (await incentives.get(P1, "/lines"))["items"]
+    assert {line["currency"] for line in lines} == {"USD"}
+    report = await report_of(incentives, version=1)
+    assert {row["partner_id"]: (row["old"], row["delta"]) for row in report["partners"]} == {
+        "p1": ("90", "0"),
+        "p2": ("60", "0"),
+    }
 
 
 async def test_a_backtest_of_more_sales_than_it_looks_at_fails_and_shows_no_part_of_them(incentives):

@@ -18,6 +18,7 @@ from services.incentives.domain.budget import Budget, Budgets
 from services.incentives.domain.choice import Chosen
 from services.incentives.domain.dues import Known
 from services.incentives.domain.plan import Plan
+from services.incentives.domain.rating import half_up
 from services.incentives.domain.side import NOTHING, Posted, Pot, Side
 from services.incentives.domain.taking import decimal_of
 from services.incentives.domain.units import UNIT_DIGITS
@@ -98,19 +99,29 @@ class Trial:
 
     def _mine(self, line: dict[str, Any]) -> bool:
         test = self.test
-        theirs = line["plan_id"] in self.plan_ids and line["currency"] == test.new.chosen.plan.currency
+        currency = line["plan_amount"]["currency"]
+        theirs = line["plan_id"] in self.plan_ids and currency == test.new.chosen.plan.currency
         return theirs and test.since.isoformat() <= line["credited_on"] <= test.until.isoformat()
 
 
 def _posted(line: dict[str, Any]) -> Posted:
     return Posted(
         partner_id=line["partner_id"],
-        amount=Decimal(line["remaining"]["amount"]),
+        amount=_stands(line),
         step=line["rule_id"],
         plan_id=line["plan_id"],
         plan_version=line["plan_version"],
         units=_units(line),
     )
+
+
+def _stands(line: dict[str, Any]) -> Decimal:
+    """What of a line stands, in the plan's currency: whatever the payee is paid in, at the rate of its exchange."""
+    amount, remaining, whole = (Fraction(line[name]["amount"]) for name in ("amount", "remaining", "plan_amount"))
+    currency = line["plan_amount"]["currency"]
+    if line["currency"] == currency or not amount:
+        return Decimal(line["remaining"]["amount"])
+    return half_up(whole * remaining / amount, currency).amount
 
 
 def _units(line: dict[str, Any]) -> Decimal:

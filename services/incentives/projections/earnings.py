@@ -46,7 +46,8 @@ class ProposedAdjustment(TypedDict):
 class EarningDocument(TypedDict):
     """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid.
 
-    `amount_sorts` is the amount as a text that sorts as the number does.
+    `amount_sorts` is the amount as a text that sorts as the number does, `plan_amount` the amount in the plan's currency,
+    before it was exchanged for that of the payout.
     """
 
     line_id: str
@@ -79,6 +80,7 @@ class EarningDocument(TypedDict):
     why_held: str | None
     derivation: dict[str, Any]
     drawn_units: str | None
+    plan_amount: Annotated[dict[str, str], Money]
     adjustment: ProposedAdjustment | None
     event_id: str
     position: int
@@ -133,6 +135,7 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
         "why_held": f"held until {iso(line.payable_on)} by the plan" if line.state == HELD else None,
         "derivation": plain(line.derivation),
         "drawn_units": str(line.drawn_units) if line.drawn_units else None,
+        "plan_amount": plain(line.exchange.given if line.exchange else line.amount),
         "adjustment": None,
         "event_id": seen.id,
         "position": seen.position,
@@ -175,6 +178,7 @@ def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument
         "why_held": None,
         "derivation": {},
         "drawn_units": None,
+        "plan_amount": amount,
         "adjustment": None,
         "event_id": seen.id,
         "position": seen.position,
@@ -270,7 +274,7 @@ def _lines(seen: Seen) -> tuple[str, ...]:
 
 EARNINGS = Projection(
     name="earnings",
-    version=3,
+    version=4,
     keys={
         PayoutCalculated: _line,
         PayoutReversed: _line,
