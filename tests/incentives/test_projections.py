@@ -4,12 +4,15 @@ from datetime import date
 
 import pytest
 
+from chassis.read_store.port import Due
 from chassis.testing.projections import assert_repeatable, project, told
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.line import release_line
+from services.incentives.domain.payment_events import PaymentSubmitted
 from services.incentives.domain.payment_rules import PaymentRules
 from services.incentives.domain.sale_commands import ReleaseLine
-from services.incentives.domain.sale_events import PayoutCalculated, PayoutPostponed, PayoutReleased
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed
+from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.payee_gates import PAYEE_GATES, why_shut
@@ -20,7 +23,7 @@ from services.incentives.projections.sales import SALES
 from services.incentives.projections.statements import STATEMENTS
 from services.incentives.publishing import publish
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, win
-from tests.incentives.orders import APPROVE, OPENED, PAYMENT, SUBMIT, SUSPENDED, Desk, said
+from tests.incentives.orders import APPROVE, OPENED, PAYMENT, RETRY, SUBMIT, SUSPENDED, Desk, said
 
 MODELS = (
     EARNINGS,
@@ -49,6 +52,30 @@ def paid():
     desk = Desk()
     desk.after(desk.proposed, APPROVE, SUBMIT, said("unknown"), said("paid"))
     return [*desk.account, *desk.payment]
+
+
+def issued(deadline, seen):
+    """The commands that the clock issues if it looks after each event, all at one instant: by document."""
+    found = {}
+    for count in range(1, len(seen) + 1):
+        for name, document in project(deadline, seen[:count]).items():
+            due = Due(tenant="t-1", id=name, due_at=document["due_at"], document=document)
+            found.setdefault(name, set()).add(deadline.command_id(due))
+    return {name: len(ids) for name, ids in found.items()}
+
+
+def test_two_looks_for_abuse_at_the_very_same_instant_are_two_commands():
+    refunds = [reversal(name, "100.00") for name in ("x", "y")]
+    world = World(book(plan())).tell(win(), credit(), *refunds)
+    assert issued(ABUSE_LOOKS, told(*world.of(PayoutReversed))) == {"refunds-p1": 2}
+
+
+def test_two_calls_to_the_provider_at_the_very_same_instant_are_two_commands():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT, said("rejected"), RETRY, SUBMIT)
+    submitted = [happened for happened in desk.payment if isinstance(happened, PaymentSubmitted)]
+    assert len({one.submitted_at for one in submitted}) == 1
+    assert issued(provider_calls(None), told(*desk.payment)) == {PAYMENT: 2}
 
 
 def test_repeats_and_other_orders_change_no_model():
