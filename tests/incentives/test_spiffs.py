@@ -25,6 +25,7 @@ from services.incentives.domain.budget import (
     ReleaseBudget,
     ReserveBudget,
     UseBudget,
+    allocate_budget,
     allocate_units,
     carry,
     expire_budget,
@@ -154,6 +155,16 @@ def test_what_is_taken_back_of_it_is_there_again_in_the_budget_s_currency():
         world.tell(reversal(f"x{n}", "333.34", opportunity_id="a"))
         assert world.budgets["pot"].available == money(left, "EUR")
     assert sum(one.amount.amount for one in world.of(PayoutReversed)) == D("110.00")
+
+
+def test_a_budget_in_the_payout_s_currency_is_drawn_in_that():
+    world = World(book(spiff(payout_currency="USD")), rates=(TO_USD,))
+    wish = AllocateBudget(budget_id="pot", ref="first", amount=money("500.00", "USD"), by="adm", now=NOW)
+    world.keep(world.budgets, Budgets, {"pot": allocate_budget(wish, Budgets.initial)})
+    paid = [line.amount for line in sold_deals(world, "a", "b").of(PayoutCalculated)]
+    assert paid == [money("330.00", "USD"), money("170.00", "USD")]
+    world.tell(reversal("x", "1000.00", opportunity_id="a"))
+    assert world.budgets["pot"].available == money("330.00", "USD")
 
 
 def test_no_more_than_was_drawn_comes_back_where_the_line_was_adjusted():

@@ -342,8 +342,8 @@ def _earn(posting: Posting, it: Earned, facts: RatingFacts) -> None:
     plan = it.due.chosen.plan
     line_id = _line_id(it.due, it.portion)
     if plan.budget_id and not posting.of_units(plan.budget_id):
-        draw = _drawn if posting.ways.whole_awards else _drawn_as_paid_out
-        given = draw(posting, it, line_id, facts)
+        in_plan = posting.ways.whole_awards and not posting.has(plan.budget_id, it.amount.currency)
+        given = (_drawn if in_plan else _drawn_as_paid_out)(posting, it, line_id, facts)
         if given is None:
             posting.add(_missed(posting, it, line_id))
             return
@@ -368,7 +368,7 @@ def _drawn(posting: Posting, it: Earned, line_id: str, facts: RatingFacts) -> Ea
 
 
 def _drawn_as_paid_out(posting: Posting, it: Earned, line_id: str, _: RatingFacts) -> Earned | None:
-    """As it was drawn before: in the currency of the payout, of which a budget in another one gave nothing."""
+    """The line with what a budget in the payout's currency gives. It was drawn so of every one, and of others missed."""
     plan = it.due.chosen.plan
     given = posting.awarded(plan.budget_id or "", line_id, it.amount, plan.last_award)
     if given is None:

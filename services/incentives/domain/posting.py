@@ -168,6 +168,11 @@ class Posting:
         self.budgets.add(budget_id, self._used(budget_id, ref, given, budget))
         return given
 
+    def has(self, budget_id: str, currency: str) -> bool:
+        """Whether a budget is in a currency."""
+        allocated = self.budgets.state(budget_id).allocated
+        return allocated is not None and allocated.currency == currency
+
     def of_units(self, budget_id: str | None) -> bool:
         """Whether a plan's budget is one of units."""
         return budget_id is not None and self.budgets.state(budget_id).units is not None
