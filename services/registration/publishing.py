@@ -153,7 +153,7 @@ def _queued(it: DealQueued) -> PublicEvent:
 
 
 def _promoted(it: DealPromoted) -> PublicEvent:
-    return public.DealPromoted(**_of(it), promoted_at=it.promoted_at)
+    return public.DealPromoted(**_of(it), due_at=it.due_at or None, promoted_at=it.promoted_at)
 
 
 def _approved(it: DealApproved) -> PublicEvent:

@@ -6,6 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from chassis.event import LEFT_OUT
+from chassis.execution import decide
+from services.registration.application import HANDLES
 from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import (
     EscalateReview,
@@ -15,7 +18,7 @@ from services.registration.domain.deal_commands import (
     ReturnDeal,
     WithdrawDeal,
 )
-from services.registration.domain.deal_events import DealApproved, ReviewOverdue, StepClosed, StepOpened
+from services.registration.domain.deal_events import DealApproved, DealPromoted, ReviewOverdue, StepClosed, StepOpened
 from services.registration.domain.rules import Clock, DealRules, OpenHours, Step, faults
 from tests.registration.deals import CONTOSO, SEALED, Town, approval, candidate, details
 
@@ -91,6 +94,30 @@ def test_the_clock_stands_while_the_deal_waits_and_goes_on_when_it_is_promoted()
 
     assert isinstance(promoted[-1], StepOpened)
     assert due(town, "b") == datetime(2026, 3, 9, 17, 0, tzinfo=UTC)
+    assert promoted[0] == DealPromoted(
+        registration_id="b",
+        number="R-b",
+        programme="default",
+        partner_id="p-2",
+        promoted_at=later,
+        due_at=datetime(2026, 3, 9, 17, 0, tzinfo=UTC),
+    )
+
+
+def test_a_promotion_of_before_is_decided_again_without_the_limit_that_it_did_not_tell() -> None:
+    town = Town()
+    town.register("a")
+    town.register("b", "p-2")
+    town.run(RejectDeal(**on(ESCALATE), reason_code="other", message=SEALED, by="desk-1"))
+    first, _ = [one for one in HANDLES if one.command is PromoteDeal]
+    wish = PromoteDeal(**around(ESCALATE, "b", "p-2"))
+
+    touched = first.touched(wish)
+    states, reads = ([town.state(one) for one in streams] for streams in (touched.guarded, touched.read))
+    told = decide(first, wish, touched, states, reads).events[0]
+
+    assert first.evaluator == 1
+    assert (type(told[0]), told[0].due_at) == (DealPromoted, LEFT_OUT)
 
 
 def test_a_review_past_its_limit_is_told_once_and_escalated() -> None:

@@ -205,7 +205,14 @@ from services.registration.domain.pursuing import (
     report_progress,
     return_lead,
 )
-from services.registration.domain.reviewing import decide_finding, promote_deal, queue_deal, reject_deal, return_deal
+from services.registration.domain.reviewing import (
+    decide_finding,
+    promote_deal,
+    promote_deal_without_due,
+    queue_deal,
+    reject_deal,
+    return_deal,
+)
 from services.registration.domain.routing import LEAD_RULES
 from services.registration.domain.screening import DEAL_RULES
 from services.registration.domain.submitting import register_deal, resubmit_deal, save_draft
@@ -260,7 +267,8 @@ HANDLES = (
     Handles(EscalateReview, escalate_review, streams=settling_streams, reads=around_streams, answer=whole),
     Handles(RejectDeal, reject_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
     Handles(QueueDeal, queue_deal, streams=settling_streams, reads=around_streams, answer=whole),
-    Handles(PromoteDeal, promote_deal, streams=settling_streams, reads=around_streams, answer=whole),
+    Handles(PromoteDeal, promote_deal_without_due, streams=settling_streams, reads=around_streams, answer=whole),
+    Handles(PromoteDeal, promote_deal, streams=settling_streams, reads=around_streams, answer=whole, evaluator=2),
     Handles(WithdrawDeal, withdraw_deal, streams=deal_and_claims_streams, reads=book_streams, answer=withdrawn),
     Handles(MergeDuplicate, merge_duplicate, streams=merging_streams, reads=book_streams, answer=whole),
     Handles(

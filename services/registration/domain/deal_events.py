@@ -249,7 +249,10 @@ class DealQueued(Judged):
 
 @event("registration.DealPromoted.v1")
 class DealPromoted(OfDeal):
+    """`due_at` is the limit of the review that goes on, told to others since it stands here."""
+
     promoted_at: datetime
+    due_at: datetime | LeftOut = LEFT_OUT
 
 
 @event("registration.DealApproved.v1")

@@ -1,6 +1,7 @@
 """What the vendor does with a deal in review, and how a deal gets into the queue and out of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chassis.decider import Invalid
 from chassis.event import LEFT_OUT
@@ -41,6 +42,7 @@ from services.registration.domain.deal_events import (
     DealRejected,
     DealReturned,
     FindingDecided,
+    StepOpened,
 )
 from services.registration.domain.ending import over_with
 from services.registration.domain.grouping import MEMBERS_MAX, GroupTooLarge, unmoved_group
@@ -193,6 +195,16 @@ def promote_deal(
     wish: PromoteDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
 ) -> Screened:
     """Lets a waiting deal that nothing blocks any more back into review, with a new screening."""
+    told, lines, ended = promote_deal_without_due(wish, deal, claims, others, *around)
+    due = min((one.due_at for one in told if isinstance(one, StepOpened)), default=None)
+    due_at = LEFT_OUT if due is None else due
+    return [replace(one, due_at=due_at) if isinstance(one, DealPromoted) else one for one in told], lines, ended
+
+
+def promote_deal_without_due(
+    wish: PromoteDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
+) -> Screened:
+    """As the first evaluator decided: it did not say until when the review goes on."""
     may(deal, PromoteDeal)
     unmoved(wish, deal)
     seen = look_again(wish, deal, claims, *around)
