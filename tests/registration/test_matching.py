@@ -49,6 +49,28 @@ def test_done_when_3_the_scores_of_the_worked_names_are_rounded_down(
     assert likeness(normal_names([one]), normal_names([other])) == expected
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same_country", "expected"),
+    [
+        ("Siemens", "Siemens Energy", True, "possible"),
+        ("Contoso GmbH", "Contoso Ltd", False, "weak"),
+        ("IBM", "International Business Machines", True, None),
+        ("Hitachi", "株式会社日立製作所", True, None),
+    ],
+)
+def test_done_when_3_the_worked_names_are_of_the_class_that_is_published(
+    one: str, other: str, expected: str | None, *, same_country: bool
+) -> None:
+    scores = likeness(normal_names([one]), normal_names([other]))
+    known = candidate(
+        same_country=same_country,
+        token_set_percent=scores.token_set_percent,
+        token_sort_percent=scores.token_sort_percent,
+    )
+
+    assert classify(known, RULES) == expected
+
+
 def test_done_when_3_hitachi_in_another_script_is_no_likeness() -> None:
     assert likeness(normal_names(["Hitachi"]), normal_names(["株式会社日立製作所"])).token_set_percent <= 30
 
