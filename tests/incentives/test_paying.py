@@ -72,11 +72,14 @@ from tests.incentives.test_service import (
     P2,
     TENANT,
     activated,
+    credited,
     earned,
     incentives,
     proposed,
+    refunded,
     started,
     stated,
+    won,
 )
 
 __all__ = ["incentives"]
@@ -636,6 +639,32 @@ async def test_a_partner_disputes_a_line_and_downloads_its_statement(incentives)
     assert (await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})).status_code == 201
     table = await incentives._client.get(f"{path}/csv", headers=incentives._as(P1))
     assert table.text.splitlines()[-1] == ",closing,,,100.00"
+
+
+async def test_the_next_statement_is_read_as_it_stands_with_what_is_carried_by_cause(incentives):
+    statement = await stated(incentives)
+    path = "/statements/live?partner_id=p1&currency=EUR"
+    nothing = await incentives.get(P1, path)
+    hundred = {"amount": "100.00", "currency": "EUR"}
+    assert (nothing["opening"], nothing["lines"], nothing["causes"], nothing["closing"]) == (hundred, [], [], hundred)
+    await incentives.hear(won("o2", "500.00"))
+    await incentives.hear(credited(("p1", "100.00"), opportunity_id="o2"))
+    await incentives.hear(refunded("r-1", "300.00", date(2026, 3, 18)))
+    incentives.clock.set(datetime(2026, 8, 20, 9, tzinfo=UTC))
+    await incentives.until(P1, "/lines?state=payable", lambda page: len(page["items"]) == 2)
+    live = await incentives.get(P1, path)
+    assert live["opening"] == hundred
+    assert live["causes"] == [
+        {"kind": "calculated", "amount": {"amount": "50.00", "currency": "EUR"}},
+        {"kind": "reversed", "amount": {"amount": "-30.00", "currency": "EUR"}},
+    ]
+    assert live["closing"] == {"amount": "120.00", "currency": "EUR"}
+    assert (
+        live["from_position"] == (await incentives.get(P1, f"/statements/{statement['statement_id']}"))["to_position"]
+    )
+    assert (await incentives.get(P1, path.replace("EUR", "KWD")))["closing"] == {"amount": "0.000", "currency": "KWD"}
+    assert await incentives.get(P2, path) == 404
+    assert await incentives.get(P1, path.replace("EUR", "XXQ")) == 422
 
 
 async def test_a_partner_disputes_an_earning_line_by_its_own_id_once_it_is_stated(incentives):

@@ -420,6 +420,7 @@ INCENTIVES = {
     "POST /statements": row(FINANCE, STATEMENT),
     "GET /statements": row(EARNINGS, query="partner_id=$partner"),
     "GET /statements/next": row(EARNINGS, query="partner_id=$partner"),
+    "GET /statements/live": row(EARNINGS, query="currency=EUR&partner_id=$partner"),
     "GET /statements/{statement_id}": row(EARNINGS, statement_id="statement"),
     "POST /payments": row(FINANCE, {"statement_id": "$statement"}),
     "POST /payments/{payment_id}/approve": row(APPROVER, payment_id="payment"),

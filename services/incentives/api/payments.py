@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.decider import Problem, Refused
-from chassis.event import canonical_json, stable_id
+from chassis.event import canonical_json, plain, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import each
@@ -23,7 +23,15 @@ from services.incentives.api.mergers import stated_to, statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.paying import Period, carried_of, proposal_of, statement_of, write_off_of
 from services.incentives.application.sales import in_books, rules_of_kind
-from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
+from services.incentives.domain.account import (
+    Accounts,
+    DecideDispute,
+    DisputeLine,
+    IssueStatement,
+    LiveStatement,
+    WriteOffNegative,
+    live_statement,
+)
 from services.incentives.domain.payment import Payment, Payments, payment_of
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
@@ -192,6 +200,24 @@ async def next_statements(
     where = {"partner_id": own(caller, partner_id), "period": period, "currency": currency, "stage": ISSUES}
     items, cursor = await page(caller, app, "statement_days", paged, where, sort="due_at")
     return listed([{name: item[name] for name in NEXT} for item in items], cursor)
+
+
+@router.get("/statements/live")
+@answers(LiveStatement)
+@reads("ledger")
+async def live(
+    caller: Reader,
+    app: App,
+    currency: Annotated[str, Query(pattern="^[A-Z]{3}$")],
+    partner_id: Annotated[str, Query(min_length=1, max_length=64)],
+) -> Response:
+    """What a partner's next statement would say if it were issued now: what was carried into it, and all since, by cause."""
+    app.access.check(caller.principal, READ_EARNINGS, partner_id)
+    await app.exists(caller.tenant, "payee", partner_id)
+    peek = app.executor.peek(caller.tenant)
+    asked = Period(partner_id=partner_id, currency=currency, period="", by=caller.principal.by, final=True)
+    wish = await statement_of(app, caller.tenant, peek, asked)
+    return shown(plain(live_statement(wish, await peek(Accounts.at(wish.account_id)))))
 
 
 @router.get("/statements/{statement_id}")

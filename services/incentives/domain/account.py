@@ -40,6 +40,29 @@ class StatementLine:
     effective_on: date
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """What all lines of one kind come to."""
+
+    kind: str
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveStatement:
+    """A statement that nobody has issued: from what was carried into it, by cause, to what it would close with."""
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    opening: Money
+    causes: tuple[Cause, ...]
+    lines: tuple[StatementLine, ...]
+    closing: Money
+    from_position: int
+    to_position: int
+
+
 @event("incentives.StatementIssued.v1")
 class StatementIssued:
     statement_id: str
@@ -406,6 +429,29 @@ def _statement(wish: IssueStatement, last: StatementIssued | None) -> StatementI
         issued_at=wish.now,
     )
     return replace(issued, sha256=content_sha256(issued))
+
+
+def live_statement(wish: IssueStatement, account: Account) -> LiveStatement:
+    """What a payee's statement would say if it were issued now. Raises UnknownCurrency."""
+    if wish.currency not in MINOR_DIGITS:
+        raise UnknownCurrency(currency=wish.currency)
+    opening = account.last.closing if account.last else none_of(wish.currency)
+    sums = {kind: total((one.amount for one in wish.lines if one.kind == kind), wish.currency) for kind in _kinds(wish)}
+    return LiveStatement(
+        account_id=wish.account_id,
+        payee_id=wish.payee_id,
+        partner_id=wish.partner_id,
+        opening=opening,
+        causes=tuple(Cause(kind=kind, amount=amount) for kind, amount in sums.items()),
+        lines=wish.lines,
+        closing=opening + total((line.amount for line in wish.lines), wish.currency),
+        from_position=wish.from_position,
+        to_position=wish.to_position,
+    )
+
+
+def _kinds(wish: IssueStatement) -> list[str]:
+    return sorted({line.kind for line in wish.lines})
 
 
 def content_sha256(issued: StatementIssued) -> str:
