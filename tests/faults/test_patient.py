@@ -1,0 +1,22 @@
+"""A client of the harness that is told to come again comes again, with the same request."""
+
+from starlette.types import Receive, Scope, Send
+
+from chassis.asgi import Api
+from tests.faults.five import coming_again
+
+
+async def test_who_is_told_to_come_again_does_until_there_is_an_answer() -> None:
+    asked: list[tuple[str, bytes]] = []
+
+    async def busy_twice(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append((scope["path"], (await receive())["body"]))
+        busy = len(asked) < 3
+        headers = [(b"retry-after", b"1")] if busy else []
+        await send({"type": "http.response.start", "status": 503 if busy else 201, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    answer = await Api(coming_again(busy_twice)).post("/approve", {"a": 1}, key="agree")
+
+    assert answer.status == 201
+    assert asked == [("/approve", b'{"a":1}')] * 3
