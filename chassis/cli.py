@@ -24,7 +24,7 @@ from chassis.keys import FileKeyWrapper, MasterKeyMissing
 from chassis.master_key import KmsAway, KmsRefused, MasterKey
 from chassis.parking import Place
 from chassis.presence import InUse, at_work
-from chassis.process import make_world, run, running, serve
+from chassis.process import NoFolder, PortTaken, make_world, run, running, serve
 from chassis.projecting import CannotRebuild
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
@@ -43,7 +43,9 @@ PLAINLY = (
     KmsRefused,
     LogBehind,
     MasterKeyMissing,
+    NoFolder,
     NotEmpty,
+    PortTaken,
     Problem,
 )
 """What ends a command with one sentence: the person at the keyboard can do something about it."""

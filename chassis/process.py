@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -27,9 +29,17 @@ KEEP_ALIVE_SECONDS = 75
 STARTING_SECONDS = 0.01
 
 
+class PortTaken(Exception):
+    """Something else listens there, or nobody may."""
+
+
+class NoFolder(Exception):
+    """The data folder cannot be made, or nothing can be written into it."""
+
+
 def make_world(settings: ServiceSettings, transport: Transport | None = None, clock: Clock | None = None) -> World:
-    """What the services of this process share: clock, signing keys, transport."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    """What the services of this process share: clock, signing keys, transport. Raises NoFolder."""
+    _make_folder(settings.data)
     keys = SigningKeys(settings.signing_keys or settings.data / "signing.json")
     return World(
         clock=clock or _clock(settings),
@@ -38,6 +48,15 @@ def make_world(settings: ServiceSettings, transport: Transport | None = None, cl
         transport=transport or make_transport(settings),
         tracing=make_tracing(settings),
     )
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as no:
+        raise NoFolder(f"the data folder {data} cannot be made ({no.strerror}): choose another one") from None
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise NoFolder(f"the data folder {data} cannot be written to: choose another one, or change whose it is")
 
 
 def _clock(settings: ServiceSettings) -> Clock:
@@ -160,6 +179,18 @@ async def serve(services: list[Service], world: World, front: ASGIApp, settings:
     """Serves the services behind `front` until SIGTERM or SIGINT, then stops in order."""
     async with running(services, world), listening(front, settings, world) as (_, stopped):
         await stopped.wait()
+
+
+def must_be_free(host: str, port: int) -> None:
+    """Raises PortTaken unless one may listen there now. Port 0 is any that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as no:
+        raise PortTaken(
+            f"{host}:{port} cannot be listened on ({os.strerror(no.errno or 0)}): "
+            "stop what listens there, or choose another port"
+        ) from None
 
 
 def free_port() -> int:

@@ -15,8 +15,8 @@ from chassis import backup, logs, reconcile
 from chassis.asgi import Api
 from chassis.cli import order_of, plainly_refused, rebuild
 from chassis.epoch import EpochBegun
-from chassis.presence import keep_off
-from chassis.process import listening, make_world, run, running, stop_signal
+from chassis.presence import at_work, keep_off
+from chassis.process import listening, make_world, must_be_free, run, running, stop_signal
 from chassis.process import opened as opened_alone
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
@@ -60,22 +60,26 @@ async def system(
 ) -> AsyncIterator[tuple[dict[str, Service], Hub, str]]:
     """The five services at work and the simulated CRM beside them: services by name, the CRM, its address.
 
-    Raises InUse with `alone` while another process works on the same files.
+    Raises InUse while another process serves the same files, with `alone` also while one works on them; PortTaken.
     """
     if alone:
         keep_off(settings.data / name for name in SERVICES)
     world = world or make_world(settings)
     crm = settings.data / "crm_simulator"
+    crm.mkdir(exist_ok=True)
     hub = Hub(now=world.clock.now, path=crm / "deals.db")
     # At first the next port after the gateway's.
     first_port = settings.port + CRM_PORT_STEP if settings.port else 0
-    async with on_kept_port(simulator(hub), crm / "port", first_port) as crm_url:
-        services = build_all(settings, world, crm_url)
-        async with running(services.values(), world, alone=alone):
-            yield services, hub, crm_url
+    # One CRM, and so one of these systems on a folder at a time.
+    with at_work(crm, alone=True):
+        async with on_kept_port(simulator(hub), crm / "port", first_port) as crm_url:
+            services = build_all(settings, world, crm_url)
+            async with running(services.values(), world, alone=alone):
+                yield services, hub, crm_url
 
 
 async def _serve(settings: ServiceSettings) -> None:
+    must_be_free(settings.host, settings.port)
     world = make_world(settings)
     async with system(settings, world) as (services, hub, crm_url):
         front = services["gateway"].api
@@ -100,7 +104,9 @@ def _welcome(address: str, crm_url: str, data: Path) -> None:
 @cli.callback(invoke_without_command=True)
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Where the gateway listens on loopback.", envvar="ENTENTE_PORT")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Where the gateway listens on loopback.", envvar="ENTENTE_PORT")
+    ] = 8080,
     data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
 ) -> None:
     """Serves portal and API; the first run opens the tenant `acme`."""
@@ -113,7 +119,7 @@ def serve(
 
 @cli.command("distributed")
 def distributed_command(
-    port: Annotated[int, typer.Option(help="Where the gateway listens on loopback.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where the gateway listens on loopback.")] = 8080,
     data: Annotated[Path, typer.Option(help="Where keys, positions and logs are kept.")] = Path("./data"),
 ) -> None:
     """Serves the five services as processes of their own, on the engines that `ENTENTE_…` names."""

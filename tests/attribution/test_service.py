@@ -96,6 +96,16 @@ class Stage:
 
         return await until(look)
 
+    async def now(self, path: str) -> Any:
+        """What the path answers, once that holds all that is recorded so far."""
+        recorded = f"attribution={await self.service.store.head()}"
+
+        async def look() -> Any:
+            answer = await self.admin.get(path, entente_at_least=recorded)
+            return answer.json() if answer.ok else None
+
+        return await until(look)
+
     async def events(self) -> list[str]:
         found = await self.service.store.feed(0, 10_000)
         return [r.type.split(".")[1] for r in found if r.type.startswith("attribution.")]
@@ -165,7 +175,7 @@ async def test_a_win_read_from_the_crm_is_final_credit_in_the_same_commit(stage:
     win = next(r for r in recorded if r.type == "attribution.DealWon.v1")
     together = {r.type for r in recorded if r.command_id == win.command_id}
     assert {"attribution.DealWon.v1", "attribution.CreditAllocated.v1"} <= together
-    credit = (await stage.admin.get(f"/opportunities/{SALE}/credit/sourced")).json()
+    credit = await stage.now(f"/opportunities/{SALE}/credit/sourced")
     assert [(s["partner_id"], s["percent"]) for s in credit["current"]["shares"]] == [(ANNE, "100.00")]
     assert credit["current"]["status"] == "final"
 
@@ -298,7 +308,7 @@ async def test_every_percent_says_why(stage: Stage) -> None:
     await stage.connect()
     await stage.approve()
     await stage.deal()
-    credit = (await stage.admin.get(f"/opportunities/{SALE}/credit/sourced")).json()["current"]
+    credit = (await stage.now(f"/opportunities/{SALE}/credit/sourced"))["current"]
     why = (await stage.admin.get(f"/why/{credit['event_id']}")).json()
     assert why["outcome"] == "provisional revision 1"
     assert why["inputs"][0]["value"]["code"] == "used"
@@ -335,7 +345,7 @@ async def test_a_published_policy_decides_the_next_credit(stage: Stage) -> None:
     await stage.connect()
     await stage.approve()
     await stage.deal()
-    pools = (await stage.admin.get(f"/opportunities/{SALE}/credit")).json()["pools"]
+    pools = (await stage.now(f"/opportunities/{SALE}/credit"))["pools"]
     assert [(p["pool"], p["current"]["policy_version"]) for p in pools] == [("all", 1)]
 
 
@@ -350,7 +360,7 @@ async def test_who_joins_an_approved_registration_leaves_the_touch_of_its_role_o
     recorded = await stage.service.store.feed(0, 10_000)
     touches = [one.event for one in recorded if one.type == "attribution.TouchRecorded.v1"]
     assert [(one.partner_id, one.touch_type, one.role) for one in touches[1:]] == [(BEN, "order_fulfilled", "fulfil")]
-    credit = (await stage.admin.get(f"/opportunities/{opportunity_id(TENANT, REG)}/credit/fulfilment")).json()
+    credit = await stage.now(f"/opportunities/{opportunity_id(TENANT, REG)}/credit/fulfilment")
     assert [(one["partner_id"], one["percent"]) for one in credit["current"]["shares"]] == [(BEN, "100.00")]
 
 

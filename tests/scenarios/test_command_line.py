@@ -1,6 +1,7 @@
 """What an operator types: a rebuild keeps off a system that runs, and refusals are sentences."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,43 @@ def test_many_may_use_the_files_but_only_one_for_itself(tmp_path: Path) -> None:
 
 def test_an_unknown_service_is_refused_with_the_known_ones(type_in) -> None:
     assert "onboarding, registration, attribution" in said(type_in(cli, "rebuild", "billing", "x"), 2)
+
+
+# Starting the whole system
+
+
+def test_a_port_that_is_taken_is_told_of_before_anything_is_made(type_in, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        told = said(type_in(cli, "--port", str(port)), 1)
+    assert told.startswith(f"127.0.0.1:{port} cannot be listened on (Address already in use)")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_there_is_not_is_refused(type_in) -> None:
+    assert "equal to 65535" in said(type_in(cli, "--port", "99999"), 2)
+
+
+def test_a_second_system_keeps_off_the_folder_of_the_first(type_in, tmp_path: Path) -> None:
+    (tmp_path / "crm_simulator").mkdir()
+    with at_work(tmp_path / "crm_simulator"):
+        assert "stop it first, then try again" in said(type_in(cli, "--port", "0"), 1)
+
+
+def test_the_address_of_the_simulated_crm_is_kept_or_told_of(type_in, tmp_path: Path) -> None:
+    (tmp_path / "crm_simulator").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        (tmp_path / "crm_simulator" / "port").write_text(port)
+        assert f"127.0.0.1:{port} cannot be listened on" in said(type_in(cli, "--port", "0"), 1)
+
+
+@pytest.mark.parametrize("within", ["", "deeper"])
+def test_a_data_folder_that_cannot_be_made_is_told_of(tmp_path: Path, within: str) -> None:
+    (tmp_path / "file").touch()
+    data = tmp_path / "file" / within
+    told = said(CliRunner().invoke(cli, ["--port", "0", "--data", str(data)]), 1)
+    assert told.startswith(f"the data folder {data} cannot be made")
 
 
 # The master key that a KMS wraps

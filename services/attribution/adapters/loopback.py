@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis import secret_file
+from chassis.process import PortTaken, must_be_free
 
 START_SECONDS, STOP_SECONDS = 10.0, 3
 
@@ -35,11 +36,26 @@ async def on_loopback(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def on_kept_port(app: FastAPI, kept: Path, first_port: int = 0) -> AsyncIterator[str]:
-    """As `on_loopback`, on the port that the file remembers: others keep the address. At first on `first_port`."""
-    async with on_loopback(app, _kept_port(kept) or first_port) as address:
+    """As `on_loopback`, on the port that the file remembers: others keep the address. Raises PortTaken.
+
+    At first on `first_port`, or on any other where that is taken.
+    """
+    port = _kept_port(kept)
+    if port:
+        must_be_free("127.0.0.1", port)
+    async with on_loopback(app, port or _if_free(first_port)) as address:
         # Whole from the first moment and never written again: others may read it while this process is killed.
         secret_file.make_once(kept, address.rpartition(":")[2].encode())
         yield address
+
+
+def _if_free(port: int) -> int:
+    """The port, 0 where it is taken."""
+    try:
+        must_be_free("127.0.0.1", port)
+    except PortTaken:
+        return 0
+    return port
 
 
 def _kept_port(kept: Path) -> int:
