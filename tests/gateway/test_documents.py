@@ -86,4 +86,5 @@ async def test_the_operations_of_the_main_job_have_examples_that_fit_what_they_t
 
 async def test_an_example_is_taken_as_it_stands(it: System) -> None:
     north, wish = await it.who("northwind"), examples()["POST /v1/registration/deals"]["request"]
+    assert "close_on" not in wish
     assert done(await north.post("/v1/registration/deals", wish, key="example"), 201)["status"] == "in_review"
