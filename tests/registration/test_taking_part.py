@@ -269,6 +269,28 @@ async def test_a_rival_of_a_participant_is_shown_to_the_desk_by_the_deal_it_take
     await registration.until(rival["registration_id"], "in_review")
 
 
+async def test_who_takes_part_reads_why_it_came_to_leave_and_nothing_of_the_deal_that_was_decided_with_it(
+    registration: Running,
+) -> None:
+    deal = await registration.register("p1")
+    named = await invited(registration, deal)
+    await registration.post(INVITED, f"/invitations/{named}/accept")
+    await approved(registration, "p3", role="distribute")
+
+    await registration.post(DESK, f"/accounts/{deal['account_id']}/confirm")
+    await registration.post(DESK, f"/deals/{deal['registration_id']}/approve")
+
+    recorded = await registration.service.store.feed(0, 1_000)
+    about = {one.type.split(".")[1]: one.id for one in recorded if one.type.startswith("registration.Participant")}
+    left = await registration.get(INVITED, f"/why/{about['ParticipantLeft']}")
+    assert (left.json()["outcome"], left.json()["inputs"]) == ("left", [])
+    assert [one["code"] for one in left.json()["reasons"]] == ["role-held"]
+    joined = await registration.get(INVITED, f"/why/{about['ParticipantJoined']}")
+    assert joined.json()["outcome"] == "joined"
+    assert [word for word in PRIVATE if word in left.text + joined.text] == []
+    assert (await registration.get(OTHER, f"/why/{about['ParticipantLeft']}")).status_code == 404
+
+
 async def test_all_that_is_read_of_it_is_the_same_however_often_events_come(registration: Running) -> None:
     deal = await approved(registration)
     named = await invited(registration, deal)

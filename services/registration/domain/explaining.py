@@ -14,6 +14,8 @@ from services.registration.domain.deal_events import (
     DealRevoked,
     DealScreened,
     Judged,
+    ParticipantJoined,
+    ParticipantLeft,
     ReviewOverdue,
     StepOpened,
 )
@@ -66,6 +68,27 @@ def _overdue(seen: Seen) -> Decision:
     return Decision(outcome=happened.action, reasons=(Reason(code="review-overdue", text=text),), inputs=(late,))
 
 
+PARTED = {
+    "left": "The partner left of itself.",
+    "removed": "The vendor's desk took the partner out of the deal.",
+    "partner-left": "The partner has left the programme.",
+    "role-held": "Another partner held this customer in that role when the deal was approved.",
+}
+DEAL_ENDED = "The deal ended in which the partner took part."
+
+
+def _joined(_: Seen) -> Decision:
+    """The partner's own wish. What the deal beside it was screened on is that of its own partner."""
+    return Decision(outcome="joined", reasons=(Reason(code="accepted", text="The partner accepted an invitation."),))
+
+
+def _parted(seen: Seen) -> Decision:
+    """Why it takes part no more, and nothing of the deal itself."""
+    happened: ParticipantLeft = seen.event
+    text = DEAL_ENDED if happened.deal_over else PARTED[happened.reason_code]
+    return Decision(outcome="left", reasons=(Reason(code=happened.reason_code, text=text),))
+
+
 def _gated(seen: Seen) -> Decision:
     """The rules of the gate that a lead met."""
     happened: LeadSubmitted = seen.event
@@ -97,6 +120,8 @@ EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {
     DealApproved: _approved,
     DealRevoked: _revoked,
     ReviewOverdue: _overdue,
+    ParticipantJoined: _joined,
+    ParticipantLeft: _parted,
     LeadSubmitted: _gated,
     LeadAssigned: _routed,
 }
