@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.clock import Clock
+from chassis.decider import Busy
 from chassis.event import iso, stable_id
 from chassis.projection import Projection
 from chassis.read_store.port import PAGE_MAX, TURN, Due, ReadStore
@@ -101,13 +102,20 @@ class Ticker:
         return len(settled)
 
     async def _try(self, deadline: Deadline, due: Due, now: datetime) -> bool:
-        """Whether the due date is settled. A failure is logged and tried again later; it holds up no other."""
+        """Whether the due date is settled. A failure is logged and tried again later; it holds up no other.
+
+        That somebody is busy is no failure: its time comes.
+        """
         command_id = deadline.command_id(due)
         async with self._places:
             try:
                 command = deadline.issue(due.document, now)
                 if command is not None:
                     await self._issue(due.tenant, command_id, command)
+            except Busy as busy:
+                log.info("deadline_put_off", deadline=deadline.name, tenant=due.tenant, id=due.id, why=busy.detail)
+                self._failed(command_id)
+                return False
             except Exception:  # noqa: BLE001  whatever one command meets, the others are due as well
                 log.exception("deadline_failed", deadline=deadline.name, tenant=due.tenant, id=due.id)
                 self._failed(command_id)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.clock import FixedClock
 from chassis.deadlines import Deadline, Ticker, TickerSettings
+from chassis.decider import Busy
 from chassis.event import Seen, event, iso
 from chassis.read_store.port import WHOLE, Change, Kept
 from chassis.read_store.sqlite import SqliteReadStore
@@ -55,12 +57,13 @@ class Desk:
     def __init__(self) -> None:
         self.taken: list[tuple[str, str, Any]] = []
         self.failing: set[str] = set()
+        self.fails: Exception = RuntimeError("a bug")
         self.tries = 0
 
     async def issue(self, tenant: str, command_id: str, command: Any) -> None:
         self.tries += 1
         if command[1] in self.failing:
-            raise RuntimeError("busy")
+            raise self.fails
         self.taken.append((tenant, command_id, command))
 
     @property
@@ -157,6 +160,24 @@ async def test_a_command_that_fails_holds_up_no_other_and_comes_again(read_store
     await ticker(read_store, desk, clock).tick()
     await ticker(read_store, desk, clock).tick()
     assert desk.deals == ["a", "b", "c", "d", "z"]
+
+
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [(RuntimeError("a bug"), ("error", "deadline_failed")), (Busy("not read yet"), ("info", "deadline_put_off"))],
+)
+async def test_who_finds_somebody_busy_comes_again_without_an_alarm(
+    read_store: SqliteReadStore, fails: Exception, said: tuple[str, str]
+) -> None:
+    desk, clock = Desk(), FixedClock(NOON)
+    desk.failing, desk.fails = {"a"}, fails
+    await hold(read_store, "a", at=NOON)
+    with capture_logs() as logs:
+        await ticker(read_store, desk, clock).tick()
+    assert [(one["log_level"], one["event"]) for one in logs] == [said]
+    desk.failing.clear()
+    await ticker(read_store, desk, clock).tick()
+    assert desk.deals == ["a"]
 
 
 async def test_a_deadline_with_nothing_to_do_is_settled(read_store: SqliteReadStore) -> None:
