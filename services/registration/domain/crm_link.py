@@ -7,6 +7,8 @@ from services.registration.domain.deal_commands import FlagMissingLink, LinkDeal
 from services.registration.domain.deal_events import DealEvent, DealLinked, MissingLinkCleared, MissingLinkFlagged
 
 LINK_HOURS = 24
+FLAGGED_FOR = timedelta(days=7)
+"""How long after that it is still flagged: a deal of before links were listened to is not said to have none."""
 
 
 def link_deal(wish: LinkDeal, deal: Deal) -> list[DealEvent]:
@@ -27,7 +29,7 @@ def link_deal(wish: LinkDeal, deal: Deal) -> list[DealEvent]:
 def flag_missing_link(wish: FlagMissingLink, deal: Deal) -> list[DealEvent]:
     """Says once that an approved deal has no sale in the CRM though it should by now."""
     waits = deal.status == Status.APPROVED and deal.opportunity_id is None and not deal.unlinked
-    late = wish.now - wish.approved_at >= timedelta(hours=LINK_HOURS)
-    if not (waits and late) or deal.approved_at != wish.approved_at:
+    late = wish.now - wish.approved_at - timedelta(hours=LINK_HOURS)
+    if not waits or not timedelta() <= late < FLAGGED_FOR or deal.approved_at != wish.approved_at:
         return []
     return [MissingLinkFlagged(**deal.header, approved_at=wish.approved_at, flagged_at=wish.now)]
