@@ -83,7 +83,10 @@ class OfPartners(PublicEvent):
 
 @public_event("entente.attribution.DealStageChanged.v1", audience="both")
 class DealStageChanged(OfPartners):
-    """Stages: prospect, qualified, technical_validation, business_validation, committed, won, lost."""
+    """Stages: prospect, qualified, technical_validation, business_validation, committed, won, lost.
+
+    Of a registered sale the first of `partner_ids` is whose deal it is.
+    """
 
     opportunity_id: OpportunityId
     registration_id: RegistrationId | None = None
@@ -93,6 +96,12 @@ class DealStageChanged(OfPartners):
     amount: Money | None = None
     probability_percent: Decimal | None = None
     expected_close_on: date | None = None
+
+    def for_partner(self, partner_id: str) -> "DealStageChanged | None":
+        """As for every partner; without the amount for who takes part in another partner's deal."""
+        mine = super().for_partner(partner_id)
+        hidden = self.registration_id is not None and self.partner_ids[:1] != (partner_id,)
+        return replace(mine, amount=None) if mine and hidden else mine
 
 
 @public_event("entente.attribution.DealWon.v1", audience="both")

@@ -12,6 +12,7 @@ from chassis.testing.projections import assert_repeatable, project, told
 from services.attribution.domain.crm_record import CrmFieldsWritten
 from services.attribution.domain.mirroring import ObserveCrmChange
 from services.attribution.domain.opening import OpenOpportunity
+from services.attribution.domain.opportunity import DealWon
 from services.attribution.projections import credit_view, opportunity_board, opportunity_timeline
 from services.attribution.projections.connections import CONNECTIONS
 from services.attribution.projections.credit_view import CREDIT_VIEW
@@ -88,6 +89,17 @@ def test_the_board_shows_a_sale_as_the_crm_has_it() -> None:
     assert {name: row[name] for name in expected} == expected
     other = opportunity_board.for_partner(row, (BEN,))
     assert (other["partner_id"], other["partner_ids"]) == (None, [BEN])
+
+
+def test_who_takes_part_in_another_partners_deal_reads_its_amount_once_it_is_won() -> None:
+    happened = story()
+    of_the_win = next(place for place, one in enumerate(happened) if isinstance(one, DealWon))
+    won = project(OPPORTUNITY_BOARD, told(*happened))[SALE]
+    before = project(OPPORTUNITY_BOARD, told(*happened[:of_the_win]))[SALE]
+    assert (before["status"], before["partner_ids"]) == ("open", [ANNE, BEN])
+    assert opportunity_board.for_partner(before, (ANNE,))["amount"] == {"amount": "10000.00", "currency": "EUR"}
+    assert opportunity_board.for_partner(before, (BEN,))["amount"] is None
+    assert opportunity_board.for_partner(won, (BEN,))["amount"] == {"amount": "10000.00", "currency": "EUR"}
 
 
 def test_the_timeline_tells_a_partner_nothing_of_another() -> None:

@@ -6,10 +6,11 @@ from decimal import Decimal
 from chassis.testing.kit import given
 from chassis.testing.projections import told
 from contracts import attribution as public
+from contracts.values import Money
 from services.attribution.domain.explaining import disclose, explain_credit, explain_reversal, explain_win
 from services.attribution.domain.touch import CLAIMED, RecordTouch
 from services.attribution.publishing import publish
-from tests.attribution.facts import ANNE, BEN, SALE, handles, touch_wish
+from tests.attribution.facts import ANNE, BEN, REG, SALE, T0, handles, touch_wish
 from tests.attribution.test_projections import story
 
 
@@ -38,6 +39,23 @@ def test_a_partner_hears_its_own_part_only() -> None:
     won = next(fact for fact in heard() if isinstance(fact, public.DealWon))
     assert won.for_partner("partner-zoe") is None
     assert sum(line.amount.amount for line in won.lines) == Decimal("10000.00")
+
+
+def test_who_takes_part_in_another_partners_deal_hears_it_move_without_its_amount() -> None:
+    moved = public.DealStageChanged(
+        opportunity_id=SALE,
+        registration_id=REG,
+        partner_ids=(ANNE, BEN),
+        from_stage="prospect",
+        to_stage="qualified",
+        true_at=T0,
+        amount=Money(amount=Decimal("12500.00"), currency="EUR"),
+    )
+    assert moved.for_partner(ANNE) == replace(moved, partner_ids=(ANNE,))
+    assert moved.for_partner(BEN) == replace(moved, partner_ids=(BEN,), amount=None)
+    assert replace(moved, registration_id=None).for_partner(BEN) == replace(
+        moved, registration_id=None, partner_ids=(BEN,)
+    )
 
 
 def test_a_partners_own_claim_stays_private() -> None:

@@ -130,12 +130,17 @@ def _with(known: list[str], one: str) -> list[str]:
 
 
 def for_partner(document: dict[str, Any], mine: Sequence[str]) -> dict[str, Any]:
-    """The row with no other partner named. `mine` are the reader's ids: its own, and of those that are one with it."""
+    """The row with no other partner named. `mine` are the reader's ids: its own, and of those that are one with it.
+
+    Who takes part in another partner's deal reads what the sale is worth once it is won: then it has a share of it.
+    """
     registered = document["partner_id"] if document["partner_id"] in mine else None
+    hidden = document["registration_id"] and not registered and document["status"] != WON
     return {
         **document,
         "partner_id": registered,
         "partner_ids": [one for one in mine if one in document["partner_ids"]],
+        "amount": None if hidden else document["amount"],
     }
 
 
