@@ -168,6 +168,21 @@ def test_a_rejection_is_disputed_within_ten_business_days() -> None:
     assert isinstance(town.run(filed(APPEAL_ENDS, against=()))[0][0], DisputeOpened)
 
 
+@pytest.mark.parametrize(
+    ("disclosure", "fields"), [({"appeal_until": False}, {}), ({}, {"until": "2026-03-13T17:00:00+00:00"})]
+)
+def test_who_contests_too_late_learns_the_last_day_only_where_the_rules_tell_it(
+    disclosure: dict[str, bool], fields: dict[str, str]
+) -> None:
+    town = Town(disclosure=disclosure)
+    town.register("b", "p-2")
+    town.run(RejectDeal(**on(), reason_code="other", message=SEALED, by="desk-1"))
+
+    with pytest.raises(FilingClosed) as closed:
+        town.run(filed(APPEAL_ENDS + timedelta(seconds=1), against=()))
+    assert closed.value.fields == fields
+
+
 def test_only_what_was_lost_is_disputed_and_once_at_a_time() -> None:
     town = Town()
     town.register("b", "p-2")

@@ -121,6 +121,7 @@ from services.registration.domain.dispute import (
     appeal_dispute,
     decide_dispute,
     file_dispute,
+    file_dispute_by_the_day,
     hear_dispute,
     request_dispute_evidence,
     show_dispute_evidence,
@@ -302,7 +303,10 @@ HANDLES = (
     Handles(LinkParent, link_parent, streams=linking_streams, reads=colliding_streams, answer=linked),
     Handles(CutParent, cut_parent, streams=cutting_streams, answer=cut),
     Handles(CheckCustomer, check_customer, streams=lambda c: (Checks.at(c.day),), answer=checked),
-    Handles(FileDispute, file_dispute, streams=dispute_streams, reads=filing_streams, answer=case_of),
+    *(
+        Handles(FileDispute, decision, dispute_streams, reads=filing_streams, answer=case_of, evaluator=evaluator)
+        for evaluator, decision in ((1, file_dispute_by_the_day), (2, file_dispute))
+    ),
     Handles(
         RequestDisputeEvidence,
         request_dispute_evidence,

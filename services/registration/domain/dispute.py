@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
-from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, Stage, in_time
+from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, FilingClosed, Stage, in_time
 from chassis.decider import Decider, Invalid, NotFound, WrongState
 from chassis.event import Sealed, command, event
 from chassis.rulebook import Rulebook
@@ -225,7 +225,19 @@ class Dispute:
 def file_dispute(
     wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
 ) -> list[DisputeEvent]:
-    """Contests a rejection, a revocation or a wait, in time."""
+    """Contests a rejection, a revocation or a wait, in time. A last day that the rules keep is not named either."""
+    try:
+        return file_dispute_by_the_day(wish, dispute, deal, against, book)
+    except FilingClosed:
+        if "appeal_until" in (deal.first.withheld or ()):
+            raise FilingClosed from None
+        raise
+
+
+def file_dispute_by_the_day(
+    wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
+) -> list[DisputeEvent]:
+    """Evaluator 1: who came too late was always told of the last day."""
     if dispute.case.stage not in FILED_FROM:
         raise WrongState("this deal is disputed already", state=dispute.case.stage.value, allowed=[])
     if deal.status not in DISPUTABLE:
