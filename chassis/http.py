@@ -464,7 +464,8 @@ def _invalid(error: RequestValidationError) -> Problem:
 class _Status(Problem):
     def __init__(self, error: HTTPException) -> None:
         super().__init__(error.detail)
-        slug = error.detail.lower().replace(" ", "-")
+        unread = error.status_code == BadRequest.status
+        slug = BadRequest.slug if unread else error.detail.lower().replace(" ", "-")
         self.__dict__.update(status=error.status_code, slug=slug, headers=error.headers or {})
 
 

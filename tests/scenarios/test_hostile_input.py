@@ -160,6 +160,12 @@ async def test_no_route_takes_what_cannot_be_read(it: System, path: str) -> None
     await still_answers(it)
 
 
+@pytest.mark.parametrize("path", ["/v1/clients", "/v1/registration/deals"])
+async def test_a_body_too_deep_to_be_read_is_a_bad_request(it: System, path: str) -> None:
+    answer = await post(await it.who("ada"), path, b"[" * 50_000 + b"]" * 50_000)
+    assert (answer.status, answer.json()["slug"]) == (400, "bad-request")
+
+
 EDGES = ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "+292278994-08-17T07:12:55Z")
 
 
