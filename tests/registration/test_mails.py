@@ -468,11 +468,12 @@ async def test_what_the_rules_require_besides_is_missing_of_a_mail_too(registrat
 
 
 async def test_the_same_deal_by_another_mail_is_refused_and_leaves_no_draft(registration: Running) -> None:
-    await handed_in(registration)
+    first = await handed_in(registration)
     again = await handed_in(registration)
     listed = (await registration.get(ADA, "/intake/mail")).json()["items"]
 
     assert (again["outcome"], again["refusal"]) == ("refused", "already-registered")
+    assert again["standing"] == listed[0]["standing"] == first["registration_id"]
     assert (await registration.get(ADA, "/drafts")).json()["items"] == []
     assert [(one["state"], one["refusal"]) for one in listed] == [
         ("refused", "already-registered"),

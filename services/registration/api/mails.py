@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import NotFound, Problem
-from chassis.event import human_number, stable_id
+from chassis.event import LEFT_OUT, LeftOut, human_number, stable_id
 from chassis.execution import Order, Outcome, Peek
 from chassis.http import App, Caller, Paged, Reader, TooLarge, Writer, answered, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
@@ -48,6 +48,7 @@ class TakenMail(TypedDict):
     """What was read of a mail, and what came of it: `outcome` is registered, draft or refused.
 
     `missing` is what nobody said for sure, by its path in a registration; `refusal` why it was not registered by itself.
+    `standing` is the deal of one's own that has the customer already, where that is why.
     """
 
     mail_id: str
@@ -55,6 +56,7 @@ class TakenMail(TypedDict):
     number: str
     outcome: str
     refusal: str | None
+    standing: str | None
     parser: int
     fields: list[ShownField]
     missing: list[str]
@@ -70,6 +72,7 @@ class Settled:
     missing: tuple[str, ...] = ()
     refusal: str | None = None
     deal: Any = None
+    standing: RegistrationId | LeftOut = LEFT_OUT
 
 
 def subject_of(mail_id: str) -> str:
@@ -124,6 +127,7 @@ def _taken(wish: KeepMail, reading: Reading, settled: Settled) -> dict[str, Any]
         "number": human_number("R", wish.registration_id),
         "outcome": settled.outcome,
         "refusal": settled.refusal,
+        "standing": settled.standing or None,
         "parser": reading.parser,
         "fields": [_field(one) for one in reading.found],
         "missing": list(settled.missing),
@@ -191,7 +195,9 @@ async def _instead(taken: _Taken, reading: Reading, refusal: Problem) -> Settled
     if not refusal.recorded:
         raise refusal
     if refusal.slug == AlreadyRegistered.slug:
-        return Settled(outcome=REFUSED, refusal=refusal.slug)
+        return Settled(
+            outcome=REFUSED, refusal=refusal.slug, standing=RegistrationId(refusal.fields["registration_id"])
+        )
     wrong = tuple(dict.fromkeys(one["path"] for one in refusal.fields.get("errors", ())))
     return await _drafted(taken, reading.body(), Settled(outcome=DRAFT, missing=wrong, refusal=refusal.slug))
 
@@ -218,6 +224,7 @@ async def _settle(app: Application, caller: Caller, mail_id: str, settled: Settl
         outcome=settled.outcome,
         refusal=settled.refusal,
         missing=settled.missing,
+        standing=settled.standing,
         now=app.clock.now(),
     )
     order = caller.order()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chassis.decider import Decider, NotFound, Refused
-from chassis.event import Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
 from contracts.values import PartnerId, RegistrationId
 
 REGISTERED, DRAFT, REFUSED = "registered", "draft", "refused"
@@ -48,12 +48,16 @@ class MailRead(OfMail):
 
 @event("registration.MailSettled.v1")
 class MailSettled(OfMail):
-    """What became of it: registered, draft or refused; then `refusal` is why, `draft` says what is kept of it."""
+    """What became of it: registered, draft or refused; then `refusal` is why, `draft` says what is kept of it.
+
+    `standing` is the deal of the same partner that has the customer already, where that is why.
+    """
 
     outcome: str
     refusal: str | None = None
     missing: tuple[str, ...] = ()
     settled_at: datetime
+    standing: RegistrationId | LeftOut = LEFT_OUT
 
 
 @event("registration.MailForgotten.v1")
@@ -103,6 +107,7 @@ class SettleMail(OnMail):
     outcome: str
     refusal: str | None = None
     missing: tuple[str, ...] = ()
+    standing: RegistrationId | LeftOut = LEFT_OUT
 
 
 @command("registration.ForgetMail.v1")
@@ -187,6 +192,7 @@ def settle_mail(wish: SettleMail, mail: Mail) -> list[MailEvent]:
         refusal=wish.refusal,
         missing=wish.missing,
         settled_at=wish.now,
+        standing=wish.standing,
     )
     before = mail.settled
     return [] if before and replace(before, settled_at=wish.now) == settled else [settled]

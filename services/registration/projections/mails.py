@@ -3,7 +3,7 @@
 A mail and the deal that comes of it are one to one: a document stands under the deal's id.
 """
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
@@ -39,6 +39,7 @@ class _Mail(TypedDict):
     parser: int
     missing: list[str]
     refusal: str | None
+    standing: NotRequired[str | None]
     size_bytes: int
     kept_at: str
     readings: list[ReadingDone]
@@ -108,8 +109,9 @@ def _change(document: MailDocument, happened: object) -> dict[str, Any]:
         case MailRead(parser=parser, found=found, missing=missing, read_at=at):
             done = [*document["readings"], {"parser": parser, "at": iso(at)}]
             return {"parser": parser, "found": plain(found), "missing": list(missing), "readings": done}
-        case MailSettled(outcome=outcome, refusal=refusal, missing=missing):
-            return {**_now(document, outcome), "refusal": refusal, "missing": list(missing)}
+        case MailSettled(outcome=outcome, refusal=refusal, missing=missing, standing=standing):
+            told = {"refusal": refusal, "missing": list(missing), "standing": standing or None}
+            return {**_now(document, outcome), **told}
         case MailForgotten():
             return {"state": FORGOTTEN}
         case DealRegistered():
