@@ -51,4 +51,4 @@ def test_a_service_writes_to_its_own_topic_alone(manifests: list[dict[str, Any]]
 
 def test_a_service_reads_what_it_listens_to_and_nothing_else(manifests: list[dict[str, Any]]) -> None:
     heard = {name for name in rights(manifests, "attribution") if name.startswith("topic")}
-    assert heard == {"topic entente.attribution", "topic entente.registration"}
+    assert heard == {"topic entente.attribution", "topic entente.onboarding", "topic entente.registration"}
