@@ -1,13 +1,13 @@
 """The ticker issues what is due, once, by the injected clock."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from chassis.clock import FixedClock
 from chassis.deadlines import Deadline, Ticker, TickerSettings
@@ -17,6 +17,7 @@ from chassis.read_store.port import WHOLE, Change, Kept
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.supervision import Backoff
 from chassis.testing.projections import assert_repeatable, project, told
+from tests.chassis.logged import logged
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TENANT = "t-1"
@@ -172,9 +173,10 @@ async def test_who_finds_somebody_busy_comes_again_without_an_alarm(
     desk, clock = Desk(), FixedClock(NOON)
     desk.failing, desk.fails = {"a"}, fails
     await hold(read_store, "a", at=NOON)
-    with capture_logs() as logs:
+    with logged() as stream:
         await ticker(read_store, desk, clock).tick()
-    assert [(one["log_level"], one["event"]) for one in logs] == [said]
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["level"], one["event"]) for one in lines] == [said]
     desk.failing.clear()
     await ticker(read_store, desk, clock).tick()
     assert desk.deals == ["a"]
