@@ -11,7 +11,7 @@ from chassis.verify import verify_decisions
 from contracts.gateway import TenantOpened
 from contracts.values import money
 from services.incentives.application import HANDLES
-from services.incentives.application.sales import decide_fact
+from services.incentives.application.sales import EVALUATORS, decide_fact
 from services.incentives.domain.books import (
     AllBooks,
     BooksUnbalanced,
@@ -212,7 +212,7 @@ async def test_a_closed_month_recalculates_bit_identically(incentives):
 
 def later(wish, *states):
     """A decision as it never was: everything is counted a day later."""
-    return decide_fact(replace(wish, closed_on=date(2026, 3, 17)), *states)
+    return decide_fact(EVALUATORS[-1], replace(wish, closed_on=date(2026, 3, 17)), *states)
 
 
 async def test_a_foreign_sale_waits_for_its_rate_and_is_then_resolved(incentives):

@@ -9,11 +9,14 @@ from chassis.decider import Raced
 from chassis.event import decode, encode, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import money
+from services.incentives.application import HANDLES
+from services.incentives.application.sales import EVALUATORS, LEARNED
 from services.incentives.domain.dues import Known
 from services.incentives.domain.earning import record_credit
 from services.incentives.domain.journal import Entry, Journal, Unbalanced
 from services.incentives.domain.posting import AtHand
 from services.incentives.domain.sale import SaleInvalid
+from services.incentives.domain.sale_commands import RecordWin
 from services.incentives.domain.sale_events import (
     CreditRecorded,
     FactQuarantined,
@@ -274,3 +277,10 @@ def test_a_journal_that_does_not_sum_to_zero_cannot_be():
 def test_the_line_id_says_what_the_line_is_for():
     world = World(book(plan())).tell(win(), credit())
     assert world.of(PayoutCalculated)[0].line_id == stable_id("o1", 1, "sourced", "source", "p1", "plan-a", 1)
+
+
+def test_the_evaluators_of_facts_are_five_and_each_decides_with_what_those_before_it_learned() -> None:
+    assert list(EVALUATORS) == [1, 2, 3, 4, 5]
+    assert LEARNED == ("billed_later", "rest_in_books", "even_steps", "whole_awards")
+    kept = {handles.evaluator: handles.decide.args for handles in HANDLES if handles.command is RecordWin}
+    assert kept == {evaluator: (evaluator,) for evaluator in (1, 2, 3, 4, 5)}

@@ -1,5 +1,6 @@
 """What incentives can do: every command with the streams it touches."""
 
+from functools import partial
 from typing import Any
 
 from chassis.execution import Handles
@@ -19,11 +20,8 @@ from services.incentives.application.answers import (
     tier_answer,
 )
 from services.incentives.application.sales import (
+    EVALUATORS,
     decide_fact,
-    decide_fact_as_paid_out,
-    decide_fact_by_booking,
-    decide_fact_in_long_steps,
-    decide_fact_whole_in_books,
     with_streams,
 )
 from services.incentives.application.streams import (
@@ -131,14 +129,15 @@ KINDS: dict[str, Kind[Any, Any]] = {
 
 HANDLES = (
     *(
-        Handles(fact, decision, fact_streams, reads=fact_reads, prepare=with_streams, evaluator=evaluator)
-        for evaluator, decision in (
-            (1, decide_fact_by_booking),
-            (2, decide_fact_whole_in_books),
-            (3, decide_fact_in_long_steps),
-            (4, decide_fact_as_paid_out),
-            (5, decide_fact),
+        Handles(
+            fact,
+            partial(decide_fact, evaluator),
+            fact_streams,
+            reads=fact_reads,
+            prepare=with_streams,
+            evaluator=evaluator,
         )
+        for evaluator in EVALUATORS
         for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),
     Handles(ReleaseLine, line.release_line, sale_stream, answer=line_answer),

@@ -47,7 +47,13 @@ DECISIONS: dict[type[Any], Callable[..., Decided]] = {
 }
 
 
-def decide_fact(
+LEARNED = ("billed_later", "rest_in_books", "even_steps", "whole_awards")
+"""What each evaluator after the first decides with, and those before it without; see `Known`."""
+EVALUATORS = range(1, len(LEARNED) + 2)
+
+
+def decide_fact(  # noqa: PLR0913, PLR0917  the evaluator, the command, and a state a parameter
+    evaluator: int,
     wish: FactCommand,
     state: Sale,
     meters: Sequence[Meter],
@@ -55,67 +61,9 @@ def decide_fact(
     books: Sequence[Rulebook],
     payees: Sequence[Payee],
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    """The events of the sale, and of each meter and budget in the order of the command's ids."""
-    return _decided(wish, state, meters, budgets, known_of(wish.looked_up, books, payees))
-
-
-def decide_fact_by_booking(
-    wish: FactCommand,
-    state: Sale,
-    meters: Sequence[Meter],
-    budgets: Sequence[Budget],
-    books: Sequence[Rulebook],
-    payees: Sequence[Payee],
-) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    """As the first evaluator decided: what was billed paid nothing where another plan had paid on the booking."""
-    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 1))
-
-
-def decide_fact_whole_in_books(
-    wish: FactCommand,
-    state: Sale,
-    meters: Sequence[Meter],
-    budgets: Sequence[Budget],
-    books: Sequence[Rulebook],
-    payees: Sequence[Payee],
-) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    """As the second evaluator decided: the rest of a budget stood in the books for the whole award."""
-    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 2))
-
-
-def decide_fact_in_long_steps(
-    wish: FactCommand,
-    state: Sale,
-    meters: Sequence[Meter],
-    budgets: Sequence[Budget],
-    books: Sequence[Rulebook],
-    payees: Sequence[Payee],
-) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    """As the third evaluator decided: a measure taken back in thirds could be left a hair beside nothing."""
-    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 3))
-
-
-def decide_fact_as_paid_out(
-    wish: FactCommand,
-    state: Sale,
-    meters: Sequence[Meter],
-    budgets: Sequence[Budget],
-    books: Sequence[Rulebook],
-    payees: Sequence[Payee],
-) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    """As the fourth evaluator decided: an award was drawn in the currency of its payout, and a weighted measure was long."""
-    return _decided(wish, state, meters, budgets, _as_then(known_of(wish.looked_up, books, payees), 4))
-
-
-def _as_then(known: Known, evaluator: int) -> Known:
-    """What is known, without what came after an evaluator."""
-    return replace(
-        known,
-        billed_later=evaluator >= 2,  # noqa: PLR2004  the evaluators by number, as the table of commands has them
-        rest_in_books=evaluator >= 3,  # noqa: PLR2004
-        even_steps=evaluator >= 4,  # noqa: PLR2004
-        whole_awards=False,
-    )
+    """The events of the sale, and of each meter and budget in the order of the command's ids, as an evaluator decides."""
+    unlearned: dict[str, Any] = dict.fromkeys(LEARNED[evaluator - 1 :], False)
+    return _decided(wish, state, meters, budgets, replace(known_of(wish.looked_up, books, payees), **unlearned))
 
 
 def _decided(
