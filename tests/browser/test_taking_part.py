@@ -1,7 +1,9 @@
 """A partner invites another one to its deal, who accepts, and the desk takes it out again; all without a script."""
 
+from http import HTTPStatus
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go_until, reload_until
@@ -9,6 +11,7 @@ from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
 pytestmark = pytest.mark.xdist_group("browser")
+JOINED = "/events?type=entente.registration.ParticipantJoined.v1"
 WANTED = Customer("Aurora Fjordkraft AS", "NO", "aurora-fjordkraft.no", "61000.00")
 
 
@@ -31,6 +34,7 @@ def test_a_partner_takes_part_in_the_deal_of_another_one(browse: Browse, system:
     asked.get_by_role("button", name="Accept").click()
     expect(asked).to_contain_text("Aurora Fjordkraft AS")
     expect(asked).to_contain_text("You hold this customer in that role until")
+    reads_of_it_without_a_way_to_its_page(invited, deal)
 
     desk = browse("dora", path, java_script_enabled=False)
     there = desk.locator("#taking-part")
@@ -39,6 +43,18 @@ def test_a_partner_takes_part_in_the_deal_of_another_one(browse: Browse, system:
     expect(there).to_contain_text("Left")
     go_until(invited, "/invitations", asked.filter(has_text="removed"))
     expect(invited.locator("main")).not_to_contain_text("Aurora")
+
+
+def reads_of_it_without_a_way_to_its_page(invited: Page, deal: str) -> None:
+    """Who takes part in a deal is told of that, and may not open the deal: no page leads where none answers."""
+    joined = invited.locator("#events li").filter(has_text="Partner takes part")
+    go_until(invited, JOINED, joined)
+    joined.locator("summary").click()
+    expect(joined).to_contain_text(deal)
+    for path in (JOINED, "/"):
+        invited.goto(path)
+        expect(invited.locator(f'a[href="/deals/{deal}"]')).to_have_count(0)
+    assert invited.goto(f"/deals/{deal}").status == HTTPStatus.NOT_FOUND  # type: ignore[union-attr]
 
 
 def invites(browse: Browse, path: str, partner_id: str) -> None:

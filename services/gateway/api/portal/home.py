@@ -27,11 +27,12 @@ async def home(here: Here) -> Response:
     return await here.page("home.html", **shown)
 
 
-async def called(here: Visit, events: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """What the customers and partners of the events are called, as far as this side knows them."""
-    customers = await here.customers({event["data"].get("registration_id") for event in events})
+async def called(here: Visit, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the customers and partners of the events are called, as far as this side knows them, and what it may open."""
+    deals = {event["data"].get("registration_id") for event in events}
+    customers, opens = await here.customers(deals), await here.opens(deals)
     names = await here.names({event["data"].get("partner_id") for event in events}) if here.vendor else {}
-    return {"customers": customers, "names": names}
+    return {"customers": customers, "names": names, "opens": opens}
 
 
 def mine(here: Visit) -> dict[str, Any]:

@@ -52,8 +52,8 @@ async def _one(mail_id: str, here: Visit, refusal: Refusal | None = None, status
     found = await here.ask(SERVICE, f"/intake/mail/{mail_id}")
     if not found.ok:
         raise NotFound if found.status == NOT_FOUND else Busy
-    names = await here.names({found.one["partner_id"]})
-    return await here.page("mail.html", status, it=found.one, names=names, refusal=refusal)
+    names, opens = await here.names({found.one["partner_id"]}), await here.opens({found.one.get("standing")})
+    return await here.page("mail.html", status, it=found.one, names=names, opens=opens, refusal=refusal)
 
 
 @router.post("/mails/{mail_id}/{verb}")

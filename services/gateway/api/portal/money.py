@@ -61,10 +61,10 @@ async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, s
     it = found.one
     sale, journals = await asyncio.gather(_sale(here, it.get("opportunity_id")), _journals(here, it))
     why = await here.ask("incentives", f"/why/{it['event_id']}") if it else NOTHING
-    names, customers = await here.names({it.get("partner_id")}), await here.customers({it.get("registration_id")})
+    names, deals = await here.names({it.get("partner_id")}), {it.get("registration_id")}
     shown = {"line": it, "part": found, "sale": sale, "journals": journals, "why": why, "names": names}
-    customer = next(iter(customers.values()), "")
-    return await here.page("line.html", status, **shown, customer=customer, refusal=refusal)
+    shown |= {"customer": next(iter((await here.customers(deals)).values()), ""), "opens": await here.opens(deals)}
+    return await here.page("line.html", status, **shown, refusal=refusal)
 
 
 async def _sale(here: Visit, opportunity_id: str | None) -> Part:

@@ -20,6 +20,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.datastructures import UploadFile
 
+from chassis.access import sees
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
@@ -246,6 +247,14 @@ class Visit:
         seen = {deal_id: card_view(card, self.who).get("customer") for deal_id, card in cards.items()}
         return {deal_id: customer for deal_id, customer in seen.items() if customer}
 
+    async def opens(self, ids: set[str | None]) -> frozenset[str]:
+        """Those of these deals whose page this visitor may open."""
+        wanted = sorted(one for one in ids if one)
+        if not wanted or not self.may("gateway.read deal board"):
+            return frozenset()
+        cards = await self.app.read.get_many("deal_cards", self.tenant, wanted)
+        return frozenset(deal_id for deal_id, card in cards.items() if sees(self.who, card))
+
     async def called(self) -> str | None:
         """What the visitor is called here: the partner's name, or the handle of a member of the staff."""
         if self.who.partner_id:
@@ -297,7 +306,7 @@ class Visit:
 
     async def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """The page with what stands on every page."""
-        query = self.request.query_params
+        query, refusal = self.request.query_params, context.get("refusal")
         common = {
             "visit": self,
             "fmt": self.formats,
@@ -312,6 +321,7 @@ class Visit:
             "done": query.get("done", ""),
             "q": query.get("q", ""),
             "refusal": None,
+            "opens": await self.opens({refusal.problem.get("registration_id")}) if refusal else frozenset(),
         }
         return html(template, {**common, **context}, status)
 

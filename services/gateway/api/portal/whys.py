@@ -18,7 +18,8 @@ async def why(event_id: str, here: Here) -> Response:
     found = await explanation(here, event_id, here.request.query_params.get("service", ""))
     if found is None:
         raise NotFound
-    return await here.page("why.html", why=found)
+    opens = await here.opens({found["event"]["data"].get("registration_id")})
+    return await here.page("why.html", why=found, opens=opens)
 
 
 async def explanation(here: Visit, event_id: str, service: str) -> dict[str, Any] | None:
