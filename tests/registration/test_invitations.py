@@ -339,7 +339,10 @@ def test_who_has_claimed_the_same_by_itself_does_not_claim_it_twice() -> None:
 
     with pytest.raises(AlreadyRegistered) as refused:
         town.run(accept())
-    assert refused.value.fields == {"registration_id": "b"}
+    assert refused.value.fields == {}
+    with pytest.raises(AlreadyRegistered) as before:
+        town.run(accept(), evaluator=1)
+    assert before.value.fields == {"registration_id": "b"}
 
 
 def test_who_takes_part_does_not_register_the_same_besides() -> None:

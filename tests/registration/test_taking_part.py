@@ -378,3 +378,16 @@ async def test_nobody_waits_for_the_sale_of_a_deal_that_is_over(registration: Ru
 
     named = deal["registration_id"]
     assert await crm(registration, AttentionCleared) == [("vendor", f"{named}.crm-link", named)]
+
+
+async def test_who_has_the_customer_already_is_refused_without_a_word_on_whose_customer_it_is(
+    registration: Running,
+) -> None:
+    deal = await approved(registration)
+    own = await registration.register("p2", role="distribute")
+    named = await invited(registration, deal)
+
+    answer = await registration.post(INVITED, f"/invitations/{named}/accept")
+
+    assert (answer.status_code, answer.json()["slug"]) == (409, "already-registered")
+    assert [word for word in (*PRIVATE, own["registration_id"], deal["registration_id"]) if word in answer.text] == []

@@ -138,6 +138,7 @@ from services.registration.domain.invitation import (
     LeaveDeal,
     RevokeInvitation,
     accept_invitation,
+    accept_invitation_naming_the_deal,
     decline_invitation,
     invite_participant,
     lapse_invitation,
@@ -241,7 +242,10 @@ LEAD_HANDLES = (
 
 INVITATION_HANDLES = (
     Handles(InviteParticipant, invite_participant, streams=inviting_streams, reads=inviting_reads, answer=invited),
-    Handles(AcceptInvitation, accept_invitation, streams=joining_streams, reads=joining_reads, answer=invited),
+    *(
+        Handles(AcceptInvitation, decision, joining_streams, reads=joining_reads, answer=invited, evaluator=evaluator)
+        for evaluator, decision in ((1, accept_invitation_naming_the_deal), (2, accept_invitation))
+    ),
     Handles(LeaveDeal, leave_deal, streams=joining_streams, answer=invited),
     Handles(DeclineInvitation, decline_invitation, streams=invitation_streams, answer=invited),
     Handles(RevokeInvitation, revoke_invitation, streams=invitation_streams, answer=invited),

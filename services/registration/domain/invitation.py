@@ -37,6 +37,7 @@ ROLES = DISTRIBUTE, RESELL, SERVICE = "distribute", "resell", "service"
 """The roles in which others take part: the distributor, a sub-reseller, a service partner."""
 ANSWER_DAYS = 14
 INVITATIONS_MAX = 20
+CLAIMED_ALREADY = "You work on this customer already in that role: decline the invitation, or withdraw what you have."
 LEFT, REMOVED, DEAL_OVER = "left", "removed", "deal-over"
 
 
@@ -337,7 +338,20 @@ Accepted = tuple[list[InvitationEvent], list[DealEvent], list[list[ClaimEvent]]]
 def accept_invitation(
     wish: AcceptInvitation, invitation: Invitation, deal: Deal, claims: tuple[Claims, ...], partner: PartnerFacts
 ) -> Accepted:
-    """Takes part in the deal: on a protected one with a claim of its own that holds at once."""
+    """Takes part in the deal: on a protected one with a claim of its own that holds at once.
+
+    Whoever has claimed the same already is not told by which deal: that would say whose customer this is.
+    """
+    try:
+        return accept_invitation_naming_the_deal(wish, invitation, deal, claims, partner)
+    except AlreadyRegistered:
+        raise AlreadyRegistered(CLAIMED_ALREADY) from None
+
+
+def accept_invitation_naming_the_deal(
+    wish: AcceptInvitation, invitation: Invitation, deal: Deal, claims: tuple[Claims, ...], partner: PartnerFacts
+) -> Accepted:
+    """As the first evaluator decided: a refusal named the deal by which the partner has the customer already."""
     _pending(invitation, AcceptInvitation, wish.now)
     if deal.status not in SUBMITTED or (deal.status == Status.APPROVED and not _protected(wish, claims)):
         raise DealOver
