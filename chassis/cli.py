@@ -11,6 +11,7 @@ import typer
 import uuid_utils
 from rich.console import Console
 from rich.progress import Progress, TaskID
+from typer.core import TyperGroup
 
 from chassis import logs, proof
 from chassis.access import OPERATOR
@@ -24,10 +25,10 @@ from chassis.keys import FileKeyWrapper, MasterKeyMissing
 from chassis.master_key import KmsAway, KmsRefused, MasterKey
 from chassis.parking import Place
 from chassis.presence import InUse, at_work
-from chassis.process import NoFolder, PortTaken, make_world, run, running, serve
+from chassis.process import NoFolder, PortTaken, make_world, must_be_free, run, running, serve
 from chassis.projecting import CannotRebuild
 from chassis.service import Service, World
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, WrongSetting
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
 from chassis.transport.port import topic_of
 from chassis.verify import Report, Span, verify, verify_decisions
@@ -49,17 +50,51 @@ PLAINLY = (
     Problem,
 )
 """What ends a command with one sentence: the person at the keyboard can do something about it."""
+REFUSED, WRONG_USAGE = 1, 2
+AWAY = {
+    "aiokafka.errors.KafkaConnectionError": "ENTENTE_KAFKA",
+    "eventsourcing.persistence.OperationalError": "ENTENTE_POSTGRES",
+    "psycopg_pool.PoolTimeout": "ENTENTE_READ_STORE",
+    "pymongo.errors.ServerSelectionTimeoutError": "ENTENTE_READ_STORE",
+}
+"""Which setting names the engine whose own client says so: the clients are imported only where they are used."""
 console = Console()
 DATA = Annotated[Path, typer.Option(help="Where the service keeps its files.", envvar="ENTENTE_DATA")]
 BY = Annotated[str, typer.Option(help="Who orders it; recorded with the order.")]
 
 
+class PlainCommands(TyperGroup):
+    """Ends a command with the sentence of its refusal, without a traceback: exit status 1, and 2 for a wrong setting."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WrongSetting as no:
+            raise _ended(str(no), WRONG_USAGE) from None
+        except PLAINLY as no:
+            raise _ended(f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no), REFUSED) from None
+        except Exception as no:
+            names = AWAY.get(f"{type(no).__module__}.{type(no).__name__}")
+            if names is None:
+                raise
+            raise _ended(
+                f"{names} names what cannot be reached: see that it is right, and that it runs", REFUSED
+            ) from no
+
+
+def _ended(told: str, status: int) -> typer.Exit:
+    console.print(told, highlight=False, soft_wrap=True, markup=False)
+    return typer.Exit(status)
+
+
 def command_line(name: str, settings_type: type[ServiceSettings], build: Build) -> typer.Typer:
     """The commands of one service."""
-    cli = typer.Typer(name=name, no_args_is_help=True, add_completion=False, help=f"The {name} service.")
+    cli = typer.Typer(
+        cls=PlainCommands, name=name, no_args_is_help=True, add_completion=False, help=f"The {name} service."
+    )
 
     def settings(data: Path, **more: Any) -> ServiceSettings:
-        return settings_type(data=data, **more)
+        return settings_type.read(data=data, **more)
 
     _add_life(cli, settings, build)
     _add_checks(cli, settings, build)
@@ -87,14 +122,12 @@ def _keys(settings: Given, build: Build) -> typer.Typer:
     @keys.command()
     def rewrap(data: DATA = Path("./data")) -> None:
         """Has the master key wrapped by the newest version of the KMS's key. The service may run meanwhile."""
-        with plainly_refused():
-            run(_rewrap(settings(data), build))
+        run(_rewrap(settings(data), build))
 
     @keys.command()
     def renew(data: DATA = Path("./data")) -> None:
         """Makes another master key and wraps every key of the service by it. Stop the service first."""
-        with plainly_refused():
-            run(_renew(settings(data), build))
+        run(_renew(settings(data), build))
 
     return keys
 
@@ -137,8 +170,7 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
     ) -> None:
         """Serves this service alone until it is told to stop."""
         given = {"host": host, "port": port, "roles": roles and tuple(roles.split(","))}
-        with plainly_refused():
-            run(_serve(settings(data, **{name: value for name, value in given.items() if value is not None}), build))
+        run(_serve(settings(data, **{name: value for name, value in given.items() if value is not None}), build))
 
     @cli.command()
     def migrate(
@@ -154,8 +186,7 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
     @cli.command("rebuild")
     def rebuild_command(model: str, data: DATA = Path("./data")) -> None:
         """Fills one read model anew from the log and swaps it in. Stop the service first."""
-        with plainly_refused():
-            run(_rebuild(settings(data), build, model))
+        run(_rebuild(settings(data), build, model))
 
 
 def _add_checks(cli: typer.Typer, settings: Given, build: Build) -> None:
@@ -229,6 +260,7 @@ def _shown_on(bar: Progress, task: TaskID, done: int, total: int) -> None:
 
 async def _serve(settings: ServiceSettings, build: Build) -> None:
     logs.configure(level=settings.log_level)
+    must_be_free(settings.host, settings.port)
     world = make_world(settings)
     service = build(settings, world)
     await serve([service], world, service.api, settings)
@@ -261,17 +293,6 @@ async def open_service(settings: ServiceSettings, build: Build) -> AsyncIterator
         yield service
     finally:
         await service.close()
-
-
-@contextmanager
-def plainly_refused() -> Iterator[None]:
-    """Ends a command with the sentence of its refusal and exit status 1, without a traceback."""
-    try:
-        yield
-    except PLAINLY as no:
-        told = f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no)
-        console.print(told, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 async def _rebuild(settings: ServiceSettings, build: Build, model: str) -> None:
@@ -329,15 +350,13 @@ def _parked(settings: Given, build: Build) -> typer.Typer:
     @parked.command()
     def replay(by: BY, data: DATA = Path("./data"), group: str | None = None, subject: str | None = None) -> None:
         """Releases parked messages, of a group, of a subject, or all; the running service carries them out in order."""
-        with plainly_refused():
-            run(_replay_parked(settings(data), build, by, group, subject))
+        run(_replay_parked(settings(data), build, by, group, subject))
 
     @parked.command()
     def discard(group: str, topic: str, partition: int, offset: int, by: BY, data: DATA = Path("./data")) -> None:
         """Proposes to drop one message; a second person's call with the same place drops it."""
         place = Place(group=group, topic=topic, partition=partition, offset=offset)
-        with plainly_refused():
-            run(_discard_parked(settings(data), build, by, place))
+        run(_discard_parked(settings(data), build, by, place))
 
     return parked
 

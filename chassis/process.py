@@ -20,7 +20,7 @@ from chassis import health
 from chassis.clock import Clock, DevClock, SystemClock
 from chassis.identity import Signer, SigningKeys, Verifier
 from chassis.service import Service, World
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, WrongSetting, variable
 from chassis.tracing import make_tracing
 from chassis.transport.in_process import InProcessTransport
 from chassis.transport.port import Transport
@@ -38,9 +38,9 @@ class NoFolder(Exception):
 
 
 def make_world(settings: ServiceSettings, transport: Transport | None = None, clock: Clock | None = None) -> World:
-    """What the services of this process share: clock, signing keys, transport. Raises NoFolder."""
+    """What the services of this process share: clock, signing keys, transport. Raises NoFolder, WrongSetting."""
     _make_folder(settings.data)
-    keys = SigningKeys(settings.signing_keys or settings.data / "signing.json")
+    keys = _signing_keys(settings)
     return World(
         clock=clock or _clock(settings),
         signer=Signer(keys),
@@ -48,6 +48,17 @@ def make_world(settings: ServiceSettings, transport: Transport | None = None, cl
         transport=transport or make_transport(settings),
         tracing=make_tracing(settings),
     )
+
+
+def _signing_keys(settings: ServiceSettings) -> SigningKeys:
+    try:
+        return SigningKeys(settings.signing_keys or settings.data / "signing.json")
+    except (OSError, ValueError, KeyError, TypeError) as no:
+        if settings.signing_keys is None:
+            raise
+        raise WrongSetting(
+            f"{variable('signing_keys')} cannot be used: it takes a file as `keys make` makes it"
+        ) from no
 
 
 def _make_folder(data: Path) -> None:
@@ -188,9 +199,13 @@ def must_be_free(host: str, port: int) -> None:
         socket.create_server((host, port), family=family).close()
     except OSError as no:
         raise PortTaken(
-            f"{host}:{port} cannot be listened on ({os.strerror(no.errno or 0)}): "
-            "stop what listens there, or choose another port"
+            f"{host}:{port} cannot be listened on ({_cause(no)}): stop what listens there, or choose another port"
         ) from None
+
+
+def _cause(no: OSError) -> str:
+    """In words; those of a socket's error hold the address again, a name that nobody knows has a number of its own."""
+    return str(no.strerror) if isinstance(no, socket.gaierror) else os.strerror(no.errno or 0)
 
 
 def free_port() -> int:

@@ -40,7 +40,7 @@ from chassis.projection import Projection
 from chassis.read_store.port import ReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.rulebook import Kind
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, WrongSetting, variable
 from chassis.shadow import Eyes, Tally, Weigh
 from chassis.shadow_runs import ShadowRuns
 from chassis.short_way import Directory, shortened
@@ -382,12 +382,23 @@ def keys_of(settings: ServiceSettings, name: str) -> tuple[Keys, MasterKey | Non
     """The service's keys, unlocked by a file, or locked until the KMS that the settings name unlocks them."""
     directory = directory_of(settings, name)
     if not settings.kms:
-        return Keys.in_directory(directory, settings.master_key), None
+        return _by_file(directory, settings.master_key), None
     from chassis.transit import Transit  # imported only where it is used, as above
 
     keys, plain = Keys(directory / KEYS_FILE, None), settings.master_key or directory / MASTER_FILE
     kms = Transit.of(settings, name)
     return keys, MasterKey(keys, kms, plain=plain, check_seconds=settings.kms_check_seconds)
+
+
+def _by_file(directory: Path, master_key: Path | None) -> Keys:
+    try:
+        return Keys.in_directory(directory, master_key)
+    except (OSError, ValueError) as no:
+        if master_key is None:
+            raise
+        raise WrongSetting(
+            f"{variable('master_key')} cannot be used: it takes a file of 32 bytes, as `keys make` makes it"
+        ) from no
 
 
 def files_of(blueprint: Blueprint) -> dict[str, int]:

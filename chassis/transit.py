@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from chassis.master_key import KmsAway, KmsRefused
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, WrongSetting
 from chassis.supervision import Backoff
 
 CALL_SECONDS = 3.0
@@ -23,7 +23,7 @@ COME_AGAIN = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.TOO_MANY_REQU
 """A replica that has not caught up says 412."""
 
 
-class InsecureKms(ValueError):
+class InsecureKms(WrongSetting):
     """Outside development the KMS is asked over TLS, or by an agent on this machine: `ENTENTE_KMS=https://…`."""
 
 

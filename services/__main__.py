@@ -13,7 +13,7 @@ from rich.console import Console
 
 from chassis import backup, logs, reconcile
 from chassis.asgi import Api
-from chassis.cli import order_of, plainly_refused, rebuild
+from chassis.cli import PlainCommands, order_of, rebuild
 from chassis.epoch import EpochBegun
 from chassis.presence import at_work, keep_off
 from chassis.process import listening, make_world, must_be_free, run, running, stop_signal
@@ -37,21 +37,34 @@ from services.registration import app as registration
 CRM_PORT_STEP = 1
 console = Console()
 log = structlog.get_logger()
-cli = typer.Typer(add_completion=False, help="Entente: all five services in one process.")
+cli = typer.Typer(cls=PlainCommands, add_completion=False, help="Entente: all five services in one process.")
 
 
 def build_all(settings: ServiceSettings, world: World, crm_url: str = "") -> dict[str, Service]:
     """The five services on one world; the gateway is last, it stands before the others."""
+    apps: tuple[Any, ...] = (onboarding, registration, attribution, incentives, gateway)
+    made = [app.build(own, world) for app, own in zip(apps, _each(settings, crm_url), strict=True)]
+    return {service.name: service for service in made}
+
+
+def _each(settings: ServiceSettings, crm_url: str = "") -> tuple[ServiceSettings, ...]:
+    """The five services' settings, in the order in which they are built. Raises WrongSetting."""
     given: dict[str, Any] = {name: getattr(settings, name) for name in ServiceSettings.model_fields}
     public_url = f"http://{settings.host}:{settings.port}"
-    made = (
-        onboarding.build(onboarding.Settings(**given), world),
-        registration.build(registration.Settings(**given), world),
-        attribution.build(attribution.Settings(**given, public_url=public_url, crm_simulator_url=crm_url), world),
-        incentives.build(incentives.Settings(**given), world),
-        gateway.build(gateway.Settings(**given, crm_simulator_url=crm_url), world),
+    return (
+        onboarding.Settings.read(**given),
+        registration.Settings.read(**given),
+        attribution.Settings.read(**given, public_url=public_url, crm_simulator_url=crm_url),
+        incentives.Settings.read(**given),
+        gateway.Settings.read(**given, crm_simulator_url=crm_url),
     )
-    return {service.name: service for service in made}
+
+
+def _settings(port: int, data: Path) -> ServiceSettings:
+    """What all five share. Raises WrongSetting, also for what only one of them reads."""
+    settings = ServiceSettings.read(port=port, data=data)
+    _each(settings)
+    return settings
 
 
 @asynccontextmanager
@@ -111,10 +124,9 @@ def serve(
 ) -> None:
     """Serves portal and API; the first run opens the tenant `acme`."""
     if context.invoked_subcommand is None:
-        settings = ServiceSettings(port=port, data=data)
+        settings = _settings(port=port, data=data)
         logs.configure(level=settings.log_level)
-        with plainly_refused():
-            run(_serve(settings))
+        run(_serve(settings))
 
 
 @cli.command("distributed")
@@ -123,13 +135,17 @@ def distributed_command(
     data: Annotated[Path, typer.Option(help="Where keys, positions and logs are kept.")] = Path("./data"),
 ) -> None:
     """Serves the five services as processes of their own, on the engines that `ENTENTE_…` names."""
-    settings = ServiceSettings(port=port, data=data)
+    settings = _settings(port=port, data=data)
     if not settings.kafka:
         raise typer.BadParameter(
             "ENTENTE_KAFKA names no brokers: processes meet over Kafka (see `make run-distributed`)"
         )
     logs.configure(level=settings.log_level)
-    run(_serve_distributed(settings))
+    try:
+        run(_serve_distributed(settings))
+    except ServiceEnded as ended:
+        console.print(str(ended), highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 async def _serve_distributed(settings: ServiceSettings) -> None:
@@ -158,8 +174,7 @@ def rebuild_command(
     if service not in SERVICES:
         raise typer.BadParameter(f"a service is one of {', '.join(SERVICES)}")
     logs.configure(level="WARNING")
-    with plainly_refused():
-        run(_rebuild(ServiceSettings(port=0, data=data), service, model))
+    run(_rebuild(_settings(port=0, data=data), service, model))
 
 
 async def _rebuild(settings: ServiceSettings, service: str, model: str) -> None:
@@ -175,8 +190,7 @@ def backup_command(
     data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
 ) -> None:
     """Copies everything that a stopped system keeps, keys apart."""
-    with plainly_refused():
-        backup.take(data, SERVICES, to)
+    backup.take(data, SERVICES, to)
     console.print(f"{to}/system and {to}/keys are written: keep them apart", highlight=False, soft_wrap=True)
 
 
@@ -186,8 +200,7 @@ def restore_command(
     data: Annotated[Path, typer.Option(help="An empty folder.", envvar="ENTENTE_DATA")] = Path("./data"),
 ) -> None:
     """Makes the data folder of a backup; start it, then verify each service."""
-    with plainly_refused():
-        backup.bring_back(source, data)
+    backup.bring_back(source, data)
     console.print(f"{data} is as it was: start it, then run verify for each service", highlight=False, soft_wrap=True)
 
 
@@ -198,8 +211,7 @@ def reconcile_command(
 ) -> None:
     """Makes a system whole whose log was restored from an older backup, and names what is lost. Stop all services first."""
     logs.configure(level="WARNING")
-    with plainly_refused():
-        run(_reconcile(ServiceSettings(port=0, data=data), by))
+    run(_reconcile(_settings(port=0, data=data), by))
 
 
 async def _reconcile(settings: ServiceSettings, by: str) -> None:
@@ -236,7 +248,7 @@ def kafka_manifests_command() -> None:
     from chassis.transport.manifests import Party, manifests
 
     with TemporaryDirectory() as folder:
-        settings = ServiceSettings(port=0, data=Path(folder))
+        settings = _settings(port=0, data=Path(folder))
         services = build_all(settings, make_world(settings, InProcessTransport()))
         parties = [Party(service.name, service.hears) for service in services.values()]
     print(manifests(parties, Settings(bootstrap="")), end="")
@@ -251,8 +263,7 @@ def demo_command(
 ) -> None:
     """Loads a believable quarter of one vendor through the public API."""
     logs.configure(level="WARNING")
-    with plainly_refused():
-        run(_demo(ServiceSettings(port=0, data=data), Size(partners=partners, deals=deals, seed=seed)))
+    run(_demo(_settings(port=0, data=data), Size(partners=partners, deals=deals, seed=seed)))
 
 
 async def _demo(settings: ServiceSettings, size: Size) -> None:

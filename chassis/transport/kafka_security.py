@@ -1,13 +1,15 @@
 """How a process proves to Kafka who it is, from plain settings: TLS, a password by SASL, or a bearer token in a file."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
 from faststream.security import BaseSecurity, SASLOAuthBearer, SASLPlaintext, SASLScram256, SASLScram512
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, WrongSetting
 
 BY_PASSWORD: dict[str, Any] = {
     "PLAIN": SASLPlaintext,
@@ -16,7 +18,7 @@ BY_PASSWORD: dict[str, Any] = {
 }
 
 
-class InsecureKafka(ValueError):
+class InsecureKafka(WrongSetting):
     """Outside development neither a password nor a token goes over a connection without TLS: set ENTENTE_KAFKA_TLS."""
 
 
@@ -31,7 +33,7 @@ class TokenFile(AbstractTokenProvider):  # type: ignore[misc]
 
 
 def security_of(settings: ServiceSettings) -> BaseSecurity | None:
-    """What the settings say of TLS and SASL; None for neither. Raises InsecureKafka, and the file's error for a bad one."""
+    """What the settings say of TLS and SASL; None for neither. Raises InsecureKafka, and WrongSetting for files of no use."""
     if not settings.kafka_tls and not settings.kafka_mechanism:
         return None
     if settings.kafka_mechanism and not (settings.kafka_tls or settings.development):
@@ -52,12 +54,22 @@ def token_provider_of(settings: ServiceSettings) -> TokenFile | None:
     if settings.kafka_mechanism != "OAUTHBEARER":
         return None
     if settings.kafka_token is None:
-        raise ValueError("OAUTHBEARER needs the file that holds the token: set ENTENTE_KAFKA_TOKEN")
+        raise WrongSetting("OAUTHBEARER needs the file that holds the token: set ENTENTE_KAFKA_TOKEN")
     return TokenFile(settings.kafka_token)
 
 
 def _context(settings: ServiceSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.kafka_ca)
+    with _readable("ENTENTE_KAFKA_CA"):
+        context = ssl.create_default_context(cafile=settings.kafka_ca)
     if settings.kafka_certificate:
-        context.load_cert_chain(settings.kafka_certificate, settings.kafka_key)
+        with _readable("ENTENTE_KAFKA_CERTIFICATE or ENTENTE_KAFKA_KEY"):
+            context.load_cert_chain(settings.kafka_certificate, settings.kafka_key)
     return context
+
+
+@contextmanager
+def _readable(names: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise WrongSetting(f"the file of {names} cannot be read: it takes one that holds PEM") from None

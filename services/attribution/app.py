@@ -40,7 +40,9 @@ SIMULATED = CrmSecret(token=SecretStr("simulated-token"), client_secret=SecretSt
 class Settings(ServiceSettings):
     """`crm_secrets` by the name that connections use; `public_url` is where CRMs reach our `/connections/{id}/push`."""
 
-    crm_secrets: dict[str, CrmSecret] = Field(default_factory=dict)
+    crm_secrets: dict[str, CrmSecret] = Field(
+        default_factory=dict, description='a JSON object, as in {"hubspot": {"token": "…", "client_secret": "…"}}'
+    )
     public_url: str = ""
     crm_simulator_url: str = ""
     """Where the simulator runs now, in development: its port may be another at every start."""

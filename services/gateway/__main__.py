@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
-from chassis.cli import BY, DATA, command_line, console, open_service, order_of, plainly_refused
+from chassis.cli import BY, DATA, command_line, console, open_service, order_of
 from chassis.decider import NotFound
 from chassis.http import Body
 from chassis.process import run
@@ -34,8 +34,7 @@ def gateway() -> typer.Typer:
     ) -> None:
         """Opens a tenant. The service may be at work: it tells the others."""
         body = _body(TenantBody, slug=slug, name=name, zone=zone, currency=currency)
-        with plainly_refused():
-            run(_open_tenant(data, body, by))
+        run(_open_tenant(data, body, by))
 
     @cli.command("add-admin")
     def add_admin(
@@ -48,8 +47,7 @@ def gateway() -> typer.Typer:
     ) -> None:
         """Adds somebody to a vendor's staff who can add everybody else."""
         body = _body(StaffBody, handle=handle, name=name, mail=mail, roles=[ADMIN])
-        with plainly_refused():
-            run(_add_admin(data, tenant, body, by))
+        run(_add_admin(data, tenant, body, by))
 
     return cli
 
@@ -64,7 +62,7 @@ def _body(kind: type[B], **values: Any) -> B:
 
 
 async def _open_tenant(data: Path, body: TenantBody, by: str) -> None:
-    async with open_service(Settings(data=data), build) as service:
+    async with open_service(Settings.read(data=data), build) as service:
         app = service.application
         order = replace(order_of(by), tenant=body.slug)
         await app.executor.run(order, opening(body, by, app.clock.now()))
@@ -72,7 +70,7 @@ async def _open_tenant(data: Path, body: TenantBody, by: str) -> None:
 
 
 async def _add_admin(data: Path, tenant: str, body: StaffBody, by: str) -> None:
-    async with open_service(Settings(data=data), build) as service:
+    async with open_service(Settings.read(data=data), build) as service:
         app = service.application
         known, _ = await app.executor.state(tenant, Tenants.at(tenant))
         if not known.opened:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.staticfiles import StaticFiles
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.application import Application
 from chassis.bulk_file import FILE_BYTES_MAX
@@ -38,6 +38,7 @@ from services.gateway.reactions import REACTIONS
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STATIC = Path(__file__).parent / "api" / "portal" / "static"
 
+SEALED = "a URL that begins with https://, or one of this machine"
 HOUR_SECONDS = 3_600.0
 FORM_BYTES = 1 << 20
 """What the form around a file may come to: a file that is a little too large is refused on a page."""
@@ -52,7 +53,9 @@ class Settings(ServiceSettings):
     `openid_issuer`, which knows us as `openid_client` and sends them back to `/callback` of `public_url`.
     """
 
-    upstreams: dict[str, str] = {}
+    upstreams: dict[str, str] = Field(
+        default={}, description='a JSON object of addresses by service, as in {"onboarding": "http://onboarding:8080"}'
+    )
     crm_simulator_url: str = ""
     hosts: tuple[str, ...] = ()
     limited: bool | None = None
@@ -69,8 +72,8 @@ class Settings(ServiceSettings):
     forms_per_hour: int = Field(default=10, ge=1)
     session_idle_minutes: int = Field(default=60, ge=5, le=480)
     session_hours: int = Field(default=12, ge=1, le=24)
-    public_url: str = ""
-    openid_issuer: str = ""
+    public_url: str = Field(default="", description=SEALED)
+    openid_issuer: str = Field(default="", description=SEALED)
     openid_client: str = ""
     openid_secret: SecretStr | None = None
     streams_max: int = Field(default=5_000, ge=1)
@@ -84,11 +87,16 @@ class Settings(ServiceSettings):
     @model_validator(mode="after")
     def _issuer_is_whole(self) -> Self:
         if self.openid_issuer and not (self.openid_client and self.openid_secret and self.public_url):
-            raise ValueError("an openid_issuer needs openid_client, openid_secret and public_url")
-        for url in (self.openid_issuer, self.public_url):
-            if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in LOOPBACK:
-                raise ValueError(f"{url} has to begin with https://")
+            others = "ENTENTE_OPENID_CLIENT, ENTENTE_OPENID_SECRET and ENTENTE_PUBLIC_URL"
+            raise ValueError(f"ENTENTE_OPENID_ISSUER needs {others}")
         return self
+
+    @field_validator("openid_issuer", "public_url")
+    @classmethod
+    def _travels_sealed(cls, url: str) -> str:
+        if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in LOOPBACK:
+            raise ValueError("it is not sealed by TLS")
+        return url
 
     def issuer(self) -> OpenId | None:
         """Who vouches for people outside development, None where nobody does."""

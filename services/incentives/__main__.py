@@ -28,7 +28,7 @@ def recalculate(
     Exit 1 names what differs. Stop the service first.
     """
     span = (since.replace(tzinfo=UTC), until.replace(tzinfo=UTC) + timedelta(days=1))
-    run(decide_again(Settings(data=data), build, span))
+    run(decide_again(Settings.read(data=data), build, span))
 
 
 @cli.command("verify-statement")

@@ -85,7 +85,9 @@ class Settings(ServiceSettings):
     provider_contradicting_percent: int = Percent
     provider_secret: SecretStr | None = None
     payer_name: str = "Vendor"
-    payer_iban: str = ""
+    payer_iban: str = Field(
+        default="", pattern="^([A-Z]{2}[0-9]{2}[A-Z0-9]{10,30})?$", description="an IBAN without spaces"
+    )
 
 
 BLUEPRINT = Blueprint(
