@@ -8,9 +8,8 @@ import json
 import re
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -52,6 +51,8 @@ CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, 
 """
 TABLE_NAMES = tuple(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES))
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+INSERT_AT_ONCE = {rows: f"{INSERT}{', (?,?,?,?)' * (rows - 1)} RETURNING position" for rows in (1, 2, 3, 4)}
+"""By the number of rows: most commands record two, and a row that is returned costs as much as a small statement."""
 IS_TAKEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"
 HEAD = "SELECT MAX(position) FROM stored_events"
 LAST_GIVEN = "SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'"
@@ -73,9 +74,9 @@ NOTIFICATIONS = (
     "SELECT * FROM stored_events WHERE position BETWEEN ? AND ? "
     "AND (? = '[]' OR topic IN (SELECT value FROM json_each(?))) ORDER BY position LIMIT ?"
 )
-WAL_PAGES = 4_000
+WAL_PAGES = 2_000
 """Pages before SQLite copies the WAL into the file. Every commit writes the last pages of table and index anew: they are copied
-once for many."""
+once for many. Not more of them, as a commit also flushes the WAL's new length until it was that long once: twice the time."""
 POSITION_MAX = 2**63 - 1
 MADE = f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(TABLE_NAMES))})"  # noqa: S608
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
@@ -91,6 +92,11 @@ TAKE_LEASE = (
 )
 RELEASE_LEASE = "DELETE FROM leases WHERE name = ? AND holder = ?"
 SAVE_CHECKPOINT = "INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+
+
+Noted = AbstractContextManager[None]
+"""Entered while the writer holds the file for itself, left once it has committed."""
+Row = tuple[UUID | str, int, str, bytes]
 
 
 class FlushedPool(SQLiteConnectionPool):
@@ -154,21 +160,46 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         )
 
     def append_batch(
-        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], others: Others | None = None
+        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], noted: Noted | None = None
     ) -> list[Verdict]:
         """Records each commit of the batch whose versions are free, all in one flushed transaction.
 
         Most batches hold no conflict and are tried as a whole; only one that failed is sorted out commit by commit.
         """
+        noted = noted or nullcontext()
+        try:
+            if sum(map(len, batch)) in INSERT_AT_ONCE:
+                return self._insert_at_once(connection, batch, noted)
+            return self._in_transaction(connection, batch, noted, [None] * len(batch))
+        except sqlite3.IntegrityError:
+            return self._in_transaction(connection, batch, noted)
+
+    def _insert_at_once(
+        self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], noted: Noted
+    ) -> list[Verdict]:
+        """One statement begins, inserts and commits: each further one would wait for another turn of the interpreter.
+
+        Its first step inserts and holds the file, its last one commits (https://www.sqlite.org/lang_returning.html, 3).
+        """
+        rows = [row for events in batch for row in map(_row, events)]
+        inserted = connection.execute(INSERT_AT_ONCE[len(rows)], list(chain.from_iterable(rows)))
+        with noted:
+            positions = iter(sorted(position for (position,) in inserted.fetchall()))
+        return [[next(positions) for _ in events] for events in batch]
+
+    def _in_transaction(
+        self,
+        connection: sqlite3.Connection,
+        batch: list[list[StoredEvent]],
+        noted: Noted,
+        conflicts: Sequence[Conflict | None] | None = None,
+    ) -> list[Verdict]:
+        """Looks for the conflicts where they are not given."""
         connection.execute("BEGIN IMMEDIATE")
         try:
-            try:
-                verdicts = self._insert(connection, batch, [None] * len(batch))
-            except sqlite3.IntegrityError:
-                connection.execute("ROLLBACK")
-                connection.execute("BEGIN IMMEDIATE")
-                verdicts = self._insert(connection, batch, conflicts_of(batch, partial(self._is_taken, connection)))
-            with (others or nullcontext()) if any(isinstance(one, list) for one in verdicts) else nullcontext():
+            known = conflicts_of(batch, partial(self._is_taken, connection)) if conflicts is None else conflicts
+            verdicts = self._insert(connection, batch, known)
+            with noted if any(isinstance(one, list) for one in verdicts) else nullcontext():
                 connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -180,7 +211,7 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         self, connection: sqlite3.Connection, batch: list[list[StoredEvent]], conflicts: Sequence[Conflict | None]
     ) -> list[Verdict]:
         position = self.last_position(connection)
-        rows: list[tuple[int, UUID | str, int, str, bytes]] = []
+        rows: list[tuple[int, *Row]] = []
         verdicts: list[Verdict] = []
         for events, conflict in zip(batch, conflicts, strict=True):
             if conflict is not None:
@@ -189,7 +220,7 @@ class SqliteRecorder(SQLiteApplicationRecorder):
             verdicts.append(list(range(position + 1, position + 1 + len(events))))
             for event in events:
                 position += 1
-                rows.append((position, event.originator_id, event.originator_version, event.topic, event.state))
+                rows.append((position, *_row(event)))
         insert(connection, "stored_events", rows)
         return verdicts
 
@@ -200,6 +231,10 @@ class SqliteRecorder(SQLiteApplicationRecorder):
         """The highest position given so far; 0 for a new store."""
         row = connection.execute(LAST_GIVEN).fetchone()
         return 0 if row is None else row[0]
+
+
+def _row(event: StoredEvent) -> Row:
+    return event.originator_id, event.originator_version, event.topic, event.state
 
 
 class SqliteFactory(SQLiteFactory):
@@ -240,7 +275,7 @@ class SqliteEventStore:
         self.epoch = 0
         self._ring = Ring(settings.ring_events)
         self._head = Head(self.head, settings.poll_seconds)
-        self._on_the_way: Counter[str] = Counter()
+        self._on_the_way: dict[str, int] = {}
         self._writer: Batches[Append | Job, Any] = Batches(
             f"writer of {self.path.name}", self._write, settings, before_answers=self._told
         )
@@ -365,7 +400,8 @@ class SqliteEventStore:
 
     def _sent(self, item: Append | Job) -> None:
         """A commit can be read from the file before the loop is told of it, and may be acted on."""
-        self._on_the_way.update(_streams_of(item))
+        for stream in _streams_of(item):
+            self._on_the_way[stream] = self._on_the_way.get(stream, 0) + 1
 
     def _told(self, items: Sequence[Append | Job], results: Sequence[Any]) -> None:
         publish(self._ring, self._head, results)
@@ -375,8 +411,8 @@ class SqliteEventStore:
                 del self._on_the_way[stream]
 
 
-def _streams_of(item: Append | Job) -> set[str]:
-    return {event.stream for event in item.commit.events} if isinstance(item, Append) else set()
+def _streams_of(item: Append | Job) -> list[str]:
+    return [event.stream for event in item.commit.events] if isinstance(item, Append) else []
 
 
 def _raise_epoch(connection: sqlite3.Connection) -> None:

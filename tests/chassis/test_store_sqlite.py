@@ -128,6 +128,46 @@ def test_the_library_reads_what_our_batches_wrote(folder: Path) -> None:
     factory.close()
 
 
+class Looking:
+    """Notes what another connection finds before and after a commit, as the count of the commits of others does."""
+
+    def __init__(self, path: Path) -> None:
+        self._other = sqlite3.connect(path, isolation_level=None, timeout=0)
+        self.before: tuple[int, bool] | None = None
+        self.after: tuple[int, bool] | None = None
+
+    def __enter__(self) -> None:
+        self.before = self._found()
+
+    def __exit__(self, *_: object) -> None:
+        self.after = self._found()
+        self._other.close()
+
+    def _found(self) -> tuple[int, bool]:
+        """How many events there are, and whether somebody holds the file."""
+        (count,) = self._other.execute("SELECT count(*) FROM stored_events").fetchone()
+        try:
+            self._other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return count, True
+        self._other.execute("ROLLBACK")
+        return count, False
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 100])
+def test_a_commit_is_noted_as_its_own_while_nobody_else_can_write(folder: Path, count: int) -> None:
+    factory = SqliteFactory(folder / "events.sqlite", StoreSettings())
+    recorder = factory.recorder()
+    recorder.create_table()
+    connection = factory.connect()
+    looking = Looking(folder / "events.sqlite")
+    events = [StoredEvent("acme:lamp-1", version, "a", b"{}") for version in range(1, count + 1)]
+    assert recorder.append_batch(connection, [events], looking) == [list(range(1, count + 1))]
+    assert (looking.before, looking.after) == ((0, True), (count, False))
+    connection.close()
+    factory.close()
+
+
 APPENDS_FOR_EVER = """
 import asyncio, itertools, sys
 from chassis.store.sqlite import SqliteEventStore
