@@ -96,6 +96,8 @@ def connection_options(dsn: str, schema: str, settings: StoreSettings) -> dict[s
         "statement_timeout": round(settings.statement_timeout_seconds * 1000),
         "lock_timeout": round(settings.lock_timeout_seconds * 1000),
         "idle_in_transaction_session_timeout": round(settings.idle_in_transaction_timeout_seconds * 1000),
+        # While a growing table is not yet analysed, the server expects long answers of it and compiled each load for 6 ms.
+        "jit": "off",
     }
     own = " ".join(f"-c {name}={value}" for name, value in session.items())
     return {

@@ -141,14 +141,14 @@ class TestPostgresEventStore(StoreConformance):
         assert len(await store.append(commit(lamp("acme:lamp-1", 1)))) == 1
         await store.close()
 
-    async def test_connections_carry_their_timeouts(self, store: PostgresEventStore) -> None:
-        names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    async def test_connections_carry_their_timeouts_and_compile_nothing(self, store: PostgresEventStore) -> None:
+        names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "jit")
 
         def shown(connection: psycopg.Connection[Any]) -> list[Any]:
             return [connection.cursor(row_factory=scalar_row).execute(f"SHOW {name}").fetchone() for name in names]
 
         with store._pool.connection() as connection:
-            assert shown(connection) == ["5s", "2s", "5s"]
+            assert shown(connection) == ["5s", "2s", "5s", "off"]
             assert "tcp_user_timeout=5000" in connection.info.dsn
 
     async def test_vacuum_does_not_hold_up_commits(self, store: EventStore) -> None:
