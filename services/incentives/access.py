@@ -49,6 +49,7 @@ from services.incentives.domain.recognition import ShareRecognition
 from services.incentives.domain.sale_commands import (
     AdjustLine,
     ConfirmAdjustment,
+    DecideSpiffClaim,
     PostponeLine,
     RecordBasis,
     RecordReversal,
@@ -65,6 +66,8 @@ READ_PAPERS = "read bank and tax"
 READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
 READ_FUNDS = "read funds"
+READ_CLAIMS = "read claims"
+CLAIM_FUNDS = "claim funds and special prices"
 READ_TIERS = "read tiers"
 READ_RECOGNITION = "read recognition"
 READ_CASES = "read cases"
@@ -77,6 +80,7 @@ _VENDOR = (vendor("admin", "channel_manager", "finance"), service())
 _FUND_MANAGER = (vendor(duty="fund_manager"),)
 _KEEPS_TIERS = (vendor("admin", "channel_manager"),)
 _ASKS = (partner("owner", "marketer", "finance"),)
+_SELLS = (partner("owner", "seller", "marketer", "finance"),)
 
 ACCESS = Access(
     {
@@ -132,8 +136,10 @@ ACCESS = Access(
         RequestExtension: _ASKS,
         DecideFundRequest: _FUND_MANAGER,
         EndFundRequest: (*_FUND_MANAGER, *_ASKS),
-        DraftClaim: _ASKS,
-        SubmitClaim: _ASKS,
+        DraftClaim: _SELLS,
+        SubmitClaim: _SELLS,
+        CLAIM_FUNDS: _ASKS,
+        DecideSpiffClaim: _FUND_MANAGER,
         DecideFundClaim: _FUND_MANAGER,
         DecideSpecialPriceClaim: _FUND_MANAGER,
         CreditClaim: _PREPARES,
@@ -150,6 +156,7 @@ ACCESS = Access(
         READ_RECOGNITION: (*_VENDOR, partner()),
         READ_TIERS: (*_VENDOR, partner()),
         READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
+        READ_CLAIMS: (*_VENDOR, *_FUND_MANAGER, *_SELLS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),
         UPLOAD_REPORTS: (*_PREPARES, service()),

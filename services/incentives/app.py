@@ -41,6 +41,7 @@ from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.forfeitures import FORFEITURES
 from services.incentives.projections.fund_accruals import ACCRUALS, FUND_ACCRUALS
 from services.incentives.projections.fund_dues import (
+    AWARD_SETTLEMENTS,
     CLAIM_INSTALMENTS,
     CLAIM_SETTLEMENTS,
     FUND_CLAIMS_DUE,
@@ -151,6 +152,7 @@ BLUEPRINT = Blueprint(
         FUND_CLAIMS_DUE,
         CLAIM_INSTALMENTS,
         CLAIM_SETTLEMENTS,
+        AWARD_SETTLEMENTS,
         TIER_DUES,
         ABUSE_LOOKS,
         FORFEITURES,

@@ -366,7 +366,9 @@ def _claim_submitted(it: claim.ClaimSubmitted) -> PublicEvent:
     return _fund_attention(it.claim_id, topic, it.partner_id, "high" if it.reused else "normal")
 
 
-def _claim_decided(it: claim.ClaimDecided) -> PublicEvent:
+def _claim_decided(it: claim.ClaimDecided) -> PublicEvent | None:
+    if it.kind == claim.SPIFF_CLAIM:
+        return _spiff_claim_decided(it)
     if it.fund_id is None:
         return public.SpecialPriceDecided(
             special_price_id=it.of_id,
@@ -387,6 +389,20 @@ def _claim_decided(it: claim.ClaimDecided) -> PublicEvent:
         amount=it.amount,
         available=it.available or none_of(it.amount.currency),
         decided_at=it.decided_at,
+    )
+
+
+def _spiff_claim_decided(it: claim.ClaimDecided) -> PublicEvent | None:
+    """An award is told by its line. Of one that is not given the partner hears; of a dispute its reviewers know."""
+    if it.outcome not in (claim.DENIED, claim.RETURNED):
+        return None
+    return AttentionRaised(
+        attention_id=stable_id("spiff", it.claim_id, it.outcome),
+        side="partner",
+        roles=("owner", "seller", "marketer", "finance"),
+        topic=f"claim-{it.outcome}",
+        subject=it.claim_id,
+        partner_id=it.partner_id,
     )
 
 

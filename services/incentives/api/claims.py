@@ -1,4 +1,4 @@
-"""Claims over HTTP: for a fund's activity or for units sold at a special price, with proofs, decided by a person."""
+"""Claims over HTTP: for a fund's activity, units sold at a special price, or a SPIFF; decided by a person."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,17 +7,19 @@ from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
+from chassis.event import LEFT_OUT, LeftOut
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from contracts.values import money
-from services.incentives.access import READ_FUNDS
+from services.incentives.access import CLAIM_FUNDS, READ_CLAIMS, READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.answers import ClaimAnswer
-from services.incentives.application.sales import in_books
+from services.incentives.application.sales import in_books, prepared
 from services.incentives.domain.claim import (
     Claim,
+    ClaimedSale,
     ClaimItem,
     ClaimProof,
     Claims,
@@ -28,11 +30,14 @@ from services.incentives.domain.claim import (
     DraftClaim,
     PayAs,
     SubmitClaim,
+    award_of,
     evidence_of,
     requests_of,
 )
 from services.incentives.domain.fund import today
 from services.incentives.domain.fund_request import FundRequest, FundRequests
+from services.incentives.domain.sale import Sale, Sales
+from services.incentives.domain.sale_commands import DecideSpiffClaim
 from services.incentives.domain.special_price import SoldRow, SpecialPrice, SpecialPrices
 from services.incentives.projections.claims import ShownClaim, seen_by_partner
 
@@ -81,10 +86,17 @@ class TaxBody(Body):
 
 
 class ClaimBody(Body):
-    """A claim: of a fund request that was accepted, or of a special price."""
+    """A claim: of a fund request that was accepted, of a special price, or of a SPIFF (`of_id` is its plan).
 
-    kind: Literal["fund", "special_price"]
+    A SPIFF is claimed for one sale, named by the opportunity or by the deal's registration: each item is a row that was
+    sold in it, with what is expected for it.
+    """
+
+    kind: Literal["fund", "special_price", "spiff"]
     of_id: Name
+    opportunity_id: Name | None = None
+    registration_id: Name | None = None
+    win_no: Annotated[int, Field(ge=1, le=1_000)] = 1
     items: Annotated[list[ClaimItemBody], Field(min_length=1, max_length=500)]
     proofs: Annotated[list[ProofBody], Field(max_length=20)] = []
     tax: TaxBody | None = None
@@ -122,13 +134,13 @@ async def draft(body: ClaimBody, caller: Writer, app: App) -> Response:
 @answers(ClaimAnswer)
 async def redraft(claim_id: Id, body: ClaimBody, caller: Writer, app: App) -> Response:
     """Writes a draft, or a claim that was returned, anew."""
-    await _known(caller, app, claim_id, DraftClaim)
+    await _own(caller, app, claim_id, DraftClaim)
     return await _draft(claim_id, body, caller, app, status=200)
 
 
 async def _draft(identity: str, body: ClaimBody, caller: Caller, app: App, status: int) -> Response:
-    app.access.check(caller.principal, DraftClaim)
-    await _claimable(body, caller, app)
+    app.access.check(caller.principal, DraftClaim if body.kind == "spiff" else CLAIM_FUNDS)
+    sale = await _claimable(body, caller, app)
     wish = DraftClaim(
         claim_id=identity,
         kind=body.kind,
@@ -139,16 +151,38 @@ async def _draft(identity: str, body: ClaimBody, caller: Caller, app: App, statu
         tax=ClaimTax(country=body.tax.country, amount=amount_of(body.tax.amount)) if body.tax else None,
         by=caller.principal.by,
         now=app.clock.now(),
+        sale=sale,
     )
     return await perform(caller, app, DraftClaim, wish, status=status)
 
 
-async def _claimable(body: ClaimBody, caller: Caller, app: App) -> None:
-    """Raises NotFound where what is claimed for is not the partner's."""
+async def _claimable(body: ClaimBody, caller: Caller, app: App) -> ClaimedSale | LeftOut:
+    """The sale that a SPIFF is claimed for. Raises NotFound where what is claimed for is not the partner's."""
+    if body.kind == "spiff":
+        return await _claimed_sale(body, caller, app)
     stream = FundRequests.at(body.of_id) if body.kind == "fund" else SpecialPrices.at(body.of_id)
     found: FundRequest | SpecialPrice = (await app.executor.state(caller.tenant, stream))[0]
     if found.partner_id != caller.principal.partner_id:
         raise NotFound
+    return LEFT_OUT
+
+
+async def _claimed_sale(body: ClaimBody, caller: Caller, app: App) -> ClaimedSale:
+    opportunity_id = body.opportunity_id or await _sale_of(body.registration_id, caller, app)
+    sale: Sale = (await app.executor.state(caller.tenant, Sales.at(opportunity_id)))[0]
+    if caller.principal.partner_id not in sale.partners:
+        raise NotFound
+    return ClaimedSale(opportunity_id=opportunity_id, win_no=body.win_no, claimant_id=caller.principal.by)
+
+
+async def _sale_of(registration_id: str | None, caller: Caller, app: App) -> str:
+    """The sale of a deal. Raises NotFound while it is not won."""
+    await app.caught_up("sales")
+    where = {"registration_id": registration_id}
+    found = await app.read.find("sales", caller.tenant, where=where, sort="opportunity_id", limit=1)
+    if registration_id is None or not found.items:
+        raise NotFound
+    return str(found.items[0]["opportunity_id"])
 
 
 def _item(body: ClaimItemBody) -> ClaimItem:
@@ -170,18 +204,29 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> Claim:
     return found
 
 
+async def _own(caller: Caller, app: App, identity: str, action: Any) -> None:
+    """Lets the caller act on its partner's claim; who only sells, on one for a SPIFF of its own."""
+    found = await _known(caller, app, identity, action)
+    claimant = found.it.sale.claimant_id if found.it.sale else None
+    if _only(caller, app) not in (None, claimant):
+        raise NotFound
+
+
 @router.post("/claims/{claim_id}/submit")
 async def submit(claim_id: Id, caller: Writer, app: App) -> Response:
     """Asks for the decision, in time and with the proofs that the activity needs."""
-    await _known(caller, app, claim_id, SubmitClaim)
+    await _own(caller, app, claim_id, SubmitClaim)
 
     async def make(peek: Peek) -> SubmitClaim:
         found: Claim = await peek(Claims.at(claim_id))
+        sale_ids, plan_ids = award_of(found.it)
         return SubmitClaim(
             claim_id=claim_id,
             request_ids=requests_of(found.it),
             evidence_ids=evidence_of(found.it),
             now=app.clock.now(),
+            sale_ids=sale_ids,
+            plan_ids=plan_ids,
         )
 
     return await perform(caller, app, SubmitClaim, make)
@@ -194,6 +239,8 @@ async def decide(claim_id: Id, body: ClaimDecisionBody, caller: Writer, app: App
     found = await _known(caller, app, claim_id, DecideFundClaim)
     if found.it.kind == "fund":
         return await perform(caller, app, DecideFundClaim, _fund_decision(claim_id, body, caller, app))
+    if found.it.kind == "spiff":
+        return await perform(caller, app, DecideSpiffClaim, _spiff_decision(found, body, caller, app))
     return await perform(caller, app, DecideSpecialPriceClaim, _price_decision(claim_id, body, caller, app))
 
 
@@ -245,6 +292,29 @@ def _price_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app:
     return make
 
 
+def _spiff_decision(claim: Claim, body: ClaimDecisionBody, caller: Caller, app: App) -> Any:
+    it = claim.it
+    if not it.sale:
+        raise NotFound
+    wish = DecideSpiffClaim(
+        claim_id=it.claim_id,
+        opportunity_id=it.sale.opportunity_id,
+        win_no=it.sale.win_no,
+        plan_id=it.of_id,
+        partner_id=it.partner_id,
+        claimant_id=it.sale.claimant_id,
+        outcome=body.outcome,
+        reason=body.reason,
+        by=caller.principal.by,
+        now=app.clock.now(),
+    )
+
+    async def make(peek: Peek) -> Any:
+        return await prepared(app, caller.tenant, peek, wish)
+
+    return make
+
+
 @router.post("/claims/{claim_id}/credit")
 async def credit(claim_id: Id, body: CreditNoteBody, caller: Writer, app: App) -> Response:
     """Keeps the credit note of a claim that is to be credited: it is settled by it."""
@@ -266,7 +336,7 @@ async def claim_filter(
     of_id: Filter = None,
     currency: Currency = None,
 ) -> dict[str, str | None]:
-    """Narrows a list by partner, kind (fund, special_price), state, what is claimed for, and currency."""
+    """Narrows a list by partner, kind (fund, special_price, spiff), state, what is claimed for, and currency."""
     named = {"partner_id": partner_id, "kind": kind, "state": state, "of_id": of_id}
     return {**named, "claimed.currency": currency}
 
@@ -278,9 +348,8 @@ ClaimFilter = Annotated[dict[str, str | None], Depends(claim_filter)]
 @answers(Page[ShownClaim])
 @reads("claims")
 async def list_claims(caller: Reader, app: App, paged: Paged, narrowed: ClaimFilter, sort: Sort = "-date") -> Response:
-    """Claims, by the day of their last change or by what was claimed; a partner its own."""
-    app.access.check(caller.principal, READ_FUNDS)
-    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    """Claims, by the day of their last change or by what was claimed; a partner its own, who only sells its own SPIFFs'."""
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "claimant_id": _only(caller, app)}
     items, cursor = await page(caller, app, "claims", paged, where, sorted_by(sort, "changed_at"))
     return listed([_seen(caller, item) for item in items], cursor)
 
@@ -290,8 +359,17 @@ async def list_claims(caller: Reader, app: App, paged: Paged, narrowed: ClaimFil
 @reads("claims")
 async def one_claim(claim_id: Id, caller: Reader, app: App) -> Response:
     """One claim with its items, proofs and the steps to what was approved."""
-    app.access.check(caller.principal, READ_FUNDS)
-    return shown(_seen(caller, await app.document(caller.principal, "claims", claim_id)))
+    only = _only(caller, app)
+    found = await app.document(caller.principal, "claims", claim_id)
+    if only not in (None, found["claimant_id"]):
+        raise NotFound
+    return shown(_seen(caller, found))
+
+
+def _only(caller: Caller, app: App) -> str | None:
+    """The claimant whose claims alone the caller may read; None for who may read all of them."""
+    app.access.check(caller.principal, READ_CLAIMS)
+    return None if app.access.allows(caller.principal, READ_FUNDS) else caller.principal.by
 
 
 def _seen(caller: Caller, document: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from services.incentives.application.answers import (
 )
 from services.incentives.application.sales import (
     EVALUATORS,
+    decide_award,
     decide_fact,
     with_streams,
 )
@@ -37,9 +38,11 @@ from services.incentives.application.streams import (
     budget_stream,
     case_streams,
     claim_and_evidence_streams,
+    claim_and_fact_streams,
     claim_and_price_streams,
     claim_request_and_share_streams,
     claim_stream,
+    claimed_award_streams,
     closing_reads,
     fact_reads,
     fact_streams,
@@ -104,6 +107,7 @@ from services.incentives.domain.recognition_rules import RECOGNITIONS
 from services.incentives.domain.sale_commands import (
     AdjustLine,
     ConfirmAdjustment,
+    DecideSpiffClaim,
     PostponeLine,
     RecordBasis,
     RecordCredit,
@@ -210,7 +214,21 @@ HANDLES = (
     ),
     Handles(fund_request_commands.CheckFundRequest, fund_request.check_fund_request, request_and_share_streams),
     Handles(claim.DraftClaim, claim.draft_claim, claim_stream, answer=claim_answer),
-    Handles(claim.SubmitClaim, claim.submit_claim, claim_and_evidence_streams, answer=claim_answer),
+    Handles(
+        claim.SubmitClaim,
+        claim.submit_claim,
+        claim_and_evidence_streams,
+        reads=claimed_award_streams,
+        answer=claim_answer,
+    ),
+    Handles(
+        DecideSpiffClaim,
+        decide_award,
+        claim_and_fact_streams,
+        reads=fact_reads,
+        prepare=with_streams,
+        answer=claim_answer,
+    ),
     *(
         Handles(
             claim.DecideFundClaim,

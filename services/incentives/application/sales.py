@@ -12,8 +12,10 @@ from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import Rulebook, Rules
 from services.incentives.domain import earning
 from services.incentives.domain.approval import Approval, Approvals
+from services.incentives.domain.award import decide_spiff_claim
 from services.incentives.domain.books import CURRENCY, AllBooks, Books, months_about
 from services.incentives.domain.budget import Budget, BudgetEvent
+from services.incentives.domain.claim import Claim, ClaimEvent
 from services.incentives.domain.dues import Known
 from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate
 from services.incentives.domain.meter import Meter, MeterEvent
@@ -22,6 +24,7 @@ from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale import Sale, Sales
 from services.incentives.domain.sale_commands import (
+    DecideSpiffClaim,
     LookedUp,
     RecordBasis,
     RecordCredit,
@@ -37,13 +40,14 @@ PLANS_MAX = PAGE_MAX
 # Facts of sales: which plans may rate them and which streams they move is looked up before they are decided
 
 
-FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveFact
+FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveFact | DecideSpiffClaim
 DECISIONS: dict[type[Any], Callable[..., Decided]] = {
     RecordWin: earning.record_win,
     RecordBasis: earning.record_basis,
     RecordCredit: earning.record_credit,
     RecordReversal: earning.record_reversal,
     ResolveFact: earning.resolve_fact,
+    DecideSpiffClaim: earning.earn_claimed,
 }
 
 
@@ -63,21 +67,38 @@ def decide_fact(  # noqa: PLR0913, PLR0917  the evaluator, the command, and a st
 ) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     """The events of the sale, and of each meter and budget in the order of the command's ids, as an evaluator decides."""
     unlearned: dict[str, Any] = dict.fromkeys(LEARNED[evaluator - 1 :], False)
-    return _decided(wish, state, meters, budgets, replace(known_of(wish.looked_up, books, payees), **unlearned))
+    known = replace(known_of(wish.looked_up, books, payees), **unlearned)
+    return _in_order(wish, DECISIONS[type(wish)](wish, state, _at_hand(wish, meters, budgets), known))
 
 
-def _decided(
-    wish: FactCommand, state: Sale, meters: Sequence[Meter], budgets: Sequence[Budget], known: Known
-) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    looked_up = wish.looked_up
-    at_hand = AtHand(
-        dict(zip(wish.meter_ids, meters, strict=True)), dict(zip(looked_up.budget_ids, budgets, strict=True))
+def decide_award(  # noqa: PLR0913, PLR0917  the command, and a state a parameter
+    wish: DecideSpiffClaim,
+    claim: Claim,
+    state: Sale,
+    meters: Sequence[Meter],
+    budgets: Sequence[Budget],
+    books: Sequence[Rulebook],
+    payees: Sequence[Payee],
+) -> tuple[list[ClaimEvent], list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
+    """The events of the claim, and of its sale as of any fact."""
+    known = known_of(wish.looked_up, books, payees)
+    events, made = decide_spiff_claim(wish, claim, state, _at_hand(wish, meters, budgets), known)
+    return events, *_in_order(wish, made)
+
+
+def _at_hand(wish: FactCommand, meters: Sequence[Meter], budgets: Sequence[Budget]) -> AtHand:
+    return AtHand(
+        dict(zip(wish.meter_ids, meters, strict=True)), dict(zip(wish.looked_up.budget_ids, budgets, strict=True))
     )
-    made = DECISIONS[type(wish)](wish, state, at_hand, known)
+
+
+def _in_order(
+    wish: FactCommand, made: Decided
+) -> tuple[list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
     return (
         made.sale,
         [made.meters.get(meter, []) for meter in wish.meter_ids],
-        [made.budgets.get(budget, []) for budget in looked_up.budget_ids],
+        [made.budgets.get(budget, []) for budget in wish.looked_up.budget_ids],
     )
 
 

@@ -20,6 +20,7 @@ from services.incentives.domain.payee import Payees
 from services.incentives.domain.payment import Payments
 from services.incentives.domain.recognition import Recognitions, recognition_id
 from services.incentives.domain.sale import Sales
+from services.incentives.domain.sale_commands import DecideSpiffClaim
 from services.incentives.domain.special_price import SpecialPrices
 from services.incentives.domain.tier import Tiers, tier_id
 
@@ -187,6 +188,17 @@ def claim_request_and_share_streams(wish: claim.DecideFundClaim) -> tuple[Any, .
 
 def claim_and_price_streams(wish: claim.DecideSpecialPriceClaim) -> tuple[Any, ...]:
     return Claims.at(wish.claim_id), SpecialPrices.at(wish.special_price_id)
+
+
+def claim_and_fact_streams(wish: DecideSpiffClaim) -> tuple[Any, ...]:
+    return Claims.at(wish.claim_id), *fact_streams(wish)
+
+
+def claimed_award_streams(wish: claim.SubmitClaim) -> tuple[Any, ...]:
+    return (
+        tuple(Sales.at(opportunity_id) for opportunity_id in wish.sale_ids),
+        tuple(Rules.at(plan_id) for plan_id in wish.plan_ids),
+    )
 
 
 def special_price_stream(wish: Any) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
-"""A claim: what a partner wants back for an activity or for units sold at a special price, with its proof.
+"""A claim: what a partner wants for an activity, for units sold at a special price or under a SPIFF, with its proof.
 
 A fund claim is for one accepted request, a special-price claim for one agreement. Approved money becomes payable in the
-commit of the decision, or by instalments, or is credited; the claim is settled when all of it is paid.
+commit of the decision, or by instalments, or is credited. A SPIFF is claimed for one sale, which earns its lines in that
+commit. The claim is settled when all of it is paid.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +13,10 @@ from enum import StrEnum
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
-from chassis.event import command, event, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, largest_remainder, minor_unit, none_of, total
+from services.incentives.domain.awarding import award_at, in_time
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
 from services.incentives.domain.evidence import Evidence, EvidenceShown, show_evidence
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
@@ -31,6 +33,8 @@ from services.incentives.domain.fund_request import (
 from services.incentives.domain.fund_request_events import FundRequestClaimed, FundRequestEvent, FundTerms
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Journal, Side, entry, move
 from services.incentives.domain.recurring import months_after
+from services.incentives.domain.sale import Sale
+from services.incentives.domain.sale_commands import DecideSpiffClaim
 from services.incentives.domain.special_price import (
     SoldRow,
     SpecialPrice,
@@ -40,9 +44,9 @@ from services.incentives.domain.special_price import (
 )
 
 ITEMS_MAX, PROOFS_MAX = 500, 20
-FUND_CLAIM, SPECIAL_PRICE = "fund", "special_price"
+FUND_CLAIM, SPECIAL_PRICE, SPIFF_CLAIM = "fund", "special_price", "spiff"
 APPROVED, DENIED, RETURNED, DISPUTED = "approved", "denied", "returned", "disputed"
-ClaimKind = Literal["fund", "special_price"]
+ClaimKind = Literal["fund", "special_price", "spiff"]
 Verdict = Literal["approved", "denied", "returned"]
 PAYMENT, CREDIT, INSTALMENTS = "payment", "credit", "instalments"
 PayAs = Literal["payment", "credit", "instalments"]
@@ -99,6 +103,15 @@ class ClaimTax:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClaimedSale:
+    """The sale that a SPIFF is claimed for, and who sold it."""
+
+    opportunity_id: str
+    win_no: int
+    claimant_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reuse:
     """Evidence that other claims have shown before."""
 
@@ -121,7 +134,7 @@ class Instalment:
 
 @event("incentives.ClaimDrafted.v1")
 class ClaimDrafted:
-    """`of_id` is the fund request or the special price that it is for."""
+    """`of_id` is the fund request, special price or SPIFF that it is for; `sale` the one that a SPIFF is claimed for."""
 
     claim_id: str
     kind: str
@@ -132,6 +145,7 @@ class ClaimDrafted:
     tax: ClaimTax | None
     drafted_by: str
     drafted_at: datetime
+    sale: ClaimedSale | LeftOut = LEFT_OUT
 
 
 @event("incentives.ClaimSubmitted.v1")
@@ -152,7 +166,8 @@ class ClaimDecided:
     """Outcome: approved, denied, returned or disputed. `amount` is what becomes payable, with `tax` on top of it.
 
     A claim for a fund names it, with what its share has left; one for a special price does not. `pay_as` is payment,
-    credit (a credit note, no transfer) or instalments, of which those that are not payable yet are held.
+    credit (a credit note, no transfer) or instalments, of which those that are not payable yet are held. An award of a
+    SPIFF posts nothing by itself: `line_ids` are the lines that the sale earned with it.
     """
 
     claim_id: str
@@ -175,6 +190,7 @@ class ClaimDecided:
     available: Money | None = None
     pay_as: str = "payment"
     instalments: tuple[Instalment, ...] = ()
+    line_ids: tuple[str, ...] | LeftOut = LEFT_OUT
 
 
 @event("incentives.ClaimInstalmentReleased.v1")
@@ -222,7 +238,27 @@ class ClaimSettled:
     fund_id: str | None = None
 
 
-ClaimEvent = ClaimDrafted | ClaimSubmitted | ClaimDecided | ClaimInstalmentReleased | ClaimCredited | ClaimSettled
+@event("incentives.ClaimLinesPaid.v1")
+class ClaimLinesPaid:
+    """Some lines of an award were paid; the claim is settled with the last one."""
+
+    claim_id: str
+    partner_id: str
+    line_ids: tuple[str, ...]
+    payment_id: str
+    paid_on: date
+    noted_at: datetime
+
+
+ClaimEvent = (
+    ClaimDrafted
+    | ClaimSubmitted
+    | ClaimDecided
+    | ClaimInstalmentReleased
+    | ClaimCredited
+    | ClaimLinesPaid
+    | ClaimSettled
+)
 Submitted = tuple[list[ClaimEvent], list[list[FundRequestEvent]], list[list[EvidenceShown]]]
 
 # Commands
@@ -239,16 +275,22 @@ class DraftClaim:
     tax: ClaimTax | None = None
     by: str
     now: datetime
+    sale: ClaimedSale | LeftOut = LEFT_OUT
 
 
 @command("incentives.SubmitClaim.v1")
 class SubmitClaim:
-    """`request_ids` is the fund request of a fund claim; `evidence_ids` is all that the claim shows."""
+    """`request_ids` is the fund request of a fund claim, `sale_ids` and `plan_ids` the sale and the SPIFF of one for that.
+
+    `evidence_ids` is all that the claim shows.
+    """
 
     claim_id: str
     request_ids: tuple[str, ...]
     evidence_ids: tuple[str, ...]
     now: datetime
+    sale_ids: tuple[str, ...] = ()
+    plan_ids: tuple[str, ...] = ()
 
 
 @command("incentives.DecideFundClaim.v1")
@@ -304,10 +346,13 @@ class CreditClaim:
 
 @command("incentives.SettleClaim.v1")
 class SettleClaim:
+    """What a claim stands for was paid; of an award some lines."""
+
     claim_id: str
     payment_id: str
     paid_on: date
     now: datetime
+    line_ids: tuple[str, ...] = ()
 
 
 # State
@@ -322,6 +367,7 @@ class Claim:
     reused: tuple[Reuse, ...] = ()
     approved: ClaimDecided | None = None
     released: frozenset[int] = frozenset()
+    paid: frozenset[str] = frozenset()
 
     @property
     def it(self) -> ClaimDrafted:
@@ -374,7 +420,7 @@ class ProofReused(Refused):
 def draft_claim(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
     """Writes a claim, or writes it anew while it is a draft or was returned."""
     if claim.stage is not Stage.NONE:
-        _must_be(claim, Stage.DRAFT, Stage.RETURNED)
+        must_be(claim, Stage.DRAFT, Stage.RETURNED)
     _sound(wish)
     return [
         ClaimDrafted(
@@ -387,6 +433,7 @@ def draft_claim(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
             tax=wish.tax,
             drafted_by=wish.by,
             drafted_at=wish.now,
+            sale=wish.sale,
         )
     ]
 
@@ -399,11 +446,15 @@ def _sound(wish: DraftClaim) -> None:
     one_currency = len({amount.currency for amount in amounts}) == 1
     if not one_currency or any(amount.amount <= 0 for amount in amounts):
         raise ClaimInvalid
-    if any((item.sold is None) == (wish.kind == SPECIAL_PRICE) for item in wish.items):
-        raise ClaimInvalid("a special-price claim names what was sold in each item; a fund claim in none")
+    if any((item.sold is None) == (wish.kind != FUND_CLAIM) for item in wish.items):
+        raise ClaimInvalid(
+            "a claim for a special price or a SPIFF names what was sold in each item; a fund claim in none"
+        )
+    if (wish.kind == SPIFF_CLAIM) != bool(wish.sale) or (wish.kind == SPIFF_CLAIM and wish.tax):
+        raise ClaimInvalid("a claim for a SPIFF names its sale, and has no tax; another claim names none")
 
 
-def _must_be(claim: Claim, *stages: Stage) -> None:
+def must_be(claim: Claim, *stages: Stage) -> None:
     if claim.stage is Stage.NONE:
         raise NotFound
     if claim.stage not in stages:
@@ -413,23 +464,41 @@ def _must_be(claim: Claim, *stages: Stage) -> None:
 def evidence_of(it: ClaimDrafted) -> tuple[str, ...]:
     """Everything that a claim shows: its documents, and its sold rows."""
     documents = (evidence_id for proof in it.proofs for evidence_id in proof.evidence_ids)
-    rows = (item.sold.evidence_id for item in it.items if item.sold)
+    rows = (row_evidence(it, item.sold) for item in it.items if item.sold)
     return tuple(dict.fromkeys((*documents, *rows)))
 
 
+def row_evidence(it: ClaimDrafted, row: SoldRow) -> str:
+    """The sold row as evidence: each SPIFF counts it for itself, beside the special price at which it was sold."""
+    return f"row-{stable_id(it.of_id, row.evidence_id)}" if it.kind == SPIFF_CLAIM else row.evidence_id
+
+
 def requests_of(it: ClaimDrafted) -> tuple[str, ...]:
-    """The fund request that a claim is for; none of a special-price claim."""
+    """The fund request that a claim is for; none of another one."""
     return (it.of_id,) if it.kind == FUND_CLAIM else ()
 
 
+def award_of(it: ClaimDrafted) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sale and the plan of a claim for a SPIFF; none of another one."""
+    return ((it.sale.opportunity_id,), (it.of_id,)) if it.sale else ((), ())
+
+
 def submit_claim(
-    wish: SubmitClaim, claim: Claim, requests: Sequence[FundRequest], shown: Sequence[Evidence]
+    wish: SubmitClaim,
+    claim: Claim,
+    requests: Sequence[FundRequest],
+    shown: Sequence[Evidence],
+    sales: Sequence[Sale],
+    books: Sequence[Rulebook],
 ) -> Submitted:
     """Asks for the decision, in time and with the proofs that the activity needs."""
-    _must_be(claim, Stage.DRAFT, Stage.RETURNED)
+    must_be(claim, Stage.DRAFT, Stage.RETURNED)
     it = claim.it
-    if (evidence_of(it), requests_of(it)) != (wish.evidence_ids, wish.request_ids):
+    named = (evidence_of(it), requests_of(it), *award_of(it))
+    if named != (wish.evidence_ids, wish.request_ids, wish.sale_ids, wish.plan_ids):
         raise Raced
+    if it.sale:
+        in_time(award_at(it.of_id, it.partner_id, it.sale, sales[0], books), wish.now)
     for request in requests:
         _proven(it, request, wish.now)
     marks = [
@@ -478,7 +547,7 @@ def decide_fund_claim(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
     """Approves what is eligible within what is left, denies, or returns; what is approved is payable at once."""
-    _must_be(claim, Stage.SUBMITTED)
+    must_be(claim, Stage.SUBMITTED)
     of_request = (FUND_CLAIM, wish.fund_request_id, wish.budget_id)
     if request.terms is None or (claim.it.kind, claim.it.of_id, request.budget_id) != of_request:
         raise NotFound
@@ -486,7 +555,7 @@ def decide_fund_claim(
         _approvable(wish, claim, book, _fund_amount(wish, request, request.terms))
         approved = paid_as(wish, claim, _approved(wish, claim, request, request.terms))
         return _drawn(wish, request, share, approved)
-    return _drawn(wish, request, share, _refused_claim(wish, claim))
+    return _drawn(wish, request, share, refused_claim(wish, claim))
 
 
 def paid_as(wish: DecideFundClaim, claim: Claim, decided: ClaimDecided) -> ClaimDecided:
@@ -595,7 +664,7 @@ def instalment_id(claim_id: str, number: int) -> str:
 
 def credit_claim(wish: CreditClaim, claim: Claim) -> list[ClaimEvent]:
     """The credit note was issued: the claim is settled by it."""
-    _must_be(claim, Stage.APPROVED)
+    must_be(claim, Stage.APPROVED)
     it = claim.approved
     if it is None or it.pay_as != CREDIT:
         raise WrongState("the claim is not to be credited", state=claim.stage.value)
@@ -640,7 +709,7 @@ def _fund_amount(wish: DecideFundClaim, request: FundRequest, terms: FundTerms) 
 
 
 def _approvable(wish: DecideFundClaim, claim: Claim, book: Rulebook, amount: Money) -> None:
-    _reviewed(claim, wish.reason)
+    reviewed(claim, wish.reason)
     if wish.eligible.currency != amount.currency or not none_of(amount.currency) < wish.eligible <= claim.claimed:
         raise ClaimInvalid("what is eligible is above nothing and at most what was claimed")
     _, rules = fund_at(book, wish.now)
@@ -690,13 +759,13 @@ def decide_special_price_claim(
     wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice
 ) -> tuple[list[ClaimEvent], list[SpecialPriceEvent]]:
     """Approves the smaller of what was claimed and what the rows come to; where they differ it is first disputed."""
-    _must_be(claim, Stage.SUBMITTED, Stage.DISPUTED)
+    must_be(claim, Stage.SUBMITTED, Stage.DISPUTED)
     it = claim.it
     if (it.kind, it.of_id) != (SPECIAL_PRICE, wish.special_price_id) or agreed.partner_id != it.partner_id:
         raise NotFound
     if wish.outcome != APPROVED:
-        return [_refused_claim(wish, claim)], []
-    _reviewed(claim, wish.reason)
+        return [refused_claim(wish, claim)], []
+    reviewed(claim, wish.reason)
     rows = [item.sold for item in it.items if item.sold]
     made = calculated(agreed, rows, claim.counted_before)
     amount = min(claim.claimed, made.amount)
@@ -708,7 +777,7 @@ def decide_special_price_claim(
     return [decided], used_up(wish.special_price_id, wish.claim_id, made, wish.now)
 
 
-def _reviewed(claim: Claim, reason: str) -> None:
+def reviewed(claim: Claim, reason: str) -> None:
     """Evidence that was shown before needs a person's reason; sold rows are counted once by themselves."""
     documents = [one for one in claim.reused if not one.evidence_id.startswith("row-")]
     if documents and not reason.strip():
@@ -718,15 +787,22 @@ def _reviewed(claim: Claim, reason: str) -> None:
 Deciding = DecideFundClaim | DecideSpecialPriceClaim
 
 
-def _refused_claim(wish: Deciding, claim: Claim) -> ClaimDecided:
+def refused_claim(wish: Deciding | DecideSpiffClaim, claim: Claim) -> ClaimDecided:
+    """What a person denies or returns, with the reason. Raises ClaimInvalid without one."""
     if not wish.reason.strip():
         raise ClaimInvalid("say why")
-    return _verdict(wish, claim, none_of(claim.claimed.currency), (wish.reason,))
+    return said_of(wish, claim, (wish.reason,))
 
 
 def _verdict(wish: Deciding, claim: Claim, amount: Money, steps: tuple[str, ...]) -> ClaimDecided:
-    it, on = claim.it, today(wish.now)
+    it, said = claim.it, said_of(wish, claim, steps)
     tax = it.tax if not amount.zero else None
+    return replace(said, amount=amount, tax=tax, journal=_payable(it, amount, tax, wish.books, said.decided_on))
+
+
+def said_of(wish: Deciding | DecideSpiffClaim, claim: Claim, steps: tuple[str, ...]) -> ClaimDecided:
+    """A decision that posts nothing."""
+    it = claim.it
     return ClaimDecided(
         claim_id=wish.claim_id,
         kind=it.kind,
@@ -736,12 +812,12 @@ def _verdict(wish: Deciding, claim: Claim, amount: Money, steps: tuple[str, ...]
         outcome=wish.outcome,
         claimed=claim.claimed,
         eligible=none_of(claim.claimed.currency),
-        amount=amount,
-        tax=tax,
+        amount=none_of(claim.claimed.currency),
+        tax=None,
         steps=steps,
-        journal=_payable(it, amount, tax, wish.books, on),
+        journal=NO_JOURNAL,
         reason=wish.reason,
-        decided_on=on,
+        decided_on=today(wish.now),
         decided_by=wish.by,
         decided_at=wish.now,
     )
@@ -767,10 +843,13 @@ def _text(amount: Money) -> str:
 
 
 def settle_claim(wish: SettleClaim, claim: Claim) -> list[ClaimEvent]:
-    """What was approved has been paid."""
+    """What was approved has been paid; an award with its last line."""
     if claim.stage is not Stage.APPROVED or claim.approved is None:
         return []
     it = claim.approved
+    new = tuple(line_id for line_id in wish.line_ids if line_id not in claim.paid)
+    if it.line_ids and set(it.line_ids) - claim.paid - set(new):
+        return [_lines_paid(wish, it, new)] if new else []
     return [
         ClaimSettled(
             claim_id=wish.claim_id,
@@ -785,6 +864,17 @@ def settle_claim(wish: SettleClaim, claim: Claim) -> list[ClaimEvent]:
             settled_at=wish.now,
         )
     ]
+
+
+def _lines_paid(wish: SettleClaim, it: ClaimDecided, line_ids: tuple[str, ...]) -> ClaimLinesPaid:
+    return ClaimLinesPaid(
+        claim_id=wish.claim_id,
+        partner_id=it.partner_id,
+        line_ids=line_ids,
+        payment_id=wish.payment_id,
+        paid_on=wish.paid_on,
+        noted_at=wish.now,
+    )
 
 
 # Evolve
@@ -804,6 +894,8 @@ def evolve(claim: Claim, happened: ClaimEvent) -> Claim:
             return replace(claim, released=claim.released | {happened.number})
         case ClaimCredited():
             return claim
+        case ClaimLinesPaid():
+            return replace(claim, paid=claim.paid | set(happened.line_ids))
         case ClaimSettled():
             return replace(claim, stage=Stage.SETTLED)
         case _:

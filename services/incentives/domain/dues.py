@@ -83,9 +83,10 @@ def _earns(due: Due, known: Known) -> bool:
 def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known) -> Iterator[Due]:
     for share in shares_in_month(credit.shares, win.credited_on):
         before = _rated_before(sale, win, credit.pool, share, known.books)
-        fitting = _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
+        found_now = _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
+        fitting = [chosen for chosen in found_now if not chosen.plan.claimed or _claimed(sale, win, chosen, share)]
         later = _billed_later(fitting, before) if known.billed_later else []
-        found = [*before, *later] if before else fitting
+        found = [*before, *later, *_claimed_later(fitting, before)] if before else fitting
         everything = [due for chosen in found for due in _of_plan(sale, win, credit, share, chosen)]
         paying = _paying(everything, sale, known)
         yield from (due for due in everything if due.chosen in paying)
@@ -95,11 +96,25 @@ def _fitting(found: Sequence[Chosen], win: WinRecorded) -> list[Chosen]:
     return [chosen for chosen in found if not chosen.plan.deal_types or win.deal_type in chosen.plan.deal_types]
 
 
+def _claimed(sale: Sale, win: WinRecorded, chosen: Chosen, share: Share) -> bool:
+    return (win.win_no, chosen.plan_id, str(share.partner_id)) in sale.claimed
+
+
+def _claimed_later(fitting: Sequence[Chosen], before: Sequence[Chosen]) -> list[Chosen]:
+    """The SPIFFs that were claimed after other plans had paid."""
+    paid = {chosen.plan_id for chosen in before}
+    return [chosen for chosen in fitting if chosen.plan.claimed and chosen.plan_id not in paid]
+
+
 def _billed_later(fitting: Sequence[Chosen], before: Sequence[Chosen]) -> list[Chosen]:
     """The plans that pay on what is billed and had nothing to pay on when others paid on the booking."""
     known = {(chosen.plan_id, chosen.plan.component) for chosen in before}
     ids, components = {plan_id for plan_id, _ in known}, {component for _, component in known}
-    later = (chosen for chosen in fitting if chosen.plan.basis in BILLED and chosen.plan_id not in ids)
+    later = (
+        chosen
+        for chosen in fitting
+        if chosen.plan.basis in BILLED and not chosen.plan.claimed and chosen.plan_id not in ids
+    )
     return [chosen for chosen in later if chosen.plan.component not in components]
 
 
@@ -157,7 +172,7 @@ def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> Rat
         chain_started_on=win.chain_started_on,
         deal_earned=_deal_earned(sale, due, plan),
         rates=known.rates,
-        parties=parties_of(due),
+        parties=parties_of(due, sale),
         payout_currency=partner.payout_currency,
     )
 
@@ -193,10 +208,12 @@ def _deal_earned(sale: Sale, due: Due, plan: Plan) -> Decimal:
     return sum((line.amount.amount for line in same), Decimal(0))
 
 
-def parties_of(due: Due) -> dict[str, str]:
-    """The payees by party: the credited partner, who the deal names, and who is credited in another role."""
+def parties_of(due: Due, sale: Sale) -> dict[str, str]:
+    """The payees by party: the credited partner, who the deal names or claimed it, and who is credited in another role."""
     roles = {PARTY_OF_ROLE[s.role]: str(s.partner_id) for s in due.credit.shares if s.role in PARTY_OF_ROLE}
-    return {**roles, **due.win.parties, "partner": due.key.partner_id}
+    claimed = sale.claimed.get((due.win.win_no, due.key.plan_id, due.key.partner_id))
+    seller = {"seller": claimed.claimant_id} if claimed else {}
+    return {**roles, **due.win.parties, **seller, "partner": due.key.partner_id}
 
 
 def mix_of(due: Due, derivation: Derivation) -> Decimal:

@@ -20,9 +20,17 @@ from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift, Ways
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, half_up, paid_out, rate
-from services.incentives.domain.sale import HELD, PAYABLE, Line, NotQuarantined, Sale, SaleInvalid
-from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin, ResolveFact
+from services.incentives.domain.sale import HELD, PAYABLE, AwardClaimedBefore, Line, NotQuarantined, Sale, SaleInvalid
+from services.incentives.domain.sale_commands import (
+    DecideSpiffClaim,
+    RecordBasis,
+    RecordCredit,
+    RecordReversal,
+    RecordWin,
+    ResolveFact,
+)
 from services.incentives.domain.sale_events import (
+    AwardClaimed,
     AwardMissed,
     BasisRecorded,
     CreditRecorded,
@@ -40,6 +48,7 @@ from services.incentives.domain.undoing import take_back, take_back_superseded
 from services.incentives.domain.units import UNIT_DIGITS
 
 NOTHING = Decimal(0)
+APPROVED = "approved"
 
 
 def record_win(wish: RecordWin, sale: Sale, at_hand: AtHand, known: Known) -> Decided:
@@ -169,6 +178,25 @@ def resolve_fact(wish: ResolveFact, sale: Sale, at_hand: AtHand, known: Known) -
     return Decided([resolved]) if wish.dropped else _consequences(resolved, sale, at_hand, known, wish.now)
 
 
+def earn_claimed(wish: DecideSpiffClaim, sale: Sale, at_hand: AtHand, known: Known) -> Decided:
+    """Earns what a sale earns a partner under a SPIFF, once the claim for it is approved. Raises AwardClaimedBefore."""
+    if wish.outcome != APPROVED:
+        return Decided()
+    before = sale.claimed.get((wish.win_no, wish.plan_id, wish.partner_id))
+    if before is not None:
+        raise AwardClaimedBefore(claim_id=before.claim_id)
+    claimed = AwardClaimed(
+        opportunity_id=wish.opportunity_id,
+        win_no=wish.win_no,
+        partner_id=wish.partner_id,
+        plan_id=wish.plan_id,
+        claim_id=wish.claim_id,
+        claimant_id=wish.claimant_id,
+        claimed_at=wish.now,
+    )
+    return _consequences(claimed, sale, at_hand, known, wish.now)
+
+
 def _sound(amounts: Sequence[Money], currency: str) -> None:
     if any(amount.amount < 0 for amount in amounts):
         raise SaleInvalid("an amount is not below zero: a reversal takes back")
@@ -187,7 +215,7 @@ def _whole(amount: Money, sold: tuple[Sold, ...]) -> tuple[Sold, ...]:
 
 # What follows from a fact
 
-Fact = WinRecorded | BasisRecorded | CreditRecorded | ReversalRecorded | FactResolved
+Fact = WinRecorded | BasisRecorded | CreditRecorded | ReversalRecorded | FactResolved | AwardClaimed
 
 
 def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: datetime) -> Decided:

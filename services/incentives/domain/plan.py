@@ -19,6 +19,7 @@ from services.incentives.domain.sharing import HOLD_DAYS_MAX, PayeePart, Release
 PLAN = "plan"
 REBATE, SPIFF = "rebate", "spiff"
 REFUND_DAYS_MAX = 3_650
+CLAIM_DAYS_RANGE = (7, 120)
 MONTHS_A_QUARTER, MONTHS_A_YEAR = 3, 12
 QUOTAS_MAX = 10_000
 
@@ -50,7 +51,8 @@ class Plan:
     `refund_days` (null: for ever). The plan hears reversals from one source; null: from that of its basis.
     A rebate accumulates and has `rebate` terms. A SPIFF may have a budget, and so may a commission that does not
     accumulate, as its spend limit: the last award takes the rest of it, or none. `overlap` says whether SPIFFs for the
-    same sale all pay, only an exclusive one, or the best of them.
+    same sale all pay, only an exclusive one, or the best of them. A SPIFF that is `claimed` pays nothing by itself: a person
+    of the partner claims it within `claim_days` of the win, and is its seller.
     """
 
     kind: Literal["commission", "rebate", "spiff"]
@@ -85,6 +87,8 @@ class Plan:
     budget_id: str | None = None
     overlap: Literal["stack", "exclusive", "best_of"] = "stack"
     last_award: Literal["rest", "none"] = "rest"
+    claimed: bool = False
+    claim_days: int = 45
 
     @property
     def rebate_terms(self) -> RebateTerms:
@@ -192,8 +196,13 @@ def _kind_faults(plan: Plan) -> list[str]:
         found.append("only a rebate has rebate terms")
     if plan.kind == REBATE and (not plan.accumulating or plan.payees or plan.release or plan.payout_currency):
         found.append("a rebate accumulates in a month, quarter or year, and is settled to the partner in its currency")
-    if plan.kind != SPIFF and plan.overlap != "stack":
-        found.append("only a SPIFF has an overlap")
+    if plan.kind != SPIFF and (plan.overlap != "stack" or plan.claimed):
+        found.append("only a SPIFF has an overlap, or is claimed")
+    if plan.claimed and plan.accumulating:
+        found.append("what is claimed sale by sale rates each line by itself")
+    low, high = CLAIM_DAYS_RANGE
+    if not low <= plan.claim_days <= high:
+        found.append(f"claim_days is {low} to {high}")
     if plan.budget_id and (plan.kind == REBATE or (plan.kind != SPIFF and plan.accumulating)):
         found.append("a SPIFF, or a commission that rates each line by itself, may have a budget")
     return found

@@ -21,6 +21,7 @@ from services.incentives.domain.rating import Sold
 from services.incentives.domain.sale_events import (
     CRM,
     AdjustmentProposed,
+    AwardClaimed,
     AwardMissed,
     BasisRecorded,
     CreditRecorded,
@@ -106,6 +107,8 @@ class Line:
         return Money(amount=self.books.amount - self.books_reversed, currency=self.books.currency)
 
 
+ClaimedBy = tuple[int, str, str]
+"""The win, the plan and the partner of a SPIFF that was claimed."""
 Quarantined = tuple[int, str, str | None]
 """What could not be rated: the win, the plan, the later fact if it was one."""
 
@@ -127,6 +130,7 @@ class Sale:
     told: tuple[str, ...] = ()
     partners: frozenset[str] = frozenset()
     """Whoever was ever credited."""
+    claimed: Mapping[ClaimedBy, AwardClaimed] = field(default_factory=dict)
 
     def current(self, key: LineKey) -> Line | None:
         """The line that stands for a share, if one does."""
@@ -174,6 +178,12 @@ class NotQuarantined(Refused):
     slug = "not-quarantined"
 
 
+class AwardClaimedBefore(Refused):
+    """This sale was claimed for this SPIFF before: see the claim in `claim_id`."""
+
+    slug = "award-claimed"
+
+
 # Evolve
 
 
@@ -196,15 +206,22 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
             credits = {**sale.credits, (happened.pool, happened.win_no): happened}
             partners = sale.partners | {str(share.partner_id) for share in happened.shares}
             return _recredited(replace(sale, credits=credits, partners=partners))
-        case SpiffAwarded():
-            return sale
-        case AwardMissed():
-            return replace(sale, missed=sale.missed | {happened.key})
+        case SpiffAwarded() | AwardMissed() | AwardClaimed():
+            return _awarded(sale, happened)
         case FactQuarantined() | FactResolved():
             return replace(sale, quarantined=_quarantined(sale, happened))
         case _:
             line = _line_after(sale.lines.get(happened.line_id), happened)
             return replace(sale, lines={**sale.lines, **line})
+
+
+def _awarded(sale: Sale, happened: SpiffAwarded | AwardMissed | AwardClaimed) -> Sale:
+    if isinstance(happened, AwardMissed):
+        return replace(sale, missed=sale.missed | {happened.key})
+    if isinstance(happened, AwardClaimed):
+        by = (happened.win_no, happened.plan_id, happened.partner_id)
+        return replace(sale, claimed={**sale.claimed, by: happened})
+    return sale
 
 
 def _quarantined(sale: Sale, happened: FactQuarantined | FactResolved) -> frozenset[Quarantined]:

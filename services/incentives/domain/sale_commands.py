@@ -5,6 +5,7 @@ A fact names the plans that may rate it, the meters that it may move, and what w
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Literal
 
 from chassis.event import command
 from contracts.attribution import Share
@@ -110,6 +111,25 @@ class ResolveFact:
     plan_id: str
     fact_id: str | None = None
     dropped: bool = False
+    by: str
+    plan_ids: tuple[str, ...] = ()
+    meter_ids: tuple[str, ...] = ()
+    now: datetime
+    looked_up: LookedUp = LookedUp()
+
+
+@command("incentives.DecideSpiffClaim.v1")
+class DecideSpiffClaim:
+    """Decides a claim for a SPIFF. What is approved is earned as what any fact earns: it names plans, meters and budgets."""
+
+    claim_id: str
+    opportunity_id: str
+    win_no: int
+    plan_id: str
+    partner_id: str
+    claimant_id: str
+    outcome: Literal["approved", "denied", "returned"]
+    reason: str
     by: str
     plan_ids: tuple[str, ...] = ()
     meter_ids: tuple[str, ...] = ()

@@ -214,6 +214,19 @@ class AwardMissed:
     missed_at: datetime
 
 
+@event("incentives.AwardClaimed.v1")
+class AwardClaimed:
+    """A claim for a SPIFF was approved: what the sale earns a partner under it is earned now. The claimant is its seller."""
+
+    opportunity_id: str
+    win_no: int
+    partner_id: str
+    plan_id: str
+    claim_id: str
+    claimant_id: str
+    claimed_at: datetime
+
+
 @event("incentives.PayoutReversed.v1")
 class PayoutReversed:
     """Part of a line is taken back: `round(earned * taken / basis)` less what was reversed before.
@@ -352,6 +365,7 @@ SaleEvent = (
     | FactQuarantined
     | FactResolved
     | AwardMissed
+    | AwardClaimed
     | SpiffAwarded
     | LineEvent
 )

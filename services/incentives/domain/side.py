@@ -149,7 +149,7 @@ class Side:
         plan, first = self.chosen.plan, len(self.awards)
         whole = Money(amount=pay, currency=plan.currency)
         units = units_sold(due) if self.pot and self.pot.of_units else None
-        for portion in portions(whole, plan.payees, plan.released, parties_of(due)):
+        for portion in portions(whole, plan.payees, plan.released, parties_of(due, Sale())):
             part = None if units is None or not pay else _part(units, portion.amount.amount, pay)
             award = Award(
                 partner_id=due.key.partner_id,

@@ -12,6 +12,7 @@ from services.incentives.domain.claim import (
     ClaimDrafted,
     ClaimInstalmentReleased,
     ClaimItem,
+    ClaimLinesPaid,
     ClaimSettled,
     ClaimSubmitted,
     Instalment,
@@ -36,6 +37,9 @@ class _Claim(TypedDict):
     reason: str
     pay_as: str | None
     instalments: list[dict[str, Any]]
+    opportunity_id: str | None
+    claimant_id: str | None
+    line_ids: list[str]
     needs_review: bool
     payment_id: str | None
     paid_on: str | None
@@ -89,6 +93,9 @@ def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
         "reason": "",
         "pay_as": None,
         "instalments": [],
+        "opportunity_id": it.sale.opportunity_id if it.sale else None,
+        "claimant_id": it.sale.claimant_id if it.sale else None,
+        "line_ids": [],
         "reused": [],
         "needs_review": False,
         "payment_id": None,
@@ -111,6 +118,7 @@ def _decided(_: ClaimDocument, it: ClaimDecided) -> dict[str, Any]:
         "reason": it.reason,
         "pay_as": it.pay_as if it.outcome == APPROVED else None,
         "instalments": [_instalment(part, it.decided_on) for part in it.instalments],
+        "line_ids": list(it.line_ids or ()),
     }
 
 
@@ -132,10 +140,15 @@ def _settled(_: ClaimDocument, it: ClaimSettled) -> dict[str, Any]:
     return {"state": "settled", "payment_id": it.payment_id, "paid_on": iso(it.paid_on)}
 
 
+def _lines_paid(_: ClaimDocument, it: ClaimLinesPaid) -> dict[str, Any]:
+    return {"payment_id": it.payment_id, "paid_on": iso(it.paid_on)}
+
+
 CHANGES: dict[type[Any], Any] = {
     ClaimSubmitted: _submitted,
     ClaimDecided: _decided,
     ClaimInstalmentReleased: _released,
+    ClaimLinesPaid: _lines_paid,
     ClaimSettled: _settled,
 }
 
@@ -147,11 +160,12 @@ def seen_by_partner(document: dict[str, Any]) -> dict[str, Any]:
 
 CLAIMS = Projection(
     name="claims",
-    version=3,
+    version=4,
     keys=dict.fromkeys((ClaimDrafted, *CHANGES), lambda seen: str(seen.event.claim_id)),
     evolve=evolve,
     indexes=(
         *("changed_at", "partner_id,changed_at", "state,changed_at", "kind,changed_at", "of_id,changed_at"),
+        "claimant_id,changed_at",
         *("amount_sorts", "partner_id,amount_sorts"),
     ),
 )

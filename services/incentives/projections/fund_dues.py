@@ -1,5 +1,6 @@
 """What of funds is due: the end of a period, the days before a claim's deadline and after it, and what was paid?"""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -157,7 +158,7 @@ def evolve_settlement(document: Due | None, seen: Seen) -> Due | None:
 
 def _stated_as(it: ClaimDecided) -> list[str]:
     """The names under which statements carry what was approved."""
-    if it.pay_as == CREDIT:
+    if it.pay_as == CREDIT or it.line_ids:
         return []
     later = [part.number for part in it.instalments if part.payable_on > it.decided_on]
     at_once = [] if it.instalments and len(later) == len(it.instalments) else [it.claim_id]
@@ -186,6 +187,40 @@ CLAIM_SETTLEMENTS = Deadline(
     keys={ClaimDecided: _claim, ClaimSettled: _claim, PaymentMade: _stated},
     evolve=evolve_settlement,
     issue=settle,
+)
+
+# Awards
+
+
+def evolve_award(document: Due | None, seen: Seen) -> Due | None:
+    """Each line of an award waits for the payment that states it."""
+    happened = seen.event
+    if isinstance(happened, ClaimDecided):
+        return {"due_at": UNTIL_PAID, "claim_id": happened.claim_id, "line_ids": list(happened.line_ids or ())}
+    if document is None:
+        return None
+    it: PaymentMade = happened
+    now_paid = [name for name in document["line_ids"] if name in it.line_ids]
+    paid = {"payment_id": it.payment_id, "paid_on": iso(it.paid_on), "now_paid": now_paid}
+    return {**document, **paid, "due_at": iso(seen.recorded_at.replace(microsecond=0))}
+
+
+def settle_award(document: Due, now: datetime) -> SettleClaim:
+    """The command of the lines of an award that a payment was for."""
+    return replace(settle(document, now), line_ids=tuple(document["now_paid"]))
+
+
+def _lines(seen: Seen) -> tuple[str, ...]:
+    line_ids: tuple[str, ...] = seen.event.line_ids or ()
+    return line_ids
+
+
+AWARD_SETTLEMENTS = Deadline(
+    name="award_settlements",
+    version=1,
+    keys={ClaimDecided: _lines, PaymentMade: _lines},
+    evolve=evolve_award,
+    issue=settle_award,
 )
 
 # Instalments

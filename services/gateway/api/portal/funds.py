@@ -103,7 +103,7 @@ async def ask(here: Here, sent: Sent) -> Response:
         **sent.given("fund_id", "period", "activity_type", "starts_on", "ends_on"),
         "items": _items(here, sent),
     }
-    answer = await _then_submit(here, sent, "/fund-requests", "fund_request_id", body)
+    answer = await then_submit(here, sent, "/fund-requests", "fund_request_id", body)
     if answer.ok:
         return here.went(answer, f"/funds/{answer.json()['fund_request_id']}", "asked")
     return await funds_page(here, refused("request", sent, answer), answer.status)
@@ -118,7 +118,7 @@ def _items(here: Visit, sent: Form) -> list[dict[str, Any]]:
     return [{"text": text, "amount": _money(here, amount)} for text, amount in named if text or amount]
 
 
-async def _then_submit(here: Visit, sent: Form, path: str, identity: str, body: Any) -> Answer:
+async def then_submit(here: Visit, sent: Form, path: str, identity: str, body: Any) -> Answer:
     """Drafts under the form's key and submits in the same breath; a refused draft is answered as it is."""
     drafted = await here.send(sent, "incentives", path, body, step="draft")
     if not drafted.ok:
@@ -142,7 +142,7 @@ async def step(fund_request_id: str, verb: str, here: Here, sent: Sent) -> Respo
 
 async def _stepped(here: Visit, fund_request_id: str, verb: str, sent: Form) -> Answer:
     if verb == "claim":
-        return await _then_submit(here, sent, "/claims", "claim_id", _claim(here, fund_request_id, sent))
+        return await then_submit(here, sent, "/claims", "claim_id", _claim(here, fund_request_id, sent))
     body: Any = sent.given("reason")
     if verb == "decide":
         body = {"items": _decisions(here, sent), **sent.given("reason")}
@@ -196,7 +196,7 @@ async def claim(claim_id: str, here: Here) -> Response:
 
 
 async def claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
-    if not here.may(READ):
+    if not here.may("incentives.read claims"):
         raise Forbidden
     found = await here.ask("incentives", f"/claims/{claim_id}")
     if not found.ok and not found.down:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from services.gateway.api.portal import (
+    awards,
     cases,
     closing,
     customers,
@@ -57,6 +58,7 @@ for room in (
     paying,
     closing,
     funds,
+    awards,
     tiers,
     training,
     recognition,

@@ -1,0 +1,74 @@
+"""SPIFFs that are claimed: what is on offer, what a partner's people claimed, and a form that claims a sale."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.decider import Forbidden
+from chassis.http import Paging
+from services.gateway.access import READ_BOARD
+from services.gateway.api.portal.funds import then_submit
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+from services.gateway.api.reading import deal_page
+
+ROWS = ("1", "2", "3")
+DEALS_MAX = 100
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/awards")
+async def awards(here: Here) -> Response:
+    """The SPIFFs that are claimed, and the claims; who only sells sees its own."""
+    return await awards_page(here)
+
+
+async def awards_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may("incentives.read claims"):
+        raise Forbidden
+    claims, books, deals = await asyncio.gather(
+        here.ask("incentives", "/claims", kind="spiff", limit=50, cursor=here.request.query_params.get("cursor")),
+        here.ask_all("incentives", "/rulebooks"),
+        _won(here),
+    )
+    names = await here.names({row["partner_id"] for row in claims.items})
+    shown = {"claims": claims, "deals": deals, "offers": _offers(books), "names": names, "rows": ROWS}
+    return await here.page("awards.html", status, **shown, refusal=refusal)
+
+
+async def _won(here: Visit) -> list[dict[str, Any]]:
+    """The won deals of who may claim them."""
+    if here.vendor or not here.app.access.allows(here.who, READ_BOARD):
+        return []
+    await here.settled("deal_cards")
+    found, _ = await deal_page(here.app, here.caller, Paging(DEALS_MAX, ""), {"stage": "won"}, "-submitted_at")
+    return found
+
+
+def _offers(books: Part) -> list[dict[str, Any]]:
+    """The newest version of each SPIFF that is claimed and in force, with what it is called."""
+    found = [{**row["versions"][-1], "plan_id": row["rulebook_id"]} for row in books.items if row["versions"]]
+    return [one for one in found if one["mode"] == "live" and one["body"].get("claimed")]
+
+
+@router.post("/awards")
+async def claim(here: Here, sent: Sent) -> Response:
+    """Claims a sale: writes the claim and submits it."""
+    answer = await then_submit(here, sent, "/claims", "claim_id", _claim(here, sent))
+    if answer.ok:
+        return here.went(answer, f"/claims/{answer.json()['claim_id']}", "fund-claim")
+    return await awards_page(here, refused("award", sent, answer), answer.status)
+
+
+def _claim(here: Visit, sent: Form) -> dict[str, Any]:
+    items = [_item(here, sent, n) for n in ROWS if sent.text(f"sku_{n}")]
+    return {"kind": "spiff", **sent.given("of_id", "registration_id"), "items": items}
+
+
+def _item(here: Visit, sent: Form, n: str) -> dict[str, Any]:
+    sku, pieces = sent.text(f"sku_{n}"), sent.text(f"quantity_{n}")
+    sold = {"sku": sku, "quantity": int(pieces) if pieces.isdecimal() else pieces, "sold_on": sent.text(f"sold_on_{n}")}
+    named = {name: sent.text(f"{name}_{n}") for name in ("serial", "invoice") if sent.text(f"{name}_{n}")}
+    amount = {"amount": sent.text(f"amount_{n}"), "currency": sent.text("currency") or here.tenancy.currency}
+    return {"text": f"{pieces} {sku}", "amount": amount, "sold": {**sold, **named}}

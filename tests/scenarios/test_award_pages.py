@@ -1,0 +1,57 @@
+"""A SPIFF in the hands of people, without JavaScript: a partner claims a won deal, the vendor asks why, and it is paid."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.scenarios.main_job import Story, approving, colliding, winning
+from tests.scenarios.system import System, done, running_system, until
+from tests.scenarios.test_money_pages import portal_of, sent, shows
+
+SPIFF = {
+    "kind": "spiff",
+    "name": "Spring bonus",
+    "currency": "EUR",
+    "component": "spiff",
+    "schedule": {"semantics": "marginal", "bands": [{"flat": "50"}]},
+    "claimed": True,
+}
+
+
+async def published(it: System) -> None:
+    ada, faye = await it.who("ada"), await it.who("faye")
+    draft = {"rulebook_id": "spring", "kind": "plan", "body": SPIFF, "examples": []}
+    done(await ada.post("/v1/incentives/rulebooks", draft, key="spring"), 201)
+    done(await faye.post("/v1/incentives/rulebooks/spring/publish", {"version": 1}, key="spring-1"))
+
+
+async def test_a_won_deal_is_claimed_for_a_spiff_disputed_and_awarded_in_the_portal(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        story = Story()
+        await colliding(it, story)
+        await approving(it, story)
+        await published(it)
+        await winning(it, story)
+        await it.settle()
+        faye, nora = [await it.who(name) for name in ("faye", "northwind")]
+        async with portal_of(it, nora) as partner, portal_of(it, faye) as manager:
+            assert "Spring bonus" in await shows(partner, "/awards", f'value="{story.deal_id}"')
+            row = {"sku_1": "PL-1", "quantity_1": "10", "sold_on_1": "2031-04-20", "invoice_1": "17", "amount_1": "50"}
+            claim = {"of_id": "spring", "registration_id": story.deal_id, **row}
+            wrong = await sent(partner, "/awards", "/awards", **{**claim, "amount_1": "0"})
+            assert (wrong.status_code, 'value="PL-1"' in wrong.text) == (422, True)
+            made = await sent(partner, "/awards", "/awards", **claim)
+            assert "Your claim was sent." in made.text
+            path = made.url.path
+            asked = await sent(manager, path, f"{path}/decide", outcome="approved", reason="")
+            assert "10 PL-1 do not fit: the sale has no such product" in asked.text
+            paid = await sent(manager, path, f"{path}/decide", outcome="approved", reason="The order names it.")
+            assert "under version 1 of spring" in paid.text
+            assert "held, stated and taken back like any other" in paid.text
+            assert "€50.00" in await shows(partner, "/awards", "Approved")
+        found = await until(lambda: award(nora, story))
+        assert [(line["amount"]["amount"], line["state"]) for line in found] == [("50.00", "held")]
+
+
+async def award(nora: Any, story: Story) -> list[Any]:
+    lines = done(await nora.get("/v1/incentives/lines", registration_id=story.deal_id))["items"]
+    return [line for line in lines if line["kind"] == "spiff"]
