@@ -1,8 +1,10 @@
 """What incentives tells: what was earned, reversed and released, what a statement says, what was paid."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 
-from chassis.event import PublicEvent, public_event
+from chassis.event import LEFT_OUT, LeftOut, PublicEvent, public_event
 from contracts.values import LineId, Money, OpportunityId, PartnerId, PaymentId, StatementId
 
 
@@ -83,12 +85,15 @@ class StatementIssued(PublicEvent):
 
 @public_event("entente.incentives.PaymentApproved.v1", audience="both")
 class PaymentApproved(PublicEvent):
+    """Of the `amount`, `withheld` goes to a tax authority; it is left out by events from before it was told."""
+
     payment_id: PaymentId
     statement_id: StatementId
     partner_id: PartnerId
     payee_id: str
     amount: Money
     approved_at: datetime
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PaymentBlocked.v1", audience="both")
@@ -115,6 +120,8 @@ class PaymentDeclined(PublicEvent):
 
 @public_event("entente.incentives.PaymentMade.v1", audience="both")
 class PaymentMade(PublicEvent):
+    """Of the `amount`, `withheld` went to a tax authority; it is left out by events from before it was told."""
+
     payment_id: PaymentId
     statement_id: StatementId
     partner_id: PartnerId
@@ -122,6 +129,7 @@ class PaymentMade(PublicEvent):
     amount: Money
     reference: str
     paid_on: date
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PaymentFailed.v1", audience="both")
@@ -311,9 +319,21 @@ class SpecialPriceDecided(PublicEvent):
 # Tiers
 
 
+@dataclass(frozen=True, kw_only=True)
+class TierCriterion:
+    """One threshold of a level: what the partner has of the metric, and what the level asks for."""
+
+    metric: str
+    value: Decimal
+    threshold: Decimal
+
+
 @public_event("entente.incentives.TierChanged.v1", audience="both")
 class TierChanged(PublicEvent):
-    """Cause: evaluation (only ever up), review or override (by people). `until` is the last day of an override."""
+    """Cause: evaluation (only ever up), review or override (by people). `until` is the last day of an override.
+
+    `criteria` are those of the level it came to; they are left out by events from before they were told.
+    """
 
     programme: str
     partner_id: PartnerId
@@ -323,11 +343,15 @@ class TierChanged(PublicEvent):
     version: int
     cause: str
     until: date | None = None
+    criteria: tuple[TierCriterion, ...] | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.TierReviewOpened.v1", audience="both")
 class TierReviewOpened(PublicEvent):
-    """The partner qualifies for less than its level, and has until `grace_until` to recover."""
+    """The partner qualifies for less than its level, and has until `grace_until` to recover.
+
+    `criteria` are those of the level that it has; they are left out by events from before they were told.
+    """
 
     programme: str
     partner_id: PartnerId
@@ -335,6 +359,7 @@ class TierReviewOpened(PublicEvent):
     qualifies_for: str | None = None
     version: int
     grace_until: date
+    criteria: tuple[TierCriterion, ...] | LeftOut = LEFT_OUT
 
 
 # Recognition

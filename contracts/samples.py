@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from chassis.event import TYPES, Actor, PublicEvent, Seen, decode, encode, sha256, stable_id
+from chassis.event import LEFT_OUT, TYPES, Actor, PublicEvent, Seen, decode, encode, sha256, stable_id
 from contracts.catalogue import SERVICES
 from contracts.values import Money
 
@@ -52,7 +52,10 @@ BALANCED = ("entries",)
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A recorded event and what the others hear of it. `form` is full (every field filled) or bare (only what must be)."""
+    """A recorded event and what the others hear of it.
+
+    `form` is full (every field filled), bare (only what must be), or grown-n, filled with the n fields that came later.
+    """
 
     service: str
     form: str
@@ -233,9 +236,11 @@ def pairs() -> Iterator[Pair]:
 
 def _pairs_of(service: str, name: str) -> Iterator[Pair]:
     forms = {"full": sample(name), "bare": sample(name, full=False)}
+    if later := _came_later(stored_types()[name]):
+        forms[f"grown-{later}"] = forms["full"]
     for form, recorded in forms.items():
         told = published(service, name, recorded)
-        if told is not None and (form == "full" or recorded != forms["full"]):
+        if told is not None and (form != "bare" or recorded != forms["full"]):
             yield Pair(
                 service=service,
                 form=form,
@@ -244,6 +249,11 @@ def _pairs_of(service: str, name: str) -> Iterator[Pair]:
                 public_type=told.type,
                 public=encode(told),
             )
+
+
+def _came_later(cls: type[Any]) -> int:
+    """How many fields are left out by what was stored before they came."""
+    return sum(field.default is LEFT_OUT for field in fields(cls))
 
 
 # Files

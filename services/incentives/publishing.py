@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from chassis.event import PublicEvent, Seen, stable_id
+from chassis.event import LEFT_OUT, LeftOut, PublicEvent, Seen, stable_id
 from contracts import incentives as public
 from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
-from contracts.values import LineId, OpportunityId, PartnerId, PaymentId, StatementId, none_of
+from contracts.values import LineId, Money, OpportunityId, PartnerId, PaymentId, StatementId, none_of
 from services.incentives.domain import (
     account,
     books,
@@ -262,7 +262,7 @@ def _order(it: Any) -> dict[str, Any]:
 
 
 def _approved(it: payment_events.PaymentApproved) -> PublicEvent:
-    return public.PaymentApproved(**_order(it), approved_at=it.approved_at)
+    return public.PaymentApproved(**_order(it), approved_at=it.approved_at, withheld=_withheld(it))
 
 
 def _blocked(it: payment_events.PaymentBlocked) -> PublicEvent:
@@ -275,7 +275,12 @@ def _declined(it: payment_events.PaymentDeclined) -> PublicEvent:
 
 
 def _made(it: payment_events.PaymentMade) -> PublicEvent:
-    return public.PaymentMade(**_order(it), reference=it.reference, paid_on=it.paid_on)
+    return public.PaymentMade(**_order(it), reference=it.reference, paid_on=it.paid_on, withheld=_withheld(it))
+
+
+def _withheld(it: payment_events.PaymentApproved | payment_events.PaymentMade) -> Money | LeftOut:
+    """What is withheld, nothing included; of an event from before it was told that is left out."""
+    return (it.withheld or none_of(it.amount.currency)) if it.tells_withheld else LEFT_OUT
 
 
 def _failed(it: payment_events.PaymentFailed) -> PublicEvent:
@@ -433,6 +438,15 @@ def _tier_changed(it: tier.TierChanged) -> PublicEvent:
         version=it.version,
         cause=it.cause,
         until=it.until,
+        criteria=_criteria(it),
+    )
+
+
+def _criteria(it: tier.TierChanged | tier.TierReviewOpened) -> tuple[public.TierCriterion, ...] | LeftOut:
+    if not it.tells_criteria:
+        return LEFT_OUT
+    return tuple(
+        public.TierCriterion(metric=one.metric, value=one.value, threshold=one.threshold) for one in it.criteria
     )
 
 
@@ -444,6 +458,7 @@ def _tier_review(it: tier.TierReviewOpened) -> PublicEvent:
         qualifies_for=it.qualifies_for,
         version=it.version,
         grace_until=it.grace_until,
+        criteria=_criteria(it),
     )
 
 

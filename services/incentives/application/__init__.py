@@ -1,5 +1,6 @@
 """What incentives can do: every command with the streams it touches."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -116,6 +117,7 @@ from services.incentives.domain.sale_commands import (
     ReleaseLine,
     ResolveFact,
 )
+from services.incentives.domain.telling import untold
 from services.incentives.domain.tier_rules import TIERS
 
 KINDS: dict[str, Kind[Any, Any]] = {
@@ -129,6 +131,14 @@ KINDS: dict[str, Kind[Any, Any]] = {
 
 
 # The table
+
+
+def _as_now(decide: Callable[..., Any]) -> Callable[..., Any]:
+    return decide
+
+
+SINCE_TOLD = ((1, untold), (2, _as_now))
+"""Evaluators of what the others are told more of by the second one."""
 
 
 HANDLES = (
@@ -254,7 +264,15 @@ HANDLES = (
     ),
     Handles(special_price.EndSpecialPrice, special_price.end_special_price, special_price_stream, answer=price_answer),
     *(
-        Handles(wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer)
+        Handles(
+            wish,
+            as_then(decision),
+            tier_and_payee_streams,
+            reads=tier_book_streams,
+            answer=tier_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_TOLD
         for wish, decision in (
             (tier.RecordTierMetric, tier.record_tier_metric),
             (tier.EvaluateTier, tier.evaluate_tier),
@@ -287,7 +305,17 @@ HANDLES = (
     Handles(account.WriteOffNegative, account.write_off_negative, account_stream),
     Handles(payment_commands.AttachInvoice, payment.attach_invoice, payment_and_account_streams, answer=payment_answer),
     Handles(batch.PrepareBatch, batch.prepare_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
-    Handles(batch.ApproveBatch, batch.approve_batch, batch_streams, reads=batch_reads, answer=batch_answer),
+    *(
+        Handles(
+            batch.ApproveBatch,
+            as_then(batch.approve_batch),
+            batch_streams,
+            reads=batch_reads,
+            answer=batch_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_TOLD
+    ),
     Handles(batch.SendBatch, batch.send_batch, batch_streams, reads=batch_reads, answer=batch_answer),
     Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
     Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
@@ -311,12 +339,16 @@ HANDLES = (
         )
         for evaluator, decision in ((1, payment.propose_payment_together), (2, payment.propose_payment))
     ),
-    Handles(
-        payment_commands.ApprovePayment,
-        payment.approve_payment,
-        payment_stream,
-        reads=gates_streams,
-        answer=payment_answer,
+    *(
+        Handles(
+            payment_commands.ApprovePayment,
+            as_then(payment.approve_payment),
+            payment_stream,
+            reads=gates_streams,
+            answer=payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_TOLD
     ),
     Handles(
         payment_commands.ResumePayment,
@@ -332,7 +364,16 @@ HANDLES = (
         reads=gates_streams,
         answer=payment_answer,
     ),
-    Handles(payment_commands.ReportOutcome, payment.report_outcome, payment_and_account_streams, answer=payment_answer),
+    *(
+        Handles(
+            payment_commands.ReportOutcome,
+            as_then(payment.report_outcome),
+            payment_and_account_streams,
+            answer=payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_TOLD
+    ),
     Handles(payment_commands.RetryPayment, payment.retry_payment, payment_stream, answer=payment_answer),
     Handles(
         payment_commands.DeclinePayment, payment.decline_payment, payment_and_account_streams, answer=payment_answer

@@ -336,6 +336,7 @@ def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules:
         withheld=None if withheld.zero else withheld,
         jurisdiction=jurisdiction,
         books=wish.books,
+        tells_withheld=True,
     )
     return replace(approved, journal=_drawn(approved, order.fund, wish.fund_books))
 
@@ -502,6 +503,7 @@ def _made(wish: ReportOutcome, payment: Payment) -> PaymentMade:
         reported_at=wish.now,
         net=payment.net,
         withheld=approved.withheld if approved else None,
+        tells_withheld=True,
     )
 
 

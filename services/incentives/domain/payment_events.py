@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from chassis.event import event
+from chassis.event import LEFT_OUT, LeftOut, event
 from contracts.values import Money
 from services.incentives.domain.journal import Journal
 
@@ -48,7 +48,10 @@ class InvoiceAccepted:
 
 @event("incentives.PaymentApproved.v1")
 class PaymentApproved:
-    """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for."""
+    """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for.
+
+    One that was recorded without `tells_withheld` does not tell the others what is withheld.
+    """
 
     payment_id: str
     statement_id: str
@@ -63,6 +66,7 @@ class PaymentApproved:
     withheld: Money | None = None
     jurisdiction: str | None = None
     books: Money | None = None
+    tells_withheld: bool | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentBlocked.v1")
@@ -120,6 +124,7 @@ class PaymentMade:
     reported_at: datetime
     net: Money | None = None
     withheld: Money | None = None
+    tells_withheld: bool | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentFailed.v1")

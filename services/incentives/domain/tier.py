@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
-from chassis.event import command, event, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
 from chassis.rulebook import Rulebook
 from services.incentives.domain.account import business_days_after
 from services.incentives.domain.fund import today
@@ -59,7 +59,10 @@ class TierEvaluated:
 
 @event("incentives.TierChanged.v1")
 class TierChanged:
-    """`cause` is evaluation, review or override. `criteria` are those of the level it came to."""
+    """`cause` is evaluation, review or override. `criteria` are those of the level it came to.
+
+    One that was recorded without `tells_criteria` does not tell the others about them.
+    """
 
     programme: str
     partner_id: str
@@ -74,6 +77,7 @@ class TierChanged:
     until: date | None
     changed_by: str
     changed_at: datetime
+    tells_criteria: bool | LeftOut = LEFT_OUT
 
 
 @event("incentives.TierReviewOpened.v1")
@@ -89,6 +93,7 @@ class TierReviewOpened:
     criteria: tuple[Criterion, ...]
     grace_until: date
     opened_at: datetime
+    tells_criteria: bool | LeftOut = LEFT_OUT
 
 
 @event("incentives.TierReviewClosed.v1")
@@ -339,6 +344,7 @@ def _opened(tier: Tier, at: Moment, level: str | None, values: dict[str, Decimal
         criteria=criteria(held, values),
         grace_until=at.on + timedelta(days=at.rules.grace_days),
         opened_at=at.now,
+        tells_criteria=True,
     )
 
 
@@ -371,6 +377,7 @@ def _changed(tier: Tier, at: Moment, level: str | None, cause: str, values: dict
         until=None,
         changed_by="",
         changed_at=at.now,
+        tells_criteria=True,
     )
     standing = StandingRecorded(
         payee_id=at.partner_id,
