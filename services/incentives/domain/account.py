@@ -22,6 +22,10 @@ FUND_APPROVED, FUND_TRANSFERRED = "fund_approved", "fund_transferred"
 FUND_KINDS = (FUND_APPROVED, FUND_TRANSFERRED)
 """The kinds of statement lines by which fund money becomes payable, here or there."""
 DISPUTE_BUSINESS_DAYS = 10
+DISPUTED_WITHIN = timedelta(days=30)
+"""Longer than the business days in which a line can be disputed."""
+PAYMENT_APPROVED = "payment_approved"
+"""The kind of statement lines by which a payment draws."""
 WORKING_DAYS = 5
 
 # Events
@@ -182,6 +186,36 @@ class NegativeWrittenOff:
     written_off_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class CarriedTransfer:
+    """All that went to one survivor, of earnings or of fund money."""
+
+    other_id: str
+    fund: bool
+    transferred: Transferred
+
+
+@event("incentives.AccountCarried.v1")
+class AccountCarried:
+    """The state of a long account at the start of a new segment.
+
+    Statements that are `shortened` were paid and can no longer be disputed: of their lines those are kept that
+    decisions still look at.
+    """
+
+    statements: tuple[StatementIssued, ...]
+    shortened: tuple[str, ...]
+    open_payment: str | None
+    payments: tuple[PaymentOpened, ...]
+    invoices: dict[str, str]
+    disputes: tuple[LineDisputed, ...]
+    too_late: tuple[str, ...]
+    decided: tuple[str, ...]
+    write_off: WriteOffProposed | None
+    period: str | None
+    transferred: tuple[CarriedTransfer, ...]
+
+
 AccountEvent = (
     StatementIssued
     | StatementScheduled
@@ -193,6 +227,7 @@ AccountEvent = (
     | WriteOffProposed
     | NegativeWrittenOff
     | BalanceTransferred
+    | AccountCarried
 )
 
 # Commands
@@ -273,6 +308,7 @@ class Account:
 
     `invoices` are the payments by number of their invoice, `disputes` the open ones by the event of their line, and
     `too_late` those among them whose line had been drawn before. `transferred` is what went to whom it was merged into.
+    Statements that are `shortened` have lost the lines that no decision looks at any more.
     """
 
     statements: tuple[StatementIssued, ...] = ()
@@ -285,6 +321,7 @@ class Account:
     write_off: WriteOffProposed | None = None
     period: str | None = None
     transferred: dict[tuple[str, bool], Transferred] = field(default_factory=dict)
+    shortened: frozenset[str] = frozenset()
 
     @property
     def last(self) -> StatementIssued | None:
@@ -470,11 +507,11 @@ def dispute_line(wish: DisputeLine, account: Account) -> list[AccountEvent]:
     """Keeps a payee's objection to a line for ten business days after its statement."""
     statement = account.statement(wish.statement_id)
     line = next((line for line in statement.lines if line.event_id == wish.event_id), None)
-    if line is None:
+    if line is None and wish.statement_id not in account.shortened:
         raise UnknownLine
     if wish.event_id in account.disputes or wish.event_id in account.decided:
         return []
-    if wish.now.date() > business_days_after(statement.issued_at.date(), DISPUTE_BUSINESS_DAYS):
+    if line is None or wish.now.date() > business_days_after(statement.issued_at.date(), DISPUTE_BUSINESS_DAYS):
         raise DisputeLate
     return [
         LineDisputed(
@@ -573,17 +610,16 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return replace(account, statements=(*account.statements, happened), period=None)
         case StatementScheduled():
             return replace(account, period=happened.period)
-        case PaymentOpened():
-            payments = {**account.payments, happened.payment_id: happened}
-            return replace(account, open_payment=happened.payment_id, payments=payments)
-        case PaymentClosed():
-            return _closed(account, happened)
+        case PaymentOpened() | PaymentClosed():
+            return _with_payment(account, happened)
         case InvoiceNoted():
             return replace(account, invoices={**account.invoices, happened.number: happened.payment_id})
         case WriteOffProposed() | NegativeWrittenOff():
             return replace(account, write_off=happened if isinstance(happened, WriteOffProposed) else None)
         case BalanceTransferred():
             return replace(account, transferred=with_transfer(account.transferred, happened))
+        case AccountCarried():
+            return _carried(happened)
         case _:
             return _with_dispute(account, happened)
 
@@ -597,11 +633,69 @@ def _with_dispute(account: Account, happened: LineDisputed | DisputeDecided) -> 
     return replace(account, disputes=left, decided=account.decided | {happened.event_id})
 
 
-def _closed(account: Account, happened: PaymentClosed) -> Account:
+def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed) -> Account:
     """What was given up is free again."""
+    if isinstance(happened, PaymentOpened):
+        payments = {**account.payments, happened.payment_id: happened}
+        return replace(account, open_payment=happened.payment_id, payments=payments)
     still_open = account.open_payment if account.open_payment != happened.payment_id else None
     kept = {name: one for name, one in account.payments.items() if happened.paid or name != happened.payment_id}
     return replace(account, open_payment=still_open, payments=kept)
 
 
-Accounts = Decider[Account, AccountEvent](kind="account", initial=Account(), evolve=evolve)
+def _carried(it: AccountCarried) -> Account:
+    return Account(
+        statements=it.statements,
+        open_payment=it.open_payment,
+        payments={one.payment_id: one for one in it.payments},
+        invoices=it.invoices,
+        disputes={one.event_id: one for one in it.disputes},
+        too_late=frozenset(it.too_late),
+        decided=frozenset(it.decided),
+        write_off=it.write_off,
+        period=it.period,
+        transferred={(one.other_id, one.fund): one.transferred for one in it.transferred},
+        shortened=frozenset(it.shortened),
+    )
+
+
+def carry(account: Account) -> AccountEvent:
+    """The account as the next segment begins with it."""
+    settled = {one.statement_id for one in account.statements if _is_settled(one, account)}
+    return AccountCarried(
+        statements=tuple(
+            _shortened(one, account) if one.statement_id in settled else one for one in account.statements
+        ),
+        shortened=tuple(sorted(account.shortened | settled)),
+        open_payment=account.open_payment,
+        payments=tuple(account.payments.values()),
+        invoices=dict(account.invoices),
+        disputes=tuple(account.disputes.values()),
+        too_late=tuple(sorted(account.too_late)),
+        decided=tuple(sorted(account.decided)),
+        write_off=account.write_off,
+        period=account.period,
+        transferred=tuple(
+            CarriedTransfer(other_id=other_id, fund=fund, transferred=one)
+            for (other_id, fund), one in account.transferred.items()
+        ),
+    )
+
+
+def _is_settled(statement: StatementIssued, account: Account) -> bool:
+    """Whether a statement was paid, and is so old that no line of it can be disputed."""
+    drawn = {
+        payment.statement_id for payment in account.payments.values() if payment.payment_id != account.open_payment
+    }
+    newest = account.last or statement
+    return statement.statement_id in drawn and newest.issued_at - statement.issued_at > DISPUTED_WITHIN
+
+
+def _shortened(statement: StatementIssued, account: Account) -> StatementIssued:
+    """The statement with the lines that decisions still look at: fund money, what payments drew, what is disputed."""
+    kinds = (*FUND_KINDS, PAYMENT_APPROVED)
+    kept = (line for line in statement.lines if line.kind in kinds or line.event_id in account.disputes)
+    return replace(statement, lines=tuple(kept))
+
+
+Accounts = Decider[Account, AccountEvent](kind="account", initial=Account(), evolve=evolve, carry=carry)

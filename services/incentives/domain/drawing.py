@@ -8,10 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.values import Money, none_of, total
-from services.incentives.domain.account import FUND_KINDS, Account, StatementIssued, StatementLine
-
-PAYMENT_APPROVED = "payment_approved"
-"""The kind of statement lines by which a payment draws."""
+from services.incentives.domain.account import FUND_KINDS, PAYMENT_APPROVED, Account, StatementIssued, StatementLine
 
 
 @dataclass(frozen=True, kw_only=True)
