@@ -52,6 +52,7 @@ from services.registration.projections.lead_figures import LEAD_FIGURES
 from services.registration.projections.lead_takers import LEAD_TAKERS
 from services.registration.projections.leads import LEADS
 from services.registration.projections.mails import MAILS
+from services.registration.projections.partner_aliases import PARTNER_ALIASES
 from services.registration.projections.partner_sizes import PARTNER_SIZES
 from services.registration.projections.review_times import REVIEW_TIMES
 from services.registration.publishing import publish
@@ -90,6 +91,7 @@ BLUEPRINT = Blueprint(
     projections=(
         *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
         *(INVITATIONS, MAILS, LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
+        PARTNER_ALIASES,
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,

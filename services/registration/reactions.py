@@ -10,7 +10,7 @@ from typing import Any
 
 from chassis.application import Application, Prepared, Reaction
 from chassis.deadlines import DUE_AT, Deadline
-from chassis.event import Seen, stable_id
+from chassis.event import LEFT_OUT, LeftOut, Seen, stable_id
 from chassis.execution import Peek
 from chassis.read_store.port import TURN, Contains, each
 from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityLinked, OpportunityMirrored
@@ -31,6 +31,7 @@ from contracts.values import PartnerId, RegistrationId
 from services.registration.application.on_deals import Asked, Make, as_screened, concluding, on_deal
 from services.registration.application.on_invitations import AskedOfInvitation, on_invitation, taking_part
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
+from services.registration.application.on_partners import aliasing
 from services.registration.domain.capacity import ReleaseSlot, quarter_of, quarters_before
 from services.registration.domain.crm_link import LINK_HOURS
 from services.registration.domain.deal import PARTNER_LEFT, SUBMITTED, Deal, Status
@@ -63,6 +64,7 @@ from services.registration.projections import due, lead_due
 from services.registration.projections.due import DueDocument, InvitationDue, MootDue, SlotDue
 from services.registration.projections.lead_due import LeadDue
 from services.registration.projections.lead_takers import takers
+from services.registration.projections.partner_aliases import MODEL, counted_as, one_with
 
 CLOSED_STAGES = ("won", "lost")
 HELD: Mapping[str, dict[str, Any]] = {"drafts": {}, "deal_board": {"status": tuple(one.value for one in SUBMITTED)}}
@@ -82,6 +84,7 @@ async def on_partner(seen: Seen, app: Application) -> None:
         country=getattr(told, "country", None),
         last_business_day=getattr(told, "last_business_day", None),
         stays=isinstance(told, OffboardingCancelled),
+        survivor_id=_survivor(told),
         source_event_id=seen.id,
         source_position=seen.position,
         now=app.clock.now(),
@@ -142,6 +145,39 @@ def _gone(deal: Deal, fields: dict[str, Any]) -> EndProtection | WithdrawDeal:
     if deal.status == Status.APPROVED:
         return EndProtection(**fields, reason_code=PARTNER_LEFT)
     return WithdrawDeal(**fields, reason_code=PARTNER_LEFT, by="registration")
+
+
+async def on_merger(seen: Seen, app: Application) -> None:
+    """Two partners became one, or are two again: from now on their claims are no rivals, or are again."""
+    await on_partner(seen, app)
+    await app.caught_up(MODEL)
+    for partner_id in await one_with(app, seen.tenant, seen.event.absorbed_id):
+        counts_as = await counted_as(app, seen.tenant, partner_id)
+        for registration_id in await _deals_with(app, seen.tenant, partner_id):
+            whose = PartnerId(partner_id), PartnerId(counts_as) if counts_as else None
+            make = aliasing(RegistrationId(registration_id), *whose, app.clock.now())
+            await app.react(seen, f"alias {partner_id} {registration_id}", make)
+
+
+async def _deals_with(app: Application, tenant: str, partner_id: str) -> tuple[str, ...]:
+    """The deals of a partner that claim or won a customer, and those of others that it takes part in."""
+    for model in ("deal_board", "invitations"):
+        await app.caught_up(model)
+    mine = {"partner_id": partner_id, "status": tuple(one.value for one in (*SUBMITTED, Status.CLOSED))}
+    own = [one["registration_id"] async for one in each(app.read, "deal_board", tenant, mine)]
+    beside = {"partner_id": partner_id, "status": "accepted"}
+    others = [one["registration_id"] async for one in each(app.read, "invitations", tenant, beside)]
+    return tuple(dict.fromkeys((*own, *others)))
+
+
+def _survivor(told: Any) -> PartnerId | LeftOut | None:
+    match told:
+        case PartnersMerged(survivor_id=survivor_id):
+            return survivor_id
+        case PartnersUnmerged():
+            return None
+        case _:
+            return LEFT_OUT
 
 
 def _suspended(told: Any) -> tuple[str, ...] | None:
@@ -252,8 +288,8 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     OffboardingStarted: on_partner,
     OffboardingCancelled: on_partner,
     PartnerOffboarded: on_left,
-    PartnersMerged: on_partner,
-    PartnersUnmerged: on_partner,
+    PartnersMerged: on_merger,
+    PartnersUnmerged: on_merger,
     PartnerReinstated: on_partner,
     CertifiedCountChanged: on_certified_count,
     TierChanged: on_tier,

@@ -29,6 +29,7 @@ from services.registration.application.answers import (
 )
 from services.registration.application.streams import (
     adding_streams,
+    aliasing_streams,
     amending_streams,
     around_streams,
     assigning_streams,
@@ -183,6 +184,7 @@ from services.registration.domain.offering import (
     lapse_offers,
     pool_lead,
 )
+from services.registration.domain.partner_alias import AliasPartner, alias_partner
 from services.registration.domain.partner_facts import (
     Partners,
     RecordCertifiedCount,
@@ -331,6 +333,7 @@ HANDLES = (
     Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
+    Handles(AliasPartner, alias_partner, streams=aliasing_streams, reads=colliding_streams),
     Handles(RecordCertifiedCount, record_certified_count, streams=lambda c: (Partners.at(c.partner_id),)),
     Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )

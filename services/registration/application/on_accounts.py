@@ -17,12 +17,11 @@ from services.registration.domain.grouping import (
     CutParent,
     LinkParent,
     claiming,
-    collided,
     crossing,
     staying_of,
     subtree,
 )
-from services.registration.domain.merging import Collision, MergeAccounts, SplitAccounts, Target, going_of
+from services.registration.domain.merging import Collision, MergeAccounts, SplitAccounts, Target, collided, going_of
 
 
 def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]) -> Make:
@@ -38,14 +37,15 @@ def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]
             absorbed_id=absorbed_id,
             keys=absorbed.keys,
             moved=there.deals,
-            collisions=await _colliding_deals(peek, pairs),
+            collisions=await colliding_deals(peek, pairs),
             **told,
         )
 
     return prepare
 
 
-async def _colliding_deals(peek: Peek, pairs: Iterable[tuple[Claim, Claim]]) -> tuple[Collision, ...]:
+async def colliding_deals(peek: Peek, pairs: Iterable[tuple[Claim, Claim]]) -> tuple[Collision, ...]:
+    """The younger holds with the older ones that each collides with; those of who takes part in a deal are left out."""
     found = collided(pair for pair in pairs if not any(claim.deal_id for claim in pair))
     deals = await peek.all([Deals.at(one) for one in found])
     return tuple(
@@ -68,7 +68,7 @@ def linking(account_id: AccountId, parent_id: AccountId, told: dict[str, Any]) -
             above=above,
             below=below,
             deals=claiming(*lines),
-            collisions=await _colliding_deals(peek, crossing(lines[0], lines[1], told["now"])),
+            collisions=await colliding_deals(peek, crossing(lines[0], lines[1], told["now"])),
             **told,
         )
 

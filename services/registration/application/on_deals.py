@@ -88,8 +88,8 @@ def screening_again(
 
 async def _holding(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId, ...]:
     """The deals that hold what this one asks for. Who only takes part in one is no side of a dispute or displacement."""
-    live = [claim for account in deal.accounts for claim in (await peek(ClaimsOf.at(account))).live]
-    rivals = (c for c in live if c.protected(now) and c.rivals(deal.claim()))
+    lines: list[Claims] = await peek.all([ClaimsOf.at(account) for account in deal.accounts])
+    rivals = (c for one in lines for c in one.live if c.protected(now) and c.rivals(one.counted(deal.claim())))
     return tuple(sorted({c.registration_id for c in rivals if not c.deal_id}))
 
 
@@ -149,7 +149,7 @@ def appealing(asked: Asked, contesting: Contesting, told: dict[str, Any]) -> Mak
     return prepare
 
 
-async def _followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
+async def followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
     """The accounts as which these go on, where they were merged after the deal had ended."""
     return tuple(dict.fromkeys([await _goes_on_as(peek, account) for account in accounts]))
 
@@ -169,7 +169,7 @@ def concluding(asked: Asked, screening_id: str) -> Make:
         named = [one for one in dispute.first.against if one in holding]
         others = [(one, (await peek(Deals.at(one))).accounts) for one in named]
         before = deal.screened.facts.candidates if deal.screened else ()
-        here = await _followed(peek, deal.accounts)
+        here = await followed(peek, deal.accounts)
         fields = {**await _screens(peek, deal, asked, before, screening_id), "accounts": here}
         rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=LOST_DISPUTE) for one, of in others)
         return ConcludeDispute(**{**fields, "gives_way": rivals})

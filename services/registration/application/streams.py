@@ -42,6 +42,7 @@ from services.registration.domain.lead_commands import AssignLead, ConvertLead, 
 from services.registration.domain.lead_mark import Marks
 from services.registration.domain.matching import Candidate
 from services.registration.domain.merging import MergeAccounts, SplitAccounts
+from services.registration.domain.partner_alias import AliasPartner
 from services.registration.domain.partner_facts import Partners
 from services.registration.domain.partner_reference import References
 from services.registration.domain.partner_tier import TiersOf
@@ -178,6 +179,11 @@ def linking_streams(wish: LinkParent) -> Slots:
     return *_edge(wish.account_id, wish.above), *lines, tuple(Deals.at(one) for one in wish.deals), disputes
 
 
+def aliasing_streams(wish: AliasPartner) -> Slots:
+    opening = tuple(Disputes.at(one.registration_id) for one in wish.collisions)
+    return lines_streams(wish.accounts), opening, tuple(Disputes.at(one) for one in wish.settled)
+
+
 def cutting_streams(wish: CutParent) -> Slots:
     lines = lines_streams(staying_of(wish.group, wish.below)), lines_streams(wish.below)
     disputes = tuple(Disputes.at(one) for one in wish.contested)
@@ -193,7 +199,7 @@ def lines_streams(accounts: Iterable[AccountId]) -> tuple[Stream, ...]:
     return tuple(ClaimsOf.at(account) for account in accounts)
 
 
-def colliding_streams(wish: MergeAccounts | LinkParent) -> Slots:
+def colliding_streams(wish: MergeAccounts | LinkParent | AliasPartner) -> Slots:
     young = tuple(Deals.at(one.registration_id) for one in wish.collisions)
     return young, tuple(Rules.at(one.programme) for one in wish.collisions)
 

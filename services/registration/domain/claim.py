@@ -1,6 +1,6 @@
 """One deal's claim on a customer, as it stands in line with the others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from chassis.event import LEFT_OUT, LeftOut
@@ -20,11 +20,27 @@ class Proof:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alias:
+    """A partner that became one with another one, and the one as which it counts."""
+
+    partner_id: PartnerId
+    counts_as: PartnerId
+
+
+@dataclass(frozen=True, kw_only=True)
 class Won:
-    """A partner won this here: it is the incumbent when it comes to renewing it."""
+    """A partner won this here: it is the incumbent when it comes to renewing it.
+
+    As whom it counts by now makes it no other one: a split finds it again among those that came with a merge.
+    """
 
     partner_id: PartnerId
     reach: Reach
+    counts_as: PartnerId | LeftOut = field(default=LEFT_OUT, compare=False)
+
+    @property
+    def whose(self) -> PartnerId:
+        return self.counts_as or self.partner_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +49,7 @@ class Claim:
 
     Contested: two accounts that both had a holder turned out to be one, so that two rivals hold the same. Neither lost
     anything; a dispute decides. `deal_id` is that of a participant's claim, which is named by its invitation: it stands
-    as long as the hold of the deal that it was invited to.
+    as long as the hold of the deal that it was invited to. `counts_as` is the partner that its own one is one with.
     """
 
     registration_id: RegistrationId
@@ -48,6 +64,12 @@ class Claim:
     protection: Span | None = None
     exclusive: bool = True
     deal_id: RegistrationId | LeftOut = LEFT_OUT
+    counts_as: PartnerId | LeftOut = LEFT_OUT
+
+    @property
+    def whose(self) -> PartnerId:
+        """The partner that asks or holds: of two that became one, the one that goes on."""
+        return self.counts_as or self.partner_id
 
     @property
     def deal(self) -> RegistrationId:
@@ -73,7 +95,7 @@ class Claim:
 
     def rivals(self, other: "Claim") -> bool:
         """Whether two partners want the same thing, other than together, in one deal."""
-        return self.partner_id != other.partner_id and self.deal != other.deal and self.meets(other)
+        return self.whose != other.whose and self.deal != other.deal and self.meets(other)
 
     def meets(self, other: "Claim") -> bool:
         """Whether both ask for the same thing."""

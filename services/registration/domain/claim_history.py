@@ -15,6 +15,7 @@ from services.registration.domain.claims import (
     ClaimPromoted,
     ClaimQueued,
     ClaimReleased,
+    ClaimsAliased,
     ClaimsCarried,
     ClaimShared,
     ClaimsJoined,
@@ -39,6 +40,7 @@ _WHEN: dict[type[Any], str] = {
     ClaimsLeft: "left_at",
     ClaimsParted: "parted_at",
     ClaimsRestored: "restored_at",
+    ClaimsAliased: "aliased_at",
 }
 """The business time of each change."""
 

@@ -4,7 +4,7 @@ No two rivals' held exclusive claims overlap, because a claim changes only in th
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from chassis.decider import Decider, Raced
 from chassis.event import LEFT_OUT, LeftOut, event, replace
 from contracts.values import AccountId, PartnerId, RegistrationId, Span
-from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Claim, Proof, Won
+from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Alias, Claim, Proof, Won
 from services.registration.domain.overlap import Reach
 from services.registration.domain.precedence import places
 
@@ -27,7 +27,7 @@ INCUMBENTS_MAX = 20
 class ClaimPlaced:
     """A deal asks for this customer: its claim is pending. `priority` is the first of `priorities`.
 
-    Of a participant in a deal, `deal_id` is that one.
+    Of a participant in a deal, `deal_id` is that one. `counts_as` is the partner that its own one is one with.
     """
 
     registration_id: RegistrationId
@@ -40,6 +40,7 @@ class ClaimPlaced:
     letter_days: int = 90
     evidence: tuple[Proof, ...] = ()
     deal_id: RegistrationId | LeftOut = LEFT_OUT
+    counts_as: PartnerId | LeftOut = LEFT_OUT
 
 
 @event("registration.ClaimSupported.v1")
@@ -125,6 +126,7 @@ class ClaimsJoined:
     contested: tuple[RegistrationId, ...]
     blocks: tuple[RegistrationId, ...]
     joined_at: datetime
+    aliases: tuple[Alias, ...] | LeftOut = LEFT_OUT
 
 
 @event("registration.ClaimsLeft.v1")
@@ -157,6 +159,23 @@ class ClaimsRestored:
     incumbents: tuple[Won, ...]
     frees: tuple[RegistrationId, ...]
     restored_at: datetime
+    aliases: tuple[Alias, ...] | LeftOut = LEFT_OUT
+
+
+@event("registration.ClaimsAliased.v1")
+class ClaimsAliased:
+    """A partner became one with another one, as which it counts in this line; with None it stands for itself again.
+
+    `contested` are the rivals that hold the same by that, `blocks` the claims in review that a holder keeps out by it,
+    `frees` the waiting deals that nothing blocks any more.
+    """
+
+    partner_id: PartnerId
+    counts_as: PartnerId | None
+    contested: tuple[RegistrationId, ...]
+    blocks: tuple[RegistrationId, ...]
+    frees: tuple[RegistrationId, ...]
+    aliased_at: datetime
 
 
 @event("registration.ClaimsCarried.v1")
@@ -166,6 +185,7 @@ class ClaimsCarried:
     live: tuple[Claim, ...]
     incumbents: tuple[Won, ...] = ()
     moved_to: AccountId | None = None
+    aliases: tuple[Alias, ...] | LeftOut = LEFT_OUT
 
 
 ClaimEvent = (
@@ -182,6 +202,7 @@ ClaimEvent = (
     | ClaimsLeft
     | ClaimsParted
     | ClaimsRestored
+    | ClaimsAliased
     | ClaimsCarried
 )
 
@@ -193,12 +214,19 @@ ClaimEvent = (
 class Claims:
     """The live claims on one account in the order they were placed, and who won what here, the newest last.
 
-    `moved_to` is the account whose line they stand in, where the two turned out to be one customer.
+    `moved_to` is the account whose line they stand in, where the two turned out to be one customer. `aliases` are the
+    partners that became one with another one.
     """
 
     live: tuple[Claim, ...] = ()
     incumbents: tuple[Won, ...] = ()
     moved_to: AccountId | None = None
+    aliases: tuple[Alias, ...] = ()
+
+    def counted(self, claim: Claim) -> Claim:
+        """The claim as that of the partner as which its own one counts here."""
+        as_whom = next((one.counts_as for one in self.aliases if one.partner_id == claim.partner_id), LEFT_OUT)
+        return replace(claim, counts_as=as_whom) if as_whom or claim.counts_as else claim
 
     def of(self, registration_id: str) -> Claim | None:
         return next((claim for claim in self.live if claim.registration_id == registration_id), None)
@@ -274,6 +302,7 @@ def place(claims: Claims, mine: Claim, now: datetime) -> list[ClaimEvent]:
             letter_days=mine.letter_days,
             evidence=mine.evidence,
             deal_id=mine.deal_id,
+            counts_as=mine.counts_as,
         )
     ]
 
@@ -398,6 +427,7 @@ def join(claims: Claims, other: Claims, from_id: AccountId, merge_id: str, now: 
             contested=tuple(dict.fromkeys(both)),
             blocks=tuple(blocked),
             joined_at=now,
+            aliases=other.aliases or LEFT_OUT,
         )
     ]
 
@@ -435,7 +465,16 @@ def restore(
     """The claims of `claims`, the line that they stood in meanwhile, as the line of their own account."""
     live = tuple(claim for claim in claims.live if claim.deal in going)
     frees = _free(Claims(_agreed(live), incumbents), now)
-    return [ClaimsRestored(merge_id=merge_id, live=live, incumbents=incumbents, frees=frees, restored_at=now)]
+    return [
+        ClaimsRestored(
+            merge_id=merge_id,
+            live=live,
+            incumbents=incumbents,
+            frees=frees,
+            restored_at=now,
+            aliases=claims.aliases or LEFT_OUT,
+        )
+    ]
 
 
 def _together(live: tuple[Claim, ...], others: tuple[Claim, ...]) -> tuple[Claim, ...]:
@@ -470,19 +509,99 @@ def _free(claims: Claims, now: datetime) -> tuple[RegistrationId, ...]:
     return tuple(c.registration_id for c, found in _standing(claims, now) if c.state == WAITING and not found)
 
 
+# Partners that became one
+
+
+def meeting(
+    claims: Claims, partner_id: PartnerId, counts_as: PartnerId | None, now: datetime
+) -> tuple[tuple[Claim, Claim], ...]:
+    """The rivals that would both hold the same if a partner counted as another one, or by itself; the earlier first."""
+    after = _aliased(claims, partner_id, counts_as).live
+    holding = [claim for claim in after if claim.holds(now)]
+    met = [(a, b) for n, a in enumerate(holding) for b in holding[n + 1 :] if a.rivals(b) and not _met(claims, a, b)]
+    return tuple((a, b) if _instant(a) <= _instant(b) else (b, a) for a, b in met)
+
+
+def _met(claims: Claims, one: Claim, other: Claim) -> bool:
+    before, beside = claims.of(one.registration_id), claims.of(other.registration_id)
+    return before is not None and beside is not None and before.rivals(beside)
+
+
+def reconciled(claims: Claims, partner_id: PartnerId, counts_as: PartnerId | None) -> tuple[RegistrationId, ...]:
+    """The deals whose holds nobody contests any more where a partner counts as another one."""
+    after = _aliased(claims, partner_id, counts_as)
+    left = replace(after, live=_agreed(after.live))
+    return tuple(c.registration_id for c in claims.live if c.state == CONTESTED and _held(left.of(c.registration_id)))
+
+
+def _held(claim: Claim | None) -> bool:
+    return claim is not None and claim.state == HELD
+
+
+def alias(claims: Claims, partner_id: PartnerId, counts_as: PartnerId | None, now: datetime) -> list[ClaimEvent]:
+    """Lets a partner count as another one, or by itself again. Whoever holds goes on holding."""
+    after = _aliased(claims, partner_id, counts_as)
+    if after == claims:
+        return []
+    pairs = meeting(claims, partner_id, counts_as, now)
+    holding = [claim for claim in after.live if claim.holds(now)]
+    blocked = (c.registration_id for c in after.live if c.state == PENDING and any(h.rivals(c) for h in holding))
+    left = replace(after, live=_agreed(after.live))
+    return [
+        ClaimsAliased(
+            partner_id=partner_id,
+            counts_as=counts_as,
+            contested=tuple(dict.fromkeys(claim.registration_id for pair in pairs for claim in pair)),
+            blocks=tuple(blocked),
+            frees=_free(left, now),
+            aliased_at=now,
+        )
+    ]
+
+
+def _aliased(claims: Claims, partner_id: PartnerId, counts_as: PartnerId | None) -> Claims:
+    """The line in which a partner counts as another one. Raises Raced where the line has moved to another account."""
+    others = tuple(one for one in claims.aliases if one.partner_id != partner_id)
+    new = (Alias(partner_id=partner_id, counts_as=counts_as),) if counts_as else ()
+    return _as_counted(replace(claims, aliases=(*others, *new)))
+
+
+def _with(claims: Claims, placed: Claim) -> Claims:
+    line = _learned(claims, (placed,)) if placed.counts_as else claims
+    return replace(line, live=(*line.live, line.counted(placed)))
+
+
+def _learned(claims: Claims, told: Iterable[Alias | Claim | Won]) -> Claims:
+    """The line that knows as whom the partners count that come into it, as far as it has not known."""
+    known = {one.partner_id for one in claims.aliases}
+    new = [(one.partner_id, one.counts_as) for one in told if one.counts_as and one.partner_id not in known]
+    aliases = (Alias(partner_id=who, counts_as=as_whom) for who, as_whom in dict(new).items())
+    return replace(claims, aliases=(*claims.aliases, *aliases)) if new else claims
+
+
+def _as_counted(claims: Claims) -> Claims:
+    """The line, each claim and each win that of the partner as which its own one counts."""
+    known = {one.partner_id: one.counts_as for one in claims.aliases}
+    won = tuple(replace(one, counts_as=known.get(one.partner_id, LEFT_OUT)) for one in claims.incumbents)
+    return replace(claims, live=tuple(claims.counted(one) for one in claims.live), incumbents=won)
+
+
 # Evolve
 
 
 def evolve(claims: Claims, happened: ClaimEvent) -> Claims:
     match happened:
         case ClaimPlaced():
-            return replace(claims, live=(*claims.live, _placed(happened)))
+            return _with(claims, _placed(happened))
         case ClaimMerged():
             return _merged(claims, happened)
         case ClaimReleased():
             return _released(claims, happened)
         case ClaimsJoined() | ClaimsLeft() | ClaimsParted() | ClaimsRestored() | ClaimsCarried():
             return _moved(claims, happened)
+        case ClaimsAliased(partner_id=partner_id, counts_as=counts_as, contested=contested):
+            after = _aliased(claims, partner_id, counts_as)
+            return replace(after, live=_agreed(_contested(after.live, contested)))
         case _:
             return _changed(claims, happened.registration_id, **_changes(claims, happened))
 
@@ -492,22 +611,24 @@ def _moved(
 ) -> Claims:
     match happened:
         case ClaimsJoined():
-            live = _together(claims.live, happened.live)
-            contested = tuple(
-                replace(claim, state=CONTESTED) if claim.registration_id in happened.contested else claim
-                for claim in live
-            )
-            return replace(claims, live=contested, incumbents=(*claims.incumbents, *happened.incumbents))
+            live = _contested(_together(claims.live, happened.live), happened.contested)
+            both = _learned(claims, (*(happened.aliases or ()), *happened.live, *happened.incumbents))
+            joined = replace(both, live=live, incumbents=(*claims.incumbents, *happened.incumbents))
+            return _as_counted(joined) if joined.aliases else joined
         case ClaimsLeft(to_id=to_id):
             return Claims(moved_to=to_id)
         case ClaimsParted():
             return _without(claims, happened.registration_ids, happened.kept, happened.incumbents)
         case ClaimsRestored():
-            return Claims(_agreed(happened.live), happened.incumbents)
+            return Claims(_agreed(happened.live), happened.incumbents, aliases=happened.aliases or ())
         case ClaimsCarried():
-            return Claims(happened.live, happened.incumbents, happened.moved_to)
+            return Claims(happened.live, happened.incumbents, happened.moved_to, happened.aliases or ())
         case _:
             assert_never(happened)
+
+
+def _contested(live: tuple[Claim, ...], contested: tuple[RegistrationId, ...]) -> tuple[Claim, ...]:
+    return tuple(replace(claim, state=CONTESTED) if claim.registration_id in contested else claim for claim in live)
 
 
 def _changes(
@@ -538,7 +659,7 @@ def _released(claims: Claims, happened: ClaimReleased) -> Claims:
     rest = _agreed(tuple(c for c in claims.live if c.registration_id != happened.registration_id))
     if gone is None or happened.reason_code != WON:
         return replace(claims, live=rest)
-    won = Won(partner_id=gone.partner_id, reach=gone.reach)
+    won = Won(partner_id=gone.partner_id, reach=gone.reach, counts_as=gone.counts_as)
     return replace(claims, live=rest, incumbents=(*claims.incumbents, won)[-INCUMBENTS_MAX:])
 
 
@@ -553,6 +674,7 @@ def _placed(happened: ClaimPlaced) -> Claim:
         letter_days=happened.letter_days,
         evidence=happened.evidence,
         deal_id=happened.deal_id,
+        counts_as=happened.counts_as,
     )
 
 
@@ -571,7 +693,12 @@ def _merged(claims: Claims, happened: ClaimMerged) -> Claims:
 
 
 def carry(claims: Claims) -> ClaimEvent:
-    return ClaimsCarried(live=claims.live, incumbents=claims.incumbents, moved_to=claims.moved_to)
+    return ClaimsCarried(
+        live=claims.live,
+        incumbents=claims.incumbents,
+        moved_to=claims.moved_to,
+        aliases=claims.aliases or LEFT_OUT,
+    )
 
 
 ClaimsOf = Decider[Claims, ClaimEvent](kind="claims", initial=Claims(), evolve=evolve, carry=carry)

@@ -112,7 +112,7 @@ def merge_duplicate(
     unmoved(wish, deal)
     if wish.into_accounts != into.accounts:
         raise Raced
-    _one_deal(deal, into)
+    _one_deal(deal, into, claims)
     earlier = min(deal.submitted_at, into.submitted_at)
     gone = DealWithdrawn(
         **deal.header,
@@ -136,8 +136,9 @@ def merge_duplicate(
     return [*over, gone, *unprotected(wish.now, deal, "withdrawn")], [stays], merged
 
 
-def _one_deal(deal: Deal, into: Deal) -> None:
-    same = deal.partner_id == into.partner_id and set(deal.accounts) & set(into.accounts)
+def _one_deal(deal: Deal, into: Deal, claims: tuple[Claims, ...]) -> None:
+    whose = {line.counted(one.claim()).whose for line in claims for one in (deal, into)}
+    same = len(whose) == 1 and set(deal.accounts) & set(into.accounts)
     if not same or deal.first.registration_id == into.first.registration_id:
         raise NotDuplicate
     if deal.status == Status.APPROVED and into.status != Status.APPROVED:

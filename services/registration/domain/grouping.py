@@ -31,7 +31,7 @@ from services.registration.domain.claims import ClaimEvent, Claims, collisions, 
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_events import DealEvent, DealMoved
 from services.registration.domain.dispute import Dispute, DisputeEvent
-from services.registration.domain.merging import Collision, contest, nobody_beside, settle
+from services.registration.domain.merging import Collision, collided, contest, nobody_beside, settle
 from services.registration.domain.overlap import GROUP
 
 MEMBERS_MAX = 100
@@ -170,15 +170,6 @@ def claiming(above: Sequence[Claims], below: Sequence[Claims]) -> tuple[Registra
     """The deals that claim one of the two groups."""
     both = (claim for line in (above[0], below[0]) for claim in line.live if _of_group(claim))
     return tuple(dict.fromkeys(claim.deal for claim in both))
-
-
-def collided(pairs: Iterable[tuple[Claim, Claim]]) -> dict[RegistrationId, tuple[RegistrationId, ...]]:
-    """Each younger hold with the older ones that it collides with."""
-    found: dict[RegistrationId, tuple[RegistrationId, ...]] = {}
-    for first, second in pairs:
-        before = found.get(second.registration_id, ())
-        found[second.registration_id] = tuple(dict.fromkeys((*before, first.registration_id)))
-    return found
 
 
 def _young(pairs: Iterable[tuple[Claim, Claim]]) -> set[RegistrationId]:

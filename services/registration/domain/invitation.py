@@ -387,7 +387,7 @@ def _joined(
 
 def _not_twice(mine: Claim, claims: tuple[Claims, ...], now: datetime) -> None:
     for known in (claim for state in claims for claim in state.live if not claim.lapsed(now)):
-        if known.partner_id == mine.partner_id and known.meets(mine):
+        if known.whose == mine.whose and known.meets(mine):
             raise AlreadyRegistered(registration_id=known.deal)
 
 

@@ -282,11 +282,11 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
     version = judging(deal, book)
     candidates = tuple(c for c in wish.candidates if c.account_id not in deal.decided)
     facts = Facts(
-        mine=deal.claim(),
+        mine=claims[0].counted(deal.claim()) if claims else deal.claim(),
         amount=deal.now_details.amount,
         tender=deal.now_details.tender,
         known=account.known,
-        partner=partner,
+        partner=partner.for_open_deals,
         accounts=_on_accounts(deal, claims),
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),
@@ -323,7 +323,7 @@ def _on_accounts(deal: Deal, claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
 def _with_mine(claims: Claims, mine: Claim) -> tuple[Claim, ...]:
     known = claims.of(mine.registration_id)
     if known is None:
-        return (*claims.live, mine)
+        return (*claims.live, claims.counted(mine))
     return tuple(replace(one, evidence=mine.evidence) if one is known else one for one in claims.live)
 
 

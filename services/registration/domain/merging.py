@@ -213,6 +213,15 @@ def nobody_beside(pairs: Iterable[tuple[Claim, Claim]]) -> None:
         raise ParticipantsCollide(invitations=list(dict.fromkeys(beside)))
 
 
+def collided(pairs: Iterable[tuple[Claim, Claim]]) -> dict[RegistrationId, tuple[RegistrationId, ...]]:
+    """Each younger hold with the older ones that it collides with."""
+    found: dict[RegistrationId, tuple[RegistrationId, ...]] = {}
+    for first, second in pairs:
+        before = found.get(second.registration_id, ())
+        found[second.registration_id] = tuple(dict.fromkeys((*before, first.registration_id)))
+    return found
+
+
 def _as_prepared(wish: MergeAccounts, absorbed: Account, here: Claims, there: Claims) -> None:
     moved = there.deals
     young = {second.registration_id for _, second in collisions(here, there, wish.now)}

@@ -40,8 +40,8 @@ class Certified:
 class PartnerFacts:
     """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet.
 
-    `certified` is left out of what is stored until somebody is, and `last_business_day` until the partner leaves: a
-    screening of before stays as it was, byte for byte.
+    `certified` is left out of what is stored until somebody is, `last_business_day` until the partner leaves, and
+    `survivor_id` while it stands for itself: a screening of before stays as it was, byte for byte.
     """
 
     revision: int = 0
@@ -52,6 +52,14 @@ class PartnerFacts:
     position: int | None = None
     certified: tuple[Certified, ...] | LeftOut = LEFT_OUT
     last_business_day: date | LeftOut = LEFT_OUT
+    survivor_id: PartnerId | LeftOut = LEFT_OUT
+
+    @property
+    def for_open_deals(self) -> "PartnerFacts":
+        """As far as what it asked for before goes: of one that is one with another partner, that goes on."""
+        if not self.survivor_id:
+            return self
+        return replace(self, suspended=tuple(one for one in self.suspended if one != NEW_BUSINESS))
 
     @property
     def known(self) -> bool:
@@ -78,7 +86,8 @@ class PartnerFacts:
 class PartnerFactsRecorded:
     """`types` and `suspended` are whole lists; None leaves what was known, also of the country.
 
-    With `last_business_day` the partner leaves, and with `stays` it does not after all.
+    With `last_business_day` the partner leaves, and with `stays` it does not after all. `survivor_id` is the partner
+    that it is one with, None from when on it stands for itself again.
     """
 
     partner_id: PartnerId
@@ -91,6 +100,7 @@ class PartnerFactsRecorded:
     recorded_at: datetime
     last_business_day: date | LeftOut = LEFT_OUT
     stays: bool | LeftOut = LEFT_OUT
+    survivor_id: PartnerId | LeftOut | None = LEFT_OUT
 
 
 @event("registration.CertifiedCountRecorded.v1")
@@ -129,6 +139,7 @@ class RecordPartnerFacts:
     now: datetime
     last_business_day: date | None = None
     stays: bool = False
+    survivor_id: PartnerId | LeftOut | None = LEFT_OUT
 
 
 def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[PartnerFactsRecorded]:
@@ -147,6 +158,7 @@ def record_partner_facts(wish: RecordPartnerFacts, facts: PartnerFacts) -> list[
             recorded_at=wish.now,
             last_business_day=wish.last_business_day or LEFT_OUT,
             stays=wish.stays or LEFT_OUT,
+            survivor_id=wish.survivor_id,
         )
     ]
 
@@ -186,6 +198,7 @@ def _told(facts: PartnerFacts, happened: PartnerFactsRecorded) -> PartnerFacts:
         event_id=happened.source_event_id,
         position=happened.source_position,
         last_business_day=LEFT_OUT if happened.stays else happened.last_business_day or facts.last_business_day,
+        survivor_id=facts.survivor_id if happened.survivor_id is LEFT_OUT else happened.survivor_id or LEFT_OUT,
     )
 
 

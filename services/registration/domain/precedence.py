@@ -48,7 +48,7 @@ def _incumbent(claim: Claim, incumbents: Sequence[Won]) -> bool:
     if claim.reach.deal_type != RENEWAL:
         return False
     won = [one for one in incumbents if overlap(one.reach, claim.reach).product]
-    return bool(won) and won[-1].partner_id == claim.partner_id
+    return bool(won) and won[-1].whose == claim.whose
 
 
 def _newest_letter(claim: Claim, today: date) -> int:

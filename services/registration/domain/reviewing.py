@@ -104,12 +104,12 @@ def decide_finding(
     if lines[0].moved_to is not None:
         raise AccountMerged(account_id=lines[0].moved_to)
     _group_stands(wish, deal, heads)
-    same = wish.verdict == SAME
+    same, mine = wish.verdict == SAME, claims[0].counted(deal.claim())
     return (
         [_said(wish, deal)],
         [_related(wish, deal)],
         nothing,
-        [place(line, deal.claim(), wish.now) if same else [] for line in lines],
+        [place(line, mine, wish.now) if same else [] for line in lines],
         [[_claimed(wish, wish.group.root_id)] for _ in heads if wish.group],
     )
 

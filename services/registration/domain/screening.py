@@ -208,7 +208,7 @@ def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
 
 def _of_rivals(account: OnAccount, facts: Facts) -> Iterator[Claim]:
     for claim in account.live:
-        mine = claim.partner_id == facts.mine.partner_id or claim.deal == facts.mine.registration_id
+        mine = claim.whose == facts.mine.whose or claim.deal == facts.mine.registration_id
         if not mine and not claim.lapsed(facts.now):
             yield claim
 

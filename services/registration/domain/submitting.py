@@ -353,7 +353,7 @@ def _bound(wish: RegisterDeal, account: Account, key: Key, state: AccountKey) ->
 def _not_twice(mine: Claim, claims: Iterable[Claims], wish: RegisterDeal) -> None:
     replaced = [one.registration_id for one in wish.gives_way]
     for known in (claim for state in claims for claim in state.live if claim.registration_id not in replaced):
-        if not known.lapsed(wish.now) and known.partner_id == mine.partner_id and known.meets(mine):
+        if not known.lapsed(wish.now) and known.whose == mine.whose and known.meets(mine):
             raise AlreadyRegistered(registration_id=known.deal)
 
 

@@ -36,6 +36,7 @@ from services.registration.domain.claims import (
     ClaimQueued,
     ClaimReleased,
     Claims,
+    ClaimsAliased,
     ClaimShared,
     ClaimsJoined,
     ClaimsLeft,
@@ -78,12 +79,14 @@ class ParentEdge(TypedDict):
 class ShownClaim(TypedDict):
     """A deal's live claim: pending, waiting, held or contested. `until` is the end of its protection.
 
-    The claim of a participant is named by its invitation; `deal_id` is the deal that it takes part in.
+    The claim of a participant is named by its invitation; `deal_id` is the deal that it takes part in. `counts_as` is the
+    partner that its own one became one with.
     """
 
     registration_id: str
     deal_id: NotRequired[str]
     partner_id: str
+    counts_as: NotRequired[str]
     reach: Reach
     priority: str
     priorities: list[str]
@@ -234,7 +237,7 @@ def claim_shown(claim: Claim) -> dict[str, Any]:
 
 _OF_CLAIMS = (
     *(ClaimPlaced, ClaimQueued, ClaimPromoted, ClaimHeld, ClaimExtended, ClaimShared, ClaimMerged, ClaimReleased),
-    *(ClaimsJoined, ClaimsLeft, ClaimsParted, ClaimsRestored),
+    *(ClaimsJoined, ClaimsLeft, ClaimsParted, ClaimsRestored, ClaimsAliased),
 )
 
 ACCOUNTS = Projection(

@@ -10,7 +10,14 @@ from typing import Any, TypedDict
 from chassis.event import Seen, iso
 from chassis.projection import Key
 from services.registration.domain.capacity import SlotReleased, SlotTaken, quarter_of
-from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsJoined, ClaimsParted, ClaimsRestored
+from services.registration.domain.claims import (
+    ClaimHeld,
+    ClaimReleased,
+    ClaimsAliased,
+    ClaimsJoined,
+    ClaimsParted,
+    ClaimsRestored,
+)
 from services.registration.domain.crm_link import LINK_HOURS
 from services.registration.domain.deal_events import (
     ActivityNoted,
@@ -121,14 +128,14 @@ CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
 SLOTS: Mapping[type, Key] = dict.fromkeys((SlotTaken, SlotReleased, DealApproved, DealRejected, DealWithdrawn), of_deal)
-_FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored), _freed)
+_FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored, ClaimsAliased), _freed)
 MOVES_UP: Mapping[type, Key] = {**_FREEING, **_OWN}
 _ANSWERED = (InvitationAccepted, InvitationDeclined, InvitationLapsed, InvitationRevoked)
 INVITATIONS: Mapping[type, Key] = dict.fromkeys((InvitationSent, *_ANSWERED), lambda seen: seen.event.invitation_id)
 _OVER = (DealRejected, DealWithdrawn, DealRevoked, ProtectionEnded, DealClosed)
 MOOT: Mapping[type, Key] = dict.fromkeys((InvitationSent, *_ANSWERED, DealApproved, *_OVER), of_deal)
 LINKS: Mapping[type, Key] = dict.fromkeys((DealApproved, DealLinked, MissingLinkFlagged, ProtectionEnded), of_deal)
-MOVES_BACK: Mapping[type, Key] = {ClaimHeld: _blocked, ClaimsJoined: _blocked, **_OWN}
+MOVES_BACK: Mapping[type, Key] = {**dict.fromkeys((ClaimHeld, ClaimsJoined, ClaimsAliased), _blocked), **_OWN}
 
 
 def protection_ends(_: DueDocument | None, seen: Seen) -> DueDocument | None:
@@ -298,7 +305,7 @@ def moves(document: MoveDue | None, seen: Seen) -> MoveDue | None:
             return {**known, "due_at": None}
         case ClaimReleased(released_at=at) | ClaimHeld(held_at=at) | ClaimsJoined(joined_at=at):
             return {**document, "due_at": iso(at), "turn": seen.id} if document else None
-        case ClaimsParted(parted_at=at) | ClaimsRestored(restored_at=at):
+        case ClaimsParted(parted_at=at) | ClaimsRestored(restored_at=at) | ClaimsAliased(aliased_at=at):
             return {**document, "due_at": iso(at), "turn": seen.id} if document else None
         case _:
             return {**document, "due_at": None} if document else None

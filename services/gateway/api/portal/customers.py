@@ -73,7 +73,7 @@ async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, s
         "account": account,
         "claims": claims,
         "deals": deals,
-        "names": await here.names({claim["partner_id"] for claim in claims.items}),
+        "names": await here.names({claim.get(of) for claim in claims.items for of in ("partner_id", "counts_as")}),
         "then": {name: query.get(day, "") for name, day in DAYS.items()},
         "related": related,
         "schemes": SCHEMES,

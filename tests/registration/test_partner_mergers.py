@@ -1,0 +1,121 @@
+"""Partners that become one, as onboarding tells it: what the running service makes of it, and of a chain and its end."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.verify import verify_decisions
+from contracts.onboarding import PartnersMerged, PartnersUnmerged
+from contracts.registration import DisputeOpened
+from contracts.values import PartnerId
+from tests.registration.service import DESK, START, Running, activated, deal, seller, started
+
+
+@pytest.fixture
+async def registration(tmp_path: Path) -> AsyncIterator[Running]:
+    async with started(tmp_path) as asked:
+        for partner in ("p1", "p2", "p3"):
+            await asked.hear(activated(partner))
+        await asked.publish_rules()
+        yield asked
+
+
+def merged(absorbed: str, survivor: str, revision: int = 2) -> PartnersMerged:
+    return PartnersMerged(
+        partner_id=PartnerId(absorbed),
+        survivor_id=PartnerId(survivor),
+        absorbed_id=PartnerId(absorbed),
+        revision=revision,
+        effective_on=START.date(),
+        merged_at=START,
+    )
+
+
+def unmerged(absorbed: str, survivor: str, revision: int = 3) -> PartnersUnmerged:
+    return PartnersUnmerged(
+        partner_id=PartnerId(absorbed),
+        survivor_id=PartnerId(survivor),
+        absorbed_id=PartnerId(absorbed),
+        revision=revision,
+        unmerged_at=START,
+    )
+
+
+async def approve(registration: Running, found: dict[str, Any]) -> None:
+    await registration.post(DESK, f"/accounts/{found['account_id']}/confirm")
+    answer = await registration.post(DESK, f"/deals/{found['registration_id']}/approve")
+    assert answer.json()["status"] == "approved", answer.text
+
+
+async def claims(registration: Running, account_id: str) -> dict[str, tuple[str, str | None]]:
+    rows = (await registration.get(DESK, f"/accounts/{account_id}")).json()["claims"]
+    return {one["registration_id"]: (one["state"], one.get("counts_as")) for one in rows}
+
+
+async def test_the_deals_of_partners_that_became_one_are_no_rivals_until_they_are_two_again(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1")
+    await approve(registration, first)
+    second = await registration.register("p2")
+    a, b, account = first["registration_id"], second["registration_id"], first["account_id"]
+    assert second["status"] == "waiting"
+
+    await registration.hear(merged("p1", "p2"))
+
+    await registration.until(b, "in_review")
+    answer = await registration.post(DESK, f"/deals/{b}/approve")
+    assert answer.json()["status"] == "approved", answer.text
+    assert await claims(registration, account) == {a: ("held", "p2"), b: ("held", None)}
+    again = await registration.send(seller("p2"), "/deals", deal())
+    assert (again.status_code, again.json()["slug"]) == (409, "already-registered")
+    rival = await registration.register("p3")
+    assert (rival["status"], [one["code"] for one in rival["reasons"]]) == ("waiting", ["rival-ahead"])
+
+    await registration.hear(unmerged("p1", "p2"))
+
+    assert await claims(registration, account) == {
+        a: ("contested", None),
+        b: ("contested", None),
+        rival["registration_id"]: ("waiting", None),
+    }
+    [opened] = await registration.told(DisputeOpened)
+    assert (opened.registration_id, opened.partner_id) == (b, "p2")
+
+
+async def test_whoever_is_absorbed_by_one_that_is_absorbed_counts_as_the_last_one(registration: Running) -> None:
+    first = await registration.register("p1")
+    await approve(registration, first)
+    await registration.hear(merged("p1", "p2"))
+
+    await registration.hear(merged("p2", "p3"))
+    assert await claims(registration, first["account_id"]) == {first["registration_id"]: ("held", "p3")}
+
+    await registration.hear(unmerged("p2", "p3"))
+    assert await claims(registration, first["account_id"]) == {first["registration_id"]: ("held", "p2")}
+
+    await registration.hear(unmerged("p1", "p2"))
+    assert await claims(registration, first["account_id"]) == {first["registration_id"]: ("held", None)}
+
+
+async def test_what_the_absorbed_partner_asked_for_can_be_approved_and_nothing_new_be_asked_for(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1")
+    await registration.hear(merged("p1", "p2"))
+
+    await approve(registration, first)
+
+    late = await registration.register("p1", products=[{"family": "cloud", "sku": "200"}])
+    assert (late["status"], [one["code"] for one in late["reasons"]]) == ("rejected", ["partner-not-active"])
+
+
+async def test_what_a_merger_did_is_decided_again_as_it_was(registration: Running) -> None:
+    first = await registration.register("p1")
+    await registration.hear(merged("p1", "p2"))
+
+    assert await claims(registration, first["account_id"]) == {first["registration_id"]: ("pending", "p2")}
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
