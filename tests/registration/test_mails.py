@@ -591,3 +591,17 @@ async def test_each_field_that_a_mail_may_say_is_one_of_the_published_form(regis
 
     assert named <= {*schema["properties"], *of_customer}
     assert len(named) == 15
+
+
+async def test_a_mail_for_a_partner_not_announced_yet_is_not_kept_and_is_taken_once_it_is(
+    registration: Running,
+) -> None:
+    body = {"mail": MAIL, "partner_id": "p9"}
+    early = await registration.post(DESK, "/intake/mail", body, key="early")
+    assert (early.status_code, early.json()["slug"], early.headers["Retry-After"]) == (409, "partner-unknown", "2")
+    assert (await registration.get(DESK, "/intake/mail")).json()["items"] == []
+
+    await registration.hear(activated("p9"))
+    taken = await registration.post(DESK, "/intake/mail", body, key="early")
+
+    assert (taken.status_code, taken.json()["outcome"]) == (202, "registered")

@@ -22,7 +22,7 @@ from services.registration.api.bodies import Id, MailBody, RegisterBody
 from services.registration.api.bodies import subject_of as subject_of_deal
 from services.registration.application.answers import DealAnswer, MailAnswer
 from services.registration.application.registering import asked_for, prepare_registration
-from services.registration.domain.deal import AlreadyRegistered, Deal, Deals, Status
+from services.registration.domain.deal import AlreadyRegistered, Deal, Deals, PartnerUnknown, Status
 from services.registration.domain.deal_commands import RegisterDeal, SaveDraft
 from services.registration.domain.kept_mail import (
     DRAFT,
@@ -39,6 +39,7 @@ from services.registration.domain.kept_mail import (
     SettleMail,
 )
 from services.registration.domain.mail_reading import SURE, Found, Reading
+from services.registration.domain.partner_facts import Partners
 from services.registration.projections.mails import ShownField, ShownMail, States, WholeMail
 
 router = APIRouter(tags=["mails"])
@@ -86,9 +87,14 @@ def subject_of(mail_id: str) -> str:
 @router.post("/intake/mail", status_code=202)
 @answers(TakenMail)
 async def take(body: MailBody, caller: Writer, app: App) -> Response:
-    """Keeps a mail and reads a deal out of it. What is all there and sure is registered at once; else a draft waits."""
+    """Keeps a mail and reads a deal out of it. What is all there and sure is registered at once; else a draft waits.
+
+    Of a partner that has not been announced here nothing is kept: the same mail again is taken once it is.
+    """
     app.access.check(caller.principal, KeepMail)
     partner_id = partner_of(caller, body)
+    if not (await app.executor.peek(caller.tenant)(Partners.at(partner_id))).known:
+        raise PartnerUnknown
     if len(body.mail.encode()) > app.ports.mail_bytes_max:
         raise TooLarge(f"a mail has {app.ports.mail_bytes_max} bytes at most")
     reading = await asyncio.to_thread(app.ports.mails.read, body.mail)
