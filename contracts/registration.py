@@ -249,7 +249,7 @@ class DisputeDecided(PublicEvent):
 
 @public_event("entente.registration.OrderRecorded.v1", audience="both")
 class OrderRecorded(PublicEvent):
-    """A distributor booked an order for this deal."""
+    """A distributor booked an order for this deal. `distributor_id` is that partner, where it was told since it stands here."""
 
     registration_id: RegistrationId
     number: str
@@ -259,6 +259,10 @@ class OrderRecorded(PublicEvent):
     amount: Money
     ordered_on: date
     recorded_at: datetime
+    distributor_id: PartnerId | UnsetType = UNSET
+
+    def partners(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.partner_id, self.distributor_id or self.partner_id)))
 
 
 @public_event("entente.registration.ParticipantJoined.v1", audience="both")

@@ -188,7 +188,7 @@ def _amended(it: DealAmended) -> PublicEvent:
 
 def _ordered(it: OrderRecorded) -> PublicEvent:
     order: dict[str, Any] = {"order_ref": it.order_ref, "amount": it.amount, "ordered_on": it.ordered_on}
-    return public.OrderRecorded(**_of(it), **order, recorded_at=it.recorded_at)
+    return public.OrderRecorded(**_of(it), **order, recorded_at=it.recorded_at, distributor_id=it.distributor_id)
 
 
 def _withdrawn(it: DealWithdrawn) -> PublicEvent:

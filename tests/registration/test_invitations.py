@@ -545,6 +545,7 @@ def test_the_distributor_of_a_deal_records_its_orders_until_it_leaves() -> None:
                 recorded_for=PartnerId("p-2"),
                 recorded_by="seller-p-2",
                 recorded_at=NOW,
+                distributor_id=PartnerId("p-2"),
             )
         ]
     ]

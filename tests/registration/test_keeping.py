@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.decider import NotFound, WrongState
-from chassis.event import Sealed
+from chassis.event import LEFT_OUT, Sealed
 from contracts.values import AccountId, PartnerId, RegistrationId, money
 from services.registration.domain.claim import Proof
 from services.registration.domain.claims import ClaimHeld, ClaimMerged, ClaimReleased, ClaimsOf, ClaimSupported
@@ -207,10 +207,21 @@ def test_a_distributor_records_an_order_once() -> None:
                 recorded_for=PartnerId("p-1"),
                 recorded_by="seller",
                 recorded_at=NOW,
+                distributor_id=PartnerId("p-1"),
             )
         ]
     ]
     assert town.run(order(who=None)) == [[]]
+
+
+def test_as_the_first_evaluator_decided_an_order_was_told_without_its_distributor() -> None:
+    town = Town()
+    town.register("a", "p-1", role="distribute")
+    town.run(approval())
+
+    [[booked]] = town.run(order(), evaluator=1)
+
+    assert (booked.recorded_for, booked.distributor_id) == ("p-1", LEFT_OUT)
 
 
 def test_who_does_not_distribute_records_no_order() -> None:

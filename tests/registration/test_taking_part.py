@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from chassis.record import CommandRecorded
 from chassis.testing.projections import assert_repeatable
 from contracts.attribution import OpportunityLinked
 from contracts.onboarding import PartnerOffboarded
-from contracts.registration import ParticipantJoined, ParticipantLeft
+from contracts.registration import OrderRecorded, ParticipantJoined, ParticipantLeft
 from contracts.shared import AttentionCleared, AttentionRaised
 from tests.registration.service import DESK, START, Running, activated, seller, started
 
@@ -250,6 +251,9 @@ async def test_a_distributor_that_joined_records_orders_and_reads_nothing_of_the
     shown = (await registration.get(HOST, f"/deals/{deal['registration_id']}")).json()
     assert [one["order_ref"] for one in shown["orders"]] == ["O-7"]
     assert (await registration.get(INVITED, f"/deals/{deal['registration_id']}")).status_code == 404
+    [booked] = await registration.told(OrderRecorded)
+    assert (booked.partner_id, booked.distributor_id, booked.amount.amount) == ("p1", "p2", Decimal("500.00"))
+    assert [booked.for_partner(one) for one in ("p1", "p2", "p3")] == [booked, booked, None]
 
 
 async def test_a_rival_of_a_participant_is_shown_to_the_desk_by_the_deal_it_takes_part_in(

@@ -146,7 +146,7 @@ from services.registration.domain.invitation import (
     leave_deal,
     revoke_invitation,
 )
-from services.registration.domain.keeping import add_evidence, amend_deal, record_order
+from services.registration.domain.keeping import add_evidence, amend_deal, record_order, record_order_of_nobody
 from services.registration.domain.kept_mail import (
     ForgetMail,
     KeepMail,
@@ -267,7 +267,10 @@ HANDLES = (
     Handles(ResubmitDeal, resubmit_deal, streams=resubmitting_streams, reads=unseen_streams, answer=answer),
     Handles(AmendDeal, amend_deal, streams=amending_streams, reads=book_streams, answer=answer),
     Handles(AddEvidence, add_evidence, streams=adding_streams, answer=answer),
-    Handles(RecordOrder, record_order, streams=deal_streams, answer=ordered),
+    *(
+        Handles(RecordOrder, decision, streams=deal_streams, answer=ordered, evaluator=evaluator)
+        for evaluator, decision in ((1, record_order_of_nobody), (2, record_order))
+    ),
     Handles(DecideFinding, decide_finding, streams=finding_streams, answer=whole),
     Handles(ApproveDeal, approve_deal, streams=settling_streams, reads=around_streams, answer=looked_at),
     Handles(RevokeDeal, revoke_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),

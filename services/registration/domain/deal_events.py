@@ -342,7 +342,10 @@ class EvidenceAdded(OfDeal):
 
 @event("registration.OrderRecorded.v1")
 class OrderRecorded(OfDeal):
-    """A distributor booked an order for this deal. `recorded_for` is that distributor."""
+    """A distributor booked an order for this deal. `recorded_for` is that distributor, told to others as `distributor_id`.
+
+    That stands here since others are told.
+    """
 
     order_ref: str
     amount: Money
@@ -350,6 +353,7 @@ class OrderRecorded(OfDeal):
     recorded_for: PartnerId
     recorded_by: str
     recorded_at: datetime
+    distributor_id: PartnerId | LeftOut = LEFT_OUT
 
 
 @event("registration.DuplicateMerged.v1")

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from chassis.decider import Forbidden, Invalid
+from chassis.event import replace
 from chassis.rulebook import Rulebook
 from contracts.values import Money, PartnerId
 from services.registration.domain.approval import last_step
@@ -139,6 +140,11 @@ def traced(
 
 def record_order(wish: RecordOrder, deal: Deal) -> list[DealEvent]:
     """Writes down an order that a distributor booked for the deal; the same order again changes nothing."""
+    return [replace(one, distributor_id=one.recorded_for) for one in record_order_of_nobody(wish, deal)]
+
+
+def record_order_of_nobody(wish: RecordOrder, deal: Deal) -> list[OrderRecorded]:
+    """As the first evaluator decided: others were not told whose order it is."""
     may(deal, RecordOrder)
     distributor = _distributor(wish, deal)
     if wish.order_ref in deal.orders:
