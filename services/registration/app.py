@@ -60,9 +60,14 @@ from services.registration.reactions import DEADLINES, REACTIONS
 
 
 class Settings(ServiceSettings):
-    """`mail_bytes_max` is the largest mail that a deal may come in by."""
+    """`mail_bytes_max` is the largest mail that a deal may come in by.
+
+    So many look for similar customers at once, each in its turn, and so many at most look or wait for it: beyond them 503.
+    """
 
     mail_bytes_max: int = Field(default=256 << 10, ge=1 << 10)
+    lookups_at_once: int = Field(default=4, ge=1)
+    lookups_waiting_max: int = Field(default=256, ge=1)
 
 
 BLUEPRINT = Blueprint(
@@ -110,7 +115,7 @@ BLUEPRINT = Blueprint(
 def build(settings: Settings, world: World) -> Service:
     """The service on the stores and transport that the settings name, with the matching libraries."""
     service = assemble(BLUEPRINT, settings, world)
-    index = FeedIndex(service.store)
+    index = FeedIndex(service.store, settings.lookups_at_once, settings.lookups_waiting_max)
     service.application.ports = Ports(
         customers=Libraries(), accounts=index, mails=LabelledLines(), mail_bytes_max=settings.mail_bytes_max
     )

@@ -27,6 +27,7 @@ from services.registration.application.on_deals import (
     screening_again,
 )
 from services.registration.application.on_invitations import invitation_id
+from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts
 from services.registration.domain.account_key import AccountKeys, Key
@@ -49,6 +50,7 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.deal_events import DealApproved, Evidence
 from services.registration.domain.invitation import AcceptInvitation, InviteParticipant, LeaveDeal
+from services.registration.domain.matching import IndexSeen
 from services.registration.domain.merging import Target
 from services.registration.domain.overlap import overlap
 from tests.registration.deals import NOW, SEALED, Town, customer, details, product
@@ -126,7 +128,8 @@ class Index:
         self.tenant = TenantIndex()
 
     async def near(self, _: str, wanted: Customer, accounts: Iterable[AccountId]) -> Any:
-        return self.tenant.near(wanted, frozenset(accounts))
+        found = self.tenant.near(wanted, frozenset(accounts))
+        return Near(candidates=found, index=IndexSeen(version=1, position=1))
 
 
 class AnyOrder(RuleBasedStateMachine):

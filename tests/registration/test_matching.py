@@ -1,18 +1,25 @@
 """The worked examples of names and identifiers, against the real libraries."""
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registration.adapters.account_index import TenantIndex
+from chassis.decider import Busy
+from services.registration.adapters.account_index import METHOD, READ, FeedIndex, TenantIndex
 from services.registration.adapters.customers import Libraries, identifier
 from services.registration.adapters.names import grams, likeness, normal_names
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.domain.account import AccountLinked, AccountOpened, KeptApart, NameAdded
-from services.registration.domain.deal import Incomplete
+from services.registration.domain.deal import Deals, Incomplete
+from services.registration.domain.deal_events import DealScreened
 from services.registration.domain.matching import classify, find
 from services.registration.domain.rules import Matching
 from tests.registration.deals import NOW, candidate, customer
+from tests.registration.service import TENANT, Running, activated, started
 
 RULES = Matching()
 
@@ -230,3 +237,62 @@ def test_the_index_knows_added_names_links_and_what_was_kept_apart() -> None:
 def test_short_names_are_pieces_of_their_own() -> None:
     assert grams("ibm") == {"ibm"}
     assert grams("big blue") == {"bigb", "igbl", "gblu", "blue"}
+
+
+async def test_what_named_the_candidates_of_a_look_is_found_again_from_the_log_up_to_its_position(
+    tmp_path: Path,
+) -> None:
+    async with started(tmp_path) as registration:
+        await registration.hear(activated("p1"))
+        await registration.publish_rules()
+        names = {
+            "Siemens AG": "siemens.com",
+            "Siemens Energy AG": "siemens-energy.com",
+            "Siemens Energy SE": "energy.de",
+        }
+        bodies = [{"name": name, "country": "DE", "website": website} for name, website in names.items()]
+        _, found, _ = [await registration.register("p1", customer=body) for body in bodies]
+
+        [screened] = await recorded(registration, DealScreened, found["registration_id"])
+        facts = screened.facts
+        then = TenantIndex()
+        for fact in await registration.service.store.feed(0, 1_000):
+            if fact.position <= facts.index.position and fact.type in READ:
+                then.take(fact.event)
+        deal = await registration.service.application.executor.peek(TENANT)(Deals.at(found["registration_id"]))
+
+        assert facts.index.version == METHOD
+        assert [one.name for one in facts.candidates] == ["Siemens AG"]
+        assert then.near(deal.first.customer, frozenset(deal.accounts)) == facts.candidates
+
+
+async def recorded(registration: Running, kind: type, registration_id: str) -> list[Any]:
+    facts = await registration.service.store.feed(0, 1_000)
+    events = (fact.event for fact in facts)
+    return [one for one in events if isinstance(one, kind) and one.registration_id == registration_id]
+
+
+class Gated:
+    """A log that is read once the gate is open."""
+
+    known = 1
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def feed(self, *_: int) -> list[Any]:
+        await self.gate.wait()
+        return []
+
+
+async def test_so_many_ask_the_index_at_most_and_who_comes_then_is_told_to_come_again() -> None:
+    store: Any = Gated()
+    index = FeedIndex(store, at_once=1, waiting_max=2)
+    async with asyncio.TaskGroup() as group:
+        first, second = [group.create_task(index.near(TENANT, customer(), ())) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await index.near(TENANT, customer(), ())
+        store.gate.set()
+
+    assert first.result() == second.result() == await index.near(TENANT, customer(), ())

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from time import monotonic
 
+from chassis.decider import Busy
 from chassis.event import TYPES
 from chassis.store.port import EventStore
 from contracts.values import AccountId
 from services.registration.adapters.names import alike, grams, likeness
+from services.registration.application.ports import Near
 from services.registration.domain.account import (
     LINKS,
     RELATED,
@@ -29,7 +31,7 @@ from services.registration.domain.account import (
     ParentLinked,
 )
 from services.registration.domain.customer import Customer
-from services.registration.domain.matching import Candidate
+from services.registration.domain.matching import Candidate, IndexSeen
 
 POSTINGS_MAX = 10_000
 """How many places of pieces one search reads, the rarest pieces first. It trades names found for time.
@@ -44,6 +46,8 @@ KEPT_MAX = 10
 LEAST_PERCENT = 70
 """The lowest threshold that rules may set."""
 FEED_EVENTS = 1_000
+METHOD = 1
+"""Another number once the same log would name other accounts."""
 LOOK_SECONDS = 0.05
 """How often the log is asked for what other processes recorded; this process's own commits are known at once."""
 READ = frozenset(
@@ -247,17 +251,31 @@ def _most_alike(candidate: Candidate) -> tuple[bool, bool, int, str]:
 class FeedIndex:
     """The account index of all tenants, kept up with the service's own feed whenever it is asked."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, at_once: int = 4, waiting_max: int = 256) -> None:
         self._store = store
+        self._turns = asyncio.Semaphore(at_once)
+        self._waiting_max = waiting_max
+        self._asking = 0
         self._position = 0
         self._tenants: dict[str, TenantIndex] = {}
         self._reading = asyncio.Lock()
         self._look_again_at = 0.0
 
-    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> tuple[Candidate, ...]:
+    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> Near:
+        if self._asking >= self._waiting_max:
+            raise Busy("too many look for similar customers now")
+        self._asking += 1
+        try:
+            async with self._turns:
+                return await self._near(tenant, customer, accounts)
+        finally:
+            self._asking -= 1
+
+    async def _near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> Near:
         if self._store.known > self._position or monotonic() >= self._look_again_at:
             await self.catch_up()
-        return self._tenants.setdefault(tenant, TenantIndex()).near(customer, frozenset(accounts))
+        found = self._tenants.setdefault(tenant, TenantIndex()).near(customer, frozenset(accounts))
+        return Near(candidates=found, index=IndexSeen(version=METHOD, position=self._position))
 
     async def catch_up(self) -> None:
         """Reads what was recorded since the last time."""

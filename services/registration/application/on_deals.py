@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from chassis.case import Stage
 from chassis.decider import NotFound
+from chassis.event import LEFT_OUT, LeftOut
 from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import AccountId, RegistrationId
@@ -26,7 +27,7 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import AppealDispute, ConcludeDispute, Dispute, Disputes, FileDispute
 from services.registration.domain.judging import rules_of
-from services.registration.domain.matching import Candidate
+from services.registration.domain.matching import Candidate, IndexSeen
 from services.registration.domain.overlap import GROUP
 from services.registration.domain.trace import Trace, traces_of
 
@@ -168,7 +169,7 @@ def concluding(asked: Asked, screening_id: str) -> Make:
         holding = await _holding(peek, deal, asked.now)
         named = [one for one in dispute.first.against if one in holding]
         others = [(one, (await peek(Deals.at(one))).accounts) for one in named]
-        before = deal.screened.facts.candidates if deal.screened else ()
+        before = _seen_before(deal)
         here = await followed(peek, deal.accounts)
         fields = {**await _screens(peek, deal, asked, before, screening_id), "accounts": here}
         rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=LOST_DISPUTE) for one, of in others)
@@ -196,15 +197,33 @@ def as_screened(asked: Asked, command: type[Any], screening_id: str) -> Make:
 
     async def prepare(peek: Peek) -> Any:
         deal: Deal = await peek(Deals.at(asked.registration_id))
-        before = deal.screened.facts.candidates if deal.screened else ()
+        before = _seen_before(deal)
         return command(**await _screens(peek, deal, asked, before, screening_id))
 
     return prepare
 
 
-async def _screens(
-    peek: Peek, deal: Deal, asked: Asked, found: Iterable[Candidate], screening_id: str
-) -> dict[str, Any]:
+class Found(Protocol):
+    """Accounts that resemble the customer of a deal, and the index that named them."""
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]: ...
+    @property
+    def index(self) -> IndexSeen | LeftOut: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Nothing:
+    candidates: tuple[Candidate, ...] = ()
+    index: IndexSeen | LeftOut = LEFT_OUT
+
+
+def _seen_before(deal: Deal) -> Found:
+    """What the last screening found."""
+    return deal.screened.facts if deal.screened else _Nothing()
+
+
+async def _screens(peek: Peek, deal: Deal, asked: Asked, found: Found, screening_id: str) -> dict[str, Any]:
     first = deal.first
     replaced = await giving_way(peek, first.replaces)
     return {
@@ -213,7 +232,8 @@ async def _screens(
         "now": asked.now,
         "programme": first.programme,
         "partner_id": first.partner_id,
-        "candidates": tuple(candidate for candidate in found if candidate.account_id not in deal.accounts),
+        "candidates": tuple(one for one in found.candidates if one.account_id not in deal.accounts),
+        "index": found.index,
         "screening_id": screening_id,
         "gives_way": (replaced,) if replaced else (),
         "targets": targets_of(await with_absorbed(peek, deal.accounts), first.customer, first.reach.products),

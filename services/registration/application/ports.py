@@ -7,7 +7,7 @@ from typing import Protocol
 from contracts.values import AccountId
 from services.registration.domain.customer import Customer
 from services.registration.domain.mail_reading import Reading
-from services.registration.domain.matching import Candidate
+from services.registration.domain.matching import Candidate, IndexSeen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,22 @@ class CustomerReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Near:
+    """What an index answers, and as of when: another one that has read as far answers the same."""
+
+    candidates: tuple[Candidate, ...]
+    index: IndexSeen
+
+
 class AccountIndex(Protocol):
     """Knows every account by name, also a little late."""
 
-    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> tuple[Candidate, ...]:
-        """Accounts that resemble the customer or are linked to `accounts`, most alike first, ten at most."""
+    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> Near:
+        """Accounts that resemble the customer or are linked to `accounts`, most alike first, ten at most.
+
+        Raises Busy where too many are asking.
+        """
         ...
 
 

@@ -74,7 +74,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     named, contradicted = await _accounts(peek, wish, keys)
     groups = tuple([await group_around(peek, one) for one in named]) if wish.scope == GROUP else ()
     accounts = tuple(dict.fromkeys((*named, *(one for group in groups for one in group.accounts))))
-    candidates = await index.near(tenant, wish.customer, (*accounts, *contradicted))
+    near = await index.near(tenant, wish.customer, (*accounts, *contradicted))
     opens = all(key.account_id is None for key in keys)
     here = accounts if opens else await with_absorbed(peek, accounts)
     traces = await _left_behind(peek, wish)
@@ -91,7 +91,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         details=wish.details,
         keys=keys,
         accounts=accounts,
-        candidates=(*contradicted.values(), *candidates),
+        candidates=(*contradicted.values(), *near.candidates),
         screening_id=wish.screening_id,
         submitted_by=wish.by,
         confidential=wish.confidential,
@@ -104,6 +104,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         group=accounts[len(named) :],
         groups=tuple(dict.fromkeys(groups)),
         now=wish.now,
+        index=near.index,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from chassis.event import Sealed, command
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command
 from contracts.values import (
     AccountId,
     Money,
@@ -17,7 +17,7 @@ from services.registration.domain.account_key import Key
 from services.registration.domain.capacity import SlotsSeen
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal_events import Details, Evidence
-from services.registration.domain.matching import Candidate
+from services.registration.domain.matching import Candidate, IndexSeen
 from services.registration.domain.trace import Trace
 
 REPLACED = "replaced"
@@ -55,7 +55,7 @@ class RegisterDeal:
     `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open,
     `lead_id` where it comes of a lead; `traces` are what it leaves behind, `lost` the partner's own deals that asked
     otherwise and were lost. A claim on a whole group enters its members, the `group` accounts; `groups` are those whose
-    members were seen.
+    members were seen; `index` is what named the candidates.
     """
 
     registration_id: RegistrationId
@@ -83,6 +83,7 @@ class RegisterDeal:
     group: tuple[AccountId, ...] = ()
     groups: tuple[Group, ...] = ()
     now: datetime
+    index: IndexSeen | LeftOut = LEFT_OUT
 
     @property
     def gives_way(self) -> tuple[GivesWay, ...]:
@@ -104,7 +105,7 @@ class Screens(OnDeal):
     """A command that screens the deal again, with the candidates that were found when it was made.
 
     `gives_way` are the deals that end where it is approved, `targets` what an exclusion of the deal would be on,
-    `traces` what it has left behind.
+    `traces` what it has left behind, `index` what named the candidates.
     """
 
     programme: str
@@ -114,6 +115,7 @@ class Screens(OnDeal):
     gives_way: tuple[GivesWay, ...] = ()
     targets: tuple[str, ...] = ()
     traces: tuple[Trace, ...] = ()
+    index: IndexSeen | LeftOut = LEFT_OUT
 
 
 def entered(wish: Screens | RegisterDeal) -> tuple[AccountId, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from chassis.event import Seen, iso
+from chassis.event import Seen, iso, plain
 from chassis.rulebook import Change, Decision, Input, Reason
 from services.registration.domain.capacity import SlotTaken
 from services.registration.domain.deal_events import (
@@ -35,7 +35,9 @@ def _judged(happened: Judged, decision: Decision) -> Decision:
 
 def _screened(seen: Seen) -> Decision:
     happened: DealScreened = seen.event
-    return _judged(happened, explained(happened.screening, happened.rules))
+    decision, index = explained(happened.screening, happened.rules), happened.facts.index
+    told = {**decision.detail, "index": plain(index)} if index else decision.detail
+    return _judged(happened, replace(decision, detail=told))
 
 
 def _rejected(seen: Seen) -> Decision | None:

@@ -296,6 +296,7 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
         background=_background(wish, deal, traces),
         group=deal.group,
         now=wish.now,
+        index=wish.index,
     )
     return look(deal, facts, version, wish.screening_id)
 

@@ -15,6 +15,14 @@ DECIDE_FIRST = (RELATED, PROBABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
+class IndexSeen:
+    """The index of customers as a look asked it: the version of its method, and up to where it had read the log."""
+
+    version: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """Another account that may be the same customer, with what was measured: scores in whole percent, rounded down.
 

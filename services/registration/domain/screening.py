@@ -10,14 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis.event import plain
+from chassis.event import LEFT_OUT, LeftOut, plain
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.background import Background
 from services.registration.domain.claim import WAITING, Claim, Won
 from services.registration.domain.claims import Claims, blockers, ranked, waiting_ahead
 from services.registration.domain.exclusion import Exclusion
-from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, find
+from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, IndexSeen, find
 from services.registration.domain.overlap import Overlap, overlap
 from services.registration.domain.partner_facts import PartnerFacts
 from services.registration.domain.precedence import path
@@ -61,7 +61,8 @@ class Facts:
     """All that a screening looks at. `known` says whether it is certain who the customer is.
 
     `nearby` are the claims on the candidates' accounts: they are shown, and never block. Nor do those that the deal is
-    to displace. `group` are the accounts that it enters only as members of its customer's group.
+    to displace. `group` are the accounts that it enters only as members of its customer's group. `index` is what named
+    the candidates.
     """
 
     mine: Claim
@@ -79,6 +80,7 @@ class Facts:
     background: Background = field(default_factory=Background)
     group: tuple[AccountId, ...] = ()
     now: datetime
+    index: IndexSeen | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)

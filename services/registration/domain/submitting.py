@@ -224,6 +224,7 @@ def facts_of(
         nearby=tuple(OnAccount(account_id=c.account_id, live=state.live) for c, state in near if state.live),
         group=wish.group,
         now=wish.now,
+        index=wish.index,
     )
 
 
