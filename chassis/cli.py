@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 import uuid_utils
 from rich.console import Console
-from rich.progress import Progress, TaskID
 from typer.core import TyperGroup
 
 from chassis import logs, proof
@@ -246,16 +245,16 @@ def _utc(at: datetime) -> datetime:
 
 
 async def _shadow_run(settings: ServiceSettings, build: Build, tenant: str, wish: ShadowBody) -> None:
+    from rich.progress import Progress  # imported only where it is used: 1.1 MiB
+
     async with open_service(settings, build) as service:
         asked = await asked_for(service.application, tenant, wish, "cli")
         with Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task("deciding again", total=None)
-            report = await service.shadow_runs.report(asked, lambda done, total: _shown_on(bar, task, done, total))
+            report = await service.shadow_runs.report(
+                asked, lambda done, total: bar.update(task, completed=done, total=total)
+            )
         typer.echo(json.dumps({**asked.asked, **report.as_json()}, indent=2))
-
-
-def _shown_on(bar: Progress, task: TaskID, done: int, total: int) -> None:
-    bar.update(task, completed=done, total=total)
 
 
 async def _serve(settings: ServiceSettings, build: Build) -> None:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 DEVELOPMENT = "development"
 PREFIX = "ENTENTE_"
 HTTP_URL = "a URL that begins with http:// or https://"
-BROKER = r"(\[[0-9A-Fa-f:]+\]|[\w.-]+)(:\d{1,5})?"
+BROKER = r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 BOUNDS = (("minimum", "of at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"))
 TYPES = {
     "integer": "a whole number",

@@ -239,6 +239,7 @@ class SqliteReadStore:
         self, name: str, version: int, indexes: Sequence[str], *, behind: Sequence[str] = (), birth: Birth = "first"
     ) -> Model:
         def work(db: sqlite3.Connection) -> Model:
+            db.execute("PRAGMA shrink_memory")  # what the models before left in the cache: 60 KiB each
             model = _newest(db, name, version)
             if model is None or birth == "again":
                 model = _bear(db, name, version, 1 if model is None else model.generation + 1, behind)

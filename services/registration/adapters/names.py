@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from anyascii import anyascii
-from rapidfuzz import fuzz, process
 
 LEGAL_FORMS = frozenset(
     (
@@ -102,6 +101,8 @@ def _stripped(name: str) -> str:
 
 def likeness(some: Iterable[str], others: Iterable[str]) -> Likeness:
     """The best scores over all pairs of the names in normal form."""
+    from rapidfuzz import fuzz  # imported only where names are compared: 2.5 MiB
+
     pairs = [(one, other) for one in some for other in others]
     return Likeness(
         int(max((fuzz.token_set_ratio(one, other) for one, other in pairs), default=0)),
@@ -114,6 +115,8 @@ def alike(some: Iterable[str], others: Mapping[K, str], least_percent: int) -> d
 
     The library compares all of them in one call a score.
     """
+    from rapidfuzz import fuzz, process  # as above
+
     best: dict[K, int] = {}
     for one in some:
         sets = process.extract(one, others, scorer=fuzz.token_set_ratio, score_cutoff=least_percent, limit=None)
