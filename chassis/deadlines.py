@@ -7,7 +7,7 @@ looks, a moved clock wakes it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -87,11 +87,14 @@ class Ticker:
     async def tick(self) -> int:
         """Issues what is due now, at most a batch of each deadline, and answers how many commands were settled."""
         now = self._clock.now()
-        return sum([await self._settle(deadline, now) for deadline in self._deadlines])
-
-    async def _settle(self, deadline: Deadline, now: datetime) -> int:
         waiting = min(PAGE_MAX, self._settings.batch_commands + len(self._failing))
-        found = await self._read_store.due(deadline.name, _until(now), waiting)
+        until = _until(now)
+        # Asked at once: where the store lies outside this process, all of them are one journey.
+        asked = (self._read_store.due(deadline.name, until, waiting) for deadline in self._deadlines)
+        found = zip(self._deadlines, await asyncio.gather(*asked), strict=True)
+        return sum([await self._settle(deadline, due, now) for deadline, due in found if due])
+
+    async def _settle(self, deadline: Deadline, found: Sequence[Due], now: datetime) -> int:
         ready = [due for due in found if _instant(due.due_at) <= now and self._may_try(deadline.command_id(due))]
         batch = ready[: self._settings.batch_commands]
         done = await asyncio.gather(*(self._try(deadline, due, now) for due in batch))

@@ -1,13 +1,15 @@
 """The read store in PostgreSQL: a table of JSONB documents a model version, expression and GIN indexes, one schema.
 
-Changes that wait together share a transaction. Each locks the row of its model first, so that several processes change
-one model one after the other, and a version that is replaced waits for the changes in hand. Text is sorted as the
-database's own collation does; `C` gives the order that the other engines have.
+Changes that wait together share a transaction, short questions that are asked at once a journey. Each change locks the
+row of its model first, so that several processes change one model one after the other, and a version that is replaced
+waits for the changes in hand. Text is sorted as the database's own collation does; `C` gives the order that the other
+engines have.
 """
 
 # ruff: noqa: S608  table names come from projections and field names are checked; values are always bound
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -45,6 +47,7 @@ from chassis.read_store.port import (
     check_page,
     lane_model,
 )
+from chassis.read_store.questions import Question, Questions, Rows
 from chassis.read_store.together import Together, rounds
 from chassis.store.port import StoreSettings
 from chassis.store.postgres import SCHEMA_NAME, WENT_AWAY, connection_options, lock_key
@@ -54,6 +57,9 @@ Indexes = tuple[str, ...]
 T = TypeVar("T")
 
 POOL_MIN, POOL_MAX = 1, 6
+QUESTION_LANES_MAX, QUESTIONS_MAX = 2, 64
+"""A question that takes its time holds up those that travel with it, so that only short ones do."""
+SHORT_PAGE_MAX = 10
 NAME_MAX = 63
 """PostgreSQL cuts longer names of indexes off, silently."""
 
@@ -163,6 +169,7 @@ class PostgresReadStore:
         self._dsn = dsn
         self._live: dict[str, tuple[str, Indexes]] = {}
         self._together = Together(self._write, max_batch=self.settings.max_batch, queue_max=self.settings.queue_max)
+        self._questions = Questions(self._answers, lanes_max=QUESTION_LANES_MAX, max_batch=QUESTIONS_MAX)
 
     async def open(self) -> None:
         """Connects, and makes schema and tables where they are missing."""
@@ -180,6 +187,7 @@ class PostgresReadStore:
 
     async def close(self) -> None:
         await self._together.stop()
+        await self._questions.stop()
         await self._pool.close()
 
     # Writing
@@ -234,21 +242,21 @@ class PostgresReadStore:
     async def get(self, name: str, tenant: str, document_id: str) -> Document | None:
         check_ids((document_id,))
 
-        async def ask(db: Connection, model: str, _: Indexes) -> list[Any]:
-            return await _rows(db, SELECT_ONE.format(model=model), tenant, _plain(document_id))
+        def question(model: str, _: Indexes) -> Question:
+            return _sql(SELECT_ONE.format(model=model)), (tenant, _plain(document_id))
 
-        rows = await self._asked(name, ask)
+        rows = await self._answered(name, question)
         return orjson.loads(rows[0][0]) if rows else None
 
     async def get_many(self, name: str, tenant: str, document_ids: Sequence[str]) -> dict[str, Document]:
         check_ids(document_ids)
 
-        async def ask(db: Connection, model: str, _: Indexes) -> dict[str, Document]:
+        def question(model: str, _: Indexes) -> Question:
             statement = f'SELECT id, {BODY} FROM "{model}" WHERE tenant = %s AND id = ANY(%s)'
-            rows = await _rows(db, statement, tenant, list(map(_plain, document_ids)))
-            return {document_id: orjson.loads(body) for document_id, body in rows}
+            return _sql(statement), (tenant, list(map(_plain, document_ids)))
 
-        return await self._asked(name, ask)
+        rows = await self._answered(name, question)
+        return {document_id: orjson.loads(body) for document_id, body in rows}
 
     async def find(
         self,
@@ -261,7 +269,7 @@ class PostgresReadStore:
     ) -> Page:
         check_page(limit)
 
-        async def ask(db: Connection, model: str, indexes: Indexes) -> list[Any]:
+        def question(model: str, indexes: Indexes) -> Question:
             condition, values = query.conditions(SQL, model, tenant, where, indexes)
             field, direction = query.order(SQL, sort, indexes)
             further, cursor = query.beyond(SQL, field, direction, after)
@@ -269,9 +277,9 @@ class PostgresReadStore:
                 f'SELECT {SQL.expression(field)}, id, {BODY} FROM "{model}" WHERE {condition} AND {further} '
                 f"{query.ordered(SQL, field, direction)} LIMIT %s"
             )
-            return await _rows(db, statement, *values, *cursor, limit + 1)
+            return _sql(statement), (*values, *cursor, limit + 1)
 
-        rows = await self._asked(name, ask)
+        rows = await self._answered(name, question, short=limit <= SHORT_PAGE_MAX)
         items = [orjson.loads(body) for _, _, body in rows[:limit]]
         return Page(items, (rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
 
@@ -284,10 +292,10 @@ class PostgresReadStore:
         return await self._asked(name, ask)
 
     async def due(self, name: str, until: str, limit: int) -> list[Due]:
-        async def ask(db: Connection, model: str, _: Indexes) -> list[Any]:
-            return await _rows(db, SELECT_DUE.format(model=model), until, min(limit, PAGE_MAX))
+        def question(model: str, _: Indexes) -> Question:
+            return _sql(SELECT_DUE.format(model=model)), (until, min(limit, PAGE_MAX))
 
-        rows = await self._asked(name, ask)
+        rows = await self._answered(name, question)
         return [Due(tenant, document_id, due_at, orjson.loads(body)) for tenant, document_id, due_at, body in rows]
 
     async def asides(self, model: str) -> list[Aside]:
@@ -307,6 +315,38 @@ class PostgresReadStore:
         return [((tenant, document_id), canonical(orjson.loads(body))) for tenant, document_id, body in rows]
 
     # Asking the database
+
+    async def _answered(self, name: str, question: Callable[[str, Indexes], Question], *, short: bool = True) -> Rows:
+        """The rows of the live model that answer a question, on one journey with others where it is a short one."""
+        if short and (known := self._live.get(name)):
+            with contextlib.suppress(psycopg.errors.UndefinedTable, NotIndexed):
+                return await self._questions.rows(*question(*known))
+            self._live.pop(name, None)
+
+        async def ask(db: Connection, model: str, indexes: Indexes) -> Rows:
+            statement, values = question(model, indexes)
+            return await _rows(db, statement, *values)
+
+        return await self._asked(name, ask)
+
+    async def _answers(self, questions: list[Question]) -> Sequence[Rows | Exception]:
+        """Each question's rows or failure; where one fails, all are asked again, each by itself."""
+        if len(questions) > 1:
+            with contextlib.suppress(psycopg.Error, PoolTimeout):
+                return await self._in_one_journey(questions)
+        return [await self._by_itself(*question) for question in questions]
+
+    async def _in_one_journey(self, questions: list[Question]) -> list[Rows]:
+        async with self._pool.connection() as db, db.pipeline() as pipeline:
+            asked = [await db.cursor(row_factory=tuple_row).execute(*question) for question in questions]
+            await pipeline.sync()
+            return [await cursor.fetchall() for cursor in asked]
+
+    async def _by_itself(self, statement: bytes, values: Sequence[Any]) -> Rows | Exception:
+        try:
+            return await self._persist(lambda db: _rows(db, statement, *values))
+        except Exception as failure:  # noqa: BLE001  the answer to this question alone
+            return failure
 
     async def _asked(self, name: str, ask: Callable[[Connection, str, Indexes], Awaitable[T]]) -> T:
         """What the live model answers to one statement.
@@ -372,8 +412,9 @@ def _sql(text: str) -> bytes:
     return text.encode()
 
 
-async def _rows(db: Connection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    found = await db.cursor(row_factory=tuple_row).execute(_sql(statement), values)
+async def _rows(db: Connection, statement: str | bytes, *values: Any) -> Rows:
+    told = statement if isinstance(statement, bytes) else _sql(statement)
+    found = await db.cursor(row_factory=tuple_row).execute(told, values)
     return await found.fetchall()
 
 

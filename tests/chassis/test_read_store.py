@@ -1,5 +1,6 @@
 """The read store's conformance suite over every adapter, and what only one of them promises."""
 
+import asyncio
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -172,6 +173,18 @@ class TestPostgresReadStore(ReadStoreConformance):
             rows = await (await connection.execute(asked)).fetchall()
 
         assert rows == [(twice,)]
+
+    async def test_of_questions_on_one_journey_each_has_its_own_answer(self, store: PostgresReadStore) -> None:
+        documents = {str(n): {"n": n} for n in range(100)}
+        await filled(store, documents)
+        await store.get("board", TENANT, "0")  # from here on the model is known
+        wrong = store._questions.rows(b"SELECT 1 / %s", (0,))
+
+        asked = (store.get("board", TENANT, name) for name in (*documents, "nobody"))
+        *found, broken = await asyncio.gather(*asked, wrong, return_exceptions=True)
+
+        assert found == [*documents.values(), None]
+        assert isinstance(broken, psycopg.errors.DivisionByZero)
 
     async def test_a_database_that_does_not_answer_is_busy(self, store: PostgresReadStore) -> None:
         await filled(store, {})

@@ -68,6 +68,20 @@ async def test_internal_notes_stay_on_their_side(registration: Running) -> None:
     assert not any(b"vendor internal" in body for body in stored)
 
 
+async def test_a_deals_notes_are_its_own_in_the_order_in_which_they_were_written(registration: Running) -> None:
+    one = (await registration.register("p1"))["registration_id"]
+    elsewhere = {"name": "Fabrikam AG", "country": "CH", "website": "https://www.fabrikam.com"}
+    other = (await registration.register("p1", customer=elsewhere))["registration_id"]
+    for number in range(3):
+        for deal_id in (one, other):
+            note = {"text": f"{deal_id} {number}"}
+            assert (await registration.post(seller("p1"), f"/deals/{deal_id}/notes", note)).status_code == 201
+
+    for deal_id in (one, other):
+        found = (await registration.get(DESK, f"/deals/{deal_id}/notes")).json()["items"]
+        assert [note["text"] for note in found] == [f"{deal_id} {number}" for number in range(3)]
+
+
 async def test_done_when_4_refusals_stand_in_attempts_and_a_partner_sees_its_own(registration: Running) -> None:
     registered = await registration.register("p1")
     path = f"/deals/{registered['registration_id']}"

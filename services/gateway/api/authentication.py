@@ -1,5 +1,6 @@
 """Who knocks: a session (cookie or token), an API key, or nobody. The answer is a principal, or a refusal."""
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -99,8 +100,11 @@ async def known_by(app: Application, token: str) -> Visitor:
     if len(token) > TOKEN_LENGTH_MAX:
         raise Unauthenticated
     found = await (_by_key(app, token) if token.startswith(KEY_PREFIX) else _by_session(app, token))
-    await _access_open(app, found.principal)
-    principal = await _as_of_now(app, found.principal)
+    access = asyncio.create_task(_access_open(app, found.principal))  # asked at once: both are one journey
+    try:
+        principal = await _as_of_now(app, found.principal)
+    finally:
+        await access
     return found if principal is found.principal else replace(found, principal=principal)
 
 

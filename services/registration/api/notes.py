@@ -13,7 +13,7 @@ from services.registration.application.on_deals import on_deal
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_notes import PARTNER_ONLY, SHARED, VENDOR_ONLY, AddNote
 from services.registration.projections.attempts import Attempt, made_by
-from services.registration.projections.deal_notes import NoteDocument, read_by
+from services.registration.projections.deal_notes import Note, read_by
 
 router = APIRouter(tags=["notes"])
 
@@ -46,15 +46,15 @@ async def add_note(registration_id: Id, body: NoteBody, caller: Writer, app: App
 
 
 @router.get("/deals/{registration_id}/notes")
-@answers(Page[NoteDocument])
+@answers(Page[Note])
 @reads("deal_notes")
 async def notes(registration_id: Id, caller: Reader, app: App) -> Response:
     """The notes that the caller's side may read, the oldest first."""
     app.access.check(caller.principal, READ_NOTES)
     await app.document(caller.principal, "deal", registration_id)
-    found = await app.read.get("deal_notes", caller.tenant, registration_id) or {"notes": []}
-    mine = read_by(found, partner=caller.principal.kind == "partner")
-    return listed(app.opened(caller.tenant, mine["notes"]), None)
+    partner = caller.principal.kind == "partner"
+    mine = await read_by(app.read, caller.tenant, registration_id, partner=partner)
+    return listed(app.opened(caller.tenant, mine), None)
 
 
 @router.get("/deals/{registration_id}/attempts")

@@ -5,11 +5,11 @@ from typing import Annotated, Any, TypedDict
 
 from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
-from services.registration.domain.deal_notes import PARTNER_ONLY, SHARED, VENDOR_ONLY, NoteAdded
-from services.registration.projections.deal_board import of_deal
+from chassis.read_store.port import ReadStore
+from services.registration.domain.deal_notes import NOTES_MAX, PARTNER_ONLY, SHARED, VENDOR_ONLY, NoteAdded
 
 
-class NoteDocument(TypedDict):
+class Note(TypedDict):
     """`audience` is who reads it; `by` the kind of who wrote it."""
 
     note_id: str
@@ -19,34 +19,38 @@ class NoteDocument(TypedDict):
     by: str | None
 
 
-class NotesDocument(TypedDict):
-    """Which of the notes a side reads is said by `read_by`."""
+class NoteDocument(TypedDict):
+    """A note by itself, in the deal's order by `position`: all of a deal together grew with each one that was added."""
 
     registration_id: str
-    partner_id: str
-    notes: list[NoteDocument]
+    position: int
+    note: Note
 
 
-def evolve(document: NotesDocument | None, seen: Seen) -> NotesDocument:
+def evolve(_: NoteDocument | None, seen: Seen) -> NoteDocument:
     happened: NoteAdded = seen.event
-    note: NoteDocument = {
+    note: Note = {
         "note_id": happened.note_id,
         "audience": happened.audience,
         "text": plain(happened.text),
         "at": iso(happened.written_at),
         "by": seen.actor.kind if seen.actor else None,
     }
-    return {
-        "registration_id": happened.registration_id,
-        "partner_id": happened.partner_id,
-        "notes": [*(document["notes"] if document else []), note],
-    }
+    return {"registration_id": happened.registration_id, "position": seen.position, "note": note}
 
 
-def read_by(document: dict[str, Any], *, partner: bool) -> dict[str, Any]:
-    """The notes that one side may read: the shared ones, and its own internal ones."""
+async def read_by(read: ReadStore, tenant: str, registration_id: str, *, partner: bool) -> list[dict[str, Any]]:
+    """The notes of a deal that one side may read, the oldest first: the shared ones, and its own internal ones."""
+    where = {"registration_id": registration_id}
+    found = await read.find("deal_notes", tenant, where=where, sort="position", limit=NOTES_MAX)
     own = PARTNER_ONLY if partner else VENDOR_ONLY
-    return {**document, "notes": [note for note in document["notes"] if note["audience"] in (SHARED, own)]}
+    return [one["note"] for one in found.items if one["note"]["audience"] in (SHARED, own)]
 
 
-DEAL_NOTES = Projection(name="deal_notes", version=1, keys={NoteAdded: of_deal}, evolve=evolve)
+DEAL_NOTES = Projection(
+    name="deal_notes",
+    version=2,
+    keys={NoteAdded: lambda seen: seen.event.note_id},
+    evolve=evolve,
+    indexes=("registration_id,position",),
+)
