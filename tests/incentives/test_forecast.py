@@ -8,12 +8,13 @@ from chassis.testing.projections import assert_repeatable, project, told
 from contracts.attribution import CreditAllocated, DealLost, DealStageChanged, DealWon, OpportunityLinked
 from contracts.registration import DealAmended, DealWithdrawn
 from contracts.values import money
-from services.incentives.application.forecasting import forecast, forecasts
+from services.incentives.application.forecasting import EstimatedSale, EstimateLine, estimates, forecast, forecasts
 from services.incentives.application.trying import TURN_SALES
 from services.incentives.projections.open_sales import NOTHING_KNOWN, OPEN_SALES
 from tests.attribution.facts import approved
 from tests.incentives.facts import plan
-from tests.incentives.test_service import START, activated, credited, incentives, won
+from tests.incentives.test_awards import SELLER
+from tests.incentives.test_service import FINANCE, P1, START, activated, credited, incentives, won
 
 __all__ = ["incentives"]
 REGISTRATION, ATTRIBUTION = "/entente/registration/1", "/entente/attribution/1"
@@ -56,10 +57,14 @@ class Beside:
 
 
 async def forecast_of(asked, *happened):
+    return await forecast(beside(asked, *happened), "acme")
+
+
+def beside(asked, *happened):
+    """The application with these open sales."""
     app, documents = asked.service.application, project(OPEN_SALES, heard(*happened))
     read = Beside(app.read, documents)
-    seen = SimpleNamespace(executor=app.executor, read=read, clock=app.clock, caught_up=app.caught_up)
-    return await forecast(seen, "acme")
+    return SimpleNamespace(executor=app.executor, read=read, clock=app.clock, caught_up=app.caught_up)
 
 
 SHARED = credited(("p1", "60.00"), ("p2", "40.00"), status="provisional")
@@ -149,3 +154,32 @@ async def test_what_has_no_amount_is_left_out_and_an_amendment_counts(incentives
 def test_repeats_and_other_orders_change_no_open_sale():
     assert_repeatable(OPEN_SALES, heard(*HAPPENED, won()))
     assert {CreditAllocated, DealWon} <= set(OPEN_SALES.keys)
+
+
+async def test_a_partner_reads_what_its_own_open_sales_would_pay_it_and_not_how_likely_they_are(incentives):
+    await incentives.publish_plan(plan())
+    found = await estimates(beside(incentives, *HAPPENED), "acme", "p1")
+    assert [(one["registration_id"], one["amount"]["amount"]) for one in found["items"]] == [
+        ("r1", "2000.00"),
+        ("r2", "500.00"),
+    ]
+    assert [[(line["partner_id"], line["if_won"]) for line in one["lines"]] for one in found["items"]] == [
+        [("p1", "120.00")],
+        [("p1", "50.00")],
+    ]
+    assert {name for one in found["items"] for name in one} == {*EstimatedSale.__annotations__}
+    assert {name for one in found["items"] for line in one["lines"] for name in line} == {*EstimateLine.__annotations__}
+    assert [row["if_won"] for row in found["months"]] == ["170.00"]
+    assert (await estimates(beside(incentives, *HAPPENED), "acme", "p2"))["items"] == []
+
+
+async def test_the_vendor_reads_the_estimates_of_every_open_sale(incentives):
+    await incentives.publish_plan(plan())
+    found = await estimates(beside(incentives, *HAPPENED), "acme", None)
+    assert [len(one["lines"]) for one in found["items"]] == [2, 1]
+
+
+async def test_a_partner_asks_for_its_own_estimates_whatever_it_names(incentives):
+    assert (await incentives.get(P1, "/estimates?partner_id=p2"))["items"] == []
+    assert await incentives.get(SELLER, "/estimates") == 403
+    assert (await incentives.get(FINANCE, "/estimates?partner_id=p1"))["sales"] == 0

@@ -123,3 +123,9 @@ def test_a_sound_plan_has_no_faults():
 @pytest.mark.parametrize("wrong", [{"currency": "EURO"}, {"hold_days": 181}, {"name": " "}, {"refund_days": -1}])
 def test_a_plan_names_what_is_wrong_with_it(wrong):
     assert PLANS.check(PLANS.read(plan(**wrong)))
+
+
+@pytest.mark.parametrize("name", ["product_families", "skus", "deal_types"])
+def test_a_plan_names_at_most_200_families_products_or_deal_types(name):
+    assert PLANS.check(PLANS.read(plan(**{name: [f"n{place}" for place in range(200)]}))) == []
+    assert PLANS.check(PLANS.read(plan(**{name: ["n"] * 201}))) == [f"{name} names at most 200"]

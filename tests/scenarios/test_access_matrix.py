@@ -480,6 +480,7 @@ INCENTIVES = {
         {"partner_id": "$partner", "period": "2031", "ref": "x", "amount": EURO},
         fund_id="fund",
     ),
+    "GET /estimates": row(EARNINGS, query="partner_id=$partner"),
     "GET /funds": row(FUNDS, query="partner_id=$partner"),
     "GET /fund-accruals": row(FUNDS, query="partner_id=$partner"),
     "POST /fund-requests": row(ASKS, FUND_REQUEST),

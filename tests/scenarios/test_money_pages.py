@@ -112,6 +112,11 @@ async def test_an_open_sale_is_forecast_by_the_engine_and_marked_as_an_estimate(
             assert "An estimate." in shown
             assert shown.index("€2,000.00") < shown.index("€200.00")
             assert 'href="/forecast"' in (await finance.get("/owed")).text
+        async with portal_of(it, await it.who("northwind")) as partner:
+            ahead = (await partner.get("/estimate")).text.partition("What your open deals would pay")[2]
+            assert f'href="/deals/{story.deal_id}"' in ahead
+            assert "€2,000.00" in ahead
+            assert "€200.00" not in ahead
 
 
 async def estimated(partner: httpx.AsyncClient) -> None:

@@ -21,7 +21,16 @@ from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from chassis.shadow_runs import RunState
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
-from services.incentives.application.forecasting import Forecast, Possible, forecast, possible_facts
+from services.incentives.api.earnings import own
+from services.incentives.api.narrowing import Filter
+from services.incentives.application.forecasting import (
+    Estimates,
+    Forecast,
+    Possible,
+    estimates,
+    forecast,
+    possible_facts,
+)
 from services.incentives.application.sales import all_payees, rules_of_kind
 from services.incentives.application.trying import Trial, side_of
 from services.incentives.domain.backtest import Backtest
@@ -226,6 +235,15 @@ def _sold(body: EstimateBody) -> Sold:
 
 
 # Forecast
+
+
+@router.get("/estimates")
+@answers(Estimates)
+@reads("open_sales")
+async def estimated(caller: Reader, app: App, partner_id: Filter = None) -> Response:
+    """What open sales would pay if they were won on the day on which they are expected; a partner its own."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    return shown(await estimates(app, caller.tenant, own(caller, partner_id)))
 
 
 @router.get("/forecast")

@@ -126,6 +126,70 @@ async def forecast(app: Application, tenant: str) -> dict[str, Any]:
     }
 
 
+class EstimateSum(TypedDict):
+    """What all lines of a month would come to in one currency."""
+
+    month: str
+    currency: str
+    if_won: str
+
+
+class EstimateLine(TypedDict):
+    partner_id: str
+    plan_id: str
+    version: int
+    component: str
+    month: str
+    currency: str
+    if_won: str
+
+
+class EstimatedSale(TypedDict):
+    """An open sale and what it would pay; `left_out` says why it brings nothing here."""
+
+    opportunity_id: str | None
+    registration_id: str | None
+    amount: Annotated[dict[str, str], Money] | None
+    stage: str
+    closes_on: Annotated[str, date]
+    lines: list[EstimateLine]
+    left_out: str | None
+
+
+class Estimates(TypedDict):
+    """An estimate: what open sales would pay if they were won on the day on which they are expected."""
+
+    estimate: bool
+    as_of: Annotated[str, date]
+    months: list[EstimateSum]
+    items: list[EstimatedSale]
+    sales: int
+
+
+async def estimates(app: Application, tenant: str, partner_id: str | None) -> dict[str, Any]:
+    """What the open sales of a partner's own deals would pay it (without a partner, of all), the first by id."""
+    peek, today = remembering(app.executor.peek(tenant)), app.clock.now().date()
+    books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, tenant, PLAN)]
+    sales = _joined(await every(app.read, "open_sales", tenant, {}, "state"))
+    mine = [sale for sale in sales if partner_id in (None, sale["partner_id"])]
+    found = [_seen_by(partner_id, one) async for one in forecasts(peek, mine, books, today)]
+    return {
+        "estimate": True,
+        "as_of": iso(today),
+        "months": _summed([line for sale in found for line in sale["lines"]], "month", ("if_won",)),
+        "items": found[:SALES_SHOWN],
+        "sales": len(found),
+    }
+
+
+def _seen_by(partner_id: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    """The sale with what it would pay the partner: how likely it is, and what others get, is the vendor's to know."""
+    own = [line for line in found["lines"] if partner_id in (None, line["partner_id"])]
+    lines = [{name: value for name, value in line.items() if name != "expected"} for line in own]
+    told = {name: value for name, value in found.items() if name != "probability_percent"}
+    return {**told, "lines": lines}
+
+
 async def forecasts(
     peek: Look, sales: Sequence[OpenSale], books: Sequence[Rulebook], today: date
 ) -> AsyncIterator[dict[str, Any]]:
@@ -240,11 +304,11 @@ async def _line(peek: Look, it: Possible, chosen: Chosen, percent: Decimal) -> L
     }
 
 
-def _summed(lines: Sequence[Line], by: str) -> list[dict[str, Any]]:
+def _summed(lines: Sequence[Line], by: str, names: tuple[str, ...] = ("if_won", "expected")) -> list[dict[str, Any]]:
     """The lines by one of their fields and currency."""
-    sums: dict[str, Counter[tuple[str, str]]] = {"if_won": Counter(), "expected": Counter()}
+    sums: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in names}
     for line in lines:
         for name, sum_of in sums.items():
             sum_of[line[by], line["currency"]] += Decimal(line[name])  # type: ignore[assignment]
-    keys = sorted(sums["expected"].keys())
+    keys = sorted(sums["if_won"].keys())
     return [{by: key[0], "currency": key[1], **{name: str(one[key]) for name, one in sums.items()}} for key in keys]

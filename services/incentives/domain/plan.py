@@ -20,8 +20,10 @@ PLAN = "plan"
 REBATE, SPIFF = "rebate", "spiff"
 REFUND_DAYS_MAX = 3_650
 CLAIM_DAYS_RANGE = (7, 120)
+FILTERS = ("product_families", "skus", "deal_types")
 MONTHS_A_QUARTER, MONTHS_A_YEAR = 3, 12
 QUOTAS_MAX = 10_000
+FILTER_MAX = 200
 
 Basis = Literal["bookings", "invoiced", "collected", "margin", "first_year", "recurring", "units", "event"]
 Accumulate = Literal["line", "month", "quarter", "year"]
@@ -185,6 +187,7 @@ def _own_faults(plan: Plan) -> list[str]:
         found.append(f"hold_days is 0 to {HOLD_DAYS_MAX}")
     if plan.refund_days is not None and not 0 <= plan.refund_days <= REFUND_DAYS_MAX:
         found.append(f"refund_days is 0 to {REFUND_DAYS_MAX}, or null")
+    found += [f"{name} names at most {FILTER_MAX}" for name in FILTERS if len(getattr(plan, name)) > FILTER_MAX]
     if plan.basis in COUNTED and plan.schedule.axis != "units":
         found.append("the bases units and event go with the axis units")
     return found

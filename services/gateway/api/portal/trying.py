@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
-from services.gateway.api.portal.visit import Here, PageRoute, Part, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 EARNINGS, TRIES = "incentives.read earnings", "incentives.shadow runs"
 REFRESH_SECONDS = "1"
@@ -28,7 +28,10 @@ async def estimate_page(
         raise Forbidden
     payees = await here.ask("incentives", "/payees", limit=200)
     names = await here.names({row["partner_id"] for row in payees.items})
+    ahead = NOTHING if here.vendor else await here.ask("incentives", "/estimates")
+    customers = await here.customers({row["registration_id"] for row in ahead.items})
     shown = {"lines": lines, "values": values or {}, "payees": payees, "names": names}
+    shown |= {"ahead": ahead, "customers": customers}
     return await here.page("estimate.html", status, **shown, refusal=refusal)
 
 
