@@ -122,6 +122,21 @@ def test_a_blanket_price_holds_for_every_deal():
     assert payable(log) == Decimal("40.00")
 
 
+def test_a_bid_for_a_customer_without_a_deal_counts_what_was_sold_to_that_customer():
+    bid = grant(registration_id=None, customer_domain="contoso.de")
+    rows = [
+        (row(2, registration_id=None, customer_domain="contoso.de"), "40.00"),
+        (row(1, "inv-2", registration_id=None, customer_domain="fabrikam.de"), "20.00"),
+        (row(1, "inv-3", registration_id=None), "20.00"),
+    ]
+    log = submitted(Log().tell(bid), *rows).tell(verdict())
+    assert log.happened[-1].eligible == eur("40.00")
+    assert log.happened[-1].steps[1:3] == (
+        "row 2: 1 SW-1 do not count: it was sold to another customer",
+        "row 3: 1 SW-1 do not count: it was sold to another customer",
+    )
+
+
 def test_what_was_sold_after_an_early_end_does_not_count():
     early = EndSpecialPrice(special_price_id="s1", on=date(2026, 3, 9), reason="won", by="fm", now=NOW)
     log = submitted(Log().tell(grant(), early), (row(), "200.00")).tell(verdict())
@@ -136,6 +151,8 @@ def test_what_was_sold_after_an_early_end_does_not_count():
         {"starts_on": date(2026, 7, 1)},
         {"registration_id": None},
         {"kind": "blanket"},
+        {"customer_domain": "contoso.de"},
+        {"registration_id": None, "customer_domain": "contoso.de", "kind": "blanket"},
     ],
 )
 def test_a_price_that_is_no_special_one_is_not_agreed(changes):

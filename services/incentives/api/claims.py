@@ -15,6 +15,7 @@ from services.incentives.access import CLAIM_FUNDS, READ_CLAIMS, READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.funds import MoneyBody, amount_of
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
+from services.incentives.api.special_prices import Domain
 from services.incentives.application.answers import ClaimAnswer
 from services.incentives.application.sales import in_books, prepared
 from services.incentives.domain.claim import (
@@ -55,6 +56,7 @@ class SoldBody(Body):
     quantity: Annotated[int, Field(ge=1, le=1_000_000)]
     sold_on: Day
     registration_id: Name | None = None
+    customer_domain: Domain | None = None
     serial: Name | None = None
     invoice: Name | None = None
 
@@ -186,7 +188,7 @@ async def _sale_of(registration_id: str | None, caller: Caller, app: App) -> str
 
 
 def _item(body: ClaimItemBody) -> ClaimItem:
-    sold = SoldRow(**body.sold.model_dump()) if body.sold else None
+    sold = SoldRow(**body.sold.model_dump(exclude_none=True)) if body.sold else None
     return ClaimItem(text=body.text, amount=amount_of(body.amount), sold=sold)
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
+from chassis.event import LEFT_OUT
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
@@ -17,6 +18,7 @@ from services.incentives.projections.special_prices import SpecialPriceDocument
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+Domain = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=253)]
 
 router = APIRouter(tags=["special prices"])
 
@@ -31,11 +33,12 @@ class ProductBody(Body):
 
 
 class SpecialPriceBody(Body):
-    """A bid or the meeting of a competitor's price for one deal, or a blanket price for every customer."""
+    """A bid or the meeting of a competitor's price, for one deal or a customer without one, or a blanket price for all."""
 
     partner_id: Name
     kind: Literal["bid", "blanket", "meet_competitor"]
     registration_id: Name | None = None
+    customer_domain: Domain | None = None
     products: Annotated[list[ProductBody], Field(min_length=1, max_length=200)]
     starts_on: Day
     ends_on: Day
@@ -57,6 +60,7 @@ async def grant(body: SpecialPriceBody, caller: Writer, app: App) -> Response:
         for one in body.products
     )
     named = {**body.model_dump(exclude={"products"}), "products": products}
+    named["customer_domain"] = body.customer_domain or LEFT_OUT
     wish = GrantSpecialPrice(
         special_price_id=caller.new_id("special-price"), **named, by=caller.principal.by, now=app.clock.now()
     )

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, WrongState
-from chassis.event import command, event, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
 from contracts.values import Money, none_of
 
 PRODUCTS_MAX, UNITS_MAX = 200, 1_000_000
@@ -38,6 +38,7 @@ class SoldRow:
     registration_id: str | None = None
     serial: str | None = None
     invoice: str | None = None
+    customer_domain: str | LeftOut = LEFT_OUT
 
     @property
     def evidence_id(self) -> str:
@@ -51,7 +52,10 @@ class SoldRow:
 
 @event("incentives.SpecialPriceGranted.v1")
 class SpecialPriceGranted:
-    """`registration_id` names the customer's deal; a blanket price names none and holds for every customer."""
+    """`registration_id` names the customer's deal, or `customer_domain` a customer that has none.
+
+    A blanket price names neither and holds for every customer.
+    """
 
     special_price_id: str
     partner_id: str
@@ -63,6 +67,7 @@ class SpecialPriceGranted:
     reason: str
     granted_by: str
     granted_at: datetime
+    customer_domain: str | LeftOut = LEFT_OUT
 
 
 @event("incentives.SpecialPriceUsed.v1")
@@ -104,6 +109,7 @@ class GrantSpecialPrice:
     reason: str
     by: str
     now: datetime
+    customer_domain: str | LeftOut = LEFT_OUT
 
 
 @command("incentives.EndSpecialPrice.v1")
@@ -153,8 +159,9 @@ def grant_special_price(wish: GrantSpecialPrice, agreed: SpecialPrice) -> list[S
         return []
     if not _sound(wish):
         raise SpecialPriceInvalid
-    if (wish.kind == "blanket") != (wish.registration_id is None):
-        raise SpecialPriceInvalid("a bid names the deal of its customer, a blanket price names none")
+    named = sum(map(bool, (wish.registration_id, wish.customer_domain)))
+    if named != (0 if wish.kind == "blanket" else 1):
+        raise SpecialPriceInvalid("a bid names the deal of its customer, or the customer; a blanket price names none")
     return [
         SpecialPriceGranted(
             special_price_id=wish.special_price_id,
@@ -167,6 +174,7 @@ def grant_special_price(wish: GrantSpecialPrice, agreed: SpecialPrice) -> list[S
             reason=wish.reason,
             granted_by=wish.by,
             granted_at=wish.now,
+            customer_domain=wish.customer_domain,
         )
     ]
 
@@ -244,6 +252,7 @@ def _not_counted(
         "it is not in the agreement": row.sku not in products,
         f"it was not sold from {iso(it.starts_on)} to {iso(until)}": not it.starts_on <= row.sold_on <= until,
         "it was sold for another deal": it.registration_id is not None and row.registration_id != it.registration_id,
+        "it was sold to another customer": it.customer_domain not in (LEFT_OUT, row.customer_domain),
     }
     return next((reason for reason, is_so in reasons.items() if is_so), None)
 

@@ -14,6 +14,7 @@ class SpecialPriceDocument(TypedDict):
     partner_id: str
     kind: str
     registration_id: str | None
+    customer_domain: str | None
     products: list[dict[str, Any]]
     starts_on: str
     ends_on: str
@@ -42,6 +43,7 @@ def _granted(it: SpecialPriceGranted, at: str) -> SpecialPriceDocument:
         "partner_id": it.partner_id,
         "kind": it.kind,
         "registration_id": it.registration_id,
+        "customer_domain": it.customer_domain or None,
         "products": plain(list(it.products)),
         "starts_on": iso(it.starts_on),
         "ends_on": iso(it.ends_on),
@@ -53,7 +55,7 @@ def _granted(it: SpecialPriceGranted, at: str) -> SpecialPriceDocument:
 
 SPECIAL_PRICES = Projection(
     name="special_prices",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (SpecialPriceGranted, SpecialPriceUsed, SpecialPriceEnded), lambda seen: str(seen.event.special_price_id)
     ),
