@@ -225,3 +225,28 @@ async def test_what_a_partner_that_leaves_has_reserved_is_released_after_its_run
     said = "cancelled, 2000.00 EUR given back: the partner has left"
     assert (found["state"], found["history"][-1]["text"]) == ("cancelled", said)
     assert [row["reserved"] for row in (await it.get(P1, "/funds"))["items"]] == ["0.00"]
+
+
+async def test_a_special_price_for_a_customer_without_a_deal_names_it_and_nothing_else(it):
+    body = {
+        "partner_id": "p1",
+        "kind": "bid",
+        "customer_domain": "contoso.de",
+        "products": [{"sku": "SW-1", "cost": eur("100.00"), "price": eur("80.00"), "units_max": 5}],
+        "starts_on": "2026-03-01",
+        "ends_on": "2026-06-30",
+        "reason": "to win against a rival",
+    }
+    price_id = (await it.post(FUND_MANAGER, "/special-prices", body)).json()["special_price_id"]
+    assert (await it.get(P1, f"/special-prices/{price_id}"))["customer_domain"] == "contoso.de"
+    sold = {"sku": "SW-1", "quantity": 5, "sold_on": "2026-03-02", "invoice": "inv-1", "customer_domain": "contoso.de"}
+    item = {"text": "sold", "amount": eur("100.00"), "sold": sold}
+    claim = {"kind": "special_price", "of_id": price_id, "items": [item]}
+    claim_id = (await it.post(P1, "/claims", claim)).json()["claim_id"]
+    await it.post(P1, f"/claims/{claim_id}/submit")
+    answer = await it.post(FUND_MANAGER, f"/claims/{claim_id}/decide", {"outcome": "approved"})
+    assert answer.json()["amount"] == eur("100.00")
+    both = {**body, "registration_id": "r1"}
+    assert (await it.post(FUND_MANAGER, "/special-prices", both)).json()["type"] == "/problems/special-price-invalid"
+    wrong = {**body, "customer_domain": "Contoso GmbH"}
+    assert (await it.post(FUND_MANAGER, "/special-prices", wrong)).status_code == 422
