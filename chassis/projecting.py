@@ -6,7 +6,7 @@ a bug stops where it is, alerts, and holds up nobody else.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
@@ -23,6 +23,8 @@ from chassis.supervision import Backoff, log
 from chassis.transport.port import Message, Outlet, Undecodable, read
 
 Fact = Seen | Undecodable
+TURN_EVENTS = 250
+"""Events that are decoded before others of the event loop have their turn: a millisecond's work."""
 
 
 class Log(Protocol):
@@ -225,7 +227,8 @@ class ProjectionRunner:
             after = min(running.position for running in together)
             batch = await self._store.feed(after, self._settings.batch_events)
             if batch:
-                await self._take(together, batch)
+                wanted = frozenset[str]().union(*(running.projection.own for running in together))
+                await self._take(together, await _page_of(batch, wanted, self.service))
             else:
                 self._head = max(self._head, after)
                 await self._store.wait_beyond(after, pause)
@@ -236,52 +239,58 @@ class ProjectionRunner:
         return self._settings.poll_seconds if joining else self._settings.idle_seconds
 
     async def _catch_up(self, running: Running) -> None:
-        batch: Sequence[Any] = ()
+        page: _Page | None = None
         while await self._is_far(running):
-            batch = batch or await self._store.feed(running.position, self._settings.fill_events)
-            if not batch:
+            page = page or await self._page(running, running.position)
+            if page is None:
                 break
-            _, batch = await asyncio.gather(self._take([running], batch), self._following(batch))
+            _, page = await asyncio.gather(self._take([running], page), self._following(running, page.end))
         await self._draw_level(running)
         running.level = running.stopped is None
         self._tell()
         await self._swap(running)
 
-    async def _following(self, batch: Sequence[Any]) -> Sequence[Any]:
-        """The next batch, read while this one is written: the writing has begun by the next turn of the loop."""
+    async def _following(self, running: Running, after: int) -> "_Page | None":
+        """The next page, read and decoded while this one is written: that has begun by the next turn of the loop."""
         await asyncio.sleep(0)
-        return await self._store.feed(batch[-1].position, self._settings.fill_events)
+        return await self._page(running, after)
+
+    async def _page(self, running: Running, after: int) -> "_Page | None":
+        batch = await self._store.feed(after, self._settings.fill_events)
+        return await _page_of(batch, running.projection.own, self.service) if batch else None
 
     async def _draw_level(self, running: Running) -> None:
         """Brings a new version to the present by itself: in a quiet store nothing would wake the common reading."""
         can_read = running.projection.own and not running.stopped and not running.live
-        if can_read and (rest := await self._store.feed(running.position, self._settings.fill_events)):
+        if can_read and (rest := await self._page(running, running.position)):
             await self._take([running], rest)
 
     async def _is_far(self, running: Running) -> bool:
-        self._head = max(self._head, await self._store.head())
+        near = running.position + self._settings.near_events
+        if near >= self._head:
+            self._head = max(self._head, await self._store.head())
         can_read = running.projection.own and not running.stopped and not running.retired
-        return bool(can_read) and running.position + self._settings.near_events < self._head
+        return bool(can_read) and near < self._head
 
-    async def _take(self, together: Sequence[Running], batch: Sequence[Any]) -> None:
-        """Applies recorded events to the models, decoding each once, and all models in one commit of the read store."""
-        wanted = frozenset[str]().union(*(running.projection.own for running in together))
-        facts, unknown = _facts(batch, wanted, self.service)
-        last = batch[-1].position if unknown is None else unknown.position - 1
-        self._head = max(self._head, batch[-1].position)
-        by_type = _by_type(facts)
-        await asyncio.gather(*(self._apply_own(running, by_type, last) for running in together))
+    async def _take(self, together: Sequence[Running], page: "_Page") -> None:
+        """Applies recorded events to the models, all of them in one commit of the read store."""
+        self._head = max(self._head, page.end)
+        wanted = _by_model(page.facts, together)
+        await asyncio.gather(
+            *(self._apply_own(one, mine, page.known_to) for one, mine in zip(together, wanted, strict=True))
+        )
         for running in together:
-            if unknown is not None:
-                self._stop(running, f"type {unknown.type!r} at {unknown.position} is not known to this release")
+            if page.unknown is not None:
+                self._stop(
+                    running, f"type {page.unknown.type!r} at {page.unknown.position} is not known to this release"
+                )
             await self._swap(running)
         self._tell()
 
-    async def _apply_own(self, running: Running, by_type: Mapping[str, Sequence[Fact]], last: int) -> None:
+    async def _apply_own(self, running: Running, facts: Sequence[Fact], last: int) -> None:
         after = running.position
         if last > after:
-            wanted = chain.from_iterable(facts for name, facts in by_type.items() if name in running.projection.own)
-            mine = sorted((fact for fact in wanted if fact.position > after), key=_position)
+            mine = [fact for fact in facts if fact.position > after]
             await self._change(running, self.service, mine, {WHOLE: last})
 
     async def _change(self, running: Running, lane: str, facts: Sequence[Fact], reached: Mapping[str, int]) -> None:
@@ -518,15 +527,31 @@ class ProjectionRunner:
             return
 
 
-def _facts(batch: Sequence[Any], wanted: frozenset[str], source: str) -> tuple[list[Fact], Any | None]:
-    """The wanted events of a batch up to the first whose type this release does not know, and that event."""
+@dataclass(frozen=True)
+class _Page:
+    """A batch of the feed, decoded: the facts up to the first event whose type this release does not know, and that event."""
+
+    facts: Sequence[Fact]
+    end: int
+    unknown: Any | None
+
+    @property
+    def known_to(self) -> int:
+        """The position up to which the facts are all that is wanted."""
+        return self.end if self.unknown is None else self.unknown.position - 1
+
+
+async def _page_of(batch: Sequence[Any], wanted: Container[str], source: str) -> _Page:
+    """The wanted events, each decoded once for all the models that take them, and others given a turn on the way."""
     facts: list[Fact] = []
-    for recorded in batch:
+    for number, recorded in enumerate(batch, start=1):
         if recorded.type in wanted:
             facts.append(_decoded(recorded, source))
         elif recorded.type not in TYPES.classes:
-            return facts, recorded
-    return facts, None
+            return _Page(facts, batch[-1].position, recorded)
+        if number % TURN_EVENTS == 0:
+            await asyncio.sleep(0)
+    return _Page(facts, batch[-1].position, None)
 
 
 def _decoded(recorded: Any, source: str) -> Fact:
@@ -551,11 +576,15 @@ def _message(recorded: Any) -> Message:
 _position = attrgetter("position")
 
 
-def _by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    found: dict[str, list[Fact]] = {}
+def _by_model(facts: Sequence[Fact], together: Sequence[Running]) -> list[Sequence[Fact]]:
+    """What each model wants of a page that holds what any of them wants, in position order."""
+    if len(together) == 1:
+        return [facts]
+    by_type: dict[str, list[Fact]] = {}
     for fact in facts:
-        found.setdefault(_type(fact), []).append(fact)
-    return found
+        by_type.setdefault(_type(fact), []).append(fact)
+    wanted = (chain.from_iterable(by_type[name] for name in by_type if name in one.projection.own) for one in together)
+    return [sorted(mine, key=_position) for mine in wanted]
 
 
 def _type(fact: Fact) -> str:

@@ -462,5 +462,5 @@ def _number(connection: Connection, statement: LiteralString, *values: Any) -> i
 
 
 def _read(connection: Connection, statement: LiteralString, *values: Any) -> list[Recorded]:
-    rows = connection.cursor(row_factory=tuple_row, binary=True).execute(statement, values, prepare=True)
+    rows = connection.cursor(row_factory=tuple_row, binary=True).execute(statement, values, prepare=True).fetchall()
     return [to_recorded(*row) for row in rows]

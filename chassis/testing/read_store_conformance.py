@@ -180,6 +180,24 @@ class ReadStoreConformance:
 
         assert met == [({(TENANT, "a"): Kept({"n": 1}, {"own": 1})}, {WHOLE: 1})]
 
+    async def test_thousands_of_documents_change_together(self, store: ReadStore) -> None:
+        model = await filled(store, {f"d{n}": {"n": n} for n in range(2_500)})
+        met: list[int] = []
+
+        def fold(kept: Mapping[DocumentKey, Kept], _: Mapping[str, int]) -> dict[DocumentKey, Kept]:
+            met.append(len(kept))
+            return {
+                key: Kept({"n": one.document["n"] + 1} if one.document and one.document["n"] % 2 else None, {"own": 2})
+                for key, one in kept.items()
+            }
+
+        keys = [(TENANT, f"d{n}") for n in range(2_501)]
+        await store.change(Change(model=model.model, lane="own", keys=keys, fold=fold, reached={WHOLE: 2}))
+
+        left = await store.get_many("board", TENANT, ["d0", "d1", "d2499"])
+        exported = await store.export(model.model, limit=2_000)
+        assert (met, len(exported), left) == ([2_500], 1_250, {"d1": {"n": 2}, "d2499": {"n": 2_500}})
+
     async def test_a_failing_fold_writes_nothing_and_holds_up_nobody(self, store: ReadStore) -> None:
         model = await filled(store, {"a": {"n": 1}})
 

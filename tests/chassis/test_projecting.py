@@ -190,6 +190,33 @@ async def test_a_model_that_joins_while_the_head_is_asked_for_does_not_wait_for_
         assert await runner.reached("board", OURS, log.add(Noted(deal_id="d", note="n")), WAIT_SECONDS)
 
 
+async def test_a_long_page_is_decoded_in_turns(read_store: SqliteReadStore) -> None:
+    log = FakeLog()
+    log.add(*(Noted(deal_id="d-1", note=str(number)) for number in range(1_000)))
+    turns: list[int] = []
+
+    class Counting(Line):
+        """Counts how often it was read between two turns of the loop."""
+
+        def seen(self, source: str) -> Seen:
+            turns[-1] += 1
+            return super().seen(source)
+
+    async def others() -> None:
+        while True:
+            turns.append(0)
+            await asyncio.sleep(0)
+
+    log.lines = [Counting(line.seen_fact, line.data, line.type) for line in log.lines]
+    counting = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    runner = ProjectionRunner(OURS, log, read_store, [board()], settings=ProjectingSettings(near_events=10))
+    async with running(runner):
+        assert await runner.reached("board", OURS, 1_000, WAIT_SECONDS)
+    counting.cancel()
+    assert [count for count in turns if count] == [250, 250, 250, 250]
+
+
 async def test_several_models_share_one_reading_of_the_feed(read_store: SqliteReadStore) -> None:
     log = FakeLog()
     boards = [board(name=f"board_{n}") for n in range(5)]
