@@ -5,7 +5,7 @@ import contextlib
 import hmac
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from time import perf_counter
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import orjson
 import structlog
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
@@ -39,6 +40,7 @@ Identify = Callable[[Request], Awaitable[Principal]]
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
 DEPTH_MAX = 20
+PARAMETERS_NAMED_MAX = 5
 CURSOR_MAC_CHARACTERS = 16
 YEARS = range(1970, 2200)
 
@@ -101,6 +103,16 @@ class Unreadable(Problem):
 
     status = 422
     slug = "invalid"
+
+
+class UnknownParameters(Unreadable):
+    """The query names what this route does not take, such as a filter that would have been passed over."""
+
+    def __init__(self, unknown: Sequence[str], known: Sequence[str]) -> None:
+        takes = f"this route takes {', '.join(known)}" if known else "this route takes no parameters"
+        named = [name[:KEY_LENGTH_MAX] for name in unknown[:LIMIT_MAX]]
+        errors = [{"path": f"query.{name}", "code": "extra-forbidden", "message": takes} for name in named]
+        super().__init__(f"unknown in the query: {', '.join(named[:PARAMETERS_NAMED_MAX])}; {takes}", errors=errors)
 
 
 class NotThereYet(Problem):
@@ -237,6 +249,22 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(part, levels - 1) for part in parts)
 
 
+def _only_what_is_asked_for(request: Request) -> None:
+    known = sorted(_parameters(request.scope["route"].dependant))
+    if unknown := sorted(set(request.query_params) - set(known)):
+        raise UnknownParameters(unknown, known)
+
+
+def _parameters(wants: Dependant) -> Iterator[str]:
+    """The names that a route and what it depends on read from the query."""
+    for field in wants.query_params:
+        of = field.field_info.annotation
+        grouped = of.model_fields if isinstance(of, type) and issubclass(of, BaseModel) else {}
+        yield from [part.alias or name for name, part in grouped.items()] if grouped else [field.alias]
+    for dependency in wants.dependencies:
+        yield from _parameters(dependency)
+
+
 def _route(request: Request) -> str:
     return getattr(request.scope.get("route"), "path", "")
 
@@ -283,6 +311,8 @@ def _expected(request: Request) -> int | None:
 def _caller(request: Request, principal: Principal, *, key: str, digest: str | None) -> Caller:
     if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise Unreadable("text must not hold null characters")
+    if request.scope["query_string"]:
+        _only_what_is_asked_for(request)
     correlation = (header(request, b"entente-correlation") or "")[:KEY_LENGTH_MAX]
     correlation = correlation or stable_id(principal.tenant, principal.subject, key or request.scope["path"])
     request.state.correlation_id = correlation

@@ -84,7 +84,7 @@ async def test_what_narrows_a_list_narrows_it_and_a_page_has_200_rows_at_most(in
         for name in names:
             assert await listed(incentives, path, **{name: NOBODYS.get(name, "none-such")}) == [], (path, name)
         assert await incentives.get(FINANCE, f"{path}?limit=201") == 422, path
-        assert (await incentives.get(FINANCE, f"{path}?sort=colour") == 422) == (path in LISTS), path
+        assert await incentives.get(FINANCE, f"{path}?sort=colour") == 422, path
     for path in LISTS:
         for sort in ("date", "-date", "amount", "-amount"):
             assert await listed(incentives, path, sort=sort) == [], (path, sort)

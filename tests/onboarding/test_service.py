@@ -110,7 +110,7 @@ async def test_a_partner_reads_itself_without_what_screening_found(office: Offic
     seen = done(await office.get(owner(mine), f"/partners/{mine}"))
     assert "screening" not in seen
     assert "screening" in done(await office.get(ADMIN, f"/partners/{mine}"))
-    listed = done(await office.get(owner(mine), f"/partners?partner_id={theirs}"))["items"]
+    listed = done(await office.get(owner(mine), "/partners"))["items"]
     assert [item["partner_id"] for item in listed] == [mine]
     assert (await office.get(owner(mine), f"/partners/{theirs}")).status == 404
 

@@ -5,6 +5,7 @@ Afterwards every log is what it was, and every decision in it is decided again a
 
 # ruff: noqa: RUF001  letters that look alike are sent on purpose
 
+import re
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,7 @@ from chassis.asgi import Answer, Api
 from tests.scenarios.browser import browser
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.proofs import decided_again, verified
+from tests.scenarios.routes import Route, outside, routes_of
 from tests.scenarios.system import System, done, running_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -249,6 +251,43 @@ async def test_an_id_that_is_none_is_not_found(it: System, identity: str) -> Non
             assert answer.status_code in (400, 403, 404, 422), (path, answer.status_code, answer.text[:200])
             assert answer.headers["content-type"] == "application/problem+json", path
     await still_answers(it)
+
+
+ANSWERED_WITHOUT_A_CALLER = {"/livez", "/readyz", "/metrics", "/openapi.json", "/v1/openapi.json"}
+
+
+def asked_by_a_program(route: Route) -> bool:
+    """Reads of the API; the portal's own pages and what needs nobody who asks take links from anywhere."""
+    service, method, path = route
+    return (
+        method == "GET" and path not in ANSWERED_WITHOUT_A_CALLER and (service != "gateway" or path.startswith("/v1/"))
+    )
+
+
+async def test_no_read_passes_over_a_parameter_that_it_does_not_know(it: System) -> None:
+    ada = await it.who("ada")
+    routes = sorted({route for service in it.services.values() for route in routes_of(service)})
+    paths = [re.sub("{[^}]*}", "x", outside(route)[1]) for route in routes if asked_by_a_program(route)]
+    for path in paths:
+        answer = await ada.get(f"{path}?no-such-thing=1")
+        clear(answer)
+        assert (answer.status, answer.json()["slug"]) == (422, "invalid"), path
+        assert [error["path"] for error in answer.json()["errors"]] == ["query.no-such-thing"], path
+    assert len(paths) > 150
+
+
+KNOWN = "currency, cursor, fund_id, limit, partner_id, period, programme, state"
+
+
+async def test_an_unknown_parameter_is_named_beside_those_that_are_known(it: System) -> None:
+    ada = await it.who("ada")
+    answer = await ada.get("/v1/incentives/funds?partner=x&limit=2")
+    assert answer.json()["errors"] == [
+        {"path": "query.partner", "code": "extra-forbidden", "message": f"this route takes {KNOWN}"}
+    ]
+    answer = await post(ada, f"{DEALS}?dry_run=true", json_with())
+    detail = "unknown in the query: dry_run; this route takes no parameters"
+    assert (answer.status, answer.json()["detail"]) == (422, detail)
 
 
 async def test_hostile_headers_are_refused_or_harmless(it: System) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 from fastapi import Request
@@ -103,7 +103,10 @@ async def _through(service: str, path: str, scope: Scope, receive: Receive, send
     if path in PROBES or not app.ports.upstreams.knows(service):
         raise NotFound
     token = app.ports.signer.sign(principal, service)
-    await app.ports.upstreams.forward(service, _inner(scope, path, token), receive, send)
+    inner = _inner(scope, path, token)
+    if service in NAMES_A_TENANT and open_to_all(service, scope["method"], path):
+        inner["query_string"] = _without_tenant(scope["query_string"])
+    await app.ports.upstreams.forward(service, inner, receive, send)
 
 
 async def _principal(service: str, path: str, found: Visitor, request: Request) -> Principal:
@@ -133,6 +136,12 @@ async def open_tenant(request: Request) -> str:
     if not tenant.opened:
         raise NotFound
     return slug
+
+
+def _without_tenant(query: bytes) -> bytes:
+    """What goes on to the service of a query that the door has read the tenant of."""
+    named = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return urlencode([(name, value) for name, value in named if name != "tenant"]).encode()
 
 
 def _inner(scope: Scope, path: str, token: str) -> Scope:
