@@ -1,5 +1,6 @@
 """How every service speaks HTTP: who calls, idempotent commands, problems, ETags, pages, read-your-writes, limits."""
 
+import asyncio
 import base64
 import contextlib
 import hmac
@@ -41,6 +42,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
 DEPTH_MAX = 20
 PARAMETERS_NAMED_MAX = 5
+DROPPED_BYTES_MAX, DROPPED_SECONDS = 64 << 20, 10.0
 CURSOR_MAC_CHARACTERS = 16
 YEARS = range(1970, 2200)
 
@@ -584,10 +586,32 @@ class ComeAgain:
             await problem(Unavailable())(scope, receive, send)
 
 
+class _Taken:
+    """A body as it is taken in: how much of it came, and whether more is to come."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive, self.bytes = receive, 0
+        self.more = header(Request(scope), b"expect") is None  # else it is not sent before it is asked for
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes += len(message.get("body", b""))
+        self.more = message.get("more_body", False)
+        return message
+
+    async def drop_the_rest(self) -> None:
+        """Takes in what is left and drops it: whoever is cut off while sending never reads the answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DROPPED_SECONDS):
+                while self.more and self.bytes < DROPPED_BYTES_MAX:
+                    await self.receive()
+
+
 class BodyLimit:
     """Refuses a body that is too large before anything reads it, whatever its headers say.
 
-    `files` are the paths at which files are taken, with how large these may be.
+    What nobody reads of a body is taken in before the answer goes out, up to 64 MiB within 10 seconds. `files` are the
+    paths at which files are taken, with how large these may be.
     """
 
     def __init__(self, app: ASGIApp, bytes_max: int, files: Mapping[str, int] | None = None) -> None:
@@ -596,28 +620,35 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
+        taken = _Taken(scope, receive)
+
+        async def heard_out(message: Message) -> None:
+            if taken.more and message["type"] == "http.response.start":
+                await taken.drop_the_rest()
+            await send(message)
+
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         bytes_max = max(self.bytes_max, self.files.get(scope["path"], 0))
         if not length.isdigit() or int(length) > bytes_max:
-            return await problem(TooLarge(limit_bytes=bytes_max))(scope, receive, send)
-        return await self._counted(bytes_max, scope, receive, send)
+            return await problem(TooLarge(limit_bytes=bytes_max))(scope, receive, heard_out)
+        return await self._counted(bytes_max, scope, taken, heard_out)
 
-    async def _counted(self, bytes_max: int, scope: Scope, receive: Receive, send: Send) -> None:
-        seen = 0
+    async def _counted(self, bytes_max: int, scope: Scope, taken: _Taken, send: Send) -> None:
+        over = False
 
         async def counting() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > bytes_max:
+            nonlocal over
+            message = await taken.receive()
+            over = taken.bytes > bytes_max
+            if over:
                 raise TooLarge(limit_bytes=bytes_max)
             return message
 
         async def unless_over(message: Message) -> None:
-            if seen <= bytes_max:
+            if not over:
                 await send(message)
 
         with contextlib.suppress(TooLarge):
             await self.app(scope, counting, unless_over)
-        if seen > bytes_max:  # whoever read the body may have answered for itself: its answer is dropped
-            await problem(TooLarge(limit_bytes=bytes_max))(scope, receive, send)
+        if over:  # whoever read the body may have answered for itself: its answer is dropped
+            await problem(TooLarge(limit_bytes=bytes_max))(scope, taken.receive, send)

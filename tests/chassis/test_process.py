@@ -1,9 +1,13 @@
 """Where a process listens: probes and figures have a port of their own where the settings say so."""
 
+import asyncio
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from fastapi import APIRouter, Request, Response
 
 from chassis.access import Access
 from chassis.process import listening, make_world, running
@@ -11,7 +15,15 @@ from chassis.service import Blueprint, assemble
 from chassis.settings import ServiceSettings
 from tests.engines import free_port
 
-BLUEPRINT = Blueprint(name="testing", handles=(), access=Access({}), routers=(), publish=lambda seen: None)
+ROOMS = APIRouter()
+
+
+@ROOMS.post("/rooms")
+async def read_all(request: Request) -> Response:
+    return Response(str(len(await request.body())))
+
+
+BLUEPRINT = Blueprint(name="testing", handles=(), access=Access({}), routers=(ROOMS,), publish=lambda seen: None)
 
 
 async def statuses(settings: ServiceSettings, *paths: str) -> list[int]:
@@ -30,6 +42,34 @@ async def statuses(settings: ServiceSettings, *paths: str) -> list[int]:
             async with client.get(url) as answer:
                 found.append(answer.status)
         return found
+
+
+TEN_MEGABYTES = b"x" * 10_000_000
+IN_ONE_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(TEN_MEGABYTES), TEN_MEGABYTES)
+SENT = {
+    "too much": (b"POST /rooms HTTP/1.1\r\ncontent-length: 10000000\r\n", TEN_MEGABYTES, b"413"),
+    "too much of unknown length": (b"POST /rooms HTTP/1.1\r\ntransfer-encoding: chunked\r\n", IN_ONE_CHUNK, b"413"),
+    "what nobody reads": (b"POST /nowhere HTTP/1.1\r\ntransfer-encoding: chunked\r\n", IN_ONE_CHUNK, b"404"),
+}
+
+
+@pytest.mark.parametrize("what", SENT)
+async def test_who_sends_a_body_to_its_end_and_only_then_listens_hears_the_answer(tmp_path: Path, what: str) -> None:
+    head, body, status = SENT[what]
+    settings = ServiceSettings(data=tmp_path, port=0)
+    world = make_world(settings)
+    service = assemble(BLUEPRINT, settings, world)
+    async with running([service], world), listening(service.api, settings, world) as (address, _):
+        sent = head + b"host: 127.0.0.1\r\nconnection: close\r\n\r\n" + body
+        answer = await asyncio.to_thread(told, urlsplit(address).port or 0, sent)
+        assert answer.split(b" ")[1] == status
+
+
+def told(port: int, sent: bytes) -> bytes:
+    """The answer to a client that does one thing after the other, as the plainest do."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(sent)
+        return connection.recv(1_000)
 
 
 async def test_figures_stand_on_the_internal_port_alone(tmp_path: Path) -> None:
