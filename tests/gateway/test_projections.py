@@ -319,6 +319,13 @@ def test_a_partner_s_view_of_credit_names_nobody_else() -> None:
     assert "p-1" not in str(seen)
 
 
+def test_a_partner_s_view_has_the_form_of_what_is_stored_so_that_a_page_shows_its_lists_as_lists() -> None:
+    [document] = project(EVENT_LOG, told(CREDITED)).values()
+    seen = event_log.partner_view(document, "p-2")
+    assert seen is not None
+    assert type(seen["data"]["shares"]) is list
+
+
 # Partners
 
 ACTIVATED = of(

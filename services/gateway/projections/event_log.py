@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
-from chassis.event import TYPES, PublicEvent, Seen, decode, encode, iso, plain
+from chassis.event import TYPES, PublicEvent, Seen, as_stored, decode, encode, iso, plain
 from chassis.projection import Projection
 from chassis.read_store.port import Contains
 from contracts.catalogue import SERVICES, public_events
@@ -75,7 +75,7 @@ def partner_view(document: dict[str, Any], partner_id: str) -> dict[str, Any] | 
     if document["type"] not in TYPES.classes:
         return None
     view = decode(document["type"], encode(document["data"])).for_partner(partner_id)
-    return None if view is None else {**document, "data": plain(view), "partner_ids": [partner_id]}
+    return None if view is None else {**document, "data": as_stored(view), "partner_ids": [partner_id]}
 
 
 EVENT_LOG = Projection(
