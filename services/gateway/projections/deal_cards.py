@@ -77,10 +77,11 @@ def evolve(card: Card | None, seen: Seen) -> Card:
 
 def _card(registration_id: str, parts: dict[str, Any]) -> Card:
     deal, sale, money = (parts.get(name, {}) for name in ("registration", "attribution", "incentives"))
+    involved = {deal.get("partner_id"), *sale.get("partner_ids", ()), *sale.get("credited", ())}
     return {
         "registration_id": registration_id,
         "partner_id": deal.get("partner_id"),
-        "partner_ids": sorted({*filter(None, [deal.get("partner_id")]), *sale.get("partner_ids", ())}),
+        "partner_ids": sorted(filter(None, involved)),
         "number": deal.get("number", ""),
         "customer": deal.get("customer") or "",
         "country": deal.get("country", ""),
@@ -176,7 +177,11 @@ def _reversed(part: dict[str, Any], it: attribution.RevenueReversed) -> dict[str
 
 def _credit(part: dict[str, Any], it: attribution.CreditAllocated) -> dict[str, Any]:
     shares = [{"partner_id": s.partner_id, "percent": str(s.percent)} for s in it.shares]
-    return {"credit": {**part.get("credit", {}), it.pool: {"status": it.status, "shares": shares}}}
+    credited = sorted({*part.get("credited", ()), *(share["partner_id"] for share in shares)})
+    return {
+        "credit": {**part.get("credit", {}), it.pool: {"status": it.status, "shares": shares}},
+        "credited": credited,
+    }
 
 
 def _paid_line(part: dict[str, Any], it: incentives.PayoutCalculated) -> dict[str, Any]:
@@ -238,7 +243,7 @@ def vendor_view(card: dict[str, Any]) -> dict[str, Any]:
 
 DEAL_CARDS = Projection(
     name="deal_cards",
-    version=2,
+    version=3,
     keys=dict.fromkeys(_CHANGES, lambda seen: seen.event.registration_id),
     evolve=evolve,
     indexes=("status", "partner_id", "stage", "submitted_at", "changed_at", "partner_ids", "tokens"),

@@ -1,6 +1,7 @@
 """Why something happened: the page of one event, and its explanation as a panel of other pages."""
 
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
@@ -19,7 +20,14 @@ async def why(event_id: str, here: Here) -> Response:
     if found is None:
         raise NotFound
     opens = await here.opens({found["event"]["data"].get("registration_id")})
-    return await here.page("why.html", why=found, opens=opens)
+    return await here.page("why.html", why=found, opens=opens, proof=await _proof(here, found["event"]))
+
+
+async def _proof(here: Visit, it: dict[str, Any]) -> str:
+    """Where the proof of an event's subject is to be had, "" where this side may not have it."""
+    source, stream = it["source"], quote(it["subject"].partition(":")[2], safe="")
+    inside = f"/v1/gateway/proofs/{stream}" if source == here.app.name else f"/proofs/{stream}"
+    return f"/v1/{source}/proofs/{stream}" if (await here.ask(source, inside)).ok else ""
 
 
 async def explanation(here: Visit, event_id: str, service: str) -> dict[str, Any] | None:
