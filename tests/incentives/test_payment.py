@@ -18,8 +18,11 @@ from services.incentives.domain.payment import (
     AttemptsSpent,
     BelowMinimum,
     GateUnmet,
+    Payments,
     UnknownPayment,
     UnknownReference,
+    propose_payment,
+    propose_payment_alone,
     reference_of,
 )
 from services.incentives.domain.payment_commands import ProposePayment
@@ -326,3 +329,19 @@ def test_unknown_is_a_fact_of_its_own():
     desk = Desk()
     desk.after(desk.proposed, APPROVE, SUBMIT, said("unknown"))
     assert isinstance(desk.payment[-1], PaymentUnknown)
+
+
+def test_a_payment_is_for_what_was_carried_into_its_statement_unpaid():
+    first = issued(line("1.00", 5))
+    later = datetime(2026, 5, 2, tzinfo=UTC)
+    second = issued(line("99.00", 8), history=(first,), period="2026-04", from_position=5, to_position=8, now=later)
+    account = Accounts.fold([first, second])
+    [proposed], _ = propose_payment(proposal(second), Payments.initial, account, ())
+    assert proposed.line_ids == ("line-5", "line-8")
+    [before], _ = propose_payment_alone(proposal(second), Payments.initial, account, ())
+    assert before.line_ids == ("line-8",)
+    _, [opened] = propose_payment(proposal(first, "1.00"), Payments.initial, Accounts.fold([first]), ())
+    paid = PaymentClosed(account_id=ACCOUNT, payment_id=opened.payment_id, paid=True, closed_at=NOW)
+    after = Accounts.fold([first, opened, paid, second])
+    [last], _ = propose_payment(proposal(second), Payments.initial, after, ())
+    assert last.line_ids == ("line-8",)

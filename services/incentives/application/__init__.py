@@ -337,7 +337,11 @@ HANDLES = (
             answer=payment_answer,
             evaluator=evaluator,
         )
-        for evaluator, decision in ((1, payment.propose_payment_together), (2, payment.propose_payment))
+        for evaluator, decision in (
+            (1, payment.propose_payment_together),
+            (2, payment.propose_payment_alone),
+            (3, payment.propose_payment),
+        )
     ),
     *(
         Handles(

@@ -18,12 +18,14 @@ from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, split, total
 from services.incentives.domain.account import (
     FUND_APPROVED,
+    LINES_MAX,
     Account,
     AccountEvent,
     InvoiceNoted,
     PaymentClosed,
     PaymentOpened,
     StatementIssued,
+    StatementLine,
 )
 from services.incentives.domain.drawing import Due, due, due_together
 from services.incentives.domain.exchange import NoRate
@@ -211,15 +213,36 @@ def rules_of(books: Sequence[Rulebook], now: datetime) -> PaymentRules:
 
 
 def propose_payment(wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]) -> Both:
-    """Proposes to pay a statement, never more than is payable after all that was drawn before."""
-    return _proposed(wish, payment, account, books, due)
+    """Proposes to pay a statement, never more than is payable after all that was drawn before.
+
+    It is for the lines of that statement, and of those before it that were carried into it unpaid.
+    """
+    return _proposed(wish, payment, account, books, due, _carried_into)
+
+
+def propose_payment_alone(wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]) -> Both:
+    """As the second evaluator decided: for the lines of that statement alone, whatever was carried into it."""
+    return _proposed(wish, payment, account, books, due, _alone)
 
 
 def propose_payment_together(
     wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]
 ) -> Both:
     """As the first evaluator decided, which netted fund money with earnings."""
-    return _proposed(wish, payment, account, books, due_together)
+    return _proposed(wish, payment, account, books, due_together, _alone)
+
+
+def _alone(statement: StatementIssued, _: Account) -> list[StatementLine]:
+    return list(statement.lines)
+
+
+def _carried_into(statement: StatementIssued, account: Account) -> list[StatementLine]:
+    """The lines of a statement and of those before it, back to the last one that was paid; the newest `LINES_MAX`."""
+    drawn = {payment.statement_id for payment in account.payments.values()}
+    earlier = [one.number for one in account.statements if one.statement_id in drawn and one.number < statement.number]
+    since = max(earlier, default=0)
+    found = [line for one in account.statements if since < one.number <= statement.number for line in one.lines]
+    return found[-LINES_MAX:]
 
 
 def _proposed(
@@ -228,6 +251,7 @@ def _proposed(
     account: Account,
     books: Sequence[Rulebook],
     due_of: Callable[[StatementIssued, Account, Money, Money], Due],
+    lines_of: Callable[[StatementIssued, Account], list[StatementLine]],
 ) -> Both:
     if payment.proposed:
         return [], []
@@ -248,7 +272,7 @@ def _proposed(
         payee_id=statement.payee_id,
         partner_id=statement.partner_id,
         amount=found.amount,
-        line_ids=tuple(dict.fromkeys(line.cause for line in statement.lines if line.kind in EARNING)),
+        line_ids=tuple(dict.fromkeys(line.cause for line in lines_of(statement, account) if line.kind in EARNING)),
         released=wish.released,
         released_position=wish.released_position,
         proposed_by=wish.by,
