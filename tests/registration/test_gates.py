@@ -10,6 +10,7 @@ import pytest
 from chassis.decider import NotFound, Stream
 from chassis.event import encode
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
+from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account_key import Key
 from services.registration.domain.availability import availability
@@ -35,6 +36,7 @@ from services.registration.domain.exclusion import (
     Exclusions,
     family_targets,
 )
+from services.registration.domain.matching import IndexSeen
 from services.registration.domain.partner_facts import (
     Certified,
     Partners,
@@ -256,8 +258,8 @@ class CountedPeek:
 
 
 class Nobody:
-    async def near(self, *_: Any) -> tuple[()]:
-        return ()
+    async def near(self, *_: Any) -> Near:
+        return Near(candidates=(), index=IndexSeen(version=1, position=1))
 
 
 async def looked_at(town: Town, now: datetime = NOW) -> tuple[int, SlotsSeen | None]:

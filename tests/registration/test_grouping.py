@@ -10,6 +10,7 @@ from chassis.decider import NotFound, Raced, Stream
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.on_accounts import cutting, linking
 from services.registration.application.on_deals import Asked, deciding
+from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts, Group
 from services.registration.domain.account_key import Key
@@ -27,7 +28,7 @@ from services.registration.domain.grouping import (
     NoParent,
     subtree,
 )
-from services.registration.domain.matching import Candidate
+from services.registration.domain.matching import Candidate, IndexSeen
 from services.registration.domain.merging import InGroup, MergeAccounts
 from tests.registration.deals import NOW, SEALED, Town, approval, candidate, customer, wish
 
@@ -52,13 +53,13 @@ class Peek:
 
 
 @dataclass(frozen=True)
-class Near:
+class Index:
     """The customers that resemble whichever is asked about."""
 
     found: tuple[Candidate, ...] = ()
 
-    async def near(self, *_: Any) -> tuple[Candidate, ...]:
-        return self.found
+    async def near(self, *_: Any) -> Near:
+        return Near(candidates=self.found, index=IndexSeen(version=1, position=1))
 
 
 def at(account: AccountId) -> dict[str, Any]:
@@ -68,7 +69,13 @@ def at(account: AccountId) -> dict[str, Any]:
 
 
 async def register(
-    town: Town, deal: str, partner: str, account: AccountId, scope: str = "entity", hours: int = 0, near: Near = Near()
+    town: Town,
+    deal: str,
+    partner: str,
+    account: AccountId,
+    scope: str = "entity",
+    hours: int = 0,
+    near: Index = Index(),
 ) -> str:
     """Registers as the API prepares it; where it then stands."""
     made = wish(deal, partner, **at(account), scope=scope, now=NOW + timedelta(hours=hours))
@@ -223,7 +230,7 @@ async def test_a_group_claim_enters_the_group_of_a_customer_that_is_the_same() -
     town = await town_of(HEAD, CHILD, GRANDCHILD, apart)
     await link(town, CHILD, HEAD)
     await register(town, "b", "p-2", CHILD)
-    await register(town, "a", "p-1", apart, "group", near=Near((candidate(HEAD, link="alias"),)))
+    await register(town, "a", "p-1", apart, "group", near=Index((candidate(HEAD, link="alias"),)))
     asked = Asked(registration_id="a", now=LATER)
     told = {"account_id": HEAD, "verdict": "same", "reason": SEALED, "by": "desk-1"}
     made = await deciding(asked, told)(Peek(town))  # type: ignore[arg-type]
@@ -245,7 +252,7 @@ async def test_a_group_claim_enters_the_group_of_a_customer_that_is_the_same() -
 async def test_who_joins_the_group_of_a_customer_before_it_is_said_to_be_the_same_is_not_missed() -> None:
     apart = AccountId("account-apart")
     town = await town_of(HEAD, CHILD, apart)
-    await register(town, "a", "p-1", apart, "group", near=Near((candidate(HEAD, link="alias"),)))
+    await register(town, "a", "p-1", apart, "group", near=Index((candidate(HEAD, link="alias"),)))
     asked = Asked(registration_id="a", now=LATER)
     told = {"account_id": HEAD, "verdict": "same", "reason": SEALED, "by": "desk-1"}
     made = await deciding(asked, told)(Peek(town))  # type: ignore[arg-type]
