@@ -42,6 +42,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
 DEPTH_MAX = 20
 PARAMETERS_NAMED_MAX = 5
+NO_OBJECT = "send a JSON object here, with Content-Type: application/json"
 DROPPED_BYTES_MAX, DROPPED_SECONDS = 64 << 20, 10.0
 CURSOR_MAC_CHARACTERS = 16
 YEARS = range(1970, 2200)
@@ -489,7 +490,7 @@ def _invalid(error: RequestValidationError) -> Problem:
         {
             "path": ".".join(str(part) for part in fault["loc"]),
             "code": fault["type"].replace("_", "-"),
-            "message": fault["msg"],
+            "message": NO_OBJECT if fault["type"] == "model_attributes_type" else fault["msg"],
         }
         for fault in error.errors()[:LIMIT_MAX]
     ]

@@ -353,6 +353,20 @@ async def test_another_content_type_is_refused(it: System, kind: str) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_body_of_another_type_is_told_which_type_it_has_to_be(it: System) -> None:
+    north = await it.who("northwind")
+    headers = {"authorization": f"Bearer {north._token}", "idempotency-key": key(), "content-type": "text/plain"}
+    async with browser(it.front._app, headers=headers) as client:
+        answer = await client.post(DEALS, content=json_with())
+    assert answer.json()["errors"] == [
+        {
+            "path": "body",
+            "code": "model-attributes-type",
+            "message": "send a JSON object here, with Content-Type: application/json",
+        }
+    ]
+
+
 async def test_the_last_of_two_equal_fields_counts_everywhere(it: System) -> None:
     """Both readers of a body, the one that decides and the one that recognises a retry, see the same."""
     north, again = await it.who("northwind"), key()
