@@ -4,6 +4,7 @@ A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the sto
 `World` that services of one process share. `open` → `start` → `stop`; roles split the work between processes.
 """
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ from chassis.rulebook import Kind
 from chassis.settings import ServiceSettings, WrongSetting, variable
 from chassis.shadow import Eyes, Tally, Weigh
 from chassis.shadow_runs import ShadowRuns
+from chassis.shadow_spread import Spread
 from chassis.short_way import Directory, shortened
 from chassis.store.port import EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
@@ -69,9 +71,11 @@ class Blueprint:
     `workers` run for ever beside it; `identify` replaces the signed principal as the way to know who calls;
     `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
-    of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `weigh` finds the
-    money in events, `tally` what of them a shadow run counts; `forgets` says whose key an event destroys; `bulk` are the
-    imports that it takes; `files` are other paths at which it takes files, with how large these may be.
+    of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `briefly` explains with
+    outcome and reasons alone what takes long to `explain`; `weigh` finds the money in events, `tally` what of them a
+    shadow run counts; `forgets` says whose key an event destroys; `bulk` are the imports that it takes; `files` are other
+    paths at which it takes files, with how large these may be. `declared_in` is the module that has this as its
+    `BLUEPRINT`: a process that is begun for a shadow run finds it there.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Blueprint:
     deadlines: Sequence[Deadline] = ()
     kinds: Mapping[str, Kind[Any, Any]] = field(default_factory=dict)
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
+    briefly: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
     weigh: Weigh = field(default_factory=dict)
     tally: Tally = field(default_factory=dict)
@@ -97,6 +102,7 @@ class Blueprint:
     everywhere: Sequence[str] = ()
     hang_up: Callable[[Application], None] = lambda app: None
     let_go: Callable[[Application], Awaitable[None]] | None = None
+    declared_in: str = ""
 
 
 @dataclass(kw_only=True)
@@ -124,9 +130,10 @@ class Service:
         self.parking = application.parked.parking
         self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
-        eyes = Eyes(explain=blueprint.explain, weigh=blueprint.weigh, tally=blueprint.tally)
         every = application.executor.every_handles
-        self.shadow_runs = application.shadow_runs = ShadowRuns(self.desk, self.store, every, eyes)
+        self.shadow_runs = application.shadow_runs = ShadowRuns(
+            self.desk, self.store, every, eyes_of(blueprint), spread_of(blueprint, settings, every)
+        )
         # The rows of an import are needed until they are carried out; then nobody reads them any more.
         over = (BatchApplied, BatchDiscarded) if blueprint.bulk else ()
         rows = dict.fromkeys(over, lambda batch: subject_of(batch.batch_id))
@@ -407,20 +414,40 @@ def files_of(blueprint: Blueprint) -> dict[str, int]:
     return {**imports, **blueprint.files}
 
 
-def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:
-    """Makes the service; nothing is opened yet."""
-    directory = directory_of(settings, blueprint.name)
-    directory.mkdir(parents=True, exist_ok=True)
-    handles = (
+def handles_of(blueprint: Blueprint) -> tuple[Handles, ...]:
+    """What the service can do, with what every service can."""
+    return (
         *blueprint.handles,
         *parked.HANDLES,
         *EPOCHS,
         *(rulebook_api.rule_handles(blueprint.kinds) if blueprint.kinds else ()),
         *(bulk_api.HANDLES if blueprint.bulk else ()),
     )
+
+
+def eyes_of(blueprint: Blueprint) -> Eyes:
+    """How a shadow run reads the service's events."""
+    return Eyes(explain={**blueprint.explain, **blueprint.briefly}, weigh=blueprint.weigh, tally=blueprint.tally)
+
+
+def spread_of(blueprint: Blueprint, settings: ServiceSettings, handles: Sequence[Handles]) -> Spread | None:
+    """How the service's shadow runs are spread over processes, where they are.
+
+    A command that is prepared again may touch other streams than its record tells: nobody knows before whom it concerns.
+    """
+    processes = min(settings.shadow_processes, os.cpu_count() or 1)
+    if processes == 1 or not blueprint.declared_in or any(one.prepare for one in handles):
+        return None
+    return Spread(declared_in=blueprint.declared_in, settings=settings, processes=processes)
+
+
+def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, ports: Any = None) -> Service:
+    """Makes the service; nothing is opened yet."""
+    directory = directory_of(settings, blueprint.name)
+    directory.mkdir(parents=True, exist_ok=True)
     keys, master_key = keys_of(settings, blueprint.name)
     read = read_store(settings, blueprint.name)
-    executor = Executor(event_store(settings, blueprint.name), handles, world.clock, settings.queue_max)
+    executor = Executor(event_store(settings, blueprint.name), handles_of(blueprint), world.clock, settings.queue_max)
     parking = SqliteParking(Desk(directory / "desk.db"), world.clock)
     application = Application(
         name=blueprint.name,

@@ -122,6 +122,8 @@ class ServiceSettings(BaseSettings):
     """Commands that may wait for their turn on one stream; what comes then is told to come again."""
     commits_waiting_max: int = Field(default=4_096, ge=1)
     """Commits that may wait for their flush in one service."""
+    shadow_processes: int = Field(default=2, ge=1, le=8)
+    """Processes that a long shadow run begins for itself, at most one a core; 1: it goes on beside all else."""
     wait_seconds: float = Field(default=1.0, gt=0)
     """How long a read waits for `Entente-At-Least`."""
 

@@ -9,10 +9,11 @@ other outcome would have called for is missing, and one that it would not have c
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 import msgspec
@@ -192,13 +193,32 @@ class Report:
         for counts, side in zip(self.counts, (old, new), strict=True):
             counts.update(side.counts)
         if (old.outcome, old.money) != (new.outcome, new.money):
-            self._changed(_row(recorded, record, old, new))
+            self.differs(_row(recorded, record, old, new))
 
-    def _changed(self, row: ShadowRow) -> None:
+    def differs(self, row: ShadowRow) -> None:
+        """Tells one command that came out differently."""
+        self.tell(canonical_json(row), row)
+
+    def tell(self, canonical: bytes, row: ShadowRow | None) -> None:
+        """As `differs`, of a row whose JSON is made already, and which is shown if it is given."""
         self.changed += 1
-        self._digest.update(canonical_json(row))
-        if len(self.rows) < ROWS_MAX:
+        self._digest.update(canonical)
+        if row is not None and len(self.rows) < ROWS_MAX:
             self.rows.append(row)
+
+    def add(self, sums: "Sums") -> None:
+        """Counts what was counted elsewhere; what came out differently there is told apart."""
+        self.decided += sums.decided
+        self.outcomes.update(sums.outcomes)
+        for key, (old, new) in sums.money.items():
+            before, after = self.money.get(key, (Decimal(0), Decimal(0)))
+            self.money[key] = before + old, after + new
+        for counts, more in zip(self.counts, sums.counts, strict=True):
+            counts.update(more)
+
+    @property
+    def sums(self) -> "Sums":
+        return Sums(self.decided, self.outcomes, self.money, self.counts)
 
     def as_json(self) -> ShadowReport:
         """The report as it is shown. The same run again has the same digest."""
@@ -217,6 +237,16 @@ class Report:
         return [
             {"what": what, "of": of, "old": old[what, of], "new": new[what, of]} for what, of in sorted({*old, *new})
         ]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a report counts, without what came out differently one by one."""
+
+    decided: int
+    outcomes: Counter[tuple[str, str]]
+    money: Mapping[tuple[str, str], tuple[Decimal, Decimal]]
+    counts: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
 
 
 def _total(key: tuple[str, str], old: Decimal, new: Decimal) -> Total:
@@ -257,7 +287,7 @@ async def run(
     progress: Progress = lambda done, total: None,
 ) -> Report:
     """Runs the window again under the candidate. Two runs over the same log give the same report."""
-    again = _Again(store, handles, eyes, candidate, window)
+    again = Again(store, handles, eyes, candidate, window)
     after, turn_ends = window.after, 0.0
     loop = asyncio.get_running_loop()
     while after < window.until and (events := await store.feed(after, PAGE_EVENTS)):
@@ -266,7 +296,7 @@ async def run(
                 progress(recorded.position - window.after, window.until - window.after)
                 await asyncio.sleep(0)
                 turn_ends = loop.time() + TURN_SECONDS
-            if recorded.position <= window.until and recorded.tenant == window.tenant:
+            if recorded.position <= window.until and recorded.tenant == window.tenant and not again.note(recorded):
                 await again.take(recorded)
         after = events[-1].position
     progress(window.until - window.after, window.until - window.after)
@@ -286,51 +316,82 @@ async def position_at(store: EventStore, at: datetime) -> int:
     return low
 
 
-class _Again:
-    """The other world: states of the streams that came out differently, by name; all others are as recorded."""
+class Apart:
+    """The states of the streams that came out differently, by name."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, Any] = {}
+
+    def any_of(self, names: Collection[str]) -> bool:
+        """Whether one of the streams came out differently."""
+        return not self._states.keys().isdisjoint(names)
+
+    def find(self, name: str) -> tuple[Any] | None:
+        """The state of the stream where it came out differently."""
+        return (self._states[name],) if name in self._states else None
+
+    def put(self, states: Iterable[tuple[str, Any]]) -> None:
+        self._states.update(states)
+
+
+class Again:
+    """The other world: in `apart` the streams that came out differently; all others are as recorded."""
 
     def __init__(
         self, store: EventStore, handles: Iterable[Handles], eyes: Eyes, candidate: Candidate, window: Window
     ) -> None:
         self.report = Report()
+        self._apart = Apart()
         self._store, self._eyes, self._candidate, self._tenant = store, eyes, candidate, window.tenant
         self._book = Rules.at(candidate.rulebook_id).name(window.tenant)
         self._books: tuple[Rulebook, Rulebook] | None = None
         self._newest = {one.command.type: one for one in sorted(handles, key=lambda one: one.evaluator)}
         self._written: dict[str, list[Recorded]] = {}
         self._past = Past(store)
-        self._apart: dict[str, Any] = {}
+
+    def note(self, recorded: Recorded) -> bool:
+        """Keeps an event until its command is met; False for a command's own record."""
+        if recorded.type == RECORD:
+            return False
+        self._written.setdefault(recorded.command_id or "", []).append(recorded)
+        return True
 
     async def take(self, recorded: Recorded) -> None:
-        if recorded.type != RECORD:
-            self._written.setdefault(recorded.command_id or "", []).append(recorded)
-            return
+        """Decides the recorded command again, where it may come out differently."""
         written = self._written.pop(recorded.command_id or "", [])
         record: CommandRecorded = recorded.event
         if self._may_differ(record):
             await self._decide(recorded, record, written)
 
+    def pass_over(self, recorded: Recorded) -> None:
+        """Takes a command's record without deciding it."""
+        self._written.pop(recorded.command_id or "", None)
+
+    def handles_of(self, record: CommandRecorded) -> Handles:
+        """Who decides such a command by now."""
+        return self._newest[record.command_type]
+
     def _may_differ(self, record: CommandRecorded) -> bool:
         guarded, read = ({stream_base(at.stream) for at in ats} for ats in (record.guarded, record.read))
-        return self._book not in guarded and (self._book in read or not self._apart.keys().isdisjoint(guarded | read))
+        return self._book not in guarded and (self._book in read or self._apart.any_of(guarded | read))
 
     async def _decide(self, recorded: Recorded, record: CommandRecorded, written: Sequence[Recorded]) -> None:
-        handles = self._newest[record.command_type]
-        look = self._look(recorded, record)
+        handles, known = self.handles_of(record), _by_name(record)
         wish = decode(record.command_type, record.command)
         if handles.prepare is not None:
-            wish = await handles.prepare(wish, look)
+            wish = await handles.prepare(wish, partial(self._look, known, recorded))
         touched = handles.touched(wish)
         guarded = touched.guarded
-        states, reads = [await look(one) for one in guarded], [await look(one) for one in touched.read]
-        ats = self._places(guarded, record)
+        names = [one.name(self._tenant) for one in guarded]
+        states = [await self._state(one, name, known, recorded) for one, name in zip(guarded, names, strict=True)]
+        reads = [await self._look(known, recorded, one) for one in touched.read]
+        ats = [known.get(name) or At(stream=name, version=0) for name in names]
         verdict = _decided(handles, wish, touched, states, reads)
         made = [event for _, _, event in writes(touched, ats, verdict)]
         now = self._now(verdict, made, recorded)
-        same = _same(made, written) and record.slug == now.refused
-        if not same or not self._apart.keys().isdisjoint(one.name(self._tenant) for one in guarded):
-            after = zip(guarded, verdict.after or states, strict=True)
-            self._apart |= {one.name(self._tenant): state for one, state in after}
+        same = record.slug == now.refused and _same(made, written)
+        if not same or self._apart.any_of(names):
+            self._apart.put(zip(names, verdict.after or states, strict=True))
         elif verdict.after:
             self._past.know(ats, verdict.events, verdict.after)
         self.report.take(recorded, record, now if same else self._then(record, written, recorded), now)
@@ -346,23 +407,15 @@ class _Again:
         told = [(one.event, one) for one in written if self._eyes.read(one.type)]
         return self._side(record.outcome, told, recorded)
 
-    def _places(self, streams: Sequence[Stream], record: CommandRecorded) -> list[At]:
-        known = _by_name(record)
-        names = (one.name(self._tenant) for one in streams)
-        return [known.get(name, At(stream=name, version=0)) for name in names]
+    async def _look(self, known: Mapping[str, At], recorded: Recorded, stream: Stream) -> Any:
+        """The state of a stream as the other world had it when the command came."""
+        return await self._state(stream, stream.name(self._tenant), known, recorded)
 
-    def _look(self, recorded: Recorded, record: CommandRecorded) -> Callable[[Stream], Awaitable[Any]]:
-        """Reads a stream as the other world had it when the command came."""
-        known = _by_name(record)
-
-        async def look(stream: Stream) -> Any:
-            name = stream.name(self._tenant)
-            if name in self._apart:
-                return self._apart[name]
-            state = await self._as_recorded(stream, known.get(name), recorded.position)
-            return self._other(state) if name == self._book else state
-
-        return look
+    async def _state(self, stream: Stream, name: str, known: Mapping[str, At], recorded: Recorded) -> Any:
+        if apart := self._apart.find(name):
+            return apart[0]
+        state = await self._as_recorded(stream, known.get(name), recorded.position)
+        return self._other(state) if name == self._book else state
 
     def _other(self, book: Rulebook) -> Rulebook:
         """The rulebook with the candidate in force; made once while it stays as it is."""
@@ -377,17 +430,21 @@ class _Again:
         return stream.decider.fold(one.event for one in events if one.position < position)
 
     def _side(self, outcome: str, events: Sequence[tuple[Any, Recorded | None]], by: Recorded) -> Side:
-        decisions = [found for event, one in events if (found := self._explained(event, one, by)) is not None]
-        money: Counter[tuple[str, str]] = Counter()
-        for event, _ in events:
-            if weigh := self._eyes.weigh.get(type(event)):
+        decisions: list[Decision] = []
+        money: dict[tuple[str, str], Decimal] = {}
+        counts: dict[tuple[str, str], int] = {}
+        for event, one in events:
+            kind = type(event)
+            if (found := self._explained(event, one, by)) is not None:
+                decisions.append(found)
+            if weigh := self._eyes.weigh.get(kind):
                 partner_id, currency, amount = weigh(event)
-                money[partner_id, currency] += amount  # type: ignore[assignment]
-        tally = self._eyes.tally
-        counts = Counter(tally[type(event)](event) for event, _ in events if type(event) in tally)
+                money[partner_id, currency] = money.get((partner_id, currency), 0) + amount
+            if tally := self._eyes.tally.get(kind):
+                counts[tally(event)] = counts.get(tally(event), 0) + 1
         told = " + ".join(one.outcome for one in decisions) if decisions else outcome
         reasons = tuple(reason.code for one in decisions for reason in one.reasons)
-        return Side(outcome=told, reasons=reasons, money=dict(money), counts=counts)  # type: ignore[arg-type]
+        return Side(outcome=told, reasons=reasons, money=money, counts=counts)
 
     def _explained(self, event: Any, one: Recorded | None, by: Recorded) -> Decision | None:
         explain = self._eyes.explain.get(type(event))
@@ -416,4 +473,6 @@ def _by_name(record: CommandRecorded) -> dict[str, At]:
 
 
 def _same(made: Sequence[Any], written: Sequence[Recorded]) -> bool:
-    return [(event.type, encode(event)) for event in made] == [(one.type, bytes(one.data)) for one in written]
+    return len(made) == len(written) and all(
+        event.type == one.type and encode(event) == bytes(one.data) for event, one in zip(made, written, strict=True)
+    )

@@ -11,6 +11,7 @@ from chassis.decider import Busy, NotFound
 from chassis.execution import Handles
 from chassis.positions import Desk
 from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Window, run
+from chassis.shadow_spread import ShareLost, Spread
 from chassis.store.port import EventStore
 from chassis.supervision import log
 
@@ -66,8 +67,16 @@ class Asked:
 class ShadowRuns:
     """Begins runs and answers what became of them. A run that the process did not live to finish has failed."""
 
-    def __init__(self, desk: Desk, store: EventStore, handles: Sequence[Handles], eyes: Eyes) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        store: EventStore,
+        handles: Sequence[Handles],
+        eyes: Eyes,
+        spread: Spread | None = None,
+    ) -> None:
         self._desk, self._store, self._handles, self._eyes = desk, store, handles, eyes
+        self._spread, self._spreading = spread, False
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tenants: dict[str, str] = {}
         self._done: dict[str, tuple[int, int]] = {}
@@ -140,7 +149,15 @@ class ShadowRuns:
         self._done[run_id] = done, total
 
     async def report(self, asked: Asked, progress: Progress) -> Report:
-        """The report of a run, computed now."""
+        """The report of a run, computed now: of a long one in processes of its own, while no other has some."""
+        if self._spread and self._spread.worth(asked.window) and not self._spreading:
+            try:
+                self._spreading = True
+                return await self._spread.run(asked.candidate, asked.window, progress)
+            except ShareLost as lost:
+                log.warning("shadow_run_not_spread", run=asked.run_id, reason=str(lost))
+            finally:
+                self._spreading = False
         return await run(self._store, self._handles, self._eyes, asked.candidate, asked.window, progress)
 
     async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:

@@ -330,6 +330,8 @@ class Past:
 
     async def at(self, stream: Stream, at: At) -> Any:
         """The state of the stream when it had that version. Raises NotReached."""
+        if at.version == 0:
+            return stream.decider.initial
         version, state = self._states.get(at.stream) or (0, stream.decider.initial)
         if version > at.version:
             version, state = 0, stream.decider.initial

@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 BUSINESS_DAY = timedelta(minutes=480)
 """One business day: eight hours of the calendar, however long its own days are."""
 AHEAD_DAYS_MAX = 3_700
 """How far a due date is looked for; a calendar that is open once a year still has ten of its days in it."""
+
+DAYS_KNOWN = 4_096
+"""Days whose hours are not worked out anew: one review looks at the same few several times."""
 
 
 class NeverOpen(ValueError):
@@ -46,10 +50,15 @@ class BusinessCalendar:
 
     def _windows(self, since: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The open hours of each day from the day of `since` on, in UTC: a change to summer time moves none of them."""
-        zone = ZoneInfo(self.zone)
-        first, closed = since.astimezone(zone).date(), frozenset(self.closed_on)
+        first, closed = since.astimezone(ZoneInfo(self.zone)).date(), frozenset(self.closed_on)
         for ahead in range(AHEAD_DAYS_MAX):
             day = first + timedelta(days=ahead)
             if day.isoweekday() in self.weekdays and day not in closed:
-                opens, closes = (datetime.combine(day, at, zone) for at in (self.opens_at, self.closes_at))
-                yield opens.astimezone(UTC), closes.astimezone(UTC)
+                yield _hours(self.zone, day, self.opens_at, self.closes_at)
+
+
+@lru_cache(maxsize=DAYS_KNOWN)
+def _hours(zone: str, day: date, opens_at: time, closes_at: time) -> tuple[datetime, datetime]:
+    """The open hours of one day in UTC."""
+    opens, closes = (datetime.combine(day, at, ZoneInfo(zone)) for at in (opens_at, closes_at))
+    return opens.astimezone(UTC), closes.astimezone(UTC)

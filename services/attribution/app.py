@@ -50,6 +50,7 @@ class Settings(ServiceSettings):
 
 
 BLUEPRINT = Blueprint(
+    declared_in=__name__,
     name="attribution",
     handles=HANDLES,
     access=ACCESS,

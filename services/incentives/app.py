@@ -92,6 +92,7 @@ class Settings(ServiceSettings):
 
 
 BLUEPRINT = Blueprint(
+    declared_in=__name__,
     name="incentives",
     handles=HANDLES,
     access=ACCESS,

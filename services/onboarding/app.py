@@ -23,6 +23,7 @@ class Settings(ServiceSettings):
 
 
 BLUEPRINT = Blueprint(
+    declared_in=__name__,
     name="onboarding",
     handles=HANDLES,
     access=ACCESS,

@@ -35,7 +35,7 @@ from services.registration.api.lead_bodies import subject_of
 from services.registration.application import HANDLES, KINDS
 from services.registration.application.ports import Ports
 from services.registration.domain.disclosure import disclosed
-from services.registration.domain.explaining import EXPLAIN, TALLY
+from services.registration.domain.explaining import BRIEFLY, EXPLAIN, TALLY
 from services.registration.domain.kept_mail import MailForgotten
 from services.registration.domain.lead import LeadForgotten
 from services.registration.projections.accounts import ACCOUNTS
@@ -71,6 +71,7 @@ class Settings(ServiceSettings):
 
 
 BLUEPRINT = Blueprint(
+    declared_in=__name__,
     name="registration",
     handles=HANDLES,
     access=ACCESS,
@@ -102,6 +103,7 @@ BLUEPRINT = Blueprint(
     deadlines=DEADLINES,
     kinds={name: replace(kind, complete=written_out) for name, kind in KINDS.items()},
     explain=EXPLAIN,
+    briefly=BRIEFLY,
     disclose=disclosed,
     tally=TALLY,
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),

@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
-from tests.registration.service import DESK, Running, activated, seller, started
+from chassis.shadow_api import ShadowBody, asked_for
+from chassis.shadow_spread import Spread
+from services.registration.app import BLUEPRINT
+from tests.registration.service import DESK, TENANT, Running, activated, seller, started
 
 RULES = {"minimums": [{"amount": "1000.00", "currency": "EUR"}]}
 HIGHER = {"minimums": [{"amount": "20000.00", "currency": "EUR"}]}
@@ -95,6 +99,17 @@ async def test_a_shadow_run_counts_the_open_deals_that_another_capacity_would_le
 async def test_done_when_9_twice_the_same_run_has_one_digest(history: Running) -> None:
     one, two = [await shadow(history, body=HIGHER) for _ in range(2)]
     assert one["report"]["digest"] == two["report"]["digest"]
+
+
+async def test_processes_of_its_own_report_what_the_service_reports(history: Running) -> None:
+    service = history.service
+    wish = ShadowBody(rulebook_id="default", body=HIGHER)
+    asked = await asked_for(service.application, TENANT, wish, "apart")
+    spread = Spread(declared_in=BLUEPRINT.declared_in, settings=service.settings, processes=2, from_positions=0)
+    apart = await spread.run(asked.candidate, asked.window, lambda *_: None)
+    alone = await service.shadow_runs.report(asked, lambda *_: None)
+    assert alone.changed > 0
+    assert orjson.dumps(apart.as_json()) == orjson.dumps(alone.as_json())
 
 
 async def test_rules_that_name_holidays_are_tried_as_they_would_be_published(history: Running) -> None:

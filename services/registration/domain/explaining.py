@@ -23,7 +23,7 @@ from services.registration.domain.disclosure import keeping
 from services.registration.domain.lead import DUPLICATE, LeadAssigned, LeadSubmitted
 from services.registration.domain.lead_gate import HELD
 from services.registration.domain.routing import explained as routed
-from services.registration.domain.screening import APPROVE, REJECT, explained
+from services.registration.domain.screening import APPROVE, REJECT, explained, reasons_of
 
 REVOKE = "revoke"
 
@@ -38,6 +38,12 @@ def _screened(seen: Seen) -> Decision:
     decision, index = explained(happened.screening, happened.rules), happened.facts.index
     told = {**decision.detail, "index": plain(index)} if index else decision.detail
     return _judged(happened, replace(decision, detail=told))
+
+
+def _screened_briefly(seen: Seen) -> Decision:
+    happened: DealScreened = seen.event
+    screening = happened.screening
+    return Decision(outcome=screening.outcome, reasons=reasons_of(screening.failed, happened.rules))
 
 
 def _rejected(seen: Seen) -> Decision | None:
@@ -127,3 +133,7 @@ EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {
     LeadSubmitted: _gated,
     LeadAssigned: _routed,
 }
+
+
+BRIEFLY: dict[type, Callable[[Seen], Decision | None]] = {DealScreened: _screened_briefly}
+"""The same where nobody asks for more than outcome and reasons, of what takes long to explain in full."""
