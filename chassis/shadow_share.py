@@ -113,8 +113,7 @@ class Shares:
     def give(self, share: int, guarded: Iterable[str], position: int) -> None:
         """Notes that a command with these streams was given to a share."""
         self._given[share] += 1
-        for name in guarded:
-            self.last[name] = share, position
+        self.last.update(dict.fromkeys(guarded, (share, position)))
 
 
 class Ours(Apart):
