@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any, NotRequired, TypedDict
 
 import msgspec
@@ -342,6 +342,7 @@ class Again:
     ) -> None:
         self.report = Report()
         self._apart = Apart()
+        self._reads = cache(eyes.read)
         self._store, self._eyes, self._candidate, self._tenant = store, eyes, candidate, window.tenant
         self._book = Rules.at(candidate.rulebook_id).name(window.tenant)
         self._books: tuple[Rulebook, Rulebook] | None = None
@@ -404,7 +405,7 @@ class Again:
     def _then(self, record: CommandRecorded, written: Sequence[Recorded], recorded: Recorded) -> Side:
         if record.outcome == REFUSED:
             return _refused(record.slug or REFUSED)
-        told = [(one.event, one) for one in written if self._eyes.read(one.type)]
+        told = [(one.event, one) for one in written if self._reads(one.type)]
         return self._side(record.outcome, told, recorded)
 
     async def _look(self, known: Mapping[str, At], recorded: Recorded, stream: Stream) -> Any:

@@ -1,9 +1,10 @@
 """One look at a deal: its screening at an instant, and the events that follow from it for the deal and its claims."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from chassis.event import replace
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, Entitlement, Span
 from services.registration.domain.account import Account

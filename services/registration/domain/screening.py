@@ -5,12 +5,12 @@ Each check that does not pass pulls towards its own outcome; the strictest pull 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis.event import LEFT_OUT, LeftOut, plain
+from chassis.event import LEFT_OUT, LeftOut, plain, replace
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.background import Background
