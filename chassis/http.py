@@ -72,12 +72,9 @@ class Lines(Response):
 
 
 class Body(BaseModel):
-    """A request body: unknown fields are refused.
+    """A request body: unknown fields are refused."""
 
-    What reads one is made where it is asked for: the routes make their own, and never use this one's.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class KeyMissing(Problem):
