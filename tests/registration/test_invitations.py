@@ -9,12 +9,14 @@ from chassis.decider import NotFound, WrongState
 from contracts.values import AccountId, Participant, PartnerId, RegistrationId, Span, money
 from services.registration.application.on_accounts import cutting, joining, linking, parting
 from services.registration.application.on_invitations import invitation_id
+from services.registration.application.on_partners import aliasing
 from services.registration.domain.claims import ClaimExtended, ClaimHeld, ClaimPlaced, ClaimReleased, ClaimsOf
 from services.registration.domain.deal import AlreadyRegistered, Deal, Deals, PartnerUnknown
 from services.registration.domain.deal_commands import (
     CloseDeal,
     EndProtection,
     MergeDuplicate,
+    PromoteDeal,
     RecordOrder,
     RejectDeal,
     RequestExtension,
@@ -30,6 +32,7 @@ from services.registration.domain.deal_events import (
     ParticipantLeft,
     ProtectionEnded,
 )
+from services.registration.domain.dispute import Disputes
 from services.registration.domain.invitation import (
     AcceptInvitation,
     AlreadyInvited,
@@ -645,3 +648,25 @@ def test_two_customers_are_not_linked_while_a_participant_would_meet_a_holder_in
 
     with pytest.raises(ParticipantsCollide):
         linking_them(town)
+
+
+def test_a_participant_meets_who_was_one_with_it_once_they_are_two_again_and_nobody_loses_a_hold() -> None:
+    town = with_distributor()
+    town.register("b", "p-3", role="distribute")
+    alias_them(town, PartnerId("p-2"))
+    frees = town.of(ClaimsOf.at(CONTOSO))[-1].frees
+    promoted = {"screening_id": "promotion-b", "partner_id": PartnerId("p-3"), "now": NOW}
+    town.run(PromoteDeal(registration_id=RegistrationId("b"), accounts=(CONTOSO,), programme="default", **promoted))
+    town.run(approval("b", "p-3"))
+
+    alias_them(town, None)
+
+    assert frees == ("b",)
+    assert line(town) == [("a", "resell", "held"), (ASKED, "distribute", "contested"), ("b", "distribute", "contested")]
+    assert town.of(Disputes.at("b")) == []
+    town.run(leave("removed"))
+    assert line(town) == [("a", "resell", "held"), ("b", "distribute", "held")]
+
+
+def alias_them(town: Town, counts_as: PartnerId | None) -> None:
+    town.run(done(aliasing(RegistrationId("b"), PartnerId("p-3"), counts_as, NOW)(Peek(town))))

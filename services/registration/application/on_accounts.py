@@ -45,8 +45,8 @@ def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]
 
 
 async def colliding_deals(peek: Peek, pairs: Iterable[tuple[Claim, Claim]]) -> tuple[Collision, ...]:
-    """The younger holds with the older ones that each collides with; those of who takes part in a deal are left out."""
-    found = collided(pair for pair in pairs if not any(claim.deal_id for claim in pair))
+    """The younger holds with the older ones that each collides with."""
+    found = collided(pairs)
     deals = await peek.all([Deals.at(one) for one in found])
     return tuple(
         Collision(registration_id=one, programme=deal.first.programme, against=against)

@@ -214,9 +214,11 @@ def nobody_beside(pairs: Iterable[tuple[Claim, Claim]]) -> None:
 
 
 def collided(pairs: Iterable[tuple[Claim, Claim]]) -> dict[RegistrationId, tuple[RegistrationId, ...]]:
-    """Each younger hold with the older ones that it collides with."""
+    """Each deal's younger hold with the older ones that it collides with; who takes part in a deal is no side of a dispute."""
     found: dict[RegistrationId, tuple[RegistrationId, ...]] = {}
     for first, second in pairs:
+        if first.deal_id or second.deal_id:
+            continue
         before = found.get(second.registration_id, ())
         found[second.registration_id] = tuple(dict.fromkeys((*before, first.registration_id)))
     return found
