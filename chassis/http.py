@@ -494,7 +494,9 @@ def _invalid(error: RequestValidationError) -> Problem:
     return Unreadable("some fields do not fit", errors=errors)
 
 
-class _Status(Problem):
+class NoAnswer(Problem):
+    """What the framework answers for itself: there is no such route, or not for this method."""
+
     def __init__(self, error: HTTPException) -> None:
         super().__init__(error.detail)
         unread = error.status_code == BadRequest.status
@@ -533,7 +535,7 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.state.application, app.state.identify = application, identify
     app.add_exception_handler(Problem, _answering(lambda error: error))
     app.add_exception_handler(RequestValidationError, _answering(_invalid))
-    app.add_exception_handler(HTTPException, _answering(_Status))
+    app.add_exception_handler(HTTPException, _answering(NoAnswer))
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
     app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max, files=application.files)

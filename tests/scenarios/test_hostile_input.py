@@ -290,6 +290,20 @@ async def test_an_unknown_parameter_is_named_beside_those_that_are_known(it: Sys
     assert (answer.status, answer.json()["detail"]) == (422, detail)
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nonsense", 404), ("/rules/registration/default/draft", 405)])
+async def test_an_address_that_nothing_answers_is_a_page_for_who_reads_pages(
+    it: System, path: str, status: int
+) -> None:
+    page = await it.front.get(path, accept="text/html,*/*;q=0.8")
+    assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert b"There is no such page" in page.body
+
+    for path_of_a_program, reads in ((path, "application/json"), (f"/v1{path}", "text/html")):
+        answer = await it.front.get(path_of_a_program, accept=reads)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.status == (status if reads == "application/json" else 404)
+
+
 async def test_hostile_headers_are_refused_or_harmless(it: System) -> None:
     north = await it.who("northwind")
     for headers in (

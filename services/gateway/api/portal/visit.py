@@ -26,11 +26,11 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.event import SHARED, stable_id
 from chassis.health import readiness
-from chassis.http import App, BadRequest, Caller, at_least
+from chassis.http import App, BadRequest, Caller, NoAnswer, at_least, problem
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
 from services.gateway.api.authentication import CrossSite, Visitor, drop_session, same_site, session_cookie, visitor
-from services.gateway.api.door import call
+from services.gateway.api.door import PREFIX, call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
 from services.gateway.api.reading import card_view, cursor_of, heads_of
@@ -491,6 +491,12 @@ class PageRoute(APIRoute):
         return shown
 
 
+async def no_page(request: Request, error: Any) -> Response:
+    """Answers where no route does: a page for who reads pages, also where a form's address is opened; else a problem."""
+    reads_pages = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)
+    return await _problem_page(request, NotFound()) if reads_pages else problem(NoAnswer(error))
+
+
 def _to_sign_in(request: Request) -> Response:
     """To the sign-in page, and from there back. A form is not sent again by itself: its page is opened again."""
     asked = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", ""))
@@ -504,12 +510,12 @@ def _to_sign_in(request: Request) -> Response:
 async def _problem_page(request: Request, error: Problem) -> Response:
     """What went wrong, as a page. What was just made and is not to be read yet is asked for again by itself."""
     waiting = error.status == NotFound.status and "at" in request.query_params
-    problem = {"slug": error.slug, "detail": error.detail, "waiting": waiting}
+    told = {"slug": error.slug, "detail": error.detail, "waiting": waiting}
     try:
         here = await visit(request, request.app.state.application)
-        answer = await here.page("problem.html", 503 if waiting else error.status, problem=problem)
+        answer = await here.page("problem.html", 503 if waiting else error.status, problem=told)
     except Problem:
-        answer = html("problem.html", {"visit": None, "problem": problem, "path": request.url.path}, error.status)
+        answer = html("problem.html", {"visit": None, "problem": told, "path": request.url.path}, error.status)
     if waiting:
         answer.headers["Refresh"] = "1"
     return answer
