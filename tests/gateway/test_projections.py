@@ -210,9 +210,11 @@ def test_a_deal_s_own_partner_reads_its_share_of_the_money_alone() -> None:
     assert "p-2" not in str(seen)
 
 
-def test_a_card_is_open_to_whoever_was_ever_credited_as_what_tells_them_of_it_links_to_it() -> None:
+def test_a_card_is_open_to_whoever_was_ever_credited_once_it_is_won_as_what_tells_them_of_it_links_to_it() -> None:
     revised = replace(CREDITED, shares=(replace(CREDITED.shares[0], percent=Decimal("100.00")),))
-    assert card(REGISTERED, CREDITED, revised)["partner_ids"] == ["p-1", "p-2"]
+    alone = replace(WON, partner_ids=("p-1",))
+    assert card(REGISTERED, CREDITED)["partner_ids"] == ["p-1"]
+    assert card(REGISTERED, alone, CREDITED, revised)["partner_ids"] == ["p-1", "p-2"]
 
 
 def test_who_has_a_part_in_the_sale_reads_nothing_of_the_registration_s_partner_customer_or_terms() -> None:

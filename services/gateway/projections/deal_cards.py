@@ -77,7 +77,8 @@ def evolve(card: Card | None, seen: Seen) -> Card:
 
 def _card(registration_id: str, parts: dict[str, Any]) -> Card:
     deal, sale, money = (parts.get(name, {}) for name in ("registration", "attribution", "incentives"))
-    involved = {deal.get("partner_id"), *sale.get("partner_ids", ()), *sale.get("credited", ())}
+    credited = sale.get("credited", ()) if "won" in sale else ()
+    involved = {deal.get("partner_id"), *sale.get("partner_ids", ()), *credited}
     return {
         "registration_id": registration_id,
         "partner_id": deal.get("partner_id"),
