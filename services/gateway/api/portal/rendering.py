@@ -34,7 +34,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.globals["development"] = False
+    made.globals |= {"development": False, "opens": frozenset()}
     return made
 
 
