@@ -264,7 +264,7 @@ async def test_an_issuer_that_is_away_or_not_itself_is_told_of(door: Door, state
 @pytest.mark.parametrize(
     ("given", "wrong"),
     [
-        ({"openid_issuer": "https://id.example"}, "needs openid_client"),
+        ({"openid_issuer": "https://id.example"}, "ISSUER needs ENTENTE_OPENID_CLIENT"),
         ({"openid_issuer": "http://id.example", **REST}, "https"),
         ({"openid_issuer": "https://id.example", **REST, "public_url": "http://portal.example"}, "https"),
     ],
