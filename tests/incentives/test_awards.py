@@ -420,3 +420,21 @@ async def test_who_only_sells_claims_and_reads_its_own_and_nobody_claims_another
     of_fund = {**claim_body(), "kind": "fund", "registration_id": None}
     assert (await incentives.post(SELLER, "/claims", of_fund)).status_code == 403
     assert Decimal((await incentives.get(SELLER, path))["claimed"]["amount"]) == 100
+
+
+async def test_a_colleague_s_correction_leaves_the_claim_and_its_money_to_who_sold(incentives):
+    body = boost(payees=[{"party": "seller", "percent": "100"}], hold_days=0)
+    await incentives.publish_plan(body, "boost")
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    made = (await incentives.post(SELLER, "/claims", claim_body(opportunity_id="o1", registration_id=None))).json()
+    path = f"/claims/{made['claim_id']}"
+    assert (await incentives.put(OTHER_SELLER, path, claim_body())).status_code == 404
+    mended = await incentives.put(P1, path, claim_body(opportunity_id="o1", registration_id=None))
+    assert mended.status_code == 200, mended.text
+    assert (await incentives.get(SELLER, path))["claimant_id"] == "per-7"
+    assert (await incentives.post(P1, f"{path}/submit")).status_code == 200
+    answer = await incentives.post(FUND_MANAGER, f"{path}/decide", {"outcome": "approved"})
+    assert answer.status_code == 200, answer.text
+    [line] = (await incentives.get(P1, "/lines"))["items"]
+    assert line["payee_id"] == "per-7"

@@ -135,14 +135,16 @@ async def draft(body: ClaimBody, caller: Writer, app: App) -> Response:
 @router.put("/claims/{claim_id}")
 @answers(ClaimAnswer)
 async def redraft(claim_id: Id, body: ClaimBody, caller: Writer, app: App) -> Response:
-    """Writes a draft, or a claim that was returned, anew."""
-    await _own(caller, app, claim_id, DraftClaim)
-    return await _draft(claim_id, body, caller, app, status=200)
+    """Writes a draft, or a claim that was returned, anew; it stays the claim of whoever made it."""
+    claimant = await _own(caller, app, claim_id, DraftClaim)
+    return await _draft(claim_id, body, caller, app, status=200, claimant=claimant)
 
 
-async def _draft(identity: str, body: ClaimBody, caller: Caller, app: App, status: int) -> Response:
+async def _draft(
+    identity: str, body: ClaimBody, caller: Caller, app: App, status: int, claimant: str | None = None
+) -> Response:
     app.access.check(caller.principal, DraftClaim if body.kind == "spiff" else CLAIM_FUNDS)
-    sale = await _claimable(body, caller, app)
+    sale = await _claimable(body, caller, app, claimant or caller.principal.by)
     wish = DraftClaim(
         claim_id=identity,
         kind=body.kind,
@@ -158,10 +160,10 @@ async def _draft(identity: str, body: ClaimBody, caller: Caller, app: App, statu
     return await perform(caller, app, DraftClaim, wish, status=status)
 
 
-async def _claimable(body: ClaimBody, caller: Caller, app: App) -> ClaimedSale | LeftOut:
+async def _claimable(body: ClaimBody, caller: Caller, app: App, claimant: str) -> ClaimedSale | LeftOut:
     """The sale that a SPIFF is claimed for. Raises NotFound where what is claimed for is not the partner's."""
     if body.kind == "spiff":
-        return await _claimed_sale(body, caller, app)
+        return await _claimed_sale(body, caller, app, claimant)
     stream = FundRequests.at(body.of_id) if body.kind == "fund" else SpecialPrices.at(body.of_id)
     found: FundRequest | SpecialPrice = (await app.executor.state(caller.tenant, stream))[0]
     if found.partner_id != caller.principal.partner_id:
@@ -169,12 +171,12 @@ async def _claimable(body: ClaimBody, caller: Caller, app: App) -> ClaimedSale |
     return LEFT_OUT
 
 
-async def _claimed_sale(body: ClaimBody, caller: Caller, app: App) -> ClaimedSale:
+async def _claimed_sale(body: ClaimBody, caller: Caller, app: App, claimant: str) -> ClaimedSale:
     opportunity_id = body.opportunity_id or await _sale_of(body.registration_id, caller, app)
     sale: Sale = (await app.executor.state(caller.tenant, Sales.at(opportunity_id)))[0]
     if caller.principal.partner_id not in sale.partners:
         raise NotFound
-    return ClaimedSale(opportunity_id=opportunity_id, win_no=body.win_no, claimant_id=caller.principal.by)
+    return ClaimedSale(opportunity_id=opportunity_id, win_no=body.win_no, claimant_id=claimant)
 
 
 async def _sale_of(registration_id: str | None, caller: Caller, app: App) -> str:
@@ -206,12 +208,13 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> Claim:
     return found
 
 
-async def _own(caller: Caller, app: App, identity: str, action: Any) -> None:
-    """Lets the caller act on its partner's claim; who only sells, on one for a SPIFF of its own."""
+async def _own(caller: Caller, app: App, identity: str, action: Any) -> str | None:
+    """Lets the caller act on its partner's claim; who only sells, on one for a SPIFF of its own. Answers who claims it."""
     found = await _known(caller, app, identity, action)
     claimant = found.it.sale.claimant_id if found.it.sale else None
     if _only(caller, app) not in (None, claimant):
         raise NotFound
+    return claimant
 
 
 @router.post("/claims/{claim_id}/submit")
