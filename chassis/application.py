@@ -22,6 +22,7 @@ CATCH_UP_SECONDS = 1.0
 Explain = Callable[[Seen], Any]
 Reaction = Callable[[Seen, "Application"], Awaitable[None]]
 Publish = Callable[[Seen], PublicEvent | None]
+MayAsk = Callable[["Application", Principal, Seen], Awaitable[bool]]
 
 
 class NothingToDo(Exception):
@@ -42,7 +43,8 @@ class Prepared:
 class Application:
     """One service as its routes and reactions see it. `ports` holds the service's own adapters.
 
-    `disclose` is what of an explanation a partner may read; `together_max` the most events that one command records;
+    `disclose` is what of an explanation a partner may read; `may_ask` whether a partner may ask why something happened,
+    where its public form does not say; `together_max` the most events that one command records;
     `bulk` are the imports that it takes; `files` the paths at which it takes files, with how large these may be;
     `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions;
     `master_key` is what unlocks the keys, where a KMS keeps it.
@@ -60,6 +62,7 @@ class Application:
     kinds: Mapping[str, Kind[Any, Any]] = field(default_factory=dict)
     publish: Publish | None = None
     disclose: Callable[[Any], Any] = lambda decision: decision
+    may_ask: Mapping[type[Any], MayAsk] = field(default_factory=dict)
     together_max: int = 600
     wait_seconds: float
     body_bytes_max: int

@@ -12,6 +12,7 @@ from chassis.application import Application
 from chassis.decider import NotFound, stream_base
 from chassis.event import TYPES, Actor, Seen, iso, plain
 from chassis.http import JSON, App, Lines, Reader, shown
+from chassis.identity import Principal
 from chassis.projection import Projection
 from chassis.proof import StreamProof, without_states
 from chassis.rulebook import Change, Input, Reason
@@ -96,7 +97,7 @@ async def why(event_id: EventId, caller: Reader, app: App) -> Response:
     app.access.check(caller.principal, WHY)
     recorded = await _recorded(app, caller.tenant, event_id)
     seen = recorded.seen(app.name)
-    if caller.principal.kind not in (VENDOR, "service") and not _disclosed(app, seen, caller.principal.partner_id):
+    if caller.principal.kind not in (VENDOR, "service") and not await _may_ask(app, caller.principal, seen):
         raise NotFound
     together = await _together(app, recorded)
     return shown(_explained(app, seen, together, own_side=caller.principal.kind != PARTNER))
@@ -117,7 +118,13 @@ async def _together(app: Application, recorded: Recorded) -> list[Seen]:
     return [r.seen(app.name) for r in same if not r.type.startswith("chassis.Command")]
 
 
-def _disclosed(app: Application, seen: Seen, partner_id: str | None) -> bool:
+async def _may_ask(app: Application, who: Principal, seen: Seen) -> bool:
+    rule = app.may_ask.get(type(seen.event))
+    return await rule(app, who, seen) if rule else disclosed(app, seen, who.partner_id)
+
+
+def disclosed(app: Application, seen: Seen, partner_id: str | None) -> bool:
+    """Whether an event has a public form that this partner may read."""
     public = app.publish(seen) if app.publish else None
     return public is not None and partner_id is not None and public.for_partner(partner_id) is not None
 

@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI
 from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
 from chassis.answers import Documented
-from chassis.application import Application, Explain, Publish, Reaction
+from chassis.application import Application, Explain, MayAsk, Publish, Reaction
 from chassis.bulk import BatchApplied, BatchDiscarded, subject_of
 from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.bulk_work import Bulk, BulkWork
@@ -72,7 +72,8 @@ class Blueprint:
     `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
     of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `briefly` explains with
-    outcome and reasons alone what takes long to `explain`; `weigh` finds the money in events, `tally` what of them a
+    outcome and reasons alone what takes long to `explain`; `may_ask` says whether a partner may, where the public form does
+    not; `weigh` finds the money in events, `tally` what of them a
     shadow run counts; `forgets` says whose key an event destroys; `bulk` are the imports that it takes; `files` are other
     paths at which it takes files, with how large these may be. `declared_in` is the module that has this as its
     `BLUEPRINT`: a process that is begun for a shadow run finds it there.
@@ -90,6 +91,7 @@ class Blueprint:
     explain: Mapping[type[Any], Explain] = field(default_factory=dict)
     briefly: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
+    may_ask: Mapping[type[Any], MayAsk] = field(default_factory=dict)
     weigh: Weigh = field(default_factory=dict)
     tally: Tally = field(default_factory=dict)
     workers: Mapping[str, Worker] = field(default_factory=dict)
@@ -463,6 +465,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         kinds=blueprint.kinds,
         publish=blueprint.publish,
         disclose=blueprint.disclose,
+        may_ask=blueprint.may_ask,
         bulk=blueprint.bulk,
         files=files_of(blueprint),
         wait_seconds=settings.wait_seconds,

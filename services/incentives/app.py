@@ -30,6 +30,7 @@ from services.incentives.api import (
     tiers,
 )
 from services.incentives.application import HANDLES, KINDS
+from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.explaining import EXPLAIN, WEIGH
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.batches import BATCHES
@@ -162,6 +163,7 @@ BLUEPRINT = Blueprint(
     ),
     kinds=KINDS,
     explain=EXPLAIN,
+    may_ask={ClaimDecided: claims.may_ask},
     weigh=WEIGH,
     bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),
 )

@@ -438,3 +438,28 @@ async def test_a_colleague_s_correction_leaves_the_claim_and_its_money_to_who_so
     assert answer.status_code == 200, answer.text
     [line] = (await incentives.get(P1, "/lines"))["items"]
     assert line["payee_id"] == "per-7"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said", "state", "outcome"),
+    [
+        (4, {"outcome": "approved"}, "approved", "100.00 EUR"),
+        (9, {"outcome": "approved"}, "disputed", "disputed"),
+        (4, {"outcome": "denied", "reason": "no invoice"}, "denied", "denied"),
+    ],
+)
+async def test_whoever_may_read_a_claim_may_ask_why_it_was_decided_so(incentives, pieces, said, state, outcome):
+    await incentives.publish_plan(boost(), "boost")
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    body = claim_body(opportunity_id="o1", registration_id=None)
+    body["items"][0]["sold"]["quantity"] = pieces
+    path = f"/claims/{(await incentives.post(SELLER, '/claims', body)).json()['claim_id']}"
+    assert (await incentives.post(SELLER, f"{path}/submit")).status_code == 200
+    answer = await incentives.post(FUND_MANAGER, f"{path}/decide", said)
+    assert answer.json()["state"] == state, answer.text
+    why = f"/why/{(await incentives.get(SELLER, path))['event_id']}"
+    explained = await incentives.get(SELLER, why)
+    assert (explained["outcome"], explained["event"]["actor"]) == (outcome, None)
+    assert (await incentives.get(P1, why))["outcome"] == outcome
+    assert [await incentives.get(who, why) for who in (OTHER_SELLER, P2)] == [404, 404]

@@ -6,10 +6,13 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
+from chassis.application import Application
 from chassis.decider import NotFound
-from chassis.event import LEFT_OUT, LeftOut
+from chassis.event import LEFT_OUT, LeftOut, Seen
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.identity import Principal
+from chassis.inspection import disclosed
 from contracts.values import money
 from services.incentives.access import CLAIM_FUNDS, READ_CLAIMS, READ_FUNDS
 from services.incentives.api.earnings import own
@@ -19,7 +22,9 @@ from services.incentives.api.special_prices import Domain
 from services.incentives.application.answers import ClaimAnswer
 from services.incentives.application.sales import in_books, prepared
 from services.incentives.domain.claim import (
+    SPIFF_CLAIM,
     Claim,
+    ClaimDecided,
     ClaimedSale,
     ClaimItem,
     ClaimProof,
@@ -375,6 +380,18 @@ def _only(caller: Caller, app: App) -> str | None:
     """The claimant whose claims alone the caller may read; None for who may read all of them."""
     app.access.check(caller.principal, READ_CLAIMS)
     return None if app.access.allows(caller.principal, READ_FUNDS) else caller.principal.by
+
+
+async def may_ask(app: Application, who: Principal, seen: Seen) -> bool:
+    """Whether a partner may ask why its claim was decided so; of one for a SPIFF, whoever may read it."""
+    it: ClaimDecided = seen.event
+    if it.kind != SPIFF_CLAIM:
+        return disclosed(app, seen, who.partner_id)
+    if it.partner_id != who.partner_id or not app.access.allows(who, READ_CLAIMS):
+        return False
+    found: Claim = (await app.executor.state(seen.tenant, Claims.at(it.claim_id)))[0]
+    claimant = found.it.sale.claimant_id if found.it.sale else None
+    return app.access.allows(who, READ_FUNDS) or claimant == who.by
 
 
 def _seen(caller: Caller, document: dict[str, Any]) -> dict[str, Any]:
