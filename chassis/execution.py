@@ -160,12 +160,17 @@ def decide(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any],
     return Verdict(events=events, after=after, answer={**handles.answer(wish, *_shaped(slots, after))})
 
 
-def writes(touched: Touched, guarded: Sequence[At], verdict: Verdict) -> list[Written]:
-    """What the verdict adds to the log, by stream, from the versions that it was decided on."""
+def writes(
+    touched: Touched, guarded: Sequence[At], verdict: Verdict, then: Sequence[Recorded] | None = None
+) -> list[Written]:
+    """What the verdict adds to the log, by stream, from the versions that it was decided on.
+
+    Decided again, it closes just those segments that were closed with what the log holds of the command, `then`.
+    """
     if verdict.refusal:
         return []
     streams = zip(touched.guarded, guarded, verdict.events, verdict.after, strict=True)
-    return [one for stream, at, events, after in streams for one in written(stream, at, events, after)]
+    return [one for stream, at, events, after in streams for one in written(stream, at, events, after, then)]
 
 
 def _shaped(slots: Slots, states: Sequence[Any]) -> list[Any]:

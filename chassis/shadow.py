@@ -388,7 +388,7 @@ class Again:
         reads = [await self._look(known, recorded, one) for one in touched.read]
         ats = [known.get(name) or At(stream=name, version=0) for name in names]
         verdict = _decided(handles, wish, touched, states, reads)
-        made = [event for _, _, event in writes(touched, ats, verdict)]
+        made = [event for _, _, event in writes(touched, ats, verdict, written)]
         now = self._now(verdict, made, recorded)
         same = record.slug == now.refused and _same(made, written)
         if not same or self._apart.any_of(names):

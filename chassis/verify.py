@@ -262,7 +262,7 @@ class Again:
         states = [await self._past.at(stream, at) for stream, at in zip(guarded, record.guarded, strict=True)]
         reads = [await self._past.at(stream, at) for stream, at in zip(read, record.read, strict=True)]
         verdict = decide(handles, wish, touched, states, reads)
-        now = [(s, v, e.type, encode(e)) for s, v, e in writes(touched, record.guarded, verdict)]
+        now = [(s, v, e.type, encode(e)) for s, v, e in writes(touched, record.guarded, verdict, written)]
         return list(_unlike(record, verdict, now, written))
 
     def differs(self, position: int, what: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ STEP = Handles(
     lambda wish: (Odometers.at(wish.odometer_id),),
     answer=lambda wish, walked: {"walked": walked},
 )
+BEFORE = replace(STEP, streams=lambda wish: (replace(Odometers, carry=None).at(wish.odometer_id),))
+"""The step of a release whose odometers did not carry: their streams are never closed."""
 READ = Handles(
     Read,
     lambda wish, walked: [],
@@ -64,9 +67,9 @@ READ = Handles(
 class Walk:
     """Steps on one odometer, each a command."""
 
-    def __init__(self, store: EventStore) -> None:
-        self.executor = Executor(store, (STEP, READ), FixedClock(AT))
-        self.done = 0
+    def __init__(self, store: EventStore, step: Handles = STEP, done: int = 0) -> None:
+        self.executor = Executor(store, (step, READ), FixedClock(AT))
+        self.done = done
 
     async def step(self, steps: int = 1, *, key: str = "", expected: int | None = None):
         self.done += 1
@@ -169,3 +172,37 @@ async def test_every_decision_over_segments_is_decided_alike_from_the_log(place:
         await walk.executor.run(order, Read(odometer_id="car"))
         report = await verify_decisions(store, (STEP, READ))
         assert (report.compared, report.lines()[1:]) == ({"decisions": 6}, [])
+
+
+async def test_a_log_of_a_release_that_did_not_carry_is_decided_alike(place: str) -> None:
+    async with store_at(place) as store:
+        before = Walk(store, BEFORE)
+        for _ in range(5):
+            await before.step(99)
+        assert (await verify_decisions(store, (STEP,))).lines() == ["compared 5 decisions: all as recorded"]
+
+
+async def test_a_stream_that_did_not_carry_goes_on_in_a_segment_at_its_next_command(place: str) -> None:
+    async with store_at(place) as store:
+        before = Walk(store, BEFORE)
+        for _ in range(5):
+            await before.step(99)
+        walk = Walk(store, done=before.done)
+        assert (await walk.step()).answer == {"walked": 496}
+        assert (await store.load("acme:odometer-car"))[-1].event == StreamContinued(next="acme:odometer-car~3")
+        assert [e.event for e in await store.load("acme:odometer-car~3")] == [OdometerCarried(steps=496)]
+        assert (await walk.step(200)).answer == {"walked": 696}
+        assert (await verify_decisions(store, (STEP,))).lines() == ["compared 7 decisions: all as recorded"]
+
+
+async def test_what_a_stream_went_on_with_is_compared_whole(place: str) -> None:
+    async with store_at(place) as store:
+        last = await Walk(store).step(SEGMENT_EVENTS)
+        shorter = replace(Odometers, carry=lambda walked: OdometerCarried(steps=walked - 1))
+        report = await verify_decisions(store, (replace(STEP, streams=lambda wish: (shorter.at(wish.odometer_id),)),))
+        said = f"segments_test.Step.v1 wrote another segments_test.OdometerCarried.v1 as version {last.version}"
+        assert [one.what for one in report.differences] == [f"{said} of acme:odometer-car~2"]
+        report = await verify_decisions(store, (BEFORE,))
+        assert [one.what for one in report.differences] == [
+            f"segments_test.Step.v1 wrote {last.version} events, now it writes {SEGMENT_EVENTS}"
+        ]

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from chassis.event import Actor
 from chassis.execution import Executor
 from chassis.execution import Order as Ask
 from chassis.positions import Desk
+from chassis.segments import SEGMENT_EVENTS
 from chassis.service import event_store, eyes_of, handles_of
 from chassis.settings import ServiceSettings
 from chassis.shadow import Candidate, Report, Window, run
@@ -29,6 +31,7 @@ from chassis.shadow_runs import Asked, ShadowRuns
 from chassis.shadow_share import Link, Share, work
 from chassis.shadow_spread import Merged, ShareLost, Spread
 from chassis.store.port import EventStore
+from tests.chassis import shelves
 from tests.chassis.shelves import AT, BEFORE, BLUEPRINT, BOOK, HANDLES, CloseOrder, Order, PublishLimit, Stock
 
 ALONE, EYES = handles_of(BLUEPRINT), eyes_of(BLUEPRINT)
@@ -135,6 +138,23 @@ async def test_shares_report_what_one_process_reports(
             for count, page in ((2, 3), (2, 40), (3, 10)):
                 shares = await in_shares(count, store, candidate(most), window, page)
                 assert orjson.dumps(shares.as_json()) == orjson.dumps(alone.as_json())
+
+
+async def test_what_came_before_a_stream_carried_is_no_other_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as store:
+        shelf = [("acme", Stock(shelf="a", amount=1)) for _ in range(SEGMENT_EVENTS)]
+        wishes = [Order(order_id=f"o{n}", customer="x", shelves=("a",), near=(), amount=1) for n in range(3)]
+        orders = [("acme", wish) for wish in wishes]
+        await recorded(store, [("acme", PublishLimit(most=5)), *shelf, *orders, *shelf[:9]], HANDLES)
+        carrying = replace(shelves.Shelves, carry=lambda count: shelves.Stocked(amount=count))
+        monkeypatch.setattr(shelves, "Shelves", carrying)
+        await recorded(store, [("acme", replace(wish, order_id=f"{wish.order_id}-now")) for wish in wishes], HANDLES)
+        window = Window(tenant="acme", after=0, until=await store.head())
+        alone = await run(store, ALONE, EYES, candidate(5), window)
+        assert (alone.decided, alone.changed) == (2 * len(wishes), 0)
+        assert (await in_shares(2, store, candidate(5), window, 40)).as_json() == alone.as_json()
 
 
 def busy(orders: int) -> list[tuple[str, Any]]:

@@ -164,9 +164,9 @@ def test_a_line_of_a_shortened_statement_is_disputed_too_late_as_before(event_id
         dispute_line(replace(wish, event_id="e99"), account)
 
 
-async def test_an_account_of_more_than_200_events_goes_on_in_a_second_segment(incentives: Any) -> None:
+async def changed_often(incentives: Any) -> None:
+    """A sale of 1,000.00 at 10 %, and more than 200 events of its partner's account."""
     await earned(incentives, hold_days=60)
-    app = incentives.service.application
     for n in range(SEGMENT_EVENTS + 5):
         wish = WriteOffNegative(
             account_id=ACCOUNT,
@@ -179,15 +179,49 @@ async def test_an_account_of_more_than_200_events_goes_on_in_a_second_segment(in
             now=incentives.clock.now(),
         )
         [seen] = told(wish, tenant="acme", first=5_000 + n)
-        await app.react(seen, "propose", wish)
+        await incentives.service.application.react(seen, "propose", wish)
+
+
+async def issued_in_june(incentives: Any) -> None:
     incentives.clock.set(datetime(2026, 6, 3, 9, tzinfo=UTC))
     await incentives.until(P1, "/lines", lambda page: page["items"][0]["state"] == "payable")
     body = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
     issued_now = await incentives.post(FINANCE, "/statements", body)
     assert (issued_now.status_code, issued_now.json()["closing"]) == (201, {"amount": "100.00", "currency": "EUR"})
-    feed = [one for one in await incentives.service.store.feed(0, 5_000) if f"account-{ACCOUNT}" in one.stream]
+
+
+async def as_decided(incentives: Any) -> None:
+    executor = incentives.service.application.executor
+    report = await verify_decisions(executor.store, executor.handles.values())
+    assert report.holds, report.lines()
+
+
+async def account_events(incentives: Any) -> list[Any]:
+    return [one for one in await incentives.service.store.feed(0, 5_000) if f"account-{ACCOUNT}" in one.stream]
+
+
+async def test_an_account_of_more_than_200_events_goes_on_in_a_second_segment(incentives: Any) -> None:
+    await changed_often(incentives)
+    await issued_in_june(incentives)
+    feed = await account_events(incentives)
     assert {one.stream.partition("~")[2] for one in feed} == {"", "2"}
     assert [one.type for one in feed].count(AccountCarried.type) == 1  # type: ignore[attr-defined]
     assert all(later.version - before.version == 1 for before, later in pairwise(feed))
-    report = await verify_decisions(app.executor.store, app.executor.handles.values())
-    assert report.holds, report.lines()
+    await as_decided(incentives)
+
+
+async def test_a_long_account_of_a_release_that_did_not_carry_goes_on_in_a_segment_at_its_next_command(
+    incentives: Any,
+) -> None:
+    object.__setattr__(Accounts, "carry", None)
+    try:
+        await changed_often(incentives)
+        assert {one.stream.partition("~")[2] for one in await account_events(incentives)} == {""}
+    finally:
+        object.__setattr__(Accounts, "carry", carry)
+    await as_decided(incentives)
+    await issued_in_june(incentives)
+    feed = await account_events(incentives)
+    assert {one.stream.partition("~")[2] for one in feed} == {"", "2"}
+    assert [one.type for one in feed].count(AccountCarried.type) == 1  # type: ignore[attr-defined]
+    await as_decided(incentives)
