@@ -85,6 +85,9 @@ class RulesOverlap(Refused):
 class Kind(Generic[Facts, Body]):
     """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot.
 
+    `check_new` names what only rules that are now written must not have: those of older releases hold, and are decided
+    again, as they are.
+
     `vendor_only` are the fields of the body that no partner reads, because they name others.
     `collides` says whether two bodies, of two rulebooks of one scope, cannot hold at the same time; None: all can.
     `overlap` is the refusal of the second one. `complete` writes into a draft what a library knows of it, such as the
@@ -96,6 +99,7 @@ class Kind(Generic[Facts, Body]):
     facts: type[Facts]
     evaluate: Callable[[Facts, Body], Decision]
     check: Callable[[Body], list[str]] = lambda body: []
+    check_new: Callable[[Body], list[str]] = lambda body: []
     vendor_only: frozenset[str] = frozenset()
     collides: Callable[[Body, Body], bool] | None = None
     overlap: type[RulesOverlap] = RulesOverlap
@@ -128,9 +132,12 @@ class Kind(Generic[Facts, Body]):
         return typed
 
     def completed(self, body: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """The body as it is kept. It may read a library's files. Raises RulesInvalid for one it cannot read in full."""
+        """The body as it is kept. It may read a library's files.
+
+        Raises RulesInvalid for one that it cannot read in full, and for one that new rules must not have.
+        """
         completed = self.complete(body, now)
-        self.read_anew(completed)
+        sound(self.check_new(self.read_anew(completed)))
         return completed
 
     def answer(self, facts: Mapping[str, Any], body: Mapping[str, Any]) -> Decision:
@@ -140,6 +147,12 @@ class Kind(Generic[Facts, Body]):
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the body."""
         return msgspec.json.schema(self.body)
+
+
+def sound(faults: Sequence[str]) -> None:
+    """Raises RulesInvalid where a check found faults."""
+    if faults:
+        raise RulesInvalid(faults[0], errors=[{"path": "body", "code": "rule", "message": text} for text in faults])
 
 
 def _converted(value: Mapping[str, Any], target: type[Any]) -> Any:
@@ -343,9 +356,7 @@ def body_sha256(body: Mapping[str, Any]) -> str:
 def draft_rules(kinds: Kinds, wish: DraftRules, book: Rulebook) -> list[RulebookEvent]:
     """Keeps one draft, replacing the one before. Its body must fit the kind's schema."""
     kind = _kind(kinds, wish.kind)
-    faults = kind.check(kind.read(wish.body))
-    if faults:
-        raise RulesInvalid(faults[0], errors=[{"path": "body", "code": "rule", "message": text} for text in faults])
+    sound(kind.check(kind.read(wish.body)))
     if book.draft and book.draft.kind != wish.kind:
         raise WrongState(f"rulebook {wish.rulebook_id} holds {book.draft.kind} rules", state=book.draft.kind)
     drafted = RulesDrafted(

@@ -14,7 +14,7 @@ from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import iso
 from chassis.http import JSON, App, Body, Instant, Reader, Writer, shown
-from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, RulesInvalid, body_sha256
+from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, body_sha256, sound
 from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate, Window, position_at
 from chassis.shadow_runs import Asked, ShadowRun
@@ -92,9 +92,7 @@ async def candidate_of(app: Application, book: Rulebook, body: ShadowBody) -> Ca
         number, rules = _version(book, body.version)
     else:
         number, rules = book.next_version, await asyncio.to_thread(kind.completed, body.body, app.clock.now())
-    faults = kind.check(kind.read(rules))
-    if faults:
-        raise RulesInvalid(faults[0], errors=[{"path": "body", "code": "rule", "message": text} for text in faults])
+    sound(kind.check(kind.read(rules)))
     return Candidate(
         rulebook_id=body.rulebook_id,
         kind=first.kind,

@@ -1,5 +1,6 @@
 """The worked examples of the incentives page: what a schedule makes of a measure."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from services.incentives.domain.schedule import Band, Schedule, faults, pay_betw
 from tests.incentives.facts import plan
 
 D = Decimal
+AT = datetime(2026, 3, 2, tzinfo=UTC)
 MILLION = 1_000_000
 REBATE = (
     Band(up_to=D(1 * MILLION), percent=D(1)),
@@ -126,6 +128,12 @@ def test_a_plan_names_what_is_wrong_with_it(wrong):
 
 
 @pytest.mark.parametrize("name", ["product_families", "skus", "deal_types"])
-def test_a_plan_names_at_most_200_families_products_or_deal_types(name):
-    assert PLANS.check(PLANS.read(plan(**{name: [f"n{place}" for place in range(200)]}))) == []
-    assert PLANS.check(PLANS.read(plan(**{name: ["n"] * 201}))) == [f"{name} names at most 200"]
+def test_a_new_plan_names_at_most_200_families_products_or_deal_types(name):
+    full = plan(**{name: [f"n{place}" for place in range(200)]})
+    assert PLANS.completed(full, AT) == full
+    with pytest.raises(RulesInvalid, match=f"{name} names at most 200"):
+        PLANS.completed(plan(**{name: ["n"] * 201}), AT)
+
+
+def test_a_plan_that_named_more_before_is_decided_as_it_was():
+    assert PLANS.check(PLANS.read(plan(skus=["n"] * 201))) == []

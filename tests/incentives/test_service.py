@@ -12,9 +12,11 @@ import pytest
 
 from chassis.clock import FixedClock
 from chassis.decider import Busy
-from chassis.event import iso
+from chassis.event import Actor, iso
+from chassis.execution import Order
 from chassis.identity import Principal
 from chassis.process import make_world, running
+from chassis.rulebook import DraftRules
 from chassis.testing.projections import told
 from chassis.verify import verify_decisions
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, Share
@@ -419,6 +421,21 @@ async def test_a_field_that_no_plan_has_is_refused_by_its_place(incentives, body
     answer = await incentives.post(ADMIN, "/rulebooks", draft)
     assert (answer.status_code, answer.json()["slug"]) == (422, "rules-invalid")
     assert [error["path"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_a_new_plan_of_201_products_is_refused_and_one_drafted_before_is_decided_as_it_was(incentives):
+    body = plan(skus=[f"sku-{number}" for number in range(201)])
+    refused = await incentives.post(ADMIN, "/rulebooks", {"rulebook_id": "now", "kind": "plan", "body": body})
+    assert (refused.status_code, refused.json()["slug"]) == (422, "rules-invalid")
+    assert refused.json()["errors"] == [{"path": "body", "code": "rule", "message": "skus names at most 200"}]
+    executor = incentives.service.application.executor
+    wish = DraftRules(rulebook_id="then", kind="plan", scope="default", body=body, author="ada", now=START)
+    actor = Actor(kind="vendor", subject="ada")
+    await executor.run(Order(command_id="then", tenant="acme", actor=actor, correlation_id="then"), wish)
+    published = await incentives.post(OTHER_ADMIN, "/rulebooks/then/publish", {"version": 1})
+    assert published.status_code == 200, published.text
+    report = await verify_decisions(executor.store, executor.handles.values())
+    assert report.holds, report.lines()
 
 
 async def test_the_same_key_is_one_statement(incentives):

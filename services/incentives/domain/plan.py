@@ -169,6 +169,11 @@ def faults(plan: Plan) -> list[str]:
     ]
 
 
+def faults_of_new(plan: Plan) -> list[str]:
+    """What a plan may have from an older release, and a new one may not."""
+    return [f"{name} names at most {FILTER_MAX}" for name in FILTERS if len(getattr(plan, name)) > FILTER_MAX]
+
+
 def _with_some_quota(plan: Plan) -> Schedule:
     if plan.schedule.axis == "attainment" and plan.schedule.quota is None and plan.quotas:
         return replace(plan.schedule, quota=plan.quotas[0].quota)
@@ -187,7 +192,6 @@ def _own_faults(plan: Plan) -> list[str]:
         found.append(f"hold_days is 0 to {HOLD_DAYS_MAX}")
     if plan.refund_days is not None and not 0 <= plan.refund_days <= REFUND_DAYS_MAX:
         found.append(f"refund_days is 0 to {REFUND_DAYS_MAX}, or null")
-    found += [f"{name} names at most {FILTER_MAX}" for name in FILTERS if len(getattr(plan, name)) > FILTER_MAX]
     if plan.basis in COUNTED and plan.schedule.axis != "units":
         found.append("the bases units and event go with the axis units")
     return found

@@ -12,7 +12,16 @@ from contracts.values import MINOR_DIGITS, Money, Term, money, none_of, round_ha
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import Exchange, NoRate, Rate, exchanged, rate_for
 from services.incentives.domain.modifying import ONE, Weighed, modified, with_percent
-from services.incentives.domain.plan import PLAN, Plan, PlanOverlap, collide, faults, payable_on, schedule_of
+from services.incentives.domain.plan import (
+    PLAN,
+    Plan,
+    PlanOverlap,
+    collide,
+    faults,
+    faults_of_new,
+    payable_on,
+    schedule_of,
+)
 from services.incentives.domain.recurring import months_of, percent_of_term
 from services.incentives.domain.schedule import (
     PERCENT,
@@ -466,5 +475,12 @@ def half_up(exact: Fraction, currency: str) -> Money:
 
 
 PLANS: Kind[RatingFacts, Plan] = Kind(
-    name=PLAN, body=Plan, facts=RatingFacts, evaluate=evaluate, check=faults, collides=collide, overlap=PlanOverlap
+    name=PLAN,
+    body=Plan,
+    facts=RatingFacts,
+    evaluate=evaluate,
+    check=faults,
+    check_new=faults_of_new,
+    collides=collide,
+    overlap=PlanOverlap,
 )
