@@ -62,6 +62,7 @@ from services.registration.domain.partner_facts import (
 from services.registration.domain.partner_tier import RecordPartnerTier
 from services.registration.projections import due, lead_due
 from services.registration.projections.due import DueDocument, InvitationDue, MootDue, SlotDue
+from services.registration.projections.invitations import LEFT
 from services.registration.projections.lead_due import LeadDue
 from services.registration.projections.lead_takers import takers
 from services.registration.projections.partner_aliases import MODEL, counted_as, one_with
@@ -160,12 +161,12 @@ async def on_merger(seen: Seen, app: Application) -> None:
 
 
 async def _deals_with(app: Application, tenant: str, partner_id: str) -> tuple[str, ...]:
-    """The deals of a partner that claim or won a customer, and those of others that it takes part in."""
+    """The deals of a partner that claim or won a customer, and those of others that it takes part in or took part in."""
     for model in ("deal_board", "invitations"):
         await app.caught_up(model)
     mine = {"partner_id": partner_id, "status": tuple(one.value for one in (*SUBMITTED, Status.CLOSED))}
     own = [one["registration_id"] async for one in each(app.read, "deal_board", tenant, mine)]
-    beside = {"partner_id": partner_id, "status": "accepted"}
+    beside = {"partner_id": partner_id, "status": ("accepted", LEFT)}
     others = [one["registration_id"] async for one in each(app.read, "invitations", tenant, beside)]
     return tuple(dict.fromkeys((*own, *others)))
 

@@ -6,18 +6,24 @@ from typing import Any
 import pytest
 
 from chassis.decider import Raced
-from contracts.values import PartnerId, RegistrationId
+from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.domain.claim import CONTESTED, HELD, WAITING
 from services.registration.domain.claims import Claims, ClaimsAliased, ClaimsOf, ClaimsParted, meeting, reconciled
 from services.registration.domain.deal import AlreadyRegistered, Deals, Status
-from services.registration.domain.deal_commands import CloseDeal, DecideFinding, MergeDuplicate, PromoteDeal
+from services.registration.domain.deal_commands import (
+    CloseDeal,
+    DecideFinding,
+    MergeDuplicate,
+    PromoteDeal,
+    WithdrawDeal,
+)
 from services.registration.domain.dispute import DisputeOpened, Disputes, DisputeWithdrawn
 from services.registration.domain.ending import NotDuplicate
 from services.registration.domain.merging import Collision
 from services.registration.domain.partner_alias import AliasPartner
 from services.registration.domain.partner_facts import PartnerFacts, RecordPartnerFacts
 from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, candidate, customer, product
-from tests.registration.test_merging import OTHER_KEY, splitting
+from tests.registration.test_merging import FABRIKAM, OTHER_KEY, apart, merging, splitting
 from tests.registration.test_merging import merged as merged_accounts
 
 LATER = NOW + timedelta(days=1)
@@ -114,6 +120,8 @@ def test_told_twice_nothing_changes() -> None:
 
     assert town.run(aliasing(town)) == [[]]
     assert town.run(aliasing(town, "p-3", None)) == [[]]
+    town.run(aliasing(town, "p-2", "p-3"))
+    assert town.run(aliasing(town)) == [[]]
 
 
 def test_holds_of_both_are_contested_once_they_are_two_again_and_a_dispute_opens_over_the_younger() -> None:
@@ -164,13 +172,77 @@ def test_a_split_of_the_customer_leaves_partners_one() -> None:
     assert states(town) == {"a": HELD, "c": WAITING}
 
 
+def withdrawal(deal: str) -> WithdrawDeal:
+    of = {"registration_id": RegistrationId(deal), "accounts": (CONTOSO,), "programme": "default"}
+    return WithdrawDeal(**of, reason_code="lost-interest", by="seller-1", now=LATER)  # type: ignore[arg-type]
+
+
+def closing(deal: str, partner: str, *accounts: AccountId) -> CloseDeal:
+    told = {"result": "won", "opportunity_id": "o-1", "source_event_id": "e-1", "partner_id": PartnerId(partner)}
+    of = {"registration_id": RegistrationId(deal), "accounts": accounts or (CONTOSO,), "programme": "default"}
+    return CloseDeal(**of, **told, now=LATER)  # type: ignore[arg-type]
+
+
+def whose(claims: Claims) -> dict[str, str]:
+    return {one.partner_id: one.counts_as for one in claims.aliases}
+
+
+def test_a_line_forgets_as_whom_a_partner_counts_once_that_has_nothing_there() -> None:
+    town = held_and_waiting()
+    town.run(aliasing(town))
+
+    town.run(withdrawal("a"))
+
+    assert whose(line(town)) == {}
+    assert town.run(aliasing(town)) == [[]]
+    town.run(promotion("b", "p-2"))
+    town.run(approval("b", "p-2", now=LATER))
+    events = town.register("a-2", "p-1")
+    assert [reason.code for reason in events[-1].reasons] == ["rival-ahead"]
+
+
+def test_a_line_knows_as_whom_a_partner_counts_while_that_has_another_claim_there_or_has_won() -> None:
+    town = Town()
+    town.register("a", "p-1")
+    town.register("more", "p-1", products=(product("200"),))
+    town.run(approval("a", "p-1"))
+    town.run(aliasing(town))
+
+    town.run(withdrawal("more"))
+    assert whose(line(town)) == {"p-1": "p-2"}
+
+    town.run(closing("a", "p-1"))
+    assert whose(line(town)) == {"p-1": "p-2"}
+    town.run(aliasing(town, into=None))
+    assert ([one.whose for one in line(town).incumbents], whose(line(town))) == (["p-1"], {})
+
+
+def test_a_split_leaves_each_customer_with_those_that_have_something_there() -> None:
+    town = merged_accounts()
+    town.run(aliasing(town, "p-2", "p-1"))
+
+    town.run(splitting(town))
+
+    assert (whose(line(town)), whose(town.state(ClaimsOf.at(FABRIKAM)))) == ({}, {"p-2": "p-1"})
+
+
+def test_what_was_won_before_a_merge_counts_after_its_split_as_that_of_whoever_goes_on_by_then() -> None:
+    town = apart()
+    town.run(closing("b", "p-2", FABRIKAM))
+    town.run(merging(town))
+    town.run(aliasing(town, "p-2", "p-3"))
+
+    town.run(splitting(town))
+
+    there = town.state(ClaimsOf.at(FABRIKAM))
+    assert ([one.whose for one in there.incumbents], whose(there), whose(line(town))) == (["p-3"], {"p-2": "p-3"}, {})
+
+
 def test_what_the_absorbed_partner_won_makes_the_other_one_the_incumbent() -> None:
     town = Town("p-1", "p-2", "p-3", priority=["incumbent_on_renewal", "first_to_register"])
     town.register("a", "p-1")
     town.run(approval("a", "p-1"))
-    told = {"result": "won", "opportunity_id": "o-1", "source_event_id": "e-1", "partner_id": PartnerId("p-1")}
-    of = {"registration_id": RegistrationId("a"), "accounts": (CONTOSO,), "programme": "default"}
-    town.run(CloseDeal(**of, **told, now=LATER))  # type: ignore[arg-type]
+    town.run(closing("a", "p-1"))
     town.run(aliasing(town))
     town.register("c", "p-3", deal_type="renewal")
 

@@ -11,6 +11,7 @@ from contracts.onboarding import PartnersMerged, PartnersUnmerged
 from contracts.registration import DisputeOpened
 from contracts.values import PartnerId
 from tests.registration.service import DESK, START, Running, activated, deal, seller, started
+from tests.registration.test_service import won
 
 
 @pytest.fixture
@@ -83,6 +84,80 @@ async def test_the_deals_of_partners_that_became_one_are_no_rivals_until_they_ar
     }
     [opened] = await registration.told(DisputeOpened)
     assert (opened.registration_id, opened.partner_id) == (b, "p2")
+
+
+async def withdraw(registration: Running, found: dict[str, Any], partner: str) -> None:
+    path = f"/deals/{found['registration_id']}/withdraw"
+    answer = await registration.post(seller(partner), path, {"reason_code": "lost-interest"})
+    assert answer.json()["status"] == "withdrawn", answer.text
+
+
+async def test_who_took_its_deal_back_while_it_was_one_with_another_one_is_its_rival_afterwards(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1")
+    await approve(registration, first)
+    await registration.hear(merged("p1", "p2"))
+    await withdraw(registration, first, "p1")
+    await registration.hear(unmerged("p1", "p2"))
+
+    held = await registration.register("p2")
+    await approve(registration, held)
+
+    late = await registration.register("p1")
+    assert (late["status"], [one["code"] for one in late["reasons"]]) == ("waiting", ["rival-ahead"])
+    line = (await registration.get(DESK, f"/accounts/{held['account_id']}/claims")).json()["items"]
+    assert {one["registration_id"]: (one["state"], one.get("counts_as")) for one in line} == {
+        held["registration_id"]: ("held", None),
+        late["registration_id"]: ("waiting", None),
+    }
+
+
+async def test_who_is_by_itself_again_is_not_told_what_the_other_one_has_registered(registration: Running) -> None:
+    first = await registration.register("p1")
+    await registration.hear(merged("p1", "p2"))
+    await withdraw(registration, first, "p1")
+    await registration.hear(unmerged("p1", "p2"))
+    await registration.register("p1")
+
+    answer = await registration.send(seller("p2"), "/deals", deal())
+
+    assert (answer.status_code, answer.json()["status"]) == (201, "waiting")
+
+
+async def test_what_a_participant_won_counts_as_that_of_whoever_goes_on_for_it(registration: Running) -> None:
+    found = await registration.register("p1")
+    await approve(registration, found)
+    to = {"registration_id": found["registration_id"], "partner_id": "p3", "role": "distribute", "message": "Will you?"}
+    named = (await registration.post(seller("p1"), "/invitations", to)).json()["invitation_id"]
+    await registration.post(seller("p3"), f"/invitations/{named}/accept")
+    await registration.hear(won(found["registration_id"]))
+
+    async def incumbents() -> dict[str, str | None]:
+        shown = (await registration.get(DESK, f"/accounts/{found['account_id']}")).json()
+        return {one["partner_id"]: one.get("counts_as") for one in shown["incumbents"]}
+
+    await registration.hear(merged("p3", "p2"))
+    assert await incumbents() == {"p1": None, "p3": "p2"}
+
+    await registration.hear(unmerged("p3", "p2"))
+    assert await incumbents() == {"p1": None, "p3": None}
+
+
+async def test_two_that_became_one_with_the_same_partner_both_count_as_it(registration: Running) -> None:
+    first = await registration.register("p1")
+    await approve(registration, first)
+    second = await registration.register("p3")
+    await registration.hear(merged("p1", "p2"))
+
+    await registration.hear(merged("p3", "p2"))
+
+    shown = (await registration.get(DESK, f"/accounts/{first['account_id']}")).json()
+    assert {one["registration_id"]: one.get("counts_as") for one in shown["claims"]} == {
+        first["registration_id"]: "p2",
+        second["registration_id"]: "p2",
+    }
+    assert {one["partner_id"]: one["counts_as"] for one in shown["aliases"]} == {"p1": "p2", "p3": "p2"}
 
 
 async def test_whoever_is_absorbed_by_one_that_is_absorbed_counts_as_the_last_one(registration: Running) -> None:

@@ -215,7 +215,7 @@ class Claims:
     """The live claims on one account in the order they were placed, and who won what here, the newest last.
 
     `moved_to` is the account whose line they stand in, where the two turned out to be one customer. `aliases` are the
-    partners that became one with another one.
+    partners that became one with another one, of those that claim or won something here.
     """
 
     live: tuple[Claim, ...] = ()
@@ -464,17 +464,20 @@ def restore(
 ) -> list[ClaimEvent]:
     """The claims of `claims`, the line that they stood in meanwhile, as the line of their own account."""
     live = tuple(claim for claim in claims.live if claim.deal in going)
-    frees = _free(Claims(_agreed(live), incumbents), now)
     return [
         ClaimsRestored(
             merge_id=merge_id,
             live=live,
             incumbents=incumbents,
-            frees=frees,
+            frees=_free(_restored(live, incumbents, claims.aliases), now),
             restored_at=now,
             aliases=claims.aliases or LEFT_OUT,
         )
     ]
+
+
+def _restored(live: tuple[Claim, ...], incumbents: tuple[Won, ...], aliases: tuple[Alias, ...]) -> Claims:
+    return _as_counted(Claims(_agreed(live), incumbents, aliases=aliases))
 
 
 def _together(live: tuple[Claim, ...], others: tuple[Claim, ...]) -> tuple[Claim, ...]:
@@ -560,10 +563,20 @@ def alias(claims: Claims, partner_id: PartnerId, counts_as: PartnerId | None, no
 
 
 def _aliased(claims: Claims, partner_id: PartnerId, counts_as: PartnerId | None) -> Claims:
-    """The line in which a partner counts as another one. Raises Raced where the line has moved to another account."""
-    others = tuple(one for one in claims.aliases if one.partner_id != partner_id)
-    new = (Alias(partner_id=partner_id, counts_as=counts_as),) if counts_as else ()
-    return _as_counted(replace(claims, aliases=(*others, *new)))
+    """The line in which a partner counts as another one, if it claims or won something there."""
+    known = {**{one.partner_id: one.counts_as for one in claims.aliases}, partner_id: counts_as}
+    aliases = tuple(Alias(partner_id=who, counts_as=as_whom) for who, as_whom in known.items() if as_whom)
+    return _as_counted(_used(replace(claims, aliases=aliases)))
+
+
+def _used(claims: Claims) -> Claims:
+    """The line without the aliases of those that neither claim nor won anything in it.
+
+    Once the two are two again, nothing would lead to this line by which it could learn that.
+    """
+    here = {one.partner_id for one in claims.live} | {one.partner_id for one in claims.incumbents}
+    aliases = tuple(one for one in claims.aliases if one.partner_id in here)
+    return claims if aliases == claims.aliases else replace(claims, aliases=aliases)
 
 
 def _with(claims: Claims, placed: Claim) -> Claims:
@@ -590,6 +603,11 @@ def _as_counted(claims: Claims) -> Claims:
 
 
 def evolve(claims: Claims, happened: ClaimEvent) -> Claims:
+    after = _evolved(claims, happened)
+    return _used(after) if after.aliases else after
+
+
+def _evolved(claims: Claims, happened: ClaimEvent) -> Claims:
     match happened:
         case ClaimPlaced():
             return _with(claims, _placed(happened))
@@ -620,7 +638,7 @@ def _moved(
         case ClaimsParted():
             return _without(claims, happened.registration_ids, happened.kept, happened.incumbents)
         case ClaimsRestored():
-            return Claims(_agreed(happened.live), happened.incumbents, aliases=happened.aliases or ())
+            return _restored(happened.live, happened.incumbents, happened.aliases or ())
         case ClaimsCarried():
             return Claims(happened.live, happened.incumbents, happened.moved_to, happened.aliases or ())
         case _:

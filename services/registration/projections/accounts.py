@@ -26,7 +26,7 @@ from services.registration.domain.account import (
     ParentLinked,
 )
 from services.registration.domain.account_key import Key
-from services.registration.domain.claim import Claim, Proof
+from services.registration.domain.claim import Alias, Claim, Proof, Won
 from services.registration.domain.claims import (
     ClaimExtended,
     ClaimHeld,
@@ -111,6 +111,7 @@ class ClaimsAt(TypedDict):
 class AccountDocument(TypedDict):
     """An end customer. `claims` are the live ones in the order in which they stand; `merges` those that can be taken back.
 
+    `incumbents` are who won what here, the newest last, `aliases` the partners here that became one with another one.
     `parent` is the account that it belongs to; of the head of a group, `members` are all that belong to it.
     """
 
@@ -129,6 +130,8 @@ class AccountDocument(TypedDict):
     parent: ParentEdge | None
     members: list[str]
     claims: list[Annotated[dict[str, Any], ShownClaim]]
+    incumbents: list[Annotated[dict[str, Any], Won]]
+    aliases: list[Annotated[dict[str, Any], Alias]]
 
 
 def _account(seen: Seen) -> str:
@@ -138,7 +141,7 @@ def _account(seen: Seen) -> str:
 def evolve(document: AccountDocument | None, seen: Seen) -> AccountDocument:
     known = document or _unknown(_account(seen))
     if isinstance(seen.event, _OF_CLAIMS):
-        return {**known, "claims": _of_claims(known["claims"], seen.event)}
+        return {**known, **_of_claims(known, seen.event)}  # type: ignore[typeddict-item]
     return {**known, **_of_account(known, seen.event)}  # type: ignore[typeddict-item]
 
 
@@ -159,6 +162,8 @@ def _unknown(account_id: str) -> AccountDocument:
         "parent": None,
         "members": [],
         "claims": [],
+        "incumbents": [],
+        "aliases": [],
     }
 
 
@@ -223,10 +228,19 @@ def _merge(it: AccountsMerged) -> MergeDocument:
     }
 
 
-def _of_claims(shown: list[dict[str, Any]], happened: Any) -> list[dict[str, Any]]:
+def _of_claims(document: AccountDocument, happened: Any) -> dict[str, Any]:
     """The line after the event, as the domain itself evolves it."""
-    before = Claims(msgspec.convert(shown, tuple[Claim, ...]))
-    return [claim_shown(claim) for claim in claims.evolve(before, happened).live]
+    before = Claims(
+        live=msgspec.convert(document["claims"], tuple[Claim, ...]),
+        incumbents=msgspec.convert(document["incumbents"], tuple[Won, ...]),
+        aliases=msgspec.convert(document["aliases"], tuple[Alias, ...]),
+    )
+    after = claims.evolve(before, happened)
+    return {
+        "claims": [claim_shown(claim) for claim in after.live],
+        "incumbents": [plain(one) for one in after.incumbents],
+        "aliases": [plain(one) for one in after.aliases],
+    }
 
 
 def claim_shown(claim: Claim) -> dict[str, Any]:
@@ -242,7 +256,7 @@ _OF_CLAIMS = (
 
 ACCOUNTS = Projection(
     name="accounts",
-    version=4,
+    version=5,
     keys=dict.fromkeys(
         (
             *(AccountOpened, NameAdded, AccountLinked, KeptApart, IdentityConfirmed, KeyAdded),
