@@ -1,5 +1,6 @@
 """SPIFFs that are claimed: a person of the partner shows what it sold, and what fits the sale earns its lines."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,10 +9,12 @@ import pytest
 
 from chassis.event import LEFT_OUT
 from chassis.identity import Principal
+from chassis.rulebook import Rules
 from chassis.testing.projections import told
 from chassis.verify import verify_decisions
 from contracts.attribution import DealWon, SoldLine
 from contracts.values import money
+from services.incentives.application import HANDLES
 from services.incentives.domain.claim import (
     Claim,
     ClaimDecided,
@@ -27,9 +30,17 @@ from services.incentives.domain.claim import (
     evidence_of,
     settle_claim,
 )
+from services.incentives.domain.exchange import Rate
 from services.incentives.domain.rating import PLANS, Sold
 from services.incentives.domain.sale import Sales
-from services.incentives.domain.sale_commands import DecideSpiffClaim, LookedUp
+from services.incentives.domain.sale_commands import (
+    DecideSpiffClaim,
+    LookedUp,
+    RecordBasis,
+    RecordCredit,
+    RecordWin,
+    ResolveFact,
+)
 from services.incentives.domain.sale_events import AwardClaimed, PayoutCalculated, PayoutReversed, SpiffAwarded
 from services.incentives.domain.special_price import SoldRow
 from services.incentives.publishing import publish
@@ -180,6 +191,56 @@ def test_a_spiff_is_claimed_beside_the_commission_that_was_paid_before():
     assert [(line.kind, line.amount) for line in lines(log)] == [
         ("commission", eur("100.00")),
         ("spiff", eur("100.00")),
+    ]
+
+
+DOLLARS = (Sold(line_id="l1", family="fw", amount=money("1000.00", "USD"), quantity=4, sku="FW-1"),)
+BOTH = ("boost", "commission")
+TO_EUR = LookedUp(rates=(Rate(base="USD", quote="EUR", rate=Decimal("0.90"), on=date(2026, 3, 16), source="ecb"),))
+
+
+def commissioned(body: dict[str, Any], **changes: Any) -> Log:
+    """A log in which four pieces were won in dollars, under a commission and a SPIFF."""
+    log = Log(published(boost(currency="USD", **changes), kind="plan", book="boost"))
+    log._keep(Rules.at("commission"), [published(body, kind="plan", book="commission")])
+    return log.tell(win(sold=DOLLARS, currency="USD", plan_ids=BOTH), credit(plan_ids=BOTH))
+
+
+def paying(log: Log) -> list[tuple[str, str]]:
+    return [(line.key.plan_id, f"{line.amount.amount} {line.amount.currency}") for line in lines(log)]
+
+
+@pytest.mark.parametrize("component", ["spiff", "commission"])
+def test_a_commission_that_waits_for_a_rate_pays_whether_or_not_a_claim_is_approved_before(component):
+    resolve = ResolveFact(
+        opportunity_id="o1", win_no=1, plan_id="commission", by="fin", plan_ids=BOTH, looked_up=TO_EUR, now=NOW
+    )
+    approve = verdict(plan_ids=BOTH)
+    for wishes in ((approve, resolve), (resolve, approve)):
+        log = claimed(commissioned(plan(), component=component)).tell(*wishes)
+        assert sorted(paying(log)) == [("boost", "100.00 USD"), ("commission", "90.00 EUR")]
+
+
+def test_a_commission_on_what_is_billed_pays_after_a_claim_that_was_approved():
+    log = commissioned(plan(currency="USD", basis="invoiced"), component="commission")
+    claimed(log).tell(verdict(plan_ids=BOTH))
+    log.tell(basis("invoiced", "i1", "400.00", currency="USD", plan_ids=BOTH))
+    assert paying(log) == [("boost", "100.00 USD"), ("commission", "40.00 USD")]
+
+
+def test_what_was_claimed_stays_at_its_version_and_another_spiff_that_pays_alone_does_not_join_it():
+    log = claimed(sold_log()).tell(verdict())
+    late = published(boost(claimed=False, overlap="exclusive"), kind="plan", book="late")
+    newer = published(
+        boost() | {"schedule": {"semantics": "marginal", "axis": "units", "bands": [{"per_unit": "50"}]}}, 2
+    )
+    log._keep(Rules.at("late"), [late])
+    log._keep(Rules.at("boost"), [replace(newer, kind="plan", rulebook_id="boost")])
+    names = ("boost", "late")
+    log.tell(credit(share("p1", "50.00"), revision=2, plan_ids=names))
+    assert [(line.key.plan_id, line.plan_version, str(line.amount.amount)) for line in lines(log)] == [
+        ("boost", 1, "100.00"),
+        ("boost", 1, "50.00"),
     ]
 
 
@@ -463,3 +524,28 @@ async def test_whoever_may_read_a_claim_may_ask_why_it_was_decided_so(incentives
     assert (explained["outcome"], explained["event"]["actor"]) == (outcome, None)
     assert (await incentives.get(P1, why))["outcome"] == outcome
     assert [await incentives.get(who, why) for who in (OTHER_SELLER, P2)] == [404, 404]
+
+
+async def test_what_was_decided_before_a_commission_waited_for_its_rate_is_decided_so_again(incentives):
+    executor = incentives.service.application.executor
+    now = dict(executor.handles)
+    before = {RecordWin: 5, RecordCredit: 5, RecordBasis: 5, ResolveFact: 5, DecideSpiffClaim: 1}
+    executor.handles |= {one.command: one for one in HANDLES if one.evaluator == before.get(one.command)}
+    await incentives.publish_plan(plan(currency="USD"))
+    await incentives.publish_plan(boost(component="commission"), "boost")
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 16, 12, tzinfo=UTC))
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    body = claim_body(opportunity_id="o1", registration_id=None)
+    path = f"/claims/{(await incentives.post(SELLER, '/claims', body)).json()['claim_id']}"
+    assert (await incentives.post(SELLER, f"{path}/submit")).status_code == 200
+    assert (await incentives.post(FUND_MANAGER, f"{path}/decide", {"outcome": "approved"})).status_code == 200
+    rates = {"source": "ecb", "on": "2026-03-16", "pairs": {"EUR/USD": "1.10"}}
+    assert (await incentives.post(FINANCE, "/rates", rates)).status_code == 201
+    assert (await incentives.post(FINANCE, "/sales/o1/resolve", {"plan_id": "commission"})).status_code == 200
+    assert [line["plan_id"] for line in (await incentives.get(P1, "/lines"))["items"]] == ["boost"]
+    report = await verify_decisions(executor.store, executor.every_handles)
+    assert report.holds, report.lines()
+    as_now = [replace(now[ResolveFact], evaluator=5) if one.command is ResolveFact else one for one in HANDLES]
+    assert not (await verify_decisions(executor.store, as_now)).holds

@@ -36,10 +36,10 @@ from services.incentives.domain.line import adjust_line, confirm_adjustment
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale import Sales
-from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment
-from services.incentives.domain.sale_events import AwardMissed, PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, ResolveFact
+from services.incentives.domain.sale_events import AwardMissed, FactQuarantined, PayoutCalculated, PayoutReversed
 from services.incentives.domain.taking import decimal_of
-from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, sold, win
+from tests.incentives.facts import NOW, World, basis, book, credit, plan, reversal, share, sold, win
 from tests.incentives.test_service import APPROVER, FINANCE, credited, incentives, won
 
 __all__ = ["incentives"]
@@ -185,6 +185,93 @@ def test_no_more_than_was_drawn_comes_back_where_the_line_was_adjusted():
 def test_as_it_was_decided_before_an_award_in_another_currency_is_missed_again():
     world = World(book(spiff()), rates=(TO_USD,), payees=IN_USD, whole_awards=False).allocate("pot", "500.00")
     assert [one.amount for one in sold_deals(world, "a").of(AwardMissed)] == [money("330.00", "USD")]
+
+
+# Beside a commission that pays later
+
+EUROS = (Rate(base="USD", quote="EUR", rate=D("0.90"), on=NOW.date(), source="bank", event_id="e1"),)
+COMMISSION = "plan-a"
+
+
+def resolve(plan_id=COMMISSION):
+    return ResolveFact(opportunity_id="o1", win_no=1, plan_id=plan_id, by="fin-1", now=NOW)
+
+
+def in_dollars(*others, **known):
+    """A world in which the commission of a sale in dollars waits for its rate, and other plans have paid."""
+    world = World(book(plan()), *others, **known).tell(win(currency="USD"), credit())
+    assert [one.plan_id for one in world.of(FactQuarantined)] == [COMMISSION]
+    return world
+
+
+def at_a_rate(world, *wishes):
+    world.known["rates"] = EUROS
+    return by_plan(world.tell(*wishes))
+
+
+def by_plan(world):
+    return {line.key.plan_id: f"{line.amount.amount} {line.amount.currency}" for line in world.of(PayoutCalculated)}
+
+
+def dollars(**changes):
+    return book(plan({"percent": "30"}, kind="spiff", component="spiff", currency="USD", **changes), "s")
+
+
+def test_a_commission_that_waits_for_a_rate_pays_though_a_spiff_has_paid_meanwhile():
+    assert at_a_rate(in_dollars(dollars()), resolve()) == {"s": "300.00 USD", COMMISSION: "90.00 EUR"}
+    before = in_dollars(dollars(), waited_for=False)
+    assert at_a_rate(before, resolve()) == {"s": "300.00 USD"}, "as the fifth evaluator decided"
+
+
+def test_a_spiff_that_waits_for_a_rate_pays_beside_the_commission_and_not_beside_one_that_pays_alone():
+    mine = book(plan({"percent": "10"}, currency="USD"), COMMISSION)
+    waits = book(plan({"percent": "5"}, kind="spiff", component="spiff"), "w")
+    world = World(mine, waits).tell(win(currency="USD"), credit())
+    assert at_a_rate(world, resolve("w")) == {COMMISSION: "100.00 USD", "w": "45.00 EUR"}
+    alone = book(plan({"percent": "5"}, kind="spiff", component="spiff", overlap="exclusive"), "w")
+    world = World(dollars(), alone).tell(win(currency="USD"), credit())
+    assert at_a_rate(world, resolve("w")) == {"s": "300.00 USD"}
+
+
+def test_what_waited_pays_once_and_nothing_where_its_component_has_paid():
+    world = in_dollars(dollars())
+    at_a_rate(world, resolve())
+    before = len(world.of(PayoutCalculated))
+    world.tell(basis("added", "a", "100.00", currency="USD"), credit(share("p1", "50.00"), revision=2))
+    again = world.of(PayoutCalculated)[before:]
+    assert [(line.key.plan_id, line.key.fact_id, str(line.amount.amount)) for line in again] == [
+        ("s", "a", "30.00"),
+        (COMMISSION, "a", "9.00"),
+        ("s", None, "150.00"),
+        ("s", "a", "15.00"),
+        (COMMISSION, None, "45.00"),
+        (COMMISSION, "a", "4.50"),
+    ]
+
+
+def test_a_new_plan_of_a_component_that_has_paid_does_not_pay_by_waiting_for_somebody_else():
+    world = World(book(plan())).tell(win(), credit())
+    world.books = (*world.books, book(plan(priority=9, currency="USD"), "newer"))
+    world.tell(credit(share("p1", "50.00"), share("p2", "50.00"), revision=2))
+    assert [one.plan_id for one in world.of(FactQuarantined)] == ["newer"]
+    world.known["rates"] = (TO_USD,)
+    world.tell(resolve("newer"))
+    paid = [(line.key.partner_id, line.key.plan_id) for line in world.of(PayoutCalculated)]
+    assert paid == [("p1", COMMISSION), ("p1", COMMISSION), ("p2", "newer")]
+
+
+def test_what_was_dropped_does_not_pay_beside_a_spiff():
+    added = basis("added", "a", "100.00", currency="USD")
+    assert at_a_rate(in_dollars(dollars()), replace(resolve(), dropped=True), added) == {"s": "30.00 USD"}
+
+
+@pytest.mark.parametrize(
+    ("as_now", "pays"), [(True, {"s": "300.00 EUR", "plan-a": "40.00 EUR"}), (False, {"s": "300.00 EUR"})]
+)
+def test_a_spiff_stands_for_no_component_before_what_is_billed(as_now, pays):
+    both = book(plan(basis="invoiced", hold_days=0)), book(plan({"percent": "30"}, kind="spiff"), "s")
+    world = World(*both, waited_for=as_now).tell(win(), credit(), basis("invoiced", "i1", "400.00"))
+    assert by_plan(world) == pays
 
 
 # Budgets of units

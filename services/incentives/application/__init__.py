@@ -21,6 +21,7 @@ from services.incentives.application.answers import (
     tier_answer,
 )
 from services.incentives.application.sales import (
+    AWARD_EVALUATORS,
     EVALUATORS,
     decide_award,
     decide_fact,
@@ -231,13 +232,17 @@ HANDLES = (
         reads=claimed_award_streams,
         answer=claim_answer,
     ),
-    Handles(
-        DecideSpiffClaim,
-        decide_award,
-        claim_and_fact_streams,
-        reads=fact_reads,
-        prepare=with_streams,
-        answer=claim_answer,
+    *(
+        Handles(
+            DecideSpiffClaim,
+            partial(decide_award, evaluator),
+            claim_and_fact_streams,
+            reads=fact_reads,
+            prepare=with_streams,
+            answer=claim_answer,
+            evaluator=evaluator,
+        )
+        for evaluator in AWARD_EVALUATORS
     ),
     *(
         Handles(

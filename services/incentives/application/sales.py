@@ -51,9 +51,12 @@ DECISIONS: dict[type[Any], Callable[..., Decided]] = {
 }
 
 
-LEARNED = ("billed_later", "rest_in_books", "even_steps", "whole_awards")
+LEARNED = ("billed_later", "rest_in_books", "even_steps", "whole_awards", "waited_for")
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
+AWARDS_LEARNED = ("waited_for",)
+"""The same of a claim's decision, whose first evaluator decided with all that was learned before."""
+AWARD_EVALUATORS = range(1, len(AWARDS_LEARNED) + 2)
 
 
 def decide_fact(  # noqa: PLR0913, PLR0917  the evaluator, the command, and a state a parameter
@@ -71,7 +74,8 @@ def decide_fact(  # noqa: PLR0913, PLR0917  the evaluator, the command, and a st
     return _in_order(wish, DECISIONS[type(wish)](wish, state, _at_hand(wish, meters, budgets), known))
 
 
-def decide_award(  # noqa: PLR0913, PLR0917  the command, and a state a parameter
+def decide_award(  # noqa: PLR0913, PLR0917  the evaluator, the command, and a state a parameter
+    evaluator: int,
     wish: DecideSpiffClaim,
     claim: Claim,
     state: Sale,
@@ -80,8 +84,9 @@ def decide_award(  # noqa: PLR0913, PLR0917  the command, and a state a paramete
     books: Sequence[Rulebook],
     payees: Sequence[Payee],
 ) -> tuple[list[ClaimEvent], list[SaleEvent], list[list[MeterEvent]], list[list[BudgetEvent]]]:
-    """The events of the claim, and of its sale as of any fact."""
-    known = known_of(wish.looked_up, books, payees)
+    """The events of the claim, and of its sale as of any fact, as an evaluator decides."""
+    unlearned: dict[str, Any] = dict.fromkeys(AWARDS_LEARNED[evaluator - 1 :], False)
+    known = replace(known_of(wish.looked_up, books, payees), **unlearned)
     events, made = decide_spiff_claim(wish, claim, state, _at_hand(wish, meters, budgets), known)
     return events, *_in_order(wish, made)
 

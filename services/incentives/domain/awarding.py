@@ -12,7 +12,7 @@ from typing import Protocol
 from chassis.decider import Invalid, NotFound, Refused
 from chassis.event import iso
 from chassis.rulebook import Rulebook
-from services.incentives.domain.choice import Chosen, governing_version, version_of
+from services.incentives.domain.choice import Chosen, alone, governing_version, version_of
 from services.incentives.domain.fund_request import DeadlinePassed
 from services.incentives.domain.plan import SPIFF
 from services.incentives.domain.rating import Sold, counts
@@ -21,7 +21,6 @@ from services.incentives.domain.sale_events import WinRecorded
 from services.incentives.domain.special_price import SoldRow
 
 POS = "pos"
-EXCLUSIVE, BEST_OF = "exclusive", "best_of"
 
 
 class NotClaimed(Invalid):
@@ -103,8 +102,7 @@ def beside_others(award: Claimable, books: Sequence[Rulebook]) -> None:
     ]
     versions = {(line.key.plan_id, line.plan_version) for line in of_spiffs}
     paid = [chosen for plan_id, number in sorted(versions) if (chosen := version_of(books, plan_id, number))]
-    ways = [chosen.plan.overlap for chosen in (*paid, award.chosen)]
-    if paid and (EXCLUSIVE in ways or (award.chosen.plan.overlap == BEST_OF and ways.count(BEST_OF) > 1)):
+    if alone(award.chosen.plan, [chosen.plan for chosen in paid]):
         raise AwardOverlaps(plan_ids=[chosen.plan_id for chosen in paid])
 
 

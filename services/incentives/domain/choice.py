@@ -54,6 +54,12 @@ def overlapping(found: Sequence[Chosen], pays: Callable[[Chosen], Decimal]) -> t
     return tuple(chosen for chosen in found if chosen not in dropped)
 
 
+def alone(mine: Plan, paid: Sequence[Plan]) -> bool:
+    """Whether a SPIFF may not pay beside those that have paid for the same: one of them pays alone."""
+    ways = [plan.overlap for plan in (*paid, mine)]
+    return bool(paid) and ("exclusive" in ways or (mine.overlap == "best_of" and ways.count("best_of") > 1))
+
+
 def governing_version(book: Rulebook, credited_on: date) -> Chosen | None:
     """The version of a plan that rates a sale of that day: the one in force; in a window, the one when it opened.
 

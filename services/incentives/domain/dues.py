@@ -8,17 +8,19 @@ from fractions import Fraction
 
 from chassis.rulebook import Rulebook
 from contracts.attribution import Share
-from services.incentives.domain.choice import Chosen, overlapping, plans_for, version_of
+from services.incentives.domain.choice import Chosen, alone, overlapping, plans_for, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, counts, rate, tidy
-from services.incentives.domain.sale import ADDED, Sale, shares_in_month
+from services.incentives.domain.sale import ADDED, Quarantined, Sale, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
 from services.incentives.domain.schedule import PERCENT
 
 PARTY_OF_ROLE = {"distribute": "distributor", "resell": "reseller"}
+Waiting = frozenset[tuple[int, str]]
+"""The wins and plans of what is quarantined."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,9 @@ class Known:
     Without `billed_later` a plan on what is billed pays nothing where another one paid on the booking before; without
     `rest_in_books` the rest of a budget stands in the books for the whole award; without `even_steps` what is left of a
     measure has as many digits as a decimal carries, and its steps do not always sum to nothing; without `whole_awards`
-    an award is drawn and given back in the currency in which it is paid out, and a measure has all its digits.
+    an award is drawn and given back in the currency in which it is paid out, and a measure has all its digits; without
+    `waited_for` a plan that waits for a rate pays nothing once another one has paid, nor does one on what is billed beside
+    a SPIFF that names its component.
     """
 
     books: Sequence[Rulebook]
@@ -39,6 +43,7 @@ class Known:
     rest_in_books: bool = True
     even_steps: bool = True
     whole_awards: bool = True
+    waited_for: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,15 @@ class Due:
     chosen: Chosen
 
 
-def dues(sale: Sale, known: Known) -> list[Due]:
-    """The credited shares of each win that have no line yet, in one fixed order."""
+def dues(sale: Sale, known: Known, resolved: Quarantined | None = None) -> list[Due]:
+    """The credited shares of each win that have no line yet, in one fixed order; `resolved` waited until now."""
+    waiting = _waiting(sale, resolved) if known.waited_for else frozenset()
     return [
         due
         for win_no in sorted(sale.wins)
         if not sale.wins[win_no].backfill
         for credit in sale.credit_of(win_no)
-        for due in _dues_of(sale, sale.wins[win_no], credit, known)
+        for due in _dues_of(sale, sale.wins[win_no], credit, known, waiting)
         if sale.current(due.key) is None and due.key not in sale.missed and _earns(due, known)
     ]
 
@@ -80,16 +86,47 @@ def _earns(due: Due, known: Known) -> bool:
     return payee is None or payee.leaving.earns(due.basis.earned_on)
 
 
-def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known) -> Iterator[Due]:
+def _waiting(sale: Sale, resolved: Quarantined | None) -> Waiting:
+    waits = (*sale.quarantined, resolved) if resolved else sale.quarantined
+    return frozenset((win_no, plan_id) for win_no, plan_id, _ in waits)
+
+
+def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known, waiting: Waiting) -> Iterator[Due]:
     for share in shares_in_month(credit.shares, win.credited_on):
-        before = _rated_before(sale, win, credit.pool, share, known.books)
-        found_now = _fitting(plans_for(credit.pool, win.credited_on, known.books), win)
-        fitting = [chosen for chosen in found_now if not chosen.plan.claimed or _claimed(sale, win, chosen, share)]
-        later = _billed_later(fitting, before) if known.billed_later else []
-        found = [*before, *later, *_claimed_later(fitting, before)] if before else fitting
+        found = _found(sale, win, (credit.pool, share), known, waiting)
         everything = [due for chosen in found for due in _of_plan(sale, win, credit, share, chosen)]
         paying = _paying(everything, sale, known)
         yield from (due for due in everything if due.chosen in paying)
+
+
+def _found(sale: Sale, win: WinRecorded, of: tuple[str, Share], known: Known, waiting: Waiting) -> list[Chosen]:
+    """The plans that pay a share of a pool: those that paid it before, and beside them what could not pay then."""
+    pool, share = of
+    before = _rated_before(sale, win, pool, share, known.books)
+    found_now = _fitting(plans_for(pool, win.credited_on, known.books), win)
+    fitting = [chosen for chosen in found_now if not chosen.plan.claimed or _claimed(sale, win, chosen, share)]
+    if not before:
+        return fitting
+    later = _billed_later(fitting, before, known) if known.billed_later else []
+    found = [*before, *later, *_claimed_later(fitting, before)]
+    if not known.waited_for:
+        return found
+    only_claimed = all(chosen.plan.claimed for chosen in before)
+    waited = [chosen for chosen in fitting if only_claimed or (win.win_no, chosen.plan_id) in waiting]
+    return [*found, *(chosen for chosen in waited if _beside(chosen, found))]
+
+
+def _beside(waited: Chosen, found: Sequence[Chosen]) -> bool:
+    """Whether a plan that waited pays beside what has paid: no second one of a component, nor a SPIFF where one is alone."""
+    if waited.plan_id in {chosen.plan_id for chosen in found}:
+        return False
+    if waited.plan.kind == SPIFF:
+        return not alone(waited.plan, [chosen.plan for chosen in found if chosen.plan.kind == SPIFF])
+    return waited.plan.component not in _components(found)
+
+
+def _components(found: Sequence[Chosen]) -> set[str]:
+    return {chosen.plan.component for chosen in found if chosen.plan.kind != SPIFF}
 
 
 def _fitting(found: Sequence[Chosen], win: WinRecorded) -> list[Chosen]:
@@ -106,16 +143,19 @@ def _claimed_later(fitting: Sequence[Chosen], before: Sequence[Chosen]) -> list[
     return [chosen for chosen in fitting if chosen.plan.claimed and chosen.plan_id not in paid]
 
 
-def _billed_later(fitting: Sequence[Chosen], before: Sequence[Chosen]) -> list[Chosen]:
+def _billed_later(fitting: Sequence[Chosen], before: Sequence[Chosen], known: Known) -> list[Chosen]:
     """The plans that pay on what is billed and had nothing to pay on when others paid on the booking."""
-    known = {(chosen.plan_id, chosen.plan.component) for chosen in before}
-    ids, components = {plan_id for plan_id, _ in known}, {component for _, component in known}
-    later = (
+    ids = {chosen.plan_id for chosen in before}
+    later = [
         chosen
         for chosen in fitting
         if chosen.plan.basis in BILLED and not chosen.plan.claimed and chosen.plan_id not in ids
-    )
-    return [chosen for chosen in later if chosen.plan.component not in components]
+    ]
+    if not known.waited_for:
+        components = {chosen.plan.component for chosen in before}
+        return [chosen for chosen in later if chosen.plan.component not in components]
+    components = _components(before)
+    return [chosen for chosen in later if chosen.plan.kind == SPIFF or chosen.plan.component not in components]
 
 
 def _of_plan(sale: Sale, win: WinRecorded, credit: CreditRecorded, share: Share, chosen: Chosen) -> Iterator[Due]:

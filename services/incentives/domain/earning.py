@@ -228,7 +228,8 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
     if isinstance(fact, ReversalRecorded):
         for line in _standing(posting.sale, fact.win_no):
             take_back(posting, line, fact, posting.sale.reversals_of(fact.win_no), known.books)
-    for due in dues(posting.sale, known):
+    resolved = (fact.win_no, fact.plan_id, fact.fact_id) if isinstance(fact, FactResolved) else None
+    for due in dues(posting.sale, known, resolved):
         _calculate(posting, due, known)
     return posting.decided()
 
