@@ -28,7 +28,9 @@ async def test_a_won_deal_is_claimed_for_a_spiff_disputed_and_awarded_in_the_por
     async with running_system(tmp_path) as it:
         story = Story()
         await colliding(it, story)
+        await it.settle()
         await approving(it, story)
+        await it.settle()
         await published(it)
         await winning(it, story)
         await it.settle()
