@@ -46,12 +46,21 @@ async def test_a_won_deal_is_claimed_for_a_spiff_disputed_and_awarded_in_the_por
             path = made.url.path
             asked = await sent(manager, path, f"{path}/decide", outcome="approved", reason="")
             assert "10 PL-1 do not fit: the sale has no such product" in asked.text
+            assert "10 PL-1 do not fit" in await explained(partner, path)
             paid = await sent(manager, path, f"{path}/decide", outcome="approved", reason="The order names it.")
             assert "under version 1 of spring" in paid.text
             assert "held, stated and taken back like any other" in paid.text
             assert "€50.00" in await shows(partner, "/awards", "Approved")
+            assert "under version 1 of spring" in await explained(partner, path)
         found = await until(lambda: award(nora, story))
         assert [(line["amount"]["amount"], line["state"]) for line in found] == [("50.00", "held")]
+
+
+async def explained(browser: Any, path: str) -> str:
+    """The page behind the “Why?” of a claim that was decided."""
+    shown = await shows(browser, path, 'class="why"')
+    link = shown.partition('class="why" href="')[2].partition('"')[0]
+    return await shows(browser, link, "PL-1")
 
 
 async def award(nora: Any, story: Story) -> list[Any]:
