@@ -174,7 +174,13 @@ class PostgresReadStore:
         self._dsn = dsn
         self._live: dict[str, tuple[str, Indexes]] = {}
         self._together = Together(self._write, max_batch=self.settings.max_batch, queue_max=self.settings.queue_max)
-        self._questions = Questions(self._answers, lanes_max=QUESTION_LANES_MAX, max_batch=QUESTIONS_MAX)
+        self._questions = Questions(
+            self._in_one_journey,
+            self._by_itself,
+            lanes_max=QUESTION_LANES_MAX,
+            max_batch=QUESTIONS_MAX,
+            queue_max=self.settings.queue_max,
+        )
 
     async def open(self) -> None:
         """Connects, and makes schema and tables where they are missing."""
@@ -334,24 +340,17 @@ class PostgresReadStore:
 
         return await self._asked(name, ask)
 
-    async def _answers(self, questions: list[Question]) -> Sequence[Rows | Exception]:
-        """Each question's rows or failure; where one fails, all are asked again, each by itself."""
-        if len(questions) > 1:
-            with contextlib.suppress(psycopg.Error, PoolTimeout):
-                return await self._in_one_journey(questions)
-        return [await self._by_itself(*question) for question in questions]
-
     async def _in_one_journey(self, questions: list[Question]) -> list[Rows]:
-        async with self._pool.connection() as db, db.pipeline() as pipeline:
-            asked = [await db.cursor(row_factory=tuple_row).execute(*question) for question in questions]
-            await pipeline.sync()
-            return [await cursor.fetchall() for cursor in asked]
+        async with self._pool.connection() as db:
+            if len(questions) == 1:
+                return [await _answer(db, questions[0])]
+            async with db.pipeline() as pipeline:
+                asked = [await db.cursor(row_factory=tuple_row).execute(*question) for question in questions]
+                await pipeline.sync()
+                return [await cursor.fetchall() for cursor in asked]
 
-    async def _by_itself(self, statement: bytes, values: Sequence[Any]) -> Rows | Exception:
-        try:
-            return await self._persist(lambda db: _rows(db, statement, *values))
-        except Exception as failure:  # noqa: BLE001  the answer to this question alone
-            return failure
+    async def _by_itself(self, question: Question) -> Rows:
+        return await self._persist(lambda db: _answer(db, question))
 
     async def _asked(self, name: str, ask: Callable[[Connection, str, Indexes], Awaitable[T]]) -> T:
         """What the live model answers to one statement.
@@ -422,6 +421,11 @@ async def _rows(db: Connection, statement: str | bytes, *values: Any) -> Rows:
     told = statement if isinstance(statement, bytes) else _sql(statement)
     found = await db.cursor(row_factory=tuple_row).execute(told, values)
     return await found.fetchall()
+
+
+async def _answer(db: Connection, question: Question) -> Rows:
+    statement, values = question
+    return await _rows(db, statement, *values)
 
 
 async def _live(db: Connection, name: str) -> tuple[str, Indexes]:
@@ -500,9 +504,9 @@ def _index_name(model: str, index: str) -> str:
 async def _go_live(db: Connection, model: str) -> None:
     name = (await _model(db, model)).name
     others = await _rows(db, "SELECT model FROM models WHERE name = %s AND model <> %s FOR UPDATE", name, model)
+    await _index(db, model)  # before the other ones are gone: whoever reads them would wait for it
     for (other,) in others:
         await _forget(db, other)
-    await _index(db, model)
     await db.execute("UPDATE models SET live = true WHERE model = %s", (model,))
 
 
