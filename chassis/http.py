@@ -43,7 +43,7 @@ KEY_LENGTH_MAX = 64
 DEPTH_MAX = 20
 PARAMETERS_NAMED_MAX = 5
 NO_OBJECT = "send a JSON object here, with Content-Type: application/json"
-DROPPED_BYTES_MAX, DROPPED_SECONDS = 64 << 20, 10.0
+DROPPED_BYTES_MAX, DROPPED_SECONDS, QUIET_SECONDS = 64 << 20, 10.0, 1.0
 CURSOR_MAC_CHARACTERS = 16
 YEARS = range(1970, 2200)
 
@@ -600,17 +600,21 @@ class _Taken:
         return message
 
     async def drop_the_rest(self) -> None:
-        """Takes in what is left and drops it: whoever is cut off while sending never reads the answer."""
-        with contextlib.suppress(TimeoutError):
+        """Takes in what is left and drops it: whoever is cut off while sending never reads the answer.
+
+        Who sends nothing for a second is not waited for. Behind the door it may be the door that finds too much.
+        """
+        with contextlib.suppress(TimeoutError, TooLarge):
             async with asyncio.timeout(DROPPED_SECONDS):
                 while self.more and self.bytes < DROPPED_BYTES_MAX:
-                    await self.receive()
+                    await asyncio.wait_for(self.receive(), QUIET_SECONDS)
 
 
 class BodyLimit:
     """Refuses a body that is too large before anything reads it, whatever its headers say.
 
-    What nobody reads of a body is taken in before the answer goes out, up to 64 MiB within 10 seconds. `files` are the
+    What nobody reads of a body is taken in before the answer goes out, up to 64 MiB within 10 seconds, as
+    long as it goes on coming. `files` are the
     paths at which files are taken, with how large these may be.
     """
 
