@@ -91,8 +91,16 @@ class Ticker:
         until = _until(now)
         # Asked at once: where the store lies outside this process, all of them are one journey.
         asked = (self._read_store.due(deadline.name, until, waiting) for deadline in self._deadlines)
-        found = zip(self._deadlines, await asyncio.gather(*asked), strict=True)
-        return sum([await self._settle(deadline, due, now) for deadline, due in found if due])
+        found = zip(self._deadlines, await asyncio.gather(*asked, return_exceptions=True), strict=True)
+        settled, failures = 0, []
+        for deadline, due in found:
+            if isinstance(due, BaseException):
+                failures.append(due)
+            elif due:
+                settled += await self._settle(deadline, due, now)
+        if failures:  # once the others have been seen to
+            raise failures[0]
+        return settled
 
     async def _settle(self, deadline: Deadline, found: Sequence[Due], now: datetime) -> int:
         ready = [due for due in found if _instant(due.due_at) <= now and self._may_try(deadline.command_id(due))]
