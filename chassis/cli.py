@@ -1,6 +1,7 @@
 """The command line that every service has: serve, migrate, rebuild, verify, parked."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -73,6 +74,8 @@ class PlainCommands(TyperGroup):
         except PLAINLY as no:
             raise _ended(f"{no.slug}: {no.detail}" if isinstance(no, Problem) else str(no), REFUSED) from None
         except Exception as no:
+            if isinstance(no.__cause__, sqlite3.OperationalError):
+                raise _ended(f"a file of the data cannot be used now: {no}", REFUSED) from no
             names = AWAY.get(f"{type(no).__module__}.{type(no).__name__}")
             if names is None:
                 raise

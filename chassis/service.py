@@ -437,7 +437,7 @@ def spread_of(blueprint: Blueprint, settings: ServiceSettings, handles: Sequence
 
     A command that is prepared again may touch other streams than its record tells: nobody knows before whom it concerns.
     """
-    processes = min(settings.shadow_processes, os.cpu_count() or 1)
+    processes = min(settings.shadow_processes, len(os.sched_getaffinity(0)))
     if processes == 1 or not blueprint.declared_in or any(one.prepare for one in handles):
         return None
     return Spread(declared_in=blueprint.declared_in, settings=settings, processes=processes)

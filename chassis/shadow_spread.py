@@ -140,7 +140,7 @@ async def _begun(number: int, parent_end: int, ends: dict[int, int]) -> Process:
     program = f"import sys; sys.path[:] = {sys.path}; {begin}"
     given = (parent_end, *ends.values())
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, stdin=DEVNULL, stdout=DEVNULL, pass_fds=given
+        sys.executable, "-c", program, stdin=DEVNULL, stdout=DEVNULL, pass_fds=given, start_new_session=True
     )
 
 

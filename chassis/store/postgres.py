@@ -102,6 +102,7 @@ def connection_options(dsn: str, schema: str, settings: StoreSettings) -> dict[s
     own = " ".join(f"-c {name}={value}" for name, value in session.items())
     return {
         **given,
+        "client_encoding": "utf8",
         "connect_timeout": settings.connect_timeout_seconds,
         "tcp_user_timeout": round(settings.tcp_user_timeout_seconds * 1000),
         "keepalives_idle": 5,
