@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from chassis.clock import FixedClock
 from chassis.deadlines import Deadline, Ticker, TickerSettings
 from chassis.decider import Busy
 from chassis.event import Seen, event, iso
-from chassis.read_store.port import WHOLE, Change, Kept
+from chassis.read_store.port import WHOLE, Change, Kept, NoSuchModel
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.supervision import Backoff
 from chassis.testing.projections import assert_repeatable, project, told
@@ -102,6 +103,17 @@ async def test_a_deadline_is_issued_when_the_clock_has_passed_it_and_not_before(
     assert await ticks.tick() == 1
     assert await ticks.tick() == 0
     assert [(tenant, command) for tenant, _, command in desk.taken] == [(TENANT, ("end", "d", NOON))]
+
+
+async def test_a_deadline_that_cannot_be_read_holds_up_no_other(read_store: SqliteReadStore) -> None:
+    desk, clock = Desk(), FixedClock(NOON)
+    await hold(read_store, "d")
+    never_made = replace(HOLD_ENDS, name="never_made")
+    ticks = Ticker(read_store, [never_made, HOLD_ENDS], clock, desk.issue, QUICK)
+
+    with pytest.raises(NoSuchModel):
+        await ticks.tick()
+    assert desk.deals == ["d"]
 
 
 async def test_fractions_of_a_second_are_not_due_early(read_store: SqliteReadStore) -> None:

@@ -8,8 +8,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from fastapi import APIRouter, Request, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from chassis.access import Access
+from chassis.asgi import Answer, request_scope
+from chassis.decider import Forbidden
+from chassis.http import DROPPED_SECONDS, BodyLimit
 from chassis.process import listening, make_world, running
 from chassis.service import Blueprint, assemble
 from chassis.settings import ServiceSettings
@@ -21,6 +25,11 @@ ROOMS = APIRouter()
 @ROOMS.post("/rooms")
 async def read_all(request: Request) -> Response:
     return Response(str(len(await request.body())))
+
+
+@ROOMS.post("/locked")
+async def refuse(_: Request) -> Response:
+    raise Forbidden
 
 
 BLUEPRINT = Blueprint(name="testing", handles=(), access=Access({}), routers=(ROOMS,), publish=lambda seen: None)
@@ -63,6 +72,37 @@ async def test_who_sends_a_body_to_its_end_and_only_then_listens_hears_the_answe
         sent = head + b"host: 127.0.0.1\r\nconnection: close\r\n\r\n" + body
         answer = await asyncio.to_thread(told, urlsplit(address).port or 0, sent)
         assert answer.split(b" ")[1] == status
+
+
+async def refusing(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 403, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+POST: Scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+
+
+async def test_a_body_that_nobody_reads_and_the_door_finds_too_large_is_refused_by_the_door(tmp_path: Path) -> None:
+    async def ever_more() -> Message:
+        return {"type": "http.request", "body": b"x" * 100, "more_body": True}
+
+    settings, answer = ServiceSettings(data=tmp_path, port=0), Answer()
+    service = assemble(BLUEPRINT, settings, make_world(settings))
+    await BodyLimit(service.api, 1_000)(request_scope("POST", "/locked", "", {}), ever_more, answer.take)
+
+    assert (answer.status, answer.json()["slug"]) == (413, "too-large")
+
+
+async def test_who_sends_nothing_of_its_body_is_answered_soon_also_behind_the_door() -> None:
+    async def nothing() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    answer = Answer()
+    async with asyncio.timeout(DROPPED_SECONDS):
+        await BodyLimit(BodyLimit(refusing, 1_000), 1_000)(POST, nothing, answer.take)
+
+    assert answer.status == 403
 
 
 def told(port: int, sent: bytes) -> bytes:
