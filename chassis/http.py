@@ -356,13 +356,14 @@ def answered(app: Application, outcome: Outcome, status: int = 200) -> Response:
 
 
 async def caught_up(request: Request, app: Application, tenant: str) -> None:
-    """Holds a read back until its model has reached `Entente-At-Least`, for a while; then NotThereYet.
+    """Holds a read back until its models have reached `Entente-At-Least`, for a while each; then NotThereYet.
 
     A service answers for its own log and for those that it can ask about; positions of others are passed over.
     """
     for source, position in at_least(header(request, b"entente-at-least") or ""):
-        if not await app.has_read(_model_of(request), source, position, tenant, app.wait_seconds):
-            raise NotThereYet(f"{source} has not been read up to {position} here")
+        for model in _models_of(request):
+            if not await app.has_read(model, source, position, tenant, app.wait_seconds):
+                raise NotThereYet(f"{source} has not been read up to {position} here")
 
 
 def at_least(header: str) -> list[tuple[str, int]]:
@@ -376,15 +377,16 @@ def at_least(header: str) -> list[tuple[str, int]]:
     return found
 
 
-def _model_of(request: Request) -> str:
-    return getattr(request.scope.get("endpoint"), "reads", "")
+def _models_of(request: Request) -> tuple[str, ...]:
+    """The models that the route reads; "" for one that names none, which stands for all."""
+    return getattr(request.scope.get("endpoint"), "reads", ("",))
 
 
-def reads(model: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
-    """Names the model that a route reads, so that `Entente-At-Least` can wait for it."""
+def reads(*models: str) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+    """Names the models that a route reads, so that `Entente-At-Least` can wait for them."""
 
     def mark(route: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        route.reads = model  # type: ignore[attr-defined]
+        route.reads = models  # type: ignore[attr-defined]
         return route
 
     return mark

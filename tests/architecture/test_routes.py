@@ -10,6 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from chassis.http import reads
 from chassis.process import make_world
 from chassis.settings import ServiceSettings
 from services.__main__ import build_all
@@ -59,3 +60,30 @@ def test_who_answers_for_a_command_is_a_person() -> None:
     assert found == []
     assert CONDUCT.search("    by=caller.principal.subject,")
     assert CONDUCT.search("    by, now = caller.principal.subject, app.clock.now()")
+
+
+ASKS = re.compile(r"\bapp\.read\.(?:get|find|count)\(\s*\"(\w+)\"")
+
+
+def unnamed(endpoint: Any) -> set[str]:
+    """The models that a route asks itself though it names others: a read of one's own writes would not wait for them."""
+    named = set(getattr(endpoint, "reads", ()))
+    return set(ASKS.findall(inspect.getsource(endpoint))) - named if named else set()
+
+
+@pytest.mark.parametrize("name", ["onboarding", "registration", "attribution", "incentives"])
+async def test_a_route_names_each_model_that_it_reads(name: str, tmp_path: Path) -> None:
+    settings = ServiceSettings(port=0, data=tmp_path)
+    service = build_all(settings, make_world(settings))[name]
+    routes = [context.original_route for context in iter_route_contexts(service.api.routes)]
+    found = {route.path: unnamed(route.endpoint) for route in routes if isinstance(route, APIRoute)}
+    assert {path: models for path, models in found.items() if models} == {}
+    service.application.keys.close()
+
+
+async def test_a_model_that_a_route_reads_and_does_not_name_is_found() -> None:
+    @reads("lines")
+    async def route(app: Any) -> Any:
+        return await app.read.get("payees", "t-1", "p-1")
+
+    assert unnamed(route) == {"payees"}

@@ -51,7 +51,7 @@ async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters)
 
 @router.get("/opportunities/{opportunity_id}")
 @answers(SaleWithTimeline)
-@reads("opportunity_board")
+@reads("opportunity_board", "opportunity_timeline")
 async def opportunity(opportunity_id: Id, caller: Reader, app: App) -> Response:
     """One sale, with what happened to it in order; each entry's event can be asked why."""
     app.access.check(caller.principal, READ_OPPORTUNITIES)

@@ -135,7 +135,7 @@ class Balances(TypedDict):
 
 @router.get("/ledger/balances")
 @answers(Balances)
-@reads("balances")
+@reads("balances", "trial_balance")
 async def balances(caller: Reader, app: App, paged: Paged, payee_id: Filter = None) -> Response:
     """The trial balance of each currency (its total is zero), and the accounts of each payee."""
     app.access.check(caller.principal, READ_LEDGER)

@@ -93,7 +93,7 @@ async def find(body: FindBody, caller: Reader, app: App) -> Response:
 
 @router.get("/people/{person_id}/everything")
 @answers(Everything)
-@reads("memberships")
+@reads("memberships", "people")
 async def everything(person_id: Id, caller: Reader, app: App) -> Response:
     """All that is known of a person, opened: what is shown of it, and every recorded fact; for its own request."""
     app.access.check(caller.principal, READ_EVERYTHING)

@@ -288,7 +288,7 @@ def _opened(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any
 
 @router.get("/deals/{registration_id}/conflicts")
 @answers(ShownConflict)
-@reads("conflicts")
+@reads("deal_board", "conflicts")
 async def conflicts(registration_id: Id, caller: Reader, app: App) -> Response:
     """Both claims side by side, dimension by dimension, and the similar customers. The vendor's review desk only."""
     app.access.check(caller.principal, READ_CONFLICTS)

@@ -150,7 +150,7 @@ def _side(partner_id: str | None, registration_id: str | None) -> dict[str, Any]
 
 @router.get("/invitations/{invitation_id}")
 @answers(ShownInvitation)
-@reads("invitations")
+@reads("invitations", "deal")
 async def invitation(invitation_id: Id, caller: Reader, app: App) -> Response:
     """One invitation, as this side of it may read it."""
     app.access.check(caller.principal, READ_INVITATIONS)
