@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -104,25 +103,17 @@ class Running:
 def running_system() -> Iterator[Running]:
     """A fresh system that is ready; it and its data are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="entente-browser-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder:
-        port, log = _two_ports(), Path(folder) / "log.txt"
-        command = [sys.executable, "-m", "services", "--port", str(port), "--data", f"{folder}/data"]
+        port, log, data = free_port(), Path(folder) / "log.txt", Path(folder) / "data"
+        command = [sys.executable, "-m", "services", "--port", str(port), "--data", str(data)]
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **SETTINGS})
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_ready(process, lambda: _ready(url), log, START_SECONDS)
-            yield Running(url, f"http://127.0.0.1:{port + 1}")
+            # The port after the system's own, or another one where somebody has just taken that.
+            yield Running(url, f"http://127.0.0.1:{(data / 'crm_simulator' / 'port').read_text()}")
         finally:
             _stop(process)
-
-
-def _two_ports() -> int:
-    """A free port whose next one is free as well: there the simulated CRM listens."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port + 1)):
-                return port
 
 
 def _ready(url: str) -> bool:
