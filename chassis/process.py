@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
@@ -27,6 +28,7 @@ from chassis.transport.port import Transport
 
 KEEP_ALIVE_SECONDS = 75
 STARTING_SECONDS = 0.01
+SERVED_PORTS, PORTS_TRIED = range(10_000, 32_000), 100
 
 
 class PortTaken(Exception):
@@ -209,11 +211,16 @@ def _cause(no: OSError) -> str:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody holds now; whoever it is for binds it a moment later."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of this machine that nobody holds now; whoever it is for binds it a moment later, and at each start anew.
+
+    Linux gives none of these to a connection that goes out (`ip_local_port_range`): it would be taken when it is bound.
+    Raises PortTaken.
+    """
+    for port in secrets.SystemRandom().sample(SERVED_PORTS, PORTS_TRIED):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise PortTaken(f"none of {PORTS_TRIED} ports of this machine is free")
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
