@@ -615,9 +615,8 @@ class _Taken:
 class BodyLimit:
     """Refuses a body that is too large before anything reads it, whatever its headers say.
 
-    What nobody reads of a body is taken in before the answer goes out, up to 64 MiB within 10 seconds, as
-    long as it goes on coming. `files` are the
-    paths at which files are taken, with how large these may be.
+    What nobody reads of a body is taken in before the answer goes out, up to 64 MiB within 10 seconds, as long as it goes
+    on coming. `files` are the paths at which files are taken, with how large these may be.
     """
 
     def __init__(self, app: ASGIApp, bytes_max: int, files: Mapping[str, int] | None = None) -> None:
