@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from services.incentives.domain.plan import Plan
 from tests.scenarios.main_job import Story, approving, colliding, winning
 from tests.scenarios.system import System, done, running_system, until
 from tests.scenarios.test_money_pages import portal_of, sent, shows
@@ -36,7 +37,10 @@ async def test_a_won_deal_is_claimed_for_a_spiff_disputed_and_awarded_in_the_por
         await it.settle()
         faye, nora = [await it.who(name) for name in ("faye", "northwind")]
         async with portal_of(it, nora) as partner, portal_of(it, faye) as manager:
-            assert "Spring bonus" in await shows(partner, "/awards", f'value="{story.deal_id}"')
+            offered = await shows(partner, "/awards", f'value="{story.deal_id}"')
+            assert all(
+                one in offered for one in ("Spring bonus", f'"Days to claim" class="right number">{Plan.claim_days}<')
+            )
             row = {"sku_1": "PL-1", "quantity_1": "10", "sold_on_1": "2031-04-20", "invoice_1": "17", "amount_1": "50"}
             claim = {"of_id": "spring", "registration_id": story.deal_id, **row}
             wrong = await sent(partner, "/awards", "/awards", **{**claim, "amount_1": "0"})

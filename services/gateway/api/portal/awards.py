@@ -27,13 +27,14 @@ async def awards(here: Here) -> Response:
 async def awards_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may("incentives.read claims"):
         raise Forbidden
-    claims, books, deals = await asyncio.gather(
+    claims, books, kinds, deals = await asyncio.gather(
         here.ask("incentives", "/claims", kind="spiff", limit=50, cursor=here.request.query_params.get("cursor")),
         here.ask_all("incentives", "/rulebooks"),
+        here.ask("incentives", "/kinds"),
         _won(here),
     )
     names = await here.names({row["partner_id"] for row in claims.items})
-    shown = {"claims": claims, "deals": deals, "offers": _offers(books), "names": names, "rows": ROWS}
+    shown = {"claims": claims, "deals": deals, "offers": _offers(books, kinds), "names": names, "rows": ROWS}
     return await here.page("awards.html", status, **shown, refusal=refusal)
 
 
@@ -46,10 +47,19 @@ async def _won(here: Visit) -> list[dict[str, Any]]:
     return found
 
 
-def _offers(books: Part) -> list[dict[str, Any]]:
-    """The newest version of each SPIFF that is claimed and in force, with what it is called."""
-    found = [{**row["versions"][-1], "plan_id": row["rulebook_id"]} for row in books.items if row["versions"]]
-    return [one for one in found if one["mode"] == "live" and one["body"].get("claimed")]
+def _offers(books: Part, kinds: Part) -> list[dict[str, Any]]:
+    """The newest version of each SPIFF that is claimed and in force, with all that its plan says."""
+    newest = [(row["rulebook_id"], row["versions"][-1]) for row in books.items if row["versions"]]
+    claimed = [(plan_id, one) for plan_id, one in newest if one["mode"] == "live" and one["body"].get("claimed")]
+    unsaid = _unsaid(kinds)
+    return [{**one, "plan_id": plan_id, "body": {**unsaid, **one["body"]}} for plan_id, one in claimed]
+
+
+def _unsaid(kinds: Part) -> dict[str, Any]:
+    """What a plan means by a field that it does not name, as the schema of its kind tells."""
+    schema = next((one["schema"] for one in kinds.items if one["kind"] == "plan"), None)
+    fields = schema["$defs"][schema["$ref"].rpartition("/")[2]]["properties"] if schema else {}
+    return {name: field["default"] for name, field in fields.items() if "default" in field}
 
 
 @router.post("/awards")
