@@ -23,7 +23,7 @@ async def alive() -> Response:
 
 @probes.get("/readyz")
 async def ready(request: Request) -> Response:
-    """200 only when every service of the process and every read model is ready; the body says what is behind."""
+    """200 once every service of the process works and its read models were filled; the body says what is behind since."""
     state = await readiness(request.app.state.world.neighbours)
     return Response(orjson.dumps(state), 200 if state["ready"] else 503, media_type=JSON)
 

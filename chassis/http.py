@@ -363,7 +363,13 @@ async def caught_up(request: Request, app: Application, tenant: str) -> None:
     for source, position in at_least(header(request, b"entente-at-least") or ""):
         for model in _models_of(request):
             if not await app.has_read(model, source, position, tenant, app.wait_seconds):
-                raise NotThereYet(f"{source} has not been read up to {position} here")
+                raise NotThereYet(f"{source} has not been read up to {position} here{_because(app, model)}")
+
+
+def _because(app: Application, model: str) -> str:
+    """Which of the models that are waited for will not come by waiting."""
+    standing = sorted(name for name in app.standing() if model in ("", name))
+    return f": {', '.join(standing)} met a bug and waits for a release that mends it" if standing else ""
 
 
 def at_least(header: str) -> list[tuple[str, int]]:

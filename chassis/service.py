@@ -28,6 +28,7 @@ from chassis.epoch import HANDLES as EPOCHS
 from chassis.epoch import must_hold
 from chassis.event import Seen
 from chassis.execution import Executor, Handles
+from chassis.filled import Filled
 from chassis.forgetting import Forgets, Forgetting
 from chassis.http import FOUND, Identify, Measured, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
@@ -58,8 +59,6 @@ from chassis.witness import Witness, WitnessSettings
 API, WORK = "api", "work"
 SHARED_TABLE = {**inspection.TABLE, **parked_api.TABLE, **rulebook_api.TABLE, **shadow_api.TABLE}
 """Who may do what every service offers, where a service says nothing else."""
-BEHIND_MAX = 1_000
-"""A read model this many events behind is not ready."""
 Overhear = Callable[[Application, Seen], None]
 Worker = Callable[[Application], Awaitable[None]]
 
@@ -132,6 +131,7 @@ class Service:
         self.parking = application.parked.parking
         self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
+        self.filled = Filled(self.positions)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(
             self.desk, self.store, every, eyes_of(blueprint), spread_of(blueprint, settings, every)
@@ -223,7 +223,7 @@ class Service:
             self.name, self.store, self.application.read, self.projections, feeds=self._feeds()
         )
         await self.runner.prepare()
-        self.application.reached = self.runner.reached
+        self.application.reached, self.application.standing = self.runner.reached, self.standing
         signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
         self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock, signing)
         self._exit.callback(self.witness.close)
@@ -311,18 +311,25 @@ class Service:
     async def readiness(self) -> dict[str, Any]:
         """Whether the service is ready, how far each read model is behind in events, and how much is parked.
 
-        A read model is ready when a version that this release knows is live, filled, near the present and not stopped.
-        A rebuild beside the live one changes nothing. While the keys are locked nothing is ready. A group that the broker
-        does not let read is named; what else the service does goes on.
+        A read model is ready when a version that this release knows is live and was once filled up to the present. One that
+        met a bug or fell behind since is told, and takes nothing else away. A rebuild beside the live one changes nothing.
+        While the keys are locked nothing is ready. A group that the broker does not let read is named; what else the
+        service does goes on.
         """
         await self.runner.look()
         lags = {lag.name: lag for lag in sorted(self.runner.lag(), key=lambda lag: lag.live)}
-        ready = self.started and not self.application.keys.locked and all(map(_is_ready, lags.values()))
+        head = await self.store.head()
+        filled = [await self.filled.look(lag, head) for lag in lags.values()]
+        ready = self.started and not self.application.keys.locked and all(filled)
         models = {name: _behind(lag) for name, lag in lags.items()}
         more = {"keys": self.application.master_key.state()} if self.application.master_key else {}
         if refused := {f"{one.group} {one.topic}": one.refused for one in self._groups() if one.refused}:
             more["refused"] = refused
         return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0, **more}
+
+    def standing(self) -> frozenset[str]:
+        """The read models that met a bug in this process and stand."""
+        return frozenset(lag.name for lag in self.runner.lag() if lag.live and lag.stopped is not None)
 
     def _groups(self) -> list[Lag]:
         """How far each group of this service is that this process is to bring something."""
@@ -342,10 +349,6 @@ class Service:
         self.telemetry.parked(await self.parking.count())
         self.telemetry.witness_lag(await self.store.head() - (self.witness.leaves.last_position if self.witness else 0))
         return self.telemetry.text()
-
-
-def _is_ready(lag: ProjectionLag) -> bool:
-    return lag.live and not lag.filling and lag.stopped is None and lag.behind <= BEHIND_MAX
 
 
 def _behind(lag: ProjectionLag) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`/readyz`: 200 only when all that the process serves is ready, and why not otherwise."""
+"""`/readyz`: 200 once all that the process serves was filled, and why not before; trouble since is told."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastapi import APIRouter, Request, Response
+
 from chassis.access import Access
 from chassis.asgi import Answer, Api
 from chassis.event import Actor, Seen, encode
+from chassis.filled import BEHIND_MAX
+from chassis.http import Reader, reads
+from chassis.identity import Principal
 from chassis.process import make_world, running
 from chassis.projection import Projection
 from chassis.service import Blueprint, Service, assemble
@@ -31,6 +36,19 @@ def sums(version: int = 1) -> Projection:
     return Projection(name="sums", version=version, keys={Counted: lambda seen: "all"}, evolve=evolve)
 
 
+router = APIRouter()
+
+
+@router.get("/sums")
+@reads("sums")
+async def all_sums(caller: Reader) -> Response:
+    return Response(caller.tenant)
+
+
+async def anybody(request: Request) -> Principal:
+    return Principal(tenant="acme", subject="ada", kind="vendor", roles=("admin",))
+
+
 @asynccontextmanager
 async def serving(data: Path, version: int = 1, roles: tuple[str, ...] = ("api", "work")) -> AsyncIterator[Service]:
     settings = ServiceSettings(data=data, roles=roles)
@@ -39,7 +57,8 @@ async def serving(data: Path, version: int = 1, roles: tuple[str, ...] = ("api",
         name="testing",
         handles=(),
         access=Access({}),
-        routers=(),
+        routers=(router,),
+        identify=anybody,
         publish=lambda seen: None,
         projections=(sums(version),),
     )
@@ -99,13 +118,66 @@ async def test_a_service_with_all_its_read_models_at_the_present_is_ready(tmp_pa
         }
 
 
-async def test_a_read_model_that_met_a_bug_makes_its_service_not_ready_and_says_why(tmp_path: Path) -> None:
+async def test_a_read_model_that_met_a_bug_takes_nothing_else_away_and_says_why(tmp_path: Path) -> None:
     async with serving(tmp_path) as service:
         await until(service, lambda answer: answer.status == 200)
         await count(service, 1, -1)
-        state = await until(service, lambda answer: answer.status == 503)
-        assert state["ready"] is False
+        state = await until(service, lambda answer: sums_of(answer)["stopped"] is not None)
+        assert state["ready"] is True
         assert "evolve raised ValueError" in state["models"]["sums"]["stopped"]
+        assert b'entente_projection_stopped{projection="sums__v1",service="testing"} 1.0' in await service.figures()
+        beyond = {"Entente-At-Least": f"testing={await service.store.head()}"}
+        waited = await Api(service.api).get("/sums", **beyond)
+        assert (waited.status, waited.json()["slug"]) == (503, "not-there-yet")
+        assert waited.json()["detail"].endswith("here: sums met a bug and waits for a release that mends it")
+
+
+async def test_nor_does_it_after_a_restart(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await until(service, lambda answer: answer.status == 200)
+        await count(service, 1, -1)
+        await until(service, lambda answer: sums_of(answer)["stopped"] is not None)
+    async with serving(tmp_path) as again:
+        state = await until(again, lambda answer: sums_of(answer)["stopped"] is not None)
+        assert state["ready"] is True
+
+
+async def test_requests_go_on_while_the_process_that_fills_is_away(tmp_path: Path) -> None:
+    async with serving(tmp_path, roles=("work",)) as work:
+        await until(work, lambda answer: answer.status == 200)
+    async with serving(tmp_path, roles=("api",)) as api:
+        await count(api, *[1] * (BEHIND_MAX + 1))
+        state = await until(api, lambda answer: sums_of(answer)["behind"] > BEHIND_MAX)
+        assert state["ready"] is True
+
+
+async def test_a_read_model_that_was_never_filled_is_waited_for(tmp_path: Path) -> None:
+    async with serving(tmp_path, roles=("api",)) as api:
+        await count(api, *[1] * (BEHIND_MAX + 1))
+        state = await until(api, lambda answer: sums_of(answer)["behind"] > BEHIND_MAX)
+        assert state["ready"] is False
+        async with serving(tmp_path, roles=("work",)):
+            await until(api, lambda answer: answer.status == 200)
+
+
+async def test_a_read_model_that_was_lost_is_waited_for_again(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await count(service, *[1] * (BEHIND_MAX + 1))
+        await until(service, lambda answer: answer.status == 200)
+    for file in (tmp_path / "testing").glob("read.db*"):
+        file.unlink()
+    async with serving(tmp_path, roles=("api",)) as api:
+        state = await until(api, lambda answer: sums_of(answer)["behind"] > BEHIND_MAX)
+        assert state["ready"] is False
+
+
+async def test_one_that_met_a_bug_before_it_was_filled_is_not_ready(tmp_path: Path) -> None:
+    async with serving(tmp_path, roles=("api",)) as api:
+        await count(api, *[1] * BEHIND_MAX, -1)
+        assert (await ready(api)).status == 503
+    async with serving(tmp_path, roles=("api", "work")) as service:
+        state = await until(service, lambda answer: sums_of(answer)["stopped"] is not None)
+        assert state["ready"] is False
 
 
 async def test_a_new_version_of_a_read_model_is_not_ready_before_it_is_live(tmp_path: Path) -> None:
