@@ -1,9 +1,11 @@
 """The worked examples of overlap and protection."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
+from chassis.event import LEFT_OUT
 from contracts.values import ProductLine, Span, money
 from services.registration.domain.overlap import Overlap, Place, Reach, overlap
 from services.registration.domain.protection import free_from, protection_of
@@ -99,6 +101,45 @@ def test_regions_are_territories_of_their_own() -> None:
 
     assert not overlap(reach(line("c"), place=texas), reach(line("c"), place=ohio)).place
     assert overlap(reach(line("c"), place=texas), reach(line("c"), place=all_us)).place
+
+
+def typed(*products: ProductLine, **place: str) -> Reach:
+    return replace(reach(*products, place=replace(ENTITY_DE, **place)), in_normal_form=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (typed(line("cloud")), typed(line("Cloud"))),
+        (typed(line("Cloud / Storage ")), typed(line("cloud"))),
+        (typed(line("cloud", "ab-100")), typed(line("other", "AB-100"))),
+        (
+            typed(line("c"), scope="site", postcode="SW1A 1AA", street="Main St. 1"),
+            typed(line("c"), scope="site", postcode="sw1a1aa", street="main st 1"),
+        ),
+        (
+            typed(line("c"), scope="site", postcode="80331", street="Königsplatz 1"),
+            typed(line("c"), scope="site", postcode="80331", street="Konigsplatz, 1"),
+        ),
+        (typed(line("c"), country="US", region="CA"), typed(line("c"), country="US", region="Ca")),
+        (typed(line("c"), country="US", region="CA"), typed(line("c"), country="US", region="US-CA")),
+    ],
+)
+def test_what_is_the_same_meets_however_it_was_written(one: Reach, other: Reach) -> None:
+    assert overlap(one, other).complete
+    assert overlap(other, one).complete
+    assert overlap(replace(one, in_normal_form=LEFT_OUT), other).complete
+    as_before = replace(one, in_normal_form=LEFT_OUT), replace(other, in_normal_form=LEFT_OUT)
+    assert not overlap(*as_before).complete
+
+
+def test_a_normal_form_makes_no_two_places_or_products_one() -> None:
+    here = {"scope": "site", "postcode": "80331", "street": "Marienplatz 1"}
+
+    assert not overlap(typed(line("cloud/storage")), typed(line("cloud/compute"))).product
+    assert not overlap(typed(line("cloud", "AB100")), typed(line("cloud", "AB-100"))).product
+    assert not overlap(typed(line("c"), **here), typed(line("c"), **{**here, "street": "Marienplatz 11"})).place
+    assert not overlap(typed(line("c"), region="BY"), typed(line("c"), region="BE")).place
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,21 @@ async def test_a_deal_goes_from_a_conflict_to_a_win_and_the_next_one_moves_up(re
     await registration.until(second["registration_id"], "in_review")
 
 
+async def test_another_spelling_of_a_product_is_no_way_around_a_hold_or_an_exclusion(registration: Running) -> None:
+    first = await registration.register("p1", products=[{"family": "platform"}])
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    kept = {"target": "family:House/Own", "kind": "house", "from_on": "2026-01-01"}
+    assert (await registration.post(ADMIN, "/exclusions", kept)).status_code == 201
+    registration.clock.set(START + timedelta(minutes=1))
+
+    second = await registration.register("p2", products=[{"family": "Platform"}])
+    other = {"name": "Fabrikam", "country": "DE", "website": "fabrikam.com"}
+    excluded = await registration.register("p2", products=[{"family": "HOUSE/own"}], customer=other)
+
+    assert (second["status"], [one["code"] for one in second["reasons"]]) == ("waiting", ["rival-ahead"])
+    assert (excluded["status"], [one["code"] for one in excluded["reasons"]]) == ("rejected", ["excluded"])
+
+
 async def test_protection_ends_by_the_clock(registration: Running) -> None:
     first = await registration.register("p1")
     await registration.post(DESK, f"/deals/{first['registration_id']}/approve")

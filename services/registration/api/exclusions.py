@@ -9,7 +9,8 @@ from chassis.answers import Page, answers
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from services.registration.access import READ_EXCLUSIONS
 from services.registration.api.bodies import Id
-from services.registration.domain.exclusion import AddExclusion, EndExclusion
+from services.registration.domain.exclusion import FAMILY, AddExclusion, EndExclusion
+from services.registration.domain.overlap import normal_product
 from services.registration.projections.exclusions import ExclusionDocument
 
 TARGET_CHARACTERS_MAX = 262
@@ -42,7 +43,7 @@ class EndBody(Body):
 async def add(body: ExclusionBody, caller: Writer, app: App) -> Response:
     """Keeps a customer, a key or a family for the vendor. Partners that have asked before are not touched."""
     command = AddExclusion(
-        target=body.target,
+        target=_normal(body.target),
         exclusion_id=caller.new_id("exclusion"),
         kind=body.kind,
         from_on=body.from_on,
@@ -52,6 +53,12 @@ async def add(body: ExclusionBody, caller: Writer, app: App) -> Response:
         now=app.clock.now(),
     )
     return await perform(caller, app, AddExclusion, command, status=201)
+
+
+def _normal(target: str) -> str:
+    """The target in the form in which deals are compared with it: a family however it was typed."""
+    kind, _, name = target.partition(":")
+    return f"{kind}:{normal_product(name)}" if kind == FAMILY else target
 
 
 @router.post("/exclusions/{exclusion_id}/end")

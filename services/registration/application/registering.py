@@ -31,7 +31,7 @@ from services.registration.domain.exclusion import ACCOUNT, Exclusions, entries,
 from services.registration.domain.fitting import missing
 from services.registration.domain.judging import in_force
 from services.registration.domain.matching import Candidate
-from services.registration.domain.overlap import GROUP
+from services.registration.domain.overlap import GROUP, normal_product
 from services.registration.domain.partner_facts import Partners
 from services.registration.domain.partner_tier import TiersOf
 from services.registration.domain.rules import ASKED, Matching, Step
@@ -105,6 +105,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         groups=tuple(dict.fromkeys(groups)),
         now=wish.now,
         index=near.index,
+        in_normal_form=True,
     )
 
 
@@ -156,7 +157,8 @@ def _new_account(wish: Submission) -> AccountId:
 
 def targets_of(accounts: Iterable[str], customer: Customer, products: Iterable[ProductLine]) -> tuple[str, ...]:
     """Everything that an exclusion of such a deal could be on."""
-    families = (target for line in products for target in family_targets(line.family))
+    typed = dict.fromkeys(name for line in products for name in (line.family, normal_product(line.family)))
+    families = (target for name in typed for target in family_targets(name))
     named = (f"{ACCOUNT}:{account}" for account in accounts)
     return tuple(dict.fromkeys((*named, *(f"{key.scheme}:{key.value}" for key in own_keys(customer)), *families)))
 

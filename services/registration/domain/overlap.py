@@ -1,12 +1,19 @@
-"""Whether two claims want the same thing: product, role, place and type must all meet. Time is the claims' own."""
+"""Whether two claims want the same thing: product, role, place and type must all meet. Time is the claims' own.
 
-from dataclasses import dataclass
+Partners write as they like: products and places are compared in a normal form, and shown as they were written.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from chassis.event import LEFT_OUT, LeftOut
 from contracts.values import ProductLine
 
 ENTITY, SITE, GROUP = "entity", "site", "group"
 RENEWAL = "renewal"
+_SIGNS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +29,16 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """What a claim is for. A product line without a SKU means its whole family; `cloud` contains `cloud/storage`."""
+    """What a claim is for. A product line without a SKU means its whole family; `cloud` contains `cloud/storage`.
+
+    `in_normal_form` is left out in the claims that were compared letter by letter: two of these still are.
+    """
 
     products: tuple[ProductLine, ...]
     role: str
     deal_type: str
     place: Place
+    in_normal_form: bool | LeftOut = LEFT_OUT
 
 
 class Overlap(NamedTuple):
@@ -50,6 +61,8 @@ class Overlap(NamedTuple):
 
 def overlap(one: Reach, other: Reach) -> Overlap:
     """Where the two meet; the same in both directions."""
+    if one.in_normal_form or other.in_normal_form:
+        one, other = _normal(one), _normal(other)
     return Overlap(
         product=any(_lines_meet(a, b) for a in one.products for b in other.products),
         role=one.role == other.role,
@@ -78,3 +91,40 @@ def _places_meet(one: Place, other: Place) -> bool:
     if one.scope == SITE and other.scope == SITE:
         return (one.country, one.postcode, one.street) == (other.country, other.postcode, other.street)
     return one.country == other.country and (one.region is None or other.region in (None, one.region))
+
+
+# Normal form
+
+
+def normal_product(text: str) -> str:
+    """A family or a SKU however it was typed: `Cloud / Storage` is `cloud/storage`."""
+    parts = (" ".join(part.split()) for part in unicodedata.normalize("NFKC", text).casefold().split("/"))
+    return "/".join(part for part in parts if part)
+
+
+def normal_region(region: str, country: str) -> str:
+    """The part of ISO 3166-2 that stands behind the country: `us-ca` and `Ca` are `CA`."""
+    return unicodedata.normalize("NFKC", region).strip().upper().removeprefix(f"{country}-")
+
+
+def _normal(reach: Reach) -> Reach:
+    return replace(reach, products=tuple(map(_normal_line, reach.products)), place=_normal_place(reach.place))
+
+
+def _normal_line(line: ProductLine) -> ProductLine:
+    return replace(line, family=normal_product(line.family), sku=line.sku and normal_product(line.sku))
+
+
+def _normal_place(place: Place) -> Place:
+    return replace(
+        place,
+        region=place.region and normal_region(place.region, place.country),
+        postcode=place.postcode and _words(place.postcode).replace(" ", ""),
+        street=place.street and _words(place.street),
+    )
+
+
+def _words(text: str) -> str:
+    """Its letters and digits without case, accents and signs: `Main St. 1` is `main st 1`."""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+    return _SIGNS.sub(" ", plain).strip()

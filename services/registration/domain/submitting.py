@@ -188,6 +188,7 @@ def claim_of(wish: RegisterDeal, partner: PartnerFacts, rules: DealRules) -> Cla
         role=wish.role or partner.first_role,
         deal_type=wish.deal_type,
         place=wish.customer.place(wish.scope),
+        in_normal_form=wish.in_normal_form,
     )
     return Claim(
         registration_id=wish.registration_id,
