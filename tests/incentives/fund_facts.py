@@ -64,11 +64,18 @@ class Log:
     def __init__(self, *rules: RulesPublished) -> None:
         self.streams: dict[tuple[str, str], list[Any]] = {}
         self.happened: list[Any] = []
+        self.table = dict(TABLE)
         for one in rules:
             self._keep(Rules.at(one.rulebook_id), [one])
 
     def _keep(self, stream: Stream, events: Sequence[Any]) -> None:
         self.streams.setdefault((stream.decider.kind, stream.identity), []).extend(events)
+
+    def as_then(self, **evaluators: int) -> "Log":
+        """The same log, deciding commands of these names as an earlier evaluator did."""
+        then = [one for one in HANDLES if one.evaluator == evaluators.get(one.command.__name__)]
+        self.table |= {one.command: one for one in then}
+        return self
 
     def state(self, stream: Stream) -> Any:
         return stream.decider.fold(self.streams.get((stream.decider.kind, stream.identity), ()))
@@ -76,7 +83,7 @@ class Log:
     def tell(self, *wishes: Any) -> "Log":
         """Decides each wish in turn. Raises the refusal."""
         for wish in wishes:
-            handles = TABLE[type(wish)]
+            handles = self.table[type(wish)]
             known = Given(handles, [])
             known.history = self.streams
             verdict = known.when(wish).verdict

@@ -355,12 +355,50 @@ def test_a_claim_above_the_limit_of_who_decides_is_not_approved():
     assert log.refused(verdict("9000.00", roles=("assistant",))) == "over-limit"
 
 
-def test_tax_on_a_claim_is_payable_on_top_and_stands_on_its_own_account():
-    log = accepted().tell(claimed("1000.00", tax=ClaimTax(country="DE", amount=eur("95.00"))))
+def taxed(amount: str) -> ClaimTax:
+    return ClaimTax(country="DE", amount=eur(amount))
+
+
+def test_tax_on_what_is_approved_is_payable_on_top_and_stands_on_its_own_account():
+    log = accepted().tell(claimed("1000.00", tax=taxed("190.00")))
     log.tell(log.submit_claim(), verdict("1000.00"))
+    assert log.claim().approved.steps[-1] == "of the 190.00 EUR of tax in DE, 95.00 EUR are on what was approved"
     posted = {entry.name: entry.amount.amount for entry in journals(log) if entry.cause == "c1"}
     assert posted["vat:DE"] == Decimal("95.00")
     assert payable(log) == Decimal("595.00")
+
+
+def test_a_claim_charges_no_more_tax_than_the_highest_rate_there_is_makes_of_it():
+    log = accepted()
+    assert log.refused(claimed("1000.00", tax=taxed("270.01"))) == "claim-invalid"
+    assert not log.refused(claimed("1000.00", tax=taxed("270.00")))
+
+
+def test_tax_counts_in_the_limit_of_who_decides():
+    log = accepted("10000.00", funded(fund(limits={"fund_manager": {"EUR": "5000"}})))
+    log.tell(claimed("9000.00", tax=taxed("1710.00")))
+    log.tell(log.submit_claim())
+    assert log.refused(verdict("9000.00")) == "over-limit", "4,500.00 and 855.00 of tax"
+    assert not log.refused(verdict("8000.00")), "4,000.00 and 760.00 of tax"
+
+
+def test_tax_does_not_draw_on_the_fund():
+    log = accepted().tell(claimed("1000.00", tax=taxed("190.00")))
+    log.tell(log.submit_claim(), verdict("1000.00"))
+    assert log.request().rest == eur("4500.00")
+
+
+def test_tax_that_was_drafted_before_it_had_a_bound_is_payable_up_to_that_bound():
+    log = accepted().as_then(DraftClaim=1).tell(claimed("1000.00", tax=taxed("1000000.00")))
+    log.tell(log.submit_claim(), verdict("10.00"))
+    assert payable(log) == Decimal("6.35"), "5.00 and 27 % of it"
+
+
+def test_the_evaluators_before_decide_with_all_of_the_tax_and_beside_the_limit():
+    log = accepted("10000.00", funded(fund(limits={"fund_manager": {"EUR": "6000"}})))
+    log.as_then(DraftClaim=1, DecideFundClaim=2).tell(claimed("1000.00", tax=taxed("1000000.00")))
+    log.tell(log.submit_claim(), verdict("10.00"))
+    assert payable(log) == Decimal("1000005.00")
 
 
 def test_a_claim_in_another_currency_is_in_the_books_at_the_rate_of_the_day():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.incentives.domain.claim import ClaimItem, DecideSpecialPriceClaim, DraftClaim
+from services.incentives.domain.claim import ClaimItem, ClaimTax, DecideSpecialPriceClaim, DraftClaim
 from services.incentives.domain.special_price import (
     EndSpecialPrice,
     GrantSpecialPrice,
@@ -40,13 +40,14 @@ def row(quantity: int = 10, invoice: str = "inv-1", **changes: Any) -> SoldRow:
     return SoldRow(**{**fields, "quantity": quantity, "invoice": invoice, **changes})
 
 
-def claim(*rows: tuple[SoldRow, str], identity: str = "c1") -> DraftClaim:
+def claim(*rows: tuple[SoldRow, str], identity: str = "c1", tax: ClaimTax | None = None) -> DraftClaim:
     return DraftClaim(
         claim_id=identity,
         kind="special_price",
         partner_id=PARTNER,
         of_id="s1",
         items=tuple(ClaimItem(text="sold", amount=eur(amount), sold=one) for one, amount in rows),
+        tax=tax,
         by="per",
         now=NOW,
     )
@@ -58,8 +59,8 @@ def verdict(identity: str = "c1", outcome: str = "approved", reason: str = "") -
     )
 
 
-def submitted(log: Log, *rows: tuple[SoldRow, str], identity: str = "c1") -> Log:
-    log.tell(claim(*rows, identity=identity))
+def submitted(log: Log, *rows: tuple[SoldRow, str], identity: str = "c1", tax: ClaimTax | None = None) -> Log:
+    log.tell(claim(*rows, identity=identity, tax=tax))
     return log.tell(log.submit_claim(identity))
 
 
@@ -79,6 +80,18 @@ def test_claimed_otherwise_than_calculated_is_disputed_and_then_pays_the_smaller
 def test_less_is_claimed_than_calculated_and_less_is_paid():
     log = submitted(Log().tell(grant()), (row(10), "150.00")).tell(verdict(), verdict(reason="as claimed"))
     assert payable(log) == Decimal("150.00")
+
+
+def test_tax_is_payable_on_what_is_approved():
+    tax, reason = ClaimTax(country="DE", amount=eur("47.50")), "the calculation stands"
+    log = submitted(Log().tell(grant()), (row(10), "250.00"), tax=tax).tell(verdict(), verdict(reason=reason))
+    assert payable(log) == Decimal("238.00"), "200.00 and 38.00 of tax"
+
+
+def test_the_first_evaluator_paid_all_of_the_tax():
+    tax, log = ClaimTax(country="DE", amount=eur("47.50")), Log().tell(grant()).as_then(DecideSpecialPriceClaim=1)
+    submitted(log, (row(10), "250.00"), tax=tax).tell(verdict(), verdict(reason="the calculation stands"))
+    assert payable(log) == Decimal("247.50")
 
 
 def test_a_row_that_was_counted_in_another_claim_does_not_count_again():

@@ -86,7 +86,7 @@ class ProofBody(Body):
 
 
 class TaxBody(Body):
-    """Value-added tax that the claimant charges on top."""
+    """Value-added tax that the claimant charges on all items, 27 % of them at most; payable is that on what is approved."""
 
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
     amount: MoneyBody

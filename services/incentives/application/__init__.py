@@ -224,7 +224,10 @@ HANDLES = (
         answer=request_answer,
     ),
     Handles(fund_request_commands.CheckFundRequest, fund_request.check_fund_request, request_and_share_streams),
-    Handles(claim.DraftClaim, claim.draft_claim, claim_stream, answer=claim_answer),
+    *(
+        Handles(claim.DraftClaim, decision, claim_stream, answer=claim_answer, evaluator=evaluator)
+        for evaluator, decision in ((1, claim.draft_claim_at_any_tax), (2, claim.draft_claim))
+    ),
     Handles(
         claim.SubmitClaim,
         claim.submit_claim,
@@ -253,10 +256,24 @@ HANDLES = (
             answer=claim_answer,
             evaluator=evaluator,
         )
-        for evaluator, decision in ((1, claim.decide_fund_claim_together), (2, claim.decide_fund_claim))
+        for evaluator, decision in (
+            (1, claim.decide_fund_claim_together),
+            (2, claim.decide_fund_claim_with_all_tax),
+            (3, claim.decide_fund_claim),
+        )
     ),
-    Handles(
-        claim.DecideSpecialPriceClaim, claim.decide_special_price_claim, claim_and_price_streams, answer=claim_answer
+    *(
+        Handles(
+            claim.DecideSpecialPriceClaim,
+            decision,
+            claim_and_price_streams,
+            answer=claim_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in (
+            (1, claim.decide_special_price_claim_with_all_tax),
+            (2, claim.decide_special_price_claim),
+        )
     ),
     Handles(claim.SettleClaim, claim.settle_claim, claim_stream),
     Handles(claim.ReleaseInstalments, claim.release_instalments, claim_stream),

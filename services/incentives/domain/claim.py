@@ -18,6 +18,7 @@ from chassis.rulebook import Rulebook
 from contracts.values import Money, largest_remainder, minor_unit, none_of, total
 from services.incentives.domain.awarding import award_at, in_time
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
+from services.incentives.domain.claim_tax import TAX_PERCENT_MAX, most_tax, tax_on
 from services.incentives.domain.evidence import Evidence, EvidenceShown, show_evidence
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
 from services.incentives.domain.fund import OverLimit, fund_at, reimbursed, today, within_limit
@@ -96,7 +97,7 @@ class ClaimProof:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimTax:
-    """Value-added tax that the claimant charges, and its country."""
+    """Value-added tax that the claimant charges on all that it claims, and its country."""
 
     country: str
     amount: Money
@@ -379,7 +380,7 @@ class Claim:
     @property
     def claimed(self) -> Money:
         """What all items come to."""
-        return total((item.amount for item in self.it.items), self.it.items[0].amount.currency)
+        return _sum_of(self.it.items)
 
     @property
     def counted_before(self) -> frozenset[str]:
@@ -387,11 +388,15 @@ class Claim:
         return frozenset(one.evidence_id for one in self.reused)
 
 
+def _sum_of(items: Sequence[ClaimItem]) -> Money:
+    return total((item.amount for item in items), items[0].amount.currency)
+
+
 # Refusals
 
 
 class ClaimInvalid(Invalid):
-    """A claim has 1 to 500 items of one currency above nothing, and at most 20 proofs."""
+    """A claim has 1 to 500 items of one currency above nothing, at most 20 proofs, and tax of at most 27 %."""
 
     slug = "claim-invalid"
 
@@ -418,7 +423,16 @@ class ProofReused(Refused):
 
 
 def draft_claim(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
-    """Writes a claim, or writes it anew while it is a draft or was returned."""
+    """Writes a claim, or writes it anew while it is a draft or was returned; its tax is at most what a rate can make."""
+    drafted = draft_claim_at_any_tax(wish, claim)
+    claimed = _sum_of(wish.items)
+    if wish.tax and wish.tax.amount > most_tax(claimed):
+        raise ClaimInvalid(f"tax is at most {TAX_PERCENT_MAX} % of what is claimed, here {_text(most_tax(claimed))}")
+    return drafted
+
+
+def draft_claim_at_any_tax(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
+    """As the first evaluator decided: the tax is whatever the claimant wrote."""
     if claim.stage is not Stage.NONE:
         must_be(claim, Stage.DRAFT, Stage.RETURNED)
     _sound(wish)
@@ -546,14 +560,32 @@ FundDecided = tuple[list[ClaimDecided], list[FundRequestEvent], list[BudgetEvent
 def decide_fund_claim(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
-    """Approves what is eligible within what is left, denies, or returns; what is approved is payable at once."""
+    """Approves what is eligible within what is left, denies, or returns; what is approved is payable with its tax.
+
+    Tax does not draw on the fund, and counts in the approver's limit.
+    """
+    return _decide_fund_claim(wish, claim, request, share, book, of_approved=True)
+
+
+def decide_fund_claim_with_all_tax(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
+) -> FundDecided:
+    """As the second evaluator decided: all tax that was claimed, beside the approver's limit."""
+    return _decide_fund_claim(wish, claim, request, share, book, of_approved=False)
+
+
+def _decide_fund_claim(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook, *, of_approved: bool
+) -> FundDecided:
     must_be(claim, Stage.SUBMITTED)
     of_request = (FUND_CLAIM, wish.fund_request_id, wish.budget_id)
     if request.terms is None or (claim.it.kind, claim.it.of_id, request.budget_id) != of_request:
         raise NotFound
     if wish.outcome == APPROVED:
-        _approvable(wish, claim, book, _fund_amount(wish, request, request.terms))
-        approved = paid_as(wish, claim, _approved(wish, claim, request, request.terms))
+        amount = _fund_amount(wish, request, request.terms)
+        tax = _tax_on(claim, amount, of_approved=of_approved)
+        _approvable(wish, claim, book, amount + tax.amount if tax and of_approved else amount)
+        approved = paid_as(wish, claim, _approved(wish, claim, request, request.terms, tax))
         return _drawn(wish, request, share, approved)
     return _drawn(wish, request, share, refused_claim(wish, claim))
 
@@ -695,7 +727,7 @@ def decide_fund_claim_together(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
     """As the first evaluator decided: what is approved stands with the earnings."""
-    claims, requests, moved = decide_fund_claim(wish, claim, request, share, book)
+    claims, requests, moved = decide_fund_claim_with_all_tax(wish, claim, request, share, book)
     return [replace(one, journal=_together(one.journal)) for one in claims], requests, moved
 
 
@@ -709,6 +741,7 @@ def _fund_amount(wish: DecideFundClaim, request: FundRequest, terms: FundTerms) 
 
 
 def _approvable(wish: DecideFundClaim, claim: Claim, book: Rulebook, amount: Money) -> None:
+    """Raises where a person may not approve this much, tax included."""
     reviewed(claim, wish.reason)
     if wish.eligible.currency != amount.currency or not none_of(amount.currency) < wish.eligible <= claim.claimed:
         raise ClaimInvalid("what is eligible is above nothing and at most what was claimed")
@@ -718,7 +751,9 @@ def _approvable(wish: DecideFundClaim, claim: Claim, book: Rulebook, amount: Mon
         raise OverLimit(limit=str(limit.amount))
 
 
-def _approved(wish: DecideFundClaim, claim: Claim, request: FundRequest, terms: FundTerms) -> ClaimDecided:
+def _approved(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, terms: FundTerms, tax: ClaimTax | None
+) -> ClaimDecided:
     amount = _fund_amount(wish, request, terms)
     rest = request.rest or none_of(amount.currency)
     steps = (
@@ -726,7 +761,7 @@ def _approved(wish: DecideFundClaim, claim: Claim, request: FundRequest, terms: 
         f"at most the {_text(rest)} that are reserved and {_text(terms.tolerance)} of tolerance",
         f"makes {_text(amount)}",
     )
-    return replace(_verdict(wish, claim, amount, steps), eligible=wish.eligible)
+    return replace(_verdict(wish, claim, amount, tax, steps), eligible=wish.eligible)
 
 
 def _drawn(wish: DecideFundClaim, request: FundRequest, share: Budget, decided: ClaimDecided) -> FundDecided:
@@ -755,10 +790,27 @@ def _ended_late(
     return [*events, *last], [*moved, *gone]
 
 
-def decide_special_price_claim(
+PriceDecided = tuple[list[ClaimEvent], list[SpecialPriceEvent]]
+
+
+def decide_special_price_claim(wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice) -> PriceDecided:
+    """Approves the smaller of what was claimed and what the rows come to; where they differ it is first disputed.
+
+    Tax is payable on what is approved.
+    """
+    return _decide_special_price_claim(wish, claim, agreed, of_approved=True)
+
+
+def decide_special_price_claim_with_all_tax(
     wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice
-) -> tuple[list[ClaimEvent], list[SpecialPriceEvent]]:
-    """Approves the smaller of what was claimed and what the rows come to; where they differ it is first disputed."""
+) -> PriceDecided:
+    """As the first evaluator decided: all tax that was claimed is payable."""
+    return _decide_special_price_claim(wish, claim, agreed, of_approved=False)
+
+
+def _decide_special_price_claim(
+    wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice, *, of_approved: bool
+) -> PriceDecided:
     must_be(claim, Stage.SUBMITTED, Stage.DISPUTED)
     it = claim.it
     if (it.kind, it.of_id) != (SPECIAL_PRICE, wish.special_price_id) or agreed.partner_id != it.partner_id:
@@ -771,9 +823,10 @@ def decide_special_price_claim(
     amount = min(claim.claimed, made.amount)
     steps = (*made.steps, f"claimed {_text(claim.claimed)}, calculated {_text(made.amount)}")
     if claim.stage is Stage.SUBMITTED and claim.claimed != made.amount:
-        disputed = _verdict(wish, claim, none_of(amount.currency), steps)
+        disputed = _verdict(wish, claim, none_of(amount.currency), None, steps)
         return [replace(disputed, outcome=DISPUTED, eligible=made.amount)], []
-    decided = replace(_verdict(wish, claim, amount, steps), eligible=made.amount)
+    tax = _tax_on(claim, amount, of_approved=of_approved)
+    decided = replace(_verdict(wish, claim, amount, tax, steps), eligible=made.amount)
     return [decided], used_up(wish.special_price_id, wish.claim_id, made, wish.now)
 
 
@@ -794,10 +847,28 @@ def refused_claim(wish: Deciding | DecideSpiffClaim, claim: Claim) -> ClaimDecid
     return said_of(wish, claim, (wish.reason,))
 
 
-def _verdict(wish: Deciding, claim: Claim, amount: Money, steps: tuple[str, ...]) -> ClaimDecided:
-    it, said = claim.it, said_of(wish, claim, steps)
-    tax = it.tax if not amount.zero else None
+def _tax_on(claim: Claim, amount: Money, *, of_approved: bool) -> ClaimTax | None:
+    """The tax that is payable with an amount: that on what was approved, or, as before, all that was claimed."""
+    charged = claim.it.tax
+    if charged is None or amount.zero:
+        return None
+    if not of_approved:
+        return charged
+    part = tax_on(amount, claim.claimed, charged.amount)
+    return None if part.zero else replace(charged, amount=part)
+
+
+def _verdict(wish: Deciding, claim: Claim, amount: Money, tax: ClaimTax | None, steps: tuple[str, ...]) -> ClaimDecided:
+    it = claim.it
+    said = said_of(wish, claim, (*steps, *_taxed(it, tax)))
     return replace(said, amount=amount, tax=tax, journal=_payable(it, amount, tax, wish.books, said.decided_on))
+
+
+def _taxed(it: ClaimDrafted, tax: ClaimTax | None) -> tuple[str, ...]:
+    """Says what tax goes with it, where that is not all that was claimed."""
+    if it.tax is None or tax is None or tax == it.tax:
+        return ()
+    return (f"of the {_text(it.tax.amount)} of tax in {tax.country}, {_text(tax.amount)} are on what was approved",)
 
 
 def said_of(wish: Deciding | DecideSpiffClaim, claim: Claim, steps: tuple[str, ...]) -> ClaimDecided:

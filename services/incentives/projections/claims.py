@@ -33,6 +33,8 @@ class _Claim(TypedDict):
     amount_sorts: str
     eligible: Annotated[dict[str, str], Money] | None
     amount: Annotated[dict[str, str], Money] | None
+    payable_tax: dict[str, Any] | None
+    payable: Annotated[dict[str, str], Money] | None
     steps: list[str]
     reason: str
     pay_as: str | None
@@ -56,6 +58,7 @@ class ClaimDocument(_Claim):
 class ShownClaim(_Claim):
     """`steps` lead from what was claimed to what was approved. `reused` proofs of other claims, the vendor reads.
 
+    `tax` is what was claimed beside the items; `payable` is the approved `amount` with `payable_tax`, the tax on it.
     `amount_sorts` is what was claimed, as a text that sorts as the number does.
     """
 
@@ -89,6 +92,8 @@ def _drafted(it: ClaimDrafted, event_id: str, at: str) -> ClaimDocument:
         "amount_sorts": sorts(claimed),
         "eligible": None,
         "amount": None,
+        "payable_tax": None,
+        "payable": None,
         "steps": [],
         "reason": "",
         "pay_as": None,
@@ -114,6 +119,8 @@ def _decided(_: ClaimDocument, it: ClaimDecided) -> dict[str, Any]:
         "state": it.outcome,
         "eligible": plain(it.eligible),
         "amount": plain(it.amount),
+        "payable_tax": plain(it.tax) if it.tax else None,
+        "payable": plain(it.amount + it.tax.amount if it.tax else it.amount),
         "steps": list(it.steps),
         "reason": it.reason,
         "pay_as": it.pay_as if it.outcome == APPROVED else None,
@@ -160,7 +167,7 @@ def seen_by_partner(document: dict[str, Any]) -> dict[str, Any]:
 
 CLAIMS = Projection(
     name="claims",
-    version=4,
+    version=5,
     keys=dict.fromkeys((ClaimDrafted, *CHANGES), lambda seen: str(seen.event.claim_id)),
     evolve=evolve,
     indexes=(
