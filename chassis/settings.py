@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, FilePath, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -41,6 +41,12 @@ def _read_by_libpq(dsn: str) -> str:
         except ProgrammingError:  # its words may hold the password
             raise ValueError("libpq cannot read it") from None
     return dsn
+
+
+def _not_everybody(network: IPvAnyNetwork) -> IPvAnyNetwork:
+    if not network.prefixlen:
+        raise ValueError("it names everybody")
+    return network
 
 
 class _Environment(EnvSettingsSource):
@@ -91,6 +97,10 @@ class ServiceSettings(BaseSettings):
         description="a URL that begins with postgresql://, mongodb:// or mongodb+srv://",
     )
     """URL of the documents' database, PostgreSQL or MongoDB; without it they are SQLite files under `data`."""
+    trusted_proxies: tuple[Annotated[IPvAnyNetwork, AfterValidator(_not_everybody)], ...] = Field(
+        default=(), description='a JSON list of addresses and networks, as in ["10.244.0.0/16", "192.0.2.7"]'
+    )
+    """Whose `X-Forwarded-For` and `-Proto` are believed; the caller is the last address there that is none of these."""
     roles: tuple[Literal["api", "work"], ...] = Field(
         default=("api", "work"), description='["api"], ["work"] or ["api", "work"]'
     )

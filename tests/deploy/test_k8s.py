@@ -46,11 +46,32 @@ def test_every_service_runs_with_its_own_image_and_asks_its_real_probes(name: st
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_the_settings_of_an_overlay_are_those_of_the_code(name: str) -> None:
-    settings = next(m for m in overlay(name) if m["metadata"]["name"].startswith("settings"))["data"]
-    known = {f"ENTENTE_{field.upper()}" for field in Settings.model_fields} | {"ENTENTE_PUBLIC_URL"}
-    assert set(settings) <= known
-    whole = {**settings, "ENTENTE_OPENID_SECRET": "from the secret store"}
-    assert set(Settings.model_validate_json(settings_json(whole)).upstreams) == set(SERVICES) - {"gateway"}
+    known = {f"ENTENTE_{field.upper()}" for field in Settings.model_fields}
+    assert set(written(name)) <= known
+    assert set(settings_of(name).upstreams) == set(SERVICES) - {"gateway"}
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_behind_an_ingress_callers_are_told_apart_by_what_it_says_and_nobody_else_can_say_it(name: str) -> None:
+    there = {(m["kind"], m["metadata"]["name"]): m for m in overlay(name)}
+    behind = ("Ingress", "gateway") in there
+    assert bool(settings_of(name).trusted_proxies) is behind
+    if behind:
+        door = there["NetworkPolicy", "door"]["spec"]
+        controller = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
+        assert [rule["from"] for rule in door["ingress"]] == [[controller]]
+
+
+def written(name: str) -> dict[str, str]:
+    """The settings that an overlay writes, by their variables."""
+    found: dict[str, str] = next(m for m in overlay(name) if m["metadata"]["name"].startswith("settings"))["data"]
+    return found
+
+
+def settings_of(name: str) -> Settings:
+    """What the code makes of them, with what the secret `engines` holds besides."""
+    whole = {**written(name), "ENTENTE_OPENID_SECRET": "from the secret store"}
+    return Settings.model_validate_json(settings_json(whole))
 
 
 def settings_json(settings: dict[str, str]) -> str:
@@ -75,7 +96,7 @@ def test_where_networks_are_locked_nothing_is_open_but_what_has_to_be(name: str)
 
 
 def test_production_stops_no_sooner_than_requests_and_proxies_need() -> None:
-    settings = next(m for m in overlay("production") if m["metadata"]["name"].startswith("settings"))["data"]
+    settings = written("production")
     for deployment in (m for m in overlay("production") if m["kind"] == "Deployment"):
         if deployment["metadata"]["name"] == "collector":
             continue

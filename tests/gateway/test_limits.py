@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from chassis.identity import Principal
+from chassis.process import listening
+from chassis.settings import ServiceSettings
 from services.gateway.adapters.limits import Bucket, Limits, Rate, TooMany, Window
 from services.gateway.app import Settings
 from tests.scenarios.browser import browser
@@ -136,3 +139,37 @@ async def test_beyond_its_limit_a_caller_is_told_when_to_come_back(
             assert guesses[-1].headers["retry-after"] == "100"
             good = await guesser.get("/v1/me", headers={"authorization": f"Bearer {north._token}"})
             assert good.status_code == 200
+
+
+SEVERAL = [f"203.0.113.9, 198.51.100.{number}, 192.0.2.7" for number in range(4)]
+ONE = [f"203.0.113.{number}, 198.51.100.1" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "said", "answers"),
+    [
+        pytest.param((), SEVERAL, [401, 401, 429, 429], id="nobody is believed whom nobody named"),
+        pytest.param(("192.0.2.0/24",), SEVERAL, [401, 401, 429, 429], id="nor another one than the proxy"),
+        pytest.param(
+            ("127.0.0.1", "192.0.2.0/24"), SEVERAL, [401, 401, 401, 401], id="through proxies they are told apart"
+        ),
+        pytest.param(("127.0.0.1",), ONE, [401, 401, 429, 429], id="one stays one, whatever it writes in front"),
+    ],
+)
+async def test_a_stranger_is_who_a_named_proxy_says_it_is(
+    trusted: tuple[str, ...], said: list[str], answers: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LIMITED": "true", "STRANGER_BURST": "2", "STRANGER_PER_MINUTE": "0.6"}.items():
+        monkeypatch.setenv(f"ENTENTE_{name}", value)
+    settings = ServiceSettings.read(data=tmp_path, port=0, trusted_proxies=trusted)
+    async with (
+        running_system(tmp_path) as it,
+        listening(it.front._app, settings, it.world) as (address, _),
+        aiohttp.ClientSession() as client,
+    ):
+        found = []
+        for number, path in enumerate(said):
+            headers = {"authorization": f"Bearer ses_{number}", "x-forwarded-for": path}
+            async with client.get(f"{address}/v1/me", headers=headers) as answer:
+                found.append(answer.status)
+        assert found == answers
