@@ -10,6 +10,7 @@ from chassis.event import LEFT_OUT
 from chassis.rulebook import Reason, Rules
 from chassis.testing.kit import given
 from contracts.values import AccountId, AccountRef, Participant, PartnerId, RuleRef, money
+from services.registration.adapters.customers import Libraries
 from services.registration.domain.account import AccountOpened, Accounts, IdentityConfirmed
 from services.registration.domain.account_key import AccountKeys, Key, KeyBound, keys_of
 from services.registration.domain.claims import ClaimHeld, ClaimPlaced, ClaimQueued, ClaimsOf
@@ -26,6 +27,7 @@ from services.registration.domain.deal_events import (
     StepOpened,
     Terms,
 )
+from services.registration.domain.lead_rules import Gate
 from services.registration.domain.overlap import Place, Reach
 from services.registration.domain.partner_facts import PartnerFacts, Partners
 from services.registration.domain.rules import Matching
@@ -350,6 +352,31 @@ def test_identifiers_come_before_the_domain_and_free_mail_is_no_key() -> None:
         DOMAIN,
     )
     assert keys_of(customer(domain="gmail.com"), Matching()) == ()
+
+
+@pytest.mark.parametrize(
+    "website",
+    [
+        *("contoso.wordpress.com", "https://sites.google.com/view/contoso", "facebook.com/contoso"),
+        *("https://de.linkedin.com/company/contoso", "contoso.weebly.com", "pm.me", "gmx.at", "yahoo.de"),
+        *("hotmail.fr", "comcast.net", "sfr.fr", "contoso.sharepoint.com"),
+    ],
+)
+def test_what_stands_on_somebody_else_s_domain_has_no_key_of_its_own(website: str) -> None:
+    assert keys_of(customer(domain=Libraries().domain(website)), Matching()) == ()
+
+
+def test_a_site_on_a_host_that_tells_its_customers_apart_is_a_key() -> None:
+    mine, theirs = (Libraries().domain(f"{name}.github.io") for name in ("contoso", "fabrikam"))
+
+    assert keys_of(customer(domain=mine), Matching()) == (Key(scheme="domain", value="contoso.github.io"),)
+    assert mine != theirs
+
+
+def test_rules_for_leads_hold_back_what_they_always_did() -> None:
+    assert len(Gate().free_mail) == 35
+    assert set(Gate().free_mail) < set(Matching().shared_domains)
+    assert "pm.me" not in Gate().free_mail
 
 
 def test_who_has_no_key_asks_for_confirmation() -> None:

@@ -22,7 +22,7 @@ from services.registration.adapters.mail_labels import (
 )
 from services.registration.adapters.mail_text import CHARSET_GUESSED, Letter, Line, letter_of
 from services.registration.domain.mail_reading import IDENTIFIERS, PRODUCTS, WEBSITE, Found, Reading
-from services.registration.domain.rules import SHARED_DOMAINS
+from services.registration.domain.shared_domains import FREE_MAIL
 
 CERTAIN, CLEAR = 0.95, 0.9
 QUOTED, GARBLED = 0.6, 0.7
@@ -288,7 +288,7 @@ def _guessed(letter: Letter) -> Iterator[Found]:
     for line in letter.lines:
         for found in _addresses(line.text) if not _label_of(line.text) else ():
             domain = found.rpartition("@")[2].casefold()
-            if domain not in (*SHARED_DOMAINS, letter.from_domain):
+            if domain not in (*FREE_MAIL, letter.from_domain):
                 source = f"address, {_source(line)}"
                 yield Found(name=WEBSITE, value=domain, text=found, source=source, confidence=ADDRESS, guess=True)
 

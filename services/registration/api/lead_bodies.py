@@ -16,7 +16,7 @@ from services.registration.application.ports import GivenCustomer
 from services.registration.application.streams import PROGRAMME
 from services.registration.domain.lead import Company, Enquiry
 from services.registration.domain.lead_mark import CUSTOMER, TEXT, Mark
-from services.registration.domain.rules import SHARED_DOMAINS
+from services.registration.domain.shared_domains import SHARED_DOMAINS
 
 Families = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=80)], ...], Field(max_length=20)]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from contracts.business_time import BusinessCalendar
-from services.registration.domain.rules import SHARED_DOMAINS, OpenHours, is_zone
+from services.registration.domain.rules import OpenHours, is_zone
+from services.registration.domain.shared_domains import FREE_MAIL
 
 STRATEGIES = (
     *(LEAST_RECENT := "least_recent", WEIGHTED := "weighted", NEAREST := "nearest"),
@@ -34,7 +35,7 @@ class Routed:
 class Gate:
     """What keeps a lead back for a person to look at, and which one counts as a repeat of another."""
 
-    free_mail: tuple[str, ...] = SHARED_DOMAINS
+    free_mail: tuple[str, ...] = FREE_MAIL
     least_seconds: int = 2
     same_text_max: int = 5
     same_text_hours: int = 24

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.business_time import BusinessCalendar
 from contracts.values import Money
+from services.registration.domain.shared_domains import SHARED_DOMAINS
 
 STARTS = APPROVAL, SUBMISSION = "approval", "submission"
 PRIORITIES = (
@@ -24,13 +25,6 @@ OPTIONAL_FIELDS = (
     *("contacts", "description", "partner_reference", "evidence"),
     *("postcode", "street", "region", "identifiers"),
 )
-SHARED_DOMAINS = (
-    *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "ymail.com"),
-    *("aol.com", "icloud.com", "me.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de"),
-    *("proton.me", "protonmail.com", "mail.com", "mail.ru", "yandex.ru", "qq.com", "163.com", "126.com", "naver.com"),
-    *("orange.fr", "free.fr", "laposte.net", "libero.it", "wp.pl", "o2.pl", "seznam.cz", "zoho.com", "fastmail.com"),
-)
-"""Domains that many customers share (free mail), so that they say nothing about who somebody is."""
 DAYS_MAX = 365
 MONTHS_MAX = 36
 WHOLE_PERCENT = 100
@@ -78,7 +72,10 @@ class BenefitRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Matching:
-    """From which score on two names are worth a look, in percent: with an equal address, and by themselves."""
+    """From which score on two names are worth a look, in percent: with an equal address, and by themselves.
+
+    A domain of `shared_domains` decides no identity. Rules that name some name all of them.
+    """
 
     probable_percent: int = 92
     possible_percent: int = 85
