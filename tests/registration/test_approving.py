@@ -166,6 +166,25 @@ def test_an_amendment_taken_back_asks_nobody_any_more() -> None:
     assert [type(one).__name__ for one in town.told(amended("10000.00"))[0]] == ["DealAmended", "StepClosed"]
 
 
+def named_by_all(evaluator: int | None = None) -> list[list[str]]:
+    """An amendment that two people are named for: what each approval comes to."""
+    town = Town(approval=[{"all_of": ["desk-1", "desk-2"]}])
+    town.register("a")
+    for who in ("desk-1", "desk-2"):
+        town.run(approval(by=who))
+    town.told(amended("90000.00"))
+    asked = [town.told(approval(by=who), evaluator)[0] for who in ("desk-1", "desk-2")]
+    return [[type(one).__name__ for one in told] for told in asked]
+
+
+def test_everybody_who_is_named_agrees_to_an_amendment() -> None:
+    assert named_by_all() == [["StepApproved"], ["StepApproved", "StepClosed", "AmendmentApproved"]]
+
+
+def test_an_amendment_that_was_agreed_to_by_number_is_decided_as_it_was() -> None:
+    assert named_by_all(evaluator=1) == [["StepApproved", "StepClosed", "AmendmentApproved"], []]
+
+
 # Displace
 
 

@@ -76,7 +76,12 @@ from services.registration.domain.account import (
     open_by_hand,
 )
 from services.registration.domain.account_key import AccountKeys
-from services.registration.domain.approving import approve_deal, escalate_review, revoke_deal
+from services.registration.domain.approving import (
+    approve_deal,
+    approve_deal_counting_amendments,
+    escalate_review,
+    revoke_deal,
+)
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import ReleaseSlot, release_slot
 from services.registration.domain.concluding import conclude_dispute, conclude_dispute_at_once
@@ -272,7 +277,10 @@ HANDLES = (
         for evaluator, decision in ((1, record_order_of_nobody), (2, record_order))
     ),
     Handles(DecideFinding, decide_finding, streams=finding_streams, answer=whole),
-    Handles(ApproveDeal, approve_deal, streams=settling_streams, reads=around_streams, answer=looked_at),
+    *(
+        Handles(ApproveDeal, decision, settling_streams, reads=around_streams, answer=looked_at, evaluator=evaluator)
+        for evaluator, decision in ((1, approve_deal_counting_amendments), (2, approve_deal))
+    ),
     Handles(RevokeDeal, revoke_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
     Handles(EscalateReview, escalate_review, streams=settling_streams, reads=around_streams, answer=whole),
     Handles(RejectDeal, reject_deal, streams=deal_and_claims_streams, reads=book_streams, answer=whole),

@@ -1,8 +1,10 @@
 """How a deal is approved step by step, how it takes the place of a holder, and how a protection is revoked."""
 
+from collections.abc import Callable, Sequence
+
 from chassis.decider import Refused
 from chassis.rulebook import Reason, Rulebook
-from services.registration.domain.approval import fitting_step, open_steps
+from services.registration.domain.approval import Approval, complete, fitting_step, open_steps
 from services.registration.domain.claims import ClaimEvent, Claims, release
 from services.registration.domain.deal import (
     MOVES,
@@ -35,7 +37,7 @@ from services.registration.domain.judging import rules_of
 from services.registration.domain.looking import Around, Look, look_again
 from services.registration.domain.matching import DECIDE_FIRST
 from services.registration.domain.review_clock import advance, appeal_until, end
-from services.registration.domain.rules import APPROVE_CLEAN, DealRules
+from services.registration.domain.rules import APPROVE_CLEAN, DealRules, Step
 from services.registration.domain.screening import APPROVE, QUEUE, REJECT
 
 OVERRIDE = "override"
@@ -45,6 +47,7 @@ REVOKED = "The vendor revoked the protection."
 
 Others = tuple[Deal, ...]
 Approved = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
+Complete = Callable[[int, Step, Sequence[Approval]], bool]
 
 
 class StillBlocked(Refused):
@@ -70,13 +73,30 @@ def approve_deal(
     A rival that holds by now queues it; other news is only written down. Whoever made the command learns from the deal
     which of these it was.
     """
+    return _approve(complete, wish, deal, claims, others, *around)
+
+
+def approve_deal_counting_amendments(
+    wish: ApproveDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
+) -> Approved:
+    """As it was decided while the approvals of an amendment were counted, whoever its step names."""
+    return _approve(_enough, wish, deal, claims, others, *around)
+
+
+def _enough(place: int, step: Step, given: Sequence[Approval]) -> bool:
+    return sum(one.step == place for one in given) >= step.approvals
+
+
+def _approve(
+    agreed: Complete, wish: ApproveDeal, deal: Deal, claims: tuple[Claims, ...], others: Others, *around: *Around
+) -> Approved:
     waits = () if wish.displaces else (Status.WAITING,)
     stands_in(deal, *(status for status in MOVES[ApproveDeal].begins if status not in waits))
     unmoved(wish, deal)
     if wish.by == deal.first.submitted_by:
         raise SelfApproval
     if deal.status == Status.APPROVED:
-        return _approve_amendment(wish, deal, rules_of(deal, around[0])), *_nothing(claims, others)
+        return _approve_amendment(wish, deal, rules_of(deal, around[0]), agreed), *_nothing(claims, others)
     seen = look_again(wish, deal, claims, *around)
     return (_displace if wish.displaces else _approve_step)(wish, seen, claims, others)
 
@@ -121,7 +141,7 @@ def _approvable(seen: Look) -> None:
         raise IdentityUnconfirmed(account_id=seen.deal.accounts[0])
 
 
-def _approve_amendment(wish: ApproveDeal, deal: Deal, rules: DealRules) -> list[DealEvent]:
+def _approve_amendment(wish: ApproveDeal, deal: Deal, rules: DealRules, agreed: Complete) -> list[DealEvent]:
     """Agrees to an amount that was amended far upwards; nothing where nobody is asked."""
     if not deal.review.steps:
         return []
@@ -133,11 +153,11 @@ def _approve_amendment(wish: ApproveDeal, deal: Deal, rules: DealRules) -> list[
     role = rules.approval[step].role
     approved = StepApproved(**deal.header, step=step, role=role, approved_by=wish.by, approved_at=wish.now)
     then = evolve(deal, approved)
-    if sum(one.step == step for one in then.review.given) < rules.approval[step].approvals:
+    if not agreed(step, rules.approval[step], then.review.given):
         return [approved]
     amount = deal.now_details.amount
-    agreed = AmendmentApproved(**deal.header, amount=amount, approved_by=wish.by, approved_at=wish.now)
-    return [approved, *end(then, rules, "approved", wish.now), agreed]
+    amendment = AmendmentApproved(**deal.header, amount=amount, approved_by=wish.by, approved_at=wish.now)
+    return [approved, *end(then, rules, "approved", wish.now), amendment]
 
 
 # Displace
