@@ -11,7 +11,13 @@ from services.incentives.domain.payee import Payee
 from services.incentives.domain.payee_events import StandingRecorded
 from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale_commands import ResolveFact
-from services.incentives.domain.sale_events import FactQuarantined, FactResolved, PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale_events import (
+    FactQuarantined,
+    FactResolved,
+    PayoutCalculated,
+    PayoutReversed,
+    RebateCounted,
+)
 from tests.incentives.facts import NOW, World, basis, book, credit, plan, reversal, share, sold, version, win
 
 D = Decimal
@@ -238,6 +244,39 @@ def test_it_says_what_the_pay_would_be_without_each_modifier():
 def test_caps_and_floors_bound_lines_and_deals(bounds, pays):
     world = World(book(plan(**bounds))).tell(win(), credit(share("p1", "60.00"), share("p2", "40.00")))
     assert paid(world) == [D(pay) for pay in pays]
+
+
+YEN = (euros("160", quote="JPY"),)
+PAID_IN_YEN = {"deal_cap": "1000", "payout_currency": "JPY"}
+
+
+@pytest.mark.parametrize(("as_now", "pays"), [(True, ["16000", "80000"]), (False, ["16000", "0"])])
+def test_a_cap_on_a_deal_counts_what_was_paid_out_in_another_currency_in_that_of_the_plan(as_now, pays):
+    world = World(book(plan(**PAID_IN_YEN)), rates=YEN, deal_in_plan=as_now)
+    world.tell(win(), credit(), basis("added", "a1", "5000.00"))
+    assert paid(world) == [D(pay) for pay in pays]
+
+
+@pytest.mark.parametrize(("as_now", "pays"), [(True, ["100.00", "100.00"]), (False, ["100.00", "0.00"])])
+def test_what_a_refund_took_back_may_be_earned_again_under_the_cap_of_its_deal(as_now, pays):
+    world = World(book(plan(deal_cap="100")), deal_in_plan=as_now)
+    world.tell(win(), credit(), reversal("x", "1000.00"), basis("added", "a1", "5000.00"))
+    assert paid(world) == [D(pay) for pay in pays]
+
+
+def test_half_of_what_a_deal_earned_is_room_under_its_cap_in_another_currency_too():
+    world = World(book(plan(**PAID_IN_YEN | {"deal_cap": "100"})), rates=YEN)
+    world.tell(win(), credit(), reversal("x", "500.00"), basis("added", "a1", "5000.00"))
+    assert paid(world) == [D("16000"), D("8000")]
+
+
+@pytest.mark.parametrize(
+    ("as_now", "kinds"), [(True, ["PayoutCalculated", "RebateCounted"]), (False, ["RebateCounted"])]
+)
+def test_a_rebate_and_a_commission_of_one_component_do_not_displace_each_other(as_now, kinds):
+    rebate = plan({"percent": "2"}, kind="rebate", accumulate="year")
+    world = World(book(plan(), "zz-commission"), book(rebate, "annual-rebate"), of_kinds=as_now).tell(win(), credit())
+    assert [type(one).__name__ for one in (*world.of(PayoutCalculated), *world.of(RebateCounted))] == kinds
 
 
 def test_a_cap_that_was_met_is_kept_with_the_line():

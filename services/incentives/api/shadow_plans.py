@@ -73,7 +73,7 @@ async def one_plan(plan_id: Id, caller: Reader, app: App) -> Response:
     """Who would have won and lost how much under a plan in the shadow, and the sales that decide it.
 
     The report is made when it is asked for: with `status` running there is none yet, or that of before. It is beside
-    what was paid by the plans of the same component and pool.
+    what was paid by the plans of the same kind, component and pool.
     """
     app.access.check(caller.principal, SHADOW)
     book: Rulebook = await app.executor.peek(caller.tenant)(Rules.at(plan_id))

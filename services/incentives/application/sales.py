@@ -51,10 +51,10 @@ DECISIONS: dict[type[Any], Callable[..., Decided]] = {
 }
 
 
-LEARNED = ("billed_later", "rest_in_books", "even_steps", "whole_awards", "waited_for")
+LEARNED = ("billed_later", "rest_in_books", "even_steps", "whole_awards", "waited_for", "of_kinds", "deal_in_plan")
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
-AWARDS_LEARNED = ("waited_for",)
+AWARDS_LEARNED = ("waited_for", "of_kinds", "deal_in_plan")
 """The same of a claim's decision, whose first evaluator decided with all that was learned before."""
 AWARD_EVALUATORS = range(1, len(AWARDS_LEARNED) + 2)
 

@@ -1,4 +1,4 @@
-"""Which plans pay for a sale: of each component and pool, the plan in force with the highest priority."""
+"""Which plans pay for a sale: of each kind, component and pool, the plan in force with the highest priority."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -28,16 +28,29 @@ class Chosen:
         return self.version.rulebook_id
 
 
-def plans_for(pool: str, credited_on: date, books: Sequence[Rulebook]) -> tuple[Chosen, ...]:
-    """The plans that pay for a pool's credit on a sale of that day: one a component, and every SPIFF."""
+def plans_for(pool: str, credited_on: date, books: Sequence[Rulebook], *, of_kinds: bool = True) -> tuple[Chosen, ...]:
+    """The plans that pay for a pool's credit on a sale of that day: one of each kind and component, and every SPIFF.
+
+    Not `of_kinds`: one a component whatever it is, as it was once decided.
+    """
     governing = [chosen for book in books if (chosen := governing_version(book, credited_on))]
     mine = sorted((c for c in governing if c.plan.pool == pool), key=lambda c: (-c.plan.priority, c.plan_id))
-    best: dict[str, Chosen] = {}
+    best: dict[tuple[str, str], Chosen] = {}
     for chosen in mine:
-        best.setdefault(
-            f"{chosen.plan.kind}-{chosen.plan_id}" if chosen.plan.kind == SPIFF else chosen.plan.component, chosen
-        )
-    return tuple(best[component] for component in sorted(best))
+        best.setdefault(_rival(chosen, of_kinds=of_kinds), chosen)
+    return tuple(best[rival] for rival in sorted(best))
+
+
+def _rival(chosen: Chosen, *, of_kinds: bool) -> tuple[str, str]:
+    """What only one plan pays for."""
+    if chosen.plan.kind == SPIFF:
+        return f"{SPIFF}-{chosen.plan_id}", ""
+    return paid_for(chosen.plan, of_kinds=of_kinds)
+
+
+def paid_for(plan: Plan, *, of_kinds: bool = True) -> tuple[str, str]:
+    """What of a sale a plan pays for that no other one may: its component, of its kind."""
+    return plan.component, plan.kind if of_kinds else ""
 
 
 def overlapping(found: Sequence[Chosen], pays: Callable[[Chosen], Decimal]) -> tuple[Chosen, ...]:

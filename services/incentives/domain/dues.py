@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from chassis.rulebook import Rulebook
 from contracts.attribution import Share
-from services.incentives.domain.choice import Chosen, alone, overlapping, plans_for, version_of
+from services.incentives.domain.choice import Chosen, alone, overlapping, paid_for, plans_for, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
@@ -32,7 +32,8 @@ class Known:
     measure has as many digits as a decimal carries, and its steps do not always sum to nothing; without `whole_awards`
     an award is drawn and given back in the currency in which it is paid out, and a measure has all its digits; without
     `waited_for` a plan that waits for a rate pays nothing once another one has paid, nor does one on what is billed beside
-    a SPIFF that names its component.
+    a SPIFF that names its component; without `of_kinds` a rebate and a commission of one component displace each other;
+    without `deal_in_plan` a cap on a deal counts what was paid out, in that currency, whatever was taken back of it.
     """
 
     books: Sequence[Rulebook]
@@ -44,6 +45,8 @@ class Known:
     even_steps: bool = True
     whole_awards: bool = True
     waited_for: bool = True
+    of_kinds: bool = True
+    deal_in_plan: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _found(sale: Sale, win: WinRecorded, of: tuple[str, Share], known: Known, wa
     """The plans that pay a share of a pool: those that paid it before, and beside them what could not pay then."""
     pool, share = of
     before = _rated_before(sale, win, pool, share, known.books)
-    found_now = _fitting(plans_for(pool, win.credited_on, known.books), win)
+    found_now = _fitting(plans_for(pool, win.credited_on, known.books, of_kinds=known.of_kinds), win)
     fitting = [chosen for chosen in found_now if not chosen.plan.claimed or _claimed(sale, win, chosen, share)]
     if not before:
         return fitting
@@ -113,20 +116,20 @@ def _found(sale: Sale, win: WinRecorded, of: tuple[str, Share], known: Known, wa
         return found
     only_claimed = all(chosen.plan.claimed for chosen in before)
     waited = [chosen for chosen in fitting if only_claimed or (win.win_no, chosen.plan_id) in waiting]
-    return [*found, *(chosen for chosen in waited if _beside(chosen, found))]
+    return [*found, *(chosen for chosen in waited if _beside(chosen, found, known))]
 
 
-def _beside(waited: Chosen, found: Sequence[Chosen]) -> bool:
+def _beside(waited: Chosen, found: Sequence[Chosen], known: Known) -> bool:
     """Whether a plan that waited pays beside what has paid: no second one of a component, nor a SPIFF where one is alone."""
     if waited.plan_id in {chosen.plan_id for chosen in found}:
         return False
     if waited.plan.kind == SPIFF:
         return not alone(waited.plan, [chosen.plan for chosen in found if chosen.plan.kind == SPIFF])
-    return waited.plan.component not in _components(found)
+    return paid_for(waited.plan, of_kinds=known.of_kinds) not in _paid_for(found, known)
 
 
-def _components(found: Sequence[Chosen]) -> set[str]:
-    return {chosen.plan.component for chosen in found if chosen.plan.kind != SPIFF}
+def _paid_for(found: Sequence[Chosen], known: Known) -> set[tuple[str, str]]:
+    return {paid_for(chosen.plan, of_kinds=known.of_kinds) for chosen in found if chosen.plan.kind != SPIFF}
 
 
 def _fitting(found: Sequence[Chosen], win: WinRecorded) -> list[Chosen]:
@@ -154,8 +157,12 @@ def _billed_later(fitting: Sequence[Chosen], before: Sequence[Chosen], known: Kn
     if not known.waited_for:
         components = {chosen.plan.component for chosen in before}
         return [chosen for chosen in later if chosen.plan.component not in components]
-    components = _components(before)
-    return [chosen for chosen in later if chosen.plan.kind == SPIFF or chosen.plan.component not in components]
+    taken = _paid_for(before, known)
+    return [
+        chosen
+        for chosen in later
+        if chosen.plan.kind == SPIFF or paid_for(chosen.plan, of_kinds=known.of_kinds) not in taken
+    ]
 
 
 def _of_plan(sale: Sale, win: WinRecorded, credit: CreditRecorded, share: Share, chosen: Chosen) -> Iterator[Due]:
@@ -210,7 +217,7 @@ def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> Rat
         margin=win.margin if due.basis.fact_id is None else None,
         term=win.term,
         chain_started_on=win.chain_started_on,
-        deal_earned=_deal_earned(sale, due, plan),
+        deal_earned=_deal_earned(sale, due, plan, known),
         rates=known.rates,
         parties=parties_of(due, sale),
         payout_currency=partner.payout_currency,
@@ -236,8 +243,8 @@ def _deal(due: Due) -> Circumstances:
     return Circumstances(products=products, deal_type=due.win.deal_type, role=due.share.role)
 
 
-def _deal_earned(sale: Sale, due: Due, plan: Plan) -> Decimal:
-    """What this plan pays for the same win so far; only a plan with a cap on the deal needs to know."""
+def _deal_earned(sale: Sale, due: Due, plan: Plan, known: Known) -> Decimal:
+    """What stands of what this plan paid for the same win so far; only a plan with a cap on the deal needs to know."""
     if plan.deal_cap is None:
         return Decimal(0)
     same = [
@@ -245,7 +252,8 @@ def _deal_earned(sale: Sale, due: Due, plan: Plan) -> Decimal:
         for line in sale.lines.values()
         if (line.key.plan_id, line.key.win_no) == (due.key.plan_id, due.key.win_no) and not line.superseded
     ]
-    return sum((line.amount.amount for line in same), Decimal(0))
+    paid = (line.stands_in_plan if known.deal_in_plan else line.amount.amount for line in same)
+    return sum(paid, Decimal(0))
 
 
 def parties_of(due: Due, sale: Sale) -> dict[str, str]:

@@ -45,10 +45,11 @@ class Quota:
 class Plan:
     """The body of a plan.
 
-    Of the plans with the same component and pool the one with the highest priority pays. `product_families`, `skus` and
-    `deal_types` empty: everything counts. `accumulate`: the measure starts anew with each line, month, quarter or year;
-    with `quota_to_date` an attainment in a window is of the part of the quota up to the line's month. `line_cap`,
-    `line_floor` and `deal_cap` bound the pay after the schedule. A payout is held `hold_days` after it is earned, or as
+    Of the plans with the same kind, component and pool the one with the highest priority pays, so that a rebate displaces
+    no commission. `product_families`, `skus` and `deal_types` empty: everything counts. `accumulate`: the measure starts
+    anew with each line, month, quarter or year; with `quota_to_date` an attainment in a window is of the part of the quota
+    up to the line's month. `line_cap`, `line_floor` and `deal_cap` bound the pay after the schedule, in the plan's currency;
+    what is taken back of a deal may be earned again under its cap. A payout is held `hold_days` after it is earned, or as
     `release` says. A refund takes back at the share of its age in `ageing`; where none is named, all of it up to
     `refund_days` (null: for ever). The plan hears reversals from one source; null: from that of its basis.
     A rebate accumulates and has `rebate` terms. A SPIFF may have a budget, and so may a commission that does not

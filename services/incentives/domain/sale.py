@@ -17,7 +17,7 @@ from contracts.values import Money, none_of
 from services.incentives.domain.ageing import Ageing
 from services.incentives.domain.journal import Journal
 from services.incentives.domain.plan import BILLED, REBATE
-from services.incentives.domain.rating import Sold
+from services.incentives.domain.rating import Sold, half_up
 from services.incentives.domain.sale_events import (
     CRM,
     AdjustmentProposed,
@@ -57,7 +57,7 @@ class Line:
     """One earning line as it stands. `superseded`: a later credit revision put another in its place, or none.
 
     `reviews` are the open or confirmed cases that hold it. `drawn` and `drawn_units` are what it took of its budget, and
-    `refilled` the part of that which reversals have given back.
+    `refilled` the part of that which reversals have given back. `in_plan` is the amount in the plan's currency.
     """
 
     line_id: str
@@ -93,6 +93,15 @@ class Line:
     books: Money | None = None
     books_reversed: Decimal = Decimal(0)
     reviews: frozenset[str] = frozenset()
+    in_plan: Money | None = None
+
+    @property
+    def stands_in_plan(self) -> Decimal:
+        """What reversals have left of what the plan paid, in its currency."""
+        if self.in_plan is None or self.amount.zero:
+            return Decimal(0)
+        left = 1 - Fraction(self.reversed.amount) / Fraction(self.amount.amount)
+        return half_up(Fraction(self.in_plan.amount) * max(left, Fraction(0)), self.in_plan.currency).amount
 
     @property
     def remaining(self) -> Money:
@@ -352,7 +361,18 @@ def _earning(line: Line, happened: PayoutCalculated) -> Line:
         drawn=_drawn(happened),
         drawn_units=happened.drawn_units or Decimal(0),
         books=entries[0].books_amount if entries else None,
+        in_plan=_in_plan(happened),
     )
+
+
+def _in_plan(happened: PayoutCalculated) -> Money:
+    """The amount before it was exchanged; of one that a budget cut afterwards, as much of it."""
+    if happened.exchange is None:
+        return happened.amount
+    given, whole = happened.exchange.given, happened.exchange.result
+    if happened.amount == whole or whole.zero:
+        return given
+    return half_up(Fraction(given.amount) * Fraction(happened.amount.amount) / Fraction(whole.amount), given.currency)
 
 
 def _drawn(happened: PayoutCalculated) -> Money | None:
