@@ -33,8 +33,16 @@ from contracts.registration import (
     ParticipantJoined,
     ParticipantLeft,
 )
+from services.incentives.application.achieving import Unsold, achieved, again, gone, kept_as, paid_in
 from services.incentives.application.sales import FactCommand, prepared, rates_about, rules_of_kind
-from services.incentives.domain.approval import Approval, Approvals, RecordApproval, RecordParty
+from services.incentives.domain.approval import (
+    Approval,
+    Approvals,
+    DealEndRecorded,
+    RecordApproval,
+    RecordDealEnd,
+    RecordParty,
+)
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.dues import PARTY_OF_ROLE
 from services.incentives.domain.measuring import figures_of
@@ -47,6 +55,7 @@ from services.incentives.domain.payee_commands import (
     SuspendPayee,
 )
 from services.incentives.domain.payee_events import StandingField
+from services.incentives.domain.plan import UNSOLD
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition import (
     Recognitions,
@@ -263,15 +272,28 @@ async def _take_back_of(seen: Seen, app: Application, partner_id: str, it: Achie
 
 
 async def on_deal_registered(seen: Seen, app: Application) -> None:
-    """A registration may be worth points."""
+    """A registration may be worth points, and pay under a plan for events."""
     it: DealRegistered = seen.event
-    await _recognise(seen, app, _of_deal(it, "deal_registered", it.submitted_at))
+    registered = _of_deal(it, "deal_registered", it.submitted_at)
+    await _recognise(seen, app, registered)
+    unsold = Unsold(
+        achievement="deal_registered",
+        ref=it.registration_id,
+        registration_id=it.registration_id,
+        partner_id=it.partner_id,
+        deal_type=it.deal_type,
+        products=it.products,
+        on=registered.on,
+        source_event_id=seen.id,
+    )
+    await _pay_for(seen, app, unsold)
 
 
 async def on_deal_rejected(seen: Seen, app: Application) -> None:
     """A registration that came to nothing is worth none."""
     it: DealRejected = seen.event
     await _take_back(seen, app, _of_deal(it, "deal_registered", it.rejected_at), "rejected")
+    await _pay_no_more(seen, app, it, it.rejected_at, "rejected")
 
 
 async def on_deal_withdrawn(seen: Seen, app: Application) -> None:
@@ -290,6 +312,7 @@ OfDeal = DealRegistered | DealApproved | DealRejected | DealWithdrawn | DealRevo
 
 
 async def _both_back(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> None:
+    await _pay_no_more(seen, app, it, at, reason_code)
     await _take_back(seen, app, _of_deal(it, "deal_registered", at), reason_code)
     await _take_back(seen, app, _of_deal(it, "deal_approved", at), reason_code)
     approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(it.registration_id))
@@ -310,6 +333,76 @@ async def on_lead_converted(seen: Seen, app: Application) -> None:
         converted = Achieved("lead_converted", it.lead_id, (it.partner_id,), on)
         await _recognise(seen, app, converted)
         await _measure_one(seen, app, "leads_converted", converted)
+        await _pay_for_lead(seen, app, it, it.partner_id, on)
+
+
+async def _pay_for_lead(seen: Seen, app: Application, it: LeadConverted, partner_id: str, on: date) -> None:
+    """Leads that became the same deal count once, and while that has not come to nothing."""
+    unsold = Unsold(
+        achievement="lead_converted",
+        ref=it.registration_id or it.lead_id,
+        registration_id=it.registration_id,
+        partner_id=partner_id,
+        on=on,
+        source_event_id=seen.id,
+    )
+    await _pay_for(seen, app, unsold)
+    if it.registration_id is not None:
+        approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(it.registration_id))
+        if approval.ended is not None:
+            await _taken_from(seen, app, "lead_converted", approval.ended)
+
+
+# What plans pay for although nothing was sold
+
+
+async def _pay_for(seen: Seen, app: Application, it: Unsold) -> None:
+    """Keeps what a published plan pays for, as a sale without money; it earns at once."""
+    currency = await paid_in(app, seen.tenant, it.achievement)
+    for wish in achieved(it, currency, app.clock.now()) if currency else ():
+        await _record(seen, app, f"{type(wish).__name__}-{it.achievement}", wish)
+
+
+async def _pay_no_more(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> None:
+    """A registration that came to nothing takes back what it was paid for, and what is heard of it later."""
+    paid = [what for what in UNSOLD if await paid_in(app, seen.tenant, what)]
+    ended = _deal_end(seen, app, it, at, reason_code)
+    if paid:
+        await app.react(seen, "record_deal_end", ended)
+    for achievement in paid:
+        await _taken_from(seen, app, achievement, ended)
+
+
+def _deal_end(seen: Seen, app: Application, it: OfDeal, at: datetime, reason_code: str) -> RecordDealEnd:
+    return RecordDealEnd(
+        registration_id=it.registration_id,
+        stands=isinstance(it, DealApproved),
+        reason_code=reason_code,
+        happened_on=at.astimezone(UTC).date(),
+        source_event_id=seen.id,
+        now=app.clock.now(),
+    )
+
+
+async def _taken_from(
+    seen: Seen, app: Application, achievement: Achievement, ended: RecordDealEnd | DealEndRecorded
+) -> None:
+    """Takes back what was paid for a registration that ended, where it was."""
+    wish = gone(await kept_as(app, seen.tenant, achievement, ended.registration_id), ended, app.clock.now())
+    if wish:
+        await _record(seen, app, f"take_back_pay-{achievement}", wish)
+
+
+async def _pay_again(seen: Seen, app: Application, it: DealApproved) -> None:
+    """A registration that had come to nothing and stands again is paid for again."""
+    approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(it.registration_id))
+    if approval.ended is None:
+        return
+    for achievement in UNSOLD:
+        sale = await kept_as(app, seen.tenant, achievement, it.registration_id)
+        for wish in again(sale, seen.id, app.clock.now()):
+            await _record(seen, app, f"{type(wish).__name__}-{achievement}-again", wish)
+    await app.react(seen, "record_deal_stands", _deal_end(seen, app, it, it.approved_at, "approved"))
 
 
 async def on_partner_activated(seen: Seen, app: Application) -> None:
@@ -373,6 +466,7 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
         now=app.clock.now(),
     )
     await app.react(seen, "record_approval", wish)
+    await _pay_again(seen, app, it)
     approved = _of_deal(it, "deal_approved", it.approved_at)
     await _recognise(seen, app, approved)
     await _measure_one(seen, app, "deals_approved", approved)

@@ -161,6 +161,7 @@ HANDLES = (
     Handles(ConfirmAdjustment, line.confirm_adjustment, sale_stream, answer=line_answer),
     Handles(approval.RecordApproval, approval.record_approval, approval_stream),
     Handles(approval.RecordParty, approval.record_party, approval_stream),
+    Handles(approval.RecordDealEnd, approval.record_deal_end, approval_stream),
     Handles(bookkeeping.OpenBooks, bookkeeping.open_books, lambda _: (AllBooks.at(CURRENCY),)),
     Handles(bookkeeping.RecordRates, bookkeeping.record_rates, rates_stream),
     Handles(

@@ -1,6 +1,7 @@
-"""An approval: the day on which a registration was approved, and who takes part in it beside its partner.
+"""An approval: the day on which a registration was approved, who takes part in it beside its partner, and its end.
 
-A plan may look at the tier of that day, and may split its pay with a distributor or a sub-reseller.
+A plan may look at the tier of that day, and may split its pay with a distributor or a sub-reseller; what is paid for a
+registration is paid while it has not come to nothing.
 """
 
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,19 @@ class PartyLeft:
     recorded_at: datetime
 
 
-ApprovalEvent = ApprovalRecorded | PartyJoined | PartyLeft
+@event("incentives.DealEndRecorded.v1")
+class DealEndRecorded:
+    """The registration came to nothing, or with `stands` it stands again. Reason codes: rejected, withdrawn, revoked."""
+
+    registration_id: str
+    stands: bool
+    reason_code: str
+    happened_on: date
+    source_event_id: str
+    recorded_at: datetime
+
+
+ApprovalEvent = ApprovalRecorded | PartyJoined | PartyLeft | DealEndRecorded
 
 
 @command("incentives.RecordApproval.v1")
@@ -64,13 +77,24 @@ class RecordParty:
     now: datetime
 
 
+@command("incentives.RecordDealEnd.v1")
+class RecordDealEnd:
+    registration_id: str
+    stands: bool = False
+    reason_code: str
+    happened_on: date
+    source_event_id: str
+    now: datetime
+
+
 @dataclass(frozen=True)
 class Approval:
-    """The day, and the customer's domain where it has one, once they are known; the payees by party."""
+    """The day, and the customer's domain where it has one, once they are known; the payees by party; how it ended."""
 
     approved_on: date | None = None
     customer_domain: str | None = None
     parties: dict[str, str] = field(default_factory=dict)
+    ended: DealEndRecorded | None = None
 
 
 def record_approval(wish: RecordApproval, approval: Approval) -> list[ApprovalEvent]:
@@ -106,6 +130,22 @@ def record_party(wish: RecordParty, approval: Approval) -> list[ApprovalEvent]:
     ]
 
 
+def record_deal_end(wish: RecordDealEnd, approval: Approval) -> list[ApprovalEvent]:
+    """Keeps that the registration came to nothing, until it stands again."""
+    if wish.stands == (approval.ended is None):
+        return []
+    return [
+        DealEndRecorded(
+            registration_id=wish.registration_id,
+            stands=wish.stands,
+            reason_code=wish.reason_code,
+            happened_on=wish.happened_on,
+            source_event_id=wish.source_event_id,
+            recorded_at=wish.now,
+        )
+    ]
+
+
 def evolve(approval: Approval, happened: ApprovalEvent) -> Approval:
     match happened:
         case ApprovalRecorded(approved_on=on, customer_domain=domain):
@@ -114,6 +154,8 @@ def evolve(approval: Approval, happened: ApprovalEvent) -> Approval:
             return replace(approval, parties={**approval.parties, party: partner_id})
         case PartyLeft(party=party):
             return replace(approval, parties={k: v for k, v in approval.parties.items() if k != party})
+        case DealEndRecorded():
+            return replace(approval, ended=None if happened.stands else happened)
         case _:
             assert_never(happened)
 

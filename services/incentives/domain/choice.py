@@ -8,10 +8,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from chassis.event import canonical_json
+from chassis.event import LEFT_OUT, LeftOut, canonical_json
 from chassis.rulebook import Rulebook, Version
 from services.incentives.domain.plan import PLAN, SPIFF, Plan, end_of, window_of
 from services.incentives.domain.rating import PLANS
+from services.incentives.domain.recognition_rules import Achievement
 
 READ_MAX = 1_000
 
@@ -28,13 +29,21 @@ class Chosen:
         return self.version.rulebook_id
 
 
-def plans_for(pool: str, credited_on: date, books: Sequence[Rulebook], *, of_kinds: bool = True) -> tuple[Chosen, ...]:
-    """The plans that pay for a pool's credit on a sale of that day: one of each kind and component, and every SPIFF.
+def plans_for(
+    pool: str,
+    credited_on: date,
+    books: Sequence[Rulebook],
+    achievement: Achievement | LeftOut = LEFT_OUT,
+    *,
+    of_kinds: bool = True,
+) -> tuple[Chosen, ...]:
+    """The plans that pay for a pool's credit on a sale or an achievement of that day: one of each kind and component.
 
-    Not `of_kinds`: one a component whatever it is, as it was once decided.
+    SPIFFs all do. Not `of_kinds`: one a component whatever it is, as it was once decided.
     """
     governing = [chosen for book in books if (chosen := governing_version(book, credited_on))]
-    mine = sorted((c for c in governing if c.plan.pool == pool), key=lambda c: (-c.plan.priority, c.plan_id))
+    paying = (chosen for chosen in governing if chosen.plan.pays_for(achievement))
+    mine = sorted((c for c in paying if c.plan.pool == pool), key=lambda c: (-c.plan.priority, c.plan_id))
     best: dict[tuple[str, str], Chosen] = {}
     for chosen in mine:
         best.setdefault(_rival(chosen, of_kinds=of_kinds), chosen)

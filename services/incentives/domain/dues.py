@@ -106,7 +106,7 @@ def _found(sale: Sale, win: WinRecorded, of: tuple[str, Share], known: Known, wa
     """The plans that pay a share of a pool: those that paid it before, and beside them what could not pay then."""
     pool, share = of
     before = _rated_before(sale, win, pool, share, known.books)
-    found_now = _fitting(plans_for(pool, win.credited_on, known.books, of_kinds=known.of_kinds), win)
+    found_now = _fitting(plans_for(pool, win.credited_on, known.books, win.achievement, of_kinds=known.of_kinds), win)
     fitting = [chosen for chosen in found_now if not chosen.plan.claimed or _claimed(sale, win, chosen, share)]
     if not before:
         return fitting
@@ -221,6 +221,7 @@ def facts_of(due: Due, sale: Sale, known: Known, measure_before: Decimal) -> Rat
         rates=known.rates,
         parties=parties_of(due, sale),
         payout_currency=partner.payout_currency,
+        achievement=win.achievement,
     )
 
 
@@ -274,8 +275,9 @@ def mix_of(due: Due, derivation: Derivation) -> Decimal:
 
 
 def units_sold(due: Due) -> Fraction:
-    """How many pieces of what a plan pays for are a share's part."""
-    pieces = sum(line.quantity for line in counts(due.chosen.plan, due.basis.sold))
+    """How many pieces of what a plan pays for are a share's part. What sells nothing yet is one, whatever it names."""
+    sold = counts(due.chosen.plan, due.basis.sold)
+    pieces = min(len(sold), 1) if due.win.achievement else sum(line.quantity for line in sold)
     return Fraction(pieces) * Fraction(due.share.percent) / Fraction(PERCENT)
 
 

@@ -61,7 +61,7 @@ def record_win(wish: RecordWin, sale: Sale, at_hand: AtHand, known: Known) -> De
         registration_id=wish.registration_id,
         win_no=wish.win_no,
         amount=wish.amount,
-        sold=_whole(wish.amount, wish.sold),
+        sold=wish.sold if wish.achievement else _whole(wish.amount, wish.sold),
         deal_type=wish.deal_type,
         credited_on=wish.closed_on,
         backfill=wish.backfill,
@@ -72,6 +72,7 @@ def record_win(wish: RecordWin, sale: Sale, at_hand: AtHand, known: Known) -> De
         chain_started_on=wish.chain_started_on,
         approved_on=wish.approved_on,
         parties=wish.parties,
+        achievement=wish.achievement,
     )
     return _consequences(won, sale, at_hand, known, wish.now)
 

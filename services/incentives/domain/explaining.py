@@ -40,7 +40,7 @@ def calculated(seen: Seen) -> Decision:
             Reason(code="dates", text=dates, rule=plan_id, version=line.plan_version),
         ),
         inputs=(
-            Input(name="win", value=line.key.win_no, event_id=line.win_event_id),
+            Input(name=line.derivation.achievement or "win", value=line.key.win_no, event_id=line.win_event_id),
             Input(name="credit_revision", value=line.credit_revision, event_id=line.credit_event_id),
             *inputs(line.derivation),
         ),

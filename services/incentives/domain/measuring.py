@@ -54,7 +54,7 @@ def accruing_of(sale: Sale, fund_id: str, book: Rulebook, rates: Sequence[Rate],
     found: dict[str, Accruing] = {}
     for win_no, win in sorted(sale.wins.items()):
         terms = terms_on(book, win.credited_on)
-        if terms is None or terms[1].accrual is None:
+        if terms is None or terms[1].accrual is None or win.achievement:
             continue
         accrual, currency = terms[1].accrual, terms[1].currency
         stands = _in(_on_basis(sale, win, accrual), currency, win, rates)

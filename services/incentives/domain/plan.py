@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import LeftOut
 from chassis.rulebook import RulesOverlap
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain import schedule as schedules
 from services.incentives.domain.ageing import Ageing, ageing_faults
 from services.incentives.domain.modifying import Modifier, Stack, modifier_faults
 from services.incentives.domain.rebate import RebateTerms, rebate_faults
+from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.recurring import Recurring, recurring_faults
 from services.incentives.domain.schedule import PERCENT, Schedule, sane
 from services.incentives.domain.sharing import HOLD_DAYS_MAX, PayeePart, ReleasePart, sharing_faults
@@ -29,7 +31,12 @@ Basis = Literal["bookings", "invoiced", "collected", "margin", "first_year", "re
 Accumulate = Literal["line", "month", "quarter", "year"]
 Source = Literal["crm", "billing"]
 BILLED = ("invoiced", "collected")
-COUNTED = ("units", "event")
+EVENT = "event"
+COUNTED = ("units", EVENT)
+DEAL_WON: Achievement = "deal_won"
+SOURCED = "sourced"
+UNSOLD: tuple[Achievement, ...] = ("deal_registered", "lead_converted")
+"""What a plan may pay for that sells nothing yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +61,8 @@ class Plan:
     `refund_days` (null: for ever). The plan hears reversals from one source; null: from that of its basis.
     A rebate accumulates and has `rebate` terms. A SPIFF may have a budget, and so may a commission that does not
     accumulate, as its spend limit: the last award takes the rest of it, or none. `overlap` says whether SPIFFs for the
-    same sale all pay, only an exclusive one, or the best of them. A SPIFF that is `claimed` pays nothing by itself: a person
+    same sale all pay, only an exclusive one, or the best of them. `events` are what a plan of the basis event pays for, each
+    once: a won deal, a registered deal, a converted lead. A SPIFF that is `claimed` pays nothing by itself: a person
     of the partner claims it within `claim_days` of the win, and is its seller.
     """
 
@@ -92,6 +100,7 @@ class Plan:
     last_award: Literal["rest", "none"] = "rest"
     claimed: bool = False
     claim_days: int = 45
+    events: tuple[Achievement, ...] = (DEAL_WON,)
 
     @property
     def rebate_terms(self) -> RebateTerms:
@@ -102,6 +111,10 @@ class Plan:
     def regular_prices_only(self) -> bool:
         """Whether what was sold at a special price does not count: of a rebate, unless its terms say otherwise."""
         return self.kind == REBATE and not self.rebate_terms.special_priced
+
+    def pays_for(self, achievement: Achievement | LeftOut) -> bool:
+        """Whether it pays for that event; what is left out is a win, for which every other plan pays too."""
+        return (achievement or DEAL_WON) in (self.events if self.basis == EVENT else (DEAL_WON,))
 
     @property
     def accumulating(self) -> bool:
@@ -127,7 +140,8 @@ class PlanOverlap(RulesOverlap):
 def collide(one: Plan, other: Plan) -> bool:
     """Whether nothing says which of two plans pays. SPIFFs say so themselves, by their `overlap`."""
     both = [(plan.kind, plan.component, plan.pool, plan.priority) for plan in (one, other)]
-    return both[0] == both[1] and one.kind != SPIFF
+    same_event = any(one.pays_for(event) and other.pays_for(event) for event in (DEAL_WON, *UNSOLD))
+    return both[0] == both[1] and one.kind != SPIFF and same_event
 
 
 def schedule_of(plan: Plan, payee_id: str, day: date) -> Schedule:
@@ -167,6 +181,7 @@ def faults(plan: Plan) -> list[str]:
         *(recurring_faults(plan.recurring) if plan.recurring else []),
         *ageing_faults(plan.ageing),
         *_kind_faults(plan),
+        *_event_faults(plan),
     ]
 
 
@@ -213,6 +228,21 @@ def _kind_faults(plan: Plan) -> list[str]:
         found.append(f"claim_days is {low} to {high}")
     if plan.budget_id and (plan.kind == REBATE or (plan.kind != SPIFF and plan.accumulating)):
         found.append("a SPIFF, or a commission that rates each line by itself, may have a budget")
+    return found
+
+
+def _event_faults(plan: Plan) -> list[str]:
+    if plan.events == (DEAL_WON,):
+        return []
+    found = []
+    if plan.basis != EVENT:
+        found.append("only a plan of the basis event names events")
+    if not plan.events or len(set(plan.events)) != len(plan.events) or not {DEAL_WON, *UNSOLD} >= set(plan.events):
+        found.append("events are deal_won, deal_registered and lead_converted, each once")
+    if plan.kind == REBATE or plan.claimed:
+        found.append("a rebate, and what is claimed, is paid for won deals alone")
+    if plan.pool != SOURCED:
+        found.append("whoever registers a deal or converts a lead is credited in the pool sourced")
     return found
 
 

@@ -1,5 +1,6 @@
 """Rating: what one share of one sale pays under one plan, with every step kept; and what a refund takes back of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -13,6 +14,7 @@ from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import Exchange, NoRate, Rate, exchanged, rate_for
 from services.incentives.domain.modifying import ONE, Weighed, modified, with_percent
 from services.incentives.domain.plan import (
+    EVENT,
     PLAN,
     Plan,
     PlanOverlap,
@@ -22,6 +24,7 @@ from services.incentives.domain.plan import (
     payable_on,
     schedule_of,
 )
+from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.recurring import months_of, percent_of_term
 from services.incentives.domain.schedule import (
     PERCENT,
@@ -54,7 +57,8 @@ class RatingFacts:
     """A share of a sale. `measure_before` is what its window had counted before it; 0 where each line stands alone.
 
     `deal_earned` is what this plan has paid for the same deal so far, `parties` are the payees by party. What the payee
-    wants to be paid in goes before the plan's own payout currency.
+    wants to be paid in goes before the plan's own payout currency. With an `achievement` nothing was sold, and one event
+    counts.
     """
 
     sold: tuple[Sold, ...]
@@ -71,11 +75,12 @@ class RatingFacts:
     rates: tuple[Rate, ...] = ()
     parties: dict[str, str] = field(default_factory=dict)
     payout_currency: str | None = None
+    achievement: Achievement | LeftOut = LEFT_OUT
 
     @property
     def currency(self) -> str | None:
         """The sale's currency; None for an event without money."""
-        return self.sold[0].amount.currency if self.sold else None
+        return self.sold[0].amount.currency if self.sold and not self.achievement else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +99,8 @@ class Derivation:
     `basis` is in the sale's currency, `exchange` takes it to the plan's; `booked` is the revenue behind a basis that is
     not revenue. `factor` is the modifiers' on the value of a
     single line, `weight` on the measure of a plan that accumulates. `bounds` are the caps and floors that were met.
-    `special_priced` are the sold lines that do not count because of their price.
+    `special_priced` are the sold lines that do not count because of their price. `achievement` is what is paid for where
+    nothing was sold.
     """
 
     counted: tuple[str, ...]
@@ -119,6 +125,7 @@ class Derivation:
     term_percent: Decimal | None = None
     bounds: tuple[Bound, ...] = ()
     special_priced: tuple[str, ...] | LeftOut = LEFT_OUT
+    achievement: Achievement | LeftOut = LEFT_OUT
 
     @property
     def rated(self) -> Money:
@@ -180,7 +187,7 @@ def _rated(facts: RatingFacts, plan: Plan) -> Derivation:
         found = replace(found, weight=changed.factor)
     else:
         found = _stepped(plan, changed.schedule, measure, facts.measure_before, changed.factor)
-    booked = total((line.amount for line in counted), basis.currency)
+    booked = basis if facts.achievement else total((line.amount for line in counted), basis.currency)
     return replace(
         found,
         counted=tuple(line.line_id for line in counted),
@@ -193,6 +200,7 @@ def _rated(facts: RatingFacts, plan: Plan) -> Derivation:
         term_percent=percent,
         bounds=_bounds(plan, found.rated, facts.deal_earned),
         special_priced=_special_priced(plan, facts.sold),
+        achievement=facts.achievement,
     )
 
 
@@ -224,6 +232,8 @@ def _stepped(plan: Plan, schedule: Schedule, measure: Decimal, before: Decimal, 
 def basis_of(plan: Plan, counted: tuple[Sold, ...], facts: RatingFacts) -> Money:
     """The money that counts, in the sale's currency."""
     currency = facts.currency or plan.currency
+    if facts.achievement:
+        return none_of(currency)
     booked = total((line.amount for line in counted), currency)
     if plan.basis == "margin":
         return _part_of_margin(facts, booked)
@@ -247,7 +257,7 @@ def _scaled(amount: Money, by: Fraction) -> Money:
 
 def _whole(plan: Plan, counted: tuple[Sold, ...], basis: Money) -> Decimal:
     """What the measure is a share of: money, pieces, or one for each event."""
-    if plan.basis == "event":
+    if plan.basis == EVENT:
         return Decimal(1)
     return Decimal(sum(line.quantity for line in counted)) if plan.schedule.axis == "units" else basis.amount
 
@@ -382,7 +392,13 @@ def steps(found: Derivation, rule: str = "", version: int = 0) -> tuple[Reason, 
     )
 
 
+ACHIEVED: Mapping[str, str] = {"deal_registered": "the deal was registered", "lead_converted": "the lead was converted"}
+
+
 def _basis_text(found: Derivation) -> str:
+    if found.achievement:
+        counts_as = "counts as one event" if found.counted else "has no product that counts"
+        return f"{ACHIEVED[found.achievement]}: it {counts_as}"
     kind = "" if found.basis_kind == "bookings" else f" as {found.basis_kind.replace('_', ' ')}"
     return f"{text_of(found.basis)} of {len(found.counted)} sold lines count{kind}"
 

@@ -42,7 +42,7 @@ from services.incentives.domain.sale_events import (
     SpiffAwarded,
     WinRecorded,
 )
-from services.incentives.domain.taking import Asked
+from services.incentives.domain.taking import Asked, Taken, taken_by
 
 HELD, PAYABLE, REVERSED = "held", "payable", "reversed"
 ADDED = "added"
@@ -154,6 +154,14 @@ class Sale:
         facts |= {told_name(one): one.sold for one in self.bases_of(win_no, (basis_kind if billed else ADDED,))}
         later = [facts[name] for name in self.told if name in facts]
         return later if billed else [self.wins[win_no].sold, *later]
+
+    def taken(self, win_no: int, basis_kind: str, heard: Sequence[ReversalRecorded]) -> tuple[Taken, ...]:
+        """What some reversals take of a win. Of what sold nothing each of them takes all that it names."""
+        win = self.wins[win_no]
+        if not win.achievement:
+            return taken_by(self.told_of(win_no, basis_kind, heard))
+        everything = {line.line_id: Fraction(1) for line in win.sold}
+        return tuple(Taken(one.asked, everything, none_of(win.amount.currency)) for one in heard)
 
     def reversals_of(self, win_no: int) -> tuple[ReversalRecorded, ...]:
         return tuple(reversal for reversal in self.reversals if reversal.win_no == win_no)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-from chassis.event import command
+from chassis.event import LEFT_OUT, LeftOut, command
 from contracts.attribution import Share
 from contracts.values import Money, Term
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.rating import Sold
+from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.sale_events import CRM
 from services.incentives.domain.taking import Part
 
@@ -47,6 +48,7 @@ class RecordWin:
     approved_on: date | None = None
     parties: dict[str, str] = field(default_factory=dict)
     looked_up: LookedUp = LookedUp()
+    achievement: Achievement | LeftOut = LEFT_OUT
 
 
 @command("incentives.RecordBasis.v1")

@@ -11,6 +11,7 @@ from services.incentives.domain.ageing import Ageing
 from services.incentives.domain.exchange import Exchange
 from services.incentives.domain.journal import Journal
 from services.incentives.domain.rating import Derivation, Sold
+from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.taking import Asked
 
 CRM, BILLING = "crm", "billing"
@@ -24,7 +25,8 @@ class WinRecorded:
     """The lines of `sold` sum to `amount`. A backfilled win is history: it earns nothing.
 
     `approved_on` is the day its registration was approved, `chain_started_on` the first day of the chain of terms that
-    it renews, `parties` the payees by party whom the deal names beside its partner.
+    it renews, `parties` the payees by party whom the deal names beside its partner. With an `achievement` it is no win: a
+    deal was registered or a lead converted on that day. Nothing was sold by that, so the lines of `sold` have no amounts.
     """
 
     opportunity_id: str
@@ -42,6 +44,7 @@ class WinRecorded:
     chain_started_on: date | None = None
     approved_on: date | None = None
     parties: dict[str, str] = field(default_factory=dict)
+    achievement: Achievement | LeftOut = LEFT_OUT
 
 
 @event("incentives.BasisRecorded.v1")

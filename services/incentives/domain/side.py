@@ -27,7 +27,7 @@ from services.incentives.domain.sale_events import LineKey, ReversalRecorded
 from services.incentives.domain.schedule import PERCENT, value_of
 from services.incentives.domain.sharing import portions
 from services.incentives.domain.spending import Award, Given, given_for
-from services.incentives.domain.taking import counted, decimal_of, taken_by
+from services.incentives.domain.taking import counted, decimal_of
 from services.incentives.domain.units import UNIT_DIGITS
 
 TABLES_MAX = 10_000
@@ -195,7 +195,8 @@ def _dues(sale: Sale, chosen: Chosen) -> Iterator[Due]:
     """The credited shares of a sale that the plan would rate."""
     plan = chosen.plan
     for win_no, win in sorted(sale.wins.items()):
-        if win.backfill or (plan.deal_types and win.deal_type not in plan.deal_types):
+        fits = plan.pays_for(win.achievement) and (not plan.deal_types or win.deal_type in plan.deal_types)
+        if win.backfill or not fits:
             continue
         for credit in sale.credit_of(win_no):
             if credit.pool != plan.pool:
@@ -262,7 +263,7 @@ def _takings(sale: Sale, due: Due, plan: Plan) -> tuple[tuple[date, Fraction], .
     heard = [one for one in _reversals(sale, due.win.win_no) if one.source == plan.hears]
     if not heard:
         return ()
-    taken = taken_by(sale.told_of(due.win.win_no, plan.basis, heard))
+    taken = sale.taken(due.win.win_no, plan.basis, heard)
     lines = [line.line_id for line in counts(plan, due.basis.sold)]
     return tuple(
         (one.asked.occurred_on, counted([one], lines, due.basis.earned_on, plan.refund_days, plan.ageing))

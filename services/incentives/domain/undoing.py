@@ -15,7 +15,7 @@ from services.incentives.domain.posting import STEP_DIGITS, Posting, Shift
 from services.incentives.domain.rating import half_up, reversed_by, tidy
 from services.incentives.domain.sale import HELD, Line, Sale
 from services.incentives.domain.sale_events import CreditRecorded, PayoutReversed, ReversalRecorded
-from services.incentives.domain.taking import counted, decimal_of, taken_by
+from services.incentives.domain.taking import counted, decimal_of
 
 RECREDITED = "recredited"
 
@@ -53,7 +53,7 @@ def take_back_superseded(posting: Posting, before: Sale, credit: CreditRecorded,
 
 def _taken(sale: Sale, line: Line, known: Sequence[ReversalRecorded]) -> Fraction:
     heard = [reversal for reversal in known if reversal.source == line.hears]
-    taken = taken_by(sale.told_of(line.key.win_no, line.basis_kind, heard))
+    taken = sale.taken(line.key.win_no, line.basis_kind, heard)
     return counted(taken, line.counted, line.earned_on, line.refund_days, line.ageing)
 
 

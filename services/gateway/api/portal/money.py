@@ -59,7 +59,7 @@ async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, s
     if not found.ok and not found.down:
         raise NotFound
     it = found.one
-    sale, journals = await asyncio.gather(_sale(here, it.get("opportunity_id")), _journals(here, it))
+    sale, journals = await asyncio.gather(_sale(here, it), _journals(here, it))
     why = await here.ask("incentives", f"/why/{it['event_id']}") if it else NOTHING
     names, deals = await here.names({it.get("partner_id")}), {it.get("registration_id")}
     shown = {"line": it, "part": found, "sale": sale, "journals": journals, "why": why, "names": names}
@@ -67,8 +67,11 @@ async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, s
     return await here.page("line.html", status, **shown, refusal=refusal)
 
 
-async def _sale(here: Visit, opportunity_id: str | None) -> Part:
-    return await here.ask("attribution", f"/opportunities/{opportunity_id}") if opportunity_id else NOTHING
+async def _sale(here: Visit, it: dict[str, Any]) -> Part:
+    """The opportunity that was won; what was earned by another event, or in a window, has none."""
+    if not it.get("opportunity_id") or it["derivation"].get("achievement"):
+        return NOTHING
+    return await here.ask("attribution", f"/opportunities/{it['opportunity_id']}")
 
 
 async def _journals(here: Visit, it: dict[str, Any]) -> Part:
