@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -418,9 +418,13 @@ def _sql(text: str) -> bytes:
 
 
 async def _rows(db: Connection, statement: str | bytes, *values: Any) -> Rows:
+    return await (await _asks(db, statement, *values)).fetchall()
+
+
+async def _asks(db: Connection, statement: str | bytes, *values: Any) -> AsyncCursor[tuple[Any, ...]]:
+    """The cursor of a statement, whose rows may still be on their way."""
     told = statement if isinstance(statement, bytes) else _sql(statement)
-    found = await db.cursor(row_factory=tuple_row).execute(told, values)
-    return await found.fetchall()
+    return await db.cursor(row_factory=tuple_row).execute(told, values)
 
 
 async def _answer(db: Connection, question: Question) -> Rows:
@@ -521,8 +525,33 @@ async def _forget(db: Connection, model: str) -> None:
 
 async def _apply(db: Connection, changes: list[Change]) -> list[Exception | None]:
     """Writes all changes in one transaction. One that fails by its own fault leaves the others in."""
+    results: dict[int, Exception | None] = {}
+    standing = list(range(len(changes)))
+    while standing:
+        try:
+            results |= zip(standing, await _together(db, [changes[place] for place in standing]), strict=True)
+            break
+        except psycopg.errors.UndefinedTable:  # of a model that was replaced: nothing of this is written yet
+            there = await _there(db)
+            gone = [place for place in standing if changes[place].model not in there]
+            if not gone:
+                raise
+            results |= {place: _retired(changes[place]) for place in gone}
+            standing = [place for place in standing if place not in gone]
+    return [results[place] for place in range(len(changes))]
+
+
+async def _there(db: Connection) -> set[str]:
+    return {model for (model,) in await _rows(db, "SELECT model FROM models")}
+
+
+def _retired(change: Change) -> Retired:
+    return Retired(f"{change.model} has been replaced")
+
+
+async def _together(db: Connection, changes: list[Change]) -> list[Exception | None]:
     results: list[Exception | None] = [None] * len(changes)
-    async with db.transaction():
+    async with _transaction(db):
         for places in rounds(changes):
             outcome = await _round(db, [changes[place] for place in places])
             for place, failure in zip(places, outcome, strict=True):
@@ -530,18 +559,32 @@ async def _apply(db: Connection, changes: list[Change]) -> list[Exception | None
     return results
 
 
+@contextlib.asynccontextmanager
+async def _transaction(db: Connection) -> AsyncIterator[None]:
+    """A transaction whose beginning travels with its first statement, and its end with its last."""
+    try:
+        async with db.pipeline(), db.transaction():
+            yield
+    finally:
+        if db.info.transaction_status is psycopg.pq.TransactionStatus.INERROR:
+            await db.rollback()  # the one in the pipeline is passed over, as everything there after an error
+
+
 async def _round(db: Connection, changes: list[Change]) -> list[Exception | None]:
-    """Writes changes of different models: three trips to the database for all of them."""
-    there = {model for model, _ in await _rows(db, LOCK_MODELS, sorted(change.model for change in changes))}
-    standing = [change for change in changes if change.model in there]
-    kept, checkpoints = await _kept(db, standing)
+    """Writes changes of different models: one journey to the database for all of them, and one with the next or the end."""
+    locked = await _asks(db, LOCK_MODELS, sorted(change.model for change in changes))
+    kept, checkpoints = await _kept(db, changes)
+    there = {model for model, _ in await locked.fetchall()}
     results: list[Exception | None] = []
-    async with db.pipeline():
-        for change in changes:
-            if change.model in there:
-                results.append(await _fold(db, change, kept[change.model], checkpoints[change.model]))
-            else:
-                results.append(Retired(f"{change.model} has been replaced"))
+    rises: list[Change] = []
+    for change in changes:
+        if change.model in there:
+            results.append(await _fold(db, change, kept[change.model], checkpoints[change.model]))
+        else:
+            results.append(_retired(change))
+        if results[-1] is None:
+            rises.append(change)
+    await _rise(db, rises)
     return results
 
 
@@ -551,19 +594,18 @@ Found = Mapping[DocumentKey, Kept]
 async def _kept(db: Connection, changes: list[Change]) -> tuple[Mapping[str, Found], dict[str, dict[str, int]]]:
     """What the changes are folded over, by model: the documents of their keys, and the checkpoints of their lane."""
     checkpoints: dict[str, dict[str, int]] = {change.model: {} for change in changes}
-    async with db.pipeline():
-        asked = [
-            (change.model, await db.execute(_sql(KEPT.format(model=change.model)), _columns(keys)))
-            for change in changes
-            for keys in _parts(change.keys)
-        ]
-        lanes = [change.lane for change in changes]
-        reached = await db.execute(_sql(CHECKPOINTS), ([change.model for change in changes], lanes))
-        kept: dict[str, dict[DocumentKey, Kept]] = {change.model: {} for change in changes}
-        for model, rows in asked:
-            kept[model].update(_found(await rows.fetchall()))
-        for model, tenant, position in await reached.fetchall():
-            checkpoints[model][tenant] = position
+    asked = [
+        (change.model, await _asks(db, KEPT.format(model=change.model), *_columns(keys)))
+        for change in changes
+        for keys in _parts(change.keys)
+    ]
+    lanes = [change.lane for change in changes]
+    reached = await _asks(db, CHECKPOINTS, [change.model for change in changes], lanes)
+    kept: dict[str, dict[DocumentKey, Kept]] = {change.model: {} for change in changes}
+    for model, rows in asked:
+        kept[model].update(_found(await rows.fetchall()))
+    for model, tenant, position in await reached.fetchall():
+        checkpoints[model][tenant] = position
     return kept, checkpoints
 
 
@@ -585,12 +627,18 @@ async def _fold(db: Connection, change: Change, kept: Found, checkpoints: Mappin
     except ProjectionFailed as failure:
         return failure
     await _put(db, change.model, changed)
-    if change.reached:
-        tenants, count = list(change.reached), len(change.reached)
-        values = [[change.model] * count, [change.lane] * count, tenants, list(change.reached.values())]
-        await db.execute(_sql(RISE), values)
     await _keep_aside(db, change.model, change.asides)
     return None
+
+
+async def _rise(db: Connection, changes: list[Change]) -> None:
+    rows = [
+        (change.model, change.lane, tenant, position)
+        for change in changes
+        for tenant, position in change.reached.items()
+    ]
+    if rows:
+        await db.execute(_sql(RISE), [list(column) for column in zip(*rows, strict=True)])
 
 
 async def _put(db: Connection, model: str, changed: list[tuple[DocumentKey, Kept, bytes]]) -> None:
