@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import orjson
@@ -49,7 +51,7 @@ from chassis.read_store.port import (
     lane_model,
 )
 from chassis.read_store.questions import Question, Questions, Rows
-from chassis.read_store.together import Together, rounds
+from chassis.read_store.together import Together
 from chassis.store.port import StoreSettings
 from chassis.store.postgres import SCHEMA_NAME, WENT_AWAY, connection_options, lock_key
 from chassis.text_array import Texts
@@ -57,6 +59,7 @@ from chassis.text_array import Texts
 Connection = AsyncConnection[tuple[Any, ...]]
 Indexes = tuple[str, ...]
 T = TypeVar("T")
+U = TypeVar("U")
 
 POOL_MIN, POOL_MAX = 1, 6
 QUESTION_LANES_MAX, QUESTIONS_MAX = 2, 64
@@ -100,12 +103,12 @@ SELECT_DUE = (
 SELECT_ONE = f'SELECT {BODY} FROM "{{model}}" WHERE tenant = %s AND id = %s'
 LOCK_MODELS = "SELECT model, indexes FROM models WHERE model = ANY(%s) ORDER BY model FOR NO KEY UPDATE"
 CHECKPOINTS = (
-    "SELECT model, tenant, position FROM checkpoints "
+    "SELECT model, lane, tenant, position FROM checkpoints "
     "WHERE (model, lane) IN (SELECT * FROM unnest(%b::text[], %b::text[]))"
 )
 # `OFFSET 0` keeps the planner to one look into the index a document, whatever it believes of a table being filled.
 KEPT = (
-    f"SELECT tenant, id, body, guards FROM unnest(%b::text[], %b::text[]) AS wanted (t, i) CROSS JOIN LATERAL "
+    f"SELECT '{{model}}', tenant, id, body, guards FROM unnest(%b::text[], %b::text[]) AS wanted (t, i) CROSS JOIN LATERAL "
     f'(SELECT tenant, id, {BODY} AS body, guards::text FROM "{{model}}" WHERE tenant = t AND id = i OFFSET 0) AS found'
 )
 UPSERT = (
@@ -523,40 +526,59 @@ async def _forget(db: Connection, model: str) -> None:
 # Changes
 
 
+class _Fault(Exception):
+    """What keeps one change from being written. It begins the transaction anew, without that change."""
+
+    def __init__(self, place: int, failure: Exception) -> None:
+        super().__init__(failure)
+        self.place, self.failure = place, failure
+
+
 async def _apply(db: Connection, changes: list[Change]) -> list[Exception | None]:
     """Writes all changes in one transaction. One that fails by its own fault leaves the others in."""
-    results: dict[int, Exception | None] = {}
-    standing = list(range(len(changes)))
-    while standing:
+    faults: dict[int, Exception] = {}
+    while len(faults) < len(changes):
         try:
-            results |= zip(standing, await _together(db, [changes[place] for place in standing]), strict=True)
+            await _write(db, {place: change for place, change in enumerate(changes) if place not in faults})
             break
-        except psycopg.errors.UndefinedTable:  # of a model that was replaced: nothing of this is written yet
-            there = await _there(db)
-            gone = [place for place in standing if changes[place].model not in there]
-            if not gone:
+        except _Fault as fault:
+            faults[fault.place] = fault.failure
+        except psycopg.errors.UndefinedTable:  # of a model that was replaced
+            there = {model for (model,) in await _rows(db, "SELECT model FROM models")}
+            gone = {place: _retired(one) for place, one in enumerate(changes) if one.model not in there}
+            if gone.keys() <= faults.keys():
                 raise
-            results |= {place: _retired(changes[place]) for place in gone}
-            standing = [place for place in standing if place not in gone]
-    return [results[place] for place in range(len(changes))]
-
-
-async def _there(db: Connection) -> set[str]:
-    return {model for (model,) in await _rows(db, "SELECT model FROM models")}
+            faults |= gone
+    return [faults.get(place) for place in range(len(changes))]
 
 
 def _retired(change: Change) -> Retired:
     return Retired(f"{change.model} has been replaced")
 
 
-async def _together(db: Connection, changes: list[Change]) -> list[Exception | None]:
-    results: list[Exception | None] = [None] * len(changes)
+async def _write(db: Connection, changes: Mapping[int, Change]) -> None:
+    """Writes the changes in two journeys to the database, of few statements: one that asks, and one that writes.
+
+    Each is folded over what the ones before it have made. Many documents set out while others are still folded.
+    """
     async with _transaction(db):
-        for places in rounds(changes):
-            outcome = await _round(db, [changes[place] for place in places])
-            for place, failure in zip(places, outcome, strict=True):
-                results[place] = failure
-    return results
+        locked = await _asks(db, LOCK_MODELS, sorted({change.model for change in changes.values()}))
+        standing = await _standing(db, list(changes.values()))
+        there = {model for model, _ in await locked.fetchall()}
+        made: Made = {}
+        for place, change in changes.items():
+            try:
+                for key, now, body in standing.after(change, there):
+                    made[change.model, key] = now, body
+                    if len(made) >= ROWS_A_STATEMENT:
+                        await _put(db, made)
+                        made = {}
+            except (ProjectionFailed, Retired) as failure:
+                raise _Fault(place, failure) from failure
+        await _put(db, made)
+        await _rise(db, changes.values())
+        for change in changes.values():
+            await _keep_aside(db, change.model, change.asides)
 
 
 @contextlib.asynccontextmanager
@@ -570,43 +592,65 @@ async def _transaction(db: Connection) -> AsyncIterator[None]:
             await db.rollback()  # the one in the pipeline is passed over, as everything there after an error
 
 
-async def _round(db: Connection, changes: list[Change]) -> list[Exception | None]:
-    """Writes changes of different models: one journey to the database for all of them, and one with the next or the end."""
-    locked = await _asks(db, LOCK_MODELS, sorted(change.model for change in changes))
-    kept, checkpoints = await _kept(db, changes)
-    there = {model for model, _ in await locked.fetchall()}
-    results: list[Exception | None] = []
-    rises: list[Change] = []
+Stored = tuple[str, str, bytes, bytes | None, bytes]
+Made = dict[tuple[str, DocumentKey], tuple[Kept, bytes]]
+"""Documents by model and key, each as it is written."""
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What changes are folded over: a model's documents, and the checkpoints of its lanes."""
+
+    kept: Mapping[str, dict[DocumentKey, Kept]]
+    checkpoints: Mapping[tuple[str, str], dict[str, int]]
+
+    def after(self, change: Change, there: Container[str]) -> Iterator[tuple[DocumentKey, Kept, bytes]]:
+        """The documents that the change makes; they stand from then on. Raises ProjectionFailed or Retired."""
+        if change.model not in there:
+            raise _retired(change)
+        kept, reached = self.kept[change.model], self.checkpoints[change.model, change.lane]
+        changed = change.fold(kept, reached)
+        yield from canonical_of(change, changed)
+        kept.update(changed)
+        for tenant, position in change.reached.items():
+            reached[tenant] = max(position, reached.get(tenant, 0))
+
+
+async def _standing(db: Connection, changes: Sequence[Change]) -> _Standing:
+    keys: dict[str, dict[DocumentKey, None]] = {change.model: {} for change in changes}
     for change in changes:
-        if change.model in there:
-            results.append(await _fold(db, change, kept[change.model], checkpoints[change.model]))
-        else:
-            results.append(_retired(change))
-        if results[-1] is None:
-            rises.append(change)
-    await _rise(db, rises)
-    return results
+        keys[change.model].update(dict.fromkeys(change.keys))
+    lanes = list(dict.fromkeys((change.model, change.lane) for change in changes))
+    parts = ((model, part) for model, wanted in keys.items() for part in _parts(list(wanted)))
+    asked = [await _asks(db, *_wanted(some)) for some in _packed(parts)]
+    reached = await _asks(db, CHECKPOINTS, *map(list, zip(*lanes, strict=True)))
+    standing = _Standing({model: {} for model in keys}, {lane: {} for lane in lanes})
+    for rows in asked:
+        for model, tenant, one, body, guards in await rows.fetchall():
+            standing.kept[model][tenant, one] = Kept(orjson.loads(body), orjson.loads(guards))
+    for model, lane, tenant, position in await reached.fetchall():
+        standing.checkpoints[model, lane][tenant] = position
+    return standing
 
 
-Found = Mapping[DocumentKey, Kept]
+def _wanted(parts: Sequence[tuple[str, Sequence[DocumentKey]]]) -> tuple[str, *tuple[Texts, ...]]:
+    """One statement for the documents of several models, and what is bound to it."""
+    statement = " UNION ALL ".join(KEPT.format(model=model) for model, _ in parts)
+    return statement, *chain.from_iterable(_columns(keys) for _, keys in parts)
 
 
-async def _kept(db: Connection, changes: list[Change]) -> tuple[Mapping[str, Found], dict[str, dict[str, int]]]:
-    """What the changes are folded over, by model: the documents of their keys, and the checkpoints of their lane."""
-    checkpoints: dict[str, dict[str, int]] = {change.model: {} for change in changes}
-    asked = [
-        (change.model, await _asks(db, KEPT.format(model=change.model), *_columns(keys)))
-        for change in changes
-        for keys in _parts(change.keys)
-    ]
-    lanes = [change.lane for change in changes]
-    reached = await _asks(db, CHECKPOINTS, [change.model for change in changes], lanes)
-    kept: dict[str, dict[DocumentKey, Kept]] = {change.model: {} for change in changes}
-    for model, rows in asked:
-        kept[model].update(_found(await rows.fetchall()))
-    for model, tenant, position in await reached.fetchall():
-        checkpoints[model][tenant] = position
-    return kept, checkpoints
+def _packed(parts: Iterable[tuple[str, Sequence[T]]]) -> Iterator[list[tuple[str, Sequence[T]]]]:
+    """Parts of several models as one statement takes them: together no more rows than one part may have."""
+    pack: list[tuple[str, Sequence[T]]] = []
+    size = 0
+    for model, part in parts:
+        size += len(part)
+        if pack and size > ROWS_A_STATEMENT:
+            yield pack
+            pack, size = [], len(part)
+        pack.append((model, part))
+    if pack:
+        yield pack
 
 
 def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -617,38 +661,38 @@ def _columns(keys: Sequence[DocumentKey]) -> tuple[Texts, Texts]:
     return Texts(tenant for tenant, _ in keys), Texts(document_id for _, document_id in keys)
 
 
-def _found(rows: Iterable[tuple[Any, ...]]) -> Found:
-    return {(tenant, one): Kept(orjson.loads(body), orjson.loads(guards)) for tenant, one, body, guards in rows}
+async def _rise(db: Connection, changes: Iterable[Change]) -> None:
+    highest: dict[tuple[str, str, str], int] = {}
+    for change in changes:
+        for tenant, position in change.reached.items():
+            lane = (change.model, change.lane, tenant)
+            highest[lane] = max(position, highest.get(lane, 0))
+    if highest:
+        columns = [list(column) for column in zip(*highest, strict=True)]
+        await db.execute(_sql(RISE), [*columns, list(highest.values())])
 
 
-async def _fold(db: Connection, change: Change, kept: Found, checkpoints: Mapping[str, int]) -> Exception | None:
-    try:
-        changed = list(canonical_of(change, change.fold(kept, checkpoints)))
-    except ProjectionFailed as failure:
-        return failure
-    await _put(db, change.model, changed)
-    await _keep_aside(db, change.model, change.asides)
-    return None
-
-
-async def _rise(db: Connection, changes: list[Change]) -> None:
-    rows = [
-        (change.model, change.lane, tenant, position)
-        for change in changes
-        for tenant, position in change.reached.items()
-    ]
-    if rows:
-        await db.execute(_sql(RISE), [list(column) for column in zip(*rows, strict=True)])
-
-
-async def _put(db: Connection, model: str, changed: list[tuple[DocumentKey, Kept, bytes]]) -> None:
-    gone = [key for key, kept, _ in changed if kept.document is None]
-    present = [(key, kept, body) for key, kept, body in changed if kept.document is not None]
-    for keys in _parts(gone):
+async def _put(db: Connection, made: Made) -> None:
+    """Writes documents, no more than one statement takes."""
+    gone: dict[str, list[DocumentKey]] = {}
+    present: dict[str, list[Stored]] = {}
+    for (model, key), (kept, body) in made.items():
+        if kept.document is None:
+            gone.setdefault(model, []).append(key)
+        else:
+            present.setdefault(model, []).append((*key, *_stored(body), orjson.dumps(dict(kept.guards))))
+    for model, keys in gone.items():
         await db.execute(_sql(REMOVE.format(model=model)), _columns(keys))
-    for some in _parts(present):
-        rows = [(*key, *_stored(body), orjson.dumps(dict(kept.guards))) for key, kept, body in some]
-        await db.execute(_sql(UPSERT.format(model=model)), [*map(Texts, zip(*rows, strict=True))])
+    if present:
+        columns = [Texts(column) for rows in present.values() for column in zip(*rows, strict=True)]
+        await db.execute(_sql(_at_once([UPSERT.format(model=model) for model in present])), columns)
+
+
+def _at_once(statements: Sequence[str]) -> str:
+    """One statement that does what all of them do, each to a table of its own."""
+    *others, last = statements
+    first = ", ".join(f"_{place} AS ({one})" for place, one in enumerate(others))
+    return f"WITH {first} {last}" if others else last
 
 
 def _stored(body: bytes) -> tuple[bytes, bytes | None]:

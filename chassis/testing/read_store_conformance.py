@@ -44,6 +44,10 @@ async def filled(store: ReadStore, documents: Mapping[str, Any]) -> Model:
     return model
 
 
+def _there(kept: Kept | None) -> bool:
+    return kept is not None and kept.document is not None
+
+
 class ReadStoreConformance:
     """Inherit and define the fixtures `store` and `another`."""
 
@@ -390,6 +394,41 @@ class ReadStoreConformance:
         await asyncio.gather(*(store.change(put(model.model, {"a": {"n": 1}})) for model in models))
 
         assert [await store.get(f"board_{n}", TENANT, "a") for n in range(8)] == [{"n": 1}] * 8
+
+    async def test_a_change_that_comes_with_others_meets_what_those_before_it_made(self, store: ReadStore) -> None:
+        model = (await filled(store, {"a": {"n": 1}})).model
+        met: list[Mapping[str, int]] = []
+
+        def after(kept: Mapping[DocumentKey, Kept], reached: Mapping[str, int]) -> Mapping[DocumentKey, Kept]:
+            met.append({one: kept[TENANT, one].document["n"] for one in "ab" if _there(kept.get((TENANT, one)))})
+            met.append(dict(reached))
+            return {}
+
+        looks = Change(model=model, lane="own", keys=[(TENANT, "a"), (TENANT, "b")], fold=after, reached={WHOLE: 4})
+        await asyncio.gather(
+            store.change(put(model, {"a": None}, position=2)),
+            store.change(put(model, {"b": {"n": 2}}, position=3)),
+            store.change(looks),
+            store.change(put(model, {"a": {"n": 5}}, position=5)),
+        )
+
+        assert met[-2:] == [{"b": 2}, {WHOLE: 3}]
+        assert await store.get_many("board", TENANT, ["a", "b"]) == {"a": {"n": 5}, "b": {"n": 2}}
+        assert (await store.models())[0].checkpoints == {"own": {WHOLE: 5}}
+
+    async def test_a_document_of_thousands_that_is_not_json_holds_up_no_other_change(self, store: ReadStore) -> None:
+        model = (await filled(store, {})).model
+        broken = {f"d-{n}": {"n": n} for n in range(2_500)} | {"broken": {"n": object()}}
+
+        failed, kept = await asyncio.gather(
+            store.change(put(model, broken, position=2, lane="other")),
+            store.change(put(model, {"b": {"n": 2}}, position=2)),
+            return_exceptions=True,
+        )
+
+        assert (type(failed), kept) == (ProjectionFailed, None)
+        assert await store.get_many("board", TENANT, ["b", "d-0", "d-2499"]) == {"b": {"n": 2}}
+        assert (await store.models())[0].checkpoints == {"own": {WHOLE: 2}}
 
     async def test_a_retired_model_holds_up_no_other_change(self, store: ReadStore) -> None:
         model = await filled(store, {})
