@@ -44,10 +44,6 @@ async def filled(store: ReadStore, documents: Mapping[str, Any]) -> Model:
     return model
 
 
-def _there(kept: Kept | None) -> bool:
-    return kept is not None and kept.document is not None
-
-
 class ReadStoreConformance:
     """Inherit and define the fixtures `store` and `another`."""
 
@@ -400,7 +396,8 @@ class ReadStoreConformance:
         met: list[Mapping[str, int]] = []
 
         def after(kept: Mapping[DocumentKey, Kept], reached: Mapping[str, int]) -> Mapping[DocumentKey, Kept]:
-            met.append({one: kept[TENANT, one].document["n"] for one in "ab" if _there(kept.get((TENANT, one)))})
+            found = {one: kept[TENANT, one].document for one in "ab" if (TENANT, one) in kept}
+            met.append({one: document["n"] for one, document in found.items() if document is not None})
             met.append(dict(reached))
             return {}
 
