@@ -54,6 +54,7 @@ from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALAN
 from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.mergers import MERGERS, TRANSFERS
 from services.incentives.projections.open_sales import OPEN_SALES
+from services.incentives.projections.paid_years import PAID_YEARS
 from services.incentives.projections.payee_gates import PAYEE_GATES
 from services.incentives.projections.payments import PAYMENTS
 from services.incentives.projections.progress import PROGRESS
@@ -130,6 +131,7 @@ BLUEPRINT = Blueprint(
         STATEMENTS,
         PAYMENTS,
         PAYEE_GATES,
+        PAID_YEARS,
         BATCHES,
         DISPUTES,
         WRITE_OFFS,

@@ -11,7 +11,12 @@ from tests.scenarios.test_money_pages import portal_of, sent, shows
 
 IBAN = "DE89370400440532013000"
 FILE = "c" * 64
-RULES = {"gates": ["invoice", "tax_form"], "withholding": [{"jurisdiction": "US", "percent": "30"}]}
+THRESHOLD = {"asks": "withholding", "jurisdiction": "US", "from_amount": "600", "currency": "EUR"}
+RULES = {
+    "gates": ["invoice", "tax_form"],
+    "withholding": [{"jurisdiction": "US", "percent": "30"}],
+    "thresholds": [THRESHOLD],
+}
 
 
 async def test_papers_invoices_and_corrections_are_settled_by_two_people_in_the_portal(tmp_path: Path) -> None:
@@ -97,6 +102,8 @@ async def tax_forms(partner: httpx.AsyncClient, finance: httpx.AsyncClient, page
     said = await sent(finance, page, f"{page}/decide", outcome="accepted", reason="")
     assert "30%" in said.text
     assert "Tax form missing" not in said.text
+    assert "In 2031 so far" in said.text
+    assert re.search(r"Tax is withheld</td>.*€600\.00.*€0\.00.*below", said.text)
 
 
 async def corrected(it: System, finance: httpx.AsyncClient, approver: httpx.AsyncClient) -> None:

@@ -15,6 +15,7 @@ from services.incentives.adapters.payment_files import Message, Order, Payer, pa
 from services.incentives.api.narrowing import Currency, Filter
 from services.incentives.application.paying import carried_of
 from services.incentives.application.sales import rules_of_kind
+from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.batch import (
     PAYMENTS_MAX,
     ApproveBatch,
@@ -30,6 +31,7 @@ from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import BankDetailsChanged
 from services.incentives.domain.payment import Payment, Payments
 from services.incentives.domain.payment_rules import PAYMENT
+from services.incentives.domain.thresholds import YearSoFar
 from services.incentives.projections.batches import BatchDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -75,6 +77,7 @@ async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
             roles=(*caller.principal.roles, *caller.principal.duties),
             books={name: worth for name, (worth, _) in carried.items() if worth is not None},
             fund_books={name: funded for name, (_, funded) in carried.items() if funded is not None},
+            so_far=await _so_far(app, caller.tenant, payments),
             now=app.clock.now(),
         )
 
@@ -86,8 +89,10 @@ async def send(batch_id: Id, caller: Writer, app: App) -> Response:
     """Hands every approved payment of the batch to the provider."""
 
     async def make(peek: Peek) -> SendBatch:
-        named = await _named(app, caller.tenant, await _payments(peek, batch_id))
-        return SendBatch(batch_id=batch_id, **named, by=caller.principal.by, now=app.clock.now())
+        payments = await _payments(peek, batch_id)
+        named = await _named(app, caller.tenant, payments)
+        so_far = await _so_far(app, caller.tenant, payments)
+        return SendBatch(batch_id=batch_id, **named, by=caller.principal.by, now=app.clock.now(), so_far=so_far)
 
     return await perform(caller, app, SendBatch, make)
 
@@ -117,6 +122,12 @@ async def _named(app: Application, tenant: str, payments: list[Payment]) -> dict
         "payee_ids": tuple(sorted({one.order.payee_id for one in payments})),
         "rules": await rules_of_kind(app, tenant, PAYMENT),
     }
+
+
+async def _so_far(app: Application, tenant: str, payments: list[Payment]) -> dict[str, YearSoFar]:
+    """What the thresholds look at, by payment; none where the rules have none."""
+    found = {one.order.payment_id: await so_far_with(app, tenant, one.order) for one in payments}
+    return {name: so_far for name, so_far in found.items() if so_far is not None}
 
 
 @router.get("/batches")

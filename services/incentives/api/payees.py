@@ -12,7 +12,8 @@ from services.incentives.access import READ_EARNINGS, READ_PAPERS
 from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import Filter
 from services.incentives.application.paying import payment_rules_now
-from services.incentives.domain.payee import Payee, Payees
+from services.incentives.application.tax_years import so_far
+from services.incentives.domain.payee import Payee, Payees, asks_tax_form, thresholds_of
 from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
@@ -23,7 +24,17 @@ from services.incentives.domain.payee_commands import (
     UnblockPayee,
     VerifyBankDetails,
 )
-from services.incentives.projections.payee_gates import ListedPayee, ShownPayee, cautions, gates_now, papers, why_shut
+from services.incentives.domain.payment_rules import PaymentRules
+from services.incentives.domain.thresholds import TAX_FORM, WITHHOLDING, Measured
+from services.incentives.projections.payee_gates import (
+    ListedPayee,
+    ShownPayee,
+    cautions,
+    gates_now,
+    papers,
+    shown_threshold,
+    why_shut,
+)
 from services.incentives.projections.settlements import SettlementDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -88,10 +99,28 @@ async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = No
     app.access.check(caller.principal, READ_EARNINGS)
     where = {"partner_id": own(caller, partner_id)}
     items, cursor = await page(caller, app, "payee_gates", paged, where, sort="partner_id")
-    now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
+    rules = await payment_rules_now(app, caller.tenant)
     hidden: dict[str, Any] = {} if app.access.allows(caller.principal, READ_PAPERS) else {"bank": None, "tax_forms": {}}
-    told = [{**item, "gates": gates_now(item, rules, now), "cautions": cautions(item, rules)} for item in items]
+    shut = [await _gates(caller, app, item, rules) for item in items]
+    told = [
+        {**item, "gates": gates, "cautions": cautions(item, rules)}
+        for item, (gates, _) in zip(items, shut, strict=True)
+    ]
     return listed([{**item, **hidden} for item in told], cursor)
+
+
+async def _gates(
+    caller: Reader, app: App, document: dict[str, Any], rules: PaymentRules
+) -> tuple[list[str], tuple[Measured, ...]]:
+    """The gates of a payee that are shut now, and the thresholds that count for it."""
+    now = app.clock.now()
+    if not rules.thresholds:
+        return gates_now(document, rules, now, asks_form=TAX_FORM in rules.gates), ()
+    payee: Payee = await app.executor.peek(caller.tenant)(Payees.at(document["payee_id"]))
+    year = await so_far(app, caller.tenant, document["payee_id"], rules.thresholds)
+    asks_form = asks_tax_form(payee, now, rules, year)
+    found = [one for asks in (TAX_FORM, WITHHOLDING) for one in thresholds_of(payee, now, rules, year, asks)]
+    return gates_now(document, rules, now, asks_form=asks_form), tuple(found)
 
 
 @router.get("/payees/{payee_id}")
@@ -105,9 +134,10 @@ async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
     account = app.keys.open(caller.tenant, payee.bank.account) if payee.bank else None
     last_digits = (account or "").partition("\n")[0][-DIGITS_SHOWN:]
-    shut = [{"gate": gate, "text": why_shut(gate, found, rules, now)} for gate in gates_now(found, rules, now)]
-    asked = {"asked_gates": list(rules.gates), "payout_currency": payee.payout_currency}
-    said = {"gates": shut, "cautions": cautions(found, rules)}
+    gates, thresholds = await _gates(caller, app, found, rules)
+    shut = [{"gate": gate, "text": why_shut(gate, found, rules, now, thresholds)} for gate in gates]
+    asked = {"asked_gates": list(rules.gates), "thresholds": [shown_threshold(one) for one in thresholds]}
+    said = {"gates": shut, "cautions": cautions(found, rules), "payout_currency": payee.payout_currency}
     return shown({**found, **papers(found, payee, last_digits, rules), **asked, **said})
 
 

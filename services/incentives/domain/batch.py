@@ -13,6 +13,7 @@ from services.incentives.domain.payee import Payee
 from services.incentives.domain.payment import Payment, Stage, approve_payment, submit_payment
 from services.incentives.domain.payment_commands import ApprovePayment, SubmitPayment
 from services.incentives.domain.payment_events import PaymentEvent
+from services.incentives.domain.thresholds import YearSoFar
 from services.incentives.domain.two_people import FourEyes
 
 PAYMENTS_MAX = 500
@@ -76,7 +77,7 @@ class PrepareBatch:
 class ApproveBatch:
     """`books` are what the amounts of payments stand for, by payment, where that is another currency.
 
-    `fund_books` are what their fund money does.
+    `fund_books` are what their fund money does, `so_far` what the thresholds of the rules look at, by payment.
     """
 
     batch_id: str
@@ -88,6 +89,7 @@ class ApproveBatch:
     books: dict[str, Money]
     now: datetime
     fund_books: dict[str, Money] = field(default_factory=dict)
+    so_far: dict[str, YearSoFar] = field(default_factory=dict)
 
 
 @command("incentives.SendBatch.v1")
@@ -98,6 +100,7 @@ class SendBatch:
     rules: tuple[str, ...]
     by: str
     now: datetime
+    so_far: dict[str, YearSoFar] = field(default_factory=dict)
 
 
 @command("incentives.CloseBatch.v1")
@@ -197,6 +200,7 @@ def _approving(wish: ApproveBatch, payment: Payment) -> ApprovePayment:
         rules=wish.rules,
         books=wish.books.get(order.payment_id),
         fund_books=wish.fund_books.get(order.payment_id),
+        so_far=wish.so_far.get(order.payment_id),
     )
 
 
@@ -217,7 +221,12 @@ def _submitted(wish: SendBatch, payment: Payment, payee: Payee, books: Sequence[
         return []
     order = payment.order
     one = SubmitPayment(
-        payment_id=order.payment_id, payee_id=order.payee_id, by=wish.by, now=wish.now, rules=wish.rules
+        payment_id=order.payment_id,
+        payee_id=order.payee_id,
+        by=wish.by,
+        now=wish.now,
+        rules=wish.rules,
+        so_far=wish.so_far.get(order.payment_id),
     )
     return submit_payment(one, payment, payee, books)
 

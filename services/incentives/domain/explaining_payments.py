@@ -8,6 +8,7 @@ from chassis.rulebook import Change, Decision, Input, Reason
 from services.incentives.domain import payment_events
 from services.incentives.domain.payment import ATTEMPTS_MAX
 from services.incentives.domain.rating import text_of
+from services.incentives.domain.thresholds import Measured, text_of_measured
 
 GATES = {
     "not_active": "the partner is activated",
@@ -68,6 +69,7 @@ def approved(seen: Seen) -> Decision:
         reasons=(
             Reason(code="four-eyes", text="a second person agreed, and every gate was open"),
             *_withheld(order),
+            *_measured(order),
         ),
         inputs=(Input(name="amount", value=text_of(order.amount)),),
         would_change=(SUBMISSION,),
@@ -81,12 +83,20 @@ def _withheld(order: payment_events.PaymentApproved) -> tuple[Reason, ...]:
     return (Reason(code="withheld", text=text),)
 
 
+def _measured(order: payment_events.PaymentApproved | payment_events.PaymentBlocked) -> tuple[Reason, ...]:
+    found: tuple[Measured, ...] = order.thresholds or ()
+    return tuple(Reason(code="threshold", text=text_of_measured(one)) for one in found)
+
+
 def blocked(seen: Seen) -> Decision:
     """The gates that were shut, what opens each of them, and what is done then."""
     order: payment_events.PaymentBlocked = seen.event
     return Decision(
         outcome="blocked",
-        reasons=tuple(Reason(code=gate, text=f"the gate {gate} is shut") for gate in order.gates),
+        reasons=(
+            *(Reason(code=gate, text=f"the gate {gate} is shut") for gate in order.gates),
+            *_measured(order),
+        ),
         would_change=(
             *opening(order.gates),
             Change(code="resume", text="then it is proposed again", outcome="proposed"),

@@ -15,10 +15,11 @@ from chassis.rulebook import Rulebook
 from contracts.values import Money
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
 from services.incentives.domain.journal import NO_JOURNAL, Journal, move
-from services.incentives.domain.payee import BANK_VERIFIED, TAX_FORM, Payee, unmet
+from services.incentives.domain.payee import BANK_VERIFIED, Payee, unmet
 from services.incentives.domain.payment import Payment, Stage, rules_of
 from services.incentives.domain.payment_events import PaymentDeclined, PaymentEvent, PaymentProposed
 from services.incentives.domain.plan import MONTHS_A_YEAR
+from services.incentives.domain.thresholds import TAX_FORM, YearSoFar
 
 NOTICES = (60, 30, 7)
 OWN_PAPERS = frozenset({TAX_FORM, BANK_VERIFIED})
@@ -91,6 +92,7 @@ class ForfeitBalance:
     payable_books: Money | None = None
     rules: tuple[str, ...] = ()
     now: datetime
+    so_far: YearSoFar | None = None
 
 
 # State
@@ -115,7 +117,7 @@ def forfeit_balance(
 ) -> Changed:
     """Schedules, announces, or forfeits; lifts it once anything else than the payee's own papers is in the way."""
     rules = rules_of(books, wish.now)
-    gates = unmet(payee, wish.now, rules)
+    gates = unmet(payee, wish.now, rules, wish.so_far)
     if payment.stage is not Stage.BLOCKED or not gates or not OWN_PAPERS.issuperset(gates):
         return ([_lifted(it.scheduled, wish)] if it.scheduled else []), [], []
     if it.scheduled is None or it.scheduled.blocked_at != wish.blocked_at or it.forfeits_on is None:

@@ -60,11 +60,12 @@ from services.incentives.domain.settlement import (
     SettlementAwaited,
     SettlementEvent,
 )
+from services.incentives.domain.thresholds import TAX_FORM, Measured, TaxHome, YearSoFar, asked, measured
 from services.incentives.domain.two_people import FourEyes
 
 PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
-TAX_FORM, BANK_VERIFIED, COOL_DOWN = "tax_form", "bank_verified", "bank_cool_down"
+BANK_VERIFIED, COOL_DOWN = "bank_verified", "bank_cool_down"
 EMPLOYER_CONSENT, BLOCKED, UNDER_REVIEW, MERGED = "employer_consent", "blocked", "under_review", "merged"
 SUBMITTED, ACCEPTED, REJECTED = "submitted", "accepted", "rejected"
 
@@ -137,10 +138,13 @@ def standing_for(payees: Mapping[str, Payee], payee_id: str, day: date) -> Payee
     return payee
 
 
-def unmet(payee: Payee, now: datetime, rules: PaymentRules = NO_RULES) -> tuple[str, ...]:
+def unmet(
+    payee: Payee, now: datetime, rules: PaymentRules = NO_RULES, so_far: YearSoFar | None = None
+) -> tuple[str, ...]:
     """The gates that are shut at an instant; a suspension whose end has passed shuts none.
 
-    Bank details that were entered must be verified and have cooled down; that they exist, the rules may demand.
+    Bank details that were entered must be verified and have cooled down; that they exist, the rules may demand. `so_far`
+    is what the thresholds of the rules look at.
     """
     if not payee.opened:
         return (NOT_ACTIVE,)
@@ -153,7 +157,7 @@ def unmet(payee: Payee, now: datetime, rules: PaymentRules = NO_RULES) -> tuple[
         EMPLOYER_CONSENT: payee.person and not payee.consented,
         BANK_VERIFIED: not payee.bank_verified if payee.bank else BANK_VERIFIED in rules.gates,
         COOL_DOWN: payee.bank is not None and now < cooled_at(payee.bank, rules),
-        TAX_FORM: TAX_FORM in rules.gates and tax_form_of(payee, now) is None,
+        TAX_FORM: tax_form_of(payee, now) is None and asks_tax_form(payee, now, rules, so_far),
     }
     return tuple(gate for gate, is_shut in shut.items() if is_shut)
 
@@ -172,6 +176,39 @@ def cooled_at(bank: BankDetailsChanged, rules: PaymentRules) -> datetime:
 def tax_form_of(payee: Payee, now: datetime) -> TaxFormSubmitted | None:
     """The accepted tax form of a year."""
     return payee.accepted.get(now.year)
+
+
+def tax_home(payee: Payee, now: datetime) -> TaxHome:
+    """Where a payee is taxed: by its newest accepted form of this year or one before, else in its partner's country.
+
+    A person may be taxed elsewhere than who it works for.
+    """
+    years = [year for year in payee.accepted if year <= now.year]
+    if years:
+        form = payee.accepted[max(years)]
+        return TaxHome(jurisdiction=form.jurisdiction, payee_kind=form.payee_kind)
+    if payee.person:
+        return TaxHome(jurisdiction=None, payee_kind="person")
+    return TaxHome(jurisdiction=_country(payee, now.date()), payee_kind="company")
+
+
+def _country(payee: Payee, day: date) -> str | None:
+    told = [one for one in payee.standing if one.field == "region" and one.effective_on <= day]
+    known = sorted(told, key=lambda one: one.effective_on)
+    return next(iter(known[-1].values), None) if known else None
+
+
+def asks_tax_form(payee: Payee, now: datetime, rules: PaymentRules, so_far: YearSoFar | None) -> bool:
+    """Whether the rules want a tax form of this year before the payee is paid."""
+    home = tax_home(payee, now)
+    return asked(thresholds_of(payee, now, rules, so_far, TAX_FORM), home, otherwise=TAX_FORM in rules.gates)
+
+
+def thresholds_of(
+    payee: Payee, now: datetime, rules: PaymentRules, so_far: YearSoFar | None, asks: str
+) -> tuple[Measured, ...]:
+    """The thresholds of the rules that count for the payee, with what it has come to in the year."""
+    return measured(rules.thresholds, asks, tax_home(payee, now), now.year, so_far)
 
 
 # Refusals

@@ -13,7 +13,7 @@ from typing import assert_never
 from uuid import UUID
 
 from chassis.decider import Decider, NotFound, Raced, Refused, WrongState
-from chassis.event import stable_id
+from chassis.event import LEFT_OUT, LeftOut, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, split, total
 from services.incentives.domain.account import (
@@ -30,7 +30,7 @@ from services.incentives.domain.account import (
 from services.incentives.domain.drawing import Due, due, due_together
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Entry, Journal, Side, entry
-from services.incentives.domain.payee import Payee, tax_form_of, unmet
+from services.incentives.domain.payee import Payee, tax_form_of, tax_home, thresholds_of, unmet
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
     AttachInvoice,
@@ -64,6 +64,7 @@ from services.incentives.domain.payment_rules import (
     minimum_of,
     withheld_of,
 )
+from services.incentives.domain.thresholds import TAX_FORM, WITHHOLDING, Measured, asked
 from services.incentives.domain.two_people import FourEyes
 
 ATTEMPTS_MAX = 5
@@ -336,16 +337,25 @@ def approve_payment(
     limit = limit_of(rules, wish.roles, order.amount.currency)
     if limit is not None and limit < order.amount:
         raise OverLimit(limit=str(limit.amount))
-    if gates := unmet(payee, wish.now, rules):
-        return [_blocked(order, gates, NO_JOURNAL, wish.now)]
+    if gates := unmet(payee, wish.now, rules, wish.so_far):
+        return [_blocked(order, gates, NO_JOURNAL, wish.now, _of_form(wish, gates, payee, rules))]
     return [_approved(wish, order, payee, rules)]
+
+
+def _of_form(
+    wish: ApprovePayment | SubmitPayment, gates: tuple[str, ...], payee: Payee, rules: PaymentRules
+) -> tuple[Measured, ...]:
+    """The thresholds by which a missing tax form blocks a payment."""
+    return thresholds_of(payee, wish.now, rules, wish.so_far, TAX_FORM) if TAX_FORM in gates else ()
 
 
 def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules: PaymentRules) -> PaymentApproved:
     form = tax_form_of(payee, wish.now)
     jurisdiction = form.jurisdiction if form else None
     kind = form.payee_kind if form else "company"
-    withheld = withheld_of(rules, order.amount, jurisdiction, kind, wish.now.year)
+    whole = withheld_of(rules, order.amount, jurisdiction, kind, wish.now.year)
+    found = thresholds_of(payee, wish.now, rules, wish.so_far, WITHHOLDING)
+    withheld = whole if asked(found, tax_home(payee, wish.now), otherwise=True) else none_of(whole.currency)
     approved = PaymentApproved(
         payment_id=order.payment_id,
         statement_id=order.statement_id,
@@ -361,8 +371,13 @@ def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules:
         jurisdiction=jurisdiction,
         books=wish.books,
         tells_withheld=True,
+        thresholds=_if_any((*thresholds_of(payee, wish.now, rules, wish.so_far, TAX_FORM), *found)),
     )
     return replace(approved, journal=_drawn(approved, order.fund, wish.fund_books))
+
+
+def _if_any(found: tuple[Measured, ...]) -> tuple[Measured, ...] | LeftOut:
+    return found or LEFT_OUT
 
 
 def _drawn(approved: PaymentApproved, fund: Money | None, fund_books: Money | None) -> Journal:
@@ -404,7 +419,7 @@ def resume_payment(
     if payment.stage == Stage.PROPOSED:
         return []
     _only_in(payment, Stage.BLOCKED)
-    if gates := unmet(payee, wish.now, rules_of(books, wish.now)):
+    if gates := unmet(payee, wish.now, rules_of(books, wish.now), wish.so_far):
         raise GateUnmet(gates=list(gates))
     return [
         PaymentResumed(
@@ -421,8 +436,9 @@ def submit_payment(
     if payment.stage in (Stage.SUBMITTED, Stage.UNKNOWN):
         return []
     _only_in(payment, Stage.APPROVED)
-    if gates := unmet(payee, wish.now, rules_of(books, wish.now)):
-        return [_blocked(order, gates, _undrawn(payment), wish.now)]
+    rules = rules_of(books, wish.now)
+    if gates := unmet(payee, wish.now, rules, wish.so_far):
+        return [_blocked(order, gates, _undrawn(payment), wish.now, _of_form(wish, gates, payee, rules))]
     attempt = payment.attempts + 1
     return [
         PaymentSubmitted(
@@ -635,7 +651,9 @@ def _only_in(payment: Payment, *stages: Stage) -> None:
         )
 
 
-def _blocked(order: PaymentProposed, gates: tuple[str, ...], journal: Journal, now: datetime) -> PaymentBlocked:
+def _blocked(
+    order: PaymentProposed, gates: tuple[str, ...], journal: Journal, now: datetime, found: tuple[Measured, ...]
+) -> PaymentBlocked:
     return PaymentBlocked(
         payment_id=order.payment_id,
         statement_id=order.statement_id,
@@ -645,6 +663,7 @@ def _blocked(order: PaymentProposed, gates: tuple[str, ...], journal: Journal, n
         gates=gates,
         journal=journal,
         blocked_at=now,
+        thresholds=_if_any(found),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from chassis.event import command
 from contracts.values import Money
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
+from services.incentives.domain.thresholds import YearSoFar
 
 
 @command("incentives.ProposePayment.v1")
@@ -42,7 +43,7 @@ class AttachInvoice:
 class ApprovePayment:
     """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for.
 
-    `fund_books` is what of `books` its fund money stands for.
+    `fund_books` is what of `books` its fund money stands for, `so_far` what the thresholds of the rules look at.
     """
 
     payment_id: str
@@ -53,6 +54,7 @@ class ApprovePayment:
     rules: tuple[str, ...] = ()
     books: Money | None = None
     fund_books: Money | None = None
+    so_far: YearSoFar | None = None
 
 
 @command("incentives.ResumePayment.v1")
@@ -62,6 +64,7 @@ class ResumePayment:
     by: str
     now: datetime
     rules: tuple[str, ...] = ()
+    so_far: YearSoFar | None = None
 
 
 @command("incentives.SubmitPayment.v1")
@@ -71,6 +74,7 @@ class SubmitPayment:
     by: str
     now: datetime
     rules: tuple[str, ...] = ()
+    so_far: YearSoFar | None = None
 
 
 @command("incentives.ReportOutcome.v1")

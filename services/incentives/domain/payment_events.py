@@ -5,6 +5,7 @@ from datetime import date, datetime
 from chassis.event import LEFT_OUT, LeftOut, event
 from contracts.values import Money
 from services.incentives.domain.journal import Journal
+from services.incentives.domain.thresholds import Measured
 
 
 @event("incentives.PaymentProposed.v1")
@@ -50,7 +51,8 @@ class InvoiceAccepted:
 class PaymentApproved:
     """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for.
 
-    One that was recorded without `tells_withheld` does not tell the others what is withheld.
+    One that was recorded without `tells_withheld` does not tell the others what is withheld. `thresholds` are those that
+    counted for the payee.
     """
 
     payment_id: str
@@ -67,11 +69,15 @@ class PaymentApproved:
     jurisdiction: str | None = None
     books: Money | None = None
     tells_withheld: bool | LeftOut = LEFT_OUT
+    thresholds: tuple[Measured, ...] | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentBlocked.v1")
 class PaymentBlocked:
-    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review."""
+    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review.
+
+    `thresholds` are those by which a tax form is asked for.
+    """
 
     payment_id: str
     statement_id: str
@@ -81,6 +87,7 @@ class PaymentBlocked:
     gates: tuple[str, ...]
     journal: Journal
     blocked_at: datetime
+    thresholds: tuple[Measured, ...] | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentResumed.v1")

@@ -6,9 +6,21 @@ from decimal import Decimal
 from typing import Literal
 
 from chassis.rulebook import Decision, Input, Kind, Reason
-from contracts.values import MINOR_DIGITS, Money, round_half_up
+from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
 from services.incentives.domain.periods import Calendar, calendar_faults
 from services.incentives.domain.schedule import PERCENT, sane
+from services.incentives.domain.thresholds import (
+    WITHHOLDING,
+    Measured,
+    PayeeKind,
+    TaxHome,
+    Threshold,
+    YearSoFar,
+    asked,
+    measured,
+    text_of_measured,
+    threshold_faults,
+)
 
 PAYMENT = "payment"
 COOL_DOWN_HOURS, COOL_DOWN_RANGE = 120, (24, 240)
@@ -23,7 +35,7 @@ class Withholding:
 
     jurisdiction: str
     percent: Decimal
-    payee_kind: Literal["company", "person"] = "company"
+    payee_kind: PayeeKind = "company"
     tax_year: int | None = None
 
 
@@ -33,7 +45,7 @@ class PaymentRules:
 
     `gates` must be open before a payment, `minimums` are carried forward below, by currency. Bank details that were
     changed cool down for `cool_down_hours`. `calendar` says when statements are issued and paid. What waits for the
-    payee's own papers is lost after `forfeiture_months`; null: never.
+    payee's own papers is lost after `forfeiture_months`; null: never. `thresholds` let what they ask begin later.
     """
 
     limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
@@ -43,17 +55,19 @@ class PaymentRules:
     withholding: tuple[Withholding, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
     forfeiture_months: int | None = None
+    thresholds: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentFacts:
-    """A payment that someone wants to approve."""
+    """A payment that someone wants to approve; `paid_before` is what the payee was paid in the year already."""
 
     amount: Money
     roles: tuple[str, ...] = ()
     jurisdiction: str | None = None
     payee_kind: str = "company"
     tax_year: int = 0
+    paid_before: Money | None = None
 
 
 def limit_of(rules: PaymentRules, roles: Iterable[str], currency: str) -> Money | None:
@@ -90,7 +104,7 @@ def evaluate(facts: PaymentFacts, rules: PaymentRules) -> Decision:
     """Approved, over-limit or below-minimum, and what would be withheld."""
     currency = facts.amount.currency
     limit, minimum = limit_of(rules, facts.roles, currency), minimum_of(rules, currency)
-    withheld = withheld_of(rules, facts.amount, facts.jurisdiction, facts.payee_kind, facts.tax_year)
+    withheld, found = _tried(facts, rules)
     outcome, text = "approved", "within the limit and not below the minimum"
     if facts.amount < minimum:
         outcome, text = "below-minimum", f"the minimum is {minimum.amount} {currency}"
@@ -98,9 +112,25 @@ def evaluate(facts: PaymentFacts, rules: PaymentRules) -> Decision:
         outcome, text = "over-limit", f"the limit is {limit.amount} {currency}"
     return Decision(
         outcome=outcome,
-        reasons=(Reason(code=outcome, text=text), Reason(code="withheld", text=f"{withheld.amount} {currency}")),
+        reasons=(
+            Reason(code=outcome, text=text),
+            Reason(code="withheld", text=f"{withheld.amount} {currency}"),
+            *(Reason(code="threshold", text=text_of_measured(one)) for one in found),
+        ),
         inputs=(Input(name="amount", value=f"{facts.amount.amount} {currency}"),),
     )
+
+
+def _tried(facts: PaymentFacts, rules: PaymentRules) -> tuple[Money, tuple[Measured, ...]]:
+    """What would be withheld, and the thresholds that say so."""
+    home = TaxHome(jurisdiction=facts.jurisdiction, payee_kind=facts.payee_kind)
+    before = facts.paid_before or none_of(facts.amount.currency)
+    totals = (before + facts.amount,) if before.currency == facts.amount.currency else ()
+    so_far = YearSoFar(tax_year=facts.tax_year, totals=totals, position=0)
+    found = measured(rules.thresholds, WITHHOLDING, home, facts.tax_year, so_far)
+    if not asked(found, home, otherwise=True):
+        return none_of(facts.amount.currency), found
+    return withheld_of(rules, facts.amount, facts.jurisdiction, facts.payee_kind, facts.tax_year), found
 
 
 def faults(rules: PaymentRules) -> list[str]:
@@ -119,6 +149,7 @@ def faults(rules: PaymentRules) -> list[str]:
     shortest, longest = FORFEITURE_RANGE
     if rules.forfeiture_months is not None and not shortest <= rules.forfeiture_months <= longest:
         found.append(f"forfeiture_months is {shortest} to {longest}, or null")
+    found += threshold_faults(rules.thresholds)
     return [*found, *calendar_faults(rules.calendar)]
 
 

@@ -9,6 +9,7 @@ from chassis.event import Seen, iso
 from chassis.execution import Peek
 from services.incentives.application.paying import carried
 from services.incentives.application.sales import rules_of_kind
+from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.forfeiture import (
     NOTICES,
     OWN_PAPERS,
@@ -65,6 +66,7 @@ def issue(document: dict[str, Any], now: datetime) -> Prepared:
             payable_books=await carried(app, tenant, account, earnings_of(payment.order)),
             rules=await rules_of_kind(app, tenant, PAYMENT),
             now=now,
+            so_far=await so_far_with(app, tenant, payment.order),
         )
 
     return Prepared(make)

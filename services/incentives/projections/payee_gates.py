@@ -1,10 +1,12 @@
 """Who can be paid, and which gate is shut before whom?"""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from chassis.event import Seen, iso
+from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from contracts.values import Money
 from services.incentives.domain.merging import PayeeMerged, PayeeUnmerged
 from services.incentives.domain.payee import (
     ACCEPTED,
@@ -15,7 +17,6 @@ from services.incentives.domain.payee import (
     MERGED,
     PAYOUTS,
     SUSPENDED,
-    TAX_FORM,
     UNDER_REVIEW,
     Payee,
 )
@@ -35,6 +36,7 @@ from services.incentives.domain.payee_events import (
     UnblockProposed,
 )
 from services.incentives.domain.payment_rules import PaymentRules, percent_of
+from services.incentives.domain.thresholds import TAX_FORM, Measured, text_of_measured
 
 
 class PayeeDocument(TypedDict):
@@ -177,8 +179,11 @@ PAYEE_GATES = Projection(
 )
 
 
-def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime) -> list[str]:
-    """The gates of a document that are shut at an instant, those of the rules and the clock included."""
+def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime, *, asks_form: bool) -> list[str]:
+    """The gates of a document that are shut at an instant, those of the rules and the clock included.
+
+    `asks_form` says whether the rules want a tax form of this payee by now.
+    """
     bank = document["bank"]
     gates = set(document["gates"])
     if document["until"] and document["until"] <= iso(now):
@@ -188,7 +193,7 @@ def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime) -> l
     if bank and now < datetime.fromisoformat(bank["changed_at"]) + timedelta(hours=rules.cool_down_hours):
         gates.add(COOL_DOWN)
     years = {form["tax_year"] for form in document["tax_forms"].values() if form["state"] == ACCEPTED}
-    if TAX_FORM in rules.gates and now.year not in years:
+    if asks_form and now.year not in years:
         gates.add(TAX_FORM)
     return sorted(gates)
 
@@ -207,7 +212,9 @@ def cautions(document: dict[str, Any], rules: PaymentRules) -> list[dict[str, st
     return [{"code": NO_BANK_FILE, "text": NO_BANK_FILE_TEXT}]
 
 
-def why_shut(gate: str, document: dict[str, Any], rules: PaymentRules, now: datetime) -> str:
+def why_shut(
+    gate: str, document: dict[str, Any], rules: PaymentRules, now: datetime, thresholds: Sequence[Measured] = ()
+) -> str:
     """Why a gate is shut, and what opens it."""
     bank, until = document["bank"], document["until"]
     return {
@@ -220,8 +227,19 @@ def why_shut(gate: str, document: dict[str, Any], rules: PaymentRules, now: date
         if bank
         else "there are no bank details, and the payment rules ask for them",
         COOL_DOWN: f"changed bank details wait {rules.cool_down_hours} hours, until {_cooled(bank, rules)}",
-        TAX_FORM: f"no tax form of {now.year} has been accepted, and the payment rules ask for one",
+        TAX_FORM: f"no tax form of {now.year} has been accepted, and the payment rules ask for one{_since(thresholds)}",
     }[gate]
+
+
+def _since(thresholds: Sequence[Measured]) -> str:
+    """By which thresholds a tax form is asked for."""
+    reached = [text_of_measured(one) for one in thresholds if one.asks == TAX_FORM and one.reached]
+    return f": {'; '.join(reached)}" if reached else ""
+
+
+def shown_threshold(one: Measured) -> dict[str, Any]:
+    """A threshold with what the payee has come to."""
+    return {**plain(one), "reached": one.reached, "text": text_of_measured(one)}
 
 
 def _cooled(bank: dict[str, Any] | None, rules: PaymentRules) -> str | None:
@@ -287,13 +305,34 @@ class TaxFormShown(TypedDict):
     withheld_percent: NotRequired[str]
 
 
+class ThresholdShown(TypedDict):
+    """From which amount of the year on a tax form is asked for (`tax_form`) or tax is withheld (`withholding`).
+
+    `total` is what the payee was paid in the year and what is on its way to it, in the currency of the threshold; it is
+    null where an amount has no recorded rate of its day, and then counts as reaching it.
+    """
+
+    asks: str
+    jurisdiction: str
+    payee_kind: str
+    tax_year: int
+    threshold: Annotated[dict[str, str], Money]
+    total: Annotated[dict[str, str], Money] | None
+    reached: bool
+    text: str
+
+
 class ShownPayee(_Payee):
-    """Why a payee can or cannot be paid now. `asked_gates` are those that the rules ask for."""
+    """Why a payee can or cannot be paid now. `asked_gates` are those that the rules ask for.
+
+    `thresholds` are those of the rules that count for this payee; the next payment counts with what it has come to.
+    """
 
     gates: list[ShutGate]
     bank: BankShown | None
     tax_forms: list[TaxFormShown]
     asked_gates: list[str]
+    thresholds: list[ThresholdShown]
     payout_currency: str | None
 
 
