@@ -228,6 +228,47 @@ def test_a_commission_on_what_is_billed_pays_after_a_claim_that_was_approved():
     assert paying(log) == [("boost", "100.00 USD"), ("commission", "40.00 USD")]
 
 
+BILLED = ("boost", "billed")
+
+
+def billed_log(*, claims: str = "stack", bills: str = "stack", **evaluators: int) -> Log:
+    """Four pieces that are claimed under one SPIFF, and then billed, which another SPIFF pays thirty percent for."""
+    of_invoices = plan(
+        {"percent": "30"}, kind="spiff", component="other", basis="invoiced", overlap=bills, currency="EUR"
+    )
+    log = sold_log(boost(overlap=claims), published(of_invoices, kind="plan", book="billed")).as_then(**evaluators)
+    claimed(log).tell(verdict(plan_ids=BILLED))
+    return log.tell(
+        basis("invoiced", "i1", "400.00", plan_ids=BILLED), basis("invoiced", "i2", "600.00", plan_ids=BILLED)
+    )
+
+
+ALONE = [("stack", "exclusive"), ("exclusive", "stack"), ("best_of", "best_of")]
+
+
+@pytest.mark.parametrize(("claims", "bills"), ALONE)
+def test_a_spiff_on_what_is_billed_does_not_pay_beside_a_claimed_one_where_one_of_them_pays_alone(claims, bills):
+    log = billed_log(claims=claims, bills=bills)
+    assert paying(log) == [("boost", "100.00 EUR")]
+    log.tell(credit(share("p1", "50.00"), revision=2, plan_ids=BILLED))
+    assert [one[0] for one in paying(log)] == ["boost", "boost"], "nor when the credit is revised"
+
+
+@pytest.mark.parametrize(("claims", "bills"), [("stack", "stack"), ("best_of", "stack")])
+def test_a_spiff_on_what_is_billed_pays_beside_a_claimed_one_where_neither_pays_alone(claims, bills):
+    assert paying(billed_log(claims=claims, bills=bills)) == [
+        ("boost", "100.00 EUR"),
+        ("billed", "120.00 EUR"),
+        ("billed", "180.00 EUR"),
+    ]
+
+
+@pytest.mark.parametrize(("claims", "bills"), [("stack", "exclusive"), ("best_of", "best_of")])
+def test_what_was_billed_beside_a_claim_is_decided_again_as_it_was_by_the_evaluator_of_then(claims, bills):
+    before = billed_log(claims=claims, bills=bills, RecordBasis=8, DecideSpiffClaim=4)
+    assert ("billed", "120.00 EUR") in paying(before)
+
+
 def test_what_was_claimed_stays_at_its_version_and_another_spiff_that_pays_alone_does_not_join_it():
     log = claimed(sold_log()).tell(verdict())
     late = published(boost(claimed=False, overlap="exclusive"), kind="plan", book="late")

@@ -274,6 +274,28 @@ def test_a_spiff_stands_for_no_component_before_what_is_billed(as_now, pays):
     assert by_plan(world) == pays
 
 
+@pytest.mark.parametrize(
+    ("booked", "bills", "pays"),
+    [
+        ("stack", "exclusive", {"s": "300.00 EUR"}),
+        ("exclusive", "stack", {"s": "300.00 EUR"}),
+        ("stack", "stack", {"s": "300.00 EUR", "b": "40.00 EUR"}),
+    ],
+)
+def test_of_two_spiffs_of_which_one_pays_alone_the_one_that_was_first_has_paid(booked, bills, pays):
+    first = book(plan({"percent": "30"}, kind="spiff", overlap=booked), "s")
+    second = book(plan(kind="spiff", basis="invoiced", overlap=bills), "b")
+    world = World(first, second).tell(win(), credit(), basis("invoiced", "i1", "400.00"))
+    assert by_plan(world) == pays
+
+
+def test_a_spiff_that_came_to_nothing_stands_in_the_way_of_none():
+    first = book(plan({"up_to": "5000", "percent": "0"}, {"percent": "30"}, kind="spiff", overlap="exclusive"), "s")
+    second = book(plan(kind="spiff", basis="invoiced"), "b")
+    world = World(first, second).tell(win(), credit(), basis("invoiced", "i1", "400.00"))
+    assert by_plan(world)["b"] == "40.00 EUR"
+
+
 # Budgets of units
 
 

@@ -51,10 +51,19 @@ DECISIONS: dict[type[Any], Callable[..., Decided]] = {
 }
 
 
-LEARNED = ("billed_later", "rest_in_books", "even_steps", "whole_awards", "waited_for", "of_kinds", "deal_in_plan")
+LEARNED = (
+    "billed_later",
+    "rest_in_books",
+    "even_steps",
+    "whole_awards",
+    "waited_for",
+    "of_kinds",
+    "deal_in_plan",
+    "alone_later",
+)
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
-AWARDS_LEARNED = ("waited_for", "of_kinds", "deal_in_plan")
+AWARDS_LEARNED = ("waited_for", "of_kinds", "deal_in_plan", "alone_later")
 """The same of a claim's decision, whose first evaluator decided with all that was learned before."""
 AWARD_EVALUATORS = range(1, len(AWARDS_LEARNED) + 2)
 

@@ -14,7 +14,7 @@ from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, counts, rate, tidy
-from services.incentives.domain.sale import ADDED, Quarantined, Sale, shares_in_month
+from services.incentives.domain.sale import ADDED, Line, Quarantined, Sale, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
 from services.incentives.domain.schedule import PERCENT
 
@@ -33,7 +33,8 @@ class Known:
     an award is drawn and given back in the currency in which it is paid out, and a measure has all its digits; without
     `waited_for` a plan that waits for a rate pays nothing once another one has paid, nor does one on what is billed beside
     a SPIFF that names its component; without `of_kinds` a rebate and a commission of one component displace each other;
-    without `deal_in_plan` a cap on a deal counts what was paid out, in that currency, whatever was taken back of it.
+    without `deal_in_plan` a cap on a deal counts what was paid out, in that currency, whatever was taken back of it; without
+    `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone.
     """
 
     books: Sequence[Rulebook]
@@ -47,6 +48,7 @@ class Known:
     waited_for: bool = True
     of_kinds: bool = True
     deal_in_plan: bool = True
+    alone_later: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ def _found(sale: Sale, win: WinRecorded, of: tuple[str, Share], known: Known, wa
     if not before:
         return fitting
     later = _billed_later(fitting, before, known) if known.billed_later else []
+    if known.alone_later:
+        paid = _spiffs_paid(sale, win, of, before)
+        later = [chosen for chosen in later if chosen.plan.kind != SPIFF or not alone(chosen.plan, paid)]
     found = [*before, *later, *_claimed_later(fitting, before)]
     if not known.waited_for:
         return found
@@ -281,13 +286,21 @@ def units_sold(due: Due) -> Fraction:
     return Fraction(pieces) * Fraction(due.share.percent) / Fraction(PERCENT)
 
 
+def _spiffs_paid(sale: Sale, win: WinRecorded, of: tuple[str, Share], before: Sequence[Chosen]) -> list[Plan]:
+    """The SPIFFs that a share was paid something by, whatever became of it."""
+    paid = {line.key.plan_id for line in _lines_of(sale, win, *of) if not line.amount.zero}
+    return [chosen.plan for chosen in before if chosen.plan.kind == SPIFF and chosen.plan_id in paid]
+
+
+def _lines_of(sale: Sale, win: WinRecorded, pool: str, share: Share) -> list[Line]:
+    """A partner's lines of a win, also those that another credit revision put aside."""
+    mine = (win.win_no, pool, share.role, share.partner_id)
+    lines = sale.lines.values()
+    return [line for line in lines if (line.key.win_no, line.key.pool, line.key.role, line.key.partner_id) == mine]
+
+
 def _rated_before(sale: Sale, win: WinRecorded, pool: str, share: Share, books: Sequence[Rulebook]) -> list[Chosen]:
     """The plan versions that this partner's lines of the win were rated under: a correction keeps them."""
-    mine = [
-        line
-        for line in sale.lines.values()
-        if (line.key.win_no, line.key.pool, line.key.role, line.key.partner_id)
-        == (win.win_no, pool, share.role, share.partner_id)
-    ]
+    mine = _lines_of(sale, win, pool, share)
     versions = dict.fromkeys((line.key.plan_id, line.plan_version) for line in mine)
     return [chosen for plan_id, number in versions if (chosen := version_of(books, plan_id, number))]
