@@ -1,5 +1,6 @@
 """What another plan would have paid for what happened, and what a plan would pay for what might."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -10,17 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.event import canonical_json, plain
+from contracts.values import money
 from services.incentives.application.trying import TooManySales, Trial
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.dues import Known
+from services.incentives.domain.exchange import Rate
 from services.incentives.domain.meter import RebateSettled
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.side import Posted, Pot, Side
 from services.incentives.domain.taking import decimal_of
 from services.incentives.projections.sales import sale_of
 from tests.incentives.facts import START as LONG_AGO
-from tests.incentives.facts import World, book, credit, plan, reversal, share, sold, version, win
+from tests.incentives.facts import World, basis, book, credit, plan, reversal, share, sold, version, win
 from tests.incentives.test_rating_steps import standing
 from tests.incentives.test_service import (
     ADMIN,
@@ -124,6 +127,67 @@ def test_the_live_plan_against_itself_and_against_what_was_paid_has_delta_0(body
     assert ([row["delta"] for row in beside["partners"] if row["delta"] != "0"], beside["changed"]) == ([], 0)
     paid = sum((line.remaining.amount for sale in world.sales.values() for line in sale.lines.values()), D(0))
     assert (D(beside["total"]["old"]), D(beside["total"]["new"])) == (paid, paid)
+
+
+def euros_for_dollars(worth, day=16):
+    return Rate(base="USD", quote="EUR", rate=D(worth), on=date(2026, 3, day), source="ecb")
+
+
+DOLLARS = {"amount": "1000.00", "currency": "USD"}
+
+
+def beside_itself(world, body, known, rate=None):
+    """What a plan would have paid for the sales of a world beside what stands of it, in the plan's currency."""
+    test = Backtest(old=None, new=side(body, 2, known=known), **YEAR)
+    for name, sale in world.sales.items():
+        stands = [replace(one, amount=line.stands_in_plan, rate=rate) for one, line in in_lines(sale)]
+        test.take(name, sale, stands)
+    return test.report()
+
+
+def in_lines(sale):
+    return zip(posted(sale), sale.lines.values(), strict=True)
+
+
+@given(st.lists(st.tuples(CENTS, st.sampled_from(["EUR", "USD"]), CENTS), min_size=1, max_size=5), PLANS)
+def test_sales_in_another_currency_than_the_plan_s_count_at_the_recorded_rate(deals, body):
+    rates = (euros_for_dollars("0.9"), euros_for_dollars("0.8", 15))
+    world = World(book(body), rates=rates)
+    for n, (amount, currency, refund) in enumerate(deals):
+        identity = {"opportunity_id": f"o{n}"}
+        world.tell(win(amount, currency=currency, **identity), credit(share("p1", "66.67"), **identity))
+        world.tell(replace(reversal("x", refund, **identity), amount=money(refund, currency)))
+    report = beside_itself(world, body, Known(books=(), payees={}, rates=rates))
+    assert (report["total"]["delta"], report["changed"], report["quarantined"]) == ("0", 0, 0)
+
+
+def test_a_sale_counts_at_the_rate_that_it_met_when_another_one_is_recorded_for_its_day_since():
+    before, now = euros_for_dollars("0.8", 15), euros_for_dollars("0.9")
+    world = World(book(plan()), rates=(before,)).tell(win(**DOLLARS), credit())
+    known = Known(books=(), payees={}, rates=(before, now))
+    assert beside_itself(world, plan(), known, before)["total"]["new"] == "80"
+    assert beside_itself(world, plan(), known)["total"]["new"] == "90"
+
+
+def test_without_a_rate_a_sale_in_another_currency_is_quarantined_and_pays_nothing():
+    world = World(book(plan())).tell(win(**DOLLARS), credit())
+    report = beside_itself(world, plan(), KNOWN)
+    assert (report["quarantined"], report["total"]["new"]) == (1, "0")
+
+
+@pytest.mark.parametrize("cap", ["75.5", "300", "1000"])
+def test_a_cap_on_the_deal_counts_as_it_did_in_the_order_in_which_things_became_known(cap):
+    body = plan(deal_cap=cap)
+    world = World(book(body)).tell(
+        win("1000.00"),
+        credit(share("p1", "60.00"), share("p2", "40.00")),
+        basis("added", "a2", "2000.00"),
+        reversal("x", "500.00"),
+        basis("added", "a1", "3000.00"),
+    )
+    report = beside_itself(world, body, KNOWN)
+    assert {row["partner_id"]: row["delta"] for row in report["partners"]} == {"p1": "0", "p2": "0"}
+    assert report["changed"] == 0
 
 
 def test_beside_what_was_posted_the_sales_that_change_are_named():
@@ -399,6 +463,24 @@ async def test_who_is_paid_in_another_currency_is_compared_in_the_plan_s(incenti
         "p1": ("90", "0"),
         "p2": ("60", "0"),
     }
+
+
+async def test_a_sale_in_another_currency_counts_in_the_backtest_of_the_live_plan_against_itself(incentives):
+    await in_dollars(incentives)
+    report = await report_of(incentives, version=1)
+    assert (report["total"]["old"], report["total"]["delta"], report["quarantined"]) == ("90", "0", 0)
+    richer = await report_of(incentives, body=plan({"percent": "20"}), baseline="version", baseline_version=1)
+    assert (richer["total"]["old"], richer["total"]["new"]) == ("90", "180")
+
+
+async def in_dollars(asked):
+    """A sale of 1,000.00 USD under a plan in EUR."""
+    await asked.publish_plan(plan())
+    asked.clock.set(datetime(2026, 3, 17, 9, tzinfo=UTC))
+    rates = {"source": "ecb", "on": "2026-03-16", "pairs": {"USD/EUR": "0.9"}}
+    assert (await asked.post(FINANCE, "/rates", rates)).status_code == 201
+    await asked.hear(replace(won(), amount=money("1000.00", "USD")))
+    await asked.hear(credited(("p1", "100.00")))
 
 
 async def test_a_backtest_of_more_sales_than_it_looks_at_fails_and_shows_no_part_of_them(incentives):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from tests.incentives.facts import plan
+from tests.incentives.test_backtest import in_dollars
 from tests.incentives.test_service import APPROVER, FINANCE, P1, credited, incentives, refunded, won
 
 __all__ = ["incentives"]
@@ -48,6 +49,13 @@ async def test_a_plan_in_the_shadow_posts_nothing_and_names_winners_losers_and_t
         "new": [{"partner_id": "p1", "amount": "125.00", "step": "band-2"}],
     }
     assert await incentives.service.store.head() == head
+
+
+async def test_a_sale_in_another_currency_counts_in_the_shadow_too(incentives):
+    await incentives.publish_plan(plan({"percent": "20"}), "next", mode="shadow")
+    await in_dollars(incentives)
+    report = await report_of(incentives)
+    assert (report["total"]["old"], report["total"]["new"], report["quarantined"]) == ("90", "180", 0)
 
 
 async def test_a_version_in_the_shadow_of_its_own_plan_stands_beside_it_and_follows_what_happens(incentives):

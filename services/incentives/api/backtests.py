@@ -31,11 +31,10 @@ from services.incentives.application.forecasting import (
     forecast,
     possible_facts,
 )
-from services.incentives.application.sales import all_payees, rules_of_kind
-from services.incentives.application.trying import Trial, side_of
+from services.incentives.application.sales import rules_of_kind
+from services.incentives.application.trying import Trial, known_between, side_of
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
-from services.incentives.domain.dues import Known
 from services.incentives.domain.plan import schedule_of
 from services.incentives.domain.rating import PLANS, Sold, at_tier, evaluate
 from services.incentives.domain.sale import SaleInvalid
@@ -124,7 +123,7 @@ async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], call
 
 async def _trial_of(app: Application, tenant: str, candidate: Candidate, body: BacktestBody) -> Trial:
     peek = app.executor.peek(tenant)
-    known = Known(books=(), payees=await all_payees(app, tenant, peek))
+    known = await known_between(app, tenant, body.since, body.until)
     book: Rulebook = await peek(Rules.at(body.rulebook_id))
     tried = Chosen(candidate.instead(Rulebook()).versions[-1], read_plan(candidate.body))
     new, old = await side_of(peek, [book], tried, known), None

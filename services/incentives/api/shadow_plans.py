@@ -16,11 +16,10 @@ from chassis.shadow import Candidate, Window
 from chassis.shadow_api import SHADOW
 from chassis.shadow_runs import Asked, RunState
 from services.incentives.api.backtests import BacktestReport
-from services.incentives.application.sales import all_payees, rules_of_kind
-from services.incentives.application.trying import Trial, side_of
+from services.incentives.application.sales import rules_of_kind
+from services.incentives.application.trying import Trial, known_between, side_of
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
-from services.incentives.domain.dues import Known
 from services.incentives.domain.plan import PLAN, Plan
 
 FRESH_SECONDS = 300
@@ -126,9 +125,9 @@ async def _trial_of(app: Application, tenant: str, version: Version, asked: Any)
     peek = app.executor.peek(tenant)
     plan = read_plan(version.body)
     books = [book for book in await _plans(app, tenant) if any(_beside(plan, one) for one in book.versions)]
-    known = Known(books=(), payees=await all_payees(app, tenant, peek))
-    new = await side_of(peek, books, Chosen(version, plan), known)
     since, until = (date.fromisoformat(asked[name]) for name in ("since", "until"))
+    known = await known_between(app, tenant, since, until)
+    new = await side_of(peek, books, Chosen(version, plan), known)
     beside = frozenset(one.rulebook_id for book in books for one in book.versions)
     test = Backtest(old=None, new=new, since=since, until=until)
     return Trial(app=app, tenant=tenant, test=test, plan_ids=beside)

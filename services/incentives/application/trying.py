@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+
+import msgspec
 
 from chassis.application import Application
 from chassis.decider import Refused
@@ -13,10 +16,13 @@ from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import Rulebook
 from chassis.shadow import Progress
+from services.incentives.application.sales import all_payees
 from services.incentives.domain.backtest import Backtest
+from services.incentives.domain.books import AllBooks, month_before, month_name, months_back
 from services.incentives.domain.budget import Budget, Budgets
 from services.incentives.domain.choice import Chosen
 from services.incentives.domain.dues import Known
+from services.incentives.domain.exchange import Rate
 from services.incentives.domain.plan import Plan
 from services.incentives.domain.rating import half_up
 from services.incentives.domain.side import NOTHING, Posted, Pot, Side
@@ -26,6 +32,8 @@ from services.incentives.projections.liability import every
 from services.incentives.projections.sales import SaleDocument, sale_of
 
 SALES_MAX = 5_000_000
+MONTHS_MAX = 600
+"""So many months are looked through for rates, the last ones of a longer time."""
 TURN_SALES = 50
 """How many sales are taken before others have their turn."""
 
@@ -34,6 +42,16 @@ class TooManySales(Refused):
     """A part of the sales would say nothing of all: there are more than a backtest looks at."""
 
     slug = "too-many-sales"
+
+
+async def known_between(app: Application, tenant: str, since: date, until: date) -> Known:
+    """What rating needs of a time beside its sales: the payees as they are now, and the recorded rates."""
+    peek = app.executor.peek(tenant)
+    months = months_back(month_name(until), month_before(month_name(since)), MONTHS_MAX)
+    rates: list[Rate] = []
+    for month in reversed(months):
+        rates += (await peek(AllBooks.at(month))).rates
+    return Known(books=(), payees=await all_payees(app, tenant, peek), rates=tuple(rates))
 
 
 async def side_of(peek: Peek, books: Sequence[Rulebook], chosen: Chosen, known: Known) -> Side:
@@ -112,7 +130,13 @@ def _posted(line: dict[str, Any]) -> Posted:
         plan_id=line["plan_id"],
         plan_version=line["plan_version"],
         units=_units(line),
+        rate=_rate(line["derivation"].get("exchange")),
     )
+
+
+def _rate(exchange: dict[str, Any] | None) -> Rate | None:
+    """The rate at which the sale was taken to the plan's currency."""
+    return msgspec.convert(exchange["rate"], Rate, strict=False) if exchange else None
 
 
 def _stands(line: dict[str, Any]) -> Decimal:

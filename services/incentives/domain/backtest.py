@@ -50,10 +50,11 @@ class Backtest:
         self.sales += 1
         for one in posted:
             self.paid(one)
-        new = self.new.take(opportunity_id, sale, self.since, self.until)
+        used = [one.rate for one in posted if one.rate]
+        new = self.new.take(opportunity_id, sale, self.since, self.until, used)
         old = [Worth(one.partner_id, one.amount, one.step) for one in posted]
         if self.old:
-            old = self.old.take(opportunity_id, sale, self.since, self.until)
+            old = self.old.take(opportunity_id, sale, self.since, self.until, used)
         if any(worth.awards for worth in (*old, *new)):
             self.waiting.append((opportunity_id, old, new))
         elif row := self._compared(opportunity_id, old, new):

@@ -5,7 +5,7 @@ reversals take, and no more than the plan's budget has.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,12 +17,12 @@ from services.incentives.domain.bulk import MEASURE_DIGITS, Table, compiled
 from services.incentives.domain.choice import Chosen
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.dues import Due, Known, bases_for, facts_of, mix_of, parties_of, units_sold
-from services.incentives.domain.exchange import NoRate
+from services.incentives.domain.exchange import RATE_DAYS_MAX, NoRate, Rate, rate_for
 from services.incentives.domain.payee import circumstances_of, standing_for
 from services.incentives.domain.plan import REBATE, Plan, schedule_of, window_end, window_of
-from services.incentives.domain.rating import counts, rate, reversed_by
+from services.incentives.domain.rating import RatingFacts, counts, rate, reversed_by
 from services.incentives.domain.rebate import Reached, entitled, rebate_value
-from services.incentives.domain.sale import Sale, shares_in_month
+from services.incentives.domain.sale import Sale, shares_in_month, told_name
 from services.incentives.domain.sale_events import LineKey, ReversalRecorded
 from services.incentives.domain.schedule import PERCENT, value_of
 from services.incentives.domain.sharing import portions
@@ -49,7 +49,7 @@ class Worth:
 
 @dataclass(frozen=True, kw_only=True)
 class Posted:
-    """A line that was really posted: what stands of it, and under which version of which plan."""
+    """A line that was really posted: what stands of it, under which version of which plan, and the rate that it met."""
 
     partner_id: str
     amount: Decimal
@@ -57,6 +57,7 @@ class Posted:
     plan_id: str
     plan_version: int
     units: Decimal = NOTHING
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,43 @@ class Pot:
     left: Decimal
     drew: frozenset[tuple[str, int]] = frozenset()
     of_units: bool = False
+
+
+Rated = tuple[Decimal, Decimal, Decimal, str, Decimal]
+"""Measure, pay, the basis that reversals eat into, the step that decided, and what of the measure is in a mix."""
+
+
+@dataclass
+class Deal:
+    """A sale while a plan is tried on it, with what that has paid for it so far: a cap on the deal counts that."""
+
+    sale: Sale
+    plan: Plan
+    earned: list[tuple[Due, Decimal, Decimal]] = field(default_factory=list)
+
+    def in_order(self, found: Iterator[Due]) -> Iterable[Due]:
+        """In the order in which it became known, where it matters who came first."""
+        return found if self.plan.deal_cap is None else sorted(found, key=self._place)
+
+    def _place(self, due: Due) -> int:
+        """The place of what a share is rated on among what was told, from 1; of the win itself, which comes first, 0."""
+        named = [told_name(one) for one in self.sale.bases.values() if one.external_id == due.basis.fact_id]
+        return self.sale.told.index(named[0]) + 1 if named and named[0] in self.sale.told else 0
+
+    def earned_before(self, due: Due) -> Decimal:
+        """What stood then of what the plan had paid for the same win."""
+        if self.plan.deal_cap is None:
+            return NOTHING
+        told = self.sale.told[: max(self._place(due) - 1, 0)]
+        known = replace(
+            self.sale, told=told, reversals=tuple(one for one in self.sale.reversals if told_name(one) in told)
+        )
+        same = [one for one in self.earned if one[0].win.win_no == due.win.win_no]
+        return sum((self._stood(known, *one) for one in same), NOTHING)
+
+    def _stood(self, known: Sale, due: Due, pay: Decimal, basis: Decimal) -> Decimal:
+        taken = sum((part for _, part in _takings(known, due, self.plan)), Fraction(0))
+        return pay - _reversed(pay, basis, taken, self.plan.currency) if taken else pay
 
 
 @dataclass
@@ -86,13 +124,17 @@ class Side:
     returned: Decimal = NOTHING
     quarantined: int = 0
 
-    def take(self, opportunity_id: str, sale: Sale, since: date, until: date) -> list[Worth]:
-        """What the plan pays for a sale; a window's lines are told by what they add to its measure."""
+    def take(self, opportunity_id: str, sale: Sale, since: date, until: date, used: Sequence[Rate] = ()) -> list[Worth]:
+        """What the plan pays for a sale; a window's lines are told by what they add to its measure.
+
+        Rates that were `used` when it was posted go before those that are recorded for its day now.
+        """
         found = []
-        for due in _dues(sale, self.chosen):
+        deal = Deal(sale, self.chosen.plan)
+        for due in deal.in_order(_dues(sale, self.chosen)):
             if since <= due.win.credited_on <= until:
                 try:
-                    found.append(self._worth(opportunity_id, sale, due))
+                    found.append(self._worth(opportunity_id, deal, due, used))
                 except NoRate:
                     self.quarantined += 1
         for worth in found:
@@ -124,10 +166,33 @@ class Side:
         amount = sum((given.net for _, given in pairs), NOTHING)
         return replace(worth, amount=amount, step="budget" if short else worth.step)
 
-    def _worth(self, opportunity_id: str, sale: Sale, due: Due) -> Worth:
+    def _rated(self, deal: Deal, due: Due, used: Sequence[Rate]) -> Rated:
+        plan, currency = self.chosen.plan, _currency(due)
+        if _plain(plan) and currency in (None, plan.currency):
+            return _fast(due, plan)
+        day = due.win.credited_on
+        met = rate_for(used, currency, plan.currency, day) if currency else None
+        facts = facts_of(due, deal.sale, self.known, NOTHING)
+        rates = (met,) if met else self._week(day)
+        return _full(due, replace(facts, rates=rates, deal_earned=deal.earned_before(due)))
+
+    def _week(self, day: date) -> tuple[Rate, ...]:
+        """The recorded rates that may hold on a day."""
+        return tuple(one for back in range(RATE_DAYS_MAX + 1) for one in self._rates.get(day - timedelta(back), ()))
+
+    @cached_property
+    def _rates(self) -> dict[date, list[Rate]]:
+        """The recorded rates by their days, so that no line looks at those of a whole year."""
+        found: dict[date, list[Rate]] = {}
+        for one in self.known.rates:
+            found.setdefault(one.on, []).append(one)
+        return found
+
+    def _worth(self, opportunity_id: str, deal: Deal, due: Due, used: Sequence[Rate]) -> Worth:
         plan = self.chosen.plan
-        measure, pay, basis, step, mix = _fast(due, plan) if _plain(plan) else _full(sale, due, self.known)
-        takings = _takings(sale, due, plan)
+        measure, pay, basis, step, mix = self._rated(deal, due, used)
+        takings = _takings(deal.sale, due, plan)
+        deal.earned.append((due, pay, basis))
         taken = sum((part for _, part in takings), Fraction(0))
         if plan.accumulating:
             day = due.win.credited_on
@@ -214,10 +279,6 @@ def _dues(sale: Sale, chosen: Chosen) -> Iterator[Due]:
                     yield Due(key, share, credit, win, basis, chosen)
 
 
-Rated = tuple[Decimal, Decimal, Decimal, str, Decimal]
-"""Measure, pay, the basis that reversals eat into, the step that decided, and what of the measure is in a mix."""
-
-
 @lru_cache(maxsize=TABLES_MAX)
 def _plain(plan: Plan) -> bool:
     """Whether nothing but basis, share and schedule decides a line's pay, so that whole numbers are enough."""
@@ -234,8 +295,6 @@ def _fast(due: Due, plan: Plan) -> Rated:
     """The pay by the table of the schedule."""
     sold = counts(plan, due.basis.sold)
     booked = sum((line.amount.amount for line in sold), NOTHING)
-    if sold and sold[0].amount.currency != plan.currency:
-        raise NoRate(sold[0].amount.currency, plan.currency, due.win.credited_on)
     whole = Decimal(sum(line.quantity for line in sold)) if plan.schedule.axis == "units" else booked
     measure = whole * due.share.percent / PERCENT
     table = _table(plan)
@@ -249,9 +308,14 @@ def _table(plan: Plan) -> Table:
     return compiled(plan.schedule, plan.currency)
 
 
-def _full(sale: Sale, due: Due, known: Known) -> Rated:
+def _currency(due: Due) -> str | None:
+    """The currency of what a share is rated on; None of an event without money."""
+    return due.basis.sold[0].amount.currency if due.basis.sold else None
+
+
+def _full(due: Due, facts: RatingFacts) -> Rated:
     """The pay with every step of the rating."""
-    found = rate(facts_of(due, sale, known, NOTHING), due.chosen.plan)
+    found = rate(facts, due.chosen.plan)
     booked = (found.booked or found.basis).amount
     taken = [one.modifier_id for one in found.weighed if one.taken]
     step = found.bounds[-1].name if found.bounds else f"modifier-{taken[0]}" if taken else "schedule"
