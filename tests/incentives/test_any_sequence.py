@@ -156,7 +156,7 @@ class Account:
         )
         return propose_payment(wish, Payments.initial, Accounts.fold(self.happened), ())
 
-    def pays(self, issued, world, then):
+    def pays(self, issued, world, then, bank):
         """Proposes and approves; then it is paid, or declined by who approved."""
         orders, opened = self.proposes(issued, world)
         self.happened += opened
@@ -165,7 +165,8 @@ class Account:
         if then == "declined":
             steps.append((decline_payment, replace(DECLINE, **named), (None,)))
         else:
-            steps.append((submit_payment, replace(SUBMIT, payment_id=named["payment_id"]), (Payee(opened=True), ())))
+            submit = replace(SUBMIT, payment_id=named["payment_id"], bank=bank)
+            steps.append((submit_payment, submit, (Payee(opened=True), ())))
             paid = replace(said("paid"), **named, reference=reference_of(named["payment_id"], 1))
             steps.append((report_outcome, paid, (None,)))
         for decide, wish, others in steps:
@@ -312,8 +313,12 @@ class AnySequence(RuleBasedStateMachine):
     def fund_money_is_approved(self, amount):
         self.world.events.append(fund_money(amount, f"c{self.number('claim')}"))
 
-    @rule(then=st.sampled_from(["paid", "declined", "left"]), currency=st.sampled_from(["EUR", "USD"]))
-    def what_is_payable_is_stated_and_perhaps_paid(self, then, currency):
+    @rule(
+        then=st.sampled_from(["paid", "declined", "left"]),
+        currency=st.sampled_from(["EUR", "USD"]),
+        bank=st.sampled_from([None, "DE01", "FR02"]),
+    )
+    def what_is_payable_is_stated_and_perhaps_paid(self, then, currency, bank):
         account = self.accounts[currency]
         earned, fund = self.stands("payable", currency), self.stands("payable:fund", currency)
         statement = account.states(self.world.events)
@@ -321,8 +326,10 @@ class AnySequence(RuleBasedStateMachine):
             with pytest.raises(BelowMinimum):
                 account.proposes(statement, self.world)
         elif then != "left":
-            account.pays(statement, self.world, then)
-            unpaid = then == "declined"
+            cash = f"cash:{bank}" if bank else "cash"
+            before, unpaid = self.stands(cash, currency), then == "declined"
+            account.pays(statement, self.world, then, bank)
+            assert self.stands(cash, currency) - before == (0 if unpaid else fund + max(earned, 0))
             assert self.stands("payable:fund", currency) == (fund if unpaid else 0)
             assert self.stands("payable", currency) == (earned if unpaid else min(earned, 0))
 

@@ -9,6 +9,7 @@ from typing import get_args
 
 from chassis import tables
 from chassis.testing.projections import project, told
+from chassis.verify import verify_decisions
 from contracts.values import money
 from services.incentives.adapters.ledger_files import COLUMNS, ROOTS, beancount, table_rows
 from services.incentives.domain.exchange import Rate
@@ -16,8 +17,9 @@ from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal,
 from services.incentives.domain.payment_events import PaymentMade
 from services.incentives.projections.ledger import KINDS, LEDGER
 from tests.incentives.facts import World, book, credit, plan, reversal, win
-from tests.incentives.test_service import FINANCE, P1, P2, credited, started, won
+from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, credited, proposed, started, won
 
+IBAN = "DE89370400440532013000"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ACCOUNT = r"(?:Assets|Liabilities|Equity|Income|Expenses)(?::[A-Z0-9][A-Za-z0-9-]*)+"
 OPEN = re.compile(rf"({DAY}) open ({ACCOUNT})")
@@ -60,14 +62,14 @@ def journals(*events):
     return sorted(project(LEDGER, facts).values(), key=lambda one: one["position"])
 
 
-def a_foreign_ledger():
+def a_foreign_ledger(cash="cash"):
     rates = (Rate(base="EUR", quote="USD", rate=Decimal("1.1"), on=date(2026, 3, 16), source="ecb"),)
     world = World(book(plan(hold_days=0)), rates=rates, books_currency="USD").tell(win("1000.00"), credit())
     world.tell(reversal("x", "333.33"))
     paid = Journal(
         entries=(
             entry("in_payment", money("100.00", "EUR"), "p1", "pay", money("110.00", "USD")),
-            entry("cash", money("-100.00", "EUR"), "p1", "pay", money("-115.00", "USD")),
+            entry(cash, money("-100.00", "EUR"), "p1", "pay", money("-115.00", "USD")),
             entry("fx_difference", money("0.00", "EUR"), "p1", "pay", money("5.00", "USD")),
         )
     )
@@ -97,6 +99,48 @@ def test_a_plain_text_accounting_tool_accepts_the_ledger_in_its_currencies_and_i
         ("Assets:Cash", "-100.00", "EUR", "115.00", "USD"),
         ("Expenses:FxDifference", "5.00", "USD", None, None),
     ]
+
+
+def test_an_accounting_tool_finds_the_money_of_each_bank_under_its_own_account():
+    transactions = read(beancount(a_foreign_ledger(("cash", IBAN))))
+    assert weights(transactions[-1][1]) == {"USD": Decimal(0)}
+    assert transactions[-1][1][1] == (f"Assets:Cash:{IBAN}", "-100.00", "EUR", "115.00", "USD")
+    [row] = [row for row in table_rows(a_foreign_ledger(("cash", IBAN))) if row[COLUMNS.index("account")][:4] == "cash"]
+    assert row[COLUMNS.index("account")] == f"cash:{IBAN}"
+
+
+async def test_the_ledger_names_the_account_that_paid_and_old_journals_stand_beside_it(tmp_path):
+    async with started(tmp_path, payer_iban=IBAN) as incentives:
+        payment = await proposed(incentives)
+        await incentives.post(APPROVER, f"{payment}/approve")
+        await incentives.post(FINANCE, f"{payment}/submit")
+        await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        found = await incentives.get(FINANCE, "/ledger/balances")
+        [trial] = found["trial_balance"]
+        assert (trial["cash"], trial["accounts"][f"cash:{IBAN}"], trial["total"]) == ("-100.00", "-100.00", "0.00")
+        assert "cash" not in trial["accounts"]
+        [owed] = (await incentives.get(FINANCE, "/liability"))["items"]
+        assert {owed[name] for name in ("held", "payable", "in_payment", "withheld")} == {"0.00"}
+        text = await incentives.text(FINANCE, "/ledger/export?format=beancount")
+        assert [weights(postings) for _, postings in read(text)] == [{"EUR": Decimal(0)}] * 4
+        assert f"  Assets:Cash:{IBAN}  -100.00 EUR" in text
+        month = await incentives.get(FINANCE, "/books/2026-06")
+        assert month["booked"][0]["accounts"][f"cash:{IBAN}"] == "-100.00"
+        executor = incentives.service.application.executor
+        report = await verify_decisions(executor.store, executor.every_handles)
+        assert report.holds, report.lines()
+
+
+async def test_without_an_account_of_the_payer_the_provider_itself_is_the_bank(tmp_path):
+    async with started(tmp_path) as incentives:
+        payment = await proposed(incentives)
+        body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
+        batch = (await incentives.post(FINANCE, "/batches", body)).json()["batch_id"]
+        await incentives.post(APPROVER, f"/batches/{batch}/approve")
+        assert (await incentives.post(FINANCE, f"/batches/{batch}/send")).status_code == 200
+        await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        [trial] = (await incentives.get(FINANCE, "/ledger/balances"))["trial_balance"]
+        assert trial["accounts"]["cash:simulator"] == "-100.00"
 
 
 def test_the_table_of_the_ledger_has_every_entry_with_its_plan_and_event():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from chassis.decider import WrongState
+from chassis.event import encode
 from chassis.testing.kit import given
 from contracts.values import money, none_of
 from services.incentives.domain.account import Accounts, PaymentClosed, PaymentOpened
@@ -95,6 +96,41 @@ def test_the_money_moves_from_payable_over_in_payment_to_cash():
         ("in_payment", "100.00"),
         ("cash", "-100.00"),
     ]
+
+
+def drawn_on(bank):
+    return replace(SUBMIT, bank=bank)
+
+
+def posted(happened):
+    return [(entry.name, str(entry.amount.amount)) for entry in happened.journal.entries]
+
+
+def test_the_money_is_that_of_the_bank_that_pays_and_comes_back_to_it():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, drawn_on("DE01"), said("paid"))
+    assert posted(desk.payment[-1]) == [("in_payment", "100.00"), ("cash:DE01", "-100.00")]
+    desk.after(said("returned", provider_event_id="pe-2"))
+    assert posted(desk.payment[-1]) == [("in_payment", "-100.00"), ("cash:DE01", "100.00")]
+
+
+def test_each_attempt_is_drawn_on_its_own_bank_also_where_an_earlier_one_was_paid_after_all():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, drawn_on("DE01"), said("rejected"), RETRY, drawn_on("FR02"))
+    other = Desk()
+    other.payment, other.account = list(desk.payment), list(desk.account)
+    desk.after(said("paid", attempt=2, provider_event_id="pe-2"))
+    assert posted(desk.payment[-1])[-1] == ("cash:FR02", "-100.00")
+    other.after(said("paid", attempt=1, provider_event_id="pe-3", unsent=True))
+    assert posted(other.payment[-1])[-1] == ("cash:DE01", "-100.00")
+
+
+def test_what_was_submitted_before_banks_were_told_is_paid_from_cash_as_it_was():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT)
+    assert b'"bank"' not in encode(desk.payment[-1])
+    desk.after(said("paid"))
+    assert posted(desk.payment[-1])[-1] == ("cash", "-100.00")
 
 
 def test_who_proposes_does_not_approve():

@@ -1,5 +1,6 @@
 """Read models: what people see of lines, sales, ledger, statements, payments and gates."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -48,9 +49,9 @@ def earned():
     return mine.line_id, [*world.events, *release_line(later, sale)]
 
 
-def paid():
+def paid(bank=None):
     desk = Desk()
-    desk.after(desk.proposed, APPROVE, SUBMIT, said("unknown"), said("paid"))
+    desk.after(desk.proposed, APPROVE, replace(SUBMIT, bank=bank), said("unknown"), said("paid"))
     return [*desk.account, *desk.payment]
 
 
@@ -104,6 +105,14 @@ def test_a_held_line_says_why():
     world = World(book(plan())).tell(win(), credit())
     [line] = project(EARNINGS, told(*world.events)).values()
     assert (line["state"], line["why_held"]) == ("held", "held until 2026-04-15 by the plan")
+
+
+def test_cash_of_a_bank_and_cash_from_before_banks_were_named_stand_beside_each_other():
+    seen = told(*earned()[1], *paid(), *paid("DE01"))
+    assert_repeatable(BALANCES, seen)
+    for sums in (project(BALANCES, seen)["p1-EUR"], project(TRIAL_BALANCE, seen)["EUR"]):
+        assert (sums["cash"], sums["total"]) == ("-200.00", "0.00")
+        assert (sums["accounts"]["cash"], sums["accounts"]["cash:DE01"]) == ("-100.00", "-100.00")
 
 
 def test_the_ledger_and_its_balances_sum_to_zero():

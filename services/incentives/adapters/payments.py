@@ -22,6 +22,7 @@ __all__ = ["Faults", "PaymentPort", "Simulator"]
 
 Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected", "never", "contradicting"]
 SILENT = "silent"
+OWN_BANK = "simulator"
 LATE_ASKS = 2
 """A late transfer is still under way so many times before it is paid."""
 PERCENT = 100
@@ -83,6 +84,11 @@ class Simulator:
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
             database.execute(TABLES)
+
+    @property
+    def bank(self) -> str:
+        """The payer's account; without one the simulator is its own bank."""
+        return self.payer_iban or OWN_BANK
 
     async def submit(self, reference: str, destination: str, amount: Money) -> str:
         return await asyncio.to_thread(self._submit, reference, destination, amount)

@@ -92,7 +92,8 @@ async def send(batch_id: Id, caller: Writer, app: App) -> Response:
         payments = await _payments(peek, batch_id)
         named = await _named(app, caller.tenant, payments)
         so_far = await _so_far(app, caller.tenant, payments)
-        return SendBatch(batch_id=batch_id, **named, by=caller.principal.by, now=app.clock.now(), so_far=so_far)
+        by, now, bank = caller.principal.by, app.clock.now(), app.ports.bank
+        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=so_far, bank=bank)
 
     return await perform(caller, app, SendBatch, make)
 

@@ -356,7 +356,7 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
     async def make(peek: Peek) -> Any:
         payment: Payment = await peek(Payments.at(payment_id))
         order = payment.order
-        known: dict[str, Any] = {"payee_id": order.payee_id, "account_id": order.account_id}
+        known: dict[str, Any] = {"payee_id": order.payee_id, "account_id": order.account_id, "bank": app.ports.bank}
         if "rules" in wish.__dataclass_fields__:
             known["rules"] = await rules_of_kind(app, caller.tenant, PAYMENT)
         if wish is ApprovePayment:

@@ -12,6 +12,11 @@ PAID, REJECTED, UNKNOWN = payment.PAID, payment.REJECTED, payment.UNKNOWN
 class PaymentPort(Protocol):
     """Moves money. The same reference is one transfer, however often it is submitted."""
 
+    @property
+    def bank(self) -> str:
+        """The account that payments are drawn on, as the ledger names it: `cash:{bank}`."""
+        ...
+
     async def submit(self, reference: str, destination: str, amount: Money) -> str:
         """Accepted, rejected or unknown. Raises TimeoutError or OSError without an answer: that is unknown too."""
         ...

@@ -94,6 +94,8 @@ class ApproveBatch:
 
 @command("incentives.SendBatch.v1")
 class SendBatch:
+    """`bank` names the vendor's account that is drawn on."""
+
     batch_id: str
     payment_ids: tuple[str, ...]
     payee_ids: tuple[str, ...]
@@ -101,6 +103,7 @@ class SendBatch:
     by: str
     now: datetime
     so_far: dict[str, YearSoFar] = field(default_factory=dict)
+    bank: str | None = None
 
 
 @command("incentives.CloseBatch.v1")
@@ -227,6 +230,7 @@ def _submitted(wish: SendBatch, payment: Payment, payee: Payee, books: Sequence[
         now=wish.now,
         rules=wish.rules,
         so_far=wish.so_far.get(order.payment_id),
+        bank=wish.bank,
     )
     return submit_payment(one, payment, payee, books)
 

@@ -5,8 +5,8 @@ asked again and never another.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -99,6 +99,7 @@ class Stage(StrEnum):
 class Payment:
     """Where a money order stands. `references` are all that were ever submitted, the last one counts.
 
+    `banks` are the accounts that they were drawn on, where that is known.
     Under those in `returned` the money came back: whatever the provider says of them, they are settled.
     """
 
@@ -107,6 +108,7 @@ class Payment:
     approved: PaymentApproved | None = None
     made: PaymentMade | None = None
     references: tuple[str, ...] = ()
+    banks: Mapping[str, str] = field(default_factory=dict)
     returned: frozenset[str] = frozenset()
     provider_events: frozenset[str] = frozenset()
     asks: int = 0
@@ -453,6 +455,7 @@ def submit_payment(
             submitted_at=wish.now,
             net=payment.net,
             earlier=payment.references,
+            bank=wish.bank or LEFT_OUT,
         )
     ]
 
@@ -550,13 +553,15 @@ def _made(wish: ReportOutcome, payment: Payment) -> PaymentMade:
 def _paid(wish: ReportOutcome, payment: Payment) -> Journal:
     """From in payment to the bank. In the books the bank gives what the day's rate says; the difference is kept."""
     order, amount = payment.order, payment.net
+    bank = payment.banks.get(wish.reference)
+    cash: Side = ("cash", bank) if bank else "cash"
     stands = next((-e.books_amount for e in _entries(payment) if e.account == "in_payment" and e.books_amount), None)
     given = _worth(wish, amount) if stands is not None else None
     if stands is None or given is None:
         given = stands
     made = [
         entry("in_payment", amount, order.payee_id, order.payment_id, stands),
-        entry("cash", -amount, order.payee_id, order.payment_id, None if given is None else -given),
+        entry(cash, -amount, order.payee_id, order.payment_id, None if given is None else -given),
     ]
     if stands is not None and given is not None and given != stands:
         nothing = amount - amount
@@ -702,7 +707,8 @@ def _after_provider(
     match happened:
         case PaymentSubmitted():
             references = (*payment.references, happened.reference)
-            return replace(payment, stage=Stage.SUBMITTED, references=references, asks=0, unknown_since=None)
+            drawn = replace(payment, banks=_banks(payment, happened))
+            return replace(drawn, stage=Stage.SUBMITTED, references=references, asks=0, unknown_since=None)
         case PaymentUnknown():
             since = payment.unknown_since or happened.reported_at
             return replace(payment, stage=Stage.UNKNOWN, asks=happened.asks, unknown_since=since)
@@ -715,6 +721,10 @@ def _after_provider(
             return replace(heard, stage=Stage.RETURNED, returned=payment.returned | {happened.reference})
         case _:
             assert_never(happened)
+
+
+def _banks(payment: Payment, happened: PaymentSubmitted) -> Mapping[str, str]:
+    return {**payment.banks, happened.reference: happened.bank} if happened.bank else payment.banks
 
 
 def _heard(payment: Payment, happened: PaymentMade | PaymentFailed) -> frozenset[str]:

@@ -69,12 +69,15 @@ class ResumePayment:
 
 @command("incentives.SubmitPayment.v1")
 class SubmitPayment:
+    """`bank` names the vendor's account that is drawn on."""
+
     payment_id: str
     payee_id: str
     by: str
     now: datetime
     rules: tuple[str, ...] = ()
     so_far: YearSoFar | None = None
+    bank: str | None = None
 
 
 @command("incentives.ReportOutcome.v1")

@@ -100,7 +100,10 @@ class PaymentResumed:
 
 @event("incentives.PaymentSubmitted.v1")
 class PaymentSubmitted:
-    """The provider is about to be called with this reference. `attempt` counts from 1."""
+    """The provider is about to be called with this reference. `attempt` counts from 1.
+
+    `bank` names the vendor's account that is drawn on; what was submitted before it was told is paid from `cash`.
+    """
 
     payment_id: str
     account_id: str
@@ -113,6 +116,7 @@ class PaymentSubmitted:
     submitted_at: datetime
     net: Money | None = None
     earlier: tuple[str, ...] = ()
+    bank: str | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentMade.v1")
