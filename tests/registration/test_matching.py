@@ -188,6 +188,24 @@ def test_national_numbers_are_checked_by_their_own_digits(scheme: str, country: 
         identifier(GivenIdentifier(scheme=scheme, value=wrong), country)
 
 
+@pytest.mark.parametrize(
+    ("country", "given", "expected"),
+    [("US", "CA", "CA"), ("US", "us-ca", "CA"), ("CA", "Qc", "QC"), ("DE", "DE-BY", "BY"), ("DE", "", None)],
+)
+def test_a_region_has_one_form(country: str, given: str, expected: str | None) -> None:
+    assert LIBRARIES.read(GivenCustomer(name="Contoso", country=country, region=given)).region == expected
+
+
+@pytest.mark.parametrize(("country", "given"), [("US", "ON"), ("US", "XX"), ("CA", "US-CA"), ("DE", "Bayern")])
+def test_what_is_no_region_of_the_country_is_refused(country: str, given: str) -> None:
+    with pytest.raises(Incomplete) as refused:
+        LIBRARIES.read(GivenCustomer(name="Contoso", country=country, region=given))
+
+    assert [(one["path"], one["code"]) for one in refused.value.fields["errors"]] == [
+        ("customer.region", "not-a-region")
+    ]
+
+
 def test_a_customer_keeps_the_versions_of_the_libraries() -> None:
     found = LIBRARIES.read(GivenCustomer(name="Contoso GmbH", country="DE", website="contoso.de"))
 

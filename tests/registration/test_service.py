@@ -105,6 +105,14 @@ async def test_another_spelling_of_a_product_is_no_way_around_a_hold_or_an_exclu
     assert (excluded["status"], [one["code"] for one in excluded["reasons"]]) == ("rejected", ["excluded"])
 
 
+async def test_a_name_of_a_blank_is_none(registration: Running) -> None:
+    blank = {"name": " ", "country": "DE", "website": "contoso.com"}
+
+    refused = await registration.post(seller("p1"), "/deals", deal(customer=blank))
+
+    assert (refused.status_code, [one["path"] for one in refused.json()["errors"]]) == (422, ["body.customer.name"])
+
+
 async def test_protection_ends_by_the_clock(registration: Running) -> None:
     first = await registration.register("p1")
     await registration.post(DESK, f"/deals/{first['registration_id']}/approve")

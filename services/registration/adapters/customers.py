@@ -16,6 +16,7 @@ from services.registration.adapters.names import looks_of, normal_names
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.domain.customer import COUNTRY_SCHEMES, Customer, Identifier
 from services.registration.domain.deal import Incomplete
+from services.registration.domain.overlap import normal_region
 
 LIBRARIES = {name: version(name) for name in ("python-stdnum", "publicsuffixlist", "anyascii", "rapidfuzz")}
 MODULES = {
@@ -29,6 +30,14 @@ MODULES = {
 """The kinds of number that a country may have for a scheme, as python-stdnum names them; most have one or two."""
 _DUNS = re.compile(r"^\d{9}$")
 _REGISTRY = re.compile(r"^[A-Z0-9]{2,20}$")
+_REGION = re.compile(r"^[A-Z0-9]{1,3}$")
+_STATES = (
+    "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA "
+    "RI SC SD TN TX UT VT VA WA WV WI WY DC AS GU MP PR UM VI"
+)
+_PROVINCES = "AB BC MB NB NL NS NT NU ON PE QC SK YT"
+REGIONS = {"US": frozenset(_STATES.split()), "CA": frozenset(_PROVINCES.split())}
+"""The parts of ISO 3166-2 of the countries that are not enough to say where a customer is."""
 
 
 @cache
@@ -59,7 +68,7 @@ class Libraries:
             name=given.name,
             trade_names=given.trade_names,
             country=given.country,
-            region=given.region,
+            region=region(given.region, given.country) if given.region else None,
             postcode=given.postcode,
             street=given.street,
             domain=domain,
@@ -76,6 +85,14 @@ class Libraries:
         if found is None:
             raise _refused("website", "not-a-domain", f"{website!r} has no registrable domain")
         return found
+
+
+def region(given: str, country: str) -> str:
+    """The region as ISO 3166-2 writes it behind its country: `us-ca` → `CA`. Raises Invalid for one that is none."""
+    code = normal_region(given, country)
+    if code in REGIONS.get(country, (code,)) and _REGION.match(code):
+        return code
+    raise _refused("customer.region", "not-a-region", f"{given!r} is not a region of {country} in ISO 3166-2")
 
 
 def _host(website: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 import orjson
 from fastapi import Path
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from chassis.application import Application
 from chassis.event import Sealed
@@ -18,7 +18,7 @@ from services.registration.domain.deal_events import Evidence
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Code = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
-Short = Annotated[str, Field(min_length=1, max_length=120)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 Country = Annotated[str, Field(pattern="^[A-Z]{2}$")]
 Role = Literal["referral", "resell", "distribute", "service", "influence"]
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
@@ -28,6 +28,7 @@ Programme = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 REGIONS_OF = ("US", "CA")
 """Countries that are not enough to say where a customer is."""
 EVIDENCE_BYTES_MAX = 25 << 20
+Region = Annotated[str | None, Field(max_length=6, description="ISO 3166-2, with the country or without: US-CA or CA")]
 Reference = Annotated[str | None, Field(min_length=1, max_length=64)]
 
 
@@ -62,7 +63,7 @@ class CustomerBody(Body):
     website: Annotated[str | None, Field(min_length=3, max_length=300)] = None
     identifiers: Annotated[tuple[IdentifierBody, ...], Field(max_length=10)] = ()
     trade_names: Annotated[tuple[Short, ...], Field(max_length=5)] = ()
-    region: Annotated[str | None, Field(max_length=6)] = None
+    region: Region = None
     postcode: Annotated[str | None, Field(max_length=12)] = None
     street: Annotated[str | None, Field(max_length=120)] = None
     natural_person: bool = False
