@@ -1,6 +1,7 @@
 """Incentives put together: its settings and `build`."""
 
 from dataclasses import replace
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -8,7 +9,7 @@ from chassis.bulk_work import Bulk
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
 from services.incentives.access import ACCESS
-from services.incentives.adapters.payments import Faults, Simulator
+from services.incentives.adapters.payments import Faults, FileBank, Simulator
 from services.incentives.api import (
     backtests,
     batches,
@@ -76,8 +77,12 @@ Percent = Field(default=0, ge=0, le=100)
 
 
 class Settings(ServiceSettings):
-    """How often the simulated payment provider misbehaves, in percent of references, and by which seed; who pays."""
+    """Who moves the money; how often the simulated provider misbehaves, in percent of references, by which seed; who pays.
 
+    With `file` payments stand in files that somebody brings to a bank, and its reports say what became of them.
+    """
+
+    provider: Literal["simulator", "file"] = "simulator"
     provider_seed: int = 1
     provider_late_percent: int = Percent
     provider_twice_percent: int = Percent
@@ -86,6 +91,7 @@ class Settings(ServiceSettings):
     provider_rejected_percent: int = Percent
     provider_never_percent: int = Percent
     provider_contradicting_percent: int = Percent
+    provider_returned_percent: int = Percent
     provider_secret: SecretStr | None = None
     payer_name: str = "Vendor"
     payer_iban: str = Field(
@@ -173,12 +179,19 @@ BLUEPRINT = Blueprint(
 
 def build(settings: Settings, world: World) -> Service:
     """The service on the stores, transport and payment provider that the settings name."""
-    transfers = settings.data / "payment_provider" / "transfers.db"
-    provider = Simulator(transfers, faults_of(settings), settings.payer_name, settings.payer_iban)
+    provider = provider_of(settings)
     if settings.provider_secret:
         provider.secret = settings.provider_secret.get_secret_value().encode()
     deadlines = (*BLUEPRINT.deadlines, provider_calls(provider))
     return assemble(replace(BLUEPRINT, deadlines=deadlines), settings, world, ports=provider)
+
+
+def provider_of(settings: Settings) -> Simulator | FileBank:
+    """Who moves the money."""
+    if settings.provider == "file":
+        return FileBank(settings.payer_name, settings.payer_iban)
+    transfers = settings.data / "payment_provider" / "transfers.db"
+    return Simulator(transfers, faults_of(settings), settings.payer_name, settings.payer_iban)
 
 
 def faults_of(settings: Settings) -> Faults:
@@ -191,4 +204,5 @@ def faults_of(settings: Settings) -> Faults:
         rejected_percent=settings.provider_rejected_percent,
         never_percent=settings.provider_never_percent,
         contradicting_percent=settings.provider_contradicting_percent,
+        returned_percent=settings.provider_returned_percent,
     )

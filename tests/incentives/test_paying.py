@@ -531,6 +531,34 @@ async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path
         assert again[0]["result"] == "repeated"
 
 
+async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_report_is_brought(tmp_path):
+    import hashlib
+    import hmac
+
+    async with started(tmp_path, provider="file", provider_secret="shared") as asked:
+        await asked.hear(activated())
+        await ready(asked)
+        asked.clock.set(asked.clock.now() + timedelta(hours=120))
+        payment = await proposed(asked)
+        body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
+        path = f"/batches/{(await asked.post(FINANCE, '/batches', body)).json()['batch_id']}"
+        await asked.post(APPROVER, f"{path}/approve")
+        await asked.post(FINANCE, f"{path}/send")
+        asked.clock.set(asked.clock.now() + timedelta(days=3))
+        await asked.rest()
+        found = await asked.get(FINANCE, payment)
+        assert (found["state"], [one["kind"] for one in found["history"]][-1]) == ("submitted", "PaymentSubmitted")
+        for of in (path, payment):
+            file = await asked._client.get(f"{of}/pain001", headers=asked._as(FINANCE))
+            assert (file.status_code, found["reference"] in file.text) == (200, True)
+        content = f"reference,outcome,on,provider_event_id\n{found['reference']},paid,2026-06-05,S-1\n"
+        signature = hmac.new(b"shared", content.encode(), hashlib.sha256).hexdigest()
+        report = {"kind": "csv", "content": content, "signature": signature}
+        [row] = (await asked.post(FINANCE, "/provider-reports/file", report)).json()["results"]
+        assert row["result"] == "recorded"
+        await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+
+
 # Payees, batches and files over HTTP
 
 

@@ -1,17 +1,30 @@
-"""The provider that misbehaves: whatever the fault, one effective transfer a reference, and it survives a restart."""
+"""The port of payments over its adapters; and the provider that misbehaves, whatever the fault: one effective transfer."""
 
+import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest
 
+from chassis.application import NothingToDo
 from contracts.values import money
 from services.incentives.adapters.payments import Faults, Simulator
-from services.incentives.application.ports import ABSENT, PAID, REJECTED, UNKNOWN, provider_says
-from services.incentives.projections.provider_calls import outcome_of
+from services.incentives.app import Settings, provider_of
+from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, provider_says
+from services.incentives.projections.provider_calls import outcome_of, return_of
 
 REFERENCE = "0" * 32 + "-01"
 AMOUNT = money("12.34", "EUR")
 NOW = datetime(2026, 4, 3, 9, tzinfo=UTC)
+CALL = {
+    "payment_id": "x",
+    "account_id": "p1-EUR",
+    "payee_id": "p1",
+    "reference": REFERENCE,
+    "amount": "12.34",
+    "currency": "EUR",
+    "asks": 0,
+}
 
 
 def simulator(tmp_path, fault=None):
@@ -32,6 +45,7 @@ async def words(port, asks):
         ("unknown", [UNKNOWN, PAID], 1),
         ("lost", [UNKNOWN, PAID], 1),
         ("rejected", [REJECTED, REJECTED], 0),
+        ("returned", [PAID, PAID], 0),
     ],
 )
 async def test_every_fault_ends_in_one_transfer_or_none(tmp_path, fault, said, transfers):
@@ -64,8 +78,63 @@ def test_faults_follow_from_the_seed_and_the_reference():
     assert set(drawn) == {"late", "rejected"}
 
 
+# The port, over each adapter
+
+
+async def paying(port, *references):
+    for reference in references:
+        assert await port.submit(reference, "p1", AMOUNT) in (ACCEPTED, REJECTED, UNKNOWN)
+    return [await port.status(reference) for reference in references]
+
+
+@pytest.fixture(params=["simulator", "file"])
+def adapter(request, tmp_path):
+    port = provider_of(
+        Settings(data=tmp_path, provider=request.param, payer_name="Vendor", payer_iban="DE89370400440532013000")
+    )
+    port.secret = b"shared"
+    return port
+
+
+async def test_the_same_reference_is_one_transfer_and_says_one_thing_in_every_adapter(adapter):
+    first, again, other = await paying(adapter, REFERENCE, REFERENCE, "1" * 32 + "-01")
+    assert first == again == other
+    if adapter.tells:
+        assert [row[0] for row in adapter.transfers()] == [REFERENCE, "1" * 32 + "-01"]
+
+
+async def test_no_adapter_says_that_something_was_paid_which_it_was_never_handed(adapter):
+    assert await adapter.status(REFERENCE) in (ABSENT, ACCEPTED)
+
+
+async def test_only_an_adapter_that_can_be_asked_says_by_itself_what_became_of_a_payment(adapter):
+    assert await paying(adapter, REFERENCE) == [PAID if adapter.tells else ACCEPTED]
+
+
+def test_every_adapter_believes_the_signature_of_the_shared_secret_alone(adapter):
+    signature = hmac.new(b"shared", b"paid", hashlib.sha256).hexdigest()
+    assert adapter.signed_by_provider(b"paid", signature)
+    assert not adapter.signed_by_provider(b"rejected", signature)
+    adapter.secret = b""
+    assert not adapter.signed_by_provider(b"paid", hmac.new(b"", b"paid", hashlib.sha256).hexdigest())
+
+
+def test_every_adapter_names_whose_account_is_drawn_on(adapter):
+    assert (adapter.payer_name, adapter.payer_iban) == ("Vendor", "DE89370400440532013000")
+
+
+async def test_what_came_back_is_told_once_days_after_it_was_paid(tmp_path):
+    port = simulator(tmp_path, "returned")
+    assert (await outcome_of(port, CALL, NOW)).outcome == PAID
+    assert (await return_of(port, CALL, NOW)).outcome == RETURNED
+    with pytest.raises(NothingToDo):
+        await return_of(simulator(tmp_path / "other"), CALL, NOW)
+
+
 class Down:
     """A provider that cannot be reached."""
+
+    tells = True
 
     async def submit(self, reference, destination, amount):
         raise ConnectionRefusedError
@@ -76,13 +145,4 @@ class Down:
 
 @pytest.mark.parametrize("asks", [0, 1])
 async def test_no_answer_is_unknown(asks):
-    document = {
-        "payment_id": "x",
-        "account_id": "p1-EUR",
-        "payee_id": "p1",
-        "reference": REFERENCE,
-        "amount": "12.34",
-        "currency": "EUR",
-        "asks": asks,
-    }
-    assert (await outcome_of(Down(), document, NOW)).outcome == UNKNOWN
+    assert (await outcome_of(Down(), {**CALL, "asks": asks}, NOW)).outcome == UNKNOWN

@@ -1,7 +1,7 @@
-"""A payment provider on this machine that can misbehave on purpose, and remembers every transfer durably.
+"""Who moves the money: a bank that is brought files, or a provider on this machine that can misbehave on purpose.
 
-It is idempotent by reference as a real one is. Which fault meets a reference follows from the seed and the reference
-alone, so a run can be repeated.
+The latter remembers every transfer durably, and is idempotent by reference as a real one is. Which fault meets a
+reference follows from the seed and the reference alone, so a run can be repeated.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from typing import Literal
 
 from chassis.event import sha256
 from contracts.values import Money
-from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, UNKNOWN, PaymentPort
+from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, PaymentPort
 
-__all__ = ["Faults", "PaymentPort", "Simulator"]
+__all__ = ["Faults", "FileBank", "PaymentPort", "Simulator"]
 
-Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected", "never", "contradicting"]
+Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected", "never", "contradicting", "returned"]
 SILENT = "silent"
 OWN_BANK = "simulator"
 LATE_ASKS = 2
@@ -41,7 +41,7 @@ class Faults:
     """How many of a hundred references meet each fault.
 
     Lost: the call never arrives. Unknown: its answer does not. Never: nobody ever learns what became of it.
-    Contradicting: it is rejected, and asked again it was paid after all.
+    Contradicting: it is rejected, and asked again it was paid after all. Returned: it is paid, and the money comes back.
     """
 
     seed: int = 1
@@ -52,6 +52,7 @@ class Faults:
     rejected_percent: int = 0
     never_percent: int = 0
     contradicting_percent: int = 0
+    returned_percent: int = 0
 
     def of(self, reference: str) -> Fault:
         """The fault of a reference, the same every time."""
@@ -71,16 +72,45 @@ class Faults:
             ("rejected", self.rejected_percent),
             ("never", self.never_percent),
             ("contradicting", self.contradicting_percent),
+            ("returned", self.returned_percent),
         )
 
 
-class Simulator:
-    """The provider. Its file outlives this process; several may use it. Payments are drawn on the payer's account."""
+class _Reporting:
+    """On whose account payments are drawn, and the secret under which the provider signs what it reports."""
 
-    def __init__(self, path: Path, faults: Faults, payer_name: str = "", payer_iban: str = "") -> None:
-        self._path, self._faults = path, faults
+    def __init__(self, payer_name: str, payer_iban: str) -> None:
         self.payer_name, self.payer_iban = payer_name, payer_iban
         self.secret = b""
+
+    def signed_by_provider(self, content: bytes, signature: str) -> bool:
+        """Whether the provider signed a report with the secret that is shared with it; without a secret, nobody did."""
+        wanted = hmac.new(self.secret, content, hashlib.sha256).hexdigest()
+        return bool(self.secret) and hmac.compare_digest(wanted, signature)
+
+
+class FileBank(_Reporting):
+    """A bank that is brought its payments in files, pain.001 or a table: only its report says what became of them."""
+
+    tells = False
+
+    async def submit(self, reference: str, destination: str, amount: Money) -> str:
+        """Accepted: it stands in the file from now on."""
+        return ACCEPTED
+
+    async def status(self, reference: str) -> str:
+        """Under way, as far as anybody here knows."""
+        return ACCEPTED
+
+
+class Simulator(_Reporting):
+    """The provider. Its file outlives this process; several may use it."""
+
+    tells = True
+
+    def __init__(self, path: Path, faults: Faults, payer_name: str = "", payer_iban: str = "") -> None:
+        super().__init__(payer_name, payer_iban)
+        self._path, self._faults = path, faults
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
             database.execute(TABLES)
@@ -96,13 +126,8 @@ class Simulator:
     async def status(self, reference: str) -> str:
         return await asyncio.to_thread(self._status, reference)
 
-    def signed_by_provider(self, content: bytes, signature: str) -> bool:
-        """Whether the provider signed a report with the secret that is shared with it; without a secret, nobody did."""
-        wanted = hmac.new(self.secret, content, hashlib.sha256).hexdigest()
-        return bool(self.secret) and hmac.compare_digest(wanted, signature)
-
     def transfers(self) -> list[tuple[str, str, str, str]]:
-        """Reference, destination, amount and currency of all that was really paid."""
+        """Reference, destination, amount and currency of all that was really paid and did not come back."""
         with self._open() as database:
             return database.execute(
                 "SELECT reference, destination, amount, currency FROM transfers WHERE state = 'paid' ORDER BY reference"
@@ -151,8 +176,9 @@ class Simulator:
             found = database.execute(
                 "UPDATE transfers SET asks = asks + 1, "
                 "state = CASE WHEN state = 'accepted' AND asks >= ? THEN 'paid' "
-                "WHEN fault = 'contradicting' AND asks >= 1 THEN 'paid' ELSE state END "
+                "WHEN fault = 'contradicting' AND asks >= 1 THEN 'paid' "
+                "WHEN fault = 'returned' AND asks >= 1 THEN ? ELSE state END "
                 "WHERE reference = ? RETURNING CASE state WHEN 'silent' THEN 'unknown' ELSE state END",
-                (LATE_ASKS, reference),
+                (LATE_ASKS, RETURNED, reference),
             ).fetchone()
         return str(found[0]) if found else ABSENT

@@ -1,5 +1,6 @@
 """Batches of payments over HTTP, and their files for the bank."""
 
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -154,14 +155,29 @@ async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
     peek = app.executor.peek(caller.tenant)
     batch: Batch = await peek(Batches.at(batch_id))
     payments = await _payments(peek, batch_id)
+    return await _filed(caller, app, batch_id, payments, batch.prepared.day if batch.prepared else None)
+
+
+@router.get("/payments/{payment_id}/pain001")
+@answers(media="application/xml")
+async def one_as_pain_001(payment_id: Id, caller: Reader, app: App) -> Response:
+    """A payment that went out by itself, outside a batch, as a pain.001.001.09 file."""
+    app.access.check(caller.principal, SendBatch)
+    payment: Payment = await app.executor.peek(caller.tenant)(Payments.at(payment_id))
+    return await _filed(caller, app, payment_id, [payment], None)
+
+
+async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], day: date | None) -> Response:
+    """The file for a bank; carried out on a day, or at once."""
+    peek = app.executor.peek(caller.tenant)
     banks = [(await peek(Payees.at(one.order.payee_id))).bank for one in payments]
     if without := sorted({one.order.payee_id for one, bank in zip(payments, banks, strict=True) if bank is None}):
         raise NoBankDetails(payees=without)
     orders = [_order(app, caller.tenant, one, bank) for one, bank in zip(payments, banks, strict=True) if bank]
     payer = Payer(name=app.ports.payer_name, iban=app.ports.payer_iban)
-    on = batch.prepared.day if batch.prepared else app.clock.now().date()
-    message = Message(batch_id=batch_id, made_at=app.clock.now(), on=on, payer=payer, orders=orders)
-    disposition = {"Content-Disposition": f'attachment; filename="{batch_id}.xml"'}
+    now = app.clock.now()
+    message = Message(batch_id=name, made_at=now, on=day or now.date(), payer=payer, orders=orders)
+    disposition = {"Content-Disposition": f'attachment; filename="{name}.xml"'}
     return Response(pain_001(message), media_type="application/xml", headers=disposition)
 
 

@@ -1,4 +1,4 @@
-"""Which payments has the provider still to be told or asked about, and when?
+"""Which payments has the provider still to be told or asked about, and when? One that was made may have come back.
 
 The reference was recorded before; so a call that was lost, repeated or never made is asked about under the same one.
 """
@@ -6,9 +6,10 @@ The reference was recorded before; so a call that was lost, repeated or never ma
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.application import NothingToDo
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
@@ -16,11 +17,14 @@ from chassis.read_store.port import TURN
 from contracts.values import money
 from services.incentives.application.ports import PaymentPort, provider_says
 from services.incentives.application.sales import in_books
-from services.incentives.domain.payment import PAID, UNKNOWN, Payment, Payments
+from services.incentives.domain.payment import PAID, REJECTED, RETURNED, UNKNOWN, Payment, Payments
 from services.incentives.domain.payment_commands import ReportOutcome
 from services.incentives.domain.payment_events import PaymentFailed, PaymentMade, PaymentSubmitted, PaymentUnknown
 
 CALL_SECONDS = 5.0
+RETURN_DAYS = 5
+"""So long after it was made a payment may have come back, and is asked about once more."""
+MADE = "made"
 
 
 def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
@@ -30,6 +34,9 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
     if isinstance(happened, PaymentUnknown) and happened.ask_again_at is not None:
         again = {**_call(happened, iso(happened.ask_again_at), asks=happened.asks), TURN: seen.id}
         return {**again, "amount": document["amount"]} if document else again
+    if isinstance(happened, PaymentMade) and document is not None:
+        later = iso(happened.reported_at + timedelta(days=RETURN_DAYS))
+        return {**document, "reference": happened.reference, "due_at": later, MADE: True, TURN: seen.id}
     return None
 
 
@@ -58,6 +65,8 @@ def provider_calls(port: PaymentPort) -> Deadline:
 
     def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[ReportOutcome]]:
         async def make(peek: Peek) -> ReportOutcome:
+            if document.get(MADE):
+                return replace(await return_of(port, document, now), books=await in_books(peek, now.date()))
             order: Payment = await peek(Payments.at(document["payment_id"]))
             earlier = [one for one in document.get("earlier", ()) if one not in order.returned]
             said = await outcome_of(port, {**document, "earlier": earlier}, now)
@@ -67,7 +76,7 @@ def provider_calls(port: PaymentPort) -> Deadline:
 
     return Deadline(
         name="provider_calls",
-        version=2,
+        version=3,
         keys=dict.fromkeys((PaymentSubmitted, PaymentUnknown, PaymentMade, PaymentFailed), _payment),
         evolve=evolve,
         issue=issue,
@@ -75,7 +84,10 @@ def provider_calls(port: PaymentPort) -> Deadline:
 
 
 async def outcome_of(port: PaymentPort, document: dict[str, Any], now: datetime) -> ReportOutcome:
-    """Calls the provider, and reports what it says; no answer in time is unknown."""
+    """Calls the provider, and reports what it says; no answer in time is unknown.
+
+    Raises NothingToDo once it was handed to one that does not tell: what became of it stands in a report.
+    """
     amount = money(document["amount"], document["currency"])
     try:
         async with asyncio.timeout(CALL_SECONDS):
@@ -84,6 +96,17 @@ async def outcome_of(port: PaymentPort, document: dict[str, Any], now: datetime)
             said = await provider_says(port, document["reference"], document["payee_id"], amount, document["asks"])
     except (TimeoutError, OSError):
         said = UNKNOWN
+    if not port.tells:
+        raise NothingToDo
+    return _report(document, document["reference"], said, now)
+
+
+async def return_of(port: PaymentPort, document: dict[str, Any], now: datetime) -> ReportOutcome:
+    """Reports that a payment came back, or was never made. Raises NothingToDo where it stands."""
+    async with asyncio.timeout(CALL_SECONDS):
+        said = await port.status(document["reference"])
+    if said not in (RETURNED, REJECTED):
+        raise NothingToDo
     return _report(document, document["reference"], said, now)
 
 
