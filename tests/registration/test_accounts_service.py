@@ -164,3 +164,25 @@ async def test_a_customer_that_nothing_tells_apart_is_not_opened(
 
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, path)
     assert (await registration.get(DESK, "/accounts")).json()["items"] == []
+
+
+def numbered(name: str, country: str, scheme: str, value: str) -> dict[str, Any]:
+    return {"name": name, "country": country, "identifiers": [{"scheme": scheme, "value": value}]}
+
+
+async def test_a_number_that_nobody_can_check_asks_a_person_whether_two_are_one(registration: Running) -> None:
+    first = await registration.register("p1", customer=numbered("Alder Mills", "IE", "registry", "12345"))
+    second = await registration.register("p2", customer=numbered("Birch Works", "IE", "registry", "12345"))
+
+    refused = await registration.post(DESK, f"/deals/{second['registration_id']}/approve")
+
+    assert first["account_id"] != second["account_id"]
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "finding-undecided")
+    assert refused.json()["accounts"] == [first["account_id"]]
+
+
+async def test_a_swiss_number_is_one_whatever_tax_is_named_behind_it(registration: Running) -> None:
+    german = await registration.register("p1", customer=numbered("Alder AG", "CH", "vat", "CHE-107.787.577 MWST"))
+    italian = await registration.register("p2", customer=numbered("Alder SA", "CH", "vat", "CHE-107.787.577 IVA"))
+
+    assert (german["account_id"], "waiting") == (italian["account_id"], italian["status"])

@@ -1,6 +1,7 @@
 """The worked examples of names and identifiers, against the real libraries."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.registration.adapters.customers import Libraries, identifier
 from services.registration.adapters.names import grams, likeness, normal_names
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.domain.account import AccountLinked, AccountOpened, KeptApart, NameAdded
+from services.registration.domain.customer import Identifier
 from services.registration.domain.deal import Deals, Incomplete
 from services.registration.domain.deal_events import DealScreened
 from services.registration.domain.matching import classify, find
@@ -154,6 +156,10 @@ def test_what_is_no_registrable_domain_is_refused(website: str) -> None:
         (GivenIdentifier(scheme="lei", value="2138 00KUD8LAJWSQ9D15"), "GB", (None, "213800KUD8LAJWSQ9D15", True)),
         (GivenIdentifier(scheme="duns", value="15-048-3782"), "US", (None, "150483782", True)),
         (GivenIdentifier(scheme="vat", value="12-3456"), "US", ("US", "123456", False)),
+        (GivenIdentifier(scheme="registry", value="12345"), "IE", ("IE", "12345", False)),
+        (GivenIdentifier(scheme="registry", value="C 1234567"), "US", ("US", "C1234567", False)),
+        (GivenIdentifier(scheme="vat", value="CHE-107.787.577 IVA"), "CH", ("CH", "CHE107787577", True)),
+        (GivenIdentifier(scheme="vat", value="CHE107787577MWST"), "CH", ("CH", "CHE107787577", True)),
     ],
 )
 def test_identifiers_are_checked_and_compacted(
@@ -235,6 +241,18 @@ def test_the_index_finds_like_names_and_not_itself() -> None:
 
     assert near(made, "Siemens GmbH", "s") == [("e", 100)]
     assert near(made, "Siemens GmbH") == [("s", 100), ("e", 100)]
+
+
+def test_a_number_that_nobody_can_check_only_says_that_two_may_be_one() -> None:
+    number = Identifier(scheme="registry", country="IE", value="12345", valid=False)
+    long_ago = replace(number, valid=True)
+    made = index(opened("a", "Alder Mills", "IE", identifiers=(long_ago,)), opened("b", "Birch Works", "IE"))
+
+    found = made.near(customer(name="Cedar", normal_names=("cedar",), identifiers=(number,)), frozenset())
+
+    assert [(one.account_id, one.link) for one in found] == [("a", "unchecked_number")]
+    assert [classify(one, Matching()) for one in found] == ["related"]
+    assert made.near(customer(name="Cedar", normal_names=("cedar",), identifiers=(number,)), frozenset("a")) == ()
 
 
 def test_the_index_knows_added_names_links_and_what_was_kept_apart() -> None:

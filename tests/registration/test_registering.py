@@ -1,20 +1,25 @@
 """A deal is registered: screened, recorded, placed."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
-from chassis.decider import Raced
+from chassis.decider import Raced, Stream
 from chassis.event import LEFT_OUT
+from chassis.execution import Peek
 from chassis.rulebook import Reason, Rules
 from chassis.testing.kit import given
-from contracts.values import AccountId, AccountRef, Participant, PartnerId, RuleRef, money
+from contracts.values import AccountId, AccountRef, Participant, PartnerId, RegistrationId, RuleRef, money
 from services.registration.adapters.customers import Libraries
+from services.registration.application.ports import Near
+from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import AccountOpened, Accounts, IdentityConfirmed
 from services.registration.domain.account_key import AccountKeys, Key, KeyBound, keys_of
 from services.registration.domain.claims import ClaimHeld, ClaimPlaced, ClaimQueued, ClaimsOf
-from services.registration.domain.customer import Identifier
+from services.registration.domain.customer import Customer, Identifier
 from services.registration.domain.deal import AlreadyRegistered, Deals, Incomplete, NoRules, PartnerUnknown
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.deal_events import (
@@ -28,6 +33,7 @@ from services.registration.domain.deal_events import (
     Terms,
 )
 from services.registration.domain.lead_rules import Gate
+from services.registration.domain.matching import IndexSeen
 from services.registration.domain.overlap import Place, Reach
 from services.registration.domain.partner_facts import PartnerFacts, Partners
 from services.registration.domain.rules import Matching
@@ -377,6 +383,49 @@ def test_rules_for_leads_hold_back_what_they_always_did() -> None:
     assert len(Gate().free_mail) == 35
     assert set(Gate().free_mail) < set(Matching().shared_domains)
     assert "pm.me" not in Gate().free_mail
+
+
+class Log:
+    """What is recorded in a town, as a registration is prepared on it."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+
+    async def __call__(self, stream: Stream) -> Any:
+        return self.town.state(stream)
+
+    async def all(self, streams: Iterable[Stream]) -> list[Any]:
+        return [self.town.state(stream) for stream in streams]
+
+
+class NobodyNear:
+    async def near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> Near:
+        return Near(candidates=(), index=IndexSeen(version=1, position=0))
+
+
+async def test_a_number_leads_to_the_customer_to_whom_it_was_bound_in_an_earlier_form() -> None:
+    town, bound = Town(), Key(scheme="vat", value="CH:CHE107787577MWST")
+    opened = {"scheme": bound.scheme, "value": bound.value, "account_id": CONTOSO, "registration_id": "r"}
+    town.keep(AccountKeys.at(bound.identity), [KeyBound(**opened, bound_at=NOW)])
+    vat = Identifier(scheme="vat", country="CH", value="CHE107787577", valid=True)
+    asked = Submission(
+        registration_id=RegistrationId("a"),
+        programme="default",
+        partner_id=PartnerId("p-1"),
+        customer=customer(domain=None, country="CH", identifiers=(vat,)),
+        products=(product(),),
+        role="resell",
+        deal_type="new",
+        scope="entity",
+        details=details(),
+        screening_id="s",
+        by="seller",
+        now=NOW,
+    )
+
+    made = await prepare_registration(cast("Peek", Log(town)), NobodyNear(), "acme", asked)
+
+    assert (made.accounts, made.keys) == ((CONTOSO,), (replace(bound, account_id=CONTOSO),))
 
 
 def test_who_has_no_key_asks_for_confirmation() -> None:

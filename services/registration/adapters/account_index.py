@@ -15,6 +15,7 @@ from chassis.decider import Busy
 from chassis.event import TYPES
 from chassis.store.port import EventStore
 from contracts.values import AccountId
+from services.registration.adapters.customers import checkable
 from services.registration.adapters.names import alike, grams, likeness
 from services.registration.application.ports import Near
 from services.registration.domain.account import (
@@ -46,8 +47,9 @@ KEPT_MAX = 10
 LEAST_PERCENT = 70
 """The lowest threshold that rules may set."""
 FEED_EVENTS = 1_000
-METHOD = 1
-"""Another number once the same log would name other accounts."""
+METHOD = 2
+"""Another number once the same log would name other accounts. Under 1 numbers that nobody can check named none."""
+UNCHECKED_NUMBER = "unchecked_number"
 LOOK_SECONDS = 0.05
 """How often the log is asked for what other processes recorded; this process's own commits are known at once."""
 READ = frozenset(
@@ -67,6 +69,8 @@ class Known:
     country: str
     address: tuple[str | None, str | None]
     names: tuple[str, ...]
+    unchecked: tuple[str, ...] = ()
+    """Its numbers that nobody can check, which say that two may be one."""
 
 
 @dataclass
@@ -78,6 +82,8 @@ class TenantIndex:
     """Each account by the number under which the postings name it: a search reads thousands of them."""
     ids: list[AccountId] = field(default_factory=list)
     postings: dict[str, "array[int]"] = field(default_factory=dict)
+    unchecked: dict[str, dict[AccountId, None]] = field(default_factory=dict)
+    """Who was opened with a number that nobody can check; `known` says whether that still counts."""
     links: dict[AccountId, dict[AccountId, str]] = field(default_factory=dict)
     edges: dict[AccountId, set[AccountId]] = field(default_factory=dict)
     """Each account with its parent and its children."""
@@ -90,13 +96,9 @@ class TenantIndex:
         """Learns from one event."""
         match happened:
             case AccountOpened(account_id=account_id, customer=customer):
-                address = _address(customer)
-                self._name(
-                    Known(
-                        account_id=account_id, name=customer.name, country=customer.country, address=address, names=()
-                    ),
-                    customer.normal_names,
-                )
+                self._name(_known(account_id, customer), customer.normal_names)
+                for number in self.known[account_id].unchecked:
+                    self.unchecked.setdefault(number, {})[account_id] = None
             case NameAdded(account_id=account_id, normal_names=names):
                 self._name(self.known[account_id], names)
             case AccountsMerged(survivor_id=one, absorbed_id=other):
@@ -136,7 +138,8 @@ class TenantIndex:
     def near(self, customer: Customer, accounts: frozenset[AccountId]) -> tuple[Candidate, ...]:
         """Linked accounts first, then those whose names are most alike."""
         known = self._links(accounts) if self.links or self.edges else ()
-        linked = {self._now(other): link for other, link in known}
+        linked = dict.fromkeys(self._of_one_number(customer), UNCHECKED_NUMBER)
+        linked |= {self._now(other): link for other, link in known}
         others = (account for account in self._alike(customer) if account not in linked)
         counted = [account for account in linked if self._counts(account, accounts)]
         best = islice((account for account in others if self._counts(account, accounts)), KEPT_MAX)
@@ -163,6 +166,13 @@ class TenantIndex:
             for one in (account, *self._within(account)):
                 yield from self.links.get(one, {}).items()
                 yield from ((other, LINKS[RELATED]) for other in sorted(self.edges.get(one, ())))
+
+    def _of_one_number(self, customer: Customer) -> Iterator[AccountId]:
+        """Those that gave a number of the customer that nobody can check."""
+        for number in _unchecked(customer):
+            for account in self.unchecked.get(number, ()):
+                if account in self.known and number in self.known[account].unchecked:
+                    yield self._now(account)
 
     def _now(self, account: AccountId) -> AccountId:
         """The account as which it goes on."""
@@ -227,6 +237,23 @@ def _least_of_the_most(frequencies: Counter[int]) -> int:
         if reached >= SCORED_MAX:
             return times
     return 0
+
+
+def _known(account_id: AccountId, customer: Customer) -> Known:
+    return Known(
+        account_id=account_id,
+        name=customer.name,
+        country=customer.country,
+        address=_address(customer),
+        names=(),
+        unchecked=_unchecked(customer),
+    )
+
+
+def _unchecked(customer: Customer) -> tuple[str, ...]:
+    """Its numbers that nobody can check, also where an earlier release took such a one for a key."""
+    found = (one for one in customer.identifiers if not one.valid or not checkable(one.scheme, one.country))
+    return tuple(f"{one.scheme}:{one.key_value}" for one in found)
 
 
 def _address(customer: Customer) -> tuple[str | None, str | None]:

@@ -29,7 +29,8 @@ MODULES = {
 }
 """The kinds of number that a country may have for a scheme, as python-stdnum names them; most have one or two."""
 _DUNS = re.compile(r"^\d{9}$")
-_REGISTRY = re.compile(r"^[A-Z0-9]{2,20}$")
+_NUMBER = re.compile(r"^[A-Z0-9]{2,20}$")
+_SWISS_TAX = re.compile(r"(MWST|TVA|IVA|TPV)$")
 _REGION = re.compile(r"^[A-Z0-9]{1,3}$")
 _STATES = (
     "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA "
@@ -104,7 +105,10 @@ def _host(website: str) -> str | None:
 
 
 def identifier(given: GivenIdentifier, country: str, place: int = 0) -> Identifier:
-    """The identifier in its compact form. Raises Invalid when its digits are wrong; unknown kinds stay unchecked."""
+    """The identifier in its compact form. Raises Invalid when its digits are wrong.
+
+    A number that nobody can check, such as one of a register without check digits, stays unchecked: it is no key.
+    """
     of = given.country or country if given.scheme in COUNTRY_SCHEMES else None
     try:
         value, valid = _checked(given.scheme, of, given.value)
@@ -120,10 +124,25 @@ def _checked(scheme: str, country: str | None, text: str) -> tuple[str, bool]:
         return lei.validate(compact), True
     if scheme == "duns":
         return _formed(_DUNS, compact), True
-    known = [found for name in MODULES[scheme] if (found := get_cc_module((country or "").lower(), name))]
+    known = _modules(scheme, country)
     if known:
-        return _valid_in(known, text), True
-    return (_formed(_REGISTRY, compact), True) if scheme == "registry" else (compact, False)
+        return _without_tax_words(country, _valid_in(known, text)), True
+    return (_formed(_NUMBER, compact) if scheme == "registry" else compact), False
+
+
+def checkable(scheme: str, country: str | None) -> bool:
+    """Whether a number of that kind says by itself that it was written wrongly."""
+    return scheme not in MODULES or bool(_modules(scheme, country))
+
+
+@cache
+def _modules(scheme: str, country: str | None) -> list[Any]:
+    return [found for name in MODULES[scheme] if (found := get_cc_module((country or "").lower(), name))]
+
+
+def _without_tax_words(country: str | None, number: str) -> str:
+    """A Swiss VAT number is the company's own, with the tax named behind it in one of three languages."""
+    return _SWISS_TAX.sub("", number) if country == "CH" else number
 
 
 def _valid_in(modules: list[Any], text: str) -> str:

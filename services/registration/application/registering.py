@@ -20,7 +20,7 @@ from services.registration.application.streams import (
 )
 from services.registration.domain import availability
 from services.registration.domain.account import Account, Accounts, Group
-from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, keys_of, own_keys
+from services.registration.domain.account_key import DOMAIN, AccountKeys, Key, formerly, keys_of, own_keys
 from services.registration.domain.capacity import Capacity, SlotsSeen, quarter_of, quarters_before
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.customer import Customer
@@ -215,10 +215,18 @@ async def giving_way(peek: Peek, registration_id: RegistrationId | None) -> Give
 async def _bound_keys(peek: Peek, wish: Submission) -> tuple[Key, ...]:
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
     matching = DEAL_RULES.read(version.body).matching if version else Matching()
-    found = keys_of(wish.customer, matching)
+    found = [await _as_bound(peek, key) for key in keys_of(wish.customer, matching)]
     bound = await peek.all([AccountKeys.at(key.identity) for key in found])
     pairs = zip(found, bound, strict=True)
     return tuple(replace(key, account_id=state.account_id, sharers=state.accounts[1:]) for key, state in pairs)
+
+
+async def _as_bound(peek: Peek, key: Key) -> Key:
+    """The key, or the form of it under which an earlier release bound it."""
+    for old in formerly(key):
+        if (await peek(AccountKeys.at(old.identity))).account_id is not None:
+            return old
+    return key
 
 
 async def _accounts(

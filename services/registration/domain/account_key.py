@@ -7,7 +7,7 @@ Binding appends at version 0 of the key's stream, so two first registrations of 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -54,6 +54,13 @@ def own_keys(customer: Customer) -> tuple[Key, ...]:
     """Everything that could be a key of the customer, whatever the rules say of shared domains."""
     known = [Key(scheme=i.scheme, value=i.key_value) for i in customer.identifiers if i.valid]
     return (*known, Key(scheme=DOMAIN, value=customer.domain)) if customer.domain else tuple(known)
+
+
+def formerly(key: Key) -> tuple[Key, ...]:
+    """The keys that an earlier release made of the same number: a Swiss VAT number with the tax named behind it."""
+    if key.scheme != "vat" or not key.value.startswith("CH:CHE"):
+        return ()
+    return tuple(replace(key, value=f"{key.value}{word}") for word in ("MWST", "TVA", "IVA", "TPV"))
 
 
 # Events

@@ -26,7 +26,8 @@ class IndexSeen:
 class Candidate:
     """Another account that may be the same customer, with what was measured: scores in whole percent, rounded down.
 
-    Link: alias, parent, shared_key or contradicted_domain, where one is known.
+    Link: alias, parent, shared_key, contradicted_domain or unchecked_number (the same number, of a kind that nobody can
+    check), where one is known.
     """
 
     account_id: AccountId
