@@ -58,6 +58,7 @@ from services.registration.domain.lead_commands import (
     SubmitLead,
 )
 from services.registration.domain.merging import MergeAccounts, SplitAccounts
+from services.registration.domain.rules import APPROVERS
 
 READ_DEALS = "read deals"
 READ_CONFLICTS = "read conflicts"
@@ -85,8 +86,7 @@ _SELLERS = (partner("owner"), partner("seller"))
 _DESK = (vendor("deal_desk"),)
 _ARBITERS = (vendor(duty="arbiter"),)
 _KEEPERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk"))
-_APPROVERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance"))
-"""Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
+_APPROVERS = tuple(vendor(role) for role in APPROVERS)
 _LEAD_DESK = (vendor("channel_manager"), vendor("deal_desk"))
 _LEAD_READERS = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "marketing", "analyst"))
 _VENDOR = tuple(vendor(role) for role in ("admin", "channel_manager", "deal_desk", "finance", "analyst"))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,14 @@ from chassis.event import LEFT_OUT
 from contracts.values import ProductLine, Span, money
 from services.registration.domain.overlap import Overlap, Place, Reach, overlap
 from services.registration.domain.protection import free_from, protection_of
-from services.registration.domain.rules import AutoApproval, DealRules, Matching, Protection, faults
+from services.registration.domain.rules import (
+    AutoApproval,
+    DealRules,
+    Matching,
+    Protection,
+    faults,
+)
+from services.registration.domain.screening import DEAL_RULES
 
 
 def utc(text: str) -> datetime:
@@ -156,3 +164,41 @@ def test_a_normal_form_makes_no_two_places_or_products_one() -> None:
 )
 def test_rules_say_what_does_not_fit(rules: DealRules, expected: list[str]) -> None:
     assert faults(rules) == expected
+
+
+WHO = (
+    "admin, channel_manager, deal_desk, finance, legal, trainer, signatory, plan_admin, approver, fund_manager, "
+    "credit_controller, override, arbiter, auditor"
+)
+TOO_LATE = "a warning comes fewer days before the end than inactive_days"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, []),
+        ({"approval": [{"role": "finance"}, {"role": "legal", "order": 2}]}, []),
+        ({"approval": [{"role": "nobody", "all_of": ["ada", "ben"]}]}, []),
+        ({"approval": [{"role": "nobody"}]}, [f"a step's role is one of {WHO}"]),
+        ({"approval": [{"role": "analyst"}]}, [f"a step's role is one of {WHO}"]),
+        ({"approval": [{"all_of": ["ada", "ada"]}]}, ["a step names each person once"]),
+        ({"clock": {"escalate_to": "nobody"}}, [f"a late review is escalated to one of {WHO}"]),
+        ({"clock": {"appeal_days": 0}}, ["a decision is contested for 1 to 10 days"]),
+        ({"clock": {"appeal_days": 999}}, ["a decision is contested for 1 to 10 days"]),
+        ({"benefits": [{"name": "b", "percent": "-5"}]}, ["a benefit lies between 0 and 100 percent"]),
+        ({"benefits": [{"name": "b", "percent": "500"}]}, ["a benefit lies between 0 and 100 percent"]),
+        ({"territories": ["DE", "US-CA"]}, []),
+        ({"territories": ["Germany"]}, ["Germany: a territory is a country or a part of it (DE, US-CA)"]),
+        ({"protection": {"warn_days": 400}}, [TOO_LATE]),
+        ({"protection": {"warn_days": 45}}, [TOO_LATE]),
+        ({"protection": {"warn_days": 400, "inactive_days": 0}}, [TOO_LATE]),
+        ({"protection": {"inactive_days": 0}}, []),
+    ],
+)
+def test_rules_that_cannot_work_are_refused_where_they_are_written_now(
+    body: dict[str, Any], expected: list[str]
+) -> None:
+    rules = DEAL_RULES.read(body)
+
+    assert DEAL_RULES.check_new(rules) == expected
+    assert faults(rules) == [], "what stands is followed as it stands"

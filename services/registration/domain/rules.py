@@ -1,5 +1,6 @@
 """A programme's deal rules: what may be registered, what is compared, who comes first, how long a hold lasts."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from datetime import date, time
@@ -33,6 +34,15 @@ LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
 TOTAL_DAYS_MAX, ASK_DAYS_MAX, GRACE_DAYS_MAX = 730, 90, 5
 STEPS_MAX, APPROVALS_MAX, LIMIT_DAYS_MAX, ANSWER_DAYS_MAX, PERCENT_MAX = 10, 10, 30, 60, 1_000
 HOLIDAYS_MAX = 10
+APPEAL_DAYS_MAX = 10
+APPROVERS = ("admin", "channel_manager", "deal_desk", "finance")
+"""Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
+APPROVER_DUTIES = (
+    *("legal", "trainer", "signatory", "plan_admin", "approver", "fund_manager", "credit_controller", "override"),
+    *("arbiter", "auditor"),
+)
+"""What one of them may have to be besides, for a step to be theirs."""
+_TERRITORY = re.compile("[A-Z]{2}(-[A-Z0-9]{1,3})?")
 QUEUE_MAX = 10
 WATCHES = LOOK, DOCUMENT, ASKED = "look", "document", "asked"
 """What a person may be asked to look at besides: a look-alike domain, another partner's document, a changed question."""
@@ -320,6 +330,33 @@ def _review_limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
     yield clock.when_late in LATE, f"a late review is one of {', '.join(LATE)}"
     yield 1 <= clock.answer_days <= ANSWER_DAYS_MAX, f"a partner has 1 to {ANSWER_DAYS_MAX} days to answer"
     yield from hours.limits()
+
+
+def faults_of_new(rules: DealRules) -> list[str]:
+    """What could never work, or say nothing, in rules that are written now: older ones are followed as they stand."""
+    return [text for fits, text in (*_nobody(rules), *_senseless(rules)) if not fits]
+
+
+def _nobody(rules: DealRules) -> Iterator[tuple[bool, str]]:
+    """Whom a deal would wait for in vain."""
+    known = {*APPROVERS, *APPROVER_DUTIES}
+    said = f"one of {', '.join((*APPROVERS, *APPROVER_DUTIES))}"
+    for step in rules.approval:
+        yield bool(step.all_of) or step.role in known, f"a step's role is {said}"
+        yield len(set(step.all_of)) == len(step.all_of), "a step names each person once"
+    yield rules.clock.escalate_to in known, f"a late review is escalated to {said}"
+
+
+def _senseless(rules: DealRules) -> Iterator[tuple[bool, str]]:
+    protection = rules.protection
+    yield 1 <= rules.clock.appeal_days <= APPEAL_DAYS_MAX, f"a decision is contested for 1 to {APPEAL_DAYS_MAX} days"
+    for benefit in rules.benefits:
+        yield 0 <= benefit.percent <= WHOLE_PERCENT, "a benefit lies between 0 and 100 percent"
+        yield set(benefit.roles) <= set(ROLES), f"a benefit's roles are some of {', '.join(ROLES)}"
+    for place in rules.territories:
+        yield bool(_TERRITORY.fullmatch(place)), f"{place}: a territory is a country or a part of it (DE, US-CA)"
+    least = protection.inactive_days or DAYS_MAX + 1
+    yield protection.warn_days < least, "a warning comes fewer days before the end than inactive_days"
 
 
 def is_zone(name: str) -> bool:

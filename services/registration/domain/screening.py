@@ -32,6 +32,7 @@ from services.registration.domain.rules import (
     CertificationNeed,
     DealRules,
     faults,
+    faults_of_new,
     in_currency,
 )
 
@@ -519,4 +520,6 @@ def evaluate(facts: Facts, rules: DealRules) -> Decision:
     return explained(screen(facts, rules))
 
 
-DEAL_RULES = Kind[Facts, DealRules](name="deal_rules", body=DealRules, facts=Facts, evaluate=evaluate, check=faults)
+DEAL_RULES = Kind[Facts, DealRules](
+    name="deal_rules", body=DealRules, facts=Facts, evaluate=evaluate, check=faults, check_new=faults_of_new
+)
