@@ -86,6 +86,28 @@ def statuses(town: Town) -> tuple[str, str]:
 # The case
 
 
+def test_a_wait_is_contested_within_ten_business_days_from_when_it_began_or_its_rival_was_approved() -> None:
+    town, late = Town(), datetime(2026, 3, 16, 17, tzinfo=UTC)
+    town.register("a", "p-1")
+    town.register("b", "p-2")
+    town.run(replace(approval(), now=datetime(2026, 3, 3, 9, tzinfo=UTC)))
+
+    with pytest.raises(FilingClosed) as refused:
+        town.run(filed(late + timedelta(seconds=1)))
+
+    assert refused.value.fields == {"until": late.isoformat()}
+    assert isinstance(town.run(filed(late))[0][0], DisputeOpened)
+
+
+def test_a_wait_that_was_contested_late_is_decided_as_it_was() -> None:
+    town = Town()
+    town.register("a", "p-1")
+    town.register("b", "p-2")
+    town.run(approval())
+
+    assert isinstance(town.run(filed(NOW + timedelta(days=60)), evaluator=2)[0][0], DisputeOpened)
+
+
 def test_a_dispute_asks_for_evidence_within_five_business_days_and_for_a_decision_in_five_more() -> None:
     town = contested()
     opened = town.of(Disputes.at("b"))[0]

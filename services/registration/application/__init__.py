@@ -127,6 +127,7 @@ from services.registration.domain.dispute import (
     appeal_dispute,
     decide_dispute,
     file_dispute,
+    file_dispute_at_any_time_of_a_wait,
     file_dispute_by_the_day,
     hear_dispute,
     request_dispute_evidence,
@@ -322,7 +323,10 @@ HANDLES = (
     Handles(CheckCustomer, check_customer, streams=lambda c: (Checks.at(c.day),), answer=checked),
     *(
         Handles(FileDispute, decision, dispute_streams, reads=filing_streams, answer=case_of, evaluator=evaluator)
-        for evaluator, decision in ((1, file_dispute_by_the_day), (2, file_dispute))
+        for evaluator, decision in (
+            *((1, file_dispute_by_the_day), (2, file_dispute_at_any_time_of_a_wait)),
+            (3, file_dispute),
+        )
     ),
     Handles(
         RequestDisputeEvidence,

@@ -208,6 +208,7 @@ class Deal:
     opportunity_id: OpportunityId | None = None
     unlinked: bool = False
     approved_at: datetime | None = None
+    queued_at: datetime | None = None
 
     @property
     def first(self) -> DealRegistered:
@@ -492,9 +493,9 @@ Linked = DealLinked | MissingLinkFlagged | MissingLinkCleared
 
 def _moved(deal: Deal, happened: Moving | Ending | Accompanied | Linked) -> Deal:
     match happened:
-        case DealQueued(place=place, free_on=free_on, reasons=reasons):
-            again = replace(deal.review, given=())
-            return replace(deal, status=Status.WAITING, place=place, free_on=free_on, reasons=reasons, review=again)
+        case DealQueued(place=place, free_on=free_on, reasons=reasons, queued_at=at):
+            behind = replace(deal, status=Status.WAITING, place=place, free_on=free_on, reasons=reasons, queued_at=at)
+            return replace(behind, review=replace(deal.review, given=()))
         case DealPromoted():
             return replace(deal, status=Status.IN_REVIEW, place=None, free_on=None, reasons=())
         case DealApproved():

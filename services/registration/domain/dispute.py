@@ -20,6 +20,7 @@ from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import OnDeal, Screens
 from services.registration.domain.deal_events import Evidence, OfDeal
 from services.registration.domain.judging import rules_of
+from services.registration.domain.review_clock import appeal_until
 from services.registration.domain.rules import DealRules
 
 WRONG_MATCH = "wrong_match"
@@ -225,7 +226,21 @@ class Dispute:
 def file_dispute(
     wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
 ) -> list[DisputeEvent]:
-    """Contests a rejection, a revocation or a wait, in time. A last day that the rules keep is not named either."""
+    """Contests a rejection, a revocation or a wait, in time. A last day that the rules keep is not named either.
+
+    A wait is contested from when the deal was set behind its rival, or that was approved.
+    """
+    if deal.status == Status.WAITING and deal.queued_at is not None:
+        since = max((one.approved_at for one in against if one.approved_at), default=deal.queued_at)
+        since = max(since, deal.queued_at)
+        deal = replace(deal, appeal_until=appeal_until(rules_of(deal, book), since))
+    return file_dispute_at_any_time_of_a_wait(wish, dispute, deal, against, book)
+
+
+def file_dispute_at_any_time_of_a_wait(
+    wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
+) -> list[DisputeEvent]:
+    """Evaluator 2: a wait had no last day."""
     try:
         return file_dispute_by_the_day(wish, dispute, deal, against, book)
     except FilingClosed:
