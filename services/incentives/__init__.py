@@ -13,5 +13,6 @@ Listens to: OpportunityLinked, DealStageChanged, DealWon, DealLost, CreditAlloca
 DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, ParticipantJoined, ParticipantLeft,
 LeadConverted (registration);
 PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated, OffboardingStarted, OffboardingCancelled,
-PartnerOffboarded, PartnersMerged, PartnersUnmerged, CertifiedCountChanged (onboarding); TenantOpened (gateway).
+PartnerOffboarded, PartnersMerged, PartnersUnmerged, MembershipStarted, MembershipEnded, CertifiedCountChanged
+(onboarding); TenantOpened (gateway).
 """

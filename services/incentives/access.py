@@ -60,6 +60,7 @@ from services.incentives.domain.tax import RemitTax
 from services.incentives.domain.tier import AppealTier, DecideTierReview, EvaluateTier, OverrideTier, RecordTierMetric
 
 READ_EARNINGS = "read earnings"
+READ_OWN_PAY = "read one's own pay"
 READ_PAYMENTS = "read payments"
 UPLOAD_REPORTS = "upload provider reports"
 READ_PAPERS = "read bank and tax"
@@ -119,10 +120,10 @@ ACCESS = Access(
         DisputeLine: _OWN_MONEY,
         DecideDispute: _CONFIRMS,
         WriteOffNegative: (*_PREPARES, *_CONFIRMS),
-        ChangeBankDetails: (partner("owner", "finance"),),
+        ChangeBankDetails: (partner(),),
         VerifyBankDetails: (partner("owner", "finance"), *_CONFIRMS),
-        SubmitTaxForm: _OWN_MONEY,
-        SetPayoutCurrency: (*_PREPARES, *_OWN_MONEY),
+        SubmitTaxForm: (partner(),),
+        SetPayoutCurrency: (*_PREPARES, partner()),
         RemitTax: _CONFIRMS,
         DecideTaxForm: _PREPARES,
         ConsentToPerson: (partner("owner"),),
@@ -158,6 +159,7 @@ ACCESS = Access(
         READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
         READ_CLAIMS: (*_VENDOR, *_FUND_MANAGER, *_SELLS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
+        READ_OWN_PAY: (partner(),),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),
         UPLOAD_REPORTS: (*_PREPARES, service()),
         READ_PAPERS: (*_PREPARES, *_OWN_MONEY),

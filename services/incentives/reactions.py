@@ -13,6 +13,8 @@ from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, Sol
 from contracts.gateway import TenantOpened
 from contracts.onboarding import (
     CertifiedCountChanged,
+    MembershipEnded,
+    MembershipStarted,
     OffboardingCancelled,
     OffboardingStarted,
     PartnerActivated,
@@ -48,6 +50,8 @@ from services.incentives.domain.dues import PARTY_OF_ROLE
 from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.merging import MergePayee, UnmergePayee
 from services.incentives.domain.payee_commands import (
+    EmployPerson,
+    LetPersonGo,
     OpenPayee,
     RecordCertified,
     RecordStanding,
@@ -413,6 +417,26 @@ async def on_partner_activated(seen: Seen, app: Application) -> None:
     await _standing(seen, app, it.activated_at)
 
 
+async def on_membership_started(seen: Seen, app: Application) -> None:
+    """A partner's person can be paid too."""
+    it: MembershipStarted = seen.event
+    wish = EmployPerson(
+        payee_id=it.person_id,
+        partner_id=it.partner_id,
+        primary=it.primary,
+        since=it.effective_on,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "employ_person", wish)
+
+
+async def on_membership_ended(seen: Seen, app: Application) -> None:
+    """Who has left is still paid what was earned before."""
+    it: MembershipEnded = seen.event
+    wish = LetPersonGo(payee_id=it.person_id, partner_id=it.partner_id, left_on=it.effective_on, now=app.clock.now())
+    await app.react(seen, "let_person_go", wish)
+
+
 async def on_partner_profile_changed(seen: Seen, app: Application) -> None:
     """A partner's country is the region that modifiers look at; its domains tell when it sells to itself."""
     await _standing(seen, app, seen.event.changed_at)
@@ -581,6 +605,8 @@ REACTIONS: dict[type[Any], Reaction] = {
     CertifiedCountChanged: on_certified_count,
     PartnerActivated: on_partner_activated,
     PartnerProfileChanged: on_partner_profile_changed,
+    MembershipStarted: on_membership_started,
+    MembershipEnded: on_membership_ended,
     PartnerSuspended: on_partner_suspended,
     PartnerReinstated: on_partner_reinstated,
     OffboardingStarted: on_offboarding_started,

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
+from chassis.decider import NotFound
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Range
-from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_SALES
+from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import EarningDocument
@@ -32,8 +33,27 @@ def own(caller: Reader, partner_id: str | None) -> str | None:
     return caller.principal.partner_id or "" if caller.principal.kind == "partner" else partner_id
 
 
+def only_payee(caller: Reader, app: App) -> str | None:
+    """The payee whose pay the caller may see: itself, a partner's person who may not see its partner's; None: all.
+
+    Raises Forbidden.
+    """
+    if app.access.allows(caller.principal, READ_EARNINGS):
+        return None
+    app.access.check(caller.principal, READ_OWN_PAY)
+    return caller.principal.by
+
+
+def shown_to(payee_id: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    """The document, if it is about the only payee that the caller may know of. Raises NotFound."""
+    if payee_id is not None and found["payee_id"] != payee_id:
+        raise NotFound
+    return found
+
+
 async def line_filter(  # noqa: PLR0913, PLR0917  a filter a parameter
     partner_id: Filter = None,
+    payee_id: Filter = None,
     opportunity_id: Filter = None,
     registration_id: Filter = None,
     kind: Filter = None,
@@ -47,6 +67,7 @@ async def line_filter(  # noqa: PLR0913, PLR0917  a filter a parameter
     """
     return {
         "partner_id": partner_id,
+        "payee_id": payee_id,
         "opportunity_id": opportunity_id,
         "registration_id": registration_id,
         "kind": kind,
@@ -63,9 +84,9 @@ LineFilter = Annotated[dict[str, str | None], Depends(line_filter)]
 @answers(Page[EarningDocument])
 @reads("earnings")
 async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilter, sort: Sort = "-date") -> Response:
-    """Earning lines, by the day they were earned on or by amount; a partner's own only."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    """Earning lines, by the day they were earned on or by amount; a partner's own only, a person's likewise."""
+    payee_id = only_payee(caller, app) or narrowed["payee_id"]
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "payee_id": payee_id}
     return listed(*await page(caller, app, "earnings", paged, where, sorted_by(sort, "earned_on")))
 
 
@@ -74,8 +95,8 @@ async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilte
 @reads("earnings")
 async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
     """One line with its derivation, dates, and why it is held."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    return shown(await app.document(caller.principal, "earnings", line_id))
+    payee_id = only_payee(caller, app)
+    return shown(shown_to(payee_id, await app.document(caller.principal, "earnings", line_id)))
 
 
 @router.post("/lines/{line_id}/postpone")

@@ -11,7 +11,7 @@ from chassis.http import App, Reader, reads, shown
 from chassis.identity import Principal
 from chassis.read_store.port import PAGE_MAX
 from services.incentives.access import READ_EARNINGS
-from services.incentives.api.earnings import own
+from services.incentives.api.earnings import only_payee, own, shown_to
 from services.incentives.projections.mergers import ONE, MergerDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -48,9 +48,9 @@ async def stated_to(caller: Reader, app: App, partner_id: str | None) -> str | t
 
 async def statement_for(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:
     """A statement that the caller may read. Raises NotFound alike for what is not there and what is not theirs."""
-    app.access.check(caller.principal, READ_EARNINGS)
+    payee_id = only_payee(caller, app)
     found = await app.read.get("statements", caller.tenant, statement_id)
     theirs = await stated_to(caller, app, None)
     if found is None or (theirs is not None and found["partner_id"] not in theirs):
         raise NotFound
-    return found
+    return shown_to(payee_id, found)

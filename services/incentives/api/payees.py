@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
-from services.incentives.access import READ_EARNINGS, READ_PAPERS
-from services.incentives.api.earnings import own
+from services.incentives.access import READ_EARNINGS, READ_OWN_PAY, READ_PAPERS
+from services.incentives.api.earnings import only_payee, own
 from services.incentives.api.narrowing import Filter
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.application.tax_years import so_far
@@ -82,8 +83,10 @@ class ReasonBody(Body):
 
 
 async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
-    """The payee, if the caller may act on it: a partner only on itself and on its own people."""
+    """The payee, if the caller may act on it: a partner only on itself and on its own people, a person only on itself."""
     app.access.check(caller.principal, action)
+    if not _is_allowed(caller, app, payee_id):
+        raise NotFound
     payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
     mine = caller.principal.kind != "partner" or payee.partner_id == caller.principal.partner_id
     if not payee.opened or not mine:
@@ -91,16 +94,22 @@ async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
     return payee
 
 
+def _is_allowed(caller: Reader, app: App, payee_id: str) -> bool:
+    """Whoever may not see the papers of its partner has its own alone. Others are told what is theirs elsewhere."""
+    itself = app.access.allows(caller.principal, READ_OWN_PAY) and payee_id == caller.principal.by
+    return itself or caller.principal.kind != PARTNER or app.access.allows(caller.principal, READ_PAPERS)
+
+
 @router.get("/payees")
 @answers(Page[ListedPayee])
 @reads("payee_gates")
 async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
-    """Who can be paid, and which gate is shut now; a partner sees itself and its people."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id)}
+    """Who can be paid, and which gate is shut now; a partner sees itself and its people, a person itself."""
+    where = {"partner_id": own(caller, partner_id), "payee_id": only_payee(caller, app)}
     items, cursor = await page(caller, app, "payee_gates", paged, where, sort="partner_id")
     rules = await payment_rules_now(app, caller.tenant)
-    hidden: dict[str, Any] = {} if app.access.allows(caller.principal, READ_PAPERS) else {"bank": None, "tax_forms": {}}
+    hides = caller.principal.kind != PARTNER and not app.access.allows(caller.principal, READ_PAPERS)
+    hidden: dict[str, Any] = {"bank": None, "tax_forms": {}} if hides else {}
     shut = [await _gates(caller, app, item, rules) for item in items]
     told = [
         {**item, "gates": gates, "cautions": cautions(item, rules)}
@@ -128,7 +137,7 @@ async def _gates(
 @reads("payee_gates")
 async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     """Why a payee can or cannot be paid now, its bank details by their last digits, and its tax forms."""
-    app.access.check(caller.principal, READ_PAPERS)
+    app.access.check(caller.principal, READ_OWN_PAY if payee_id == caller.principal.by else READ_PAPERS)
     found = await app.document(caller.principal, "payee_gates", payee_id)
     payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
     now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
-from chassis.decider import Problem, Refused
+from chassis.decider import NotFound, Problem, Refused
 from chassis.event import canonical_json, plain, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
@@ -17,7 +17,7 @@ from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
 from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
-from services.incentives.api.earnings import own
+from services.incentives.api.earnings import only_payee, own, shown_to
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import stated_to, statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
@@ -33,6 +33,7 @@ from services.incentives.domain.account import (
     WriteOffNegative,
     live_statement,
 )
+from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.payment import Payment, Payments, payment_of
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
@@ -70,9 +71,13 @@ router = APIRouter(tags=["payments"])
 
 
 class StatementBody(Body):
-    """A payee's period that is over: a month such as 2026-03, a quarter such as 2026-Q1, or a week such as 2026-W14."""
+    """A payee's period that is over: a month such as 2026-03, a quarter such as 2026-Q1, or a week such as 2026-W14.
+
+    The payee is the partner, or with `payee_id` a person who earned at it.
+    """
 
     partner_id: Annotated[str, Field(min_length=1, max_length=64)]
+    payee_id: Annotated[str, Field(max_length=64)] = ""
     period: Annotated[str, Field(pattern=r"^[0-9]{4}-([0-9]{2}|Q[1-4]|W[0-9]{2})$")]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
@@ -158,7 +163,7 @@ class Forged(Problem):
 async def issue(body: StatementBody, caller: Writer, app: App) -> Response:
     """Issues the statement of a period: all that changed what is payable since the last one."""
     app.access.check(caller.principal, IssueStatement)
-    await app.exists(caller.tenant, "payee", body.partner_id)
+    await _employed(app, caller.tenant, body.payee_id or body.partner_id, body.partner_id)
     asked = Period(**body.model_dump(), by=caller.principal.by)
 
     async def make(peek: Peek) -> IssueStatement:
@@ -167,11 +172,18 @@ async def issue(body: StatementBody, caller: Writer, app: App) -> Response:
     return await perform(caller, app, IssueStatement, make, status=201)
 
 
+async def _employed(app: App, tenant: str, payee_id: str, partner_id: str) -> None:
+    """Raises NotFound unless the payee is the partner, or a person who earns at it."""
+    payee: Payee = (await app.executor.state(tenant, Payees.at(payee_id)))[0]
+    if not payee.opened or payee.partner_id != partner_id:
+        raise NotFound
+
+
 async def statement_filter(
-    partner_id: Filter = None, period: Filter = None, currency: Currency = None
+    partner_id: Filter = None, payee_id: Filter = None, period: Filter = None, currency: Currency = None
 ) -> dict[str, str | None]:
     """Narrows a list of statements."""
-    return {"partner_id": partner_id, "period": period, "closing.currency": currency}
+    return {"partner_id": partner_id, "payee_id": payee_id, "period": period, "closing.currency": currency}
 
 
 StatementFilter = Annotated[dict[str, str | None], Depends(statement_filter)]
@@ -184,8 +196,9 @@ async def list_statements(
     caller: Reader, app: App, paged: Paged, narrowed: StatementFilter, sort: Sort = "-date"
 ) -> Response:
     """Statements, by the day of issue or by what they close with; a partner's own, and those of who is one with it."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    where: dict[str, Any] = {**narrowed, "partner_id": await stated_to(caller, app, narrowed["partner_id"])}
+    payee_id = only_payee(caller, app) or narrowed["payee_id"]
+    theirs = await stated_to(caller, app, narrowed["partner_id"])
+    where: dict[str, Any] = {**narrowed, "partner_id": theirs, "payee_id": payee_id}
     items, cursor = await page(caller, app, "statements", paged, where, sorted_by(sort, "issued_at"))
     return listed([{name: value for name, value in item.items() if name != "lines"} for item in items], cursor)
 
@@ -197,8 +210,13 @@ async def next_statements(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, period: Filter = None, currency: Currency = None
 ) -> Response:
     """The periods that are open, and when their statements are issued and paid; a partner's own only."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id), "period": period, "currency": currency, "stage": ISSUES}
+    where = {
+        "partner_id": own(caller, partner_id),
+        "payee_id": only_payee(caller, app),
+        "period": period,
+        "currency": currency,
+        "stage": ISSUES,
+    }
     items, cursor = await page(caller, app, "statement_days", paged, where, sort="due_at")
     return listed([{name: item[name] for name in NEXT} for item in items], cursor)
 
@@ -211,12 +229,20 @@ async def live(
     app: App,
     currency: Annotated[str, Query(pattern="^[A-Z]{3}$")],
     partner_id: Annotated[str, Query(min_length=1, max_length=64)],
+    payee_id: Filter = None,
 ) -> Response:
-    """What a partner's next statement would say if it were issued now: what was carried into it, and all since, by cause."""
-    app.access.check(caller.principal, READ_EARNINGS, partner_id)
-    await app.exists(caller.tenant, "payee", partner_id)
+    """What a payee's next statement would say if it were issued now: what was carried into it, and all since, by cause.
+
+    The payee is the partner, or with `payee_id` a person who earned at it.
+    """
+    only, theirs = only_payee(caller, app), own(caller, partner_id) or ""
+    payee_id = payee_id or only or partner_id
+    shown_to(only, {"payee_id": payee_id})
+    await _employed(app, caller.tenant, payee_id, theirs)
     peek = app.executor.peek(caller.tenant)
-    asked = Period(partner_id=partner_id, currency=currency, period="", by=caller.principal.by, final=True)
+    asked = Period(
+        partner_id=theirs, payee_id=payee_id, currency=currency, period="", by=caller.principal.by, final=True
+    )
     wish = await statement_of(app, caller.tenant, peek, asked)
     return shown(plain(live_statement(wish, await peek(Accounts.at(wish.account_id)))))
 

@@ -318,6 +318,8 @@ HANDLES = (
     Handles(payee_commands.SubmitTaxForm, payee.submit_tax_form, payee_streams),
     Handles(payee_commands.DecideTaxForm, payee.decide_tax_form, payee_streams),
     Handles(payee_commands.ConsentToPerson, payee.consent_to_person, payee_streams),
+    Handles(payee_commands.EmployPerson, payee.employ_person, payee_streams),
+    Handles(payee_commands.LetPersonGo, payee.let_person_go, payee_streams),
     Handles(payee_commands.BlockPayee, payee.block_payee, payee_streams),
     Handles(payee_commands.UnblockPayee, payee.unblock_payee, payee_streams),
     Handles(tax.RemitTax, tax.remit_tax, tax_stream),

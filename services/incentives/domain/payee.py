@@ -19,6 +19,8 @@ from services.incentives.domain.payee_commands import (
     ChangeBankDetails,
     ConsentToPerson,
     DecideTaxForm,
+    EmployPerson,
+    LetPersonGo,
     OpenPayee,
     RecordCertified,
     RecordStanding,
@@ -34,6 +36,8 @@ from services.incentives.domain.payee_events import (
     BankDetailsVerified,
     Blocking,
     CertifiedRecorded,
+    EmployerChanged,
+    Employment,
     Paperwork,
     PayeeBlocked,
     PayeeEvent,
@@ -45,6 +49,7 @@ from services.incentives.domain.payee_events import (
     PayeeUnblocked,
     PayoutCurrencySet,
     PersonConsented,
+    PersonLeft,
     StandingRecorded,
     TaxFormDecided,
     TaxFormSubmitted,
@@ -90,6 +95,7 @@ class Payee:
     tax_forms: dict[str, TaxFormSubmitted] = field(default_factory=dict)
     accepted: dict[int, TaxFormSubmitted] = field(default_factory=dict)
     consented: bool = False
+    left_on: date | None = None
     blocked: PayeeBlocked | None = None
     unblock_proposed_by: str | None = None
     payout_currency: str | None = None
@@ -397,6 +403,31 @@ def consent_to_person(wish: ConsentToPerson, payee: Payee) -> list[PayeeEvent]:
     ]
 
 
+def employ_person(wish: EmployPerson, payee: Payee) -> list[PayeeEvent]:
+    """A partner's person can be paid once the partner consents; one who changes the employer, once the new one does."""
+    if not payee.opened:
+        return [PayeeOpened(payee_id=wish.payee_id, partner_id=wish.partner_id, revision=0, opened_at=wish.now)]
+    elsewhere = payee.partner_id != wish.partner_id and wish.primary
+    if not elsewhere and payee.left_on is None:
+        return []
+    return [
+        EmployerChanged(
+            payee_id=wish.payee_id,
+            partner_id=wish.partner_id,
+            former_id=payee.partner_id,
+            since=wish.since,
+            changed_at=wish.now,
+        )
+    ]
+
+
+def let_person_go(wish: LetPersonGo, payee: Payee) -> list[PayeeEvent]:
+    """Keeps that a person has left its employer; nothing that was earned is lost by it."""
+    if not payee.opened or payee.partner_id != wish.partner_id or payee.left_on is not None:
+        return []
+    return [PersonLeft(payee_id=wish.payee_id, partner_id=wish.partner_id, left_on=wish.left_on, recorded_at=wish.now)]
+
+
 def block_payee(wish: BlockPayee, payee: Payee) -> list[PayeeEvent]:
     """Stops every payment to the payee at once."""
     _known(payee)
@@ -463,9 +494,8 @@ def _known(payee: Payee) -> None:
 
 def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
     match happened:
-        case PayeeOpened():
-            known = replace(payee, opened=True, payee_id=happened.payee_id, partner_id=happened.partner_id)
-            return replace(known, revision=max(payee.revision, happened.revision))
+        case PayeeOpened() | EmployerChanged() | PersonLeft():
+            return _belonging(payee, happened)
         case PayeeSuspended() | PayeeReinstated():
             return _suspending(payee, happened)
         case PayoutCurrencySet():
@@ -509,6 +539,19 @@ def _suspending(payee: Payee, happened: PayeeSuspended | PayeeReinstated) -> Pay
         return replace(payee, revision=happened.revision, suspended=False, suspended_until=None)
     suspended = PAYOUTS in happened.scopes
     return replace(payee, revision=happened.revision, suspended=suspended, suspended_until=happened.until)
+
+
+def _belonging(payee: Payee, happened: PayeeOpened | Employment) -> Payee:
+    match happened:
+        case PayeeOpened():
+            known = replace(payee, opened=True, payee_id=happened.payee_id, partner_id=happened.partner_id)
+            return replace(known, revision=max(payee.revision, happened.revision))
+        case EmployerChanged():
+            return replace(payee, partner_id=happened.partner_id, consented=False, left_on=None)
+        case PersonLeft():
+            return replace(payee, left_on=happened.left_on)
+        case _:
+            assert_never(happened)
 
 
 def _blocking(payee: Payee, happened: Blocking) -> Payee:

@@ -117,6 +117,25 @@ class ConsentToPerson:
     now: datetime
 
 
+@command("incentives.EmployPerson.v1")
+class EmployPerson:
+    """A person acts for a partner from a day on. `primary`: this is the partner that employs it."""
+
+    payee_id: str
+    partner_id: str
+    primary: bool
+    since: date
+    now: datetime
+
+
+@command("incentives.LetPersonGo.v1")
+class LetPersonGo:
+    payee_id: str
+    partner_id: str
+    left_on: date
+    now: datetime
+
+
 @command("incentives.BlockPayee.v1")
 class BlockPayee:
     payee_id: str

@@ -135,6 +135,27 @@ class PersonConsented:
     consented_at: datetime
 
 
+@event("incentives.EmployerChanged.v1")
+class EmployerChanged:
+    """A person works for another partner, or for the same one again, which has to consent anew."""
+
+    payee_id: str
+    partner_id: str
+    former_id: str
+    since: date
+    changed_at: datetime
+
+
+@event("incentives.PersonLeft.v1")
+class PersonLeft:
+    """A person works for the partner no more. What was earned stays payable, by the consent that there is."""
+
+    payee_id: str
+    partner_id: str
+    left_on: date
+    recorded_at: datetime
+
+
 @event("incentives.PayeeBlocked.v1")
 class PayeeBlocked:
     payee_id: str
@@ -194,10 +215,12 @@ class PayeeReviewClosed:
 
 
 Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
+Employment = EmployerChanged | PersonLeft
 Blocking = PayeeBlocked | UnblockProposed | PayeeUnblocked
 Reviewing = PayeeReviewOpened | PayeeReviewClosed
 PayeeEvent = (
     PayeeOpened
+    | Employment
     | PayeeSuspended
     | PayeeReinstated
     | StandingRecorded

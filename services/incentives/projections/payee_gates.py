@@ -1,7 +1,7 @@
 """Who can be paid, and which gate is shut before whom?"""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
@@ -23,6 +23,7 @@ from services.incentives.domain.payee import (
 from services.incentives.domain.payee_events import (
     BankDetailsChanged,
     BankDetailsVerified,
+    EmployerChanged,
     PayeeBlocked,
     PayeeOpened,
     PayeeReinstated,
@@ -31,6 +32,7 @@ from services.incentives.domain.payee_events import (
     PayeeSuspended,
     PayeeUnblocked,
     PersonConsented,
+    PersonLeft,
     TaxFormDecided,
     TaxFormSubmitted,
     UnblockProposed,
@@ -52,6 +54,7 @@ class PayeeDocument(TypedDict):
     blocked_reason: str | None
     unblock_proposed_by: str | None
     changed_at: str
+    left_on: str | None
 
 
 def evolve(document: PayeeDocument | None, seen: Seen) -> PayeeDocument:
@@ -73,6 +76,7 @@ def _empty(payee_id: str, partner_id: str) -> PayeeDocument:
         "blocked_reason": None,
         "unblock_proposed_by": None,
         "changed_at": "",
+        "left_on": None,
     }
 
 
@@ -124,6 +128,14 @@ def _consented(known: PayeeDocument, _: PersonConsented) -> Changed:
     return _opened(known, EMPLOYER_CONSENT)
 
 
+def _employed(known: PayeeDocument, it: EmployerChanged) -> Changed:
+    return {**_shut(known, EMPLOYER_CONSENT), "partner_id": it.partner_id, "left_on": None}
+
+
+def _left(known: PayeeDocument, it: PersonLeft) -> Changed:
+    return {"left_on": iso(it.left_on)}
+
+
 def _blocked(known: PayeeDocument, it: PayeeBlocked) -> Changed:
     return {**_shut(known, BLOCKED), "blocked_reason": it.reason, "unblock_proposed_by": None}
 
@@ -161,6 +173,8 @@ CHANGES: dict[type[Any], Any] = {
     TaxFormSubmitted: _submitted,
     TaxFormDecided: _decided,
     PersonConsented: _consented,
+    EmployerChanged: _employed,
+    PersonLeft: _left,
     PayeeBlocked: _blocked,
     UnblockProposed: _unblocking,
     PayeeUnblocked: _unblocked,
@@ -172,7 +186,7 @@ CHANGES: dict[type[Any], Any] = {
 
 PAYEE_GATES = Projection(
     name="payee_gates",
-    version=3,
+    version=4,
     keys=dict.fromkeys(CHANGES, lambda seen: str(seen.event.payee_id)),
     evolve=evolve,
     indexes=("partner_id",),
@@ -255,6 +269,8 @@ class Caution(TypedDict):
 
 
 class _Payee(TypedDict):
+    """`left_on`: since when a person works no more for the partner that it earned at."""
+
     payee_id: str
     partner_id: str
     until: Annotated[str, datetime] | None
@@ -262,6 +278,7 @@ class _Payee(TypedDict):
     blocked_reason: str | None
     unblock_proposed_by: str | None
     changed_at: str
+    left_on: Annotated[str, date] | None
     cautions: list[Caution]
 
 

@@ -11,6 +11,8 @@ from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
+OWN_PAY = "incentives.read one's own pay"
+
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -19,8 +21,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 @router.get("/earnings")
 async def earnings(here: Here) -> Response:
-    """Lines with their state, dates, and why they are held; statements and payments beside them."""
-    if not here.may("incentives.read earnings"):
+    """Lines with their state, dates, and why they are held; statements and payments beside them. A person's are its own."""
+    if not (here.may("incentives.read earnings") or here.may(OWN_PAY)):
         raise Forbidden
     query = here.request.query_params
     named = {name: query.get(name) or None for name in ("state", "period", "partner_id", "cursor")}
@@ -29,7 +31,7 @@ async def earnings(here: Here) -> Response:
         here.ask("incentives", "/statements", partner_id=named["partner_id"], limit=20),
         here.ask("incentives", "/statements/next", partner_id=named["partner_id"], limit=20),
         here.ask_all("incentives", "/lines", partner_id=named["partner_id"]),
-        here.ask("incentives", "/progress", partner_id=named["partner_id"], limit=50),
+        here.ask_if("incentives.read earnings", "/progress", partner_id=named["partner_id"], limit=50),
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
     parts = (lines, statements, upcoming, progress)

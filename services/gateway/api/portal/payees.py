@@ -11,15 +11,15 @@ from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 _YEAR = re.compile("20[0-9]{2}")
-READ = "incentives.read bank and tax"
+READ, OWN = "incentives.read bank and tax", "incentives.read one's own pay"
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/payees")
 async def payees(here: Here) -> Response:
-    """Who can be paid and who cannot, and why not; a partner sees itself and its people."""
-    if not here.may(READ):
+    """Who can be paid and who cannot, and why not; a partner sees itself and its people, a person itself."""
+    if not (here.may(READ) or here.may(OWN)):
         raise Forbidden
     query = here.request.query_params
     year = query.get("year", "")
@@ -39,7 +39,7 @@ async def payee(payee_id: str, here: Here) -> Response:
 
 
 async def payee_page(here: Visit, payee_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
-    if not here.may(READ):
+    if not (here.may(READ) or here.may(OWN)):
         raise Forbidden
     found = await here.ask("incentives", f"/payees/{payee_id}")
     if not found.ok and not found.down:
