@@ -22,7 +22,6 @@ __all__ = ["Faults", "FileBank", "PaymentPort", "Simulator"]
 
 Fault = Literal["none", "late", "twice", "unknown", "lost", "rejected", "never", "contradicting", "returned"]
 SILENT = "silent"
-OWN_BANK = "simulator"
 LATE_ASKS = 2
 """A late transfer is still under way so many times before it is paid."""
 PERCENT = 100
@@ -79,6 +78,8 @@ class Faults:
 class _Reporting:
     """On whose account payments are drawn, and the secret under which the provider signs what it reports."""
 
+    itself: str
+
     def __init__(self, payer_name: str, payer_iban: str) -> None:
         self.payer_name, self.payer_iban = payer_name, payer_iban
         self.secret = b""
@@ -88,11 +89,16 @@ class _Reporting:
         wanted = hmac.new(self.secret, content, hashlib.sha256).hexdigest()
         return bool(self.secret) and hmac.compare_digest(wanted, signature)
 
+    @property
+    def bank(self) -> str:
+        """The payer's account; without one the provider is its own bank."""
+        return self.payer_iban or self.itself
+
 
 class FileBank(_Reporting):
     """A bank that is brought its payments in files, pain.001 or a table: only its report says what became of them."""
 
-    tells = False
+    itself, tells = "file", False
 
     async def submit(self, reference: str, destination: str, amount: Money) -> str:
         """Accepted: it stands in the file from now on."""
@@ -106,7 +112,7 @@ class FileBank(_Reporting):
 class Simulator(_Reporting):
     """The provider. Its file outlives this process; several may use it."""
 
-    tells = True
+    itself, tells = "simulator", True
 
     def __init__(self, path: Path, faults: Faults, payer_name: str = "", payer_iban: str = "") -> None:
         super().__init__(payer_name, payer_iban)
@@ -114,11 +120,6 @@ class Simulator(_Reporting):
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as database:
             database.execute(TABLES)
-
-    @property
-    def bank(self) -> str:
-        """The payer's account; without one the simulator is its own bank."""
-        return self.payer_iban or OWN_BANK
 
     async def submit(self, reference: str, destination: str, amount: Money) -> str:
         return await asyncio.to_thread(self._submit, reference, destination, amount)
