@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.scenarios.main_job import PERIOD, Story, approving, colliding, refunding, releasing, winning
+from tests.scenarios.main_job import PERIOD, Story, approving, colliding, paying, refunding, releasing, winning
 from tests.scenarios.system import System, done, running_system
 from tests.scenarios.test_money_pages import portal_of, sent, shows
 
@@ -46,6 +47,18 @@ async def test_papers_invoices_and_corrections_are_settled_by_two_people_in_the_
             said = await shows(approver, f"/payments/{payment_id}", "Bank details cool down")
             assert "until" in said
             await rates_and_months(finance, approver)
+
+
+async def test_the_books_name_the_account_that_paid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTENTE_PAYER_IBAN", IBAN)
+    async with running_system(tmp_path) as it:
+        story = Story()
+        for chapter in (colliding, approving, winning, refunding, releasing, paying):
+            await chapter(it, story)
+            await it.settle()
+        async with portal_of(it, await it.who("finn")) as finance:
+            said = await shows(finance, "/books", "Booked in")
+            assert f"<td>Cash: {IBAN}</td>" in said
 
 
 async def batched(finance: httpx.AsyncClient, approver: httpx.AsyncClient, payment_id: str) -> None:
