@@ -98,6 +98,11 @@ class PaymentApproved(PublicEvent):
 
 @public_event("entente.incentives.PaymentBlocked.v1", audience="both")
 class PaymentBlocked(PublicEvent):
+    """A gate is shut. `withheld` is what had been withheld at its approval, and is payable again with the rest.
+
+    It is nothing where the payment was not approved, and left out by events from before it was told.
+    """
+
     payment_id: PaymentId
     statement_id: StatementId
     partner_id: PartnerId
@@ -105,10 +110,16 @@ class PaymentBlocked(PublicEvent):
     amount: Money
     reason_codes: tuple[str, ...]
     blocked_at: datetime
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PaymentDeclined.v1", audience="both")
 class PaymentDeclined(PublicEvent):
+    """The payment is given up: what it drew is payable again, with what was `withheld` of it at its approval, if it was.
+
+    It is left out by events from before it was told.
+    """
+
     payment_id: PaymentId
     statement_id: StatementId
     partner_id: PartnerId
@@ -116,6 +127,7 @@ class PaymentDeclined(PublicEvent):
     amount: Money
     reason_code: str
     declined_at: datetime
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PaymentMade.v1", audience="both")
@@ -134,7 +146,10 @@ class PaymentMade(PublicEvent):
 
 @public_event("entente.incentives.PaymentFailed.v1", audience="both")
 class PaymentFailed(PublicEvent):
-    """The provider says no. Reason codes: rejected, returned, attempts_spent."""
+    """The provider says no. Reason codes: rejected, returned, attempts_spent.
+
+    What is `withheld` of it stays withheld until it is declined; it is left out by events from before it was told.
+    """
 
     payment_id: PaymentId
     statement_id: StatementId
@@ -144,6 +159,7 @@ class PaymentFailed(PublicEvent):
     reference: str
     reason_code: str
     failed_at: datetime
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PayoutPostponed.v1", audience="both")

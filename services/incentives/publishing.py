@@ -267,11 +267,13 @@ def _approved(it: payment_events.PaymentApproved) -> PublicEvent:
 
 def _blocked(it: payment_events.PaymentBlocked) -> PublicEvent:
     codes = tuple(gate.replace("_", "-") for gate in it.gates)
-    return public.PaymentBlocked(**_order(it), reason_codes=codes, blocked_at=it.blocked_at)
+    return public.PaymentBlocked(**_order(it), reason_codes=codes, blocked_at=it.blocked_at, withheld=it.withheld)
 
 
 def _declined(it: payment_events.PaymentDeclined) -> PublicEvent:
-    return public.PaymentDeclined(**_order(it), reason_code=it.reason_code, declined_at=it.declined_at)
+    return public.PaymentDeclined(
+        **_order(it), reason_code=it.reason_code, declined_at=it.declined_at, withheld=it.withheld
+    )
 
 
 def _made(it: payment_events.PaymentMade) -> PublicEvent:
@@ -285,7 +287,11 @@ def _withheld(it: payment_events.PaymentApproved | payment_events.PaymentMade) -
 
 def _failed(it: payment_events.PaymentFailed) -> PublicEvent:
     return public.PaymentFailed(
-        **_order(it), reference=it.reference, reason_code=it.reason_code, failed_at=it.failed_at
+        **_order(it),
+        reference=it.reference,
+        reason_code=it.reason_code,
+        failed_at=it.failed_at,
+        withheld=it.withheld,
     )
 
 

@@ -118,7 +118,7 @@ from services.incentives.domain.sale_commands import (
     ReleaseLine,
     ResolveFact,
 )
-from services.incentives.domain.telling import untold
+from services.incentives.domain.telling import back_untold, untold
 from services.incentives.domain.tier_rules import TIERS
 
 KINDS: dict[str, Kind[Any, Any]] = {
@@ -140,6 +140,9 @@ def _as_now(decide: Callable[..., Any]) -> Callable[..., Any]:
 
 SINCE_TOLD = ((1, untold), (2, _as_now))
 """Evaluators of what the others are told more of by the second one."""
+SINCE_TOLD_TWICE = ((1, untold), (2, back_untold), (3, _as_now))
+SINCE_BACK_TOLD = ((1, back_untold), (2, _as_now))
+"""And of what a payment had withheld that is blocked, fails or is declined, by the last one."""
 
 
 HANDLES = (
@@ -306,7 +309,16 @@ HANDLES = (
     Handles(recognition.RecordAchievement, recognition.record_achievement, recognition_stream, reads=rules_streams),
     Handles(recognition.TakeBackAchievement, recognition.take_back_achievement, recognition_stream),
     Handles(recognition.ShareRecognition, recognition.share_recognition, recognition_stream),
-    Handles(forfeiture.ForfeitBalance, forfeiture.forfeit_balance, forfeiture_streams, reads=gates_streams),
+    *(
+        Handles(
+            forfeiture.ForfeitBalance,
+            as_then(forfeiture.forfeit_balance),
+            forfeiture_streams,
+            reads=gates_streams,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_BACK_TOLD
+    ),
     Handles(case.LookForAbuse, case.look_for_abuse, case_streams, reads=rules_streams),
     Handles(case.CloseCase, case.close_case, case_streams, answer=case_answer),
     Handles(tier.AppealTier, tier.appeal_tier, tier_stream, answer=tier_answer),
@@ -339,9 +351,19 @@ HANDLES = (
             answer=batch_answer,
             evaluator=evaluator,
         )
-        for evaluator, as_then in SINCE_TOLD
+        for evaluator, as_then in SINCE_TOLD_TWICE
     ),
-    Handles(batch.SendBatch, batch.send_batch, batch_streams, reads=batch_reads, answer=batch_answer),
+    *(
+        Handles(
+            batch.SendBatch,
+            as_then(batch.send_batch),
+            batch_streams,
+            reads=batch_reads,
+            answer=batch_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_BACK_TOLD
+    ),
     Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
     Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
     Handles(settlement.KeepPayee, settlement.keep_payee, payee_stream),
@@ -377,7 +399,7 @@ HANDLES = (
             answer=payment_answer,
             evaluator=evaluator,
         )
-        for evaluator, as_then in SINCE_TOLD
+        for evaluator, as_then in SINCE_TOLD_TWICE
     ),
     Handles(
         payment_commands.ResumePayment,
@@ -386,12 +408,16 @@ HANDLES = (
         reads=gates_streams,
         answer=payment_answer,
     ),
-    Handles(
-        payment_commands.SubmitPayment,
-        payment.submit_payment,
-        payment_stream,
-        reads=gates_streams,
-        answer=payment_answer,
+    *(
+        Handles(
+            payment_commands.SubmitPayment,
+            as_then(payment.submit_payment),
+            payment_stream,
+            reads=gates_streams,
+            answer=payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_BACK_TOLD
     ),
     *(
         Handles(
@@ -401,10 +427,17 @@ HANDLES = (
             answer=payment_answer,
             evaluator=evaluator,
         )
-        for evaluator, as_then in SINCE_TOLD
+        for evaluator, as_then in SINCE_TOLD_TWICE
     ),
     Handles(payment_commands.RetryPayment, payment.retry_payment, payment_stream, answer=payment_answer),
-    Handles(
-        payment_commands.DeclinePayment, payment.decline_payment, payment_and_account_streams, answer=payment_answer
+    *(
+        Handles(
+            payment_commands.DeclinePayment,
+            as_then(payment.decline_payment),
+            payment_and_account_streams,
+            answer=payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in SINCE_BACK_TOLD
     ),
 )

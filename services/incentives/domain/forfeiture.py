@@ -16,7 +16,7 @@ from contracts.values import Money
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
 from services.incentives.domain.journal import NO_JOURNAL, Journal, move
 from services.incentives.domain.payee import BANK_VERIFIED, Payee, unmet
-from services.incentives.domain.payment import Payment, Stage, rules_of
+from services.incentives.domain.payment import Payment, Stage, rules_of, withheld_now
 from services.incentives.domain.payment_events import PaymentDeclined, PaymentEvent, PaymentProposed
 from services.incentives.domain.plan import MONTHS_A_YEAR
 from services.incentives.domain.thresholds import TAX_FORM, YearSoFar
@@ -211,6 +211,7 @@ def _forfeited(wish: ForfeitBalance, it: ForfeitureScheduled, payment: Payment) 
         journal=NO_JOURNAL,
         declined_by="",
         declined_at=wish.now,
+        withheld=withheld_now(payment),
     )
     closed = PaymentClosed(account_id=order.account_id, payment_id=order.payment_id, paid=False, closed_at=wish.now)
     return [lost], [declined], [closed]

@@ -95,6 +95,10 @@ class Stage(StrEnum):
     DECLINED = "declined"
 
 
+GIVEN_UP_DRAWN = (Stage.APPROVED, Stage.FAILED, Stage.RETURNED)
+DRAWN = (*GIVEN_UP_DRAWN, Stage.SUBMITTED, Stage.UNKNOWN, Stage.PAID)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Payment:
     """Where a money order stands. `references` are all that were ever submitted, the last one counts.
@@ -340,7 +344,7 @@ def approve_payment(
     if limit is not None and limit < order.amount:
         raise OverLimit(limit=str(limit.amount))
     if gates := unmet(payee, wish.now, rules, wish.so_far):
-        return [_blocked(order, gates, NO_JOURNAL, wish.now, _of_form(wish, gates, payee, rules))]
+        return [_blocked(payment, gates, wish.now, _of_form(wish, gates, payee, rules))]
     return [_approved(wish, order, payee, rules)]
 
 
@@ -400,9 +404,20 @@ def _drawn(approved: PaymentApproved, fund: Money | None, fund_books: Money | No
     return Journal(entries=(*from_earnings, entry(FUND_MONEY, fund, who, cause, fund_books), *drawn))
 
 
+def drawn_by(payment: Payment) -> PaymentApproved | None:
+    """The approval by which money is drawn now; None where none is, also where it was and came back."""
+    return payment.approved if payment.stage in DRAWN else None
+
+
+def withheld_now(payment: Payment) -> Money:
+    """What is withheld of a payment now."""
+    approved = drawn_by(payment)
+    return (approved.withheld if approved else None) or none_of(payment.order.amount.currency)
+
+
 def _undrawn(payment: Payment) -> Journal:
     """The other way round: what was drawn is payable again."""
-    approved = payment.approved
+    approved = drawn_by(payment)
     if approved is None:
         return NO_JOURNAL
     return Journal(entries=tuple(_opposite(one) for one in approved.journal.entries))
@@ -440,7 +455,7 @@ def submit_payment(
     _only_in(payment, Stage.APPROVED)
     rules = rules_of(books, wish.now)
     if gates := unmet(payee, wish.now, rules, wish.so_far):
-        return [_blocked(order, gates, _undrawn(payment), wish.now, _of_form(wish, gates, payee, rules))]
+        return [_blocked(payment, gates, wish.now, _of_form(wish, gates, payee, rules))]
     attempt = payment.attempts + 1
     return [
         PaymentSubmitted(
@@ -599,6 +614,7 @@ def _failed(wish: ReportOutcome, payment: Payment) -> PaymentFailed:
         provider_event_id=wish.provider_event_id,
         journal=back,
         failed_at=wish.now,
+        withheld=withheld_now(payment),
     )
 
 
@@ -628,11 +644,9 @@ def decline_payment(wish: DeclinePayment, payment: Payment, _: Account) -> Both:
         raise Raced
     if payment.stage == Stage.DECLINED:
         return [], []
-    approved = (Stage.APPROVED, Stage.FAILED, Stage.RETURNED)
-    _only_in(payment, Stage.PENDING_INVOICE, Stage.PROPOSED, Stage.BLOCKED, *approved)
+    _only_in(payment, Stage.PENDING_INVOICE, Stage.PROPOSED, Stage.BLOCKED, *GIVEN_UP_DRAWN)
     if wish.by == order.proposed_by:
         raise FourEyes(proposed_by=order.proposed_by)
-    back = _undrawn(payment) if payment.stage in approved else NO_JOURNAL
     declined = PaymentDeclined(
         payment_id=order.payment_id,
         statement_id=order.statement_id,
@@ -640,9 +654,10 @@ def decline_payment(wish: DeclinePayment, payment: Payment, _: Account) -> Both:
         partner_id=order.partner_id,
         amount=order.amount,
         reason_code=wish.category,
-        journal=back,
+        journal=_undrawn(payment),
         declined_by=wish.by,
         declined_at=wish.now,
+        withheld=withheld_now(payment),
     )
     return [declined], [
         PaymentClosed(account_id=order.account_id, payment_id=order.payment_id, paid=False, closed_at=wish.now)
@@ -656,9 +671,8 @@ def _only_in(payment: Payment, *stages: Stage) -> None:
         )
 
 
-def _blocked(
-    order: PaymentProposed, gates: tuple[str, ...], journal: Journal, now: datetime, found: tuple[Measured, ...]
-) -> PaymentBlocked:
+def _blocked(payment: Payment, gates: tuple[str, ...], now: datetime, found: tuple[Measured, ...]) -> PaymentBlocked:
+    order = payment.order
     return PaymentBlocked(
         payment_id=order.payment_id,
         statement_id=order.statement_id,
@@ -666,9 +680,10 @@ def _blocked(
         partner_id=order.partner_id,
         amount=order.amount,
         gates=gates,
-        journal=journal,
+        journal=_undrawn(payment),
         blocked_at=now,
         thresholds=_if_any(found),
+        withheld=withheld_now(payment),
     )
 
 

@@ -76,7 +76,8 @@ class PaymentApproved:
 class PaymentBlocked:
     """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review.
 
-    `thresholds` are those by which a tax form is asked for.
+    `thresholds` are those by which a tax form is asked for. `withheld` is what was withheld at its approval, and is payable
+    again with the rest: nothing where it was blocked instead.
     """
 
     payment_id: str
@@ -88,6 +89,7 @@ class PaymentBlocked:
     journal: Journal
     blocked_at: datetime
     thresholds: tuple[Measured, ...] | LeftOut = LEFT_OUT
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentResumed.v1")
@@ -140,7 +142,7 @@ class PaymentMade:
 
 @event("incentives.PaymentFailed.v1")
 class PaymentFailed:
-    """Reason codes: rejected; returned when the money came back after it was paid."""
+    """Reason codes: rejected; returned when the money came back after it was paid. What is `withheld` of it still is."""
 
     payment_id: str
     account_id: str
@@ -154,6 +156,7 @@ class PaymentFailed:
     provider_event_id: str
     journal: Journal
     failed_at: datetime
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentUnknown.v1")
@@ -195,6 +198,8 @@ class PaymentRetried:
 
 @event("incentives.PaymentDeclined.v1")
 class PaymentDeclined:
+    """Given up. `withheld` is what was withheld at its approval, and is payable again: nothing where it had none."""
+
     payment_id: str
     statement_id: str
     payee_id: str
@@ -204,6 +209,7 @@ class PaymentDeclined:
     journal: Journal
     declined_by: str
     declined_at: datetime
+    withheld: Money | LeftOut = LEFT_OUT
 
 
 PaymentEvent = (
