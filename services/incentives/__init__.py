@@ -11,7 +11,7 @@ FundClaimDecided, FundReimbursed, SpecialPriceDecided, TierChanged, TierReviewOp
 RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.
 Listens to: OpportunityLinked, DealStageChanged, DealWon, DealLost, CreditAllocated, RevenueReversed (attribution);
 DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, ParticipantJoined, ParticipantLeft,
-LeadConverted (registration);
+LeadConverted, OrderRecorded (registration);
 PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated, OffboardingStarted, OffboardingCancelled,
 PartnerOffboarded, PartnersMerged, PartnersUnmerged, MembershipStarted, MembershipEnded, CertifiedCountChanged
 (onboarding); TenantOpened (gateway).

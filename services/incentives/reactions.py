@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from chassis.application import Application, Reaction
-from chassis.event import Seen, iso
+from chassis.event import LEFT_OUT, Seen, iso
 from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
@@ -32,15 +32,18 @@ from contracts.registration import (
     DealRevoked,
     DealWithdrawn,
     LeadConverted,
+    OrderRecorded,
     ParticipantJoined,
     ParticipantLeft,
 )
 from services.incentives.application.achieving import Unsold, achieved, again, gone, kept_as, paid_in
+from services.incentives.application.ordering import WonDeal, ordered, won_of
 from services.incentives.application.sales import FactCommand, prepared, rates_about, rules_of_kind
 from services.incentives.domain.approval import (
     Approval,
     Approvals,
     DealEndRecorded,
+    NoteOrder,
     RecordApproval,
     RecordDealEnd,
     RecordParty,
@@ -83,6 +86,7 @@ YEARS_BACK = 3
 async def on_deal_won(seen: Seen, app: Application) -> None:
     """A win is a fact of its sale; it pays once its credit is final."""
     await _record(seen, app, "record_win", win_of(seen, app.clock.now()))
+    await _orders_of_win(seen, app, seen.event)
     await _measure_sale(seen, app)
     won: DealWon = seen.event
     if not won.backfill:
@@ -486,6 +490,7 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
         partner_id=it.partner_id,
         approved_on=it.approved_at.astimezone(UTC).date(),
         customer_domain=it.account.domain,
+        products=it.products or LEFT_OUT,
         source_event_id=seen.id,
         now=app.clock.now(),
     )
@@ -494,6 +499,40 @@ async def on_deal_approved(seen: Seen, app: Application) -> None:
     approved = _of_deal(it, "deal_approved", it.approved_at)
     await _recognise(seen, app, approved)
     await _measure_one(seen, app, "deals_approved", approved)
+
+
+async def on_order_recorded(seen: Seen, app: Application) -> None:
+    """A distributor's order tells of the deal's sale as a point of sale does, once the deal is won."""
+    it: OrderRecorded = seen.event
+    wish = NoteOrder(
+        registration_id=it.registration_id,
+        order_ref=it.order_ref,
+        amount=it.amount,
+        ordered_on=it.ordered_on,
+        source_event_id=seen.id,
+        now=app.clock.now(),
+    )
+    await app.react(seen, "note_order", wish)
+    sale = await won_of(app, seen.tenant, it.registration_id)
+    if sale is not None:
+        await _record_order(seen, app, sale, it.order_ref)
+
+
+async def _orders_of_win(seen: Seen, app: Application, won: DealWon) -> None:
+    """What was ordered before the win was told. An order that is heard of later finds the sale."""
+    if won.registration_id is not None and not won.backfill:
+        approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(won.registration_id))
+        for order in approval.orders:
+            sale = (won.opportunity_id, won.win_no, won.registration_id)
+            await _record_order(seen, app, sale, order.order_ref)
+
+
+async def _record_order(seen: Seen, app: Application, sale: WonDeal, order_ref: str) -> None:
+    opportunity_id, win_no, registration_id = sale
+    approval: Approval = await app.executor.peek(seen.tenant)(Approvals.at(registration_id))
+    order = next(one for one in approval.orders if one.order_ref == order_ref)
+    wish = ordered(opportunity_id, win_no, order, approval.products, app.clock.now())
+    await _record(seen, app, f"record_order-{order_ref}", wish)
 
 
 async def on_participant(seen: Seen, app: Application) -> None:
@@ -602,6 +641,7 @@ REACTIONS: dict[type[Any], Reaction] = {
     DealWithdrawn: on_deal_withdrawn,
     DealRevoked: on_deal_revoked,
     LeadConverted: on_lead_converted,
+    OrderRecorded: on_order_recorded,
     CertifiedCountChanged: on_certified_count,
     PartnerActivated: on_partner_activated,
     PartnerProfileChanged: on_partner_profile_changed,

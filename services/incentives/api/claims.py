@@ -20,7 +20,9 @@ from services.incentives.api.funds import MoneyBody, amount_of
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.api.special_prices import Domain
 from services.incentives.application.answers import ClaimAnswer
+from services.incentives.application.ordering import won_of
 from services.incentives.application.sales import in_books, prepared
+from services.incentives.domain.approval import Approval, Approvals
 from services.incentives.domain.claim import (
     SPIFF_CLAIM,
     Claim,
@@ -186,12 +188,10 @@ async def _claimed_sale(body: ClaimBody, caller: Caller, app: App, claimant: str
 
 async def _sale_of(registration_id: str | None, caller: Caller, app: App) -> str:
     """The sale of a deal. Raises NotFound while it is not won."""
-    await app.caught_up("sales")
-    where = {"registration_id": registration_id}
-    found = await app.read.find("sales", caller.tenant, where=where, sort="opportunity_id", limit=1)
-    if registration_id is None or not found.items:
+    won = await won_of(app, caller.tenant, registration_id) if registration_id else None
+    if won is None:
         raise NotFound
-    return str(found.items[0]["opportunity_id"])
+    return won[0]
 
 
 def _item(body: ClaimItemBody) -> ClaimItem:
@@ -288,6 +288,10 @@ def _whole(body: ClaimDecisionBody, claim: Claim) -> Any:
 def _price_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app: App) -> Any:
     async def make(peek: Peek) -> DecideSpecialPriceClaim:
         claim: Claim = await peek(Claims.at(claim_id))
+        agreed: SpecialPrice = await peek(SpecialPrices.at(claim.it.of_id))
+        deal: Approval = (
+            await peek(Approvals.at(agreed.it.registration_id)) if agreed.it.registration_id else Approval()
+        )
         now = app.clock.now()
         return DecideSpecialPriceClaim(
             claim_id=claim_id,
@@ -297,6 +301,7 @@ def _price_decision(claim_id: str, body: ClaimDecisionBody, caller: Caller, app:
             by=caller.principal.by,
             now=now,
             books=await in_books(peek, today(now)),
+            orders=tuple(order.order_ref for order in deal.orders) or LEFT_OUT,
         )
 
     return make

@@ -165,6 +165,7 @@ HANDLES = (
     Handles(approval.RecordApproval, approval.record_approval, approval_stream),
     Handles(approval.RecordParty, approval.record_party, approval_stream),
     Handles(approval.RecordDealEnd, approval.record_deal_end, approval_stream),
+    Handles(approval.NoteOrder, approval.note_order, approval_stream),
     Handles(bookkeeping.OpenBooks, bookkeeping.open_books, lambda _: (AllBooks.at(CURRENCY),)),
     Handles(bookkeeping.RecordRates, bookkeeping.record_rates, rates_stream),
     Handles(

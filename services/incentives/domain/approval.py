@@ -1,7 +1,7 @@
 """An approval: the day on which a registration was approved, who takes part in it beside its partner, and its end.
 
 A plan may look at the tier of that day, and may split its pay with a distributor or a sub-reseller; what is paid for a
-registration is paid while it has not come to nothing.
+registration is paid while it has not come to nothing. What distributors have booked for it waits here for its sale.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event
+from contracts.values import Money, ProductLine
 
 
 @event("incentives.ApprovalRecorded.v1")
@@ -20,6 +21,7 @@ class ApprovalRecorded:
     source_event_id: str
     recorded_at: datetime
     customer_domain: str | None = None
+    products: tuple[ProductLine, ...] | LeftOut = LEFT_OUT
 
 
 @event("incentives.PartyJoined.v1")
@@ -54,7 +56,19 @@ class DealEndRecorded:
     recorded_at: datetime
 
 
-ApprovalEvent = ApprovalRecorded | PartyJoined | PartyLeft | DealEndRecorded
+@event("incentives.OrderNoted.v1")
+class OrderNoted:
+    """A distributor has booked an order for the deal. It names no product."""
+
+    registration_id: str
+    order_ref: str
+    amount: Money
+    ordered_on: date
+    source_event_id: str
+    recorded_at: datetime
+
+
+ApprovalEvent = ApprovalRecorded | PartyJoined | PartyLeft | DealEndRecorded | OrderNoted
 
 
 @command("incentives.RecordApproval.v1")
@@ -65,6 +79,7 @@ class RecordApproval:
     source_event_id: str
     now: datetime
     customer_domain: str | None = None
+    products: tuple[ProductLine, ...] | LeftOut = LEFT_OUT
 
 
 @command("incentives.RecordParty.v1")
@@ -87,14 +102,29 @@ class RecordDealEnd:
     now: datetime
 
 
+@command("incentives.NoteOrder.v1")
+class NoteOrder:
+    registration_id: str
+    order_ref: str
+    amount: Money
+    ordered_on: date
+    source_event_id: str
+    now: datetime
+
+
 @dataclass(frozen=True)
 class Approval:
-    """The day, and the customer's domain where it has one, once they are known; the payees by party; how it ended."""
+    """The day, and the customer's domain where it has one, once they are known; the payees by party; how it ended.
+
+    `products` are those of its approval, `orders` all that were booked for it.
+    """
 
     approved_on: date | None = None
     customer_domain: str | None = None
     parties: dict[str, str] = field(default_factory=dict)
     ended: DealEndRecorded | None = None
+    products: tuple[ProductLine, ...] = ()
+    orders: tuple[OrderNoted, ...] = ()
 
 
 def record_approval(wish: RecordApproval, approval: Approval) -> list[ApprovalEvent]:
@@ -109,6 +139,7 @@ def record_approval(wish: RecordApproval, approval: Approval) -> list[ApprovalEv
             source_event_id=wish.source_event_id,
             recorded_at=wish.now,
             customer_domain=wish.customer_domain,
+            products=wish.products,
         )
     ]
 
@@ -146,14 +177,32 @@ def record_deal_end(wish: RecordDealEnd, approval: Approval) -> list[ApprovalEve
     ]
 
 
+def note_order(wish: NoteOrder, approval: Approval) -> list[ApprovalEvent]:
+    """Keeps an order once."""
+    if any(order.order_ref == wish.order_ref for order in approval.orders):
+        return []
+    return [
+        OrderNoted(
+            registration_id=wish.registration_id,
+            order_ref=wish.order_ref,
+            amount=wish.amount,
+            ordered_on=wish.ordered_on,
+            source_event_id=wish.source_event_id,
+            recorded_at=wish.now,
+        )
+    ]
+
+
 def evolve(approval: Approval, happened: ApprovalEvent) -> Approval:
     match happened:
         case ApprovalRecorded(approved_on=on, customer_domain=domain):
-            return replace(approval, approved_on=on, customer_domain=domain)
+            return replace(approval, approved_on=on, customer_domain=domain, products=happened.products or ())
         case PartyJoined(party=party, partner_id=partner_id):
             return replace(approval, parties={**approval.parties, party: partner_id})
         case PartyLeft(party=party):
             return replace(approval, parties={k: v for k, v in approval.parties.items() if k != party})
+        case OrderNoted():
+            return replace(approval, orders=(*approval.orders, happened))
         case DealEndRecorded():
             return replace(approval, ended=None if happened.stands else happened)
         case _:

@@ -1,7 +1,9 @@
 """A SPIFF that is claimed for a sale: which version pays for it, until when, and what of a claim is known of the sale.
 
 A row that was claimed fits when the sale's facts know so many units of its product, or the point of sale has it under
-its serial number or invoice. What is paid follows from the facts alone: rows show who sold it, not how much it is worth.
+its serial number or invoice. An order of a distributor vouches for the products of the registration, and where nothing says
+which these are, for a row under its number, if the SPIFF pays for every product. What is paid follows from the facts
+alone: rows show who sold it, not how much it is worth.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +18,9 @@ from services.incentives.domain.choice import Chosen, alone, governing_version, 
 from services.incentives.domain.fund_request import DeadlinePassed
 from services.incentives.domain.plan import SPIFF
 from services.incentives.domain.rating import Sold, counts
-from services.incentives.domain.sale import ADDED, AwardClaimedBefore, Sale, shares_in_month
-from services.incentives.domain.sale_events import WinRecorded
+from services.incentives.domain.sale import ADDED, ORDERED, POS, AwardClaimedBefore, Sale, shares_in_month
+from services.incentives.domain.sale_events import BasisRecorded, WinRecorded
 from services.incentives.domain.special_price import SoldRow
-
-POS = "pos"
 
 
 class NotClaimed(Invalid):
@@ -118,19 +118,41 @@ def compared(award: Claimable, rows: Sequence[tuple[SoldRow, str]], counted_befo
     """The rows of a claim, each with its name as evidence, beside the facts of the sale."""
     units, steps, whole, seen = _units(award), [], True, set(counted_before)
     for number, (row, evidence_id) in enumerate(rows, start=1):
-        why = _unfit(award, units, row, seen=evidence_id in seen)
+        order = _order_of(award, row)
+        why = _unfit(award, units, row, seen=evidence_id in seen, vouched=order is not None)
         seen.add(evidence_id)
         whole = whole and why is None
-        steps.append(f"row {number}: {row.quantity} {row.sku} {f'do not fit: {why}' if why else 'fit the sale'}")
-        units = {**units, row.sku: units.get(row.sku, 0) - row.quantity}
+        fits = f"fit the order {order.external_id}, which names no product" if order else "fit the sale"
+        steps.append(f"row {number}: {row.quantity} {row.sku} {f'do not fit: {why}' if why else fits}")
+        units = units if order else {**units, row.sku: units.get(row.sku, 0) - row.quantity}
     return Compared(steps=tuple(steps), whole=whole)
 
 
 def _units(award: Claimable) -> Mapping[str, int]:
-    """The units of each product that the SPIFF pays for: as booked, or as the point of sale has them where that is more."""
+    """The units of each product that the SPIFF pays for: as booked, at the point of sale, or as registered and ordered.
+
+    Where these say different numbers the largest: they tell of the same units, and so do several orders.
+    """
+    told = [_by_sku(counts(award.chosen.plan, tuple(lines))) for lines in _tellings(award)]
+    return {sku: max(one.get(sku, 0) for one in told) for sku in set().union(*told)}
+
+
+def _tellings(award: Claimable) -> list[Sequence[Sold]]:
+    """The sold lines of the sale, once by each who tells of them."""
     booked = [*award.win.sold, *_sold(award, ADDED)]
-    both = [_by_sku(counts(award.chosen.plan, tuple(lines))) for lines in (booked, _sold(award, POS))]
-    return {sku: max(one.get(sku, 0) for one in both) for sku in {*both[0], *both[1]}}
+    return [booked, _sold(award, POS), *(order.sold for order in _orders(award))]
+
+
+def _orders(award: Claimable) -> list[BasisRecorded]:
+    return award.sale.bases_of(award.win.win_no, (ORDERED,))
+
+
+def _order_of(award: Claimable, row: SoldRow) -> BasisRecorded | None:
+    """The order that vouches for a row: under its invoice's number, where nothing says which products the sale is of."""
+    plan = award.chosen.plan
+    if plan.product_families or plan.skus or any(line.sku for lines in _tellings(award) for line in lines):
+        return None
+    return next((order for order in _orders(award) if order.external_id == row.invoice), None)
 
 
 def _sold(award: Claimable, kind: str) -> list[Sold]:
@@ -144,17 +166,18 @@ def _by_sku(lines: Sequence[Sold]) -> dict[str, int]:
     return sums
 
 
-def _unfit(award: Claimable, units: Mapping[str, int], row: SoldRow, *, seen: bool) -> str | None:
+def _unfit(award: Claimable, units: Mapping[str, int], row: SoldRow, *, seen: bool, vouched: bool) -> str | None:
     version, at_pos = award.chosen.version, _at_pos(award, row)
     first = version.effective_from.astimezone(UTC).date()
     last = version.effective_until.astimezone(UTC).date() if version.effective_until else date.max
-    known = row.sku in units or at_pos > 0
+    known = row.sku in units or at_pos > 0 or vouched
+    there = max(units.get(row.sku, 0), at_pos)
     reasons = {
         "it was claimed before": seen,
         "it was sold for another deal": row.registration_id not in (None, award.win.registration_id),
         f"it was not sold from {iso(first)} to {iso(last)}": not first <= row.sold_on <= last,
         "the sale has no such product that the SPIFF pays for": not known,
-        "the sale has not that many of it": known and row.quantity > max(units.get(row.sku, 0), at_pos),
+        "the sale has not that many of it": known and not vouched and row.quantity > there,
     }
     return next((reason for reason, is_so in reasons.items() if is_so), None)
 

@@ -319,6 +319,8 @@ class DecideFundClaim:
 
 @command("incentives.DecideSpecialPriceClaim.v1")
 class DecideSpecialPriceClaim:
+    """Decides a claim for a special price. `orders` are the numbers under which its deal was ordered at distributors."""
+
     claim_id: str
     special_price_id: str
     outcome: Verdict
@@ -326,6 +328,7 @@ class DecideSpecialPriceClaim:
     by: str
     now: datetime
     books: InBooks = NO_BOOKS
+    orders: tuple[str, ...] | LeftOut = LEFT_OUT
 
 
 @command("incentives.ReleaseInstalments.v1")
@@ -819,7 +822,7 @@ def _decide_special_price_claim(
         return [refused_claim(wish, claim)], []
     reviewed(claim, wish.reason)
     rows = [item.sold for item in it.items if item.sold]
-    made = calculated(agreed, rows, claim.counted_before)
+    made = calculated(agreed, rows, claim.counted_before, wish.orders or ())
     amount = min(claim.claimed, made.amount)
     steps = (*made.steps, f"claimed {_text(claim.claimed)}, calculated {_text(made.amount)}")
     if claim.stage is Stage.SUBMITTED and claim.claimed != made.amount:

@@ -20,7 +20,17 @@ from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift, Ways
 from services.incentives.domain.rating import Derivation, RatingFacts, Sold, half_up, paid_out, rate
-from services.incentives.domain.sale import HELD, PAYABLE, AwardClaimedBefore, Line, NotQuarantined, Sale, SaleInvalid
+from services.incentives.domain.sale import (
+    HELD,
+    ORDERED,
+    PAYABLE,
+    POS,
+    AwardClaimedBefore,
+    Line,
+    NotQuarantined,
+    Sale,
+    SaleInvalid,
+)
 from services.incentives.domain.sale_commands import (
     DecideSpiffClaim,
     RecordBasis,
@@ -78,13 +88,18 @@ def record_win(wish: RecordWin, sale: Sale, at_hand: AtHand, known: Known) -> De
 
 
 def record_basis(wish: RecordBasis, sale: Sale, at_hand: AtHand, known: Known) -> Decided:
-    """Keeps an addition, invoice, collection or row once. Without an amount it is quarantined, never nothing."""
-    if wish.external_id in sale.bases:
+    """Keeps an addition, invoice, collection or row once. Without an amount it is quarantined, never nothing.
+
+    A row of a point of sale takes the place of the order of the same number, which says less.
+    """
+    known_as = sale.bases.get(wish.external_id)
+    if known_as is not None and (known_as.kind, wish.kind) != (ORDERED, POS):
         return Decided()
     if wish.amount is None:
         return _without_amount(wish, sale)
     win = sale.wins.get(wish.win_no)
-    _sound([wish.amount, *(line.amount for line in wish.sold)], win.amount.currency if win else wish.amount.currency)
+    currency = win.amount.currency if win and wish.kind != ORDERED else wish.amount.currency
+    _sound([wish.amount, *(line.amount for line in wish.sold)], currency)
     sold = wish.sold or (Sold(line_id="", family="", amount=wish.amount, quantity=wish.quantity),)
     family = {line.line_id: line.family for line in win.sold} if win else {}
     happened = BasisRecorded(
@@ -92,13 +107,18 @@ def record_basis(wish: RecordBasis, sale: Sale, at_hand: AtHand, known: Known) -
         win_no=wish.win_no,
         kind=wish.kind,
         external_id=wish.external_id,
-        sold=tuple(_own(line, wish, family) for line in _whole(wish.amount, sold)),
+        sold=tuple(_own(line, wish, family) for line in (sold if _undivided(wish) else _whole(wish.amount, sold))),
         amount=wish.amount,
         happened_on=wish.happened_on,
         source_event_id=wish.source_event_id,
         recorded_at=wish.now,
     )
     return _consequences(happened, sale, at_hand, known, wish.now)
+
+
+def _undivided(wish: RecordBasis) -> bool:
+    """Whether nothing says how much of its amount each product is."""
+    return wish.kind == ORDERED and len(wish.sold) > 1
 
 
 def _own(line: Sold, wish: RecordBasis, family: dict[str, str]) -> Sold:

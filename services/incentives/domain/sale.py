@@ -45,7 +45,7 @@ from services.incentives.domain.sale_events import (
 from services.incentives.domain.taking import Asked, Taken, taken_by
 
 HELD, PAYABLE, REVERSED = "held", "payable", "reversed"
-ADDED = "added"
+ADDED, POS, ORDERED = "added", "pos", "ordered"
 MONTH_CHARACTERS = 7
 
 
@@ -215,7 +215,8 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
             return replace(sale, wins={**sale.wins, happened.win_no: happened})
         case BasisRecorded():
             bases = {**sale.bases, happened.external_id: happened}
-            return replace(sale, bases=bases, told=(*sale.told, told_name(happened)))
+            told = () if told_name(happened) in sale.told else (told_name(happened),)
+            return replace(sale, bases=bases, told=(*sale.told, *told))
         case ReversalRecorded():
             reversals = (*sale.reversals, happened)
             return replace(sale, reversals=reversals, told=(*sale.told, told_name(happened)))

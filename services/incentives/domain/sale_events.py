@@ -51,7 +51,9 @@ class WinRecorded:
 class BasisRecorded:
     """More that happened to a won sale: an addition, an invoice, a collection, a row of a point of sale.
 
-    Kind: added, invoiced, collected, pos. `line_id` is the sold line that it is about, where it says so.
+    Kind: added, invoiced, collected, pos, ordered. An order of a distributor names no product: its `sold` are those of the
+    registration, without amounts of their own where they are several, or one line without a product;
+    it may be in another currency than the sale. `line_id` is the sold line that it is about, where it says so.
     """
 
     opportunity_id: str

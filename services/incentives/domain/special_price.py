@@ -221,14 +221,19 @@ class Calculated:
     steps: tuple[str, ...]
 
 
-def calculated(agreed: SpecialPrice, rows: Sequence[SoldRow], counted_before: frozenset[str]) -> Calculated:
-    """The sum over the rows in their order; what does not count says why."""
+def calculated(
+    agreed: SpecialPrice, rows: Sequence[SoldRow], counted_before: frozenset[str], orders: Sequence[str] = ()
+) -> Calculated:
+    """The sum over the rows in their order; what does not count says why.
+
+    A row that names no deal is of the agreement's, where its invoice has the number of one of the deal's `orders`.
+    """
     products = {product.sku: product for product in agreed.it.products}
     amount = none_of(agreed.it.products[0].cost.currency)
     units: dict[str, int] = {}
     steps, seen = [], set(counted_before)
     for number, row in enumerate(rows, start=1):
-        why = _not_counted(agreed, products, row, seen)
+        why = _not_counted(agreed, products, _placed(agreed, row, orders), seen)
         counted = 0 if why else _left(agreed, products[row.sku], units, row.quantity)
         seen.add(row.evidence_id)
         if not counted:
@@ -240,6 +245,12 @@ def calculated(agreed: SpecialPrice, rows: Sequence[SoldRow], counted_before: fr
         amount, text = _added(amount, products[row.sku], counted)
         steps.append(f"row {number}: {text}")
     return Calculated(amount=amount, units=units, steps=tuple(steps))
+
+
+def _placed(agreed: SpecialPrice, row: SoldRow, orders: Sequence[str]) -> SoldRow:
+    """The row with its deal, where a distributor has booked an order for that under the number of the row's invoice."""
+    ordered = row.registration_id is None and row.invoice in orders
+    return replace(row, registration_id=agreed.it.registration_id) if ordered else row
 
 
 def _not_counted(

@@ -74,7 +74,8 @@ def _changed(known: SaleDocument, happened: Any) -> SaleDocument:
             return {**known, "reversals": reversals, "told": [*known["told"], told_name(happened)]}
         case BasisRecorded():
             bases = {**known["bases"], happened.external_id: plain(happened)}
-            return {**known, "bases": bases, "told": [*known["told"], told_name(happened)]}
+            told = [] if told_name(happened) in known["told"] else [told_name(happened)]
+            return {**known, "bases": bases, "told": [*known["told"], *told]}
         case FactQuarantined():
             return {**known, "quarantined": {**known["quarantined"], _key(happened): happened.reason_code}}
         case FactResolved():
