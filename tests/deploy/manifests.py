@@ -139,9 +139,15 @@ def _named(one: Manifest) -> Iterator[tuple[str, str]]:
             for source in container.get("envFrom", []):
                 yield from (("ConfigMap", ref["name"]) for name, ref in source.items() if name == "configMapRef")
                 yield from (("Secret", ref["name"]) for name, ref in source.items() if name == "secretRef")
+            yield from (("Secret", ref["name"]) for ref in _secret_keys(container))
     if one["kind"] == "HorizontalPodAutoscaler":
         target = one["spec"]["scaleTargetRef"]
         yield target["kind"], target["name"]
+
+
+def _secret_keys(container: Manifest) -> list[dict[str, str]]:
+    sources = [entry.get("valueFrom", {}) for entry in container.get("env", [])]
+    return [source["secretKeyRef"] for source in sources if "secretKeyRef" in source]
 
 
 def _of_volume(volume: Manifest) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Every overlay renders and holds, and a wrong value in one is seen."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
@@ -9,8 +10,11 @@ import pytest
 
 from contracts.catalogue import SERVICES
 from services.gateway.app import Settings
+from tests.architecture.tree import ROOT
 from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, pods, rendered
 
+ENGINES = ("POSTGRES", "READ_STORE", "KAFKA")
+DEPLOYING = (ROOT / "docs/deploying.md").read_text()
 pytestmark = pytest.mark.usefixtures("kustomize")
 
 
@@ -60,6 +64,26 @@ def test_behind_an_ingress_callers_are_told_apart_by_what_it_says_and_nobody_els
         door = there["NetworkPolicy", "door"]["spec"]
         controller = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
         assert [rule["from"] for rule in door["ingress"]] == [[controller]]
+
+
+def is_ours(one: Manifest) -> bool:
+    return bool(one["spec"]["template"]["metadata"]["labels"].get("app.kubernetes.io/part-of") == "entente")
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_nothing_starts_on_files_because_an_engine_was_not_named(name: str) -> None:
+    named = {f"ENTENTE_{engine}": {"name": "engines", "key": f"ENTENTE_{engine}"} for engine in ENGINES}
+    ours = [m for m in overlay(name) if pods(m) and is_ours(m)]
+    assert len(ours) >= len(SERVICES) + 1
+    for one_of_us in ours:
+        for runs in pods(one_of_us)[0]["containers"]:
+            asked = {entry["name"]: entry.get("valueFrom", {}).get("secretKeyRef", {}) for entry in runs["env"]}
+            found = {key: {**asked[key], "name": asked[key]["name"].partition("-")[0]} for key in named}
+            assert found == named, one_of_us["metadata"]["name"]
+    for made in (m for m in overlay(name) if m["kind"] == "Secret" and m["metadata"]["name"].startswith("engines")):
+        assert set(made["data"]) == set(named)
+    told = DEPLOYING.partition("create secret generic engines")[2].partition("```")[0]
+    assert set(re.findall(r"--from-literal=(\w+)=", told)) == set(named)
 
 
 def written(name: str) -> dict[str, str]:
