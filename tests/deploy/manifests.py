@@ -33,6 +33,7 @@ OWN_SCHEMAS = {
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 BY_HAND = {"keys", "engines", "gateway-tls"}
 """Secrets that no manifest makes: docs/operations.md says how."""
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 Manifest = dict[str, Any]
 
 
@@ -47,6 +48,9 @@ def complaints(manifests: list[Manifest]) -> list[str]:
     """What is wrong with an overlay, each with the object it is about."""
     found = [(one, said) for one in manifests for judge in (of_schema, of_security) for said in judge(one)]
     found += [(one, said) for one in manifests for said in of_references(one, manifests)]
+    found += [
+        (one, said) for one in manifests if one["kind"] == "PodDisruptionBudget" for said in of_moving(one, manifests)
+    ]
     return [f"{one['kind']}/{one['metadata']['name']}: {said}" for one, said in found]
 
 
@@ -129,6 +133,20 @@ def of_references(one: Manifest, manifests: list[Manifest]) -> Iterator[str]:
             yield f"{kind} {name} is nowhere"
     if one["kind"] == "Service" and not any(_selects(one["spec"]["selector"], other) for other in manifests):
         yield "selects no pod"
+
+
+def of_moving(budget: Manifest, manifests: list[Manifest]) -> Iterator[str]:
+    """Which pods it would keep from leaving a node.
+
+    Who has to stand where others of its service stand starts elsewhere only when all of them have left: a budget that lets
+    them go one by one lets the first one go, waits for it to be ready again, and never lets the others go.
+    """
+    if budget["spec"].get("maxUnavailable") == "100%":
+        return
+    for other in manifests:
+        bound = any(pod.get("affinity", {}).get("podAffinity", {}).get(REQUIRED) for pod in pods(other))
+        if bound and _selects(budget["spec"]["selector"]["matchLabels"], other):
+            yield f"keeps {other['metadata']['name']} on its node: its pods can only move together"
 
 
 def _named(one: Manifest) -> Iterator[tuple[str, str]]:

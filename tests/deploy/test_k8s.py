@@ -203,6 +203,20 @@ WRONG: dict[str, tuple[Change, str]] = {
         lambda manifests: one(manifests, "Service", "gateway")["spec"]["selector"].update(app="x"),
         "selects no pod",
     ),
+    "a budget that lets pods go one by one which have to move together": (
+        lambda manifests: manifests.append(
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": {"name": "gateway"},
+                "spec": {
+                    "maxUnavailable": 1,
+                    "selector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}},
+                },
+            }
+        ),
+        "on its node: its pods can only move together",
+    ),
     "a foreign kind's field": (
         lambda manifests: one(manifests, "ExternalSecret", "keys")["spec"].update(refreshIntervall="1h"),
         "spec.refreshIntervall: is not known",
