@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -28,8 +28,9 @@ from services.attribution.adapters.hubspot_simulator import Hub, simulator
 from services.attribution.adapters.loopback import on_kept_port
 from services.demo import quarter
 from services.demo.story import Size
-from services.distributed import ServiceEnded, distributed, opened
+from services.distributed import ServiceEnded, distributed, opened, opened_at
 from services.gateway import app as gateway
+from services.gateway.adapters.upstreams import OverHttp
 from services.incentives import app as incentives
 from services.onboarding import app as onboarding
 from services.registration import app as registration
@@ -162,6 +163,37 @@ async def _serve_distributed(settings: ServiceSettings) -> None:
         if ended.done():
             raise ServiceEnded(f"{ended.result().name} ended by itself: see {ended.result().log}")
         ended.cancel()
+
+
+@cli.command("first-run")
+def first_run_command(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the gateway listens on loopback.")] = 8080,
+    crm_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the simulated CRM is to listen.")] = 8090,
+    data: Annotated[Path, typer.Option(help="What the CRM keeps; the services' folder.")] = Path("./data"),
+) -> None:
+    """Opens the tenant `acme` where the services were started one by one in development, and runs the simulated CRM."""
+    settings = _settings(port=port, data=data)
+    logs.configure(level=settings.log_level)
+    run(_first_run(settings, crm_port))
+
+
+async def _first_run(settings: ServiceSettings, crm_port: int) -> None:
+    stopped, world, address = (
+        stop_signal(),
+        make_world(settings, InProcessTransport()),
+        f"http://127.0.0.1:{settings.port}",
+    )
+    crm = settings.data / "crm_simulator"
+    crm.mkdir(exist_ok=True)
+    hub = Hub(now=world.clock.now, path=crm / "deals.db")
+    async with AsyncExitStack() as stack:
+        stack.enter_context(at_work(crm, alone=True))
+        crm_url = await stack.enter_async_context(on_kept_port(simulator(hub), crm / "port", crm_port))
+        upstreams = OverHttp({"gateway": address})
+        stack.push_async_callback(upstreams.close)
+        await opened_at(address, Api(upstreams.of("gateway")), hub, crm_url)
+        _welcome(address, crm_url, settings.data)
+        await stopped.wait()
 
 
 @cli.command("rebuild")

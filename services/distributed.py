@@ -93,20 +93,25 @@ async def distributed(settings: ServiceSettings) -> AsyncIterator[Distributed]:
 
 
 async def opened(it: Distributed) -> str:
-    """Does the first run through the portal's door, and has the CRM tell of its deals; the connection's id.
+    """Does the first run on the five, as `opened_at` does; the connection's id."""
+    return await opened_at(it.address, it.api[FRONT], it.hub, it.crm_url)
+
+
+async def opened_at(address: str, front: Api, hub: Hub, crm_url: str) -> str:
+    """Does the first run through the portal's door, and has the CRM tell of its deals there; the connection's id.
 
     A run that was too early for what has to travel between the services is begun again: it goes on where it was.
     """
-    connection_id = await _opened(it)
-    it.hub.subscribe(f"{it.address}/v1/attribution/connections/{connection_id}/push")
+    connection_id = await _opened(front, crm_url)
+    hub.subscribe(f"{address}/v1/attribution/connections/{connection_id}/push")
     return connection_id
 
 
-async def _opened(it: Distributed) -> str:
+async def _opened(front: Api, crm_url: str) -> str:
     end = monotonic() + OPENING_SECONDS
     while True:
         try:
-            return await first_run.ensure(it.api[FRONT], it.crm_url)
+            return await first_run.ensure(front, crm_url)
         except first_run.FirstRunFailed:
             if monotonic() > end:
                 raise

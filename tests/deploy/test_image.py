@@ -1,5 +1,6 @@
 """The image recipe, without Docker: what it copies is enough for one service, and it is locked down."""
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chassis.process import free_port
 from contracts.catalogue import SERVICES
+from services.gateway.app import Settings
 from tests.architecture.tree import ROOT
 
 RECIPE = (ROOT / "Dockerfile").read_text()
@@ -52,12 +55,72 @@ def test_an_image_runs_as_nobody_in_particular_from_compiled_code() -> None:
     assert "pip install" not in last
 
 
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+
+
 def test_compose_runs_all_five_on_loopback_as_images_do() -> None:
-    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    assert set(SERVICES) < set(services)
+    assert set(SERVICES) < set(COMPOSE)
     for name in SERVICES:
-        assert services[name]["build"]["args"] == {"SERVICE": name}
-        assert services[name]["read_only"] is True
-        assert services[name]["cap_drop"] == ["ALL"]
-    ports = [port for service in services.values() for port in service.get("ports", [])]
+        assert COMPOSE[name]["build"]["args"] == {"SERVICE": name}
+        assert COMPOSE[name]["read_only"] is True
+        assert COMPOSE[name]["cap_drop"] == ["ALL"]
+    ports = [port for service in COMPOSE.values() for port in service.get("ports", [])]
     assert [] == [port for port in ports if not port.startswith("127.0.0.1:")]
+
+
+def test_in_compose_the_development_issuer_vouches_and_only_this_machine_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in SERVICES:
+        assert COMPOSE[name]["network_mode"] == "service:door"
+        assert COMPOSE[name]["environment"]["ENTENTE_HOST"] == "127.0.0.1"
+    for name, value in COMPOSE["gateway"]["environment"].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.read()
+    assert settings.vouches
+    ports = {name: COMPOSE[name]["environment"]["ENTENTE_PORT"] for name in SERVICES}
+    upstreams = {name: f"http://127.0.0.1:{port}" for name, port in ports.items() if name != "gateway"}
+    assert settings.upstreams == upstreams
+    ways = dict(way.split(":") for way in COMPOSE["door"]["entrypoint"][2:])
+    published = [port.removeprefix("127.0.0.1:").split(":") for port in COMPOSE["door"]["ports"]]
+    # What is linked to on a page has one number on both sides of the door.
+    assert {outside: ways[door] for outside, door in published} == {"8080": ports["gateway"], "8090": "8090"}
+    assert settings.crm_simulator_url == "http://127.0.0.1:8090"
+    monkeypatch.setenv("ENTENTE_HOST", re.search(r"ENTENTE_HOST=(\S+)", RECIPE)[1])  # type: ignore[index]
+    assert not Settings.read().vouches
+
+
+def test_compose_leaves_no_engine_out_and_asks_none_for_what_nobody_set_up() -> None:
+    for name in SERVICES:
+        settings = COMPOSE[name]["environment"]
+        assert {"ENTENTE_POSTGRES", "ENTENTE_READ_STORE", "ENTENTE_KAFKA"} < set(settings)
+        assert "migrate &&" in COMPOSE[name]["entrypoint"][2]  # Kafka makes no topic by itself
+    assert "command" not in COMPOSE["mongo"]  # a replica set would wait for somebody to begin it
+
+
+async def test_the_door_passes_on_to_loopback_both_ways_and_to_the_end() -> None:
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read()).upper())
+        await writer.drain()
+        writer.close()
+
+    inside = await asyncio.start_server(shout, "127.0.0.1", 0)
+    outside = free_port()
+    way = f"{outside}:{inside.sockets[0].getsockname()[1]}"
+    door = await asyncio.create_subprocess_exec(sys.executable, ROOT / "deploy/compose/door.py", way)
+    try:
+        async with inside, asyncio.timeout(30):
+            while True:
+                try:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", outside)
+                    break
+                except OSError:
+                    assert door.returncode is None
+                    await asyncio.sleep(0.02)
+            writer.write(b"x" * 1_000_000)
+            writer.write_eof()
+            assert await reader.read() == b"X" * 1_000_000
+            writer.close()
+    finally:
+        door.terminate()
+        assert await door.wait() == 0

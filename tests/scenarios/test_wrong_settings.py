@@ -217,7 +217,15 @@ TOLD: dict[str, tuple[str, ...]] = {
     ),
     "incentives": ("recalculate --from 2026-10-01 --to 2026-10-31",),
 }
-WHOLE = ("", "distributed", "rebuild registration deal_board", "reconcile --by me", "kafka-manifests", "demo")
+WHOLE = (
+    "",
+    "distributed",
+    "first-run",
+    "rebuild registration deal_board",
+    "reconcile --by me",
+    "kafka-manifests",
+    "demo",
+)
 NO_SETTINGS = {"backup", "keys make", "restore", "verify-proof", "verify-statement"}
 """What reads none, or only where the files are."""
 
