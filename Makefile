@@ -96,9 +96,9 @@ run-distributed: $(VENV) ## start the five services as processes on these engine
 	@exec $(TIED) $(PY) -m tests.engines --profile $(PROFILE) --data $(DISTRIBUTED)/$(PROFILE)/engines -- \
 		$(PY) -m services distributed --port $(PORT) --data $(DISTRIBUTED)/$(PROFILE)/services
 
-test-engines: $(VENV) ## run the component, scenario and fault suites that need a real engine, the long ones too
+test-engines: $(VENV) ## run every test that needs a real engine, the long ones too
 	@tests/engines/install >&2
-	@ENTENTE_ENGINES=required $(PYTEST) -m engine tests/chassis tests/scenarios tests/faults $(ARGS)
+	@ENTENTE_ENGINES=required $(PYTEST) -m engine $(ARGS)
 
 test-faults: $(VENV) ## put five processes on real engines through every fault, print the table: ARGS=--short
 	@tests/engines/install >&2

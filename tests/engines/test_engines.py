@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from playwright.async_api import async_playwright
 
+from tests.architecture.tree import ROOT
 from tests.engines.kafka import Broker
 
 
@@ -104,3 +105,20 @@ def test_a_command_finds_the_engines_in_its_environment_and_its_status_is_passed
         7,
         ["ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"],
     ), done.stderr
+
+
+def test_the_target_finds_what_needs_an_engine_wherever_it_is() -> None:
+    shown = subprocess.run(["make", "-n", "test-engines"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    selected = shown.partition("-m pytest")[2].split("--dist loadgroup")[1].split()
+    assert selected == ["-m", "engine"]
+    two_replicas = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        *selected,
+        "tests/registration/test_two_replicas.py",
+    ]
+    found = subprocess.run(two_replicas, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "[short]" in found
