@@ -98,6 +98,20 @@ def test_compose_leaves_no_engine_out_and_asks_none_for_what_nobody_set_up() -> 
     assert "command" not in COMPOSE["mongo"]  # a replica set would wait for somebody to begin it
 
 
+def test_compose_and_a_developer_s_cluster_run_the_versions_that_the_tests_run_against() -> None:
+    kafka = re.search(r"<kafka.version>(.*)</kafka.version>", (ROOT / "tests/engines/kafka.pom.xml").read_text())
+    assert kafka is not None
+    cluster = (ROOT / "deploy/k8s/overlays/dev/engines.yaml").read_text()
+    told = (ROOT / "docs/engines.md").read_text()
+    assert COMPOSE["kafka"]["image"] == f"apache/kafka:{kafka[1]}"
+    assert re.findall(r"image: (apache/kafka:.*|postgres:.*)", cluster) == [
+        COMPOSE["postgres"]["image"],
+        COMPOSE["kafka"]["image"],
+    ]
+    assert f"| Apache Kafka, KRaft | {kafka[1]} |" in told
+    assert f"| PostgreSQL | {COMPOSE['postgres']['image'].partition(':')[2]} |" in told
+
+
 async def test_the_door_passes_on_to_loopback_both_ways_and_to_the_end() -> None:
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read()).upper())
