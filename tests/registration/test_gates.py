@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chassis.decider import NotFound, Stream
-from chassis.event import encode
+from chassis.event import LEFT_OUT, encode
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
 from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
@@ -165,6 +165,19 @@ def test_a_recent_contact_of_the_vendor_asks_for_a_look_where_the_rules_say_so()
     old.run(replace(contact, contacted_on=date(2025, 11, 30)))
 
     assert [("vendor-active" in asked(town)) for town in (looking, blind, late, old)] == [True, False, False, False]
+
+
+def test_a_contact_that_was_recorded_after_the_partner_asked_says_that_it_does_not_count() -> None:
+    def codes(in_normal_form: Any = True, **contact: Any) -> dict[str, str]:
+        town = Town(vendor_active_months=3)
+        town.run(exclusion(kind="contact", **{"contacted_on": date(2026, 2, 1), "now": NOW, **contact}))
+        found = asked(town, in_normal_form=in_normal_form)
+        return {code: found[code] for code in ("recorded-late", "vendor-active") if code in found}
+
+    assert codes() == {"recorded-late": "approve"}
+    assert codes(now=BEFORE) == {"vendor-active": "review"}
+    assert codes(contacted_on=date(2025, 11, 30)) == {}
+    assert codes(in_normal_form=LEFT_OUT) == {}, "what was screened before is decided as it was"
 
 
 def test_a_customer_outside_the_territory_asks_for_a_look() -> None:

@@ -328,9 +328,12 @@ def _vendor_active(facts: Facts, rules: DealRules) -> Check:
     """A contact of the vendor in the months before the first submission, where it had been recorded by then."""
     instant, months = facts.mine.submitted_at, rules.vendor_active_months
     since = instant.date() - timedelta(days=months * DAYS_OF_A_MONTH)
-    days = [e.contacted_on for e in facts.exclusions if e.contacted_on and e.recorded_at < instant]
-    recent = sorted(day for day in days if since <= day <= instant.date())
+    told = [e for e in facts.exclusions if e.contacted_on and since <= e.contacted_on <= instant.date()]
+    recent = sorted(e.contacted_on for e in told if e.contacted_on and e.recorded_at < instant)
     seen = Check(name="vendor_active", value=plain(recent), threshold=months)
+    # Claims of before, which are not in normal form, were screened without a word on it: they are decided as they were.
+    if months and told and not recent and facts.mine.reach.in_normal_form:
+        return replace(seen, code="recorded-late", text="A contact of the vendor was recorded after the partner asked.")
     if not months or not recent:
         return seen
     return replace(seen, pull=REVIEW, code="vendor-active", text="The vendor has been in contact with this customer.")
