@@ -86,7 +86,7 @@ class Kind(Generic[Facts, Body]):
     """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot.
 
     `check_new` names what only rules that are now written must not have: those of older releases hold, and are decided
-    again, as they are.
+    again, as they are. `check_before` is the `check` of the first evaluator, where drafts that it refused are taken now.
 
     `vendor_only` are the fields of the body that no partner reads, because they name others.
     `collides` says whether two bodies, of two rulebooks of one scope, cannot hold at the same time; None: all can.
@@ -100,6 +100,7 @@ class Kind(Generic[Facts, Body]):
     evaluate: Callable[[Facts, Body], Decision]
     check: Callable[[Body], list[str]] = lambda body: []
     check_new: Callable[[Body], list[str]] = lambda body: []
+    check_before: Callable[[Body], list[str]] | None = None
     vendor_only: frozenset[str] = frozenset()
     collides: Callable[[Body, Body], bool] | None = None
     overlap: type[RulesOverlap] = RulesOverlap
@@ -357,6 +358,17 @@ def draft_rules(kinds: Kinds, wish: DraftRules, book: Rulebook) -> list[Rulebook
     """Keeps one draft, replacing the one before. Its body must fit the kind's schema."""
     kind = _kind(kinds, wish.kind)
     sound(kind.check(kind.read(wish.body)))
+    return _draft(wish, book)
+
+
+def draft_as_before(kinds: Kinds, wish: DraftRules, book: Rulebook) -> list[RulebookEvent]:
+    """Evaluator 1: drafts were refused by the check that the kind had then."""
+    kind = _kind(kinds, wish.kind)
+    sound((kind.check_before or kind.check)(kind.read(wish.body)))
+    return _draft(wish, book)
+
+
+def _draft(wish: DraftRules, book: Rulebook) -> list[RulebookEvent]:
     if book.draft and book.draft.kind != wish.kind:
         raise WrongState(f"rulebook {wish.rulebook_id} holds {book.draft.kind} rules", state=book.draft.kind)
     drafted = RulesDrafted(

@@ -31,6 +31,7 @@ from chassis.rulebook import (
     RulesEnded,
     RulesPublished,
     Version,
+    draft_as_before,
     draft_rules,
     end_rules,
     end_without_mode,
@@ -51,7 +52,10 @@ TABLE: dict[Any, tuple[Who, ...]] = {
 def rule_handles(kinds: Kinds) -> tuple[Handles, ...]:
     """The commands on rulebooks of these kinds."""
     return (
-        Handles(DraftRules, partial(draft_rules, kinds), streams=_book, answer=_drafted),
+        *(
+            Handles(DraftRules, partial(decision, kinds), streams=_book, answer=_drafted, evaluator=evaluator)
+            for evaluator, decision in ((1, draft_as_before), (2, draft_rules))
+        ),
         Handles(PublishRules, partial(publish_rules, kinds), streams=_book, answer=_published, reads=_beside),
         *(
             Handles(EndRules, partial(decision, kinds), streams=_book, answer=_published, evaluator=evaluator)

@@ -10,7 +10,7 @@ import pytest
 from chassis.decider import Raced, Stream
 from chassis.event import LEFT_OUT
 from chassis.execution import Peek
-from chassis.rulebook import Reason, Rules
+from chassis.rulebook import DraftRules, Reason, Rulebook, Rules, RulesInvalid, draft_as_before, draft_rules
 from chassis.testing.kit import given
 from contracts.values import AccountId, AccountRef, Participant, PartnerId, RegistrationId, RuleRef, money
 from services.registration.adapters.customers import Libraries
@@ -347,6 +347,42 @@ def test_what_does_not_fit_is_named(changes: dict[str, object], path: str, code:
         Town(required=required).register("a", **changes)
 
     assert [(error["path"], error["code"]) for error in refused.value.fields["errors"]] == [(path, code)]
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("trade_names", {"customer": customer(trade_names=("Contoso",))}),
+        ("tender_on", {"details": details(tender="planned", tender_on=date(2026, 4, 1))}),
+        ("price_reference", {"details": details(price_reference="SP-1")}),
+        ("fund_reference", {"details": details(fund_reference="F-1")}),
+        ("crm_reference", {"details": details(crm_reference="C-1")}),
+        ("close_on", {"unsaid": LEFT_OUT}),
+    ],
+)
+def test_rules_may_require_every_optional_field(field: str, given: dict[str, object]) -> None:
+    body = {"required": [field], "tenders_allowed": True}
+    assert DEAL_RULES.check(DEAL_RULES.read(body)) == []
+
+    with pytest.raises(Incomplete) as refused:
+        Town(**body).register("a", unsaid=("close_on",))
+
+    assert [error["path"] for error in refused.value.fields["errors"]] == [field]
+    assert isinstance(Town(**body).register("a", **{"unsaid": ("close_on",), **given})[0], DealRegistered)
+
+
+def test_drafts_that_were_refused_for_a_field_that_nobody_could_require_are_refused_again() -> None:
+    draft = {"rulebook_id": "default", "kind": "deal_rules", "scope": "default", "examples": (), "author": "ada"}
+    asked = DraftRules(**draft, body={"required": ["close_on"]}, now=NOW)  # type: ignore[arg-type]
+    kinds = {DEAL_RULES.name: DEAL_RULES}
+
+    assert len(draft_rules(kinds, asked, Rulebook())) == 1
+    with pytest.raises(RulesInvalid) as refused:
+        draft_as_before(kinds, asked, Rulebook())
+    assert refused.value.fields["errors"][0]["message"] == (
+        "required fields are some of contacts, description, partner_reference, evidence, postcode, street, region, "
+        "identifiers"
+    )
 
 
 def test_identifiers_come_before_the_domain_and_free_mail_is_no_key() -> None:

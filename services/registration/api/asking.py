@@ -24,6 +24,7 @@ from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.deal_events import Details
 from services.registration.domain.disclosure import told
+from services.registration.domain.rules import CLOSE_ON
 from services.registration.domain.screening import APPROVE
 
 router = APIRouter(tags=["deals"])
@@ -63,6 +64,7 @@ def submission(
         screening_id=caller.new_id("screening"),
         by=caller.principal.by,
         now=now,
+        unsaid=() if body.close_on else (CLOSE_ON,),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chassis.decider import Stream
-from chassis.event import human_number, stable_id
+from chassis.event import LEFT_OUT, human_number, stable_id
 from chassis.execution import Peek
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
@@ -66,6 +66,7 @@ class Submission:
     screening_id: str
     by: str
     now: datetime
+    unsaid: tuple[str, ...] = ()
 
 
 async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wish: Submission) -> RegisterDeal:
@@ -106,6 +107,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         now=wish.now,
         index=near.index,
         in_normal_form=True,
+        unsaid=wish.unsaid or LEFT_OUT,
     )
 
 
@@ -332,6 +334,6 @@ async def preview(peek: Peek, index: AccountIndex, tenant: str, wish: Submission
     known = {"exclusions": entries(exclusions), "open_deals": open_deals(command, slots), "background": behind}
     facts = replace(seen, competitor=found, **known)  # type: ignore[arg-type]
     steps = tuple(step for step in rules.approval if step.needed(wish.details.amount))
-    lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules))
+    lacking = tuple(fault["path"] for fault in missing(wish.customer, wish.details, rules, wish.unsaid))
     kept = rules.disclosure.withheld
     return Preview(screening=screen(facts, rules), known=facts.known, steps=steps, missing=lacking, withheld=kept)

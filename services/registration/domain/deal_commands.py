@@ -55,7 +55,8 @@ class RegisterDeal:
     `targets` what an exclusion of it would be on; `slots` are given where the rules limit how many deals may be open,
     `lead_id` where it comes of a lead; `traces` are what it leaves behind, `lost` the partner's own deals that asked
     otherwise and were lost. A claim on a whole group enters its members, the `group` accounts; `groups` are those whose
-    members were seen; `index` is what named the candidates. `in_normal_form` is that of its `Reach`.
+    members were seen; `index` is what named the candidates. `in_normal_form` is that of its `Reach`,
+    `unsaid` are the fields that hold a default since nobody said them.
     """
 
     registration_id: RegistrationId
@@ -85,6 +86,7 @@ class RegisterDeal:
     now: datetime
     index: IndexSeen | LeftOut = LEFT_OUT
     in_normal_form: bool | LeftOut = LEFT_OUT
+    unsaid: tuple[str, ...] | LeftOut = LEFT_OUT
 
     @property
     def gives_way(self) -> tuple[GivesWay, ...]:

@@ -13,17 +13,21 @@ from services.registration.domain.rules import DealRules
 CLOSE_YEARS_MAX = 3
 
 
-def fitting(customer: Customer, details: Details, rules: DealRules, now: datetime) -> None:
+def fitting(
+    customer: Customer, details: Details, rules: DealRules, now: datetime, unsaid: tuple[str, ...] = ()
+) -> None:
     """Raises Incomplete naming every field that is missing or out of range."""
-    faults = [*missing(customer, details, rules), *detail_faults(details, rules.zone, now)]
+    faults = [*missing(customer, details, rules, unsaid), *detail_faults(details, rules.zone, now)]
     if faults:
         raise Incomplete(faults[0]["message"], errors=faults)
 
 
-def missing(customer: Customer, details: Details, rules: DealRules) -> Iterator[dict[str, Any]]:
-    """The fields that the programme requires and nobody filled in."""
+def missing(
+    customer: Customer, details: Details, rules: DealRules, unsaid: tuple[str, ...] = ()
+) -> Iterator[dict[str, Any]]:
+    """The fields that the programme requires and nobody filled in; `unsaid` are those that hold a default."""
     for name in rules.required:
-        if not (getattr(details, name, None) or getattr(customer, name, None)):
+        if name in unsaid or not (getattr(details, name, None) or getattr(customer, name, None)):
             yield _fault(name, "required", f"the programme requires {name}")
 
 

@@ -22,10 +22,16 @@ OPEN_TO_ALL = (FIRST_TO_APPROVE, SHARED, SECOND_REDUCED)
 EXTENSIONS = NO_EXTENSION, ONCE, UNLIMITED = "none", "once", "unlimited"
 STACKING = HIGHEST, SUM = "highest", "sum"
 ROLES = ("referral", "resell", "distribute", "service", "influence")
-OPTIONAL_FIELDS = (
+OPTIONAL_BEFORE = (
     *("contacts", "description", "partner_reference", "evidence"),
     *("postcode", "street", "region", "identifiers"),
 )
+CLOSE_ON = "close_on"
+OPTIONAL_FIELDS = (
+    *OPTIONAL_BEFORE,
+    *("trade_names", "tender_on", CLOSE_ON, "price_reference", "fund_reference", "crm_reference"),
+)
+"""What rules may require of a registration."""
 DAYS_MAX = 365
 MONTHS_MAX = 36
 WHOLE_PERCENT = 100
@@ -276,13 +282,18 @@ class DealRules:
 
 def faults(rules: DealRules) -> list[str]:
     """What a schema cannot say of these rules."""
-    return [text for fits, text in _limits(rules) if not fits]
+    return [text for fits, text in _limits(rules, OPTIONAL_FIELDS) if not fits]
 
 
-def _limits(rules: DealRules) -> Iterator[tuple[bool, str]]:
+def faults_before(rules: DealRules) -> list[str]:
+    """As `faults` while rules could require only some of the fields."""
+    return [text for fits, text in _limits(rules, OPTIONAL_BEFORE) if not fits]
+
+
+def _limits(rules: DealRules, optional: tuple[str, ...]) -> Iterator[tuple[bool, str]]:
     yield is_zone(rules.zone), "zone is an IANA time zone, e.g. Europe/Berlin"
     yield bool(rules.roles) and set(rules.roles) <= set(ROLES), f"roles are some of {', '.join(ROLES)}"
-    yield set(rules.required) <= set(OPTIONAL_FIELDS), f"required fields are some of {', '.join(OPTIONAL_FIELDS)}"
+    yield set(rules.required) <= set(optional), f"required fields are some of {', '.join(optional)}"
     yield 0 <= rules.protection.days <= DAYS_MAX, f"protection lasts 0 to {DAYS_MAX} days"
     yield rules.protection.starts in STARTS, f"protection starts at one of {', '.join(STARTS)}"
     yield bool(rules.priorities) and set(rules.priorities) <= set(PRIORITIES), f"priorities: {', '.join(PRIORITIES)}"

@@ -32,6 +32,7 @@ from services.registration.domain.rules import (
     CertificationNeed,
     DealRules,
     faults,
+    faults_before,
     faults_of_new,
     in_currency,
 )
@@ -524,5 +525,11 @@ def evaluate(facts: Facts, rules: DealRules) -> Decision:
 
 
 DEAL_RULES = Kind[Facts, DealRules](
-    name="deal_rules", body=DealRules, facts=Facts, evaluate=evaluate, check=faults, check_new=faults_of_new
+    name="deal_rules",
+    body=DealRules,
+    facts=Facts,
+    evaluate=evaluate,
+    check=faults,
+    check_new=faults_of_new,
+    check_before=faults_before,
 )

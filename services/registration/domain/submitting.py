@@ -118,7 +118,7 @@ def register_deal(wish: RegisterDeal, *streams: *tuple[*Before, *Known]) -> Regi
     version = in_force(book, wish.now)
     rules = DEAL_RULES.read(version.body)
     mine = claim_of(wish, partner, rules)
-    fitting(wish.customer, wish.details, rules, wish.now)
+    fitting(wish.customer, wish.details, rules, wish.now, wish.unsaid or ())
     own = claims[: len(wish.accounts)]
     _not_twice(mine, own, wish)
     registered = _registered(wish, mine, version, rules)
