@@ -121,6 +121,9 @@ def test_every_adapter_believes_the_signature_of_the_shared_secret_alone(adapter
 
 def test_every_adapter_names_whose_account_is_drawn_on(adapter):
     assert (adapter.payer_name, adapter.payer_iban) == ("Vendor", "DE89370400440532013000")
+    assert adapter.bank == adapter.payer_iban
+    adapter.payer_iban = ""
+    assert adapter.bank == adapter.itself
 
 
 async def test_what_came_back_is_told_once_days_after_it_was_paid(tmp_path):
