@@ -34,10 +34,12 @@ from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.explaining import EXPLAIN, WEIGH
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
+from services.incentives.projections.attentions import attentions
 from services.incentives.projections.batches import BATCHES
 from services.incentives.projections.budgets import BUDGETS
 from services.incentives.projections.cases import CASES
 from services.incentives.projections.claims import CLAIMS
+from services.incentives.projections.contradictions import CONTRADICTIONS
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.forfeitures import FORFEITURES
@@ -165,6 +167,8 @@ BLUEPRINT = Blueprint(
         AWARD_SETTLEMENTS,
         TIER_DUES,
         ABUSE_LOOKS,
+        CONTRADICTIONS,
+        attentions(publish),
         FORFEITURES,
         RUN_OFFS,
         TRANSFERS,

@@ -10,6 +10,7 @@ from contracts.shared import AttentionCleared, AttentionRaised, of_rulebook
 from contracts.values import LineId, Money, OpportunityId, PartnerId, PaymentId, StatementId, none_of
 from services.incentives.domain import (
     account,
+    attention,
     books,
     budget,
     case,
@@ -537,6 +538,13 @@ def _case_closed(it: case.CaseClosed) -> PublicEvent:
     )
 
 
+def _attention_settled(it: attention.AttentionSettled) -> PublicEvent:
+    one = it.attention
+    return AttentionCleared(
+        attention_id=one.attention_id, side=one.side, topic=one.topic, subject=one.subject, partner_id=one.partner_id
+    )
+
+
 # Recognition
 
 
@@ -605,6 +613,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     forfeiture.BalanceForfeited: _no_longer_forfeits,
     case.CaseOpened: _case_opened,
     case.CaseClosed: _case_closed,
+    attention.AttentionSettled: _attention_settled,
     recognition.RecognitionAwarded: _recognised,
     recognition.RecognitionRevoked: _unrecognised,
     tier.TierChanged: _tier_changed,

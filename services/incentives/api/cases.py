@@ -15,7 +15,7 @@ from chassis.rulebook import UnknownKind
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from services.incentives.access import READ_CASES
 from services.incentives.api.narrowing import Filter
-from services.incentives.domain.abuse_rules import ABUSE, ABUSES, AbuseFacts
+from services.incentives.domain.abuse_rules import ABUSE, ABUSES, CONTRADICTION, AbuseFacts
 from services.incentives.domain.case import CloseCase, Labelled, LineRef, Stage, Tested, backtest
 from services.incentives.projections.cases import CaseDocument
 
@@ -106,7 +106,7 @@ async def _signals(app: Application, tenant: str) -> list[Labelled]:
     cursor = None
     while len(found) < SIGNALS_MAX:
         rows = await app.read.find("cases", tenant, sort="-changed_at", after=cursor, limit=PAGE_MAX)
-        found += [_labelled(row) for row in rows.items]
+        found += [_labelled(row) for row in rows.items if row["signal"] != CONTRADICTION]
         cursor = rows.next_cursor
         if cursor is None:
             break

@@ -7,10 +7,12 @@ from services.incentives.application.sales import FactCommand
 from services.incentives.domain import accrual, case, claim, forfeiture, fund_share, merging, payee_commands, tax
 from services.incentives.domain.account import Accounts
 from services.incentives.domain.approval import Approvals
+from services.incentives.domain.attention import Attentions, SettleAttentions
 from services.incentives.domain.batch import Batches
 from services.incentives.domain.books import AllBooks, month_before, month_name
 from services.incentives.domain.budget import Budgets
 from services.incentives.domain.claim import Claims
+from services.incentives.domain.contradiction import OpenContradictionCase
 from services.incentives.domain.evidence import AllEvidence
 from services.incentives.domain.fund import next_period
 from services.incentives.domain.fund_request import FundRequests
@@ -224,6 +226,14 @@ def forfeiture_streams(wish: forfeiture.ForfeitBalance) -> tuple[Any, ...]:
 def case_streams(wish: case.LookForAbuse | case.CloseCase) -> tuple[Any, ...]:
     sales = tuple(Sales.at(opportunity_id) for opportunity_id in case.sales_of(wish.lines))
     return case.Cases.at(wish.case_id), sales, Payees.at(wish.payee_id)
+
+
+def contradiction_stream(wish: OpenContradictionCase) -> tuple[Any, ...]:
+    return (case.Cases.at(wish.case_id),)
+
+
+def attention_stream(wish: SettleAttentions) -> tuple[Any, ...]:
+    return (Attentions.at(wish.subject),)
 
 
 def recognition_stream(wish: Any) -> tuple[Any, ...]:

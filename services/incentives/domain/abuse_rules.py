@@ -16,6 +16,9 @@ DAYS_MAX, LEAST_MAX = 365, 1_000
 NOTE, HOLD, NONE = "note", "hold", "none"
 Action = Literal["note", "hold"]
 Signal = Literal["self_referral", "refund_ratio", "shared_proof", "shared_bank", "bank_change", "split_below_limit"]
+CONTRADICTION: Literal["provider_contradiction"] = "provider_contradiction"
+"""No rule looks at it: every one is a case."""
+CaseSignal = Signal | Literal["provider_contradiction"]
 LINE_SIGNALS = ("self_referral", "refund_ratio")
 """What holds lines; every other hold makes the payee's payments wait."""
 
@@ -50,7 +53,7 @@ class AbuseRules:
 class AbuseFacts:
     """A signal with its figures: how many (lines, claims, payees), which percent, how many days, which amounts."""
 
-    signal: Signal
+    signal: CaseSignal
     count: int = 0
     percent: Decimal = Decimal(0)
     days: int = 0
@@ -104,6 +107,7 @@ TEXTS: Mapping[str, Callable[[AbuseFacts], str]] = {
     "self_referral": lambda _: "the customer has a domain of the partner that is credited",
     "shared_proof": lambda it: f"{_others(it.count, 'claim shows', 'claims show')} the same document",
     "shared_bank": lambda it: f"{_others(it.count, 'payee is', 'payees are')} paid to the same account",
+    CONTRADICTION: lambda _: "the provider says otherwise of the payment than before",
 }
 
 

@@ -20,8 +20,8 @@ from services.incentives.domain.abuse_rules import (
     LINE_SIGNALS,
     AbuseFacts,
     AbuseRules,
+    CaseSignal,
     Hit,
-    Signal,
     action_of,
     hits,
     text_of,
@@ -68,7 +68,7 @@ class CaseOpened:
     case_id: str
     partner_id: str
     payee_id: str
-    signal: Signal
+    signal: CaseSignal
     action: str
     rulebook_id: str
     version: int

@@ -21,6 +21,8 @@ from services.incentives.domain import (
     sale_events,
     tier,
 )
+from services.incentives.domain.abuse_rules import AbuseFacts
+from services.incentives.domain.abuse_rules import text_of as signal_text
 from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
@@ -325,12 +327,13 @@ def forfeited(seen: Seen) -> Decision:
 
 
 def case_opened(seen: Seen) -> Decision:
-    """The rules that the signal met."""
+    """The rules that the signal met; a provider's contradiction needs none."""
     it: case.CaseOpened = seen.event
     code = it.signal.replace("_", "-")
+    met = tuple(Reason(code=code, text=hit.text, rule=hit.rule_id, version=it.version) for hit in it.hits)
     return Decision(
         outcome=it.action,
-        reasons=tuple(Reason(code=code, text=hit.text, rule=hit.rule_id, version=it.version) for hit in it.hits),
+        reasons=met or (Reason(code=code, text=signal_text(AbuseFacts(signal=it.signal, count=1))),),
         inputs=(Input(name="lines", value=len(it.lines)), Input(name="holds_payee", value=it.holds_payee)),
     )
 

@@ -74,8 +74,8 @@ def _opened(it: CaseOpened) -> dict[str, Any]:
     return {
         "state": Stage.OPEN.value,
         "action": it.action,
-        "rulebook_id": it.rulebook_id,
-        "version": it.version,
+        "rulebook_id": it.rulebook_id or None,
+        "version": it.version or None,
         "hits": [plain(hit) for hit in it.hits],
         "lines": [plain(line) for line in it.lines],
         "holds_payee": it.holds_payee,

@@ -1,0 +1,131 @@
+"""Whom was attention asked for, and what has settled it since? What was settled is due to be told at once."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from chassis.deadlines import Deadline
+from chassis.event import PublicEvent, Seen, iso, plain
+from chassis.read_store.port import TURN
+from contracts.shared import AttentionRaised
+from services.incentives.domain import payment_events
+from services.incentives.domain.attention import Attention, AttentionSettled, SettleAttentions
+from services.incentives.domain.case import CaseClosed
+from services.incentives.domain.claim import DISPUTED, ClaimDecided, ClaimSubmitted
+from services.incentives.domain.contradiction import contradiction_id
+from services.incentives.domain.fund_request_events import (
+    FundRequestDecided,
+    FundRequestEnded,
+    FundRequestEscalated,
+    FundRequestRecalled,
+    FundRequestSubmitted,
+)
+from services.incentives.domain.tier import TierAppealed, TierChanged, TierReviewClosed, TierReviewEscalated, tier_id
+
+FUND = ("fund-request-submitted", "fund-request-escalated")
+CLAIM = ("claim-submitted", "claim-needs-review")
+UNKNOWN = ("payment-unknown",)
+SETTLES: Mapping[type[Any], tuple[str, ...]] = {
+    payment_events.PaymentMade: UNKNOWN,
+    payment_events.PaymentFailed: UNKNOWN,
+    payment_events.PaymentDeclined: UNKNOWN,
+    CaseClosed: ("payment-contradicted",),
+    FundRequestDecided: FUND,
+    FundRequestRecalled: FUND,
+    FundRequestEnded: FUND,
+    ClaimDecided: CLAIM,
+    ClaimSubmitted: ("claim-returned",),
+    TierReviewClosed: ("tier-review-undecided",),
+    TierChanged: ("tier-appealed",),
+}
+"""The topics of a subject that a fact about it settles."""
+TOPICS = frozenset(topic for topics in SETTLES.values() for topic in topics)
+
+
+Publish = Callable[[Seen], PublicEvent | None]
+
+
+def _evolve(publish: Publish, document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
+    known = document or {"open": [], "ended": [], "due_at": None}
+    if isinstance(seen.event, AttentionSettled):
+        changed = _told(known, seen.event)
+    else:
+        changed = _changed(known, seen, _raised(publish(seen)))
+    return changed if changed["open"] or changed["ended"] else None
+
+
+def _told(known: dict[str, Any], it: AttentionSettled) -> dict[str, Any]:
+    ended = _without(known["ended"], it.attention.attention_id)
+    return {**known, "ended": ended, "due_at": known["due_at"] if ended else None}
+
+
+def _changed(known: dict[str, Any], seen: Seen, raised: dict[str, Any] | None) -> dict[str, Any]:
+    gone = [one for one in known["open"] if one["topic"] in _settled(seen.event)]
+    still = [one for one in known["open"] if one not in gone]
+    ended = [*known["ended"], *gone]
+    if raised:
+        still = [*_without(still, raised["attention_id"]), raised]
+        ended = _without(ended, raised["attention_id"])
+    now = {"due_at": iso(seen.recorded_at), "by": seen.id, TURN: seen.id} if gone else {}
+    return {**known, "open": still, "ended": ended, **now, "subject": _subject(seen)}
+
+
+def _settled(happened: Any) -> tuple[str, ...]:
+    """What a fact settles; of a disputed claim its reviewers know still."""
+    disputed = isinstance(happened, ClaimDecided) and happened.outcome == DISPUTED
+    return () if disputed else SETTLES.get(type(happened), ())
+
+
+def _raised(told: PublicEvent | None) -> dict[str, Any] | None:
+    """The attention that a fact asks for, as the others are told it; none that nothing settles."""
+    if not isinstance(told, AttentionRaised) or told.topic not in TOPICS:
+        return None
+    named = ("attention_id", "side", "topic", "subject", "partner_id")
+    return plain(Attention(**{name: getattr(told, name) for name in named}))  # type: ignore[no-any-return]
+
+
+def _without(some: list[dict[str, Any]], attention_id: str) -> list[dict[str, Any]]:
+    return [one for one in some if one["attention_id"] != attention_id]
+
+
+def _subject(seen: Seen) -> str:
+    """What it is about: of a provider's contradiction its case."""
+    it = seen.event
+    if isinstance(it, payment_events.OutcomeContradicted):
+        return contradiction_id(it.payment_id, it.provider_event_id)
+    if isinstance(it, TierAppealed | TierReviewEscalated | TierReviewClosed | TierChanged):
+        return tier_id(it.programme, it.partner_id)
+    names = ("subject", "claim_id", "fund_request_id", "payment_id", "case_id")
+    return str(next(getattr(it, name) for name in names if hasattr(it, name)))
+
+
+def issue(document: dict[str, Any], now: datetime) -> SettleAttentions:
+    """Says of everything that was settled that it is."""
+    ended = tuple(msgspec.convert(one, Attention) for one in document["ended"])
+    return SettleAttentions(subject=document["subject"], attentions=ended, by_event_id=document["by"], now=now)
+
+
+READ = (
+    *SETTLES,
+    payment_events.PaymentUnknown,
+    payment_events.OutcomeContradicted,
+    FundRequestSubmitted,
+    FundRequestEscalated,
+    TierReviewEscalated,
+    TierAppealed,
+    AttentionSettled,
+)
+
+
+def attentions(publish: Publish) -> Deadline:
+    """What was asked for is what `publish` tells the others of a fact."""
+    return Deadline(
+        name="attentions",
+        version=1,
+        keys=dict.fromkeys(READ, _subject),
+        evolve=partial(_evolve, publish),
+        issue=issue,
+    )

@@ -1,0 +1,178 @@
+"""Attention that somebody was asked for is settled by what was asked for, and told so under the same id; once."""
+
+from dataclasses import replace
+
+import pytest
+
+from chassis.testing.projections import assert_repeatable, project, told
+from contracts.shared import AttentionCleared, AttentionRaised
+from services.incentives.domain.attention import Settled, settle_attentions
+from services.incentives.domain.case import Cases, CloseCase
+from services.incentives.domain.contradiction import OpenContradictionCase, contradiction_id
+from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.fund_request_commands import RecallFundRequest
+from services.incentives.projections.attentions import attentions
+from services.incentives.projections.cases import CASES
+from services.incentives.projections.contradictions import CONTRADICTIONS
+from services.incentives.publishing import publish
+from tests.incentives.fund_facts import NOW, Log, accepted, as_is, asked, claimed, decide, funded, verdict
+from tests.incentives.orders import APPROVE, PAYMENT, SUBMIT, Desk, said
+from tests.incentives.test_service import APPROVER, FINANCE, proposed, started
+
+ATTENTIONS = attentions(publish)
+
+
+def settled(*events):
+    """What is cleared after some events, as the others are told it: attention ids by subject."""
+    found = {}
+    for subject, document in project(ATTENTIONS, told(*events)).items():
+        if document["due_at"]:
+            made = settle_attentions(ATTENTIONS.issue(document, NOW), Settled())
+            found[subject] = [publish(one) for one in told(*made)]
+    return found
+
+
+def raised(*events):
+    public = [publish(one) for one in told(*events)]
+    return [one for one in public if isinstance(one, AttentionRaised)]
+
+
+def same(cleared, asked_for):
+    assert all(isinstance(one, AttentionCleared) for one in cleared)
+    names = ("attention_id", "side", "topic", "subject", "partner_id")
+    assert [[getattr(one, name) for name in names] for one in cleared] == [
+        [getattr(one, name) for name in names] for one in asked_for
+    ]
+
+
+def test_a_payment_that_nobody_knew_of_is_settled_once_it_is_paid():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT, said("unknown"))
+    [*_, unknown] = desk.payment
+    events = [replace(unknown, ask_again_at=None)]
+    assert settled(*events) == {}
+    desk.after(said("paid"))
+    same(settled(*events, desk.payment[-1])[PAYMENT], raised(*events))
+
+
+@pytest.mark.parametrize("ends", [decide(as_is("10000.00")), RecallFundRequest(fund_request_id="r1", now=NOW)])
+def test_a_fund_request_is_settled_by_its_decision_or_recall(ends):
+    log = funded().tell(*asked("10000.00"))
+    before = list(log.happened)
+    assert settled(*before) == {}
+    log.tell(ends)
+    same(settled(*log.happened)["r1"], raised(*before))
+
+
+@pytest.mark.parametrize("outcome", ["approved", "denied", "returned"])
+def test_a_claim_is_settled_by_its_decision(outcome):
+    log = accepted().tell(claimed("9000.00"))
+    log.tell(log.submit_claim())
+    before = [one for one in log.happened if getattr(one, "claim_id", None) == "c1"]
+    log.tell(verdict("9000.00", outcome=outcome, reason="looked at it"))
+    mine = [one for one in log.happened if getattr(one, "claim_id", None) == "c1"]
+    same(settled(*mine)["c1"], raised(*before))
+
+
+def test_what_is_asked_for_again_is_open_again():
+    log = accepted().tell(claimed("9000.00"))
+    log.tell(log.submit_claim(), verdict("9000.00", outcome="returned", reason="which hall?"), log.submit_claim())
+    mine = [one for one in log.happened if getattr(one, "claim_id", None) == "c1"]
+    document = project(ATTENTIONS, told(*mine))["c1"]
+    assert ([one["topic"] for one in document["open"]], document["ended"]) == (["claim-submitted"], [])
+
+
+def test_what_was_told_is_not_told_again():
+    log = funded().tell(*asked("10000.00"), decide(as_is("10000.00")))
+    [document] = project(ATTENTIONS, told(*log.happened)).values()
+    assert (
+        project(ATTENTIONS, told(*log.happened, *settle_attentions(ATTENTIONS.issue(document, NOW), Settled()))) == {}
+    )
+
+
+def test_repeats_and_other_orders_settle_the_same():
+    log = accepted().tell(claimed("9000.00"))
+    log.tell(log.submit_claim(), verdict("9000.00"))
+    assert_repeatable(ATTENTIONS, told(*log.happened))
+
+
+# A provider's contradiction is a case
+
+
+def open_case():
+    return OpenContradictionCase(
+        case_id=contradiction_id(PAYMENT, "pe-2"),
+        payment_id=PAYMENT,
+        partner_id="p1",
+        payee_id="p1",
+        reference="r-01",
+        now=NOW,
+    )
+
+
+def close(outcome="false_alarm"):
+    return CloseCase(
+        case_id=open_case().case_id,
+        payee_id="p1",
+        outcome=outcome,
+        reason="the bank erred",
+        lines=(),
+        by="fin",
+        now=NOW,
+    )
+
+
+def test_a_contradiction_opens_one_case_that_holds_nothing_and_a_person_closes():
+    log = Log().tell(open_case(), open_case())
+    assert [type(one).__name__ for one in log.happened] == ["SignalSeen", "CaseOpened"]
+    [shown] = project(CASES, told(*log.happened)).values()
+    assert (shown["signal"], shown["subject"], shown["state"]) == ("provider_contradiction", PAYMENT, "open")
+    assert shown["text"] == "the provider says otherwise of the payment than before"
+    log.tell(close("confirmed"))
+    assert log.state(Cases.at(open_case().case_id)).stage == "confirmed"
+    assert [type(one).__name__ for one in log.happened][2:] == ["CaseClosed"]
+
+
+def test_a_contradiction_is_settled_when_its_case_is_closed():
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT, said("paid"))
+    kept, _ = desk.asks(said("rejected", provider_event_id="pe-2")).verdict.events
+    [document] = project(CONTRADICTIONS, told(*kept)).values()
+    assert document["case_id"] == open_case().case_id
+    log = Log().tell(open_case(), close())
+    same(settled(*kept, log.happened[-1])[open_case().case_id], raised(*kept))
+
+
+async def test_a_provider_that_takes_its_word_back_is_a_case_which_finance_closes(tmp_path):
+    async with started(tmp_path, provider_secret="shared") as incentives:
+        payment = await proposed(incentives)
+        await incentives.post(APPROVER, f"{payment}/approve")
+        reference = (await incentives.post(FINANCE, f"{payment}/submit")).json()["reference"]
+        await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        await contradicts(incentives, reference)
+        found = await incentives.until(FINANCE, "/cases", lambda one: one["items"])
+        [case] = found["items"]
+        assert (case["signal"], case["subject"]) == ("provider_contradiction", payment.removeprefix("/payments/"))
+        body = {"outcome": "false_alarm", "reason": "the bank erred"}
+        assert (await incentives.post(APPROVER, f"/cases/{case['case_id']}/close", body)).status_code == 200
+
+
+async def contradicts(asked_for, reference):
+    import hashlib
+    import hmac
+
+    row = f"reference,outcome,on,provider_event_id\n{reference},rejected,2026-06-03,S-1\n"
+    signature = hmac.new(b"shared", row.encode(), hashlib.sha256).hexdigest()
+    body = {"kind": "csv", "content": row, "signature": signature}
+    answer = await asked_for.post(FINANCE, "/provider-reports/file", body)
+    assert answer.json()["results"][0]["result"] == "recorded"
+
+
+def test_why_there_is_a_case_says_what_the_provider_did():
+    log = Log().tell(open_case())
+    [_, opened] = told(*log.happened)
+    [reason] = EXPLAIN[type(opened.event)](opened).reasons
+    assert (reason.code, reason.text) == (
+        "provider-contradiction",
+        "the provider says otherwise of the payment than before",
+    )
