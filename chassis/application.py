@@ -1,6 +1,6 @@
 """What routes and reactions of one service stand on: commands in, documents out, and the ports the service named."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from chassis.parked import Orders
 from chassis.read_store.port import ReadStore
 from chassis.rulebook import Kind
 from chassis.shadow_runs import ShadowRuns
+from chassis.store.port import Recorded
 
 CATCH_UP_SECONDS = 1.0
 Explain = Callable[[Seen], Any]
@@ -71,6 +72,7 @@ class Application:
     standing: Callable[[], frozenset[str]] = frozenset
     told: Callable[[str, str, int], Awaitable[int]] | None = None
     proof: Callable[[str], Awaitable[dict[str, Any]]] | None = None
+    covering: Callable[[Sequence[Recorded]], Awaitable[dict[str, Any]]] | None = None
     shadow_runs: ShadowRuns | None = None
     bulk: Any = None
     files: Mapping[str, int] = field(default_factory=dict)

@@ -89,6 +89,15 @@ def _checkpoint(proof: dict[str, Any], key: str | None) -> Checkpoint:
     return Checkpoint.of(NoteVerifier.of(key or proof["key"]).open(proof["checkpoint"]))
 
 
+def unsigned(proof: dict[str, Any], key: str) -> list[str]:
+    """What speaks against the checkpoint of a proof being signed with the key; nothing where it is."""
+    try:
+        _checkpoint(proof, key)
+    except (KeyError, TypeError, ValueError) as error:
+        return [f"the checkpoint: {error}"]
+    return []
+
+
 def without_states(proof: dict[str, Any]) -> dict[str, Any]:
     """The same proof with each event's leaf hash in place of its bytes: it shows that they stand, not what they say."""
     return {

@@ -227,7 +227,7 @@ class Service:
         signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
         self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock, signing)
         self._exit.callback(self.witness.close)
-        self.application.proof = self.witness.proof
+        self.application.proof, self.application.covering = self.witness.proof, self.witness.covering
         self.is_open = True
         if WORK in self.settings.roles:
             self._meet_the_others()

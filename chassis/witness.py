@@ -275,13 +275,20 @@ class Witness:
         Raises NotFound for a stream without events, ProofTooLong.
         """
         events = await self.store.load(stream)
+        if len(events) > self._settings.proof_events_max:
+            raise ProofTooLong
+        return {"stream": stream, **await self.covering(events)}
+
+    async def covering(self, events: Sequence[Recorded]) -> dict[str, Any]:
+        """The newest checkpoint, and each of the events with the path to its root; see `chassis.proof`.
+
+        Raises NotFound for no events.
+        """
         newest = await self._newest()
         if not events or newest is None:
             raise NotFound
-        if len(events) > self._settings.proof_events_max:
-            raise ProofTooLong
         proven = [self._proven(event, newest[0]) for event in events]
-        return {"stream": stream, "key": self.signer.verifier.vkey, "checkpoint": newest[1], "events": proven}
+        return {"key": self.signer.verifier.vkey, "checkpoint": newest[1], "events": proven}
 
     def _proven(self, event: Recorded, size: int) -> dict[str, Any]:
         number = self.leaves.number_at(event.position)

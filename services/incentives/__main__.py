@@ -1,5 +1,6 @@
 """The command line of incentives: that of every service, and the offline check of a statement."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from chassis.cli import DATA, command_line, decide_again
 from chassis.process import run
+from chassis.proof import unsigned
 from services.incentives.app import Settings, build
 from services.incentives.domain.verifying import verify
 
@@ -32,14 +34,21 @@ def recalculate(
 
 
 @cli.command("verify-statement")
-def verify_statement(file: Path) -> None:
+def verify_statement(
+    file: Path,
+    key: Annotated[str | None, typer.Option(help="The witness's key, which you got earlier and elsewhere.")] = None,
+) -> None:
     """Recomputes a downloaded statement from its events, offline. Exit 1 names the lines that do not hold."""
-    findings = verify(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8")
+    findings = verify(text) or (unsigned(json.loads(text), key) if key else [])
     for finding in findings:
         print(finding)
     if findings:
         raise typer.Exit(1)
     print("the statement follows from its events, to the cent")
+    print(
+        "its log is the one that this key signed" if key else "give the key that you hold with --key to check the log's"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import base64
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from chassis.note import NoteSigner
 from services.incentives.domain import verifying
 from services.incentives.domain.verifying import verify
 from tests.incentives.facts import plan
@@ -100,6 +102,31 @@ async def test_what_was_recorded_wrongly_is_found_even_where_every_hash_was_made
         assert wrong["events"][0]["id"] in finding
 
 
+async def test_what_was_recorded_otherwise_is_found_though_statement_events_and_hashes_fit_each_other(proof):
+    """Whoever rewrites everything in the file still has the root against it that the witness signed."""
+    forged = deepcopy(proof)
+    for event in (forged["issued"], *forged["events"]):
+        state = json.loads(base64.b64decode(event["state"]))
+        state["actor"] = {**state["actor"], "subject": "somebody else"}
+        event["state"] = base64.b64encode(json.dumps(state).encode()).decode()
+    found = verify(json.dumps(forged))
+    assert len(found) == 1 + len(proof["events"])
+    assert all(text.endswith("is not in the log that the checkpoint covers") for text in found)
+
+
+async def test_an_event_of_another_place_in_the_log_or_from_no_log_is_found(proof):
+    for changed in ({"leaf": proof["events"][0]["leaf"] + 1}, {"proof": []}, {"proof": ["AAAA"] * 70}, {"version": 9}):
+        moved = deepcopy(proof)
+        moved["events"][0] |= changed
+        [finding] = verify(json.dumps(moved))
+        assert finding.endswith("is not in the log that the checkpoint covers")
+
+
+async def test_a_proof_of_the_first_format_is_checked_as_it_was(proof):
+    old = {**proof, "format": "entente-statement-1"}
+    assert verify(json.dumps({name: old[name] for name in ("format", "statement", "events", "plans")})) == []
+
+
 async def test_the_command_and_the_route_say_the_same(proof, incentives, tmp_path):
     file = tmp_path / "statement.json"
     wrong = tmp_path / "wrong.json"
@@ -107,7 +134,16 @@ async def test_the_command_and_the_route_say_the_same(proof, incentives, tmp_pat
     wrong.write_text(altered(proof, ("statement", "closing", "amount")))
     command = [sys.executable, "-m", "services.incentives", "verify-statement"]
     sound = await asyncio.to_thread(run, [*command, str(file)])
-    assert (sound.returncode, sound.stdout) == (0, "the statement follows from its events, to the cent\n")
+    follows = "the statement follows from its events, to the cent\n"
+    assert (sound.returncode, sound.stdout.removeprefix(follows)) == (
+        0,
+        "give the key that you hold with --key to check the log's\n",
+    )
+    signed = await asyncio.to_thread(run, [*command, str(file), "--key", proof["key"]])
+    assert (signed.returncode, signed.stdout) == (0, f"{follows}its log is the one that this key signed\n")
+    another = NoteSigner("entente/incentives/1", bytes(32)).verifier.vkey
+    unsigned = await asyncio.to_thread(run, [*command, str(file), "--key", another])
+    assert (unsigned.returncode, unsigned.stdout.startswith("the checkpoint: ")) == (1, True)
     bad = await asyncio.to_thread(run, [*command, str(wrong)])
     assert bad.returncode == 1
     assert "the statement closes with" in bad.stdout

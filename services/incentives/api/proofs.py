@@ -9,6 +9,7 @@ from chassis.answers import answers
 from chassis.application import Application
 from chassis.event import sha256
 from chassis.http import App, Reader, Writer, reads, shown
+from chassis.store.port import Recorded
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.mergers import statement_for
 from services.incentives.domain.verifying import FORMAT, verify
@@ -21,14 +22,21 @@ router = APIRouter(tags=["proofs"])
 
 
 class StoredEvent(TypedDict):
-    """One recorded event; the SHA-256 is of the stored bytes of its body."""
+    """One recorded event. `sha256` is of its body as it was stored, `state` all that was stored, in base 64.
+
+    `leaf` and `proof` lead from it to the root that the checkpoint signs.
+    """
 
     id: str
     position: int
+    version: int
     type: str
     stream: str
     sha256: str
     data: dict[str, Any]
+    state: str
+    leaf: int
+    proof: list[str]
 
 
 class PlanWords(TypedDict):
@@ -41,10 +49,16 @@ class PlanWords(TypedDict):
 
 
 class StatementProof(TypedDict):
-    """The statement as it was issued, the events that its lines name, and the plans' words."""
+    """The statement as it was issued, the events that its lines name, and the plans' words.
+
+    `issued` is the statement's own event. The checkpoint, signed by the witness's key, covers it and all the others.
+    """
 
     format: str
     statement: dict[str, Any]
+    key: str
+    checkpoint: str
+    issued: StoredEvent
     events: list[StoredEvent]
     plans: list[PlanWords]
 
@@ -76,28 +90,30 @@ async def proof_of(app: Application, tenant: str, statement: dict[str, Any]) -> 
     causes = sorted({line["cause"] for line in statement["lines"]})
     earned = await app.read.get_many("earnings", tenant, causes)
     positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
-    events = [await _event(app, position) for position in sorted(positions)]
+    found = [await _recorded(app, position) for position in (statement["position"], *sorted(positions))]
+    assert app.covering is not None
+    covering = await app.covering(found)
+    issued, *events = map(_event, found, covering["events"])
     wanted = {(one["plan_id"], one["plan_version"]) for one in earned.values()}
     return {
         "format": FORMAT,
         "statement": {name: value for name, value in statement.items() if name not in STATED_LATER},
+        "key": covering["key"],
+        "checkpoint": covering["checkpoint"],
+        "issued": issued,
         "events": events,
         "plans": await _plans(app, tenant, wanted),
     }
 
 
-async def _event(app: Application, position: int) -> dict[str, Any]:
-    """One recorded event as it is stored; the SHA-256 is of the stored bytes of its body."""
+async def _recorded(app: Application, position: int) -> Recorded:
     [recorded] = await app.executor.store.feed(position - 1, 1)
+    return recorded
+
+
+def _event(recorded: Recorded, proven: dict[str, Any]) -> dict[str, Any]:
     body = bytes(recorded.data)
-    return {
-        "id": recorded.id,
-        "position": recorded.position,
-        "type": recorded.type,
-        "stream": recorded.stream,
-        "sha256": sha256(body),
-        "data": orjson.loads(body),
-    }
+    return {"id": recorded.id, **proven, "sha256": sha256(body), "data": orjson.loads(body)}
 
 
 async def _plans(app: Application, tenant: str, wanted: set[tuple[str, int]]) -> list[dict[str, Any]]:

@@ -4,13 +4,16 @@ It takes the text of a statement's proof and answers what does not hold, a sente
 a file and this module needs nothing else: amounts are recomputed from the exported events and the plans' own words.
 """
 
+import base64
 import hashlib
 import json
+import struct
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-FORMAT = "entente-statement-1"
+FORMAT, WITHOUT_LOG = "entente-statement-2", "entente-statement-1"
+"""The newest format, and the first, in which the events' places in the log are missing."""
 DIGITS = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
     **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
@@ -26,11 +29,12 @@ def verify(text: str) -> Found:
     """Everything that does not hold in a statement's proof; nothing for a sound one."""
     try:
         proof = json.loads(text)
-        if proof["format"] != FORMAT:
+        if proof["format"] not in (FORMAT, WITHOUT_LOG):
             return [f"this is not a proof of the format {FORMAT}"]
         events = {event["id"]: event for event in proof["events"]}
         checks = (_events(proof), _lines(proof, events), _plans(proof), _earnings(proof, events))
-        return [*_statement(proof["statement"]), *(text for found in checks for text in found)]
+        logged = _log(proof) if proof["format"] == FORMAT else []
+        return [*_statement(proof["statement"]), *(text for found in checks for text in found), *logged]
     except (KeyError, TypeError, ValueError, ArithmeticError) as missing:
         return [f"the file cannot be read: {type(missing).__name__} {missing}"]
 
@@ -94,6 +98,47 @@ def _plans(proof: dict[str, Any]) -> Found:
         for plan in proof["plans"]
         if _sha256(plan["body"]) != plan["sha256"]
     ]
+
+
+# The log: RFC 9162 hashing over the stored bytes, framed as the documentation of proofs says
+
+FRAME = struct.Struct(">QQIIQ")
+Node = bytes
+
+
+def _log(proof: dict[str, Any]) -> Found:
+    """Every event, the statement's own too, stands in the log whose root the checkpoint names, and says what it says here."""
+    issued, (_, size, root, *_rest) = proof["issued"], proof["checkpoint"].split("\n")
+    found = [text for event in (issued, *proof["events"]) for text in _logged(event, int(size), base64.b64decode(root))]
+    if issued["data"] != proof["statement"]:
+        found.append("the statement is not what its own event says")
+    return found
+
+
+def _logged(event: dict[str, Any], size: int, root: Node) -> Found:
+    state, path = base64.b64decode(event["state"]), [base64.b64decode(step) for step in event["proof"]]
+    kind, stream = event["type"].encode(), event["stream"].encode()
+    head = FRAME.pack(event["position"], event["version"], len(kind), len(stream), len(state))
+    named, found = f"event {event['id']} ({event['type']})", []
+    if _root(hashlib.sha256(b"\0" + head + kind + stream + state).digest(), event["leaf"], size, path) != root:
+        found.append(f"{named} is not in the log that the checkpoint covers")
+    if json.loads(state)["data"] != event["data"]:
+        found.append(f"{named} does not say what the log has")
+    return found
+
+
+def _root(leaf: Node, place: int, size: int, path: list[Node]) -> Node | None:
+    """The root of a tree of so many leaves, from one of them and its path: RFC 9162, 2.1.3.1, backwards."""
+    if size == 1:
+        return leaf if (place, path) == (0, []) else None
+    if not path:
+        return None
+    left, (*below, sibling) = 1 << (size - 1).bit_length() - 1, path
+    under = _root(leaf, place, left, below) if place < left else _root(leaf, place - left, size - left, below)
+    if under is None:
+        return None
+    pair = under + sibling if place < left else sibling + under
+    return hashlib.sha256(b"\1" + pair).digest()
 
 
 # What was earned and what was taken back
