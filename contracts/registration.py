@@ -79,7 +79,7 @@ class DealReturned(PublicEvent):
 
 @public_event("entente.registration.DealResubmitted.v1", audience="both")
 class DealResubmitted(PublicEvent):
-    """The partner has corrected what was asked; `amount` is the one that stands now."""
+    """The partner has corrected what was asked; the rest is what stands now."""
 
     registration_id: RegistrationId
     number: str
@@ -88,6 +88,13 @@ class DealResubmitted(PublicEvent):
     fields: tuple[str, ...]
     resubmitted_at: datetime
     amount: Money | UnsetType = UNSET
+    close_on: date | UnsetType = UNSET
+    tender: str | UnsetType = UNSET
+    tender_on: date | UnsetType | None = UNSET
+    partner_reference: str | UnsetType | None = UNSET
+    price_reference: str | UnsetType | None = UNSET
+    fund_reference: str | UnsetType | None = UNSET
+    crm_reference: str | UnsetType | None = UNSET
 
 
 @public_event("entente.registration.DealQueued.v1", audience="both")
@@ -207,6 +214,8 @@ class ReviewOverdue(PublicEvent):
 
 @public_event("entente.registration.DealAmended.v1", audience="both")
 class DealAmended(PublicEvent):
+    """What may change of an approved deal, as it stands now."""
+
     registration_id: RegistrationId
     number: str
     programme: str
@@ -214,6 +223,12 @@ class DealAmended(PublicEvent):
     amount: Money
     close_on: date
     amended_at: datetime
+    tender: str | UnsetType = UNSET
+    tender_on: date | UnsetType | None = UNSET
+    partner_reference: str | UnsetType | None = UNSET
+    price_reference: str | UnsetType | None = UNSET
+    fund_reference: str | UnsetType | None = UNSET
+    crm_reference: str | UnsetType | None = UNSET
 
 
 @public_event("entente.registration.DisputeOpened.v1", audience="both")

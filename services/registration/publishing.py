@@ -23,6 +23,7 @@ from services.registration.domain.deal_events import (
     DealReturned,
     DealRevoked,
     DealWithdrawn,
+    Details,
     ExtensionAnswered,
     ExtensionRequested,
     InactivityWarned,
@@ -102,7 +103,16 @@ def _returned(it: DealReturned) -> PublicEvent:
 
 def _resubmitted(it: DealResubmitted) -> PublicEvent:
     amount, at = it.amount or UNSET, it.resubmitted_at
-    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=at, amount=amount)
+    rest: dict[str, Any] = {"close_on": it.details.close_on, **_plain(it.details)} if it.in_full else {}
+    return public.DealResubmitted(**_of(it), fields=it.fields, resubmitted_at=at, amount=amount, **rest)
+
+
+PLAIN = ("tender", "tender_on", "partner_reference", "price_reference", "fund_reference", "crm_reference")
+
+
+def _plain(details: Details) -> dict[str, Any]:
+    """What is not personal of the details, besides the amount and the close date."""
+    return {name: getattr(details, name) for name in PLAIN}
 
 
 def _conflict(it: ConflictDetected) -> PublicEvent:
@@ -182,8 +192,9 @@ def _revoked(it: DealRevoked) -> PublicEvent:
 
 
 def _amended(it: DealAmended) -> PublicEvent:
-    details = it.details
-    return public.DealAmended(**_of(it), amount=details.amount, close_on=details.close_on, amended_at=it.amended_at)
+    amount, close_on = it.details.amount, it.details.close_on
+    rest = _plain(it.details) if it.in_full else {}
+    return public.DealAmended(**_of(it), amount=amount, close_on=close_on, amended_at=it.amended_at, **rest)
 
 
 def _ordered(it: OrderRecorded) -> PublicEvent:

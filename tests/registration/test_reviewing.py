@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from chassis.decider import NotFound, Raced, WrongState
-from chassis.event import plain
+from chassis.event import LEFT_OUT, plain
+from chassis.testing.projections import told
+from contracts import registration as public
 from contracts.values import AccountId, OpportunityId, Span, money
 from services.registration.domain.account import AccountLinked, Accounts, KeptApart
 from services.registration.domain.claims import ClaimHeld, ClaimReleased, ClaimsOf
@@ -46,6 +48,7 @@ from services.registration.domain.deal_events import (
 )
 from services.registration.domain.partner_facts import Partners
 from services.registration.domain.reviewing import NoSuchFinding
+from services.registration.publishing import publish
 from tests.registration.deals import (
     CONTOSO,
     NOW,
@@ -60,6 +63,12 @@ from tests.registration.deals import (
 
 OTHER = AccountId("account-other")
 OF_A = {"registration_id": "a", "number": "R-a", "programme": "default", "partner_id": "p-1"}
+
+
+def published(happened: Any) -> Any:
+    """What others hear of an event."""
+    [seen] = told(happened, tenant="acme", first=1, at=NOW)
+    return publish(seen)
 
 
 def on(deal: str = "a", **changes: Any) -> dict[str, Any]:
@@ -123,6 +132,7 @@ def test_a_correction_keeps_the_instant_and_is_screened_again() -> None:
         resubmitted_by="seller-2",
         resubmitted_at=later,
         amount=corrected.amount,
+        in_full=True,
     )
     assert names(deal[1:]) == ["DealScreened"]
     assert claims == []
@@ -443,12 +453,42 @@ def test_a_withdrawn_deal_protects_nobody() -> None:
     assert town.state(ClaimsOf.at(CONTOSO)).live == ()
 
 
+PLAIN = {
+    "tender": "published",
+    "tender_on": date(2026, 5, 4),
+    "partner_reference": "P-1",
+    "price_reference": "SP-1",
+    "fund_reference": "F-1",
+    "crm_reference": "C-1",
+}
+
+
+@pytest.mark.parametrize("evaluator", [1, 2])
+def test_others_hear_all_that_changed_and_is_not_personal(evaluator: int) -> None:
+    more = details(amount=money("12000.00", "EUR"), description=SEALED, **PLAIN)
+    amending, correcting = approved(), returned("amount", "description", *PLAIN)
+
+    [amended] = amending.run(AmendDeal(**on(), details=more, by="seller-p-1"), evaluator)[0]
+    resubmitted = correcting.run(ResubmitDeal(**around("a", "p-1"), details=more, by="seller-2"), evaluator)[0][0]
+
+    full = PLAIN if evaluator == 2 else dict.fromkeys(PLAIN, LEFT_OUT)
+    of = {**OF_A, "amount": more.amount}
+    assert published(amended) == public.DealAmended(**of, close_on=more.close_on, amended_at=NOW, **full)
+    assert published(resubmitted) == public.DealResubmitted(
+        **of,
+        fields=("amount", "tender", "tender_on", "description", *tuple(PLAIN)[2:]),
+        close_on=more.close_on if evaluator == 2 else LEFT_OUT,
+        resubmitted_at=NOW,
+        **full,
+    )
+
+
 def test_an_amendment_keeps_the_protection() -> None:
     town = approved()
     more = details(amount=money("15000.00", "EUR"))
 
     assert town.run(AmendDeal(**on(), details=more, by="seller-p-1")) == [
-        [DealAmended(**OF_A, details=more, amended_by="seller-p-1", amended_at=NOW)]
+        [DealAmended(**OF_A, details=more, amended_by="seller-p-1", amended_at=NOW, in_full=True)]
     ]
     assert town.run(AmendDeal(**on(), details=more, by="seller-p-1")) == [[]]
     assert town.state(Deals.at("a")).protection.end == END

@@ -152,7 +152,13 @@ from services.registration.domain.invitation import (
     leave_deal,
     revoke_invitation,
 )
-from services.registration.domain.keeping import add_evidence, amend_deal, record_order, record_order_of_nobody
+from services.registration.domain.keeping import (
+    add_evidence,
+    amend_deal,
+    amend_deal_in_brief,
+    record_order,
+    record_order_of_nobody,
+)
 from services.registration.domain.kept_mail import (
     ForgetMail,
     KeepMail,
@@ -225,7 +231,7 @@ from services.registration.domain.reviewing import (
 )
 from services.registration.domain.routing import LEAD_RULES
 from services.registration.domain.screening import DEAL_RULES
-from services.registration.domain.submitting import register_deal, resubmit_deal, save_draft
+from services.registration.domain.submitting import register_deal, resubmit_deal, resubmit_deal_in_brief, save_draft
 
 KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name: LEAD_RULES}
 
@@ -270,8 +276,14 @@ HANDLES = (
     Handles(ForgetMail, forget_mail, streams=mail_streams, answer=mailed),
     Handles(RegisterDeal, register_deal, streams=registering_streams, reads=registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),
-    Handles(ResubmitDeal, resubmit_deal, streams=resubmitting_streams, reads=unseen_streams, answer=answer),
-    Handles(AmendDeal, amend_deal, streams=amending_streams, reads=book_streams, answer=answer),
+    *(
+        Handles(ResubmitDeal, decision, resubmitting_streams, reads=unseen_streams, answer=answer, evaluator=evaluator)
+        for evaluator, decision in ((1, resubmit_deal_in_brief), (2, resubmit_deal))
+    ),
+    *(
+        Handles(AmendDeal, decision, streams=amending_streams, reads=book_streams, answer=answer, evaluator=evaluator)
+        for evaluator, decision in ((1, amend_deal_in_brief), (2, amend_deal))
+    ),
     Handles(AddEvidence, add_evidence, streams=adding_streams, answer=answer),
     *(
         Handles(RecordOrder, decision, streams=deal_streams, answer=ordered, evaluator=evaluator)

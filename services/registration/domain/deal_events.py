@@ -215,13 +215,14 @@ class DealReturned(OfDeal):
 
 @event("registration.DealResubmitted.v1")
 class DealResubmitted(OfDeal):
-    """`amount` is that of the details, told to others since it stands here."""
+    """`amount` is that of the details, told to others since it stands here; `in_full`: what else is not personal too."""
 
     fields: tuple[str, ...]
     details: Details
     resubmitted_by: str
     resubmitted_at: datetime
     amount: Money | None = None
+    in_full: bool | LeftOut = LEFT_OUT
 
 
 @event("registration.FindingDecided.v1")
@@ -287,9 +288,12 @@ class DealRejected(Judged):
 
 @event("registration.DealAmended.v1")
 class DealAmended(OfDeal):
+    """`in_full`: others hear all of the details that is not personal; before, only the amount and the close date."""
+
     details: Details
     amended_by: str
     amended_at: datetime
+    in_full: bool | LeftOut = LEFT_OUT
 
 
 @event("registration.AmendmentApproved.v1")

@@ -50,6 +50,14 @@ def amend_deal(
 
     An amount far above the approved one asks whoever decides last once more.
     """
+    told, referred_to = amend_deal_in_brief(wish, deal, references, book)
+    return [replace(one, in_full=True) if isinstance(one, DealAmended) else one for one in told], referred_to
+
+
+def amend_deal_in_brief(
+    wish: AmendDeal, deal: Deal, references: tuple[PartnerReference, ...], book: Rulebook
+) -> tuple[list[DealEvent], list[list[PartnerReferenceTaken]]]:
+    """Evaluator 1: others heard only the amount and the close date."""
     may(deal, AmendDeal)
     if not deal.now_details.differing(wish.details):
         return [], [[] for _ in references]

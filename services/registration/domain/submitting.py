@@ -156,6 +156,18 @@ def resubmit_deal(
     *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
 ) -> Screened:
     """Takes the corrections of the fields that were named, screens again; the deal keeps its place in the order."""
+    made = resubmit_deal_in_brief(wish, deal, claims, *streams)
+    full = [replace(one, in_full=True) if isinstance(one, DealResubmitted) else one for one in made[0]]
+    return full, *made[1:]
+
+
+def resubmit_deal_in_brief(
+    wish: ResubmitDeal,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[tuple[Deal, ...], OwnReferences, tuple[Traces, ...], *Unseen],
+) -> Screened:
+    """Evaluator 1: others heard only the amount."""
     others, references, traces, around = streams[0], streams[1], streams[2], streams[3:]
     may(deal, ResubmitDeal)
     unmoved(wish, deal)
