@@ -271,10 +271,11 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
 async def _print_sql(settings: ServiceSettings, build: Build) -> None:
     """One transaction that a database administrator can read and run."""
     service = build(settings, make_world(settings))
-    statements = getattr(service.store, "statements", None)
-    if statements is None:
-        raise typer.BadParameter("the event store is a file: ENTENTE_POSTGRES names no database")
-    typer.echo("\n".join(["BEGIN;", *(f"{statement.rstrip(';')};" for statement in statements()), "COMMIT;"]))
+    stores = (service.store, service.application.read)
+    told = [statement for store in stores if hasattr(store, "statements") for statement in store.statements()]
+    if not told:
+        raise typer.BadParameter("all is in files: ENTENTE_POSTGRES names no database")
+    typer.echo("\n".join(["BEGIN;", *(f"{statement.rstrip(';')};" for statement in told), "COMMIT;"]))
 
 
 async def _migrate(settings: ServiceSettings, build: Build) -> None:

@@ -68,21 +68,26 @@ SHORT_PAGE_MAX = 10
 NAME_MAX = 63
 """PostgreSQL cuts longer names of indexes off, silently."""
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS models (
-  model text PRIMARY KEY, name text NOT NULL, version int NOT NULL, generation int NOT NULL, live boolean NOT NULL,
-  incomplete boolean NOT NULL DEFAULT false, indexes text[] NOT NULL DEFAULT '{}', wanted text[] NOT NULL DEFAULT '{}'
-);
-CREATE UNIQUE INDEX IF NOT EXISTS one_live ON models (name) WHERE live;
-CREATE TABLE IF NOT EXISTS checkpoints (
-  model text, lane text, tenant text, position bigint NOT NULL, PRIMARY KEY (model, lane, tenant)
-);
-CREATE TABLE IF NOT EXISTS behind (model text, lane text, PRIMARY KEY (model, lane));
-CREATE TABLE IF NOT EXISTS asides (
-  model text, source text, position bigint, id text, tenant text NOT NULL, type text NOT NULL, reason text NOT NULL,
-  body bytea NOT NULL, PRIMARY KEY (model, source, position, id)
-);
-"""
+TABLES = (
+    (
+        "CREATE TABLE IF NOT EXISTS models ("
+        "model text PRIMARY KEY, name text NOT NULL, version int NOT NULL, generation int NOT NULL, live boolean NOT NULL, "
+        "incomplete boolean NOT NULL DEFAULT false, indexes text[] NOT NULL DEFAULT '{}', wanted text[] NOT NULL DEFAULT '{}')"
+    ),
+    "CREATE UNIQUE INDEX IF NOT EXISTS one_live ON models (name) WHERE live",
+    (
+        "CREATE TABLE IF NOT EXISTS checkpoints ("
+        "model text, lane text, tenant text, position bigint NOT NULL, PRIMARY KEY (model, lane, tenant))"
+    ),
+    "CREATE TABLE IF NOT EXISTS behind (model text, lane text, PRIMARY KEY (model, lane))",
+    (
+        "CREATE TABLE IF NOT EXISTS asides ("
+        "model text, source text, position bigint, id text, tenant text NOT NULL, type text NOT NULL, reason text NOT NULL, "
+        "body bytea NOT NULL, PRIMARY KEY (model, source, position, id))"
+    ),
+)
+MADE = ("models", "one_live", "checkpoints", "behind", "asides")
+"""What these make, in the schema. Each model has a table of its own besides, made when it is born."""
 DOCUMENTS = (
     'CREATE TABLE "{model}" (tenant text COLLATE "C", id text COLLATE "C", body jsonb NOT NULL, exact text, '
     "guards jsonb NOT NULL, issued text, PRIMARY KEY (tenant, id)) WITH (fillfactor = 50)"
@@ -184,6 +189,15 @@ class PostgresReadStore:
             max_batch=QUESTIONS_MAX,
             queue_max=self.settings.queue_max,
         )
+
+    def statements(self) -> list[str]:
+        """The SQL that makes schema and tables, for whoever makes them by hand. Asks no database."""
+        schema = sql.Identifier(self.schema)
+        return [
+            sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema).as_string(),
+            sql.SQL("SET LOCAL search_path TO {}").format(schema).as_string(),
+            *TABLES,
+        ]
 
     async def open(self) -> None:
         """Connects, and makes schema and tables where they are missing."""
@@ -403,11 +417,16 @@ class PostgresReadStore:
         return await self._persist(locked)
 
     async def _make_tables(self, db: Connection) -> None:
-        # Looked up first: making a schema that is there still asks for the right to make one.
+        # Looked up first: making what is there still asks for the right to make it, and for an index to be its table's owner.
+        names = [f"{self.schema}.{name}" for name in MADE]
+        [(whole,)] = await _rows(
+            db, "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS t (name)", names
+        )
+        if whole:
+            return
         [(there,)] = await _rows(db, "SELECT to_regnamespace(%s) IS NOT NULL", self.schema)
-        if not there:
-            await db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self.schema)))
-        await db.execute(_sql(TABLES))
+        for statement in TABLES if there else self.statements():
+            await db.execute(_sql(statement))
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:

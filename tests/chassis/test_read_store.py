@@ -1,6 +1,7 @@
 """The read store's conformance suite over every adapter, and what only one of them promises."""
 
 import asyncio
+import re
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -19,7 +20,9 @@ from chassis.read_store.port import Change, Contains, DocumentKey, Fold, Kept
 from chassis.read_store.postgres import PostgresReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.store.port import StoreSettings
+from chassis.store.postgres import PostgresEventStore
 from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreConformance, filled, put
+from tests.architecture.tree import ROOT
 
 AS_BEFORE_TURNS = """
 DROP INDEX "board__v1__outstanding";
@@ -127,6 +130,35 @@ class TestPostgresReadStore(ReadStoreConformance):
     async def another(self, store: PostgresReadStore, postgres_server: str) -> AsyncIterator[PostgresReadStore]:
         async with on_postgres(postgres_server, store.schema) as another:
             yield another
+
+    async def test_what_was_made_by_hand_needs_the_rights_that_the_page_tells_and_no_other(self, postgres: str) -> None:
+        role = f"reader_{postgres.rpartition('_')[2]}"
+        granted = re.findall("^GRANT .*;$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+        assert len(granted) == 4
+        log = PostgresEventStore(postgres, schema="registration")
+        by_hand = PostgresReadStore(postgres, schema="registration_read")
+        with psycopg.connect(postgres) as connection:
+            for statement in (*log.statements(), *by_hand.statements()):
+                connection.execute(statement.encode())
+            connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+            for statement in granted:
+                connection.execute(statement.replace("TO entente", f"TO {role}").encode())
+        dsn = postgres.replace("entente:entente@", f"{role}@")
+
+        for _ in range(2):
+            async with on_postgres(dsn, "registration_read") as store:
+                await filled(store, {"a": {"n": 1}})
+                again = await store.prepare("board", 1, INDEXES, birth="again")
+                await store.change(put(again.model, {"a": {"n": 2}}, position=1))
+                await store.go_live(again.model)
+                assert await store.get("board", TENANT, "a") == {"n": 2}
+        of_the_role = PostgresEventStore(dsn, schema="registration")
+        await of_the_role.migrate()
+        await of_the_role.open()
+        await of_the_role.close()
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"DROP OWNED BY {role}".encode())
+            connection.execute(f"DROP ROLE {role}".encode())
 
     async def test_it_goes_on_after_its_connections_were_cut(self, postgres: str) -> None:
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s"

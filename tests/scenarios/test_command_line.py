@@ -49,6 +49,13 @@ def test_the_sql_of_a_store_is_printed_without_asking_a_database(type_in, monkey
     assert sum("CREATE TABLE IF NOT EXISTS" in line for line in told) == 4
     assert all(line.endswith(";") and not line.endswith(";;") for line in told)
 
+    monkeypatch.setenv("ENTENTE_READ_STORE", "postgresql://nobody@127.0.0.1:1/none")
+    more = said(type_in(ONE, "migrate", "--sql"), 0).strip().splitlines()
+    assert more[: len(told) - 1] == told[:-1]
+    assert more[len(told) - 1] == 'CREATE SCHEMA IF NOT EXISTS "registration_read";'
+    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in more) == 8
+    assert all(line.endswith(";") for line in more)
+
 
 def test_the_topic_is_made_on_a_broker(type_in, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTENTE_KAFKA", kafka)
