@@ -14,12 +14,19 @@ from services.registration.api.bodies import RegisterBody
 from services.registration.api.machines import DEALS, DISPUTES, MACHINES, form
 from services.registration.application import HANDLES, INVITATION_HANDLES, LEAD_HANDLES
 from services.registration.domain import invitation
-from services.registration.domain.deal import Status
-from services.registration.domain.deal_commands import FlagMissingLink, LinkDeal, NoteActivity, WarnInactivity
+from services.registration.domain.deal import Deals, Status
+from services.registration.domain.deal_commands import (
+    ApproveDeal,
+    FlagMissingLink,
+    LinkDeal,
+    NoteActivity,
+    WarnInactivity,
+)
 from services.registration.domain.lead_commands import ForgetLead
 from services.registration.domain.lead_machine import MOVES
 from services.registration.domain.machine import Move
 from services.registration.domain.rules import DealRules
+from tests.registration.deals import Town, approval
 from tests.registration.service import DESK, Running, deal, seller, started
 from tests.registration.test_any_order import TABLE
 
@@ -41,6 +48,17 @@ def test_the_published_life_of_a_deal_has_every_step_that_is_ever_taken_and_no_o
     assert edges(dict(DEALS)) - taken - of_drafts - of_disputes == set()
 
 
+def test_an_approval_sets_a_deal_behind_a_rival_that_came_to_hold_the_customer_as_is_published() -> None:
+    town = Town(priority="first_to_approve")
+    for name, partner in (("a", "p-1"), ("b", "p-2")):
+        town.register(name, partner)
+    for name, partner in (("b", "p-2"), ("a", "p-1")):
+        town.run(approval(name, partner))
+
+    assert town.state(Deals.at("a")).status == Status.WAITING
+    assert Status.WAITING in DEALS[ApproveDeal].leads
+
+
 @pytest.mark.parametrize(
     ("moves", "handles", "others"),
     [
@@ -60,7 +78,8 @@ def test_every_command_is_published(moves: dict[Any, Any], handles: tuple[Any, .
     ("name", "path"), [("deal", "deals"), ("lead", "leads"), ("dispute", "disputes"), ("invitation", "invitations")]
 )
 def test_every_verb_is_asked_for_under_its_name(name: str, path: str) -> None:
-    identity = {"leads": "lead_id", "invitations": "invitation_id"}.get(path, "registration_id")
+    named = {"leads": "lead_id", "invitations": "invitation_id", "disputes": "dispute_id"}
+    identity = named.get(path, "registration_id")
     verbs = {move.verb for move in MACHINES[name][1].values() if move.verb} - {*CREATING}
     missing = {verb for verb in verbs if f"/{path}/{{{identity}}}/{verb}" not in ROUTES}
     assert missing <= {"register"}

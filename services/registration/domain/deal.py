@@ -133,7 +133,7 @@ def _moves() -> dict[type[Any], Move[Status]]:
         ReturnDeal: Move("return", (review,), (correct,)),
         DecideFinding: Move("decide-finding", (review,), ()),
         AmendDeal: Move("amend", (held,), ()),
-        ApproveDeal: Move("approve", (review, held, wait), (held,)),
+        ApproveDeal: Move("approve", (review, held, wait), (held, wait)),
         RevokeDeal: Move("revoke", (held,), (Status.REVOKED,)),
         QueueDeal: Move("queue", (review,), (wait, over)),
         PromoteDeal: Move("", (wait,), (review,)),
