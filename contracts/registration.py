@@ -233,7 +233,10 @@ class DealAmended(PublicEvent):
 
 @public_event("entente.registration.DisputeOpened.v1", audience="both")
 class DisputeOpened(PublicEvent):
-    """A partner contests what was decided on its deal."""
+    """A partner contests what was decided on its deal, or two hold the same since two customers turned out to be one.
+
+    With `invitation_id` it is over the hold of a partner that takes part in the deal, and `partner_id` is that one.
+    """
 
     registration_id: RegistrationId
     number: str
@@ -241,11 +244,15 @@ class DisputeOpened(PublicEvent):
     partner_id: PartnerId
     kind: str
     opened_at: datetime
+    invitation_id: str | UnsetType = UNSET
 
 
 @public_event("entente.registration.DisputeDecided.v1", audience="both")
 class DisputeDecided(PublicEvent):
-    """Outcomes: upheld, overturned, split, letter_required, no_protection. Its effects count once it is final."""
+    """Outcomes: upheld, overturned, split, letter_required, no_protection. Its effects count once it is final.
+
+    With `invitation_id` it was over the hold of a partner that takes part in the deal, and `partner_id` is that one.
+    """
 
     registration_id: RegistrationId
     number: str
@@ -255,6 +262,7 @@ class DisputeDecided(PublicEvent):
     effects: tuple[Effect, ...] = ()
     final: bool
     decided_at: datetime
+    invitation_id: str | UnsetType = UNSET
 
     def for_partner(self, partner_id: str) -> "DisputeDecided | None":
         """As for the one who filed it, without what others got."""
@@ -302,7 +310,7 @@ class ParticipantJoined(PublicEvent):
 class ParticipantLeft(PublicEvent):
     """A participant takes part no more. `deal_over`: the whole deal ended, as its own events say.
 
-    Reason codes: left, removed, partner-left, role-held; with `deal_over` that of the deal's end.
+    Reason codes: left, removed, partner-left, role-held, dispute-overturned; with `deal_over` that of the deal's end.
     """
 
     registration_id: RegistrationId

@@ -41,7 +41,13 @@ from services.registration.domain.deal_events import (
     StepOpened,
     Terms,
 )
-from services.registration.domain.dispute import DisputeConcluded, DisputeDecided, DisputeHeard, DisputeOpened
+from services.registration.domain.dispute import (
+    DisputeConcluded,
+    DisputeDecided,
+    DisputeHeard,
+    DisputeOpened,
+    OfDispute,
+)
 from services.registration.domain.invitation import (
     InvitationAccepted,
     InvitationDeclined,
@@ -306,21 +312,25 @@ def _link_of(it: OfDeal) -> dict[str, Any]:
 
 
 def _disputed(it: DisputeOpened) -> PublicEvent:
-    return public.DisputeOpened(**_of(it), kind=it.kind, opened_at=it.opened_at)
+    return public.DisputeOpened(**_of_dispute(it), kind=it.kind, opened_at=it.opened_at)
 
 
 def _heard(it: DisputeHeard) -> PublicEvent:
     about: dict[str, Any] = {"side": "vendor", "topic": "dispute", "subject": it.registration_id}
-    return AttentionRaised(attention_id=f"{it.registration_id}.dispute", roles=("arbiter",), due_at=it.due_at, **about)
+    return AttentionRaised(attention_id=f"{it.dispute_id}.dispute", roles=("arbiter",), due_at=it.due_at, **about)
 
 
 def _dispute_decided(it: DisputeDecided) -> PublicEvent:
-    return public.DisputeDecided(**_of(it), outcome=it.outcome, final=False, decided_at=it.decided_at)
+    return public.DisputeDecided(**_of_dispute(it), outcome=it.outcome, final=False, decided_at=it.decided_at)
 
 
 def _dispute_concluded(it: DisputeConcluded) -> PublicEvent:
     at = it.concluded_at
-    return public.DisputeDecided(**_of(it), outcome=it.outcome, effects=it.effects, final=True, decided_at=at)
+    return public.DisputeDecided(**_of_dispute(it), outcome=it.outcome, effects=it.effects, final=True, decided_at=at)
+
+
+def _of_dispute(it: OfDispute) -> dict[str, Any]:
+    return {**_of(it), "invitation_id": it.invitation_id}
 
 
 # Customers

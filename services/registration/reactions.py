@@ -28,7 +28,8 @@ from contracts.onboarding import (
     PartnerSuspended,
 )
 from contracts.values import PartnerId, RegistrationId
-from services.registration.application.on_deals import Asked, Make, as_screened, concluding, on_deal
+from services.registration.application.on_deals import Asked, Make, as_screened, on_deal
+from services.registration.application.on_disputes import concluding, on_dispute
 from services.registration.application.on_invitations import AskedOfInvitation, on_invitation, taking_part
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
 from services.registration.application.on_partners import aliasing
@@ -369,7 +370,7 @@ def _flag(document: DueDocument, now: datetime) -> Make:
 
 
 def _hear(document: DueDocument, now: datetime) -> Make:
-    return on_deal(_asked(document, now), lambda _, fields: HearDispute(**fields))
+    return on_dispute(_asked(document, now), lambda fields: HearDispute(**fields))
 
 
 def _conclude(document: DueDocument, now: datetime) -> Make:

@@ -7,6 +7,7 @@ in between. Refusals are welcome; what is checked is what they leave behind.
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chassis.case import OPEN, Stage
 from chassis.decider import Problem, Raced, Stream
 from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.adapters.account_index import READ, TenantIndex
@@ -26,6 +28,7 @@ from services.registration.application.on_deals import (
     on_deal,
     screening_again,
 )
+from services.registration.application.on_disputes import concluding, on_dispute
 from services.registration.application.on_invitations import invitation_id
 from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
@@ -49,16 +52,18 @@ from services.registration.domain.deal_commands import (
     WithdrawDeal,
 )
 from services.registration.domain.deal_events import DealApproved, Evidence
+from services.registration.domain.dispute import OUTCOMES, DecideDispute, Disputes
 from services.registration.domain.invitation import AcceptInvitation, InviteParticipant, LeaveDeal
 from services.registration.domain.matching import IndexSeen
 from services.registration.domain.merging import Target
 from services.registration.domain.overlap import overlap
 from tests.registration.deals import NOW, SEALED, Town, customer, details, product
 
-PARTNERS = ("p-1", "p-2", "p-3")
+PARTNERS = ("p-1", "p-2", "p-3", "p-4")
 DOMAINS = ("contoso.com", "contoso.de", "fabrikam.com")
 NAMES = {"contoso.com": "Contoso Energy", "contoso.de": "Contoso Energie", "fabrikam.com": "Fabrikam"}
 DESKS = ("desk-1", "desk-2")
+APPEAL_DAYS = 15
 LETTER = Evidence(kind="letter", dated_on=NOW.date(), sha256="a" * 64)
 DEAL_MAX = 12
 
@@ -133,7 +138,7 @@ class Index:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """One vendor, three partners, three customers that may turn out to be fewer."""
+    """One vendor, four partners, three customers that may turn out to be fewer."""
 
     @initialize(auto=st.sampled_from((False, False, True)))
     def open(self, auto: bool) -> None:
@@ -353,6 +358,9 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         deal = data.draw(st.sampled_from([one for one in self.deals if self.deal(one).participants] or self.deals))
+        self.out_of(deal)
+
+    def out_of(self, deal: RegistrationId) -> None:
         for joined in self.deal(deal).participants[:1]:
             told: dict[str, Any] = {"invitation_id": joined.invitation_id, "reason_code": "left", "by": "seller"}
             self.attempt(
@@ -368,10 +376,33 @@ class AnyOrder(RuleBasedStateMachine):
     def merge(self, data: st.DataObject) -> None:
         survivor = data.draw(st.sampled_from(self.accounts()))
         absorbed = data.draw(st.sampled_from([one for one in self.accounts() if one != survivor]))
-        merge_id = self.new_id("merge")
-        told = {"merge_id": merge_id, "reason": SEALED, "by": "desk-1", "now": self.now}
+        told = {"merge_id": self.new_id("merge"), "reason": SEALED, "by": "desk-1", "now": self.now}
+        self.join_customers(survivor, absorbed, told)
+
+    def join_customers(self, survivor: AccountId, absorbed: AccountId, told: dict[str, Any]) -> None:
+        held = self.held()
         if self.attempt(lambda: done(joining(survivor, absorbed, told)(self.peek()))):
-            self.merges.append((merge_id, survivor))
+            self.merges.append((told["merge_id"], survivor))
+        assert held == self.held(), "a merge took a hold away"
+
+    def held(self) -> set[tuple[str, str]]:
+        """Who holds something, by itself or beside a deal."""
+        live = [claim for account in self.accounts() for claim in self.line(account).live]
+        return {(one.registration_id, one.partner_id) for one in live if one.state in (HELD, CONTESTED)}
+
+    @precondition(lambda self: len(self.accounts()) > 1)
+    @rule(data=st.data())
+    def merge_by_mistake(self, data: st.DataObject) -> None:
+        """A merge that is taken back at once leaves all as it was."""
+        survivor = data.draw(st.sampled_from(self.accounts()))
+        absorbed = data.draw(st.sampled_from([one for one in self.accounts() if one != survivor]))
+        before = [(self.line(one), self.town.state(Accounts.at(one))) for one in (survivor, absorbed)]
+        told = {"by": "desk-1", "now": self.now}
+        merge_id = self.new_id("merge")
+        both = {"merge_id": merge_id, "reason": SEALED, **told}
+        if self.attempt(lambda: done(joining(survivor, absorbed, both)(self.peek()))):
+            assert self.attempt(lambda: done(parting(survivor, merge_id, (), told)(self.peek())))
+        assert before == [(self.line(one), self.town.state(Accounts.at(one))) for one in (survivor, absorbed)]
 
     @precondition(lambda self: self.merges)
     @rule(data=st.data())
@@ -383,8 +414,77 @@ class AnyOrder(RuleBasedStateMachine):
         targets = tuple(
             Target(registration_id=one, account_id=data.draw(st.sampled_from(sides), label=one)) for one in live
         )
+        self.split_again(merge_id, survivor, *targets)
+
+    def split_again(self, merge_id: str, survivor: AccountId, *targets: Target) -> None:
         told = {"by": "desk-1", "now": self.now}
         self.attempt(lambda: done(parting(survivor, merge_id, targets, told)(self.peek())))
+
+    # Disputes
+
+    def disputes(self, *stages: Stage) -> list[str]:
+        """Those over holds that collided, by their names."""
+        names = [name for kind, name in self.town.events if kind == "dispute"]
+        return [name for name in names if self.town.state(Disputes.at(name)).case.stage in stages]
+
+    @precondition(lambda self: len(self.deals) < DEAL_MAX - 1)
+    @rule(
+        whose=st.permutations(PARTNERS),
+        where=st.permutations(DOMAINS),
+        roles=st.tuples(st.sampled_from(("resell", "distribute")), st.sampled_from(("resell", "distribute"))),
+        outcome=st.sampled_from(OUTCOMES),
+        meanwhile=st.sampled_from(("", "", "leave", "end", "withdraw", "split")),
+    )
+    def collide(self, whose: list[str], where: list[str], roles: tuple[str, str], outcome: str, meanwhile: str) -> None:
+        """Two partners hold a customer each, with another one that takes part, and the two customers are one."""
+        deals = [
+            self.held_with(partner, beside, domain, role)
+            for partner, beside, domain, role in zip(whose, whose[2:], where, roles, strict=False)
+        ]
+        accounts = [self.deal(name).accounts for name in deals]
+        if accounts[0] == accounts[1]:
+            return
+        told = {"merge_id": self.new_id("merge"), "reason": SEALED, "by": "desk-1", "now": self.now}
+        self.join_customers(accounts[0][0], accounts[1][0], told)
+        for name in self.disputes(*OPEN):
+            self.rule_on(name, outcome)
+        self.meet(deals, meanwhile)
+
+    def held_with(self, partner: str, beside: str, domain: str, role: str) -> RegistrationId:
+        """A new deal that is approved where it can be, with another partner that takes part in it."""
+        self.register(partner, domain, "100", role, "entity")
+        self.attempt(self.approving(self.deals[-1], DESKS[0]))
+        self.join(self.deals[-1], beside, "distribute")
+        return self.deals[-1]
+
+    def meet(self, deals: list[RegistrationId], meanwhile: str) -> None:
+        """What happens before the time to appeal is over."""
+        if meanwhile == "leave":
+            self.out_of(deals[0])
+        elif meanwhile == "split":
+            self.split_again(*self.merges[-1])
+        elif meanwhile:
+            self.attempt(self.acting(deals[0], meanwhile, DESKS[0]))
+
+    @precondition(lambda self: self.disputes(*OPEN))
+    @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES))
+    def decide_dispute(self, data: st.DataObject, outcome: str) -> None:
+        self.rule_on(data.draw(st.sampled_from(self.disputes(*OPEN))), outcome)
+
+    def rule_on(self, name: str, outcome: str) -> None:
+        told = {"outcome": outcome, "reason": SEALED, "percent": Decimal("40.00"), "by": "arbiter-1"}
+        prepare = on_dispute(self.asked(name), lambda fields: DecideDispute(**fields, **told))
+        self.attempt(lambda: done(prepare(self.peek())))
+
+    @precondition(lambda self: self.disputes(Stage.DECIDED))
+    @rule()
+    def conclude_disputes(self) -> None:
+        """The time to appeal is over."""
+        self.now += timedelta(days=APPEAL_DAYS)
+        self.prepared = None
+        for name in self.disputes(Stage.DECIDED):
+            assert self.attempt(lambda name=name: done(concluding(self.asked(name), self.new_id("look"))(self.peek())))  # type: ignore[misc]
+            assert self.town.state(Disputes.at(name)).case.stage == Stage.FINAL
 
     # Races
 

@@ -379,7 +379,7 @@ def test_a_lost_dispute_changes_nothing_for_who_came_to_hold_the_customer_meanwh
 
 def test_a_dispute_that_was_concluded_before_is_decided_again_as_it_was() -> None:
     town, wish = decided_late("overturned"), conclusion(**LATE)
-    first, _ = [one for one in HANDLES if one.command is ConcludeDispute]
+    first, *_ = [one for one in HANDLES if one.command is ConcludeDispute]
 
     touched = first.touched(wish)
     states, reads = ([town.state(one) for one in streams] for streams in (touched.guarded, touched.read))

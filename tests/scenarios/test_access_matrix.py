@@ -198,16 +198,12 @@ REGISTRATION = {
     "POST /deals/{registration_id}/refuse-extension": row(frozenset({"desk"}), NAMED, registration_id="deal"),
     "POST /disputes": row(SELLERS, {"registration_id": "$deal", "kind": "incumbent", "statement": STATED}),
     "GET /disputes": row(DEALS),
-    "GET /disputes/{registration_id}": row(DEALS, registration_id="disputed"),
-    "POST /disputes/{registration_id}/request-evidence": row(
-        ARBITERS | {"desk"}, {"question": STATED}, registration_id="deal"
-    ),
-    "POST /disputes/{registration_id}/show-evidence": row(SELLERS, {"evidence": [EVIDENCE]}, registration_id="deal"),
-    "POST /disputes/{registration_id}/decide": row(
-        ARBITERS, {"outcome": "upheld", "reason": STATED}, registration_id="deal"
-    ),
-    "POST /disputes/{registration_id}/appeal": row(SELLERS, {"statement": STATED}, registration_id="deal"),
-    "POST /disputes/{registration_id}/withdraw": row(SELLERS, registration_id="deal"),
+    "GET /disputes/{dispute_id}": row(DEALS, dispute_id="disputed"),
+    "POST /disputes/{dispute_id}/request-evidence": row(ARBITERS | {"desk"}, {"question": STATED}, dispute_id="deal"),
+    "POST /disputes/{dispute_id}/show-evidence": row(SELLERS, {"evidence": [EVIDENCE]}, dispute_id="deal"),
+    "POST /disputes/{dispute_id}/decide": row(ARBITERS, {"outcome": "upheld", "reason": STATED}, dispute_id="deal"),
+    "POST /disputes/{dispute_id}/appeal": row(SELLERS, {"statement": STATED}, dispute_id="deal"),
+    "POST /disputes/{dispute_id}/withdraw": row(SELLERS, dispute_id="deal"),
     "POST /invitations": row(
         SELLERS | {"desk"}, {"registration_id": "$deal", "partner_id": "$partner", "role": "distribute"}
     ),

@@ -17,8 +17,7 @@ from contracts.values import RegistrationId
 from services.registration.access import READ_DISPUTES
 from services.registration.api.bodies import EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application.on_deals import appealing, filing, on_deal
-from services.registration.domain.deal import Deal
+from services.registration.application.on_disputes import appealing, filing, on_dispute
 from services.registration.domain.dispute import (
     AppealDispute,
     DecideDispute,
@@ -27,7 +26,7 @@ from services.registration.domain.dispute import (
     ShowDisputeEvidence,
     WithdrawDispute,
 )
-from services.registration.projections.disputes import ShownDispute, for_partner
+from services.registration.projections.disputes import ShownDispute, for_partner, name_of
 
 router = APIRouter(tags=["disputes"])
 Documents = Annotated[tuple[EvidenceBody, ...], Field(max_length=20)]
@@ -65,14 +64,14 @@ class AppealBody(Body):
 Fields = Callable[[dict[str, Any]], Any]
 
 
-async def _take(registration_id: str, action: type[Any], caller: Caller, app: App, make: Fields) -> Response:
-    """Runs a step of the dispute on a deal; another partner's is not found, as one that never was."""
+async def _take(dispute_id: str, action: type[Any], caller: Caller, app: App, make: Fields) -> Response:
+    """Runs a step of a dispute; another partner's is not found, as one that never was."""
 
-    def prepare(_: Deal, fields: dict[str, Any]) -> Any:
+    def prepare(fields: dict[str, Any]) -> Any:
         return make({**fields, "by": caller.principal.by})
 
-    wish = asked(caller, app, registration_id, action)
-    return await perform(caller, app, action, on_deal(wish, prepare))
+    wish = asked(caller, app, dispute_id, action)
+    return await perform(caller, app, action, on_dispute(wish, prepare))
 
 
 @router.post("/disputes", status_code=201)
@@ -85,87 +84,103 @@ async def file(body: FileBody, caller: Writer, app: App) -> Response:
     return await perform(caller, app, FileDispute, filing(wish, {**told, "evidence": evidence}), status=201)
 
 
-@router.post("/disputes/{registration_id}/request-evidence")
-async def request(registration_id: Id, body: QuestionBody, caller: Writer, app: App) -> Response:
+@router.post("/disputes/{dispute_id}/request-evidence")
+async def request(dispute_id: Id, body: QuestionBody, caller: Writer, app: App) -> Response:
     """Asks the partner for more."""
-    question = app.seal(caller.tenant, subject_of(registration_id), body.question)
+    question = app.seal(caller.tenant, subject_of(dispute_id), body.question)
     action = RequestDisputeEvidence
-    return await _take(registration_id, action, caller, app, lambda fields: action(**fields, question=question))
+    return await _take(dispute_id, action, caller, app, lambda fields: action(**fields, question=question))
 
 
-@router.post("/disputes/{registration_id}/show-evidence")
-async def show(registration_id: Id, body: ShowBody, caller: Writer, app: App) -> Response:
+@router.post("/disputes/{dispute_id}/show-evidence")
+async def show(dispute_id: Id, body: ShowBody, caller: Writer, app: App) -> Response:
     """Answers with documents."""
     evidence = tuple(one.evidence() for one in body.evidence)
     action = ShowDisputeEvidence
-    return await _take(registration_id, action, caller, app, lambda fields: action(**fields, evidence=evidence))
+    return await _take(dispute_id, action, caller, app, lambda fields: action(**fields, evidence=evidence))
 
 
-@router.post("/disputes/{registration_id}/decide")
-async def decide(registration_id: Id, body: DecideBody, caller: Writer, app: App) -> Response:
+@router.post("/disputes/{dispute_id}/decide")
+async def decide(dispute_id: Id, body: DecideBody, caller: Writer, app: App) -> Response:
     """What an arbiter decides who took no part; it takes effect when it cannot be appealed any more."""
     told: dict[str, Any] = {
         "outcome": body.outcome,
-        "reason": app.seal(caller.tenant, subject_of(registration_id), body.reason),
+        "reason": app.seal(caller.tenant, subject_of(dispute_id), body.reason),
         "percent": body.percent,
     }
-    return await _take(registration_id, DecideDispute, caller, app, lambda fields: DecideDispute(**fields, **told))
+    return await _take(dispute_id, DecideDispute, caller, app, lambda fields: DecideDispute(**fields, **told))
 
 
-@router.post("/disputes/{registration_id}/appeal")
-async def appeal(registration_id: Id, body: AppealBody, caller: Writer, app: App) -> Response:
-    """Asks for another arbiter, once. Either side may: who filed it, or who holds, each by its own deal."""
-    statement = app.seal(caller.tenant, subject_of(registration_id), body.statement)
+@router.post("/disputes/{dispute_id}/appeal")
+async def appeal(dispute_id: Id, body: AppealBody, caller: Writer, app: App) -> Response:
+    """Asks for another arbiter, once. Either side may, each by its own deal, or the invitation by which it takes part."""
+    statement = app.seal(caller.tenant, subject_of(dispute_id), body.statement)
     told = {"statement": statement, "by": caller.principal.by}
 
     async def contesting(holder: str) -> RegistrationId | None:
         against = {"against": Contains(holder), "stage": Stage.DECIDED.value}
         found = (await app.read.find("disputes", caller.tenant, where=against, limit=1)).items
-        return RegistrationId(found[0]["registration_id"]) if found else None
+        return RegistrationId(found[0]["dispute_id"]) if found else None
 
-    wish = asked(caller, app, registration_id, AppealDispute)
+    wish = asked(caller, app, dispute_id, AppealDispute)
     return await perform(caller, app, AppealDispute, appealing(wish, contesting, told))
 
 
-@router.post("/disputes/{registration_id}/withdraw")
-async def withdraw(registration_id: Id, caller: Writer, app: App) -> Response:
+@router.post("/disputes/{dispute_id}/withdraw")
+async def withdraw(dispute_id: Id, caller: Writer, app: App) -> Response:
     """Takes the dispute back."""
-    return await _take(registration_id, WithdrawDispute, caller, app, lambda fields: WithdrawDispute(**fields))
+    return await _take(dispute_id, WithdrawDispute, caller, app, lambda fields: WithdrawDispute(**fields))
 
 
 @router.get("/disputes")
 @answers(Page[ShownDispute])
 @reads("disputes")
 async def disputes(
-    caller: Reader, app: App, paged: Paged, stage: Annotated[str | None, Query(max_length=32)] = None
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    stage: Annotated[str | None, Query(max_length=32)] = None,
+    registration_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
-    """The disputes, the newest first: those that a partner filed or that contest what it holds, all for the vendor."""
+    """The disputes, the newest first: those that a partner filed or that contest what it holds, all for the vendor.
+
+    With `registration_id` those over what that deal holds, or those who take part in it, on either side; a partner names
+    its own deal.
+    """
     app.access.check(caller.principal, READ_DISPUTES)
     mine = caller.principal.partner_id
-    where = {"stage": stage, "sides": Contains(mine) if mine else None}
+    if registration_id is not None and mine is not None:
+        await app.document(caller.principal, "deal_board", registration_id)
+    about = Contains(registration_id) if registration_id else None
+    where = {"stage": stage, "sides": Contains(mine) if mine else None, "deals": about}
     items, cursor = await page(caller, app, "disputes", paged, where, "-opened_at")
     return listed([_shown(caller, app, item) for item in items], cursor)
 
 
-@router.get("/disputes/{registration_id}")
+@router.get("/disputes/{dispute_id}")
 @answers(ShownDispute)
 @reads("disputes")
-async def dispute(registration_id: Id, caller: Reader, app: App) -> Response:
-    """One dispute with its steps. A partner names its own deal, on whichever side of the dispute that stands."""
+async def dispute(dispute_id: Id, caller: Reader, app: App) -> Response:
+    """One dispute with its steps. A partner names its own deal, or the invitation by which it takes part in one.
+
+    On whichever side of the dispute that stands. The vendor names the one that it is over.
+    """
     app.access.check(caller.principal, READ_DISPUTES)
-    filed = await app.read.get("disputes", caller.tenant, registration_id)
+    filed = await app.read.get("disputes", caller.tenant, dispute_id)
     if filed is not None and sees(caller.principal, filed):
         return shown(_shown(caller, app, filed))
-    return shown(_shown(caller, app, await _against(caller, app, registration_id)))
+    return shown(_shown(caller, app, await _against(caller, app, dispute_id)))
 
 
-async def _against(caller: Caller, app: App, registration_id: str) -> dict[str, Any]:
-    """The newest dispute that contests what this deal holds. Raises NotFound, also for another partner's deal."""
-    await app.document(caller.principal, "deal_board", registration_id)
-    where = {"against": Contains(registration_id)}
+async def _against(caller: Caller, app: App, dispute_id: str) -> dict[str, Any]:
+    """The newest dispute that contests this hold. Raises NotFound, also for another partner's hold."""
+    where = {"against": Contains(dispute_id)}
     found = (await app.read.find("disputes", caller.tenant, where=where, sort="-opened_at", limit=1)).items
     if not found or caller.principal.kind != "partner":
         raise NotFound
+    mine = [one for one in found[0]["holders"] if one["partner_id"] == caller.principal.partner_id]
+    if dispute_id not in map(name_of, mine):
+        await app.document(caller.principal, "deal_board", dispute_id)
     return found[0]
 
 

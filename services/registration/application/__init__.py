@@ -12,6 +12,7 @@ from services.registration.application.answers import (
     cut,
     drafted,
     excluded,
+    filed,
     invited,
     keyed,
     lead_answer,
@@ -35,6 +36,7 @@ from services.registration.application.streams import (
     assigning_streams,
     book_streams,
     closing_streams,
+    colliding_deals_streams,
     colliding_streams,
     concluding_streams,
     converted_streams,
@@ -44,6 +46,7 @@ from services.registration.application.streams import (
     dispute_streams,
     disputed_streams,
     exclusion_streams,
+    filed_streams,
     filing_streams,
     finding_streams,
     invitation_streams,
@@ -84,7 +87,11 @@ from services.registration.domain.approving import (
 )
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import ReleaseSlot, release_slot
-from services.registration.domain.concluding import conclude_dispute, conclude_dispute_at_once
+from services.registration.domain.concluding import (
+    conclude_dispute,
+    conclude_dispute_at_once,
+    conclude_dispute_between_deals,
+)
 from services.registration.domain.crm_link import flag_missing_link, link_deal
 from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import (
@@ -136,7 +143,13 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
-from services.registration.domain.grouping import CutParent, LinkParent, cut_parent, link_parent
+from services.registration.domain.grouping import (
+    CutParent,
+    LinkParent,
+    cut_parent,
+    link_parent,
+    link_parent_between_deals,
+)
 from services.registration.domain.invitation import (
     AcceptInvitation,
     DeclineInvitation,
@@ -187,7 +200,13 @@ from services.registration.domain.lead_commands import (
     SubmitLead,
 )
 from services.registration.domain.lead_gate import appeal_lead, release_lead, submit_lead
-from services.registration.domain.merging import MergeAccounts, SplitAccounts, merge_accounts, split_accounts
+from services.registration.domain.merging import (
+    MergeAccounts,
+    SplitAccounts,
+    merge_accounts,
+    merge_accounts_between_deals,
+    split_accounts,
+)
 from services.registration.domain.offering import (
     accept_lead,
     assign_lead,
@@ -196,7 +215,7 @@ from services.registration.domain.offering import (
     lapse_offers,
     pool_lead,
 )
-from services.registration.domain.partner_alias import AliasPartner, alias_partner
+from services.registration.domain.partner_alias import AliasPartner, alias_partner, alias_partner_between_deals
 from services.registration.domain.partner_facts import (
     Partners,
     RecordCertifiedCount,
@@ -328,13 +347,25 @@ HANDLES = (
     Handles(
         AddKey, add_key, streams=lambda c: (Accounts.at(c.account_id), AccountKeys.at(c.key.identity)), answer=keyed
     ),
-    Handles(MergeAccounts, merge_accounts, streams=merging_accounts_streams, reads=colliding_streams, answer=merged),
+    *(
+        Handles(MergeAccounts, decision, merging_accounts_streams, reads=reads, answer=merged, evaluator=evaluator)
+        for evaluator, decision, reads in (
+            (1, merge_accounts_between_deals, colliding_deals_streams),
+            (2, merge_accounts, colliding_streams),
+        )
+    ),
     Handles(SplitAccounts, split_accounts, streams=splitting_accounts_streams, answer=split),
-    Handles(LinkParent, link_parent, streams=linking_streams, reads=colliding_streams, answer=linked),
+    *(
+        Handles(LinkParent, decision, linking_streams, reads=reads, answer=linked, evaluator=evaluator)
+        for evaluator, decision, reads in (
+            (1, link_parent_between_deals, colliding_deals_streams),
+            (2, link_parent, colliding_streams),
+        )
+    ),
     Handles(CutParent, cut_parent, streams=cutting_streams, answer=cut),
     Handles(CheckCustomer, check_customer, streams=lambda c: (Checks.at(c.day),), answer=checked),
     *(
-        Handles(FileDispute, decision, dispute_streams, reads=filing_streams, answer=case_of, evaluator=evaluator)
+        Handles(FileDispute, decision, filed_streams, reads=filing_streams, answer=filed, evaluator=evaluator)
         for evaluator, decision in (
             *((1, file_dispute_by_the_day), (2, file_dispute_at_any_time_of_a_wait)),
             (3, file_dispute),
@@ -354,13 +385,20 @@ HANDLES = (
     Handles(DecideDispute, decide_dispute, streams=dispute_streams, reads=disputed_streams, answer=case_of),
     Handles(AppealDispute, appeal_dispute, streams=dispute_streams, reads=disputed_streams, answer=appealed),
     Handles(WithdrawDispute, withdraw_dispute, streams=dispute_streams, answer=case_of),
-    Handles(ConcludeDispute, conclude_dispute_at_once, streams=concluding_streams, reads=around_streams),
-    Handles(ConcludeDispute, conclude_dispute, streams=concluding_streams, reads=around_streams, evaluator=2),
+    *(
+        Handles(ConcludeDispute, decision, streams=concluding_streams, reads=around_streams, evaluator=evaluator)
+        for evaluator, decision in (
+            (1, conclude_dispute_at_once),
+            (2, conclude_dispute_between_deals),
+            (3, conclude_dispute),
+        )
+    ),
     Handles(ReleaseSlot, release_slot, streams=releasing_streams),
     Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
-    Handles(AliasPartner, alias_partner, streams=aliasing_streams, reads=colliding_streams),
+    Handles(AliasPartner, alias_partner_between_deals, streams=aliasing_streams, reads=colliding_deals_streams),
+    Handles(AliasPartner, alias_partner, streams=aliasing_streams, reads=colliding_streams, evaluator=2),
     Handles(RecordCertifiedCount, record_certified_count, streams=lambda c: (Partners.at(c.partner_id),)),
     Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )

@@ -15,7 +15,7 @@ from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import RecordOrder, WithdrawDeal
 from services.registration.domain.deal_notes import AddNote
 from services.registration.domain.disclosure import told
-from services.registration.domain.dispute import AppealDispute, Dispute
+from services.registration.domain.dispute import AppealDispute, Dispute, FileDispute, OnDispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
 from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.invitation import Answer, Invitation
@@ -153,23 +153,32 @@ def mailed(wish: OnMail, mail: Mail) -> MailAnswer:
 
 
 class DisputeAnswer(TypedDict):
-    """Where the dispute stands, and when its next step is due."""
+    """Where the dispute stands, and when its next step is due. It is named as the claim is of who asks."""
 
     dispute_id: str
     stage: Annotated[str, Stage]
     due_at: str | None
 
 
-def case_of(wish: Any, dispute: Dispute, *_: Any) -> DisputeAnswer:
+def filed(wish: FileDispute, dispute: Dispute) -> DisputeAnswer:
+    """Where the dispute stands that a partner has filed over its deal."""
+    return _case(wish.registration_id, dispute)
+
+
+def case_of(wish: OnDispute, dispute: Dispute) -> DisputeAnswer:
     """Where the dispute stands."""
+    return _case(wish.dispute_id, dispute)
+
+
+def appealed(wish: AppealDispute, dispute: Dispute) -> DisputeAnswer:
+    """As `case_of`, by the claim of who appeals."""
+    return _case(wish.holder or wish.dispute_id, dispute)
+
+
+def _case(dispute_id: str, dispute: Dispute) -> DisputeAnswer:
     case = dispute.case
     due_at = iso(case.due_at) if case.due_at else None
-    return {"dispute_id": wish.registration_id, "stage": case.stage.value, "due_at": due_at}
-
-
-def appealed(wish: AppealDispute, dispute: Dispute, *_: Any) -> DisputeAnswer:
-    """As `case_of`, by the deal of who appeals."""
-    return {**case_of(wish, dispute), "dispute_id": wish.holder or wish.registration_id}
+    return {"dispute_id": dispute_id, "stage": case.stage.value, "due_at": due_at}
 
 
 # Customers
@@ -183,7 +192,10 @@ class ExclusionAnswer(TypedDict):
 
 
 class MergeAnswer(TypedDict):
-    """The merge, with which it is taken back, the deals that moved, and those whose holds are contested now."""
+    """The merge, with which it is taken back, the deals that moved, and the holds that are contested now.
+
+    A hold is named by its deal, or by the invitation of who takes part in one.
+    """
 
     merge_id: str
     account_id: str
@@ -192,7 +204,7 @@ class MergeAnswer(TypedDict):
 
 
 class LinkAnswer(TypedDict):
-    """The edge by its name, the head of the group, and the deals whose holds are contested now."""
+    """The edge by its name, the head of the group, and the holds that are contested now, named as those of a merge."""
 
     link_id: str
     account_id: str
@@ -241,13 +253,13 @@ def excluded(wish: AddExclusion | EndExclusion, _: Any) -> ExclusionAnswer:
 
 
 def merged(wish: MergeAccounts, *_: Any) -> MergeAnswer:
-    """The merge by its name, with which it is taken back, and the deals whose holds are contested now."""
+    """The merge by its name, with which it is taken back, and the holds that are contested now."""
     contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
     return {"merge_id": wish.merge_id, "account_id": wish.survivor_id, "moved": wish.moved, "contested": contested}
 
 
 def linked(wish: LinkParent, *_: Any) -> LinkAnswer:
-    """The edge by its name, and the deals whose holds are contested now."""
+    """The edge by its name, and the holds that are contested now."""
     contested = sorted({one for pair in wish.collisions for one in (pair.registration_id, *pair.against)})
     return {
         "link_id": wish.link_id,

@@ -47,10 +47,16 @@ def joining(survivor_id: AccountId, absorbed_id: AccountId, told: dict[str, Any]
 async def colliding_deals(peek: Peek, pairs: Iterable[tuple[Claim, Claim]]) -> tuple[Collision, ...]:
     """The younger holds with the older ones that each collides with."""
     found = collided(pairs)
-    deals = await peek.all([Deals.at(one) for one in found])
+    deals = await peek.all([Deals.at(one.deal) for one, _ in found])
     return tuple(
-        Collision(registration_id=one, programme=deal.first.programme, against=against)
-        for (one, against), deal in zip(found.items(), deals, strict=True)
+        Collision(
+            registration_id=one.registration_id,
+            programme=deal.first.programme,
+            against=tuple(other.registration_id for other in older),
+            deal_id=one.deal_id,
+            elders=tuple(dict.fromkeys(other.deal for other in older)),
+        )
+        for (one, older), deal in zip(found, deals, strict=True)
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from chassis.case import Stage
 from chassis.decider import NotFound
 from chassis.event import LEFT_OUT, LeftOut
 from chassis.execution import Peek
@@ -15,7 +14,6 @@ from services.registration.application.ports import AccountIndex
 from services.registration.application.registering import giving_way, group_around, targets_of, with_absorbed
 from services.registration.domain.account import SAME
 from services.registration.domain.claims import Claims, ClaimsOf
-from services.registration.domain.concluding import LOST_DISPUTE
 from services.registration.domain.deal import Deal, Deals
 from services.registration.domain.deal_commands import (
     ApproveDeal,
@@ -25,7 +23,6 @@ from services.registration.domain.deal_commands import (
     ResubmitDeal,
 )
 from services.registration.domain.deal_events import Details
-from services.registration.domain.dispute import AppealDispute, ConcludeDispute, Dispute, Disputes, FileDispute
 from services.registration.domain.judging import rules_of
 from services.registration.domain.matching import Candidate, IndexSeen
 from services.registration.domain.overlap import GROUP
@@ -79,7 +76,7 @@ def screening_again(
         deal: Deal = await peek(Deals.at(asked.registration_id))
         asked.allow(deal.first.partner_id)
         found = await index.near(tenant, deal.first.customer, deal.accounts)
-        wish = make(deal, await _screens(peek, deal, asked, found, screening_id))
+        wish = make(deal, await screens(peek, deal, asked, found, screening_id))
         if isinstance(wish, ResubmitDeal):
             return replace(wish, traces=await _traces_again(peek, deal, wish.details))
         return wish
@@ -87,8 +84,8 @@ def screening_again(
     return prepare
 
 
-async def _holding(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId, ...]:
-    """The deals that hold what this one asks for. Who only takes part in one is no side of a dispute or displacement."""
+async def holders(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId, ...]:
+    """The deals that hold what this one asks for. Who only takes part in one is not displaced, and is not disputed for that."""
     lines: list[Claims] = await peek.all([ClaimsOf.at(account) for account in deal.accounts])
     rivals = (c for one in lines for c in one.live if c.protected(now) and c.rivals(one.counted(deal.claim())))
     return tuple(sorted({c.registration_id for c in rivals if not c.deal_id}))
@@ -107,49 +104,6 @@ def deciding(asked: Asked, told: dict[str, Any]) -> Make:
     return prepare
 
 
-def filing(asked: Asked, told: dict[str, Any]) -> Make:
-    """Prepares a dispute against the deals that hold what the disputed one asked for."""
-
-    async def prepare(peek: Peek) -> FileDispute:
-        deal: Deal = await peek(Deals.at(asked.registration_id))
-        asked.allow(deal.first.partner_id)
-        return FileDispute(
-            registration_id=deal.first.registration_id,
-            accounts=deal.accounts,
-            programme=deal.first.programme,
-            against=await _holding(peek, deal, asked.now),
-            now=asked.now,
-            **told,
-        )
-
-    return prepare
-
-
-Contesting = Callable[[str], Awaitable[RegistrationId | None]]
-"""Finds the deal over which a dispute against this one was decided and may be appealed."""
-
-
-def appealing(asked: Asked, contesting: Contesting, told: dict[str, Any]) -> Make:
-    """Prepares the appeal of either side; each names its own deal."""
-
-    async def prepare(peek: Peek) -> AppealDispute:
-        mine: Deal = await peek(Deals.at(asked.registration_id))
-        asked.allow(mine.first.partner_id)
-        filed: Dispute = await peek(Disputes.at(asked.registration_id))
-        other = None if filed.case.stage == Stage.DECIDED else await contesting(asked.registration_id)
-        deal: Deal = await peek(Deals.at(other)) if other else mine
-        return AppealDispute(
-            registration_id=deal.first.registration_id,
-            accounts=deal.accounts,
-            programme=deal.first.programme,
-            holder=mine.first.registration_id if other else None,
-            now=asked.now,
-            **told,
-        )
-
-    return prepare
-
-
 async def followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
     """The accounts as which these go on, where they were merged after the deal had ended."""
     return tuple(dict.fromkeys([await _goes_on_as(peek, account) for account in accounts]))
@@ -160,31 +114,13 @@ async def _goes_on_as(peek: Peek, account: AccountId) -> AccountId:
     return account if line.moved_to is None else await _goes_on_as(peek, line.moved_to)
 
 
-def concluding(asked: Asked, screening_id: str) -> Make:
-    """Prepares the end of a dispute, with those of its opponents that still hold."""
-
-    async def prepare(peek: Peek) -> ConcludeDispute:
-        deal: Deal = await peek(Deals.at(asked.registration_id))
-        dispute: Dispute = await peek(Disputes.at(asked.registration_id))
-        holding = await _holding(peek, deal, asked.now)
-        named = [one for one in dispute.first.against if one in holding]
-        others = [(one, (await peek(Deals.at(one))).accounts) for one in named]
-        before = _seen_before(deal)
-        here = await followed(peek, deal.accounts)
-        fields = {**await _screens(peek, deal, asked, before, screening_id), "accounts": here}
-        rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=LOST_DISPUTE) for one, of in others)
-        return ConcludeDispute(**{**fields, "gives_way": rivals})
-
-    return prepare
-
-
 def displacing(peek_make: Make, reason_code: str) -> Make:
     """As `screening_again`, for an approval that is to take the place of the deals that hold now."""
 
     async def prepare(peek: Peek) -> Any:
         wish: ApproveDeal = await peek_make(peek)
         deal: Deal = await peek(Deals.at(wish.registration_id))
-        held = await _holding(peek, deal, wish.now)
+        held = await holders(peek, deal, wish.now)
         others = [(one, (await peek(Deals.at(one))).accounts) for one in held]
         rivals = tuple(GivesWay(registration_id=one, accounts=of, reason_code=reason_code) for one, of in others)
         return replace(wish, displaces=True, gives_way=(*wish.gives_way, *rivals))
@@ -197,8 +133,8 @@ def as_screened(asked: Asked, command: type[Any], screening_id: str) -> Make:
 
     async def prepare(peek: Peek) -> Any:
         deal: Deal = await peek(Deals.at(asked.registration_id))
-        before = _seen_before(deal)
-        return command(**await _screens(peek, deal, asked, before, screening_id))
+        before = seen_before(deal)
+        return command(**await screens(peek, deal, asked, before, screening_id))
 
     return prepare
 
@@ -218,12 +154,13 @@ class _Nothing:
     index: IndexSeen | LeftOut = LEFT_OUT
 
 
-def _seen_before(deal: Deal) -> Found:
+def seen_before(deal: Deal) -> Found:
     """What the last screening found."""
     return deal.screened.facts if deal.screened else _Nothing()
 
 
-async def _screens(peek: Peek, deal: Deal, asked: Asked, found: Found, screening_id: str) -> dict[str, Any]:
+async def screens(peek: Peek, deal: Deal, asked: Asked, found: Found, screening_id: str) -> dict[str, Any]:
+    """The fields of `Screens`."""
     first = deal.first
     replaced = await giving_way(peek, first.replaces)
     return {

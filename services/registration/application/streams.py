@@ -26,7 +26,7 @@ from services.registration.domain.deal_commands import (
     entered,
 )
 from services.registration.domain.deal_events import Details
-from services.registration.domain.dispute import ConcludeDispute, Disputes, FileDispute
+from services.registration.domain.dispute import ConcludeDispute, Disputes, FileDispute, OnDispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, Exclusions
 from services.registration.domain.grouping import CutParent, LinkParent, staying_of
 from services.registration.domain.invitation import (
@@ -199,9 +199,15 @@ def lines_streams(accounts: Iterable[AccountId]) -> tuple[Stream, ...]:
     return tuple(ClaimsOf.at(account) for account in accounts)
 
 
-def colliding_streams(wish: MergeAccounts | LinkParent | AliasPartner) -> Slots:
-    young = tuple(Deals.at(one.registration_id) for one in wish.collisions)
+def colliding_deals_streams(wish: MergeAccounts | LinkParent | AliasPartner) -> Slots:
+    """As the first evaluators read them: without the deals of the older holds."""
+    young = tuple(Deals.at(one.deal) for one in wish.collisions)
     return young, tuple(Rules.at(one.programme) for one in wish.collisions)
+
+
+def colliding_streams(wish: MergeAccounts | LinkParent | AliasPartner) -> Slots:
+    elders = dict.fromkeys(elder for one in wish.collisions for elder in one.elders)
+    return *colliding_deals_streams(wish), tuple(Deals.at(one) for one in elders)
 
 
 def splitting_accounts_streams(wish: SplitAccounts) -> Slots:
@@ -226,8 +232,12 @@ def exclusion_streams(wish: AddExclusion | EndExclusion) -> Slots:
     return (Exclusions.at(wish.target),)
 
 
-def dispute_streams(wish: OnDeal) -> Slots:
+def filed_streams(wish: FileDispute) -> Slots:
     return (Disputes.at(wish.registration_id),)
+
+
+def dispute_streams(wish: OnDispute) -> Slots:
+    return (Disputes.at(wish.dispute_id),)
 
 
 def disputed_streams(wish: OnDeal) -> Slots:
@@ -240,7 +250,7 @@ def filing_streams(wish: FileDispute) -> Slots:
 
 
 def concluding_streams(wish: ConcludeDispute) -> Slots:
-    return Disputes.at(wish.registration_id), *settling_streams(wish)
+    return Disputes.at(wish.dispute_id), *settling_streams(wish)
 
 
 # Invitations

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from chassis.decider import Raced
+from contracts.values import RegistrationId
 from services.registration.domain.claim import CONTESTED
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, release, share
 from services.registration.domain.deal import Deal, Status, evolve
 from services.registration.domain.deal_commands import GivesWay
 from services.registration.domain.deal_events import DealEvent, DealMoved, ProtectionExtended
 from services.registration.domain.dispute import (
+    DISPUTABLE,
     LETTER_REQUIRED,
     NO_PROTECTION,
     OVERTURNED,
@@ -21,8 +23,9 @@ from services.registration.domain.dispute import (
     effects_of,
     lasted,
 )
-from services.registration.domain.ending import give_way
+from services.registration.domain.ending import give_way, parted
 from services.registration.domain.looking import Around, Look, look_again
+from services.registration.domain.merging import SERVICE
 from services.registration.domain.screening import APPROVE, QUEUE
 
 LETTER = "letter"
@@ -42,9 +45,21 @@ def conclude_dispute(
 ) -> Concluded:
     """Makes a decision final that cannot be appealed any more, with all that follows from it.
 
-    Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute.
+    Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute. Who takes part
+    in a deal and loses leaves it; the deal goes on.
     """
-    return _concluded(wish, dispute, deal, claims, *streams, waits=True)
+    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_on_holds)
+
+
+def conclude_dispute_between_deals(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+) -> Concluded:
+    """As the second evaluator decided: who won held anew what it held already, and who waited for two that lost waited on."""
+    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_between_deals)
 
 
 def conclude_dispute_at_once(
@@ -55,7 +70,7 @@ def conclude_dispute_at_once(
     *streams: *tuple[Others, *Around],
 ) -> Concluded:
     """As the first evaluator decided: who won held the customer beside whoever had come to hold it meanwhile."""
-    return _concluded(wish, dispute, deal, claims, *streams, waits=False)
+    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_at_once)
 
 
 def _concluded(
@@ -64,7 +79,7 @@ def _concluded(
     deal: Deal,
     claims: tuple[Claims, ...],
     *streams: *tuple[Others, *Around],
-    waits: bool,
+    effect: "Chosen",
 ) -> Concluded:
     others, around = streams[0], streams[1:]
     decided = dispute.decided
@@ -74,27 +89,48 @@ def _concluded(
     deal = evolve(deal, gone_on[0]) if gone_on else deal
     outcome = _outcome(decided.outcome, deal, dispute)
     seen = look_again(wish, deal, claims, *around).decided(APPROVE, deal)
-    effect = _effect(outcome, wish, seen, claims, others, waits=waits)
-    concluded = DisputeConcluded(
-        **deal.header,
-        outcome=outcome,
-        effects=effects_of(outcome, dispute, deal.first.partner_id, others, wish.now),
-        concluded_at=wish.now,
-    )
-    own, lines, ended = effect(outcome, wish, dispute, seen, claims, others)
+    follows = effect(outcome, wish, dispute, seen, claims, others)
+    effects = () if follows is _nothing else effects_of(outcome, dispute, others, wish.now)
+    concluded = DisputeConcluded(**dispute.header, outcome=outcome, effects=effects, concluded_at=wish.now)
+    own, lines, ended = follows(outcome, wish, dispute, seen, claims, others)
     return [concluded], [*gone_on, *own], lines, ended
 
 
 Effect = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Changes]
+Chosen = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Effect]
 
 
-def _effect(
-    outcome: str, wish: ConcludeDispute, seen: Look, claims: tuple[Claims, ...], others: Others, *, waits: bool
+def _effect_on_holds(
+    outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
+) -> Effect:
+    """As of the third evaluator: whoever filed nothing wins what it held, and a deal that has ended otherwise wins nothing."""
+    if others and _contested(wish, claims):
+        return _between_holds
+    filed = dispute.first.opened_by != SERVICE and seen.deal.status in DISPUTABLE
+    over = wish.invitation_id or (outcome in (OVERTURNED, SPLIT) and not filed)
+    return _nothing if over else _effect_between_deals(outcome, wish, dispute, seen, claims, others)
+
+
+def _nothing(
+    _: str, __: ConcludeDispute, ___: Dispute, ____: Look, claims: tuple[Claims, ...], others: Others
+) -> Changes:
+    """Nobody contests the hold any more: a split took the merge back, or the other side is gone."""
+    return [], [[] for _ in claims], [[] for _ in others]
+
+
+def _effect_at_once(
+    _: str, wish: ConcludeDispute, __: Dispute, ___: Look, claims: tuple[Claims, ...], others: Others
+) -> Effect:
+    return _contested_changes if others and _contested(wish, claims) else _changes
+
+
+def _effect_between_deals(
+    outcome: str, wish: ConcludeDispute, _: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
 ) -> Effect:
     if others and _contested(wish, claims):
         return _contested_changes
     held = any(met.blocks and met.claim.holds(wish.now) for met in seen.screening.conflicts)
-    return _behind if waits and held and outcome in (OVERTURNED, SPLIT) else _changes
+    return _behind if held and outcome in (OVERTURNED, SPLIT) else _changes
 
 
 def _behind(
@@ -145,15 +181,63 @@ def _changes(
 
 
 def _contested(wish: ConcludeDispute, claims: tuple[Claims, ...]) -> bool:
-    """Whether this deal holds too: two accounts with a holder each turned out to be one customer."""
-    mine = (state.of(wish.registration_id) for state in claims)
+    """Whether this side holds too: two accounts with a holder each turned out to be one customer."""
+    mine = (state.of(wish.dispute_id) for state in claims)
     return any(claim is not None and claim.state == CONTESTED for claim in mine)
+
+
+def _between_holds(
+    outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
+) -> Changes:
+    """Of two that hold, one gives way, or both, or neither and they share."""
+    match outcome:
+        case _ if outcome == OVERTURNED:
+            return [], *seen.ended(wish, claims, others)
+        case _ if outcome == SPLIT:
+            return [], [_opened(state, wish) for state in claims], [[] for _ in others]
+        case _ if outcome == NO_PROTECTION:
+            gone = _gone(wish, claims)
+            ended, kept = seen.ended(wish, _after(gone, claims), others)
+            return _given_up(wish, seen, others), _joined(gone, ended), kept
+        case _:
+            longer = _longer_deals(dispute, wish, others)
+            gone = _gone(wish, claims)
+            extended = [_extended(state, longer, wish) for state in _after(gone, claims)]
+            return _given_up(wish, seen, others), _joined(gone, extended), longer
+
+
+def _after(changes: list[list[ClaimEvent]], claims: tuple[Claims, ...]) -> list[Claims]:
+    return [ClaimsOf.fold(more, state) for more, state in zip(changes, claims, strict=True)]
+
+
+def _joined(first: list[list[ClaimEvent]], second: list[list[ClaimEvent]]) -> list[list[ClaimEvent]]:
+    return [[*one, *other] for one, other in zip(first, second, strict=True)]
+
+
+def _opened(state: Claims, wish: ConcludeDispute) -> list[ClaimEvent]:
+    """The holds of both sides keep no rival out any more."""
+    names = (wish.dispute_id, *(name for told in wish.gives_way for name in told.holds))
+    return [change for name in names for change in share(state, RegistrationId(name), wish.now)]
+
+
+def _given_up(wish: ConcludeDispute, seen: Look, others: Others) -> list[DealEvent]:
+    """The end of this side: of its deal, or of its part in it."""
+    if not wish.invitation_id:
+        return _lost(wish, seen, others)
+    joined = seen.deal.joined(wish.invitation_id)
+    return [parted(seen.deal, joined, LOST_DISPUTE, wish.now, deal_over=False)] if joined else []
+
+
+def _longer_deals(dispute: Dispute, wish: ConcludeDispute, others: Others) -> list[list[DealEvent]]:
+    """As `_longer` for each; the hold of who takes part in a deal ends with that, which nobody contested."""
+    told = zip(others, wish.gives_way, strict=True)
+    return [[] if one.invitations else _longer(other, dispute, wish) for other, one in told]
 
 
 def _contested_changes(
     outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
 ) -> Changes:
-    """Of two that hold, one gives way, or both, or neither and they share."""
+    """As the first two evaluators decided between two that hold: who waited for both was not freed where both lost."""
     match outcome:
         case _ if outcome == OVERTURNED:
             ended, kept = seen.ended(wish, claims, others)
@@ -172,7 +256,7 @@ def _contested_changes(
 
 
 def _gone(wish: ConcludeDispute, claims: tuple[Claims, ...]) -> list[list[ClaimEvent]]:
-    return [release(state, wish.registration_id, LOST_DISPUTE, wish.now) for state in claims]
+    return [release(state, wish.dispute_id, LOST_DISPUTE, wish.now) for state in claims]
 
 
 def _lost(wish: ConcludeDispute, seen: Look, others: Others) -> list[DealEvent]:

@@ -28,12 +28,19 @@ PROGRAMME = "default"
 class GivesWay:
     """A deal that ends in the same commit in which another is approved, with its accounts when the command was made.
 
-    Its partner's own successor replaces it; for any other reason it is revoked.
+    Its partner's own successor replaces it; for any other reason it is revoked. With `invitations` it goes on, and those
+    who take part in it after them leave.
     """
 
     registration_id: RegistrationId
     accounts: tuple[AccountId, ...]
     reason_code: str = REPLACED
+    invitations: tuple[str, ...] | LeftOut = LEFT_OUT
+
+    @property
+    def holds(self) -> tuple[RegistrationId, ...]:
+        """The claims that end, by their names."""
+        return tuple(RegistrationId(one) for one in self.invitations) if self.invitations else (self.registration_id,)
 
 
 @command("registration.SaveDraft.v1")

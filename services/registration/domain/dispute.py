@@ -1,18 +1,21 @@
 """A dispute: a partner contests what was decided on its deal. How it goes on is the case's (`chassis.case`).
 
+Where customers turn out to be one, it is over a hold: a deal's own, or that of who takes part in one, whose invitation names
+it as it names the claim.
+
 What is decided takes effect when it is final, in one commit with the deals and claims that it changes: when the time to
 appeal has passed, or at once where it was appealed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import assert_never
+from typing import Any, assert_never
 
 from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, FilingClosed, Stage, in_time
 from chassis.decider import Decider, Invalid, NotFound, WrongState
-from chassis.event import Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
 from contracts.values import HUNDRED, Effect, PartnerId, RegistrationId
@@ -38,15 +41,36 @@ EVIDENCE_DAYS, DECISION_DAYS = 5, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """The other side of a dispute: the deal that holds what is contested, and whose it is."""
+    """The other side of a dispute: the deal that holds what is contested, and whose it is.
+
+    With `invitation_id` it is who takes part in that deal.
+    """
 
     registration_id: RegistrationId
     partner_id: PartnerId
+    invitation_id: str | LeftOut = LEFT_OUT
+
+    @property
+    def name(self) -> RegistrationId:
+        """The name of its claim."""
+        return RegistrationId(self.invitation_id or self.registration_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfDispute(OfDeal):
+    """What every event of a dispute says. Of who takes part in a deal `invitation_id` names it, and the partner is that one."""
+
+    invitation_id: str | LeftOut = LEFT_OUT
+
+    @property
+    def dispute_id(self) -> RegistrationId:
+        """The name of the dispute: that of the claim which it is over."""
+        return RegistrationId(self.invitation_id or self.registration_id)
 
 
 @event("registration.DisputeOpened.v1")
-class DisputeOpened(OfDeal):
-    """`against` are the deals that hold instead, `holders` whose they are; neither leaves the service.
+class DisputeOpened(OfDispute):
+    """`against` are the claims that hold instead, by their names, `holders` whose they are; neither leaves the service.
 
     `barred` are the people who may not decide it.
 
@@ -65,7 +89,7 @@ class DisputeOpened(OfDeal):
 
 
 @event("registration.DisputeEvidenceRequested.v1")
-class DisputeEvidenceRequested(OfDeal):
+class DisputeEvidenceRequested(OfDispute):
     question: Sealed
     due_at: datetime
     requested_by: str
@@ -73,7 +97,7 @@ class DisputeEvidenceRequested(OfDeal):
 
 
 @event("registration.DisputeEvidenceShown.v1")
-class DisputeEvidenceShown(OfDeal):
+class DisputeEvidenceShown(OfDispute):
     evidence: tuple[Evidence, ...]
     due_at: datetime
     shown_by: str
@@ -81,7 +105,7 @@ class DisputeEvidenceShown(OfDeal):
 
 
 @event("registration.DisputeHeard.v1")
-class DisputeHeard(OfDeal):
+class DisputeHeard(OfDispute):
     """It is under review: an arbiter decides it by `due_at`."""
 
     due_at: datetime
@@ -89,7 +113,7 @@ class DisputeHeard(OfDeal):
 
 
 @event("registration.DisputeDecided.v1")
-class DisputeDecided(OfDeal):
+class DisputeDecided(OfDispute):
     """What an arbiter decided; it takes effect when it is final. `shares` are those of a split."""
 
     outcome: str
@@ -101,8 +125,8 @@ class DisputeDecided(OfDeal):
 
 
 @event("registration.DisputeAppealed.v1")
-class DisputeAppealed(OfDeal):
-    """`holder` is the deal whose partner appeals; None where the one who filed the dispute does."""
+class DisputeAppealed(OfDispute):
+    """`holder` is the claim whose partner appeals; None where the one who filed the dispute does."""
 
     statement: Sealed
     due_at: datetime
@@ -112,7 +136,7 @@ class DisputeAppealed(OfDeal):
 
 
 @event("registration.DisputeConcluded.v1")
-class DisputeConcluded(OfDeal):
+class DisputeConcluded(OfDispute):
     """Final, with its effects. A letter that was required and did not come leaves it upheld."""
 
     outcome: str
@@ -121,7 +145,7 @@ class DisputeConcluded(OfDeal):
 
 
 @event("registration.DisputeWithdrawn.v1")
-class DisputeWithdrawn(OfDeal):
+class DisputeWithdrawn(OfDispute):
     withdrawn_by: str
     withdrawn_at: datetime
 
@@ -141,6 +165,18 @@ DisputeEvent = (
 # Commands
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnDispute(OnDeal):
+    """What every command on a dispute says. With `invitation_id` it is over the hold of who takes part in the deal."""
+
+    invitation_id: str | LeftOut = LEFT_OUT
+
+    @property
+    def dispute_id(self) -> RegistrationId:
+        """The name of the dispute: that of the claim which it is over."""
+        return RegistrationId(self.invitation_id or self.registration_id)
+
+
 @command("registration.FileDispute.v1")
 class FileDispute(OnDeal):
     kind: str
@@ -151,24 +187,24 @@ class FileDispute(OnDeal):
 
 
 @command("registration.RequestDisputeEvidence.v1")
-class RequestDisputeEvidence(OnDeal):
+class RequestDisputeEvidence(OnDispute):
     question: Sealed
     by: str
 
 
 @command("registration.ShowDisputeEvidence.v1")
-class ShowDisputeEvidence(OnDeal):
+class ShowDisputeEvidence(OnDispute):
     evidence: tuple[Evidence, ...]
     by: str
 
 
 @command("registration.HearDispute.v1")
-class HearDispute(OnDeal):
+class HearDispute(OnDispute):
     pass
 
 
 @command("registration.DecideDispute.v1")
-class DecideDispute(OnDeal):
+class DecideDispute(OnDispute):
     """`holders` keep what is left of 100.00 percent, in equal parts, where a split gives the filer `percent`."""
 
     outcome: str
@@ -178,8 +214,8 @@ class DecideDispute(OnDeal):
 
 
 @command("registration.AppealDispute.v1")
-class AppealDispute(OnDeal):
-    """`holder` is the deal that the dispute goes against, where its partner appeals."""
+class AppealDispute(OnDispute):
+    """`holder` is the claim that the dispute goes against, by its name, where its partner appeals."""
 
     statement: Sealed
     by: str
@@ -187,12 +223,12 @@ class AppealDispute(OnDeal):
 
 
 @command("registration.ConcludeDispute.v1")
-class ConcludeDispute(Screens):
+class ConcludeDispute(Screens, OnDispute):
     pass
 
 
 @command("registration.WithdrawDispute.v1")
-class WithdrawDispute(OnDeal):
+class WithdrawDispute(OnDispute):
     by: str
 
 
@@ -218,6 +254,11 @@ class Dispute:
         if self.opened is None:
             raise NotFound
         return self.opened
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The fields of `OfDispute`."""
+        return {one.name: getattr(self.first, one.name) for one in fields(OfDispute)}
 
 
 # Decisions
@@ -284,7 +325,7 @@ def request_dispute_evidence(
     dispute.case.may(REQUEST)
     due_at = _after(deal, book, EVIDENCE_DAYS, wish.now)
     asked = {"question": wish.question, "requested_by": wish.by, "requested_at": wish.now}
-    return [DisputeEvidenceRequested(**deal.header, **asked, due_at=due_at)]  # type: ignore[arg-type]
+    return [DisputeEvidenceRequested(**dispute.header, **asked, due_at=due_at)]  # type: ignore[arg-type]
 
 
 def show_dispute_evidence(
@@ -294,7 +335,9 @@ def show_dispute_evidence(
     dispute.case.may(SHOW)
     due_at = _after(deal, book, DECISION_DAYS, wish.now)
     return [
-        DisputeEvidenceShown(**deal.header, evidence=wish.evidence, due_at=due_at, shown_by=wish.by, shown_at=wish.now)
+        DisputeEvidenceShown(
+            **dispute.header, evidence=wish.evidence, due_at=due_at, shown_by=wish.by, shown_at=wish.now
+        )
     ]
 
 
@@ -303,7 +346,7 @@ def hear_dispute(wish: HearDispute, dispute: Dispute, deal: Deal, book: Rulebook
     case = dispute.case
     if case.stage not in (Stage.OPENED, Stage.EVIDENCE_REQUESTED) or case.due_at is None or wish.now < case.due_at:
         return []
-    return [DisputeHeard(**deal.header, due_at=_after(deal, book, DECISION_DAYS, wish.now), heard_at=wish.now)]
+    return [DisputeHeard(**dispute.header, due_at=_after(deal, book, DECISION_DAYS, wish.now), heard_at=wish.now)]
 
 
 def decide_dispute(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
@@ -314,7 +357,7 @@ def decide_dispute(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rule
     days = rules_of(deal, book).clock.appeal_days
     return [
         DisputeDecided(
-            **deal.header,
+            **dispute.header,
             outcome=wish.outcome,
             reason=wish.reason,
             shares=_shares(wish, dispute.first),
@@ -331,7 +374,8 @@ def _shares(wish: DecideDispute, opened: DisputeOpened) -> tuple[Effect, ...]:
     if wish.percent is None or not 0 < wish.percent < HUNDRED or len(opened.against) != 1:
         raise WrongShare
     filer = Effect(registration_id=opened.registration_id, percent=wish.percent)
-    return filer, Effect(registration_id=opened.against[0], percent=HUNDRED - wish.percent)
+    holder = opened.holders[0].registration_id if opened.holders else opened.against[0]
+    return filer, Effect(registration_id=holder, percent=HUNDRED - wish.percent)
 
 
 def appeal_dispute(wish: AppealDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
@@ -341,14 +385,13 @@ def appeal_dispute(wish: AppealDispute, dispute: Dispute, deal: Deal, book: Rule
     dispute.case.may_appeal(wish.now)
     due_at = _after(deal, book, DECISION_DAYS, wish.now)
     told = {"statement": wish.statement, "appealed_by": wish.by, "appealed_at": wish.now, "holder": wish.holder}
-    return [DisputeAppealed(**deal.header, **told, due_at=due_at)]  # type: ignore[arg-type]
+    return [DisputeAppealed(**dispute.header, **told, due_at=due_at)]  # type: ignore[arg-type]
 
 
 def withdraw_dispute(wish: WithdrawDispute, dispute: Dispute) -> list[DisputeEvent]:
     """Takes the dispute back, before it is decided."""
     dispute.case.may(WITHDRAW)
-    header = {name: getattr(dispute.first, name) for name in ("registration_id", "number", "programme", "partner_id")}
-    return [DisputeWithdrawn(**header, withdrawn_by=wish.by, withdrawn_at=wish.now)]
+    return [DisputeWithdrawn(**dispute.header, withdrawn_by=wish.by, withdrawn_at=wish.now)]
 
 
 def _after(deal: Deal, book: Rulebook, days: int, now: datetime) -> datetime:
@@ -361,13 +404,14 @@ def lasted(dispute: Dispute, now: datetime) -> timedelta:
     return now - dispute.first.opened_at
 
 
-def effects_of(
-    outcome: str, dispute: Dispute, filer: PartnerId, holders: Sequence[Deal], now: datetime
-) -> tuple[Effect, ...]:
+def effects_of(outcome: str, dispute: Dispute, holders: Sequence[Deal], now: datetime) -> tuple[Effect, ...]:
     """What the outcome gives to whom from now on."""
-    mine = dispute.first.registration_id
+    first = dispute.first
+    mine, filer = first.registration_id, first.partner_id
     if outcome == SPLIT and dispute.decided is not None:
-        partners = {mine: filer, **{one.first.registration_id: one.first.partner_id for one in holders}}
+        deals = {one.first.registration_id: one.first.partner_id for one in holders}
+        beside = {one.registration_id: one.partner_id for one in first.holders if one.invitation_id}
+        partners = {mine: filer, **deals, **beside}
         shares = dispute.decided.shares
         return tuple(replace(one, partner_id=partners.get(one.registration_id), from_at=now) for one in shares)
     if outcome == OVERTURNED:

@@ -75,12 +75,15 @@ def _unanswered(wish: WithdrawDeal, deal: Deal) -> bool:
 def give_way(other: Deal, told: GivesWay, to: Deal, rules: DealRules, now: datetime) -> list[DealEvent]:
     """Ends a deal in favour of one that is approved: replaced by its partner's own, or revoked for a rival.
 
-    One that has ended already stays as it is.
+    One that has ended already stays as it is. Where only those give way who take part in it, they leave and it goes on.
     """
     if other.status not in SUBMITTED:
         return []
     if other.accounts != told.accounts:
         raise Raced
+    if told.invitations:
+        gone = (other.joined(one) for one in told.invitations)
+        return [parted(other, one, told.reason_code, now, deal_over=False) for one in gone if one]
     if told.reason_code != REPLACED:
         return _revoked_for(other, told, to, rules, now)
     withdrawn = DealWithdrawn(**other.header, reason_code=REPLACED, withdrawn_by=REPLACED, withdrawn_at=now)

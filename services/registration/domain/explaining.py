@@ -7,6 +7,7 @@ from typing import Any
 from chassis.event import Seen, iso, plain
 from chassis.rulebook import Change, Decision, Input, Reason
 from services.registration.domain.capacity import SlotTaken
+from services.registration.domain.concluding import LOST_DISPUTE
 from services.registration.domain.deal_events import (
     DealApproved,
     DealQueued,
@@ -81,6 +82,7 @@ PARTED = {
     "removed": "The vendor's desk took the partner out of the deal.",
     "partner-left": "The partner has left the programme.",
     "role-held": "Another partner held this customer in that role when the deal was approved.",
+    LOST_DISPUTE: "A dispute over this customer in that role was decided against the partner.",
 }
 DEAL_ENDED = "The deal ended in which the partner took part."
 

@@ -8,7 +8,7 @@ All that changes who belongs to a group, or claims it, is written to the account
 other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,15 @@ from services.registration.domain.claims import ClaimEvent, Claims, collisions, 
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_events import DealEvent, DealMoved
 from services.registration.domain.dispute import Dispute, DisputeEvent
-from services.registration.domain.merging import Collision, collided, contest, nobody_beside, settle
+from services.registration.domain.merging import (
+    Collision,
+    Contested,
+    Opening,
+    contests,
+    nobody_beside,
+    settle,
+    young_of,
+)
 from services.registration.domain.overlap import GROUP
 
 MEMBERS_MAX = 100
@@ -111,18 +119,36 @@ def link_parent(
     wish: LinkParent,
     child: Account,
     head: Account,
-    *lines: *tuple[Lines, Lines, tuple[Deal, ...], tuple[Dispute, ...], tuple[Deal, ...], tuple[Rulebook, ...]],
+    *lines: *tuple[Lines, Lines, tuple[Deal, ...], Opening, *Contested],
 ) -> Changed:
     """Puts a customer below another one: each side's group claims stand in the lines of the other from now on."""
+    above, below, deals, disputes, young, books, old = lines
+    if child.parent == wish.parent_id:
+        return [], [], _none(above), _none(below), _none(deals), _none(disputes)
+    _may_link(wish, child, head)
+    return _linked_up(wish, above, below, deals, disputes, young, books, old)
+
+
+def link_parent_between_deals(
+    wish: LinkParent,
+    child: Account,
+    head: Account,
+    *lines: *tuple[Lines, Lines, tuple[Deal, ...], Opening, tuple[Deal, ...], tuple[Rulebook, ...]],
+) -> Changed:
+    """As the first evaluator decided: it refused where who takes part in a deal would meet a rival that holds the same."""
     above, below, deals, disputes, young, books = lines
     if child.parent == wish.parent_id:
         return [], [], _none(above), _none(below), _none(deals), _none(disputes)
     _may_link(wish, child, head)
+    nobody_beside(crossing(above, below, wish.now))
+    return _linked_up(wish, above, below, deals, disputes, young, books, ())
+
+
+def _linked_up(wish: LinkParent, *lines: *tuple[Lines, Lines, tuple[Deal, ...], Opening, *Contested]) -> Changed:
+    above, below, deals, disputes, young, books, old = lines
     met = crossing(above, below, wish.now)
-    nobody_beside(met)
-    if wish.deals != claiming(above, below) or {one.registration_id for one in wish.collisions} != _young(met):
+    if wish.deals != claiming(above, below) or {one.registration_id for one in wish.collisions} != set(young_of(met)):
         raise Raced
-    known = {claim.registration_id: claim for pair in met for claim in pair}
     members = (*wish.above.members, *wish.below.accounts)
     return (
         [_linked(wish, met)],
@@ -130,10 +156,7 @@ def link_parent(
         [_entered(line, below[0], wish.account_id, wish) for line in above],
         [_entered(line, above[0], wish.parent_id, wish) for line in below],
         [_reaching(deal, wish) for deal in deals],
-        [
-            contest(one, dispute, deal, book, known.values(), wish)
-            for one, dispute, deal, book in zip(wish.collisions, disputes, young, books, strict=True)
-        ],
+        contests(wish, (claim for pair in met for claim in pair), disputes, young, books, old),
     )
 
 
@@ -172,10 +195,6 @@ def claiming(above: Sequence[Claims], below: Sequence[Claims]) -> tuple[Registra
     return tuple(dict.fromkeys(claim.deal for claim in both))
 
 
-def _young(pairs: Iterable[tuple[Claim, Claim]]) -> set[RegistrationId]:
-    return {second.registration_id for _, second in pairs}
-
-
 def _entering(line: Claims, others: Claims) -> Claims:
     """The group claims of another line that do not stand in this one yet."""
     new = (claim for claim in others.live if _of_group(claim) and line.of(claim.registration_id) is None)
@@ -197,7 +216,7 @@ def _linked(wish: LinkParent, met: Sequence[tuple[Claim, Claim]]) -> ParentLinke
         parent_id=wish.parent_id,
         root_id=wish.above.root_id,
         link_id=wish.link_id,
-        contested=tuple(collided(met)),
+        contested=young_of(met),
         reason=wish.reason,
         linked_by=wish.by,
         linked_at=wish.now,

@@ -225,9 +225,9 @@ class Look:
         return self._gone(claims, self._own(claims) if account in self.deal.accounts else [], gone)
 
     def _gone(self, claims: Claims, changed: list[ClaimEvent], gone: Sequence[GivesWay]) -> list[ClaimEvent]:
-        for told in gone:
+        for name, reason_code in ((name, told.reason_code) for told in gone for name in told.holds):
             before = ClaimsOf.fold(changed, claims)
-            changed = [*changed, *release(before, told.registration_id, told.reason_code, self.now)]
+            changed = [*changed, *release(before, name, reason_code, self.now)]
         return changed
 
     def _own(self, claims: Claims) -> list[ClaimEvent]:

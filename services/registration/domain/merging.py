@@ -1,17 +1,17 @@
 """How two accounts become one customer, and how that is taken back. Both ways in one commit; nobody loses a hold.
 
 The names, keys and live claims of the absorbed account go over to the survivor. Where rivals then hold the same, both
-holds are contested, and a dispute over the younger one decides.
+holds are contested, and a dispute over the younger one decides: a deal's own hold, or that of who takes part in one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from chassis.case import OPEN, Stage
 from chassis.decider import Invalid, NotFound, Raced, Refused
-from chassis.event import Sealed, command
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
 from contracts.values import AccountId, RegistrationId
@@ -47,11 +47,22 @@ SERVICE = "registration"
 
 @dataclass(frozen=True, kw_only=True)
 class Collision:
-    """A deal whose hold collides with older ones where the two accounts are one, and the programme of its rules."""
+    """A hold that collides with older ones where the two accounts are one, and the programme of its deal's rules.
+
+    Holds are named as claims are. `deal_id` is the deal that this one takes part in, where it is not the deal's own;
+    `elders` are the deals of those in `against`.
+    """
 
     registration_id: RegistrationId
     programme: str
     against: tuple[RegistrationId, ...]
+    deal_id: RegistrationId | LeftOut = LEFT_OUT
+    elders: tuple[RegistrationId, ...] = ()
+
+    @property
+    def deal(self) -> RegistrationId:
+        """The deal that the hold is of."""
+        return self.deal_id or self.registration_id
 
 
 @command("registration.MergeAccounts.v1")
@@ -92,9 +103,11 @@ class SplitAccounts:
     now: datetime
 
 
-class Said(Protocol):
-    """A wish by which holds may collide: whose it is, and when."""
+class Colliding(Protocol):
+    """A wish by which holds may collide: which do, whose it is, and when."""
 
+    @property
+    def collisions(self) -> tuple[Collision, ...]: ...
     @property
     def by(self) -> str: ...
     @property
@@ -126,7 +139,7 @@ class InGroup(Refused):
 
 
 class ParticipantsCollide(Refused):
-    """Somebody who takes part in a deal would hold what a rival holds: take `invitations` out of their deals first."""
+    """Somebody who takes part in a deal would hold what a rival holds: so the first evaluators refused."""
 
     slug = "participants-collide"
 
@@ -157,25 +170,52 @@ Merged = tuple[
 # Merge
 
 
+Both = tuple[Claims, Claims, tuple[Deal, ...]]
+Opening = tuple[Dispute, ...]
+Contested = tuple[tuple[Deal, ...], tuple[Rulebook, ...], tuple[Deal, ...]]
+"""What is read of the holds that collide: the deals of the younger ones, their rules, and the deals of the older ones."""
+
+
 def merge_accounts(
     wish: MergeAccounts,
     survivor: Account,
     absorbed: Account,
     keys: tuple[AccountKey, ...],
-    *lines: *tuple[Claims, Claims, tuple[Deal, ...], tuple[Dispute, ...], tuple[Deal, ...], tuple[Rulebook, ...]],
+    *lines: *tuple[*Both, Opening, *Contested],
 ) -> Merged:
-    """Makes one customer of two, in one commit. Whoever holds goes on holding."""
+    """Makes one customer of two, in one commit. Whoever holds goes on holding, also who takes part in a deal."""
+    here, there, deals, disputes, young, books, old = lines
+    _may_merge(wish, survivor, absorbed)
+    _outside_groups(survivor, absorbed, there)
+    return _merged(wish, absorbed, keys, here, there, deals, disputes, young, books, old)
+
+
+def merge_accounts_between_deals(
+    wish: MergeAccounts,
+    survivor: Account,
+    absorbed: Account,
+    keys: tuple[AccountKey, ...],
+    *lines: *tuple[*Both, Opening, tuple[Deal, ...], tuple[Rulebook, ...]],
+) -> Merged:
+    """As the first evaluator decided: it refused where who takes part in a deal would meet a rival that holds the same."""
     here, there, deals, disputes, young, books = lines
     _may_merge(wish, survivor, absorbed)
     _outside_groups(survivor, absorbed, there)
     nobody_beside(collisions(here, there, wish.now))
+    return _merged(wish, absorbed, keys, here, there, deals, disputes, young, books, ())
+
+
+def _merged(
+    wish: MergeAccounts,
+    absorbed: Account,
+    keys: tuple[AccountKey, ...],
+    *lines: *tuple[*Both, Opening, *Contested],
+) -> Merged:
+    here, there, deals, disputes, young, books, old = lines
     _as_prepared(wish, absorbed, here, there)
     merged, gone = _joined(wish, absorbed, here, there)
     moved = [_moved(deal, wish.absorbed_id, (wish.survivor_id,), wish.merge_id, wish.now) for deal in deals]
-    opened = [
-        contest(one, dispute, deal, book, (*here.live, *there.live), wish)
-        for one, dispute, deal, book in zip(wish.collisions, disputes, young, books, strict=True)
-    ]
+    opened = contests(wish, (*here.live, *there.live), disputes, young, books, old)
     return (
         [merged],
         [gone],
@@ -207,27 +247,29 @@ def _outside_groups(survivor: Account, absorbed: Account, there: Claims) -> None
 
 
 def nobody_beside(pairs: Iterable[tuple[Claim, Claim]]) -> None:
-    """Raises ParticipantsCollide: a dispute decides between deals, and who takes part in one is no side of it."""
+    """Raises ParticipantsCollide where who takes part in a deal is on either side."""
     beside = [claim.registration_id for pair in pairs for claim in pair if claim.deal_id]
     if beside:
         raise ParticipantsCollide(invitations=list(dict.fromkeys(beside)))
 
 
-def collided(pairs: Iterable[tuple[Claim, Claim]]) -> dict[RegistrationId, tuple[RegistrationId, ...]]:
-    """Each deal's younger hold with the older ones that it collides with; who takes part in a deal is no side of a dispute."""
-    found: dict[RegistrationId, tuple[RegistrationId, ...]] = {}
+def collided(pairs: Iterable[tuple[Claim, Claim]]) -> list[tuple[Claim, tuple[Claim, ...]]]:
+    """Each younger hold with the older ones that it collides with, each of them once, on however many accounts they meet."""
+    found: dict[RegistrationId, tuple[Claim, dict[RegistrationId, Claim]]] = {}
     for first, second in pairs:
-        if first.deal_id or second.deal_id:
-            continue
-        before = found.get(second.registration_id, ())
-        found[second.registration_id] = tuple(dict.fromkeys((*before, first.registration_id)))
-    return found
+        found.setdefault(second.registration_id, (second, {}))[1].setdefault(first.registration_id, first)
+    return [(younger, tuple(older.values())) for younger, older in found.values()]
+
+
+def young_of(pairs: Iterable[tuple[Claim, Claim]]) -> tuple[RegistrationId, ...]:
+    """The younger holds, by their names."""
+    return tuple(dict.fromkeys(second.registration_id for _, second in pairs))
 
 
 def _as_prepared(wish: MergeAccounts, absorbed: Account, here: Claims, there: Claims) -> None:
-    moved = there.deals
-    young = {second.registration_id for _, second in collisions(here, there, wish.now)}
-    if (wish.keys, wish.moved) != (absorbed.keys, moved) or {one.registration_id for one in wish.collisions} != young:
+    young = set(young_of(collisions(here, there, wish.now)))
+    met = {one.registration_id for one in wish.collisions}
+    if (wish.keys, wish.moved) != (absorbed.keys, there.deals) or met != young:
         raise Raced
 
 
@@ -264,33 +306,64 @@ def _moved(deal: Deal, from_id: AccountId, to: tuple[AccountId, ...], merge_id: 
     return [DealMoved(**deal.header, accounts=accounts, merge_id=merge_id, moved_at=now)]
 
 
-def _holders(one: Collision, claims: Iterable[Claim]) -> tuple[Holder, ...]:
-    """Whose the holds are with which this one collides."""
-    known = {claim.registration_id: claim.partner_id for claim in claims}
-    return tuple(Holder(registration_id=other, partner_id=known[other]) for other in one.against)
+def contests(
+    wish: Colliding,
+    claims: Iterable[Claim],
+    disputes: tuple[Dispute, ...],
+    *around: *Contested,
+) -> list[list[DisputeEvent]]:
+    """The disputes over the holds that collide, in their order. Whoever approved one of the deals may decide none of them."""
+    young, books, old = around
+    known = {claim.registration_id: claim for claim in claims}
+    met = zip(wish.collisions, disputes, young, books, strict=True)
+    return [_contest(one, dispute, deal, _terms(one, deal, book, old, wish), known) for one, dispute, deal, book in met]
 
 
-def contest(
-    one: Collision, dispute: Dispute, deal: Deal, book: Rulebook, claims: Iterable[Claim], wish: Said
-) -> list[DisputeEvent]:
+def _terms(one: Collision, deal: Deal, book: Rulebook, old: Iterable[Deal], wish: Colliding) -> dict[str, Any]:
+    """Who may not decide it, and until when evidence is shown."""
+    until = rules_of(deal, book).calendar.after(wish.now, EVIDENCE_DAYS * BUSINESS_DAY)
+    return {"barred": _barred(one, deal, old, wish.by), "due_at": until, "opened_at": wish.now}
+
+
+def _barred(one: Collision, deal: Deal, old: Iterable[Deal], by: str) -> tuple[str, ...]:
+    """Who had a hand in one of the deals, or in what made them collide."""
+    elders = (who for other in old if other.first.registration_id in one.elders for who in other.involved)
+    return tuple(dict.fromkeys((*deal.involved, *elders, by)))
+
+
+Known = Mapping[RegistrationId, Claim]
+
+
+def _contest(one: Collision, dispute: Dispute, deal: Deal, terms: dict[str, Any], known: Known) -> list[DisputeEvent]:
     """A dispute over the younger hold, which nobody had to file; one that is going on decides this too."""
     if dispute.case.stage not in (Stage.NONE, Stage.WITHDRAWN, Stage.FINAL):
         return []
-    calendar = rules_of(deal, book).calendar
     return [
         DisputeOpened(
-            **deal.header,
+            **_whose(one, deal, known),
             kind=WRONG_MATCH,
             statement=None,
             evidence=(),
             against=one.against,
-            holders=_holders(one, claims),
-            barred=tuple(dict.fromkeys((*deal.involved, wish.by))),
-            due_at=calendar.after(wish.now, EVIDENCE_DAYS * BUSINESS_DAY),
+            holders=tuple(_holder(known[other]) for other in one.against),
             opened_by=SERVICE,
-            opened_at=wish.now,
+            **terms,
         )
     ]
+
+
+def _whose(one: Collision, deal: Deal, known: Known) -> dict[str, Any]:
+    """The fields of `OfDispute`: of a deal's own hold, or of who takes part in the deal."""
+    if not one.deal_id:
+        return deal.header
+    beside = {"partner_id": known[one.registration_id].partner_id, "invitation_id": one.registration_id}
+    return {**deal.header, **beside}
+
+
+def _holder(claim: Claim) -> Holder:
+    """Whose an older hold is."""
+    beside = claim.registration_id if claim.deal_id else LEFT_OUT
+    return Holder(registration_id=claim.deal, partner_id=claim.partner_id, invitation_id=beside)
 
 
 # Split
@@ -382,5 +455,4 @@ def settle(dispute: Dispute, now: datetime) -> list[DisputeEvent]:
     opened = dispute.opened
     if opened is None or opened.opened_by != SERVICE or dispute.case.stage not in OPEN:
         return []
-    header = {name: getattr(opened, name) for name in ("registration_id", "number", "programme", "partner_id")}
-    return [DisputeWithdrawn(**header, withdrawn_by=SERVICE, withdrawn_at=now)]
+    return [DisputeWithdrawn(**dispute.header, withdrawn_by=SERVICE, withdrawn_at=now)]

@@ -15,7 +15,7 @@ from services.registration.domain.claim import Claim
 from services.registration.domain.claims import ClaimEvent, Claims, alias, meeting, reconciled
 from services.registration.domain.deal import Deal
 from services.registration.domain.dispute import Dispute, DisputeEvent
-from services.registration.domain.merging import SERVICE, Collision, collided, contest, settle
+from services.registration.domain.merging import SERVICE, Collision, Contested, Opening, contests, settle, young_of
 
 
 @command("registration.AliasPartner.v1")
@@ -38,24 +38,38 @@ Aliased = tuple[list[list[ClaimEvent]], list[list[DisputeEvent]], list[list[Disp
 
 
 def alias_partner(
+    wish: AliasPartner, lines: tuple[Claims, ...], opening: Opening, settling: Opening, *around: *Contested
+) -> Aliased:
+    """Lets a partner count as the one that it became one with, or by itself again, in one commit a customer."""
+    return _aliased(wish, young_of(met_by(wish, lines)), lines, opening, settling, *around)
+
+
+def alias_partner_between_deals(
     wish: AliasPartner,
     lines: tuple[Claims, ...],
-    opening: tuple[Dispute, ...],
-    settling: tuple[Dispute, ...],
+    opening: Opening,
+    settling: Opening,
     young: tuple[Deal, ...],
     books: tuple[Rulebook, ...],
 ) -> Aliased:
-    """Lets a partner count as the one that it became one with, or by itself again, in one commit a customer."""
-    met = met_by(wish, lines)
-    if {one.registration_id for one in wish.collisions} != set(collided(met)):
+    """As the first evaluator decided: no dispute opened where who takes part in a deal was on either side."""
+    met = (pair for pair in met_by(wish, lines) if not any(claim.deal_id for claim in pair))
+    return _aliased(wish, young_of(met), lines, opening, settling, young, books, ())
+
+
+def _aliased(
+    wish: AliasPartner,
+    met: tuple[RegistrationId, ...],
+    lines: tuple[Claims, ...],
+    opening: Opening,
+    settling: Opening,
+    *around: *Contested,
+) -> Aliased:
+    if {one.registration_id for one in wish.collisions} != set(met):
         raise Raced
     if wish.settled != settled_by(wish, lines) or any(line.moved_to is not None for line in lines):
         raise Raced
-    claims = tuple(claim for line in lines for claim in line.live)
-    opened = [
-        contest(one, dispute, deal, book, claims, wish)
-        for one, dispute, deal, book in zip(wish.collisions, opening, young, books, strict=True)
-    ]
+    opened = contests(wish, (claim for line in lines for claim in line.live), opening, *around)
     changed = [alias(line, wish.partner_id, wish.counts_as, wish.now) for line in lines]
     return changed, opened, [_settled(dispute, lines, wish.now) for dispute in settling]
 
@@ -74,6 +88,6 @@ def settled_by(wish: AliasPartner, lines: tuple[Claims, ...]) -> tuple[Registrat
 
 def _settled(dispute: Dispute, lines: tuple[Claims, ...], now: datetime) -> list[DisputeEvent]:
     """The end of a dispute that nobody filed, where all that it was about stands in these lines."""
-    here = {claim.deal for line in lines for claim in line.live}
+    here = {claim.registration_id for line in lines for claim in line.live}
     about = dispute.opened is not None and here.issuperset(dispute.opened.against)
     return settle(dispute, now) if about else []

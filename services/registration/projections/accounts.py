@@ -63,7 +63,7 @@ class Likeness(TypedDict):
 
 
 class MergeDocument(TypedDict):
-    """`contested` are the deals whose holds collided."""
+    """`contested` are the holds that collided, by their deals, or by the invitations of who takes part in one."""
 
     merge_id: str
     account_id: str
@@ -219,7 +219,7 @@ def _of_merges(document: AccountDocument, happened: object) -> dict[str, Any]:
 
 
 def _merge(it: AccountsMerged) -> MergeDocument:
-    """`contested` are the deals whose holds collided."""
+    """`contested` are the holds that collided, by their deals, or by the invitations of who takes part in one."""
     return {
         "merge_id": it.merge_id,
         "account_id": it.absorbed_id,

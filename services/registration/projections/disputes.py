@@ -1,5 +1,6 @@
 """What is contested, where it stands, and what came of it. Against whom it goes is the vendor's to know."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -18,11 +19,11 @@ from services.registration.domain.dispute import (
     DisputeOpened,
     DisputeWithdrawn,
     Holder,
+    OfDispute,
 )
-from services.registration.projections.deal_board import of_deal
 
 FILER, HOLDER = "filer", "holder"
-OF_BOTH_SIDES = ("against", "holders", "sides")
+OF_BOTH_SIDES = ("against", "holders", "sides", "deals")
 
 
 class DisputeStep(TypedDict):
@@ -39,12 +40,14 @@ class Appeal(TypedDict):
 
 
 class DisputeDocument(TypedDict):
-    """`effects` are those of a final decision.
+    """`effects` are those of a final decision. `dispute_id` is the name of the claim that it is over: a deal, or an invitation.
 
-    `sides` are the partners on both sides, `holders` the deals of the other side with their partners.
+    `sides` are the partners on both sides, `deals` theirs, `holders` the deals of the other side with their partners.
     """
 
+    dispute_id: str
     registration_id: str
+    invitation_id: NotRequired[str]
     partner_id: str
     number: str
     kind: str
@@ -60,6 +63,7 @@ class DisputeDocument(TypedDict):
     against: list[str]
     holders: list[Annotated[dict[str, str], Holder]]
     sides: list[str]
+    deals: list[str]
     opened_at: str
     steps: list[DisputeStep]
 
@@ -67,10 +71,13 @@ class DisputeDocument(TypedDict):
 class ShownDispute(TypedDict):
     """A dispute as one side may read it: `filer` and `holder` of the other's deal nothing, the vendor all of it.
 
-    A holder gets no number, statement, question, reason and steps.
+    A holder gets no number, statement, question, reason and steps. `dispute_id` is the name by which this side asks for it:
+    its deal, or the invitation by which it takes part in one; that is in `invitation_id` too.
     """
 
+    dispute_id: str | None
     registration_id: str | None
+    invitation_id: NotRequired[str]
     side: NotRequired[str]
     kind: str
     stage: Annotated[str, Stage]
@@ -89,19 +96,32 @@ class ShownDispute(TypedDict):
     against: NotRequired[list[str]]
     holders: NotRequired[list[Holder]]
     sides: NotRequired[list[str]]
+    deals: NotRequired[list[str]]
+
+
+def of_dispute(seen: Seen) -> str:
+    """The dispute that an event is about, named as the claim is which it is over."""
+    happened: OfDispute = seen.event
+    return happened.dispute_id
 
 
 def evolve(document: DisputeDocument | None, seen: Seen) -> DisputeDocument | None:
     happened = seen.event
-    before = _opened(happened) if isinstance(happened, DisputeOpened) else document
+    before = _begun(happened) if isinstance(happened, DisputeOpened) else document
     if before is None:
         return None
     step = {"event_id": seen.id, "event": type(happened).__name__, "at": iso(seen.recorded_at)}
     return {**before, **_changes(before, happened), "steps": [*before["steps"], step]}  # type: ignore[return-value]
 
 
+def _begun(it: DisputeOpened) -> DisputeDocument:
+    opened = _opened(it)
+    return {**opened, "invitation_id": it.invitation_id} if it.invitation_id else opened
+
+
 def _opened(it: DisputeOpened) -> DisputeDocument:
     return {
+        "dispute_id": it.dispute_id,
         "registration_id": it.registration_id,
         "partner_id": it.partner_id,
         "number": it.number,
@@ -118,6 +138,7 @@ def _opened(it: DisputeOpened) -> DisputeDocument:
         "against": list(it.against),
         "holders": plain(it.holders),
         "sides": sorted({it.partner_id, *(one.partner_id for one in it.holders)}),
+        "deals": sorted({it.registration_id, *(one.registration_id for one in it.holders)}),
         "opened_at": iso(it.opened_at),
         "steps": [],
     }
@@ -152,10 +173,22 @@ def for_partner(document: dict[str, Any], partner_id: str | None) -> dict[str, A
     if partner_id == document["partner_id"]:
         own = {name: value for name, value in document.items() if name not in OF_BOTH_SIDES}
         return {**own, "side": FILER, "effects": effects, "appeal": _own_appeal(document, FILER)}
-    mine = next((one["registration_id"] for one in document["holders"] if one["partner_id"] == partner_id), None)
     told = {name: document[name] for name in ("kind", "stage", "due_at", "outcome", "opened_at")}
     appeal = _own_appeal(document, HOLDER)
-    return {"registration_id": mine, "side": HOLDER, **told, "effects": effects, "evidence": [], "appeal": appeal}
+    return {**_held(document, partner_id), "side": HOLDER, **told, "effects": effects, "evidence": [], "appeal": appeal}
+
+
+def _held(document: dict[str, Any], partner_id: str | None) -> dict[str, Any]:
+    """What of this partner the dispute goes against."""
+    mine: Mapping[str, Any] = next((one for one in document["holders"] if one["partner_id"] == partner_id), {})
+    beside = {name: mine[name] for name in ("invitation_id",) if name in mine}
+    return {"registration_id": mine.get("registration_id"), **beside, "dispute_id": name_of(mine)}
+
+
+def name_of(holder: Mapping[str, Any]) -> str | None:
+    """The name of a holder's claim, by which it asks for the dispute."""
+    name: str | None = holder.get("invitation_id") or holder.get("registration_id")
+    return name
 
 
 def _own_appeal(document: dict[str, Any], side: str) -> dict[str, Any] | None:
@@ -165,14 +198,14 @@ def _own_appeal(document: dict[str, Any], side: str) -> dict[str, Any] | None:
 
 DISPUTES = Projection(
     name="disputes",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (
             *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),
             *(DisputeDecided, DisputeAppealed, DisputeConcluded, DisputeWithdrawn),
         ),
-        of_deal,
+        of_dispute,
     ),
     evolve=evolve,
-    indexes=("stage", "partner_id", "opened_at", "due_at", "against[]", "sides[]"),
+    indexes=("stage", "partner_id", "opened_at", "due_at", "against[]", "sides[]", "deals[]"),
 )

@@ -62,6 +62,7 @@ from services.registration.domain.invitation import (
     InvitationSent,
 )
 from services.registration.projections.deal_board import of_deal
+from services.registration.projections.disputes import of_dispute
 
 
 class DueDocument(TypedDict):
@@ -123,8 +124,8 @@ IDLE: Mapping[type, Key] = dict.fromkeys(
 )
 IDLE_UNWARNED: Mapping[type, Key] = {**IDLE, InactivityWarned: of_deal}
 _CASE = (DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard, DisputeDecided, DisputeWithdrawn)
-HEARINGS: Mapping[type, Key] = dict.fromkeys(_CASE, of_deal)
-CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed, DisputeConcluded), of_deal)
+HEARINGS: Mapping[type, Key] = dict.fromkeys(_CASE, of_dispute)
+CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed, DisputeConcluded), of_dispute)
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
 SLOTS: Mapping[type, Key] = dict.fromkeys((SlotTaken, SlotReleased, DealApproved, DealRejected, DealWithdrawn), of_deal)
@@ -203,19 +204,19 @@ def _after(at: datetime, days: int) -> str:
 
 
 def hearings(_: DueDocument | None, seen: Seen) -> DueDocument | None:
-    """Due when the time for evidence is over."""
+    """Due when the time for evidence is over; the dispute is named as its claim is."""
     happened = seen.event
     if not isinstance(happened, DisputeOpened | DisputeEvidenceRequested):
         return None
-    return {"due_at": iso(happened.due_at), "registration_id": happened.registration_id}
+    return {"due_at": iso(happened.due_at), "registration_id": happened.dispute_id}
 
 
 def conclusions(_: DueDocument | None, seen: Seen) -> DueDocument | None:
-    """Due when a decision cannot be appealed any more."""
+    """Due when a decision cannot be appealed any more; the dispute is named as its claim is."""
     happened = seen.event
     if not isinstance(happened, DisputeDecided):
         return None
-    return {"due_at": iso(happened.due_at or happened.decided_at), "registration_id": happened.registration_id}
+    return {"due_at": iso(happened.due_at or happened.decided_at), "registration_id": happened.dispute_id}
 
 
 def review_limits(document: ReviewDue | None, seen: Seen) -> ReviewDue | None:
