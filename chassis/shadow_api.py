@@ -9,18 +9,33 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.access import Who, vendor
-from chassis.answers import answers
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import NotFound
 from chassis.event import iso
-from chassis.http import JSON, App, Body, Instant, Reader, Writer, shown
+from chassis.http import (
+    JSON,
+    App,
+    Body,
+    Caller,
+    Instant,
+    Paged,
+    Paging,
+    Reader,
+    Writer,
+    listed,
+    opened_cursor,
+    shown,
+    signed_cursor,
+)
 from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, body_sha256, sound
 from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate, Window, position_at
-from chassis.shadow_runs import Asked, ShadowRun
+from chassis.shadow_runs import Asked, ListedRun, ShadowRun
 
 SHADOW = "shadow runs"
 TABLE: dict[Any, tuple[Who, ...]] = {SHADOW: (vendor("admin"), vendor("deal_desk"), vendor("finance"))}
+SHADOW_RUN = "shadow_run"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +64,24 @@ async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
     return Response(orjson.dumps(await app.shadow_runs.begin(asked)), status_code=202, media_type=JSON)
 
 
+@router.get("/shadow-runs")
+@answers(Page[ListedRun])
+async def list_runs(caller: Reader, app: App, paged: Paged) -> Response:
+    """The shadow runs that were asked for, the newest first, without their reports."""
+    return runs_of(SHADOW_RUN, caller, app, paged)
+
+
+def runs_of(asked_as: str, caller: Caller, app: Application, paged: Paging) -> Response:
+    """A page of the runs that were asked for in one way."""
+    app.access.check(caller.principal, SHADOW)
+    if app.shadow_runs is None:
+        raise NotFound
+    of = f"runs {asked_as}"
+    after = opened_cursor(app, caller.tenant, of, paged.cursor)
+    items, last = app.shadow_runs.listed(caller.tenant, asked_as, paged.limit, after)
+    return listed(items, None if last is None else signed_cursor(app, caller.tenant, of, last))
+
+
 @router.get("/shadow-runs/{run_id}")
 @answers(ShadowRun)
 async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
@@ -59,7 +92,7 @@ async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], call
     return shown(app.shadow_runs.find(caller.tenant, run_id))
 
 
-async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str) -> Asked:
+async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str, asked_as: str = SHADOW_RUN) -> Asked:
     """The run with its candidate found and its instants resolved to positions, once."""
     book, _ = await app.executor.state(tenant, Rules.at(body.rulebook_id))
     candidate = await candidate_of(app, book, body)
@@ -70,6 +103,8 @@ async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str
         until=await position_at(app.executor.store, until_at),
     )
     asked = {
+        "asked_as": asked_as,
+        "begun_at": iso(app.clock.now()),
         "kind": candidate.kind,
         "rulebook_id": candidate.rulebook_id,
         "version": candidate.version,

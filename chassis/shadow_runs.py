@@ -21,6 +21,11 @@ TABLE = """CREATE TABLE IF NOT EXISTS shadow_runs (
     tenant TEXT NOT NULL, run_id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (tenant, run_id)
 ) WITHOUT ROWID"""
 KEEP = "INSERT OR REPLACE INTO shadow_runs (tenant, run_id, body) VALUES (?, ?, ?)"
+LIST = """SELECT body FROM shadow_runs
+    WHERE tenant = :tenant AND body ->> 'asked_as' = :asked_as AND (body ->> 'begun_at', run_id) < (:begun_at, :run_id)
+    ORDER BY body ->> 'begun_at' DESC, run_id DESC LIMIT :most"""
+LAST = "~"
+"""Sorts after every instant and id."""
 RUNNING, READY, FAILED = "running", "ready", "failed"
 Document = dict[str, Any]
 Work = Callable[[Progress], Awaitable[Document]]
@@ -32,12 +37,30 @@ class Portion(TypedDict):
 
 
 class RunState(TypedDict):
-    """Where a run stands: `running` with its progress, `ready` with its report, `failed` with its reason."""
+    """Where a run stands: `running` with its progress, `ready` with its report, `failed` with its reason.
+
+    `asked_as` is what was asked for, such as a shadow run or a backtest.
+    """
 
     run_id: str
     status: str
+    asked_as: NotRequired[str]
+    begun_at: NotRequired[str]
     progress: NotRequired[Portion]
     reason: NotRequired[str]
+
+
+class ListedRun(RunState):
+    """A run without its report: ask for it by its id."""
+
+    kind: str
+    rulebook_id: str
+    version: int
+    sha256: str
+    from_at: str
+    until_at: str
+    after_position: int
+    until_position: int
 
 
 class ShadowRun(RunState):
@@ -117,10 +140,29 @@ class ShadowRuns:
         kept = self._kept(tenant, run_id)
         if kept is None:
             raise NotFound
+        return self._now(kept)
+
+    def _now(self, kept: Document) -> Document:
+        """A run as it stands: with its progress, or failed where the process that began it is gone."""
+        run_id = kept["run_id"]
         if kept["status"] == RUNNING and run_id not in self._running:
             return {**kept, "status": FAILED, "reason": "interrupted"}
         done, total = self._done.get(run_id, (0, 0))
         return {**kept, "progress": {"done": done, "total": total}} if kept["status"] == RUNNING else kept
+
+    def listed(
+        self, tenant: str, asked_as: str, limit: int, after: Sequence[str] | None = None
+    ) -> tuple[list[Document], list[str] | None]:
+        """The runs that were asked for in one way, the newest first, without their reports, and the place of the last one.
+
+        There is no place on the last page.
+        """
+        begun_at, run_id = after or (LAST, LAST)
+        where = {"tenant": tenant, "asked_as": asked_as, "begun_at": begun_at, "run_id": run_id, "most": limit + 1}
+        rows = self._desk.look_up(lambda db: db.execute(LIST, where).fetchall())
+        found = [self._now(json.loads(row[0])) for row in rows[:limit]]
+        shown = [{name: value for name, value in one.items() if name != "report"} for one in found]
+        return shown, [shown[-1]["begun_at"], shown[-1]["run_id"]] if len(rows) > limit else None
 
     async def finished(self, run_id: str) -> None:
         """Waits until a run that is going on has ended."""

@@ -1,7 +1,7 @@
 """What another plan would have paid for what happened, and what a plan would pay for what might."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from time import process_time
@@ -531,3 +531,38 @@ async def test_an_estimate_is_what_the_engine_would_pay_and_stores_nothing(incen
     amounts = {one["opportunity_id"]: one["amount"]["amount"] for one in (await incentives.get(P1, "/lines"))["items"]}
     assert amounts["o2"] == "160.00"
     assert (await incentives.post(ADMIN, "/estimates", {**asked, "amount": "1.001"})).json()["slug"] == "sale-invalid"
+
+
+def test_a_scope_counts_the_lines_of_the_partners_that_it_names_alone():
+    test = Backtest(old=None, new=side(plan({"percent": "20"}), 2), only=frozenset({"p1"}), **YEAR)
+    for name, sale in SOME.sales.items():
+        test.take(name, sale, [one for one in posted(sale) if one.partner_id == "p1"])
+    report = test.report()
+    assert [(row["partner_id"], row["old"], row["new"]) for row in report["partners"]] == [("p1", "110", "220")]
+
+
+def test_under_a_cap_on_the_deal_others_take_up_their_room_in_a_scope_too():
+    world = World(book(plan(deal_cap="75.5"))).tell(win(), credit(share("p1", "60.00"), share("p2", "40.00")))
+    test = Backtest(old=side(plan(deal_cap="75.5")), new=side(plan(), 2), only=frozenset({"p2"}), **YEAR)
+    test.take("o1", world.sales["o1"])
+    assert [(row["partner_id"], row["old"], row["new"]) for row in test.report()["partners"]] == [("p2", "15.5", "40")]
+
+
+async def test_backtests_are_asked_for_in_the_words_of_either_name_and_listed_newest_first(incentives):
+    await quarter(incentives)
+    await incentives.rest()
+    whole = {"rulebook_id": "commission", "version": 1, "from": "2026-01-01", "to": "2026-12-31"}
+    first = (await incentives.post(FINANCE, "/backtests", {**whole, "scope": {"partner_ids": ["p1"]}})).json()
+    await incentives.service.shadow_runs.finished(first["run_id"])
+    found = await incentives.get(FINANCE, f"/backtests/{first['run_id']}")
+    assert [row["partner_id"] for row in found["report"]["partners"]] == ["p1"]
+    assert (found["since"], found["until"], found["partner_ids"]) == ("2026-01-01", "2026-12-31", ["p1"])
+    assert found["report"]["total"]["delta"] == "0"
+    incentives.clock.set(incentives.clock.now() + timedelta(minutes=1))
+    await report_of(incentives, version=1)
+    rows = await incentives.get(FINANCE, "/backtests?limit=1")
+    assert ("report" in rows["items"][0], rows["items"][0]["status"]) == (False, "ready")
+    following = await incentives.get(FINANCE, f"/backtests?limit=1&cursor={rows['next_cursor']}")
+    assert ([row["run_id"] for row in following["items"]], following["next_cursor"]) == ([first["run_id"]], None)
+    assert (await incentives.get(FINANCE, "/shadow-runs"))["items"] == []
+    assert await incentives.get(P1, "/backtests") == 403

@@ -1,24 +1,25 @@
 """Plans tried on what happened and on what might: backtests of a whole year, and estimates of one sale."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Response
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from chassis.answers import answers
+from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import NotFound
-from chassis.event import plain
+from chassis.event import iso, plain
 from chassis.execution import Peek
-from chassis.http import JSON, App, Body, Day, Reader, Writer, reads, shown
+from chassis.http import JSON, App, Body, Day, Paged, Reader, Writer, reads, shown
 from chassis.rulebook import Change, Decision, NoDraft, Reason, Rulebook, Rules
 from chassis.rulebook_api import RulebookId
 from chassis.shadow import Candidate
-from chassis.shadow_api import SHADOW, ShadowBody, asked_for
-from chassis.shadow_runs import RunState
+from chassis.shadow_api import SHADOW, ShadowBody, asked_for, runs_of
+from chassis.shadow_runs import Asked, ListedRun, RunState
 from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
 from services.incentives.api.earnings import own
@@ -41,15 +42,24 @@ from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
 from services.incentives.domain.tier_rules import TIER, TIERS, TierRules
 
+BACKTEST = "backtest"
+PARTNERS_MAX = 200
 Text = Annotated[str, Field(min_length=1, max_length=64)]
 
 router = APIRouter(tags=["backtests"])
 
 
-class BacktestBody(Body):
-    """A candidate (a version, the draft, or a `body`) over the sales of a time.
+class ScopeBody(Body):
+    """Whose lines count: those of some partners, or without any of all."""
 
-    The baseline is what was actually posted under the plan, or the version of it that is named.
+    partner_ids: Annotated[list[Text], Field(max_length=PARTNERS_MAX)] = []
+
+
+class BacktestBody(Body):
+    """A candidate (a version, the draft, or a `body`) over the sales of a time, `from` to `to` (or `since` to `until`).
+
+    The baseline is what was actually posted under the plan, or the version of it that is named. `scope` narrows it to
+    some partners.
     """
 
     rulebook_id: RulebookId
@@ -57,8 +67,9 @@ class BacktestBody(Body):
     body: dict[str, Any] | None = None
     baseline: Literal["actual", "version"] = "actual"
     baseline_version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    since: Day
-    until: Day
+    since: Annotated[Day, Field(validation_alias=AliasChoices("from", "since"))]
+    until: Annotated[Day, Field(validation_alias=AliasChoices("to", "until"))]
+    scope: ScopeBody = ScopeBody()
 
 
 class PartnerDelta(TypedDict):
@@ -85,7 +96,10 @@ class BacktestReport(TypedDict):
 
 
 class BacktestRun(RunState):
-    """A backtest as it was asked for, and its report once it is ready."""
+    """A backtest as it was asked for, and its report once it is ready.
+
+    It looks at sales `since` to `until`, of `partner_ids` where some are named.
+    """
 
     kind: str
     rulebook_id: str
@@ -95,7 +109,20 @@ class BacktestRun(RunState):
     until_at: str
     after_position: int
     until_position: int
+    baseline: NotRequired[str]
+    since: NotRequired[str]
+    until: NotRequired[str]
+    partner_ids: NotRequired[list[str]]
     report: NotRequired[BacktestReport]
+
+
+class ListedBacktest(ListedRun):
+    """A backtest without its report."""
+
+    baseline: str
+    since: str
+    until: str
+    partner_ids: list[str]
 
 
 @router.post("/backtests", status_code=202)
@@ -106,9 +133,22 @@ async def begin(body: BacktestBody, caller: Writer, app: App) -> Response:
     if app.shadow_runs is None:
         raise NotFound
     shadow = ShadowBody(rulebook_id=body.rulebook_id, version=body.version, body=body.body)
-    asked = await asked_for(app, caller.tenant, shadow, caller.new_id("backtest"))
+    asked = _over(body, await asked_for(app, caller.tenant, shadow, caller.new_id("backtest"), BACKTEST))
     trial = await _trial_of(app, caller.tenant, asked.candidate, body)
     return Response(orjson.dumps(await app.shadow_runs.begin(asked, trial.run)), status_code=202, media_type=JSON)
+
+
+def _over(body: BacktestBody, asked: Asked) -> Asked:
+    """The run with what it looks at, to be shown beside its report."""
+    over = {"baseline": body.baseline, "since": iso(body.since), "until": iso(body.until)}
+    return replace(asked, asked={**asked.asked, **over, "partner_ids": body.scope.partner_ids})
+
+
+@router.get("/backtests")
+@answers(Page[ListedBacktest])
+async def list_backtests(caller: Reader, app: App, paged: Paged) -> Response:
+    """The backtests that were asked for, the newest first, without their reports."""
+    return runs_of(BACKTEST, caller, app, paged)
 
 
 @router.get("/backtests/{run_id}")
@@ -132,7 +172,8 @@ async def _trial_of(app: Application, tenant: str, candidate: Candidate, body: B
         if found is None:
             raise NoDraft(f"version {body.baseline_version} is not published", draft=None)
         old = await side_of(peek, [book], found, known)
-    test = Backtest(old=old, new=new, since=body.since, until=body.until)
+    only = frozenset(body.scope.partner_ids)
+    test = Backtest(old=old, new=new, since=body.since, until=body.until, only=only)
     return Trial(app=app, tenant=tenant, test=test, plan_ids=frozenset({body.rulebook_id}))
 
 

@@ -118,7 +118,8 @@ class Trial:
     def _mine(self, line: dict[str, Any]) -> bool:
         test = self.test
         currency = line["plan_amount"]["currency"]
-        theirs = line["plan_id"] in self.plan_ids and currency == test.new.chosen.plan.currency
+        counts = not test.only or line["partner_id"] in test.only
+        theirs = counts and line["plan_id"] in self.plan_ids and currency == test.new.chosen.plan.currency
         return theirs and test.since.isoformat() <= line["credited_on"] <= test.until.isoformat()
 
 

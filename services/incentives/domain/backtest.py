@@ -13,7 +13,7 @@ from typing import Any
 from chassis.event import canonical_json, sha256
 from services.incentives.domain.rating import tidy
 from services.incentives.domain.sale import Sale
-from services.incentives.domain.side import NOTHING, Posted, Side, Worth
+from services.incentives.domain.side import NOTHING, Posted, Scope, Side, Worth
 
 CHANGED_MAX = 200
 Row = dict[str, Any]
@@ -23,6 +23,7 @@ Row = dict[str, Any]
 class Backtest:
     """Two plans over the same sales, one sale after the other. Without an old one, the new one beside what was posted.
 
+    Where `only` names partners, their lines alone count.
     Where a budget decides, sales are `waiting` to be compared until all of them are in.
     """
 
@@ -30,6 +31,7 @@ class Backtest:
     new: Side
     since: date
     until: date
+    only: frozenset[str] = frozenset()
     actual: Counter[str] = field(default_factory=Counter)
     sales: int = 0
     changed: list[Row] = field(default_factory=list)
@@ -51,15 +53,20 @@ class Backtest:
         for one in posted:
             self.paid(one)
         used = [one.rate for one in posted if one.rate]
-        new = self.new.take(opportunity_id, sale, self.since, self.until, used)
+        new = self.new.take(opportunity_id, sale, self.scope, used)
         old = [Worth(one.partner_id, one.amount, one.step) for one in posted]
         if self.old:
-            old = self.old.take(opportunity_id, sale, self.since, self.until, used)
+            old = self.old.take(opportunity_id, sale, self.scope, used)
         if any(worth.awards for worth in (*old, *new)):
             self.waiting.append((opportunity_id, old, new))
         elif row := self._compared(opportunity_id, old, new):
             self.changed_count += 1
             self.changed = [*self.changed, row] if len(self.changed) < CHANGED_MAX else self.changed
+
+    @property
+    def scope(self) -> Scope:
+        """Which lines count."""
+        return Scope(since=self.since, until=self.until, only=self.only)
 
     def paid(self, posted: Posted) -> None:
         """What was really posted, of a sale or of a window."""

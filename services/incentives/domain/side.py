@@ -77,6 +77,19 @@ Rated = tuple[Decimal, Decimal, Decimal, str, Decimal]
 """Measure, pay, the basis that reversals eat into, the step that decided, and what of the measure is in a mix."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Which lines count: of sales of some days, and where partners are named, theirs alone."""
+
+    since: date
+    until: date
+    only: frozenset[str] = frozenset()
+
+    def counts(self, due: Due) -> bool:
+        """Whether the share is one of theirs."""
+        return not self.only or due.key.partner_id in self.only
+
+
 @dataclass
 class Deal:
     """A sale while a plan is tried on it, with what that has paid for it so far: a cap on the deal counts that."""
@@ -124,19 +137,19 @@ class Side:
     returned: Decimal = NOTHING
     quarantined: int = 0
 
-    def take(self, opportunity_id: str, sale: Sale, since: date, until: date, used: Sequence[Rate] = ()) -> list[Worth]:
+    def take(self, opportunity_id: str, sale: Sale, scope: Scope, used: Sequence[Rate] = ()) -> list[Worth]:
         """What the plan pays for a sale; a window's lines are told by what they add to its measure.
 
         Rates that were `used` when it was posted go before those that are recorded for its day now.
         """
-        found = []
+        found: list[Worth] = []
         deal = Deal(sale, self.chosen.plan)
         for due in deal.in_order(_dues(sale, self.chosen)):
-            if since <= due.win.credited_on <= until:
+            if scope.since <= due.win.credited_on <= scope.until:
                 try:
-                    found.append(self._worth(opportunity_id, deal, due, used))
+                    found += self._counted(opportunity_id, deal, due, scope, used)
                 except NoRate:
-                    self.quarantined += 1
+                    self.quarantined += scope.counts(due)
         for worth in found:
             self.paid[worth.partner_id] += worth.amount  # type: ignore[assignment]
         return found
@@ -166,6 +179,16 @@ class Side:
         amount = sum((given.net for _, given in pairs), NOTHING)
         return replace(worth, amount=amount, step="budget" if short else worth.step)
 
+    def _counted(
+        self, opportunity_id: str, deal: Deal, due: Due, scope: Scope, used: Sequence[Rate]
+    ) -> tuple[Worth, ...]:
+        """A line that counts. One of another partner takes up room under a cap on the deal all the same."""
+        if not scope.counts(due) and self.chosen.plan.deal_cap is None:
+            return ()
+        rated = self._rated(deal, due, used)
+        deal.earned.append((due, rated[1], rated[2]))
+        return (self._worth(opportunity_id, deal.sale, due, rated),) if scope.counts(due) else ()
+
     def _rated(self, deal: Deal, due: Due, used: Sequence[Rate]) -> Rated:
         plan, currency = self.chosen.plan, _currency(due)
         if _plain(plan) and currency in (None, plan.currency):
@@ -188,11 +211,10 @@ class Side:
             found.setdefault(one.on, []).append(one)
         return found
 
-    def _worth(self, opportunity_id: str, deal: Deal, due: Due, used: Sequence[Rate]) -> Worth:
+    def _worth(self, opportunity_id: str, sale: Sale, due: Due, rated: Rated) -> Worth:
         plan = self.chosen.plan
-        measure, pay, basis, step, mix = self._rated(deal, due, used)
-        takings = _takings(deal.sale, due, plan)
-        deal.earned.append((due, pay, basis))
+        measure, pay, basis, step, mix = rated
+        takings = _takings(sale, due, plan)
         taken = sum((part for _, part in takings), Fraction(0))
         if plan.accumulating:
             day = due.win.credited_on
