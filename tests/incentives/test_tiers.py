@@ -341,3 +341,24 @@ def test_repeats_and_other_orders_change_no_model_of_tiers():
     assert (document["level"], document["review"], document["appealed"]) == (None, None, "a deal is missing")
     explained = [EXPLAIN[type(one.event)](one) for one in seen if type(one.event) in EXPLAIN]
     assert "revenue: 250000 of 200000" in [reason.text for one in explained for reason in one.reasons]
+
+
+def told_in_words(log: Log) -> tuple[str | None, list[str]]:
+    """How the level came about, and the history as people read it."""
+    seen = told(*[one for one in log.happened if hasattr(one, "programme")])
+    document = project(TIERS, seen)[tier_id(PROGRAMME, PARTNER)]
+    return document["cause"], [step["text"] for step in document["history"]]
+
+
+def test_the_history_says_in_words_how_each_level_came_about():
+    assert told_in_words(log_of().tell(fact("50000"))) == ("evaluation", ["joined at silver"])
+    risen = log_of().tell(fact("50000"), fact("2", "certified", "people"), fact("250000", ref="more"))
+    assert told_in_words(risen)[1][-1] == "silver to gold, by its figures"
+    cause, lines = told_in_words(below().tell(review("lower")))
+    assert (cause, lines[0], lines[-2:]) == (
+        "review",
+        "joined at gold",
+        ["review closed, lower: as agreed", "no level any more, gold before, after a review: as agreed"],
+    )
+    pinned = log_of().tell(override("gold", "cam"), override("gold", "cid"))
+    assert told_in_words(pinned) == ("override", ["joined at gold, set by two people: strategic"])

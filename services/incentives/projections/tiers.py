@@ -34,12 +34,16 @@ class TierStep(TypedDict):
 
 
 class TierDocument(TypedDict):
-    """`values` are those of the last change or look; `facts` the newest ones, with the events that told them."""
+    """`values` are those of the last change or look; `facts` the newest ones, with the events that told them.
+
+    `cause` is how the level came about: evaluation, review or override; `appealed` what was said against it since.
+    """
 
     tier_id: str
     programme: str
     partner_id: str
     level: str | None
+    cause: str | None
     values: dict[str, str]
     version: int | None
     review: dict[str, Any] | None
@@ -75,6 +79,7 @@ def _unknown(it: Any) -> TierDocument:
         "programme": it.programme,
         "partner_id": it.partner_id,
         "level": None,
+        "cause": None,
         "values": {},
         "version": None,
         "review": None,
@@ -107,9 +112,10 @@ def _texts(values: dict[str, Decimal]) -> dict[str, str]:
 
 def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
     it: TierChanged = seen.event
-    text = f"{it.from_level or 'none'} to {it.to_level or 'none'} by {it.cause}"
+    text = _moved(it)
     return {
         "level": it.to_level,
+        "cause": it.cause,
         "values": _texts(it.values),
         "version": it.version,
         "until": iso(it.until) if it.until else None,
@@ -118,6 +124,19 @@ def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
         "event_id": seen.id,
         "history": _told(known, seen, f"{text}: {it.reason}" if it.reason else text),
     }
+
+
+EVALUATION = "evaluation"
+CAUSES = {EVALUATION: "by its figures", "review": "after a review", "override": "set by two people"}
+
+
+def _moved(it: TierChanged) -> str:
+    """A change of level in words: from what to what, and how it came about."""
+    how = CAUSES.get(it.cause, f"by {it.cause}")
+    if it.from_level is None:
+        return f"joined at {it.to_level}" if it.cause == EVALUATION else f"joined at {it.to_level}, {how}"
+    moved = f"{it.from_level} to {it.to_level}" if it.to_level else f"no level any more, {it.from_level} before"
+    return f"{moved}, {how}"
 
 
 def _told(known: TierDocument, seen: Seen, text: str) -> list[TierStep]:
@@ -175,7 +194,7 @@ def _tier(seen: Seen) -> str:
 
 TIERS = Projection(
     name="tiers",
-    version=1,
+    version=2,
     keys=dict.fromkeys(CHANGES, _tier),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "programme,changed_at"),
