@@ -186,3 +186,18 @@ async def test_a_swiss_number_is_one_whatever_tax_is_named_behind_it(registratio
     italian = await registration.register("p2", customer=numbered("Alder SA", "CH", "vat", "CHE-107.787.577 IVA"))
 
     assert (german["account_id"], "waiting") == (italian["account_id"], italian["status"])
+
+
+async def test_a_customer_is_found_by_a_word_of_its_name_or_all_of_it(registration: Running) -> None:
+    first = await registration.register("p1", customer={**FABRIKAM, "trade_names": ["Blue Mill"]})
+    await registration.register("p2")
+
+    async def found(name: str) -> list[str]:
+        answer = await registration.get(DESK, "/accounts", name=name)
+        assert answer.status_code == 200, answer.text
+        return [one["account_id"] for one in answer.json()["items"]]
+
+    for name in ("fabrikam", "ANALYTICS", "Fabrikam Analytics GmbH", "mill"):
+        assert await found(name) == [first["account_id"]], name
+    assert await found("fabri") == []
+    assert await found("…") == []

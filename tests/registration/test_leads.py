@@ -82,6 +82,30 @@ async def offered_to(it: Running, lead_id: str, *partners: str) -> dict[str, Any
     return found
 
 
+async def test_leads_are_found_by_product_day_and_customer_and_a_masked_one_by_its_customer_never(
+    registration: Running,
+) -> None:
+    async def found(who: Principal, **query: str) -> list[str]:
+        answer = await registration.get(who, "/leads", **query)
+        assert answer.status_code == 200, answer.text
+        return [one["lead_id"] for one in answer.json()["items"]]
+
+    await route_by(registration)
+    mine = await brought(registration)
+    await offered_to(registration, mine, "p1")
+    other_one = await brought(registration, **other("Northwind", families=["storage"]))
+
+    assert await found(DESK, family="storage") == [other_one]
+    assert await found(DESK, domain="fabrikam.com") == [mine]
+    assert await found(DESK, submitted_from="2026-03-04") == []
+    assert await found(DESK, submitted_from="2026-03-03", submitted_before="2026-03-04") == [other_one, mine]
+    assert await found(seller("p1"), family="cloud") == [mine]
+    assert await found(seller("p1"), domain="fabrikam.com") == []
+    await registration.post(seller("p1"), f"/leads/{mine}/accept")
+    assert await found(seller("p1"), domain="fabrikam.com") == [mine]
+    assert await found(seller("p2"), domain="fabrikam.com") == []
+
+
 async def test_done_when_8_before_accept_no_lead_pii_leaves(registration: Running) -> None:
     """Done when 8, first half."""
     await route_by(registration)

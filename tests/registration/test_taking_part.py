@@ -125,6 +125,23 @@ async def test_the_host_and_the_vendor_follow_the_invitations_of_a_deal(registra
     assert [(one["partner_id"], one["role"]) for one in shown["participants"]] == [("p2", "distribute")]
 
 
+async def test_invitations_are_found_by_who_is_invited_product_and_day(registration: Running) -> None:
+    async def found(**query: str) -> list[str]:
+        answer = await registration.get(DESK, "/invitations", **query)
+        assert answer.status_code == 200, answer.text
+        return [one["invitation_id"] for one in answer.json()["items"]]
+
+    deal = await approved(registration)
+    first = await invited(registration, deal, "p2")
+    second = await invited(registration, deal, "p3", "service")
+
+    assert await found(partner_id="p3") == [second]
+    assert await found(family="storage") == []
+    assert sorted(await found(family="cloud", sort="due_at")) == sorted([first, second])
+    assert await found(sent_from="2026-03-04") == []
+    assert len(await found(sent_before="2026-03-04")) == 2
+
+
 async def test_the_desk_invites_for_a_deal_and_takes_a_participant_out(registration: Running) -> None:
     deal = await approved(registration)
     body = {"registration_id": deal["registration_id"], "partner_id": "p2", "role": "distribute"}

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -11,6 +11,7 @@ from chassis.decider import stream_name
 from chassis.event import iso
 from chassis.execution import Executor
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains
 from chassis.segments import StreamContinued
 from chassis.store.port import Recorded
 from contracts.values import AccountId, RegistrationId
@@ -87,6 +88,16 @@ async def open_account(body: AccountBody, caller: Writer, app: App) -> Response:
     return answer
 
 
+async def filters(
+    app: App,
+    country: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None,
+    domain: Annotated[str | None, Query(max_length=253)] = None,
+    name: Annotated[str | None, Query(max_length=120)] = None,
+) -> dict[str, Any]:
+    """Which customers a list is asked for. `name` is a word of the name or all of it, whatever its case and legal form."""
+    return {"country": country, "domain": domain, "words": _found_by(app, name) if name else None}
+
+
 @router.get("/accounts")
 @answers(Page[AccountDocument])
 @reads("accounts")
@@ -94,14 +105,19 @@ async def accounts(
     caller: Reader,
     app: App,
     paged: Paged,
-    country: Annotated[str | None, Query(pattern="^[A-Z]{2}$")] = None,
-    domain: Annotated[str | None, Query(max_length=253)] = None,
+    where: Annotated[dict[str, Any], Depends(filters)],
     sort: Annotated[str, Query(pattern="^-?name$")] = "name",
 ) -> Response:
     """The customers by name."""
     app.access.check(caller.principal, READ_ACCOUNTS)
-    items, cursor = await page(caller, app, "accounts", paged, {"country": country, "domain": domain}, sort)
+    items, cursor = await page(caller, app, "accounts", paged, where, sort)
     return listed(items, cursor)
+
+
+def _found_by(app: App, name: str) -> Contains:
+    """The name in each normal form that it has; one that has none is found by nothing."""
+    first, *others = app.ports.customers.read(GivenCustomer(name=name, country=ANY_COUNTRY)).normal_names or (name,)
+    return Contains(first, tuple(others))
 
 
 @router.get("/accounts/{account_id}")

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from chassis.application import Application
 from chassis.event import Sealed
 from chassis.http import Body, Day
+from chassis.read_store.port import Range
 from contracts.values import Money, ProductLine
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.application.streams import PROGRAMME
@@ -211,6 +212,12 @@ def details_of(app: Application, tenant: str, registration_id: str, body: EditBo
         given["evidence"] = tuple(known.evidence() for known in body.evidence)
     plain = {name: getattr(body, name) for name in PLAIN_DETAILS}
     return {**given, **{name: value for name, value in plain.items() if value is not None}}
+
+
+def between(first: date | None, before: date | None) -> Range | None:
+    """The instants from one day on and before another, in UTC; None where neither is named."""
+    span = Range(at_least=first.isoformat() if first else None, below=before.isoformat() if before else None)
+    return span if span != Range() else None
 
 
 def subject_of(registration_id: str) -> str:

@@ -1,7 +1,6 @@
 """Deals over HTTP: register, correct, amend, withdraw, read."""
 
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -16,7 +15,16 @@ from chassis.tables import Table, cell, every, table
 from contracts.values import PartnerId
 from services.registration.access import READ_CONFLICTS, READ_CONTACTS, READ_DEALS
 from services.registration.api.asking import partner_of, submission
-from services.registration.api.bodies import Code, EditBody, EvidenceBody, Id, MoneyBody, RegisterBody, details_of
+from services.registration.api.bodies import (
+    Code,
+    EditBody,
+    EvidenceBody,
+    Id,
+    MoneyBody,
+    RegisterBody,
+    between,
+    details_of,
+)
 from services.registration.application.on_deals import Asked, on_deal, on_shared_deal, screening_again
 from services.registration.application.registering import asked_for, prepare_registration
 from services.registration.domain.deal import Deal, Status
@@ -171,7 +179,7 @@ class Filters:
     account_id: str | None
     number: str | None
     product: str | None
-    submitted: Range
+    submitted: Range | None
 
     def where(self, caller: Caller) -> dict[str, Any]:
         """The filters as conditions on the board; a partner asks for its own only."""
@@ -181,7 +189,7 @@ class Filters:
             "account_id": self.account_id,
             "numbers": Contains(self.number) if self.number else None,
             "products": Contains(self.product) if self.product else None,
-            "submitted_at": self.submitted if self.submitted != Range() else None,
+            "submitted_at": self.submitted,
         }
 
 
@@ -210,12 +218,8 @@ async def filters(
     account_id: Annotated[str | None, Query(max_length=64)] = None,
     names: Annotated[Named, Depends(named)] = Named(),
 ) -> Filters:
-    submitted = Range(at_least=_day(names.submitted_from), below=_day(names.submitted_before))
+    submitted = between(names.submitted_from, names.submitted_before)
     return Filters(tuple(status or ()), partner_id, account_id, names.number, names.product, submitted)
-
-
-def _day(day: date | None) -> str | None:
-    return day.isoformat() if day else None
 
 
 @router.get("/deals")

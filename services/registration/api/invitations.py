@@ -2,15 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
-from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
 from contracts.values import PartnerId
 from services.registration.access import READ_INVITATIONS
-from services.registration.api.bodies import Code, Id, Text, subject_of
+from services.registration.api.bodies import Code, Id, Text, between, subject_of
 from services.registration.api.deals import asked
 from services.registration.application.on_deals import on_deal
 from services.registration.application.on_invitations import (
@@ -33,6 +33,7 @@ from services.registration.domain.invitation import (
 from services.registration.projections.invitations import ShownInvitation, for_host, for_invited
 
 router = APIRouter(tags=["invitations"])
+SORT = r"^-?(sent_at|due_at)$"
 Key = Annotated[str, Field(min_length=1, max_length=64)]
 HOST, INVITED = "host_id", "partner_id"
 
@@ -122,6 +123,25 @@ async def leave(invitation_id: Id, caller: Writer, app: App) -> Response:
     return await perform(caller, app, LeaveDeal, made)
 
 
+async def sent(
+    family: Annotated[str | None, Query(max_length=80)] = None,
+    sent_from: Day | None = None,
+    sent_before: Day | None = None,
+) -> dict[str, Any]:
+    """What a list is narrowed by besides status, deal and partner: a product family, UTC days."""
+    return {"families": Contains(family) if family else None, "sent_at": between(sent_from, sent_before)}
+
+
+async def filters(
+    names: Annotated[dict[str, Any], Depends(sent)],
+    status: Annotated[str | None, Query(max_length=32)] = None,
+    registration_id: Annotated[str | None, Query(max_length=64)] = None,
+    partner_id: Annotated[str | None, Query(max_length=64, description="who is invited")] = None,
+) -> dict[str, Any]:
+    """Which invitations a list is asked for."""
+    return {"status": status, "registration_id": registration_id, INVITED: partner_id, **names}
+
+
 @router.get("/invitations")
 @answers(Page[ShownInvitation])
 @reads("invitations")
@@ -129,14 +149,13 @@ async def invitations(
     caller: Reader,
     app: App,
     paged: Paged,
-    status: Annotated[str | None, Query(max_length=32)] = None,
-    registration_id: Annotated[str | None, Query(max_length=64)] = None,
+    wanted: Annotated[dict[str, Any], Depends(filters)],
+    sort: Annotated[str, Query(pattern=SORT)] = "-sent_at",
 ) -> Response:
-    """The invitations, the newest first: those to a partner and those to its deals, all for the vendor."""
+    """The invitations: those to a partner and those to its deals, all for the vendor."""
     app.access.check(caller.principal, READ_INVITATIONS)
-    mine = caller.principal.partner_id
-    where = {"status": status, "registration_id": registration_id}
-    items, cursor = await page(caller, app, "invitations", paged, where | _side(mine, registration_id), "-sent_at")
+    side = _side(caller.principal.partner_id, wanted["registration_id"])
+    items, cursor = await page(caller, app, "invitations", paged, wanted | side, sort)
     found = await app.read.get_many("deal", caller.tenant, sorted({item["registration_id"] for item in items}))
     return listed([_shown(caller, app, item, found.get(item["registration_id"])) for item in items], cursor)
 

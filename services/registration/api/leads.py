@@ -14,7 +14,7 @@ from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.event import human_number
 from chassis.execution import Peek
-from chassis.http import App, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.http import App, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
 from chassis.rulebook import Rules
 from chassis.tables import Table, cell, every, table
@@ -26,7 +26,7 @@ from services.registration.access import (
     READ_LEADS,
 )
 from services.registration.api.asking import submission
-from services.registration.api.bodies import ContactBody, CustomerBody, Id, MoneyBody, RegisterBody
+from services.registration.api.bodies import ContactBody, CustomerBody, Id, MoneyBody, RegisterBody, between
 from services.registration.api.lead_bodies import (
     AppealBody,
     AssignBody,
@@ -63,7 +63,7 @@ from services.registration.domain.lead_commands import (
 from services.registration.domain.routing import LEAD_RULES, Taker
 from services.registration.projections.lead_figures import ALL, NONE_YET, LeadFigures, with_parts
 from services.registration.projections.lead_takers import LeadShare, shares, takers
-from services.registration.projections.leads import ShownLead, for_partner, without_people
+from services.registration.projections.leads import ShownLead, for_partner, for_vendor, without_people
 
 STATUSES = Literal["quarantined", "open", "offered", "pooled", "accepted", "converted", "closed"]
 SORT = r"^-?(submitted_at|due_at)$"
@@ -314,13 +314,25 @@ async def lead_shares(caller: Reader, app: App) -> Response:
 POOLED_ONLY = ("pooled",)
 
 
+async def named(
+    family: Annotated[str | None, Query(max_length=80)] = None,
+    domain: Annotated[str | None, Query(max_length=253)] = None,
+    submitted_from: Day | None = None,
+    submitted_before: Day | None = None,
+) -> dict[str, Any]:
+    """What a list is narrowed by besides status, direction and partner: a product family, the customer's domain, UTC days."""
+    submitted = between(submitted_from, submitted_before)
+    return {"families": Contains(family) if family else None, "domain": domain, "submitted_at": submitted}
+
+
 async def filters(
+    names: Annotated[dict[str, Any], Depends(named)],
     status: Annotated[list[STATUSES] | None, Query(max_length=7)] = None,
     direction: Literal["inbound", "outbound", "peer"] | None = None,
     partner_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> dict[str, Any]:
     """Which leads a list is asked for."""
-    return {"status": tuple(status) if status else None, "direction": direction, "partner_id": partner_id}
+    return {"status": tuple(status) if status else None, "direction": direction, "partner_id": partner_id, **names}
 
 
 @router.get("/leads")
@@ -341,10 +353,15 @@ async def leads(
 
 
 def _where(caller: Caller, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The filters as conditions; a partner asks for what concerns it only, or for the pool."""
+    """The filters as conditions; a partner asks for what concerns it only, or for the pool.
+
+    By domain it finds only what it has: a lead that is masked names no customer.
+    """
     own = caller.principal.partner_id
     if not own:
         return wanted
+    if wanted["domain"]:
+        return {**wanted, "partner_id": own}
     return {**wanted, "partner_id": None, "partner_ids": None if wanted["status"] == POOLED_ONLY else Contains(own)}
 
 
@@ -394,7 +411,7 @@ async def lead(lead_id: Id, caller: Reader, app: App) -> Response:
 def _view(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any] | None:
     """The lead as this side may read it, personal text opened for who may."""
     own = caller.principal.partner_id
-    seen = for_partner(document, own) if own else {**document, "masked": False}
+    seen = for_partner(document, own) if own else for_vendor(document)
     if seen is None:
         return None
     opened: dict[str, Any] = app.opened(caller.tenant, seen)

@@ -1,5 +1,6 @@
 """The end customers: names, keys, relations, merges, and the live claims on each. The vendor's only."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -113,11 +114,14 @@ class AccountDocument(TypedDict):
 
     `incumbents` are who won what here, the newest last, `aliases` the partners here that became one with another one.
     `parent` is the account that it belongs to; of the head of a group, `members` are all that belong to it.
+
+    `words` are what it is found by: its names in normal form, and each word of these.
     """
 
     account_id: str
     name: str
     names: list[str]
+    words: list[str]
     country: str
     domain: str | None
     keys: list[AccountKeyShown]
@@ -150,6 +154,7 @@ def _unknown(account_id: str) -> AccountDocument:
         "account_id": account_id,
         "name": "",
         "names": [],
+        "words": [],
         "country": "",
         "domain": None,
         "keys": [],
@@ -173,13 +178,15 @@ def _of_account(document: AccountDocument, happened: object) -> dict[str, Any]:
             return {
                 "name": customer.name,
                 "names": [customer.name, *customer.trade_names],
+                "words": _words(customer.normal_names),
                 "country": customer.country,
                 "domain": customer.domain,
                 "keys": [_key(key) for key in keys],
                 "opened_at": iso(at),
             }
-        case NameAdded(name=name):
-            return {"names": [*document["names"], name]}
+        case NameAdded(name=name, normal_names=more):
+            words = dict.fromkeys((*document["words"], *_words(more)))
+            return {"names": [*document["names"], name], "words": list(words)}
         case AccountLinked(other_id=other, link=link):
             return {"links": [*document["links"], {"account_id": other, "link": link}]}
         case KeptApart(other_id=other):
@@ -190,6 +197,10 @@ def _of_account(document: AccountDocument, happened: object) -> dict[str, Any]:
             return {"keys": [*document["keys"], {**_key(key), "shared": shared}]}
         case _:
             return _of_merges(document, happened)
+
+
+def _words(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(word for name in names for word in (name, *name.split())))
 
 
 def _key(key: Key) -> AccountKeyShown:
@@ -256,7 +267,7 @@ _OF_CLAIMS = (
 
 ACCOUNTS = Projection(
     name="accounts",
-    version=5,
+    version=6,
     keys=dict.fromkeys(
         (
             *(AccountOpened, NameAdded, AccountLinked, KeptApart, IdentityConfirmed, KeyAdded),
@@ -267,5 +278,5 @@ ACCOUNTS = Projection(
         _account,
     ),
     evolve=evolve,
-    indexes=("name", "country", "domain"),
+    indexes=("name", "country", "domain", "words[]"),
 )

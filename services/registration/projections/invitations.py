@@ -170,5 +170,5 @@ INVITATIONS = Projection(
         _of_invitation,
     ),
     evolve=evolve,
-    indexes=("status", "partner_id", "registration_id", "sent_at", "partner_ids[]"),
+    indexes=("status", "partner_id", "host_id", "registration_id", "sent_at", "due_at", "partner_ids[]", "families[]"),
 )

@@ -57,6 +57,7 @@ class LeadDocument(TypedDict):
     source_partner_id: str | None
     partner_ids: list[str]
     company: Annotated[dict[str, Any], Company]
+    domain: str | None
     need: Annotated[dict[str, Any], Sealed] | None
     contact: dict[str, Any] | None
     families: list[str]
@@ -179,6 +180,7 @@ def _submitted(it: LeadSubmitted) -> LeadDocument:
         "source_partner_id": enquiry.source_partner_id,
         "partner_ids": [],
         "company": plain(enquiry.company),
+        "domain": enquiry.company.domain,
         "need": plain(enquiry.need),
         "contact": plain(enquiry.contact),
         "families": list(enquiry.families),
@@ -253,7 +255,13 @@ def _assigned(document: LeadDocument, it: LeadAssigned) -> dict[str, Any]:
     return {"status": "offered", "offers": [*before, offer], "round": it.round, "due_at": iso(it.due_at)}
 
 
-# What partners read
+# What each side reads
+
+
+def for_vendor(document: dict[str, Any]) -> dict[str, Any]:
+    """All of it; the domain stands with the company."""
+    return {**{name: value for name, value in document.items() if name != "domain"}, "masked": False}
+
 
 PLAIN = ("lead_id", "number", "direction", "status", "families", "due_at", "submitted_at")
 OWN = ("partner_id", "company", "need", "contact", "source", "progress", "reason_code", "registration_id")
@@ -295,7 +303,7 @@ def without_people(text: str | None) -> str | None:
 
 LEADS = Projection(
     name="leads",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             *(LeadSubmitted, LeadAppealed, LeadReleased, LeadAssigned, LeadPooled, LeadAccepted),
@@ -304,5 +312,8 @@ LEADS = Projection(
         of_lead,
     ),
     evolve=evolve,
-    indexes=("status", "direction", "partner_id", "source_partner_id", "submitted_at", "due_at", "partner_ids[]"),
+    indexes=(
+        *("status", "direction", "partner_id", "source_partner_id", "submitted_at", "due_at", "partner_ids[]"),
+        *("families[]", "domain"),
+    ),
 )
