@@ -20,9 +20,14 @@ def settings_for(bootstrap: str) -> Settings:
     return Settings(bootstrap=bootstrap, partitions=3, replication=1, backoff=QUICK)
 
 
+def new_name() -> str:
+    """A service that no other test uses."""
+    return "testing_" + "".join(chr(97 + int(digit, 16)) for digit in uuid.uuid4().hex[:12])
+
+
 async def new_service(settings: Settings) -> str:
-    """A service that no other test uses, with its topic."""
-    service = "testing_" + "".join(chr(97 + int(digit, 16)) for digit in uuid.uuid4().hex[:12])
+    """The same, with its topic."""
+    service = new_name()
     await make_topics([topic_of(service)], settings)
     return service
 
@@ -38,6 +43,17 @@ async def test_making_topics_again_is_harmless(kafka: str) -> None:
     settings = settings_for(kafka)
     service = await new_service(settings)
     await make_topics([topic_of(service)], settings)
+
+
+async def test_who_starts_before_the_topic_is_made_begins_with_it(kafka: str) -> None:
+    settings = settings_for(kafka)
+    transport, hearing = KafkaTransport(settings), Hearing()
+    travel = Travel(make=lambda: transport, service=new_name())
+    async with travel.running(reader=hearing):
+        await travel.feed.commit(1, 2)
+        await hearing.until(lambda: transport.tasks.failures.get(f"relay {topic_of(travel.service)}", 0) > 0)
+        await make_topics([topic_of(travel.service)], settings)
+        await hearing.until(lambda: first_times(hearing.numbers()) == [1, 2])
 
 
 async def test_topics_with_too_few_copies_are_told_of_at_the_start_and_no_others(kafka: str) -> None:

@@ -66,6 +66,20 @@ def test_behind_an_ingress_callers_are_told_apart_by_what_it_says_and_nobody_els
         assert [rule["from"] for rule in door["ingress"]] == [[controller]]
 
 
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_next_release_s_migration_takes_the_place_of_the_last_one_s(name: str) -> None:
+    migrate = one(list(overlay(name)), "Job", "migrate")
+    assert migrate["metadata"]["annotations"] == {
+        "argocd.argoproj.io/hook": "Sync",
+        "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+        "kustomize.toolkit.fluxcd.io/force": "enabled",
+    }
+    tags = {pods(m)[0]["containers"][0]["image"].rpartition(":")[2] for m in overlay(name) if pods(m) and is_ours(m)}
+    assert {runs["image"].rpartition(":")[2] for runs in pods(migrate)[0]["containers"]} == tags
+    by_hand = re.findall(r"^ *\$ kubectl (.*)$", DEPLOYING.partition("## Upgrade and rollback")[2], re.MULTILINE)[:3]
+    assert [words.split()[words.startswith("-n") * 2] for words in by_hand] == ["delete", "apply", "wait"]
+
+
 def is_ours(one: Manifest) -> bool:
     return bool(one["spec"]["template"]["metadata"]["labels"].get("app.kubernetes.io/part-of") == "entente")
 
