@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import yaml
 
 from contracts.catalogue import SERVICES
 from services.gateway.app import Settings
@@ -151,6 +152,29 @@ def test_split_roles_leave_no_work_undone_and_no_request_unheard() -> None:
         if m["kind"] == "Deployment" and m["metadata"]["name"] != "collector"
     }
     assert roles == dict.fromkeys(SERVICES, "api") | {f"{service}-work": "work" for service in SERVICES}
+
+
+def test_whoever_hears_others_gets_more_processes_when_it_is_behind_by_the_figure_that_the_adapter_gives() -> None:
+    scaled = {m["metadata"]["name"]: m["spec"] for m in overlay("production") if m["kind"] == "HorizontalPodAutoscaler"}
+    users = [
+        m for m in yaml.safe_load_all((ROOT / "deploy/kafka/entente.yaml").read_text()) if m["kind"] == "KafkaUser"
+    ]
+    groups = [
+        acl["resource"]["name"].removeprefix("entente.").rstrip(".")
+        for user in users
+        for acl in user["spec"]["authorization"]["acls"]
+        if acl["resource"]["type"] == "group"
+    ]
+    work = {name: spec for name, spec in scaled.items() if name.endswith("-work")}
+    assert set(work) == {f"{service}-work" for service in groups}
+    assert all(spec["scaleTargetRef"]["name"] == name for name, spec in scaled.items())
+    [rule] = yaml.safe_load((ROOT / "deploy/telemetry/adapter.yaml").read_text())["rules"]
+    assert {spec["metrics"][0]["pods"]["metric"]["name"] for spec in work.values()} == {
+        rule["seriesQuery"].partition("{")[0]
+    }
+    [job] = yaml.safe_load((ROOT / "deploy/telemetry/scrape.yaml").read_text())["scrape_configs"]
+    told = {relabelled.get("target_label") for relabelled in job["relabel_configs"]}
+    assert set(rule["resources"]["overrides"]) <= told
 
 
 def test_in_production_a_kms_keeps_the_master_keys_and_each_service_has_its_own_token_alone() -> None:
