@@ -1,9 +1,11 @@
 """Every overlay renders and holds, and a wrong value in one is seen."""
 
+import os
 import re
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,6 +134,25 @@ def test_where_networks_are_locked_nothing_is_open_but_what_has_to_be(name: str)
     ]
     open_to_all = [title for title, spec in policies.items() for rule in spec.get("ingress", []) if "from" not in rule]
     assert open_to_all == []
+
+
+def test_the_page_s_patch_opens_a_port_and_a_network_of_one_s_own_and_nothing_else(tmp_path: Path) -> None:
+    [patches] = re.findall(r"```yaml\n(patches:.*?)```", DEPLOYING, re.DOTALL)
+    mine = {"resources": [os.path.relpath(K8S / "overlays/production", tmp_path.resolve())], **yaml.safe_load(patches)}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(mine))
+    manifests = rendered(tmp_path)
+    assert complaints(manifests) == []
+    before, after = (
+        {m["metadata"]["name"]: deepcopy(m["spec"]) for m in all_of if m["kind"] == "NetworkPolicy"}
+        for all_of in (overlay("production"), manifests)
+    )
+    assert after["engines"]["egress"][0]["ports"].pop() == {"protocol": "TCP", "port": 9096}
+    issuer = {"to": [{"ipBlock": {"cidr": "10.20.0.0/24"}}], "ports": [{"protocol": "TCP", "port": 443}]}
+    assert after["outside-systems"]["egress"].pop() == issuer
+    assert after == before
+    ports = [str(each["port"]) for each in before["engines"]["egress"][0]["ports"]]
+    told = DEPLOYING.partition("the engines' usual ports (")[2].partition(")")[0]
+    assert re.findall(r"\d+", told) == ports
 
 
 def test_production_stops_no_sooner_than_requests_and_proxies_need() -> None:
