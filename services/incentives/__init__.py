@@ -13,6 +13,6 @@ Listens to: OpportunityLinked, DealStageChanged, DealWon, DealLost, CreditAlloca
 DealRegistered, DealApproved, DealAmended, DealRejected, DealWithdrawn, DealRevoked, ParticipantJoined, ParticipantLeft,
 LeadConverted, OrderRecorded (registration);
 PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated, OffboardingStarted, OffboardingCancelled,
-PartnerOffboarded, PartnersMerged, PartnersUnmerged, MembershipStarted, MembershipEnded, CertifiedCountChanged
-(onboarding); TenantOpened (gateway).
+PartnerOffboarded, PartnersMerged, PartnersUnmerged, MembershipStarted, MembershipEnded, PersonForgotten,
+CertifiedCountChanged (onboarding); TenantOpened (gateway).
 """

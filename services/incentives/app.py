@@ -33,6 +33,7 @@ from services.incentives.api import (
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.explaining import EXPLAIN, WEIGH
+from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.attentions import attentions
 from services.incentives.projections.batches import BATCHES
@@ -178,6 +179,7 @@ BLUEPRINT = Blueprint(
     may_ask={ClaimDecided: claims.may_ask},
     weigh=WEIGH,
     bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),
+    forgets={PaperForgotten: lambda forgotten: forgotten.paper_id},
 )
 
 

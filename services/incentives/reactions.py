@@ -24,6 +24,7 @@ from contracts.onboarding import (
     PartnersMerged,
     PartnersUnmerged,
     PartnerSuspended,
+    PersonForgotten,
 )
 from contracts.registration import (
     DealApproved,
@@ -54,6 +55,7 @@ from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.merging import MergePayee, UnmergePayee
 from services.incentives.domain.payee_commands import (
     EmployPerson,
+    ForgetPayee,
     LetPersonGo,
     OpenPayee,
     RecordCertified,
@@ -434,6 +436,12 @@ async def on_membership_started(seen: Seen, app: Application) -> None:
     await app.react(seen, "employ_person", wish)
 
 
+async def on_person_forgotten(seen: Seen, app: Application) -> None:
+    """Nothing that was sealed for its pay can be read any more, and nothing is paid to it; the ledger stays."""
+    it: PersonForgotten = seen.event
+    await app.react(seen, "forget_payee", ForgetPayee(payee_id=it.person_id, now=app.clock.now()))
+
+
 async def on_membership_ended(seen: Seen, app: Application) -> None:
     """Who has left is still paid what was earned before."""
     it: MembershipEnded = seen.event
@@ -647,6 +655,7 @@ REACTIONS: dict[type[Any], Reaction] = {
     PartnerProfileChanged: on_partner_profile_changed,
     MembershipStarted: on_membership_started,
     MembershipEnded: on_membership_ended,
+    PersonForgotten: on_person_forgotten,
     PartnerSuspended: on_partner_suspended,
     PartnerReinstated: on_partner_reinstated,
     OffboardingStarted: on_offboarding_started,

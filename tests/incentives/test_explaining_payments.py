@@ -8,9 +8,10 @@ import pytest
 from chassis.testing.projections import told
 from services.incentives.domain import payee
 from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS, GATES
+from services.incentives.domain.payee_events import PayeeForgotten
 from services.incentives.domain.payment import reference_of
 from services.incentives.domain.payment_events import PaymentEvent
-from tests.incentives.orders import APPROVE, DECLINE, PAYMENT, RETRY, SUBMIT, SUSPENDED, Desk, said
+from tests.incentives.orders import APPROVE, DECLINE, NOW, PAYMENT, RETRY, SUBMIT, SUSPENDED, Desk, said
 from tests.incentives.test_merging import MERGED
 from tests.incentives.test_paying import RuledDesk, bank, invoice
 
@@ -25,6 +26,16 @@ def changes(desk):
 def test_every_gate_says_what_opens_it():
     of_payee = (payee.SUSPENDED, payee.NOT_ACTIVE, payee.BLOCKED, payee.UNDER_REVIEW, payee.EMPLOYER_CONSENT)
     assert set(GATES) == {*of_payee, payee.TAX_FORM, payee.BANK_VERIFIED, payee.COOL_DOWN, payee.MERGED}
+
+
+def test_who_was_forgotten_is_never_paid_and_the_payment_is_declined():
+    desk = Desk()
+    desk.after(desk.proposed)
+    desk.payee.append(PayeeForgotten(payee_id="p1", partner_id="p1", forgotten_at=NOW))
+    desk.after(APPROVE)
+    assert changes(desk) == {
+        "forgotten": "a person that was forgotten is never paid: decline it, and what it drew stands in the ledger as payable"
+    }
 
 
 def test_every_event_of_a_payment_is_explained():

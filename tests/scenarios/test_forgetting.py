@@ -4,15 +4,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from chassis import backup
 from contracts.catalogue import SERVICES
 from services.attribution.domain.opening import OpenOpportunity
 from tests.chassis.logged import logged
-from tests.scenarios.proofs import every_log_is_what_it_was
+from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
 from tests.scenarios.system import System, done, running_system, until
 from tests.scenarios.test_poison import PARKED, approved, bug, parked, registered
 
 NAME, MAIL = "Erika Vanishing", "erika@vanishing.example"
+IBAN = "DE02120300000000202051"
+TAX = {
+    "form": f"W-9 of {NAME}",
+    "jurisdiction": "US",
+    "payee_kind": "person",
+    "tax_year": 2031,
+    "form_sha256": "a" * 64,
+}
 LEAD = {
     "company": {"name": "Weserglas", "country": "DE", "website": "weserglas.de"},
     "contact": {"name": NAME, "email": MAIL, "consent": True},
@@ -30,6 +40,7 @@ async def test_who_is_forgotten_is_named_nowhere_any_more(tmp_path: Path) -> Non
         async with running_system(data, beginning=None, opened=False) as it:
             await forgotten(it, person_id, lead_id)
             await named_nowhere(it, person_id)
+            await every_model_can_be_made_again(it)
         keys_of_the_backup(kept, data)
         async with running_system(data, beginning=None, opened=False) as it:
             await named_nowhere(it, person_id)
@@ -40,7 +51,7 @@ async def test_who_is_forgotten_is_named_nowhere_any_more(tmp_path: Path) -> Non
 
 
 def names_somebody(text: bytes) -> bool:
-    return NAME.split()[1].encode() in text or MAIL.encode() in text
+    return any(one.encode() in text for one in (NAME.split()[1], MAIL, IBAN))
 
 
 async def known(it: System) -> tuple[str, str]:
@@ -49,8 +60,24 @@ async def known(it: System) -> tuple[str, str]:
     person = done(await ada.post("/v1/onboarding/people", {"name": NAME, "mail": MAIL}, key="person"), 201)
     lead = done(await (await it.who("dora")).post("/v1/registration/leads", LEAD, key="lead"), 201)
     await it.settle()
+    await paid(it, person["person_id"])
     assert all(names_somebody(text) for text in await all_texts(it, person["person_id"]))
     return person["person_id"], lead["lead_id"]
+
+
+async def paid(it: System, person_id: str) -> None:
+    """She acts for a partner, and has entered where her own pay goes and how she is taxed."""
+    ada = await it.who("ada")
+    partner_id = done(await (await it.who("northwind")).get("/v1/me"))["partner_id"]
+    wish = {"person_id": person_id, "partner_id": partner_id, "roles": ["seller"]}
+    made = done(await ada.post("/v1/onboarding/memberships", wish, key="member"), 201)
+    done(await ada.post(f"/v1/onboarding/memberships/{made['membership_id']}/join", key="join"))
+    await it.settle()
+    erika = await it.who(person_id)
+    for paper, body in (("bank", {"iban": IBAN, "holder": NAME}), ("tax", TAX)):
+        path = f"/v1/incentives/payees/{person_id}/{paper}"
+        done(await erika.send("PUT", path, orjson.dumps(body), {"idempotency-key": paper}))
+    await it.settle()
 
 
 async def stumbled_over(it: System) -> None:
@@ -76,6 +103,7 @@ async def all_texts(it: System, person_id: str) -> list[bytes]:
         await ada.get(f"/v1/onboarding/people/{person_id}/everything"),
         await dora.get("/v1/registration/leads"),
         await dora.get("/v1/registration/leads/export"),
+        await (await it.who("finn")).get(f"/v1/incentives/payees/{person_id}"),
     ]
     assert all(answer.ok for answer in answers)
     return [answer.body for answer in answers]
@@ -94,11 +122,12 @@ async def named_nowhere(it: System, person_id: str) -> None:
     documents: Any = await it.documents()
     written = [text for model in documents.values() for _, text in model]
     assert not any(map(names_somebody, [*texts, *(answer.body for answer in rows), *written]))
+    assert b'"gate":"forgotten"' in texts[-1]
 
 
 def keys_of_the_backup(kept: Path, data: Path) -> None:
     """The stores of keys as they were when the person was still known, under the logs of now."""
-    for service in ("onboarding", "registration"):
+    for service in ("onboarding", "registration", "incentives"):
         for left in (data / service).glob("keys.db*"):
             left.unlink()
         shutil.copy(kept / "keys" / service / "keys.db", data / service / "keys.db")

@@ -1,5 +1,6 @@
 """Payees over HTTP: bank details under protection, tax forms, consent, blocks."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
@@ -14,7 +15,7 @@ from services.incentives.api.earnings import only_payee, own
 from services.incentives.api.narrowing import Filter
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.application.tax_years import so_far
-from services.incentives.domain.payee import Payee, Payees, asks_tax_form, thresholds_of
+from services.incentives.domain.payee import Payee, PayeeGone, Payees, asks_tax_form, thresholds_of
 from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
@@ -91,7 +92,27 @@ async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
     mine = caller.principal.kind != "partner" or payee.partner_id == caller.principal.partner_id
     if not payee.opened or not mine:
         raise NotFound
+    if payee.forgotten:  # before anything is sealed for who was forgotten: it would make a new key
+        raise PayeeGone
     return payee
+
+
+async def _with_paper(caller: Writer, app: App, wish: ChangeBankDetails | SubmitTaxForm, paper_id: str) -> Response:
+    """Runs a command with a sealed paper. Of who is forgotten in between it can be read no more either."""
+    try:
+        return await perform(caller, app, type(wish), wish)
+    except PayeeGone:
+        app.keys.forget(caller.tenant, paper_id)
+        raise
+
+
+def _readable(app: App, tenant: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the names of a person's tax forms opened; they are empty where they can be read no more."""
+    forms = {
+        name: {**form, "form": (app.opened(tenant, form["form"]) or "").partition("\n")[0]}
+        for name, form in document["tax_forms"].items()
+    }
+    return {**document, "tax_forms": forms}
 
 
 def _is_allowed(caller: Reader, app: App, payee_id: str) -> bool:
@@ -112,7 +133,7 @@ async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = No
     hidden: dict[str, Any] = {"bank": None, "tax_forms": {}} if hides else {}
     shut = [await _gates(caller, app, item, rules) for item in items]
     told = [
-        {**item, "gates": gates, "cautions": cautions(item, rules)}
+        {**_readable(app, caller.tenant, item), "gates": gates, "cautions": cautions(item, rules)}
         for item, (gates, _) in zip(items, shut, strict=True)
     ]
     return listed([{**item, **hidden} for item in told], cursor)
@@ -138,7 +159,7 @@ async def _gates(
 async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     """Why a payee can or cannot be paid now, its bank details by their last digits, and its tax forms."""
     app.access.check(caller.principal, READ_OWN_PAY if payee_id == caller.principal.by else READ_PAPERS)
-    found = await app.document(caller.principal, "payee_gates", payee_id)
+    found = _readable(app, caller.tenant, await app.document(caller.principal, "payee_gates", payee_id))
     payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
     now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
     account = app.keys.open(caller.tenant, payee.bank.account) if payee.bank else None
@@ -172,7 +193,7 @@ async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) ->
         by=caller.principal.by,
         now=app.clock.now(),
     )
-    return await perform(caller, app, ChangeBankDetails, wish)
+    return await _with_paper(caller, app, wish, bank_id)
 
 
 @router.post("/payees/{payee_id}/bank/verify")
@@ -186,11 +207,14 @@ async def verify_bank(payee_id: Id, body: VerifyBody, caller: Writer, app: App) 
 
 @router.put("/payees/{payee_id}/tax")
 async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> Response:
-    """Hands in a tax form."""
-    await _known(caller, app, payee_id, SubmitTaxForm)
+    """Hands in a tax form. Which one it is, and its file's SHA-256, are kept sealed of a person."""
+    payee = await _known(caller, app, payee_id, SubmitTaxForm)
     form_id, by, now = caller.new_id("tax-form"), caller.principal.by, app.clock.now()
     wish = SubmitTaxForm(payee_id=payee_id, form_id=form_id, **body.model_dump(), by=by, now=now)
-    return await perform(caller, app, SubmitTaxForm, wish)
+    if payee.person:
+        sealed = app.seal(caller.tenant, form_id, f"{body.form}\n{body.form_sha256}")
+        wish = replace(wish, form="", form_sha256="", sealed=sealed)
+    return await _with_paper(caller, app, wish, form_id)
 
 
 @router.put("/payees/{payee_id}/currency")

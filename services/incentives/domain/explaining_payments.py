@@ -22,10 +22,16 @@ GATES = {
     "merged": "the two partners are two again",
 }
 """What opens each gate."""
+FORGOTTEN = Change(
+    code="forgotten",
+    text="a person that was forgotten is never paid: decline it, and what it drew stands in the ledger as payable",
+    outcome="declined",
+)
 APPROVAL = Change(
     code="approve", text="a second person approves it, within the limit of their roles", outcome="approved"
 )
 SUBMISSION = Change(code="submit", text="finance submits it; the gates are asked again", outcome="submitted")
+RESUMPTION = Change(code="resume", text="then it is proposed again", outcome="proposed")
 PROVIDER = Change(code="provider", text="the provider says that it paid", outcome="paid")
 NEXT_PROPOSAL = Change(
     code="propose", text="finance proposes a payment again: what this one drew is payable", outcome="proposed"
@@ -97,16 +103,19 @@ def blocked(seen: Seen) -> Decision:
             *(Reason(code=gate, text=f"the gate {gate} is shut") for gate in order.gates),
             *_measured(order),
         ),
-        would_change=(
-            *opening(order.gates),
-            Change(code="resume", text="then it is proposed again", outcome="proposed"),
-        ),
+        would_change=opening(order.gates) if FORGOTTEN.code in order.gates else (*opening(order.gates), RESUMPTION),
     )
 
 
 def opening(gates: Sequence[str]) -> tuple[Change, ...]:
     """What opens some gates."""
-    return tuple(Change(code=gate, text=f"{gate} opens once {GATES[gate]}", outcome="open") for gate in gates)
+    return tuple(_opens(gate) for gate in gates)
+
+
+def _opens(gate: str) -> Change:
+    if gate == FORGOTTEN.code:
+        return FORGOTTEN
+    return Change(code=gate, text=f"{gate} opens once {GATES[gate]}", outcome="open")
 
 
 def resumed(_: Seen) -> Decision:

@@ -6,9 +6,10 @@ Bank details are protected: whoever changed them cannot verify them, and they co
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from chassis.decider import Decider, NotFound, Refused
+from chassis.event import LEFT_OUT
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain import merging, settlement
 from services.incentives.domain.condition import Circumstances
@@ -38,9 +39,12 @@ from services.incentives.domain.payee_events import (
     CertifiedRecorded,
     EmployerChanged,
     Employment,
+    Forgetting,
+    PaperForgotten,
     Paperwork,
     PayeeBlocked,
     PayeeEvent,
+    PayeeForgotten,
     PayeeOpened,
     PayeeReinstated,
     PayeeReviewClosed,
@@ -72,6 +76,7 @@ PAYOUTS = "payouts"
 SUSPENDED, NOT_ACTIVE = "suspended", "not_active"
 BANK_VERIFIED, COOL_DOWN = "bank_verified", "bank_cool_down"
 EMPLOYER_CONSENT, BLOCKED, UNDER_REVIEW, MERGED = "employer_consent", "blocked", "under_review", "merged"
+FORGOTTEN = "forgotten"
 SUBMITTED, ACCEPTED, REJECTED = "submitted", "accepted", "rejected"
 
 
@@ -102,6 +107,9 @@ class Payee:
     reviews: frozenset[str] = frozenset()
     banks: int = 0
     """How often bank details were entered."""
+    papers: tuple[str, ...] = ()
+    """All that was ever sealed for the payee, by the names of its keys."""
+    forgotten: bool = False
     leaving: Leaving = field(default_factory=Leaving)
     merging: Merging = field(default_factory=Merging)
 
@@ -152,6 +160,8 @@ def unmet(
     Bank details that were entered must be verified and have cooled down; that they exist, the rules may demand. `so_far`
     is what the thresholds of the rules look at.
     """
+    if payee.forgotten:
+        return (FORGOTTEN,)
     if not payee.opened:
         return (NOT_ACTIVE,)
     over = payee.suspended_until is not None and payee.suspended_until <= now
@@ -222,6 +232,12 @@ def thresholds_of(
 
 class UnknownPayee(NotFound):
     """There is no such payee."""
+
+
+class PayeeGone(Refused):
+    """The person was forgotten: nothing is kept of it any more, and nothing is paid to it."""
+
+    slug = "payee-forgotten"
 
 
 class UnknownPaper(NotFound):
@@ -362,6 +378,7 @@ def submit_tax_form(wish: SubmitTaxForm, payee: Payee) -> list[PayeeEvent]:
             form_sha256=wish.form_sha256,
             submitted_by=wish.by,
             submitted_at=wish.now,
+            sealed=wish.sealed or LEFT_OUT,
         )
     ]
 
@@ -405,6 +422,8 @@ def consent_to_person(wish: ConsentToPerson, payee: Payee) -> list[PayeeEvent]:
 
 def employ_person(wish: EmployPerson, payee: Payee) -> list[PayeeEvent]:
     """A partner's person can be paid once the partner consents; one who changes the employer, once the new one does."""
+    if payee.forgotten:
+        return []
     if not payee.opened:
         return [PayeeOpened(payee_id=wish.payee_id, partner_id=wish.partner_id, revision=0, opened_at=wish.now)]
     elsewhere = payee.partner_id != wish.partner_id and wish.primary
@@ -485,6 +504,8 @@ def set_payout_currency(wish: SetPayoutCurrency, payee: Payee) -> list[PayeeEven
 
 
 def _known(payee: Payee) -> None:
+    if payee.forgotten:
+        raise PayeeGone
     if not payee.opened:
         raise UnknownPayee
 
@@ -494,7 +515,7 @@ def _known(payee: Payee) -> None:
 
 def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
     match happened:
-        case PayeeOpened() | EmployerChanged() | PersonLeft():
+        case PayeeOpened() | EmployerChanged() | PersonLeft() | PayeeForgotten() | PaperForgotten():
             return _belonging(payee, happened)
         case PayeeSuspended() | PayeeReinstated():
             return _suspending(payee, happened)
@@ -541,8 +562,15 @@ def _suspending(payee: Payee, happened: PayeeSuspended | PayeeReinstated) -> Pay
     return replace(payee, revision=happened.revision, suspended=suspended, suspended_until=happened.until)
 
 
-def _belonging(payee: Payee, happened: PayeeOpened | Employment) -> Payee:
+def _forgotten(payee: Payee) -> Payee:
+    without: dict[str, Any] = {"bank": None, "tax_forms": {}, "accepted": {}, "blocked": None}
+    return replace(payee, forgotten=True, bank_verified=False, unblock_proposed_by=None, **without)
+
+
+def _belonging(payee: Payee, happened: PayeeOpened | Employment | Forgetting) -> Payee:
     match happened:
+        case PayeeForgotten() | PaperForgotten():
+            return _forgotten(payee)
         case PayeeOpened():
             known = replace(payee, opened=True, payee_id=happened.payee_id, partner_id=happened.partner_id)
             return replace(known, revision=max(payee.revision, happened.revision))
@@ -564,11 +592,13 @@ def _blocking(payee: Payee, happened: Blocking) -> Payee:
 def _with_paper(payee: Payee, happened: Paperwork) -> Payee:
     match happened:
         case BankDetailsChanged():
-            return replace(payee, bank=happened, bank_verified=False, banks=payee.banks + 1)
+            papers = (*payee.papers, happened.bank_id)
+            return replace(payee, bank=happened, bank_verified=False, banks=payee.banks + 1, papers=papers)
         case BankDetailsVerified():
             return replace(payee, bank_verified=True)
         case TaxFormSubmitted():
-            return replace(payee, tax_forms={**payee.tax_forms, happened.form_id: happened})
+            papers = (*payee.papers, happened.form_id) if happened.sealed else payee.papers
+            return replace(payee, tax_forms={**payee.tax_forms, happened.form_id: happened}, papers=papers)
         case TaxFormDecided():
             return replace(payee, accepted=_accepted(payee, happened))
         case PersonConsented():

@@ -88,6 +88,8 @@ class VerifyBankDetails:
 
 @command("incentives.SubmitTaxForm.v1")
 class SubmitTaxForm:
+    """A person's form is `sealed`, as in its event."""
+
     payee_id: str
     form_id: str
     form: str
@@ -96,6 +98,13 @@ class SubmitTaxForm:
     tax_year: int
     form_sha256: str
     by: str
+    now: datetime
+    sealed: Sealed | None = None
+
+
+@command("incentives.ForgetPayee.v1")
+class ForgetPayee:
+    payee_id: str
     now: datetime
 
 

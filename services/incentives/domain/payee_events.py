@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Literal
 
-from chassis.event import Sealed, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, event
 from services.incentives.domain.condition import Field
 from services.incentives.domain.merging import MergeEvent
 from services.incentives.domain.settlement import SettlementEvent
@@ -100,6 +100,8 @@ class BankDetailsVerified:
 
 @event("incentives.TaxFormSubmitted.v1")
 class TaxFormSubmitted:
+    """Which form it is, and the SHA-256 of its file; of a person both are `sealed`, a line each, and empty here."""
+
     payee_id: str
     partner_id: str
     form_id: str
@@ -110,6 +112,7 @@ class TaxFormSubmitted:
     form_sha256: str
     submitted_by: str
     submitted_at: datetime
+    sealed: Sealed | LeftOut = LEFT_OUT
 
 
 @event("incentives.TaxFormDecided.v1")
@@ -214,6 +217,26 @@ class PayeeReviewClosed:
     closed_at: datetime
 
 
+@event("incentives.PayeeForgotten.v1")
+class PayeeForgotten:
+    """A person is forgotten: nothing is paid to it any more. `partner_id` is empty of who was no payee yet."""
+
+    payee_id: str
+    partner_id: str
+    forgotten_at: datetime
+
+
+@event("incentives.PaperForgotten.v1")
+class PaperForgotten:
+    """The key of bank details or of a tax form is destroyed: `paper_id` names it, as its subject."""
+
+    payee_id: str
+    partner_id: str
+    paper_id: str
+    forgotten_at: datetime
+
+
+Forgetting = PayeeForgotten | PaperForgotten
 Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
 Employment = EmployerChanged | PersonLeft
 Blocking = PayeeBlocked | UnblockProposed | PayeeUnblocked
@@ -229,6 +252,7 @@ PayeeEvent = (
     | Paperwork
     | Blocking
     | Reviewing
+    | Forgetting
     | SettlementEvent
     | MergeEvent
 )

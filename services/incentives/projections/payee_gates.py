@@ -14,6 +14,7 @@ from services.incentives.domain.payee import (
     BLOCKED,
     COOL_DOWN,
     EMPLOYER_CONSENT,
+    FORGOTTEN,
     MERGED,
     PAYOUTS,
     SUSPENDED,
@@ -25,6 +26,7 @@ from services.incentives.domain.payee_events import (
     BankDetailsVerified,
     EmployerChanged,
     PayeeBlocked,
+    PayeeForgotten,
     PayeeOpened,
     PayeeReinstated,
     PayeeReviewClosed,
@@ -57,8 +59,10 @@ class PayeeDocument(TypedDict):
     left_on: str | None
 
 
-def evolve(document: PayeeDocument | None, seen: Seen) -> PayeeDocument:
+def evolve(document: PayeeDocument | None, seen: Seen) -> PayeeDocument | None:
     happened = seen.event
+    if document is None and isinstance(happened, PayeeForgotten):
+        return None
     known = document or _empty(happened.payee_id, happened.partner_id)
     changed: Any = {**known, **CHANGES[type(happened)](known, happened), "changed_at": iso(seen.recorded_at)}
     return changed  # type: ignore[no-any-return]
@@ -115,7 +119,12 @@ def _verified(known: PayeeDocument, _: BankDetailsVerified) -> Changed:
 
 
 def _submitted(known: PayeeDocument, it: TaxFormSubmitted) -> Changed:
-    form = {"form": it.form, "jurisdiction": it.jurisdiction, "tax_year": it.tax_year, "state": "submitted"}
+    form = {
+        "form": plain(it.sealed) if it.sealed else it.form,
+        "jurisdiction": it.jurisdiction,
+        "tax_year": it.tax_year,
+        "state": "submitted",
+    }
     return {"tax_forms": {**known["tax_forms"], it.form_id: form}}
 
 
@@ -130,6 +139,12 @@ def _consented(known: PayeeDocument, _: PersonConsented) -> Changed:
 
 def _employed(known: PayeeDocument, it: EmployerChanged) -> Changed:
     return {**_shut(known, EMPLOYER_CONSENT), "partner_id": it.partner_id, "left_on": None}
+
+
+def _forgotten(_: PayeeDocument, __: PayeeForgotten) -> Changed:
+    """Nothing that somebody wrote about the person is left."""
+    gone = dict.fromkeys(("until", "reason_code", "bank", "blocked_reason", "unblock_proposed_by"))
+    return {"gates": [FORGOTTEN], "tax_forms": {}, **gone}
 
 
 def _left(known: PayeeDocument, it: PersonLeft) -> Changed:
@@ -175,6 +190,7 @@ CHANGES: dict[type[Any], Any] = {
     PersonConsented: _consented,
     EmployerChanged: _employed,
     PersonLeft: _left,
+    PayeeForgotten: _forgotten,
     PayeeBlocked: _blocked,
     UnblockProposed: _unblocking,
     PayeeUnblocked: _unblocked,
@@ -186,7 +202,7 @@ CHANGES: dict[type[Any], Any] = {
 
 PAYEE_GATES = Projection(
     name="payee_gates",
-    version=4,
+    version=5,
     keys=dict.fromkeys(CHANGES, lambda seen: str(seen.event.payee_id)),
     evolve=evolve,
     indexes=("partner_id",),
@@ -200,6 +216,8 @@ def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime, *, a
     """
     bank = document["bank"]
     gates = set(document["gates"])
+    if FORGOTTEN in gates:
+        return [FORGOTTEN]
     if document["until"] and document["until"] <= iso(now):
         gates.discard(SUSPENDED)
     if bank is None and BANK_VERIFIED in rules.gates:
@@ -221,7 +239,7 @@ NO_BANK_FILE_TEXT = (
 
 def cautions(document: dict[str, Any], rules: PaymentRules) -> list[dict[str, str]]:
     """What shuts no gate and still makes a money order fail, and which one."""
-    if document["bank"] is not None or BANK_VERIFIED in rules.gates:
+    if document["bank"] is not None or BANK_VERIFIED in rules.gates or FORGOTTEN in document["gates"]:
         return []
     return [{"code": NO_BANK_FILE, "text": NO_BANK_FILE_TEXT}]
 
@@ -232,6 +250,8 @@ def why_shut(
     """Why a gate is shut, and what opens it."""
     bank, until = document["bank"], document["until"]
     return {
+        FORGOTTEN: "the person was forgotten: its bank details and tax forms can be read no more, nothing is paid to it, and "
+        "what is payable stands in the ledger; decline what is under way",
         SUSPENDED: f"payouts are suspended ({document['reason_code']}){f' until {until}' if until else ''}",
         BLOCKED: f"finance stopped every payment: {document['blocked_reason']}; two people open it again",
         UNDER_REVIEW: "a person of the vendor looks at something first; payments wait until that is settled",
