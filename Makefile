@@ -8,6 +8,7 @@ SERVICES := onboarding registration attribution incentives gateway
 DISTRIBUTED ?= /var/tmp/entente
 PROFILE ?= full
 SERVICE ?= registration
+SBOM ?= build/sbom.json
 ARGS ?=
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 
@@ -82,10 +83,10 @@ image-check: $(VENV) ## build one image without Docker, as root, run it locked d
 	@$(PY) -m tests.deploy.image_check $(SERVICE) --folder $(DISTRIBUTED)/images
 
 sbom: $(VENV) ## write what runs as a CycloneDX bill of materials: build/sbom.json
-	@mkdir -p build
+	@mkdir -p $(dir $(SBOM))
 	@.venv/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application \
-		--output-reproducible --of JSON --output-file build/sbom.json
-	@printf 'build/sbom.json\n'
+		--output-reproducible --of JSON --output-file $(SBOM)
+	@printf '%s\n' $(SBOM)
 
 engines: $(VENV) ## start Kafka, PostgreSQL and a Mongo-wire server on loopback and say how to reach them: PROFILE=full
 	@tests/engines/install >&2

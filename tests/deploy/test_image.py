@@ -1,6 +1,7 @@
 """The image recipe, without Docker: what it copies is enough for one service, and it is locked down."""
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -53,6 +54,20 @@ def test_an_image_runs_as_nobody_in_particular_from_compiled_code() -> None:
     assert "compileall" in RECIPE
     assert "--require-hashes" in RECIPE
     assert "pip install" not in last
+
+
+def test_the_bill_of_materials_names_every_package_that_an_image_installs_and_by_which_sums(tmp_path: Path) -> None:
+    to = tmp_path / "bill" / "sbom.json"
+    subprocess.run(["make", "sbom", f"SBOM={to}"], cwd=ROOT, check=True, capture_output=True)
+    bill = json.loads(to.read_text())
+    locked = (ROOT / "requirements/run.txt").read_text()
+    installed = dict(re.findall(r"^([a-z0-9._-]+)(?:\[\S+\])?==(\S+)", locked, re.MULTILINE))
+    assert bill["metadata"]["component"]["name"] == "entente"
+    assert {one["name"]: one["version"] for one in bill["components"]} == installed
+    for one in bill["components"]:
+        sums = [each["content"] for where in one["externalReferences"] for each in where.get("hashes", ())]
+        assert sums, one["name"]
+        assert all(f"sha256:{each}" in locked for each in sums)
 
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
