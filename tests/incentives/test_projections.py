@@ -169,7 +169,7 @@ def test_a_held_line_is_due_on_its_day_and_never_after_its_release():
     assert line_id not in project(RELEASES, told(*events))
 
 
-def test_the_provider_is_due_until_it_has_answered():
+def test_the_provider_is_due_until_it_has_answered_and_once_more_when_money_may_have_come_back():
     model = provider_calls(None)
     desk = Desk()
     desk.after(desk.proposed, APPROVE, SUBMIT)
@@ -178,6 +178,8 @@ def test_the_provider_is_due_until_it_has_answered():
     asked = project(model, told(*desk.payment))[PAYMENT]
     assert (asked["due_at"], asked["asks"]) == ("2026-04-03T09:01:00Z", 1)
     desk.after(said("paid"))
+    assert project(model, told(*desk.payment))[PAYMENT]["due_at"] == "2026-04-08T09:00:00Z"
+    desk.after(said("returned", provider_event_id="pe-back"))
     assert project(model, told(*desk.payment)) == {}
 
 
