@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.values import Money, money
 from services.incentives.api.narrowing import sorted_by
 from services.incentives.projections.amounts import sorts
-from tests.incentives.test_service import FINANCE, P1, activated, credited, earned, incentives, refunded, won
+from tests.incentives.test_service import APPROVER, FINANCE, P1, activated, credited, earned, incentives, refunded, won
 
 __all__ = ["incentives"]
 AMOUNTS = st.decimals("-999999999999999.99", "999999999999999.99", places=2)
@@ -40,17 +40,21 @@ LISTS = {
     "/payments": ("state", "currency", "partner_id", "statement_id"),
     "/claims": ("kind", "state", "currency", "partner_id"),
     "/fund-requests": ("state", "period", "currency", "partner_id", "fund_id"),
-}
-"""Lists that are ordered by day or amount, with what narrows them."""
-PLAIN_LISTS = {
-    "/statements/next": ("period", "currency", "partner_id"),
     "/disputes": ("state", "currency", "partner_id"),
+    "/write-offs": ("state", "currency", "partner_id"),
     "/funds": ("period", "currency", "partner_id"),
-    "/special-prices": ("kind", "partner_id"),
+    "/budgets": ("currency", "budget_id"),
     "/progress": ("kind", "period", "partner_id"),
     "/recognition": ("year", "partner_id"),
     "/batches": ("state", "currency"),
-    "/ledger": ("period", "currency"),
+}
+"""Lists that are ordered by day or amount, with what narrows them."""
+LISTS_BY_DAY = {"/tiers": ("partner_id", "programme"), "/payees": ("partner_id",)}
+"""Lists of what has no amount."""
+PLAIN_LISTS = {
+    "/statements/next": ("period", "currency", "partner_id"),
+    "/special-prices": ("kind", "partner_id"),
+    "/ledger": ("period", "currency", "partner_id", "payee_id"),
 }
 NOBODYS = {"currency": "KWD", "period": "1999-01", "year": "2099"}
 
@@ -80,7 +84,7 @@ async def listed(incentives, path, **narrowed):
 
 async def test_what_narrows_a_list_narrows_it_and_a_page_has_200_rows_at_most(incentives):
     await incentives.hear(activated())
-    for path, names in (LISTS | PLAIN_LISTS).items():
+    for path, names in (LISTS | LISTS_BY_DAY | PLAIN_LISTS).items():
         for name in names:
             assert await listed(incentives, path, **{name: NOBODYS.get(name, "none-such")}) == [], (path, name)
         assert await incentives.get(FINANCE, f"{path}?limit=201") == 422, path
@@ -88,3 +92,35 @@ async def test_what_narrows_a_list_narrows_it_and_a_page_has_200_rows_at_most(in
     for path in LISTS:
         for sort in ("date", "-date", "amount", "-amount"):
             assert await listed(incentives, path, sort=sort) == [], (path, sort)
+    for sort in ("date", "-date"):
+        assert await listed(incentives, "/tiers", sort=sort) == []
+        assert [one["payee_id"] for one in await listed(incentives, "/payees", sort=sort)] == ["p1"]
+    for path in LISTS_BY_DAY:
+        assert await incentives.get(FINANCE, f"{path}?sort=amount") == 422, path
+
+
+async def test_the_ledger_is_read_as_of_a_day_or_a_position_and_by_partner(incentives):
+    await earned(incentives)
+    await incentives.hear(won("o2", "9000.00"))
+    await incentives.hear(credited(("p2", "100.00"), opportunity_id="o2"))
+    everything = await listed(incentives, "/ledger")
+    theirs = {name: await listed(incentives, "/ledger", partner_id=name) for name in ("p1", "p2")}
+    assert {name: {one["payee_id"] for one in rows} for name, rows in theirs.items()} == {"p1": {"p1"}, "p2": {"p2"}}
+    assert len(theirs["p1"]) + len(theirs["p2"]) == len(everything)
+    first, day = everything[0], everything[-1]["booked_on"]
+    assert await listed(incentives, "/ledger", position=first["position"]) == [first]
+    assert await listed(incentives, "/ledger", position=first["position"] - 1) == []
+    assert await listed(incentives, "/ledger", as_of=day) == everything
+    assert await listed(incentives, "/ledger", as_of="2026-01-31") == []
+    assert await listed(incentives, "/ledger", as_of=day, period=day[:7], partner_id="p2") == theirs["p2"]
+
+
+async def test_budgets_are_ordered_by_what_is_available_and_narrowed_by_currency(incentives):
+    for name, amount, currency in (("a", "500.00", "EUR"), ("b", "20.00", "EUR"), ("c", "3000.00", "USD")):
+        body = {"ref": "first", "amount": amount, "currency": currency}
+        assert (await incentives.post(APPROVER, f"/budgets/{name}/allocate", body)).status_code == 201
+    assert [one["budget_id"] for one in await listed(incentives, "/budgets", sort="amount")] == ["b", "a", "c"]
+    assert [one["budget_id"] for one in await listed(incentives, "/budgets", sort="-amount", currency="EUR")] == [
+        "a",
+        "b",
+    ]

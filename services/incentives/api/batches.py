@@ -13,7 +13,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
-from services.incentives.api.narrowing import Currency, Filter
+from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.paying import carried_of
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.tax_years import so_far_with
@@ -136,12 +136,12 @@ async def _so_far(app: Application, tenant: str, payments: list[Payment]) -> dic
 @answers(Page[BatchDocument])
 @reads("batches")
 async def list_batches(
-    caller: Reader, app: App, paged: Paged, state: Filter = None, currency: Currency = None
+    caller: Reader, app: App, paged: Paged, state: Filter = None, currency: Currency = None, sort: Sort = "-date"
 ) -> Response:
-    """Batches, newest change first. State: prepared, approved, sent, closed."""
+    """Batches, by the day of the last change or by their total. State: prepared, approved, sent, closed."""
     app.access.check(caller.principal, PrepareBatch)
     where = {"state": state, "currency": currency}
-    return listed(*await page(caller, app, "batches", paged, where, sort="-changed_at"))
+    return listed(*await page(caller, app, "batches", paged, where, sorted_by(sort, "changed_at")))
 
 
 # Files

@@ -15,6 +15,7 @@ from chassis.http import App, BadRequest, Body, Day, Instant, Paged, Reader, Wri
 from chassis.read_store.port import Range
 from contracts.values import Money, money
 from services.incentives.access import READ_LEDGER
+from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.answers import BudgetAnswer
 from services.incentives.application.books import Remittance, close_of, remittance_of
 from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates, month_name, months_back
@@ -249,7 +250,15 @@ async def expire(budget_id: Id, body: RefBody, caller: Writer, app: App) -> Resp
 @router.get("/budgets")
 @answers(Page[BudgetDocument])
 @reads("budgets")
-async def budgets(caller: Reader, app: App, paged: Paged) -> Response:
-    """What of each budget is available, reserved and used."""
+async def budgets(
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    budget_id: Filter = None,
+    currency: Currency = None,
+    sort: Sort = "-date",
+) -> Response:
+    """What of each budget is available, reserved and used; by the day of the last change or by what is available."""
     app.access.check(caller.principal, READ_LEDGER)
-    return listed(*await page(caller, app, "budgets", paged, {}, sort="-changed_at"))
+    where = {"budget_id": budget_id, "currency": currency}
+    return listed(*await page(caller, app, "budgets", paged, where, sorted_by(sort, "changed_at")))

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, TypedDict
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
+from chassis.event import iso
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Range
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
@@ -133,17 +134,35 @@ async def one_sale(opportunity_id: Id, caller: Reader, app: App) -> Response:
     return shown(await app.document(caller.principal, "sales", opportunity_id))
 
 
+async def journal_filter(
+    partner_id: Filter = None,
+    payee_id: Filter = None,
+    currency: Currency = None,
+    position: Annotated[int | None, Query(ge=0, le=1 << 53)] = None,
+) -> dict[str, Any]:
+    """Narrows the ledger by partner (its people included), payee and currency, and to a position of the log."""
+    named = {"partner_id": partner_id, "payee_id": payee_id, "currency": currency}
+    return {**named, "position": None if position is None else Range(below=position + 1)}
+
+
+JournalFilter = Annotated[dict[str, Any], Depends(journal_filter)]
+
+
 @router.get("/ledger")
 @answers(Page[JournalDocument])
 @reads("ledger")
 async def list_journals(
-    caller: Reader, app: App, paged: Paged, payee_id: Filter = None, currency: Currency = None, period: Month = None
+    caller: Reader, app: App, paged: Paged, narrowed: JournalFilter, period: Month = None, as_of: Day | None = None
 ) -> Response:
-    """Balanced journals in the order they were posted; `period` is the month they were booked in."""
+    """Balanced journals in the order they were posted; `period` is the month they were booked in.
+
+    With `as_of` those that were booked until a day, with `position` those that the log held at a position.
+    """
     app.access.check(caller.principal, READ_LEDGER)
-    booked = Range(at_least=f"{period}-01", below=f"{period}-32") if period else None
-    where = {"payee_id": payee_id, "currency": currency, "booked_on": booked}
-    return listed(*await page(caller, app, "ledger", paged, where, sort="position"))
+    ends = [f"{period}-32"] if period else []
+    ends += [f"{iso(as_of)}~"] if as_of else []
+    booked = Range(at_least=f"{period}-01" if period else None, below=min(ends)) if ends else None
+    return listed(*await page(caller, app, "ledger", paged, {**narrowed, "booked_on": booked}, sort="position"))
 
 
 class Balances(TypedDict):

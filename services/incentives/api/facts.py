@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
@@ -16,7 +16,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from contracts.values import Money, money
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import own
-from services.incentives.api.narrowing import Filter
+from services.incentives.api.narrowing import Filter, Sort, sorted_by
 from services.incentives.application.sales import FactCommand, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
@@ -254,16 +254,22 @@ async def confirm(line_id: Id, body: ConfirmBody, caller: Writer, app: App) -> R
 # Progress
 
 
+async def window_filter(partner_id: Filter = None, kind: Filter = None, period: Filter = None) -> dict[str, str | None]:
+    """Narrows a list of windows by partner, kind of plan, and the window."""
+    return {"partner_id": partner_id, "kind": kind, "window": period}
+
+
+WindowFilter = Annotated[dict[str, str | None], Depends(window_filter)]
+
+
 @router.get("/progress")
 @answers(Page[ShownProgress])
 @reads("progress")
-async def progress(
-    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, kind: Filter = None, period: Filter = None
-) -> Response:
+async def progress(caller: Reader, app: App, paged: Paged, narrowed: WindowFilter, sort: Sort = "-date") -> Response:
     """Where each payee stands in the windows of its plans (`period`), the band reached, and how far the next one is."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id), "kind": kind, "window": period}
-    items, cursor = await page(caller, app, "progress", paged, where, sort="-changed_at")
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    items, cursor = await page(caller, app, "progress", paged, where, sorted_by(sort, "changed_at"))
     books = await app.read.get_many("rulebooks", caller.tenant, sorted({item["plan_id"] for item in items}))
     return listed([{**item, **_band(item, books.get(item["plan_id"]))} for item in items], cursor)
 

@@ -166,11 +166,14 @@ FundFilter = Annotated[dict[str, str | None], Depends(fund_filter)]
 @router.get("/funds")
 @answers(Page[FundDocument])
 @reads("funds")
-async def list_funds(caller: Reader, app: App, paged: Paged, narrowed: FundFilter) -> Response:
-    """What each partner has in each fund and period: given, reserved, used, left; a partner its own."""
+async def list_funds(caller: Reader, app: App, paged: Paged, narrowed: FundFilter, sort: Sort = "-date") -> Response:
+    """What each partner has in each fund and period: given, reserved, used, left; a partner its own.
+
+    By the day of the last change or by what is left.
+    """
     app.access.check(caller.principal, READ_FUNDS)
     where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "state": None}
-    return listed(*await page(caller, app, "funds", paged, where, sort="-changed_at"))
+    return listed(*await page(caller, app, "funds", paged, where, sorted_by(sort, "changed_at")))
 
 
 @router.get("/fund-accruals")

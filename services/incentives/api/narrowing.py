@@ -11,6 +11,8 @@ Currency = Annotated[str | None, Query(pattern="^[A-Z]{3}$")]
 Month = Annotated[str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 Sort = Annotated[Literal["date", "-date", "amount", "-amount"], Query()]
 """By the list's own day, or by its amount; with a minus from the last, or the largest, on."""
+ByDay = Annotated[Literal["date", "-date"], Query()]
+"""By the list's own day alone, where nothing in it is an amount."""
 
 
 def sorted_by(sort: str, day: str) -> str:

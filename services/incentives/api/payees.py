@@ -12,7 +12,7 @@ from chassis.decider import NotFound
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_OWN_PAY, READ_PAPERS
 from services.incentives.api.earnings import only_payee, own
-from services.incentives.api.narrowing import Filter
+from services.incentives.api.narrowing import ByDay, Filter, sorted_by
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.application.tax_years import so_far
 from services.incentives.domain.payee import Payee, PayeeGone, Payees, asks_tax_form, thresholds_of
@@ -124,10 +124,17 @@ def _is_allowed(caller: Reader, app: App, payee_id: str) -> bool:
 @router.get("/payees")
 @answers(Page[ListedPayee])
 @reads("payee_gates")
-async def payees(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
-    """Who can be paid, and which gate is shut now; a partner sees itself and its people, a person itself."""
+async def payees(
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, sort: ByDay | None = None
+) -> Response:
+    """Who can be paid, and which gate is shut now; a partner sees itself and its people, a person itself.
+
+    By partner, or by the day of the last change.
+    """
     where = {"partner_id": own(caller, partner_id), "payee_id": only_payee(caller, app)}
-    items, cursor = await page(caller, app, "payee_gates", paged, where, sort="partner_id")
+    items, cursor = await page(
+        caller, app, "payee_gates", paged, where, sorted_by(sort, "changed_at") if sort else "partner_id"
+    )
     rules = await payment_rules_now(app, caller.tenant)
     hides = caller.principal.kind != PARTNER and not app.access.allows(caller.principal, READ_PAPERS)
     hidden: dict[str, Any] = {"bank": None, "tax_forms": {}} if hides else {}

@@ -326,16 +326,24 @@ async def decide_dispute(statement_id: Id, body: DisputeDecisionBody, caller: Wr
     return await perform(caller, app, DecideDispute, wish)
 
 
+async def stated_filter(
+    partner_id: Filter = None, state: Filter = None, currency: Currency = None
+) -> dict[str, str | None]:
+    """Narrows a list by partner, state and currency."""
+    return {"partner_id": partner_id, "state": state, "amount.currency": currency}
+
+
+StatedFilter = Annotated[dict[str, str | None], Depends(stated_filter)]
+
+
 @router.get("/disputes")
 @answers(Page[DisputeDocument])
 @reads("disputes")
-async def disputes(
-    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, state: Filter = None, currency: Currency = None
-) -> Response:
-    """Disputed lines, newest first; a partner's own only. State: open, upheld, rejected."""
+async def disputes(caller: Reader, app: App, paged: Paged, narrowed: StatedFilter, sort: Sort = "-date") -> Response:
+    """Disputed lines, by the day of the last change or by amount; a partner's own only. State: open, upheld, rejected."""
     app.access.check(caller.principal, READ_EARNINGS)
-    where = {"partner_id": own(caller, partner_id), "state": state, "amount.currency": currency}
-    return listed(*await page(caller, app, "disputes", paged, where, sort="-changed_at"))
+    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
+    return listed(*await page(caller, app, "disputes", paged, where, sorted_by(sort, "changed_at")))
 
 
 @router.post("/write-offs")
@@ -353,10 +361,10 @@ async def write_off(body: WriteOffBody, caller: Writer, app: App) -> Response:
 @router.get("/write-offs")
 @answers(Page[WriteOffDocument])
 @reads("write_offs")
-async def write_offs(caller: Reader, app: App, paged: Paged) -> Response:
-    """What is given up of negative balances, and what waits for a second person, newest first."""
+async def write_offs(caller: Reader, app: App, paged: Paged, narrowed: StatedFilter, sort: Sort = "-date") -> Response:
+    """What is given up of negative balances, and what waits for a second person. State: proposed, written_off."""
     app.access.check(caller.principal, READ_LEDGER)
-    return listed(*await page(caller, app, "write_offs", paged, {}, sort="-changed_at"))
+    return listed(*await page(caller, app, "write_offs", paged, narrowed, sorted_by(sort, "changed_at")))
 
 
 # Payments

@@ -8,7 +8,7 @@ from chassis.answers import Page, answers
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
 from services.incentives.access import READ_RECOGNITION
 from services.incentives.api.earnings import own
-from services.incentives.api.narrowing import Filter
+from services.incentives.api.narrowing import Filter, Sort, sorted_by
 from services.incentives.domain.recognition import ShareRecognition, recognition_id
 from services.incentives.projections.recognition import RecognitionDocument, SharedYear
 
@@ -31,12 +31,12 @@ class ShareBody(Body):
 @answers(Page[RecognitionDocument])
 @reads("recognition")
 async def list_recognition(
-    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, year: OfYear = None
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, year: OfYear = None, sort: Sort = "-date"
 ) -> Response:
-    """Points and badges by year, with what they came from; a partner its own."""
+    """Points and badges by year, with what they came from; by the day of the last change or by points."""
     app.access.check(caller.principal, READ_RECOGNITION)
     where = {"partner_id": own(caller, partner_id), "year": year}
-    return listed(*await page(caller, app, "recognition", paged, where, sort="-changed_at"))
+    return listed(*await page(caller, app, "recognition", paged, where, sorted_by(sort, "changed_at")))
 
 
 @router.get("/recognition/shared")

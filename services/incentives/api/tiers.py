@@ -13,7 +13,7 @@ from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, 
 from chassis.rulebook import Rules
 from services.incentives.access import READ_TIERS
 from services.incentives.api.earnings import own
-from services.incentives.api.narrowing import Filter
+from services.incentives.api.narrowing import ByDay, Filter, sorted_by
 from services.incentives.domain.tier import (
     AppealTier,
     DecideTierReview,
@@ -135,12 +135,12 @@ async def appeal(programme: Id, partner_id: Id, body: AppealBody, caller: Writer
 @answers(Page[ShownTier])
 @reads("tiers")
 async def list_tiers(
-    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, programme: Filter = None
+    caller: Reader, app: App, paged: Paged, partner_id: Filter = None, programme: Filter = None, sort: ByDay = "-date"
 ) -> Response:
     """Tiers with what is missing to the next level; a partner its own."""
     app.access.check(caller.principal, READ_TIERS)
     where = {"partner_id": own(caller, partner_id), "programme": programme}
-    items, cursor = await page(caller, app, "tiers", paged, where, sort="-changed_at")
+    items, cursor = await page(caller, app, "tiers", paged, where, sorted_by(sort, "changed_at"))
     return listed([await _with_next(caller, app, item) for item in items], cursor)
 
 

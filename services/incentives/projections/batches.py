@@ -6,16 +6,18 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.batch import BatchApproved, BatchClosed, BatchPrepared, BatchSent
+from services.incentives.projections.amounts import sorts
 
 
 class BatchDocument(TypedDict):
-    """State: prepared, approved, sent or closed."""
+    """State: prepared, approved, sent or closed. `amount_sorts` is the total as a text that sorts as the number does."""
 
     batch_id: str
     currency: str
     day: str
     payment_ids: list[str]
     total: Annotated[dict[str, str], Money]
+    amount_sorts: str
     state: str
     prepared_by: str
     approved_by: str | None
@@ -38,6 +40,7 @@ def _prepared(it: BatchPrepared) -> dict[str, Any]:
         "day": iso(it.day),
         "payment_ids": list(it.payment_ids),
         "total": plain(it.total),
+        "amount_sorts": sorts(it.total),
         "state": "prepared",
         "prepared_by": it.prepared_by,
         "approved_by": None,
@@ -58,8 +61,8 @@ def _change(happened: Any) -> dict[str, Any]:
 
 BATCHES = Projection(
     name="batches",
-    version=1,
+    version=2,
     keys=dict.fromkeys((BatchPrepared, BatchApproved, BatchSent, BatchClosed), lambda seen: str(seen.event.batch_id)),
     evolve=evolve,
-    indexes=("changed_at", "state,changed_at"),
+    indexes=("changed_at", "state,changed_at", "amount_sorts"),
 )

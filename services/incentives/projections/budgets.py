@@ -17,12 +17,16 @@ from services.incentives.domain.journal import Journal
 from services.incentives.domain.rating import tidy
 from services.incentives.domain.units import Units, UnitsAllocated, UnitsEvent, UnitsExpired, UnitsReleased, UnitsUsed
 from services.incentives.domain.units import evolve as evolve_units
+from services.incentives.projections.amounts import sorts
 
 OF_MONEY = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced)
 
 
 class BudgetDocument(TypedDict):
-    """`allocated` is what was put in less what expired or was taken out. A budget of units has no currency."""
+    """`allocated` is what was put in less what expired or was taken out. A budget of units has no currency.
+
+    `amount_sorts` is what is available as a text that sorts as the number does.
+    """
 
     budget_id: str
     currency: str | None
@@ -30,6 +34,7 @@ class BudgetDocument(TypedDict):
     available: str
     reserved: str
     used: str
+    amount_sorts: str
     changed_at: str
 
 
@@ -38,13 +43,15 @@ def evolve(document: BudgetDocument | None, seen: Seen) -> BudgetDocument:
     if isinstance(happened, UnitsEvent):
         return _of_units(document, happened, iso(seen.recorded_at))
     before = document or {"allocated": "0.00", "available": "0.00", "reserved": "0.00", "used": "0.00"}
+    available = _after(before["available"], happened.journal, "available", sign=-1)
     return {
         "budget_id": happened.budget_id,
         "currency": happened.amount.currency,
         "allocated": _after(before["allocated"], happened.journal, "budget"),
-        "available": _after(before["available"], happened.journal, "available", sign=-1),
+        "available": available,
         "reserved": _after(before["reserved"], happened.journal, "reserved", sign=-1),
         "used": _after(before["used"], happened.journal, "used", sign=-1),
+        "amount_sorts": sorts({"amount": available}),
         "changed_at": iso(seen.recorded_at),
     }
 
@@ -61,6 +68,7 @@ def _of_units(document: BudgetDocument | None, happened: UnitsEvent, at: str) ->
         "available": _text(after.available),
         "reserved": _text(Decimal(0)),
         "used": _text(after.used),
+        "amount_sorts": sorts({"amount": after.available}),
         "changed_at": at,
     }
 
@@ -77,11 +85,11 @@ def _after(before: str, journal: Journal, account: str, sign: int = 1) -> str:
 
 BUDGETS = Projection(
     name="budgets",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (*OF_MONEY, UnitsAllocated, UnitsUsed, UnitsReleased, UnitsExpired),
         lambda seen: str(seen.event.budget_id),
     ),
     evolve=evolve,
-    indexes=("changed_at",),
+    indexes=("changed_at", "currency,changed_at", "amount_sorts"),
 )

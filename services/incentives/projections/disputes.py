@@ -6,16 +6,18 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.account import DisputeDecided, LineDisputed
+from services.incentives.projections.amounts import sorts
 
 
 class DisputeDocument(TypedDict):
-    """State: open, upheld or rejected."""
+    """State: open, upheld or rejected. `amount_sorts` is the amount as a text that sorts as the number does."""
 
     event_id: str
     account_id: str
     partner_id: str
     statement_id: str
     amount: Annotated[dict[str, str], Money]
+    amount_sorts: str
     reason: str
     state: str
     decision: str | None
@@ -40,6 +42,7 @@ def _disputed(it: LineDisputed, at: str) -> DisputeDocument:
         "partner_id": it.partner_id,
         "statement_id": it.statement_id,
         "amount": amount,
+        "amount_sorts": sorts(amount),
         "reason": it.reason,
         "state": "open",
         "decision": None,
@@ -49,8 +52,8 @@ def _disputed(it: LineDisputed, at: str) -> DisputeDocument:
 
 DISPUTES = Projection(
     name="disputes",
-    version=1,
+    version=2,
     keys=dict.fromkeys((LineDisputed, DisputeDecided), lambda seen: f"{seen.event.account_id}-{seen.event.event_id}"),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "state,changed_at"),
+    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "amount_sorts", "partner_id,amount_sorts"),
 )

@@ -34,6 +34,7 @@ class FundDocument(TypedDict):
     used: str
     expired: str
     accrued: str
+    amount_sorts: str
     changed_at: str
 
 
@@ -75,11 +76,19 @@ def _opened(share: FundShare) -> Any:
 
 FUNDS = Projection(
     name="funds",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced),
         lambda seen: str(seen.event.budget_id),
     ),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "fund_id,changed_at", "period,changed_at", "programme,changed_at"),
+    indexes=(
+        "changed_at",
+        "partner_id,changed_at",
+        "fund_id,changed_at",
+        "period,changed_at",
+        "programme,changed_at",
+        "amount_sorts",
+        "partner_id,amount_sorts",
+    ),
 )

@@ -195,10 +195,10 @@ def _posted(seen: Seen) -> str | None:
 
 LEDGER = Projection(
     name="ledger",
-    version=4,
+    version=5,
     keys=dict.fromkeys(KINDS, _posted),
     evolve=evolve_ledger,
-    indexes=("position", "account_id,position", "effective_on", "booked_on"),
+    indexes=("position", "account_id,position", "partner_id,position", "effective_on", "booked_on"),
 )
 
 

@@ -205,7 +205,7 @@ PAYEE_GATES = Projection(
     version=5,
     keys=dict.fromkeys(CHANGES, lambda seen: str(seen.event.payee_id)),
     evolve=evolve,
-    indexes=("partner_id",),
+    indexes=("partner_id", "changed_at", "partner_id,changed_at"),
 )
 
 

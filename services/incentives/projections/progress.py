@@ -6,10 +6,14 @@ from chassis.event import Seen, iso
 from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.meter import Metered, RebateAccrued, RebateSettled, WindowClosed, WindowTruedUp
+from services.incentives.projections.amounts import sorts
 
 
 class ProgressDocument(TypedDict):
-    """One window. `posted` is what its lines were rated at, `accrued` and `settled` a rebate's money."""
+    """One window. `posted` is what its lines were rated at, `accrued` and `settled` a rebate's money.
+
+    `amount_sorts` is the measure as a text that sorts as the number does.
+    """
 
     meter_id: str
     plan_id: str
@@ -18,6 +22,7 @@ class ProgressDocument(TypedDict):
     kind: str
     window: str
     measure: str
+    amount_sorts: str
     accrued: Annotated[dict[str, str], Money] | None
     settled: Annotated[dict[str, str], Money] | None
     trued_up: Annotated[dict[str, str], Money] | None
@@ -39,6 +44,7 @@ def evolve(document: ProgressDocument | None, seen: Seen) -> ProgressDocument | 
     if known is None:
         return None
     changed: Any = {**known, **_changes(happened), "changed_at": iso(seen.recorded_at)}
+    changed["amount_sorts"] = sorts({"amount": changed["measure"]})
     return changed  # type: ignore[no-any-return]
 
 
@@ -82,8 +88,8 @@ def _meter(seen: Seen) -> str:
 
 PROGRESS = Projection(
     name="progress",
-    version=1,
+    version=2,
     keys=dict.fromkeys((Metered, RebateAccrued, RebateSettled, WindowTruedUp, WindowClosed), _meter),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at"),
+    indexes=("changed_at", "partner_id,changed_at", "amount_sorts", "partner_id,amount_sorts"),
 )

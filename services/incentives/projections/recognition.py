@@ -13,6 +13,7 @@ from services.incentives.domain.recognition import (
     RecognitionShared,
     recognition_id,
 )
+from services.incentives.projections.amounts import sorts
 
 SHOWN_MAX = 50
 
@@ -39,7 +40,10 @@ class Badge(TypedDict):
 
 
 class RecognitionDocument(TypedDict):
-    """`points` by rules; `steps` the newest first; `shared` 1 while the other partners may see points and badges."""
+    """`points` by rules; `steps` the newest first; `shared` 1 while the other partners may see points and badges.
+
+    `amount_sorts` is all points as a text that sorts as their number does.
+    """
 
     recognition_id: str
     payee_id: str
@@ -49,6 +53,7 @@ class RecognitionDocument(TypedDict):
     badges: list[Badge]
     steps: list[PointStep]
     shared: int
+    amount_sorts: str
     changed_at: str
 
 
@@ -71,6 +76,7 @@ def evolve(document: RecognitionDocument | None, seen: Seen) -> RecognitionDocum
     known = document or _unknown(happened)
     changes: dict[str, Any] = CHANGES[type(happened)](known, seen)
     changed: Any = {**known, **changes, "changed_at": iso(seen.recorded_at)}
+    changed["amount_sorts"] = sorts({"amount": sum(changed["points"].values())})
     found: RecognitionDocument = changed
     return found
 
@@ -85,6 +91,7 @@ def _unknown(it: Any) -> RecognitionDocument:
         "badges": [],
         "steps": [],
         "shared": 0,
+        "amount_sorts": "",
         "changed_at": "",
     }
 
@@ -139,8 +146,15 @@ def _year(seen: Seen) -> str:
 
 RECOGNITION = Projection(
     name="recognition",
-    version=1,
+    version=2,
     keys=dict.fromkeys(CHANGES, _year),
     evolve=evolve,
-    indexes=("changed_at", "partner_id,changed_at", "year,changed_at", "shared,changed_at"),
+    indexes=(
+        "changed_at",
+        "partner_id,changed_at",
+        "year,changed_at",
+        "shared,changed_at",
+        "amount_sorts",
+        "partner_id,amount_sorts",
+    ),
 )

@@ -6,15 +6,20 @@ from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.account import NegativeWrittenOff, WriteOffProposed
+from services.incentives.projections.amounts import sorts
 
 
 class WriteOffDocument(TypedDict):
-    """The newest wish for an account. State: proposed or written_off."""
+    """The newest wish for an account. State: proposed or written_off.
+
+    `amount_sorts` is the amount as a text that sorts as the number does.
+    """
 
     account_id: str
     payee_id: str
     partner_id: str
     amount: Annotated[dict[str, str], Money]
+    amount_sorts: str
     reason: str
     state: str
     proposed_by: str
@@ -31,6 +36,7 @@ def evolve(_: WriteOffDocument | None, seen: Seen) -> WriteOffDocument:
         "payee_id": it.account_id.rpartition("-")[0],
         "partner_id": it.partner_id,
         "amount": amount,
+        "amount_sorts": sorts(amount),
         "reason": it.reason,
         "state": "written_off" if done else "proposed",
         "proposed_by": it.proposed_by,
@@ -41,8 +47,8 @@ def evolve(_: WriteOffDocument | None, seen: Seen) -> WriteOffDocument:
 
 WRITE_OFFS = Projection(
     name="write_offs",
-    version=1,
+    version=2,
     keys=dict.fromkeys((WriteOffProposed, NegativeWrittenOff), lambda seen: str(seen.event.account_id)),
     evolve=evolve,
-    indexes=("changed_at",),
+    indexes=("changed_at", "partner_id,changed_at", "state,changed_at", "amount_sorts"),
 )
