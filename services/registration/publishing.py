@@ -42,10 +42,17 @@ from services.registration.domain.deal_events import (
     Terms,
 )
 from services.registration.domain.dispute import (
+    PARTNER,
+    VENDOR,
+    DisputeAnswered,
+    DisputeAppealed,
     DisputeConcluded,
     DisputeDecided,
+    DisputeEvidenceRequested,
+    DisputeEvidenceShown,
     DisputeHeard,
     DisputeOpened,
+    DisputeWithdrawn,
     OfDispute,
 )
 from services.registration.domain.invitation import (
@@ -315,9 +322,32 @@ def _disputed(it: DisputeOpened) -> PublicEvent:
     return public.DisputeOpened(**_of_dispute(it), kind=it.kind, opened_at=it.opened_at)
 
 
-def _heard(it: DisputeHeard) -> PublicEvent:
-    about: dict[str, Any] = {"side": "vendor", "topic": "dispute", "subject": it.registration_id}
-    return AttentionRaised(attention_id=f"{it.dispute_id}.dispute", roles=("arbiter",), due_at=it.due_at, **about)
+def _heard(it: DisputeHeard | DisputeEvidenceShown | DisputeAppealed) -> PublicEvent:
+    """An arbiter decides next."""
+    return AttentionRaised(roles=("arbiter",), due_at=it.due_at, **_arbiter_of(it))
+
+
+def _evidence_asked(it: DisputeEvidenceRequested) -> PublicEvent:
+    """The partner who filed it answers next."""
+    return AttentionRaised(roles=("owner", "seller"), due_at=it.due_at, **_filer_of(it))
+
+
+def _dispute_answered(it: DisputeAnswered) -> PublicEvent:
+    return AttentionCleared(**(_filer_of(it) if it.side == PARTNER else _arbiter_of(it)))
+
+
+def _dispute_withdrawn(it: DisputeWithdrawn) -> PublicEvent:
+    return AttentionCleared(**_arbiter_of(it))
+
+
+def _arbiter_of(it: OfDispute) -> dict[str, Any]:
+    about = {"side": VENDOR, "topic": "dispute", "subject": it.registration_id}
+    return {"attention_id": f"{it.dispute_id}.dispute", **about}
+
+
+def _filer_of(it: OfDispute) -> dict[str, Any]:
+    about = {"side": PARTNER, "topic": "dispute-evidence", "subject": it.dispute_id}
+    return {"attention_id": f"{it.dispute_id}.dispute-evidence", **about, "partner_id": it.partner_id}
 
 
 def _dispute_decided(it: DisputeDecided) -> PublicEvent:
@@ -436,7 +466,10 @@ _TELL: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     MissingLinkFlagged: _unlinked,
     MissingLinkCleared: _link_cleared,
     DisputeOpened: _disputed,
-    DisputeHeard: _heard,
+    **dict.fromkeys((DisputeHeard, DisputeEvidenceShown, DisputeAppealed), _heard),
+    DisputeEvidenceRequested: _evidence_asked,
+    DisputeAnswered: _dispute_answered,
+    DisputeWithdrawn: _dispute_withdrawn,
     DisputeDecided: _dispute_decided,
     DisputeConcluded: _dispute_concluded,
     AccountsMerged: _accounts_merged,

@@ -11,6 +11,7 @@ from chassis.case import AppealedBefore, ArbiterInvolved, FilingClosed
 from chassis.decider import NotFound, WrongState
 from chassis.execution import decide
 from chassis.testing.projections import project, told
+from contracts.shared import AttentionCleared, AttentionRaised
 from contracts.values import Effect, PartnerId, RegistrationId
 from services.registration.application import HANDLES
 from services.registration.domain.claims import ClaimsOf
@@ -33,10 +34,11 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
     WrongShare,
 )
+from services.registration.publishing import publish
 from services.registration.reactions import DEADLINES
-from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval
+from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, product
 
-A, B = RegistrationId("a"), RegistrationId("b")
+A, B, C = RegistrationId("a"), RegistrationId("b"), RegistrationId("c")
 LETTER = Evidence(kind="letter", dated_on=date(2026, 3, 10), sha256="d" * 64)
 APPEAL_ENDS = datetime(2026, 3, 13, 17, tzinfo=UTC)
 HOLDER = GivesWay(registration_id=A, accounts=(CONTOSO,), reason_code="dispute-overturned")
@@ -150,9 +152,10 @@ def test_the_appeal_is_decided_by_a_third_person_and_there_is_one_only() -> None
     with pytest.raises(ArbiterInvolved):
         town.run(decision("upheld"))
 
-    [[decided]] = town.run(decision("overturned", by="arbiter-2"))
+    [[decided, answered]] = town.run(decision("overturned", by="arbiter-2"))
 
     assert isinstance(decided, DisputeDecided)
+    assert answered.side == "vendor"
     assert decided.due_at is None
     with pytest.raises(AppealedBefore):
         town.run(AppealDispute(**on(), statement=SEALED, by="seller-p-2"))
@@ -292,6 +295,76 @@ def test_a_split_adds_up_to_a_hundred_and_neither_excludes_the_other() -> None:
     assert sum(share.percent for share in shares) == Decimal("100.00")
     assert statuses(town) == ("approved", "approved")
     assert [claim.exclusive for claim in town.state(ClaimsOf.at(CONTOSO)).live] == [False, False]
+
+
+def two_hold() -> Town:
+    """A and C hold a product each, B asks for both, waits and disputes that."""
+    town = Town()
+    for deal, partner, sku in (("a", "p-1", "100"), ("c", "p-3", "200")):
+        town.register(deal, partner, products=(product(sku),))
+        town.run(approval(deal, partner))
+    town.register("b", "p-2", products=(product("100"), product("200")))
+    town.run(filed(against=(A, C)))
+    return town
+
+
+def test_what_a_split_leaves_goes_to_all_who_hold_in_equal_parts() -> None:
+    town = two_hold()
+    town.run(decision("split", percent=Decimal("33.33")))
+    both = tuple(replace(HOLDER, registration_id=one) for one in (A, C))
+
+    case, *_ = town.run(conclusion(gives_way=both))
+
+    assert [(one.registration_id, one.partner_id, one.percent) for one in case[0].effects] == [
+        (B, "p-2", Decimal("33.33")),
+        (A, "p-1", Decimal("33.34")),
+        (C, "p-3", Decimal("33.33")),
+    ]
+    assert [str(town.state(Deals.at(one)).status) for one in "abc"] == ["approved"] * 3
+    assert [claim.exclusive for claim in town.state(ClaimsOf.at(CONTOSO)).live] == [False] * 3
+
+
+def test_a_split_between_several_that_was_refused_is_refused_again() -> None:
+    with pytest.raises(WrongShare):
+        two_hold().run(decision("split", percent=Decimal("33.33")), evaluator=1)
+
+
+def told_of(events: list[Any]) -> list[tuple[str, str, str]]:
+    """What others hear of attention: asked for or not any more, of which side, about what."""
+    heard = [publish(seen) for one in events for seen in told(one, tenant="acme", first=1, at=NOW)]
+    attention = [one for one in heard if isinstance(one, AttentionRaised | AttentionCleared)]
+    return [(type(one).__name__.removeprefix("Attention"), one.side, one.attention_id) for one in attention]
+
+
+def test_whoever_is_asked_hears_of_it_and_that_it_is_asked_no_more() -> None:
+    arbiter, filer = ("vendor", "b.dispute"), ("partner", "b.dispute-evidence")
+    town = contested()
+
+    def after(command: Any) -> list[tuple[str, ...]]:
+        return told_of(town.run(command)[0])
+
+    assert after(RequestDisputeEvidence(**on(), question=SEALED, by="arbiter-1")) == [("Raised", *filer)]
+    assert after(ShowDisputeEvidence(**on(), evidence=(LETTER,), by="seller-p-2")) == [
+        ("Raised", *arbiter),
+        ("Cleared", *filer),
+    ]
+    assert after(RequestDisputeEvidence(**on(), question=SEALED, by="arbiter-1")) == [
+        ("Raised", *filer),
+        ("Cleared", *arbiter),
+    ]
+    assert after(HearDispute(**on(now=NOW + timedelta(days=7)))) == [("Raised", *arbiter), ("Cleared", *filer)]
+    assert after(decision("upheld")) == [("Cleared", *arbiter)]
+    assert after(AppealDispute(**on(), statement=SEALED, by="seller-p-2")) == [("Raised", *arbiter)]
+    assert after(decision("upheld", by="arbiter-2")) == [("Cleared", *arbiter)]
+
+
+def test_a_dispute_that_is_taken_back_asks_nobody_for_anything() -> None:
+    town = contested()
+    town.run(RequestDisputeEvidence(**on(), question=SEALED, by="arbiter-1"))
+
+    heard = told_of(town.run(WithdrawDispute(**on(), by="seller-p-2"))[0])
+
+    assert heard == [("Cleared", "vendor", "b.dispute"), ("Cleared", "partner", "b.dispute-evidence")]
 
 
 def test_a_split_names_a_share_and_needs_a_holder() -> None:

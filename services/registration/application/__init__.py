@@ -131,8 +131,10 @@ from services.registration.domain.dispute import (
     RequestDisputeEvidence,
     ShowDisputeEvidence,
     WithdrawDispute,
+    answering,
     appeal_dispute,
     decide_dispute,
+    decide_dispute_between_two,
     file_dispute,
     file_dispute_at_any_time_of_a_wait,
     file_dispute_by_the_day,
@@ -371,20 +373,24 @@ HANDLES = (
             (3, file_dispute),
         )
     ),
-    Handles(
-        RequestDisputeEvidence,
-        request_dispute_evidence,
-        streams=dispute_streams,
-        reads=disputed_streams,
-        answer=case_of,
+    *(
+        Handles(command, decision, dispute_streams, reads=disputed_streams, answer=case_of, evaluator=evaluator)
+        for command, first, then in (
+            (RequestDisputeEvidence, request_dispute_evidence, request_dispute_evidence),
+            (ShowDisputeEvidence, show_dispute_evidence, show_dispute_evidence),
+            (DecideDispute, decide_dispute_between_two, decide_dispute),
+        )
+        for evaluator, decision in ((1, first), (2, answering(then)))
     ),
-    Handles(
-        ShowDisputeEvidence, show_dispute_evidence, streams=dispute_streams, reads=disputed_streams, answer=case_of
+    *(
+        Handles(HearDispute, decision, dispute_streams, reads=disputed_streams, evaluator=evaluator)
+        for evaluator, decision in ((1, hear_dispute), (2, answering(hear_dispute)))
     ),
-    Handles(HearDispute, hear_dispute, streams=dispute_streams, reads=disputed_streams),
-    Handles(DecideDispute, decide_dispute, streams=dispute_streams, reads=disputed_streams, answer=case_of),
     Handles(AppealDispute, appeal_dispute, streams=dispute_streams, reads=disputed_streams, answer=appealed),
-    Handles(WithdrawDispute, withdraw_dispute, streams=dispute_streams, answer=case_of),
+    *(
+        Handles(WithdrawDispute, decision, dispute_streams, answer=case_of, evaluator=evaluator)
+        for evaluator, decision in ((1, withdraw_dispute), (2, answering(withdraw_dispute)))
+    ),
     *(
         Handles(ConcludeDispute, decision, streams=concluding_streams, reads=around_streams, evaluator=evaluator)
         for evaluator, decision in (

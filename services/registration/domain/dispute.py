@@ -7,7 +7,7 @@ What is decided takes effect when it is final, in one commit with the deals and 
 appeal has passed, or at once where it was appealed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from chassis.decider import Decider, Invalid, NotFound, WrongState
 from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
-from contracts.values import HUNDRED, Effect, PartnerId, RegistrationId
+from contracts.values import HUNDRED, PERCENT_STEP, Effect, PartnerId, RegistrationId, largest_remainder
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import OnDeal, Screens
 from services.registration.domain.deal_events import Evidence, OfDeal
@@ -34,6 +34,9 @@ OUTCOMES = UPHELD, OVERTURNED, SPLIT, LETTER_REQUIRED, NO_PROTECTION = (
 FILED_FROM = (Stage.NONE, Stage.WITHDRAWN)
 DISPUTABLE = (Status.REJECTED, Status.WAITING, Status.REVOKED)
 EVIDENCE_DAYS, DECISION_DAYS = 5, 5
+VENDOR, PARTNER = "vendor", "partner"
+ASKED = {Stage.EVIDENCE_REQUESTED: PARTNER, Stage.UNDER_REVIEW: VENDOR, Stage.APPEALED: VENDOR}
+"""Who is asked to do something at a stage."""
 
 
 # Events
@@ -150,6 +153,14 @@ class DisputeWithdrawn(OfDispute):
     withdrawn_at: datetime
 
 
+@event("registration.DisputeAnswered.v1")
+class DisputeAnswered(OfDispute):
+    """Who was asked last has nothing to do any more. Side: vendor (an arbiter), partner (the one who filed it)."""
+
+    side: str
+    answered_at: datetime
+
+
 DisputeEvent = (
     DisputeOpened
     | DisputeEvidenceRequested
@@ -159,6 +170,7 @@ DisputeEvent = (
     | DisputeAppealed
     | DisputeConcluded
     | DisputeWithdrawn
+    | DisputeAnswered
 )
 
 
@@ -263,6 +275,20 @@ class Dispute:
 
 # Decisions
 
+Step = Callable[..., list[DisputeEvent]]
+
+
+def answering(step: Step) -> Step:
+    """The step, and that whoever was asked before it has nothing to do any more."""
+
+    def answered(wish: OnDispute, dispute: Dispute, *streams: Any) -> list[DisputeEvent]:
+        events, side = step(wish, dispute, *streams), ASKED.get(dispute.case.stage)
+        if not events or side is None:
+            return events
+        return [*events, DisputeAnswered(**dispute.header, side=side, answered_at=wish.now)]
+
+    return answered
+
 
 def file_dispute(
     wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
@@ -351,6 +377,18 @@ def hear_dispute(wish: HearDispute, dispute: Dispute, deal: Deal, book: Rulebook
 
 def decide_dispute(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
     """What an impartial person decides; the appeal's is a third person. It can be appealed once."""
+    return _decide(wish, dispute, deal, book)
+
+
+def decide_dispute_between_two(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
+    """Evaluator 1: nothing was split where several hold."""
+    if wish.outcome == SPLIT and len(dispute.first.against) != 1:
+        dispute.case.may_decide(wish.by)
+        raise WrongShare
+    return _decide(wish, dispute, deal, book)
+
+
+def _decide(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
     dispute.case.may_decide(wish.by)
     again = dispute.case.stage == Stage.APPEALED
     waits = wish.outcome == LETTER_REQUIRED or not again
@@ -369,13 +407,16 @@ def decide_dispute(wish: DecideDispute, dispute: Dispute, deal: Deal, book: Rule
 
 
 def _shares(wish: DecideDispute, opened: DisputeOpened) -> tuple[Effect, ...]:
+    """The filer's percent, and what is left of it in equal parts for those who hold."""
     if wish.outcome != SPLIT:
         return ()
-    if wish.percent is None or not 0 < wish.percent < HUNDRED or len(opened.against) != 1:
+    if wish.percent is None or not 0 < wish.percent < HUNDRED or not opened.against:
         raise WrongShare
     filer = Effect(registration_id=opened.registration_id, percent=wish.percent)
-    holder = opened.holders[0].registration_id if opened.holders else opened.against[0]
-    return filer, Effect(registration_id=holder, percent=HUNDRED - wish.percent)
+    holders = tuple(one.registration_id for one in opened.holders) or opened.against
+    rest = HUNDRED - wish.percent
+    parts = [rest] if len(holders) == 1 else largest_remainder(rest, [Decimal(1)] * len(holders), PERCENT_STEP)
+    return filer, *(Effect(registration_id=one, percent=part) for one, part in zip(holders, parts, strict=True))
 
 
 def appeal_dispute(wish: AppealDispute, dispute: Dispute, deal: Deal, book: Rulebook) -> list[DisputeEvent]:
@@ -433,6 +474,8 @@ def evolve(dispute: Dispute, happened: DisputeEvent) -> Dispute:
             return replace(dispute, case=case.moved(CONCLUDE, None))
         case DisputeWithdrawn():
             return replace(dispute, case=case.moved(WITHDRAW, None))
+        case DisputeAnswered():
+            return dispute
         case _:
             return replace(dispute, case=_waiting(case, happened))
 
