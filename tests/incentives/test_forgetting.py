@@ -224,7 +224,7 @@ async def texts(incentives: Any) -> list[str]:
 async def test_of_who_is_forgotten_no_byte_can_be_read_and_statement_and_ledger_stay(incentives):
     statement, payment = await approved(incentives)
     assert any(map(names_kim, await texts(incentives)))
-    before = [await incentives.text(FINANCE, path) for path in (statement, f"{statement}/csv", f"{statement}/proof")]
+    before = [await incentives.text(FINANCE, path) for path in (statement, f"{statement}/csv")]
     ledger = await incentives.text(FINANCE, "/ledger/export?format=csv")
     sealed = [one async for one in boxes(incentives)]
     assert [names_kim(incentives.service.application.keys.open(SELLER.tenant, one)) for one in sealed] == [True, True]
@@ -235,8 +235,11 @@ async def test_of_who_is_forgotten_no_byte_can_be_read_and_statement_and_ledger_
     assert [keys.open(SELLER.tenant, one) for one in sealed] == [None, None]
     assert not any(map(names_kim, await texts(incentives)))
     assert not any(map(names_kim, bytes_of(incentives)))
-    after = [await incentives.text(FINANCE, path) for path in (statement, f"{statement}/csv", f"{statement}/proof")]
+    after = [await incentives.text(FINANCE, path) for path in (statement, f"{statement}/csv")]
     assert (after, await incentives.text(FINANCE, "/ledger/export?format=csv")) == (before, ledger)
+
+    proof = await incentives.get(FINANCE, f"{statement}/proof")
+    assert (await incentives.post(FINANCE, "/statements/verify", proof)).json() == {"holds": True, "findings": []}
 
     payee = await incentives.get(FINANCE, "/payees/per-7")
     assert ([one["gate"] for one in payee["gates"]], payee["bank"], payee["tax_forms"]) == (["forgotten"], None, [])
