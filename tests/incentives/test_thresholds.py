@@ -290,6 +290,18 @@ def test_tax_is_withheld_of_the_payment_with_which_the_threshold_is_reached_and_
         assert sum(one.amount.amount for one in desk.payment[-1].journal.entries) == 0
 
 
+def test_a_year_that_begins_without_a_form_is_withheld_of_by_the_last_one_until_there_is_a_new_one():
+    table = {"withholding": [{"jurisdiction": "US", "percent": "30"}]}
+    for year_of_form, body, withheld in (
+        (2025, {**table, "thresholds": [US]}, money("30.00", "EUR")),
+        (2027, {**table, "thresholds": [US]}, None),
+        (2025, table, None),
+    ):
+        desk = desk_with(*form(year=year_of_form), **body)
+        desk.after(with_year(APPROVE, "100.00 USD"))
+        assert (desk.stage, desk.payment[-1].withheld) == ("approved", withheld)
+
+
 def test_rules_without_thresholds_record_what_they_recorded_before():
     desk = Desk()
     desk.after(desk.proposed, APPROVE)

@@ -194,14 +194,23 @@ def tax_form_of(payee: Payee, now: datetime) -> TaxFormSubmitted | None:
     return payee.accepted.get(now.year)
 
 
+def newest_form_of(payee: Payee, now: datetime) -> TaxFormSubmitted | None:
+    """The accepted tax form of this year, else of the newest year before."""
+    years = [year for year in payee.accepted if year <= now.year]
+    return payee.accepted[max(years)] if years else None
+
+
+def withholding_form_of(payee: Payee, now: datetime, rules: PaymentRules) -> TaxFormSubmitted | None:
+    """The form by which tax is withheld: that of the year; where thresholds let one begin without it, the newest one."""
+    return newest_form_of(payee, now) if rules.thresholds else tax_form_of(payee, now)
+
+
 def tax_home(payee: Payee, now: datetime) -> TaxHome:
     """Where a payee is taxed: by its newest accepted form of this year or one before, else in its partner's country.
 
     A person may be taxed elsewhere than who it works for.
     """
-    years = [year for year in payee.accepted if year <= now.year]
-    if years:
-        form = payee.accepted[max(years)]
+    if form := newest_form_of(payee, now):
         return TaxHome(jurisdiction=form.jurisdiction, payee_kind=form.payee_kind)
     if payee.person:
         return TaxHome(jurisdiction=None, payee_kind="person")

@@ -30,7 +30,7 @@ from services.incentives.domain.account import (
 from services.incentives.domain.drawing import Due, due, due_together
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Entry, Journal, Side, entry
-from services.incentives.domain.payee import Payee, tax_form_of, tax_home, thresholds_of, unmet
+from services.incentives.domain.payee import Payee, tax_home, thresholds_of, unmet, withholding_form_of
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
     AttachInvoice,
@@ -356,7 +356,7 @@ def _of_form(
 
 
 def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules: PaymentRules) -> PaymentApproved:
-    form = tax_form_of(payee, wish.now)
+    form = withholding_form_of(payee, wish.now, rules)
     jurisdiction = form.jurisdiction if form else None
     kind = form.payee_kind if form else "company"
     whole = withheld_of(rules, order.amount, jurisdiction, kind, wish.now.year)
