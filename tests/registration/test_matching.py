@@ -1,6 +1,9 @@
 """The worked examples of names and identifiers, against the real libraries."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from tests.registration.deals import NOW, candidate, customer
 from tests.registration.service import TENANT, Running, activated, started
 
 RULES = Matching()
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -268,6 +272,30 @@ def test_the_index_knows_added_names_links_and_what_was_kept_apart() -> None:
     assert near(made, "Big Blue") == [("s", 100)]
     assert near(made, "Fabrikam", "x") == [("s", 26)]
     assert near(made, "Siemens Energy", "e") == []
+
+
+NAMES_IN_ANOTHER_PROCESS = """
+from tests.registration.test_matching import index, near, opened
+words = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heron", "inlet")
+made = index(*(opened(f"{word}-{n:03}", word) for word in words for n in range(100)))
+print(near(made, " ".join(words)))
+"""
+
+
+def test_the_same_accounts_are_named_in_every_process_however_many_are_alike() -> None:
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", NAMES_IN_ANOTHER_PROCESS],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(said) == 1
+    assert "amber-000" in said.pop()
 
 
 def test_short_names_are_pieces_of_their_own() -> None:
