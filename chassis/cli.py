@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from chassis import logs, proof
 from chassis.access import OPERATOR
+from chassis.afresh import RECORDED, Mode
 from chassis.backup import NotEmpty
 from chassis.decider import Problem, stream_name
 from chassis.epoch import LogBehind
@@ -230,6 +231,7 @@ def _add_shadow_run(cli: typer.Typer, settings: Given, build: Build) -> None:
         body: Annotated[Path | None, typer.Option(help="Rules in a JSON file that nobody has drafted.")] = None,
         from_at: datetime = BEGINNING,
         until_at: Annotated[datetime | None, typer.Option(help="Default: now.")] = None,
+        mode: Annotated[Mode, typer.Option(help="full: what was looked up then is looked up again.")] = RECORDED,
         data: DATA = Path("./data"),
     ) -> None:
         """Decides what was recorded again under other rules, writes nothing, and prints the report as JSON."""
@@ -239,6 +241,7 @@ def _add_shadow_run(cli: typer.Typer, settings: Given, build: Build) -> None:
             body=json.loads(body.read_text()) if body else None,
             from_at=_utc(from_at),
             until_at=_utc(until_at) if until_at else None,
+            mode=mode,
         )
         run(_shadow_run(settings(data), build, tenant, wish))
 
@@ -257,7 +260,7 @@ async def _shadow_run(settings: ServiceSettings, build: Build, tenant: str, wish
             report = await service.shadow_runs.report(
                 asked, lambda done, total: bar.update(task, completed=done, total=total)
             )
-        typer.echo(json.dumps({**asked.asked, **report.as_json()}, indent=2))
+        typer.echo(json.dumps({"mode": asked.mode, **asked.asked, **report.as_json()}, indent=2))
 
 
 async def _serve(settings: ServiceSettings, build: Build) -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from chassis.access import PARTNER, Who, partner, service, vendor
+from chassis.afresh import Mode
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.differences import Difference, differences
@@ -140,10 +141,11 @@ class ShownRulebook(_Published):
 
 
 class KindOfRules(TypedDict):
-    """`schema` is the JSON Schema of the body."""
+    """`schema` is the JSON Schema of the body, `modes` are those in which a shadow run can try such rules."""
 
     kind: str
     schema: dict[str, Any]
+    modes: list[Mode]
 
 
 class RulesDiff(TypedDict):
@@ -329,7 +331,9 @@ def _or(given: datetime | None, now: datetime) -> datetime:
 async def kinds(caller: Reader, app: App) -> Response:
     """The kinds of rules that this service has, each with the JSON Schema of its body."""
     app.access.check(caller.principal, READ)
-    return listed([{"kind": kind.name, "schema": kind.schema()} for kind in app.kinds.values()], None)
+    modes = app.shadow_runs.modes_of if app.shadow_runs else lambda _: []
+    rows = [{"kind": one.name, "schema": one.schema(), "modes": modes(one.name)} for one in app.kinds.values()]
+    return listed(rows, None)
 
 
 @router.get("/rulebooks")

@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI
 
 from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_api, shadow_api
 from chassis.access import Access
+from chassis.afresh import MakeAfresh
 from chassis.answers import Documented
 from chassis.application import Application, Explain, MayAsk, Publish, Reaction
 from chassis.bulk import BatchApplied, BatchDiscarded, subject_of
@@ -73,9 +74,9 @@ class Blueprint:
     of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `briefly` explains with
     outcome and reasons alone what takes long to `explain`; `may_ask` says whether a partner may ask why something happened,
     where its public form does not; `weigh` finds the money in events, `tally` what of them a shadow run counts; `forgets` says
-    whose key an event destroys; `bulk` are the imports that it takes; `files` are other paths at which it takes files, with
-    how large these may be. `declared_in` is the module that has this as its `BLUEPRINT`: a process that is begun for a shadow
-    run finds it there.
+    whose key an event destroys; `afresh` is, by kind of rules, what a full shadow run looks up again; `bulk` are the imports
+    that it takes; `files` are other paths at which it takes files, with how large these may be. `declared_in` is the module
+    that has this as its `BLUEPRINT`: a process that is begun for a shadow run finds it there.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Blueprint:
     hang_up: Callable[[Application], None] = lambda app: None
     let_go: Callable[[Application], Awaitable[None]] | None = None
     declared_in: str = ""
+    afresh: Mapping[str, MakeAfresh] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -134,7 +136,12 @@ class Service:
         self.filled = Filled(self.positions)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(
-            self.desk, self.store, every, eyes_of(blueprint), spread_of(blueprint, settings, every)
+            self.desk,
+            self.store,
+            every,
+            eyes_of(blueprint),
+            spread_of(blueprint, settings, every),
+            blueprint.afresh,
         )
         # The rows of an import are needed until they are carried out; then nobody reads them any more.
         over = (BatchApplied, BatchDiscarded) if blueprint.bulk else ()

@@ -2,8 +2,9 @@
 
 Commands are in the log, so a whole past can be run again. A command that read the rulebook, or a stream that has come
 out differently before, is decided on the states that the other rules would have led to; every other command came out
-as recorded. Nothing is written. What nobody asked for in the past is not asked for here either: a command that only the
-other outcome would have called for is missing, and one that it would not have called for may be refused.
+as recorded. A full run (`chassis.afresh`) also looks up again what those commands were made with. Nothing is written. What
+nobody asked for in the past is not asked for here either: a command that only the other outcome would have called for is
+missing, and one that it would not have called for may be refused.
 """
 
 import asyncio
@@ -18,11 +19,13 @@ from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
+from chassis.afresh import FULL, Afresh, Glimpse, MakeAfresh, Mode, Remade
 from chassis.decider import Problem, Raced, Refused, Stream, stream_base
 from chassis.event import TYPES, Seen, canonical_json, decode, encode, iso
 from chassis.execution import Handles, Touched, Verdict, decide, writes
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
+from chassis.segments import StreamContinued, Written
 from chassis.store.port import EventStore, Recorded
 from chassis.verify import RECORD, Past
 
@@ -80,6 +83,10 @@ class Window:
     tenant: str
     after: int
     until: int
+
+    def begins(self, mode: Mode) -> int:
+        """Behind which position the log is read: a full run learns from all that was before."""
+        return 0 if mode == FULL else self.after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,28 +285,29 @@ def _side(side: Side) -> ShownSide:
     return {"outcome": side.outcome, "reasons": list(side.reasons), "money": money}
 
 
-async def run(
+async def run(  # noqa: PLR0913, PLR0917  who decides, what is read, what is tried
     store: EventStore,
     handles: Iterable[Handles],
     eyes: Eyes,
     candidate: Candidate,
     window: Window,
     progress: Progress = lambda done, total: None,
+    afresh: MakeAfresh | None = None,
 ) -> Report:
     """Runs the window again under the candidate. Two runs over the same log give the same report."""
-    again = Again(store, handles, eyes, candidate, window)
-    after, turn_ends = window.after, 0.0
+    again = Again(store, handles, eyes, candidate, window, afresh)
+    after, turn_ends = again.begins, 0.0
     loop = asyncio.get_running_loop()
     while after < window.until and (events := await store.feed(after, PAGE_EVENTS)):
         for recorded in events:
             if loop.time() > turn_ends:
-                progress(recorded.position - window.after, window.until - window.after)
+                progress(recorded.position - again.begins, window.until - again.begins)
                 await asyncio.sleep(0)
                 turn_ends = loop.time() + TURN_SECONDS
-            if recorded.position <= window.until and recorded.tenant == window.tenant and not again.note(recorded):
+            if again.is_due(recorded):
                 await again.take(recorded)
         after = events[-1].position
-    progress(window.until - window.after, window.until - window.after)
+    progress(window.until - again.begins, window.until - again.begins)
     return again.report
 
 
@@ -338,9 +346,18 @@ class Again:
     """The other world: in `apart` the streams that came out differently; all others are as recorded."""
 
     def __init__(
-        self, store: EventStore, handles: Iterable[Handles], eyes: Eyes, candidate: Candidate, window: Window
+        self,
+        store: EventStore,
+        handles: Iterable[Handles],
+        eyes: Eyes,
+        candidate: Candidate,
+        window: Window,
+        afresh: MakeAfresh | None = None,
     ) -> None:
         self.report = Report()
+        self.begins = window.begins(FULL) if afresh else window.after
+        self._window = window
+        self._afresh: Afresh | None = afresh() if afresh else None
         self._apart = Apart()
         self._reads = cache(eyes.read)
         self._store, self._eyes, self._candidate, self._tenant = store, eyes, candidate, window.tenant
@@ -350,19 +367,39 @@ class Again:
         self._written: dict[str, list[Recorded]] = {}
         self._past = Past(store)
 
-    def note(self, recorded: Recorded) -> bool:
-        """Keeps an event until its command is met; False for a command's own record."""
-        if recorded.type == RECORD:
+    def is_due(self, recorded: Recorded) -> bool:
+        """Keeps an event until its command is met; True for the record of one that is to be taken now."""
+        if recorded.tenant != self._tenant or recorded.position > self._window.until:
             return False
+        if recorded.position <= self._window.after:
+            self._learn([recorded])
+            return False
+        if recorded.type == RECORD:
+            return True
         self._written.setdefault(recorded.command_id or "", []).append(recorded)
-        return True
+        return False
 
     async def take(self, recorded: Recorded) -> None:
         """Decides the recorded command again, where it may come out differently."""
         written = self._written.pop(recorded.command_id or "", [])
         record: CommandRecorded = recorded.event
-        if self._may_differ(record):
-            await self._decide(recorded, record, written)
+        other = await self._decide(recorded, record, written) if self._may_differ(record) else None
+        if other is None:
+            self._learn(written)
+        else:
+            self._learn_other(other, recorded.position)
+
+    def _learn(self, events: Iterable[Recorded]) -> None:
+        if self._afresh is not None:
+            for one in events:
+                if one.type in self._afresh.reads:
+                    self._afresh.learn(one.event, one.position)
+
+    def _learn_other(self, events: Iterable[Any], position: int) -> None:
+        if self._afresh is not None:
+            for one in events:
+                if one.type in self._afresh.reads:
+                    self._afresh.learn(one, position)
 
     def pass_over(self, recorded: Recorded) -> None:
         """Takes a command's record without deciding it."""
@@ -376,26 +413,49 @@ class Again:
         guarded, read = ({stream_base(at.stream) for at in ats} for ats in (record.guarded, record.read))
         return self._book not in guarded and (self._book in read or self._apart.any_of(guarded | read))
 
-    async def _decide(self, recorded: Recorded, record: CommandRecorded, written: Sequence[Recorded]) -> None:
+    async def _decide(
+        self, recorded: Recorded, record: CommandRecorded, written: Sequence[Recorded]
+    ) -> Sequence[Any] | None:
+        """What the command wrote in the other world, where that is something else."""
         handles, known = self.handles_of(record), _by_name(record)
         wish = decode(record.command_type, record.command)
-        if handles.prepare is not None:
-            wish = await handles.prepare(wish, partial(self._look, known, recorded))
-        touched = handles.touched(wish)
+        remade = await self._prepared(handles, wish, known, recorded)
+        touched = handles.touched(remade.wish)
         guarded = touched.guarded
         names = [one.name(self._tenant) for one in guarded]
         states = [await self._state(one, name, known, recorded) for one, name in zip(guarded, names, strict=True)]
         reads = [await self._look(known, recorded, one) for one in touched.read]
         ats = [known.get(name) or At(stream=name, version=0) for name in names]
-        verdict = _decided(handles, wish, touched, states, reads)
-        made = [event for _, _, event in writes(touched, ats, verdict, written)]
+        verdict = _decided(handles, remade.wish, touched, states, reads)
+        places = writes(touched, ats, verdict, written)
+        made = [event for _, _, event in places]
         now = self._now(verdict, made, recorded)
-        same = record.slug == now.refused and _same(made, written)
+        same = record.slug == now.refused and _same(places, written)
         if not same or self._apart.any_of(names):
             self._apart.put(zip(names, verdict.after or states, strict=True))
-        elif verdict.after:
+            if remade.wish is not wish:
+                await self._leave(handles.touched(wish).guarded, names, known, recorded)
+        elif verdict.after and known.keys() >= set(names):
             self._past.know(ats, verdict.events, verdict.after)
-        self.report.take(recorded, record, now if same else self._then(record, written, recorded), now)
+        other = replace(now, reasons=(*now.reasons, *remade.remarks))
+        self.report.take(recorded, record, now if same else self._then(record, written, recorded), other)
+        return None if same else made
+
+    async def _leave(
+        self, guarded: Iterable[Stream], names: Collection[str], known: Mapping[str, At], recorded: Recorded
+    ) -> None:
+        """The streams that the recorded command guarded and this one does not are as they were before it."""
+        left = [one for one in guarded if one.name(self._tenant) not in names]
+        self._apart.put([(one.name(self._tenant), await self._look(known, recorded, one)) for one in left])
+
+    async def _prepared(self, handles: Handles, wish: Any, known: Mapping[str, At], recorded: Recorded) -> Remade:
+        look = partial(self._look, known, recorded)
+        if handles.prepare is not None:
+            wish = await handles.prepare(wish, look)
+        return await self._afresh.prepare(wish, Glimpse(look, self._differs)) if self._afresh else Remade(wish=wish)
+
+    def _differs(self, stream: Stream) -> bool:
+        return self._apart.find(stream.name(self._tenant)) is not None
 
     def _now(self, verdict: Verdict, made: Sequence[Any], recorded: Recorded) -> Side:
         if verdict.refusal:
@@ -427,8 +487,12 @@ class Again:
     async def _as_recorded(self, stream: Stream, at: At | None, position: int) -> Any:
         if at is not None:
             return await self._past.at(stream, at)
-        events = await self._store.load(stream.name(self._tenant))
-        return stream.decider.fold(one.event for one in events if one.position < position)
+        segment = stream.name(self._tenant)
+        while before := [one for one in await self._store.load(segment) if one.position < position]:
+            if before[-1].type != StreamContinued.type:  # type: ignore[attr-defined]
+                return stream.decider.fold(one.event for one in before)
+            segment = before[-1].event.next
+        return stream.decider.initial
 
     def _side(self, outcome: str, events: Sequence[tuple[Any, Recorded | None]], by: Recorded) -> Side:
         decisions: list[Decision] = []
@@ -473,7 +537,10 @@ def _by_name(record: CommandRecorded) -> dict[str, At]:
     return {stream_base(at.stream): at for at in (*record.guarded, *record.read)}
 
 
-def _same(made: Sequence[Any], written: Sequence[Recorded]) -> bool:
-    return len(made) == len(written) and all(
-        event.type == one.type and encode(event) == bytes(one.data) for event, one in zip(made, written, strict=True)
+def _same(places: Sequence[Written], written: Sequence[Recorded]) -> bool:
+    return len(places) == len(written) and all(
+        event.type == one.type
+        and encode(event) == bytes(one.data)
+        and (segment == one.stream or stream_base(segment) == stream_base(one.stream))
+        for (segment, _, event), one in zip(places, written, strict=True)
     )

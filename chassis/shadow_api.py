@@ -1,6 +1,7 @@
 """Shadow runs over HTTP, the same in every service: what would other rules have come to, on what really happened?"""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -9,9 +10,10 @@ from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from chassis.access import Who, vendor
+from chassis.afresh import RECORDED, Mode
 from chassis.answers import Page, answers
 from chassis.application import Application
-from chassis.decider import NotFound
+from chassis.decider import Invalid, NotFound
 from chassis.event import iso
 from chassis.http import (
     JSON,
@@ -39,8 +41,18 @@ SHADOW_RUN = "shadow_run"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class NothingLookedUp(Invalid):
+    """Decisions under rules of this kind rest on nothing that was looked up besides: ask for the mode `recorded`."""
+
+    slug = "nothing-looked-up"
+
+
 class ShadowBody(Body):
-    """A version of a rulebook (also its draft), or a `body` that nobody has drafted, over what was recorded in between."""
+    """A version of a rulebook (also its draft), or a `body` that nobody has drafted, over what was recorded in between.
+
+    Mode: `recorded` decides on what was looked up when each command came; `full` looks it up again, as it was by then
+    under these rules. `modes` of the kind says which there are.
+    """
 
     rulebook_id: RulebookId
     kind: Annotated[str | None, Field(max_length=64)] = None
@@ -48,6 +60,7 @@ class ShadowBody(Body):
     body: dict[str, Any] | None = None
     from_at: Instant = BEGINNING
     until_at: Instant | None = None
+    mode: Mode = RECORDED
 
 
 router = APIRouter(tags=["shadow runs"])
@@ -61,6 +74,7 @@ async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
     if app.shadow_runs is None:
         raise NotFound
     asked = await asked_for(app, caller.tenant, body, caller.new_id("shadow-run"))
+    asked = replace(asked, asked={"mode": asked.mode, **asked.asked})
     return Response(orjson.dumps(await app.shadow_runs.begin(asked)), status_code=202, media_type=JSON)
 
 
@@ -96,6 +110,8 @@ async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str
     """The run with its candidate found and its instants resolved to positions, once."""
     book, _ = await app.executor.state(tenant, Rules.at(body.rulebook_id))
     candidate = await candidate_of(app, book, body)
+    if app.shadow_runs is None or body.mode not in app.shadow_runs.modes_of(candidate.kind):
+        raise NothingLookedUp(f"rules of kind {candidate.kind} are tried in the mode {RECORDED} only")
     until_at = body.until_at or app.clock.now()
     window = Window(
         tenant=tenant,
@@ -114,7 +130,7 @@ async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str
         "after_position": window.after,
         "until_position": window.until,
     }
-    return Asked(run_id=run_id, candidate=candidate, window=window, asked=asked)
+    return Asked(run_id=run_id, candidate=candidate, window=window, asked=asked, mode=body.mode)
 
 
 async def candidate_of(app: Application, book: Rulebook, body: ShadowBody) -> Candidate:

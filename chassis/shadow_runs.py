@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
+from chassis.afresh import FULL, RECORDED, MakeAfresh, Mode
 from chassis.decider import Busy, NotFound
 from chassis.execution import Handles
 from chassis.positions import Desk
@@ -64,8 +65,12 @@ class ListedRun(RunState):
 
 
 class ShadowRun(RunState):
-    """A run as it was asked for, and its report once it is ready. Positions are those between which it looked."""
+    """A run as it was asked for, and its report once it is ready. Positions are those between which it looked.
 
+    Mode: `recorded`, on what was looked up then, as runs of older releases are that name none; or `full`, looked up again.
+    """
+
+    mode: NotRequired[Mode]
     kind: str
     rulebook_id: str
     version: int
@@ -85,6 +90,7 @@ class Asked:
     candidate: Candidate
     window: Window
     asked: Mapping[str, Any]
+    mode: Mode = RECORDED
 
 
 class ShadowRuns:
@@ -97,12 +103,18 @@ class ShadowRuns:
         handles: Sequence[Handles],
         eyes: Eyes,
         spread: Spread | None = None,
+        afresh: Mapping[str, MakeAfresh] | None = None,
     ) -> None:
         self._desk, self._store, self._handles, self._eyes = desk, store, handles, eyes
+        self._afresh = afresh or {}
         self._spread, self._spreading = spread, False
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tenants: dict[str, str] = {}
         self._done: dict[str, tuple[int, int]] = {}
+
+    def modes_of(self, kind: str) -> list[Mode]:
+        """In which modes rules of a kind can be tried."""
+        return [RECORDED, FULL] if kind in self._afresh else [RECORDED]
 
     async def migrate(self) -> None:
         """Makes the table; again is harmless."""
@@ -192,15 +204,16 @@ class ShadowRuns:
 
     async def report(self, asked: Asked, progress: Progress) -> Report:
         """The report of a run, computed now: of a long one in processes of its own, while no other has some."""
-        if self._spread and self._spread.worth(asked.window) and not self._spreading:
+        if self._spread and self._spread.worth(asked.window, asked.mode) and not self._spreading:
             try:
                 self._spreading = True
-                return await self._spread.run(asked.candidate, asked.window, progress)
+                return await self._spread.run(asked.candidate, asked.window, progress, asked.mode)
             except ShareLost as lost:
                 log.warning("shadow_run_not_spread", run=asked.run_id, reason=str(lost))
             finally:
                 self._spreading = False
-        return await run(self._store, self._handles, self._eyes, asked.candidate, asked.window, progress)
+        afresh = self._afresh[asked.candidate.kind] if asked.mode == FULL else None
+        return await run(self._store, self._handles, self._eyes, asked.candidate, asked.window, progress, afresh)
 
     async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:
         body = json.dumps({"run_id": asked.run_id, **asked.asked, **found})

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import Any
 
+from chassis.afresh import RECORDED, Mode
 from chassis.decider import stream_base
 from chassis.event import canonical_json, decode
 from chassis.execution import Handles
@@ -37,6 +38,7 @@ class Task:
     settings: ServiceSettings
     candidate: Candidate
     window: Window
+    mode: Mode = RECORDED
 
 
 Told = tuple[int, bytes, ShadowRow | None]
@@ -256,14 +258,35 @@ class Collected(Report):
         self.told.append((row["position"], canonical_json(row), row if self.changed <= ROWS_MAX else None))
 
 
-class Share(Again):
+class Telling(Again):
+    """The other world, in a process that tells what it finds as it goes."""
+
+    report: Collected
+
+    def __init__(self, *again: Any) -> None:
+        super().__init__(*again)
+        self.report = Collected()
+
+    async def keep_pace(self, position: int) -> None:
+        """Lets others have their turn."""
+        await asyncio.sleep(0)
+
+    def finish(self) -> None:
+        """Nothing more will be taken."""
+
+    def found(self, position: int, *, last: bool = False) -> Found:
+        """What was found since it was asked last."""
+        told, self.report.told = self.report.told, []
+        return Found(position, told, self.report.sums if last else None)
+
+
+class Share(Telling):
     """This share's part of the other world."""
 
     def __init__(self, number: int, links: Mapping[int, Link], *again: *Given, lead: int = LEAD_POSITIONS) -> None:
         super().__init__(*again)
         self._number, self._shares = number, Shares(len(links) + 1)
         self._apart: Ours = Ours(number, self._shares)
-        self.report: Collected = Collected()
         self.peers = Peers(links, self._apart, lead)
 
     async def take(self, recorded: Recorded) -> None:
@@ -305,21 +328,20 @@ class Share(Again):
         self.peers.come_to(position)
         self._apart.behind = await self.peers.not_far_ahead(position)
 
-    def found(self, position: int, *, last: bool = False) -> Found:
-        """What was found since it was asked last."""
-        told, self.report.told = self.report.told, []
-        return Found(position, told, self.report.sums if last else None)
+    def finish(self) -> None:
+        """All that the others may still ask for is known."""
+        self.peers.come_to(sys.maxsize)
 
 
-async def work(share: Share, store: EventStore, window: Window, tell: Tell, page: int = PAGE_EVENTS) -> None:
+async def work(share: Telling, store: EventStore, window: Window, tell: Tell, page: int = PAGE_EVENTS) -> None:
     """Runs the share to its end; what it finds is told as it goes."""
-    after = window.after
+    after = share.begins
     while after < window.until and (events := await store.feed(after, page)):
         for recorded in events:
-            if recorded.position <= window.until and recorded.tenant == window.tenant and not share.note(recorded):
+            if share.is_due(recorded):
                 await share.take(recorded)
         after = events[-1].position
         await share.keep_pace(after)
         await tell(share.found(min(after, window.until)))
-    share.peers.come_to(sys.maxsize)
+    share.finish()
     await tell(share.found(window.until, last=True))

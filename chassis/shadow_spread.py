@@ -14,6 +14,7 @@ from heapq import merge
 from itertools import combinations
 from socket import socket, socketpair
 
+from chassis.afresh import FULL, RECORDED, Mode
 from chassis.settings import ServiceSettings
 from chassis.shadow import Candidate, Progress, Report, Window
 from chassis.shadow_share import Found, Link, Task, Told
@@ -37,19 +38,22 @@ class Spread:
     processes: int
     from_positions: int = SPREAD_FROM_POSITIONS
 
-    def worth(self, window: Window) -> bool:
-        """Whether the window is long enough to begin processes for it."""
-        return window.until - window.after >= self.from_positions
+    def worth(self, window: Window, mode: Mode = RECORDED) -> bool:
+        """Whether so much of the log is read that it is worth to begin processes for it."""
+        return window.until - window.begins(mode) >= self.from_positions
 
-    async def run(self, candidate: Candidate, window: Window, progress: Progress) -> Report:
-        """As `chassis.shadow.run`. Raises ShareLost; what is lost is only time."""
+    async def run(self, candidate: Candidate, window: Window, progress: Progress, mode: Mode = RECORDED) -> Report:
+        """As `chassis.shadow.run`. Raises ShareLost; what is lost is only time.
+
+        A full run has one process to itself: what a command is prepared with again says only then whom it concerns.
+        """
         # Their fields alone: a service's own class of settings may be one of the program that was started.
         given = {name: getattr(self.settings, name) for name in ServiceSettings.model_fields}
         settings = ServiceSettings.model_construct(**given)
-        task = Task(declared_in=self.declared_in, settings=settings, candidate=candidate, window=window)
+        task = Task(declared_in=self.declared_in, settings=settings, candidate=candidate, window=window, mode=mode)
         try:
-            async with _working(self.processes, task) as links:
-                return await Merged(links, window, progress).report()
+            async with _working(1 if mode == FULL else self.processes, task) as links:
+                return await Merged(links, window, progress, mode).report()
         except (EOFError, OSError, TimeoutError) as lost:
             raise ShareLost(f"{type(lost).__name__}: {lost}") from lost
 
@@ -57,10 +61,11 @@ class Spread:
 class Merged:
     """What the shares found, told in the order of the log as far as all of them have come."""
 
-    def __init__(self, links: Sequence[Link], window: Window, progress: Progress) -> None:
+    def __init__(self, links: Sequence[Link], window: Window, progress: Progress, mode: Mode = RECORDED) -> None:
         self._links, self._window, self._progress = links, window, progress
         self._report = Report()
-        self._reached = [window.after] * len(links)
+        self._begins = window.begins(mode)
+        self._reached = [self._begins] * len(links)
         self._told: list[deque[Told]] = [deque() for _ in links]
 
     async def report(self) -> Report:
@@ -88,7 +93,7 @@ class Merged:
         reached = min(self._reached)
         for _, canonical, row in merge(*(_up_to(reached, told) for told in self._told), key=_position):
             self._report.tell(canonical, row)
-        self._progress(reached - self._window.after, self._window.until - self._window.after)
+        self._progress(reached - self._begins, self._window.until - self._begins)
 
 
 def _up_to(position: int, told: deque[Told]) -> list[Told]:

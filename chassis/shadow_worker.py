@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
 
+from chassis.afresh import FULL
 from chassis.service import Blueprint, event_store, eyes_of, handles_of
-from chassis.shadow_share import Found, Link, Share, Task, work
+from chassis.shadow_share import Found, Link, Share, Task, Telling, work
 
 GARBAGE_AFTER = 50_000
 """Values made between two looks for cycles: refusals leave some, and nothing else does."""
@@ -25,8 +26,14 @@ async def attend(number: int, parent_end: int, ends: Mapping[int, int]) -> None:
         closing.push_async_callback(store.close)
         links = {other: await Link.over(socket.socket(fileno=end)) for other, end in ends.items()}
         given = store, handles_of(blueprint), eyes_of(blueprint), task.candidate, task.window
-        share = Share(number, links, *given)
-        closing.callback(share.peers.close)
+        others: Collection[asyncio.Future[None]] = ()
+        share: Telling
+        if task.mode == FULL:
+            share = Telling(*given, blueprint.afresh[task.candidate.kind])
+        else:
+            share = parted = Share(number, links, *given)
+            closing.callback(parted.peers.close)
+            others = parted.peers.hearing
         gc.freeze()
         gc.set_threshold(GARBAGE_AFTER)
 
@@ -36,7 +43,7 @@ async def attend(number: int, parent_end: int, ends: Mapping[int, int]) -> None:
 
         working = asyncio.ensure_future(work(share, store, task.window, tell))
         hung_up = asyncio.ensure_future(parent.gone())
-        await asyncio.wait({working, hung_up, *share.peers.hearing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, hung_up, *others}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             working.result()
             await asyncio.wait({hung_up})

@@ -1,0 +1,59 @@
+"""What was looked up before a command was made, looked up again in a shadow run, as it was when the command came.
+
+A command comes prepared: with what its service found in memory and in streams that the command does not guard. Recorded
+runs take all that as it is in the log; a full one prepares the command anew, from what the other world held by then.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from chassis.decider import Stream
+from chassis.execution import Look, Peek
+
+Mode = Literal["recorded", "full"]
+RECORDED: Mode = "recorded"
+FULL: Mode = "full"
+
+
+class Glimpse(Peek):
+    """Reads streams as the other world had them when a command came."""
+
+    def __init__(self, look: Look, differs: Callable[[Stream], bool]) -> None:
+        self._look, self._differs = look, differs
+
+    async def all(self, streams: Iterable[Stream]) -> list[Any]:
+        return [await self._look(stream) for stream in streams]
+
+    def differs(self, stream: Stream) -> bool:
+        """Whether the stream has come out differently in the other world."""
+        return self._differs(stream)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remade:
+    """A command prepared anew. `remarks` are codes of what was looked up otherwise than it had been, and why."""
+
+    wish: Any
+    remarks: tuple[str, ...] = ()
+
+
+class Afresh(Protocol):
+    """What a service looks up in memory, kept as of each position of a log that is run again."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The stored types of the events that it learns from."""
+        ...
+
+    def learn(self, happened: Any, position: int) -> None:
+        """Learns from an event; positions never fall."""
+        ...
+
+    async def prepare(self, wish: Any, glimpse: Glimpse) -> Remade:
+        """The command as it would have been made in the other world. Raises nothing."""
+        ...
+
+
+MakeAfresh = Callable[[], Afresh]
+"""Makes it empty, for the run of one tenant."""
