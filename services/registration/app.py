@@ -12,6 +12,7 @@ from services.registration.adapters.account_index import FeedIndex
 from services.registration.adapters.calendars import written_out
 from services.registration.adapters.customers import Libraries
 from services.registration.adapters.mail_parser import LabelledLines
+from services.registration.adapters.past_index import PastIndex
 from services.registration.api import (
     accounts,
     asking,
@@ -33,11 +34,13 @@ from services.registration.api import (
 )
 from services.registration.api.lead_bodies import subject_of
 from services.registration.application import HANDLES, KINDS
+from services.registration.application.looking_again import LookUps
 from services.registration.application.ports import Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import BRIEFLY, EXPLAIN, TALLY
 from services.registration.domain.kept_mail import MailForgotten
 from services.registration.domain.lead import LeadForgotten
+from services.registration.domain.screening import DEAL_RULES
 from services.registration.projections.accounts import ACCOUNTS
 from services.registration.projections.attempts import ATTEMPTS
 from services.registration.projections.conflicts import CONFLICTS
@@ -106,6 +109,7 @@ BLUEPRINT = Blueprint(
     briefly=BRIEFLY,
     disclose=disclosed,
     tally=TALLY,
+    afresh={DEAL_RULES.name: lambda: LookUps(PastIndex())},
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),
     forgets={
         LeadForgotten: lambda forgotten: subject_of(forgotten.lead_id),

@@ -6,10 +6,12 @@ It may lag behind the log by what is being written this moment. That breaks noth
 import asyncio
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from time import monotonic
+from typing import TypeVar
 
 from chassis.decider import Busy
 from chassis.event import TYPES
@@ -55,6 +57,8 @@ Under 1 numbers that nobody can check named none; under both, chance told which 
 UNCHECKED_NUMBER = "unchecked_number"
 LOOK_SECONDS = 0.05
 """How often the log is asked for what other processes recorded; this process's own commits are known at once."""
+K = TypeVar("K")
+V = TypeVar("V")
 READ = frozenset(
     name
     for name, cls in TYPES.classes.items()
@@ -137,6 +141,56 @@ class TenantIndex:
             self.ids.append(account.account_id)
         for gram in frozenset().union(*(grams(name) for name in new)):
             self.postings.setdefault(gram, array("I")).append(number)
+
+    def undoing(self, happened: AccountEvent) -> Callable[[], None]:
+        """What takes an event back that comes next, once all that came behind it is taken back."""
+        match happened:
+            case AccountOpened(account_id=account_id, customer=customer):
+                return partial(self._unname, account_id, customer.normal_names, None)
+            case NameAdded(account_id=account_id, normal_names=names):
+                return partial(self._unname, account_id, names, self.known[account_id])
+            case AccountsMerged(survivor_id=one, absorbed_id=other):
+                return partial(self._unmerge, one, other)
+            case AccountsSplit(survivor_id=one, absorbed_id=other):
+                return partial(self._merge_again, one, other, self.absorbed[one].index(other))
+            case _:
+                return self._unrelating(happened)
+
+    def _unname(self, account_id: AccountId, names: Iterable[str], before: Known | None) -> None:
+        for gram in frozenset().union(*(grams(name) for name in names)):
+            self.postings[gram].pop()
+            if not self.postings[gram]:
+                del self.postings[gram]
+        if before is not None:
+            self.known[account_id] = before
+            return
+        for number in self.known[account_id].unchecked:
+            del self.unchecked[number][account_id]
+            if not self.unchecked[number]:
+                del self.unchecked[number]
+        del self.known[account_id], self.numbers[account_id]
+        self.ids.pop()
+
+    def _unmerge(self, one: AccountId, other: AccountId) -> None:
+        del self.merged[other]
+        self.absorbed[one].pop()
+
+    def _merge_again(self, one: AccountId, other: AccountId, place: int) -> None:
+        self.merged[other] = one
+        self.absorbed[one].insert(place, other)
+
+    def _unrelating(self, happened: AccountEvent) -> Callable[[], None]:
+        match happened:
+            case AccountLinked(account_id=one, other_id=other):
+                before = {a: dict(self.links[a]) for a in (one, other) if a in self.links}
+                return partial(_put_back, self.links, (one, other), before)
+            case ParentLinked(account_id=one, parent_id=other) | ParentCut(account_id=one, parent_id=other):
+                edges = {a: set(self.edges[a]) for a in (one, other) if a in self.edges}
+                return partial(_put_back, self.edges, (one, other), edges)
+            case KeptApart(account_id=one, other_id=other) if (pair := frozenset((one, other))) not in self.apart:
+                return partial(self.apart.discard, pair)
+            case _:
+                return lambda: None
 
     def near(self, customer: Customer, accounts: frozenset[AccountId]) -> tuple[Candidate, ...]:
         """Linked accounts first, then those whose names are most alike."""
@@ -258,6 +312,12 @@ def _unchecked(customer: Customer) -> tuple[str, ...]:
     """Its numbers that nobody can check, also where an earlier release took such a one for a key."""
     found = (one for one in customer.identifiers if not one.valid or not checkable(one.scheme, one.country))
     return tuple(f"{one.scheme}:{one.key_value}" for one in found)
+
+
+def _put_back(all_of_them: dict[K, V], keys: Iterable[K], before: Mapping[K, V]) -> None:
+    for key in keys:
+        all_of_them.pop(key, None)
+    all_of_them.update(before)
 
 
 def _address(customer: Customer) -> tuple[str | None, str | None]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from chassis.event import LeftOut
 from contracts.values import AccountId
 from services.registration.domain.customer import Customer
 from services.registration.domain.mail_reading import Reading
@@ -55,6 +56,29 @@ class AccountIndex(Protocol):
 
         Raises Busy where too many are asking.
         """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Then:
+    """As `Near`, of an earlier index. `remarks` are codes of why the one of then may have named others."""
+
+    candidates: tuple[Candidate, ...]
+    index: IndexSeen | LeftOut
+    remarks: tuple[str, ...] = ()
+
+
+class PastAccounts(Protocol):
+    """The index of one tenant as it was at each position of a log that is read again."""
+
+    reads: frozenset[str]
+
+    def learn(self, happened: Any, position: int) -> None:
+        """Learns from an event of one of the types `reads`; positions never fall."""
+        ...
+
+    def near(self, customer: Customer, accounts: Iterable[AccountId], seen: IndexSeen | LeftOut) -> Then:
+        """As the index of then would answer, had it read as far as `seen`."""
         ...
 
 

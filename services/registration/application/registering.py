@@ -71,13 +71,10 @@ class Submission:
 
 async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wish: Submission) -> RegisterDeal:
     """Finds the accounts that the customer's keys belong to, and those that resemble it."""
-    keys = await _bound_keys(peek, wish)
-    named, contradicted = await _accounts(peek, wish, keys)
-    groups = tuple([await group_around(peek, one) for one in named]) if wish.scope == GROUP else ()
-    accounts = tuple(dict.fromkeys((*named, *(one for group in groups for one in group.accounts))))
-    near = await index.near(tenant, wish.customer, (*accounts, *contradicted))
-    opens = all(key.account_id is None for key in keys)
-    here = accounts if opens else await with_absorbed(peek, accounts)
+    who = await identified(peek, wish)
+    near = await index.near(tenant, wish.customer, who.met)
+    opens = all(key.account_id is None for key in who.keys)
+    here = who.accounts if opens else await with_absorbed(peek, who.accounts)
     traces = await _left_behind(peek, wish)
     return RegisterDeal(
         registration_id=wish.registration_id,
@@ -90,9 +87,9 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         deal_type=wish.deal_type,
         scope=wish.scope,
         details=wish.details,
-        keys=keys,
-        accounts=accounts,
-        candidates=(*contradicted.values(), *near.candidates),
+        keys=who.keys,
+        accounts=who.accounts,
+        candidates=(*who.contradicted.values(), *near.candidates),
         screening_id=wish.screening_id,
         submitted_by=wish.by,
         confidential=wish.confidential,
@@ -102,13 +99,46 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         lead_id=wish.lead_id,
         traces=traces,
         lost=await _lost(peek, wish, traces),
-        group=accounts[len(named) :],
-        groups=tuple(dict.fromkeys(groups)),
+        group=who.group,
+        groups=tuple(dict.fromkeys(who.groups)),
         now=wish.now,
         index=near.index,
         in_normal_form=True,
         unsaid=wish.unsaid or LEFT_OUT,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identified:
+    """Whose customer it is: the accounts that its keys name, and those that they name and that it is not for sure."""
+
+    keys: tuple[Key, ...]
+    named: tuple[AccountId, ...]
+    contradicted: dict[AccountId, Candidate]
+    groups: tuple[Group, ...]
+
+    @property
+    def accounts(self) -> tuple[AccountId, ...]:
+        """All that the deal enters, its own first."""
+        return tuple(dict.fromkeys((*self.named, *(one for group in self.groups for one in group.accounts))))
+
+    @property
+    def group(self) -> tuple[AccountId, ...]:
+        """Those that it enters only as members of its customer's group."""
+        return self.accounts[len(self.named) :]
+
+    @property
+    def met(self) -> tuple[AccountId, ...]:
+        """Those that nobody has to look for by name."""
+        return (*self.accounts, *self.contradicted)
+
+
+async def identified(peek: Peek, wish: Submission | RegisterDeal) -> Identified:
+    """Finds by its keys whose customer is meant, under the rules in force."""
+    keys = await _bound_keys(peek, wish)
+    named, contradicted = await _accounts(peek, wish, keys)
+    groups = tuple([await group_around(peek, one) for one in named]) if wish.scope == GROUP else ()
+    return Identified(keys=keys, named=named, contradicted=contradicted, groups=groups)
 
 
 async def group_around(peek: Peek, account_id: AccountId) -> Group:
@@ -153,7 +183,7 @@ def asked_for(wish: Submission) -> tuple[Stream, ...]:
     )
 
 
-def _new_account(wish: Submission) -> AccountId:
+def _new_account(wish: Submission | RegisterDeal) -> AccountId:
     return AccountId(stable_id("account", wish.registration_id))
 
 
@@ -214,7 +244,7 @@ async def giving_way(peek: Peek, registration_id: RegistrationId | None) -> Give
     return GivesWay(registration_id=registration_id, accounts=deal.accounts)
 
 
-async def _bound_keys(peek: Peek, wish: Submission) -> tuple[Key, ...]:
+async def _bound_keys(peek: Peek, wish: Submission | RegisterDeal) -> tuple[Key, ...]:
     version = (await peek(Rules.at(wish.programme))).in_force(wish.now)
     matching = DEAL_RULES.read(version.body).matching if version else Matching()
     found = [await _as_bound(peek, key) for key in keys_of(wish.customer, matching)]
@@ -232,7 +262,7 @@ async def _as_bound(peek: Peek, key: Key) -> Key:
 
 
 async def _accounts(
-    peek: Peek, wish: Submission, keys: Iterable[Key]
+    peek: Peek, wish: Submission | RegisterDeal, keys: Iterable[Key]
 ) -> tuple[tuple[AccountId, ...], dict[AccountId, Candidate]]:
     """The accounts of the keys, identifiers first, or a new one; and those that an identifier contradicts."""
     own = [key for key in keys if not key.shared]
@@ -247,7 +277,7 @@ async def _accounts(
     return entered or (_new_account(wish),), contradicted
 
 
-async def _sharers(peek: Peek, wish: Submission, keys: Iterable[Key]) -> dict[AccountId, Candidate]:
+async def _sharers(peek: Peek, wish: Submission | RegisterDeal, keys: Iterable[Key]) -> dict[AccountId, Candidate]:
     """The accounts that a shared key leads to: related, and for a person to tell apart."""
     shared = [key for key in keys if key.shared and key.account_id]
     accounts = dict.fromkeys(one for key in shared for one in (key.account_id, *key.sharers) if one)
