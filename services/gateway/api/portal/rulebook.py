@@ -40,9 +40,16 @@ async def _shown(
         "versions": versions,
         "draft": draft,
         "diff": await _diff(here, service, rulebook_id, versions, draft),
+        "modes": await _modes(here, service, book.one.get("kind")),
         "body": _as_text(draft["body"] if draft else versions[0]["body"] if versions else {}),
     }
     return await here.page("rulebook.html", status, **shown, refusal=refusal)
+
+
+async def _modes(here: Visit, service: str, kind: Any) -> list[str]:
+    """In which modes such rules can be tried."""
+    kinds = await here.ask(service, "/kinds") if here.may(f"{service}.shadow runs") else NOTHING
+    return next((one["modes"] for one in kinds.items if one["kind"] == kind), [])
 
 
 def _open_draft(book: dict[str, Any]) -> dict[str, Any] | None:
@@ -85,7 +92,8 @@ async def change(service: str, rulebook_id: str, verb: str, here: Here, sent: Se
 
 async def _sent(here: Visit, sent: Form, service: str, rulebook_id: str, verb: str, body: Any) -> Answer:
     if verb == TRY:
-        return await here.send(sent, service, "/shadow-runs", {"rulebook_id": rulebook_id, "body": body})
+        wish = {"rulebook_id": rulebook_id, "body": body, **sent.given("mode")}
+        return await here.send(sent, service, "/shadow-runs", wish)
     if verb == PUBLISH:
         version = sent.text("draft_version")
         wish = {"version": int(version) if version.isdecimal() else version, **sent.given("mode")}

@@ -1,0 +1,25 @@
+"""Trying rules on what happened: on the customers as they were found then, or found anew."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Browse
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def test_rules_are_tried_on_customers_that_are_found_anew(browse: Browse) -> None:
+    page = browse("dora", "/rules/registration/default")
+    page.get_by_label("Customers are found").select_option(label="anew, among those known then")
+    page.get_by_role("button", name="Try on what happened").click()
+    page.wait_for_url(re.compile("/trials/registration/"))
+    expect(page.locator("p.lead")).to_contain_text("with customers found anew")
+    expect(page.get_by_text(re.compile(r"0 of \d+ decisions"))).to_be_visible(timeout=30_000)
+
+
+def test_rules_that_look_nobody_up_offer_no_choice_of_how(browse: Browse) -> None:
+    page = browse("dora", "/rules/incentives/standard")
+    expect(page.get_by_role("button", name="Try on what happened")).to_be_visible()
+    expect(page.get_by_label("Customers are found")).to_have_count(0)
