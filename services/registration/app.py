@@ -28,6 +28,7 @@ from services.registration.api import (
     machines,
     mails,
     notes,
+    programmes,
     proving,
     replacing,
     reviews,
@@ -95,6 +96,7 @@ BLUEPRINT = Blueprint(
         forms.router,
         figures.router,
         machines.router,
+        programmes.router,
     ),
     publish=publish,
     projections=(

@@ -111,6 +111,12 @@ class Running:
         await self.settle()
         return answer
 
+    async def put(self, who: Principal, path: str, body: Any) -> httpx.Response:
+        headers = {**self._as(who), "Idempotency-Key": f"k{next(self._keys)}"}
+        answer = await self._client.put(path, json=body, headers=headers)
+        await self.settle()
+        return answer
+
     async def get(self, who: Principal, path: str, *, at_least: str = "", **query: Any) -> httpx.Response:
         headers = {**self._as(who), "Entente-At-Least": at_least}
         return await self._client.get(path, headers=headers, params=query)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chassis.identity import Principal
 from contracts.attribution import DealStageChanged
 from contracts.registration import DealRevoked, DisputeDecided, ProtectionEnded, ProtectionExtended, ReviewOverdue
 from contracts.shared import AttentionCleared, AttentionRaised
@@ -212,6 +213,35 @@ async def test_a_dispute_goes_from_filing_to_one_final_commit_by_the_clock(regis
         (True, "overturned"),
     ]
     assert (await registration.get(DESK, f"/deals/{first['registration_id']}")).json()["board"]["status"] == "revoked"
+
+
+async def test_disputes_are_found_by_stage_kind_and_day_and_who_filed_one_only_by_the_vendor(
+    registration: Running,
+) -> None:
+    holder = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{holder['registration_id']}/approve")
+    await registration.hear(activated("p3"))
+    for partner, kind in (("p2", "earlier_work"), ("p3", "territory")):
+        mine = await registration.register(partner)
+        body = {"registration_id": mine["registration_id"], "kind": kind, "statement": "We met in 2024."}
+        assert (await registration.post(seller(partner), "/disputes", body)).status_code == 201
+        registration.clock.forward(timedelta(days=1))
+
+    async def found(who: Principal = DESK, **query: Any) -> list[str]:
+        answer = await registration.get(who, "/disputes", **query)
+        assert answer.status_code == 200, answer.text
+        return [one["kind"] for one in answer.json()["items"]]
+
+    assert await found() == ["territory", "earlier_work"]
+    assert await found(sort="due_at") == ["earlier_work", "territory"]
+    assert await found(stage=["opened", "decided"]) == ["territory", "earlier_work"]
+    assert await found(stage="decided") == []
+    assert await found(kind="territory") == ["territory"]
+    assert await found(partner_id="p2") == ["earlier_work"]
+    assert await found(opened_from="2026-03-04") == ["territory"]
+    assert await found(opened_before="2026-03-04") == ["earlier_work"]
+    assert await found(seller("p1"), partner_id="p2") == ["territory", "earlier_work"], "it answers no question of who"
+    assert await found(seller("p2"), kind="territory") == []
 
 
 async def test_who_holds_appeals_by_its_own_deal_and_learns_nothing_of_who_filed(registration: Running) -> None:

@@ -558,6 +558,12 @@ INCENTIVES = {
     "POST /write-offs": row(FINANCE, {"payee_id": "$partner", "currency": "EUR", "reason": "x"}),
 }
 DRAFTERS, PUBLISHERS = frozenset({"admin", "desk", "finance", "approver"}), frozenset({"admin", "finance", "approver"})
+REGISTRATION |= {
+    "GET /programmes/{programme}/rules": row(programme="registration_book"),
+    "PUT /programmes/{programme}/rules": row(DRAFTERS, {"body": {"zone": "nowhere"}}, programme="registration_book"),
+    "POST /programmes/{programme}/rules/publish": row(PUBLISHERS, {"version": 1}, programme="registration_book"),
+    "POST /programmes/{programme}/shadow-runs": row(DRAFTERS, {"version": 1}, programme="registration_book"),
+}
 OWNERS = frozenset({"admin", "owner"})
 TENANT = {"slug": "gamma", "name": "Gamma", "zone": "UTC", "currency": "EUR"}
 COLLEAGUE = {"handle": "new", "name": "New", "mail": "new@acme.example", "roles": ["analyst"]}

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
 from chassis.access import sees
 from chassis.answers import Page, answers
 from chassis.case import Stage
 from chassis.decider import NotFound
-from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
-from chassis.read_store.port import Contains
+from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains, Range
 from contracts.values import RegistrationId
 from services.registration.access import READ_DISPUTES
-from services.registration.api.bodies import EvidenceBody, Id, Text, subject_of
+from services.registration.api.bodies import EvidenceBody, Id, Text, between, subject_of
 from services.registration.api.deals import asked
 from services.registration.application.on_disputes import appealing, filing, on_dispute
 from services.registration.domain.dispute import (
@@ -29,14 +29,18 @@ from services.registration.domain.dispute import (
 from services.registration.projections.disputes import ShownDispute, for_partner, name_of
 
 router = APIRouter(tags=["disputes"])
+SORT = r"^-?(opened_at|due_at)$"
 Documents = Annotated[tuple[EvidenceBody, ...], Field(max_length=20)]
+
+
+Kind = Literal["earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct"]
 
 
 class FileBody(Body):
     """The deal, on which ground, and what happened."""
 
     registration_id: Annotated[str, Field(min_length=1, max_length=64)]
-    kind: Literal["earlier_work", "incumbent", "customer_choice", "territory", "wrong_match", "conduct"]
+    kind: Kind
     statement: Text
     evidence: Documents = ()
 
@@ -132,6 +136,24 @@ async def withdraw(dispute_id: Id, caller: Writer, app: App) -> Response:
     return await _take(dispute_id, WithdrawDispute, caller, app, lambda fields: WithdrawDispute(**fields))
 
 
+async def days(opened_from: Day | None = None, opened_before: Day | None = None) -> Range | None:
+    """When they were opened, in UTC days."""
+    return between(opened_from, opened_before)
+
+
+async def filters(
+    opened: Annotated[Range | None, Depends(days)],
+    stage: Annotated[list[Stage] | None, Query(max_length=len(Stage))] = None,
+    kind: Kind | None = None,
+    registration_id: Annotated[str | None, Query(max_length=64)] = None,
+    partner_id: Annotated[str | None, Query(max_length=64, description="who filed it, for the vendor")] = None,
+) -> dict[str, Any]:
+    """Which disputes a list is asked for."""
+    about = Contains(registration_id) if registration_id else None
+    stages = tuple(one.value for one in stage or ()) or None
+    return {"stage": stages, "kind": kind, "partner_id": partner_id, "deals": about, "opened_at": opened}
+
+
 @router.get("/disputes")
 @answers(Page[ShownDispute])
 @reads("disputes")
@@ -139,21 +161,20 @@ async def disputes(
     caller: Reader,
     app: App,
     paged: Paged,
-    stage: Annotated[str | None, Query(max_length=32)] = None,
-    registration_id: Annotated[str | None, Query(max_length=64)] = None,
+    wanted: Annotated[dict[str, Any], Depends(filters)],
+    sort: Annotated[str, Query(pattern=SORT)] = "-opened_at",
 ) -> Response:
-    """The disputes, the newest first: those that a partner filed or that contest what it holds, all for the vendor.
+    """The disputes: those that a partner filed or that contest what it holds, all for the vendor.
 
     With `registration_id` those over what that deal holds, or those who take part in it, on either side; a partner names
-    its own deal.
+    its own deal. Who filed one against it, it learns by no question: `partner_id` is the vendor's.
     """
     app.access.check(caller.principal, READ_DISPUTES)
-    mine = caller.principal.partner_id
-    if registration_id is not None and mine is not None:
-        await app.document(caller.principal, "deal_board", registration_id)
-    about = Contains(registration_id) if registration_id else None
-    where = {"stage": stage, "sides": Contains(mine) if mine else None, "deals": about}
-    items, cursor = await page(caller, app, "disputes", paged, where, "-opened_at")
+    mine, about = caller.principal.partner_id, wanted["deals"]
+    if about is not None and mine is not None:
+        await app.document(caller.principal, "deal_board", about.value)
+    side = {"sides": Contains(mine), "partner_id": None} if mine else {}
+    items, cursor = await page(caller, app, "disputes", paged, wanted | side, sort)
     return listed([_shown(caller, app, item) for item in items], cursor)
 
 

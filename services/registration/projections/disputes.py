@@ -207,5 +207,5 @@ DISPUTES = Projection(
         of_dispute,
     ),
     evolve=evolve,
-    indexes=("stage", "partner_id", "opened_at", "due_at", "against[]", "sides[]", "deals[]"),
+    indexes=("stage", "kind", "partner_id", "opened_at", "due_at", "against[]", "sides[]", "deals[]"),
 )
