@@ -6,7 +6,8 @@ a bug stops where it is, alerts, and holds up nobody else.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
@@ -19,10 +20,13 @@ from chassis.event import TYPES, Seen
 from chassis.folding import change_of
 from chassis.projection import Projection
 from chassis.read_store.port import WHOLE, Aside, Birth, Model, ProjectionFailed, ReadStore, Retired
+from chassis.settings import variable
 from chassis.supervision import Backoff, log
 from chassis.transport.port import Message, Outlet, Undecodable, read
 
 Fact = Seen | Undecodable
+ADDRESSES = variable("upstreams")
+"""The setting that says where other services' feeds are read."""
 TURN_EVENTS = 250
 """Events that are decoded before others of the event loop have their turn: a millisecond's work."""
 
@@ -51,7 +55,11 @@ Feed = Callable[[int, int], Awaitable[FeedPage]]
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectingSettings:
-    """The limits of one service's runner."""
+    """The limits of one service's runner.
+
+    `shared`: other processes may work on the same models. A message for which it is too early is then held: one that is
+    passed would be lost where another process, which did not get it, calls the model filled.
+    """
 
     batch_events: int = 2_000
     """Facts folded together and written in one commit."""
@@ -63,11 +71,18 @@ class ProjectingSettings:
     """The longest wait for news before looking again."""
     poll_seconds: float = 0.05
     """How often it is looked how far others have come: models about to join the common reading, or another process."""
+    hold_seconds: float = 60.0
+    """How long a batch waits for its model to be filled before it is given back; well below the broker's patience."""
+    shared: bool = False
     backoff: Backoff = field(default_factory=Backoff)
 
 
 class ProjectionStopped(Exception):
     """A model has met a bug and cannot catch up from a feed later, so its messages are held."""
+
+
+class StillFilling(Exception):
+    """A model is being filled from a feed by perhaps several processes, so its messages are held until it is."""
 
 
 class CannotRebuild(Exception):
@@ -76,7 +91,10 @@ class CannotRebuild(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionLag:
-    """How one version of a model stands. `behind` counts positions of the own feed, `filling` names unfilled lanes."""
+    """How one version of a model stands. `behind` counts positions of the own feed, `filling` names unfilled lanes.
+
+    `no_feed` are the services of those whose feeds nobody has said how to read: there it waits.
+    """
 
     name: str
     model: str
@@ -85,6 +103,7 @@ class ProjectionLag:
     head: int
     behind: int
     filling: tuple[str, ...]
+    no_feed: tuple[str, ...]
     stopped: str | None
     incomplete: bool
 
@@ -144,7 +163,8 @@ class ProjectionRunner:
     """Runs the projections of one service. `run` goes to a supervised task; `apply` to the consumers.
 
     `feeds` reads other services' public events again from the start, by service; it may be filled until `prepare`.
-    Without one for a source, a new version hears of it only what its consumers still bring.
+    Without one for a source, the first version of a model hears of it what its consumers bring; a later one does not
+    answer before it has one, because what the one before heard may be brought no more.
     """
 
     def __init__(
@@ -164,6 +184,7 @@ class ProjectionRunner:
         self._projections = {projection.name: projection for projection in projections}
         self._feeds = feeds if feeds is not None else {}
         self._settings = settings or ProjectingSettings()
+        self._ended = False
         self._running: list[Running] = []
         self._group: asyncio.TaskGroup | None = None
         self._head = 0
@@ -172,14 +193,20 @@ class ProjectionRunner:
     async def prepare(self) -> None:
         """Makes the models that are missing and finds out how far the others are. Queries work from here on."""
         if not self._running:
-            self._running = [await self._make(projection, "first") for projection in self._projections.values()]
+            answering = {model.name for model in await self._read_store.models() if model.live}
+            self._running = [await self._make(each, "first", answering) for each in self._projections.values()]
 
-    async def _make(self, projection: Projection, birth: Birth) -> Running:
+    async def _make(self, projection: Projection, birth: Birth, answering: Collection[str]) -> Running:
+        """The model, which if it is new has yet to be filled from every feed there is.
+
+        One that is to take the place of another waits for the feeds that are missing too.
+        """
+        sources = projection.heard if projection.name in answering else projection.heard & self._feeds.keys()
         model = await self._read_store.prepare(
             projection.name,
             projection.version,
             projection.indexes,
-            behind=[self._lane(source) for source in projection.heard if source in self._feeds],
+            behind=[self._lane(source) for source in sources],
             birth=birth,
         )
         return Running(projection, model, self.service)
@@ -198,6 +225,7 @@ class ProjectionRunner:
         """Follows the own feed and fills what is behind, until it is cancelled. An error of a store ends it."""
         await self.prepare()
         self._head = await self._store.head()
+        self._ended = False
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -206,15 +234,23 @@ class ProjectionRunner:
                 self._tell()
                 group.create_task(self._follow(), name="projections follow")
         finally:
-            self._group = None
+            self._group, self._ended = None, True
+            self._tell()
 
     def _start(self, running: Running) -> None:
         assert self._group is not None
         running.level = False
         self._group.create_task(self._catch_up(running), name=f"{running.model} catches up")
-        for source in running.projection.heard:
-            if self._lane(source) in running.behind and source in self._feeds:
+        for source in running.projection.heard & self._feeds.keys():
+            if self._lane(source) in running.behind:
                 self._group.create_task(self._fill(running, source), name=f"{running.model} from {source}")
+        for source in self._without_feed(running):
+            log.warning("no_feed", service=self.service, model=running.model, source=source, named_by=ADDRESSES)
+
+    def _without_feed(self, running: Running) -> tuple[str, ...]:
+        """The sources that it has to be filled from and cannot."""
+        missing = running.projection.heard - self._feeds.keys()
+        return tuple(sorted(source for source in missing if self._lane(source) in running.behind))
 
     async def _follow(self) -> None:
         while True:
@@ -344,6 +380,8 @@ class ProjectionRunner:
 
     async def _apply_public(self, running: Running, source: str, batch: Sequence[Fact]) -> None:
         lane = self._lane(source)
+        if lane in running.behind and self._holds(running):
+            await self._until_filled(running, lane)
         if lane not in running.behind and running.stopped is None:
             mine = [fact for fact in batch if _type(fact) in running.projection.public or not _type(fact)]
             reached = _reached(batch)
@@ -353,9 +391,28 @@ class ProjectionRunner:
         if lane in running.behind:
             running.skipped[lane] = max(running.skipped.get(lane, 0), *(fact.position for fact in batch))
 
+    def _holds(self, running: Running) -> bool:
+        """Whether messages for which it is too early have to wait.
+
+        Those for a version that is made again beside another do not: nobody else works on it, and the other needs them.
+        """
+        beside = any(other.name == running.name for other in self._running if other is not running)
+        return self._settings.shared and not beside
+
+    async def _until_filled(self, running: Running, lane: str) -> None:
+        """Returns when the lane is filled. Raises StillFilling when that takes long, so that nobody waits for the batch."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.hold_seconds):
+                while lane in running.behind and not (running.stopped or running.retired or self._ended):
+                    await self._wait(self._settings.idle_seconds)
+        if running.stopped is not None:
+            raise ProjectionStopped(f"{running.model} is stopped: {running.stopped}")
+        if lane in running.behind and not running.retired:
+            raise StillFilling(f"{running.model} is not filled from the feed of {lane}")
+
     async def _leave_to_feed(self, running: Running, source: str) -> None:
         """A stopped model lets the messages pass only if it can read them again later."""
-        if source not in self._feeds:
+        if source not in self._feeds or self._holds(running):
             raise ProjectionStopped(f"{running.model} is stopped: {running.stopped}")
         running.behind.add(self._lane(source))
         await self._read_store.set_behind(running.model, self._lane(source), behind=True)
@@ -374,6 +431,7 @@ class ProjectionRunner:
             failures = 0
             if await self._filled_by(running, lane, page):
                 break
+        self._tell()
         await self._swap(running)
 
     async def _filled_by(self, running: Running, lane: str, page: FeedPage) -> bool:
@@ -401,12 +459,14 @@ class ProjectionRunner:
         if projection is None:
             raise CannotRebuild(f"{self.service} has no read model {name!r}: it has {', '.join(self._projections)}")
         if missing := sorted(projection.heard - self._feeds.keys()):
-            raise CannotRebuild(f"{name} also reads the feeds of {', '.join(missing)}: rebuild it in their process")
+            raise CannotRebuild(
+                f"{name} also reads the feeds of {', '.join(missing)}: {ADDRESSES} names their addresses"
+            )
         if self._group is None:
             await self._wait(self._settings.idle_seconds)
         if self._group is None:
             raise CannotRebuild(f"the projections of {self.service} are not running")
-        running = await self._make(projection, "again")
+        running = await self._make(projection, "again", {name})
         self._running.append(running)
         self._start(running)
         while not running.live:
@@ -474,14 +534,19 @@ class ProjectionRunner:
 
     async def look(self) -> None:
         """Takes over what another process has brought about, where this one does not run the projections itself."""
-        if self._group is not None:
+        if self._runs():
             return
         self._head = max(self._head, await self._store.head())
         models = await self._read_store.models()
+        if self._runs():
+            return  # it has begun meanwhile, and knows better than what the store said before
         there = {model.model for model in models}
         self._running = [running for running in self._running if running.model in there]
         for model in models:
             self._look_at(model)
+
+    def _runs(self) -> bool:
+        return self._group is not None
 
     def _look_at(self, model: Model) -> None:
         """Takes over how far another process has brought a model, and which one it has made live."""
@@ -511,6 +576,7 @@ class ProjectionRunner:
             head=self._head,
             behind=max(0, self._head - position),
             filling=tuple(sorted(running.behind)),
+            no_feed=self._without_feed(running),
             stopped=running.stopped,
             incomplete=running.incomplete,
         )

@@ -11,14 +11,23 @@ import msgspec
 import pytest
 
 from chassis.event import PublicEvent, Seen, encode, event, public_event
-from chassis.projecting import CannotRebuild, FeedPage, ProjectingSettings, ProjectionRunner, ProjectionStopped
+from chassis.projecting import (
+    CannotRebuild,
+    FeedPage,
+    ProjectingSettings,
+    ProjectionRunner,
+    ProjectionStopped,
+    StillFilling,
+)
 from chassis.projection import Projection
+from chassis.read_store.port import Model
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.testing.projections import TENANT, assert_repeatable, project, told
 from chassis.transport.port import Message, Undecodable
 
 OURS = "projecting_test"
 SETTINGS = ProjectingSettings(batch_events=4, fill_events=8, near_events=4, idle_seconds=0.05, poll_seconds=0.005)
+SHARED = replace(SETTINGS, shared=True)
 WAIT_SECONDS = 30.0
 
 
@@ -383,7 +392,8 @@ async def test_a_new_version_answers_only_when_it_is_filled(read_store: SqliteRe
     def counting(document: Any, seen: Seen) -> Any:
         return {"count": (document or {"count": 0})["count"] + 1}
 
-    second = ProjectionRunner(OURS, log, read_store, [board(2, counting)], settings=SETTINGS)
+    feeds = {"neighbour": feed_over(())}
+    second = ProjectionRunner(OURS, log, read_store, [board(2, counting)], feeds=feeds, settings=SETTINGS)
     await second.prepare()
     assert len((await read_store.get("board", TENANT, "d") or {})["notes"]) == 30
     async with running(second):
@@ -391,6 +401,138 @@ async def test_a_new_version_answers_only_when_it_is_filled(read_store: SqliteRe
 
     assert await read_store.get("board", TENANT, "d") == {"count": 30}
     assert [model.model for model in await read_store.models()] == ["board__v2"]
+
+
+async def lived(read_store: SqliteReadStore, known: Sequence[Seen]) -> None:
+    """The release before heard this of the neighbour."""
+    before = ProjectionRunner(OURS, FakeLog(), read_store, [board()], settings=SETTINGS)
+    await before.prepare()
+    await before.apply("neighbour", known)
+
+
+async def test_a_new_version_never_answers_without_what_the_live_one_heard_of_others(
+    read_store: SqliteReadStore,
+) -> None:
+    known = told(*(DealWon(deal_id=f"d-{n}", amount=n) for n in range(6)))
+    await lived(read_store, known)
+
+    second = ProjectionRunner(OURS, FakeLog(), read_store, [board(2)], settings=SETTINGS)
+    async with running(second):
+        await until(lambda: second.lag()[0].filling)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(until(lambda: second.lag()[0].live), 0.2)
+        (lag,) = second.lag()
+
+    assert (lag.filling, lag.no_feed) == (("neighbour",), ("neighbour",))
+    assert await read_store.count("board", TENANT) == 6
+    assert {model.model: model.live for model in await read_store.models()} == {"board__v1": True, "board__v2": False}
+
+    feeds = {"neighbour": feed_over(known)}
+    third = ProjectionRunner(OURS, FakeLog(), read_store, [board(2)], feeds=feeds, settings=SETTINGS)
+    async with running(third):
+        await until(lambda: third.lag()[0].live)
+
+    assert await read_store.count("board", TENANT) == 6
+    assert [model.model for model in await read_store.models()] == ["board__v2"]
+
+
+async def test_messages_wait_where_another_process_may_fill_the_same_version(read_store: SqliteReadStore) -> None:
+    """One that came late would be passed, and committed, by a process that ends before it has read the feed again."""
+    facts = told(*(DealWon(deal_id=f"d-{n}", amount=n) for n in range(6)))
+    await lived(read_store, facts[:4])
+    gate = asyncio.Event()
+
+    async def slow(after: int, limit: int) -> FeedPage:
+        await gate.wait()
+        return await feed_over(facts[:5])(after, limit)
+
+    def release(feed: Any) -> ProjectionRunner:
+        feeds = {"neighbour": feed}
+        return ProjectionRunner(
+            OURS, FakeLog(), read_store, [board(2)], feeds=feeds, settings=replace(SHARED, hold_seconds=0.1)
+        )
+
+    late = release(slow)
+    async with running(late), running(release(feed_over(facts[:5]))) as quick:
+        await until(lambda: quick.lag()[0].live)
+        with pytest.raises(StillFilling):
+            await late.apply("neighbour", facts[5:])
+        assert await read_store.count("board", TENANT) == 5
+        gate.set()
+        await until(lambda: not late.lag()[0].filling)
+        await late.apply("neighbour", facts[5:])
+
+    assert await read_store.count("board", TENANT) == 6
+
+
+async def test_a_version_that_is_made_again_holds_no_message_of_the_live_one(read_store: SqliteReadStore) -> None:
+    facts = told(*(DealWon(deal_id=f"d-{n}", amount=n) for n in range(6)))
+    gate, known = asyncio.Event(), facts[:4]
+
+    async def feed(after: int, limit: int) -> FeedPage:
+        await gate.wait()
+        return await feed_over(known)(after, limit)
+
+    runner = ProjectionRunner(OURS, FakeLog(), read_store, [board()], feeds={"neighbour": feed}, settings=SHARED)
+    async with running(runner):
+        gate.set()
+        await until(lambda: not runner.lag()[0].filling)
+        gate.clear()
+        again = asyncio.create_task(runner.rebuild("board"))
+        await until(lambda: len(runner.lag()) > 1)
+        await asyncio.wait_for(runner.apply("neighbour", facts[4:]), WAIT_SECONDS)
+        assert await read_store.count("board", TENANT) == 6
+        known = facts
+        gate.set()
+        assert await asyncio.wait_for(again, WAIT_SECONDS) == "board__v1_2"
+
+    assert await read_store.count("board", TENANT) == 6
+
+
+class Slow(SqliteReadStore):
+    """Whoever asks for the models while it is slow gets the answer of that moment, later."""
+
+    may = asyncio.Event()
+    may.set()
+
+    async def models(self) -> list[Model]:
+        found = await super().models()
+        await self.may.wait()
+        return found
+
+
+async def test_who_asks_for_readiness_while_the_work_begins_turns_nothing_back(tmp_path: Path) -> None:
+    """What was filled since the store was asked stays filled."""
+    store = Slow(tmp_path / "read.db")
+    await store.open()
+    feeds = {"neighbour": feed_over(told(DealWon(deal_id="d", amount=1)))}
+    runner = ProjectionRunner(OURS, FakeLog(), store, [board()], feeds=feeds, settings=SHARED)
+    await runner.prepare()
+    store.may = asyncio.Event()
+    asked = asyncio.create_task(runner.look())
+    await asyncio.sleep(0)
+    async with running(runner):
+        await until(lambda: not runner.lag()[0].filling)
+        store.may.set()
+        await asked
+        assert not runner.lag()[0].filling
+    await store.close()
+
+
+async def test_a_stopped_model_holds_its_messages_where_another_process_may_fill_it(
+    read_store: SqliteReadStore,
+) -> None:
+    def bug(document: Any, seen: Seen) -> Any:
+        raise RuntimeError("bug")
+
+    facts = told(DealWon(deal_id="d", amount=1))
+    await lived(read_store, ())
+    feeds = {"neighbour": feed_over(())}
+    stopping = ProjectionRunner(OURS, FakeLog(), read_store, [board(change=bug)], feeds=feeds, settings=SHARED)
+    await stopping.prepare()
+    with pytest.raises(ProjectionStopped):
+        await stopping.apply("neighbour", facts)
+    assert not stopping.lag()[0].filling
 
 
 async def test_messages_that_come_while_a_model_is_being_filled_are_read_from_the_feed(
