@@ -1,5 +1,6 @@
 """Why, what, and proof: the routes by which every service opens its log to those who may see it."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -10,20 +11,28 @@ from chassis.access import PARTNER, VENDOR, AccessRow, Who, partner, service, ve
 from chassis.answers import answers
 from chassis.application import Application
 from chassis.decider import NotFound, stream_base
-from chassis.event import TYPES, Actor, Seen, iso, plain
+from chassis.event import SHARED, TYPES, Actor, Seen, iso, plain
 from chassis.http import JSON, App, Lines, Reader, shown
 from chassis.identity import Principal
 from chassis.projection import Projection
 from chassis.proof import StreamProof, without_states
 from chassis.rulebook import Change, Input, Reason
 from chassis.store.port import Recorded
+from chassis.transport.lines import line_of
+from chassis.transport.port import Outlet
 
 WHY, FEED, PROOF, TABLE_READ = "read why", "read feed", "read proofs", "read access table"
+WHOLE_FEED = "read feed of every tenant"
+WHOLE_FEED_PATH = "/feed"
 FEED_LIMIT_MAX = 1_000
+TURN_EVENTS = 100
+"""Events that are translated before others of the event loop have their turn."""
+NEXT = "Entente-Next"
 
 TABLE: dict[Any, tuple[Who, ...]] = {
     WHY: (vendor(), partner(), service()),
     FEED: (vendor("admin"), vendor("analyst"), service()),
+    WHOLE_FEED: (service(),),
     PROOF: (vendor(), partner(), service()),
     TABLE_READ: (vendor(), partner(), service()),
 }
@@ -164,19 +173,42 @@ def _decision(app: Application, seen: Seen, together: Iterable[Seen]) -> Any:
     return None
 
 
+After = Annotated[int, Query(ge=0, le=1 << 53)]
+Limit = Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)]
+
+
 @router.get("/events", response_class=Lines)
-async def feed(
-    caller: Reader,
-    app: App,
-    after: Annotated[int, Query(ge=0, le=1 << 53)] = 0,
-    limit: Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)] = FEED_LIMIT_MAX,
-) -> Response:
+async def feed(caller: Reader, app: App, after: After = 0, limit: Limit = FEED_LIMIT_MAX) -> Response:
     """The service's public events in position order: one JSON object a line; `Entente-Next` is the position to go on from."""
     app.access.check(caller.principal, FEED)
     recorded = await app.executor.store.feed(after, limit)
     lines = [line for line in (_public_line(app, r) for r in recorded if r.tenant == caller.tenant) if line]
     following = recorded[-1].position if recorded else after
-    return Lines(b"".join(lines), headers={"Entente-Next": str(following)})
+    return Lines(b"".join(lines), headers={NEXT: str(following)})
+
+
+@router.get(WHOLE_FEED_PATH, response_class=Lines, include_in_schema=False)
+async def whole_feed(caller: Reader, app: App, after: After = 0, limit: Limit = FEED_LIMIT_MAX) -> Response:
+    """The public events of every tenant, as the topic carries them, for the other services alone: paged as `/events`.
+
+    Their read models are filled from here. To whoever acts for one tenant, be it a service, it is not there.
+    """
+    if caller.tenant != SHARED or not app.access.allows(caller.principal, WHOLE_FEED):
+        raise NotFound
+    recorded = await app.executor.store.feed(after, limit)
+    following = recorded[-1].position if recorded else after
+    return Lines(await _public_lines(app, recorded), headers={NEXT: str(following)})
+
+
+async def _public_lines(app: Application, recorded: Sequence[Recorded]) -> bytes:
+    outlet = Outlet(app.name, app.executor.store, app.publish or (lambda _: None))
+    lines: list[bytes] = []
+    for number, one in enumerate(recorded, start=1):
+        if (message := outlet.translate(one)) is not None:
+            lines.append(line_of(message))
+        if number % TURN_EVENTS == 0:
+            await asyncio.sleep(0)
+    return b"".join(lines)
 
 
 def _public_line(app: Application, recorded: Recorded) -> bytes | None:

@@ -38,7 +38,7 @@ from chassis.master_key import MasterKey
 from chassis.parking import SqliteParking
 from chassis.positions import Desk, SqlitePositions
 from chassis.presence import at_work
-from chassis.projecting import Feed, ProjectionLag, ProjectionRunner, feed_of
+from chassis.projecting import Feed, ProjectingSettings, ProjectionLag, ProjectionRunner, feed_of
 from chassis.projection import Projection
 from chassis.read_store.port import ReadStore
 from chassis.read_store.sqlite import SqliteReadStore
@@ -172,9 +172,18 @@ class Service:
         return frozenset(reacted.union(self.blueprint.everywhere, *(one.heard for one in self.projections)))
 
     def _feeds(self) -> dict[str, Feed]:
-        """How a rebuild reads other services again: those of this process, from their stores."""
+        """How read models read other services again: those of this process from their stores, others over HTTP."""
         heard = {source for projection in self.projections for source in projection.heard}
-        return {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
+        here = {name: feed_of(other.outlet) for name, other in self.world.neighbours.items() if name in heard}
+        away = {name: url for name, url in self.settings.upstreams.items() if name in heard - here.keys()}
+        return here | (self._far_feeds(away) if away else {})
+
+    def _far_feeds(self, urls: Mapping[str, str]) -> dict[str, Feed]:
+        from chassis.far_feed import FarFeeds  # imported only where it is used: aiohttp takes 100 ms
+
+        feeds = FarFeeds(self.name, urls, self.world.signer)
+        self._exit.push_async_callback(feeds.close)
+        return {name: feeds.of(name) for name in urls}
 
     def _api(self) -> FastAPI:
         api = Documented(
@@ -227,7 +236,14 @@ class Service:
         self._exit.callback(self.desk.close)
         self._exit.push_async_callback(self.shadow_runs.stop)
         self.runner = ProjectionRunner(
-            self.name, self.store, self.application.read, self.projections, feeds=self._feeds()
+            self.name,
+            self.store,
+            self.application.read,
+            self.projections,
+            feeds=self._feeds(),
+            settings=ProjectingSettings(
+                shared=bool(self.settings.kafka)
+            ),  # whose groups share messages among processes
         )
         await self.runner.prepare()
         self.application.reached, self.application.standing = self.runner.reached, self.standing
@@ -320,8 +336,8 @@ class Service:
 
         A read model is ready when a version that this release knows is live and was once filled up to the present. One that
         met a bug or fell behind since is told, and takes nothing else away. A rebuild beside the live one changes nothing.
-        While the keys are locked nothing is ready. A group that the broker does not let read is named; what else the
-        service does goes on.
+        `no_feed` names services whose feeds a version waits for and nobody has said where they are. While the keys are
+        locked nothing is ready. A group that the broker does not let read is named; what else the service does goes on.
         """
         await self.runner.look()
         lags = {lag.name: lag for lag in sorted(self.runner.lag(), key=lambda lag: lag.live)}
@@ -363,6 +379,7 @@ def _behind(lag: ProjectionLag) -> dict[str, Any]:
         "live": lag.live,
         "behind": lag.behind,
         "filling": list(lag.filling),
+        "no_feed": list(lag.no_feed),
         "stopped": lag.stopped,
         "incomplete": lag.incomplete,
     }

@@ -121,6 +121,10 @@ class ServiceSettings(BaseSettings):
     """PEM of who signed its certificate; without it the machine's own list counts."""
     kms_check_seconds: float = Field(default=60.0, gt=0)
     """How often it is asked whether it still agrees."""
+    upstreams: dict[str, str] = Field(
+        default={}, description='a JSON object of addresses by service, as in {"onboarding": "http://onboarding:8080"}'
+    )
+    """Where services of other processes answer, by name: read models read their feeds there; those of this one need none."""
     internal_port: int | None = Field(default=None, ge=0, le=65_535)
     """Where probes and figures are served apart from everything else."""
     traces: str | None = Field(default=None, pattern="^(https?://|$)", description=HTTP_URL)

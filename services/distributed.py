@@ -123,9 +123,12 @@ async def _started(
 ) -> Member:
     folder = settings.data / name
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"ENTENTE_CRM_SIMULATOR_URL": crm_url, "ENTENTE_PUBLIC_URL": urls[FRONT]}
-    if name == FRONT:
-        told["ENTENTE_UPSTREAMS"] = json.dumps({other: url for other, url in urls.items() if other != FRONT})
+    upstreams = {other: url for other, url in urls.items() if other != FRONT}
+    told = {
+        "ENTENTE_CRM_SIMULATOR_URL": crm_url,
+        "ENTENTE_PUBLIC_URL": urls[FRONT],
+        "ENTENTE_UPSTREAMS": json.dumps(upstreams),
+    }
     port = urls[name].rpartition(":")[2]
     # The engines' addresses are inherited: they may hold passwords, which do not belong on a command line.
     command = ["env", *(f"{key}={value}" for key, value in told.items()), sys.executable, "-m", f"services.{name}"]

@@ -47,7 +47,7 @@ FORM_BYTES = 1 << 20
 
 
 class Settings(ServiceSettings):
-    """`upstreams` are the services' addresses by name; without any, they are in this process.
+    """What comes in goes on to `upstreams`; without any, the services are in this process.
 
     `hosts` are the names under which the portal is reached (any, if none is named; in development only loopback).
     What may be asked is limited outside development, or as `limited` says. A session ends `session_hours` after sign-in,
@@ -55,9 +55,6 @@ class Settings(ServiceSettings):
     `openid_issuer`, which knows us as `openid_client` and sends them back to `/callback` of `public_url`.
     """
 
-    upstreams: dict[str, str] = Field(
-        default={}, description='a JSON object of addresses by service, as in {"onboarding": "http://onboarding:8080"}'
-    )
     crm_simulator_url: str = ""
     hosts: tuple[str, ...] = ()
     limited: bool | None = None

@@ -113,6 +113,7 @@ async def test_a_service_with_all_its_read_models_at_the_present_is_ready(tmp_pa
             "live": True,
             "behind": 0,
             "filling": [],
+            "no_feed": [],
             "stopped": None,
             "incomplete": False,
         }

@@ -1,25 +1,35 @@
-"""A later release of onboarding for a rollout: `python -m tests.scenarios.next_release 1 serve …`.
+"""A later release of a service for a rollout: `python -m tests.scenarios.next_release onboarding 1 serve …`.
 
-Its read models have a version that is so much higher, so that it has to fill its own beside those of the release that is
-at work.
+Its read models (of `gateway/members`: that one) have a version that is so much higher, so that it has to fill its own
+beside those of the release that is at work.
 """
 
+import importlib
 import sys
 from dataclasses import replace
+from typing import Any
 
 from chassis.cli import command_line
-from chassis.service import Service, World, assemble
-from services.onboarding.app import BLUEPRINT, Settings
+from chassis.projection import Projection
+from chassis.service import Service, World
 
 
-def main(later: int) -> None:
-    models = tuple(replace(one, version=one.version + later) for one in BLUEPRINT.projections)
+def main(which: str, later: int) -> None:
+    name, _, model = which.partition("/")
+    app = importlib.import_module(f"services.{name}.app")
 
-    def build(settings: Settings, world: World) -> Service:
-        return assemble(replace(BLUEPRINT, projections=models), settings, world)
+    def build(settings: Any, world: World) -> Service:
+        service: Service = app.build(settings, world)
+        models = tuple(_later(one, later) if model in ("", one.name) else one for one in service.blueprint.projections)
+        service.blueprint = replace(service.blueprint, projections=models)
+        return service
 
-    command_line("onboarding", Settings, build)()
+    command_line(name, app.Settings, build)()
+
+
+def _later(one: Projection, later: int) -> Projection:
+    return replace(one, version=one.version + later)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv.pop(1)))
+    main(sys.argv.pop(1), int(sys.argv.pop(1)))

@@ -93,6 +93,7 @@ def inspected(service: str) -> dict[str, Row]:
     return {
         f"GET {prefix}/why/{{event_id}}": row(readers, event_id=f"{service}_event"),
         f"GET {prefix}/events": row(frozenset({"admin", "analyst"})),
+        f"GET {prefix}/feed": row(NOBODY),
         f"GET {prefix}/proofs/{{stream}}": row(readers, stream=f"{service}_stream"),
         f"GET {prefix}/access": row(),
         f"GET {prefix}/parked": row(OPERATOR),

@@ -15,12 +15,15 @@ from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.decider import NotFound, Problem
 from chassis.http import BodyLimit, problem
 from chassis.identity import Principal, Unauthenticated
+from chassis.inspection import WHOLE_FEED_PATH
 from chassis.tracing import PROBES, serving
 from services.gateway.api.authentication import Visitor, count_form, count_stranger, narrowed, nobody, visitor
 from services.gateway.domain.tenant import Tenants
 
 DROPPED = frozenset({b"authorization", b"cookie", b"x-forwarded-user", b"entente-principal", b"host"})
 FORM = re.compile(r"/forms/[^/]+/leads")
+INSIDE = PROBES | {WHOLE_FEED_PATH}
+"""What is for the platform and for the services among themselves: nobody gets there by the door."""
 ANONYMOUS_ROUTES = (
     ("onboarding", "POST", re.compile(r"/applications")),
     ("attribution", "POST", re.compile(r"/connections/[^/]+/push")),
@@ -100,7 +103,7 @@ async def _through(service: str, path: str, scope: Scope, receive: Receive, send
     request = Request(scope)
     app: Application = request.app.state.application
     principal = await _principal(service, path, await visitor(request), request)
-    if path in PROBES or not app.ports.upstreams.knows(service):
+    if path in INSIDE or not app.ports.upstreams.knows(service):
         raise NotFound
     token = app.ports.signer.sign(principal, service)
     inner = _inner(scope, path, token)
