@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from chassis.process import make_world
+from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
+from services.__main__ import build_all
 from services.gateway.app import Settings
 from tests.architecture.tree import ROOT
 from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, pods, rendered
@@ -153,6 +156,49 @@ def test_the_page_s_patch_opens_a_port_and_a_network_of_one_s_own_and_nothing_el
     ports = [str(each["port"]) for each in before["engines"]["egress"][0]["ports"]]
     told = DEPLOYING.partition("the engines' usual ports (")[2].partition(")")[0]
     assert re.findall(r"\d+", told) == ports
+
+
+def picks(selector: Any, labels: dict[str, str]) -> bool:
+    """Whether a selector is for pods with these labels."""
+    listed = selector.get("matchExpressions", [])
+    within = all((labels[one["key"]] in one["values"]) == (one["operator"] == "In") for one in listed)
+    return within and selector.get("matchLabels", {}).items() <= labels.items()
+
+
+def pod(service: str, component: str) -> dict[str, str]:
+    name = "app.kubernetes.io/"
+    return {f"{name}part-of": "entente", f"{name}name": service, f"{name}component": component}
+
+
+def lets(policies: list[Any], way: str, here: dict[str, str], there: dict[str, str]) -> bool:
+    """Whether pods with the labels `here` may begin (egress) or take (ingress) a connection on port 8080 with `there`."""
+    end = {"egress": "to", "ingress": "from"}[way]
+    return any(
+        "podSelector" in peer and "namespaceSelector" not in peer and picks(peer["podSelector"], there)
+        for spec in policies
+        if picks(spec["podSelector"], here)
+        for rule in spec.get(way, [])
+        if {"protocol": "TCP", "port": 8080} in rule["ports"]
+        for peer in rule.get(end, [])
+    )
+
+
+@pytest.mark.parametrize("name", ["compact", "production", "staging"])
+async def test_who_reads_the_feeds_of_others_reaches_them_and_no_other_service_does(name: str, tmp_path: Path) -> None:
+    whole = ServiceSettings(port=0, data=tmp_path)
+    services = build_all(whole, make_world(whole))
+    policies = [m["spec"] for m in overlay(name) if m["kind"] == "NetworkPolicy"]
+    for reader, service in services.items():
+        heard = frozenset[str]().union(*(one.heard for one in service.projections))
+        for source in services.keys() - {reader, "gateway"}:
+            there = pod(source, "serve")
+            open_ways = [
+                lets(policies, "egress", pod(reader, component), there)
+                and lets(policies, "ingress", there, pod(reader, component))
+                for component in ("serve", "work")
+            ]
+            assert open_ways == [source in heard or reader == "gateway"] * 2, (reader, source)
+        service.application.keys.close()
 
 
 def test_production_stops_no_sooner_than_requests_and_proxies_need() -> None:
