@@ -13,7 +13,7 @@ from chassis.rulebook_api import Id, ShownRulebook
 from chassis.shadow_runs import ShadowRun
 from services.registration.domain.screening import DEAL_RULES
 
-router = APIRouter(tags=["rulebooks"])
+router = APIRouter(tags=["programmes"])
 
 
 class RulesBody(Body):
@@ -37,6 +37,7 @@ class RunBody(Body):
 @reads("rulebooks")
 async def rules(programme: Id, caller: Reader, app: App) -> Response:
     """The rules for deals in this programme, with every version that was ever published: `/rulebooks/{programme}`."""
+    app.access.check(caller.principal, rulebook_api.READ)
     found = await app.read.get("rulebooks", caller.tenant, programme)
     if found is None or found["kind"] != DEAL_RULES.name:
         raise NotFound
@@ -45,6 +46,7 @@ async def rules(programme: Id, caller: Reader, app: App) -> Response:
 
 
 @router.put("/programmes/{programme}/rules")
+@answers(rulebook_api.DraftedRules)
 async def draft(programme: Id, body: RulesBody, caller: Writer, app: App) -> Response:
     """Keeps a draft of the programme's rules, replacing the draft before it, as `POST /rulebooks` does."""
     drafted = rulebook_api.Draft(rulebook_id=programme, kind=DEAL_RULES.name, body=body.body, examples=body.examples)
@@ -54,6 +56,7 @@ async def draft(programme: Id, body: RulesBody, caller: Writer, app: App) -> Res
 
 
 @router.post("/programmes/{programme}/rules/publish")
+@answers(rulebook_api.PublishedRules)
 async def publish(programme: Id, body: rulebook_api.Publish, caller: Writer, app: App) -> Response:
     """Publishes the draft, as `/rulebooks/{programme}/publish` does."""
     return await rulebook_api.publish(programme, body, caller, app)
