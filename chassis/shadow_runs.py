@@ -52,8 +52,9 @@ class RunState(TypedDict):
 
 
 class ListedRun(RunState):
-    """A run without its report: ask for it by its id."""
+    """A run without its report: ask for it by its id. Mode: as in `ShadowRun`."""
 
+    mode: NotRequired[Mode]
     kind: str
     rulebook_id: str
     version: int

@@ -314,3 +314,12 @@ async def test_rules_of_a_kind_that_looks_nothing_up_are_not_tried_in_full(tmp_p
     }
     assert (refused.status_code, refused.json()["slug"]) == (422, "nothing-looked-up")
     assert unknown.status_code == 422
+
+
+async def test_the_list_of_runs_says_in_which_mode_each_of_them_was(tmp_path: Path) -> None:
+    async with opened(tmp_path) as asked:
+        await shadow(asked, version=1, mode="full")
+        await shadow(asked, version=1)
+        listed = (await asked.get(DESK, "/shadow-runs")).json()["items"]
+
+    assert sorted(one["mode"] for one in listed) == ["full", "recorded"]
