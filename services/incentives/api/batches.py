@@ -14,9 +14,9 @@ from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
-from services.incentives.application.paying import carried_of
+from services.incentives.application.paying import carried_of, payment_rules_now
 from services.incentives.application.sales import rules_of_kind
-from services.incentives.application.tax_years import so_far_with
+from services.incentives.application.tax_years import so_far
 from services.incentives.domain.batch import (
     PAYMENTS_MAX,
     ApproveBatch,
@@ -92,9 +92,9 @@ async def send(batch_id: Id, caller: Writer, app: App) -> Response:
     async def make(peek: Peek) -> SendBatch:
         payments = await _payments(peek, batch_id)
         named = await _named(app, caller.tenant, payments)
-        so_far = await _so_far(app, caller.tenant, payments)
+        counted = await _so_far(app, caller.tenant, payments)
         by, now, bank = caller.principal.by, app.clock.now(), app.ports.bank
-        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=so_far, bank=bank)
+        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=counted, bank=bank)
 
     return await perform(caller, app, SendBatch, make)
 
@@ -128,8 +128,9 @@ async def _named(app: Application, tenant: str, payments: list[Payment]) -> dict
 
 async def _so_far(app: Application, tenant: str, payments: list[Payment]) -> dict[str, YearSoFar]:
     """What the thresholds look at, by payment; none where the rules have none."""
-    found = {one.order.payment_id: await so_far_with(app, tenant, one.order) for one in payments}
-    return {name: so_far for name, so_far in found.items() if so_far is not None}
+    thresholds = (await payment_rules_now(app, tenant)).thresholds
+    orders = [one.order for one in payments] if thresholds else []
+    return {it.payment_id: await so_far(app, tenant, it.payee_id, thresholds, it) for it in orders}
 
 
 @router.get("/batches")
