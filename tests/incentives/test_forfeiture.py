@@ -19,6 +19,7 @@ from services.incentives.domain.payment import Payments
 from services.incentives.domain.payment_commands import ProposePayment
 from services.incentives.domain.payment_events import PaymentBlocked, PaymentDeclined, PaymentProposed
 from services.incentives.domain.payment_rules import PAYMENT_RULES
+from services.incentives.domain.thresholds import YearSoFar
 from services.incentives.projections.forfeitures import FORFEITURES
 from services.incentives.projections.ledger import TRIAL_BALANCE
 from services.incentives.publishing import publish
@@ -167,3 +168,15 @@ def test_the_final_payment_is_made_below_the_minimum():
     assert log.refused(wish) == "below-minimum"
     assert log.refused(replace(wish, final=True)) == ""
     assert PaymentDeclined not in {type(one) for one in log.happened}
+
+
+def test_a_new_year_in_which_no_form_is_asked_for_yet_lifts_what_waited_for_one():
+    threshold = {"asks": "tax_form", "jurisdiction": "DE", "from_amount": "600", "currency": "EUR"}
+    log = log_of(gates=[], thresholds=[threshold])
+    reached = YearSoFar(tax_year=2026, totals=(money("700.00", "EUR"),), position=9)
+    log.tell(replace(step(), so_far=reached))
+    assert steps(log) == [("ForfeitureScheduled", None)]
+    january = datetime(2027, 1, 2, tzinfo=UTC)
+    below = YearSoFar(tax_year=2027, totals=(HUNDRED,), position=9)
+    log.tell(replace(step(january), so_far=below))
+    assert steps(log)[1:] == [("ForfeitureLifted", None)]
