@@ -127,13 +127,15 @@ def _awarded(it: sale_events.SpiffAwarded) -> PublicEvent:
 
 
 def _quarantined(it: sale_events.FactQuarantined) -> PublicEvent:
-    """A sale that cannot be rated waits for a person."""
+    """A sale that cannot be rated waits for a person. It is about a partner where one partner's share alone waits."""
+    partner_ids = it.partner_ids or ()
     return AttentionRaised(
         attention_id=_quarantine_id(it),
         side="vendor",
         roles=("finance",),
         topic=f"fact-{it.reason_code}",
         subject=it.opportunity_id,
+        partner_id=partner_ids[0] if len(partner_ids) == 1 else None,
         severity="high",
     )
 

@@ -8,14 +8,14 @@ from pydantic import Field
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.event import iso
-from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
-from chassis.read_store.port import Range
+from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import Contains, Range
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import EarningDocument
 from services.incentives.projections.ledger import BalanceDocument, JournalDocument, TrialDocument
-from services.incentives.projections.sales import SaleDocument
+from services.incentives.projections.sales import SaleDocument, concerned, why_waiting
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -123,6 +123,49 @@ async def list_sales(caller: Reader, app: App, paged: Paged, registration_id: Fi
     """What is known of each sale, and what it waits for."""
     app.access.check(caller.principal, READ_SALES)
     return listed(*await page(caller, app, "sales", paged, {"registration_id": registration_id}, sort="-changed_at"))
+
+
+class ShownWaiting(TypedDict):
+    """A fact that waits, since when and why. For the vendor with whose shares wait, where that is known."""
+
+    win_no: int
+    plan_id: str
+    fact_id: str | None
+    reason_code: str
+    why: str
+    since: str
+    partner_ids: list[str] | None
+    event_id: str
+
+
+class WaitingSale(TypedDict):
+    """A sale of which something cannot be rated."""
+
+    opportunity_id: str
+    registration_id: str | None
+    waiting: list[ShownWaiting]
+
+
+@router.get("/waiting-facts")
+@answers(Page[WaitingSale])
+@reads("sales")
+async def waiting_facts(caller: Reader, app: App, paged: Paged, partner_id: Filter = None) -> Response:
+    """Sales of which something cannot be rated, each with what waits and why; a partner sees what its own shares wait for."""
+    app.access.check(caller.principal, READ_EARNINGS)
+    whose = own(caller, partner_id)
+    where = {"waits": 1, "waiting_partner_ids": Contains(whose) if whose is not None else None}
+    items, cursor = await page(caller, app, "sales", paged, where, sort="-changed_at")
+    return listed([_waiting(caller, item, whose) for item in items], cursor)
+
+
+def _waiting(caller: Caller, sale: Any, whose: str | None) -> dict[str, Any]:
+    found = []
+    for one in sale["waiting"]:
+        whom = concerned(sale, one)
+        if whose is None or whose in whom:
+            told = None if caller.principal.kind == "partner" else whom
+            found.append({**one, "why": why_waiting(one["reason_code"]), "partner_ids": told})
+    return {"opportunity_id": sale["opportunity_id"], "registration_id": sale["registration_id"], "waiting": found}
 
 
 @router.get("/sales/{opportunity_id}")

@@ -34,7 +34,8 @@ class Known:
     `waited_for` a plan that waits for a rate pays nothing once another one has paid, nor does one on what is billed beside
     a SPIFF that names its component; without `of_kinds` a rebate and a commission of one component displace each other;
     without `deal_in_plan` a cap on a deal counts what was paid out, in that currency, whatever was taken back of it; without
-    `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone.
+    `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone;
+    without `names_partners` nobody is named whose share waits for a rate.
     """
 
     books: Sequence[Rulebook]
@@ -49,6 +50,7 @@ class Known:
     of_kinds: bool = True
     deal_in_plan: bool = True
     alone_later: bool = True
+    names_partners: bool = True
 
 
 @dataclass(frozen=True)

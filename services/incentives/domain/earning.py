@@ -28,6 +28,7 @@ from services.incentives.domain.sale import (
     AwardClaimedBefore,
     Line,
     NotQuarantined,
+    Quarantined,
     Sale,
     SaleInvalid,
 )
@@ -96,7 +97,7 @@ def record_basis(wish: RecordBasis, sale: Sale, at_hand: AtHand, known: Known) -
     if known_as is not None and (known_as.kind, wish.kind) != (ORDERED, POS):
         return Decided()
     if wish.amount is None:
-        return _without_amount(wish, sale)
+        return _without_amount(wish, sale, known)
     win = sale.wins.get(wish.win_no)
     currency = win.amount.currency if win and wish.kind != ORDERED else wish.amount.currency
     _sound([wish.amount, *(line.amount for line in wish.sold)], currency)
@@ -127,7 +128,7 @@ def _own(line: Sold, wish: RecordBasis, family: dict[str, str]) -> Sold:
     return replace(line, line_id=identity, family=line.family or family.get(wish.line_id or line.line_id, ""))
 
 
-def _without_amount(wish: RecordBasis, sale: Sale) -> Decided:
+def _without_amount(wish: RecordBasis, sale: Sale, known: Known) -> Decided:
     if (wish.win_no, "", wish.external_id) in sale.quarantined:
         return Decided()
     happened = FactQuarantined(
@@ -137,8 +138,15 @@ def _without_amount(wish: RecordBasis, sale: Sale) -> Decided:
         reason_code="no-amount",
         quarantined_at=wish.now,
         fact_id=wish.external_id,
+        partner_ids=_credited(sale, wish.win_no) if known.names_partners else LEFT_OUT,
     )
     return Decided([happened])
+
+
+def _credited(sale: Sale, win_no: int) -> tuple[str, ...] | LeftOut:
+    """Whoever is credited with a win now."""
+    shares = (share for credit in sale.credit_of(win_no) for share in credit.shares)
+    return tuple(sorted({str(share.partner_id) for share in shares if share.percent > 0})) or LEFT_OUT
 
 
 def record_credit(wish: RecordCredit, sale: Sale, at_hand: AtHand, known: Known) -> Decided:
@@ -250,8 +258,9 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         for line in _standing(posting.sale, fact.win_no):
             take_back(posting, line, fact, posting.sale.reversals_of(fact.win_no), known.books)
     resolved = (fact.win_no, fact.plan_id, fact.fact_id) if isinstance(fact, FactResolved) else None
-    for due in dues(posting.sale, known, resolved):
-        _calculate(posting, due, known)
+    waiting = [due for due in dues(posting.sale, known, resolved) if not _calculate(posting, due, known)]
+    if known.names_partners:
+        _quarantine(posting, waiting)
     return posting.decided()
 
 
@@ -259,8 +268,8 @@ def _standing(sale: Sale, win_no: int) -> list[Line]:
     return [line for line in sale.lines.values() if line.key.win_no == win_no and not line.superseded]
 
 
-def _calculate(posting: Posting, due: Due, known: Known) -> None:
-    """Earns the lines of a share, then lets the reversals that are already known take their part."""
+def _calculate(posting: Posting, due: Due, known: Known) -> bool:
+    """Earns the lines of a share, then lets the reversals that are already known take their part; False where it waits."""
     plan = due.chosen.plan
     metered = meter_id(plan, due.chosen.plan_id, due.key.partner_id, due.win.credited_on)
     meter = metered[0] if metered else None
@@ -269,14 +278,16 @@ def _calculate(posting: Posting, due: Due, known: Known) -> None:
         derivation = rate(facts, plan)
         earned = _earned(posting, due, derivation, meter, facts) if derivation.counted else []
     except NoRate:
-        _quarantine(posting, due)
-        return
+        if not known.names_partners:
+            _quarantine_unnamed(posting, due)
+        return False
     if plan.kind == REBATE and derivation.counted:
         _count(posting, due, derivation, meter or "")
     elif plan.kind != REBATE:
         for line in _within_units(posting, due, derivation, earned, facts):
             _earn(posting, line, facts)
     _reverse_known(posting, due, known)
+    return True
 
 
 def _reverse_known(posting: Posting, due: Due, known: Known) -> None:
@@ -286,18 +297,35 @@ def _reverse_known(posting: Posting, due: Due, known: Known) -> None:
             take_back(posting, line, reversal, before[:count], known.books)
 
 
-def _quarantine(posting: Posting, due: Due) -> None:
-    if (due.win.win_no, due.chosen.plan_id, due.basis.fact_id) in posting.sale.quarantined:
-        return
-    posting.add(
-        FactQuarantined(
-            opportunity_id=due.win.opportunity_id,
-            win_no=due.win.win_no,
-            plan_id=due.chosen.plan_id,
-            reason_code="no-rate",
-            quarantined_at=posting.now,
-            fact_id=due.basis.fact_id,
-        )
+def _quarantine(posting: Posting, waiting: Sequence[Due]) -> None:
+    """Tells what cannot be rated and whose shares wait for it: once, and again when these are others."""
+    shares: dict[Quarantined, list[Due]] = {}
+    for due in waiting:
+        shares.setdefault(_name_of(due), []).append(due)
+    for it, mine in shares.items():
+        partner_ids = tuple(sorted({due.key.partner_id for due in mine}))
+        if posting.sale.named.get(it) != partner_ids:
+            posting.add(replace(_waits(posting, mine[0]), partner_ids=partner_ids))
+
+
+def _quarantine_unnamed(posting: Posting, due: Due) -> None:
+    """As it was once decided: nobody was named."""
+    if _name_of(due) not in posting.sale.quarantined:
+        posting.add(_waits(posting, due))
+
+
+def _name_of(due: Due) -> Quarantined:
+    return due.win.win_no, due.chosen.plan_id, due.basis.fact_id
+
+
+def _waits(posting: Posting, due: Due) -> FactQuarantined:
+    return FactQuarantined(
+        opportunity_id=due.win.opportunity_id,
+        win_no=due.win.win_no,
+        plan_id=due.chosen.plan_id,
+        reason_code="no-rate",
+        quarantined_at=posting.now,
+        fact_id=due.basis.fact_id,
     )
 
 

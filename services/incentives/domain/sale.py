@@ -134,6 +134,8 @@ class Sale:
     reversals: tuple[ReversalRecorded, ...] = ()
     bases: Mapping[str, BasisRecorded] = field(default_factory=dict)
     quarantined: frozenset[Quarantined] = frozenset()
+    named: Mapping[Quarantined, tuple[str, ...]] = field(default_factory=dict)
+    """Whose shares wait for what is quarantined."""
     missed: frozenset[LineKey] = frozenset()
     lines: Mapping[str, Line] = field(default_factory=dict)
     told: tuple[str, ...] = ()
@@ -227,7 +229,7 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
         case SpiffAwarded() | AwardMissed() | AwardClaimed():
             return _awarded(sale, happened)
         case FactQuarantined() | FactResolved():
-            return replace(sale, quarantined=_quarantined(sale, happened))
+            return _with_quarantine(sale, happened)
         case _:
             line = _line_after(sale.lines.get(happened.line_id), happened)
             return replace(sale, lines={**sale.lines, **line})
@@ -242,9 +244,12 @@ def _awarded(sale: Sale, happened: SpiffAwarded | AwardMissed | AwardClaimed) ->
     return sale
 
 
-def _quarantined(sale: Sale, happened: FactQuarantined | FactResolved) -> frozenset[Quarantined]:
+def _with_quarantine(sale: Sale, happened: FactQuarantined | FactResolved) -> Sale:
     it = (happened.win_no, happened.plan_id, happened.fact_id)
-    return sale.quarantined | {it} if isinstance(happened, FactQuarantined) else sale.quarantined - {it}
+    others = {one: named for one, named in sale.named.items() if one != it}
+    if isinstance(happened, FactResolved):
+        return replace(sale, quarantined=sale.quarantined - {it}, named=others)
+    return replace(sale, quarantined=sale.quarantined | {it}, named={**others, it: happened.partner_ids or ()})
 
 
 def _line_after(line: Line | None, happened: LineEvent) -> dict[str, Line]:

@@ -92,7 +92,10 @@ class ReversalRecorded:
 
 @event("incentives.FactQuarantined.v1")
 class FactQuarantined:
-    """A plan cannot rate this win. Reason codes: no-rate, no-amount (a fact came without one: `fact_id`)."""
+    """A plan cannot rate this win. Reason codes: no-rate, no-amount (a fact came without one: `fact_id`).
+
+    `partner_ids` are those whose shares wait; it is told again when these are others.
+    """
 
     opportunity_id: str
     win_no: int
@@ -100,6 +103,7 @@ class FactQuarantined:
     reason_code: str
     quarantined_at: datetime
     fact_id: str | None = None
+    partner_ids: tuple[str, ...] | LeftOut = LEFT_OUT
 
 
 @event("incentives.FactResolved.v1")

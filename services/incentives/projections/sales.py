@@ -1,5 +1,6 @@
 """What is known of each sale: its wins, credits and reversals, and the lines that came of them?"""
 
+from decimal import Decimal
 from typing import Any, TypedDict
 
 import msgspec
@@ -12,16 +13,31 @@ from services.incentives.domain.sale_events import (
     CreditRecorded,
     FactQuarantined,
     FactResolved,
+    LineKey,
     PayoutCalculated,
+    RebateCounted,
     ReversalRecorded,
     WinRecorded,
 )
 
 
+class WaitingFact(TypedDict):
+    """What cannot be rated, since when, and why. `partner_ids` are those whose shares wait for it, where they are known."""
+
+    win_no: int
+    plan_id: str
+    fact_id: str | None
+    reason_code: str
+    partner_ids: list[str]
+    since: str
+    event_id: str
+
+
 class SaleDocument(TypedDict):
     """Facts by their keys, `told` in the order in which they became known.
 
-    `missing` says what the sale waits for before it can be rated.
+    `missing` says what the sale waits for before it can be rated, `waiting` what of it cannot be rated, and
+    `waiting_partner_ids` for whom.
     """
 
     opportunity_id: str
@@ -32,6 +48,9 @@ class SaleDocument(TypedDict):
     bases: dict[str, Any]
     told: list[str]
     quarantined: dict[str, str]
+    waiting: list[WaitingFact]
+    waiting_partner_ids: list[str]
+    waits: int
     line_ids: list[str]
     missing: list[str]
     changed_at: str
@@ -43,7 +62,67 @@ def evolve(document: SaleDocument | None, seen: Seen) -> SaleDocument:
     changed = _changed(known, happened)
     waits = {"wins": not changed["wins"], "credits": not changed["credits"]}
     missing = [name for name, waited_for in waits.items() if waited_for]
-    return {**changed, "missing": missing, "changed_at": iso(seen.recorded_at)}
+    waiting = _waiting(changed["waiting"], seen)
+    of = sorted({partner_id for one in waiting for partner_id in concerned(changed, one)})
+    return {
+        **changed,
+        "missing": missing,
+        "waiting": waiting,
+        "waiting_partner_ids": of,
+        "waits": int(bool(waiting)),
+        "changed_at": iso(seen.recorded_at),
+    }
+
+
+def concerned(sale: SaleDocument, one: WaitingFact) -> list[str]:
+    """Whose shares wait: those that are named, and for what waits for its amount whoever is credited now."""
+    return one["partner_ids"] if one["plan_id"] and one["partner_ids"] else _credited(sale) or one["partner_ids"]
+
+
+def _credited(sale: SaleDocument) -> list[str]:
+    """Whoever the newest final credits of a sale name."""
+    shares = (share for credit in sale["credits"].values() for share in credit["shares"])
+    return sorted({str(share["partner_id"]) for share in shares if Decimal(share["percent"]) > 0})
+
+
+def _waiting(known: list[WaitingFact], seen: Seen) -> list[WaitingFact]:
+    """What waits: until a person resolves it, it is rated after all, or comes once more with its amount."""
+    match seen.event:
+        case FactQuarantined():
+            return [*(one for one in known if not _is_of(one, seen.event)), _waits(seen)]
+        case FactResolved():
+            return [one for one in known if not _is_of(one, seen.event)]
+        case PayoutCalculated(key=key) | RebateCounted(key=key):
+            return [left for one in known if (left := _without(one, key))]
+        case BasisRecorded(external_id=external_id):
+            return [one for one in known if (one["plan_id"], one["fact_id"]) != ("", external_id)]
+        case _:
+            return known
+
+
+def _waits(seen: Seen) -> WaitingFact:
+    it: FactQuarantined = seen.event
+    return {
+        "win_no": it.win_no,
+        "plan_id": it.plan_id,
+        "fact_id": it.fact_id,
+        "reason_code": it.reason_code,
+        "partner_ids": list(it.partner_ids or ()),
+        "since": iso(it.quarantined_at),
+        "event_id": seen.id,
+    }
+
+
+def _is_of(one: WaitingFact, it: FactQuarantined | FactResolved) -> bool:
+    return (one["win_no"], one["plan_id"], one["fact_id"]) == (it.win_no, it.plan_id, it.fact_id)
+
+
+def _without(one: WaitingFact, key: LineKey) -> WaitingFact | None:
+    """What still waits once a share was rated; None where nothing does."""
+    if (one["win_no"], one["plan_id"], one["fact_id"]) != (key.win_no, key.plan_id, key.fact_id):
+        return one
+    left = [partner_id for partner_id in one["partner_ids"] if partner_id != key.partner_id]
+    return {**one, "partner_ids": left} if left else None
 
 
 def _empty(opportunity_id: str) -> SaleDocument:
@@ -56,6 +135,9 @@ def _empty(opportunity_id: str) -> SaleDocument:
         "bases": {},
         "told": [],
         "quarantined": {},
+        "waiting": [],
+        "waiting_partner_ids": [],
+        "waits": 0,
         "line_ids": [],
         "missing": [],
         "changed_at": "",
@@ -99,7 +181,7 @@ def _opportunity(seen: Seen) -> str:
 
 SALES = Projection(
     name="sales",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (
             WinRecorded,
@@ -109,15 +191,26 @@ SALES = Projection(
             FactQuarantined,
             FactResolved,
             PayoutCalculated,
+            RebateCounted,
         ),
         _opportunity,
     ),
     evolve=evolve,
-    indexes=("changed_at", "registration_id", "opportunity_id"),
+    indexes=("changed_at", "registration_id", "opportunity_id", "waiting_partner_ids", "waits,changed_at"),
 )
 
 
 # Queries
+
+WHY = {
+    "no-rate": "no rate of exchange of that week is recorded: the vendor's finance records one, and resolves it",
+    "no-amount": "it came without an amount: it counts once whoever sent it sends it with one",
+}
+
+
+def why_waiting(reason_code: str) -> str:
+    """Why something waits, and what ends that, in a sentence."""
+    return WHY.get(reason_code, reason_code)
 
 
 def sale_of(document: SaleDocument) -> Sale:

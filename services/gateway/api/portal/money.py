@@ -12,6 +12,7 @@ from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 OWN_PAY = "incentives.read one's own pay"
+WAITING_MAX = 50
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -34,17 +35,23 @@ async def earnings(here: Here) -> Response:
         here.ask_if("incentives.read earnings", "/progress", partner_id=named["partner_id"], limit=50),
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
+    waiting = await here.ask_if(
+        "incentives.read earnings", "/waiting-facts", partner_id=named["partner_id"], limit=WAITING_MAX
+    )
     parts = (lines, statements, upcoming, progress)
-    names = await here.names({row["partner_id"] for part in parts for row in part.items})
-    customers = await here.customers({row.get("registration_id") for row in lines.items})
+    concerned = {whom for sale in waiting.items for one in sale["waiting"] for whom in one["partner_ids"] or ()}
+    names = await here.names({row["partner_id"] for part in parts for row in part.items} | concerned)
+    customers = await here.customers({row.get("registration_id") for row in (*lines.items, *waiting.items)})
     shown: dict[str, Any] = {
         "lines": lines,
         "statements": statements,
         "upcoming": upcoming,
         "payments": payments,
         "progress": progress,
+        "waiting": waiting,
         "names": names,
         "customers": customers,
+        "opens": await here.opens({sale["registration_id"] for sale in waiting.items}),
         "filters": named,
     }
     return await here.page("earnings.html", **shown, totals=sums.of_lines(everything.items))
