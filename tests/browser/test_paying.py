@@ -48,7 +48,9 @@ def test_a_batch_is_paid_comes_back_is_paid_again_and_a_debt_is_given_up(
     retry = finance.get_by_role("button", name="Try again under a new reference")
     go_until(finance, f"/payments/{payment_id}", retry).click()
     finance.get_by_role("button", name="Submit to the provider").click()
-    until(lambda: stands(finn, payment_id, "paid"))
+    again = until(lambda: stands(finn, payment_id, "paid"))
+    reports(finance, f"{again['reference']},rejected,{again['paid_on']},R-2")
+    contradicted(finance, approver, payment_id)
     finance.goto(BATCHES)
     step(finance, "Close", "The batch is closed.")
     refund(system, deal, LUMIERE.amount)
@@ -133,6 +135,19 @@ def upload(page: Page, content: str, said: str, signature: str = "f" * 64) -> No
     page.get_by_role("button", name="Take it in").click()
     expect(page.get_by_role("alert")).to_contain_text(said)
     expect(page.get_by_label("or its content")).to_have_value(content)
+
+
+def contradicted(finance: Page, approver: Page, payment_id: str) -> None:
+    """What the provider says against its word is a case, which a person closes."""
+    go_until(finance, f"/payments/{payment_id}", finance.get_by_text("The provider contradicts itself."))
+    finance.get_by_role("link", name="its case").click()
+    expect(finance.get_by_text("Provider contradiction")).to_be_visible()
+    close = approver.get_by_role("button", name="Close")
+    go_until(approver, "/cases", close)
+    approver.get_by_label("It was").select_option(label="The provider’s mistake")
+    approver.get_by_label("Reason").fill("the bank erred")
+    close.click()
+    expect(approver.get_by_text("The case is closed")).to_be_visible()
 
 
 def signed(content: str) -> str:

@@ -79,6 +79,7 @@ def of_every_service(service: str, drafts: frozenset[str], publishes: frozenset[
         "POST /rulebooks/{rulebook_id}/publish": row(publishes, {"version": 1}, **book),
         "POST /rulebooks/{rulebook_id}/end": row(publishes, {"version": 1}, **book),
         "POST /shadow-runs": row(shadows, shadow),
+        "GET /shadow-runs": row(shadows),
         "GET /shadow-runs/{run_id}": row(shadows, run_id=f"{service}_run"),
         **inspected(service),
     }
@@ -430,6 +431,7 @@ INCENTIVES = {
     "POST /backtests": row(
         MANAGERS_OF_RULES, {"rulebook_id": "standard", "version": 1, "since": "2031-01-01", "until": "2031-12-31"}
     ),
+    "GET /backtests": row(MANAGERS_OF_RULES),
     "GET /backtests/{run_id}": row(MANAGERS_OF_RULES, run_id="backtest"),
     "GET /shadow": row(MANAGERS_OF_RULES),
     "GET /shadow/{plan_id}": row(MANAGERS_OF_RULES, plan_id="watched"),
@@ -442,6 +444,7 @@ INCENTIVES = {
     "POST /batches/{batch_id}/send": row(FINANCE, batch_id="batch"),
     "POST /batches/{batch_id}/close": row(FINANCE, batch_id="batch"),
     "GET /batches/{batch_id}/pain001": row(FINANCE, batch_id="batch"),
+    "GET /payments/{payment_id}/pain001": row(FINANCE, payment_id="payment"),
     "GET /batches/{batch_id}/csv": row(FINANCE | MONEY, batch_id="batch"),
     "PUT /payees/{payee_id}/bank": row(MONEY, {"iban": "DE89370400440532013000", "holder": "N"}, payee_id="partner"),
     "POST /payees/{payee_id}/bank/verify": row(MONEY | APPROVER, {"bank_id": "x"}, payee_id="partner"),

@@ -59,9 +59,13 @@ async def backtests(here: Here) -> Response:
 async def backtests_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(TRIES):
         raise Forbidden
-    books, shadow = await asyncio.gather(here.ask_all("incentives", "/rulebooks"), here.ask("incentives", "/shadow"))
+    books, shadow, runs = await asyncio.gather(
+        here.ask_all("incentives", "/rulebooks"),
+        here.ask("incentives", "/shadow"),
+        here.ask("incentives", "/backtests", limit=50, cursor=here.request.query_params.get("cursor")),
+    )
     plans = [row for row in books.items if row["kind"] == "plan" and row["versions"]]
-    shown = {"books": books, "plans": plans, "shadow": shadow}
+    shown = {"books": books, "plans": plans, "shadow": shadow, "runs": runs}
     return await here.page("backtests.html", status, **shown, refusal=refusal)
 
 
