@@ -97,7 +97,7 @@ def test_more_instalments_than_minor_units_are_not_taken():
 
 
 def test_a_credit_is_owed_until_its_note_is_entered_and_then_lowers_what_the_partner_owes():
-    log = approved(tax="190.00", pay_as="credit")
+    log = approved(tax="1710.00", pay_as="credit")
     assert stands(log) == {"credit_due:fund": Decimal("1190.00")}
     note = CreditClaim(claim_id="c1", credit_note="CN-7", credited_on=date(2026, 3, 20), by="fin", now=NOW)
     log.tell(note)
@@ -128,9 +128,9 @@ def test_instalments_add_up_to_what_was_approved_and_every_journal_balances(cent
     """In both currencies, whenever the clock looks and however often."""
     books = {"books": InBooks(currency="USD", rates=(RATE,))} if foreign else {}
     first = NOW.date() + timedelta(days=later)
-    log = approved(f"{Decimal(cents) / 100:.2f}", tax="1.90", **in_parts(count, first), **books)
+    log = approved(f"{Decimal(cents) / 100:.2f}", tax="1710.00", **in_parts(count, first), **books)
     decided = log.claim().approved
-    whole = decided.amount.amount + decided.tax.amount.amount
+    whole = decided.amount.amount + (decided.tax.amount.amount if decided.tax else Decimal(0))
     for on in sorted(looks):
         log.tell(day(NOW.date() + timedelta(days=on)))
         assert sum(stands(log).values(), Decimal(0)) == whole
