@@ -29,8 +29,9 @@ from services.registration.domain.dispute import (
     Disputes,
     DisputeWithdrawn,
     Holder,
+    NotFiled,
     RequestDisputeEvidence,
-    WrongShare,
+    WithdrawDispute,
 )
 from services.registration.domain.invitation import RoleHeld
 from services.registration.domain.merging import ParticipantsCollide
@@ -349,13 +350,24 @@ def test_against_a_deal_and_who_takes_part_in_it_the_whole_deal_gives_way() -> N
     town = merge(both_hold())
     opened = dispute(town, ASKED).first
     assert (set(opened.against), {one.registration_id for one in opened.holders}) == ({"b", THERE}, {"b"})
-    with pytest.raises(WrongShare):
-        decide(town, ASKED, "split", percent=Decimal("40.00"))
 
     decided(town, ASKED, "overturned")
 
     assert (statuses(town), states(town)) == (("approved", "revoked"), {"a": "held", ASKED: "held"})
     assert taking_part(town, "b") == []
+
+
+def test_a_split_with_a_deal_and_who_takes_part_in_it_names_each_of_them() -> None:
+    town = merge(both_hold())
+
+    case, *_ = decided(town, ASKED, "split", percent=Decimal("40.00"))
+
+    assert [(one.registration_id, one.partner_id, one.percent) for one in case[0].effects] == [
+        ("a", "p-2", Decimal("40.00")),
+        ("b", "p-3", Decimal("30.00")),
+        ("b", "p-4", Decimal("30.00")),
+    ]
+    assert [one.registration_id for one in line(town).live if one.exclusive] == ["a"]
 
 
 def both_hold() -> Town:
@@ -505,6 +517,19 @@ def test_the_first_evaluator_of_a_merge_let_who_approved_the_older_deal_decide(
 
     assert states(town) == {"a": "contested", "b": "contested"}
     assert dispute(town, "b").first.barred == barred
+
+
+@pytest.mark.parametrize("name", [ASKED, "b"])
+def test_a_dispute_that_nobody_filed_is_taken_back_by_nobody_but_as_the_first_evaluator_decided(name: str) -> None:
+    town = merge(apart() if name == ASKED else elder())
+    prepare = on_dispute(Asked(registration_id=name, now=MERGED), lambda fields: WithdrawDispute(**fields, by="seller"))
+    wish = done(prepare(Peek(town)))
+
+    with pytest.raises(NotFiled):
+        town.run(wish)
+    town.run(wish, 1)
+
+    assert dispute(town, name).case.stage == Stage.WITHDRAWN
 
 
 def two_deals() -> Town:

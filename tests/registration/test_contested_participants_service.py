@@ -133,6 +133,7 @@ async def test_others_hear_of_the_dispute_by_the_participant_and_its_invitation(
     await registration.post(ARBITER, f"/disputes/{named}/decide", {"outcome": "upheld", "reason": "Earlier."})
     registration.clock.set(START + timedelta(days=40))
     await registration.until_heard(DisputeDecided, final=True)
+    await registration.settle()
 
     [opened] = await registration.told(DisputeOpened)
     assert (opened.registration_id, opened.partner_id, opened.invitation_id) == (deal["registration_id"], "p2", named)

@@ -141,6 +141,7 @@ from services.registration.domain.dispute import (
     hear_dispute,
     request_dispute_evidence,
     show_dispute_evidence,
+    withdraw_any_dispute,
     withdraw_dispute,
 )
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
@@ -389,7 +390,10 @@ HANDLES = (
     Handles(AppealDispute, appeal_dispute, streams=dispute_streams, reads=disputed_streams, answer=appealed),
     *(
         Handles(WithdrawDispute, decision, dispute_streams, answer=case_of, evaluator=evaluator)
-        for evaluator, decision in ((1, withdraw_dispute), (2, answering(withdraw_dispute)))
+        for evaluator, decision in (
+            *((1, withdraw_any_dispute), (2, answering(withdraw_any_dispute))),
+            (3, answering(withdraw_dispute)),
+        )
     ),
     *(
         Handles(ConcludeDispute, decision, streams=concluding_streams, reads=around_streams, evaluator=evaluator)

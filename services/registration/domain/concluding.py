@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from chassis.decider import Raced
-from contracts.values import RegistrationId
 from services.registration.domain.claim import CONTESTED
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, release, share
 from services.registration.domain.deal import Deal, Status, evolve
@@ -14,6 +13,7 @@ from services.registration.domain.dispute import (
     LETTER_REQUIRED,
     NO_PROTECTION,
     OVERTURNED,
+    SERVICE,
     SPLIT,
     UPHELD,
     ConcludeDispute,
@@ -25,7 +25,6 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import give_way, parted
 from services.registration.domain.looking import Around, Look, look_again
-from services.registration.domain.merging import SERVICE
 from services.registration.domain.screening import APPROVE, QUEUE
 
 LETTER = "letter"
@@ -194,7 +193,7 @@ def _between_holds(
         case _ if outcome == OVERTURNED:
             return [], *seen.ended(wish, claims, others)
         case _ if outcome == SPLIT:
-            return [], [_opened(state, wish) for state in claims], [[] for _ in others]
+            return [], [_opened(state, wish, dispute) for state in claims], [[] for _ in others]
         case _ if outcome == NO_PROTECTION:
             gone = _gone(wish, claims)
             ended, kept = seen.ended(wish, _after(gone, claims), others)
@@ -214,10 +213,12 @@ def _joined(first: list[list[ClaimEvent]], second: list[list[ClaimEvent]]) -> li
     return [[*one, *other] for one, other in zip(first, second, strict=True)]
 
 
-def _opened(state: Claims, wish: ConcludeDispute) -> list[ClaimEvent]:
-    """The holds of both sides keep no rival out any more."""
-    names = (wish.dispute_id, *(name for told in wish.gives_way for name in told.holds))
-    return [change for name in names for change in share(state, RegistrationId(name), wish.now)]
+def _opened(state: Claims, wish: ConcludeDispute, dispute: Dispute) -> list[ClaimEvent]:
+    """The holds of both sides keep no rival out any more: a deal's own, and of who takes part in it."""
+    still = {told.registration_id for told in wish.gives_way}
+    theirs = [claim for name in dispute.first.against if (claim := state.of(name)) and claim.deal in still]
+    names = (wish.dispute_id, *(claim.registration_id for claim in theirs))
+    return [change for name in names for change in share(state, name, wish.now)]
 
 
 def _given_up(wish: ConcludeDispute, seen: Look, others: Others) -> list[DealEvent]:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, assert_never
 
 from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, FilingClosed, Stage, in_time
-from chassis.decider import Decider, Invalid, NotFound, WrongState
+from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
@@ -34,6 +34,8 @@ OUTCOMES = UPHELD, OVERTURNED, SPLIT, LETTER_REQUIRED, NO_PROTECTION = (
 FILED_FROM = (Stage.NONE, Stage.WITHDRAWN)
 DISPUTABLE = (Status.REJECTED, Status.WAITING, Status.REVOKED)
 EVIDENCE_DAYS, DECISION_DAYS = 5, 5
+SERVICE = "registration"
+"""Who opens a dispute that nobody filed."""
 VENDOR, PARTNER = "vendor", "partner"
 ASKED = {Stage.EVIDENCE_REQUESTED: PARTNER, Stage.UNDER_REVIEW: VENDOR, Stage.APPEALED: VENDOR}
 """Who is asked to do something at a stage."""
@@ -250,6 +252,12 @@ class WrongShare(Invalid):
     slug = "wrong-share"
 
 
+class NotFiled(Refused):
+    """Nobody filed this dispute: two hold the same, and an arbiter decides which. Leave, or withdraw the deal, to give way."""
+
+    slug = "not-filed"
+
+
 # State
 
 
@@ -430,7 +438,15 @@ def appeal_dispute(wish: AppealDispute, dispute: Dispute, deal: Deal, book: Rule
 
 
 def withdraw_dispute(wish: WithdrawDispute, dispute: Dispute) -> list[DisputeEvent]:
-    """Takes the dispute back, before it is decided."""
+    """Takes the dispute back, before it is decided; one that nobody filed ends with what made two hold the same."""
+    dispute.case.may(WITHDRAW)
+    if dispute.first.opened_by == SERVICE:
+        raise NotFiled
+    return withdraw_any_dispute(wish, dispute)
+
+
+def withdraw_any_dispute(wish: WithdrawDispute, dispute: Dispute) -> list[DisputeEvent]:
+    """As the first two evaluators decided: one that nobody filed was taken back too, and its holds stayed contested."""
     dispute.case.may(WITHDRAW)
     return [DisputeWithdrawn(**dispute.header, withdrawn_by=wish.by, withdrawn_at=wish.now)]
 
@@ -448,16 +464,21 @@ def lasted(dispute: Dispute, now: datetime) -> timedelta:
 def effects_of(outcome: str, dispute: Dispute, holders: Sequence[Deal], now: datetime) -> tuple[Effect, ...]:
     """What the outcome gives to whom from now on."""
     first = dispute.first
-    mine, filer = first.registration_id, first.partner_id
     if outcome == SPLIT and dispute.decided is not None:
-        deals = {one.first.registration_id: one.first.partner_id for one in holders}
-        beside = {one.registration_id: one.partner_id for one in first.holders if one.invitation_id}
-        partners = {mine: filer, **deals, **beside}
-        shares = dispute.decided.shares
-        return tuple(replace(one, partner_id=partners.get(one.registration_id), from_at=now) for one in shares)
+        sharing = zip(dispute.decided.shares, (first.partner_id, *_sharing(first, holders)), strict=False)
+        return tuple(replace(share, partner_id=whose, from_at=now) for share, whose in sharing)
     if outcome == OVERTURNED:
-        return (Effect(registration_id=mine, partner_id=filer, percent=HUNDRED, from_at=now),)
+        won = {"registration_id": first.registration_id, "partner_id": first.partner_id}
+        return (Effect(**won, percent=HUNDRED, from_at=now),)  # type: ignore[arg-type]
     return ()
+
+
+def _sharing(opened: DisputeOpened, holders: Sequence[Deal]) -> tuple[PartnerId | None, ...]:
+    """Whose the holds are on the other side; None of a deal that holds no more."""
+    deals = {one.first.registration_id: one.first.partner_id for one in holders}
+    if not opened.holders:
+        return tuple(deals.get(one) for one in opened.against)
+    return tuple(one.partner_id if one.invitation_id else deals.get(one.registration_id) for one in opened.holders)
 
 
 # Evolve

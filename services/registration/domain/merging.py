@@ -31,6 +31,7 @@ from services.registration.domain.deal import Deal
 from services.registration.domain.deal_events import DealEvent, DealMoved
 from services.registration.domain.dispute import (
     EVIDENCE_DAYS,
+    SERVICE,
     WRONG_MATCH,
     Dispute,
     DisputeEvent,
@@ -42,7 +43,6 @@ from services.registration.domain.judging import rules_of
 from services.registration.domain.overlap import GROUP
 
 CLAIMS_MAX = 100
-SERVICE = "registration"
 
 
 @dataclass(frozen=True, kw_only=True)

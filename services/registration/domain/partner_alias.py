@@ -14,8 +14,8 @@ from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.domain.claim import Claim
 from services.registration.domain.claims import ClaimEvent, Claims, alias, meeting, reconciled
 from services.registration.domain.deal import Deal
-from services.registration.domain.dispute import Dispute, DisputeEvent
-from services.registration.domain.merging import SERVICE, Collision, Contested, Opening, contests, settle, young_of
+from services.registration.domain.dispute import SERVICE, Dispute, DisputeEvent
+from services.registration.domain.merging import Collision, Contested, Opening, contests, settle, young_of
 
 
 @command("registration.AliasPartner.v1")
