@@ -65,7 +65,7 @@ def _to_be_read(it: Running, state: State) -> None:
     until(standing)
 
 
-def register(it: Running, partner: str, wanted: Customer, close_days: int = 60) -> str:
+def register(it: Running, partner: str, wanted: Customer, close_days: int = 60, **more: Any) -> str:
     """Registers a deal; its id."""
     now = date.fromisoformat(it.anyone.get("/dev/clock")["now"][:10])
     body = {
@@ -73,6 +73,7 @@ def register(it: Running, partner: str, wanted: Customer, close_days: int = 60) 
         "products": [{"family": family} for family in wanted.families],
         "amount": {"amount": wanted.amount, "currency": "EUR"},
         "close_on": (now + timedelta(days=close_days)).isoformat(),
+        **more,
     }
     said = it.who(partner).post(DEALS, body)
     registration_id: str = said["registration_id"]

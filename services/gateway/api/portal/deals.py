@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from chassis.asgi import Answer
 from chassis.decider import NotFound
 from chassis.http import Paging
 from contracts.attribution import CreditAllocated
@@ -23,7 +24,7 @@ COLUMNS = {
     "approved": ("approved",),
     "ended": ("closed", "expired", "rejected", "withdrawn", "revoked"),
 }
-COLUMN_MAX, LIST_MAX, FOUND_MAX = 20, 50, 50
+COLUMN_MAX, LIST_MAX, FOUND_MAX, DISPUTES_MAX = 20, 50, 50, 200
 CLOSE_DAYS = 90
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -196,12 +197,16 @@ async def deal_page_of(
 
 
 async def _beside(here: Visit, registration_id: str, doc: Part) -> dict[str, Part]:
-    """What people wrote beside the deal, and what is contested about it."""
-    notes, dispute = await asyncio.gather(
+    """What people wrote beside the deal, and what is contested about it: for the vendor also of who takes part in it."""
+    notes, dispute, contested = await asyncio.gather(
         here.ask_if("registration.read notes", f"/deals/{registration_id}/notes"),
         here.ask_if("registration.read disputes", f"/disputes/{registration_id}"),
+        here.ask_if("registration.read disputes", "/disputes", registration_id=registration_id, limit=DISPUTES_MAX)
+        if here.vendor
+        else _nobody(),
     )
-    return {"notes": notes if doc.ok else NOTHING, "dispute": dispute if dispute.ok else NOTHING}
+    found = {"dispute": dispute if dispute.ok else NOTHING, "contested": contested if contested.ok else NOTHING}
+    return {"notes": notes if doc.ok else NOTHING, **found}
 
 
 async def _taking_part(here: Visit, registration_id: str, doc: Part) -> dict[str, Any]:
@@ -306,21 +311,32 @@ STEPS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
     "request-evidence": lambda sent: sent.given("question"),
     "decide": lambda sent: sent.given("outcome", "reason", "percent"),
 }
-"""The steps of a dispute, which is named by its deal."""
+"""The steps of a dispute, which is named by its deal, or by the invitation of who takes part in it."""
 
 
 @router.post("/deals/{registration_id}/dispute/{step}")
 async def contest(registration_id: str, step: str, here: Here, sent: Sent) -> Response:
     """Files a dispute about a deal, or takes its next step."""
-    if step not in STEPS:
-        raise NotFound
-    body = STEPS[step](sent)
-    path = "/disputes" if step == "file" else f"/disputes/{registration_id}/{step}"
-    filed = {"registration_id": registration_id, **(body or {})} if step == "file" else body
-    answer = await here.send(sent, "registration", path, filed)
+    answer = await _stepped(here, sent, registration_id, step)
     if answer.ok:
         return here.went(answer, f"/deals/{registration_id}", f"dispute-{step}")
-    return await deal_page_of(here, registration_id, refused(f"dispute-{step}", sent, answer), answer.status)
+    beside = sent.text("invitation_id")
+    form = f"dispute-{beside}-{step}" if beside else f"dispute-{step}"
+    return await deal_page_of(here, registration_id, refused(form, sent, answer), answer.status)
+
+
+async def _stepped(here: Visit, sent: Form, registration_id: str, step: str) -> Answer:
+    if step == "file":
+        filed = {"registration_id": registration_id, **(STEPS[step](sent) or {})}
+        return await here.send(sent, "registration", "/disputes", filed)
+    return await dispute_step(here, sent, sent.text("invitation_id") or registration_id, step)
+
+
+async def dispute_step(here: Visit, sent: Form, dispute_id: str, step: str) -> Answer:
+    """Takes the next step of a dispute. Raises NotFound where it is none."""
+    if step not in STEPS or step == "file":
+        raise NotFound
+    return await here.send(sent, "registration", f"/disputes/{dispute_id}/{step}", STEPS[step](sent))
 
 
 @router.post("/deals/{registration_id}/credit/{pool}")

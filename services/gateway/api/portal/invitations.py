@@ -1,11 +1,12 @@
 """Taking part in another partner's deal: what a partner is asked and has asked, its answers, and who is in a deal."""
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
-from services.gateway.api.portal.deals import deal_page_of
+from services.gateway.api.portal.deals import DISPUTES_MAX, deal_page_of, dispute_step
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 SERVICE, READ = "registration", "registration.read invitations"
@@ -24,10 +25,29 @@ async def invitations(here: Here) -> Response:
 async def _list(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(READ):
         raise Forbidden
-    found = await here.ask(SERVICE, "/invitations", cursor=here.request.query_params.get("cursor"))
+    found, disputes = await asyncio.gather(
+        here.ask(SERVICE, "/invitations", cursor=here.request.query_params.get("cursor")), _disputes(here)
+    )
     both = {one[side] for one in found.items for side in ("host_id", "partner_id")}
-    shown = {"found": found, "names": await here.names(both)}
+    shown = {"found": found, "names": await here.names(both), "disputes": disputes}
     return await here.page("invitations.html", status, **shown, refusal=refusal)
+
+
+async def _disputes(here: Visit) -> dict[str, dict[str, Any]]:
+    """The newest dispute over each part that this partner has in a deal, by its invitation; the vendor's stand by the deal."""
+    if here.vendor:
+        return {}
+    found = await here.ask_if("registration.read disputes", "/disputes", limit=DISPUTES_MAX)
+    return {one["invitation_id"]: one for one in reversed(found.items) if one.get("invitation_id")}
+
+
+@router.post("/invitations/{invitation_id}/dispute/{step}")
+async def contest(invitation_id: str, step: str, here: Here, sent: Sent) -> Response:
+    """Takes the next step of the dispute over what this partner holds in another one's deal."""
+    told = await dispute_step(here, sent, invitation_id, step)
+    if told.ok:
+        return here.went(told, "/invitations", f"dispute-{step}")
+    return await _list(here, refused(f"dispute-{invitation_id}-{step}", sent, told), told.status)
 
 
 @router.post("/invitations/{invitation_id}/{verb}")
