@@ -385,3 +385,14 @@ async def test_a_statement_of_event_lines_follows_from_its_proof(tmp_path):
         assert verify(json.dumps(proof)) == []
         altered = json.dumps(proof).replace('"per_unit": "50"', '"per_unit": "51"')
         assert verify(altered) != []
+
+
+async def test_a_plan_in_the_shadow_has_registrations_kept_and_says_what_it_would_have_paid(tmp_path):
+    async with started(tmp_path) as it:
+        await it.publish_plan(per_event(), plan_id="starter", mode="shadow")
+        await it.hear(activated("p1"))
+        it.clock.set(AT)
+        await it.hear(deal(DealRegistered, submitted_at=AT))
+        assert await lines(it) == []
+        found = await it.until(ADMIN, "/shadow/starter", lambda run: run.get("report"))
+        assert [(row["partner_id"], row["new"]) for row in found["report"]["partners"]] == [("p1", "50")]
