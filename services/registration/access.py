@@ -33,6 +33,7 @@ from services.registration.domain.dispute import (
     WithdrawDispute,
 )
 from services.registration.domain.exclusion import AddExclusion, EndExclusion
+from services.registration.domain.forgotten import ForgetContact, ForgetDeal
 from services.registration.domain.grouping import CutParent, LinkParent
 from services.registration.domain.invitation import (
     AcceptInvitation,
@@ -62,6 +63,7 @@ from services.registration.domain.rules import APPROVERS
 
 READ_DEALS = "read deals"
 READ_CONFLICTS = "read conflicts"
+FIND_CONTACT = "find a contact"
 READ_ACCOUNTS = "read accounts"
 READ_CONTACTS = "read contacts"
 READ_EXCLUSIONS = "read exclusions"
@@ -153,6 +155,9 @@ ACCESS = Access(
         ConvertLead: (*_SELLERS, *_LEAD_DESK),
         CloseLead: (*_SELLERS, *_LEAD_DESK),
         ForgetLead: (vendor("admin"), *_LEAD_DESK),
+        FIND_CONTACT: (vendor("admin"),),
+        ForgetContact: (vendor("admin"),),
+        ForgetDeal: (vendor("admin"),),
         READ_LEADS: (*_LEAD_READERS, *_SELLERS, partner("marketer")),
         READ_LEAD_CONTACTS: (vendor("admin"), *_LEAD_DESK, *_SELLERS),
         READ_LEAD_SHARES: _LEAD_READERS,

@@ -17,6 +17,7 @@ from services.registration.api import (
     accounts,
     asking,
     batches,
+    bodies,
     deals,
     disputes,
     drafts,
@@ -24,27 +25,30 @@ from services.registration.api import (
     figures,
     forms,
     invitations,
+    lead_bodies,
     leads,
     machines,
     mails,
     notes,
+    people,
     programmes,
     proving,
     replacing,
     reviews,
 )
-from services.registration.api.lead_bodies import subject_of
 from services.registration.application import HANDLES, KINDS
 from services.registration.application.looking_again import LookUps
 from services.registration.application.ports import Ports
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import BRIEFLY, EXPLAIN, TALLY
+from services.registration.domain.forgotten import ContactForgotten, DealForgotten, subject_of
 from services.registration.domain.kept_mail import MailForgotten
 from services.registration.domain.lead import LeadForgotten
 from services.registration.domain.screening import DEAL_RULES
 from services.registration.projections.accounts import ACCOUNTS
 from services.registration.projections.attempts import ATTEMPTS
 from services.registration.projections.conflicts import CONFLICTS
+from services.registration.projections.contacts import CONTACTS
 from services.registration.projections.deal import DEAL
 from services.registration.projections.deal_board import DEAL_BOARD
 from services.registration.projections.deal_notes import DEAL_NOTES
@@ -88,6 +92,7 @@ BLUEPRINT = Blueprint(
         reviews.router,
         notes.router,
         mails.router,
+        people.router,
         accounts.router,
         exclusions.router,
         disputes.router,
@@ -102,7 +107,7 @@ BLUEPRINT = Blueprint(
     projections=(
         *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
         *(INVITATIONS, MAILS, LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
-        PARTNER_ALIASES,
+        *(PARTNER_ALIASES, CONTACTS),
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
@@ -114,7 +119,9 @@ BLUEPRINT = Blueprint(
     afresh={DEAL_RULES.name: lambda: LookUps(PastIndex())},
     bulk=Bulk(at="/batches", kinds=(batches.DEALS,)),
     forgets={
-        LeadForgotten: lambda forgotten: subject_of(forgotten.lead_id),
+        LeadForgotten: lambda forgotten: lead_bodies.subject_of(forgotten.lead_id),
+        ContactForgotten: lambda forgotten: subject_of(forgotten.contact_id),
+        DealForgotten: lambda forgotten: bodies.subject_of(forgotten.registration_id),
         MailForgotten: lambda forgotten: mails.subject_of(forgotten.mail_id),
     },
 )

@@ -28,9 +28,9 @@ ROOMS = {
 
 # Values and pure functions: whatever reads a clock, a file, a socket, the environment or chance is not here.
 PURE_STDLIB = {
-    "__future__", "abc", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal", "difflib",
+    "__future__", "abc", "base64", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal", "difflib",
     "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "itertools", "json", "math", "operator",
-    "re", "statistics", "string", "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid", "zoneinfo",
+    "re", "statistics", "string", "struct", "textwrap", "types", "typing", "unicodedata", "urllib.parse", "uuid", "zoneinfo",
 }  # fmt: skip
 PURE_CHASSIS = {"chassis.event", "chassis.decider", "chassis.rulebook", "chassis.case"}
 IMPURE_CALLS = {

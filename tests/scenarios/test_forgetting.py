@@ -1,6 +1,7 @@
 """Who asks to be forgotten is: in events, documents, parked messages, logs and exports, and after a restore as well."""
 
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from chassis import backup
 from contracts.catalogue import SERVICES
 from services.attribution.domain.opening import OpenOpportunity
 from tests.chassis.logged import logged
+from tests.scenarios.main_job import deal
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
 from tests.scenarios.system import System, done, running_system, until
 from tests.scenarios.test_poison import PARKED, approved, bug, parked, registered
@@ -23,9 +25,11 @@ TAX = {
     "tax_year": 2031,
     "form_sha256": "a" * 64,
 }
+CONTACT = {"name": NAME, "email": MAIL, "consent": True}
+KEYS = count()
 LEAD = {
     "company": {"name": "Weserglas", "country": "DE", "website": "weserglas.de"},
-    "contact": {"name": NAME, "email": MAIL, "consent": True},
+    "contact": CONTACT,
     "need": "We look for a new platform for our people.",
 }
 
@@ -55,10 +59,17 @@ def names_somebody(text: bytes) -> bool:
 
 
 async def known(it: System) -> tuple[str, str]:
-    """Somebody is a person and the contact of a lead, and both can be read by who may."""
+    """Somebody is a person, and the contact of a lead and of a deal, and all can be read by who may."""
     ada = await it.who("ada")
     person = done(await ada.post("/v1/onboarding/people", {"name": NAME, "mail": MAIL}, key="person"), 201)
     lead = done(await (await it.who("dora")).post("/v1/registration/leads", LEAD, key="lead"), 201)
+    partner = await it.who("northwind")
+    done(
+        await partner.post(
+            "/v1/registration/deals", deal("Weserglas GmbH", "www.weserglas.de", contacts=[CONTACT]), key="deal"
+        ),
+        201,
+    )
     await it.settle()
     await paid(it, person["person_id"])
     assert all(names_somebody(text) for text in await all_texts(it, person["person_id"]))
@@ -104,6 +115,7 @@ async def all_texts(it: System, person_id: str) -> list[bytes]:
         await dora.get("/v1/registration/leads"),
         await dora.get("/v1/registration/leads/export"),
         await (await it.who("finn")).get(f"/v1/incentives/payees/{person_id}"),
+        await ada.post("/v1/registration/people/find", {"email": MAIL.upper()}, key=f"find-{next(KEYS)}"),
     ]
     assert all(answer.ok for answer in answers)
     return [answer.body for answer in answers]
@@ -111,7 +123,7 @@ async def all_texts(it: System, person_id: str) -> list[bytes]:
 
 async def forgotten(it: System, person_id: str, lead_id: str) -> None:
     done(await (await it.who("ada")).post(f"/v1/onboarding/people/{person_id}/erase", key="erase"))
-    done(await (await it.who("dora")).post(f"/v1/registration/leads/{lead_id}/forget", key="forget"))
+    done(await (await it.who("ada")).post("/v1/registration/people/forget", {"email": MAIL}, key="forget"))
     await it.settle()
 
 

@@ -9,12 +9,13 @@ from fastapi import Path
 from pydantic import Field, StringConstraints, model_validator
 
 from chassis.application import Application
-from chassis.event import Sealed
+from chassis.event import Sealed, stable_id
 from chassis.http import Body, Day
 from chassis.read_store.port import Range
 from contracts.values import Money, ProductLine
 from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.application.streams import PROGRAMME
+from services.registration.domain import forgotten
 from services.registration.domain.deal_events import Evidence
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -226,4 +227,15 @@ def subject_of(registration_id: str) -> str:
 
 
 def _sealed(app: Application, tenant: str, registration_id: str, contact: ContactBody) -> Sealed:
-    return app.seal(tenant, subject_of(registration_id), orjson.dumps(contact.model_dump()).decode())
+    """With the person's own key, so that it can be forgotten alone; without an e-mail address, with the deal's."""
+    subject = (
+        forgotten.subject_of(contact_id_of(app, tenant, contact.email))
+        if contact.email
+        else subject_of(registration_id)
+    )
+    return app.seal(tenant, subject, orjson.dumps(contact.model_dump()).decode())
+
+
+def contact_id_of(app: Application, tenant: str, email: str) -> str:
+    """The person of an e-mail address, whatever its spelling, as a keyed hash: it tells nobody the address."""
+    return stable_id(app.keys.hmac(tenant, f"contact|{email.casefold()}"))

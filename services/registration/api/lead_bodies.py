@@ -10,7 +10,16 @@ from chassis.application import Application
 from chassis.event import Sealed, stable_id
 from chassis.http import Body
 from contracts.values import OpportunityId, PartnerId, RegistrationId
-from services.registration.api.bodies import Code, ContactBody, Country, ProductBody, Programme, Role, Text
+from services.registration.api.bodies import (
+    Code,
+    ContactBody,
+    Country,
+    ProductBody,
+    Programme,
+    Role,
+    Text,
+    contact_id_of,
+)
 from services.registration.api.bodies import MoneyBody as Money
 from services.registration.application.ports import GivenCustomer
 from services.registration.application.streams import PROGRAMME
@@ -141,6 +150,7 @@ def enquiry_of(  # noqa: PLR0913  what a lead is made of
         tracking_code=body.tracking_code,
         source_partner_id=PartnerId(source_partner_id) if source_partner_id else None,
         form=form,
+        contact_id=contact_id_of(app, tenant, mail) if (mail := mail_of(body)) else None,
     )
 
 

@@ -13,6 +13,7 @@ from services.registration.application.answers import (
     drafted,
     excluded,
     filed,
+    forgotten,
     invited,
     keyed,
     lead_answer,
@@ -49,6 +50,8 @@ from services.registration.application.streams import (
     filed_streams,
     filing_streams,
     finding_streams,
+    forgotten_reads,
+    forgotten_streams,
     invitation_streams,
     inviting_reads,
     inviting_streams,
@@ -146,6 +149,7 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
+from services.registration.domain.forgotten import ForgetContact, ForgetDeal, forget_contact, forget_deal
 from services.registration.domain.grouping import (
     CutParent,
     LinkParent,
@@ -295,6 +299,8 @@ HANDLES = (
     Handles(KeepMail, keep_mail, streams=mail_streams, answer=mailed),
     Handles(ReadMailAgain, read_mail_again, streams=mail_streams, answer=mailed),
     Handles(SettleMail, settle_mail, streams=mail_streams, answer=mailed),
+    Handles(ForgetContact, forget_contact, streams=forgotten_streams, answer=forgotten),
+    Handles(ForgetDeal, forget_deal, streams=forgotten_streams, reads=forgotten_reads, answer=forgotten),
     Handles(ForgetMail, forget_mail, streams=mail_streams, answer=mailed),
     Handles(RegisterDeal, register_deal, streams=registering_streams, reads=registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),

@@ -314,6 +314,17 @@ class LeadAnswer(TypedDict):
     held: list[str]
 
 
+class ForgottenAnswer(TypedDict):
+    """It can never be read again."""
+
+    forgotten: bool
+
+
+def forgotten(*_: Any) -> ForgottenAnswer:
+    """That it is forgotten, whether by this call or before."""
+    return {"forgotten": True}
+
+
 class LeadForgottenAnswer(TypedDict):
     """Its contact and its words can never be read again."""
 

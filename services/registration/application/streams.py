@@ -28,6 +28,7 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import ConcludeDispute, Disputes, FileDispute, OnDispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, Exclusions
+from services.registration.domain.forgotten import ForgetContact, ForgetDeal, ForgottenOf
 from services.registration.domain.grouping import CutParent, LinkParent, staying_of
 from services.registration.domain.invitation import (
     AcceptInvitation,
@@ -313,3 +314,11 @@ def converted_streams(wish: ConvertLead) -> Slots:
 
 def capacity_streams(partner_id: str, quarter: str) -> Stream:
     return Capacities.at(f"{partner_id}.{quarter}")
+
+
+def forgotten_streams(wish: ForgetContact | ForgetDeal) -> Slots:
+    return (ForgottenOf.at(wish.registration_id if isinstance(wish, ForgetDeal) else wish.contact_id),)
+
+
+def forgotten_reads(wish: ForgetDeal) -> Slots:
+    return (Deals.at(wish.registration_id),)

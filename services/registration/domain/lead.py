@@ -55,7 +55,10 @@ class Company:
 
 @dataclass(frozen=True, kw_only=True)
 class Enquiry:
-    """What the lead is about. `need` and `contact` are sealed with the lead's own key; `form` names the form it came by."""
+    """What the lead is about. `need` and `contact` are sealed with the lead's own key; `form` names the form it came by.
+
+    `contact_id` is the contact's in every deal and lead, where it has an e-mail address.
+    """
 
     direction: str
     company: Company
@@ -66,6 +69,7 @@ class Enquiry:
     tracking_code: str | None = None
     source_partner_id: PartnerId | None = None
     form: str | None = None
+    contact_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,103 @@
+"""People at customers: told all that is known of them, and forgotten, alone or with all that was said about a deal."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.registration.service import ADMIN, DESK, Running, activated, seller, started
+from tests.registration.test_leads import route_by
+
+P1, P2 = seller("p1"), seller("p2")
+ERIKA = {"name": "Erika Vanishing", "email": "Erika@vanishing.example", "title": "Buyer", "consent": True}
+OTTO = {"name": "Otto Staying", "email": "otto@vanishing.example"}
+NAMELESS = {"name": "Nobody Reachable"}
+LEAD = {
+    "company": {"name": "Weserglas", "country": "DE", "website": "weserglas.de"},
+    "contact": {"name": "E. Vanishing", "email": "erika@VANISHING.example", "consent": True},
+    "need": "We look for a new platform for our people.",
+}
+ASKS = {"email": "erika@vanishing.example"}
+
+
+@pytest.fixture
+async def registration(tmp_path: Path) -> AsyncIterator[Running]:
+    async with started(tmp_path) as asked:
+        for who in ("p1", "p2"):
+            await asked.hear(activated(who))
+        await asked.publish_rules()
+        await route_by(asked)
+        yield asked
+
+
+async def named(it: Running) -> tuple[str, str, str]:
+    """Erika stands in deals of two partners, beside others, and in a lead."""
+    first = await it.register("p1", contacts=[ERIKA, OTTO, NAMELESS])
+    second = await it.register("p2", contacts=[ERIKA], description="Erika wants it before the summer.")
+    lead = await it.post(DESK, "/leads", LEAD)
+    assert lead.status_code == 201, lead.text
+    return first["registration_id"], second["registration_id"], lead.json()["lead_id"]
+
+
+async def found(it: Running) -> dict[str, Any]:
+    answer = await it.post(ADMIN, "/people/find", ASKS)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def contacts(it: Running, registration_id: str) -> list[str | None]:
+    shown = (await it.get(P1, f"/deals/{registration_id}")).json()
+    listed: list[str | None] = shown["details"]["contacts"]
+    return listed
+
+
+async def test_who_asks_is_told_every_deal_and_lead_that_names_it_whoever_wrote_it(registration: Running) -> None:
+    first, second, lead = await named(registration)
+    told = await found(registration)
+    assert {deal["registration_id"]: [one["name"] for one in deal["contacts"]] for deal in told["deals"]} == {
+        first: ["Erika Vanishing"],
+        second: ["Erika Vanishing"],
+    }
+    assert [(one["lead_id"], one["contact"]["name"]) for one in told["leads"]] == [(lead, "E. Vanishing")]
+    nobody = (await registration.post(ADMIN, "/people/find", {"email": "nobody@example.com"})).json()
+    assert (nobody["deals"], nobody["leads"]) == ([], [])
+
+
+async def test_a_person_is_forgotten_in_every_deal_and_lead_and_nobody_beside_it(registration: Running) -> None:
+    first, second, _ = await named(registration)
+    for _ in range(2):
+        assert (await registration.post(ADMIN, "/people/forget", ASKS)).json() == {"forgotten": True}
+    told = await found(registration)
+    assert [deal["contacts"] for deal in told["deals"]] == [[None], [None]]
+    assert [one["contact"] for one in told["leads"]] == [None]
+    erika, otto, nameless = await contacts(registration, first)
+    assert erika is None
+    assert "Otto" in str(otto)
+    assert "Nobody Reachable" in str(nameless)
+    assert (await registration.get(P2, f"/deals/{second}")).json()["details"]["description"] is not None
+
+
+async def test_who_is_named_anew_after_that_is_known_again(registration: Running) -> None:
+    first, _, _ = await named(registration)
+    await registration.post(ADMIN, "/people/forget", ASKS)
+    assert (await registration.post(DESK, f"/deals/{first}/approve")).is_success
+    assert (await registration.post(P1, f"/deals/{first}/amend", {"contacts": [ERIKA]})).is_success
+    assert "Erika" in str(await contacts(registration, first))
+
+
+async def test_what_was_said_about_a_deal_is_forgotten_once_it_is_over(registration: Running) -> None:
+    _, second, _ = await named(registration)
+    refused = await registration.post(ADMIN, f"/deals/{second}/forget")
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "wrong-state")
+    assert (await registration.post(P2, f"/deals/{second}/withdraw", {"reason_code": "no-longer-pursued"})).is_success
+    assert (await registration.post(ADMIN, f"/deals/{second}/forget")).json() == {"forgotten": True}
+    assert (await registration.get(P2, f"/deals/{second}")).json()["details"]["description"] is None
+
+
+async def test_only_an_admin_of_the_vendor_finds_and_forgets_people(registration: Running) -> None:
+    first, _, _ = await named(registration)
+    for who in (P1, DESK):
+        for path in ("/people/find", "/people/forget", f"/deals/{first}/forget"):
+            assert (await registration.post(who, path, ASKS if "people" in path else None)).status_code == 403
