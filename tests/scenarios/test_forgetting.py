@@ -64,12 +64,8 @@ async def known(it: System) -> tuple[str, str]:
     person = done(await ada.post("/v1/onboarding/people", {"name": NAME, "mail": MAIL}, key="person"), 201)
     lead = done(await (await it.who("dora")).post("/v1/registration/leads", LEAD, key="lead"), 201)
     partner = await it.who("northwind")
-    done(
-        await partner.post(
-            "/v1/registration/deals", deal("Weserglas GmbH", "www.weserglas.de", contacts=[CONTACT]), key="deal"
-        ),
-        201,
-    )
+    wish = deal("Weserglas GmbH", "www.weserglas.de", contacts=[CONTACT])
+    done(await partner.post("/v1/registration/deals", wish, key="deal"), 201)
     await it.settle()
     await paid(it, person["person_id"])
     assert all(names_somebody(text) for text in await all_texts(it, person["person_id"]))
@@ -114,8 +110,8 @@ async def all_texts(it: System, person_id: str) -> list[bytes]:
         await ada.get(f"/v1/onboarding/people/{person_id}/everything"),
         await dora.get("/v1/registration/leads"),
         await dora.get("/v1/registration/leads/export"),
-        await (await it.who("finn")).get(f"/v1/incentives/payees/{person_id}"),
         await ada.post("/v1/registration/people/find", {"email": MAIL.upper()}, key=f"find-{next(KEYS)}"),
+        await (await it.who("finn")).get(f"/v1/incentives/payees/{person_id}"),
     ]
     assert all(answer.ok for answer in answers)
     return [answer.body for answer in answers]
