@@ -300,6 +300,60 @@ async def test_a_lead_becomes_a_deal_once_also_when_it_is_asked_again(registrati
     assert (await registration.post(seller("p2"), f"/leads/{lead_id}/convert", wish)).status_code == 404
 
 
+async def test_what_a_lead_says_of_its_customer_goes_into_the_deal(registration: Running) -> None:
+    await route_by(registration)
+    company = {
+        "name": "Fabrikam Inc.",
+        "country": "US",
+        "region": "us-ca",
+        "website": "www.fabrikam.com",
+        "street": "Main St 1",
+        "trade_names": ["Blue Mill"],
+        "identifiers": [{"scheme": "duns", "value": "150483782"}],
+    }
+    lead_id = await brought(registration, company=company, role="service")
+    await offered_to(registration, lead_id, "p1")
+    masked = await registration.get(seller("p1"), f"/leads/{lead_id}")
+    await registration.post(seller("p1"), f"/leads/{lead_id}/accept")
+    seen = (await registration.get(seller("p1"), f"/leads/{lead_id}")).json()
+    body = {"products": [{"family": "cloud"}], "amount": {"amount": "10000.00", "currency": "EUR"}}
+    converted = await registration.post(seller("p1"), f"/leads/{lead_id}/convert", body)
+    assert converted.status_code == 200, converted.text
+    became = (await standing(registration, lead_id, "converted"))["registration_id"]
+    deal = (await registration.get(DESK, f"/deals/{became}")).json()
+
+    assert masked.json()["company"] == {"country": "US", "region": "CA", "size": None}
+    assert "role" not in masked.json()
+    assert (seen["company"]["region"], seen["company"]["street"], seen["role"]) == ("CA", "Main St 1", "service")
+    told = {name: deal["customer"][name] for name in ("region", "street", "trade_names")}
+    assert told == {"region": "CA", "street": "Main St 1", "trade_names": ["Blue Mill"]}
+    assert [one["value"] for one in deal["customer"]["identifiers"]] == ["150483782"]
+    assert deal["board"]["role"] == "service"
+
+
+async def test_what_names_a_person_stands_with_the_contact_and_goes_into_the_deal(registration: Running) -> None:
+    await route_by(registration)
+    company = {"name": "Ada Prospect", "country": "DE", "street": "Marienplatz 1", "natural_person": True}
+    lead_id = await brought(registration, company=company)
+    await offered_to(registration, lead_id, "p1")
+    await registration.post(seller("p1"), f"/leads/{lead_id}/accept")
+    seen = (await registration.get(seller("p1"), f"/leads/{lead_id}")).json()
+
+    assert "Marienplatz" not in str(seen["company"])
+    assert (seen["contact"]["company"], seen["contact"]["street"]) == ("Ada Prospect", "Marienplatz 1")
+
+
+@pytest.mark.parametrize(
+    ("company", "path"), [({"country": "US"}, None), ({"country": "US", "region": "XX"}, "region")]
+)
+async def test_a_lead_in_the_us_says_where(registration: Running, company: dict[str, Any], path: str | None) -> None:
+    await route_by(registration)
+    refused = await registration.post(DESK, "/leads", lead(company={"name": "Fabrikam Inc.", **company}))
+
+    assert refused.status_code == 422
+    assert path is None or refused.json()["errors"][0]["path"] == "customer.region"
+
+
 async def test_a_lead_is_not_converted_into_another_partners_deal(registration: Running) -> None:
     await route_by(registration)
     theirs = await registration.register("p2")

@@ -7,22 +7,27 @@ import orjson
 from pydantic import Field, model_validator
 
 from chassis.application import Application
-from chassis.event import Sealed, stable_id
+from chassis.event import LEFT_OUT, Sealed, stable_id
 from chassis.http import Body
 from contracts.values import OpportunityId, PartnerId, RegistrationId
 from services.registration.api.bodies import (
+    REGIONS_OF,
     Code,
     ContactBody,
     Country,
+    IdentifierBody,
     ProductBody,
     Programme,
+    Region,
     Role,
+    Short,
     Text,
     contact_id_of,
 )
 from services.registration.api.bodies import MoneyBody as Money
-from services.registration.application.ports import GivenCustomer
+from services.registration.application.ports import GivenCustomer, GivenIdentifier
 from services.registration.application.streams import PROGRAMME
+from services.registration.domain.customer import Customer
 from services.registration.domain.lead import Company, Enquiry
 from services.registration.domain.lead_mark import CUSTOMER, TEXT, Mark
 from services.registration.domain.shared_domains import SHARED_DOMAINS
@@ -36,8 +41,11 @@ class CompanyBody(Body):
     name: Annotated[str, Field(max_length=120)] = ""
     country: Country
     website: Annotated[str | None, Field(min_length=3, max_length=300)] = None
-    region: Annotated[str | None, Field(max_length=6)] = None
+    trade_names: Annotated[tuple[Short, ...], Field(max_length=5)] = ()
+    identifiers: Annotated[tuple[IdentifierBody, ...], Field(max_length=10)] = ()
+    region: Region = None
     postcode: Annotated[str | None, Field(max_length=12)] = None
+    street: Annotated[str | None, Field(max_length=120)] = None
     size: Literal["1-9", "10-49", "50-249", "250-999", "1000+"] | None = None
     latitude: Annotated[Decimal | None, Field(ge=-90, le=90, max_digits=8, decimal_places=5)] = None
     longitude: Annotated[Decimal | None, Field(ge=-180, le=180, max_digits=8, decimal_places=5)] = None
@@ -47,6 +55,8 @@ class CompanyBody(Body):
     def says_who(self) -> Self:
         if not (self.name.strip() or self.website):
             raise ValueError("a name or a website says who it is")
+        if self.country in REGIONS_OF and not self.region:
+            raise ValueError("a company in the US or Canada needs a region")
         return self
 
 
@@ -57,6 +67,7 @@ class EnquiryBody(Body):
     contact: ContactBody | None = None
     need: Annotated[str | None, Field(min_length=20, max_length=2_000)] = None
     families: Families = ()
+    role: Role | None = None
     tracking_code: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = None
 
     @model_validator(mode="after")
@@ -151,13 +162,13 @@ def enquiry_of(  # noqa: PLR0913  what a lead is made of
         source_partner_id=PartnerId(source_partner_id) if source_partner_id else None,
         form=form,
         contact_id=contact_id_of(app, tenant, mail) if (mail := mail_of(body)) else None,
+        role=body.role or LEFT_OUT,
     )
 
 
 def _company(app: Application, body: CompanyBody) -> Company:
-    given = GivenCustomer(name=body.name, country=body.country, website=body.website)
-    read = app.ports.customers.read(given)
-    open_fields: dict[str, Any] = {"region": body.region, "size": body.size}
+    read = _read(app, body)
+    open_fields: dict[str, Any] = {"region": read.region, "size": body.size}
     if body.natural_person:
         return Company(country=body.country, **open_fields)
     return Company(
@@ -167,15 +178,35 @@ def _company(app: Application, body: CompanyBody) -> Company:
         domain=read.domain,
         latitude=body.latitude,
         longitude=body.longitude,
+        trade_names=body.trade_names or LEFT_OUT,
+        street=body.street or LEFT_OUT,
+        identifiers=read.identifiers or LEFT_OUT,
         **open_fields,
     )
+
+
+def _read(app: Application, body: CompanyBody) -> Customer:
+    """What libraries find in the company. Raises Invalid for a website, a number or a region that is none."""
+    given = GivenCustomer(
+        name=body.name,
+        country=body.country,
+        website=body.website,
+        region=body.region,
+        identifiers=tuple(GivenIdentifier(**one.model_dump()) for one in body.identifiers),
+    )
+    found: Customer = app.ports.customers.read(given)
+    return found
+
+
+PRIVATE = {"postcode", "street", "trade_names", "identifiers"}
+"""What names a natural person besides its name."""
 
 
 def _contact(body: EnquiryBody) -> str | None:
     """The contact as text; of a natural person, with what names it."""
     found: dict[str, Any] = body.contact.model_dump() if body.contact else {}
     if body.company.natural_person:
-        found |= {"company": body.company.name.strip(), "postcode": body.company.postcode}
+        found |= {"company": body.company.name.strip(), **body.company.model_dump(include=PRIVATE)}
     return orjson.dumps(found).decode() if found else None
 
 

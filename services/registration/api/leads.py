@@ -43,6 +43,7 @@ from services.registration.api.lead_bodies import (
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
 from services.registration.application.registering import prepare_registration
 from services.registration.application.streams import ROUTING, routing_of
+from services.registration.domain.customer import Identifier
 from services.registration.domain.deal_commands import RegisterDeal
 from services.registration.domain.lead import Lead, Leads, Standing
 from services.registration.domain.lead_commands import (
@@ -271,8 +272,12 @@ def _deal_body(lead: Lead, body: ConvertBody, amount: MoneyBody, caller: Caller,
         "website": website,
         "region": company.region,
         "postcode": company.postcode or contact.get("postcode"),
+        "street": company.street or contact.get("street"),
+        "trade_names": company.trade_names or contact.get("trade_names") or (),
+        "identifiers": [_as_given(one) for one in company.identifiers or ()] or contact.get("identifiers") or (),
         "natural_person": "company" in contact,
     }
+    role: dict[str, Any] = {"role": body.role or lead.first.enquiry.role or None}
     person = {key: contact.get(key) for key in ContactBody.model_fields}
     try:
         return RegisterBody(
@@ -280,11 +285,15 @@ def _deal_body(lead: Lead, body: ConvertBody, amount: MoneyBody, caller: Caller,
             customer=CustomerBody(**customer),
             products=body.products,
             amount=amount,
-            role=body.role,
+            **role,
             contacts=[ContactBody(**person)] if contact.get("name") else None,
         )
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
+
+
+def _as_given(one: Identifier) -> dict[str, Any]:
+    return {"scheme": one.scheme, "country": one.country, "value": one.value}
 
 
 # Reading

@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from chassis.decider import Decider, NotFound, Refused, WrongState
-from chassis.event import Sealed, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, event
 from contracts.values import OpportunityId, PartnerId, RegistrationId, RuleRef
+from services.registration.domain.customer import Identifier
 from services.registration.domain.lead_mark import Mark
 from services.registration.domain.routing import Routing
 
@@ -51,6 +52,9 @@ class Company:
     size: str | None = None
     latitude: Decimal | None = None
     longitude: Decimal | None = None
+    trade_names: tuple[str, ...] | LeftOut = LEFT_OUT
+    street: str | LeftOut = LEFT_OUT
+    identifiers: tuple[Identifier, ...] | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,7 @@ class Enquiry:
     """What the lead is about. `need` and `contact` are sealed with the lead's own key; `form` names the form it came by.
 
     `contact_id` is the contact's in every deal and lead, where it has an e-mail address.
+    `role` is the one in which whoever takes it would work on the customer.
     """
 
     direction: str
@@ -70,6 +75,7 @@ class Enquiry:
     source_partner_id: PartnerId | None = None
     form: str | None = None
     contact_id: str | None = None
+    role: str | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)

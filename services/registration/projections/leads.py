@@ -9,6 +9,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Sealed, Seen, iso, plain
 from chassis.projection import Projection
+from services.registration.domain.customer import Identifier
 from services.registration.domain.lead import (
     Company,
     Enquiry,
@@ -61,6 +62,7 @@ class LeadDocument(TypedDict):
     need: Annotated[dict[str, Any], Sealed] | None
     contact: dict[str, Any] | None
     families: list[str]
+    role: str | None
     source: str
     tracking_code: str | None
     held: list[str]
@@ -91,6 +93,9 @@ class ShownCompany(TypedDict):
     country: str
     region: str | None
     postcode: NotRequired[str | None]
+    street: NotRequired[str]
+    trade_names: NotRequired[list[str]]
+    identifiers: NotRequired[list[Identifier]]
     domain: NotRequired[str | None]
     size: str | None
     latitude: NotRequired[Decimal | None]
@@ -99,6 +104,10 @@ class ShownCompany(TypedDict):
 
 class LeadContact(TypedDict, total=False):
     """Whom to call; of a natural person also what names it."""
+
+    street: str | None
+    trade_names: list[str]
+    identifiers: list[dict[str, Any]]
 
     name: str | None
     title: str | None
@@ -129,6 +138,7 @@ class ShownLead(TypedDict):
     contact: LeadContact | None
     appeal: NotRequired[str | None]
     partner_id: NotRequired[str | None]
+    role: NotRequired[str | None]
     source: NotRequired[str]
     progress: NotRequired[str | None]
     reason_code: NotRequired[str | None]
@@ -184,6 +194,7 @@ def _submitted(it: LeadSubmitted) -> LeadDocument:
         "need": plain(enquiry.need),
         "contact": plain(enquiry.contact),
         "families": list(enquiry.families),
+        "role": enquiry.role or None,
         "source": enquiry.source,
         "tracking_code": enquiry.tracking_code,
         "held": list(it.held),
@@ -264,7 +275,7 @@ def for_vendor(document: dict[str, Any]) -> dict[str, Any]:
 
 
 PLAIN = ("lead_id", "number", "direction", "status", "families", "due_at", "submitted_at")
-OWN = ("partner_id", "company", "need", "contact", "source", "progress", "reason_code", "registration_id")
+OWN = ("partner_id", "role", "company", "need", "contact", "source", "progress", "reason_code", "registration_id")
 
 
 def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any] | None:
@@ -303,7 +314,7 @@ def without_people(text: str | None) -> str | None:
 
 LEADS = Projection(
     name="leads",
-    version=2,
+    version=3,
     keys=dict.fromkeys(
         (
             *(LeadSubmitted, LeadAppealed, LeadReleased, LeadAssigned, LeadPooled, LeadAccepted),

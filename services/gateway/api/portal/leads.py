@@ -104,7 +104,7 @@ async def _form(here: Visit, refusal: Refusal | None = None, status: int = 200) 
 
 def enquiry(sent: Form) -> dict[str, Any]:
     """The form as the body of a lead."""
-    company = {**sent.given("website", "region", "postcode", "size"), "country": sent.text("country")}
+    company = {**sent.given("website", "region", "postcode", "street", "size"), "country": sent.text("country")}
     contact = sent.given("email", "phone", "title")
     person = {"name": sent.text("contact"), **contact, "consent": sent.text("consent") == "yes"}
     return {
