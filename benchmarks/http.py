@@ -27,6 +27,9 @@ CONNECTIONS = 64
 COMMANDS = 4_000
 DEALS_NOTED = 128
 READS = 8_000
+STEADY, STEADY_PER_SECOND = 400, 20
+"""Registrations that come one by one, as often as the largest vendor's do."""
+STEADY_P99_TARGET_MS = 60
 TARGET_COMMANDS = 800
 P50_TARGET_MS, P99_TARGET_MS = 100, 500
 VISIBLE_RATIO = 0.9
@@ -72,6 +75,7 @@ class Measured:
 
     notes: Rate
     registrations: Rate
+    steady: Rate
     visible_per_second: float
     livez_per_second: float
 
@@ -85,13 +89,14 @@ async def measure(base: str, commands: int, *, warm_up: int, registrations: int 
         await client.sign_in()
         await many(warm_up, lambda n: client.register(f"warm-{n}"))
         idle = await many(READS, lambda n: read(http))
+        steady_deals = await steady(STEADY, STEADY_PER_SECOND, lambda n: client.register(f"steady-{n}"))
         notes = await many(commands, client.note)
         started = time.perf_counter()
         registered = await many(deals, lambda n: client.register(f"deal-{n}"))
         await client.shown()
         visible = deals / (time.perf_counter() - started)
         idle_again = await many(READS, lambda n: read(http))
-    return Measured(notes, registered, visible, (idle.per_second + idle_again.per_second) / 2)
+    return Measured(notes, registered, steady_deals, visible, (idle.per_second + idle_again.per_second) / 2)
 
 
 class Client:
@@ -170,6 +175,23 @@ async def many(count: int, one: Any) -> Rate:
     return Rate(count / seconds, spent[count // 2] * 1000, spent[count * 99 // 100] * 1000)
 
 
+async def steady(count: int, per_second: int, one: Any) -> Rate:
+    """How long `one(n)` takes where one begins after the other at this pace, from when it was to begin."""
+    spent: list[float] = []
+    started = time.perf_counter()
+
+    async def begun(number: int) -> None:
+        due = started + number / per_second
+        await asyncio.sleep(due - time.perf_counter())
+        await one(number)
+        spent.append(time.perf_counter() - due)
+
+    await asyncio.gather(*map(begun, range(count)))
+    seconds = time.perf_counter() - started
+    spent.sort()
+    return Rate(count / seconds, spent[count // 2] * 1000, spent[count * 99 // 100] * 1000)
+
+
 def _deal(name: str) -> dict[str, Any]:
     return {
         "customer": {"name": company(name), "country": "DE", "website": f"www.entente-{name}.com"},
@@ -230,6 +252,7 @@ def run() -> Iterable[Figure]:
     ):
         peer = (f"http.command.{name}_at_{CONNECTIONS}, ms", theirs)
         yield beside(f"http.registration.{name}_at_{CONNECTIONS}", ours, "ms", peer)
+    yield at_most("http.registration.p99_at_20_a_second", seen.steady.p99_ms, "ms", STEADY_P99_TARGET_MS)
     peer = ("http.registrations, commands/s", seen.registrations.per_second)
     yield beside("http.registrations_until_visible", seen.visible_per_second, "commands/s", peer, VISIBLE_RATIO)
     yield at_most("http.ready_after_imports", ready, "s", READY_TARGET_SECONDS, ("imports, s", imports))

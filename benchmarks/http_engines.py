@@ -25,6 +25,7 @@ from benchmarks.http import (
     CONNECTIONS,
     READS,
     ROOT,
+    STEADY_P99_TARGET_MS,
     TARGET_COMMANDS,
     VISIBLE_RATIO,
     Client,
@@ -108,6 +109,7 @@ def _through(seen: Measured, inserts: float) -> Iterator[Figure]:
     yield at_least("http.engines.commands", seen.notes.per_second, "commands/s", TARGET_COMMANDS, livez)
     yield beside("http.engines.commands_beside_pgbench", seen.notes.per_second, "commands/s", bare)
     yield at_most(f"http.engines.command.p50_at_{CONNECTIONS}", seen.notes.p50_ms, "ms", P50_TARGET_MS)
+    yield at_most("http.engines.registration.p99_at_20_a_second", seen.steady.p99_ms, "ms", STEADY_P99_TARGET_MS)
     yield beside("http.engines.registrations", seen.registrations.per_second, "commands/s", livez)
     shown = ("http.engines.registrations, commands/s", seen.registrations.per_second)
     yield beside(
