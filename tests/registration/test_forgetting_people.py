@@ -1,11 +1,15 @@
 """People at customers: told all that is known of them, and forgotten, alone or with all that was said about a deal."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chassis.event import Sealed
+from chassis.forgetting import Forgetting
+from chassis.keys import FileKeyWrapper, Keys
 from tests.registration.service import ADMIN, DESK, Running, activated, seller, started
 from tests.registration.test_leads import route_by
 
@@ -85,6 +89,29 @@ async def test_who_is_named_anew_after_that_is_known_again(registration: Running
     assert (await registration.post(DESK, f"/deals/{first}/approve")).is_success
     assert (await registration.post(P1, f"/deals/{first}/amend", {"contacts": [ERIKA]})).is_success
     assert "Erika" in str(await contacts(registration, first))
+
+
+async def test_who_is_named_anew_and_forgotten_again_stays_so_after_a_backup_brought_the_keys_back(
+    tmp_path: Path, registration: Running
+) -> None:
+    first, _, _ = await named(registration)
+    await registration.post(ADMIN, "/people/forget", ASKS)
+    assert (await registration.post(DESK, f"/deals/{first}/approve")).is_success
+    assert (await registration.post(P1, f"/deals/{first}/amend", {"contacts": [ERIKA]})).is_success
+    [before] = [one for one in (await found(registration))["deals"] if one["registration_id"] == first]
+    service, copy = registration.service, tmp_path / "copy.db"
+    with sqlite3.connect(tmp_path / "registration" / "keys.db") as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    [sealed] = (await service.application.read.get("deal", P1.tenant, first))["details"]["contacts"]
+
+    await registration.post(ADMIN, "/people/forget", ASKS)
+
+    keys = Keys(copy, FileKeyWrapper(tmp_path / "registration" / "master.key"))
+    box = Sealed(**sealed)
+    assert "Erika" in str(before)
+    assert "Erika" in str(keys.open(P1.tenant, box))
+    await Forgetting(service.store, keys, service.blueprint.forgets).catch_up()
+    assert keys.open(P1.tenant, box) is None
 
 
 async def test_what_was_said_about_a_deal_is_forgotten_once_it_is_over(registration: Running) -> None:

@@ -116,7 +116,10 @@ async def forget(body: WhoBody, caller: Writer, app: App) -> Response:
 @router.post("/deals/{registration_id}/forget")
 @answers(ForgottenAnswer)
 async def forget_deal(registration_id: Id, caller: Writer, app: App) -> Response:
-    """Destroys the personal text of a deal that is over: contacts, description, notes, disputes, who a natural person is."""
+    """Destroys the personal text of a deal that is over: description, notes, disputes, who a natural person is.
+
+    Of its contacts those without an e-mail address: `/people/forget` forgets the others, each in all deals and leads.
+    """
     app.access.check(caller.principal, ForgetDeal)
     await app.exists(caller.tenant, "deal", registration_id)
     wish = ForgetDeal(registration_id=registration_id, by=caller.principal.by, now=app.clock.now())

@@ -149,7 +149,14 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
-from services.registration.domain.forgotten import ForgetContact, ForgetDeal, forget_contact, forget_deal
+from services.registration.domain.forgotten import (
+    ForgetContact,
+    ForgetDeal,
+    forget_contact,
+    forget_contact_once,
+    forget_deal,
+    forget_deal_once,
+)
 from services.registration.domain.grouping import (
     CutParent,
     LinkParent,
@@ -299,8 +306,14 @@ HANDLES = (
     Handles(KeepMail, keep_mail, streams=mail_streams, answer=mailed),
     Handles(ReadMailAgain, read_mail_again, streams=mail_streams, answer=mailed),
     Handles(SettleMail, settle_mail, streams=mail_streams, answer=mailed),
-    Handles(ForgetContact, forget_contact, streams=forgotten_streams, answer=forgotten),
-    Handles(ForgetDeal, forget_deal, streams=forgotten_streams, reads=forgotten_reads, answer=forgotten),
+    *(
+        Handles(ForgetContact, decision, streams=forgotten_streams, answer=forgotten, evaluator=evaluator)
+        for evaluator, decision in ((1, forget_contact_once), (2, forget_contact))
+    ),
+    *(
+        Handles(ForgetDeal, decision, forgotten_streams, reads=forgotten_reads, answer=forgotten, evaluator=evaluator)
+        for evaluator, decision in ((1, forget_deal_once), (2, forget_deal))
+    ),
     Handles(ForgetMail, forget_mail, streams=mail_streams, answer=mailed),
     Handles(RegisterDeal, register_deal, streams=registering_streams, reads=registering_reads, answer=answer),
     Handles(ReturnDeal, return_deal, streams=deal_streams, reads=book_streams, answer=whole),

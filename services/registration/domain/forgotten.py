@@ -1,6 +1,7 @@
 """Whose words are unreadable from now on: a person whom deals name as a contact, or all that was said about one deal.
 
-What was sealed stays in the log, and its key is destroyed. Of what is forgotten nothing but that it is stands here.
+What was sealed stays in the log, and its key is destroyed. Of what is forgotten nothing but that it is stands here: each
+time anew, as there is a key again where somebody was named, or something said, after it was destroyed.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,10 @@ class ContactForgotten:
 
 @event("registration.DealForgotten.v1")
 class DealForgotten:
-    """All personal text of a deal that is over: contacts, description, notes, disputes, the name of a natural person."""
+    """The personal text of a deal that is over: description, notes, disputes, the name of a natural person.
+
+    Of its contacts those without an e-mail address; the others have keys of their own.
+    """
 
     registration_id: RegistrationId
     forgotten_by: str
@@ -79,21 +83,28 @@ class Forgotten:
 # Decisions
 
 
-def forget_contact(wish: ForgetContact, forgotten: Forgotten) -> list[ForgettingEvent]:
-    """Writes down, once, that the person is forgotten."""
-    if forgotten.before:
-        return []
+def forget_contact(wish: ForgetContact, _: Forgotten) -> list[ForgettingEvent]:
+    """Writes down that the person is forgotten."""
     return [ContactForgotten(contact_id=wish.contact_id, forgotten_by=wish.by, forgotten_at=wish.now)]
 
 
-def forget_deal(wish: ForgetDeal, forgotten: Forgotten, deal: Deal) -> list[ForgettingEvent]:
-    """Writes down, once, that a deal's words are forgotten; while it is open or protected they are needed."""
+def forget_contact_once(wish: ForgetContact, forgotten: Forgotten) -> list[ForgettingEvent]:
+    """Evaluator 1: who was named anew after it was forgotten was not written down again."""
+    return [] if forgotten.before else forget_contact(wish, forgotten)
+
+
+def forget_deal(wish: ForgetDeal, _: Forgotten, deal: Deal) -> list[ForgettingEvent]:
+    """Writes down that a deal's words are forgotten; while it is open or protected they are needed."""
     if deal.status in (*OPEN, Status.APPROVED):
         over = [status.value for status in Status if status not in (*OPEN, Status.APPROVED, Status.NONE)]
         raise WrongState("the deal is not over: only its contacts can be forgotten", state=deal.status, allowed=over)
-    if forgotten.before:
-        return []
     return [DealForgotten(registration_id=wish.registration_id, forgotten_by=wish.by, forgotten_at=wish.now)]
+
+
+def forget_deal_once(wish: ForgetDeal, forgotten: Forgotten, deal: Deal) -> list[ForgettingEvent]:
+    """Evaluator 1: what was said after the deal was forgotten was not written down again."""
+    told = forget_deal(wish, forgotten, deal)
+    return [] if forgotten.before else told
 
 
 # Evolve
