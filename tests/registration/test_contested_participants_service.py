@@ -13,7 +13,7 @@ from chassis.testing.projections import assert_repeatable
 from chassis.verify import verify_decisions
 from contracts.registration import DisputeDecided, DisputeOpened, ParticipantLeft, ProtectionExtended
 from contracts.shared import AttentionRaised
-from tests.registration.service import DESK, START, Running, activated, started
+from tests.registration.service import ADMIN, DESK, START, Running, activated, started
 from tests.registration.test_taking_part import HOST, INVITED, OTHER, approved, invited
 
 ARBITER = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
@@ -124,6 +124,19 @@ async def test_a_participant_that_loses_leaves_by_the_clock_after_an_appeal_and_
     assert kept["board"]["status"] == "approved"
     [longer] = await registration.told(ProtectionExtended)
     assert longer.registration_id == rival["registration_id"]
+
+
+async def test_what_was_said_in_the_dispute_is_forgotten_with_the_deal(registration: Running) -> None:
+    deal, _, named = await collided(registration)
+    question = {"question": "Did Erika order from you?"}
+    await registration.post(DESK, f"/disputes/{named}/request-evidence", question)
+    assert (await registration.get(INVITED, f"/disputes/{named}")).json()["question"] == question["question"]
+    withdrawn = {"reason_code": "no-longer-pursued"}
+    assert (await registration.post(HOST, f"/deals/{deal['registration_id']}/withdraw", withdrawn)).is_success
+
+    assert (await registration.post(ADMIN, f"/deals/{deal['registration_id']}/forget")).json() == {"forgotten": True}
+
+    assert (await registration.get(INVITED, f"/disputes/{named}")).json()["question"] is None
 
 
 async def test_others_hear_of_the_dispute_by_the_participant_and_its_invitation(registration: Running) -> None:

@@ -11,6 +11,7 @@ from chassis.access import sees
 from chassis.answers import Page, answers
 from chassis.case import Stage
 from chassis.decider import NotFound
+from chassis.event import Sealed
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains, Range
 from contracts.values import RegistrationId
@@ -88,10 +89,17 @@ async def file(body: FileBody, caller: Writer, app: App) -> Response:
     return await perform(caller, app, FileDispute, filing(wish, {**told, "evidence": evidence}), status=201)
 
 
+async def _seal(dispute_id: str, caller: Caller, app: App, text: str) -> Sealed:
+    """With the key of the deal, also where the dispute is over the hold of who takes part in it."""
+    invitation = await app.read.get("invitations", caller.tenant, dispute_id) or {"registration_id": dispute_id}
+    sealed: Sealed = app.seal(caller.tenant, subject_of(invitation["registration_id"]), text)
+    return sealed
+
+
 @router.post("/disputes/{dispute_id}/request-evidence")
 async def request(dispute_id: Id, body: QuestionBody, caller: Writer, app: App) -> Response:
     """Asks the partner for more."""
-    question = app.seal(caller.tenant, subject_of(dispute_id), body.question)
+    question = await _seal(dispute_id, caller, app, body.question)
     action = RequestDisputeEvidence
     return await _take(dispute_id, action, caller, app, lambda fields: action(**fields, question=question))
 
@@ -109,7 +117,7 @@ async def decide(dispute_id: Id, body: DecideBody, caller: Writer, app: App) -> 
     """What an arbiter decides who took no part; it takes effect when it cannot be appealed any more."""
     told: dict[str, Any] = {
         "outcome": body.outcome,
-        "reason": app.seal(caller.tenant, subject_of(dispute_id), body.reason),
+        "reason": await _seal(dispute_id, caller, app, body.reason),
         "percent": body.percent,
     }
     return await _take(dispute_id, DecideDispute, caller, app, lambda fields: DecideDispute(**fields, **told))
@@ -118,7 +126,7 @@ async def decide(dispute_id: Id, body: DecideBody, caller: Writer, app: App) -> 
 @router.post("/disputes/{dispute_id}/appeal")
 async def appeal(dispute_id: Id, body: AppealBody, caller: Writer, app: App) -> Response:
     """Asks for another arbiter, once. Either side may, each by its own deal, or the invitation by which it takes part."""
-    statement = app.seal(caller.tenant, subject_of(dispute_id), body.statement)
+    statement = await _seal(dispute_id, caller, app, body.statement)
     told = {"statement": statement, "by": caller.principal.by}
 
     async def contesting(holder: str) -> RegistrationId | None:
