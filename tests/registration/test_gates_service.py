@@ -53,6 +53,28 @@ async def test_an_excluded_customer_is_taken_to_who_asks_and_rejected_to_who_reg
     assert (await registration.register("p1"))["status"] == "in_review"
 
 
+@pytest.mark.parametrize(
+    ("target", "country", "scheme", "value"),
+    [
+        ("registry:IE:12345", "IE", "registry", "12345"),
+        ("vat:CH:CHE107787577", "CH", "vat", "CHE-107.787.577 MWST"),
+        ("vat:CH:CHE107787577MWST", "CH", "vat", "CHE-107.787.577 MWST"),
+        ("vat:CH:CHE107787577IVA", "CH", "vat", "CHE-107.787.577 MWST"),
+    ],
+)
+async def test_a_number_excludes_a_customer_also_where_nobody_can_check_it_or_a_tax_is_named_behind_it(
+    registration: Running, target: str, country: str, scheme: str, value: str
+) -> None:
+    body = {"target": target, "kind": "named", "from_on": "2026-01-01"}
+    assert (await registration.post(DESK, "/exclusions", body)).status_code == 201
+    registration.clock.set(registration.clock.now().replace(hour=11))
+
+    customer = {"name": "Alder", "country": country, "identifiers": [{"scheme": scheme, "value": value}]}
+    registered = await registration.register("p1", customer=customer)
+
+    assert (registered["status"], registered["reasons"][0]["code"]) == ("rejected", "excluded")
+
+
 async def test_what_the_vendor_sells_directly_is_excluded_until_it_is_decided(registration: Running) -> None:
     await registration.hear(mirrored("qualified"))
     registration.clock.set(registration.clock.now().replace(hour=11))

@@ -1,6 +1,6 @@
 """A registration, and the question whether a customer is free: what is looked up before either is decided."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -192,7 +192,14 @@ def targets_of(accounts: Iterable[str], customer: Customer, products: Iterable[P
     typed = dict.fromkeys(name for line in products for name in (line.family, normal_product(line.family)))
     families = (target for name in typed for target in family_targets(name))
     named = (f"{ACCOUNT}:{account}" for account in accounts)
-    return tuple(dict.fromkeys((*named, *(f"{key.scheme}:{key.value}" for key in own_keys(customer)), *families)))
+    return tuple(dict.fromkeys((*named, *_numbers_of(customer), *families)))
+
+
+def _numbers_of(customer: Customer) -> Iterator[str]:
+    """Its keys, also as an earlier release wrote them, and the numbers that are none as nobody can check them."""
+    keys = own_keys(customer)
+    yield from (f"{key.scheme}:{key.value}" for own in keys for key in (own, *formerly(own)))
+    yield from (f"{one.scheme}:{one.key_value}" for one in customer.identifiers if not one.valid)
 
 
 async def with_absorbed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
