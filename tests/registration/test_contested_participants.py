@@ -21,9 +21,11 @@ from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import PromoteDeal
 from services.registration.domain.deal_events import DealRevoked, ParticipantLeft, ProtectionExtended
 from services.registration.domain.dispute import (
+    PARTNER,
     AppealDispute,
     DecideDispute,
     Dispute,
+    DisputeAnswered,
     DisputeConcluded,
     DisputeOpened,
     Disputes,
@@ -82,8 +84,8 @@ def merge(town: Town, evaluator: int | None = None) -> Town:
     return town
 
 
-def split(town: Town) -> None:
-    town.run(done(parting(CONTOSO, "m-1", (), {"by": "desk-9", "now": MERGED})(Peek(town))))
+def split(town: Town, evaluator: int | None = None) -> None:
+    town.run(done(parting(CONTOSO, "m-1", (), {"by": "desk-9", "now": MERGED})(Peek(town))), evaluator)
 
 
 def line(town: Town, account: AccountId = CONTOSO) -> Claims:
@@ -145,6 +147,26 @@ def test_done_when_6_merge_then_split_restores_the_claims_of_participants() -> N
 
     assert before == (line(town), line(town, FABRIKAM), town.state(Accounts.at(CONTOSO)))
     assert isinstance(town.of(Disputes.at(ASKED))[-1], DisputeWithdrawn)
+
+
+def request_evidence(town: Town) -> None:
+    asked = Asked(registration_id=ASKED, now=MERGED)
+    told = {"question": SEALED, "by": "desk-1"}
+    town.run(done(on_dispute(asked, lambda fields: RequestDisputeEvidence(**fields, **told))(Peek(town))))
+
+
+@pytest.mark.parametrize(("evaluator", "told"), [(1, []), (2, [(PARTNER, MERGED)])])
+def test_whoever_was_asked_for_evidence_is_not_any_more_where_the_merge_is_taken_back_but_as_the_first_evaluator_decided(
+    evaluator: int, told: list[Any]
+) -> None:
+    town = merge(apart())
+    request_evidence(town)
+
+    split(town, evaluator)
+
+    ended = town.of(Disputes.at(ASKED))
+    assert [(one.side, one.answered_at) for one in ended if isinstance(one, DisputeAnswered)] == told
+    assert dispute(town, ASKED).case.stage == Stage.WITHDRAWN
 
 
 def test_a_dispute_opens_over_the_younger_hold_of_a_participant_and_is_named_as_its_claim_is() -> None:

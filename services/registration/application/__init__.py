@@ -144,6 +144,7 @@ from services.registration.domain.dispute import (
     hear_dispute,
     request_dispute_evidence,
     show_dispute_evidence,
+    unanswered,
     withdraw_any_dispute,
     withdraw_dispute,
 )
@@ -376,7 +377,10 @@ HANDLES = (
             (2, merge_accounts, colliding_streams),
         )
     ),
-    Handles(SplitAccounts, split_accounts, streams=splitting_accounts_streams, answer=split),
+    *(
+        Handles(SplitAccounts, decision, streams=splitting_accounts_streams, answer=split, evaluator=evaluator)
+        for evaluator, decision in ((1, unanswered(split_accounts)), (2, split_accounts))
+    ),
     *(
         Handles(LinkParent, decision, linking_streams, reads=reads, answer=linked, evaluator=evaluator)
         for evaluator, decision, reads in (
@@ -384,7 +388,10 @@ HANDLES = (
             (2, link_parent, colliding_streams),
         )
     ),
-    Handles(CutParent, cut_parent, streams=cutting_streams, answer=cut),
+    *(
+        Handles(CutParent, decision, streams=cutting_streams, answer=cut, evaluator=evaluator)
+        for evaluator, decision in ((1, unanswered(cut_parent)), (2, cut_parent))
+    ),
     Handles(CheckCustomer, check_customer, streams=lambda c: (Checks.at(c.day),), answer=checked),
     *(
         Handles(FileDispute, decision, filed_streams, reads=filing_streams, answer=filed, evaluator=evaluator)
@@ -426,8 +433,14 @@ HANDLES = (
     Handles(AddExclusion, add_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(EndExclusion, end_exclusion, streams=exclusion_streams, answer=excluded),
     Handles(RecordPartnerFacts, record_partner_facts, streams=lambda c: (Partners.at(c.partner_id),)),
-    Handles(AliasPartner, alias_partner_between_deals, streams=aliasing_streams, reads=colliding_deals_streams),
-    Handles(AliasPartner, alias_partner, streams=aliasing_streams, reads=colliding_streams, evaluator=2),
+    *(
+        Handles(AliasPartner, decision, streams=aliasing_streams, reads=reads, evaluator=evaluator)
+        for evaluator, decision, reads in (
+            (1, unanswered(alias_partner_between_deals), colliding_deals_streams),
+            (2, unanswered(alias_partner), colliding_streams),
+            (3, alias_partner, colliding_streams),
+        )
+    ),
     Handles(RecordCertifiedCount, record_certified_count, streams=lambda c: (Partners.at(c.partner_id),)),
     Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )

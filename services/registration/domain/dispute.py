@@ -290,12 +290,26 @@ def answering(step: Step) -> Step:
     """The step, and that whoever was asked before it has nothing to do any more."""
 
     def answered(wish: OnDispute, dispute: Dispute, *streams: Any) -> list[DisputeEvent]:
-        events, side = step(wish, dispute, *streams), ASKED.get(dispute.case.stage)
-        if not events or side is None:
-            return events
-        return [*events, DisputeAnswered(**dispute.header, side=side, answered_at=wish.now)]
+        events = step(wish, dispute, *streams)
+        return [*events, *nothing_to_do(dispute, wish.now)] if events else events
 
     return answered
+
+
+def nothing_to_do(dispute: Dispute, now: datetime) -> list[DisputeEvent]:
+    """That whoever is asked at this stage has nothing to do any more."""
+    side = ASKED.get(dispute.case.stage)
+    return [DisputeAnswered(**dispute.header, side=side, answered_at=now)] if side else []
+
+
+def unanswered(decision: Callable[..., Any]) -> Callable[..., Any]:
+    """As it was decided while a dispute that ends with what it was about told nobody who was asked in it."""
+
+    def decided(*given: Any) -> Any:
+        *rest, settled = decision(*given)
+        return *rest, [[one for one in events if not isinstance(one, DisputeAnswered)] for events in settled]
+
+    return decided
 
 
 def file_dispute(

@@ -38,6 +38,7 @@ from services.registration.domain.dispute import (
     DisputeOpened,
     DisputeWithdrawn,
     Holder,
+    nothing_to_do,
 )
 from services.registration.domain.judging import rules_of
 from services.registration.domain.overlap import GROUP
@@ -455,4 +456,5 @@ def settle(dispute: Dispute, now: datetime) -> list[DisputeEvent]:
     opened = dispute.opened
     if opened is None or opened.opened_by != SERVICE or dispute.case.stage not in OPEN:
         return []
-    return [DisputeWithdrawn(**dispute.header, withdrawn_by=SERVICE, withdrawn_at=now)]
+    withdrawn = DisputeWithdrawn(**dispute.header, withdrawn_by=SERVICE, withdrawn_at=now)
+    return [withdrawn, *nothing_to_do(dispute, now)]
