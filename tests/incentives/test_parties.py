@@ -10,7 +10,7 @@ from contracts.registration import ParticipantJoined, ParticipantLeft
 from services.incentives.application import HANDLES
 from services.incentives.domain.approval import Approvals, PartyJoined, PartyLeft, RecordApproval, RecordParty
 from tests.incentives.facts import plan
-from tests.incentives.test_service import START, activated, credited, incentives, won
+from tests.incentives.test_service import P1, P2, START, activated, credited, incentives, won
 
 __all__ = ["incentives"]
 
@@ -89,3 +89,19 @@ async def test_a_plan_splits_its_pay_with_the_distributor_of_the_deal(
     incentives: Any, happened: tuple[Any, ...], pays: dict[str, str]
 ) -> None:
     assert await paid(incentives, *happened) == pays
+
+
+async def test_a_distributor_is_stated_what_it_earned_of_the_deals_of_others_and_they_are_not(incentives: Any) -> None:
+    await incentives.publish_plan(plan(payees=SPLIT, hold_days=0))
+    for one in (activated(), activated("p2"), joined()):
+        await incentives.hear(one)
+    incentives.clock.set(datetime(2026, 3, 17, 9, tzinfo=UTC))
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    for reader in (P1, P2):
+        mine = await incentives.until(reader, "/statements/next", lambda found: found["items"])
+        assert [one["payee_id"] for one in mine["items"]] == [reader.partner_id]
+    incentives.clock.set(datetime(2026, 4, 3, 1, tzinfo=UTC))
+    for reader, amount in ((P1, "70.00"), (P2, "30.00")):
+        mine = await incentives.until(reader, "/statements", lambda found: found["items"])
+        assert [(one["payee_id"], one["closing"]["amount"]) for one in mine["items"]] == [(reader.partner_id, amount)]

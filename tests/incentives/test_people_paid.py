@@ -1,5 +1,6 @@
 """People who are paid themselves: known when they join, paid once their employer consents, seen by themselves."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -166,3 +167,56 @@ async def test_who_has_left_is_still_paid(incentives):
     await incentives.hear(ended)
     assert (await incentives.get(P1, "/payees/per-7"))["left_on"] == "2026-03-01"
     await paid(incentives)
+
+
+async def moves_on(incentives: Any) -> Principal:
+    """per-7, who earned 60.00 at p1, works for p2."""
+    await incentives.hear(activated("p2"))
+    await incentives.hear(replace(member(), membership_id="m-2", partner_id="p2"))
+    return replace(SELLER, partner_id="p2")
+
+
+async def test_what_a_person_earned_at_one_partner_is_stated_there_and_read_by_no_later_employer(incentives):
+    await awarded(incentives)
+    mover = await moves_on(incentives)
+    incentives.clock.set(datetime(2026, 4, 1, 12, tzinfo=UTC))
+    assert await incentives.get(P2, "/statements/live?partner_id=p2&payee_id=per-7&currency=EUR") == 404
+    month = {"partner_id": "p2", "payee_id": "per-7", "period": "2026-03", "currency": "EUR"}
+    answer = await incentives.post(FINANCE, "/statements", month)
+    assert answer.status_code == 201, answer.text
+    path = f"/statements/{answer.json()['statement_id']}"
+    assert (await incentives.get(FINANCE, path))["partner_id"] == "p1"
+    assert (await incentives.get(P2, "/statements"))["items"] == []
+    assert await incentives.get(P2, path) == 404
+    for reader in (P1, mover):
+        assert [one["payee_id"] for one in (await incentives.get(reader, "/statements"))["items"]] == ["per-7"]
+        assert (await incentives.get(reader, path))["closing"]["amount"] == "60.00"
+    [line] = (await incentives.get(mover, "/lines"))["items"]
+    assert (await incentives.get(mover, f"/lines/{line['line_id']}"))["partner_id"] == "p1"
+
+
+async def test_of_who_earned_at_two_partners_each_is_stated_by_itself_one_period_after_the_other(incentives):
+    await awarded(incentives)
+    mover = await moves_on(incentives)
+    await incentives.hear(replace(won(), opportunity_id="o2", registration_id="r2"))
+    await incentives.hear(replace(credited(("p2", "100.00")), opportunity_id="o2"))
+    claim = claim_body(registration_id="r2")
+    claim["items"][0]["sold"]["invoice"] = "inv-2"
+    made = await incentives.post(mover, "/claims", claim)
+    path = f"/claims/{made.json()['claim_id']}"
+    assert (await incentives.post(mover, f"{path}/submit")).status_code == 200
+    assert (await incentives.post(FUND_MANAGER, f"{path}/decide", {"outcome": "approved"})).status_code == 200
+    for day, known in ((datetime(2026, 4, 3, 1, tzinfo=UTC), 1), (datetime(2026, 5, 5, 1, tzinfo=UTC), 2)):
+        await incentives.settle()
+        incentives.clock.set(day)
+        await incentives.until(mover, "/statements", lambda found, known=known: len(found["items"]) == known)
+    stated = (await incentives.get(mover, "/statements?sort=date"))["items"]
+    assert [(one["partner_id"], one["period"], one["closing"]["amount"]) for one in stated] == [
+        ("p1", "2026-03", "60.00"),
+        ("p2", "2026-04", "120.00"),
+    ]
+    for reader, period in ((P1, "2026-03"), (P2, "2026-04")):
+        mine = (await incentives.get(reader, "/statements?payee_id=per-7"))["items"]
+        assert [one["period"] for one in mine] == [period]
+        whole = await incentives.get(reader, f"/statements/{mine[0]['statement_id']}")
+        assert [one["amount"]["amount"] for one in whole["lines"]] == ["60.00"]

@@ -45,6 +45,11 @@ def only_payee(caller: Reader, app: App) -> str | None:
     return caller.principal.by
 
 
+def earned_at(caller: Reader, payee_id: str | None, partner_id: str | None) -> str | None:
+    """The partner at which a caller may list what was earned: the only payee that it may know of is itself, anywhere."""
+    return partner_id if payee_id is not None else own(caller, partner_id)
+
+
 def shown_to(payee_id: str | None, found: dict[str, Any]) -> dict[str, Any]:
     """The document, if it is about the only payee that the caller may know of. Raises NotFound."""
     if payee_id is not None and found["payee_id"] != payee_id:
@@ -86,8 +91,9 @@ LineFilter = Annotated[dict[str, str | None], Depends(line_filter)]
 @reads("earnings")
 async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilter, sort: Sort = "-date") -> Response:
     """Earning lines, by the day they were earned on or by amount; a partner's own only, a person's likewise."""
-    payee_id = only_payee(caller, app) or narrowed["payee_id"]
-    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "payee_id": payee_id}
+    only = only_payee(caller, app)
+    earned = earned_at(caller, only, narrowed["partner_id"])
+    where = {**narrowed, "partner_id": earned, "payee_id": only or narrowed["payee_id"]}
     return listed(*await page(caller, app, "earnings", paged, where, sorted_by(sort, "earned_on")))
 
 
@@ -96,8 +102,13 @@ async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilte
 @reads("earnings")
 async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
     """One line with its derivation, dates, and why it is held."""
-    payee_id = only_payee(caller, app)
-    return shown(shown_to(payee_id, await app.document(caller.principal, "earnings", line_id)))
+    only = only_payee(caller, app)
+    if only is None:
+        return shown(await app.document(caller.principal, "earnings", line_id))
+    found = await app.read.get("earnings", caller.tenant, line_id)
+    if found is None:
+        raise NotFound
+    return shown(shown_to(only, found))
 
 
 @router.post("/lines/{line_id}/postpone")

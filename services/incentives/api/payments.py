@@ -17,7 +17,7 @@ from contracts.values import money
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
 from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
-from services.incentives.api.earnings import only_payee, own, shown_to
+from services.incentives.api.earnings import earned_at, only_payee, own, shown_to
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import stated_to, statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
@@ -196,9 +196,9 @@ async def list_statements(
     caller: Reader, app: App, paged: Paged, narrowed: StatementFilter, sort: Sort = "-date"
 ) -> Response:
     """Statements, by the day of issue or by what they close with; a partner's own, and those of who is one with it."""
-    payee_id = only_payee(caller, app) or narrowed["payee_id"]
-    theirs = await stated_to(caller, app, narrowed["partner_id"])
-    where: dict[str, Any] = {**narrowed, "partner_id": theirs, "payee_id": payee_id}
+    only = only_payee(caller, app)
+    theirs = await stated_to(caller, app, only, narrowed["partner_id"])
+    where: dict[str, Any] = {**narrowed, "partner_id": theirs, "payee_id": only or narrowed["payee_id"]}
     items, cursor = await page(caller, app, "statements", paged, where, sorted_by(sort, "issued_at"))
     return listed([{name: value for name, value in item.items() if name != "lines"} for item in items], cursor)
 
@@ -210,9 +210,10 @@ async def next_statements(
     caller: Reader, app: App, paged: Paged, partner_id: Filter = None, period: Filter = None, currency: Currency = None
 ) -> Response:
     """The periods that are open, and when their statements are issued and paid; a partner's own only."""
+    only = only_payee(caller, app)
     where = {
-        "partner_id": own(caller, partner_id),
-        "payee_id": only_payee(caller, app),
+        "partner_id": earned_at(caller, only, partner_id),
+        "payee_id": only,
         "period": period,
         "currency": currency,
         "stage": ISSUES,
@@ -244,6 +245,8 @@ async def live(
         partner_id=theirs, payee_id=payee_id, currency=currency, period="", by=caller.principal.by, final=True
     )
     wish = await statement_of(app, caller.tenant, peek, asked)
+    if only is None and own(caller, wish.partner_id) != wish.partner_id:
+        raise NotFound
     return shown(plain(live_statement(wish, await peek(Accounts.at(wish.account_id)))))
 
 

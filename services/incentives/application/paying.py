@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from chassis.application import Application
@@ -15,7 +16,7 @@ from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain import account, payment, payment_commands, payment_events
 from services.incentives.domain.account import Account, Accounts
 from services.incentives.domain.journal import FUND_MONEY, Side
-from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.payee import Payee, Payees, stated_with
 from services.incentives.domain.payment_rules import PAYMENT, PaymentRules
 from services.incentives.domain.periods import period_end
 from services.incentives.domain.rating import half_up
@@ -37,17 +38,24 @@ class Period:
 
 
 async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period) -> account.IssueStatement:
-    """The statement of a payee's period: every change of what is payable since the last one, up to the period's end."""
+    """The statement of a payee's period: every change of what is payable since the last one, up to the period's end.
+
+    A person's, who may have earned at one partner after the other, up to what it earned at another: that partner reads it.
+    """
     payee_id = asked.payee_id or asked.partner_id
     identity = account.account_id(payee_id, asked.currency)
     state: Account = await peek(Accounts.at(identity))
     start = state.last.to_position if state.last else 0
     before = date.max.isoformat() if asked.final else period_end(asked.period).isoformat()
-    lines = await _payable_changes(app, tenant, identity, start, before)
+    changes = await _payable_changes(app, tenant, identity, start, before)
+    payee: Payee = await peek(Payees.at(payee_id))
+    partner_id = stated_with(payee, changes[0]["partner_id"] if changes else asked.partner_id)
+    told = takewhile(lambda one: stated_with(payee, one["partner_id"]) == partner_id, changes)
+    lines = [_statement_line(one) for one in told]
     return account.IssueStatement(
         account_id=identity,
         payee_id=payee_id,
-        partner_id=asked.partner_id,
+        partner_id=partner_id,
         currency=asked.currency,
         period=asked.period,
         from_position=start,
@@ -61,18 +69,18 @@ async def statement_of(app: Application, tenant: str, peek: Peek, asked: Period)
 
 async def _payable_changes(
     app: Application, tenant: str, identity: str, after: int, before: str
-) -> list[account.StatementLine]:
+) -> list[dict[str, Any]]:
     """The ledger's changes of one payable balance in order, up to the first whose business date is after the period."""
     await app.caught_up("ledger")
     where = {"account_id": identity, "touches_payable": 1, "position": Range(at_least=after + 1)}
-    lines: list[account.StatementLine] = []
+    lines: list[dict[str, Any]] = []
     cursor = None
     while len(lines) < account.LINES_MAX:
         found = await app.read.find("ledger", tenant, where=where, sort="position", after=cursor, limit=PAGE_MAX)
         for document in found.items:
             if document["effective_on"] >= before:
                 return lines
-            lines.append(_statement_line(document))
+            lines.append(document)
         cursor = found.next_cursor
         if cursor is None:
             break

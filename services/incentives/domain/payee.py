@@ -119,6 +119,11 @@ class Payee:
         return self.opened and self.payee_id != self.partner_id
 
 
+def stated_with(payee: Payee, partner_id: str) -> str:
+    """The partner whose statements tell what a payee earned at a partner: its own, if it is one; else that partner."""
+    return payee.payee_id if payee.opened and not payee.person else partner_id
+
+
 def circumstances_of(payee: Payee, day: date, deal: Circumstances) -> Circumstances:
     """What a modifier may look at: the deal, and the tier, certifications and region that the payee had on a day."""
     known: dict[str, tuple[str, ...]] = {}

@@ -13,6 +13,7 @@ from chassis.event import Seen, iso
 from chassis.execution import Peek
 from services.incentives.application.paying import Period, payment_rules_now, statement_of
 from services.incentives.domain.account import IssueStatement, ScheduleStatement, StatementIssued, StatementScheduled
+from services.incentives.domain.payee import Payee, Payees, stated_with
 from services.incentives.domain.periods import period_end
 from services.incentives.projections.ledger import (
     PAYEES,
@@ -56,7 +57,7 @@ def _moved(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any]:
     """Something became payable, or was taken back: the period that it falls into is opened."""
     day = iso(effective_on(seen))
     if document:
-        return {**document, "last_on": max(document["last_on"], day)}
+        return {**document, "last_on": max(document["last_on"], day), "last_position": seen.position}
     return {
         DUE_AT: iso(seen.recorded_at),
         "stage": OPENS,
@@ -66,21 +67,23 @@ def _moved(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any]:
         "currency": seen.event.journal.entries[0].amount.currency,
         "first_on": day,
         "last_on": day,
+        "last_position": seen.position,
     }
 
 
 def _scheduled(document: dict[str, Any] | None, it: StatementScheduled) -> dict[str, Any] | None:
     if document is None:
         return None
+    whose = {"partner_id": it.partner_id}
     dates = {"issues_on": it.issues_on, "review_until": it.review_until, "pay_by": it.pay_by}
     days = {name: iso(day) for name, day in {**dates, "available_on": it.available_on}.items()}
-    return {**document, **days, DUE_AT: iso(start_of(it.issues_on)), "stage": ISSUES, "period": it.period}
+    return {**document, **whose, **days, DUE_AT: iso(start_of(it.issues_on)), "stage": ISSUES, "period": it.period}
 
 
 def _after(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
-    """What came after the stated period opens the next one."""
+    """What came after the stated period opens the next one, and so does what its statement left out."""
     end = iso(period_end(seen.event.period))
-    if document is None or document["last_on"] < end:
+    if document is None or (document["last_on"] < end and document["last_position"] <= seen.event.to_position):
         return None
     return {**document, DUE_AT: iso(seen.recorded_at), "stage": OPENS, "first_on": max(document["first_on"], end)}
 
@@ -98,10 +101,11 @@ def issue(document: dict[str, Any], now: datetime) -> Prepared:
 
 async def _opening(app: Application, tenant: str, document: dict[str, Any]) -> ScheduleStatement:
     rules = await payment_rules_now(app, tenant)
+    payee: Payee = await app.executor.peek(tenant)(Payees.at(document["payee_id"]))
     return ScheduleStatement(
         account_id=document["account_id"],
         payee_id=document["payee_id"],
-        partner_id=document["partner_id"],
+        partner_id=stated_with(payee, document["partner_id"]),
         day=date.fromisoformat(document["first_on"]),
         calendar=rules.calendar,
         now=app.clock.now(),
@@ -121,7 +125,7 @@ async def _statement(app: Application, tenant: str, peek: Peek, document: dict[s
 
 STATEMENT_DAYS = Deadline(
     name="statement_days",
-    version=2,
+    version=3,
     keys={
         **dict.fromkeys(PAYEES, account_of),
         **dict.fromkeys((StatementScheduled, StatementIssued), lambda seen: str(seen.event.account_id)),
