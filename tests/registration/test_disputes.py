@@ -16,8 +16,8 @@ from contracts.values import Effect, PartnerId, RegistrationId
 from services.registration.application import HANDLES
 from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.deal import Deals
-from services.registration.domain.deal_commands import AddEvidence, GivesWay, RejectDeal, WithdrawDeal
-from services.registration.domain.deal_events import DealApproved, DealRevoked, Evidence, ProtectionExtended
+from services.registration.domain.deal_commands import AddEvidence, GivesWay, PromoteDeal, RejectDeal, WithdrawDeal
+from services.registration.domain.deal_events import DealApproved, DealRevoked, Evidence, ProtectionExtended, StepClosed
 from services.registration.domain.dispute import (
     AppealDispute,
     ConcludeDispute,
@@ -279,6 +279,24 @@ def test_upheld_the_time_of_the_dispute_is_added_to_the_holders_end() -> None:
     assert town.state(Deals.at("a")).protection.end == before + (APPEAL_ENDS - NOW)
     assert town.state(ClaimsOf.at(CONTOSO)).of("a").protection.end == before + (APPEAL_ENDS - NOW)
     assert statuses(town) == ("approved", "waiting")
+
+
+@pytest.mark.parametrize(("evaluator", "status"), [(3, "in_review"), (4, "approved")])
+def test_who_wins_is_approved_where_its_rival_went_meanwhile_and_its_review_is_over_but_as_the_third_evaluator_decided(
+    evaluator: int, status: str
+) -> None:
+    town = contested()
+    town.run(decision())
+    town.run(WithdrawDeal(**on("a"), programme="default", by="seller-p-1", reason_code="customer-cancelled"))
+    told = {"screening_id": "promotion-b", "partner_id": PartnerId("p-2")}
+    town.run(PromoteDeal(**on(), programme="default", **told))
+    assert statuses(town) == ("withdrawn", "in_review")
+
+    town.run(conclusion(gives_way=()), evaluator)
+
+    assert statuses(town) == ("withdrawn", status)
+    closed = [one.outcome for one in town.of(Deals.at("b")) if isinstance(one, StepClosed)]
+    assert closed == (["approved"] if evaluator == 4 else [])
 
 
 def test_a_split_adds_up_to_a_hundred_and_neither_excludes_the_other() -> None:

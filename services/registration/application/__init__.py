@@ -94,6 +94,7 @@ from services.registration.domain.concluding import (
     conclude_dispute,
     conclude_dispute_at_once,
     conclude_dispute_between_deals,
+    conclude_dispute_of_who_waits,
 )
 from services.registration.domain.crm_link import flag_missing_link, link_deal
 from services.registration.domain.deal import Deals
@@ -426,7 +427,8 @@ HANDLES = (
         for evaluator, decision in (
             (1, conclude_dispute_at_once),
             (2, conclude_dispute_between_deals),
-            (3, conclude_dispute),
+            (3, conclude_dispute_of_who_waits),
+            (4, conclude_dispute),
         )
     ),
     Handles(ReleaseSlot, release_slot, streams=releasing_streams),

@@ -1,13 +1,14 @@
 """What a dispute's final decision does, in one commit, to the deals and the claims that it is about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import partial
 
 from chassis.decider import Raced
 from services.registration.domain.claim import CONTESTED
 from services.registration.domain.claims import ClaimEvent, Claims, ClaimsOf, extend, release, share
 from services.registration.domain.deal import Deal, Status, evolve
 from services.registration.domain.deal_commands import GivesWay
-from services.registration.domain.deal_events import DealEvent, DealMoved, ProtectionExtended
+from services.registration.domain.deal_events import DealApproved, DealEvent, DealMoved, ProtectionExtended
 from services.registration.domain.dispute import (
     DISPUTABLE,
     LETTER_REQUIRED,
@@ -30,7 +31,10 @@ from services.registration.domain.screening import APPROVE, QUEUE
 LETTER = "letter"
 WON_DISPUTE, LOST_DISPUTE = "dispute", "dispute-overturned"
 
+REVIEWED = (Status.IN_REVIEW, Status.ACTION_REQUIRED)
+
 Others = tuple[Deal, ...]
+Sides = tuple[tuple[Claims, ...], Others]
 Changes = tuple[list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
 Concluded = tuple[list[DisputeEvent], list[DealEvent], list[list[ClaimEvent]], list[list[DealEvent]]]
 
@@ -44,10 +48,21 @@ def conclude_dispute(
 ) -> Concluded:
     """Makes a decision final that cannot be appealed any more, with all that follows from it.
 
-    Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute. Who takes part
-    in a deal and loses leaves it; the deal goes on.
+    Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute; where nobody
+    holds it any more, its review is over. Who takes part in a deal and loses leaves it; the deal goes on.
     """
-    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_on_holds)
+    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_on_reviews)
+
+
+def conclude_dispute_of_who_waits(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+) -> Concluded:
+    """As the third evaluator decided: who won nothing more than a review, since the holder had gone, stayed in it."""
+    return _concluded(wish, dispute, deal, claims, *streams, effect=partial(_effect_on_holds, DISPUTABLE))
 
 
 def conclude_dispute_between_deals(
@@ -99,13 +114,36 @@ Effect = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Othe
 Chosen = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Effect]
 
 
-def _effect_on_holds(
+def _effect_on_reviews(
     outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
 ) -> Effect:
-    """As of the third evaluator: whoever filed nothing wins what it held, and a deal that has ended otherwise wins nothing."""
+    """Who filed and won is approved, also out of a review that began as its rival had gone."""
+    follows = _effect_on_holds((*DISPUTABLE, *REVIEWED), outcome, wish, dispute, seen, claims, others)
+    return follows if follows is _nothing else _out_of_review(follows)
+
+
+def _out_of_review(effect: Effect) -> Effect:
+    def ended(outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, *streams: *Sides) -> Changes:
+        own, lines, theirs = effect(outcome, wish, dispute, seen, *streams)
+        over = seen.over("approved") if any(isinstance(one, DealApproved) for one in own) else []
+        return [*over, *own], lines, theirs
+
+    return ended
+
+
+def _effect_on_holds(
+    winning: Container[Status],
+    outcome: str,
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    seen: Look,
+    *streams: *Sides,
+) -> Effect:
+    """Whoever filed nothing wins what it held, and a deal that has ended otherwise wins nothing."""
+    claims, others = streams
     if others and _contested(wish, claims):
         return _between_holds
-    filed = dispute.first.opened_by != SERVICE and seen.deal.status in DISPUTABLE
+    filed = dispute.first.opened_by != SERVICE and seen.deal.status in winning
     over = wish.invitation_id or (outcome in (OVERTURNED, SPLIT) and not filed)
     return _nothing if over else _effect_between_deals(outcome, wish, dispute, seen, claims, others)
 
