@@ -98,7 +98,11 @@ def _said(app: Application, tenant: str, sealed: dict[str, str]) -> dict[str, An
 @router.post("/people/forget")
 @answers(ForgottenAnswer)
 async def forget(body: WhoBody, caller: Writer, app: App) -> Response:
-    """Destroys what deals and leads say of a person, for good. Who is named anew after this is known again."""
+    """Destroys the contact that deals and leads name, for good, and the words of those leads.
+
+    Drafts, descriptions, notes and mails keep what was written of a person until the deal or the mail is forgotten. Who is
+    named anew after this is known again.
+    """
     app.access.check(caller.principal, ForgetContact)
     await app.caught_up("contacts")
     contact_id = contact_id_of(app, caller.tenant, body.email)
