@@ -1,5 +1,7 @@
 """Payments in full: gates, limits, bank details, tax, invoices, the books, batches, and a provider that contradicts."""
 
+import hashlib
+import hmac
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -466,9 +468,6 @@ async def test_a_provider_that_never_answers_leaves_the_payment_to_a_person(tmp_
 
 
 async def test_a_report_is_believed_only_when_the_provider_signed_it(tmp_path):
-    import hashlib
-    import hmac
-
     async with started(tmp_path, provider_never_percent=100, provider_secret="shared") as asked:
         payment = await proposed(asked)
         await asked.post(APPROVER, f"{payment}/approve")
@@ -484,9 +483,6 @@ async def test_a_report_is_believed_only_when_the_provider_signed_it(tmp_path):
 
 
 async def test_money_that_came_back_goes_out_again_under_a_new_reference(tmp_path):
-    import hashlib
-    import hmac
-
     async with started(tmp_path, provider_secret="shared") as asked:
         payment = await proposed(asked)
         await asked.post(APPROVER, f"{payment}/approve")
@@ -506,9 +502,6 @@ async def test_money_that_came_back_goes_out_again_under_a_new_reference(tmp_pat
 
 
 async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path):
-    import hashlib
-    import hmac
-
     async with started(tmp_path, provider_never_percent=100, provider_secret="shared") as asked:
         payment = await proposed(asked)
         await asked.post(APPROVER, f"{payment}/approve")
@@ -532,9 +525,6 @@ async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path
 
 
 async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_report_is_brought(tmp_path):
-    import hashlib
-    import hmac
-
     async with started(tmp_path, provider="file", provider_secret="shared") as asked:
         await asked.hear(activated())
         await ready(asked)
@@ -557,6 +547,38 @@ async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_r
         [row] = (await asked.post(FINANCE, "/provider-reports/file", report)).json()["results"]
         assert row["result"] == "recorded"
         await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+
+
+async def test_no_file_holds_a_payment_that_came_back_until_it_is_submitted_again(tmp_path):
+    async with started(tmp_path, provider="file", provider_secret="shared") as asked:
+        await asked.hear(activated())
+        await ready(asked)
+        asked.clock.set(asked.clock.now() + timedelta(hours=120))
+        payment = await proposed(asked)
+        body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
+        batch = f"/batches/{(await asked.post(FINANCE, '/batches', body)).json()['batch_id']}"
+        await asked.post(APPROVER, f"{batch}/approve")
+        assert await filed(asked, batch, payment) == [422, 422]
+        await asked.post(FINANCE, f"{batch}/send")
+        assert await filed(asked, batch, payment) == [200, 200]
+        reference = (await asked.get(FINANCE, payment))["reference"]
+        content = f"reference,outcome,on,provider_event_id\n{reference},rejected,2026-06-05,S-1\n"
+        report = {"kind": "csv", "content": content, "signature": hmac_of(content)}
+        assert (await asked.post(FINANCE, "/provider-reports/file", report)).status_code == 200
+        await asked.until(FINANCE, payment, lambda row: row["state"] == "failed")
+        assert await filed(asked, batch, payment) == [422, 422]
+        assert (await asked.post(FINANCE, f"{payment}/retry")).json()["state"] == "approved"
+        assert await filed(asked, batch, payment) == [422, 422]
+        assert (await asked.post(FINANCE, f"{payment}/submit")).json()["state"] == "submitted"
+        assert await filed(asked, batch, payment) == [200, 200]
+
+
+async def filed(asked, *paths):
+    return [(await asked._client.get(f"{one}/pain001", headers=asked._as(FINANCE))).status_code for one in paths]
+
+
+def hmac_of(content):
+    return hmac.new(b"shared", content.encode(), hashlib.sha256).hexdigest()
 
 
 # Payees, batches and files over HTTP

@@ -30,7 +30,7 @@ from services.incentives.domain.batch import (
 )
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import BankDetailsChanged
-from services.incentives.domain.payment import Payment, Payments
+from services.incentives.domain.payment import Payment, Payments, Stage
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.domain.thresholds import YearSoFar
 from services.incentives.projections.batches import BatchDocument
@@ -147,11 +147,14 @@ async def list_batches(
 
 # Files
 
+HANDED_OVER = (Stage.SUBMITTED, Stage.UNKNOWN, Stage.PAID)
+"""Of what is blocked, failed or returned, or is to go out again, a file would pay under a reference that is settled."""
+
 
 @router.get("/batches/{batch_id}/pain001")
 @answers(media="application/xml")
 async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
-    """The batch as a pain.001.001.09 file."""
+    """What of the batch was handed to the provider as a pain.001.001.09 file, without what came back since."""
     app.access.check(caller.principal, SendBatch)
     peek = app.executor.peek(caller.tenant)
     batch: Batch = await peek(Batches.at(batch_id))
@@ -162,7 +165,7 @@ async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
 @router.get("/payments/{payment_id}/pain001")
 @answers(media="application/xml")
 async def one_as_pain_001(payment_id: Id, caller: Reader, app: App) -> Response:
-    """A payment that went out by itself, outside a batch, as a pain.001.001.09 file."""
+    """A payment that went out by itself, outside a batch, as a pain.001.001.09 file; none of one that came back."""
     app.access.check(caller.principal, SendBatch)
     payment: Payment = await app.executor.peek(caller.tenant)(Payments.at(payment_id))
     return await _filed(caller, app, payment_id, [payment], None)
@@ -171,6 +174,9 @@ async def one_as_pain_001(payment_id: Id, caller: Reader, app: App) -> Response:
 async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], day: date | None) -> Response:
     """The file for a bank; carried out on a day, or at once."""
     peek = app.executor.peek(caller.tenant)
+    payments = [one for one in payments if one.stage in HANDED_OVER]
+    if not payments:
+        raise BatchInvalid("none of its payments is with the provider")
     banks = [(await peek(Payees.at(one.order.payee_id))).bank for one in payments]
     if without := sorted({one.order.payee_id for one, bank in zip(payments, banks, strict=True) if bank is None}):
         raise NoBankDetails(payees=without)
@@ -183,13 +189,11 @@ async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], d
 
 
 def _order(app: Application, tenant: str, payment: Payment, bank: BankDetailsChanged) -> Order:
-    """A payment with the bank details of its payee opened; what was not submitted has no reference for a file."""
+    """A payment with the bank details of its payee opened."""
     order = payment.order
     opened = app.keys.open(tenant, bank.account)
     if opened is None:
         raise NoBankDetails(payees=[order.payee_id])
-    if not payment.references:
-        raise BatchInvalid(f"payment {order.payment_id} is not submitted")
     iban, _, holder = opened.partition("\n")
     return Order(
         reference=payment.references[-1],
