@@ -1,20 +1,25 @@
 """A message that a reaction cannot carry out: parked, what follows of its subject waits, all else goes on, replay heals."""
 
+import html
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from chassis.service import Service
 from chassis.transport.kafka import KafkaTransport, Settings, make_topics, sender
-from chassis.transport.port import Transport, topic_of
+from chassis.transport.port import Message, Transport, topic_of
 from contracts.catalogue import SERVICES
 from services.attribution.domain.opening import OpenOpportunity
 from tests.engines.kafka import Broker
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
 from tests.scenarios.system import System, done, running_system, until
+from tests.scenarios.test_money_pages import portal_of
 
 PARKED = "/v1/attribution/parked"
 AMENDED = {"amount": {"amount": "21000.00", "currency": "EUR"}}
@@ -159,6 +164,54 @@ async def discarded_by_two(it: System) -> None:
     assert done(await one.post(f"{PARKED}/discard", place, key="one"))["state"] == "proposed"
     assert (await one.post(f"{PARKED}/discard", place, key="again")).json()["slug"] == "same-person"
     assert done(await other.post(f"{PARKED}/discard", place, key="two"))["state"] == "discarded"
+
+
+# What pages say of figures that are not whole
+
+
+async def test_pages_say_which_figures_miss_a_message_until_their_model_is_rebuilt(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it, portals(it) as (vendor, partner):
+        [cards] = [one for one in groups(it, "gateway", "registration") if ".deal_cards__v" in one.name]
+        await cards.on_batch([Message(topic=topic_of("registration"), body=b"{", fault="no ce_id")])
+        said = "A message could not be read and is missing in deals in brief (gateway), until an operator rebuilds it."
+        assert said in await notes_of(vendor)
+        assert await notes_of(partner) == ["Some figures may be incomplete."]
+        await it.services["gateway"].runner.rebuild("deal_cards")
+        assert await notes_of(vendor) == await notes_of(partner) == []
+
+
+async def test_pages_say_which_figures_a_bug_has_stopped(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it, portals(it) as (vendor, partner):
+        assert await notes_of(vendor) == []
+        bug_of_model(it.services["registration"], "deal_board")
+        await registered(it, "Fabrikam")
+        await until(lambda: notes_of(vendor))
+        assert await notes_of(vendor) == [
+            "A fault has stopped the list of deals (registration): what came since is missing there until a release mends it."
+        ]
+        assert await notes_of(partner) == ["Some figures may be incomplete."]
+
+
+@asynccontextmanager
+async def portals(it: System) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    async with portal_of(it, await it.who("ada")) as vendor, portal_of(it, await it.who("northwind")) as partner:
+        yield vendor, partner
+
+
+async def notes_of(client: httpx.AsyncClient) -> list[str]:
+    """What stands above a page that has nothing to say of itself."""
+    text = (await client.get("/events")).text
+    return [html.unescape(note) for note in re.findall(r'<p class="note (?:warn|bad)" role="status">(.*?)</p>', text)]
+
+
+def bug_of_model(service: Service, name: str) -> None:
+    """A release of the service whose projection fails."""
+
+    def broken(document: Any, seen: Any) -> Any:
+        raise a_bug()
+
+    [running] = [one for one in service.runner._running if one.name == name]
+    running.projection = replace(running.projection, evolve=broken)
 
 
 # Old news

@@ -33,6 +33,7 @@ from services.gateway.api.authentication import CrossSite, Visitor, drop_session
 from services.gateway.api.door import PREFIX, call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
+from services.gateway.api.portal.standing import FarStates, Standing, standing_of
 from services.gateway.api.reading import card_view, cursor_of, heads_of
 from services.gateway.domain.tenant import Tenants
 
@@ -41,7 +42,6 @@ AT_LEAST = "entente-at-least"
 ASK_SECONDS = 5.0
 KEY_BYTES = 16
 ALL_MAX, PAGE_MAX = 1_000, 200
-BEHIND_SHOWN = 100
 FIELDS_MAX = 300
 NAME_MAX = 120
 
@@ -316,7 +316,7 @@ class Visit:
             "development": self.app.ports.development,
             "crm_simulator_url": self.app.ports.crm_simulator_url,
             "called": await self.called(),
-            "lag": await self.lag(),
+            "standing": await self.standing(),
             "event_types": [cls.type for cls in public_events()],
             "done": query.get("done", ""),
             "q": query.get("q", ""),
@@ -325,13 +325,13 @@ class Visit:
         }
         return html(template, {**common, **context}, status)
 
-    async def lag(self) -> dict[str, Any]:
-        """How many events the read models of this process are behind, and whether all of it is ready."""
-        state = await readiness(self.request.app.state.world.neighbours)
-        models = [model for service in state["services"].values() for model in service["models"].values()]
-        behind = max((model["behind"] for model in models), default=0)
-        parked = sum(service["parked"] for service in state["services"].values())
-        return {"ready": state["ready"], "behind": behind if behind >= BEHIND_SHOWN else 0, "parked": parked}
+    async def standing(self) -> Standing:
+        """How the services stand: of those of this process as they are now, of the others as they told last."""
+        near = self.request.app.state.world.neighbours
+        elsewhere = [name for name in SERVICES if name not in near and self.app.ports.upstreams.knows(name)]
+        far = _remembered(self.request, "far_states").setdefault("", FarStates())
+        state = await readiness(near)
+        return standing_of({**state["services"], **await far.of(self.app, self.who, elsewhere)})
 
 
 def _key(form: Form, step: str) -> str:
