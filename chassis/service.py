@@ -360,8 +360,15 @@ class Service:
 
     async def figures(self) -> bytes:
         """The service's figures in Prometheus's text form, as they stand now."""
+        self.telemetry.forget_projections()
         for lag in self.runner.lag():
-            self.telemetry.projection_lag(lag.model, lag.behind, stopped=lag.stopped is not None)
+            self.telemetry.projection_lag(
+                lag.model,
+                lag.behind,
+                stopped=lag.stopped is not None,
+                incomplete=lag.incomplete,
+                no_feed=len(lag.no_feed),
+            )
         for group in self._groups():
             self.telemetry.consumer_lag(group.group, group.topic, group.behind, refused=group.refused is not None)
         for relay in self.world.transport.relays:

@@ -22,6 +22,12 @@ class Telemetry:
         self._lag = self._gauge("projection_lag_events", "Events not yet projected", "projection")
         self._parked = self._gauge("parked_messages", "Messages that were given up and wait for a person")
         self._stopped = self._gauge("projection_stopped", "1 where a read model met a bug and stands", "projection")
+        self._incomplete = self._gauge(
+            "projection_incomplete", "1 where a read model misses a message that could not be read", "projection"
+        )
+        self._no_feed = self._gauge(
+            "projection_no_feed", "Services that a read model waits for and whose addresses nobody named", "projection"
+        )
         self._locked = self._gauge("keys_locked", "1 where the KMS keeps the keys of personal text locked")
         self._kms = self._gauge("kms_failing", "1 where the KMS was away or refused when it was asked last")
         self._witness = self._gauge("witness_lag_events", "Events without a leaf")
@@ -54,10 +60,22 @@ class Telemetry:
     def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"entente_{name}", what, ("service", *labels), buckets=buckets, registry=self.registry)
 
-    def projection_lag(self, projection: str, events: int, *, stopped: bool = False) -> None:
-        """How far one projection is behind, and whether a bug holds it there."""
+    def projection_lag(
+        self, projection: str, events: int, *, stopped: bool = False, incomplete: bool = False, no_feed: int = 0
+    ) -> None:
+        """How far one projection is behind, and what holds it there or spoils it.
+
+        A bug, a message that could not be read, or services to be filled from whose addresses nobody named.
+        """
         self._lag.labels(self.service, projection).set(events)
         self._stopped.labels(self.service, projection).set(stopped)
+        self._incomplete.labels(self.service, projection).set(incomplete)
+        self._no_feed.labels(self.service, projection).set(no_feed)
+
+    def forget_projections(self) -> None:
+        """Lets go of what was told of projections: a version that is there no more would stand as it was told last."""
+        for family in (self._lag, self._stopped, self._incomplete, self._no_feed):
+            family.clear()
 
     def consumer_lag(self, group: str, topic: str, messages: int, *, refused: bool = False) -> None:
         """How many messages of a topic one group has yet to finish, and whether the broker refuses them to it.

@@ -1,6 +1,7 @@
 """A read model of one process is filled from the feed of a service in another; and who is no service reads none of it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -130,8 +131,14 @@ async def test_a_new_version_is_filled_from_the_feed_of_a_service_in_another_pro
             assert await sums(second) == {"acme": 3, "globex": 3}
             (model,) = await live_models(second)
             assert model == "totals__v2"
+            await second.figures()
             assert await second.runner.rebuild("totals") == "totals__v2_2"
+            assert await versions_with_figures(second) == {"totals__v2_2"}
             assert await sums(second) == {"acme": 3, "globex": 3}
+
+
+async def versions_with_figures(service: Service) -> set[str]:
+    return {name for name in re.findall(r'projection="(\w+)"', (await service.figures()).decode()) if "totals" in name}
 
 
 async def live_models(service: Service) -> list[str]:
@@ -147,6 +154,8 @@ async def test_without_an_address_a_new_version_says_what_it_waits_for_and_the_l
             told = await second.readiness()
             assert not told["ready"]
             assert told["models"]["totals"]["no_feed"] == ["testing"]
+            figure = f'entente_projection_no_feed{{projection="totals__v2",service="{second.name}"}} 1.0'
+            assert figure in (await second.figures()).decode()
             assert (await sums(second))["acme"] == 3
             assert await live_models(second) == ["totals__v1"]
             with pytest.raises(CannotRebuild, match="testing: ENTENTE_UPSTREAMS names their addresses"):

@@ -32,7 +32,7 @@ def test_what_is_counted_has_labels_of_few_values() -> None:
     telemetry.request("POST", 201, 0.004)
     telemetry.relay_age(2.5)
     telemetry.consumer_lag("entente.incentives.reactions", "entente.onboarding", 7)
-    telemetry.projection_lag("lines__v1", 1, stopped=True)
+    telemetry.projection_lag("lines__v1", 1, stopped=True, incomplete=True, no_feed=2)
     page = telemetry.text().decode()
     for line in (
         'entente_events_total{service="incentives",type="incentives.PayoutCalculated.v1"} 1.0',
@@ -41,6 +41,8 @@ def test_what_is_counted_has_labels_of_few_values() -> None:
         'entente_relay_age_seconds{service="incentives"} 2.5',
         'entente_consumer_lag_messages{group="entente.incentives.reactions",service="incentives",topic="entente.onboarding"} 7.0',
         'entente_projection_stopped{projection="lines__v1",service="incentives"} 1.0',
+        'entente_projection_incomplete{projection="lines__v1",service="incentives"} 1.0',
+        'entente_projection_no_feed{projection="lines__v1",service="incentives"} 2.0',
     ):
         assert line in page
 
