@@ -13,7 +13,7 @@ import uuid_utils
 from rich.console import Console
 from typer.core import TyperGroup
 
-from chassis import logs, proof
+from chassis import keys_copy, logs, proof
 from chassis.access import OPERATOR
 from chassis.afresh import RECORDED, Mode
 from chassis.backup import NotEmpty
@@ -22,13 +22,14 @@ from chassis.epoch import LogBehind
 from chassis.event import SHARED, Actor
 from chassis.execution import Order
 from chassis.identity import SigningKeys
-from chassis.keys import FileKeyWrapper, MasterKeyMissing
+from chassis.keys import MASTER_FILE, FileKeyWrapper, MasterKeyMissing
+from chassis.keys_copy import NoKeys
 from chassis.master_key import KmsAway, KmsRefused, MasterKey
 from chassis.parking import Place
 from chassis.presence import InUse, at_work
-from chassis.process import NoFolder, PortTaken, make_world, must_be_free, run, running, serve
+from chassis.process import NoFolder, PortTaken, make_folder, make_world, must_be_free, run, running, serve
 from chassis.projecting import CannotRebuild
-from chassis.service import Service, World
+from chassis.service import Service, World, directory_of
 from chassis.settings import ServiceSettings, WrongSetting
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
 from chassis.transport.port import topic_of
@@ -46,6 +47,7 @@ PLAINLY = (
     LogBehind,
     MasterKeyMissing,
     NoFolder,
+    NoKeys,
     NotEmpty,
     PortTaken,
     Problem,
@@ -103,12 +105,15 @@ def command_line(name: str, settings_type: type[ServiceSettings], build: Build) 
     _add_checks(cli, settings, build)
     _add_shadow_run(cli, settings, build)
     cli.add_typer(_parked(settings, build), name="parked")
-    cli.add_typer(_keys(settings, build), name="keys")
+    cli.add_typer(_keys(name, settings, build), name="keys")
     return cli
 
 
-def _keys(settings: Given, build: Build) -> typer.Typer:
-    keys = typer.Typer(no_args_is_help=True, help="The keys that a secret store brings, and the one that a KMS wraps.")
+def _keys(name: str, settings: Given, build: Build) -> typer.Typer:
+    keys = typer.Typer(
+        no_args_is_help=True, help="The keys of personal text and what wraps them: made, copied, renewed."
+    )
+    _add_key_copies(keys, name, settings)
 
     @keys.command()
     def make(to: Annotated[Path, typer.Option(help="An empty folder.")]) -> None:
@@ -133,6 +138,37 @@ def _keys(settings: Given, build: Build) -> typer.Typer:
         run(_renew(settings(data), build))
 
     return keys
+
+
+def _add_key_copies(keys: typer.Typer, name: str, settings: Given) -> None:
+    @keys.command("backup")
+    def backup_command(
+        to: Annotated[Path, typer.Argument(help="A folder, kept where the backups of logs are not.")],
+        data: DATA = Path("./data"),
+        keep: Annotated[int, typer.Option(min=1, help="So many newest copies of this service stay there.")] = 7,
+    ) -> None:
+        """Copies the keys of personal text, wrapped, without what unwraps them. The service may run meanwhile."""
+        given = settings(data)
+        if to.resolve().is_relative_to(given.data.resolve()):
+            raise typer.BadParameter(f"{to} lies in the data folder, whose backups are kept longer: keep keys apart")
+        make_folder(to, "the folder of copies")
+        path, held = keys_copy.take(directory_of(given, name), name, to, datetime.now(UTC), keep=keep)
+        without = "its KMS alone opens it" if held.by_kms else "the master key is not in it, and is kept elsewhere"
+        console.print(f"{path} holds {held.keys} keys: {without}", highlight=False, soft_wrap=True)
+
+    @keys.command("restore")
+    def restore_command(
+        source: Annotated[Path, typer.Argument(metavar="FROM", help="A copy that `keys backup` made.")],
+        data: DATA = Path("./data"),
+    ) -> None:
+        """Brings the keys of a copy back where there are none. Stop the service first; its next start forgets again."""
+        given = settings(data)
+        make_folder(given.data, "the data folder")
+        directory = directory_of(given, name)
+        master_key = None if given.kms else given.master_key or directory / MASTER_FILE
+        held = keys_copy.bring_back(source, directory, name, master_key)
+        said = f"{name}: {held.keys} keys are back; its next start forgets again whom the log tells of since"
+        console.print(said, highlight=False, soft_wrap=True)
 
 
 async def _rewrap(settings: ServiceSettings, build: Build) -> None:

@@ -36,12 +36,12 @@ class PortTaken(Exception):
 
 
 class NoFolder(Exception):
-    """The data folder cannot be made, or nothing can be written into it."""
+    """A folder cannot be made, or nothing can be written into it."""
 
 
 def make_world(settings: ServiceSettings, transport: Transport | None = None, clock: Clock | None = None) -> World:
     """What the services of this process share: clock, signing keys, transport. Raises NoFolder, WrongSetting."""
-    _make_folder(settings.data)
+    make_folder(settings.data, "the data folder")
     keys = _signing_keys(settings)
     return World(
         clock=clock or _clock(settings),
@@ -63,13 +63,14 @@ def _signing_keys(settings: ServiceSettings) -> SigningKeys:
         ) from no
 
 
-def _make_folder(data: Path) -> None:
+def make_folder(path: Path, called: str) -> None:
+    """The folder is there, and can be written into. Raises NoFolder, which calls it so."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as no:
-        raise NoFolder(f"the data folder {data} cannot be made ({no.strerror}): choose another one") from None
-    if not os.access(data, os.W_OK | os.X_OK):
-        raise NoFolder(f"the data folder {data} cannot be written to: choose another one, or change whose it is")
+        raise NoFolder(f"{called} {path} cannot be made ({no.strerror}): choose another one") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise NoFolder(f"{called} {path} cannot be written to: choose another one, or change whose it is")
 
 
 def _clock(settings: ServiceSettings) -> Clock:

@@ -1,6 +1,7 @@
 """What an operator types: a rebuild keeps off a system that runs, and refusals are sentences."""
 
 import asyncio
+import re
 import socket
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from typer.testing import CliRunner, Result
 
 from chassis.cli import command_line
+from chassis.keys import Keys
 from chassis.presence import InUse, at_work
 from chassis.transport.port import topic_of
 from services.__main__ import cli
@@ -140,6 +142,33 @@ def test_a_data_folder_that_cannot_be_made_is_told_of(tmp_path: Path, within: st
     assert told.startswith(f"the data folder {data} cannot be made")
 
 
+# Copies of keys
+
+
+def test_keys_are_copied_out_of_the_data_alone_and_come_back(tmp_path: Path) -> None:
+    data, kept = str(tmp_path / "data"), tmp_path / "kept"
+    keys = Keys.in_directory(tmp_path / "data" / "registration")
+    box = keys.seal("acme", "anna", "Anna")
+    keys.close()
+
+    def typed(*words: str) -> Result:
+        return CliRunner().invoke(ONE, ["keys", *words, "--data", data])
+
+    assert "lies in the data folder" in said(typed("backup", f"{data}/registration/kept"), 2)
+    assert "1 keys: the master key is not in it" in said(typed("backup", str(kept), "--keep", "1"), 0)
+    [copy] = kept.iterdir()
+    assert re.fullmatch(r"registration-keys-\d{8}T\d{6}Z\.db", copy.name)
+    assert "move it away" in said(typed("restore", str(copy)), 1)
+    (tmp_path / "data" / "registration" / "keys.db").unlink()
+    assert "keys.db is not there" in said(typed("backup", str(tmp_path / "other")), 1)
+    assert "missing.db is not there" in said(typed("restore", str(kept / "missing.db")), 1)
+    assert "cannot be made" in said(typed("backup", str(copy / "deeper")), 1)
+    assert "registration: 1 keys are back" in said(typed("restore", str(copy)), 0)
+    keys = Keys.in_directory(tmp_path / "data" / "registration")
+    assert keys.open("acme", box) == "Anna"
+    keys.close()
+
+
 # The master key that a KMS wraps
 
 
@@ -160,6 +189,8 @@ def test_a_master_key_is_wrapped_anew_and_renewed(type_in, by_kms: OpenBao, tmp_
         assert "the newest key of the KMS wraps" in said(type_in(ONE, "keys", "rewrap"), 0)
         assert "stop it first, then try again" in said(type_in(ONE, "keys", "renew"), 1)
     assert "another master key wraps 0 keys" in said(type_in(ONE, "keys", "renew"), 0)
+    kept = str(tmp_path.parent / f"{tmp_path.name}-kept")
+    assert "its KMS alone opens it" in said(type_in(ONE, "keys", "backup", kept), 0)
 
 
 def test_without_a_kms_or_its_leave_the_master_key_stays_as_it_is(

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from typer.testing import CliRunner
 
 from chassis import backup
+from chassis.cli import command_line
 from contracts.catalogue import SERVICES
 from services.attribution.domain.opening import OpenOpportunity
+from services.registration import app as registration
 from tests.chassis.logged import logged
 from tests.scenarios.main_job import deal
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
@@ -27,6 +30,8 @@ TAX = {
 }
 CONTACT = {"name": NAME, "email": MAIL, "consent": True}
 KEYS = count()
+LEADS = "/v1/registration/leads"
+REGISTRATION = command_line("registration", registration.Settings, registration.build)
 LEAD = {
     "company": {"name": "Weserglas", "country": "DE", "website": "weserglas.de"},
     "contact": CONTACT,
@@ -52,6 +57,37 @@ async def test_who_is_forgotten_is_named_nowhere_any_more(tmp_path: Path) -> Non
     assert not names_somebody(log.getvalue().encode())
     assert [] == [path for path in data.rglob("*") if path.is_file() and names_somebody(path.read_bytes())]
     await every_log_is_what_it_was(data)
+
+
+async def test_who_is_forgotten_stays_so_with_keys_that_were_copied_while_the_system_ran(tmp_path: Path) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    async with running_system(data) as it:
+        dora = await it.who("dora")
+        forgotten_lead, other = [
+            done(await dora.post(LEADS, {**LEAD, "contact": contact}, key=contact["email"]), 201)["lead_id"]
+            for contact in (CONTACT, {**CONTACT, "name": "Otto Staying", "email": "otto@staying.example"})
+        ]
+        assert "the master key is not in it" in typed("backup", kept, data)
+        done(await dora.post(f"{LEADS}/{forgotten_lead}/forget", key="forget"))
+        await it.settle()
+        [copy] = kept.iterdir()
+        assert "stop it first, then try again" in typed("restore", copy, data, status=1)
+    for left in (data / "registration").glob("keys.db*"):
+        left.unlink()
+    assert "are back" in typed("restore", copy, data)
+
+    async with running_system(data, beginning=None, opened=False) as it:
+        leads = (await (await it.who("dora")).get(LEADS)).body
+        assert not names_somebody(leads)
+        assert b"Otto Staying" in leads
+        assert other.encode() in leads
+
+
+def typed(command: str, path: Path, data: Path, *, status: int = 0) -> str:
+    """What `python -m services.registration keys` says to that."""
+    result = CliRunner().invoke(REGISTRATION, ["keys", command, str(path), "--data", str(data)])
+    assert status == result.exit_code, result.output
+    return result.output
 
 
 def names_somebody(text: bytes) -> bool:

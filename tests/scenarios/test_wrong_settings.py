@@ -207,6 +207,8 @@ ONE = (
     "parked list",
     "parked replay --by me",
     "parked discard group topic 0 0 --by me",
+    "keys backup kept",
+    "keys restore kept.db",
     "keys rewrap",
     "keys renew",
 )
