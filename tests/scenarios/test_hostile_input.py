@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from chassis.asgi import Answer, Api
+from chassis.inspection import WHOLE_FEED_PATH
 from tests.scenarios.browser import browser
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.proofs import decided_again, verified
@@ -257,11 +258,13 @@ ANSWERED_WITHOUT_A_CALLER = {"/livez", "/readyz", "/metrics", "/openapi.json", "
 
 
 def asked_by_a_program(route: Route) -> bool:
-    """Reads of the API; the portal's own pages and what needs nobody who asks take links from anywhere."""
+    """Reads of the API; the portal's own pages and what needs nobody who asks take links from anywhere.
+
+    Nor the feed, of which nobody but a service hears that it is there.
+    """
     service, method, path = route
-    return (
-        method == "GET" and path not in ANSWERED_WITHOUT_A_CALLER and (service != "gateway" or path.startswith("/v1/"))
-    )
+    untold = {*ANSWERED_WITHOUT_A_CALLER, WHOLE_FEED_PATH}
+    return method == "GET" and path not in untold and (service != "gateway" or path.startswith("/v1/"))
 
 
 async def test_no_read_passes_over_a_parameter_that_it_does_not_know(it: System) -> None:
@@ -276,7 +279,7 @@ async def test_no_read_passes_over_a_parameter_that_it_does_not_know(it: System)
     assert len(paths) > 150
 
 
-KNOWN = "currency, cursor, fund_id, limit, partner_id, period, programme, state"
+KNOWN = "currency, cursor, fund_id, limit, partner_id, period, programme, sort, state"
 
 
 async def test_an_unknown_parameter_is_named_beside_those_that_are_known(it: System) -> None:
