@@ -71,6 +71,8 @@ class Settings:
     watch_seconds: float = 1.0
     allowed_seconds: float = 10.0
     """A reader that was refused and then goes on so long without another no is one that may read."""
+    outside_seconds: float = 30.0
+    """A consumer that has been out of its group for so long does not come back by itself."""
     relay: RelaySettings = field(default_factory=RelaySettings)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -88,6 +90,10 @@ class Settings:
     def bearer(self) -> dict[str, Any]:
         """Where every client finds its token, if there are any."""
         return {"sasl_oauth_token_provider": self.token_provider} if self.token_provider else {}
+
+
+NO_GENERATION = -1
+"""What a coordinator of aiokafka holds while its consumer is no member of a group."""
 
 
 class SendFailed(Exception):
@@ -370,7 +376,7 @@ class _Subscription:
                 _note("consumer_stop_failed", stop)
 
     async def _watch(self, overheard: _Overheard) -> None:
-        watched_seconds = 0.0
+        watched_seconds = outside_seconds = 0.0
         while any(not task.done() for task in self._subscriber.tasks):
             await asyncio.sleep(self._settings.watch_seconds)
             if overheard.refused:
@@ -378,7 +384,17 @@ class _Subscription:
             watched_seconds += self._settings.watch_seconds
             if watched_seconds > self._settings.allowed_seconds:
                 self.refused = None
+            outside_seconds = outside_seconds + self._settings.watch_seconds if self._is_outside() else 0.0
+            if outside_seconds > self._settings.outside_seconds:
+                break
         raise ConsumerEnded(f"{self.group} on {self.topic}")
+
+    def _is_outside(self) -> bool:
+        """Whether it is no member of its group: after a network that was cut, the library may never join again."""
+        if self.group is None:
+            return False
+        coordinator = self._subscriber.consumer._coordinator  # noqa: SLF001  nothing public tells it
+        return bool(coordinator.generation == NO_GENERATION)
 
     def _broker(self, overheard: _Overheard) -> KafkaBroker:
         settings = self._settings

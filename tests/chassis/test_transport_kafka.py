@@ -1,6 +1,7 @@
 import asyncio
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -127,6 +128,28 @@ async def test_a_broker_that_goes_away_loses_nothing_and_comes_back_without_help
         await asyncio.to_thread(broker.start if fault == "killed" else broker.thaw)
         await hearing.until(lambda: 300 in hearing.numbers())
     assert first_times(hearing.numbers()) == list(range(1, 301))
+
+
+async def test_a_consumer_that_does_not_come_back_into_its_group_is_replaced(kafka: str) -> None:
+    settings = replace(settings_for(kafka), outside_seconds=1.0)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing = Hearing()
+    async with travel.running(reader=hearing) as transport:
+        await travel.feed.commit(1)
+        await hearing.until(lambda: 1 in hearing.numbers())
+        stops_for_ever(transport)
+        await travel.feed.commit(2)
+        await hearing.until(lambda: 2 in hearing.numbers())
+        await travel.feed.commit(3)
+        await hearing.until(lambda: 3 in hearing.numbers())
+
+
+def stops_for_ever(transport: Any) -> None:
+    """The library's consumers have left their group and wait for something that never comes, as after a cut network."""
+    for subscription in transport._subscriptions:
+        coordinator = subscription._subscriber.consumer._coordinator
+        coordinator.ensure_coordinator_known = asyncio.Event().wait
+        coordinator.reset_generation()
 
 
 async def test_a_stop_returns_while_the_broker_is_away(broker: Broker) -> None:
