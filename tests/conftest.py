@@ -6,16 +6,18 @@ With ENTENTE_ENGINES=required, as in CI, a missing engine fails the test that as
 import gc
 import os
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.engines import asyncapi, chromium, kafka, kustomize, mongo, openbao, postgres, promtool
+from tests.engines import accounting, asyncapi, chromium, kafka, kustomize, mongo, openbao, postgres, promtool
 from tests.engines.kafka import Broker
 
 BROKERS = frozenset({"broker", "kafka", "three_engines"})
 ENGINES = BROKERS | {
+    "accounting",
     "asyncapi_complaints",
     "bao",
     "chromium",
@@ -140,6 +142,13 @@ def kustomize_fixture() -> str:
     """The path of kustomize."""
     _need(kustomize.missing())
     return str(kustomize.path())
+
+
+@pytest.fixture(scope="session", name="accounting")
+def accounting_fixture() -> Callable[[str], dict[tuple[str, str], Decimal]]:
+    """What the accounting program makes of a journal."""
+    _need(accounting.missing())
+    return accounting.balances
 
 
 @pytest.fixture(scope="session", name="promtool")

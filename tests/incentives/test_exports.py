@@ -3,15 +3,18 @@
 import csv
 import io
 import re
+import subprocess
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import get_args
+
+import pytest
 
 from chassis import tables
 from chassis.testing.projections import project, told
 from chassis.verify import verify_decisions
 from contracts.values import money
-from services.incentives.adapters.ledger_files import COLUMNS, ROOTS, beancount, table_rows
+from services.incentives.adapters.ledger_files import COLUMNS, ROOTS, beancount, plain_ledger, table_rows
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, entry
 from services.incentives.domain.payment_events import PaymentMade
@@ -99,6 +102,37 @@ def test_a_plain_text_accounting_tool_accepts_the_ledger_in_its_currencies_and_i
         ("Assets:Cash", "-100.00", "EUR", "115.00", "USD"),
         ("Expenses:FxDifference", "5.00", "USD", None, None),
     ]
+
+
+def test_the_program_ledger_accepts_the_ledger_and_finds_in_each_account_what_stands_there(accounting):
+    """Its own judgement, at its strictest: it knows no account, currency or note that was not declared."""
+    found = accounting(plain_ledger(a_foreign_ledger(("cash", IBAN))))
+    assert found == {
+        ("Expenses:Commission", "EUR"): Decimal("66.67"),
+        ("Liabilities:Payable:P1", "EUR"): Decimal("-66.67"),
+        ("Liabilities:InPayment:P1", "EUR"): Decimal("100.00"),
+        (f"Assets:Cash:{IBAN}", "EUR"): Decimal("-100.00"),
+        ("Expenses:FxDifference", "USD"): Decimal("5.00"),
+    }
+
+
+def test_the_program_ledger_finds_a_transaction_that_does_not_balance(accounting):
+    wrong = plain_ledger(a_foreign_ledger()).replace("100.00 EUR @@ 110.00 USD", "100.00 EUR @@ 111.00 USD", 1)
+    with pytest.raises(subprocess.CalledProcessError):
+        accounting(wrong)
+
+
+async def test_the_program_ledger_accepts_the_books_of_a_payment_that_was_made(tmp_path, accounting):
+    async with started(tmp_path, payer_iban=IBAN) as incentives:
+        payment = await proposed(incentives)
+        await incentives.post(APPROVER, f"{payment}/approve")
+        await incentives.post(FINANCE, f"{payment}/submit")
+        await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        found = accounting(await incentives.text(FINANCE, "/ledger/export?format=ledger"))
+        assert found == {
+            ("Expenses:Commission", "EUR"): Decimal("100.00"),
+            (f"Assets:Cash:{IBAN}", "EUR"): Decimal("-100.00"),
+        }
 
 
 def test_an_accounting_tool_finds_the_money_of_each_bank_under_its_own_account():

@@ -1,4 +1,4 @@
-"""The ledger as files: a table of its entries, and a journal for plain-text accounting in beancount's format.
+"""The ledger as files: a table of its entries, and a journal for plain-text accounting in beancount's or ledger's format.
 
 A transaction stands on the day on which it was booked; its accounts are named after who is owed, what it cost, or whose
 tax it is. What an amount stands for in the currency of the books is its total price, `110.00 USD @@ 100.00 EUR`.
@@ -45,6 +45,8 @@ ROOTS = {
     "reserved": "Equity:Budgets:Reserved",
     "used": "Equity:Budgets:Used",
 }
+NOTED = ("event_id", "position", "effective_on")
+"""What each transaction says of the event that it stands for."""
 OWED = ("held", "payable", "in_payment", "accrued", "credit_due")
 Journal = Mapping[str, Any]
 
@@ -72,6 +74,31 @@ def beancount(journals: Iterable[Journal]) -> str:
         parts += [f"{journal['booked_on']} open {account}\n" for account in new]
         parts.append(_transaction(journal, accounts))
     return "\n".join(parts)
+
+
+def plain_ledger(journals: Iterable[Journal]) -> str:
+    """The journals as the program ledger reads them (https://ledger-cli.org), what is in them declared before."""
+    found = list(journals)
+    books = {entry["books"]["currency"] for journal in found for entry in journal["entries"] if entry["books"]}
+    currencies = sorted(books | {journal["currency"] for journal in found})
+    accounts = dict.fromkeys(_account(entry) for journal in found for entry in journal["entries"])
+    declared = {"tag": NOTED, "commodity": currencies, "account": accounts}
+    words = "\n".join(f"{kind} {name}" for kind, names in declared.items() for name in names)
+    return "\n\n".join([words, *map(_entered, found)]) + "\n"
+
+
+def _entered(journal: Journal) -> str:
+    lines = [
+        f"{journal['booked_on']} * {journal['kind']} {_in_one_line(journal['cause'])}",
+        *(f"    ; {name}: {journal[name]}" for name in NOTED),
+    ]
+    postings = (f"    {_account(one)}  {_amount(one, journal['currency'])}" for one in journal["entries"])
+    return "\n".join([*lines, *postings])
+
+
+def _in_one_line(text: str) -> str:
+    """Without what would end the line, or begin a note in it."""
+    return " ".join(text.replace(";", ",").split())
 
 
 def _transaction(journal: Journal, accounts: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from chassis.http import App, Day, Reader, reads
 from chassis.read_store.port import Range
 from chassis.tables import Table, download, every, table
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
-from services.incentives.adapters.ledger_files import COLUMNS, beancount, table_rows
+from services.incentives.adapters.ledger_files import COLUMNS, beancount, plain_ledger, table_rows
 from services.incentives.api.earnings import LineFilter, own
 
 LINE_COLUMNS = (
@@ -49,7 +49,7 @@ async def lines_table(caller: Reader, app: App, narrowed: LineFilter) -> Respons
 async def ledger_file(
     caller: Reader,
     app: App,
-    shape: Annotated[Literal["csv", "beancount"], Query(alias="format")] = "csv",
+    shape: Annotated[Literal["csv", "beancount", "ledger"], Query(alias="format")] = "csv",
     since: Day | None = None,
     until: Day | None = None,
 ) -> Response:
@@ -61,4 +61,5 @@ async def ledger_file(
     journals = sorted(await every(app, caller, "ledger", where, "booked_on"), key=lambda one: int(one["position"]))
     if shape == "csv":
         return table("ledger", COLUMNS, table_rows(journals))
-    return download("ledger.beancount", beancount(journals), "text/plain; charset=utf-8")
+    text = beancount(journals) if shape == "beancount" else plain_ledger(journals)
+    return download(f"ledger.{shape}", text, "text/plain; charset=utf-8")
