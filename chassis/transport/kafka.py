@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
+    KafkaError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     for_code,
@@ -356,6 +357,7 @@ class _Subscription:
         self.failures = 0
         self.finished: dict[int, int] = {}
         self.refused: str | None = None
+        self._in_hand = False
         self._on_batch, self._settings = on_batch, settings
         self._subscriber: Any = None
 
@@ -384,10 +386,20 @@ class _Subscription:
             watched_seconds += self._settings.watch_seconds
             if watched_seconds > self._settings.allowed_seconds:
                 self.refused = None
+            await self._learn_beginnings()
             outside_seconds = outside_seconds + self._settings.watch_seconds if self._is_outside() else 0.0
             if outside_seconds > self._settings.outside_seconds:
                 break
         raise ConsumerEnded(f"{self.group} on {self.topic}")
+
+    async def _learn_beginnings(self) -> None:
+        """Where the group went on in partitions of which nothing has come yet: what lies before was finished long ago."""
+        consumer = self._subscriber.consumer
+        for where in consumer.assignment():
+            if where.partition not in self.finished and not self._in_hand:
+                with contextlib.suppress(TimeoutError, KafkaError):
+                    began = await asyncio.wait_for(consumer.position(where), self._settings.watch_seconds)
+                    self.finished.setdefault(where.partition, began)
 
     def _is_outside(self) -> bool:
         """Whether it is no member of its group: after a network that was cut, the library may never join again."""
@@ -431,6 +443,7 @@ class _Subscription:
 
     async def take(self, messages: list[Message]) -> None:
         """Hands a batch over. A failure is given back after a pause: FastStream repeats it at once, for ever."""
+        self._in_hand = True
         try:
             await self._on_batch(messages)
         except Exception as error:
@@ -438,6 +451,8 @@ class _Subscription:
             log.warning("batch_held", group=self.group, topic=self.topic, failures=self.failures, exc_info=error)
             await asyncio.sleep(self._settings.backoff.pause_seconds(self.failures))
             raise
+        finally:
+            self._in_hand = False
         self.failures, self.refused = 0, None
         for message in messages:
             self.finished[message.partition] = message.offset + 1

@@ -130,6 +130,18 @@ async def test_a_broker_that_goes_away_loses_nothing_and_comes_back_without_help
     assert first_times(hearing.numbers()) == list(range(1, 301))
 
 
+async def test_a_group_that_comes_back_and_finds_nothing_new_is_not_behind(kafka: str) -> None:
+    settings = settings_for(kafka)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing, again = Hearing(), Hearing()
+    async with travel.running(reader=hearing):
+        await travel.feed.commit(1, 2, 3)
+        await hearing.until(lambda: len(hearing.heard) == 3)
+    async with travel.running(reader=again) as transport:
+        await again.until(lambda: [(lag.head, lag.behind) for lag in transport.lag()] == [(3, 0)])
+    assert again.heard == []
+
+
 async def test_a_consumer_that_does_not_come_back_into_its_group_is_replaced(kafka: str) -> None:
     settings = replace(settings_for(kafka), outside_seconds=1.0)
     travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
