@@ -138,6 +138,17 @@ def engine_killed(name: str) -> Callable[[Five, Pace], Awaitable[None]]:
     return strike
 
 
+def engine_killed_at(name: str, knows: Knows, step: str) -> Callable[[Five, Pace], Awaitable[None]]:
+    """The engine is killed at the moment in which that request is on its wire, and started again."""
+
+    async def strike(it: Five, pace: Pace) -> None:
+        engine = _engine(it, name)
+        await _wire(it, name).tapped(knows, step, lambda: asyncio.to_thread(engine.kill), TAP_SECONDS)
+        await asyncio.to_thread(engine.start)
+
+    return strike
+
+
 def engine_frozen(name: str) -> Callable[[Five, Pace], Awaitable[None]]:
     async def strike(it: Five, pace: Pace) -> None:
         engine = _engine(it, name)
@@ -307,6 +318,25 @@ FAULTS = (
     Fault(
         "the answer to a produce lost, of three relays",
         answers_lost("kafka", [produces(name) for name in ("registration", "attribution", "incentives")]),
+    ),
+    Fault(
+        "kill -9 of PostgreSQL, an append not yet there",
+        engine_killed_at("postgres", appends(REGISTERED), SWALLOWED),
+    ),
+    Fault(
+        "kill -9 of PostgreSQL, a payout committed and not answered",
+        engine_killed_at("postgres", appends(CREDITED), UNANSWERED),
+        core=True,
+    ),
+    Fault("kill -9 of Kafka, a batch not yet there", engine_killed_at("kafka", produces("registration"), SWALLOWED)),
+    Fault(
+        "kill -9 of Kafka, a batch taken and not acknowledged",
+        engine_killed_at("kafka", produces("attribution"), UNANSWERED),
+        core=True,
+    ),
+    Fault(
+        "kill -9 of the read store, documents written and not answered",
+        engine_killed_at("mongo", writes_documents("gateway"), UNANSWERED),
     ),
     Fault("kill -9 of Kafka, away for a while", engine_killed("kafka")),
     Fault("Kafka frozen", engine_frozen("kafka")),
