@@ -167,6 +167,7 @@ async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
 async def one_as_pain_001(payment_id: Id, caller: Reader, app: App) -> Response:
     """A payment that went out by itself, outside a batch, as a pain.001.001.09 file; none of one that came back."""
     app.access.check(caller.principal, SendBatch)
+    await app.exists(caller.tenant, "payment", payment_id)
     payment: Payment = await app.executor.peek(caller.tenant)(Payments.at(payment_id))
     return await _filed(caller, app, payment_id, [payment], None)
 
