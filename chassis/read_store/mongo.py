@@ -9,7 +9,7 @@ gone leaves its guards behind for that.
 import asyncio
 import random
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ from chassis.read_store.port import (
     lane_model,
 )
 from chassis.read_store.query import checked, columns_of, label_of, sorted_by, wanted_values
-from chassis.read_store.together import Together, rounds
+from chassis.read_store.together import Together
 from chassis.store.port import StoreSettings
 
 Row = Mapping[str, Any]
@@ -144,7 +144,7 @@ class MongoReadStore:
     async def _write(self, changes: list[Change]) -> list[Exception | None]:
         """Writes the changes, those of different models side by side. One that fails leaves the others in."""
         results: list[Exception | None] = [None] * len(changes)
-        for places in rounds(changes):
+        for places in _rounds(changes):
             outcome = await asyncio.gather(*(self._settled(changes[place]) for place in places))
             for place, failure in zip(places, outcome, strict=True):
                 results[place] = failure
@@ -504,3 +504,13 @@ def _beyond(path: str, after: Sequence[Any] | None, *, descending: bool) -> dict
     if value is None:
         return {"$or": [same] if descending else [same, {path: {"$ne": None}}]}
     return {"$or": [{path: {sign: value}}, same, *([{path: {"$eq": None}}] if descending else [])]}
+
+
+def _rounds(changes: Sequence[Change]) -> Iterator[list[int]]:
+    """The changes by their places, in rounds in which no model occurs twice: the second of a model sees the first's."""
+    waiting = list(range(len(changes)))
+    while waiting:
+        first = {changes[place].model: place for place in reversed(waiting)}
+        chosen = sorted(first.values())
+        yield chosen
+        waiting = [place for place in waiting if place not in chosen]

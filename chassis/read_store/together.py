@@ -1,7 +1,7 @@
 """One task that does together what waits together, so that changes of many models share a transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from chassis.decider import Busy
 from chassis.read_store.port import Change
@@ -75,13 +75,3 @@ class Together:
                 written.set_result(None)
             else:
                 written.set_exception(failure)
-
-
-def rounds(changes: Sequence[Change]) -> Iterator[list[int]]:
-    """The changes by their places, in rounds in which no model occurs twice: the second of a model sees the first's."""
-    waiting = list(range(len(changes)))
-    while waiting:
-        first = {changes[place].model: place for place in reversed(waiting)}
-        chosen = sorted(first.values())
-        yield chosen
-        waiting = [place for place in waiting if place not in chosen]
