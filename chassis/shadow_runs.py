@@ -52,21 +52,7 @@ class RunState(TypedDict):
 
 
 class ListedRun(RunState):
-    """A run without its report: ask for it by its id. Mode: as in `ShadowRun`."""
-
-    mode: NotRequired[Mode]
-    kind: str
-    rulebook_id: str
-    version: int
-    sha256: str
-    from_at: str
-    until_at: str
-    after_position: int
-    until_position: int
-
-
-class ShadowRun(RunState):
-    """A run as it was asked for, and its report once it is ready. Positions are those between which it looked.
+    """A run as it was asked for, without its report: ask for that by its id. Positions are those between which it looked.
 
     Mode: `recorded`, on what was looked up then, as runs of older releases are that name none; or `full`, looked up again.
     """
@@ -80,6 +66,11 @@ class ShadowRun(RunState):
     until_at: str
     after_position: int
     until_position: int
+
+
+class ShadowRun(ListedRun):
+    """A run as it was asked for, and its report once it is ready; else as it is listed."""
+
     report: NotRequired[ShadowReport]
 
 
