@@ -512,7 +512,7 @@ async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path
         file = {"kind": "csv", "content": content, "signature": "0" * 64}
         assert (await asked.post(FINANCE, "/provider-reports/file", file)).json()["slug"] == "forged"
         assert (await asked.post(P1, "/provider-reports/file", file)).status_code == 403
-        file["signature"] = hmac.new(b"shared", content.encode(), hashlib.sha256).hexdigest()
+        file["signature"] = hmac_of(content)
         first = (await asked.post(FINANCE, "/provider-reports/file", file)).json()["results"]
         assert [(one["result"], one.get("slug")) for one in first] == [
             ("recorded", None),
@@ -526,13 +526,7 @@ async def test_a_bank_s_file_is_taken_in_by_finance_row_by_row_and_once(tmp_path
 
 async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_report_is_brought(tmp_path):
     async with started(tmp_path, provider="file", provider_secret="shared") as asked:
-        await asked.hear(activated())
-        await ready(asked)
-        asked.clock.set(asked.clock.now() + timedelta(hours=120))
-        payment = await proposed(asked)
-        body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
-        path = f"/batches/{(await asked.post(FINANCE, '/batches', body)).json()['batch_id']}"
-        await asked.post(APPROVER, f"{path}/approve")
+        payment, path = await batched(asked)
         await asked.post(FINANCE, f"{path}/send")
         asked.clock.set(asked.clock.now() + timedelta(days=3))
         await asked.rest()
@@ -542,8 +536,7 @@ async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_r
             file = await asked._client.get(f"{of}/pain001", headers=asked._as(FINANCE))
             assert (file.status_code, found["reference"] in file.text) == (200, True)
         content = f"reference,outcome,on,provider_event_id\n{found['reference']},paid,2026-06-05,S-1\n"
-        signature = hmac.new(b"shared", content.encode(), hashlib.sha256).hexdigest()
-        report = {"kind": "csv", "content": content, "signature": signature}
+        report = {"kind": "csv", "content": content, "signature": hmac_of(content)}
         [row] = (await asked.post(FINANCE, "/provider-reports/file", report)).json()["results"]
         assert row["result"] == "recorded"
         await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
@@ -551,13 +544,7 @@ async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_r
 
 async def test_no_file_holds_a_payment_that_came_back_until_it_is_submitted_again(tmp_path):
     async with started(tmp_path, provider="file", provider_secret="shared") as asked:
-        await asked.hear(activated())
-        await ready(asked)
-        asked.clock.set(asked.clock.now() + timedelta(hours=120))
-        payment = await proposed(asked)
-        body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
-        batch = f"/batches/{(await asked.post(FINANCE, '/batches', body)).json()['batch_id']}"
-        await asked.post(APPROVER, f"{batch}/approve")
+        payment, batch = await batched(asked)
         assert await filed(asked, batch, payment) == [422, 422]
         await asked.post(FINANCE, f"{batch}/send")
         assert await filed(asked, batch, payment) == [200, 200]
@@ -571,6 +558,18 @@ async def test_no_file_holds_a_payment_that_came_back_until_it_is_submitted_agai
         assert await filed(asked, batch, payment) == [422, 422]
         assert (await asked.post(FINANCE, f"{payment}/submit")).json()["state"] == "submitted"
         assert await filed(asked, batch, payment) == [200, 200]
+
+
+async def batched(asked):
+    """A payment to an account that has cooled down, and the approved batch that it is in."""
+    await asked.hear(activated())
+    await ready(asked)
+    asked.clock.set(asked.clock.now() + timedelta(hours=120))
+    payment = await proposed(asked)
+    body = {"currency": "EUR", "day": "2026-06-03", "payment_ids": [payment.removeprefix("/payments/")]}
+    batch = f"/batches/{(await asked.post(FINANCE, '/batches', body)).json()['batch_id']}"
+    await asked.post(APPROVER, f"{batch}/approve")
+    return payment, batch
 
 
 async def filed(asked, *paths):
