@@ -11,7 +11,7 @@ from chassis.cli import DATA, command_line, decide_again
 from chassis.process import run
 from chassis.proof import unsigned
 from services.incentives.app import Settings, build
-from services.incentives.domain.verifying import verify
+from services.incentives.domain.verifying import kept_back, verify
 
 cli = command_line("incentives", Settings, build)
 
@@ -46,6 +46,10 @@ def verify_statement(
     if findings:
         raise typer.Exit(1)
     print("the statement follows from its events, to the cent")
+    if hidden := kept_back(text):
+        print(
+            f"{hidden} of them are parts of other partners' sales: they stand in the log, how they were earned is not told"
+        )
     print(
         "its log is the one that this key signed" if key else "give the key that you hold with --key to check the log's"
     )

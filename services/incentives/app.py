@@ -32,7 +32,7 @@ from services.incentives.api import (
 )
 from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.claim import ClaimDecided
-from services.incentives.domain.explaining import EXPLAIN, WEIGH
+from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.attentions import attentions
@@ -176,6 +176,7 @@ BLUEPRINT = Blueprint(
     ),
     kinds=KINDS,
     explain=EXPLAIN,
+    disclose=disclose,
     may_ask={ClaimDecided: claims.may_ask},
     weigh=WEIGH,
     bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),

@@ -220,3 +220,11 @@ async def test_of_who_earned_at_two_partners_each_is_stated_by_itself_one_period
         assert [one["period"] for one in mine] == [period]
         whole = await incentives.get(reader, f"/statements/{mine[0]['statement_id']}")
         assert [one["amount"]["amount"] for one in whole["lines"]] == ["60.00"]
+
+
+async def test_a_balance_stands_under_who_a_person_works_for_now(incentives):
+    await awarded(incentives)
+    await moves_on(incentives)
+    for path in ("/liability", "/ledger/balances"):
+        found = {one["payee_id"]: one["partner_id"] for one in (await incentives.get(FINANCE, path))["items"]}
+        assert found["per-7"] == "p2"

@@ -23,6 +23,7 @@ from services.incentives.domain.budget import AllocateBudget, AllocateUnits, Bud
 from services.incentives.domain.tax import RemitTax
 from services.incentives.projections.budgets import BudgetDocument
 from services.incentives.projections.liability import Booked, Liability, booked_in, liability, position_at
+from services.incentives.projections.payee_gates import under_own_partner
 from services.incentives.projections.payments import TaxYear, tax_year
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -152,7 +153,7 @@ async def close(month: Month, caller: Writer, app: App) -> Response:
 
 @router.get("/liability")
 @answers(Liability)
-@reads("day_balances")
+@reads("day_balances", "payee_gates")
 async def owed(
     caller: Reader,
     app: App,
@@ -167,7 +168,7 @@ async def owed(
     await app.caught_up("day_balances")
     at = position if known_at is None else await position_at(app.read, caller.tenant, known_at)
     upto = Range() if as_of is None else Range(below=_day_after(as_of))
-    items = await liability(app.read, caller.tenant, upto, at)
+    items = await under_own_partner(app.read, caller.tenant, await liability(app.read, caller.tenant, upto, at))
     body: dict[str, Any] = {"items": items, "position": at, "as_of": as_of.isoformat() if as_of else None}
     return shown(body)
 

@@ -5,16 +5,19 @@ from typing import Annotated, Any, TypedDict
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
+from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.event import iso
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.identity import Principal
 from chassis.read_store.port import Contains, Range
 from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.domain.sale_commands import PostponeLine
-from services.incentives.projections.earnings import EarningDocument
+from services.incentives.projections.earnings import EarningDocument, for_partner
 from services.incentives.projections.ledger import BalanceDocument, JournalDocument, TrialDocument
+from services.incentives.projections.payee_gates import under_own_partner
 from services.incentives.projections.sales import SaleDocument, concerned, why_waiting
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -57,6 +60,11 @@ def shown_to(payee_id: str | None, found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def as_read_by(principal: Principal, line: dict[str, Any]) -> dict[str, Any]:
+    """The line as the vendor reads it, or as its partner does."""
+    return for_partner(line) if principal.kind == PARTNER else line
+
+
 async def line_filter(  # noqa: PLR0913, PLR0917  a filter a parameter
     partner_id: Filter = None,
     payee_id: Filter = None,
@@ -94,7 +102,8 @@ async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilte
     only = only_payee(caller, app)
     earned = earned_at(caller, only, narrowed["partner_id"])
     where = {**narrowed, "partner_id": earned, "payee_id": only or narrowed["payee_id"]}
-    return listed(*await page(caller, app, "earnings", paged, where, sorted_by(sort, "earned_on")))
+    items, cursor = await page(caller, app, "earnings", paged, where, sorted_by(sort, "earned_on"))
+    return listed([as_read_by(caller.principal, item) for item in items], cursor)
 
 
 @router.get("/lines/{line_id}")
@@ -104,11 +113,11 @@ async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
     """One line with its derivation, dates, and why it is held."""
     only = only_payee(caller, app)
     if only is None:
-        return shown(await app.document(caller.principal, "earnings", line_id))
+        return shown(as_read_by(caller.principal, await app.document(caller.principal, "earnings", line_id)))
     found = await app.read.get("earnings", caller.tenant, line_id)
     if found is None:
         raise NotFound
-    return shown(shown_to(only, found))
+    return shown(as_read_by(caller.principal, shown_to(only, found)))
 
 
 @router.post("/lines/{line_id}/postpone")
@@ -229,11 +238,12 @@ class Balances(TypedDict):
 
 @router.get("/ledger/balances")
 @answers(Balances)
-@reads("balances", "trial_balance")
+@reads("balances", "trial_balance", "payee_gates")
 async def balances(caller: Reader, app: App, paged: Paged, payee_id: Filter = None) -> Response:
     """The trial balance of each currency (its total is zero), and the accounts of each payee."""
     app.access.check(caller.principal, READ_LEDGER)
     trial = await app.read.find("trial_balance", caller.tenant, sort="currency", limit=200)
     items, cursor = await page(caller, app, "balances", paged, {"payee_id": payee_id}, sort="account_id")
-    body: dict[str, Any] = {"trial_balance": trial.items, "items": items, "next_cursor": cursor}
+    mine = await under_own_partner(app.read, caller.tenant, items)
+    body: dict[str, Any] = {"trial_balance": trial.items, "items": mine, "next_cursor": cursor}
     return shown(body)

@@ -1,17 +1,20 @@
 """Proofs of statements over HTTP: everything that a partner needs to recompute one alone."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Path, Request, Response
 
+from chassis.access import PARTNER
 from chassis.answers import answers
 from chassis.application import Application
 from chassis.event import sha256
 from chassis.http import App, Reader, Writer, reads, shown
+from chassis.proof import without_states
 from chassis.store.port import Recorded
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.mergers import statement_for
+from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.domain.verifying import FORMAT, verify
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -24,7 +27,8 @@ router = APIRouter(tags=["proofs"])
 class StoredEvent(TypedDict):
     """One recorded event. `sha256` is of its body as it was stored, `state` all that was stored, in base 64.
 
-    `leaf` and `proof` lead from it to the root that the checkpoint signs.
+    `leaf` and `proof` lead from it to the root that the checkpoint signs. Of a partner's part in another partner's sale
+    it reads where it stands alone: `data`, `sha256` and `state` are null, with `leaf_hash` in their place.
     """
 
     id: str
@@ -32,9 +36,10 @@ class StoredEvent(TypedDict):
     version: int
     type: str
     stream: str
-    sha256: str
-    data: dict[str, Any]
-    state: str
+    sha256: str | None
+    data: dict[str, Any] | None
+    state: str | None
+    leaf_hash: NotRequired[str]
     leaf: int
     proof: list[str]
 
@@ -76,7 +81,7 @@ class Verified(TypedDict):
 async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Response:
     """The statement with its events, the lines' derivations and the plans' words: `verify-statement` checks it offline."""
     found = await statement_for(caller, app, statement_id)
-    proof = await proof_of(app, caller.tenant, found)
+    proof = await proof_of(app, caller.tenant, found, whole=caller.principal.kind != PARTNER)
     disposition = f'attachment; filename="statement-{found["number"]}.json"'
     return Response(
         orjson.dumps(proof, option=orjson.OPT_INDENT_2),
@@ -85,15 +90,23 @@ async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Respons
     )
 
 
-async def proof_of(app: Application, tenant: str, statement: dict[str, Any]) -> dict[str, Any]:
-    """The statement as it was issued, the events that its lines name, and how those lines were earned."""
+async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """The statement as it was issued, the events that its lines name, and how those lines were earned.
+
+    For a partner it is not `whole`: a part of another partner's sale shows that it stands in the log, not what it says.
+    """
     causes = sorted({line["cause"] for line in statement["lines"]})
-    earned = await app.read.get_many("earnings", tenant, causes)
+    lines = await app.read.get_many("earnings", tenant, causes)
+    earned = {line_id: line for line_id, line in lines.items() if whole or line["credited_id"] is None}
     positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
     found = [await _recorded(app, position) for position in (statement["position"], *sorted(positions))]
     assert app.covering is not None
     covering = await app.covering(found)
-    issued, *events = map(_event, found, covering["events"])
+    stored, hashed = covering["events"], without_states(covering)["events"]
+    issued, *events = [
+        _event(one, as_hash if _of_another(one) and not whole else as_stored)
+        for one, as_stored, as_hash in zip(found, stored, hashed, strict=True)
+    ]
     wanted = {(one["plan_id"], one["plan_version"]) for one in earned.values()}
     return {
         "format": FORMAT,
@@ -113,7 +126,15 @@ async def _recorded(app: Application, position: int) -> Recorded:
 
 def _event(recorded: Recorded, proven: dict[str, Any]) -> dict[str, Any]:
     body = bytes(recorded.data)
+    if proven["state"] is None:
+        return {"id": recorded.id, **proven, "sha256": None, "data": None}
     return {"id": recorded.id, **proven, "sha256": sha256(body), "data": orjson.loads(body)}
+
+
+def _of_another(recorded: Recorded) -> bool:
+    """Whether an event holds what another partner sold and earned."""
+    happened = recorded.seen("incentives").event
+    return isinstance(happened, PayoutCalculated | PayoutReversed) and happened.whose != happened.key.partner_id
 
 
 async def _plans(app: Application, tenant: str, wanted: set[tuple[str, int]]) -> list[dict[str, Any]]:

@@ -61,10 +61,11 @@ LEARNED = (
     "deal_in_plan",
     "alone_later",
     "names_partners",
+    "own_parts",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
-AWARDS_LEARNED = ("waited_for", "of_kinds", "deal_in_plan", "alone_later", "names_partners")
+AWARDS_LEARNED = ("waited_for", "of_kinds", "deal_in_plan", "alone_later", "names_partners", "own_parts")
 """The same of a claim's decision, whose first evaluator decided with all that was learned before."""
 AWARD_EVALUATORS = range(1, len(AWARDS_LEARNED) + 2)
 

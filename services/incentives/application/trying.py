@@ -28,6 +28,7 @@ from services.incentives.domain.rating import half_up
 from services.incentives.domain.side import NOTHING, Posted, Pot, Side
 from services.incentives.domain.taking import decimal_of
 from services.incentives.domain.units import UNIT_DIGITS
+from services.incentives.projections.earnings import credited_with
 from services.incentives.projections.liability import every
 from services.incentives.projections.sales import SaleDocument, sale_of
 
@@ -118,14 +119,14 @@ class Trial:
     def _mine(self, line: dict[str, Any]) -> bool:
         test = self.test
         currency = line["plan_amount"]["currency"]
-        counts = not test.only or line["partner_id"] in test.only
+        counts = not test.only or credited_with(line) in test.only
         theirs = counts and line["plan_id"] in self.plan_ids and currency == test.new.chosen.plan.currency
         return theirs and test.since.isoformat() <= line["credited_on"] <= test.until.isoformat()
 
 
 def _posted(line: dict[str, Any]) -> Posted:
     return Posted(
-        partner_id=line["partner_id"],
+        partner_id=credited_with(line),
         amount=_stands(line),
         step=line["rule_id"],
         plan_id=line["plan_id"],

@@ -35,7 +35,8 @@ class Known:
     a SPIFF that names its component; without `of_kinds` a rebate and a commission of one component displace each other;
     without `deal_in_plan` a cap on a deal counts what was paid out, in that currency, whatever was taken back of it; without
     `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone;
-    without `names_partners` nobody is named whose share waits for a rate.
+    without `names_partners` nobody is named whose share waits for a rate; without `own_parts` the part of a distributor is a
+    line of the partner whose deal it is.
     """
 
     books: Sequence[Rulebook]
@@ -51,6 +52,7 @@ class Known:
     deal_in_plan: bool = True
     alone_later: bool = True
     names_partners: bool = True
+    own_parts: bool = True
 
 
 @dataclass(frozen=True)

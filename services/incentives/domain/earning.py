@@ -249,7 +249,12 @@ Fact = WinRecorded | BasisRecorded | CreditRecorded | ReversalRecorded | FactRes
 
 def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: datetime) -> Decided:
     in_books = InBooks(currency=known.books_currency, rates=known.rates)
-    ways = Ways(rest_in_books=known.rest_in_books, even_steps=known.even_steps, whole_awards=known.whole_awards)
+    ways = Ways(
+        rest_in_books=known.rest_in_books,
+        even_steps=known.even_steps,
+        whole_awards=known.whole_awards,
+        own_parts=known.own_parts,
+    )
     posting = Posting(sale, at_hand, in_books, now, ways)
     posting.add(fact)
     if isinstance(fact, CreditRecorded):
@@ -332,7 +337,8 @@ def _waits(posting: Posting, due: Due) -> FactQuarantined:
 def _count(posting: Posting, due: Due, derivation: Derivation, meter: str) -> None:
     """Counts a share in a rebate's window, where it accrues."""
     plan = due.chosen.plan
-    line_id = _line_id(due, Portion(payee_id=due.key.partner_id, part=0, after_days=0, amount=derivation.pay))
+    whose = due.key.partner_id
+    line_id = _line_id(due, Portion(payee_id=whose, partner_id=whose, part=0, after_days=0, amount=derivation.pay))
     mix = mix_of(due, derivation)
     posting.add(
         RebateCounted(
@@ -460,7 +466,7 @@ def _awarded(posting: Posting, it: Earned, line_id: str) -> SpiffAwarded:
     return SpiffAwarded(
         line_id=line_id,
         opportunity_id=it.due.win.opportunity_id,
-        partner_id=it.due.key.partner_id,
+        partner_id=_whose(posting, it),
         payee_id=it.portion.payee_id,
         plan_id=chosen.plan_id,
         plan_version=chosen.version.version,
@@ -468,6 +474,17 @@ def _awarded(posting: Posting, it: Earned, line_id: str) -> SpiffAwarded:
         amount=it.amount,
         awarded_at=posting.now,
     )
+
+
+def _whose(posting: Posting, it: Earned) -> str:
+    """The partner whose line it is: that of the payee, which once was whoever is credited."""
+    return it.portion.partner_id if posting.ways.own_parts else it.due.key.partner_id
+
+
+def _another(posting: Posting, it: Earned) -> str | LeftOut:
+    """The partner whose line it is, where that is not who is credited."""
+    whose = _whose(posting, it)
+    return LEFT_OUT if whose == it.due.key.partner_id else whose
 
 
 def _missed(posting: Posting, it: Earned, line_id: str) -> AwardMissed:
@@ -531,6 +548,7 @@ def _calculated(posting: Posting, it: Earned, line_id: str) -> PayoutCalculated:
         budget_id=plan.budget_id,
         drawn=it.drawn,
         drawn_units=it.drawn_units,
+        partner_id=_another(posting, it),
     )
 
 

@@ -26,6 +26,12 @@ from services.incentives.domain.abuse_rules import text_of as signal_text
 from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS
 from services.incentives.domain.rating import alternatives, inputs, steps, text_of
 
+CREDITED = "credited_id"
+OF_EVERY_PART = ("plan", "dates", "remaining")
+OF_ANOTHER = Reason(
+    code="part", text="your part of what a plan pays for a deal of another partner, in which you take part"
+)
+
 
 def calculated(seen: Seen) -> Decision:
     """Facts, credit revision, plan version, F(before), F(after), rounding, dates; the pay without each band and cap."""
@@ -47,8 +53,27 @@ def calculated(seen: Seen) -> Decision:
             *inputs(line.derivation),
         ),
         would_change=alternatives(line.derivation),
-        detail={"rule_id": line.rule_id, "pool": line.key.pool, "plan_sha256": line.plan_sha256, "state": line.state},
+        detail={
+            "rule_id": line.rule_id,
+            "pool": line.key.pool,
+            "plan_sha256": line.plan_sha256,
+            "state": line.state,
+            **_credited(line),
+        },
     )
+
+
+def _credited(line: sale_events.PayoutCalculated | sale_events.PayoutReversed) -> dict[str, str]:
+    """Who is credited with the sale, where the line is another partner's part of the pay."""
+    return {CREDITED: line.key.partner_id} if line.partner_id else {}
+
+
+def disclose(decision: Decision) -> Decision:
+    """What a partner may read: of its part in another partner's sale not what that sold and earned, and by which terms."""
+    if CREDITED not in decision.detail:
+        return decision
+    kept = tuple(reason for reason in decision.reasons if reason.code in OF_EVERY_PART)
+    return Decision(outcome=decision.outcome, reasons=(OF_ANOTHER, *kept))
 
 
 def _spent(line: sale_events.PayoutCalculated) -> tuple[Reason, ...]:
@@ -78,6 +103,7 @@ def reversed_line(seen: Seen) -> Decision:
             Input(name="taken", value=str(line.taken)),
         ),
         would_change=(_without("reversal", line.amount.currency),),
+        detail=_credited(line),
     )
 
 
@@ -399,8 +425,8 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
 
 
 WEIGH: Mapping[type[Any], Callable[[Any], tuple[str, str, Decimal]]] = {
-    sale_events.PayoutCalculated: lambda it: (it.key.partner_id, it.amount.currency, it.amount.amount),
-    sale_events.PayoutReversed: lambda it: (it.key.partner_id, it.amount.currency, -it.amount.amount),
+    sale_events.PayoutCalculated: lambda it: (it.whose, it.amount.currency, it.amount.amount),
+    sale_events.PayoutReversed: lambda it: (it.whose, it.amount.currency, -it.amount.amount),
     meter.RebateAccrued: lambda it: (it.payee_id, it.amount.currency, it.amount.amount),
     meter.WindowTruedUp: lambda it: (it.payee_id, it.amount.currency, it.amount.amount),
     sale_events.PayoutAdjusted: lambda it: (it.partner_id, it.amount.currency, it.amount.amount),

@@ -50,6 +50,7 @@ class Ways:
     rest_in_books: bool = True
     even_steps: bool = True
     whole_awards: bool = True
+    own_parts: bool = True
 
 
 class Moving:

@@ -56,12 +56,14 @@ MONTH_CHARACTERS = 7
 class Line:
     """One earning line as it stands. `superseded`: a later credit revision put another in its place, or none.
 
-    `reviews` are the open or confirmed cases that hold it. `drawn` and `drawn_units` are what it took of its budget, and
-    `refilled` the part of that which reversals have given back. `in_plan` is the amount in the plan's currency.
+    `partner_id` is whose line it is, `key` names who is credited. `reviews` are the open or confirmed cases that hold it.
+    `drawn` and `drawn_units` are what it took of its budget, and `refilled` the part of that which reversals have given
+    back. `in_plan` is the amount in the plan's currency.
     """
 
     line_id: str
     key: LineKey
+    partner_id: str
     payee_id: str
     kind: str
     plan_version: int
@@ -334,6 +336,7 @@ def _new_line(happened: PayoutCalculated | RebateCounted) -> Line:
     line = Line(
         line_id=happened.line_id,
         key=happened.key,
+        partner_id=happened.key.partner_id,
         payee_id=happened.payee_id,
         kind=REBATE,
         plan_version=happened.plan_version,
@@ -362,6 +365,7 @@ def _earning(line: Line, happened: PayoutCalculated) -> Line:
     entries = happened.journal.entries
     return replace(
         line,
+        partner_id=happened.whose,
         kind=happened.kind,
         rule_id=happened.rule_id,
         amount=happened.amount,

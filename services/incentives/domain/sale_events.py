@@ -136,6 +136,7 @@ class PayoutCalculated:
 
     `amount` is this payee's part of the derivation's pay, release part `part`, in the payout's currency (`exchange`).
     `measured` of the derivation's measure and `rated` of its pay stand on this line, so that a refund lowers both once.
+    `partner_id` is whose line it is where that is not who is credited: a distributor's, say, with a part of the pay.
     `hears` is where its plan hears reversals from. `drawn` is what it took of its budget, in the plan's currency, and
     `drawn_units` how many units where the budget is one of units.
     """
@@ -172,6 +173,12 @@ class PayoutCalculated:
     budget_id: str | None = None
     drawn: Money | LeftOut = LEFT_OUT
     drawn_units: Decimal | LeftOut = LEFT_OUT
+    partner_id: str | LeftOut = LEFT_OUT
+
+    @property
+    def whose(self) -> str:
+        """The partner whose line it is."""
+        return self.partner_id or self.key.partner_id
 
 
 @event("incentives.RebateCounted.v1")
@@ -240,7 +247,8 @@ class AwardClaimed:
 class PayoutReversed:
     """Part of a line is taken back: `round(earned * taken / basis)` less what was reversed before.
 
-    Reason codes: those of the reversal, or recredited. `remaining` is what of the line stands.
+    Reason codes: those of the reversal, or recredited. `remaining` is what of the line stands. `partner_id` is whose line
+    it is where that is not who is credited.
     """
 
     line_id: str
@@ -263,6 +271,12 @@ class PayoutReversed:
     effective_on: date
     journal: Journal
     reversed_at: datetime
+    partner_id: str | LeftOut = LEFT_OUT
+
+    @property
+    def whose(self) -> str:
+        """The partner whose line it is."""
+        return self.partner_id or self.key.partner_id
 
 
 @event("incentives.PayoutReleased.v1")

@@ -31,9 +31,10 @@ class ReleasePart:
 
 @dataclass(frozen=True, kw_only=True)
 class Portion:
-    """One line's amount: which payee's, which release part (from 0), held for how many days."""
+    """One line's amount: which payee's of which partner, which release part (from 0), held for how many days."""
 
     payee_id: str
+    partner_id: str
     part: int
     after_days: int
     amount: Money
@@ -44,11 +45,22 @@ def portions(
 ) -> tuple[Portion, ...]:
     """The pay in lines that add up to it exactly, by largest remainder, ties in listed order."""
     return tuple(
-        Portion(payee_id=payee_id, part=part, after_days=rule.after_days, amount=amount)
+        Portion(
+            payee_id=payee_id,
+            partner_id=_partner_of(payee_id, parties),
+            part=part,
+            after_days=rule.after_days,
+            amount=amount,
+        )
         for payee_id, share in _of_payees(pay, payees, parties).items()
         for part, (rule, amount) in enumerate(zip(release, split(share, [r.percent for r in release]), strict=True))
         if part == 0 or not amount.zero
     )
+
+
+def _partner_of(payee_id: str, parties: Mapping[str, str]) -> str:
+    """Whose part it is: a seller's is of the partner that it sells for, a distributor's of nobody else."""
+    return parties["partner"] if payee_id == parties.get("seller") else payee_id
 
 
 def _of_payees(pay: Money, payees: Sequence[PayeePart], parties: Mapping[str, str]) -> dict[str, Money]:

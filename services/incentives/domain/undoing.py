@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from chassis.event import stable_id
+from chassis.event import LEFT_OUT, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money
 from services.incentives.domain.choice import Chosen, version_of
@@ -133,6 +133,7 @@ def _reverse(posting: Posting, line: Line, amount: Money, taken: Fraction, why: 
             effective_on=why.effective_on,
             journal=_journal(line, amount),
             reversed_at=posting.now,
+            partner_id=LEFT_OUT if line.partner_id == line.key.partner_id else line.partner_id,
         )
     )
     posting.refill(line, amount)

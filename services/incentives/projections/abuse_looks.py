@@ -23,6 +23,7 @@ from services.incentives.domain.payment_events import PaymentProposed
 from services.incentives.domain.rating import tidy
 from services.incentives.domain.sale import HELD, PAYABLE
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
+from services.incentives.projections.earnings import credited_with
 
 SHARED_MAX = 50
 PERCENT_STEP = Decimal("0.1")
@@ -175,7 +176,7 @@ async def _customer(at: Asking, look: Look) -> Found:
     if not same_company(approval.customer_domain, domains_of(partner)):
         return Found(AbuseFacts(signal="self_referral"), look["subject"])
     rows = await at.rows("earnings", {"opportunity_id": look["opportunity_id"]}, "-earned_on")
-    mine = [row for row in rows if row["partner_id"] == look["partner_id"]]
+    mine = [row for row in rows if credited_with(row) == look["partner_id"]]
     facts = AbuseFacts(signal="self_referral", count=1)
     return Found(facts, look["subject"], (look["opportunity_id"],), _unpaid(mine))
 

@@ -1,5 +1,6 @@
 """What did each line earn, when is it payable, why is it held, and how was it derived?"""
 
+from datetime import date
 from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
@@ -47,13 +48,15 @@ class EarningDocument(TypedDict):
     """A line. `state`: held, payable, reversed or paid. Dates: credited, earned, payable, paid.
 
     `amount_sorts` is the amount as a text that sorts as the number does, `plan_amount` the amount in the plan's currency,
-    before it was exchanged for that of the payout.
+    before it was exchanged for that of the payout. `credited_id` is the partner that is credited with the sale, where the
+    line is another one's part of its pay: that one reads neither who it is nor how the pay came about.
     """
 
     line_id: str
     opportunity_id: str | None
     registration_id: str | None
     partner_id: str
+    credited_id: str | None
     payee_id: str
     kind: str
     component: str
@@ -91,8 +94,10 @@ def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | No
     happened = seen.event
     if isinstance(happened, PayoutCalculated):
         return _calculated(happened, seen)
-    if isinstance(happened, WindowTruedUp | RebateSettled):
-        return _of_window(happened, seen)
+    if isinstance(happened, WindowTruedUp):
+        return _of_window(happened, seen, "true_up", happened.earned_on)
+    if isinstance(happened, RebateSettled):
+        return _of_window(happened, seen, "rebate", happened.settled_on)
     if document is None:
         return None
     changed = CHANGES[type(happened)](document, happened)
@@ -108,7 +113,8 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
         "line_id": line.line_id,
         "opportunity_id": line.opportunity_id,
         "registration_id": line.registration_id,
-        "partner_id": line.key.partner_id,
+        "partner_id": line.whose,
+        "credited_id": line.key.partner_id if line.partner_id else None,
         "payee_id": line.payee_id,
         "kind": line.kind,
         "component": line.component,
@@ -143,15 +149,15 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
     }
 
 
-def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument:
+def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: date) -> EarningDocument:
     """The line of a whole window: a true-up, or a rebate that is settled. It is payable at once."""
-    kind, day = ("true_up", it.earned_on) if isinstance(it, WindowTruedUp) else ("rebate", it.settled_on)
     amount: Annotated[dict[str, str], Money] = plain(it.amount)
     return {
         "line_id": it.line_id,
         "opportunity_id": None,
         "registration_id": None,
         "partner_id": it.payee_id,
+        "credited_id": None,
         "payee_id": it.payee_id,
         "kind": kind,
         "component": kind,
@@ -184,6 +190,17 @@ def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen) -> EarningDocument
         "position": seen.position,
         "history": [_step(seen, f"{kind.replace('_', ' ')} of {it.window}: {text_of(it.amount)}")],
     }
+
+
+def credited_with(document: dict[str, Any]) -> str:
+    """The partner that is credited with the sale of a line."""
+    partner_id: str = document["credited_id"] or document["partner_id"]
+    return partner_id
+
+
+def for_partner(document: dict[str, Any]) -> dict[str, Any]:
+    """The line as its partner may read it."""
+    return document if document["credited_id"] is None else {**document, "credited_id": None, "derivation": {}}
 
 
 Changed = tuple[str, dict[str, Any]] | None
@@ -274,7 +291,7 @@ def _lines(seen: Seen) -> tuple[str, ...]:
 
 EARNINGS = Projection(
     name="earnings",
-    version=4,
+    version=5,
     keys={
         PayoutCalculated: _line,
         PayoutReversed: _line,

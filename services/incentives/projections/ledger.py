@@ -148,9 +148,9 @@ def payee_of(happened: Any) -> str:
 
 
 def partner_of(happened: Any) -> str:
-    """The partner of a journal: a person's line belongs to the partner that it works for."""
-    key = getattr(happened, "key", None)
-    return str(key.partner_id if key else getattr(happened, "partner_id", payee_of(happened)))
+    """The partner of a journal: a person's line belongs to the partner that it works for, a distributor's to itself."""
+    whose = getattr(happened, "whose", None)
+    return str(whose or getattr(happened, "partner_id", payee_of(happened)))
 
 
 def account_id_of(seen: Seen) -> str:

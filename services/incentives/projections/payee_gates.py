@@ -6,6 +6,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
+from chassis.read_store.port import PAGE_MAX, ReadStore
 from contracts.values import Money
 from services.incentives.domain.merging import PayeeMerged, PayeeUnmerged
 from services.incentives.domain.payee import (
@@ -207,6 +208,15 @@ PAYEE_GATES = Projection(
     evolve=evolve,
     indexes=("partner_id", "changed_at", "partner_id,changed_at"),
 )
+
+
+async def under_own_partner(read: ReadStore, tenant: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the partner that each payee is, or works for now; as they are where the payee is not known."""
+    payee_ids = sorted({row["payee_id"] for row in rows})
+    known: dict[str, Any] = {}
+    for start in range(0, len(payee_ids), PAGE_MAX):
+        known |= await read.get_many("payee_gates", tenant, payee_ids[start : start + PAGE_MAX])
+    return [{**row, "partner_id": known.get(row["payee_id"], row)["partner_id"]} for row in rows]
 
 
 def gates_now(document: dict[str, Any], rules: PaymentRules, now: datetime, *, asks_form: bool) -> list[str]:
