@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run demo test test-long lint types format bench samples schemas examples kafka-manifests screenshots k8s images image-check sbom engines \
-	run-distributed test-engines test-faults lock clean
+	run-distributed test-engines test-faults test-races lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -104,6 +104,9 @@ test-engines: $(VENV) ## run every test that needs a real engine, the long ones 
 test-faults: $(VENV) ## put five processes on real engines through every fault, print the table: ARGS=--short
 	@tests/engines/install >&2
 	@exec $(TIED) $(PY) -m tests.faults $(ARGS)
+
+test-races: $(VENV) ## race 200 approvals over two replicas, 1,000 rounds of it: ARGS="--rounds 50"
+	@exec $(PY) -m tests.registration.racing $(ARGS)
 
 lock: $(VENV) ## pin the newest compatible versions of requirements/*.in, with hashes
 	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in

@@ -83,9 +83,22 @@ def serving(folder: Path) -> Iterator[str]:
 @contextmanager
 def fresh_database(server: str) -> Iterator[str]:
     """The DSN of an empty database of that server, dropped afterwards even when clients still hold it."""
+    with _database(server, sql.SQL("")) as dsn:
+        yield dsn
+
+
+@contextmanager
+def copied_database(server: str, dsn: str) -> Iterator[str]:
+    """The DSN of a copy of a database that nobody is connected to, dropped afterwards as a fresh one is."""
+    with _database(server, sql.SQL(" TEMPLATE {}").format(sql.Identifier(dsn.rpartition("/")[2]))) as copy:
+        yield copy
+
+
+@contextmanager
+def _database(server: str, made_from: sql.Composable) -> Iterator[str]:
     name = f"entente_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE DATABASE {}{}").format(sql.Identifier(name), made_from))
     try:
         yield server.rpartition("/")[0] + f"/{name}"
     finally:

@@ -6,6 +6,7 @@ Partners write as they like: products and places are compared in a normal form, 
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from chassis.event import LEFT_OUT, LeftOut
@@ -13,6 +14,8 @@ from contracts.values import ProductLine
 
 ENTITY, SITE, GROUP = "entity", "site", "group"
 RENEWAL = "renewal"
+KNOWN_MAX = 4_096
+"""Reaches whose normal form is kept: a line of many rivals is compared again for each of them."""
 _SIGNS = re.compile(r"[\W_]+")
 
 
@@ -107,6 +110,7 @@ def normal_region(region: str, country: str) -> str:
     return unicodedata.normalize("NFKC", region).strip().upper().removeprefix(f"{country}-")
 
 
+@lru_cache(KNOWN_MAX)
 def _normal(reach: Reach) -> Reach:
     return replace(reach, products=tuple(map(_normal_line, reach.products)), place=_normal_place(reach.place))
 

@@ -190,16 +190,11 @@ def strictest(checks: tuple[Check, ...]) -> str:
 def _conflicts(facts: Facts) -> Iterator[Conflict]:
     for account in facts.accounts:
         blocking = blockers(account.without(facts.displaces), facts.mine, facts.now)
+        places = {claim.registration_id: rank for rank, claim in ranked(account.without(()), facts.now)}
         for claim in _of_rivals(account, facts):
             met = _conflict(account, claim, facts, IDENTICAL, blocks=claim in blocking)
-            yield _placed(met, account, facts)
-
-
-def _placed(met: Conflict, account: OnAccount, facts: Facts) -> Conflict:
-    """The conflict with the policy that decides between the two."""
-    line = {claim.registration_id: rank for rank, claim in ranked(account.without(()), facts.now)}
-    mine, theirs = line[facts.mine.registration_id], line[met.claim.registration_id]
-    return replace(met, path=path(mine, theirs, account.live[0].policies), wins=mine < theirs)
+            mine, theirs = places[facts.mine.registration_id], places[claim.registration_id]
+            yield replace(met, path=path(mine, theirs, account.live[0].policies), wins=mine < theirs)
 
 
 def _nearby(facts: Facts, findings: tuple[Finding, ...]) -> Iterator[Conflict]:
