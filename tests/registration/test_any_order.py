@@ -1,15 +1,17 @@
 """Deals, claims and accounts under random commands, clocks, merges and races: whatever happens, the promises hold.
 
 Commands are prepared as the service prepares them, on what stood then, and some are decided only after others have come
-in between. Refusals are welcome; what is checked is what they leave behind.
+in between. Refusals are welcome; what is checked is what they leave behind. Who waits behind whom is compared with the
+rule as it is told in `queue_order`. The examples are the same each time, so that what they reach is known and checked.
 """
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -32,10 +34,10 @@ from services.registration.application.on_disputes import concluding, on_dispute
 from services.registration.application.on_invitations import invitation_id
 from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
-from services.registration.domain.account import Accounts
+from services.registration.domain.account import Accounts, AccountsMerged, AccountsSplit
 from services.registration.domain.account_key import AccountKeys, Key
 from services.registration.domain.approving import CUSTOMER_OVERRIDE
-from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING
+from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Claim
 from services.registration.domain.claims import Claims, ClaimsOf
 from services.registration.domain.customer import Customer
 from services.registration.domain.deal import MOVES, Deal, Deals, Status
@@ -51,13 +53,14 @@ from services.registration.domain.deal_commands import (
     RevokeDeal,
     WithdrawDeal,
 )
-from services.registration.domain.deal_events import DealApproved, Evidence
+from services.registration.domain.deal_events import DealApproved, DealPromoted, DealQueued, DealRejected, Evidence
 from services.registration.domain.dispute import OUTCOMES, DecideDispute, Disputes
 from services.registration.domain.invitation import AcceptInvitation, InviteParticipant, LeaveDeal
 from services.registration.domain.matching import IndexSeen
 from services.registration.domain.merging import Target
 from services.registration.domain.overlap import overlap
 from tests.registration.deals import NOW, SEALED, Town, customer, details, product
+from tests.registration.queue_order import HOLDS, Ask, Queue
 
 PARTNERS = ("p-1", "p-2", "p-3", "p-4")
 DOMAINS = ("contoso.com", "contoso.de", "fabrikam.com")
@@ -65,6 +68,15 @@ NAMES = {"contoso.com": "Contoso Energy", "contoso.de": "Contoso Energie", "fabr
 DESKS = ("desk-1", "desk-2")
 APPEAL_DAYS = 15
 LETTER = Evidence(kind="letter", dated_on=NOW.date(), sha256="a" * 64)
+OLD_LETTER = Evidence(kind="letter", dated_on=NOW.date() - timedelta(days=60), sha256="b" * 64)
+MAIL = Evidence(kind="mail", dated_on=NOW.date(), sha256="c" * 64)
+PAPERS = ((LETTER,), (LETTER,), (OLD_LETTER,), (OLD_LETTER, MAIL), (MAIL,), ())
+POLICIES = (
+    *(("first_to_register",), ("most_evidence", "first_to_register")),
+    *(("first_to_approve",), ("customer_choice", "first_to_approve")),
+)
+QUEUE_MAXES = (10, 2)
+FULL = "queue-full"
 DEAL_MAX = 12
 
 TABLE: dict[Status, set[Status]] = {
@@ -104,6 +116,14 @@ CLAIMED = {
 """How a deal in each status stands in line; in every other one it does not."""
 
 
+REACHED = (
+    *("AccountsMerged", "AccountsSplit", "DisputeConcluded", "ProtectionEnded", "DealRevoked", "DisplacementApproved"),
+    *("DealPromoted", "place 2", FULL, "frees 2", "frees before one that asked earlier"),
+    *("arrived, decided", "arrived, refused"),
+)
+"""What the lives below come to in all, or they prove nothing of it: events, places in line, and what became of races."""
+
+
 def done(prepared: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine that waits for nothing."""
     try:
@@ -111,6 +131,20 @@ def done(prepared: Coroutine[Any, Any, Any]) -> Any:
     except StopIteration as end:
         return end.value
     raise AssertionError("it waits for something")
+
+
+def number(name: RegistrationId) -> int:
+    """Deals are numbered as they are submitted."""
+    return int(name.removeprefix("deal-"))
+
+
+def by_instant(one: list[RegistrationId], other: list[RegistrationId]) -> list[RegistrationId]:
+    """Two lines as one: whoever stands first in either and asked first goes first."""
+    left, right = list(one), [name for name in other if name not in one]
+    joined: list[RegistrationId] = []
+    while left and right:
+        joined.append((left if number(left[0]) < number(right[0]) else right).pop(0))
+    return [*joined, *left, *right]
 
 
 class Peek:
@@ -140,13 +174,22 @@ class Index:
 class AnyOrder(RuleBasedStateMachine):
     """One vendor, four partners, three customers that may turn out to be fewer."""
 
-    @initialize(auto=st.sampled_from((False, False, True)))
-    def open(self, auto: bool) -> None:
+    reached: ClassVar[Counter[str]] = Counter()
+
+    @initialize(
+        auto=st.sampled_from((False, False, True)),
+        policies=st.sampled_from(POLICIES),
+        queue_max=st.sampled_from(QUEUE_MAXES),
+    )
+    def open(self, auto: bool, policies: tuple[str, ...], queue_max: int) -> None:
         limits = [{"amount": "100000.00", "currency": "EUR"}]
         body: dict[str, Any] = {"auto_approval": {"on": True, "limits": limits}} if auto else {}
-        self.town, self.index, self.now = Town(*PARTNERS, **body), Index(), NOW
+        self.town = Town(*PARTNERS, priority=policies, queue_max=queue_max, **body)
+        self.index, self.now, self.policies, self.queue_max = Index(), NOW, policies, queue_max
         self.deals: list[RegistrationId] = []
         self.merges: list[tuple[str, AccountId]] = []
+        self.orders: dict[AccountId, list[RegistrationId]] = {}
+        self.absorbed: dict[str, list[RegistrationId]] = {}
         self.prepared: Any = None
         self.count = 0
 
@@ -182,21 +225,25 @@ class AnyOrder(RuleBasedStateMachine):
         """Prepares and decides a command; refused, or out of date, it leaves all as it was."""
         try:
             return self.decide(prepare())
-        except (Problem, Raced):
+        except (Problem, Raced) as no:
+            self.reached[type(no).__name__] += 1
             return []
 
     def decide(self, wish: Any) -> list[list[Any]]:
         before = {name: self.deal(name).status for name in self.deals}
-        lines = {account: self.line(account) for account in self.accounts()}
+        told = {account: len(self.told(account)) for account in self.accounts()}
         events = self.town.run(wish)
         for one in (one for stream in events for one in stream):
+            self.reached[type(one).__name__] += 1
             if getattr(type(one), "type", "") in READ:
                 self.index.tenant.take(one)
         for name in self.deals:
             after = self.deal(name).status
             assert after in {before.get(name, Status.NONE), *TABLE[before.get(name, Status.NONE)]}
         self.as_published(wish, before, events)
-        self.in_turn(events, lines)
+        self.follow(one for stream in events for one in stream)
+        self.in_order(one for stream in events for one in stream)
+        self.freed_in_order(told)
         return events
 
     def as_published(self, wish: Any, before: dict[RegistrationId, Status], events: list[list[Any]]) -> None:
@@ -207,16 +254,102 @@ class AnyOrder(RuleBasedStateMachine):
             assert begun in move.begins
             assert self.deal(name).status in (begun, *move.leads)
 
-    def in_turn(self, events: list[list[Any]], lines: dict[AccountId, Claims]) -> None:
-        """Whoever is approved had no rival that asked earlier and was still asking, but for one that it displaced."""
-        for approved in (one for stream in events for one in stream if isinstance(one, DealApproved)):
-            if approved.basis == CUSTOMER_OVERRIDE:
-                continue
-            deal = self.deal(approved.registration_id)
-            for account in deal.accounts:
-                for claim in lines.get(account, Claims()).live:
-                    earlier = claim.submitted_at < deal.submitted_at and claim.state == PENDING
-                    assert not (earlier and claim.rivals(deal.claim()))
+    # The order of the queue
+
+    def follow(self, events: Iterable[Any]) -> None:
+        """Keeps who asked for which customer in which order.
+
+        Two customers that become one have one line, each by its instant; taken back, each has its own again.
+        """
+        for one in events:
+            match one:
+                case AccountsMerged(survivor_id=survivor, absorbed_id=absorbed, merge_id=merge_id):
+                    self.absorbed[merge_id] = self.orders.pop(absorbed)
+                    self.orders[survivor] = by_instant(self.orders[survivor], self.absorbed[merge_id])
+                case AccountsSplit(survivor_id=survivor, absorbed_id=absorbed, merge_id=merge_id):
+                    here, back = (self.line(account).deals for account in (survivor, absorbed))
+                    both, old = self.orders[survivor], iter([n for n in self.absorbed[merge_id] if n in back])
+                    came = set(self.absorbed[merge_id])
+                    self.orders[survivor] = [name for name in both if name in here]
+                    self.orders[absorbed] = [next(old) if name in came else name for name in both if name in back]
+                case _:
+                    pass
+        for account in self.accounts():
+            order, deals = self.orders.setdefault(account, []), self.line(account).deals
+            order += sorted((name for name in deals if name not in order), key=number)
+
+    def looked_at(self, name: RegistrationId) -> list[Queue]:
+        """The lines in which a deal asks, as they stood when it was looked at: in review."""
+        mine = self.deal(name).claim()
+        return [
+            self.queue_of(account, (*(c for c in self.line(account).live if c.registration_id != name), mine))
+            for account in self.deal(name).accounts
+        ]
+
+    def queue_of(self, account: AccountId, live: Iterable[Claim]) -> Queue:
+        order = self.orders[account]
+        asks = [self.ask_of(claim, order.index(claim.deal) if claim.deal in order else len(order)) for claim in live]
+        return Queue(asks, self.policies, self.now)
+
+    def blocked(self, name: RegistrationId) -> bool:
+        return any(queue.blocked(name) for queue in self.looked_at(name))
+
+    def told(self, account: str) -> list[Any]:
+        return self.town.of(ClaimsOf.at(account))
+
+    def ask_of(self, claim: Claim, position: int) -> Ask:
+        """What is asked or held, without what the line itself says of its order."""
+        details = self.deal(claim.deal).first.details
+        holds = claim.state in (HELD, CONTESTED)
+        return Ask(
+            name=claim.registration_id,
+            deal=claim.deal,
+            partner=claim.partner_id,
+            sku=claim.reach.products[0].sku,
+            role=claim.reach.role,
+            position=position,
+            papers=tuple((one.kind, one.dated_on) for one in details.evidence),
+            state=HOLDS if holds else claim.state,
+            until=claim.protection.end if claim.protection and claim.exclusive else None,
+        )
+
+    def in_order(self, events: Iterable[Any]) -> None:
+        """Whoever is approved, let back, queued or turned away was where the rule puts it."""
+        for one in events:
+            match one:
+                case DealPromoted(registration_id=name):
+                    assert not self.blocked(name)
+                case DealApproved(registration_id=name, basis=basis) if basis != CUSTOMER_OVERRIDE:
+                    assert not self.blocked(name)
+                case DealQueued(registration_id=name, place=place):
+                    self.placed(name, place <= self.queue_max)
+                    assert place == self.place(name)
+                case DealRejected(registration_id=name, reasons=reasons) if FULL in [why.code for why in reasons]:
+                    self.placed(name, False)
+                case _:
+                    pass
+
+    def placed(self, name: RegistrationId, taken: bool) -> None:
+        assert self.blocked(name)
+        assert taken == (self.place(name) <= self.queue_max)
+        self.reached[f"place {self.place(name)}" if taken else FULL] += 1
+
+    def place(self, name: RegistrationId) -> int:
+        return max(queue.place(name) for queue in self.looked_at(name))
+
+    def freed_in_order(self, told: dict[AccountId, int]) -> None:
+        """What a line tells last names those who wait for nobody in it any more, in the order in which they are served."""
+        for account in self.accounts():
+            new = self.told(account)[told.get(account, 0) :]
+            if new and hasattr(new[-1], "frees"):
+                free = self.queue_of(account, self.line(account).live).free()
+                assert new[-1].frees == free
+                self.reached[f"frees {len(free)}"] += 1
+                self.reached["frees before one that asked earlier"] += any(
+                    claim.state == WAITING and self.deals.index(claim.registration_id) < self.deals.index(one)
+                    for claim in self.line(account).live
+                    for one in free[:1]
+                )
 
     # Time
 
@@ -234,8 +367,17 @@ class AnyOrder(RuleBasedStateMachine):
         sku=st.sampled_from(("100", "200", None)),
         role=st.sampled_from(("resell", "resell", "distribute")),
         scope=st.sampled_from(("entity", "entity", "group")),
+        papers=st.sampled_from(PAPERS),
     )
-    def register(self, partner: str, domain: str, sku: str | None, role: str, scope: str) -> None:
+    def register(
+        self,
+        partner: str,
+        domain: str,
+        sku: str | None,
+        role: str,
+        scope: str,
+        papers: tuple[Evidence, ...] = (LETTER,),
+    ) -> None:
         self.now += timedelta(seconds=1)
         name = RegistrationId(self.new_id("deal"))
         normal = (NAMES[domain].lower(),)
@@ -248,7 +390,7 @@ class AnyOrder(RuleBasedStateMachine):
             role=role,
             deal_type="new",
             scope=scope,
-            details=details(close_on=self.now.date() + timedelta(days=30), evidence=(LETTER,)),
+            details=details(close_on=self.now.date() + timedelta(days=30), evidence=papers),
             screening_id=f"screening-{name}",
             by=f"seller-{partner}",
             now=self.now,
@@ -309,10 +451,47 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.deals)
     @rule(data=st.data(), command=st.sampled_from((PromoteDeal, QueueDeal)))
     def move(self, data: st.DataObject, command: type[Any]) -> None:
-        """The queue moves, as the deadlines move it."""
-        deal = self.draw(data, Status.WAITING if command is PromoteDeal else Status.IN_REVIEW)
+        self.moved(self.draw(data, Status.WAITING if command is PromoteDeal else Status.IN_REVIEW), command)
+
+    def moved(self, deal: RegistrationId, command: type[Any]) -> None:
+        """The queue moves, as the deadlines move it: whoever nobody blocks comes back, whoever is blocked waits."""
+        begins, blocked = (Status.WAITING, False) if command is PromoteDeal else (Status.IN_REVIEW, True)
+        expected = self.deal(deal).status == begins and self.blocked(deal) == blocked
         prepare = as_screened(self.asked(deal), command, self.new_id("look"))
-        self.attempt(lambda: done(prepare(self.peek())))
+        told = self.attempt(lambda: done(prepare(self.peek())))
+        assert bool(told and told[0]) == expected
+
+    @precondition(lambda self: len(self.deals) < DEAL_MAX - len(PARTNERS))
+    @rule(
+        whose=st.permutations(PARTNERS),
+        domain=st.sampled_from(DOMAINS),
+        skus=st.lists(st.sampled_from(("100", "100", "200", None)), min_size=4, max_size=4),
+        papers=st.lists(st.sampled_from(PAPERS), min_size=4, max_size=4),
+        ends=st.sampled_from(("end", "withdraw", "won", "revoke")),
+    )
+    def crowd(self, whose: list[str], domain: str, skus: list[str], papers: list[Any], ends: str) -> None:
+        """Everybody asks for one customer and is approved at once; the others wait; the holds end, and the line moves."""
+        for partner, sku, shown in zip(whose, skus, papers, strict=True):
+            self.register(partner, domain, sku, "resell", "entity", shown)
+        crowd = self.deals[-len(PARTNERS) :]
+        for wish in [self.ready(deal, DESKS[0]) for deal in crowd]:
+            self.arrived(wish)
+        for deal in crowd:
+            self.attempt(self.approving(deal, DESKS[0]))
+            self.moved(deal, QueueDeal)
+        if ends == "end":
+            self.pass_time(24 * 100)
+        for deal in crowd:
+            for desk in DESKS if self.deal(deal).status == Status.APPROVED else ():
+                self.attempt(self.acting(deal, ends, desk))
+        self.let_back()
+
+    @precondition(lambda self: self.deals)
+    @rule()
+    def let_back(self) -> None:
+        """Whoever waits for nobody any more comes back into review."""
+        for deal in self.deals:
+            self.moved(deal, PromoteDeal)
 
     @precondition(lambda self: self.deals)
     @rule(data=st.data(), verdict=st.sampled_from(("same", "different", "related")))
@@ -402,7 +581,8 @@ class AnyOrder(RuleBasedStateMachine):
         both = {"merge_id": merge_id, "reason": SEALED, **told}
         if self.attempt(lambda: done(joining(survivor, absorbed, both)(self.peek()))):
             assert self.attempt(lambda: done(parting(survivor, merge_id, (), told)(self.peek())))
-        assert before == [(self.line(one), self.town.state(Accounts.at(one))) for one in (survivor, absorbed)]
+        after = [(self.line(one), self.town.state(Accounts.at(one))) for one in (survivor, absorbed)]
+        assert before == after
 
     @precondition(lambda self: self.merges)
     @rule(data=st.data())
@@ -492,16 +672,25 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data(), desk=st.sampled_from(DESKS))
     def prepare(self, data: st.DataObject, desk: str) -> None:
         """Somebody's approval is under way while others come in between."""
-        try:
-            self.prepared = self.approving(self.draw(data, Status.IN_REVIEW), desk)()
-        except Problem:
-            self.prepared = None
+        self.prepared = self.ready(self.draw(data, Status.IN_REVIEW), desk)
 
     @precondition(lambda self: self.prepared is not None)
     @rule()
     def arrive(self) -> None:
         wish, self.prepared = self.prepared, None
-        self.attempt(lambda: wish)
+        self.arrived(wish)
+
+    def ready(self, deal: RegistrationId, desk: str) -> ApproveDeal | None:
+        """The approval as it is prepared now."""
+        try:
+            return self.approving(deal, desk)()
+        except Problem:
+            return None
+
+    def arrived(self, wish: ApproveDeal | None) -> None:
+        """It is decided, or has come too late for what it was prepared on."""
+        told = self.attempt(lambda: wish) if wish else []
+        self.reached[f"arrived, {'decided' if told else 'refused'}"] += 1
 
     # What always holds
 
@@ -513,6 +702,12 @@ class AnyOrder(RuleBasedStateMachine):
                 together = one.partner_id == other.partner_id or one.deal == other.deal
                 apart = together or not overlap(one.reach, other.reach).complete
                 assert apart, f"{one.registration_id} and {other.registration_id} both hold {account}"
+
+    @invariant()
+    def each_line_stands_in_the_order_in_which_it_was_asked(self) -> None:
+        for account in self.accounts():
+            in_line = self.line(account).deals
+            assert list(in_line) == [name for name in self.orders[account] if name in in_line]
 
     @invariant()
     def deals_and_claims_agree(self) -> None:
@@ -549,10 +744,15 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 AnyOrder.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=50,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-TestDoneWhen4RandomCommandsReachOnlyPublishedStates = AnyOrder.TestCase
+
+
+class TestDoneWhen4RandomCommandsReachOnlyPublishedStates(AnyOrder.TestCase):  # type: ignore[misc,valid-type]
+    def runTest(self) -> None:  # noqa: N802  unittest's name
+        super().runTest()
+        assert not [what for what in REACHED if not AnyOrder.reached[what]]

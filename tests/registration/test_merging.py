@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contracts.values import AccountId, PartnerId, RegistrationId
+from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
 from services.registration.domain.account import AccountMerged, Accounts, AddKey, KeptApart, KeyTaken
 from services.registration.domain.account_key import AccountKeys, Key
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING
@@ -14,7 +14,7 @@ from services.registration.domain.claim_history import Told, as_known
 from services.registration.domain.claims import Claims, ClaimsJoined, ClaimsOf, collisions
 from services.registration.domain.concluding import LOST_DISPUTE
 from services.registration.domain.deal import Deals, Status
-from services.registration.domain.deal_commands import EndProtection, GivesWay
+from services.registration.domain.deal_commands import CloseDeal, DecideFinding, EndProtection, GivesWay
 from services.registration.domain.dispute import (
     ConcludeDispute,
     DisputeDecided,
@@ -32,7 +32,8 @@ from services.registration.domain.merging import (
     going_of,
     merge_of,
 )
-from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, customer
+from services.registration.domain.reviewing import NoSuchFinding
+from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, candidate, customer
 
 FABRIKAM = AccountId("account-fabrikam")
 LATER = NOW + timedelta(days=1)
@@ -121,6 +122,74 @@ def test_done_when_6_merge_then_split_restores_claims() -> None:
     assert before == (line(town, CONTOSO), line(town, FABRIKAM), town.state(Accounts.at(CONTOSO)))
     assert (FABRIKAM,) == town.state(Deals.at("b")).accounts
     assert (FABRIKAM,) == town.state(AccountKeys.at(OTHER_KEY.identity)).accounts
+
+
+def won(town: Town, deal: str, partner: str, account: AccountId, **asked: Any) -> None:
+    town.register(deal, partner, accounts=(account,), **asked)
+    town.run(approval(deal, partner, accounts=(account,)))
+    closing = {"result": "won", "opportunity_id": OpportunityId("o"), "source_event_id": "e"}
+    town.run(CloseDeal(registration_id=RegistrationId(deal), accounts=(account,), now=LATER, **closing))
+
+
+def test_done_when_6_who_won_here_last_is_so_again_after_a_split_also_where_it_won_the_same_there() -> None:
+    town = Town("p-1", "p-2")
+    won(town, "a", "p-1", CONTOSO)
+    won(town, "b", "p-2", CONTOSO)
+    won(town, "c", "p-1", FABRIKAM, keys=(OTHER_KEY,), customer=customer(domain="fabrikam.com"))
+    town.run(merging(town))
+    assert ["p-1", "p-2", "p-1"] == [one.partner_id for one in line(town, CONTOSO).incumbents]
+
+    town.run(splitting(town))
+
+    assert ["p-1", "p-2"] == [one.partner_id for one in line(town, CONTOSO).incumbents]
+    assert ["p-1"] == [one.partner_id for one in line(town, FABRIKAM).incumbents]
+
+
+def test_a_split_of_an_earlier_evaluator_left_the_first_of_them_to_the_other_customer() -> None:
+    town = Town("p-1", "p-2")
+    won(town, "a", "p-1", CONTOSO)
+    won(town, "b", "p-2", CONTOSO)
+    won(town, "c", "p-1", FABRIKAM, keys=(OTHER_KEY,), customer=customer(domain="fabrikam.com"))
+    town.run(merging(town))
+
+    town.run(splitting(town), evaluator=2)
+
+    assert ["p-2", "p-1"] == [one.partner_id for one in line(town, CONTOSO).incumbents]
+
+
+def found_and_merged() -> Town:
+    """A deal on one customer was found to be like the other one, and before anybody decided that, the two are one."""
+    town = Town("p-1", "p-2")
+    town.register("a", "p-1")
+    fabrikam = {"keys": (OTHER_KEY,), "accounts": (FABRIKAM,), "customer": customer(domain="fabrikam.com")}
+    town.register("b", "p-2", candidates=(candidate(CONTOSO, token_set_percent=100, link="parent"),), **fabrikam)
+    town.run(merging(town))
+    assert (CONTOSO,) == town.state(Deals.at("b")).accounts
+    return town
+
+
+def finding(verdict: str) -> DecideFinding:
+    deal = {"registration_id": RegistrationId("b"), "accounts": (CONTOSO,), "now": LATER}
+    return DecideFinding(**deal, account_id=CONTOSO, verdict=verdict, reason=SEALED, by="desk-1")
+
+
+def test_a_customer_that_is_the_deals_own_by_now_is_the_same_already() -> None:
+    town = found_and_merged()
+    before = town.state(Deals.at("b"))
+    assert all(events == [] for events in town.run(finding("same")))
+    assert before == town.state(Deals.at("b"))
+
+
+@pytest.mark.parametrize("verdict", ["different", "related"])
+def test_a_customer_that_is_the_deals_own_by_now_can_be_nothing_else(verdict: str) -> None:
+    with pytest.raises(NoSuchFinding):
+        found_and_merged().run(finding(verdict))
+
+
+def test_the_first_evaluator_let_a_deal_enter_its_own_customer_again() -> None:
+    town = found_and_merged()
+    town.run(finding("same"), evaluator=1)
+    assert (CONTOSO, CONTOSO) == town.state(Deals.at("b")).accounts
 
 
 def test_done_when_6_a_collision_revokes_nothing() -> None:

@@ -222,6 +222,7 @@ from services.registration.domain.merging import (
     merge_accounts,
     merge_accounts_between_deals,
     split_accounts,
+    split_accounts_by_first_wins,
 )
 from services.registration.domain.offering import (
     accept_lead,
@@ -258,6 +259,7 @@ from services.registration.domain.pursuing import (
 )
 from services.registration.domain.reviewing import (
     decide_finding,
+    decide_finding_of_its_own,
     promote_deal,
     promote_deal_without_due,
     queue_deal,
@@ -332,7 +334,10 @@ HANDLES = (
         Handles(RecordOrder, decision, streams=deal_streams, answer=ordered, evaluator=evaluator)
         for evaluator, decision in ((1, record_order_of_nobody), (2, record_order))
     ),
-    Handles(DecideFinding, decide_finding, streams=finding_streams, answer=whole),
+    *(
+        Handles(DecideFinding, decision, streams=finding_streams, answer=whole, evaluator=evaluator)
+        for evaluator, decision in ((1, decide_finding_of_its_own), (2, decide_finding))
+    ),
     *(
         Handles(ApproveDeal, decision, settling_streams, reads=around_streams, answer=looked_at, evaluator=evaluator)
         for evaluator, decision in ((1, approve_deal_counting_amendments), (2, approve_deal))
@@ -380,7 +385,11 @@ HANDLES = (
     ),
     *(
         Handles(SplitAccounts, decision, streams=splitting_accounts_streams, answer=split, evaluator=evaluator)
-        for evaluator, decision in ((1, unanswered(split_accounts)), (2, split_accounts))
+        for evaluator, decision in (
+            (1, unanswered(split_accounts_by_first_wins)),
+            (2, split_accounts_by_first_wins),
+            (3, split_accounts),
+        )
     ),
     *(
         Handles(LinkParent, decision, linking_streams, reads=reads, answer=linked, evaluator=evaluator)

@@ -140,7 +140,11 @@ class ClaimsLeft:
 
 @event("registration.ClaimsParted.v1")
 class ClaimsParted:
-    """A merge was taken back: these claims stand in their own line again. `kept` are those that stand in both."""
+    """A merge was taken back: these claims stand in their own line again. `kept` are those that stand in both.
+
+    `incumbents` won what came with the merge. `remaining` are those who won here, in their order, where it is another one
+    than that without the first wins that are like those.
+    """
 
     merge_id: str
     registration_ids: tuple[RegistrationId, ...]
@@ -148,6 +152,7 @@ class ClaimsParted:
     incumbents: tuple[Won, ...]
     frees: tuple[RegistrationId, ...]
     parted_at: datetime
+    remaining: tuple[Won, ...] | LeftOut = LEFT_OUT
 
 
 @event("registration.ClaimsRestored.v1")
@@ -445,7 +450,28 @@ def part(
     merge_id: str,
     now: datetime,
 ) -> list[ClaimEvent]:
-    """Gives the claims of another account back to it; those `kept` stay in this line too."""
+    """Gives the claims of another account back to it; those `kept` stay in this line too.
+
+    Of wins that are alike those go that came last: who won here before stands in the old order again.
+    """
+    [parted] = part_by_first_wins(claims, going, kept, incumbents, merge_id, now)
+    remaining = _taken_from(claims.incumbents[::-1], incumbents[::-1])[::-1]
+    left = _without(claims, going, kept, incumbents)
+    if remaining == left.incumbents:
+        return [parted]
+    frees = _free(replace(left, incumbents=remaining), now)
+    return [replace(parted, frees=frees, remaining=remaining)]
+
+
+def part_by_first_wins(
+    claims: Claims,
+    going: tuple[RegistrationId, ...],
+    kept: tuple[RegistrationId, ...],
+    incumbents: tuple[Won, ...],
+    merge_id: str,
+    now: datetime,
+) -> list[ClaimsParted]:
+    """As the first evaluators decided: of wins that are alike the first ones go."""
     left = _without(claims, going, kept, incumbents)
     return [
         ClaimsParted(
@@ -460,10 +486,18 @@ def part(
 
 
 def restore(
-    claims: Claims, going: tuple[RegistrationId, ...], incumbents: tuple[Won, ...], merge_id: str, now: datetime
+    claims: Claims,
+    going: tuple[RegistrationId, ...],
+    incumbents: tuple[Won, ...],
+    merge_id: str,
+    now: datetime,
+    order: tuple[RegistrationId, ...] = (),
 ) -> list[ClaimEvent]:
-    """The claims of `claims`, the line that they stood in meanwhile, as the line of their own account."""
-    live = tuple(claim for claim in claims.live if claim.deal in going)
+    """The claims of `claims`, the line that they stood in meanwhile, as the line of their own account.
+
+    Those of `order` stand in it: in the line of both, what stood in either had one place.
+    """
+    live = _in_order(tuple(claim for claim in claims.live if claim.deal in going), order)
     return [
         ClaimsRestored(
             merge_id=merge_id,
@@ -474,6 +508,12 @@ def restore(
             aliases=claims.aliases or LEFT_OUT,
         )
     ]
+
+
+def _in_order(live: tuple[Claim, ...], order: tuple[RegistrationId, ...]) -> tuple[Claim, ...]:
+    known = {claim.registration_id: claim for claim in live if claim.registration_id in order}
+    placed = iter([known[name] for name in order if name in known])
+    return tuple(next(placed) if claim.registration_id in known else claim for claim in live)
 
 
 def _restored(live: tuple[Claim, ...], incumbents: tuple[Won, ...], aliases: tuple[Alias, ...]) -> Claims:
@@ -501,10 +541,16 @@ def _without(
 ) -> Claims:
     gone = set(going) - set(kept)
     live = _agreed(tuple(claim for claim in claims.live if claim.deal not in gone))
-    rest = list(claims.incumbents)
-    for won in incumbents:
-        rest = [*rest[: rest.index(won)], *rest[rest.index(won) + 1 :]] if won in rest else rest
-    return replace(claims, live=live, incumbents=tuple(rest))
+    return replace(claims, live=live, incumbents=_taken_from(claims.incumbents, incumbents))
+
+
+def _taken_from(wins: Iterable[Won], others: Iterable[Won]) -> tuple[Won, ...]:
+    """The wins without the first one like each of the others."""
+    rest = list(wins)
+    for won in others:
+        if won in rest:
+            rest.remove(won)
+    return tuple(rest)
 
 
 def _free(claims: Claims, now: datetime) -> tuple[RegistrationId, ...]:
@@ -636,7 +682,8 @@ def _moved(
         case ClaimsLeft(to_id=to_id):
             return Claims(moved_to=to_id)
         case ClaimsParted():
-            return _without(claims, happened.registration_ids, happened.kept, happened.incumbents)
+            left = _without(claims, happened.registration_ids, happened.kept, happened.incumbents)
+            return replace(left, incumbents=happened.remaining or left.incumbents)
         case ClaimsRestored():
             return _restored(happened.live, happened.incumbents, happened.aliases or ())
         case ClaimsCarried():

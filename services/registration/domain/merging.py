@@ -26,7 +26,16 @@ from services.registration.domain.account import (
 )
 from services.registration.domain.account_key import AccountKey, Key, KeyEvent, move_key, share_key
 from services.registration.domain.claim import Claim
-from services.registration.domain.claims import ClaimEvent, Claims, collisions, join, leave, part, restore
+from services.registration.domain.claims import (
+    ClaimEvent,
+    Claims,
+    collisions,
+    join,
+    leave,
+    part,
+    part_by_first_wins,
+    restore,
+)
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_events import DealEvent, DealMoved
 from services.registration.domain.dispute import (
@@ -392,10 +401,29 @@ def split_accounts(
         [AccountRestored(account_id=wish.absorbed_id, merge_id=wish.merge_id, restored_at=wish.now)],
         [_led_back(key, state, survivor, wish) for key, state in zip(wish.keys, keys, strict=True)],
         part(here, going, in_both, *line),
-        restore(here, going, *line),
+        restore(here, going, *line, merge.moved),
         [_returned(deal, in_both, wish) for deal in deals],
         [settle(dispute, wish.now) for dispute in disputes],
     )
+
+
+def split_accounts_by_first_wins(
+    wish: SplitAccounts,
+    survivor: Account,
+    absorbed: Account,
+    keys: tuple[AccountKey, ...],
+    *lines: *tuple[Claims, Claims, tuple[Deal, ...], tuple[Dispute, ...]],
+) -> Merged:
+    """As the first evaluators decided.
+
+    Of wins that are alike the absorbed account got the first ones, and its line came back in the order of both.
+    """
+    told = split_accounts(wish, survivor, absorbed, keys, *lines)
+    merge, going = merge_of(wish.merge_id, survivor), wish.going
+    in_both = tuple(one for one in going if one in merge.moved and one in merge.kept)
+    line = (merge.incumbents, wish.merge_id, wish.now)
+    parted = part_by_first_wins(lines[0], going, in_both, *line)
+    return *told[:3], [*parted], restore(lines[0], going, *line), *told[5:]
 
 
 def merge_of(merge_id: str, survivor: Account) -> AccountsMerged:

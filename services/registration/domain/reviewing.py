@@ -87,12 +87,26 @@ def return_deal(wish: ReturnDeal, deal: Deal, book: Rulebook) -> list[DealEvent]
 
 
 def decide_finding(
-    wish: DecideFinding, deal: Deal, _: Account, claims: Lines, *found: *tuple[Lines, tuple[Account, ...]]
+    wish: DecideFinding, deal: Deal, account: Account, claims: Lines, *found: *tuple[Lines, tuple[Account, ...]]
 ) -> Decided:
     """Says whether a similar customer is the same, different or related. The claim enters the same one too.
 
-    A claim on a whole group enters that customer's group with it.
+    A claim on a whole group enters that customer's group with it. A customer that is the deal's own by now, as the two
+    were merged since, is the same already, and nothing else.
     """
+    lines, heads = found
+    told = decide_finding_of_its_own(wish, deal, account, claims, *found)
+    if wish.account_id not in deal.accounts:
+        return told
+    if wish.verdict != SAME:
+        raise NoSuchFinding(account_id=wish.account_id)
+    return [], [], [[] for _ in claims], [[] for _ in lines], [[] for _ in heads]
+
+
+def decide_finding_of_its_own(
+    wish: DecideFinding, deal: Deal, _: Account, claims: Lines, *found: *tuple[Lines, tuple[Account, ...]]
+) -> Decided:
+    """As the first evaluator decided: a deal entered a customer twice that was its own already."""
     may(deal, DecideFinding)
     unmoved(wish, deal)
     lines, heads = found
