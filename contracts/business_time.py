@@ -11,6 +11,8 @@ BUSINESS_DAY = timedelta(minutes=480)
 AHEAD_DAYS_MAX = 3_700
 """How far a due date is looked for; a calendar that is open once a year still has ten of its days in it."""
 
+HOLIDAYS_MAX = 10
+"""Places whose public holidays one calendar keeps."""
 DAYS_KNOWN = 4_096
 """Days whose hours are not worked out anew: one review looks at the same few several times."""
 

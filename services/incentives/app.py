@@ -6,8 +6,10 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from chassis.bulk_work import Bulk
+from chassis.holidays import written_out_in
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
+from contracts.business_time import HOLIDAYS_MAX
 from services.incentives.access import ACCESS
 from services.incentives.adapters.payments import Faults, FileBank, Simulator
 from services.incentives.api import (
@@ -34,6 +36,7 @@ from services.incentives.application import HANDLES, KINDS
 from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
+from services.incentives.domain.payment_rules import PAYMENT_RULES
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
 from services.incentives.projections.attentions import attentions
 from services.incentives.projections.batches import BATCHES
@@ -174,7 +177,7 @@ BLUEPRINT = Blueprint(
         RUN_OFFS,
         TRANSFERS,
     ),
-    kinds=KINDS,
+    kinds={**KINDS, PAYMENT_RULES.name: replace(PAYMENT_RULES, complete=written_out_in("calendar", HOLIDAYS_MAX))},
     explain=EXPLAIN,
     disclose=disclose,
     may_ask={ClaimDecided: claims.may_ask},

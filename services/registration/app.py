@@ -5,11 +5,12 @@ from dataclasses import replace
 from pydantic import Field
 
 from chassis.bulk_work import Bulk
+from chassis.holidays import written_out_in
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
+from contracts.business_time import HOLIDAYS_MAX
 from services.registration.access import ACCESS
 from services.registration.adapters.account_index import FeedIndex
-from services.registration.adapters.calendars import written_out
 from services.registration.adapters.customers import Libraries
 from services.registration.adapters.mail_parser import LabelledLines
 from services.registration.adapters.past_index import PastIndex
@@ -111,7 +112,7 @@ BLUEPRINT = Blueprint(
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
-    kinds={name: replace(kind, complete=written_out) for name, kind in KINDS.items()},
+    kinds={name: replace(kind, complete=written_out_in("hours", HOLIDAYS_MAX)) for name, kind in KINDS.items()},
     explain=EXPLAIN,
     briefly=BRIEFLY,
     disclose=disclosed,

@@ -29,7 +29,6 @@ from services.incentives.domain.account import (
     NegativeWrittenOff,
     WriteOffNegative,
     WriteOffProposed,
-    business_days_after,
 )
 from services.incentives.domain.exchange import InBooks, Rate
 from services.incentives.domain.journal import books_balance, trial_balance
@@ -403,12 +402,6 @@ def test_what_was_decided_when_fund_money_was_netted_is_decided_the_same_again()
     history = [issued(line("-500.00", 5), line("1000.00", 6, "claim_approved"))]
     when = given(before, (Accounts.at(ACCOUNT), history)).when(proposal(history[0], "500.00"))
     assert when.verdict.events[0][0].amount == money("500.00", "EUR")
-
-
-def test_ten_business_days_after_a_friday_are_two_weeks():
-    assert business_days_after(date(2026, 4, 3), 10) == date(2026, 4, 17)
-    assert business_days_after(date(2026, 4, 2), 1) == date(2026, 4, 3)
-    assert business_days_after(date(2026, 4, 3), 1) == date(2026, 4, 6)
 
 
 def test_a_negative_balance_is_written_off_by_two_people():

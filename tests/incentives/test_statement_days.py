@@ -1,5 +1,6 @@
 """Statements by calendar: which period a day is in, when it is stated, and that it is stated by itself."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -74,6 +75,55 @@ def test_a_day_on_a_weekend_rolls_to_a_business_day(roll, issues_on, available_o
     assert (dates.issues_on.isoformat(), dates.available_on.isoformat()) == (issues_on, available_on)
 
 
+CLOSED = Calendar(closed_on=(date(2026, 5, 4),), holidays=("DE",), holiday_dates=(date(2026, 5, 1), date(2026, 5, 14)))
+"""May Day is a Friday, and the Monday after it is a day off of the vendor's own."""
+
+
+@pytest.mark.parametrize(
+    ("roll", "issues_on"), [("none", "2026-05-01"), ("preceding", "2026-05-05"), ("following", "2026-05-05")]
+)
+def test_a_day_on_a_holiday_rolls_to_a_business_day_too(roll, issues_on):
+    dates = dates_of("2026-04", replace(CLOSED, statement_day=1, roll=roll))
+    assert dates.issues_on.isoformat() == issues_on, "none before it is after the period"
+
+
+def test_a_day_on_a_holiday_rolls_back_over_all_days_off():
+    dates = dates_of("2026-04", replace(CLOSED, pay_by_day=14, roll="preceding"))
+    assert dates.pay_by == date(2026, 5, 13)
+    closed = replace(CLOSED, closed_on=(date(2026, 5, 13), date(2026, 5, 12)), pay_by_day=14, roll="preceding")
+    assert dates_of("2026-04", closed).pay_by == date(2026, 5, 11)
+
+
+@pytest.mark.parametrize(
+    ("day", "count", "found"),
+    [
+        ("2026-04-03", 10, "2026-04-17"),
+        ("2026-04-02", 1, "2026-04-03"),
+        ("2026-04-03", 1, "2026-04-06"),
+        ("2026-04-04", 10, "2026-04-20"),
+        ("2026-04-30", 1, "2026-05-05"),
+        ("2026-05-01", 10, "2026-05-20"),
+    ],
+)
+def test_business_days_are_counted_past_weekends_and_days_off(day, count, found):
+    assert CLOSED.business_days_after(date.fromisoformat(day), count).isoformat() == found
+
+
+async def test_the_holidays_that_payment_rules_name_are_written_out_for_whoever_publishes_them(tmp_path):
+    async with started(tmp_path) as incentives:
+        draft = {"rulebook_id": "pay", "kind": "payment", "body": {"calendar": {"holidays": ["DE-BE"]}}, "examples": []}
+        assert (await incentives.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        [book] = (await incentives.get(ADMIN, "/rulebooks?kind=payment"))["items"]
+        dates = book["draft"]["body"]["calendar"]["holiday_dates"]
+        assert {"2026-03-08", "2026-04-03", "2031-12-25"} <= set(dates)
+        unknown = {**draft, "rulebook_id": "pay-2", "body": {"calendar": {"holidays": ["XX"]}}}
+        refused = (await incentives.post(ADMIN, "/rulebooks", unknown)).json()
+        assert (refused["errors"][0]["code"], refused["errors"][0]["path"]) == (
+            "unknown-calendar",
+            "body.calendar.holidays",
+        )
+
+
 def test_a_statement_is_never_issued_before_its_period_is_over():
     assert dates_of("2026-07", Calendar(statement_day=1, roll="preceding")).issues_on == date(2026, 8, 3)
 
@@ -84,6 +134,8 @@ def test_days_follow_each_other_and_are_within_28():
         "a statement is issued, then reviewed, then paid, then available"
     ]
     assert PAYMENT_RULES.check(PAYMENT_RULES.read({"calendar": {"available_day": 29}}))
+    assert calendar_faults(Calendar(holidays=("DE",))) == ["holidays are written out as dates"]
+    assert "10 places at most" in calendar_faults(Calendar(holidays=("DE",) * 11, holiday_dates=(date(2026, 1, 1),)))[0]
 
 
 def schedule(day):

@@ -26,7 +26,6 @@ DISPUTED_WITHIN = timedelta(days=30)
 """Longer than the business days in which a line can be disputed."""
 PAYMENT_APPROVED = "payment_approved"
 """The kind of statement lines by which a payment draws."""
-WORKING_DAYS = 5
 
 # Events
 
@@ -511,7 +510,9 @@ def dispute_line(wish: DisputeLine, account: Account) -> list[AccountEvent]:
         raise UnknownLine
     if wish.event_id in account.disputes or wish.event_id in account.decided:
         return []
-    if line is None or wish.now.date() > business_days_after(statement.issued_at.date(), DISPUTE_BUSINESS_DAYS):
+    if line is None or wish.now.date() > Calendar().business_days_after(
+        statement.issued_at.date(), DISPUTE_BUSINESS_DAYS
+    ):
         raise DisputeLate
     return [
         LineDisputed(
@@ -525,16 +526,6 @@ def dispute_line(wish: DisputeLine, account: Account) -> list[AccountEvent]:
             disputed_at=wish.now,
         )
     ]
-
-
-def business_days_after(day: date, count: int) -> date:
-    """The day some business days later; Saturdays and Sundays are none."""
-    weeks, rest = divmod(count, WORKING_DAYS)
-    found = day + timedelta(weeks=weeks)
-    while rest or found.weekday() >= WORKING_DAYS:
-        found += timedelta(days=1)
-        rest -= 1 if rest and found.weekday() < WORKING_DAYS else 0
-    return found
 
 
 def decide_dispute(wish: DecideDispute, account: Account) -> list[AccountEvent]:

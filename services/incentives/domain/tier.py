@@ -12,9 +12,9 @@ from typing import Literal, assert_never
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
 from chassis.rulebook import Rulebook
-from services.incentives.domain.account import business_days_after
 from services.incentives.domain.fund import today
 from services.incentives.domain.payee_events import PayeeEvent, StandingRecorded
+from services.incentives.domain.periods import Calendar
 from services.incentives.domain.tier_rules import (
     Criterion,
     MetricFact,
@@ -448,7 +448,7 @@ def appeal_tier(wish: AppealTier, tier: Tier) -> list[TierEvent]:
     """The partner contests that it was lowered, once and in time; a person overrides it or leaves it."""
     if not tier.known:
         raise NotFound
-    last = business_days_after(tier.lowered.effective_on, APPEAL_BUSINESS_DAYS) if tier.lowered else None
+    last = Calendar().business_days_after(tier.lowered.effective_on, APPEAL_BUSINESS_DAYS) if tier.lowered else None
     if last is None or tier.appealed or today(wish.now) > last:
         raise AppealLate
     return [

@@ -7,7 +7,7 @@ from datetime import date, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from contracts.business_time import BusinessCalendar
+from contracts.business_time import HOLIDAYS_MAX, BusinessCalendar
 from contracts.values import Money
 from services.registration.domain.shared_domains import SHARED_DOMAINS
 
@@ -39,7 +39,6 @@ LETTER_DAYS, LETTER_DAYS_LEAST = 90, 30
 LATE = ESCALATE, APPROVE_CLEAN = "escalate", "approve"
 TOTAL_DAYS_MAX, ASK_DAYS_MAX, GRACE_DAYS_MAX = 730, 90, 5
 STEPS_MAX, APPROVALS_MAX, LIMIT_DAYS_MAX, ANSWER_DAYS_MAX, PERCENT_MAX = 10, 10, 30, 60, 1_000
-HOLIDAYS_MAX = 10
 APPEAL_DAYS_MAX = 10
 APPROVERS = ("admin", "channel_manager", "deal_desk", "finance")
 """Whom the rules of a programme may name; which of them approves a deal, its own chain of steps says."""
