@@ -3,7 +3,7 @@
 from chassis.access import Access, partner, service, vendor
 from chassis.bulk import READ_BATCHES, ApplyBatch, DiscardBatch, UndoBatch, UploadBatch
 from chassis.rulebook import DraftRules, EndRules, PublishRules
-from services.incentives.domain.account import DecideDispute, DisputeLine, IssueStatement, WriteOffNegative
+from services.incentives.domain.account import IssueStatement, WriteOffNegative
 from services.incentives.domain.batch import ApproveBatch, CloseBatch, PrepareBatch, SendBatch
 from services.incentives.domain.books import CloseMonth, RecordRates
 from services.incentives.domain.budget import AllocateBudget, AllocateUnits, ExpireBudget
@@ -25,6 +25,14 @@ from services.incentives.domain.fund_request_commands import (
     SubmitFundRequest,
 )
 from services.incentives.domain.fund_share import AllocateFund
+from services.incentives.domain.line_dispute import (
+    AppealDispute,
+    DecideDispute,
+    DisputeLine,
+    RequestDisputeEvidence,
+    ShowDisputeEvidence,
+    WithdrawDispute,
+)
 from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
@@ -75,6 +83,7 @@ READ_CASES = "read cases"
 
 _PREPARES = (vendor("finance"),)
 _CONFIRMS = (vendor("finance", duty="approver"),)
+_ARBITERS = (vendor(duty="arbiter"),)
 _WRITES_PLANS = (vendor(duty="plan_admin"), service())
 _OWN_MONEY = (partner("owner", "finance"),)
 _VENDOR = (vendor("admin", "channel_manager", "finance"), service())
@@ -118,7 +127,11 @@ ACCESS = Access(
         SendBatch: _PREPARES,
         CloseBatch: _PREPARES,
         DisputeLine: _OWN_MONEY,
-        DecideDispute: _CONFIRMS,
+        ShowDisputeEvidence: _OWN_MONEY,
+        AppealDispute: _OWN_MONEY,
+        WithdrawDispute: _OWN_MONEY,
+        RequestDisputeEvidence: (*_PREPARES, *_ARBITERS),
+        DecideDispute: (*_CONFIRMS, *_ARBITERS),
         WriteOffNegative: (*_PREPARES, *_CONFIRMS),
         ChangeBankDetails: (partner(),),
         VerifyBankDetails: (partner("owner", "finance"), *_CONFIRMS),

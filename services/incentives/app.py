@@ -18,6 +18,7 @@ from services.incentives.api import (
     books,
     cases,
     claims,
+    disputes,
     earnings,
     exports,
     facts,
@@ -44,6 +45,7 @@ from services.incentives.projections.budgets import BUDGETS
 from services.incentives.projections.cases import CASES
 from services.incentives.projections.claims import CLAIMS
 from services.incentives.projections.contradictions import CONTRADICTIONS
+from services.incentives.projections.dispute_dues import DISPUTE_DUES
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
 from services.incentives.projections.forfeitures import FORFEITURES
@@ -118,6 +120,7 @@ BLUEPRINT = Blueprint(
         payees.router,
         mergers.router,
         payments.router,
+        disputes.router,
         batches.router,
         proofs.router,
         backtests.router,
@@ -163,6 +166,7 @@ BLUEPRINT = Blueprint(
         RELEASES,
         WINDOWS,
         STATEMENT_DAYS,
+        DISPUTE_DUES,
         FUND_ACCRUALS,
         FUND_PERIODS,
         FUND_CLAIMS_DUE,

@@ -17,6 +17,7 @@ from services.incentives.domain import (
     claim,
     forfeiture,
     fund_request_events,
+    line_dispute,
     meter,
     payee_events,
     payment_events,
@@ -162,24 +163,36 @@ def _contradicted(it: payment_events.OutcomeContradicted) -> PublicEvent:
     )
 
 
-def _disputed(it: account.LineDisputed) -> PublicEvent:
+def _disputed(it: line_dispute.LineDisputed) -> PublicEvent:
+    return AttentionRaised(roles=("finance",), **_arbiter_of(it))
+
+
+def _dispute_heard(
+    it: line_dispute.DisputeHeard | line_dispute.DisputeEvidenceShown | line_dispute.DisputeAppealed,
+) -> PublicEvent:
+    """Somebody decides next who took no part."""
+    return AttentionRaised(roles=("finance", "arbiter"), due_at=it.due_at, **_arbiter_of(it))
+
+
+def _dispute_over(it: line_dispute.DisputeDecided | line_dispute.DisputeWithdrawn) -> PublicEvent:
+    return AttentionCleared(**_arbiter_of(it))
+
+
+def _arbiter_of(it: line_dispute.LineDisputed | line_dispute.OfDispute) -> dict[str, Any]:
+    about = {"side": "vendor", "topic": "line-disputed", "subject": it.statement_id, "partner_id": it.partner_id}
+    return {"attention_id": stable_id(it.account_id, it.event_id), **about}
+
+
+def _dispute_asked(it: line_dispute.DisputeEvidenceRequested) -> PublicEvent:
+    """The payee answers next."""
     return AttentionRaised(
-        attention_id=stable_id(it.account_id, it.event_id),
-        side="vendor",
-        roles=("finance",),
-        topic="line-disputed",
+        attention_id=stable_id(it.account_id, it.event_id, "evidence"),
+        side="partner",
+        roles=("owner", "finance"),
+        topic="line-dispute-evidence",
         subject=it.statement_id,
         partner_id=it.partner_id,
-    )
-
-
-def _dispute_decided(it: account.DisputeDecided) -> PublicEvent:
-    return AttentionCleared(
-        attention_id=stable_id(it.account_id, it.event_id),
-        side="vendor",
-        topic="line-disputed",
-        subject=it.statement_id,
-        partner_id=it.partner_id,
+        due_at=it.due_at,
     )
 
 
@@ -598,8 +611,12 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     payment_events.PaymentFailed: _failed,
     payment_events.PaymentUnknown: _unknown,
     payment_events.OutcomeContradicted: _contradicted,
-    account.LineDisputed: _disputed,
-    account.DisputeDecided: _dispute_decided,
+    line_dispute.LineDisputed: _disputed,
+    line_dispute.DisputeEvidenceRequested: _dispute_asked,
+    **dict.fromkeys(
+        (line_dispute.DisputeHeard, line_dispute.DisputeEvidenceShown, line_dispute.DisputeAppealed), _dispute_heard
+    ),
+    **dict.fromkeys((line_dispute.DisputeDecided, line_dispute.DisputeWithdrawn), _dispute_over),
     payee_events.BankDetailsChanged: _bank_changed,
     settlement.PartnerSettled: _partner_settled,
     budget.BudgetAllocated: _allocated,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chassis.event import decode, encode
+from chassis.event import LEFT_OUT, decode, encode
 from chassis.segments import SEGMENT_EVENTS
 from chassis.testing.projections import told
 from chassis.verify import verify_decisions
@@ -19,22 +19,25 @@ from services.incentives.domain.account import (
     Account,
     AccountCarried,
     Accounts,
-    DisputeDecided,
-    DisputeLate,
-    DisputeLine,
     InvoiceNoted,
-    LineDisputed,
     PaymentClosed,
     PaymentOpened,
     StatementScheduled,
-    UnknownLine,
     WriteOffNegative,
     WriteOffProposed,
     carry,
-    dispute_line,
     issue_statement,
 )
+from services.incentives.domain.disputing import DisputeLate, UnknownLine, dispute_line
 from services.incentives.domain.drawing import due
+from services.incentives.domain.line_dispute import (
+    DisputeAppealed,
+    DisputeDecided,
+    DisputeHeard,
+    DisputeLine,
+    DisputeWithdrawn,
+    LineDisputed,
+)
 from services.incentives.domain.payment import payment_id
 from tests.incentives.orders import ACCOUNT, NOW, issued, line, statement
 from tests.incentives.test_service import FINANCE, P1, earned, incentives
@@ -122,6 +125,32 @@ def test_everything_that_an_account_knows_is_carried() -> None:
     assert carried(account) == account
 
 
+def test_where_each_dispute_stands_is_carried() -> None:
+    march = issued(line("100.00", 5), line("40.00", 6), line("30.00", 7), line("20.00", 8))
+    lines = {
+        name: {"account_id": ACCOUNT, "partner_id": "p1", "statement_id": march.statement_id, "event_id": name}
+        for name in ("e5", "e6", "e7")
+    }
+    history: list[Any] = [
+        march,
+        *(replace(disputed(name, march.statement_id), due_at=NOW, evidence=()) for name in lines),
+    ]
+    assert carry(Accounts.fold(history)).cases is LEFT_OUT, "what stands at its beginning is not told twice"
+    history += [
+        DisputeHeard(**lines["e5"], due_at=at(4, 9), heard_at=NOW),
+        DisputeDecided(**lines["e6"], outcome="upheld", reason="so", decided_by="fay", decided_at=NOW, due_at=at(5, 1)),
+        DisputeAppealed(**lines["e6"], statement="no", due_at=at(5, 3), appealed_by="per", appealed_at=NOW),
+        DisputeWithdrawn(**lines["e7"], withdrawn_by="per", withdrawn_at=NOW),
+    ]
+    account = Accounts.fold(history)
+    assert [(name, one.case.stage.value, one.case.due_at) for name, one in account.disputes.items()] == [
+        ("e5", "under_review", at(4, 9)),
+        ("e6", "appealed", at(5, 3)),
+    ]
+    assert carried(account) == account
+    assert carried(account).disputes["e6"].case.barred == ("per", "fay")
+
+
 def test_of_what_was_paid_long_ago_the_lines_are_carried_that_decisions_look_at() -> None:
     account = Accounts.fold(paid_months())
     after = carried(account)
@@ -159,9 +188,9 @@ def test_a_line_of_a_shortened_statement_is_disputed_too_late_as_before(event_id
     )
     for one in (account, carried(account)):
         with pytest.raises(refusal):
-            dispute_line(wish, one)
+            dispute_line(wish, one, ())
     with pytest.raises(UnknownLine):
-        dispute_line(replace(wish, event_id="e99"), account)
+        dispute_line(replace(wish, event_id="e99"), account, ())
 
 
 async def changed_often(incentives: Any) -> None:

@@ -23,9 +23,6 @@ from services.incentives.application import HANDLES
 from services.incentives.application.ports import PAID, REJECTED
 from services.incentives.domain.account import (
     Accounts,
-    DecideDispute,
-    DisputeLate,
-    DisputeLine,
     NegativeWrittenOff,
     WriteOffNegative,
     WriteOffProposed,
@@ -74,7 +71,6 @@ from tests.incentives.test_service import (
     TENANT,
     activated,
     credited,
-    earned,
     incentives,
     proposed,
     refunded,
@@ -312,45 +308,6 @@ def test_100_00_eur_earned_at_1_10_and_paid_at_1_15_leaves_a_difference_of_5_00(
         e for one in desk.payment for e in getattr(one, "journal", made.journal).entries if hasattr(one, "journal")
     ]
     assert set(trial_balance(entries).values()) | set(books_balance(entries).values()) == {D(0)}
-
-
-# Disputes and write-offs
-
-
-def test_a_disputed_line_is_not_paid_until_it_is_decided():
-    desk = Desk(line("60.00", 5), line("40.00", 6))
-    [statement] = desk.account
-    dispute = DisputeLine(
-        account_id=ACCOUNT, statement_id=statement.statement_id, event_id="e6", reason="not mine", by="per-1", now=NOW
-    )
-    late = replace(dispute, now=NOW + timedelta(days=30))
-    given(TABLE[DisputeLine], (Accounts.at(ACCOUNT), [statement])).when(late).refused(DisputeLate)
-    desk.account += given(TABLE[DisputeLine], (Accounts.at(ACCOUNT), [statement])).when(dispute).verdict.events[0]
-    when = desk.asks(desk.proposed)
-    assert when.verdict.events[0][0].amount == money("60.00", "EUR")
-    decide = DecideDispute(
-        account_id=ACCOUNT,
-        statement_id=statement.statement_id,
-        event_id="e6",
-        outcome="rejected",
-        reason="it is",
-        by="f",
-        now=NOW,
-    )
-    [[decided]] = given(TABLE[DecideDispute], (Accounts.at(ACCOUNT), desk.account)).when(decide).verdict.events
-    assert Accounts.fold([*desk.account, decided]).disputed(statement).zero
-
-
-def test_a_disputed_line_waits_in_later_statements_too():
-    first = issued(line("60.00", 5), line("40.00", 6))
-    dispute = DisputeLine(
-        account_id=ACCOUNT, statement_id=first.statement_id, event_id="e6", reason="not mine", by="per-1", now=NOW
-    )
-    [[disputed]] = given(TABLE[DisputeLine], (Accounts.at(ACCOUNT), [first])).when(dispute).verdict.events
-    second = next_statement(first, line("5.00", 8))
-    asked = proposal(second, "105.00")
-    waiting = given(TABLE[ProposePayment], (Accounts.at(ACCOUNT), [first, disputed, second])).when(asked)
-    assert waiting.verdict.events[0][0].amount == money("65.00", "EUR")
 
 
 def next_statement(before, *lines, period="2026-04", at=datetime(2026, 5, 2, tzinfo=UTC)):
@@ -665,24 +622,6 @@ async def test_what_was_paid_and_withheld_in_a_year_is_told_to_finance_alone(inc
     assert await incentives.get(P1, "/tax-years") == 403
 
 
-async def test_a_partner_disputes_a_line_and_downloads_its_statement(incentives):
-    statement = await stated(incentives)
-    path = f"/statements/{statement['statement_id']}"
-    whole = await incentives.get(P1, path)
-    body = {"event_id": whole["lines"][0]["event_id"], "reason": "too little"}
-    assert (await incentives.post(FINANCE, f"{path}/dispute", body)).status_code == 403
-    assert (await incentives.post(P2, f"{path}/dispute", body)).status_code == 404
-    assert (await incentives.post(P1, f"{path}/dispute", body)).status_code == 201
-    refused = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
-    assert refused.json()["slug"] == "below-minimum"
-    decision = {**body, "outcome": "rejected", "reason": "as agreed"}
-    assert (await incentives.post(APPROVER, f"{path}/dispute/decide", decision)).status_code == 200
-    assert (await incentives.get(P1, "/disputes"))["items"][0]["state"] == "rejected"
-    assert (await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})).status_code == 201
-    table = await incentives._client.get(f"{path}/csv", headers=incentives._as(P1))
-    assert table.text.splitlines()[-1] == ",closing,,,100.00"
-
-
 async def test_the_next_statement_is_read_as_it_stands_with_what_is_carried_by_cause(incentives):
     statement = await stated(incentives)
     path = "/statements/live?partner_id=p1&currency=EUR"
@@ -707,26 +646,6 @@ async def test_the_next_statement_is_read_as_it_stands_with_what_is_carried_by_c
     assert (await incentives.get(P1, path.replace("EUR", "KWD")))["closing"] == {"amount": "0.000", "currency": "KWD"}
     assert await incentives.get(P2, path) == 404
     assert await incentives.get(P1, path.replace("EUR", "XXQ")) == 422
-
-
-async def test_a_partner_disputes_an_earning_line_by_its_own_id_once_it_is_stated(incentives):
-    early = await earned(incentives, hold_days=60)
-    path, body = f"/lines/{early['line_id']}/dispute", {"reason": "too little"}
-    refused = await incentives.post(P1, path, body)
-    assert (refused.status_code, refused.json()["slug"]) == (409, "not-stated")
-    incentives.clock.set(datetime(2026, 6, 3, 9, tzinfo=UTC))
-    await incentives.until(P1, "/lines", lambda page: page["items"][0]["state"] == "payable")
-    period = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
-    statement = (await incentives.post(FINANCE, "/statements", period)).json()
-    assert (await incentives.post(P2, path, body)).status_code == 404
-    assert (await incentives.post(FINANCE, path, body)).status_code == 403
-    assert (await incentives.post(P1, path, body)).status_code == 201
-    [disputed] = (await incentives.get(P1, "/disputes?state=open"))["items"]
-    whole = await incentives.get(P1, f"/statements/{statement['statement_id']}")
-    assert (disputed["event_id"], disputed["statement_id"]) == (
-        whole["lines"][0]["event_id"],
-        statement["statement_id"],
-    )
 
 
 async def test_payment_rules_hold_once_they_are_published(incentives):

@@ -475,9 +475,19 @@ INCENTIVES = {
     "POST /statements/verify": row(EARNINGS, {}),
     "POST /lines/{line_id}/dispute": row(MONEY, {"reason": "x"}, line_id="line"),
     "POST /statements/{statement_id}/dispute": row(MONEY, {"event_id": "x", "reason": "x"}, statement_id="statement"),
-    "POST /statements/{statement_id}/dispute/decide": row(
-        APPROVER, {"event_id": "x", "reason": "x", "outcome": "rejected"}, statement_id="statement"
+    "POST /statements/{statement_id}/dispute/request-evidence": row(
+        FINANCE | ARBITERS, {"event_id": "x", "question": "x"}, statement_id="statement"
     ),
+    "POST /statements/{statement_id}/dispute/show-evidence": row(
+        MONEY, {"event_id": "x", "evidence": [{"sha256": "a" * 64, "text": "x"}]}, statement_id="statement"
+    ),
+    "POST /statements/{statement_id}/dispute/decide": row(
+        APPROVER | ARBITERS, {"event_id": "x", "reason": "x", "outcome": "rejected"}, statement_id="statement"
+    ),
+    "POST /statements/{statement_id}/dispute/appeal": row(
+        MONEY, {"event_id": "x", "statement": "x"}, statement_id="statement"
+    ),
+    "POST /statements/{statement_id}/dispute/withdraw": row(MONEY, {"event_id": "x"}, statement_id="statement"),
     "GET /disputes": row(EARNINGS, query="partner_id=$partner"),
     "POST /funds/{fund_id}/allocate": row(
         APPROVER,
@@ -711,7 +721,7 @@ GATEWAY = {
             "POST /estimate",
             "POST /backtests",
             "POST /statements/{statement_id}/dispute",
-            "POST /statements/{statement_id}/dispute/decide",
+            "POST /statements/{statement_id}/dispute/{step}",
             "POST /special-prices",
             "POST /special-prices/{special_price_id}/end",
             "POST /funds/allocate",

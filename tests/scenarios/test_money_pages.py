@@ -57,20 +57,18 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
         path = f"/statements/{story.seen['statement']['statement_id']}"
         ada, faye, nora = [await it.who(name) for name in ("ada", "faye", "northwind")]
         async with portal_of(it, nora) as partner, portal_of(it, faye) as approver, portal_of(it, ada) as admin:
-            said = await sent(partner, path, f"{path}/dispute", reason="A refund was counted twice.")
-            assert "It is not paid until that is decided." in said.text
+            told = {"reason": "A refund was counted twice.", "sha256": "", "shows": ""}
+            said = await sent(partner, path, f"{path}/dispute", **told)
+            assert "It is not paid until the dispute is final." in said.text
             assert "A refund was counted twice." in said.text
-            again = await sent(
-                approver, path, f"{path}/dispute/decide", outcome="rejected", reason="It was one refund."
-            )
-            assert "dispute rejected" in again.text
+            assert "b" * 64 in (await disputed_to_the_end(partner, approver, admin, path)).text
             filled = await sent(
                 approver, "/owed", "/owed/budgets", budget_id="marketing-2031", amount="900", currency="EUR"
             )
             assert "The money is in the budget." in filled.text
             assert "€900.00" in filled.text
             await units_are_put_in(approver)
-            assert "It was one refund." in filled.text
+            assert "Nothing new." in filled.text
             past = await approver.get("/owed?as_of=2020-01-01")
             assert "Nothing was owed" in past.text
             figure = {"partner_id": story.partner_id, "metric": "revenue", "value": "60000", "on": "2031-04-01"}
@@ -83,7 +81,25 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             assert "more revenue would count for gold" in own
         await it.settle()
         found = done(await nora.get("/v1/incentives/disputes"))["items"]
-        assert [(one["state"], one["decision"]) for one in found] == [("rejected", "It was one refund.")]
+        assert [(one["state"], one["decision"]) for one in found] == [("rejected", "Nothing new.")]
+
+
+async def disputed_to_the_end(
+    partner: httpx.AsyncClient, approver: httpx.AsyncClient, arbiter: httpx.AsyncClient, path: str
+) -> httpx.Response:
+    """More is asked for and shown; it is decided, appealed, and decided by a third person."""
+    asked = await sent(approver, path, f"{path}/dispute/request-evidence", question="Which refund?")
+    assert "The partner was asked." in asked.text
+    shown = await sent(partner, path, f"{path}/dispute/show-evidence", sha256="B" * 64, shows="the credit note")
+    assert "Under review" in shown.text
+    first = {"outcome": "rejected", "reason": "It was one refund."}
+    decided = await sent(approver, path, f"{path}/dispute/decide", **first)
+    assert "It may be appealed until" in decided.text
+    appealed = await sent(partner, path, f"{path}/dispute/appeal", statement="It was two.")
+    assert "To be decided again" in appealed.text
+    again = await sent(approver, path, f"{path}/dispute/decide", **first)
+    assert "Somebody else has to decide" in again.text
+    return await sent(arbiter, path, f"{path}/dispute/decide", outcome="rejected", reason="Nothing new.")
 
 
 async def units_are_put_in(approver: httpx.AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import Query
+from fastapi import Depends, Query
 
 from services.incentives.projections.amounts import AMOUNT
 
@@ -13,6 +13,16 @@ Sort = Annotated[Literal["date", "-date", "amount", "-amount"], Query()]
 """By the list's own day, or by its amount; with a minus from the last, or the largest, on."""
 ByDay = Annotated[Literal["date", "-date"], Query()]
 """By the list's own day alone, where nothing in it is an amount."""
+
+
+async def stated_filter(
+    partner_id: Filter = None, state: Filter = None, currency: Currency = None
+) -> dict[str, str | None]:
+    """Narrows a list by partner, state and currency."""
+    return {"partner_id": partner_id, "state": state, "amount.currency": currency}
+
+
+StatedFilter = Annotated[dict[str, str | None], Depends(stated_filter)]
 
 
 def sorted_by(sort: str, day: str) -> str:

@@ -1,33 +1,30 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
-from chassis.decider import NotFound, Problem, Refused
+from chassis.decider import NotFound, Problem
 from chassis.event import canonical_json, plain, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
-from chassis.read_store.port import each
 from chassis.tables import table
 from contracts.values import money
-from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
+from services.incentives.access import READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
 from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import earned_at, only_payee, own, shown_to
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import stated_to, statement_for
-from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
+from services.incentives.api.narrowing import Currency, Filter, Sort, StatedFilter, sorted_by
 from services.incentives.application.paying import Period, carried_of, proposal_of, statement_of, write_off_of
 from services.incentives.application.sales import in_books, rules_of_kind
 from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.account import (
     Accounts,
-    DecideDispute,
-    DisputeLine,
     IssueStatement,
     LiveStatement,
     WriteOffNegative,
@@ -46,7 +43,6 @@ from services.incentives.domain.payment_commands import (
     SubmitPayment,
 )
 from services.incentives.domain.payment_rules import PAYMENT
-from services.incentives.projections.disputes import DisputeDocument
 from services.incentives.projections.payments import ShownPayment
 from services.incentives.projections.statement_days import ISSUES, NextStatement
 from services.incentives.projections.statements import ListedStatement, StatementDocument
@@ -93,23 +89,6 @@ class DeclineBody(Body):
     category: Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$")]
 
 
-class ReasonBody(Body):
-    """What is wrong with it."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class DisputeBody(Body):
-    """Which line of the statement, by its event, and what is wrong with it."""
-
-    event_id: Annotated[str, Field(min_length=1, max_length=64)]
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class DisputeDecisionBody(DisputeBody):
-    outcome: Literal["upheld", "rejected"]
-
-
 class WriteOffBody(Body):
     payee_id: Annotated[str, Field(min_length=1, max_length=64)]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -141,12 +120,6 @@ class ReportFileBody(Body):
     kind: Literal["pain002", "csv"]
     content: Annotated[str, Field(min_length=1, max_length=1 << 19)]
     signature: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class NotStated(Refused):
-    """No statement holds this line yet: it can be disputed for ten business days once one does."""
-
-    slug = "not-stated"
 
 
 class Forged(Problem):
@@ -278,75 +251,6 @@ async def statement_document(statement_id: Id, caller: Reader, app: App) -> Resp
     found = await statement_for(caller, app, statement_id)
     disposition = {"Content-Disposition": f'attachment; filename="{statement_id}.pdf"'}
     return Response(statement_pdf(found), media_type="application/pdf", headers=disposition)
-
-
-@router.post("/statements/{statement_id}/dispute", status_code=201)
-async def dispute(statement_id: Id, body: DisputeBody, caller: Writer, app: App) -> Response:
-    """The payee says that a line is wrong, within ten business days; it is not paid until that is decided."""
-    app.access.check(caller.principal, DisputeLine)
-    found = await app.document(caller.principal, "statements", statement_id)
-    return await _disputed(caller, app, found, body.event_id, body.reason)
-
-
-async def _disputed(caller: Writer, app: App, statement: Mapping[str, Any], event_id: str, reason: str) -> Response:
-    wish = DisputeLine(
-        account_id=statement["account_id"],
-        statement_id=statement["statement_id"],
-        event_id=event_id,
-        reason=reason,
-        by=caller.principal.by,
-        now=app.clock.now(),
-    )
-    return await perform(caller, app, DisputeLine, wish, status=201)
-
-
-@router.post("/lines/{line_id}/dispute", status_code=201)
-async def dispute_line(line_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
-    """The payee says that an earning line is wrong, where its newest statement has it; else as a statement's dispute."""
-    app.access.check(caller.principal, DisputeLine)
-    line = await app.document(caller.principal, "earnings", line_id)
-    await app.caught_up("statements")
-    mine = {"partner_id": line["partner_id"]}
-    async for statement in each(app.read, "statements", caller.tenant, mine, "-issued_at"):
-        stated = [one["event_id"] for one in statement["lines"] if one["cause"] == line_id]
-        if stated:
-            return await _disputed(caller, app, statement, stated[-1], body.reason)
-    raise NotStated
-
-
-@router.post("/statements/{statement_id}/dispute/decide")
-async def decide_dispute(statement_id: Id, body: DisputeDecisionBody, caller: Writer, app: App) -> Response:
-    """Ends a dispute: upheld (correct the line by an adjustment), or rejected."""
-    app.access.check(caller.principal, DecideDispute)
-    found = await app.document(caller.principal, "statements", statement_id)
-    wish = DecideDispute(
-        account_id=found["account_id"],
-        statement_id=statement_id,
-        **body.model_dump(),
-        by=caller.principal.by,
-        now=app.clock.now(),
-    )
-    return await perform(caller, app, DecideDispute, wish)
-
-
-async def stated_filter(
-    partner_id: Filter = None, state: Filter = None, currency: Currency = None
-) -> dict[str, str | None]:
-    """Narrows a list by partner, state and currency."""
-    return {"partner_id": partner_id, "state": state, "amount.currency": currency}
-
-
-StatedFilter = Annotated[dict[str, str | None], Depends(stated_filter)]
-
-
-@router.get("/disputes")
-@answers(Page[DisputeDocument])
-@reads("disputes")
-async def disputes(caller: Reader, app: App, paged: Paged, narrowed: StatedFilter, sort: Sort = "-date") -> Response:
-    """Disputed lines, by the day of the last change or by amount; a partner's own only. State: open, upheld, rejected."""
-    app.access.check(caller.principal, READ_EARNINGS)
-    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"])}
-    return listed(*await page(caller, app, "disputes", paged, where, sorted_by(sort, "changed_at")))
 
 
 @router.post("/write-offs")

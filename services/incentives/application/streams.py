@@ -17,6 +17,7 @@ from services.incentives.domain.evidence import AllEvidence
 from services.incentives.domain.fund import next_period
 from services.incentives.domain.fund_request import FundRequests
 from services.incentives.domain.fund_share import pool_id, share_id
+from services.incentives.domain.line_dispute import DecideDispute
 from services.incentives.domain.meter import Meters
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payment import Payments
@@ -93,6 +94,15 @@ def tax_stream(wish: Any) -> tuple[Any, ...]:
 
 def account_stream(wish: Any) -> tuple[Any, ...]:
     return (Accounts.at(wish.account_id),)
+
+
+def disputed_reads(wish: DecideDispute) -> tuple[Any, ...]:
+    return (
+        tuple(Sales.at(opportunity_id) for opportunity_id in wish.sale_ids),
+        tuple(Claims.at(claim_id) for claim_id in wish.claim_ids),
+        tuple(Payments.at(payment_id) for payment_id in wish.payment_ids),
+        *rules_streams(wish),
+    )
 
 
 def both_accounts_streams(wish: merging.TransferBalance) -> tuple[Any, ...]:

@@ -9,10 +9,21 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chassis.decider import Decider, NotFound, Raced, Refused
-from chassis.event import canonical_json, command, event, plain, sha256, stable_id
+from chassis.event import LEFT_OUT, LeftOut, canonical_json, command, event, plain, sha256, stable_id
 from contracts.values import MINOR_DIGITS, Money, none_of, total
+from services.incentives.domain import line_dispute
 from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.journal import Journal, expense, move
+from services.incentives.domain.line_dispute import (
+    CarriedCase,
+    DisputeWithdrawn,
+    LineDispute,
+    LineDisputed,
+    LineDisputeEvent,
+    carried_case,
+    opened,
+    taken_up,
+)
 from services.incentives.domain.merging import BalanceTransferred, Transferred, with_transfer
 from services.incentives.domain.periods import Calendar, dates_of, period_end, period_of
 from services.incentives.domain.two_people import FourEyes
@@ -21,7 +32,6 @@ LINES_MAX = 10_000
 FUND_APPROVED, FUND_TRANSFERRED = "fund_approved", "fund_transferred"
 FUND_KINDS = (FUND_APPROVED, FUND_TRANSFERRED)
 """The kinds of statement lines by which fund money becomes payable, here or there."""
-DISPUTE_BUSINESS_DAYS = 10
 DISPUTED_WITHIN = timedelta(days=30)
 """Longer than the business days in which a line can be disputed."""
 PAYMENT_APPROVED = "payment_approved"
@@ -132,34 +142,6 @@ class InvoiceNoted:
     noted_at: datetime
 
 
-@event("incentives.LineDisputed.v1")
-class LineDisputed:
-    """The payee says that a line of a statement is wrong; it is not paid until that is decided."""
-
-    account_id: str
-    partner_id: str
-    statement_id: str
-    event_id: str
-    amount: Money
-    reason: str
-    disputed_by: str
-    disputed_at: datetime
-
-
-@event("incentives.DisputeDecided.v1")
-class DisputeDecided:
-    """Outcome: upheld (the line is corrected by an adjustment) or rejected."""
-
-    account_id: str
-    partner_id: str
-    statement_id: str
-    event_id: str
-    outcome: str
-    reason: str
-    decided_by: str
-    decided_at: datetime
-
-
 @event("incentives.WriteOffProposed.v1")
 class WriteOffProposed:
     account_id: str
@@ -213,6 +195,7 @@ class AccountCarried:
     write_off: WriteOffProposed | None
     period: str | None
     transferred: tuple[CarriedTransfer, ...]
+    cases: tuple[CarriedCase, ...] | LeftOut = LEFT_OUT
 
 
 AccountEvent = (
@@ -221,8 +204,7 @@ AccountEvent = (
     | PaymentOpened
     | PaymentClosed
     | InvoiceNoted
-    | LineDisputed
-    | DisputeDecided
+    | LineDisputeEvent
     | WriteOffProposed
     | NegativeWrittenOff
     | BalanceTransferred
@@ -261,29 +243,6 @@ class ScheduleStatement:
     now: datetime
 
 
-@command("incentives.DisputeLine.v1")
-class DisputeLine:
-    """`event_id` names the line of the statement."""
-
-    account_id: str
-    statement_id: str
-    event_id: str
-    reason: str
-    by: str
-    now: datetime
-
-
-@command("incentives.DecideDispute.v1")
-class DecideDispute:
-    account_id: str
-    statement_id: str
-    event_id: str
-    outcome: str
-    reason: str
-    by: str
-    now: datetime
-
-
 @command("incentives.WriteOffNegative.v1")
 class WriteOffNegative:
     """The first call proposes it, that of a second person confirms. `payable` is what its earnings stand at."""
@@ -305,8 +264,8 @@ class WriteOffNegative:
 class Account:
     """The statements in order, the period that is open, the payment that is, and the payments that draw on it, by id.
 
-    `invoices` are the payments by number of their invoice, `disputes` the open ones by the event of their line, and
-    `too_late` those among them whose line had been drawn before. `transferred` is what went to whom it was merged into.
+    `invoices` are the payments by number of their invoice, `disputes` those that are not over, by the event of their line,
+    and `too_late` those among them whose line had been drawn before. `transferred` is what went to whom it was merged into.
     Statements that are `shortened` have lost the lines that no decision looks at any more.
     """
 
@@ -314,7 +273,7 @@ class Account:
     open_payment: str | None = None
     payments: dict[str, PaymentOpened] = field(default_factory=dict)
     invoices: dict[str, str] = field(default_factory=dict)
-    disputes: dict[str, LineDisputed] = field(default_factory=dict)
+    disputes: dict[str, LineDispute] = field(default_factory=dict)
     too_late: frozenset[str] = frozenset()
     decided: frozenset[str] = frozenset()
     write_off: WriteOffProposed | None = None
@@ -328,7 +287,8 @@ class Account:
 
     def disputed(self, statement: StatementIssued) -> Money:
         """What of a statement in the payee's favour waits for a dispute's decision."""
-        mine = (one.amount for one in self.disputes.values() if one.statement_id == statement.statement_id)
+        opened = (one.opened for one in self.disputes.values())
+        mine = (one.amount for one in opened if one.statement_id == statement.statement_id)
         return total((amount for amount in mine if amount.amount > 0), statement.closing.currency)
 
     @property
@@ -344,8 +304,8 @@ class Account:
     def waiting(self, *, fund: bool) -> list[Money]:
         """What in the payee's favour waits for the decision of a dispute, of earnings or of fund money."""
         kinds = {line.event_id: line.kind for one in self.statements for line in one.lines}
-        waits = (one for name, one in self.disputes.items() if name not in self.too_late and one.amount.amount > 0)
-        return [one.amount for one in waits if (kinds[one.event_id] in FUND_KINDS) == fund]
+        waits = [one.opened for name, one in self.disputes.items() if name not in self.too_late]
+        return [one.amount for one in waits if one.amount.amount > 0 and (kinds[one.event_id] in FUND_KINDS) == fund]
 
     def stated(self, statement: StatementIssued) -> list[StatementLine]:
         """The lines of a statement and of those before it."""
@@ -376,16 +336,6 @@ class PeriodStated(Refused):
 
 class UnknownStatement(NotFound):
     """There is no such statement."""
-
-
-class UnknownLine(NotFound):
-    """The statement has no such line, or no dispute about it."""
-
-
-class DisputeLate(Refused):
-    """A line is disputed within ten business days of its statement."""
-
-    slug = "dispute-late"
 
 
 class NotNegative(Refused):
@@ -502,53 +452,6 @@ def adds_up(issued: StatementIssued) -> bool:
     return closing == issued.closing and content_sha256(issued) == issued.sha256
 
 
-def dispute_line(wish: DisputeLine, account: Account) -> list[AccountEvent]:
-    """Keeps a payee's objection to a line for ten business days after its statement."""
-    statement = account.statement(wish.statement_id)
-    line = next((line for line in statement.lines if line.event_id == wish.event_id), None)
-    if line is None and wish.statement_id not in account.shortened:
-        raise UnknownLine
-    if wish.event_id in account.disputes or wish.event_id in account.decided:
-        return []
-    if line is None or wish.now.date() > Calendar().business_days_after(
-        statement.issued_at.date(), DISPUTE_BUSINESS_DAYS
-    ):
-        raise DisputeLate
-    return [
-        LineDisputed(
-            account_id=wish.account_id,
-            partner_id=statement.partner_id,
-            statement_id=wish.statement_id,
-            event_id=wish.event_id,
-            amount=line.amount,
-            reason=wish.reason,
-            disputed_by=wish.by,
-            disputed_at=wish.now,
-        )
-    ]
-
-
-def decide_dispute(wish: DecideDispute, account: Account) -> list[AccountEvent]:
-    """Ends a dispute: from then on its line can be paid, corrected where it was upheld."""
-    disputed = account.disputes.get(wish.event_id)
-    if disputed is None:
-        if wish.event_id in account.decided:
-            return []
-        raise UnknownLine
-    return [
-        DisputeDecided(
-            account_id=wish.account_id,
-            partner_id=disputed.partner_id,
-            statement_id=disputed.statement_id,
-            event_id=wish.event_id,
-            outcome=wish.outcome,
-            reason=wish.reason,
-            decided_by=wish.by,
-            decided_at=wish.now,
-        )
-    ]
-
-
 def write_off_negative(wish: WriteOffNegative, account: Account) -> list[AccountEvent]:
     """Gives up what a payee owes: one person proposes it, a second one confirms the same amount."""
     if wish.payable.amount >= 0:
@@ -615,13 +518,20 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return _with_dispute(account, happened)
 
 
-def _with_dispute(account: Account, happened: LineDisputed | DisputeDecided) -> Account:
+def _with_dispute(account: Account, happened: LineDisputeEvent) -> Account:
+    name = happened.event_id
     if isinstance(happened, LineDisputed):
         drawn = any(payment.statement_id == happened.statement_id for payment in account.payments.values())
-        too_late = account.too_late | ({happened.event_id} if drawn else set())
-        return replace(account, disputes={**account.disputes, happened.event_id: happened}, too_late=too_late)
-    left = {name: one for name, one in account.disputes.items() if name != happened.event_id}
-    return replace(account, disputes=left, decided=account.decided | {happened.event_id})
+        too_late = (account.too_late - {name}) | ({name} if drawn else set())
+        return replace(account, disputes={**account.disputes, name: opened(happened)}, too_late=too_late)
+    if name not in account.disputes:
+        return account
+    after = line_dispute.evolve(account.disputes[name], happened)
+    if not after.over:
+        return replace(account, disputes={**account.disputes, name: after})
+    left = {other: one for other, one in account.disputes.items() if other != name}
+    decided = account.decided if isinstance(happened, DisputeWithdrawn) else account.decided | {name}
+    return replace(account, disputes=left, decided=decided)
 
 
 def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed) -> Account:
@@ -635,12 +545,13 @@ def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed) -> 
 
 
 def _carried(it: AccountCarried) -> Account:
+    cases = {one.event_id: one for one in it.cases or ()}
     return Account(
         statements=it.statements,
         open_payment=it.open_payment,
         payments={one.payment_id: one for one in it.payments},
         invoices=it.invoices,
-        disputes={one.event_id: one for one in it.disputes},
+        disputes={one.event_id: taken_up(one, cases.get(one.event_id)) for one in it.disputes},
         too_late=frozenset(it.too_late),
         decided=frozenset(it.decided),
         write_off=it.write_off,
@@ -661,7 +572,7 @@ def carry(account: Account) -> AccountEvent:
         open_payment=account.open_payment,
         payments=tuple(account.payments.values()),
         invoices=dict(account.invoices),
-        disputes=tuple(account.disputes.values()),
+        disputes=tuple(one.opened for one in account.disputes.values()),
         too_late=tuple(sorted(account.too_late)),
         decided=tuple(sorted(account.decided)),
         write_off=account.write_off,
@@ -670,6 +581,7 @@ def carry(account: Account) -> AccountEvent:
             CarriedTransfer(other_id=other_id, fund=fund, transferred=one)
             for (other_id, fund), one in account.transferred.items()
         ),
+        cases=tuple(carried_case(one) for one in account.disputes.values() if one != opened(one.opened)) or LEFT_OUT,
     )
 
 

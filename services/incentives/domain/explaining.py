@@ -1,6 +1,6 @@
 """Why each event of money happened: recomputed from what the event keeps, with what would have changed it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.incentives.domain import (
     claim,
     forfeiture,
     fund_request_events,
+    line_dispute,
     meter,
     payee_events,
     recognition,
@@ -233,13 +234,27 @@ def issued(seen: Seen) -> Decision:
 
 def disputed(seen: Seen) -> Decision:
     """What the payee says of a line."""
-    it: account.LineDisputed = seen.event
-    return Decision(outcome="disputed", reasons=(Reason(code="disputed", text=it.reason),))
+    it: line_dispute.LineDisputed = seen.event
+    return Decision(outcome="disputed", reasons=(Reason(code="disputed", text=it.reason), *_shown(it.evidence or ())))
+
+
+def _shown(evidence: Sequence[line_dispute.DisputeEvidence]) -> tuple[Reason, ...]:
+    return tuple(Reason(code="evidence", text=f"{one.text} (SHA-256 {one.sha256})") for one in evidence)
+
+
+def dispute_stepped(seen: Seen) -> Decision:
+    """What was asked, shown, or said against the decision of a dispute."""
+    it: Any = seen.event
+    if isinstance(it, line_dispute.DisputeEvidenceShown):
+        return Decision(outcome="shown", reasons=_shown(it.evidence))
+    if isinstance(it, line_dispute.DisputeEvidenceRequested):
+        return Decision(outcome="asked", reasons=(Reason(code="question", text=it.question),))
+    return Decision(outcome="appealed", reasons=(Reason(code="appealed", text=it.statement),))
 
 
 def dispute_decided(seen: Seen) -> Decision:
-    """How the dispute ended."""
-    it: account.DisputeDecided = seen.event
+    """How the dispute was decided."""
+    it: line_dispute.DisputeDecided = seen.event
     return Decision(outcome=it.outcome, reasons=(Reason(code=it.outcome, text=it.reason),))
 
 
@@ -406,8 +421,11 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     books.MonthClosed: closed,
     account.StatementIssued: issued,
     **EXPLAIN_PAYMENTS,
-    account.LineDisputed: disputed,
-    account.DisputeDecided: dispute_decided,
+    line_dispute.LineDisputed: disputed,
+    line_dispute.DisputeEvidenceRequested: dispute_stepped,
+    line_dispute.DisputeEvidenceShown: dispute_stepped,
+    line_dispute.DisputeDecided: dispute_decided,
+    line_dispute.DisputeAppealed: dispute_stepped,
     payee_events.BankDetailsChanged: bank_changed,
     accrual.FundAccrued: fund_accrued,
     fund_request_events.FundRequestDecided: fund_decided,

@@ -58,7 +58,7 @@ class Line:
 
     `partner_id` is whose line it is, `key` names who is credited. `reviews` are the open or confirmed cases that hold it.
     `drawn` and `drawn_units` are what it took of its budget, and `refilled` the part of that which reversals have given
-    back. `in_plan` is the amount in the plan's currency.
+    back. `in_plan` is the amount in the plan's currency. `changed_by` are who postponed or adjusted it.
     """
 
     line_id: str
@@ -96,6 +96,7 @@ class Line:
     books_reversed: Decimal = Decimal(0)
     reviews: frozenset[str] = frozenset()
     in_plan: Money | None = None
+    changed_by: frozenset[str] = frozenset()
 
     @property
     def stands_in_plan(self) -> Decimal:
@@ -275,14 +276,16 @@ def _changed(
         case PayoutReleased():
             return replace(line, state=PAYABLE)
         case PayoutPostponed():
-            return replace(line, state=HELD, payable_on=happened.payable_on)
+            by = line.changed_by | {happened.postponed_by}
+            return replace(line, state=HELD, payable_on=happened.payable_on, changed_by=by)
         case AdjustmentProposed():
             return replace(line, proposed=happened)
         case PayoutAdjusted():
             books = line.books_reversed - _books_of(happened.journal)
             state = REVERSED if happened.remaining.zero else HELD if line.state == HELD else PAYABLE
             adjusted = line.adjusted + happened.amount.amount
-            return replace(line, adjusted=adjusted, proposed=None, books_reversed=books, state=state)
+            by = line.changed_by | {happened.proposed_by, happened.confirmed_by}
+            return replace(line, adjusted=adjusted, proposed=None, books_reversed=books, state=state, changed_by=by)
         case _:
             assert_never(happened)
 

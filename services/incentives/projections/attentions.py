@@ -11,7 +11,7 @@ from chassis.deadlines import Deadline
 from chassis.event import PublicEvent, Seen, iso, plain
 from chassis.read_store.port import TURN
 from contracts.shared import AttentionRaised
-from services.incentives.domain import payment_events
+from services.incentives.domain import line_dispute, payment_events
 from services.incentives.domain.attention import Attention, AttentionSettled, SettleAttentions
 from services.incentives.domain.case import CaseClosed
 from services.incentives.domain.claim import DISPUTED, ClaimDecided, ClaimSubmitted
@@ -28,6 +28,7 @@ from services.incentives.domain.tier import TierAppealed, TierChanged, TierRevie
 FUND = ("fund-request-submitted", "fund-request-escalated")
 CLAIM = ("claim-submitted", "claim-needs-review")
 UNKNOWN = ("payment-unknown",)
+EVIDENCE = ("line-dispute-evidence",)
 SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     payment_events.PaymentMade: UNKNOWN,
     payment_events.PaymentFailed: UNKNOWN,
@@ -40,6 +41,10 @@ SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     ClaimSubmitted: ("claim-returned",),
     TierReviewClosed: ("tier-review-undecided",),
     TierChanged: ("tier-appealed",),
+    line_dispute.DisputeEvidenceShown: EVIDENCE,
+    line_dispute.DisputeHeard: EVIDENCE,
+    line_dispute.DisputeDecided: EVIDENCE,
+    line_dispute.DisputeWithdrawn: EVIDENCE,
 }
 """The topics of a subject that a fact about it settles."""
 TOPICS = frozenset(topic for topics in SETTLES.values() for topic in topics)
@@ -92,8 +97,10 @@ def _without(some: list[dict[str, Any]], attention_id: str) -> list[dict[str, An
 
 
 def _subject(seen: Seen) -> str:
-    """What it is about: of a provider's contradiction its case."""
+    """What it is about: of a provider's contradiction its case, of a dispute the line of its account."""
     it = seen.event
+    if isinstance(it, line_dispute.OfDispute):
+        return f"{it.account_id}-{it.event_id}"
     if isinstance(it, payment_events.OutcomeContradicted):
         return contradiction_id(it.payment_id, it.provider_event_id)
     if isinstance(it, TierAppealed | TierReviewEscalated | TierReviewClosed | TierChanged):
@@ -116,6 +123,7 @@ READ = (
     FundRequestEscalated,
     TierReviewEscalated,
     TierAppealed,
+    line_dispute.DisputeEvidenceRequested,
     AttentionSettled,
 )
 

@@ -13,8 +13,9 @@ from chassis.projection import Projection
 from chassis.read_store.port import PAGE_MAX, TURN
 from contracts.values import Money, money
 from services.incentives.application.paying import carried, released_in
-from services.incentives.domain.account import Account, Accounts, DisputeDecided, account_id
+from services.incentives.domain.account import Account, Accounts, account_id
 from services.incentives.domain.journal import FUND_MONEY, Side
+from services.incentives.domain.line_dispute import DisputeConcluded, DisputeDecided, DisputeWithdrawn
 from services.incentives.domain.merging import (
     BalanceTransferred,
     PayeeMerged,
@@ -173,7 +174,9 @@ async def _stands(app: Application, tenant: str, balances: dict[str, Any], relea
 TRANSFERS = Deadline(
     name="transfers",
     version=1,
-    keys=dict.fromkeys((PayeeMerged, PayeeUnmerged, DisputeDecided, *PAYEES), _absorbed),
+    keys=dict.fromkeys(
+        (PayeeMerged, PayeeUnmerged, DisputeDecided, DisputeConcluded, DisputeWithdrawn, *PAYEES), _absorbed
+    ),
     evolve=evolve_due,
     issue=issue,
 )

@@ -137,31 +137,50 @@ async def statement_page(here: Visit, statement_id: str, refusal: Refusal | None
         _deals_of(here, found.one),
         here.ask("incentives", "/disputes", partner_id=partner_id, limit=200),
     )
-    disputed = {row["event_id"]: row for row in disputes.items if row["statement_id"] == statement_id}
+    standing = (row for row in disputes.items if row["state"] != "withdrawn")
+    disputed = {row["event_id"]: row for row in standing if row["statement_id"] == statement_id}
     shown = {"part": found, "statement": found.one, "names": names, "causes": causes, "disputed": disputed}
     return await here.page("statement.html", status, **shown, refusal=refusal)
 
 
 @router.post("/statements/{statement_id}/dispute")
 async def dispute(statement_id: str, here: Here, sent: Sent) -> Response:
-    """The payee says what is wrong with a line: it is not paid until that is decided."""
-    body = sent.given("event_id", "reason")
+    """The payee says what is wrong with a line: it is not paid until that is final."""
+    body = {**sent.given("event_id", "reason"), **_shown(sent)}
     answer = await here.send(sent, "incentives", f"/statements/{statement_id}/dispute", body)
-    return await _disputed(here, sent, answer, statement_id, "disputed")
+    return await _disputed(here, sent, answer, statement_id, "")
 
 
-@router.post("/statements/{statement_id}/dispute/decide")
-async def decide_dispute(statement_id: str, here: Here, sent: Sent) -> Response:
-    """Ends a dispute."""
-    body = sent.given("event_id", "outcome", "reason")
-    answer = await here.send(sent, "incentives", f"/statements/{statement_id}/dispute/decide", body)
-    return await _disputed(here, sent, answer, statement_id, "dispute-decided")
+def _shown(sent: Form) -> dict[str, Any]:
+    """One document, by the SHA-256 of its content, and what it shows; none where neither is filled in."""
+    shown = {"sha256": sent.text("sha256").lower(), "text": sent.text("shows")}
+    return {"evidence": [shown]} if any(shown.values()) else {}
 
 
-async def _disputed(here: Visit, sent: Form, answer: Answer, statement_id: str, done: str) -> Response:
+STEPS: dict[str, Callable[[Form], dict[str, Any]]] = {
+    "request-evidence": lambda sent: sent.given("question"),
+    "show-evidence": _shown,
+    "decide": lambda sent: sent.given("outcome", "reason"),
+    "appeal": lambda sent: sent.given("statement"),
+    "withdraw": lambda sent: {},
+}
+
+
+@router.post("/statements/{statement_id}/dispute/{step}")
+async def dispute_step(statement_id: str, step: str, here: Here, sent: Sent) -> Response:
+    """Takes the next step of a dispute. Raises NotFound where it is none."""
+    if step not in STEPS:
+        raise NotFound
+    body = {**sent.given("event_id"), **STEPS[step](sent)}
+    answer = await here.send(sent, "incentives", f"/statements/{statement_id}/dispute/{step}", body)
+    return await _disputed(here, sent, answer, statement_id, step)
+
+
+async def _disputed(here: Visit, sent: Form, answer: Answer, statement_id: str, step: str) -> Response:
     if answer.ok:
-        return here.went(answer, f"/statements/{statement_id}", done)
-    return await statement_page(here, statement_id, refused("dispute", sent, answer), answer.status)
+        return here.went(answer, f"/statements/{statement_id}", f"dispute-{step}" if step else "disputed")
+    form = "-".join(filter(None, ("dispute", sent.text("event_id"), step)))
+    return await statement_page(here, statement_id, refused(form, sent, answer), answer.status)
 
 
 async def _deals_of(here: Visit, statement: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,227 @@
+"""What becomes of a dispute over a line: its account decides each step in time, and who may decide it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+
+from chassis.case import APPEAL, DECIDE, HEAR, REQUEST, SHOW, STEPS, WITHDRAW, ArbiterInvolved, Stage
+from chassis.decider import NotFound, Refused, WrongState
+from chassis.rulebook import Rulebook
+from services.incentives.domain.account import Account, StatementIssued, StatementLine
+from services.incentives.domain.claim import Claim
+from services.incentives.domain.line_dispute import (
+    AppealDispute,
+    ConcludeDispute,
+    DecideDispute,
+    DisputeAppealed,
+    DisputeConcluded,
+    DisputeDecided,
+    DisputeEvidenceRequested,
+    DisputeEvidenceShown,
+    DisputeHeard,
+    DisputeLine,
+    DisputeWithdrawn,
+    HearDispute,
+    LineDispute,
+    LineDisputed,
+    LineDisputeEvent,
+    OnDispute,
+    RequestDisputeEvidence,
+    ShowDisputeEvidence,
+    WithdrawDispute,
+)
+from services.incentives.domain.payment import Payment, rules_of
+from services.incentives.domain.periods import Calendar
+from services.incentives.domain.sale import Sale
+
+DISPUTE_DAYS, EVIDENCE_DAYS, DECISION_DAYS, APPEAL_DAYS = 10, 5, 5, 10
+"""Business days to file, to show evidence, to decide, and to appeal."""
+UPHELD, REJECTED = "upheld", "rejected"
+Books = Sequence[Rulebook]
+
+# Refusals
+
+
+class UnknownLine(NotFound):
+    """The statement has no such line, or no dispute about it."""
+
+
+class DisputeLate(Refused):
+    """A line is disputed within ten business days of its statement."""
+
+    slug = "dispute-late"
+
+
+# Decisions
+
+
+def dispute_line(wish: DisputeLine, account: Account, books: Books) -> list[LineDisputed]:
+    """Keeps a payee's objection to a line, with what shows it, for ten business days after its statement."""
+    calendar = rules_of(books, wish.now).calendar
+    filed = _filed(wish, account, calendar)
+    due_at = _after(calendar, wish.now, EVIDENCE_DAYS)
+    return [replace(one, evidence=wish.evidence, due_at=due_at) for one in filed]
+
+
+def dispute_line_to_be_decided_at_once(wish: DisputeLine, account: Account) -> list[LineDisputed]:
+    """As the first evaluator decided: no evidence, no days off but weekends, and one decision."""
+    return _filed(wish, account, Calendar())
+
+
+def _filed(wish: DisputeLine, account: Account, calendar: Calendar) -> list[LineDisputed]:
+    statement = account.statement(wish.statement_id)
+    line = _line_of(statement, wish.event_id)
+    if line is None and wish.statement_id not in account.shortened:
+        raise UnknownLine
+    if wish.event_id in account.disputes or wish.event_id in account.decided:
+        return []
+    last = calendar.business_days_after(statement.issued_at.date(), DISPUTE_DAYS)
+    if line is None or wish.now.date() > last:
+        raise DisputeLate
+    return [
+        LineDisputed(
+            account_id=wish.account_id,
+            partner_id=statement.partner_id,
+            statement_id=wish.statement_id,
+            event_id=wish.event_id,
+            amount=line.amount,
+            reason=wish.reason,
+            disputed_by=wish.by,
+            disputed_at=wish.now,
+        )
+    ]
+
+
+def _line_of(statement: StatementIssued, event_id: str) -> StatementLine | None:
+    return next((line for line in statement.lines if line.event_id == event_id), None)
+
+
+def request_dispute_evidence(wish: RequestDisputeEvidence, account: Account, books: Books) -> list[LineDisputeEvent]:
+    """Asks the payee for more."""
+    dispute = _dispute(wish, account, REQUEST)
+    due_at = _after(rules_of(books, wish.now).calendar, wish.now, EVIDENCE_DAYS)
+    return [
+        DisputeEvidenceRequested(
+            **dispute.header, question=wish.question, due_at=due_at, requested_by=wish.by, requested_at=wish.now
+        )
+    ]
+
+
+def show_dispute_evidence(wish: ShowDisputeEvidence, account: Account, books: Books) -> list[LineDisputeEvent]:
+    """Answers with documents; an arbiter decides next."""
+    dispute = _dispute(wish, account, SHOW)
+    due_at = _after(rules_of(books, wish.now).calendar, wish.now, DECISION_DAYS)
+    return [
+        DisputeEvidenceShown(
+            **dispute.header, evidence=wish.evidence, due_at=due_at, shown_by=wish.by, shown_at=wish.now
+        )
+    ]
+
+
+def hear_dispute(wish: HearDispute, account: Account, books: Books) -> list[LineDisputeEvent]:
+    """The time for evidence is over; nothing where it is not, or the dispute has gone on."""
+    dispute = account.disputes.get(wish.event_id)
+    if dispute is None or dispute.case.due_at is None or dispute.case.due_at > wish.now:
+        return []
+    if dispute.case.stage not in STEPS[HEAR][0]:
+        return []
+    due_at = _after(rules_of(books, wish.now).calendar, wish.now, DECISION_DAYS)
+    return [DisputeHeard(**dispute.header, due_at=due_at, heard_at=wish.now)]
+
+
+def decide_dispute(
+    wish: DecideDispute,
+    account: Account,
+    sales: Sequence[Sale],
+    claims: Sequence[Claim],
+    payments: Sequence[Payment],
+    books: Books,
+) -> list[LineDisputeEvent]:
+    """What somebody decides who neither approved nor adjusted the line; an appeal is decided by a third person, and final."""
+    dispute = _dispute(wish, account, DECIDE)
+    line = _line_of(account.statement(wish.statement_id), wish.event_id)
+    if line is not None and wish.by in set(_took_part(line, sales, claims, payments)):
+        raise ArbiterInvolved
+    dispute.case.may_decide(wish.by)
+    appealed = dispute.case.stage == Stage.APPEALED
+    until = _after(rules_of(books, wish.now).calendar, wish.now, APPEAL_DAYS)
+    decided = replace(_decided(wish, dispute), due_at=None if appealed else until)
+    return [decided, _concluded(dispute, wish.outcome, wish.now)] if appealed else [decided]
+
+
+def decide_dispute_at_once(wish: DecideDispute, account: Account) -> list[DisputeDecided]:
+    """As the first evaluator decided: anybody who approves ended it, once and for all."""
+    disputed = account.disputes.get(wish.event_id)
+    if disputed is None:
+        if wish.event_id in account.decided:
+            return []
+        raise UnknownLine
+    return [_decided(wish, disputed)]
+
+
+def _decided(wish: DecideDispute, dispute: LineDispute) -> DisputeDecided:
+    return DisputeDecided(
+        **dispute.header, outcome=wish.outcome, reason=wish.reason, decided_by=wish.by, decided_at=wish.now
+    )
+
+
+def _took_part(
+    line: StatementLine, sales: Sequence[Sale], claims: Sequence[Claim], payments: Sequence[Payment]
+) -> Iterator[str]:
+    """Who postponed or adjusted the line, approved the claim that it came from, or prepared and approved the payment."""
+    for sale in sales:
+        if line.cause in sale.lines:
+            yield from sale.lines[line.cause].changed_by
+    for claim in claims:
+        if claim.approved is not None:
+            yield claim.approved.decided_by
+    for payment in payments:
+        if payment.approved is not None:
+            yield from (payment.approved.proposed_by, payment.approved.approved_by)
+
+
+def appeal_dispute(wish: AppealDispute, account: Account, books: Books) -> list[LineDisputeEvent]:
+    """Asks for another arbiter, once and in time."""
+    dispute = _dispute(wish, account, APPEAL)
+    dispute.case.may_appeal(wish.now)
+    due_at = _after(rules_of(books, wish.now).calendar, wish.now, DECISION_DAYS)
+    return [
+        DisputeAppealed(
+            **dispute.header, statement=wish.statement, due_at=due_at, appealed_by=wish.by, appealed_at=wish.now
+        )
+    ]
+
+
+def conclude_dispute(wish: ConcludeDispute, account: Account) -> list[LineDisputeEvent]:
+    """Nothing can be said against the decision any more; nothing where it was appealed."""
+    dispute = account.disputes.get(wish.event_id)
+    if dispute is None or dispute.outcome is None or not dispute.case.may_conclude(wish.now):
+        return []
+    return [_concluded(dispute, dispute.outcome, wish.now)]
+
+
+def _concluded(dispute: LineDispute, outcome: str, now: datetime) -> DisputeConcluded:
+    return DisputeConcluded(**dispute.header, outcome=outcome, concluded_at=now)
+
+
+def withdraw_dispute(wish: WithdrawDispute, account: Account) -> list[LineDisputeEvent]:
+    """Takes the dispute back, before it is decided."""
+    dispute = _dispute(wish, account, WITHDRAW)
+    return [DisputeWithdrawn(**dispute.header, withdrawn_by=wish.by, withdrawn_at=wish.now)]
+
+
+def _dispute(wish: OnDispute, account: Account, step: str) -> LineDispute:
+    """The dispute, which this step may be taken in. Raises UnknownLine and WrongState."""
+    dispute = account.disputes.get(wish.event_id)
+    if dispute is None and wish.event_id in account.decided:
+        raise WrongState("the dispute is final", state=Stage.FINAL.value, allowed=[])
+    if dispute is None or dispute.opened.statement_id != wish.statement_id:
+        raise UnknownLine
+    dispute.case.may(step)
+    return dispute
+
+
+def _after(calendar: Calendar, now: datetime, days: int) -> datetime:
+    """The end of the day some business days from now."""
+    last: date = calendar.business_days_after(now.astimezone(UTC).date(), days)
+    return datetime.combine(last + timedelta(days=1), time.min, tzinfo=UTC)
