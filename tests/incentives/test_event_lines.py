@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.event import decode, encode
+from chassis.rulebook import RulesInvalid
 from chassis.testing.projections import told
 from chassis.verify import verify_decisions
 from contracts.registration import (
@@ -115,6 +116,18 @@ def test_a_converted_lead_pays_under_the_same_plan_and_needs_no_product():
     assert paid(world) == [D("50.00")]
     [line] = world.of(PayoutCalculated)
     assert EXPLAIN[PayoutCalculated](told(line)[0]).reasons[1].text == "the lead was converted: it counts as one event"
+
+
+@pytest.mark.parametrize(("events", "sound"), [(BOTH, False), (["deal_won"], True)])
+def test_what_nobody_bills_is_taken_back_by_no_bill(events, sound):
+    body = per_event(events=events, reversals_from="billing")
+    if sound:
+        assert PLANS.completed(body, NOW) == body
+    else:
+        with pytest.raises(RulesInvalid, match="no bill takes a registered deal"):
+            PLANS.completed(body, NOW)
+    assert PLANS.completed(per_event(events=events, reversals_from="crm"), NOW)
+    assert PLANS.check(PLANS.read(body)) == [], "one of an older release is decided as it was"
 
 
 @pytest.mark.parametrize(("events", "pays"), [(["lead_converted"], []), (["deal_won"], []), (BOTH, [D("50.00")])])

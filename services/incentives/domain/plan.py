@@ -187,7 +187,10 @@ def faults(plan: Plan) -> list[str]:
 
 def faults_of_new(plan: Plan) -> list[str]:
     """What a plan may have from an older release, and a new one may not."""
-    return [f"{name} names at most {FILTER_MAX}" for name in FILTERS if len(getattr(plan, name)) > FILTER_MAX]
+    found = [f"{name} names at most {FILTER_MAX}" for name in FILTERS if len(getattr(plan, name)) > FILTER_MAX]
+    if plan.basis == EVENT and plan.hears == "billing" and not {*UNSOLD}.isdisjoint(plan.events):
+        found.append("no bill takes a registered deal or a converted lead back: leave reversals_from out, or name crm")
+    return found
 
 
 def _with_some_quota(plan: Plan) -> Schedule:
