@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.identity import Principal
 from chassis.testing.kit import given
-from contracts.onboarding import MembershipEnded, MembershipStarted
+from contracts.onboarding import MembershipEnded, MembershipStarted, OffboardingStarted
 from services.incentives.domain.payee import NotEmployer, Payees, unmet
 from services.incentives.domain.payee_commands import ConsentToPerson, EmployPerson, LetPersonGo
 from services.incentives.domain.payee_events import EmployerChanged, PayeeOpened, PersonConsented, PersonLeft
@@ -228,3 +228,38 @@ async def test_a_balance_stands_under_who_a_person_works_for_now(incentives):
     for path in ("/liability", "/ledger/balances"):
         found = {one["payee_id"]: one["partner_id"] for one in (await incentives.get(FINANCE, path))["items"]}
         assert found["per-7"] == "p2"
+
+
+# A partner that leaves
+
+
+def offboarding(until: date) -> OffboardingStarted:
+    return OffboardingStarted(
+        partner_id="p1",
+        revision=5,
+        reason_code="strategy",
+        last_business_day=date(2026, 3, 31),
+        run_off_until=until,
+        started_at=NOW,
+    )
+
+
+async def test_a_partner_that_leaves_is_settled_once_its_people_are_paid_too(incentives):
+    await awarded(incentives)
+    await papers(incentives)
+    await incentives.hear(offboarding(date(2026, 4, 30)))
+    incentives.clock.set(datetime(2026, 5, 1, 9, tzinfo=UTC))
+    found = await incentives.until(FINANCE, "/settlements/p1", lambda it: it["state"] == "awaited")
+    assert [(owed["payee_id"], owed["amount"]["amount"]) for owed in found["open"]] == [
+        ("p1", "40.00"),
+        ("per-7", "60.00"),
+    ]
+    for statement in (await incentives.get(FINANCE, "/statements?partner_id=p1"))["items"]:
+        made = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+        payment = f"/payments/{made.json()['payment_id']}"
+        await incentives.post(APPROVER, f"{payment}/approve")
+        await incentives.post(FINANCE, f"{payment}/submit")
+        await incentives.until(FINANCE, payment, lambda row: row["state"] == "paid")
+    incentives.clock.set(datetime(2026, 5, 2, 9, tzinfo=UTC))
+    found = await incentives.until(FINANCE, "/settlements/p1", lambda it: it["state"] == "settled")
+    assert found["open"] == []

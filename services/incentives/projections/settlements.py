@@ -9,7 +9,7 @@ from chassis.deadlines import DUE_AT, Deadline
 from chassis.event import Seen, iso, plain
 from chassis.execution import Peek
 from chassis.projection import Projection
-from chassis.read_store.port import PAGE_MAX, TURN
+from chassis.read_store.port import PAGE_MAX, TURN, each
 from contracts.values import Money
 from services.incentives.application.paying import Period, payment_rules_now, statement_of
 from services.incentives.domain.account import Account, Accounts, IssueStatement, StatementIssued
@@ -184,14 +184,15 @@ async def _unstated(app: Application, tenant: str, peek: Peek, partner_id: str, 
 async def open_balances(app: Application, tenant: str, partner_id: str) -> tuple[OpenBalance, ...]:
     """What stands on the accounts of a partner and its people, in one fixed order."""
     await app.caught_up("balances")
-    found = await app.read.find("balances", tenant, where={"partner_id": partner_id}, sort="account_id", limit=PAGE_MAX)
+    mine = {"partner_id": partner_id}
+    found = [one async for one in each(app.read, "balances", tenant, mine, "account_id")]
     return tuple(
         OpenBalance(
             payee_id=one["payee_id"],
             account=account,
             amount=Money(amount=-Decimal(one["accounts"][account]), currency=one["currency"]),
         )
-        for one in found.items
+        for one in found
         for account in OWED
         if Decimal(one["accounts"].get(account, "0"))
     )
