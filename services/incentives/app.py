@@ -67,7 +67,7 @@ from services.incentives.projections.paid_years import PAID_YEARS
 from services.incentives.projections.payee_gates import PAYEE_GATES
 from services.incentives.projections.payments import PAYMENTS
 from services.incentives.projections.progress import PROGRESS
-from services.incentives.projections.provider_calls import provider_calls
+from services.incentives.projections.provider_calls import provider_calls, unreported
 from services.incentives.projections.recognition import RECOGNITION
 from services.incentives.projections.releases import RELEASES
 from services.incentives.projections.sales import SALES
@@ -87,7 +87,8 @@ Percent = Field(default=0, ge=0, le=100)
 class Settings(ServiceSettings):
     """Who moves the money; how often the simulated provider misbehaves, in percent of references, by which seed; who pays.
 
-    With `file` payments stand in files that somebody brings to a bank, and its reports say what became of them.
+    With `file` payments stand in files that somebody brings to a bank, and its reports say what became of them; finance is
+    asked to look where none has come for `provider_report_days`.
     """
 
     provider: Literal["simulator", "file"] = "simulator"
@@ -100,6 +101,7 @@ class Settings(ServiceSettings):
     provider_never_percent: int = Percent
     provider_contradicting_percent: int = Percent
     provider_returned_percent: int = Percent
+    provider_report_days: int = Field(default=5, ge=1, le=60, description="a person is asked to look after so many")
     provider_secret: SecretStr | None = None
     payer_name: str = "Vendor"
     payer_iban: str = Field(
@@ -196,7 +198,7 @@ def build(settings: Settings, world: World) -> Service:
     provider = provider_of(settings)
     if settings.provider_secret:
         provider.secret = settings.provider_secret.get_secret_value().encode()
-    deadlines = (*BLUEPRINT.deadlines, provider_calls(provider))
+    deadlines = (*BLUEPRINT.deadlines, provider_calls(provider), unreported(settings.provider_report_days))
     return assemble(replace(BLUEPRINT, deadlines=deadlines), settings, world, ports=provider)
 
 

@@ -311,6 +311,16 @@ def _failed(it: payment_events.PaymentFailed) -> PublicEvent:
     )
 
 
+def _unreported(it: payment_events.PaymentUnreported) -> PublicEvent:
+    return AttentionRaised(
+        attention_id=stable_id(it.payment_id, it.reference, "report"),
+        side="vendor",
+        roles=("finance",),
+        topic="payment-unreported",
+        subject=it.payment_id,
+    )
+
+
 def _unknown(it: payment_events.PaymentUnknown) -> PublicEvent | None:
     """Only a payment that nobody will ask about again by itself needs a person."""
     if it.ask_again_at is not None:
@@ -610,6 +620,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     payment_events.PaymentMade: _made,
     payment_events.PaymentFailed: _failed,
     payment_events.PaymentUnknown: _unknown,
+    payment_events.PaymentUnreported: _unreported,
     payment_events.OutcomeContradicted: _contradicted,
     line_dispute.LineDisputed: _disputed,
     line_dispute.DisputeEvidenceRequested: _dispute_asked,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from chassis.testing.kit import given
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.shared import AttentionCleared, AttentionRaised
 from services.incentives.domain.attention import Settled, settle_attentions
@@ -11,12 +12,14 @@ from services.incentives.domain.case import Cases, CloseCase
 from services.incentives.domain.contradiction import OpenContradictionCase, contradiction_id
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.fund_request_commands import RecallFundRequest
+from services.incentives.domain.payment import Payments, reference_of
+from services.incentives.domain.payment_commands import NoteUnreported
 from services.incentives.projections.attentions import attentions
 from services.incentives.projections.cases import CASES
 from services.incentives.projections.contradictions import CONTRADICTIONS
 from services.incentives.publishing import publish
 from tests.incentives.fund_facts import NOW, Log, accepted, as_is, asked, claimed, decide, funded, verdict
-from tests.incentives.orders import APPROVE, PAYMENT, SUBMIT, Desk, said
+from tests.incentives.orders import APPROVE, PAYMENT, SUBMIT, TABLE, Desk, said
 from tests.incentives.test_service import APPROVER, FINANCE, proposed, started
 
 ATTENTIONS = attentions(publish)
@@ -53,6 +56,18 @@ def test_a_payment_that_nobody_knew_of_is_settled_once_it_is_paid():
     assert settled(*events) == {}
     desk.after(said("paid"))
     same(settled(*events, desk.payment[-1])[PAYMENT], raised(*events))
+
+
+@pytest.mark.parametrize("outcome", ["paid", "rejected", "unknown"])
+def test_a_payment_of_which_no_report_came_is_settled_once_something_is_reported(outcome):
+    desk = Desk()
+    desk.after(desk.proposed, APPROVE, SUBMIT)
+    note = NoteUnreported(payment_id=PAYMENT, reference=reference_of(PAYMENT, 1), now=NOW)
+    [[unreported]] = given(TABLE[NoteUnreported], (Payments.at(PAYMENT), desk.payment)).when(note).verdict.events
+    assert settled(unreported) == {}
+    desk.after(said(outcome))
+    same(settled(unreported, desk.payment[-1])[PAYMENT], raised(unreported))
+    given(TABLE[NoteUnreported], (Payments.at(PAYMENT), desk.payment)).when(note).then_nothing()
 
 
 @pytest.mark.parametrize("ends", [decide(as_is("10000.00")), RecallFundRequest(fund_request_id="r1", now=NOW)])

@@ -46,6 +46,7 @@ from services.incentives.domain.payment_events import PaymentApproved, PaymentMa
 from services.incentives.domain.payment_rules import PAYMENT_RULES, PaymentRules
 from services.incentives.domain.two_people import FourEyes
 from services.incentives.projections.provider_calls import outcome_of, provider_calls
+from services.incentives.publishing import publish
 from tests.incentives.orders import (
     ACCOUNT,
     APPROVE,
@@ -485,11 +486,24 @@ async def test_a_payment_that_goes_out_in_a_file_is_under_way_until_the_bank_s_r
         for of in (path, payment):
             file = await asked._client.get(f"{of}/pain001", headers=asked._as(FINANCE))
             assert (file.status_code, found["reference"] in file.text) == (200, True)
+        asked.clock.set(asked.clock.now() + timedelta(days=2))
+        await asked.until(FINANCE, payment, lambda row: row["history"][-1]["kind"] == "PaymentUnreported")
+        assert (await asked.get(FINANCE, payment))["state"] == "submitted"
+        assert await attention(asked) == ["AttentionRaised"]
         content = f"reference,outcome,on,provider_event_id\n{found['reference']},paid,2026-06-05,S-1\n"
         report = {"kind": "csv", "content": content, "signature": hmac_of(content)}
         [row] = (await asked.post(FINANCE, "/provider-reports/file", report)).json()["results"]
         assert row["result"] == "recorded"
         await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        await asked.rest()
+        assert await attention(asked) == ["AttentionRaised", "AttentionCleared"]
+
+
+async def attention(asked):
+    """What the others were told of a report that is missing."""
+    recorded = await asked.service.store.feed(0, 1_000)
+    public = [publish(one.seen("incentives")) for one in recorded]
+    return [type(one).__name__ for one in public if getattr(one, "topic", "") == "payment-unreported"]
 
 
 async def test_no_file_holds_a_payment_that_came_back_until_it_is_submitted_again(tmp_path):

@@ -454,6 +454,7 @@ HANDLES = (
         )
         for evaluator, as_then in SINCE_TOLD_TWICE
     ),
+    Handles(payment_commands.NoteUnreported, payment.note_unreported, payment_stream),
     Handles(payment_commands.RetryPayment, payment.retry_payment, payment_stream, answer=payment_answer),
     *(
         Handles(

@@ -35,6 +35,7 @@ from services.incentives.domain.payment_commands import (
     ApprovePayment,
     AttachInvoice,
     DeclinePayment,
+    NoteUnreported,
     ProposePayment,
     ReportOutcome,
     ResumePayment,
@@ -55,6 +56,7 @@ from services.incentives.domain.payment_events import (
     PaymentRetried,
     PaymentSubmitted,
     PaymentUnknown,
+    PaymentUnreported,
 )
 from services.incentives.domain.payment_rules import (
     NO_RULES,
@@ -495,6 +497,18 @@ def report_outcome(wish: ReportOutcome, payment: Payment, _: Account) -> Both:
     return [_failed(wish, payment)], []
 
 
+def note_unreported(wish: NoteUnreported, payment: Payment) -> list[PaymentEvent]:
+    """Keeps that nobody said what became of a submitted payment; once something was reported, nothing."""
+    if payment.stage != Stage.SUBMITTED or wish.reference != payment.references[-1]:
+        return []
+    order = payment.order
+    return [
+        PaymentUnreported(
+            payment_id=order.payment_id, partner_id=order.partner_id, reference=wish.reference, noted_at=wish.now
+        )
+    ]
+
+
 def _contradicted(wish: ReportOutcome, payment: Payment) -> OutcomeContradicted:
     return OutcomeContradicted(
         payment_id=payment.order.payment_id,
@@ -708,6 +722,8 @@ def evolve(payment: Payment, happened: PaymentEvent) -> Payment:
             return replace(payment, stage=STAGE_AFTER[type(happened)])
         case OutcomeContradicted():
             return replace(payment, provider_events=payment.provider_events | {happened.provider_event_id})
+        case PaymentUnreported():
+            return payment
         case PaymentResumed() | InvoiceAccepted():
             return replace(payment, stage=Stage.PROPOSED)
         case PaymentSubmitted() | PaymentMade() | PaymentFailed() | PaymentUnknown():

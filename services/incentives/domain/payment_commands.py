@@ -98,6 +98,15 @@ class ReportOutcome:
     unsent: bool = False
 
 
+@command("incentives.NoteUnreported.v1")
+class NoteUnreported:
+    """The time in which a report of this reference should have come is over."""
+
+    payment_id: str
+    reference: str
+    now: datetime
+
+
 @command("incentives.RetryPayment.v1")
 class RetryPayment:
     payment_id: str

@@ -174,6 +174,16 @@ class PaymentUnknown:
     reported_at: datetime
 
 
+@event("incentives.PaymentUnreported.v1")
+class PaymentUnreported:
+    """No report came of what was handed over: a person has to ask the bank."""
+
+    payment_id: str
+    partner_id: str
+    reference: str
+    noted_at: datetime
+
+
 @event("incentives.OutcomeContradicted.v1")
 class OutcomeContradicted:
     """The provider says otherwise than before of a reference: a person has to settle it with the provider."""
@@ -221,6 +231,7 @@ PaymentEvent = (
     | PaymentMade
     | PaymentFailed
     | PaymentUnknown
+    | PaymentUnreported
     | InvoiceAccepted
     | OutcomeContradicted
     | PaymentRetried

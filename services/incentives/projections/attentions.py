@@ -27,12 +27,14 @@ from services.incentives.domain.tier import TierAppealed, TierChanged, TierRevie
 
 FUND = ("fund-request-submitted", "fund-request-escalated")
 CLAIM = ("claim-submitted", "claim-needs-review")
-UNKNOWN = ("payment-unknown",)
+UNREPORTED = "payment-unreported"
+UNKNOWN = ("payment-unknown", UNREPORTED)
 EVIDENCE = ("line-dispute-evidence",)
 SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     payment_events.PaymentMade: UNKNOWN,
     payment_events.PaymentFailed: UNKNOWN,
     payment_events.PaymentDeclined: UNKNOWN,
+    payment_events.PaymentUnknown: (UNREPORTED,),
     CaseClosed: ("payment-contradicted",),
     FundRequestDecided: FUND,
     FundRequestRecalled: FUND,
@@ -117,7 +119,7 @@ def issue(document: dict[str, Any], now: datetime) -> SettleAttentions:
 
 READ = (
     *SETTLES,
-    payment_events.PaymentUnknown,
+    payment_events.PaymentUnreported,
     payment_events.OutcomeContradicted,
     FundRequestSubmitted,
     FundRequestEscalated,

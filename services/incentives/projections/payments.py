@@ -22,6 +22,7 @@ from services.incentives.domain.payment_events import (
     PaymentRetried,
     PaymentSubmitted,
     PaymentUnknown,
+    PaymentUnreported,
 )
 from services.incentives.projections.amounts import sorts
 from services.incentives.projections.liability import every
@@ -183,6 +184,7 @@ CHANGES: dict[type[Any], Any] = {
     PaymentResumed: _resumed,
     PaymentSubmitted: _submitted,
     PaymentUnknown: _unknown,
+    PaymentUnreported: _nothing,
     PaymentMade: _made,
     PaymentFailed: _failed,
     PaymentRetried: _retried,

@@ -18,7 +18,7 @@ from contracts.values import money
 from services.incentives.application.ports import PaymentPort, provider_says
 from services.incentives.application.sales import in_books
 from services.incentives.domain.payment import PAID, REJECTED, RETURNED, UNKNOWN, Payment, Payments
-from services.incentives.domain.payment_commands import ReportOutcome
+from services.incentives.domain.payment_commands import NoteUnreported, ReportOutcome
 from services.incentives.domain.payment_events import PaymentFailed, PaymentMade, PaymentSubmitted, PaymentUnknown
 
 CALL_SECONDS = 5.0
@@ -80,6 +80,28 @@ def provider_calls(port: PaymentPort) -> Deadline:
         keys=dict.fromkeys((PaymentSubmitted, PaymentUnknown, PaymentMade, PaymentFailed), _payment),
         evolve=evolve,
         issue=issue,
+    )
+
+
+def unreported(days: int) -> Deadline:
+    """When a report should have come of each payment that was handed over."""
+
+    def due(_: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None:
+        it = seen.event
+        if not isinstance(it, PaymentSubmitted):
+            return None
+        due_at = iso(it.submitted_at + timedelta(days=days))
+        return {"due_at": due_at, "payment_id": it.payment_id, "reference": it.reference, TURN: seen.id}
+
+    def note(document: dict[str, Any], now: datetime) -> NoteUnreported:
+        return NoteUnreported(payment_id=document["payment_id"], reference=document["reference"], now=now)
+
+    return Deadline(
+        name="unreported",
+        version=1,
+        keys=dict.fromkeys((PaymentSubmitted, PaymentUnknown, PaymentMade, PaymentFailed), _payment),
+        evolve=due,
+        issue=note,
     )
 
 
