@@ -9,6 +9,7 @@ from services.gateway.domain.tenant import OpenTenant
 
 ME, READ_STAFF, READ_CLIENTS = "read me", "read staff", "read clients"
 READ_EVENTS, READ_TIMELINE, READ_BOARD, SEARCH = "read events", "read timeline", "read deal board", "search"
+READ_WORKLIST = "read worklist"
 READ_DEAL_EVENTS, READ_MONEY_EVENTS, READ_PARTNER_EVENTS = (
     "read deal events",
     "read money events",
@@ -50,6 +51,7 @@ ACCESS = Access(
         READ_TIMELINE: _DEALS,
         READ_BOARD: _DEALS,
         SEARCH: _DEALS,
+        READ_WORKLIST: _BOTH,
     }
 )
 

@@ -22,7 +22,7 @@ from services.gateway.adapters.hub import Hub
 from services.gateway.adapters.limits import Bucket, Limits, Rate, Window
 from services.gateway.adapters.openid import Issuer, OpenId
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
-from services.gateway.api import development, documents, identities, reading, shadow
+from services.gateway.api import development, documents, identities, reading, shadow, worklist
 from services.gateway.api.authentication import narrowed, visitor
 from services.gateway.api.door import Doors, KnownHost, last_told
 from services.gateway.api.portal import pages
@@ -34,6 +34,7 @@ from services.gateway.projections.event_log import EVENT_LOG
 from services.gateway.projections.partner_cards import PARTNER_CARDS
 from services.gateway.projections.people import CLIENTS, MEMBERS, SESSIONS, STAFF
 from services.gateway.projections.timeline import TIMELINE
+from services.gateway.projections.worklist import WORKLIST
 from services.gateway.publishing import publish
 from services.gateway.reactions import REACTIONS
 
@@ -149,14 +150,14 @@ async def identify(request: Request) -> Principal:
 
 def blueprint(settings: Settings) -> Blueprint:
     """What the gateway is made of; the development routes exist in development on loopback only."""
-    own = [identities.router, reading.router, shadow.router, documents.router, pages.router]
+    own = [identities.router, reading.router, worklist.router, shadow.router, documents.router, pages.router]
     return Blueprint(
         name="gateway",
         handles=HANDLES,
         access=ACCESS,
         routers=[*own, development.router] if settings.vouches else own,
         publish=publish,
-        projections=(EVENT_LOG, TIMELINE, DEAL_CARDS, PARTNER_CARDS, STAFF, MEMBERS, CLIENTS, SESSIONS),
+        projections=(EVENT_LOG, TIMELINE, DEAL_CARDS, PARTNER_CARDS, WORKLIST, STAFF, MEMBERS, CLIENTS, SESSIONS),
         reactions=REACTIONS,
         overhears=lambda app, seen: app.ports.hub.tell(seen),
         everywhere=SERVICES,

@@ -607,6 +607,7 @@ GATEWAY = {
     "GET /v1/deals/{registration_id}": row(DEALS, registration_id="deal"),
     "GET /v1/timeline/{subject}": row(DEALS, subject="deal"),
     "GET /v1/search": row(DEALS, query="q=$number"),
+    "GET /v1/worklist": row(),
     "GET /v1/why/{event_id}": row(DEALS, event_id="registration_event"),
     "POST /v1/shadow-runs": row(
         frozenset({"admin", "desk", "finance", "approver"}),
@@ -678,6 +679,7 @@ GATEWAY = {
     "GET /partners/{partner_id}": page(partner_id="partner"),
     "GET /rules": page(),
     "GET /events": page(),
+    "GET /worklist": page(),
     "GET /settings": page(),
     "GET /rules/{service}/{rulebook_id}": page(service="service", rulebook_id="registration_book"),
     "GET /trials/{service}/{run_id}": page(DRAFTERS, service="service", run_id="registration_run"),

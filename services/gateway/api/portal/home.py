@@ -7,21 +7,26 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from chassis.http import Paging
 from chassis.read_store.port import Contains
 from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Visit
+from services.gateway.api.portal.worklist import named
 from services.gateway.api.reading import event_view, sources_of
+from services.gateway.api.worklist import task_page
 from services.gateway.projections.event_log import readable_by
 
 STATUSES = ("in_review", "action_required", "waiting", "approved", "closed", "rejected", "expired", "withdrawn")
 LATEST, TASKS, LOOKED_AT_MAX = 12, 6, 100
+LISTED = ("deal-review", "deal-returned", "invitation")
+"""Topics of the worklist that have a list of their own on this page."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/")
 async def home(here: Here) -> Response:
-    await here.settled("deal_cards", "event_log")
+    await here.settled("deal_cards", "event_log", "worklist")
     deals, tasks, money, latest = await asyncio.gather(by_status(here), tasks_of(here), earned(here), latest_of(here))
     shown = {"deals": deals, "tasks": tasks, "money": money, "latest": latest, **await called(here, latest)}
     return await here.page("home.html", **shown)
@@ -71,9 +76,18 @@ async def latest_of(here: Visit) -> list[dict[str, Any]]:
 
 
 async def tasks_of(here: Visit) -> list[dict[str, Any]]:
-    """What waits for this visitor: a kind, how many, and the first of them."""
-    found = await asyncio.gather(_deals(here), _invitations(here), _partners(here), _payments(here))
-    return [task for task in found if task["part"].items or task["part"].down]
+    """What waits for this visitor: a kind, the first of them, and how many they are."""
+    found = await asyncio.gather(
+        _deals(here), _leads(here), _invitations(here), _partners(here), _payments(here), _others(here)
+    )
+    return [_first(task) for task in found if task["part"].items or task["part"].down]
+
+
+def _first(task: dict[str, Any]) -> dict[str, Any]:
+    """The task with its first rows, their number, and whether there are more than were looked at."""
+    part = task["part"]
+    body = {"items": part.items[:TASKS]}
+    return {**task, "count": len(part.items), "more": part.next_cursor is not None, "part": replace(part, body=body)}
 
 
 async def _deals(here: Visit) -> dict[str, Any]:
@@ -84,7 +98,29 @@ async def _deals(here: Visit) -> dict[str, Any]:
         return {"kind": kind, "part": NOTHING}
     part = await here.ask("registration", "/deals", status=status, sort="due_at", limit=LOOKED_AT_MAX)
     rows = [row for row in part.items if not here.vendor or mine_to_approve(row, here)]
-    return {"kind": kind, "part": replace(part, body={"items": rows[:TASKS]}) if part.ok else part}
+    return {"kind": kind, "part": _left(part, rows)}
+
+
+def _left(part: Part, rows: list[dict[str, Any]]) -> Part:
+    """The part with those of its rows that concern the visitor."""
+    return replace(part, body={"items": rows, "next_cursor": part.next_cursor}) if part.ok else part
+
+
+async def _leads(here: Visit) -> dict[str, Any]:
+    """What is on offer to a partner; for the vendor, what is held back until a person looks at it."""
+    kind, status = ("held_leads", "quarantined") if here.vendor else ("leads", "offered")
+    if not here.may("registration.ReleaseLead" if here.vendor else "registration.AcceptLead"):
+        return {"kind": kind, "part": NOTHING}
+    part = await here.ask("registration", "/leads", status=status, sort="submitted_at", limit=LOOKED_AT_MAX)
+    return {"kind": kind, "part": _left(part, [row for row in part.items if here.vendor or row["masked"]])}
+
+
+async def _others(here: Visit) -> dict[str, Any]:
+    """What the services ask the visitor to look at, besides what has a list of its own on this page."""
+    found, cursor = await task_page(here.app, here.caller, Paging(LOOKED_AT_MAX, ""), None, None)
+    rows = [row for row in found if row["topic"] not in LISTED]
+    body = {"items": rows, "next_cursor": cursor}
+    return {"kind": "others", "part": Part(status=200, body=body), **await named(here, rows[:TASKS])}
 
 
 async def _invitations(here: Visit) -> dict[str, Any]:
@@ -93,7 +129,7 @@ async def _invitations(here: Visit) -> dict[str, Any]:
         return {"kind": "invitations", "part": NOTHING}
     part = await here.ask("registration", "/invitations", status="pending", limit=LOOKED_AT_MAX)
     asked = [row for row in part.items if row["partner_id"] == here.who.partner_id]
-    return {"kind": "invitations", "part": replace(part, body={"items": asked[:TASKS]}) if part.ok else part}
+    return {"kind": "invitations", "part": _left(part, asked)}
 
 
 def mine_to_approve(row: dict[str, Any], here: Visit) -> bool:
@@ -104,7 +140,7 @@ def mine_to_approve(row: dict[str, Any], here: Visit) -> bool:
 async def _partners(here: Visit) -> dict[str, Any]:
     if not here.may("onboarding.ApprovePartner"):
         return {"kind": "applications", "part": NOTHING}
-    part = await here.ask("onboarding", "/partners", status="review", sort="applied_at", limit=TASKS)
+    part = await here.ask("onboarding", "/partners", status="review", sort="applied_at", limit=LOOKED_AT_MAX)
     return {"kind": "applications", "part": part}
 
 
@@ -114,5 +150,5 @@ async def _payments(here: Visit) -> dict[str, Any]:
     if not approves and not here.may("incentives.SubmitPayment"):
         return {"kind": "approve_payment", "part": NOTHING}
     state = "proposed" if approves else "approved"
-    part = await here.ask("incentives", "/payments", state=state, limit=TASKS)
+    part = await here.ask("incentives", "/payments", state=state, limit=LOOKED_AT_MAX)
     return {"kind": "approve_payment" if approves else "submit_payment", "part": part}

@@ -34,6 +34,7 @@ from services.gateway.api.portal import (
     training,
     trying,
     whys,
+    worklist,
 )
 from services.gateway.api.portal.rendering import render
 
@@ -42,6 +43,7 @@ __all__ = ["render", "router"]
 router = APIRouter()
 for room in (
     home,
+    worklist,
     imports,
     invitations,
     drafts,

@@ -1,0 +1,40 @@
+"""The worklist: all that waits for the visitor's eye, over all services, the most urgent first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from chassis.http import Paging
+from services.gateway.api.portal.visit import Here, PageRoute, Visit
+from services.gateway.api.worklist import reads_all, task_page
+
+TASKS_MAX = 50
+LENGTH_MAX = 64
+VENDOR_ROLES = ("deal_desk", "channel_manager", "finance", "fund_manager", "arbiter", "admin")
+"""Whom the services ask something of."""
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/worklist")
+async def worklist(here: Here) -> Response:
+    """By role and topic."""
+    await here.settled("worklist")
+    query = here.request.query_params
+    role, topic = (query.get(name, "")[:LENGTH_MAX].strip() for name in ("role", "topic"))
+    paging = Paging(TASKS_MAX, query.get("cursor", ""))
+    tasks, cursor = await task_page(here.app, here.caller, paging, role or None, topic or None)
+    shown: dict[str, Any] = {"tasks": tasks, "cursor": cursor, "filters": {"role": role, "topic": topic}}
+    return await here.page("worklist.html", **shown, roles=_roles(here), **await named(here, tasks))
+
+
+def _roles(here: Visit) -> Sequence[str]:
+    return VENDOR_ROLES if reads_all(here.who) else (*here.who.roles, *here.who.duties)
+
+
+async def named(here: Visit, tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the deals and partners of the tasks are called, as far as this side knows them, and what it may open."""
+    subjects: set[str | None] = {task["subject"] for task in tasks}
+    partners = await here.names({task["partner_id"] for task in tasks}) if here.vendor else {}
+    return {"customers": await here.customers(subjects), "opens": await here.opens(subjects), "partners": partners}

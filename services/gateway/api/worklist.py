@@ -1,0 +1,56 @@
+"""What waits for somebody's eye: each reads what one of their own roles or duties is asked for."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from chassis.answers import Page, answers
+from chassis.application import Application
+from chassis.http import App, Caller, Paged, Paging, Reader, listed, page, reads
+from chassis.identity import Principal
+from chassis.read_store.port import Contains
+from services.gateway.access import READ_WORKLIST
+from services.gateway.api.reading import sources_of
+from services.gateway.projections.worklist import Task
+
+router = APIRouter(prefix="/v1", tags=["reading"])
+
+
+@router.get("/worklist")
+@answers(Page[Task])
+@reads("worklist")
+async def worklist(
+    caller: Reader,
+    app: App,
+    paged: Paged,
+    role: Annotated[str | None, Query(max_length=32)] = None,
+    topic: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """What waits for the caller, the most urgent first. The vendor's admin reads what waits for any of the vendor's roles."""
+    return listed(*await task_page(app, caller, paged, role, topic))
+
+
+async def task_page(
+    app: Application, caller: Caller, paged: Paging, role: str | None, topic: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of what waits for the caller."""
+    app.access.check(caller.principal, READ_WORKLIST)
+    where = waiting_for(caller.principal, role)
+    if where is None:
+        return [], None
+    return await page(caller, app, "worklist", paged, {**where, "topic": topic}, "order")
+
+
+def waiting_for(who: Principal, role: str | None = None) -> dict[str, Any] | None:
+    """The filter of the worklist that leaves what is asked of this visitor, in one role where it is named; None: nothing."""
+    own = {"source": sources_of(who), "side": who.kind, "partner_id": who.partner_id}
+    asked = {name: value for name, value in own.items() if value is not None}
+    if reads_all(who):
+        return {**asked, "side": "vendor"} | ({"roles": Contains(role)} if role else {})
+    roles = [one for one in (*who.roles, *who.duties) if role in (None, one)]
+    return {**asked, "roles": Contains(roles[0], tuple(roles[1:]))} if roles else None
+
+
+def reads_all(who: Principal) -> bool:
+    """Whether somebody reads what waits for the vendor's other roles too."""
+    return who.kind == "service" or (who.kind == "vendor" and "admin" in who.roles)
