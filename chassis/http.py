@@ -491,6 +491,9 @@ def _readable(body: dict[str, Any]) -> bytes:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
+    unread = next((fault for fault in error.errors() if fault["type"] == "json_invalid"), None)
+    if unread:
+        return BadRequest(f"the body is not JSON: {unread['ctx']['error']} at character {unread['loc'][-1]}")
     errors = [
         {
             "path": ".".join(str(part) for part in fault["loc"]),
@@ -499,14 +502,20 @@ def _invalid(error: RequestValidationError) -> Problem:
         }
         for fault in error.errors()[:LIMIT_MAX]
     ]
-    return Unreadable("some fields do not fit", errors=errors)
+    return Unreadable("Some fields do not fit: `errors` names each.", errors=errors)
+
+
+WHAT_NEXT = {
+    404: "There is no such address: the OpenAPI document lists those that there are.",
+    405: "This address does not take that method: the OpenAPI document says which it takes.",
+}
 
 
 class NoAnswer(Problem):
     """What the framework answers for itself: there is no such route, or not for this method."""
 
     def __init__(self, error: HTTPException) -> None:
-        super().__init__(error.detail)
+        super().__init__(WHAT_NEXT.get(error.status_code, error.detail))
         unread = error.status_code == BadRequest.status
         slug = BadRequest.slug if unread else error.detail.lower().replace(" ", "-")
         self.__dict__.update(status=error.status_code, slug=slug, headers=error.headers or {})

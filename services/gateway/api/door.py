@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
@@ -109,7 +109,24 @@ async def _through(service: str, path: str, scope: Scope, receive: Receive, send
     inner = _inner(scope, path, token)
     if service in NAMES_A_TENANT and open_to_all(service, scope["method"], path):
         inner["query_string"] = _without_tenant(scope["query_string"])
-    await app.ports.upstreams.forward(service, inner, receive, send)
+    await app.ports.upstreams.forward(service, inner, receive, _from_outside(service, send))
+
+
+def _from_outside(service: str, send: Send) -> Send:
+    """Sends on what a service answers; a place that it names is named as it is called from outside."""
+    prefix = f"{PREFIX}{service}".encode()
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [(name, prefix + at if _is_place(name, at) else at) for name, at in message["headers"]]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sent
+
+
+def _is_place(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"location" and value.startswith(b"/")
 
 
 async def _principal(service: str, path: str, found: Visitor, request: Request) -> Principal:

@@ -65,13 +65,14 @@ async def _desk(here: Visit) -> Response:
         "ended": ended.items,
     }
     rows = [*opened.items, *taken.items, *ended.items, *held.items]
-    names = await here.names({*_named(rows), *(one["partner_id"] for one in shares.items)})
+    names = await here.names({*partners_of(rows), *(one["partner_id"] for one in shares.items)})
     shown: dict[str, Any] = {"lists": opened, "groups": groups, "shares": shares, "names": names}
     return await here.page("lead_desk.html", **shown, figures=await _figures(here))
 
 
-def _named(rows: list[dict[str, Any]]) -> set[str | None]:
-    offered = {offer["partner_id"] for row in rows for offer in row.get("offers", ())}
+def partners_of(rows: list[dict[str, Any]]) -> set[str | None]:
+    """Everybody whom the leads name: who has one, who brought it, and who has or had it on offer."""
+    offered = {offer["partner_id"] for row in rows for offer in (*row.get("offers", ()), *row.get("history", ()))}
     return {*offered, *(row.get("partner_id") for row in rows), *(row.get("source_partner_id") for row in rows)}
 
 
@@ -140,7 +141,7 @@ async def _lead_page(here: Visit, lead_id: str, refusal: Refusal | None = None, 
         raise NotFound
     deciding = here.vendor and here.may("registration.AssignLead")
     partners = await here.ask("onboarding", "/partners", status="active", limit=200) if deciding else NOTHING
-    names = await here.names(_named([found.one])) if found.ok else {}
+    names = await here.names(partners_of([found.one])) if found.ok else {}
     return await here.page("lead.html", status, lead=found, partners=partners, names=names, refusal=refusal)
 
 
