@@ -89,8 +89,21 @@ def _strange(value: Any, wanted: Any, where: str) -> Iterator[str]:
 
 def pods(one: Manifest) -> list[Manifest]:
     """The pod specification of what makes pods."""
-    template = one.get("spec", {}).get("template", {})
-    return [template["spec"]] if isinstance(template, dict) and "containers" in template.get("spec", {}) else []
+    template = template_of(one)
+    return [template["spec"]] if "containers" in template.get("spec", {}) else []
+
+
+def template_of(one: Manifest) -> Manifest:
+    """What it makes pods of; nothing where it makes none."""
+    spec = one.get("spec", {})
+    template = spec.get("jobTemplate", {}).get("spec", spec).get("template", {})
+    return template if isinstance(template, dict) else {}
+
+
+def labels_of(one: Manifest) -> dict[str, str]:
+    """The labels of its pods."""
+    found: dict[str, str] = template_of(one).get("metadata", {}).get("labels", {})
+    return found
 
 
 def of_security(one: Manifest) -> Iterator[str]:
@@ -180,5 +193,4 @@ def _of_volume(volume: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _selects(selector: dict[str, str], other: Manifest) -> bool:
-    labels = other.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
-    return bool(pods(other)) and selector.items() <= labels.items()
+    return bool(pods(other)) and selector.items() <= labels_of(other).items()

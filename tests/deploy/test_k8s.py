@@ -17,8 +17,9 @@ from contracts.catalogue import SERVICES
 from services.__main__ import build_all
 from services.gateway.app import Settings
 from tests.architecture.tree import ROOT
-from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, pods, rendered
+from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, labels_of, pods, rendered
 
+PART_OF = "app.kubernetes.io/part-of"
 ENGINES = ("POSTGRES", "READ_STORE", "KAFKA")
 DEPLOYING = (ROOT / "docs/deploying.md").read_text()
 pytestmark = pytest.mark.usefixtures("kustomize")
@@ -87,7 +88,16 @@ def test_the_next_release_s_migration_takes_the_place_of_the_last_one_s(name: st
 
 
 def is_ours(one: Manifest) -> bool:
-    return bool(one["spec"]["template"]["metadata"]["labels"].get("app.kubernetes.io/part-of") == "entente")
+    """Whether its pods run a service's image."""
+    return all(runs["image"].startswith("entente/") for pod in pods(one) for runs in pod["containers"])
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_pod_of_ours_is_found_by_what_is_said_of_all_of_them(name: str) -> None:
+    part = {m["metadata"]["name"]: labels_of(m).get(PART_OF) for m in overlay(name) if pods(m) and is_ours(m)}
+    assert part == dict.fromkeys(part, "entente")
+    for service in SERVICES:
+        assert service in part
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
