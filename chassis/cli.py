@@ -1,9 +1,9 @@
-"""The command line that every service has: serve, migrate, rebuild, verify, parked."""
+"""The command line that every service has: serve, migrate, reconcile, rebuild, verify, parked."""
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,11 +27,13 @@ from chassis.keys_copy import NoKeys
 from chassis.master_key import KmsAway, KmsRefused, MasterKey
 from chassis.parking import Place
 from chassis.presence import InUse, at_work
-from chassis.process import NoFolder, PortTaken, make_folder, make_world, must_be_free, run, running, serve
+from chassis.process import NoFolder, PortTaken, make_folder, make_world, must_be_free, opened, run, running, serve
 from chassis.projecting import CannotRebuild
-from chassis.service import Service, World, directory_of
+from chassis.reconcile import make_whole
+from chassis.service import Service, World, directory_of, event_store
 from chassis.settings import ServiceSettings, WrongSetting
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
+from chassis.store.port import EventStore, NotMigrated
 from chassis.transport.port import topic_of
 from chassis.verify import Report, Span, verify, verify_decisions
 from chassis.verify_stream import verify_stream
@@ -49,6 +51,7 @@ PLAINLY = (
     NoFolder,
     NoKeys,
     NotEmpty,
+    NotMigrated,
     PortTaken,
     Problem,
 )
@@ -222,6 +225,19 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
         """Makes the tables and, on Kafka, the topic; again is harmless."""
         run(_migrate(settings(data), build) if not sql else _print_sql(settings(data), build))
 
+    @cli.command("reconcile")
+    def reconcile_command(
+        by: BY,
+        data: DATA = Path("./data"),
+        *,
+        restored: Annotated[
+            bool, typer.Option("--restored", help="Its log was brought back from a backup: whoever has read how far.")
+        ] = False,
+    ) -> None:
+        """Makes this service whole after a restore of its log or of one that it hears. Stop all services first."""
+        logs.configure(level="WARNING")
+        run(_reconcile(settings(data), build, by, restored=restored))
+
     @cli.command("rebuild")
     def rebuild_command(model: str, data: DATA = Path("./data")) -> None:
         """Fills one read model anew from the log and swaps it in. Stop the service first."""
@@ -347,6 +363,26 @@ async def _rebuild(settings: ServiceSettings, build: Build, model: str) -> None:
 async def rebuild(service: Service, model: str) -> None:
     """Fills one read model of a service at work anew, and says which version is live then."""
     console.print(f"{await service.runner.rebuild(model)} is live", highlight=False)
+
+
+async def _reconcile(settings: ServiceSettings, build: Build, by: str, *, restored: bool) -> None:
+    world = make_world(settings)
+    service = build(settings, world)
+    async with opened([service], world, alone=True), _logs_of(settings, service.hears - {service.name}) as others:
+        made = await make_whole(service, others, order_of(by), by, restored=restored)
+    for line in made.lines():
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+@asynccontextmanager
+async def _logs_of(settings: ServiceSettings, names: Iterable[str]) -> AsyncIterator[dict[str, EventStore]]:
+    """The logs of other services, to be read, from where these settings keep them."""
+    async with AsyncExitStack() as stack:
+        found = {name: event_store(settings, name) for name in names}
+        for log in found.values():
+            await log.open()
+            stack.push_async_callback(log.close)
+        yield found
 
 
 async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> None:

@@ -22,7 +22,7 @@ class LogBehind(Exception):
         readers = ", ".join(f"{who} to {position}" for who, position in read.items())
         super().__init__(
             f"{service}: the log ends at {head} and was read further ({readers}): it was restored from an older backup. "
-            "Stop all services, then run `python -m services reconcile`"
+            "Stop all services, then run `reconcile`: of `services`, or of each service where they stand alone"
         )
 
 
@@ -86,9 +86,9 @@ HANDLES = (Handles(BeginEpoch, begin_epoch, streams=lambda wish: (Epochs.at(str(
 
 async def begin(executor: Executor, order: Order, by: str, read: Iterable[int], now: datetime) -> EpochBegun:
     """Begins a new epoch of a store that nobody else works on, and records it there as its first event."""
-    ended_at = await executor.store.head()
-    epoch = await executor.store.raise_epoch()
-    wish = BeginEpoch(epoch=epoch, ended_at=ended_at, read_to=max(read), by=by, now=now)
+    ended_at, read_to = await executor.store.head(), max(read)
+    epoch = await executor.store.raise_epoch(read_to)
+    wish = BeginEpoch(epoch=epoch, ended_at=ended_at, read_to=read_to, by=by, now=now)
 
     async def make(_: Any) -> BeginEpoch:
         return wish

@@ -219,6 +219,12 @@ class ProjectionRunner:
         """The last position of a service that any of the models has applied; of the own service, of its feed."""
         return max((running.highest(source) for running in self._running), default=0)
 
+    def applied(self, name: str, source: str) -> set[int]:
+        """The positions up to which the newest version of a model has applied a service, its own or another, by tenants."""
+        found = [running.checkpoints for running in self._running if running.name == name]
+        lanes = {source, self._lane(source)}
+        return {position for lane in lanes for one in found for position in one.get(lane, {}).values() if position}
+
     # The own feed
 
     async def run(self) -> None:
@@ -466,14 +472,19 @@ class ProjectionRunner:
             await self._wait(self._settings.idle_seconds)
         if self._group is None:
             raise CannotRebuild(f"the projections of {self.service} are not running")
-        running = await self._make(projection, "again", {name})
-        self._running.append(running)
+        running = await self.begin_again(name)
         self._start(running)
         while not running.live:
             if running.stopped:
                 raise ProjectionStopped(running.stopped)
             await self._wait(self._settings.idle_seconds)
         return running.model
+
+    async def begin_again(self, name: str) -> Running:
+        """Makes an empty version of the model beside the live one: who runs it next fills it and swaps it in."""
+        running = await self._make(self._projections[name], "again", {name})
+        self._running.append(running)
+        return running
 
     async def _swap(self, running: Running) -> None:
         """Makes a filled version the live one, once it is as far as the one it replaces."""

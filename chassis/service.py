@@ -54,8 +54,18 @@ from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
 from chassis.tracing import UNTRACED as OFF
 from chassis.tracing import Traced, Tracing
-from chassis.transport.port import Lag, Message, Outlet, Transport, projection_group, read, relay_name, topic_of
-from chassis.witness import Witness, WitnessSettings
+from chassis.transport.port import (
+    Lag,
+    Message,
+    Outlet,
+    Transport,
+    group_in,
+    projection_group,
+    read,
+    relay_name,
+    topic_of,
+)
+from chassis.witness import Witness, WitnessSettings, witnessed_since
 
 API, WORK = "api", "work"
 SHARED_TABLE = {**inspection.TABLE, **parked_api.TABLE, **rulebook_api.TABLE, **shadow_api.TABLE}
@@ -272,7 +282,8 @@ class Service:
         for source in sorted({type_name.split(".")[1] for type_name in table}):
             reactions = Reactions(self.name, topic_of(source), table, self.parking, tracer=self.tracer)
             self.reactions.append(reactions)
-            transport.subscribe(reactions.topic, reactions.group, reactions.on_batch, self.positions)
+            group = group_in(reactions.group, self.store.epoch)
+            transport.subscribe(reactions.topic, group, reactions.on_batch, self.positions)
         for projection in self.projections:
             for source in sorted(projection.heard):
                 feeding = Projecting(self.runner.apply_to(projection.name), topic_of(source))
@@ -283,7 +294,8 @@ class Service:
         """How far this service's log was read, by reader: what each of them remembers, not what the log says."""
         assert self.witness is not None
         read = {
-            "the witness": self.witness.leaves.last_position,
+            "the witness": witnessed_since(self.name, self.directory, self.store.epoch)
+            or self.witness.leaves.last_position,
             "the relay": await self.positions.get(relay_name(self.outlet)),
             f"read models of {self.name}": self.runner.read_so_far(self.name),
         }

@@ -21,7 +21,7 @@ from chassis.merkle import Frontier, consistency_proof, inclusion_proof, leaf_ha
 from chassis.note import Checkpoint, NoteSigner
 from chassis.proof import leaf_bytes
 from chassis.sqlite_file import insert, open_flushed
-from chassis.store.port import EventStore, Recorded
+from chassis.store.port import EPOCH_POSITIONS, EventStore, Recorded
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS leaf (number INTEGER PRIMARY KEY, position INTEGER NOT NULL UNIQUE, hash BLOB NOT NULL);
@@ -191,6 +191,16 @@ class Leaves:
     def _all(self, statement: str, *values: Any) -> list[Any]:
         with self._lock:
             return self._database.execute(statement, values).fetchall()
+
+
+def witnessed_since(service: str, directory: Path, epoch: int) -> int:
+    """The first position of the newest epoch above `epoch` whose leaves are kept there; 0 where there is none.
+
+    A log that was restored from a backup of before that epoch knows nothing of it.
+    """
+    kept = (path.stem.rpartition("-")[2] for path in directory.glob(f"{service}-witness-*.db"))
+    newest = max((int(number) for number in kept if number.isdecimal()), default=0)
+    return newest * EPOCH_POSITIONS + 1 if newest > epoch else 0
 
 
 class Witness:

@@ -249,15 +249,19 @@ def reconcile_command(
 async def _reconcile(settings: ServiceSettings, by: str) -> None:
     world = make_world(settings)
     services = build_all(settings, world)
+    begun: dict[str, EpochBegun] = {}
     async with opened_alone(services.values(), world, alone=True):
-        begun = await reconcile.begin_epochs(services, order_of(by), by)
-        lost = await reconcile.orphans(services)
-    for name, one in begun.items():
-        _say(f"{name}: the log ends at {one.ended_at} and was read up to {one.read_to}: epoch {one.epoch} begins")
-    for orphan in lost:
+        for name, service in services.items():
+            if (lost := await reconcile.behind(service)) is not None:
+                begun[name] = await reconcile.begin_epoch(service, lost, order_of(by), by)
+                _say(reconcile.begun_line(name, begun[name]))
+                for line in reconcile.lost_lines(name, lost):
+                    _say(line)
+        orphans = await reconcile.orphans({name: service.store for name, service in services.items()}, services)
+    for orphan in orphans:
         _say(f"rests on what is lost: {orphan.line()}")
     await _fill_anew(settings, begun)
-    _say(f"{len(begun)} epochs begun, {len(lost)} commands rest on what is lost")
+    _say(f"{len(begun)} epochs begun, {len(orphans)} commands rest on what is lost")
 
 
 async def _fill_anew(settings: ServiceSettings, begun: dict[str, EpochBegun]) -> None:

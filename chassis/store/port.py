@@ -209,8 +209,11 @@ class EventStore(Protocol):
     async def wait_beyond(self, position: int, timeout: float) -> None:
         """Returns as soon as the head is above `position`, or when the time is over."""
 
-    async def raise_epoch(self) -> int:
-        """Begins a new epoch, after a restore from a backup, and answers it: positions go on above all older ones."""
+    async def raise_epoch(self, read_to: int = 0) -> int:
+        """Begins a new epoch, after a restore from a backup, and answers it: positions go on above all older ones.
+
+        Above `read_to` too: the backup may be older than an epoch that was begun since.
+        """
 
     async def checkpoint(self, name: str) -> int:
         """The position saved under the name; 0 if none is."""

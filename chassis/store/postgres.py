@@ -73,7 +73,7 @@ FEED = (
 HEAD = "SELECT max(notification_id) FROM stored_events"
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 RAISE_EPOCH: LiteralString = (
-    "WITH raised AS (UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value) "
+    "WITH raised AS (UPDATE meta SET value = greatest(value, %s) + 1 WHERE name = 'epoch' RETURNING value) "
     "SELECT setval(pg_get_serial_sequence('stored_events', 'notification_id'), value * %s) / %s FROM raised"
 )
 CHECKPOINT = "SELECT position FROM checkpoints WHERE name = %s"
@@ -370,8 +370,8 @@ class PostgresEventStore:
     async def wait_beyond(self, position: int, timeout: float) -> None:
         await self._head.wait_beyond(position, timeout)
 
-    async def raise_epoch(self) -> int:
-        self.epoch = await self._number(RAISE_EPOCH, EPOCH_POSITIONS, EPOCH_POSITIONS)
+    async def raise_epoch(self, read_to: int = 0) -> int:
+        self.epoch = await self._number(RAISE_EPOCH, read_to // EPOCH_POSITIONS, EPOCH_POSITIONS, EPOCH_POSITIONS)
         return self.epoch
 
     async def checkpoint(self, name: str) -> int:

@@ -81,7 +81,7 @@ POSITION_MAX = 2**63 - 1
 MADE = f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({', '.join('?' * len(TABLE_NAMES))})"  # noqa: S608
 EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 RAISE_EPOCH = (
-    "UPDATE meta SET value = value + 1 WHERE name = 'epoch'",
+    "UPDATE meta SET value = max(value, :read_to / :positions) + 1 WHERE name = 'epoch'",
     "DELETE FROM sqlite_sequence WHERE name = 'stored_events'",
     "INSERT INTO sqlite_sequence SELECT 'stored_events', value * :positions FROM meta WHERE name = 'epoch'",
 )
@@ -347,8 +347,8 @@ class SqliteEventStore:
     async def wait_beyond(self, position: int, timeout: float) -> None:
         await self._head.wait_beyond(position, timeout)
 
-    async def raise_epoch(self) -> int:
-        await self._writer.do(_raise_epoch)
+    async def raise_epoch(self, read_to: int = 0) -> int:
+        await self._writer.do(lambda connection: _raise_epoch(connection, read_to))
         self.epoch = self._one(EPOCH)
         return self.epoch
 
@@ -415,11 +415,11 @@ def _streams_of(item: Append | Job) -> list[str]:
     return [event.stream for event in item.commit.events] if isinstance(item, Append) else []
 
 
-def _raise_epoch(connection: sqlite3.Connection) -> None:
+def _raise_epoch(connection: sqlite3.Connection, read_to: int) -> None:
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         for statement in RAISE_EPOCH:
-            connection.execute(statement, {"positions": EPOCH_POSITIONS})
+            connection.execute(statement, {"positions": EPOCH_POSITIONS, "read_to": read_to})
 
 
 def _is_whole(factory: SqliteFactory) -> bool:

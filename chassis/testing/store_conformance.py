@@ -298,6 +298,13 @@ class StoreConformance(ABC):
         assert [event.position for event in await store.feed(0, 10)] == [before.position, *(e.position for e in after)]
         assert await store.head() == after[-1].position
 
+    async def test_a_new_epoch_lies_above_what_was_read_in_one_that_the_backup_does_not_know(
+        self, store: EventStore
+    ) -> None:
+        assert await store.raise_epoch(4_000_000_000_007) == 5
+        [after] = await store.append(commit(lamp("acme:lamp-1", 1)))
+        assert after.position == 5_000_000_000_001
+
     async def test_a_checkpoint_starts_at_0_and_goes_where_it_is_set(self, store: EventStore) -> None:
         assert await store.checkpoint("relay") == 0
         for position in (7, 9, 8):

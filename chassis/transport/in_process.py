@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from chassis.positions import MemoryPositions
 from chassis.supervision import Backoff, Tasks, log
-from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions, Relaying, sending, translated
+from chassis.transport.port import Lag, Lost, Message, OnBatch, Outlet, Positions, Relaying, sending, translated
 
 _position = attrgetter("position")
 
@@ -130,6 +130,13 @@ class InProcessTransport:
         added = _Group(topic, f"listening {uuid4()}", on_batch, MemoryPositions())
         added.from_now = True
         self._groups[added.key] = added
+
+    async def lost(self, outlet: Outlet) -> Lost:
+        """Nothing: a topic is its service's feed."""
+        return Lost()
+
+    async def empty(self, topic: str) -> None:
+        """Has nothing to remove."""
 
     async def start(self) -> None:
         """Starts all windows and groups. A group whose topic nobody offers here waits for nothing."""

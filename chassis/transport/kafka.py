@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
@@ -32,10 +34,15 @@ from chassis.relay import OpenSender, Relay
 from chassis.relay import Settings as RelaySettings
 from chassis.supervision import Backoff, Tasks, bounded_stop, log
 from chassis.transport.headers import message_of, written
-from chassis.transport.port import Lag, Message, OnBatch, Outlet, Positions
+from chassis.transport.port import Lag, Lost, Message, OnBatch, Outlet, Positions
 
 Records = tuple[Any, ...]
 KNOWN_POLL_SECONDS = 0.05
+LOOK_BACK_POLL_MS = 200
+LOST_MAX = 10_000
+"""So many lost messages are named one by one."""
+TO_THE_END = -1
+"""What Kafka takes for the offset of the next record."""
 REFUSED = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 """The principal has no right to it: somebody has to give it one."""
 
@@ -74,6 +81,8 @@ class Settings:
     """A reader that was refused and then goes on so long without another no is one that may read."""
     outside_seconds: float = 30.0
     """A consumer that has been out of its group for so long does not come back by itself."""
+    look_back_records: int = 5_000
+    """How many records of a partition are read at once where lost ones are looked for."""
     relay: RelaySettings = field(default_factory=RelaySettings)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -317,6 +326,64 @@ async def _tail(consumer: Any, where: TopicPartition, end: int, epoch: int) -> d
     return {} if last.fault or last.epoch != epoch else {where.partition: last.position}
 
 
+async def read_lost(topic: str, head: int, settings: Settings) -> Lost:
+    """What the topic holds beyond the position `head`, looked for from the ends of its partitions backwards."""
+    consumer = AIOKafkaConsumer(**settings.client(), group_id=None, enable_auto_commit=False)
+    try:
+        await asyncio.wait_for(consumer.start(), settings.start_seconds)
+        partitions = await partitions_of(topic, settings)
+        consumer.assign(partitions)
+        async with asyncio.timeout(settings.start_seconds):
+            starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+        found = [
+            message
+            for where in partitions
+            async for message in _beyond(consumer, where, range(starts[where], ends[where]), head, settings)
+        ]
+    finally:
+        await bounded_stop({asyncio.ensure_future(consumer.stop())}, settings.discard_seconds)
+    told = sorted({message.position: message for message in found}.values(), key=attrgetter("position"))
+    return Lost(messages=tuple(told[:LOST_MAX]), count=len(told), read_to=told[-1].position if told else 0)
+
+
+async def _beyond(
+    consumer: Any, where: TopicPartition, offsets: range, head: int, settings: Settings
+) -> AsyncIterator[Message]:
+    """The messages of a partition beyond the position, page by page from its end until a page holds none."""
+    high = offsets.stop
+    while high > offsets.start:
+        low = max(offsets.start, high - settings.look_back_records)
+        async with asyncio.timeout(settings.confirm_seconds):
+            page = [one async for one in _records(consumer, where, range(low, high))]
+        beyond = [message for message in map(_message, page) if not message.fault and message.position > head]
+        for message in beyond:
+            yield message
+        high = low if beyond else offsets.start
+
+
+async def _records(consumer: Any, where: TopicPartition, offsets: range) -> AsyncIterator[Any]:
+    consumer.seek(where, offsets.start)
+    while await consumer.position(where) < offsets.stop:
+        for record in (await consumer.getmany(where, timeout_ms=LOOK_BACK_POLL_MS)).get(where, ()):
+            if record.offset < offsets.stop:
+                yield record
+
+
+async def partitions_of(topic: str, settings: Settings) -> list[TopicPartition]:
+    """The partitions of a topic; none of one that is not there."""
+    async with _administering(settings) as admin, asyncio.timeout(settings.start_seconds):
+        [found] = await admin.describe_topics([topic])
+        return [TopicPartition(topic, part["partition"]) for part in found["partitions"]]
+
+
+async def remove_records(topic: str, settings: Settings) -> None:
+    """Removes all that the topic holds; the right `Delete` on it is needed. Raises the broker's error."""
+    partitions = await partitions_of(topic, settings)
+    async with _administering(settings) as admin, asyncio.timeout(settings.start_seconds):
+        if partitions:
+            await admin.delete_records({where: RecordsToDelete(before_offset=TO_THE_END) for where in partitions})
+
+
 def _message(record: Any) -> Message:
     return message_of(
         record.headers, record.value, topic=record.topic, partition=record.partition, offset=record.offset
@@ -496,6 +563,14 @@ class KafkaTransport:
     def listen(self, topic: str, on_batch: OnBatch) -> None:
         """Adds a reader of all partitions without a group: every process has its own, and hears everything."""
         self._listeners.append(_Subscription(topic, None, on_batch, self.settings))
+
+    async def lost(self, outlet: Outlet) -> Lost:
+        """What the topic holds beyond the end of the outlet's log. Raises the broker's error."""
+        return await read_lost(outlet.topic, await outlet.store.head(), self.settings)
+
+    async def empty(self, topic: str) -> None:
+        """Removes all that the topic holds. Raises the broker's error."""
+        await remove_records(topic, self.settings)
 
     async def start(self) -> None:
         """Starts all relays and subscribers and does not wait for the broker: they come when it does."""

@@ -37,6 +37,11 @@ def reactions_group(service: str) -> str:
     return f"{topic_of(service)}.reactions"
 
 
+def group_in(group: str, epoch: int) -> str:
+    """The name by which a group reads whose own log is in that epoch: what a restored log did not do is heard again."""
+    return group if epoch == 1 else f"{group}.{epoch}"
+
+
 def projection_group(service: str, projection: str) -> str:
     """The group under which one read model of a service reads a topic."""
     return f"{topic_of(service)}.{projection}"
@@ -267,6 +272,18 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.head - self.finished)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """What a topic holds and its service's log does not, because the log was restored from an older backup.
+
+    `messages` are the first of them in position order, `count` how many there are, `read_to` the last one's position.
+    """
+
+    messages: Sequence[Message] = ()
+    count: int = 0
+    read_to: int = 0
+
+
 class Relaying(Protocol):
     """What brings an outlet's feed to a broker."""
 
@@ -296,6 +313,13 @@ class Transport(Protocol):
 
     def listen(self, topic: str, on_batch: OnBatch) -> None:
         """Hands every message from now on to this process, whatever others hear. Nothing is kept of how far it came."""
+
+    async def lost(self, outlet: Outlet) -> Lost:
+        """What is told of beyond the end of a log. Raises the broker's error."""
+        ...
+
+    async def empty(self, topic: str) -> None:
+        """Removes all that the topic holds: a restored log is told from its beginning. Raises the broker's error."""
 
     async def start(self) -> None: ...
 

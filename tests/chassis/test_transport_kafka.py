@@ -11,7 +11,7 @@ from chassis.supervision import Backoff
 from chassis.testing.feed import MemoryFeed, outlet
 from chassis.testing.transport_conformance import Hearing, TransportConformance, Travel, first_times
 from chassis.transport.kafka import Copies, KafkaTransport, Settings, copies_of, make_topics, sender
-from chassis.transport.port import topic_of, translated
+from chassis.transport.port import Lost, topic_of, translated
 from tests.engines.kafka import Broker
 
 QUICK = Backoff(first_seconds=0.05, most_seconds=0.5)
@@ -69,6 +69,34 @@ async def test_topics_with_too_few_copies_are_told_of_at_the_start_and_no_others
         with capture_logs() as logs:
             await transport._look_at_copies()
         assert [line["event"] for line in logs] == told
+
+
+async def test_what_a_topic_tells_beyond_its_log_is_named_and_removed(kafka: str) -> None:
+    settings = replace(settings_for(kafka), look_back_records=2)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    transport, told, before = KafkaTransport(settings), outlet(travel.feed, travel.service), Hearing()
+    async with travel.running(before=before):
+        await travel.feed.commit(1, 2, 3, 4, 5, 6, 7)
+        await before.until(lambda: 7 in before.numbers())
+    assert await transport.lost(told) == Lost()
+
+    del travel.feed.recorded[3:]  # restored from a backup of before
+    lost = await transport.lost(told)
+    assert [message.seen().event.number for message in lost.messages] == [4, 5, 6, 7]
+    assert (lost.count, lost.read_to) == (4, 7)
+
+    await transport.empty(told.topic)
+    assert await transport.lost(told) == Lost()
+    travel.feed.epoch, after = 2, Hearing()
+    async with travel.running(after=after):
+        await after.until(lambda: 3 in after.numbers())
+    assert after.numbers() == [1, 2, 3]
+
+
+async def test_a_topic_that_nobody_has_made_holds_nothing_that_was_lost(kafka: str) -> None:
+    transport, told = KafkaTransport(settings_for(kafka)), outlet(MemoryFeed(), new_name())
+    assert await transport.lost(told) == Lost()
+    await transport.empty(told.topic)
 
 
 async def test_a_record_that_cannot_be_read_arrives_marked_and_fails_nobody_else(kafka: str) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,12 @@ class Place:
     def running(self, **how: Any) -> AbstractAsyncContextManager[System]:
         return running_system(self.data, postgres=self.dsn, **how)
 
+    service: str = "registration"
+
     def back_up(self) -> None:
-        """Registration's log alone, as the engine's own tools copy it."""
+        """One service's log alone, as the engine's own tools copy it."""
         if self.dsn:
-            engine.dump(self.dsn, "registration", self._kept)
+            engine.dump(self.dsn, self.service, self._kept)
         else:
             shutil.copy(self._log, self._kept)
 
@@ -46,7 +48,7 @@ class Place:
 
     @property
     def _log(self) -> Path:
-        return self.data / "registration" / "events.db"
+        return self.data / self.service / "events.db"
 
     @property
     def _kept(self) -> Path:
@@ -119,6 +121,30 @@ async def test_a_log_older_than_its_readers_is_told_of_and_made_whole(place: Pla
         assert begun.position == 2_000_000_000_001
         await every_model_can_be_made_again(it)
     await every_log_is_what_it_was(place.data, place.dsn)
+
+
+async def test_what_a_restored_service_had_heard_since_the_backup_it_hears_again(place: Place) -> None:
+    place = replace(place, service="attribution")
+    await an_older_log(place)
+    said = await asyncio.to_thread(place.reconciled)
+    assert said[0].startswith("attribution: the log ends at "), said
+
+    async with place.running(beginning=None, opened=False) as it:
+        await it.settle()
+        opened = await it.events("attribution.OpportunityLinked")
+        assert len({one["data"]["registration_id"] for one in opened}) == 2
+        assert len(opened) == 2
+    await every_log_is_what_it_was(place.data, place.dsn)
+
+
+async def test_a_backup_that_is_brought_back_twice_gives_no_position_twice(tmp_path: Path) -> None:
+    place = Place(tmp_path / "data")
+    await an_older_log(place)
+    assert (await asyncio.to_thread(place.reconciled))[0].endswith(": epoch 2 begins")
+    async with place.running(beginning=None, opened=False) as it:
+        await registered(it, "Tailspin")
+    place.restore()
+    assert (await asyncio.to_thread(place.reconciled))[0].endswith(": epoch 3 begins")
 
 
 async def test_where_every_log_is_whole_there_is_nothing_to_do(tmp_path: Path) -> None:

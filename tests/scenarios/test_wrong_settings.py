@@ -200,6 +200,7 @@ def test_an_engine_that_cannot_be_reached_is_told_of(
 ONE = (
     "serve",
     "migrate",
+    "reconcile --by me",
     "rebuild deal_board",
     "verify",
     "verify deal d-1",
