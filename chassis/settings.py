@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -49,6 +49,21 @@ def _not_everybody(network: IPvAnyNetwork) -> IPvAnyNetwork:
     return network
 
 
+def _nothing_if_empty(path: Any) -> Any:
+    return path or None
+
+
+def _as_logging_has_it(level: Any) -> Any:
+    level = level.upper() if isinstance(level, str) else level
+    return "WARNING" if level == "WARN" else level
+
+
+GivenFile = Annotated[FilePath | None, BeforeValidator(_nothing_if_empty)]
+"""A file that has to be there when the settings are read."""
+LaterFile = Annotated[Path | None, BeforeValidator(_nothing_if_empty)]
+"""A file that is read when it is needed."""
+
+
 class _Environment(EnvSettingsSource):
     """The environment, that tells which variable holds no JSON."""
 
@@ -77,15 +92,15 @@ class ServiceSettings(BaseSettings):
     )
     """Bootstrap servers; without them services meet in one process."""
     kafka_tls: bool = False
-    kafka_ca: FilePath | None = None
+    kafka_ca: GivenFile = None
     """PEM of who signed the brokers' certificates; without it the machine's own list counts."""
-    kafka_certificate: FilePath | None = None
-    kafka_key: FilePath | None = None
+    kafka_certificate: GivenFile = None
+    kafka_key: GivenFile = None
     """PEM of this client's own certificate and key, where brokers ask for one."""
     kafka_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = ""
     kafka_user: str = ""
     kafka_password: SecretStr | None = None
-    kafka_token: Path | None = None
+    kafka_token: LaterFile = None
     """The file with the bearer token, for OAUTHBEARER; it is read at each sign-in."""
     postgres: Annotated[str, AfterValidator(_read_by_libpq)] | None = Field(
         default=None, description="the address of a database, as in postgresql://user:password@host:5432/name"
@@ -106,18 +121,20 @@ class ServiceSettings(BaseSettings):
     )
     checkpoint_seconds: float = Field(default=60.0, gt=0)
     stop_seconds: float = Field(default=8.0, gt=0)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    signing_keys: Path | None = None
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_as_logging_has_it)
+    ] = "INFO"
+    signing_keys: LaterFile = None
     """The file of the keys that sign principals, where a secret store brings it; else `signing.json` of the data folder."""
-    master_key: Path | None = None
+    master_key: LaterFile = None
     """The file of the key that wraps all keys of personal text; else a service makes `master.key` in its own folder.
 
     With `kms` it is taken over from there, once."""
     kms: str | None = Field(default=None, pattern="^https?://", description=HTTP_URL)
     """URL of a transit engine of Vault or OpenBao, whose key `entente-<service>` wraps a service's master key."""
-    kms_token: Path | None = None
+    kms_token: LaterFile = None
     """The file with the token for it, read at each call; without it an agent beside the service brings its own."""
-    kms_ca: FilePath | None = None
+    kms_ca: GivenFile = None
     """PEM of who signed its certificate; without it the machine's own list counts."""
     kms_check_seconds: float = Field(default=60.0, gt=0)
     """How often it is asked whether it still agrees."""

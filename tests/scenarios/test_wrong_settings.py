@@ -110,6 +110,31 @@ def test_the_whole_system_names_the_settings_of_each_of_its_services(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_file_that_is_named_by_nothing_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = (
+        "kafka_ca",
+        "kafka_certificate",
+        "kafka_key",
+        "kafka_token",
+        "kms_ca",
+        "kms_token",
+        "master_key",
+        "signing_keys",
+    )
+    for field in files:
+        monkeypatch.setenv(variable(field), "")
+    settings = ServiceSettings.read()
+    assert {field: getattr(settings, field) for field in files} == dict.fromkeys(files)
+
+
+@pytest.mark.parametrize(("written", "level"), [("WARN", "WARNING"), ("warn", "WARNING"), ("debug", "DEBUG")])
+def test_the_level_of_logs_may_be_written_as_elsewhere(
+    written: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENTENTE_LOG_LEVEL", written)
+    assert ServiceSettings.read().log_level == level
+
+
 def test_a_port_that_is_none_is_told_of_by_the_name_it_was_given_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
