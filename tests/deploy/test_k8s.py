@@ -1,16 +1,22 @@
 """Every overlay renders and holds, and a wrong value in one is seen."""
 
+import json
 import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from chassis.cli import command_line
 from chassis.process import make_world
 from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
@@ -97,7 +103,92 @@ def test_every_pod_of_ours_is_found_by_what_is_said_of_all_of_them(name: str) ->
     part = {m["metadata"]["name"]: labels_of(m).get(PART_OF) for m in overlay(name) if pods(m) and is_ours(m)}
     assert part == dict.fromkeys(part, "entente")
     for service in SERVICES:
-        assert service in part
+        assert part.keys() >= {service, f"{service}-maintenance"}
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_keys_of_each_service_are_copied_where_its_files_are_and_to_a_volume_of_their_own(name: str) -> None:
+    manifests = list(overlay(name))
+    for service in SERVICES:
+        cron = one(manifests, "CronJob", f"{service}-maintenance")
+        [pod] = pods(cron)
+        runs = pod["containers"][0]
+        assert runs["image"].rpartition(":")[0] == f"entente/{service}"
+        assert runs["args"] == ["keys", "backup", "/keys-backup", "--keep", "24"]
+        assert "suspend" not in cron["spec"]
+        at = {mount["mountPath"]: mount["name"] for mount in runs["volumeMounts"]}
+        claims = {
+            v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v
+        }
+        assert {path: claims.get(volume) for path, volume in at.items() if volume in claims} == {
+            "/data": service,
+            "/keys-backup": f"{service}-keys-backup",
+        }
+        [where] = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        serving = one(manifests, "Deployment", service)
+        for found in (labels_of(serving), labels_of(cron)):
+            assert picks(where["labelSelector"], found)
+        assert not picks(serving["spec"]["selector"], labels_of(cron)), "no Deployment takes its pods for its own"
+        assert not picks({"matchLabels": one(manifests, "Service", service)["spec"]["selector"]}, labels_of(cron))
+
+
+@pytest.mark.parametrize("name", ["compact", "production", "staging"])
+def test_maintenance_reaches_the_engines_and_the_feeds_that_it_fills_from_and_nothing_reaches_it(name: str) -> None:
+    manifests = list(overlay(name))
+    policies = {m["metadata"]["name"]: m["spec"] for m in manifests if m["kind"] == "NetworkPolicy"}
+    for service in SERVICES:
+        mine = labels_of(one(manifests, "CronJob", f"{service}-maintenance"))
+        out = {title for title, spec in policies.items() if spec.get("egress") and picks(spec["podSelector"], mine)}
+        assert out - {"readers-of-feeds"} == {"names", "engines"}
+        assert ("readers-of-feeds" in out) is (service in ("gateway", "incentives"))
+        into = {title for title, spec in policies.items() if spec.get("ingress") and picks(spec["podSelector"], mine)}
+        assert into == {"figures"}, "which lets Prometheus ask on a port where maintenance does not listen"
+
+
+def ordered(words: list[str], cron: Manifest) -> Manifest:
+    """The job that the page has administrators make."""
+    made = subprocess.run(
+        [K8S / "job", *words], input=json.dumps(cron), capture_output=True, text=True, check=True, timeout=60
+    )
+    job: Manifest = json.loads(made.stdout)
+    return job
+
+
+def by_hand() -> list[tuple[str, list[str]]]:
+    """Each order of the page: whose maintenance, and what it runs."""
+    told = re.sub(r"\\\n *", "", DEPLOYING)
+    asked = re.findall(r"get cronjob (\S+)-maintenance -o json \| deploy/k8s/job (.*?) \| kubectl create", told)
+    return [(service, shlex.split(words)) for service, words in asked]
+
+
+def test_what_the_page_orders_on_a_cluster_is_a_job_that_holds_and_a_command_that_there_is() -> None:
+    manifests = list(overlay("production"))
+    orders = by_hand()
+    assert {words[0] for _, words in orders} == {"reconcile", "keys", "verify", "--shell"}
+    for named, words in orders:
+        service = "registration" if named == "$s" else named
+        job = ordered(words, one(manifests, "CronJob", f"{service}-maintenance"))
+        [pod] = pods(job)
+        runs = pod["containers"][0]
+        if words[0] == "--shell":
+            assert (runs["command"], runs["args"]) == (["/bin/sh", "-c"], words[1:])
+        else:
+            assert runs["args"] == words
+            assert takes(service, words)
+        job["metadata"]["name"] = job["metadata"].pop("generateName") + "x7f2k"
+        assert complaints([*manifests, job]) == []
+        assert labels_of(job) == labels_of(one(manifests, "CronJob", f"{service}-maintenance"))
+
+
+def takes(service: str, words: list[str]) -> bool:
+    """Whether the service's command line knows the command and its options."""
+    app = import_module(f"services.{service}.app")
+    command: Any = get_command(command_line(service, app.Settings, app.build))
+    rest = list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    command.make_context("", rest, resilient_parsing=False)
+    return True
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -171,7 +262,7 @@ def test_the_page_s_patch_opens_a_port_and_a_network_of_one_s_own_and_nothing_el
 def picks(selector: Any, labels: dict[str, str]) -> bool:
     """Whether a selector is for pods with these labels."""
     listed = selector.get("matchExpressions", [])
-    within = all((labels[one["key"]] in one["values"]) == (one["operator"] == "In") for one in listed)
+    within = all((labels.get(one["key"]) in one["values"]) == (one["operator"] == "In") for one in listed)
     return within and selector.get("matchLabels", {}).items() <= labels.items()
 
 
@@ -266,6 +357,10 @@ def test_in_production_a_kms_keeps_the_master_keys_and_each_service_has_its_own_
     assert {"protocol": "TCP", "port": 8200} in ways_out
 
 
+def job_of(manifests: list[Manifest], name: str = "registration-maintenance") -> Any:
+    return one(manifests, "CronJob", name)["spec"]["jobTemplate"]["spec"]
+
+
 Change = Callable[[list[Manifest]], None]
 
 
@@ -313,6 +408,20 @@ WRONG: dict[str, tuple[Change, str]] = {
             name="gate"
         ),
         "Deployment gate is nowhere",
+    ),
+    "a maintenance that may do more": (
+        lambda manifests: job_of(manifests)["template"]["spec"]["containers"][0]["securityContext"].pop("capabilities"),
+        "keeps capabilities",
+    ),
+    "copies of keys that go nowhere": (
+        lambda manifests: job_of(manifests)["template"]["spec"]["volumes"][3]["persistentVolumeClaim"].update(
+            claimName="x"
+        ),
+        "PersistentVolumeClaim x is nowhere",
+    ),
+    "a job with a word for a number": (
+        lambda manifests: job_of(manifests).update(backoffLimit="two"),
+        "'two' is not of type",
     ),
     "a service without pods": (
         lambda manifests: one(manifests, "Service", "gateway")["spec"]["selector"].update(app="x"),
