@@ -86,6 +86,35 @@ def test_what_does_not_fit_is_named_field_by_field_and_kept(browse: Browse) -> N
     expect(form.get_by_label("Kind")).to_have_value("blanket")
 
 
+def test_a_partner_claims_what_it_sold_at_a_special_price_with_the_tax_on_it(browse: Browse, system: Running) -> None:
+    today = system.anyone.get("/dev/clock")["now"][:10]
+    euros = {"currency": "EUR"}
+    product = {"sku": "SW-3", "cost": {"amount": "100", **euros}, "price": {"amount": "80", **euros}, "units_max": 5}
+    northwind = system.who("northwind").get("/v1/incentives/payees")["items"][0]["partner_id"]
+    days = {"starts_on": today, "ends_on": "2099-12-31", "reason": "a bid for the mill"}
+    bid = {"partner_id": northwind, "kind": "bid", "customer_domain": "muehle.de", "products": [product], **days}
+    system.who("faye").post("/v1/incentives/special-prices", bid)
+    partner = browse("northwind", "/special-prices", java_script_enabled=False)
+    form = partner.locator("section", has=partner.get_by_role("heading", name="Claim what you sold"))
+    price = "Bid, muehle.de: SW-3 €80.00"
+    go_until(partner, "/special-prices", partner.locator("#prices tbody tr", has_text="muehle.de"))
+    form.get_by_label("Special price").select_option(label=price)
+    sold = (("Product 1", "SW-3"), ("Pieces", "2"), ("Sold on", today), ("or invoice", "M-1"), ("Difference", "40"))
+    for label, text in (*sold, ("Tax charged on it", "20"), ("Its country", "DE")):
+        form.get_by_label(label).nth(0).fill(text)
+    form.get_by_role("button", name="Claim").click()
+    expect(partner.get_by_role("alert")).to_contain_text("27 %")
+    form.get_by_label("Tax charged on it").fill("7.60")
+    form.get_by_role("button", name="Claim").click()
+    expect(partner.get_by_text("Your claim was sent.")).to_be_visible()
+
+    vendor = browse("faye", java_script_enabled=False)
+    go_until(vendor, "/special-prices", vendor.locator("#claims a", has_text="€40.00 claimed")).click()
+    vendor.get_by_role("button", name="Decide").click()
+    expect(vendor.locator("ol.reasons")).to_contain_text("2 SW-3 x (")
+    expect(vendor.locator("ul.axes")).to_contain_text("Payable with tax €47.60")
+
+
 def test_who_only_sells_reads_no_special_prices_and_finance_grants_none(browse: Browse) -> None:
     page = browse("finn", "/special-prices", java_script_enabled=False)
     expect(page.get_by_role("heading", name="Special prices", level=1)).to_be_visible()

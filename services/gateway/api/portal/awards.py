@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from chassis.decider import Forbidden
 from chassis.http import Paging
 from services.gateway.access import READ_BOARD
-from services.gateway.api.portal.funds import then_submit
+from services.gateway.api.portal.funds import sold_row, then_submit
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 from services.gateway.api.reading import deal_page
 
@@ -72,13 +72,5 @@ async def claim(here: Here, sent: Sent) -> Response:
 
 
 def _claim(here: Visit, sent: Form) -> dict[str, Any]:
-    items = [_item(here, sent, n) for n in ROWS if sent.text(f"sku_{n}")]
+    items = [sold_row(here, sent, n) for n in ROWS if sent.text(f"sku_{n}")]
     return {"kind": "spiff", **sent.given("of_id", "registration_id"), "items": items}
-
-
-def _item(here: Visit, sent: Form, n: str) -> dict[str, Any]:
-    sku, pieces = sent.text(f"sku_{n}"), sent.text(f"quantity_{n}")
-    sold = {"sku": sku, "quantity": int(pieces) if pieces.isdecimal() else pieces, "sold_on": sent.text(f"sold_on_{n}")}
-    named = {name: sent.text(f"{name}_{n}") for name in ("serial", "invoice") if sent.text(f"{name}_{n}")}
-    amount = {"amount": sent.text(f"amount_{n}"), "currency": sent.text("currency") or here.tenancy.currency}
-    return {"text": f"{pieces} {sku}", "amount": amount, "sold": {**sold, **named}}

@@ -126,6 +126,23 @@ async def then_submit(here: Visit, sent: Form, path: str, identity: str, body: A
     return await here.send(sent, "incentives", f"{path}/{drafted.json()[identity]}/submit", step="submit")
 
 
+def sold_row(here: Visit, sent: Form, n: str) -> dict[str, Any]:
+    """A row of the point of sale as a claim's item, from the fields of that number."""
+    sku, pieces = sent.text(f"sku_{n}"), sent.text(f"quantity_{n}")
+    sold = {"sku": sku, "quantity": _number(pieces), "sold_on": sent.text(f"sold_on_{n}")}
+    named = {name: sent.text(f"{name}_{n}") for name in ("serial", "invoice") if sent.text(f"{name}_{n}")}
+    amount = {"amount": sent.text(f"amount_{n}"), "currency": sent.text("currency") or here.tenancy.currency}
+    return {"text": f"{pieces} {sku}", "amount": amount, "sold": {**sold, **named}}
+
+
+def tax_of(here: Visit, sent: Form) -> dict[str, Any]:
+    """The tax that is charged on a claim, where the form names some."""
+    amount, currency = sent.text("tax"), sent.text("currency") or here.tenancy.currency
+    if not amount:
+        return {}
+    return {"tax": {"country": sent.text("tax_country"), "amount": {"amount": amount, "currency": currency}}}
+
+
 VERBS = ("recall", "extend", "complete", "cancel")
 
 
@@ -179,7 +196,7 @@ def _claim(here: Visit, fund_request_id: str, sent: Form) -> dict[str, Any]:
         if file or number
     ]
     item = {"text": sent.text("text"), "amount": amount}
-    return {"kind": "fund", "of_id": fund_request_id, "items": [item], "proofs": proofs}
+    return {"kind": "fund", "of_id": fund_request_id, "items": [item], "proofs": proofs, **tax_of(here, sent)}
 
 
 def _lines(sent: Form, name: str) -> list[str]:

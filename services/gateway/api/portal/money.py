@@ -23,6 +23,10 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 @router.get("/earnings")
 async def earnings(here: Here) -> Response:
     """Lines with their state, dates, and why they are held; statements and payments beside them. A person's are its own."""
+    return await earnings_page(here)
+
+
+async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not (here.may("incentives.read earnings") or here.may(OWN_PAY)):
         raise Forbidden
     query = here.request.query_params
@@ -54,7 +58,23 @@ async def earnings(here: Here) -> Response:
         "opens": await here.opens({sale["registration_id"] for sale in waiting.items}),
         "filters": named,
     }
-    return await here.page("earnings.html", **shown, totals=sums.of_lines(everything.items))
+    totals = sums.of_lines(everything.items)
+    return await here.page("earnings.html", status, **shown, totals=totals, refusal=refusal)
+
+
+@router.post("/earnings/resolve")
+async def resolve(here: Here, sent: Sent) -> Response:
+    """Rates again what could not be rated, or says that it earns nothing."""
+    win_no = sent.text("win_no")
+    body = {
+        **sent.given("plan_id", "fact_id"),
+        "win_no": int(win_no) if win_no.isdecimal() else win_no,
+        "dropped": sent.text("what") == "drop",
+    }
+    answer = await here.send(sent, "incentives", f"/sales/{sent.text('opportunity_id')}/resolve", body)
+    if answer.ok:
+        return here.went(answer, "/earnings", "resolved")
+    return await earnings_page(here, refused("resolve", sent, answer), answer.status)
 
 
 @router.get("/lines/{line_id}")

@@ -5,9 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from chassis.decider import Forbidden
+from chassis.decider import Forbidden, NotFound
 from chassis.http import Paging
-from services.gateway.api.portal.funds import READ
+from services.gateway.api.portal.funds import READ, sold_row, tax_of, then_submit
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 from services.gateway.api.reading import deal_page
 
@@ -28,8 +28,9 @@ async def prices_page(here: Visit, refusal: Refusal | None = None, status: int =
     if not here.may(READ):
         raise Forbidden
     cursor = here.request.query_params.get("cursor")
-    found, payees, deals = await asyncio.gather(
+    found, claims, payees, deals = await asyncio.gather(
         here.ask("incentives", "/special-prices", limit=50, cursor=cursor),
+        here.ask("incentives", "/claims", kind="special_price", limit=50),
         here.ask_if(GRANT, "/payees", limit=200),
         _open_deals(here),
     )
@@ -37,10 +38,11 @@ async def prices_page(here: Visit, refusal: Refusal | None = None, status: int =
     of_deals = {row["registration_id"] for row in found.items}
     shown = {
         "prices": found,
+        "claims": claims,
         "partners": partners,
         "deals": deals,
         "rows": ROWS,
-        "names": await here.names({*partners, *(row["partner_id"] for row in (*found.items, *deals))}),
+        "names": await here.names({*partners, *(row["partner_id"] for row in (*found.items, *claims.items, *deals))}),
         "customers": await here.customers(of_deals),
         "opens": await here.opens(of_deals),
     }
@@ -77,6 +79,26 @@ def _product(here: Visit, sent: Form, n: str) -> dict[str, Any]:
     currency, units = sent.text("currency") or here.tenancy.currency, sent.text(f"units_{n}")
     amounts = {name: {"amount": sent.text(f"{name}_{n}"), "currency": currency} for name in ("cost", "price")}
     return {"sku": sent.text(f"sku_{n}"), **amounts, "units_max": int(units) if units.isdecimal() else units}
+
+
+@router.post("/special-prices/claim")
+async def claim(here: Here, sent: Sent) -> Response:
+    """Claims what was sold at a special price: writes the claim and submits it."""
+    agreed = await here.ask("incentives", f"/special-prices/{sent.text('of_id')}")
+    if not agreed.ok:
+        raise NotFound
+    answer = await then_submit(here, sent, "/claims", "claim_id", _claimed(here, sent, agreed.one))
+    if answer.ok:
+        return here.went(answer, f"/claims/{answer.json()['claim_id']}", "fund-claim")
+    return await prices_page(here, refused("claim", sent, answer), answer.status)
+
+
+def _claimed(here: Visit, sent: Form, agreed: dict[str, Any]) -> dict[str, Any]:
+    """The body of the call. Each row is of the deal, or the customer, that the price is for."""
+    whose = {name: agreed[name] for name in ("registration_id", "customer_domain") if agreed[name]}
+    items = [sold_row(here, sent, n) for n in ROWS if sent.text(f"sku_{n}")]
+    rows = [{**item, "sold": {**item["sold"], **whose}} for item in items]
+    return {"kind": "special_price", "of_id": agreed["special_price_id"], "items": rows, **tax_of(here, sent)}
 
 
 @router.post("/special-prices/{special_price_id}/end")
