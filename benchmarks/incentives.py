@@ -16,10 +16,12 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any
 
+import aiohttp
 import msgspec
 import uuid_utils
 
 from benchmarks._figures import Figure, at_least, at_most
+from benchmarks.http import Rate, server, steady
 from chassis.asgi import Api
 from chassis.event import Actor, encode
 from chassis.identity import Principal
@@ -46,6 +48,7 @@ BACKTEST_SECONDS = 60
 RATE_TARGET, POST_TARGET, RECALCULATE_SECONDS = 300_000, 20_000, 60
 POSTED, EVENTS_A_COMMIT = 20_000, 1_000
 ESTIMATES, ESTIMATE_MILLISECONDS, BANDS, MODIFIERS = 1_000, 50, 50, 100
+OVER_HTTP, A_SECOND, FIRST = 400, 20, 20
 CENT = Decimal("0.01")
 SCHEDULE = Schedule(
     semantics="marginal",
@@ -69,7 +72,12 @@ def run() -> Iterable[Figure]:
     yield _recalculation(lines)
     yield _backtest()
     yield at_least("incentives.post", asyncio.run(_post()), "ledger lines/s", POST_TARGET)
-    yield at_most("incentives.estimate_p99", asyncio.run(_estimates()), "ms", ESTIMATE_MILLISECONDS)
+    in_process = asyncio.run(_estimates())
+    yield at_most("incentives.estimate_p99", in_process, "ms", ESTIMATE_MILLISECONDS)
+    with server() as (base, _):
+        through = asyncio.run(_estimates_through(base))
+    beside = ("incentives.estimate_p99, ms", in_process)
+    yield at_most("incentives.estimate_over_http_p99", through.p99_ms, "ms", ESTIMATE_MILLISECONDS, beside)
 
 
 def _lines(count: int) -> list[Share]:
@@ -241,12 +249,10 @@ async def _estimates() -> float:
         service = build(settings, world)
         async with running([service], world):
             first, second = [_asking(service, world, subject) for subject in ("adm-1", "adm-2")]
-            for rulebook_id, kind, body in (("largest", "plan", _largest_plan()), ("tiers", "tier", TIER_RULES)):
-                draft = {"rulebook_id": rulebook_id, "kind": kind, "body": body}
+            for draft in _rules():
+                kind, path = draft["kind"], f"/rulebooks/{draft['rulebook_id']}/publish"
                 assert (await first.post("/rulebooks", draft, key=f"draft-{kind}")).ok
-                published = await second.post(
-                    f"/rulebooks/{rulebook_id}/publish", {"version": 1}, key=f"publish-{kind}"
-                )
+                published = await second.post(path, {"version": 1}, key=f"publish-{kind}")
                 assert published.ok, published.body
             await service.application.caught_up("rulebooks")
             took = sorted([await _estimate(_asking(service, world, "adm-1"), n) for n in range(ESTIMATES)])
@@ -264,19 +270,50 @@ def _largest_plan() -> dict[str, Any]:
     modifiers = [{"modifier_id": f"m{number}", "when": when, "multiply": "1.5"} for number in range(MODIFIERS)]
     schedule = {"semantics": "marginal", "bands": [*bands, {"percent": "5"}]}
     named = {"kind": "commission", "name": "Largest", "currency": "EUR", "accumulate": "quarter"}
-    return {**named, "schedule": schedule, "modifiers": modifiers}
+    return {**named, "component": "largest", "schedule": schedule, "modifiers": modifiers}
+
+
+def _rules() -> Iterable[dict[str, Any]]:
+    yield {"rulebook_id": "largest", "kind": "plan", "body": _largest_plan()}
+    yield {"rulebook_id": "tiers", "kind": "tier", "body": TIER_RULES}
 
 
 TIER_RULES = {"name": "Tiers", "metrics": [{"name": "deals"}], "levels": [{"name": "silver"}, {"name": "gold"}]}
 
 
+def _sale(number: int) -> dict[str, str]:
+    return {"partner_id": f"p{number % PAYEES}", "amount": "60000.00", "currency": "EUR", "closes_on": "2031-03-20"}
+
+
 async def _estimate(api: Api, number: int) -> float:
-    sale = {"partner_id": f"p{number % PAYEES}", "amount": "60000.00", "currency": "EUR", "closes_on": "2031-03-20"}
     began = process_time()
-    answer = await api.post("/estimates", sale, key=f"estimate-{number}")
+    answer = await api.post("/estimates", _sale(number), key=f"estimate-{number}")
     took = process_time() - began
     assert answer.ok, answer.body
     return took
+
+
+async def _estimates_through(base: str) -> Rate:
+    """The same over HTTP, through the gateway and its rights, by the clock: so many a second, counted from when each was due."""
+    async with aiohttp.ClientSession(base) as http:
+        ada, faye = [await _signed_in(http, name) for name in ("ada", "faye")]
+        for draft in _rules():
+            await _asked(http, ada, "/rulebooks", draft)
+            await _asked(http, faye, f"/rulebooks/{draft['rulebook_id']}/publish", {"version": 1})
+        for number in range(FIRST):
+            await _asked(http, ada, "/estimates", _sale(number))
+        return await steady(OVER_HTTP, A_SECOND, lambda number: _asked(http, ada, "/estimates", _sale(number)))
+
+
+async def _signed_in(http: aiohttp.ClientSession, name: str) -> str:
+    async with http.post("/dev/token", json={"tenant": "acme", "as": name}) as answer:
+        return str((await answer.json())["token"])
+
+
+async def _asked(http: aiohttp.ClientSession, token: str, path: str, body: dict[str, Any]) -> None:
+    headers = {"authorization": f"Bearer {token}", "idempotency-key": str(uuid_utils.uuid7())}
+    async with http.post(f"/v1/incentives{path}", json=body, headers=headers) as answer:
+        assert answer.ok, await answer.text()
 
 
 def _seconds(work: Callable[[], object]) -> float:
