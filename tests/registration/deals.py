@@ -115,6 +115,7 @@ class Town:
 
     def __init__(self, *partners: str, **body: Any) -> None:
         self.events: dict[tuple[str, str], list[Any]] = {}
+        self.decided: list[tuple[Any, Any]] = []
         self.keep(Rules.at("default"), [rules(**body)])
         for partner in partners or ("p-1", "p-2", "p-3"):
             self.keep(Partners.at(partner), [partner_facts(partner)])
@@ -138,6 +139,7 @@ class Town:
         touched = handles.touched(command)
         streams, reads = touched.guarded, [self.state(stream) for stream in touched.read]
         verdict = decide(handles, command, touched, [self.state(stream) for stream in streams], reads)
+        self.decided.append((command, verdict.refusal.slug if verdict.refusal else verdict.events))
         if verdict.refusal:
             raise verdict.refusal
         for stream, events in zip(streams, verdict.events, strict=True):

@@ -5,6 +5,7 @@ in between. Refusals are welcome; what is checked is what they leave behind. Who
 rule as it is told in `queue_order`. The examples are the same each time, so that what they reach is known and checked.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chassis.case import OPEN, Stage
 from chassis.decider import Problem, Raced, Stream
+from chassis.event import decode, encode
 from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.adapters.account_index import READ, TenantIndex
 from services.registration.application.on_accounts import joining, parting
@@ -119,7 +121,7 @@ CLAIMED = {
 REACHED = (
     *("AccountsMerged", "AccountsSplit", "DisputeConcluded", "ProtectionEnded", "DealRevoked", "DisplacementApproved"),
     *("DealPromoted", "place 2", FULL, "frees 2", "frees before one that asked earlier"),
-    *("arrived, decided", "arrived, refused"),
+    *("arrived, decided", "arrived, refused", "decided again"),
 )
 """What the lives below come to in all, or they prove nothing of it: events, places in line, and what became of races."""
 
@@ -184,7 +186,8 @@ class AnyOrder(RuleBasedStateMachine):
     def open(self, auto: bool, policies: tuple[str, ...], queue_max: int) -> None:
         limits = [{"amount": "100000.00", "currency": "EUR"}]
         body: dict[str, Any] = {"auto_approval": {"on": True, "limits": limits}} if auto else {}
-        self.town = Town(*PARTNERS, priority=policies, queue_max=queue_max, **body)
+        self.rules = {"priority": policies, "queue_max": queue_max, **body}
+        self.town = Town(*PARTNERS, **self.rules)
         self.index, self.now, self.policies, self.queue_max = Index(), NOW, policies, queue_max
         self.deals: list[RegistrationId] = []
         self.merges: list[tuple[str, AccountId]] = []
@@ -192,6 +195,17 @@ class AnyOrder(RuleBasedStateMachine):
         self.absorbed: dict[str, list[RegistrationId]] = {}
         self.prepared: Any = None
         self.count = 0
+
+    def teardown(self) -> None:
+        """All that was decided, refusals too, is decided again from its bytes, and comes out the same to the byte."""
+        if not hasattr(self, "town"):
+            return
+        again = Town(*PARTNERS, **self.rules)
+        for command, came_out in self.town.decided:
+            with contextlib.suppress(Problem):
+                again.told(decode(type(command).type, encode(command)))
+            assert encode(again.decided[-1]) == encode((command, came_out))
+            self.reached["decided again"] += 1
 
     # What the rules use
 
@@ -432,7 +446,7 @@ class AnyOrder(RuleBasedStateMachine):
     def acting(self, deal: str, what: str, desk: str) -> Callable[[], Any]:
         made: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
             "return": lambda _, f: ReturnDeal(**f, fields=("amount",), message=SEALED, by=desk),
-            "reject": lambda _, f: RejectDeal(**f, reason_code="other", message=None, by=desk),
+            "reject": lambda _, f: RejectDeal(**f, reason_code="other", message=SEALED, by=desk),
             "withdraw": lambda _, f: WithdrawDeal(**f, reason_code="partner", by="seller"),
             "end": lambda _, f: EndProtection(**f),
             "won": lambda _, f: CloseDeal(**f, result="won", opportunity_id="o", source_event_id="e"),
