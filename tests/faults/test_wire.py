@@ -84,6 +84,26 @@ async def test_a_strike_that_ends_the_connection_goes_on_to_its_end() -> None:
         await tapped
 
 
+async def test_an_answer_of_something_else_passes_until_the_engine_has_done_what_the_tap_waits_for() -> None:
+    """As on a connection that carries several requests at once."""
+    async with behind_a_wire() as (engine, between):
+
+        async def held() -> bool:
+            return b"write\n" in engine.asked
+
+        reads = between.tapped(lambda chunk: b"read" in chunk, UNANSWERED, nothing, PATIENCE_SECONDS, held)
+        tapped = asyncio.create_task(reads)
+        await asyncio.sleep(0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", between.front)
+        writer.write(b"read\n")
+        assert await reader.readline() == b"read\n"
+        assert not tapped.done()
+        writer.write(b"write\n")
+        assert await reader.read() == b""
+        await tapped
+        writer.close()
+
+
 async def test_a_tap_that_nothing_meets_says_so() -> None:
     async with behind_a_wire() as (_, between):
         with pytest.raises(TimeoutError):

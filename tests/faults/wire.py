@@ -2,7 +2,8 @@
 
 A tap waits for a request that it knows by its bytes, such as the insert of an event, a produce or a commit of offsets.
 Then the request is swallowed, or it is carried out and its answer is: the one moment in which nobody but the engine
-knows that it happened. What is to strike at that moment is called before the connection ends.
+knows that it happened. What is to strike at that moment is called before the connection ends. Where the engine can be
+asked what it holds, that is no guess: the answer that is swallowed is the first by which the engine holds something else.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 CHUNK_BYTES = 1 << 20
 CONNECT_SECONDS = 5.0
@@ -17,6 +19,8 @@ SWALLOWED, UNANSWERED = "before it is done", "done, and not answered"
 
 Knows = Callable[[bytes], bool]
 Strike = Callable[[], Awaitable[None]]
+Held = Callable[[], Awaitable[Any]]
+"""What the engine holds of such requests."""
 
 
 async def nothing() -> None:
@@ -30,7 +34,17 @@ class Tap:
     knows: Knows
     step: str
     strike: Strike = nothing
+    held: Held | None = None
     hit: asyncio.Event = field(default_factory=asyncio.Event)
+    before: Any = None
+
+    async def meet(self) -> None:
+        """The request is there, and not passed on yet."""
+        self.before = await self.held() if self.held else None
+
+    async def done(self) -> bool:
+        """Whether the engine has carried the request out."""
+        return self.held is None or await self.held() != self.before
 
 
 @dataclass
@@ -41,6 +55,8 @@ class Wire:
     slow_seconds: float = 0.0
     taps: list[Tap] = field(default_factory=list)
     cuts: int = 0
+    passed: int = 0
+    """Chunks that went through, either way."""
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _serving: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -75,9 +91,9 @@ class Wire:
     def bring_back(self) -> None:
         self._away = False
 
-    async def tapped(self, knows: Knows, step: str, strike: Strike, seconds: float) -> None:
+    async def tapped(self, knows: Knows, step: str, strike: Strike, seconds: float, held: Held | None = None) -> None:
         """Returns when the next request that `knows` knows has been struck. Raises TimeoutError when none comes."""
-        tap = Tap(knows, step, strike)
+        tap = Tap(knows, step, strike, held)
         self.taps.append(tap)
         try:
             async with asyncio.timeout(seconds):
@@ -118,6 +134,7 @@ class Wire:
             if tap is not None:
                 self.taps.remove(tap)
                 self.cuts += 1
+                await tap.meet()
                 caught.append(tap)
                 if tap.step == SWALLOWED:
                     await _struck(tap)
@@ -126,7 +143,7 @@ class Wire:
 
     async def _answer(self, engine: asyncio.StreamReader, client: asyncio.StreamWriter, caught: list[Tap]) -> None:
         while chunk := await engine.read(CHUNK_BYTES):
-            if caught:
+            if caught and await caught[0].done():
                 await _struck(caught[0])
                 return
             await self._pass_on(chunk, client)
@@ -134,6 +151,7 @@ class Wire:
     async def _pass_on(self, chunk: bytes, to: asyncio.StreamWriter) -> None:
         if self.slow_seconds:
             await asyncio.sleep(self.slow_seconds)
+        self.passed += 1
         to.write(chunk)
         await to.drain()
 
