@@ -69,8 +69,8 @@ class Distributed:
 
 
 @asynccontextmanager
-async def distributed(settings: ServiceSettings) -> AsyncIterator[Distributed]:
-    """The five services, ready. On leaving, the gateway ends first and then the others, each in order."""
+async def distributed(settings: ServiceSettings, ready_seconds: float = READY_SECONDS) -> AsyncIterator[Distributed]:
+    """The five services, ready within so long. On leaving, the gateway ends first and then the others, each in order."""
     ports = {name: free_port() for name in SERVICES}
     ports[FRONT] = settings.port or ports[FRONT]
     urls = {name: f"http://{settings.host}:{port}" for name, port in ports.items()}
@@ -88,7 +88,7 @@ async def distributed(settings: ServiceSettings) -> AsyncIterator[Distributed]:
             members[name] = await _started(name, settings, urls, crm_url, stack)
         api = {name: Api(over_http.of(name)) for name in SERVICES}
         for member in members.values():
-            await _ready(member, api[member.name])
+            await _ready(member, api[member.name], ready_seconds)
         yield Distributed(members=members, hub=hub, crm_url=crm_url, api=api)
 
 
@@ -138,10 +138,10 @@ async def _started(
     return Member(name, urls[name], folder / "service.log", process)
 
 
-async def _ready(member: Member, api: Api) -> None:
+async def _ready(member: Member, api: Api, seconds: float = READY_SECONDS) -> None:
     """Returns once the service is ready. Raises ServiceEnded when it ends first or takes too long."""
     try:
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(seconds):
             while not (await api.get("/readyz")).ok:
                 if member.process.returncode is not None:
                     break

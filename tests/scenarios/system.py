@@ -16,7 +16,7 @@ import orjson
 from chassis import deadlines
 from chassis.asgi import Answer, Api
 from chassis.process import make_world
-from chassis.read_store.port import PAGE_MAX
+from chassis.read_store.port import PAGE_MAX, ReadStore
 from chassis.service import Service, World
 from chassis.settings import ServiceSettings
 from chassis.tracing import UNTRACED, Tracing
@@ -141,7 +141,7 @@ class System:
     async def documents(self) -> dict[str, list[tuple[Any, bytes]]]:
         """Every document of every read model, as canonical JSON, by `service/model`."""
         return {
-            f"{service.name}/{lag.name}": await exported(service, lag.model)
+            f"{service.name}/{lag.name}": await exported(service.application.read, lag.model)
             for service in self.services.values()
             for lag in service.runner.lag()
             if lag.live
@@ -164,10 +164,10 @@ def _is_behind(service: Service, head: int) -> bool:
     return any(one.behind or (one.projection.own and one.position < head) for one in models)
 
 
-async def exported(service: Service, model: str) -> list[tuple[Any, bytes]]:
+async def exported(read: ReadStore, model: str) -> list[tuple[Any, bytes]]:
     """All documents of one version of a model."""
     found: list[tuple[Any, bytes]] = []
-    while page := await service.application.read.export(model, found[-1][0] if found else ("", "")):
+    while page := await read.export(model, found[-1][0] if found else ("", "")):
         found += page
     return found
 

@@ -23,7 +23,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from services.attribution.adapters.hubspot import MODIFIED, OUR_ID, HubSpot, signature
+from services.attribution.adapters.hubspot import MODIFIED, OUR_ID, OURS, HubSpot, signature
 
 log = structlog.get_logger()
 
@@ -323,12 +323,14 @@ def refunded(hub: Hub, identity: str, amount: str) -> Deal:
 
 
 @sales.get("/deals")
-async def deals(request: Request, opportunity_id: str | None = None) -> Response:
-    """All deals, the last changed first, or the one that carries our id."""
+async def deals(request: Request, opportunity_id: str | None = None, registration_id: str | None = None) -> Response:
+    """All deals, the last changed first, or those that carry our id of the opportunity or of the registration."""
     hub = _hub(request)
     found = hub.by_change(0)[::-1]
     if opportunity_id:
         found = [deal for deal in found if deal["properties"].get(OUR_ID) == opportunity_id]
+    if registration_id:
+        found = [deal for deal in found if deal["properties"].get(OURS["registration_id"]) == registration_id]
     return Response(orjson.dumps({"results": found}), media_type="application/json")
 
 
