@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run demo test test-long lint types format bench samples schemas examples kafka-manifests screenshots k8s images image-check sbom engines \
-	run-distributed test-engines test-faults test-races lock clean
+	run-distributed test-engines test-faults test-nightly test-races lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -101,9 +101,13 @@ test-engines: $(VENV) ## run every test that needs a real engine, the long ones 
 	@tests/engines/install >&2
 	@ENTENTE_ENGINES=required $(PYTEST) -m engine $(ARGS)
 
-test-faults: $(VENV) ## put five processes on real engines through every fault, print the table: ARGS=--short
+test-faults: $(VENV) ## put five processes on real engines through every fault, print the table: ARGS=--short PROFILE=compact
 	@tests/engines/install >&2
-	@exec $(TIED) $(PY) -m tests.faults $(ARGS)
+	@exec $(TIED) $(PY) -m tests.faults --profile $(PROFILE) $(ARGS)
+
+test-nightly: $(VENV) ## every fault at full length, on both profiles, one after the other: more than an hour
+	@$(MAKE) test-faults PROFILE=full
+	@$(MAKE) test-faults PROFILE=compact
 
 test-races: $(VENV) ## race 200 approvals over two replicas, 1,000 rounds of it: ARGS="--rounds 50"
 	@exec $(PY) -m tests.registration.racing $(ARGS)

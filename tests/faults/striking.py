@@ -1,0 +1,363 @@
+"""What is done to five processes and their engines, and what shows that it was: a fault that missed says so.
+
+A request is recognised by its bytes on the wire to its engine; what the engine holds says whether it was carried out.
+"""
+
+import asyncio
+import hashlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from chassis.transport.port import relay_name, topic_of
+from contracts.catalogue import SERVICES
+from tests.engines import Engine
+from tests.faults.five import Five
+from tests.faults.wire import UNANSWERED, Knows, Wire, nothing
+from tests.scenarios.system import exported, until
+
+TAP_SECONDS, LOOK_SECONDS = 180.0, 0.2
+REBALANCE_SECONDS = 3.0
+TAKEN_SECONDS = 180.0
+"""A lease is over long before, and a process has started, on a machine that has other work too."""
+WOKEN_SECONDS = 3.0
+"""What it had in hand when it fell asleep goes out at once."""
+
+
+class Missed(AssertionError):
+    """A fault did not do what its name says."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things stay broken."""
+
+    away_seconds: float = 8.0
+    frozen_seconds: float = 8.0
+    rebalances: int = 3
+
+
+Strike = Callable[[Five, Pace], Awaitable[None]]
+
+
+# What is recognised on the wires
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an engine: on whose wire, how it is known, and what the engine holds of it."""
+
+    wire: str
+    knows: Knows
+    held: Callable[[Five], Awaitable[Any]]
+
+
+def appends(type_name: str) -> Request:
+    """An insert of such an event, which its service alone records: no other statement to the logs names types."""
+    wanted, service = type_name.encode(), type_name.partition(".")[0]
+    statement = f"SELECT count(*) FROM {service}.stored_events WHERE topic = %s"
+    return Request("postgres", lambda chunk: wanted in chunk, lambda it: _asked(it, statement, type_name))
+
+
+def produces(service: str) -> Request:
+    """A batch of a relay."""
+    wanted = f"/entente/{service}/".encode()
+
+    async def held(it: Five) -> Any:
+        return (await it.eyes._ends())[topic_of(service)]
+
+    return Request("kafka", lambda chunk: chunk[4:6] == b"\x00\x00" and wanted in chunk, held)
+
+
+def commits_offsets(group: str) -> Request:
+    wanted = group.encode()
+    return Request(
+        "kafka", lambda chunk: chunk[4:6] == b"\x00\x08" and wanted in chunk, lambda it: committed(it, group)
+    )
+
+
+def writes_documents(service: str, model: str) -> Request:
+    """A write of that read model's documents: an update in MongoDB, a journey with its commit in PostgreSQL."""
+    collection, table = f"documents__{model}__v".encode(), f"{model}__v".encode()
+
+    def knows(chunk: bytes) -> bool:
+        return (collection in chunk and b"\x02update\x00" in chunk) or (table in chunk and b"COMMIT" in chunk)
+
+    async def held(it: Five) -> Any:
+        looked = it.eyes.services[service]
+        [name] = [one.model for one in looked.runner.lag() if one.name == model and one.live]
+        return hashlib.sha256(repr(await exported(looked.application.read, name)).encode()).digest()
+
+    return Request("documents", knows, held)
+
+
+async def _asked(it: Five, statement: str, *values: Any) -> Any:
+    """The one value of the one row that PostgreSQL answers, asked without the wire."""
+    async with await psycopg.AsyncConnection.connect(it.engines.postgres.dsn) as connection:
+        row = await (await connection.execute(statement.encode(), values)).fetchone()
+    return row[0] if row else None
+
+
+async def committed(it: Five, group: str) -> dict[str, int]:
+    """The offsets of a group, by topic."""
+    async with _admin(it) as admin:
+        found = await admin.list_consumer_group_offsets(group)
+    return {where.topic: one.offset for where, one in found.items()}
+
+
+@asynccontextmanager
+async def _admin(it: Five) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**it.eyes._transport.settings.client())
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+# Services
+
+
+def killed(name: str) -> Strike:
+    async def strike(it: Five, pace: Pace) -> None:
+        await it.kill(name)
+        await it.start(name)
+
+    return strike
+
+
+def killed_at(name: str, request: Request, step: str) -> Strike:
+    """Killed at the moment in which that request is on the wire."""
+
+    async def strike(it: Five, pace: Pace) -> None:
+        await _tapped(it, request, step, lambda: it.kill(name))
+        await it.start(name)
+
+    return strike
+
+
+async def _tapped(it: Five, request: Request, step: str, strike: Callable[[], Awaitable[None]]) -> None:
+    await _wire(it, request.wire).tapped(request.knows, step, strike, TAP_SECONDS, lambda: request.held(it))
+
+
+def answers_lost(*requests: Request) -> Strike:
+    """The connection ends with each of these done, and nobody told."""
+
+    async def strike(it: Five, pace: Pace) -> None:
+        for one in requests:
+            await _tapped(it, one, UNANSWERED, nothing)
+
+    return strike
+
+
+def leaseholder_woken(name: str) -> Strike:
+    """It sleeps until another one has its lease and does its work, and then goes on where it was, beside the other."""
+
+    async def strike(it: Five, pace: Pace) -> None:
+        lease = relay_name(it.eyes.services[name].outlet)
+        statement = f"SELECT holder FROM {name}.leases WHERE name = %s AND until > clock_timestamp()"
+        asleep = await until(lambda: _asked(it, statement, lease), TAKEN_SECONDS, LOOK_SECONDS)
+
+        async def taken() -> bool:
+            return await _asked(it, statement, lease) not in (None, asleep)
+
+        async with it.second(name):
+            it.send(name, signal.SIGSTOP)
+            try:
+                await until(taken, TAKEN_SECONDS, LOOK_SECONDS)
+                await asyncio.sleep(pace.frozen_seconds)
+            finally:
+                it.send(name, signal.SIGCONT)
+            await asyncio.sleep(WOKEN_SECONDS)
+
+    return strike
+
+
+def rebalanced(name: str) -> Strike:
+    """Two processes share the work of a service while a stranger joins its group and leaves it, again and again.
+
+    The stranger is given partitions, reads nothing of them and commits nothing.
+    """
+
+    async def strike(it: Five, pace: Pace) -> None:
+        group = f"{topic_of(name)}.reactions"
+        topics = it.eyes._groups()[group]
+
+        async def two() -> bool:
+            return await _members(it, group) > 1
+
+        async with it.second(name):
+            await until(two, TAKEN_SECONDS, LOOK_SECONDS)
+            for _ in range(pace.rebalances):
+                began = time.monotonic()
+                await _joined_and_left(it, group, topics)
+                await asyncio.sleep(max(0.0, began + REBALANCE_SECONDS - time.monotonic()))
+
+    return strike
+
+
+async def _members(it: Five, group: str) -> int:
+    """How many share the work of a group."""
+    async with _admin(it) as admin:
+        [answer] = await admin.describe_consumer_groups([group])
+    [(*_, members, _)] = answer.groups
+    return len(members)
+
+
+async def _joined_and_left(it: Five, group: str, topics: set[str]) -> None:
+    stranger = AIOKafkaConsumer(
+        *topics, **it.eyes._transport.settings.client(), group_id=group, enable_auto_commit=False
+    )
+    try:
+        # Returns when the group has been shared out anew, with the stranger.
+        await asyncio.wait_for(stranger.start(), TAP_SECONDS)
+    finally:
+        await stranger.stop()
+
+
+# Engines
+
+
+def engine_killed(name: str) -> Strike:
+    async def strike(it: Five, pace: Pace) -> None:
+        engine = _engine(it, name)
+        await asyncio.to_thread(engine.kill)
+        await asyncio.sleep(pace.away_seconds)
+        if await _listens(_wire(it, name).port):
+            raise Missed(f"{name} answered while it was away")
+        await asyncio.to_thread(engine.start)
+
+    return strike
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def engine_killed_at(name: str, request: Request, step: str) -> Strike:
+    """The engine is killed at the moment in which that request is on its wire, and started again."""
+
+    async def strike(it: Five, pace: Pace) -> None:
+        engine = _engine(it, name)
+        await _tapped(it, request, step, lambda: asyncio.to_thread(engine.kill))
+        await asyncio.to_thread(engine.start)
+
+    return strike
+
+
+def engine_frozen(name: str) -> Strike:
+    async def strike(it: Five, pace: Pace) -> None:
+        engine = _engine(it, name)
+        engine.freeze()
+        try:
+            await asyncio.sleep(pace.frozen_seconds)
+            if _state(engine.pid) != "T":
+                raise Missed(f"{name} was not frozen")
+        finally:
+            engine.thaw()
+
+    return strike
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def slow(wire: str, seconds: float) -> Strike:
+    async def strike(it: Five, pace: Pace) -> None:
+        between = _wire(it, wire)
+        between.slow_seconds = seconds
+        before = between.passed
+        try:
+            await asyncio.sleep(pace.away_seconds)
+        finally:
+            between.slow_seconds = 0.0
+        if between.passed == before:
+            raise Missed(f"nothing went through the slow wire to {wire}")
+
+    return strike
+
+
+def cut_off(wire: str) -> Strike:
+    async def strike(it: Five, pace: Pace) -> None:
+        between = _wire(it, wire)
+        between.take_away()
+        before = between.passed
+        try:
+            await asyncio.sleep(pace.away_seconds)
+            if between.passed != before:
+                raise Missed(f"something went through the wire to {wire} that was cut")
+        finally:
+            between.bring_back()
+
+    return strike
+
+
+# Files and offsets
+
+
+async def no_room(it: Five, pace: Pace) -> None:
+    """The volume of the services' own files takes no more."""
+    ballast = it.data / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"\0" * 4_096):
+                pass
+        except OSError:
+            pass
+    try:
+        if os.statvfs(it.data).f_bavail:
+            raise Missed("the volume has room")
+        await asyncio.sleep(pace.away_seconds)
+    finally:
+        ballast.unlink()
+
+
+async def offsets_to_zero(it: Five, pace: Pace) -> None:
+    """Every group of every service reads its topics once more from their beginning."""
+    for name in SERVICES:
+        await it.terminate(name)
+        for group, topics in it.eyes._groups().items():
+            if group.startswith(f"{topic_of(name)}."):
+                await _begin_again(it, group, topics)
+        await it.start(name)
+
+
+async def _begin_again(it: Five, group: str, topics: set[str]) -> None:
+    settings = it.eyes._transport.settings
+    consumer = AIOKafkaConsumer(**settings.client(), group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        where = [TopicPartition(topic, 0) for topic in topics]
+        consumer.assign(where)
+        await consumer.commit(dict.fromkeys(where, 0))
+    finally:
+        await consumer.stop()
+    if any((await committed(it, group)).values()):
+        raise Missed(f"{group} does not begin again")
+
+
+def _wire(it: Five, name: str) -> Wire:
+    found = getattr(it.engines, f"to_{name}")
+    assert isinstance(found, Wire)
+    return found
+
+
+def _engine(it: Five, name: str) -> Engine:
+    found = getattr(it.engines, name)
+    assert isinstance(found, Engine)
+    return found
