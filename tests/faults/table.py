@@ -14,6 +14,7 @@ from pathlib import Path
 
 from contracts.catalogue import SERVICES
 from services import first_run
+from services.gateway.projections.deal_cards import DEAL_CARDS
 from tests.faults.checking import Checker, all_is_proven, everything_has_come_out, read_models
 from tests.faults.five import EASTGATE, OTHER_TENANT, Engines, Five, engines, five, told, volume
 from tests.faults.load import BEGINNING, GIVE_UP_SECONDS, Load, Season, clients
@@ -106,7 +107,7 @@ REGISTERED, OPENED, CREDITED, ENTERED = (
     "incentives.PayoutCalculated.v1",
     "onboarding.PartnerApplied.v1",
 )
-CARDS = writes_documents("gateway", "deal_cards")
+CARDS = writes_documents("gateway", DEAL_CARDS)
 REACTIONS = commits_offsets("entente.incentives.reactions")
 SEPARATE = ("full",)
 """Profiles in which the read store is an engine of its own."""

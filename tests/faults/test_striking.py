@@ -1,0 +1,96 @@
+"""What the faults recognise on the wires is what the drivers really send: a change of documents, in both read stores."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from chassis.read_store.mongo import MongoReadStore
+from chassis.read_store.port import Change, DocumentKey, Kept, ReadStore
+from chassis.read_store.postgres import PostgresReadStore
+from tests.faults.striking import changes
+from tests.faults.wire import SWALLOWED, UNANSWERED, Wire, nothing, wire
+
+TENANT = "acme"
+PATIENCE_SECONDS = 60.0
+CHANGES = 8
+"""More than after which the driver sends a statement by its number alone."""
+
+
+@pytest.fixture(params=["postgres", "mongo"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The URL of an engine."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@asynccontextmanager
+async def behind_a_wire(engine: str) -> AsyncIterator[tuple[Wire, ReadStore]]:
+    name = f"read_{uuid.uuid4().hex}"
+    host, _, rest = engine.rpartition(":")
+    port, _, database = rest.partition("/")
+    async with wire(int(port)) as between:
+        url = f"{host}:{between.front}/{database}"
+        store = (
+            PostgresReadStore(url, schema=name) if engine.startswith("postgres") else MongoReadStore(url, database=name)
+        )
+        await store.open()
+        try:
+            yield between, store
+        finally:
+            await store.close()
+
+
+def once_more(model: str, position: int) -> Change:
+    """A change whose projection adds one each time it is applied, and is applied once by its guard."""
+    key = (TENANT, "counted")
+
+    def fold(kept: Mapping[DocumentKey, Kept], _: Mapping[str, int]) -> dict[DocumentKey, Kept]:
+        before = kept.get(key, Kept(None, {}))
+        if before.guards.get("own", 0) >= position:
+            return {}
+        return {key: Kept({"times": (before.document or {"times": 0})["times"] + 1}, {"own": position})}
+
+    return Change(model=model, lane="own", keys=[key], fold=fold, reached={"": position})
+
+
+@pytest.mark.parametrize(("step", "struck_at"), [(SWALLOWED, CHANGES - 1), (UNANSWERED, CHANGES)])
+async def test_a_change_is_struck_before_or_after_its_documents_are_there(
+    engine: str, step: str, struck_at: int
+) -> None:
+    struck: list[int] = []
+    async with behind_a_wire(engine) as (between, store):
+        model = (await store.prepare("cards", 1, ())).model
+
+        async def times() -> int:
+            found = await store.get("cards", TENANT, "counted")
+            return int(found["times"]) if found else 0
+
+        async def strike() -> None:
+            struck.append(await times())
+
+        for position in range(1, CHANGES):
+            await store.change(once_more(model, position))
+        tapped = asyncio.create_task(between.tapped(changes(model), step, strike, PATIENCE_SECONDS, times))
+        await asyncio.sleep(0)
+        await store.change(once_more(model, CHANGES))
+        await tapped
+        assert struck == [struck_at]
+        assert await times() == CHANGES
+
+
+async def test_questions_are_no_changes(engine: str) -> None:
+    async with behind_a_wire(engine) as (between, store):
+        model = (await store.prepare("cards", 1, ())).model
+        await store.change(once_more(model, 1))
+        tapped = asyncio.create_task(between.tapped(changes(model), SWALLOWED, nothing, PATIENCE_SECONDS))
+        await asyncio.sleep(0)
+        for _ in range(CHANGES):
+            assert await store.get("cards", TENANT, "counted") == {"times": 1}
+            assert (await store.find("cards", TENANT)).items == [{"times": 1}]
+            assert await store.count("cards", TENANT) == 1
+        assert (len(between.taps), between.cuts) == (1, 0)
+        await store.change(once_more(model, 2))
+        await tapped
