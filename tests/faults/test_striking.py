@@ -19,7 +19,7 @@ CHANGES = 8
 """More than after which the driver sends a statement by its number alone."""
 
 
-@pytest.fixture(params=["postgres", "mongo"])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine) for name in ("postgres", "mongo")])
 def engine(request: pytest.FixtureRequest) -> str:
     """The URL of an engine."""
     url: str = request.getfixturevalue(request.param)
