@@ -8,6 +8,7 @@ from services.gateway.domain.staff import AddStaff, ChangeRoles, EndStaff
 from services.gateway.domain.tenant import OpenTenant
 
 ME, READ_STAFF, READ_CLIENTS = "read me", "read staff", "read clients"
+READ_PERSON = "read everything about a person"
 READ_EVENTS, READ_TIMELINE, READ_BOARD, SEARCH = "read events", "read timeline", "read deal board", "search"
 READ_WORKLIST = "read worklist"
 READ_DEAL_EVENTS, READ_MONEY_EVENTS, READ_PARTNER_EVENTS = (
@@ -44,6 +45,7 @@ ACCESS = Access(
         ME: _BOTH,
         READ_STAFF: (vendor(), service()),
         READ_CLIENTS: _CLIENT_OWNERS,
+        READ_PERSON: (vendor("admin"),),
         READ_EVENTS: _BOTH,
         READ_DEAL_EVENTS: _DEALS,
         READ_MONEY_EVENTS: _MONEY,

@@ -22,7 +22,7 @@ from services.gateway.adapters.hub import Hub
 from services.gateway.adapters.limits import Bucket, Limits, Rate, Window
 from services.gateway.adapters.openid import Issuer, OpenId
 from services.gateway.adapters.upstreams import InProcess, OverHttp, Upstreams
-from services.gateway.api import development, documents, identities, reading, shadow, worklist
+from services.gateway.api import development, documents, identities, people, reading, shadow, worklist
 from services.gateway.api.authentication import narrowed, visitor
 from services.gateway.api.door import Doors, KnownHost, last_told
 from services.gateway.api.portal import pages
@@ -150,7 +150,10 @@ async def identify(request: Request) -> Principal:
 
 def blueprint(settings: Settings) -> Blueprint:
     """What the gateway is made of; the development routes exist in development on loopback only."""
-    own = [identities.router, reading.router, worklist.router, shadow.router, documents.router, pages.router]
+    own = [
+        *(identities.router, people.router, reading.router, worklist.router),
+        *(shadow.router, documents.router, pages.router),
+    ]
     return Blueprint(
         name="gateway",
         handles=HANDLES,

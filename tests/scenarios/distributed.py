@@ -40,6 +40,11 @@ class FiveProcesses(System):
     """What was not yet delivered when last looked."""
 
     @property
+    def address(self) -> str:
+        assert self.at_work is not None
+        return self.at_work.address
+
+    @property
     def front(self) -> Api:
         assert self.at_work is not None
         return self.at_work.api[FRONT]

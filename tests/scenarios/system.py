@@ -25,6 +25,7 @@ from chassis.transport.kafka import KafkaTransport
 from chassis.transport.port import Transport
 from services import first_run
 from services.__main__ import system
+from tests.scenarios.browser import HOST
 from tests.scenarios.held import Held
 
 PATIENCE_SECONDS = 30.0
@@ -56,6 +57,11 @@ class System:
     pause_seconds: float = LOOK_SECONDS
     """How long it is left alone between two looks whether it is at rest."""
     _published: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """Where browsers find the portal."""
+        return f"http://{HOST}"
 
     @property
     def front(self) -> Api:

@@ -147,6 +147,7 @@ async def all_texts(it: System, person_id: str) -> list[bytes]:
         await dora.get("/v1/registration/leads"),
         await dora.get("/v1/registration/leads/export"),
         await ada.post("/v1/registration/people/find", {"email": MAIL.upper()}, key=f"find-{next(KEYS)}"),
+        await ada.post("/v1/people/everything", {"mail": MAIL}, key=f"everything-{next(KEYS)}"),
         await (await it.who("finn")).get(f"/v1/incentives/payees/{person_id}"),
     ]
     assert all(answer.ok for answer in answers)

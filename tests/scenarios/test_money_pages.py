@@ -13,11 +13,14 @@ from tests.scenarios.browser import browser
 from tests.scenarios.main_job import Story, approving, colliding, main_job
 from tests.scenarios.system import System, done, running_system, until
 
-ORIGIN = {"origin": "http://127.0.0.1:8080"}
 
-
-def portal_of(it: System, who: Api) -> httpx.AsyncClient:
-    return browser(it.front._app, cookies={"entente": who._token}, follow_redirects=True)
+def portal_of(it: System, who: Api, **headers: str) -> httpx.AsyncClient:
+    return browser(
+        it.front._app,
+        cookies={"entente": who._token},
+        follow_redirects=True,
+        headers={"origin": it.address, **headers},
+    )
 
 
 async def sent(client: httpx.AsyncClient, page: str, action: str, trigger: str = "", **fields: str) -> httpx.Response:
@@ -29,7 +32,7 @@ async def sent(client: httpx.AsyncClient, page: str, action: str, trigger: str =
     text = await shows(client, page, head)
     form = text[text.index(head) :].partition("</form>")[0]
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
-    return await up_to_date(client, await client.post(action, data={**hidden, **fields}, headers=ORIGIN))
+    return await up_to_date(client, await client.post(action, data={**hidden, **fields}))
 
 
 async def shows(client: httpx.AsyncClient, page: str, said: str) -> str:
