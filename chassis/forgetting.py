@@ -47,7 +47,8 @@ class Forgetting:
     def _forget(self, page: Any) -> int:
         found = [one for one in page if one.type in self._subjects]
         for one in found:
-            self._keys.forget(one.tenant, self._subjects[one.type](one.event))
+            # By its command, as whoever forgot at once said too: a key that was made since is of another generation.
+            self._keys.forget(one.tenant, self._subjects[one.type](one.event), one.command_id or one.id)
         if page:
             self._position = page[-1].position
         if found or self._position - self._saved >= SAVE_EVERY_EVENTS:

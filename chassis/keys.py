@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS data_key (
     tenant TEXT NOT NULL, purpose TEXT NOT NULL, subject TEXT NOT NULL, wrapped BLOB NOT NULL,
     PRIMARY KEY (tenant, purpose, subject)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten (
+    tenant TEXT NOT NULL, subject TEXT NOT NULL, cause TEXT NOT NULL, PRIMARY KEY (tenant, subject, cause)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS followed (log INTEGER PRIMARY KEY CHECK (log = 1), position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS master (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), wrapped TEXT NOT NULL);
 """
@@ -207,14 +210,30 @@ class Keys:
         except (InvalidTag, ValueError):
             return None
 
-    def forget(self, tenant: str, subject: str) -> None:
-        """Destroys the subject's key: what it sealed can never be read again. Forgetting twice is the same."""
+    def forget(self, tenant: str, subject: str, cause: str | None = None) -> None:
+        """Destroys the subject's key: what it sealed can never be read again. Forgetting twice is the same.
+
+        One `cause` (the command that forgets) destroys once: who was named anew since has another key, and keeps it
+        however often the log tells of that cause. A copy of the keys from before it knows nothing of it, and obeys.
+        """
         with self._lock:
-            self._database.execute(
-                "DELETE FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", (tenant, SEAL, subject)
-            )
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                if cause is None or self._is_new(tenant, subject, cause):
+                    slot = (tenant, SEAL, subject)
+                    self._database.execute("DELETE FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", slot)
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._known = Recent(self._cache_limit)
+
+    def _is_new(self, tenant: str, subject: str, cause: str) -> bool:
+        """Remembers that this cause was carried out; whether it was not before."""
+        known = (tenant, subject, cause)
+        done = self._database.execute("INSERT INTO forgotten VALUES (?, ?, ?) ON CONFLICT DO NOTHING", known)
+        return done.rowcount == 1
 
     def followed(self) -> int:
         """The position up to which the log's word on who is forgotten has been carried out; 0 at first."""

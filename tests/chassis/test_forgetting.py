@@ -27,8 +27,10 @@ async def a_log(path: Path) -> AsyncIterator[SqliteEventStore]:
     await store.close()
 
 
-async def leaves(store: SqliteEventStore, who: str) -> None:
-    new = NewEvent(f"acme:person-{who}", 1, f"e-{who}", "testing.LeftForGood.v1", encode(LeftForGood(who=who)))
+async def leaves(store: SqliteEventStore, who: str, time: int = 1) -> None:
+    new = NewEvent(
+        f"acme:person-{who}", time, f"e-{who}-{time}", "testing.LeftForGood.v1", encode(LeftForGood(who=who))
+    )
     commit = Commit(
         tenant="acme",
         actor=Actor(kind="service", subject="testing"),
@@ -82,6 +84,25 @@ async def test_keys_from_a_backup_forget_again_what_was_forgotten_since(tmp_path
         assert {"anna": None, "bela": "Bela", "cora": "Cora"} == names(keys, boxes)
         assert await forgetting(store, keys).catch_up() == 1
         assert {"anna": None, "bela": None, "cora": "Cora"} == names(keys, boxes)
+    keys.close()
+
+
+async def test_who_was_named_anew_keeps_the_new_key_however_often_the_log_tells_of_the_old_one(tmp_path: Path) -> None:
+    keys = Keys.in_directory(tmp_path)
+    before = keys.seal("acme", "anna", "Anna")
+    async with a_log(tmp_path / "events.db") as store:
+        await leaves(store, "anna")
+        [told] = await store.feed(0, 10)
+        keys.forget("acme", "anna", told.id)  # at once, by whoever was asked to
+        again = keys.seal("acme", "anna", "Anna again")
+        await forgetting(store, keys).catch_up()
+        assert {"anna": "Anna again"} == names(keys, {"anna": again})
+        keys.follow(500)  # the log is an older copy now, and is read from its beginning
+        await forgetting(store, keys).catch_up()
+        assert {"anna": "Anna again"} == names(keys, {"anna": again})
+        await leaves(store, "anna", 2)
+        await forgetting(store, keys).catch_up()
+    assert [None, None] == [keys.open("acme", box) for box in (before, again)]
     keys.close()
 
 

@@ -134,7 +134,7 @@ async def erase(person_id: Id, caller: Writer, app: App) -> Response:
     await _nobody_else_s(caller, app, person_id)
     command = ErasePerson(person_id=PersonId(person_id), now=app.clock.now())
     answer = await perform(caller, app, ErasePerson, command)
-    app.keys.forget(caller.tenant, person_id)
+    app.keys.forget(caller.tenant, person_id, caller.command_id)
     await _end_memberships(caller, app, person_id)
     return answer
 

@@ -221,7 +221,7 @@ async def close(lead_id: Id, body: CloseBody, caller: Writer, app: App) -> Respo
 async def forget(lead_id: Id, caller: Writer, app: App) -> Response:
     """Records that a lead is forgotten, and destroys the key: its contact and its words can never be read again."""
     answer = await _take(lead_id, ForgetLead, caller, app, lambda _, fields: ForgetLead(**fields))
-    app.keys.forget(caller.tenant, subject_of(lead_id))
+    app.keys.forget(caller.tenant, subject_of(lead_id), caller.command_id)
     return answer
 
 

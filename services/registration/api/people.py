@@ -110,10 +110,11 @@ async def forget(body: WhoBody, caller: Writer, app: App) -> Response:
     known = await app.read.get("contacts", caller.tenant, contact_id) or {"leads": []}
     for lead_id in known["leads"]:
         wish = ForgetLead(lead_id=lead_id, rulebook=ROUTING, by=by, now=now)
-        await app.issue(caller.tenant, stable_id("forgotten", contact_id, lead_id, caller.command_id), wish)
-        app.keys.forget(caller.tenant, lead_bodies.subject_of(lead_id))
+        command_id = stable_id("forgotten", contact_id, lead_id, caller.command_id)
+        await app.issue(caller.tenant, command_id, wish)
+        app.keys.forget(caller.tenant, lead_bodies.subject_of(lead_id), command_id)
     answer = await perform(caller, app, ForgetContact, ForgetContact(contact_id=contact_id, by=by, now=now))
-    app.keys.forget(caller.tenant, subject_of(contact_id))
+    app.keys.forget(caller.tenant, subject_of(contact_id), caller.command_id)
     return answer
 
 
@@ -129,5 +130,5 @@ async def forget_deal(registration_id: Id, caller: Writer, app: App) -> Response
     wish = ForgetDeal(registration_id=registration_id, by=caller.principal.by, now=app.clock.now())
     answer = await perform(caller, app, ForgetDeal, wish)
     if answer.status_code == HTTPStatus.OK:
-        app.keys.forget(caller.tenant, bodies.subject_of(registration_id))
+        app.keys.forget(caller.tenant, bodies.subject_of(registration_id), caller.command_id)
     return answer
