@@ -1,9 +1,13 @@
 """One trace shows a deal from the click to the payment: through the door, commits, messages and reactions."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -16,8 +20,9 @@ from chassis.transport.port import Transport, topic_of
 from contracts.catalogue import SERVICES
 from tests.engines.kafka import Broker
 from tests.scenarios.browser import browser
-from tests.scenarios.main_job import main_job
-from tests.scenarios.system import running_system
+from tests.scenarios.main_job import PERIOD, Story, main_job, releasing, winning
+from tests.scenarios.system import System, done, running_system
+from tests.scenarios.test_money_pages import portal_of, sent, shows
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CLICK = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -46,6 +51,26 @@ TO_THE_PAYMENT = [
 ]
 
 
+FORM = {
+    "customer": "Contoso GmbH",
+    "country": "DE",
+    "known_by": "www.contoso.de",
+    "products": "platform",
+    "amount": "15000.00",
+    "close_on": "2031-04-20",
+}
+FROM_THE_FORM = [
+    "gateway POST /deals/new",
+    "registration POST /deals",
+    "registration command RegisterDeal",
+    "registration send DealRegistered",
+    "incentives react DealRegistered",
+    "incentives command RecordAchievement",
+]
+FROM_THE_DESK = ["gateway POST /desk/{registration_id}/{verb}", *TO_THE_PAYOUT[1:]]
+FROM_FINANCE = ["gateway POST /money/payments/{payment_id}/{verb}", *TO_THE_PAYMENT[1:]]
+
+
 class OneClick(Api):
     """A client that calls everything a part of one trace, as a traced front end or a partner's own system does."""
 
@@ -56,28 +81,54 @@ class OneClick(Api):
         return await super().send(method, path, content, {**headers, "traceparent": CLICK})
 
 
-class Tree:
-    """The spans that were finished, by what stands above them."""
+@dataclass(frozen=True)
+class Seen:
+    """A finished span: its own id and its parent's in hexadecimal digits, and what it says of itself."""
 
-    def __init__(self, spans: tuple[ReadableSpan, ...]) -> None:
-        self.spans = [span for span in spans if span.context.trace_id == int(TRACE, 16)]
-        self._known = {span.context.span_id: span for span in spans}
-
-    def path(self, span: ReadableSpan | None) -> Iterator[str]:
-        """The names from the click down to this span."""
-        if span is not None:
-            above = self._known.get(span.parent.span_id) if span.parent else None
-            yield from self.path(above)
-            yield said(span)
-
-    def to(self, name: str) -> list[str]:
-        """The path to the first span of this name, commits and asides left out."""
-        first = min((span for span in self.spans if said(span) == name), key=lambda span: span.start_time)
-        return [step for step in self.path(first) if step not in ELSEWHEN]
+    trace: str
+    own: str
+    parent: str
+    said: str
+    started: int
+    good: bool
 
 
 def said(span: ReadableSpan) -> str:
     return f"{str(span.resource.attributes['service.name']).removeprefix('entente-')} {span.name}"
+
+
+def seen_here(span: ReadableSpan) -> Seen:
+    return Seen(
+        trace=f"{span.context.trace_id:032x}",
+        own=f"{span.context.span_id:016x}",
+        parent=f"{span.parent.span_id:016x}" if span.parent else "",
+        said=said(span),
+        started=span.start_time or 0,
+        good=span.status.is_ok or span.status.is_unset,
+    )
+
+
+class Tree:
+    """The spans of the one trace, by what stands above them."""
+
+    def __init__(self, spans: Iterable[Seen]) -> None:
+        self.spans = [span for span in spans if span.trace == TRACE]
+        self._known = {span.own: span for span in self.spans}
+
+    def path(self, span: Seen | None) -> Iterator[str]:
+        """The names from the click down to this span."""
+        if span is not None:
+            yield from self.path(self._known.get(span.parent))
+            yield span.said
+
+    def to(self, name: str) -> list[str]:
+        """The path to the first span of this name, commits and asides left out."""
+        first = min((span for span in self.spans if span.said == name), key=lambda span: span.started)
+        return [step for step in self.path(first) if step not in ELSEWHEN]
+
+    def tops(self) -> set[str]:
+        """The parents that are no span of ours: the browser's own."""
+        return {span.parent for span in self.spans if span.parent not in self._known}
 
 
 async def traced(data: Path, transport: Transport | None) -> Tree:
@@ -86,16 +137,19 @@ async def traced(data: Path, transport: Transport | None) -> Tree:
     tracing = OpenTelemetry(SimpleSpanProcessor(kept), percent=0)  # the client decided: its trace is kept
     async with running_system(data, transport, tracing=tracing, client=OneClick) as it:
         await main_job(it)
-    return Tree(kept.get_finished_spans())
+    return Tree(map(seen_here, kept.get_finished_spans()))
 
 
 def came_out_right(tree: Tree) -> None:
     assert TO_THE_PAYOUT == tree.to("incentives send PayoutCalculated")
     assert TO_THE_PAYMENT == tree.to("incentives send PaymentMade")
-    commands = [span for span in tree.spans if span.name.startswith("command ")]
-    appended = {span.parent.span_id for span in tree.spans if span.name == "append" and span.parent}
-    assert [] == [said(span) for span in commands if span.context.span_id not in appended]
-    assert [] == [said(span) for span in tree.spans if not span.status.is_ok and not span.status.is_unset]
+    every_commit_stands_beneath_its_command(tree)
+
+
+def every_commit_stands_beneath_its_command(tree: Tree) -> None:
+    appended = {span.parent for span in tree.spans if span.said.endswith(" append")}
+    assert [] == [span.said for span in tree.spans if " command " in span.said and span.own not in appended]
+    assert [] == [span.said for span in tree.spans if not span.good]
 
 
 async def test_one_trace_leads_from_the_click_to_the_payment_in_one_process(tmp_path: Path) -> None:
@@ -106,6 +160,50 @@ async def test_one_trace_leads_from_the_click_to_the_payment_over_kafka(tmp_path
     settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], settings)
     came_out_right(await traced(tmp_path, KafkaTransport(settings)))
+
+
+async def clicked(it: System) -> None:
+    """The main job by the forms of the portal, in browsers whose clicks all belong to one trace."""
+    story = Story()
+    async with as_(it, "northwind") as partner, as_(it, "dora") as desk:
+        made = await sent(partner, "/deals/new", "/deals/new", **FORM)
+        story.deal_id = made.url.path.rpartition("/")[2]
+        page = f"/desk/{story.deal_id}"
+        assert "Approved" in (await sent(desk, page, f"{page}/approve")).text
+    await it.settle()
+    await winning(it, story)
+    await it.settle()
+    await releasing(it, story)
+    partner_id = done(await (await it.who("northwind")).get("/v1/me"))["partner_id"]
+    async with as_(it, "finn") as finance, as_(it, "faye") as approver:
+        await sent(finance, "/money", "/money/statements", partner_id=partner_id, period=PERIOD)
+        proposed = await sent(finance, "/money", "/money/payments")
+        [payment_id] = set(re.findall(r"/payments/([0-9a-f-]{36})", proposed.text))
+        for client, verb in ((approver, "approve"), (finance, "submit")):
+            await sent(client, "/money", f"/money/payments/{payment_id}/{verb}")
+        await shows(finance, f"/payments/{payment_id}", "Paid")
+    await it.settle()
+
+
+@asynccontextmanager
+async def as_(it: System, name: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with portal_of(it, await it.who(name), traceparent=CLICK) as client:
+        yield client
+
+
+def leads_from_the_forms(tree: Tree) -> None:
+    assert FROM_THE_FORM == tree.to(FROM_THE_FORM[-1])
+    assert FROM_THE_DESK == tree.to("incentives send PayoutCalculated")
+    assert FROM_FINANCE == tree.to("incentives send PaymentMade")
+    assert {CLICK.split("-")[2]} == tree.tops(), "nothing stands beside the clicks"
+    every_commit_stands_beneath_its_command(tree)
+
+
+async def test_one_trace_leads_from_the_portals_form_to_the_payment(tmp_path: Path) -> None:
+    kept = InMemorySpanExporter()
+    async with running_system(tmp_path, tracing=OpenTelemetry(SimpleSpanProcessor(kept), percent=0)) as it:
+        await clicked(it)
+    leads_from_the_forms(Tree(map(seen_here, kept.get_finished_spans())))
 
 
 async def test_a_page_is_one_trace_with_all_that_it_asked_the_services(tmp_path: Path) -> None:
