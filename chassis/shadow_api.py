@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from chassis.access import Who, vendor
@@ -31,8 +31,9 @@ from chassis.http import (
     signed_cursor,
 )
 from chassis.rulebook import Kind, NoDraft, Rulebook, Rules, body_sha256, sound
-from chassis.rulebook_api import RulebookId
+from chassis.rulebook_api import Id, RulebookId
 from chassis.shadow import Candidate, Window, position_at
+from chassis.shadow_live import as_of_now, going_on, in_shadow, of_version
 from chassis.shadow_runs import Asked, ListedRun, ShadowRun
 
 SHADOW = "shadow runs"
@@ -52,15 +53,18 @@ class ShadowBody(Body):
 
     Mode: `recorded` decides on what was looked up when each command came; `full` looks it up again, as it was by then
     under these rules. `modes` of the kind says which there are.
+
+    A `live` run goes on beside what happens, from now on where nothing else is said, until `until_at` or for good.
     """
 
     rulebook_id: RulebookId
     kind: Annotated[str | None, Field(max_length=64)] = None
     version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     body: dict[str, Any] | None = None
-    from_at: Instant = BEGINNING
+    from_at: Instant | None = None
     until_at: Instant | None = None
     mode: Mode = RECORDED
+    live: bool = False
 
 
 router = APIRouter(tags=["shadow runs"])
@@ -75,7 +79,11 @@ async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
         raise NotFound
     asked = await asked_for(app, caller.tenant, body, caller.new_id("shadow-run"))
     asked = replace(asked, asked={"mode": asked.mode, **asked.asked})
-    return Response(orjson.dumps(await app.shadow_runs.begin(asked)), status_code=202, media_type=JSON)
+    if body.live:
+        found = await as_of_now(app, replace(asked, asked={**asked.asked, **going_on(body.until_at)}))
+    else:
+        found = await app.shadow_runs.begin(asked)
+    return Response(orjson.dumps(found), status_code=202, media_type=JSON)
 
 
 @router.get("/shadow-runs")
@@ -99,11 +107,26 @@ def runs_of(asked_as: str, caller: Caller, app: Application, paged: Paging) -> R
 @router.get("/shadow-runs/{run_id}")
 @answers(ShadowRun)
 async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], caller: Reader, app: App) -> Response:
-    """How far the run is, and its report once it is ready."""
+    """How far the run is, and its report once it is ready; of one that goes on, as of now."""
     app.access.check(caller.principal, SHADOW)
     if app.shadow_runs is None:
         raise NotFound
-    return shown(app.shadow_runs.find(caller.tenant, run_id))
+    run = app.shadow_runs.going_on(caller.tenant, run_id)
+    return shown(await as_of_now(app, run) if run else app.shadow_runs.find(caller.tenant, run_id))
+
+
+@router.get("/rulebooks/{rulebook_id}/shadow")
+@answers(ShadowRun)
+async def alongside(
+    rulebook_id: Id, caller: Reader, app: App, version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
+) -> Response:
+    """What rules that were published in the shadow would have come to, since they hold and until they end.
+
+    The newest such version, or that of a number. The report is made when it is asked for, of all that happened until then.
+    """
+    app.access.check(caller.principal, SHADOW)
+    book: Rulebook = await app.executor.peek(caller.tenant)(Rules.at(rulebook_id))
+    return shown(await as_of_now(app, of_version(caller.tenant, in_shadow(book, version))))
 
 
 async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str, asked_as: str = SHADOW_RUN) -> Asked:
@@ -112,10 +135,11 @@ async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str
     candidate = await candidate_of(app, book, body)
     if app.shadow_runs is None or body.mode not in app.shadow_runs.modes_of(candidate.kind):
         raise NothingLookedUp(f"rules of kind {candidate.kind} are tried in the mode {RECORDED} only")
+    from_at = body.from_at or (app.clock.now() if body.live else BEGINNING)
     until_at = body.until_at or app.clock.now()
     window = Window(
         tenant=tenant,
-        after=await position_at(app.executor.store, body.from_at),
+        after=await position_at(app.executor.store, from_at),
         until=await position_at(app.executor.store, until_at),
     )
     asked = {
@@ -125,7 +149,7 @@ async def asked_for(app: Application, tenant: str, body: ShadowBody, run_id: str
         "rulebook_id": candidate.rulebook_id,
         "version": candidate.version,
         "sha256": candidate.sha256,
-        "from_at": iso(body.from_at),
+        "from_at": iso(from_at),
         "until_at": iso(until_at),
         "after_position": window.after,
         "until_position": window.until,

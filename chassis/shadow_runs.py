@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 from chassis.afresh import FULL, RECORDED, MakeAfresh, Mode
 from chassis.decider import Busy, NotFound
+from chassis.event import iso
 from chassis.execution import Handles
 from chassis.positions import Desk
 from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Window, run
@@ -25,8 +27,14 @@ KEEP = "INSERT OR REPLACE INTO shadow_runs (tenant, run_id, body) VALUES (?, ?, 
 LIST = """SELECT body FROM shadow_runs
     WHERE tenant = :tenant AND body ->> 'asked_as' = :asked_as AND (body ->> 'begun_at', run_id) < (:begun_at, :run_id)
     ORDER BY body ->> 'begun_at' DESC, run_id DESC LIMIT :most"""
+CANDIDATE = "candidate"
+"""Where a run that goes on keeps the rules that it tries: a draft may be another one by then."""
+FOUND = (CANDIDATE, "run_id", "status", "reason", "report")
+"""What is kept of a run besides how it was asked for."""
 LAST = "~"
 """Sorts after every instant and id."""
+FRESH_SECONDS = 300
+"""How old the report of a run that goes on may be while other things happen, before it is made again."""
 RUNNING, READY, FAILED = "running", "ready", "failed"
 Document = dict[str, Any]
 Work = Callable[[Progress], Awaitable[Document]]
@@ -55,6 +63,7 @@ class ListedRun(RunState):
     """A run as it was asked for, without its report: ask for that by its id. Positions are those between which it looked.
 
     Mode: `recorded`, on what was looked up then, as runs of older releases are that name none; or `full`, looked up again.
+    A `live` one goes on with what happens until it ends, at `ends_at`: its report is as of the instant `as_of`.
     """
 
     mode: NotRequired[Mode]
@@ -66,6 +75,9 @@ class ListedRun(RunState):
     until_at: str
     after_position: int
     until_position: int
+    live: NotRequired[bool]
+    ends_at: NotRequired[str | None]
+    as_of: NotRequired[str]
 
 
 class ShadowRun(ListedRun):
@@ -130,6 +142,22 @@ class ShadowRuns:
         await self._keep(asked, {"status": RUNNING, **before})
         return self.find(tenant, asked.run_id)
 
+    async def current(self, asked: Asked, now: datetime, work: Work | None = None) -> Document:
+        """The report as of now: the one that is there if nothing happened since or it is fresh, else it is begun.
+
+        `asked` names `as_of` and `until_position`. Where too many runs are going on, the report of before stands.
+        """
+        kept = self._kept(asked.window.tenant, asked.run_id)
+        known = self._now(kept) if kept else None
+        if known and known["status"] == READY and _fresh(known, asked, now):
+            return known
+        try:
+            return await self.begin(asked, work, anew=True)
+        except Busy:
+            if known is None:
+                raise
+            return known
+
     def _has_room(self, tenant: str) -> None:
         mine = sum(one == tenant for one in self._tenants.values())
         if mine >= RUNNING_MAX or len(self._tenants) >= RUNNING_IN_ALL_MAX:
@@ -146,9 +174,19 @@ class ShadowRuns:
             raise NotFound
         return self._now(kept)
 
+    def going_on(self, tenant: str, run_id: str) -> Asked | None:
+        """A run that goes on with what happens, as it was asked for; None for one that does not."""
+        kept = self._kept(tenant, run_id)
+        if kept is None or CANDIDATE not in kept:
+            return None
+        asked = {name: value for name, value in kept.items() if name not in FOUND}
+        rules, window = Candidate(**kept[CANDIDATE]), Window(tenant=tenant, after=0, until=0)
+        return Asked(run_id=run_id, candidate=rules, window=window, asked=asked, mode=kept["mode"])
+
     def _now(self, kept: Document) -> Document:
         """A run as it stands: with its progress, or failed where the process that began it is gone."""
         run_id = kept["run_id"]
+        kept = {name: value for name, value in kept.items() if name != CANDIDATE}
         if kept["status"] == RUNNING and run_id not in self._running:
             return {**kept, "status": FAILED, "reason": "interrupted"}
         done, total = self._done.get(run_id, (0, 0))
@@ -208,10 +246,16 @@ class ShadowRuns:
         return await run(self._store, self._handles, self._eyes, asked.candidate, asked.window, progress, afresh)
 
     async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:
-        body = json.dumps({"run_id": asked.run_id, **asked.asked, **found})
+        rules = {CANDIDATE: asdict(asked.candidate)} if asked.asked.get("live") else {}
+        body = json.dumps({"run_id": asked.run_id, **asked.asked, **found, **rules})
         await self._desk.write(lambda db: db.execute(KEEP, (asked.window.tenant, asked.run_id, body)))
 
     def _kept(self, tenant: str, run_id: str) -> Document | None:
         query = "SELECT body FROM shadow_runs WHERE tenant = ? AND run_id = ?"
         row = self._desk.look_up(lambda db: db.execute(query, (tenant, run_id)).fetchone())
         return json.loads(row[0]) if row else None
+
+
+def _fresh(known: Document, asked: Asked, now: datetime) -> bool:
+    oldest = iso(now - timedelta(seconds=FRESH_SECONDS))
+    return bool(known["until_position"] == asked.asked["until_position"] or known["as_of"] > oldest)

@@ -23,3 +23,20 @@ def test_rules_that_look_nobody_up_offer_no_choice_of_how(browse: Browse) -> Non
     page = browse("dora", "/rules/incentives/standard")
     expect(page.get_by_role("button", name="Try on what happened")).to_be_visible()
     expect(page.get_by_label("Customers are found")).to_have_count(0)
+
+
+def test_a_draft_runs_alongside_and_a_version_in_the_shadow_says_what_it_would_have_come_to(browse: Browse) -> None:
+    page = browse("dora", "/rules/registration/default")
+    page.get_by_role("button", name="Keep as draft").click()
+    page.get_by_role("button", name="Let it run alongside").click()
+    page.wait_for_url(re.compile("/trials/registration/"))
+    expect(page.locator("p.lead")).to_contain_text("runs alongside: it decides nothing")
+    expect(page.get_by_text(re.compile(r"0 of \d+ decisions"))).to_be_visible(timeout=30_000)
+    page.get_by_role("link", name="Deal rules “default”").click()
+    expect(page.get_by_role("link", name=re.compile("^Draft of version"))).to_be_visible()
+
+    page = browse("faye", "/rules/registration/default")
+    page.get_by_role("button", name="Publish in the shadow").click()
+    page.get_by_role("link", name="In the shadow").first.click()
+    page.wait_for_url(re.compile("/rules/registration/default/shadow"))
+    expect(page.locator("p.lead")).to_contain_text("runs alongside: it decides nothing")

@@ -1,6 +1,7 @@
 """What other deal rules would have decided on what really happened, with all that follows from it."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from chassis.shadow_api import ShadowBody, asked_for
 from chassis.shadow_spread import Spread
 from services.registration.app import BLUEPRINT
-from tests.registration.service import DESK, TENANT, Running, activated, seller, started
+from tests.registration.service import ADMIN, DESK, OTHER_ADMIN, TENANT, Running, activated, seller, started
 
 RULES = {"minimums": [{"amount": "1000.00", "currency": "EUR"}]}
 HIGHER = {"minimums": [{"amount": "20000.00", "currency": "EUR"}]}
@@ -123,3 +124,110 @@ async def test_rules_that_name_holidays_are_tried_as_they_would_be_published(his
     body = {"rulebook_id": "default", "body": {"hours": {"holidays": ["DE-XX"]}}}
     refused = await history.post(DESK, "/shadow-runs", body)
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "unknown-calendar")
+
+
+async def publish_in_shadow(asked: Running, **body: Any) -> int:
+    drafted = await asked.post(ADMIN, "/rulebooks", {"rulebook_id": "default", "kind": "deal_rules", "body": body})
+    version = int(drafted.json()["version"])
+    wish = {"version": version, "mode": "shadow"}
+    assert (await asked.post(OTHER_ADMIN, "/rulebooks/default/publish", wish)).status_code == 200
+    later(asked)
+    return version
+
+
+def later(asked: Running) -> None:
+    """Longer than a report counts as fresh."""
+    asked.clock.set(asked.clock.now() + timedelta(minutes=10))
+
+
+async def beside(asked: Running, path: str = "/rulebooks/default/shadow") -> dict[str, Any]:
+    begun = (await asked.get(DESK, path)).json()
+    await asked.service.shadow_runs.finished(begun["run_id"])
+    return dict((await asked.get(DESK, path)).json())
+
+
+def differences(run: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(row["old"]["outcome"], row["new"]["outcome"]) for row in run["report"]["rows"]]
+
+
+def customer(name: str) -> dict[str, str]:
+    return {"name": name, "country": "DE", "website": f"https://www.{name.lower()}.de"}
+
+
+LITTLE = {"amount": {"amount": "5000.00", "currency": "EUR"}}
+
+
+async def test_a_version_in_the_shadow_decides_nothing_and_says_what_it_would_have_come_to(history: Running) -> None:
+    await publish_in_shadow(history, **HIGHER)
+    deal = await history.register("north", customer=customer("Fabrikam"), **LITTLE)
+    assert deal["status"] == "in_review"
+    head = await history.service.store.head()
+
+    run = await beside(history)
+
+    assert (run["version"], run["live"], run["ends_at"], run["mode"]) == (2, True, None, "recorded")
+    assert differences(run) == [("review", "reject")]
+    assert run["report"]["rows"][0]["new"]["reasons"][0] == "below-minimum"
+    assert await history.service.store.head() == head
+
+
+async def test_what_was_asked_before_a_version_was_in_the_shadow_is_not_decided_under_it(history: Running) -> None:
+    await publish_in_shadow(history, **HIGHER)
+
+    assert (await beside(history))["report"]["decided"] == 0
+
+
+async def test_the_report_of_a_version_in_the_shadow_follows_what_happens_until_it_ends(history: Running) -> None:
+    version = await publish_in_shadow(history, **HIGHER)
+    for name in ("Fabrikam", "Litware"):
+        await history.register("north", customer=customer(name), **LITTLE)
+        later(history)
+        assert (await beside(history))["report"]["changed"] == 1 + (name == "Litware")
+    ended = await history.post(ADMIN, "/rulebooks/default/end", {"version": version})
+    assert ended.status_code == 200, ended.text
+    later(history)
+    await history.register("north", customer=customer("Northwind"), **LITTLE)
+    later(history)
+
+    run = await beside(history)
+
+    assert run["ends_at"] is not None
+    assert run["report"]["changed"] == 2
+
+
+async def test_a_draft_runs_alongside_as_it_was_when_it_was_asked_for(history: Running) -> None:
+    later(history)
+    await history.post(ADMIN, "/rulebooks", {"rulebook_id": "default", "kind": "deal_rules", "body": HIGHER})
+    begun = await history.post(DESK, "/programmes/default/shadow-runs", {"live": True})
+    assert begun.status_code == 202, begun.text
+    await history.post(ADMIN, "/rulebooks", {"rulebook_id": "default", "kind": "deal_rules", "body": RULES})
+    later(history)
+    await history.register("north", customer=customer("Fabrikam"), **LITTLE)
+    later(history)
+
+    run = await beside(history, f"/shadow-runs/{begun.json()['run_id']}")
+
+    assert differences(run) == [("review", "reject")]
+    assert "candidate" not in run
+    [listed] = (await history.get(DESK, "/shadow-runs")).json()["items"]
+    assert (listed["run_id"], listed["live"], "candidate" in listed) == (run["run_id"], True, False)
+
+
+async def test_a_draft_that_runs_alongside_until_a_day_hears_nothing_that_comes_later(history: Running) -> None:
+    later(history)
+    await history.post(ADMIN, "/rulebooks", {"rulebook_id": "default", "kind": "deal_rules", "body": HIGHER})
+    until = history.clock.now() + timedelta(minutes=5)
+    wish = {"rulebook_id": "default", "live": True, "until_at": until.isoformat()}
+    run_id = (await history.post(DESK, "/shadow-runs", wish)).json()["run_id"]
+    later(history)
+    await history.register("north", customer=customer("Fabrikam"), **LITTLE)
+    later(history)
+
+    assert (await beside(history, f"/shadow-runs/{run_id}"))["report"]["decided"] == 0
+
+
+async def test_partners_do_not_read_what_runs_alongside_and_live_rules_are_not_in_the_shadow(history: Running) -> None:
+    assert (await history.get(DESK, "/rulebooks/default/shadow")).status_code == 404
+    await publish_in_shadow(history, **HIGHER)
+    assert (await history.get(DESK, "/rulebooks/default/shadow", version=1)).status_code == 404
+    assert (await history.get(seller("north"), "/rulebooks/default/shadow")).status_code == 403

@@ -81,6 +81,7 @@ def of_every_service(service: str, drafts: frozenset[str], publishes: frozenset[
         "POST /shadow-runs": row(shadows, shadow),
         "GET /shadow-runs": row(shadows),
         "GET /shadow-runs/{run_id}": row(shadows, run_id=f"{service}_run"),
+        "GET /rulebooks/{rulebook_id}/shadow": row(shadows, rulebook_id=f"{service}_shadow"),
         **inspected(service),
     }
     return {(service, *name.split(" ", 1)): one for name, one in rows.items()} | probes(service)  # type: ignore[misc]
@@ -684,6 +685,7 @@ GATEWAY = {
     "GET /worklist": page(),
     "GET /settings": page(),
     "GET /rules/{service}/{rulebook_id}": page(service="service", rulebook_id="registration_book"),
+    "GET /rules/{service}/{rulebook_id}/shadow": page(DRAFTERS, service="service", rulebook_id="registration_shadow"),
     "GET /trials/{service}/{run_id}": page(DRAFTERS, service="service", run_id="registration_run"),
     **dict.fromkeys(
         (
@@ -972,7 +974,7 @@ BOOKS = {
 
 
 async def _books_and_runs(people: dict[str, Api]) -> dict[str, str]:
-    """A published rulebook in each service, and a shadow run of it."""
+    """A published rulebook in each service, a shadow run of it, and one that is in the shadow."""
     found = {}
     for service, (book, body) in BOOKS.items():
         path = f"/v1/{service}/rulebooks"
@@ -985,7 +987,25 @@ async def _books_and_runs(people: dict[str, Api]) -> dict[str, str]:
         run = {"rulebook_id": book, "version": 1}
         answer = done(await people["admin"].post(f"/v1/{service}/shadow-runs", run, key=f"{service}-run"), 202)
         found |= {f"{service}_book": book, f"{service}_run": answer["run_id"]}
+        rules = body or await _body(people, path, book)
+        found[f"{service}_shadow"] = await _in_the_shadow(people, service, answer["kind"], rules)
     return found
+
+
+async def _body(people: dict[str, Api], path: str, book: str) -> dict[str, Any]:
+    body: dict[str, Any] = done(await people["admin"].get(f"{path}/{book}/versions/1"))["body"]
+    return body
+
+
+async def _in_the_shadow(people: dict[str, Api], service: str, kind: str, body: dict[str, Any]) -> str:
+    """Rules in the shadow, of a rulebook of their own."""
+    path, name = f"/v1/{service}/rulebooks", f"{service}-beside"
+    draft = {"rulebook_id": name, "kind": kind, "body": body}
+    done(await people["admin"].post(path, draft, key=f"{service}-beside"), 201)
+    wish = {"version": 1, "mode": "shadow"}
+    publisher = "approver" if service == "incentives" else "finance"
+    done(await people[publisher].post(f"{path}/{name}/publish", wish, key=f"{service}-beside-publish"))
+    return name
 
 
 EVENTS = {
@@ -1139,7 +1159,7 @@ async def test_nobody_is_let_in(asked: Asked, route: Route, it_is: Row) -> None:
 async def test_what_is_another_s_is_answered_as_what_never_was(
     asked: Asked, route: Route, it_is: Row, who: str
 ) -> None:
-    shared = {f"{service}_{what}" for service in SERVICES for what in ("book", "run")}
+    shared = {f"{service}_{what}" for service in SERVICES for what in ("book", "run", "shadow")}
     if who == "rival" and shared & {*it_is.ids.values()}:
         return  # published rules are for every partner of the tenant; runs are the vendor's, who are asked above
     found, never = [await ask(asked, who, route, it_is, ids) for ids in (asked.ids, asked.absent)]

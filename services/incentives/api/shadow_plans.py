@@ -7,12 +7,13 @@ from fastapi import APIRouter, Response
 
 from chassis.answers import answers
 from chassis.application import Application
-from chassis.decider import Busy, NotFound
+from chassis.decider import NotFound
 from chassis.event import iso, stable_id
 from chassis.http import App, Reader, reads, shown
+from chassis.rulebook import SHADOW as SHADOW_MODE
 from chassis.rulebook import Rulebook, Rules, Version
 from chassis.rulebook_api import Id
-from chassis.shadow import Candidate, Window
+from chassis.shadow import Candidate, Progress, Window
 from chassis.shadow_api import SHADOW
 from chassis.shadow_runs import Asked, RunState
 from services.incentives.api.backtests import BacktestReport
@@ -21,10 +22,6 @@ from services.incentives.application.trying import Trial, known_between, side_of
 from services.incentives.domain.backtest import Backtest
 from services.incentives.domain.choice import Chosen, read_plan
 from services.incentives.domain.plan import PLAN, Plan
-
-FRESH_SECONDS = 300
-"""How old a report may be while other things happen, before it is made again."""
-IN_SHADOW = "shadow"
 
 router = APIRouter(tags=["backtests"])
 
@@ -85,28 +82,11 @@ async def one_plan(plan_id: Id, caller: Reader, app: App) -> Response:
 async def _report(app: Application, tenant: str, version: Version) -> dict[str, Any]:
     """The report that is there, if nothing happened since or it is fresh; else it is begun."""
     asked = await _asked(app, tenant, version)
-    known = _known(app, tenant, asked.run_id)
-    if known and known["status"] == "ready" and _fresh(known, asked.asked, app):
-        return known
-    trial = await _trial_of(app, tenant, version, asked.asked)
-    try:
-        return await app.shadow_runs.begin(asked, trial.run, anew=True)  # type: ignore[union-attr]
-    except Busy:
-        if known is None:
-            raise
-        return known
 
+    async def work(progress: Progress) -> dict[str, Any]:
+        return await (await _trial_of(app, tenant, version, asked.asked)).run(progress)
 
-def _known(app: Application, tenant: str, run_id: str) -> dict[str, Any] | None:
-    try:
-        return app.shadow_runs.find(tenant, run_id)  # type: ignore[union-attr]
-    except NotFound:
-        return None
-
-
-def _fresh(known: dict[str, Any], asked: Any, app: Application) -> bool:
-    oldest = iso(app.clock.now() - timedelta(seconds=FRESH_SECONDS))
-    return bool(known["until_position"] == asked["until_position"] or known["as_of"] > oldest)
+    return await app.shadow_runs.current(asked, app.clock.now(), work)  # type: ignore[union-attr]
 
 
 async def _asked(app: Application, tenant: str, version: Version) -> Asked:
@@ -137,7 +117,7 @@ def _beside(plan: Plan, version: Version) -> bool:
     """Whether a version really pays for what the plan would pay for."""
     other = read_plan(version.body)
     same = (other.kind, other.component, other.pool) == (plan.kind, plan.component, plan.pool)
-    return same and version.mode != IN_SHADOW
+    return same and version.mode != SHADOW_MODE
 
 
 async def _plans(app: Application, tenant: str) -> list[Rulebook]:
@@ -146,7 +126,7 @@ async def _plans(app: Application, tenant: str) -> list[Rulebook]:
 
 
 def _newest(book: Rulebook) -> Version | None:
-    return max((one for one in book.versions if one.mode == IN_SHADOW), key=lambda one: one.version, default=None)
+    return max((one for one in book.versions if one.mode == SHADOW_MODE), key=lambda one: one.version, default=None)
 
 
 def _told(version: Version, today: date) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from chassis import rulebook_api, shadow_api
+from chassis.afresh import RECORDED, Mode
 from chassis.answers import answers
 from chassis.decider import NotFound
 from chassis.http import App, Body, Instant, Reader, Writer, reads
@@ -28,8 +29,10 @@ class RunBody(Body):
 
     version: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
     body: dict[str, Any] | None = None
-    from_at: Instant = shadow_api.BEGINNING
+    from_at: Instant | None = None
     until_at: Instant | None = None
+    mode: Mode = RECORDED
+    live: bool = False
 
 
 @router.get("/programmes/{programme}/rules")

@@ -1,5 +1,6 @@
 """One rulebook: its versions beside each other, rules to try on what really happened, a draft, and its publication."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,8 +11,9 @@ from chassis.decider import NotFound
 from services.gateway.api.portal.rules import SERVICES, newest_first
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
-TRY, DRAFT, PUBLISH = "try", "draft", "publish"
+TRY, DRAFT, PUBLISH, ALONGSIDE = "try", "draft", "publish", "alongside"
 REFRESH_SECONDS = "1"
+RUNS_SHOWN = 100
 NO_JSON = {"slug": "rules-invalid", "detail": "These rules are not JSON: look for a missing comma, quote or bracket."}
 ASKED = "asked"
 """The one count of a report that is of a role; the others are of partners."""
@@ -34,13 +36,17 @@ async def _shown(
         raise NotFound
     versions = newest_first(book.one.get("versions", []), here)
     draft = _open_draft(book.one)
+    modes, beside = await asyncio.gather(
+        _modes(here, service, book.one.get("kind")), _beside(here, service, rulebook_id)
+    )
     shown = {
         "service": service,
         "book": book,
         "versions": versions,
         "draft": draft,
         "diff": await _diff(here, service, rulebook_id, versions, draft),
-        "modes": await _modes(here, service, book.one.get("kind")),
+        "modes": modes,
+        "beside": beside,
         "body": _as_text(draft["body"] if draft else versions[0]["body"] if versions else {}),
     }
     return await here.page("rulebook.html", status, **shown, refusal=refusal)
@@ -50,6 +56,14 @@ async def _modes(here: Visit, service: str, kind: Any) -> list[str]:
     """In which modes such rules can be tried."""
     kinds = await here.ask(service, "/kinds") if here.may(f"{service}.shadow runs") else NOTHING
     return next((one["modes"] for one in kinds.items if one["kind"] == kind), [])
+
+
+async def _beside(here: Visit, service: str, rulebook_id: str) -> list[dict[str, Any]]:
+    """The drafts of these rules that run alongside, the newest first."""
+    if not here.may(f"{service}.shadow runs"):
+        return []
+    runs = await here.ask(service, "/shadow-runs", limit=RUNS_SHOWN)
+    return [one for one in runs.items if one["rulebook_id"] == rulebook_id and one.get("live")]
 
 
 def _open_draft(book: dict[str, Any]) -> dict[str, Any] | None:
@@ -75,17 +89,17 @@ def _as_text(body: Any) -> str:
 
 @router.post("/rules/{service}/{rulebook_id}/{verb}")
 async def change(service: str, rulebook_id: str, verb: str, here: Here, sent: Sent) -> Response:
-    """Tries rules on what was recorded, keeps them as a draft, or publishes the draft."""
-    if service not in SERVICES or verb not in (TRY, DRAFT, PUBLISH):
+    """Tries rules on what was recorded, keeps them as a draft, publishes the draft or lets it run alongside."""
+    if service not in SERVICES or verb not in (TRY, DRAFT, PUBLISH, ALONGSIDE):
         raise NotFound
-    body = _parsed(sent.text("body")) if verb != PUBLISH else {}
+    body = _parsed(sent.text("body")) if verb in (TRY, DRAFT) else {}
     if body is None:
         no_json = Refusal(form=verb, values=sent.values, problem=NO_JSON)
         return await _shown(here, service, rulebook_id, no_json, 422)
     answer = await _sent(here, sent, service, rulebook_id, verb, body)
     if not answer.ok:
         return await _shown(here, service, rulebook_id, refused(verb, sent, answer), answer.status)
-    if verb == TRY:
+    if verb in (TRY, ALONGSIDE):
         return here.went(answer, f"/trials/{service}/{answer.json()['run_id']}", "trial")
     return here.went(answer, f"/rules/{service}/{rulebook_id}", verb)
 
@@ -94,9 +108,12 @@ async def _sent(here: Visit, sent: Form, service: str, rulebook_id: str, verb: s
     if verb == TRY:
         wish = {"rulebook_id": rulebook_id, "body": body, **sent.given("mode")}
         return await here.send(sent, service, "/shadow-runs", wish)
+    version = sent.text("draft_version")
+    drafted = {"version": int(version) if version.isdecimal() else version}
+    if verb == ALONGSIDE:
+        return await here.send(sent, service, "/shadow-runs", {"rulebook_id": rulebook_id, **drafted, "live": True})
     if verb == PUBLISH:
-        version = sent.text("draft_version")
-        wish = {"version": int(version) if version.isdecimal() else version, **sent.given("mode")}
+        wish = {**drafted, **sent.given("mode")}
         return await here.send(sent, service, f"/rulebooks/{rulebook_id}/publish", wish)
     named = {"rulebook_id": rulebook_id, **sent.given("kind", "scope")}
     return await here.send(sent, service, "/rulebooks", {**named, "body": body})
@@ -109,13 +126,27 @@ def _parsed(text: str) -> Any:
         return None
 
 
+@router.get("/rules/{service}/{rulebook_id}/shadow")
+async def shadow(service: str, rulebook_id: str, here: Here, version: str | None = None) -> Response:
+    """What a version in the shadow would have come to since it holds."""
+    path = f"/rulebooks/{rulebook_id}/shadow"
+    return await _trial(
+        here, service, await here.ask(service, path, version=version) if service in SERVICES else NOTHING
+    )
+
+
 @router.get("/trials/{service}/{run_id}")
 async def trial(service: str, run_id: str, here: Here) -> Response:
     """What the rules would have come to: how far the run is, then its report."""
-    found = await here.ask(service, f"/shadow-runs/{run_id}") if service in SERVICES else NOTHING
+    return await _trial(
+        here, service, await here.ask(service, f"/shadow-runs/{run_id}") if service in SERVICES else NOTHING
+    )
+
+
+async def _trial(here: Visit, service: str, found: Part) -> Response:
     if found.status == NotFound.status or not found.one.get("run_id"):
         raise NotFound
-    report = found.one.get("report", {})
+    report = found.one.get("report") or {}
     named = {one["partner_id"] for one in report.get("partners", [])}
     counted = {one["of"] for one in report.get("counts", []) if one["what"] != ASKED}
     names = await here.names(named | counted)
