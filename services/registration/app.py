@@ -1,6 +1,8 @@
 """Registration put together: its settings and `build`."""
 
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 
 from pydantic import Field
 
@@ -40,11 +42,13 @@ from services.registration.api import (
 from services.registration.application import HANDLES, KINDS
 from services.registration.application.looking_again import LookUps
 from services.registration.application.ports import Ports
+from services.registration.domain import lead_rules, rules
 from services.registration.domain.disclosure import disclosed
 from services.registration.domain.explaining import BRIEFLY, EXPLAIN, TALLY
 from services.registration.domain.forgotten import ContactForgotten, DealForgotten, subject_of
 from services.registration.domain.kept_mail import MailForgotten
 from services.registration.domain.lead import LeadForgotten
+from services.registration.domain.routing import LEAD_RULES
 from services.registration.domain.screening import DEAL_RULES
 from services.registration.projections.accounts import ACCOUNTS
 from services.registration.projections.attempts import ATTEMPTS
@@ -77,6 +81,18 @@ class Settings(ServiceSettings):
     mail_bytes_max: int = Field(default=256 << 10, ge=1 << 10)
     lookups_at_once: int = Field(default=4, ge=1)
     lookups_waiting_max: int = Field(default=256, ge=1)
+
+
+WRITTEN = {DEAL_RULES.name: rules.WRITTEN_ANEW, LEAD_RULES.name: lead_rules.WRITTEN_ANEW}
+HOLIDAYS = written_out_in("hours", HOLIDAYS_MAX)
+
+
+def _written_out(unless_said: Mapping[str, Any], body: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The rules as they are kept: with what they say where their author says nothing, and the dates of holidays.
+
+    Rules of before say less, and are followed as they were.
+    """
+    return HOLIDAYS({**unless_said, **body}, now)
 
 
 BLUEPRINT = Blueprint(
@@ -112,7 +128,7 @@ BLUEPRINT = Blueprint(
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,
-    kinds={name: replace(kind, complete=written_out_in("hours", HOLIDAYS_MAX)) for name, kind in KINDS.items()},
+    kinds={name: replace(kind, complete=partial(_written_out, WRITTEN[name])) for name, kind in KINDS.items()},
     explain=EXPLAIN,
     briefly=BRIEFLY,
     disclose=disclosed,

@@ -10,6 +10,7 @@ import pytest
 from contracts.attribution import Customer, OpportunityMirrored
 from contracts.incentives import TierChanged
 from contracts.onboarding import CertifiedCountChanged
+from contracts.registration import DealApproved
 from services.registration.domain.capacity import Capacities
 from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 
@@ -194,8 +195,11 @@ async def check_of(registration: Running, registration_id: str) -> dict[str, Any
     return found
 
 
-async def test_a_person_looks_at_look_alikes_same_documents_and_changed_questions(registration: Running) -> None:
-    await registration.publish_rules(watch_for=["look", "document", "asked"])
+@pytest.mark.parametrize("said", [{"watch_for": ["look", "document", "asked"]}, {}])
+async def test_a_person_looks_at_look_alikes_same_documents_and_changed_questions(
+    registration: Running, said: dict[str, Any]
+) -> None:
+    await registration.publish_rules(**said)
     shown = {"evidence": [{"kind": "letter", "dated_on": "2026-03-01", "sha256": "d" * 64}]}
     first = await registration.register("p1", role="resell", **shown)
     await registration.post(DESK, f"/deals/{first['registration_id']}/reject", {"reason_code": "not-credible"})
@@ -215,3 +219,42 @@ async def test_a_person_looks_at_look_alikes_same_documents_and_changed_question
     hidden = ("p1", first["registration_id"], first["account_id"], first["number"], "Contoso GmbH")
     assert not [word for word in hidden if word in seen.text + alike.text + why.text]
     assert why.status_code == 200
+
+
+async def test_rules_that_are_written_now_say_what_they_do_where_nothing_is_said(registration: Running) -> None:
+    await registration.publish_rules()
+    await registration.publish_rules(watch_for=[])
+
+    _, first, second = (await registration.get(DESK, "/rulebooks/default")).json()["versions"]
+
+    assert first["body"] == {"watch_for": ["look", "document", "asked"], "any_spelling": True}
+    assert second["body"] == {"watch_for": [], "any_spelling": True}
+
+
+FAMILIES = {
+    "families": ["Cloud Storage"],
+    "certifications": [{"certification": "expert", "families": ["CLOUD storage"]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, {"certification-missing"}),
+        ({"any_spelling": False}, {"product-not-listed"}),
+    ],
+)
+async def test_a_family_is_one_of_the_programme_s_however_it_is_written_and_by_older_rules_letter_by_letter(
+    registration: Running, said: dict[str, Any], told: set[str]
+) -> None:
+    benefit = {"name": "base", "percent": "5", "families": ["cloud-storage", "cloud storage"]}
+    await registration.publish_rules(**FAMILIES, **said, benefits=[benefit])
+    asked = deal(products=[{"family": "cloud  Storage"}])
+    previewed = (await registration.post(seller("p1"), "/deals/preview", asked)).json()
+    made = (await registration.post(seller("p1"), "/deals", asked)).json()["registration_id"]
+    await registration.post(DESK, f"/deals/{made}/approve")
+
+    approved = (await registration.told(DealApproved))[-1]
+
+    assert {one["code"] for one in previewed["reasons"]} & {"certification-missing", "product-not-listed"} == told
+    assert [one.name for one in approved.entitlement.benefits] == ([] if said else ["base"])

@@ -141,7 +141,7 @@ RULES = (BenefitRule(name="base", percent=Decimal("5.00")), BenefitRule(name="ne
 
 
 def test_done_when_3_of_five_and_eight_the_highest_counts_and_the_other_is_not_stacked() -> None:
-    assert entitlement(RULES, "highest", REACH) == Entitlement(
+    assert entitlement(DealRules(benefits=RULES), REACH) == Entitlement(
         percent=Decimal("8.00"),
         benefits=(
             Benefit(name="base", percent=Decimal("5.00"), code="not-stacked"),
@@ -151,7 +151,7 @@ def test_done_when_3_of_five_and_eight_the_highest_counts_and_the_other_is_not_s
 
 
 def test_where_the_rules_stack_benefits_add_up() -> None:
-    assert entitlement(RULES, "sum", REACH).percent == Decimal("13.00")
+    assert entitlement(DealRules(benefits=RULES, stacking="sum"), REACH).percent == Decimal("13.00")
 
 
 def test_a_benefit_is_for_its_roles_families_and_types() -> None:
@@ -160,7 +160,7 @@ def test_a_benefit_is_for_its_roles_families_and_types() -> None:
         BenefitRule(name="family", percent=Decimal(2), families=("cloud",)),
         BenefitRule(name="type", percent=Decimal(4), deal_types=("renewal",)),
     )
-    assert [one.name for one in entitlement(rules, "sum", REACH).benefits] == ["family"]
+    assert [one.name for one in entitlement(DealRules(benefits=rules, stacking="sum"), REACH).benefits] == ["family"]
 
 
 def test_an_entitlement_is_frozen_at_the_approval_and_less_for_who_comes_second() -> None:

@@ -137,6 +137,15 @@ def test_who_may_not_have_a_lead_is_passed_with_the_reason(rules: LeadRules, kno
     assert (found.partners, [one.code for one in found.passed]) == ((), [code])
 
 
+def test_a_family_is_the_same_however_it_is_written_and_by_older_rules_letter_by_letter() -> None:
+    def takes(**changes: Any) -> bool:
+        rules = listed(entry("A", families=("Cloud Storage",)), **changes)
+        return bool(route(facts(taker("A"), families=("cloud  storage",)), rules).partners)
+
+    assert takes(any_spelling=True)
+    assert not takes()
+
+
 def test_a_routing_is_explained_without_a_partner_in_what_partners_read() -> None:
     told = LEAD_RULES.evaluate(facts(taker("A"), taker("B", suspended=True)), LeadRules())
 

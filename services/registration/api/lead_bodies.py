@@ -30,6 +30,7 @@ from services.registration.application.streams import PROGRAMME
 from services.registration.domain.customer import Customer
 from services.registration.domain.lead import Company, Enquiry
 from services.registration.domain.lead_mark import CUSTOMER, TEXT, Mark
+from services.registration.domain.overlap import normal_product
 from services.registration.domain.shared_domains import SHARED_DOMAINS
 
 Families = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=80)], ...], Field(max_length=20)]
@@ -215,11 +216,14 @@ def _sealed(app: Application, tenant: str, lead_id: str, text: str | None) -> Se
 
 
 def marks_of(app: Application, tenant: str, enquiry: Enquiry, body: EnquiryBody) -> tuple[Mark, ...]:
-    """By what a repeat of this lead is known: its text, and its domain and e-mail with each family."""
+    """By what a repeat of this lead is known: its text, and its domain and e-mail with each family, however written.
+
+    Also as it is written: so releases before this left their marks.
+    """
     mail = mail_of(body)
     domain = enquiry.company.domain if enquiry.company.domain not in SHARED_DOMAINS else None
     whose = [one for one in (domain, mail) if one]
-    families = enquiry.families or ("",)
+    families = (*enquiry.families, *map(normal_product, enquiry.families)) or ("",)
     customers = [Mark(kind=CUSTOMER, key=_key(app, tenant, one, family)) for one in whose for family in families]
     text = " ".join((body.need or "").casefold().split())
     return (*([Mark(kind=TEXT, key=_key(app, tenant, "text", text))] if text else []), *dict.fromkeys(customers))

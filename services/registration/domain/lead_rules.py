@@ -15,6 +15,8 @@ STRATEGIES = (
 ROUNDS_MAX, POOL_DAYS_MAX, PARTNERS_MAX, WEIGHT_MAX = 20, 365, 1_000, 1_000
 BROADCAST_TO = range(2, 21)
 ANSWER_DAYS_MAX, UPDATE_DAYS_MAX = 30, 90
+WRITTEN_ANEW = {"any_spelling": True}
+"""What rules for leads that are written now say where their author says nothing."""
 LATITUDE_MAX, LONGITUDE_MAX = 90, 180
 
 
@@ -47,6 +49,7 @@ class LeadRules:
     """The body of the rulebook kind `lead_rules`. No partners listed: every active one takes leads, with weight 1.
 
     Business days are those of `zone` and `hours`. A lead that nobody took in `rounds` rounds is pooled for `pool_days`.
+    `any_spelling`: a family is the same however it is written; rules of older releases compare letter by letter.
     """
 
     zone: str = "UTC"
@@ -63,6 +66,7 @@ class LeadRules:
     update_days: int = 14
     pool_days: int = 30
     gate: Gate = field(default_factory=Gate)
+    any_spelling: bool = False
 
     @property
     def calendar(self) -> BusinessCalendar:

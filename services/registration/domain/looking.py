@@ -175,7 +175,7 @@ class Look:
         held = any(c.claim.state in HOLDING and c.meets.complete for c in self.screening.conflicts)
         reduced = held and SECOND_REDUCED in rules.priorities
         factor = rules.second_factor_percent if reduced else WHOLE_PERCENT
-        return entitlement(rules.benefits, rules.stacking, self.facts.mine.reach, factor_percent=factor)
+        return entitlement(rules, self.facts.mine.reach, factor_percent=factor)
 
     def _queued(self) -> DealQueued:
         return DealQueued(

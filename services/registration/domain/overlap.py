@@ -5,6 +5,7 @@ Partners write as they like: products and places are compared in a normal form, 
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -103,6 +104,11 @@ def normal_product(text: str) -> str:
     """A family or a SKU however it was typed: `Cloud / Storage` is `cloud/storage`."""
     parts = (" ".join(part.split()) for part in unicodedata.normalize("NFKC", text).casefold().split("/"))
     return "/".join(part for part in parts if part)
+
+
+def families_of(families: Iterable[str], *, any_spelling: bool) -> frozenset[str]:
+    """Families as rules compare them: however they are written, or letter by letter as rules of older releases do."""
+    return frozenset(map(normal_product, families) if any_spelling else families)
 
 
 def normal_region(region: str, country: str) -> str:

@@ -21,6 +21,7 @@ from services.registration.domain.lead_rules import (
     Routed,
     faults,
 )
+from services.registration.domain.overlap import families_of
 
 INCUMBENT, NAMED, VENDOR, POOL = "incumbent", "named", "vendor", "pool"
 BOXES = ((Decimal(2), Decimal("1.5")), (Decimal(4), Decimal(3)), (Decimal(8), Decimal(8)))
@@ -111,10 +112,16 @@ def _barred(taker: Taker, facts: RoutingFacts, rules: LeadRules) -> str | None:
         "own-lead": taker.partner_id == facts.source,
         "not-listed": bool(rules.partners) and entry not in rules.partners,
         "other-country": not _serves(taker, entry, facts, rules),
-        "other-family": bool(entry.families and facts.families) and not set(entry.families) & set(facts.families),
+        "other-family": not _takes(entry, facts, rules),
         "at-cap": cap is not None and facts.turns.get(taker.partner_id, 0) >= cap,
     }
     return next((code for code, holds in checks.items() if holds), None)
+
+
+def _takes(entry: Routed, facts: RoutingFacts, rules: LeadRules) -> bool:
+    """Whether a lead of these families is for it; one that names none is for all."""
+    takes, wanted = (families_of(some, any_spelling=rules.any_spelling) for some in (entry.families, facts.families))
+    return not takes or not wanted or not takes.isdisjoint(wanted)
 
 
 def _serves(taker: Taker, entry: Routed, facts: RoutingFacts, rules: LeadRules) -> bool:

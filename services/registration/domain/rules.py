@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.business_time import HOLIDAYS_MAX, BusinessCalendar
 from contracts.values import Money
+from services.registration.domain.overlap import families_of
 from services.registration.domain.shared_domains import SHARED_DOMAINS
 
 STARTS = APPROVAL, SUBMISSION = "approval", "submission"
@@ -51,6 +52,8 @@ _TERRITORY = re.compile("[A-Z]{2}(-[A-Z0-9]{1,3})?")
 QUEUE_MAX = 10
 WATCHES = LOOK, DOCUMENT, ASKED = "look", "document", "asked"
 """What a person may be asked to look at besides: a look-alike domain, another partner's document, a changed question."""
+WRITTEN_ANEW = {"watch_for": list(WATCHES), "any_spelling": True}
+"""What deal rules that are written now say where their author says nothing."""
 CLOSED_LEAST = 10
 PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
 
@@ -126,10 +129,6 @@ class CertificationNeed:
     certification: str
     count: int = 1
     families: tuple[str, ...] = ()
-
-    def meets(self, families: Iterable[str]) -> bool:
-        """Whether a deal of these families asks for it."""
-        return not self.families or not set(self.families).isdisjoint(families)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +222,7 @@ class DealRules:
 
     No territories (`DE`, `US-CA`): every country. `capacity` is how many deals of one partner may be open at once; a
     partner's tier may have another one. `watch_for` is what registrations leave a trace of, so that a person may look.
+    `any_spelling`: a family is the same however it is written. Rules of older releases name neither, and are without.
     """
 
     zone: str = "UTC"
@@ -246,6 +246,7 @@ class DealRules:
     capacity: int | None = None
     tier_capacities: tuple[TierCapacity, ...] = ()
     watch_for: tuple[str, ...] = ()
+    any_spelling: bool = False
     certifications: tuple[CertificationNeed, ...] = ()
     approval: tuple[Step, ...] = (Step(),)
     amended_up_percent: int = 25
@@ -262,6 +263,15 @@ class DealRules:
         """How many deals of a partner in these tiers may be open at once: the most that one of them allows."""
         own = set(tiers)
         return max((one.capacity for one in self.tier_capacities if one.tier in own), default=self.capacity)
+
+    def as_compared(self, families: Iterable[str]) -> frozenset[str]:
+        """Product families as these rules compare them."""
+        return families_of(families, any_spelling=self.any_spelling)
+
+    def meant(self, named: Iterable[str], families: Iterable[str]) -> bool:
+        """Whether something for the named families is for one of these; none named: for all."""
+        wanted = self.as_compared(named)
+        return not wanted or not wanted.isdisjoint(self.as_compared(families))
 
     @property
     def counts_open(self) -> bool:

@@ -354,7 +354,7 @@ def _certified(facts: Facts, rules: DealRules) -> Iterator[Check]:
     """One check a certification that the deal's families ask for."""
     families = {line.family for line in facts.mine.reach.products}
     for need in rules.certifications:
-        if need.meets(families):
+        if rules.meant(need.families, families):
             yield _enough(facts.partner, need)
 
 
@@ -411,7 +411,7 @@ def competitor(domain: str | None, rules: DealRules) -> str | None:
 def _product(facts: Facts, rules: DealRules) -> Check:
     families = sorted({line.family for line in facts.mine.reach.products})
     seen = Check(name="product", value=families, threshold=list(rules.families))
-    if not rules.families or set(families) <= set(rules.families):
+    if not rules.families or rules.as_compared(families) <= rules.as_compared(rules.families):
         return seen
     return replace(seen, pull=REVIEW, code="product-not-listed", text="A product is not one of the programme's.")
 
