@@ -70,6 +70,7 @@ class Settings(ServiceSettings):
     stranger_per_minute: float = Field(default=20.0, gt=0)
     stranger_burst: int = Field(default=20, ge=1)
     forms_per_hour: int = Field(default=10, ge=1)
+    checks_per_hour: int = Field(default=60, ge=1)
     session_idle_minutes: int = Field(default=60, ge=5, le=480)
     session_hours: int = Field(default=12, ge=1, le=24)
     public_url: str = Field(default="", description=SEALED)
@@ -122,6 +123,7 @@ class Settings(ServiceSettings):
             tenant=Bucket(Rate(per_second=self.tenant_per_second, burst=self.tenant_burst)),
             stranger=Bucket(Rate(per_second=self.stranger_per_minute / 60, burst=self.stranger_burst)),
             forms=Window(self.forms_per_hour, HOUR_SECONDS),
+            checks=Window(self.checks_per_hour, HOUR_SECONDS),
         )
 
 

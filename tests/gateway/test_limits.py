@@ -76,7 +76,8 @@ def limits(**bursts: int) -> Limits:
     names = ("key_reads", "key_writes", "partner", "tenant", "stranger")
     clock = Seconds()
     buckets = {name: Bucket(Rate(per_second=1.0, burst=bursts.get(name, 100)), clock) for name in names}
-    return Limits(**buckets, forms=Window(bursts.get("forms", 100), 3_600.0, clock))
+    windows = {name: Window(bursts.get(name, 100), 3_600.0, clock) for name in ("forms", "checks")}
+    return Limits(**buckets, **windows)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,30 @@ async def test_beyond_its_limit_a_caller_is_told_when_to_come_back(
             assert guesses[-1].headers["retry-after"] == "100"
             good = await guesser.get("/v1/me", headers={"authorization": f"Bearer {north._token}"})
             assert good.status_code == 200
+
+
+async def test_a_partner_asks_so_often_an_hour_whether_a_customer_is_free_whoever_of_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LIMITED": "true", "CHECKS_PER_HOUR": "2"}.items():
+        monkeypatch.setenv(f"ENTENTE_{name}", value)
+    question = {
+        "customer": {"name": "Contoso GmbH", "country": "DE", "website": "www.contoso.de"},
+        "products": [{"family": "platform"}],
+        "amount": {"amount": "40000.00", "currency": "EUR"},
+    }
+    async with running_system(tmp_path) as it:
+        north, dora = await it.who("northwind"), await it.who("dora")
+        asked = [
+            await north.post("/v1/registration/checks", question, key="first"),
+            await north.post("/v1/registration/deals/preview", question, key="second"),
+            await north.post("/v1/registration/checks", question, key="third"),
+        ]
+        own = {**question, "partner_id": done(await north.get("/v1/me"))["partner_id"]}
+        by_the_desk = [await dora.post("/v1/registration/deals/preview", own, key=f"d{n}") for n in range(3)]
+    assert [answer.status for answer in asked] == [200, 200, 429]
+    assert (asked[-1].json()["slug"], asked[-1].headers["retry-after"] > "3500") == ("too-many-requests", True)
+    assert [answer.status for answer in by_the_desk] == [200, 200, 200]
 
 
 SEVERAL = [f"203.0.113.9, 198.51.100.{number}, 192.0.2.7" for number in range(4)]

@@ -63,7 +63,8 @@ class Window:
 class Limits:
     """The limits of one instance: of a key's reads and writes, of a partner, of a tenant, of who is not signed in.
 
-    `forms` are those that somebody without a sign-in sends from one address.
+    `forms` are those that somebody without a sign-in sends from one address, `checks` a partner's questions whether a
+    customer is free.
     """
 
     key_reads: Bucket
@@ -72,6 +73,7 @@ class Limits:
     tenant: Bucket
     stranger: Bucket
     forms: Window
+    checks: Window
 
     def admit(self, who: Principal, *, reads: bool) -> None:
         """Counts one request of somebody known. Raises TooMany."""
@@ -80,6 +82,11 @@ class Limits:
         if who.partner_id is not None:
             self.partner.take(f"{who.tenant}|{who.partner_id}")
         self.tenant.take(who.tenant)
+
+    def admit_check(self, who: Principal) -> None:
+        """Counts one question whether a customer is free; only partners' are counted. Raises TooMany."""
+        if who.partner_id is not None:
+            self.checks.take(f"{who.tenant}|{who.partner_id}")
 
     def admit_stranger(self, address: str) -> None:
         """Counts one attempt of somebody unknown: a token that opens nothing, an application. Raises TooMany."""

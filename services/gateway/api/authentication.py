@@ -31,6 +31,8 @@ PATH_LENGTH_MAX = 500
 REMEMBERED = 10_000
 """Sessions whose principal is not made anew at each request."""
 READING = ("GET", "HEAD", "OPTIONS")
+CHECKS = {("registration", "POST", path) for path in ("/checks", "/deals/preview")}
+"""Where a partner asks whether a customer is free."""
 
 
 class PartnerSuspended(Forbidden):
@@ -86,6 +88,12 @@ def count_form(request: Request) -> None:
     limits = request.app.state.application.ports.limits
     if limits and request.client:
         limits.admit_form(request.client.host)
+
+
+def count_check(app: Application, who: Principal, service: str, method: str, path: str) -> None:
+    """Counts a partner's question whether a customer is free. Raises TooMany."""
+    if app.ports.limits and (service, method, path) in CHECKS:
+        app.ports.limits.admit_check(who)
 
 
 def count_stranger(request: Request) -> None:

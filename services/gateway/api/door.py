@@ -17,7 +17,15 @@ from chassis.http import BodyLimit, problem
 from chassis.identity import Principal, Unauthenticated
 from chassis.inspection import WHOLE_FEED_PATH
 from chassis.tracing import PROBES, serving
-from services.gateway.api.authentication import Visitor, count_form, count_stranger, narrowed, nobody, visitor
+from services.gateway.api.authentication import (
+    Visitor,
+    count_check,
+    count_form,
+    count_stranger,
+    narrowed,
+    nobody,
+    visitor,
+)
 from services.gateway.domain.tenant import Tenants
 
 DROPPED = frozenset({b"authorization", b"cookie", b"x-forwarded-user", b"entente-principal", b"host"})
@@ -105,6 +113,7 @@ async def _through(service: str, path: str, scope: Scope, receive: Receive, send
     principal = await _principal(service, path, await visitor(request), request)
     if path in INSIDE or not app.ports.upstreams.knows(service):
         raise NotFound
+    count_check(app, principal, service, scope["method"], path)
     token = app.ports.signer.sign(principal, service)
     inner = _inner(scope, path, token)
     if service in NAMES_A_TENANT and open_to_all(service, scope["method"], path):

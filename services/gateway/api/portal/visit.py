@@ -29,7 +29,15 @@ from chassis.health import readiness
 from chassis.http import App, BadRequest, Caller, NoAnswer, at_least, problem
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
-from services.gateway.api.authentication import CrossSite, Visitor, drop_session, same_site, session_cookie, visitor
+from services.gateway.api.authentication import (
+    CrossSite,
+    Visitor,
+    count_check,
+    drop_session,
+    same_site,
+    session_cookie,
+    visitor,
+)
 from services.gateway.api.door import PREFIX, call
 from services.gateway.api.portal.formats import Formats, locale_of
 from services.gateway.api.portal.rendering import html
@@ -276,6 +284,7 @@ class Visit:
         if form.text("version"):
             headers["if-match"] = f'"{form.text("version")}"'
         content = b"" if body is None else orjson.dumps(body)
+        count_check(self.app, self.who, service, method, path)
         return await call(self.app, self.who, method, service, path, content=content, headers=headers)
 
     async def send_file(self, form: Form, service: str, path: str) -> Answer:
