@@ -201,3 +201,92 @@ async def test_a_customer_is_found_by_a_word_of_its_name_or_all_of_it(registrati
         assert await found(name) == [first["account_id"]], name
     assert await found("fabri") == []
     assert await found("…") == []
+
+
+ALDER, BIRCH = (numbered(name, "IE", "registry", "12345") for name in ("Alder Mills", "Birch Works"))
+
+
+async def word(registration: Running, deal: dict[str, Any], account_id: str, verdict: str = "same") -> dict[str, Any]:
+    body = {"account_id": account_id, "verdict": verdict, "reason": "We asked them."}
+    answer = await registration.post(DESK, f"/deals/{deal['registration_id']}/decide-finding", body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_a_similar_customer_that_is_the_same_is_merged_in_the_commit_that_says_so(registration: Running) -> None:
+    first = await registration.register("p1", customer=ALDER)
+    await registration.post(DESK, f"/accounts/{first['account_id']}/confirm")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    second = await registration.register("p2", customer=BIRCH)
+    here, there = first["account_id"], second["account_id"]
+
+    await word(registration, second, here)
+
+    line = {first["registration_id"]: "held", second["registration_id"]: "waiting"}
+    await registration.until(second["registration_id"], "waiting")
+    assert await claims_of(registration, here) == line
+    assert await claims_of(registration, there) == {}
+    [merge] = (await registration.get(DESK, f"/accounts/{here}")).json()["merges"]
+    assert merge["account_id"] == there
+    shown = (await registration.get(DESK, f"/deals/{second['registration_id']}")).json()
+    assert shown["board"]["account_id"] == here
+    recorded = await registration.service.store.feed(0, 1_000)
+    names = {type(one.event).__name__: one.command_id for one in recorded}
+    assert names["FindingDecided"] == names["AccountsMerged"] == names["DealMoved"] == names["ClaimsJoined"]
+
+    split = await registration.post(DESK, f"/accounts/{here}/split", {"merge_id": merge["merge_id"]})
+
+    assert split.status_code == 200, split.text
+    await registration.until(second["registration_id"], "in_review")
+    assert await claims_of(registration, there) == {second["registration_id"]: "pending"}
+
+
+async def test_the_same_word_on_a_finding_twice_merges_once_and_another_account_is_no_finding(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1", customer=ALDER)
+    second = await registration.register("p2", customer=BIRCH)
+    for _ in range(2):
+        await word(registration, second, first["account_id"])
+
+    body = {"account_id": "nobody", "verdict": "same", "reason": "We asked them."}
+    unknown = await registration.post(DESK, f"/deals/{second['registration_id']}/decide-finding", body)
+
+    assert len((await registration.get(DESK, f"/accounts/{first['account_id']}")).json()["merges"]) == 1
+    assert (unknown.status_code, unknown.json()["slug"]) == (422, "no-such-finding")
+
+
+async def test_two_holds_that_become_one_customer_s_by_a_finding_are_contested(registration: Running) -> None:
+    first = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    alike = {"name": "Contoso GmbH", "country": "DE", "website": "contoso-labs.de"}
+    second = await registration.register("p2", customer=alike)
+    await word(registration, second, first["account_id"], "related")
+    approved = await registration.post(DESK, f"/deals/{second['registration_id']}/approve")
+    assert approved.json()["status"] == "approved", approved.text
+    third = await registration.register("p2", customer=alike, role="referral")
+    assert third["account_id"] == second["account_id"]
+
+    await word(registration, third, first["account_id"])
+
+    assert await claims_of(registration, first["account_id"]) == {
+        first["registration_id"]: "contested",
+        second["registration_id"]: "contested",
+        third["registration_id"]: "pending",
+    }
+    dispute = (await registration.get(DESK, f"/disputes/{second['registration_id']}")).json()
+    assert ("wrong_match", "opened") == (dispute["kind"], dispute["stage"])
+
+
+async def test_where_a_group_is_in_the_way_the_claim_enters_both_customers(registration: Running) -> None:
+    first = await registration.register("p1", customer=ALDER)
+    second = await registration.register("p2", customer=BIRCH)
+    other = await registration.register("p2", customer=FABRIKAM)
+    edge = {"parent": other["account_id"], "reason": "Fabrikam bought it."}
+    assert (await registration.post(DESK, f"/accounts/{second['account_id']}/link-parent", edge)).status_code == 200
+
+    await word(registration, second, first["account_id"])
+
+    assert (await registration.get(DESK, f"/accounts/{first['account_id']}")).json()["merges"] == []
+    assert second["registration_id"] in await claims_of(registration, first["account_id"])
+    assert second["registration_id"] in await claims_of(registration, second["account_id"])

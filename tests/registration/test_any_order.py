@@ -27,16 +27,16 @@ from services.registration.application.on_accounts import joining, parting
 from services.registration.application.on_deals import (
     Asked,
     as_screened,
-    deciding,
     displacing,
     on_deal,
     screening_again,
 )
 from services.registration.application.on_disputes import concluding, on_dispute
+from services.registration.application.on_findings import deciding
 from services.registration.application.on_invitations import invitation_id
 from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
-from services.registration.domain.account import Accounts, AccountsMerged, AccountsSplit
+from services.registration.domain.account import Account, Accounts, AccountsMerged, AccountsSplit
 from services.registration.domain.account_key import AccountKeys, Key
 from services.registration.domain.approving import CUSTOMER_OVERRIDE
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING, Claim
@@ -515,7 +515,17 @@ class AnyOrder(RuleBasedStateMachine):
         found = [one.candidate.account_id for one in seen.screening.findings] if seen else []
         account = data.draw(st.sampled_from(found or self.accounts()))
         told = {"account_id": account, "verdict": verdict, "reason": SEALED, "by": "desk-1"}
-        self.attempt(lambda: done(deciding(self.asked(deal), told)(self.peek())))
+        self.say(deal, told)
+
+    def say(self, deal: str, told: dict[str, Any]) -> None:
+        """Says what a similar customer is; one that is the same may go on with the deal's."""
+        held, merge_id = self.held(), self.new_id("merge")
+        merge = {"merge_id": merge_id, "reason": SEALED, "by": "desk-1", "now": self.now}
+        self.attempt(lambda: done(deciding(self.asked(deal), told, merge)(self.peek())))
+        into: Account = self.town.state(Accounts.at(told["account_id"]))
+        if any(one.merge_id == merge_id for one in into.merges):
+            self.merges.append((merge_id, told["account_id"]))
+        assert held == self.held(), "a word on a finding took a hold away"
 
     # Who takes part
 

@@ -29,7 +29,7 @@ from tests.registration.service import ADMIN, DESK, TENANT, Running, activated, 
 
 PARTNERS = ("north", "south", "east")
 LIMIT = [{"amount": "100000.00", "currency": "EUR"}]
-AUTO: dict[str, Any] = {"auto_approval": {"on": True, "limits": LIMIT}}
+AUTO: dict[str, Any] = {"watch_for": [], "auto_approval": {"on": True, "limits": LIMIT}}
 
 
 @asynccontextmanager

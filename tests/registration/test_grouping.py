@@ -9,7 +9,8 @@ import pytest
 from chassis.decider import NotFound, Raced, Stream
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.on_accounts import cutting, linking
-from services.registration.application.on_deals import Asked, deciding
+from services.registration.application.on_deals import Asked
+from services.registration.application.on_findings import deciding
 from services.registration.application.ports import Near
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.account import Accounts, Group
@@ -233,7 +234,7 @@ async def test_a_group_claim_enters_the_group_of_a_customer_that_is_the_same() -
     await register(town, "a", "p-1", apart, "group", near=Index((candidate(HEAD, link="alias"),)))
     asked = Asked(registration_id="a", now=LATER)
     told = {"account_id": HEAD, "verdict": "same", "reason": SEALED, "by": "desk-1"}
-    made = await deciding(asked, told)(Peek(town))  # type: ignore[arg-type]
+    made = await deciding(asked, told, {})(Peek(town))  # type: ignore[arg-type]
     early = await linking(GRANDCHILD, CHILD, EDGE)(Peek(town))  # type: ignore[arg-type]
 
     town.run(made)
@@ -255,7 +256,7 @@ async def test_who_joins_the_group_of_a_customer_before_it_is_said_to_be_the_sam
     await register(town, "a", "p-1", apart, "group", near=Index((candidate(HEAD, link="alias"),)))
     asked = Asked(registration_id="a", now=LATER)
     told = {"account_id": HEAD, "verdict": "same", "reason": SEALED, "by": "desk-1"}
-    made = await deciding(asked, told)(Peek(town))  # type: ignore[arg-type]
+    made = await deciding(asked, told, {})(Peek(town))  # type: ignore[arg-type]
     await link(town, CHILD, HEAD)
 
     with pytest.raises(Raced):

@@ -9,7 +9,9 @@ from chassis.http import App, Body, Writer, answered, perform
 from contracts.values import AccountId, RegistrationId
 from services.registration.api.bodies import Code, EvidenceBody, Id, Text, subject_of
 from services.registration.api.deals import asked
-from services.registration.application.on_deals import deciding, displacing, merging, on_deal, screening_again
+from services.registration.application.on_deals import displacing, merging, on_deal, screening_again
+from services.registration.application.on_findings import deciding
+from services.registration.domain.account import SAME
 from services.registration.domain.approving import CUSTOMER_OVERRIDE
 from services.registration.domain.deal import Deal, EvidenceChanged, Status
 from services.registration.domain.deal_commands import (
@@ -35,7 +37,7 @@ class ReturnBody(Body):
 
 
 class FindingBody(Body):
-    """Verdicts: same (the claim enters that customer too), different (for good), related."""
+    """Verdicts: same (the two customers are merged), different (for good), related."""
 
     account_id: Annotated[str, Field(min_length=1, max_length=64)]
     verdict: Literal["same", "different", "related"]
@@ -88,8 +90,10 @@ async def decide_finding(registration_id: Id, body: FindingBody, caller: Writer,
     """Says whether a similar customer is the same one."""
     reason = app.seal(caller.tenant, subject_of(registration_id), body.reason)
     told = {"account_id": AccountId(body.account_id), "verdict": body.verdict, "reason": reason}
-    wish = asked(caller, app, registration_id, DecideFinding)
-    return await perform(caller, app, DecideFinding, deciding(wish, {**told, "by": caller.principal.by}))
+    wish, by = asked(caller, app, registration_id, DecideFinding), caller.principal.by
+    same = app.seal(caller.tenant, f"account-{body.account_id}", body.reason) if body.verdict == SAME else None
+    merge = {"merge_id": caller.new_id("merge"), "reason": same, "by": by, "now": wish.now}
+    return await perform(caller, app, DecideFinding, deciding(wish, {**told, "by": by}, merge))
 
 
 @router.post("/deals/{registration_id}/approve")

@@ -63,6 +63,7 @@ from services.registration.application.streams import (
     mail_streams,
     marking_streams,
     merging_accounts_streams,
+    merging_finding_streams,
     merging_streams,
     registering_reads,
     registering_streams,
@@ -151,6 +152,7 @@ from services.registration.domain.dispute import (
 )
 from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
+from services.registration.domain.finding import MergeFinding, merge_finding
 from services.registration.domain.forgotten import (
     ForgetContact,
     ForgetDeal,
@@ -337,6 +339,13 @@ HANDLES = (
     *(
         Handles(DecideFinding, decision, streams=finding_streams, answer=whole, evaluator=evaluator)
         for evaluator, decision in ((1, decide_finding_of_its_own), (2, decide_finding))
+    ),
+    Handles(
+        MergeFinding,
+        merge_finding,
+        streams=merging_finding_streams,
+        reads=lambda c: colliding_streams(c.merge),
+        answer=whole,
     ),
     *(
         Handles(ApproveDeal, decision, settling_streams, reads=around_streams, answer=looked_at, evaluator=evaluator)

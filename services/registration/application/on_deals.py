@@ -11,13 +11,11 @@ from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.ports import AccountIndex
-from services.registration.application.registering import giving_way, group_around, targets_of, with_absorbed
-from services.registration.domain.account import SAME
+from services.registration.application.registering import giving_way, targets_of, with_absorbed
 from services.registration.domain.claims import Claims, ClaimsOf
 from services.registration.domain.deal import Deal, Deals
 from services.registration.domain.deal_commands import (
     ApproveDeal,
-    DecideFinding,
     GivesWay,
     MergeDuplicate,
     ResubmitDeal,
@@ -25,7 +23,6 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import Details
 from services.registration.domain.judging import rules_of
 from services.registration.domain.matching import Candidate, IndexSeen
-from services.registration.domain.overlap import GROUP
 from services.registration.domain.trace import Trace, traces_of
 
 
@@ -89,19 +86,6 @@ async def holders(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId
     lines: list[Claims] = await peek.all([ClaimsOf.at(account) for account in deal.accounts])
     rivals = (c for one in lines for c in one.live if c.protected(now) and c.rivals(one.counted(deal.claim())))
     return tuple(sorted({c.registration_id for c in rivals if not c.deal_id}))
-
-
-def deciding(asked: Asked, told: dict[str, Any]) -> Make:
-    """Prepares the word on a finding; a claim on a whole group is to enter the group of the customer that is the same."""
-
-    async def prepare(peek: Peek) -> DecideFinding:
-        wish: DecideFinding = await on_deal(asked, lambda _, fields: DecideFinding(**fields, **told))(peek)
-        deal: Deal = await peek(Deals.at(asked.registration_id))
-        if wish.verdict != SAME or deal.first.reach.place.scope != GROUP:
-            return wish
-        return replace(wish, group=await group_around(peek, wish.account_id))
-
-    return prepare
 
 
 async def followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:

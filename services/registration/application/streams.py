@@ -28,6 +28,7 @@ from services.registration.domain.deal_commands import (
 from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import ConcludeDispute, Disputes, FileDispute, OnDispute
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, Exclusions
+from services.registration.domain.finding import MergeFinding
 from services.registration.domain.forgotten import ForgetContact, ForgetDeal, ForgottenOf
 from services.registration.domain.grouping import CutParent, LinkParent, staying_of
 from services.registration.domain.invitation import (
@@ -172,6 +173,13 @@ def merging_accounts_streams(wish: MergeAccounts) -> Slots:
     """Both accounts with their lines, the keys that lead elsewhere, the deals that move, the disputes that open."""
     disputes = tuple(Disputes.at(one.registration_id) for one in wish.collisions)
     return *two_accounts_streams(wish, wish.moved), disputes
+
+
+def merging_finding_streams(wish: MergeFinding) -> Slots:
+    """As of a merge, with the deal of the finding in front."""
+    others = tuple(one for one in wish.merge.moved if one != wish.registration_id)
+    disputes = tuple(Disputes.at(one.registration_id) for one in wish.merge.collisions)
+    return Deals.at(wish.registration_id), *two_accounts_streams(wish.merge, others), disputes
 
 
 def linking_streams(wish: LinkParent) -> Slots:

@@ -249,11 +249,16 @@ def _may_merge(wish: MergeAccounts, survivor: Account, absorbed: Account) -> Non
 
 
 def _outside_groups(survivor: Account, absorbed: Account, there: Claims) -> None:
-    """Raises InGroup where the merge would change who belongs to a group, or what claims one."""
+    """Raises InGroup."""
+    if apart_by_group(survivor, absorbed, there):
+        raise InGroup
+
+
+def apart_by_group(survivor: Account, absorbed: Account, there: Claims) -> bool:
+    """Whether the merge would change who belongs to a group, or what claims one."""
     groups = any(claim.reach.place.scope == GROUP for claim in there.live)
     belongs = survivor.parent or survivor.members
-    if absorbed.parent or absorbed.members or (groups and belongs):
-        raise InGroup
+    return bool(absorbed.parent or absorbed.members or (groups and belongs))
 
 
 def nobody_beside(pairs: Iterable[tuple[Claim, Claim]]) -> None:

@@ -91,8 +91,9 @@ def decide_finding(
 ) -> Decided:
     """Says whether a similar customer is the same, different or related. The claim enters the same one too.
 
-    A claim on a whole group enters that customer's group with it. A customer that is the deal's own by now, as the two
-    were merged since, is the same already, and nothing else.
+    A claim on a whole group enters that customer's group with it. Where no group is in the way, `MergeFinding` makes one
+    customer of the two. A customer that is the deal's own by now, as the two were merged since, is the same already, and
+    nothing else.
     """
     lines, heads = found
     told = decide_finding_of_its_own(wish, deal, account, claims, *found)
@@ -111,10 +112,8 @@ def decide_finding_of_its_own(
     unmoved(wish, deal)
     lines, heads = found
     nothing: list[list[ClaimEvent]] = [[] for _ in claims]
-    if wish.account_id in deal.decided:
+    if found_again(wish.account_id, deal):
         return [], [], nothing, [[] for _ in lines], [[] for _ in heads]
-    if wish.account_id not in _found_accounts(deal):
-        raise NoSuchFinding(account_id=wish.account_id)
     if lines[0].moved_to is not None:
         raise AccountMerged(account_id=lines[0].moved_to)
     _group_stands(wish, deal, heads)
@@ -126,6 +125,15 @@ def decide_finding_of_its_own(
         [place(line, mine, wish.now) if same else [] for line in lines],
         [[_claimed(wish, wish.group.root_id)] for _ in heads if wish.group],
     )
+
+
+def found_again(account_id: AccountId, deal: Deal) -> bool:
+    """Whether the similar customer was decided on before. Raises NoSuchFinding for one that the screening did not name."""
+    if account_id in deal.decided:
+        return True
+    if account_id not in _found_accounts(deal):
+        raise NoSuchFinding(account_id=account_id)
+    return False
 
 
 def _group_stands(wish: DecideFinding, deal: Deal, heads: Iterable[Account]) -> None:
