@@ -1,8 +1,10 @@
 """Registration put together: its settings and `build`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from pydantic import Field
 
@@ -83,7 +85,7 @@ class Settings(ServiceSettings):
     lookups_waiting_max: int = Field(default=256, ge=1)
 
 
-WRITTEN = {DEAL_RULES.name: rules.WRITTEN_ANEW, LEAD_RULES.name: lead_rules.WRITTEN_ANEW}
+WRITTEN: dict[str, Mapping[str, Any]] = {DEAL_RULES.name: rules.WRITTEN_ANEW, LEAD_RULES.name: lead_rules.WRITTEN_ANEW}
 HOLIDAYS = written_out_in("hours", HOLIDAYS_MAX)
 
 

@@ -1,6 +1,8 @@
 """Partners that become one, as onboarding tells it: what the running service makes of it, and of a chain and its end."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,12 @@ import pytest
 
 from chassis.verify import verify_decisions
 from contracts.onboarding import PartnersMerged, PartnersUnmerged
-from contracts.registration import DisputeOpened
+from contracts.registration import DisputeDecided, DisputeOpened
 from contracts.values import PartnerId
 from tests.registration.service import DESK, START, Running, activated, deal, seller, started
 from tests.registration.test_service import won
+
+ARBITER = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
 
 
 @pytest.fixture
@@ -192,5 +196,35 @@ async def test_what_a_merger_did_is_decided_again_as_it_was(registration: Runnin
     await registration.hear(merged("p1", "p2"))
 
     assert await claims(registration, first["account_id"]) == {first["registration_id"]: ("pending", "p2")}
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+async def test_a_dispute_that_is_won_while_the_partner_counts_as_another_takes_nothing_from_that_one(
+    registration: Running,
+) -> None:
+    """Its claim was gone when the two became one, so that the customer's line could not know of it."""
+    mine = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{mine['registration_id']}/reject", {"reason_code": "no-fit"})
+    theirs = await registration.register("p3")
+    await approve(registration, theirs)
+    filed = {"registration_id": mine["registration_id"], "kind": "earlier_work", "statement": "We came first."}
+    assert (await registration.post(seller("p1"), "/disputes", filed)).status_code == 201
+    await registration.hear(merged("p1", "p2"))
+    await registration.hear(merged("p2", "p3", revision=3))
+
+    verdict = {"outcome": "overturned", "reason": "It did."}
+    decided = await registration.post(ARBITER, f"/disputes/{mine['registration_id']}/decide", verdict)
+    assert decided.status_code == 200, decided.text
+    registration.clock.set(START + timedelta(days=40))
+    await registration.until_heard(DisputeDecided, final=True)
+    await registration.settle()
+
+    assert await claims(registration, mine["account_id"]) == {
+        theirs["registration_id"]: ("held", None),
+        mine["registration_id"]: ("held", "p3"),
+    }
+    shown = (await registration.get(DESK, f"/deals/{theirs['registration_id']}")).json()
+    assert shown["board"]["status"] == "approved"
     handles = registration.service.application.executor.every_handles
     assert (await verify_decisions(registration.service.store, handles)).differences == ()

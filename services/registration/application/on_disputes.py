@@ -19,6 +19,7 @@ from services.registration.domain.deal import Deal, Deals
 from services.registration.domain.deal_commands import GivesWay
 from services.registration.domain.dispute import AppealDispute, ConcludeDispute, Dispute, Disputes, FileDispute
 from services.registration.domain.invitation import Invitation, Invitations
+from services.registration.domain.partner_facts import Partners
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,27 +108,40 @@ def concluding(asked: Asked, screening_id: str) -> Make:
         dispute: Dispute = await peek(Disputes.at(side.name))
         fields = await screens(peek, side.deal, asked, seen_before(side.deal), screening_id)
         here = await followed(peek, side.deal.accounts)
-        rivals = await _rivals(peek, side, dispute, asked.now)
-        told = {"accounts": here, "gives_way": rivals, "invitation_id": side.invitation_id}
+        counts_as = await _counted_as(peek, side.deal.first.partner_id)
+        rivals = await _rivals(peek, side, dispute, asked.now, counts_as)
+        told = {"accounts": here, "gives_way": rivals, "invitation_id": side.invitation_id, "counts_as": counts_as}
         return ConcludeDispute(**{**fields, **told})
 
     return prepare
 
 
-async def _rivals(peek: Peek, side: Side, dispute: Dispute, now: datetime) -> tuple[GivesWay, ...]:
+async def _counted_as(peek: Peek, partner_id: PartnerId) -> PartnerId | LeftOut:
+    """The partner that goes on for this one, at the end of the chain: its claim is gone, so no line knows it any more."""
+    passed = [partner_id]
+    while survivor := (await peek(Partners.at(passed[-1]))).survivor_id:
+        if survivor in passed:
+            break
+        passed.append(survivor)
+    return passed[-1] if len(passed) > 1 else LEFT_OUT
+
+
+async def _rivals(
+    peek: Peek, side: Side, dispute: Dispute, now: datetime, counts_as: PartnerId | LeftOut
+) -> tuple[GivesWay, ...]:
     """The opponents that still hold what this side holds or asks for."""
     lines: list[Claims] = await peek.all(lines_streams(side.deal.accounts))
-    met = (claim for line in lines for mine in _own(side, line) for claim in line.live if claim.rivals(mine))
+    met = (claim for line in lines for mine in _own(side, line, counts_as) for claim in line.live if claim.rivals(mine))
     holding = {claim.registration_id: claim for claim in met if claim.protected(now)}
     named = [holding[name] for name in dispute.first.against if name in holding]
     deals = dict.fromkeys(claim.deal for claim in named)
     return tuple([await _giving_way(peek, one, [claim for claim in named if claim.deal == one]) for one in deals])
 
 
-def _own(side: Side, line: Claims) -> tuple[Claim, ...]:
+def _own(side: Side, line: Claims, counts_as: PartnerId | LeftOut) -> tuple[Claim, ...]:
     """Its claim in a line; none of who takes part in the deal no more."""
     if not side.invitation_id:
-        return (line.counted(side.deal.claim()),)
+        return (line.counted(side.deal.claim(), counts_as),)
     joined = side.deal.joined(side.invitation_id)
     return (line.counted(side.deal.claim_of(joined)),) if joined else ()
 

@@ -228,9 +228,9 @@ class Claims:
     moved_to: AccountId | None = None
     aliases: tuple[Alias, ...] = ()
 
-    def counted(self, claim: Claim) -> Claim:
-        """The claim as that of the partner as which its own one counts here."""
-        as_whom = next((one.counts_as for one in self.aliases if one.partner_id == claim.partner_id), LEFT_OUT)
+    def counted(self, claim: Claim, told: PartnerId | LeftOut = LEFT_OUT) -> Claim:
+        """The claim as that of the partner as which its own one counts here; where the line does not know, as is told."""
+        as_whom = next((one.counts_as for one in self.aliases if one.partner_id == claim.partner_id), told)
         return replace(claim, counts_as=as_whom) if as_whom or claim.counts_as else claim
 
     def of(self, registration_id: str) -> Claim | None:

@@ -115,7 +115,8 @@ class Screens(OnDeal):
     """A command that screens the deal again, with the candidates that were found when it was made.
 
     `gives_way` are the deals that end where it is approved, `targets` what an exclusion of the deal would be on,
-    `traces` what it has left behind, `index` what named the candidates.
+    `traces` what it has left behind, `index` what named the candidates. `counts_as`: the partner that its own one is one
+    with, where its claim comes into a line that does not know.
     """
 
     programme: str
@@ -126,6 +127,7 @@ class Screens(OnDeal):
     targets: tuple[str, ...] = ()
     traces: tuple[Trace, ...] = ()
     index: IndexSeen | LeftOut = LEFT_OUT
+    counts_as: PartnerId | LeftOut = LEFT_OUT
 
 
 def entered(wish: Screens | RegisterDeal) -> tuple[AccountId, ...]:

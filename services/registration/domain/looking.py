@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chassis.event import replace
+from chassis.event import LeftOut, replace
 from chassis.rulebook import Rulebook, Version
-from contracts.values import AccountId, Entitlement, Span
+from contracts.values import AccountId, Entitlement, PartnerId, Span
 from services.registration.domain.account import Account
 from services.registration.domain.background import Background
 from services.registration.domain.claim import HOLDING, Claim
@@ -283,12 +283,12 @@ def look_again(wish: Screens, deal: Deal, claims: Sequence[Claims], *around: *Ar
     version = judging(deal, book)
     candidates = tuple(c for c in wish.candidates if c.account_id not in deal.decided)
     facts = Facts(
-        mine=claims[0].counted(deal.claim()) if claims else deal.claim(),
+        mine=claims[0].counted(deal.claim(), wish.counts_as) if claims else deal.claim(),
         amount=deal.now_details.amount,
         tender=deal.now_details.tender,
         known=account.known,
         partner=partner.for_open_deals,
-        accounts=_on_accounts(deal, claims),
+        accounts=_on_accounts(wish, deal, claims),
         candidates=candidates,
         nearby=_near(wish.candidates, nearby, candidates),
         displaces=tuple(one.registration_id for one in wish.gives_way if one.reason_code != REPLACED),
@@ -313,19 +313,19 @@ def _background(wish: Screens, deal: Deal, traces: tuple[Traces, ...]) -> Backgr
     )
 
 
-def _on_accounts(deal: Deal, claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
+def _on_accounts(wish: Screens, deal: Deal, claims: Sequence[Claims]) -> tuple[OnAccount, ...]:
     """The line on each of the deal's accounts, with its own claim as it is by now; last where it was released."""
     mine = deal.claim()
     return tuple(
-        OnAccount(account_id=account, live=_with_mine(one, mine), incumbents=one.incumbents)
+        OnAccount(account_id=account, live=_with_mine(one, mine, wish.counts_as), incumbents=one.incumbents)
         for account, one in zip(deal.accounts, claims, strict=False)
     )
 
 
-def _with_mine(claims: Claims, mine: Claim) -> tuple[Claim, ...]:
+def _with_mine(claims: Claims, mine: Claim, counts_as: PartnerId | LeftOut) -> tuple[Claim, ...]:
     known = claims.of(mine.registration_id)
     if known is None:
-        return (*claims.live, claims.counted(mine))
+        return (*claims.live, claims.counted(mine, counts_as))
     return tuple(replace(one, evidence=mine.evidence) if one is known else one for one in claims.live)
 
 
