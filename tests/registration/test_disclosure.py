@@ -233,14 +233,19 @@ async def test_what_the_rules_switch_off_a_losing_partner_reads_nowhere_and_the_
 async def test_a_rejection_tells_its_reason_and_until_when_it_may_be_contested_unless_the_rules_switch_that_off(
     registration: Running, off: dict[str, bool], codes: tuple[str, ...], *, until: bool
 ) -> None:
-    _, lost = await beaten(registration, **off)
+    holder, lost = await beaten(registration, **off)
     path = f"/deals/{lost['registration_id']}"
+    waiting = [(await registration.get(who, path)).json()["contest_until"] for who in (DESK, LOSER)]
+    holding = (await registration.get(DESK, f"/deals/{holder['registration_id']}")).json()["contest_until"]
     said = {"reason_code": "no-budget", "message": "There is none for this year."}
 
     answer = (await registration.post(DESK, f"{path}/reject", said)).json()
     [told] = await registration.told(DealRejected)
     heard = told.for_partner(str(LOSER.partner_id))
     own = (await registration.get(LOSER, path)).json()
+    ends = "2026-03-18T10:00:00Z"
+    assert (waiting, holding) == ([ends, ends if until else None], None)
+    assert own["contest_until"] == (ends if until else None)
     why = (await registration.get(LOSER, f"/why/{own['history'][-1]['event_id']}")).json()
     filed = {"registration_id": lost["registration_id"], "kind": "incumbent", "statement": "We were here long before."}
 

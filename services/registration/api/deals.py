@@ -8,6 +8,7 @@ from pydantic import Field
 
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
+from chassis.event import plain
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains, Range
@@ -26,6 +27,7 @@ from services.registration.api.bodies import (
     details_of,
 )
 from services.registration.application.on_deals import Asked, on_deal, on_shared_deal, screening_again
+from services.registration.application.on_disputes import last_day_of
 from services.registration.application.registering import asked_for, prepare_registration
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import (
@@ -276,7 +278,11 @@ async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
     app.access.check(caller.principal, READ_DEALS)
     found = await app.document(caller.principal, "deal", registration_id)
     mine = for_partner(found) if caller.principal.kind == "partner" else found
-    return shown(_opened(caller, app, mine), found["version"])
+    until = await last_day_of(app.executor.peek(caller.tenant), registration_id, app.clock.now())
+    own = caller.principal.kind != "partner" or caller.principal.partner_id == found["partner_id"]
+    kept = caller.principal.kind == "partner" and "appeal_until" in (found["board"] or {}).get("withheld", [])
+    opened = _opened(caller, app, mine)
+    return shown({**opened, "contest_until": plain(until) if own and not kept else None}, found["version"])
 
 
 def _opened(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any]:

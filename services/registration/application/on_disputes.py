@@ -9,6 +9,7 @@ from chassis.case import Stage
 from chassis.decider import NotFound
 from chassis.event import LEFT_OUT, LeftOut
 from chassis.execution import Peek
+from chassis.rulebook import Rules
 from contracts.values import PartnerId, RegistrationId
 from services.registration.application.on_deals import Asked, Make, followed, holders, screens, seen_before
 from services.registration.application.streams import lines_streams
@@ -17,7 +18,15 @@ from services.registration.domain.claims import Claims
 from services.registration.domain.concluding import LOST_DISPUTE
 from services.registration.domain.deal import Deal, Deals
 from services.registration.domain.deal_commands import GivesWay
-from services.registration.domain.dispute import AppealDispute, ConcludeDispute, Dispute, Disputes, FileDispute
+from services.registration.domain.dispute import (
+    DISPUTABLE,
+    AppealDispute,
+    ConcludeDispute,
+    Dispute,
+    Disputes,
+    FileDispute,
+    contest_until,
+)
 from services.registration.domain.invitation import Invitation, Invitations
 from services.registration.domain.partner_facts import Partners
 
@@ -81,6 +90,15 @@ def filing(asked: Asked, told: dict[str, Any]) -> Make:
         )
 
     return prepare
+
+
+async def last_day_of(peek: Peek, registration_id: str, now: datetime) -> datetime | None:
+    """Until when a deal can be contested that was rejected, revoked or set behind a rival; None for any other one."""
+    deal: Deal = await peek(Deals.at(registration_id))
+    if deal.status not in DISPUTABLE:
+        return None
+    against = await peek.all([Deals.at(one) for one in await holders(peek, deal, now)])
+    return contest_until(deal, against, await peek(Rules.at(deal.first.programme)))
 
 
 Contesting = Callable[[str], Awaitable[RegistrationId | None]]

@@ -315,15 +315,18 @@ def unanswered(decision: Callable[..., Any]) -> Callable[..., Any]:
 def file_dispute(
     wish: FileDispute, dispute: Dispute, deal: Deal, against: tuple[Deal, ...], book: Rulebook
 ) -> list[DisputeEvent]:
-    """Contests a rejection, a revocation or a wait, in time. A last day that the rules keep is not named either.
-
-    A wait is contested from when the deal was set behind its rival, or that was approved.
-    """
-    if deal.status == Status.WAITING and deal.queued_at is not None:
-        since = max((one.approved_at for one in against if one.approved_at), default=deal.queued_at)
-        since = max(since, deal.queued_at)
-        deal = replace(deal, appeal_until=appeal_until(rules_of(deal, book), since))
+    """Contests a rejection, a revocation or a wait, in time. A last day that the rules keep is not named either."""
+    if deal.status == Status.WAITING:
+        deal = replace(deal, appeal_until=contest_until(deal, against, book))
     return file_dispute_at_any_time_of_a_wait(wish, dispute, deal, against, book)
+
+
+def contest_until(deal: Deal, against: Sequence[Deal], book: Rulebook) -> datetime | None:
+    """Until when it can be contested: a wait from when the deal was set behind its rivals, or one of them was approved."""
+    if deal.status != Status.WAITING or deal.queued_at is None:
+        return deal.appeal_until
+    since = max((deal.queued_at, *(one.approved_at for one in against if one.approved_at)))
+    return appeal_until(rules_of(deal, book), since)
 
 
 def file_dispute_at_any_time_of_a_wait(

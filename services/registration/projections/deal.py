@@ -194,11 +194,13 @@ class Found(TypedDict, total=False):
 class ShownDeal(_Deal):
     """A deal with its history. What was found around it, its rivals among it, is shown to the vendor only.
 
-    So is `crm_pending`: a day after its approval nobody had told of its sale in the CRM.
+    So is `crm_pending`: a day after its approval nobody had told of its sale in the CRM. `contest_until` is the end of the
+    time to dispute a rejection, a revocation or a wait.
     """
 
     details: ShownDetails
     crm_pending: NotRequired[bool]
+    contest_until: NotRequired[Annotated[str, datetime] | None]
     found: NotRequired[Found]
 
 
