@@ -315,6 +315,21 @@ def test_a_split_adds_up_to_a_hundred_and_neither_excludes_the_other() -> None:
     assert [claim.exclusive for claim in town.state(ClaimsOf.at(CONTOSO)).live] == [False, False]
 
 
+@pytest.mark.parametrize(("evaluator", "longer"), [(4, timedelta()), (5, APPEAL_ENDS - NOW)])
+def test_who_shares_after_a_split_gets_the_time_of_the_dispute_but_as_the_fourth_evaluator_decided(
+    evaluator: int, longer: timedelta
+) -> None:
+    town = contested()
+    before = town.state(Deals.at("a")).protection.end
+    town.run(decision("split", percent=Decimal("30.00")))
+
+    town.run(conclusion(), evaluator)
+
+    assert statuses(town) == ("approved", "approved")
+    assert town.state(Deals.at("a")).protection.end == before + longer
+    assert town.state(ClaimsOf.at(CONTOSO)).of("a").protection.end == before + longer
+
+
 def two_hold() -> Town:
     """A and C hold a product each, B asks for both, waits and disputes that."""
     town = Town()

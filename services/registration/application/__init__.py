@@ -96,6 +96,7 @@ from services.registration.domain.concluding import (
     conclude_dispute_at_once,
     conclude_dispute_between_deals,
     conclude_dispute_of_who_waits,
+    conclude_dispute_without_time_in_a_split,
 )
 from services.registration.domain.crm_link import flag_missing_link, link_deal
 from services.registration.domain.deal import Deals
@@ -446,7 +447,8 @@ HANDLES = (
             (1, conclude_dispute_at_once),
             (2, conclude_dispute_between_deals),
             (3, conclude_dispute_of_who_waits),
-            (4, conclude_dispute),
+            (4, conclude_dispute_without_time_in_a_split),
+            (5, conclude_dispute),
         )
     ),
     Handles(ReleaseSlot, release_slot, streams=releasing_streams),

@@ -51,6 +51,17 @@ def conclude_dispute(
     Who wins waits where somebody else came to hold the customer meanwhile, who is no side of the dispute; where nobody
     holds it any more, its review is over. Who takes part in a deal and loses leaves it; the deal goes on.
     """
+    return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_with_time)
+
+
+def conclude_dispute_without_time_in_a_split(
+    wish: ConcludeDispute,
+    dispute: Dispute,
+    deal: Deal,
+    claims: tuple[Claims, ...],
+    *streams: *tuple[Others, *Around],
+) -> Concluded:
+    """As the fourth evaluator decided: who held and shares from now on got no time for that of the dispute."""
     return _concluded(wish, dispute, deal, claims, *streams, effect=_effect_on_reviews)
 
 
@@ -112,6 +123,26 @@ def _concluded(
 
 Effect = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Changes]
 Chosen = Callable[[str, ConcludeDispute, Dispute, Look, tuple[Claims, ...], Others], Effect]
+
+
+def _effect_with_time(
+    outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, claims: tuple[Claims, ...], others: Others
+) -> Effect:
+    """The time of the dispute is added to the end of who held, also where it shares from now on."""
+    follows = _effect_on_reviews(outcome, wish, dispute, seen, claims, others)
+    return _sharing_longer(follows) if outcome == SPLIT and follows is not _nothing else follows
+
+
+def _sharing_longer(effect: Effect) -> Effect:
+    def changed(outcome: str, wish: ConcludeDispute, dispute: Dispute, seen: Look, *streams: *Sides) -> Changes:
+        own, lines, theirs = effect(outcome, wish, dispute, seen, *streams)
+        claims, others = streams
+        longer = _longer_deals(dispute, wish, others)
+        extended = [_extended(state, longer, wish) for state in _after(lines, claims)]
+        both = [[*one, *more] for one, more in zip(theirs, longer, strict=True)]
+        return own, _joined(lines, extended), both
+
+    return changed
 
 
 def _effect_on_reviews(
