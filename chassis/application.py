@@ -47,7 +47,7 @@ class Application:
     `disclose` is what of an explanation a partner may read; `may_ask` whether a partner may ask why something happened,
     where its public form does not say; `together_max` the most events that one command records;
     `bulk` are the imports that it takes; `files` the paths at which it takes files, with how large these may be;
-    `standing` names the read models that met a bug in this process;
+    `standing` names the read models that met a bug and stand;
     `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions;
     `master_key` is what unlocks the keys, where a KMS keeps it.
     """

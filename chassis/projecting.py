@@ -21,6 +21,7 @@ from chassis.folding import change_of
 from chassis.projection import Projection
 from chassis.read_store.port import WHOLE, Aside, Birth, Model, ProjectionFailed, ReadStore, Retired
 from chassis.settings import variable
+from chassis.stops import Stop, Stops
 from chassis.supervision import Backoff, log
 from chassis.transport.port import Message, Outlet, Undecodable, read
 
@@ -149,6 +150,16 @@ class Running:
         for tenant, position in reached.items():
             tenants[tenant] = max(position, tenants.get(tenant, 0))
 
+    def met(self, reason: str, lane: str, reached: Mapping[str, int]) -> Stop:
+        """A bug on the way to the places `reached`. A tenant that was there already has nothing to go on with."""
+        left_at = {tenant: self.highest(lane, tenant) for tenant in reached}
+        beyond = {tenant: at for tenant, at in left_at.items() if at < reached[tenant]}
+        return Stop(model=self.model, reason=reason, lane=lane, left_at=beyond)
+
+    def stands_at(self, stop: Stop) -> bool:
+        """Whether it has yet to go on from there."""
+        return any(self.highest(stop.lane, tenant) == at for tenant, at in stop.left_at.items())
+
     @property
     def follows(self) -> bool:
         """Whether it takes part in the common reading of the own feed."""
@@ -164,10 +175,11 @@ class ProjectionRunner:
 
     `feeds` reads other services' public events again from the start, by service; it may be filled until `prepare`.
     Without one for a source, the first version of a model hears of it what its consumers bring; a later one does not
-    answer before it has one, because what the one before heard may be brought no more.
+    answer before it has one, because what the one before heard may be brought no more. `stops` tells other processes
+    why a model stands.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it reads, what it keeps
         self,
         service: str,
         store: Log,
@@ -176,6 +188,7 @@ class ProjectionRunner:
         *,
         feeds: Mapping[str, Feed] | None = None,
         settings: ProjectingSettings | None = None,
+        stops: Stops | None = None,
     ) -> None:
         self.service = service
         self.stops = 0
@@ -184,6 +197,8 @@ class ProjectionRunner:
         self._projections = {projection.name: projection for projection in projections}
         self._feeds = feeds if feeds is not None else {}
         self._settings = settings or ProjectingSettings()
+        self._remembered = stops
+        self._noted: Mapping[str, Stop] = {}
         self._ended = False
         self._running: list[Running] = []
         self._group: asyncio.TaskGroup | None = None
@@ -323,9 +338,8 @@ class ProjectionRunner:
         )
         for running in together:
             if page.unknown is not None:
-                self._stop(
-                    running, f"type {page.unknown.type!r} at {page.unknown.position} is not known to this release"
-                )
+                reason = f"type {page.unknown.type!r} at {page.unknown.position} is not known to this release"
+                await self._stop(running, reason, self.service, {WHOLE: page.unknown.position})
             await self._swap(running)
         self._tell()
 
@@ -343,14 +357,16 @@ class ProjectionRunner:
             change = change_of(running.projection, running.model, lane, seen, reached, asides)
             await self._read_store.change(change)
         except ProjectionFailed as failure:
-            self._stop(running, without_values(str(failure)))
+            await self._stop(running, without_values(str(failure)), lane, reached)
         except Retired:
             self._retire(running)
         else:
             running.rise(lane, reached)
             running.incomplete = running.incomplete or bool(asides)
 
-    def _stop(self, running: Running, reason: str) -> None:
+    async def _stop(self, running: Running, reason: str, lane: str, reached: Mapping[str, int]) -> None:
+        if self._remembered:
+            await self._remembered.note(running.met(reason, lane, reached))
         running.stopped, running.level = reason, False
         self.stops += 1
         log.error("projection_stopped", service=self.service, model=running.model, reason=reason)
@@ -551,6 +567,7 @@ class ProjectionRunner:
         models = await self._read_store.models()
         if self._runs():
             return  # it has begun meanwhile, and knows better than what the store said before
+        self._noted = self._remembered.noted() if self._remembered else {}
         there = {model.model for model in models}
         self._running = [running for running in self._running if running.model in there]
         for model in models:
@@ -588,9 +605,14 @@ class ProjectionRunner:
             behind=max(0, self._head - position),
             filling=tuple(sorted(running.behind)),
             no_feed=self._without_feed(running),
-            stopped=running.stopped,
+            stopped=running.stopped or self._stopped_elsewhere(running),
             incomplete=running.incomplete,
         )
+
+    def _stopped_elsewhere(self, running: Running) -> str | None:
+        """The bug that another process has met, where this one does not run the projections itself."""
+        stop = None if self._runs() else self._noted.get(running.model)
+        return stop.reason if stop and running.stands_at(stop) else None
 
     def _tell(self) -> None:
         self._progress.set()

@@ -48,6 +48,7 @@ from chassis.shadow import Eyes, Tally, Weigh
 from chassis.shadow_runs import ShadowRuns
 from chassis.shadow_spread import Spread
 from chassis.short_way import Directory, shortened
+from chassis.stops import Stops
 from chassis.store.port import EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
@@ -144,6 +145,7 @@ class Service:
         self.desk = self.parking.desk
         self.positions = SqlitePositions(self.desk)
         self.filled = Filled(self.positions)
+        self.stops = Stops(self.desk)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(
             self.desk,
@@ -224,6 +226,7 @@ class Service:
         self.directory.mkdir(parents=True, exist_ok=True)
         await self.store.migrate()
         await self.positions.migrate()
+        await self.stops.migrate()
         await self.parking.migrate()
         await self.shadow_runs.migrate()
 
@@ -254,6 +257,7 @@ class Service:
             settings=ProjectingSettings(
                 shared=bool(self.settings.kafka)
             ),  # whose groups share messages among processes
+            stops=self.stops,
         )
         await self.runner.prepare()
         self.application.reached, self.application.standing = self.runner.reached, self.standing
@@ -363,7 +367,7 @@ class Service:
         return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0, **more}
 
     def standing(self) -> frozenset[str]:
-        """The read models that met a bug in this process and stand."""
+        """The read models that met a bug and stand, here or in the process that runs them."""
         return frozenset(lag.name for lag in self.runner.lag() if lag.live and lag.stopped is not None)
 
     def _groups(self) -> list[Lag]:
@@ -372,6 +376,7 @@ class Service:
 
     async def figures(self) -> bytes:
         """The service's figures in Prometheus's text form, as they stand now."""
+        await self.runner.look()
         self.telemetry.forget_projections()
         for lag in self.runner.lag():
             self.telemetry.projection_lag(

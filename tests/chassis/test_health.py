@@ -16,7 +16,7 @@ from chassis.filled import BEHIND_MAX
 from chassis.http import Reader, reads
 from chassis.identity import Principal
 from chassis.process import make_world, running
-from chassis.projection import Projection
+from chassis.projection import Evolve, Projection
 from chassis.service import Blueprint, Service, assemble
 from chassis.settings import ServiceSettings
 from chassis.store.port import Commit, NewEvent
@@ -29,11 +29,24 @@ WAIT_SECONDS = 30.0
 def evolve(document: Any, seen: Seen) -> Any:
     if seen.event.number < 0:
         raise ValueError("a bug of this read model")
+    return mended(document, seen)
+
+
+def mended(document: Any, seen: Seen) -> Any:
     return {"sum": (document or {"sum": 0})["sum"] + seen.event.number}
 
 
-def sums(version: int = 1) -> Projection:
-    return Projection(name="sums", version=version, keys={Counted: lambda seen: "all"}, evolve=evolve)
+def sums(version: int = 1, change: Evolve = evolve) -> Projection:
+    return Projection(name="sums", version=version, keys={Counted: lambda seen: "all"}, evolve=change)
+
+
+class Mends:
+    """A read model whose bug is there until it is `done`."""
+
+    done = False
+
+    def evolve(self, document: Any, seen: Seen) -> Any:
+        return mended(document, seen) if self.done else evolve(document, seen)
 
 
 router = APIRouter()
@@ -50,7 +63,9 @@ async def anybody(request: Request) -> Principal:
 
 
 @asynccontextmanager
-async def serving(data: Path, version: int = 1, roles: tuple[str, ...] = ("api", "work")) -> AsyncIterator[Service]:
+async def serving(
+    data: Path, version: int = 1, roles: tuple[str, ...] = ("api", "work"), change: Evolve = evolve
+) -> AsyncIterator[Service]:
     settings = ServiceSettings(data=data, roles=roles)
     world = make_world(settings)
     blueprint = Blueprint(
@@ -60,7 +75,7 @@ async def serving(data: Path, version: int = 1, roles: tuple[str, ...] = ("api",
         routers=(router,),
         identify=anybody,
         publish=lambda seen: None,
-        projections=(sums(version),),
+        projections=(sums(version, change),),
     )
     service = assemble(blueprint, settings, world)
     async with running([service], world):
@@ -141,6 +156,50 @@ async def test_nor_does_it_after_a_restart(tmp_path: Path) -> None:
     async with serving(tmp_path) as again:
         state = await until(again, lambda answer: sums_of(answer)["stopped"] is not None)
         assert state["ready"] is True
+
+
+@asynccontextmanager
+async def stopped_while_another_serves(data: Path) -> AsyncIterator[Service]:
+    """The process that serves, where the one that worked met a bug and is gone."""
+    async with serving(data, roles=("api",)) as api:
+        async with serving(data, roles=("work",)) as work:
+            await until(work, lambda answer: answer.status == 200)
+            await count(api, 1, -1)
+            await until(work, lambda answer: sums_of(answer)["stopped"] is not None)
+        yield api
+
+
+async def test_a_process_that_only_serves_says_what_a_bug_has_stopped_elsewhere(tmp_path: Path) -> None:
+    async with stopped_while_another_serves(tmp_path) as api:
+        state = (await ready(api)).json()["services"]["testing"]
+        assert state["ready"] is True
+        assert "evolve raised ValueError" in state["models"]["sums"]["stopped"]
+        assert b'entente_projection_stopped{projection="sums__v1",service="testing"} 1.0' in await api.figures()
+        waited = await Api(api.api).get("/sums", **{"Entente-At-Least": f"testing={await api.store.head()}"})
+        assert waited.json()["detail"].endswith("here: sums met a bug and waits for a release that mends it")
+
+
+async def test_it_says_so_no_more_once_a_release_has_gone_on(tmp_path: Path) -> None:
+    async with (
+        stopped_while_another_serves(tmp_path) as api,
+        serving(tmp_path, roles=("work",), change=mended) as work,
+    ):
+        assert await work.runner.reached("sums", "testing", await work.store.head(), WAIT_SECONDS)
+        assert b'entente_projection_stopped{projection="sums__v1",service="testing"} 0.0' in await api.figures()
+        assert sums_of(await ready(api))["stopped"] is None
+
+
+async def test_nor_once_the_model_was_rebuilt(tmp_path: Path) -> None:
+    mends = Mends()
+    async with (
+        stopped_while_another_serves(tmp_path) as api,
+        serving(tmp_path, roles=("work",), change=mends.evolve) as work,
+    ):
+        await until(work, lambda answer: sums_of(answer)["stopped"] is not None)
+        assert sums_of(await ready(api))["stopped"] is not None
+        mends.done = True
+        await work.runner.rebuild("sums")
+        assert (sums_of(await ready(api))["stopped"], sums_of(await ready(api))["behind"]) == (None, 0)
 
 
 async def test_requests_go_on_while_the_process_that_fills_is_away(tmp_path: Path) -> None:

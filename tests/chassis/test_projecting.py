@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from chassis.event import PublicEvent, Seen, encode, event, public_event
+from chassis.positions import Desk
 from chassis.projecting import (
     CannotRebuild,
     FeedPage,
@@ -22,6 +23,7 @@ from chassis.projecting import (
 from chassis.projection import Projection
 from chassis.read_store.port import Model
 from chassis.read_store.sqlite import SqliteReadStore
+from chassis.stops import Stops
 from chassis.testing.projections import TENANT, assert_repeatable, project, told
 from chassis.transport.port import Message, Undecodable
 
@@ -132,6 +134,15 @@ async def read_store(tmp_path: Path) -> AsyncIterator[SqliteReadStore]:
     await store.open()
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def stops(tmp_path: Path) -> AsyncIterator[Stops]:
+    desk = Desk(tmp_path / "desk.db")
+    remembered = Stops(desk)
+    await remembered.migrate()
+    yield remembered
+    desk.close()
 
 
 @asynccontextmanager
@@ -589,6 +600,60 @@ async def test_a_process_that_runs_no_projections_sees_how_far_they_are(read_sto
     async with running(ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS)):
         last = log.add(Noted(deal_id="d", note="x"))
         assert await api.reached("board", OURS, last, WAIT_SECONDS)
+
+
+async def test_it_is_told_of_a_stop_until_every_message_that_met_it_has_come_again(
+    read_store: SqliteReadStore, stops: Stops
+) -> None:
+    def bug(document: Any, seen: Seen) -> Any:
+        raise RuntimeError("bug")
+
+    def at_work(change: Callable[[Any, Seen], Any]) -> ProjectionRunner:
+        return ProjectionRunner(OURS, FakeLog(), read_store, [board(change=change)], settings=SETTINGS, stops=stops)
+
+    async def told_of_stop() -> str | None:
+        await api.look()
+        return api.lag()[0].stopped
+
+    known = told(DealWon(deal_id="a", amount=1), tenant="t-2")
+    one, other = (told(DealWon(deal_id="b", amount=2), tenant=tenant, first=2) for tenant in (TENANT, "t-3"))
+    api, stopping, mended = at_work(evolve), at_work(bug), at_work(evolve)
+    await api.prepare()
+    await mended.prepare()
+    await mended.apply("neighbour", known)
+    assert await told_of_stop() is None
+
+    await stopping.prepare()
+    with pytest.raises(ProjectionStopped):
+        await stopping.apply("neighbour", [*known, *one, *other])
+    assert "evolve raised RuntimeError" in (await told_of_stop() or "")
+
+    await mended.apply("neighbour", one)
+    assert "evolve raised RuntimeError" in (await told_of_stop() or "")
+    await mended.apply("neighbour", other)
+    assert await told_of_stop() is None
+
+
+async def test_it_is_told_of_a_stop_at_an_unknown_type_until_a_release_knows_it(
+    read_store: SqliteReadStore, stops: Stops
+) -> None:
+    log = FakeLog()
+    log.add(Noted(deal_id="d", note="before"))
+    log.add(Noted(deal_id="d", note="new"), type_name="projecting_test.FromTomorrow.v1")
+    api, first, second = (
+        ProjectionRunner(OURS, log, read_store, [board()], settings=SETTINGS, stops=stops) for _ in range(3)
+    )
+    await api.prepare()
+    async with running(first):
+        await until(lambda: first.stops)
+    await api.look()
+    assert "projecting_test.FromTomorrow.v1" in (api.lag()[0].stopped or "")
+
+    log.lines[1] = replace(log.lines[1], type="projecting_test.Noted.v1")
+    async with running(second):
+        assert await second.reached("board", OURS, 2, WAIT_SECONDS)
+    await api.look()
+    assert api.lag()[0].stopped is None
 
 
 def test_the_kit_shows_documents_and_proves_them_repeatable() -> None:
