@@ -32,6 +32,7 @@ from chassis.projecting import CannotRebuild
 from chassis.reconcile import make_whole
 from chassis.service import Service, World, directory_of, event_store
 from chassis.settings import ServiceSettings, WrongSetting
+from chassis.shadow import TooDifferent
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
 from chassis.store.port import EventStore, NotMigrated
 from chassis.transport.port import topic_of
@@ -309,9 +310,12 @@ async def _shadow_run(settings: ServiceSettings, build: Build, tenant: str, wish
         asked = await asked_for(service.application, tenant, wish, "cli")
         with Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task("deciding again", total=None)
-            report = await service.shadow_runs.report(
-                asked, lambda done, total: bar.update(task, completed=done, total=total)
-            )
+            try:
+                report = await service.shadow_runs.report(
+                    asked, lambda done, total: bar.update(task, completed=done, total=total)
+                )
+            except TooDifferent as told:
+                raise typer.BadParameter(str(told)) from told
         typer.echo(json.dumps({"mode": asked.mode, **asked.asked, **report.as_json()}, indent=2))
 
 

@@ -154,6 +154,7 @@ class Service:
             eyes_of(blueprint),
             spread_of(blueprint, settings, every),
             blueprint.afresh,
+            settings.shadow_streams_max,
         )
         # The rows of an import are needed until they are carried out; then nobody reads them any more.
         over = (BatchApplied, BatchDiscarded) if blueprint.bulk else ()

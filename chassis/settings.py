@@ -155,6 +155,8 @@ class ServiceSettings(BaseSettings):
     """Commits that may wait for their flush in one service."""
     shadow_processes: int = Field(default=2, ge=1, le=8)
     """Processes that a long shadow run begins for itself, at most one a core; 1: it goes on beside all else."""
+    shadow_streams_max: int = Field(default=300_000, ge=1_000)
+    """Streams that may come out differently in a shadow run, which holds them in memory; one with more is given up."""
     wait_seconds: float = Field(default=1.0, gt=0)
     """How long a read waits for `Entente-At-Least`."""
 

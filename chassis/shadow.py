@@ -9,6 +9,7 @@ missing, and one that it would not have called for may be refused.
 
 import asyncio
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -293,8 +294,12 @@ async def run(  # noqa: PLR0913, PLR0917  who decides, what is read, what is tri
     window: Window,
     progress: Progress = lambda done, total: None,
     afresh: MakeAfresh | None = None,
+    streams_max: int = sys.maxsize,
 ) -> Report:
-    """Runs the window again under the candidate. Two runs over the same log give the same report."""
+    """Runs the window again under the candidate. Two runs over the same log give the same report.
+
+    Raises TooDifferent when more than so many streams come out differently.
+    """
     again = Again(store, handles, eyes, candidate, window, afresh)
     after, turn_ends = again.begins, 0.0
     loop = asyncio.get_running_loop()
@@ -307,8 +312,22 @@ async def run(  # noqa: PLR0913, PLR0917  who decides, what is read, what is tri
             if again.is_due(recorded):
                 await again.take(recorded)
         after = events[-1].position
+        keep_within(again.apart, streams_max)
     progress(window.until - again.begins, window.until - again.begins)
     return again.report
+
+
+class TooDifferent(Exception):
+    """More streams came out differently than a run may hold in memory."""
+
+
+def keep_within(apart: int, streams_max: int) -> None:
+    """Gives a run up before it takes the memory of everything beside it. Raises TooDifferent."""
+    if apart > streams_max:
+        raise TooDifferent(
+            f"more than {streams_max} streams came out differently:"
+            " ask for a shorter window, or allow more with ENTENTE_SHADOW_STREAMS_MAX"
+        )
 
 
 async def position_at(store: EventStore, at: datetime) -> int:
@@ -341,6 +360,10 @@ class Apart:
     def put(self, states: Iterable[tuple[str, Any]]) -> None:
         self._states.update(states)
 
+    def count(self) -> int:
+        """How many streams are held."""
+        return len(self._states)
+
 
 class Again:
     """The other world: in `apart` the streams that came out differently; all others are as recorded."""
@@ -366,6 +389,11 @@ class Again:
         self._newest = {one.command.type: one for one in sorted(handles, key=lambda one: one.evaluator)}
         self._written: dict[str, list[Recorded]] = {}
         self._past = Past(store)
+
+    @property
+    def apart(self) -> int:
+        """How many streams have come out differently."""
+        return self._apart.count()
 
     def is_due(self, recorded: Recorded) -> bool:
         """Keeps an event until its command is met; True for the record of one that is to be taken now."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -100,7 +101,7 @@ class Asked:
 class ShadowRuns:
     """Begins runs and answers what became of them. A run that the process did not live to finish has failed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  as `run`, and what long runs may take
         self,
         desk: Desk,
         store: EventStore,
@@ -108,8 +109,10 @@ class ShadowRuns:
         eyes: Eyes,
         spread: Spread | None = None,
         afresh: Mapping[str, MakeAfresh] | None = None,
+        streams_max: int = sys.maxsize,
     ) -> None:
         self._desk, self._store, self._handles, self._eyes = desk, store, handles, eyes
+        self._streams_max = streams_max
         self._afresh = afresh or {}
         self._spread, self._spreading = spread, False
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -243,7 +246,8 @@ class ShadowRuns:
             finally:
                 self._spreading = False
         afresh = self._afresh[asked.candidate.kind] if asked.mode == FULL else None
-        return await run(self._store, self._handles, self._eyes, asked.candidate, asked.window, progress, afresh)
+        given = self._store, self._handles, self._eyes, asked.candidate, asked.window
+        return await run(*given, progress, afresh, self._streams_max)
 
     async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:
         rules = {CANDIDATE: asdict(asked.candidate)} if asked.asked.get("live") else {}

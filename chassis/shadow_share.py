@@ -52,6 +52,8 @@ class Found:
     reached: int
     told: Sequence[Told]
     sums: Sums | None = None
+    apart: int = 0
+    """How many streams it holds that came out differently."""
 
 
 Tell = Callable[[Found], Awaitable[None]]
@@ -144,6 +146,9 @@ class Ours(Apart):
         for name, state in states:
             self._forget(left := self._left.setdefault(name, []))
             left.append((self.position, state))
+
+    def count(self) -> int:
+        return len(self._left)
 
     def take_over(self, names: Iterable[str]) -> None:
         """From this command on this share tells of the streams, also where the command left them as it found them."""
@@ -277,7 +282,7 @@ class Telling(Again):
     def found(self, position: int, *, last: bool = False) -> Found:
         """What was found since it was asked last."""
         told, self.report.told = self.report.told, []
-        return Found(position, told, self.report.sums if last else None)
+        return Found(position, told, self.report.sums if last else None, self.apart)
 
 
 class Share(Telling):

@@ -16,7 +16,7 @@ from socket import socket, socketpair
 
 from chassis.afresh import FULL, RECORDED, Mode
 from chassis.settings import ServiceSettings
-from chassis.shadow import Candidate, Progress, Report, Window
+from chassis.shadow import Candidate, Progress, Report, Window, keep_within
 from chassis.shadow_share import Found, Link, Task, Told
 
 SPREAD_FROM_POSITIONS = 20_000
@@ -43,7 +43,7 @@ class Spread:
         return window.until - window.begins(mode) >= self.from_positions
 
     async def run(self, candidate: Candidate, window: Window, progress: Progress, mode: Mode = RECORDED) -> Report:
-        """As `chassis.shadow.run`. Raises ShareLost; what is lost is only time.
+        """As `chassis.shadow.run`. Raises TooDifferent, and ShareLost, when what is lost is only time.
 
         A full run has one process to itself: what a command is prepared with again says only then whom it concerns.
         """
@@ -53,7 +53,7 @@ class Spread:
         task = Task(declared_in=self.declared_in, settings=settings, candidate=candidate, window=window, mode=mode)
         try:
             async with _working(1 if mode == FULL else self.processes, task) as links:
-                return await Merged(links, window, progress, mode).report()
+                return await Merged(links, window, progress, mode, settings.shadow_streams_max).report()
         except (EOFError, OSError, TimeoutError) as lost:
             raise ShareLost(f"{type(lost).__name__}: {lost}") from lost
 
@@ -61,11 +61,19 @@ class Spread:
 class Merged:
     """What the shares found, told in the order of the log as far as all of them have come."""
 
-    def __init__(self, links: Sequence[Link], window: Window, progress: Progress, mode: Mode = RECORDED) -> None:
-        self._links, self._window, self._progress = links, window, progress
+    def __init__(
+        self,
+        links: Sequence[Link],
+        window: Window,
+        progress: Progress,
+        mode: Mode = RECORDED,
+        streams_max: int = sys.maxsize,
+    ) -> None:
+        self._links, self._window, self._progress, self._streams_max = links, window, progress, streams_max
         self._report = Report()
         self._begins = window.begins(mode)
         self._reached = [self._begins] * len(links)
+        self._apart = [0] * len(links)
         self._told: list[deque[Told]] = [deque() for _ in links]
 
     async def report(self) -> Report:
@@ -83,7 +91,8 @@ class Merged:
         while not last:
             async with asyncio.timeout(SILENT_SECONDS_MAX):
                 found: Found = await link.hear()
-            self._reached[number] = found.reached
+            self._reached[number], self._apart[number] = found.reached, found.apart
+            keep_within(sum(self._apart), self._streams_max)
             self._told[number].extend(found.told)
             if last := found.sums is not None:
                 self._report.add(found.sums)

@@ -26,7 +26,7 @@ from chassis.positions import Desk
 from chassis.segments import SEGMENT_EVENTS
 from chassis.service import event_store, eyes_of, handles_of
 from chassis.settings import ServiceSettings
-from chassis.shadow import Candidate, Report, Window, run
+from chassis.shadow import Candidate, Report, TooDifferent, Window, run
 from chassis.shadow_runs import Asked, ShadowRuns
 from chassis.shadow_share import Link, Share, work
 from chassis.shadow_spread import Merged, ShareLost, Spread
@@ -205,6 +205,31 @@ async def test_a_run_whose_processes_are_lost_goes_on_without_them(tmp_path: Pat
         alone = await run(store, ALONE, EYES, candidate(3), window)
         desk.close()
     assert report.as_json() == alone.as_json()
+
+
+async def test_a_run_is_given_up_where_too_much_comes_out_differently_for_its_memory(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await recorded(store, busy(400), HANDLES)
+        window = Window(tenant="acme", after=0, until=await store.head())
+        with pytest.raises(TooDifferent, match="more than 1 streams came out differently"):
+            await run(store, ALONE, EYES, candidate(3), window, streams_max=1)
+        one_stream = ServiceSettings.model_construct(data=tmp_path, shadow_streams_max=1)
+        narrow = replace(spread(tmp_path), settings=one_stream)
+        with pytest.raises(TooDifferent):
+            await narrow.run(candidate(3), window, lambda *_: None)
+        assert workers() == []
+        desk = Desk(tmp_path / "desk.db")
+        runs = ShadowRuns(desk, store, ALONE, EYES, narrow, streams_max=1)
+        await runs.migrate()
+        asked = Asked(run_id="run", candidate=candidate(3), window=window, asked={})
+        await runs.begin(asked)
+        await runs.finished("run")
+        found = runs.find("acme", "run")
+        desk.close()
+    assert found["status"] == "failed"
+    assert found["reason"].startswith(
+        "TooDifferent: more than 1 streams came out differently: ask for a shorter window"
+    )
 
 
 async def test_a_run_that_is_stopped_leaves_no_process_behind(tmp_path: Path) -> None:
