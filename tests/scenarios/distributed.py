@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.asgi import Api
+from chassis.clock import DevClock
 from chassis.process import make_world
 from chassis.service import Service
 from chassis.settings import ServiceSettings
@@ -25,7 +26,7 @@ from chassis.transport.kafka import KafkaTransport, read_tails
 from contracts.catalogue import SERVICES
 from services.__main__ import build_all
 from services.distributed import FRONT, Distributed, distributed, opened
-from tests.scenarios.system import System
+from tests.scenarios.system import BEGINNING, System
 
 PATIENCE_SECONDS = 120.0
 
@@ -127,7 +128,10 @@ class FiveProcesses(System):
 async def five_processes(data: Path) -> AsyncIterator[FiveProcesses]:
     """The system on the engines that the environment names, begun anew or going on where `data` and engines are."""
     settings = ServiceSettings(port=0, data=data)
-    async with distributed(settings) as at_work, looked_into(settings) as (services, world):
+    clock = DevClock(data / "clock.json")
+    if clock.now() < BEGINNING:
+        clock.advance(BEGINNING)
+    async with distributed(settings, PATIENCE_SECONDS) as at_work, looked_into(settings) as (services, world):
         it = FiveProcesses(services, world, at_work.crm_url, at_work=at_work)
         it.connection_id = await opened(at_work)
         await it.settle()

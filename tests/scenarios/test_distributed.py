@@ -11,24 +11,11 @@ from chassis.asgi import Api
 from chassis.transport.in_process import InProcessTransport
 from services import first_run
 from services.distributed import Member, ServiceEnded, _ready
-from tests.engines.kafka import Broker
 from tests.scenarios.distributed import five_processes, move_logs
 from tests.scenarios.main_job import main_job
 from tests.scenarios.proofs import every_model_can_be_made_again, verified
 from tests.scenarios.system import assert_alike, comparable, ids_in, running_system
 from tests.scenarios.test_main_job import came_out_right, every_step_says_why, told_in
-
-
-@pytest.fixture(params=["mongo", "postgres"])
-def engines(
-    request: pytest.FixtureRequest, broker: Broker, postgres: str, mongo: str, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, str]:
-    """The profile's engines, named to every process by the environment: full with MongoDB, compact without."""
-    read_store = mongo if request.param == "mongo" else postgres
-    monkeypatch.setenv("ENTENTE_KAFKA", broker.bootstrap)
-    monkeypatch.setenv("ENTENTE_POSTGRES", postgres)
-    monkeypatch.setenv("ENTENTE_READ_STORE", read_store)
-    return {"postgres": postgres, "read_store": read_store}
 
 
 @pytest.mark.long

@@ -9,17 +9,25 @@ from typing import Any
 
 import httpx
 import pytest
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chassis.asgi import Answer, Api
+from chassis.process import free_port
 from chassis.spans import OpenTelemetry
 from chassis.transport.kafka import KafkaTransport, Settings, make_topics
 from chassis.transport.port import Transport, topic_of
 from contracts.catalogue import SERVICES
 from tests.engines.kafka import Broker
 from tests.scenarios.browser import browser
+from tests.scenarios.distributed import five_processes
 from tests.scenarios.main_job import PERIOD, Story, main_job, releasing, winning
 from tests.scenarios.system import System, done, running_system
 from tests.scenarios.test_money_pages import portal_of, sent, shows
@@ -204,6 +212,55 @@ async def test_one_trace_leads_from_the_portals_form_to_the_payment(tmp_path: Pa
     async with running_system(tmp_path, tracing=OpenTelemetry(SimpleSpanProcessor(kept), percent=0)) as it:
         await clicked(it)
     leads_from_the_forms(Tree(map(seen_here, kept.get_finished_spans())))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engines", ["postgres"], indirect=True)
+async def test_one_trace_leads_from_the_portals_form_through_five_processes_to_the_payment(
+    tmp_path: Path, engines: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with collector() as (endpoint, taken):
+        monkeypatch.setenv("ENTENTE_TRACES", endpoint)
+        monkeypatch.setenv("ENTENTE_TRACE_PERCENT", "0")
+        async with five_processes(tmp_path) as it:
+            await clicked(it)
+    leads_from_the_forms(Tree(taken))
+
+
+@asynccontextmanager
+async def collector() -> AsyncIterator[tuple[str, list[Seen]]]:
+    """Takes spans by OTLP over HTTP on loopback, as a collector does: where, and what came."""
+    taken: list[Seen] = []
+
+    async def take(request: web.Request) -> web.Response:
+        taken.extend(seen_in(ExportTraceServiceRequest.FromString(await request.read())))
+        return web.Response(body=ExportTraceServiceResponse().SerializeToString())
+
+    app = web.Application(client_max_size=16 << 20)
+    app.router.add_post("/v1/traces", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port := free_port())
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{port}/v1/traces", taken
+    finally:
+        await runner.cleanup()
+
+
+def seen_in(found: ExportTraceServiceRequest) -> Iterator[Seen]:
+    for group in found.resource_spans:
+        [name] = [one.value.string_value for one in group.resource.attributes if one.key == "service.name"]
+        for span in (span for scope in group.scope_spans for span in scope.spans):
+            yield Seen(
+                trace=span.trace_id.hex(),
+                own=span.span_id.hex(),
+                parent=span.parent_span_id.hex(),
+                said=f"{name.removeprefix('entente-')} {span.name}",
+                started=span.start_time_unix_nano,
+                good=span.status.code != Status.STATUS_CODE_ERROR,
+            )
 
 
 async def test_a_page_is_one_trace_with_all_that_it_asked_the_services(tmp_path: Path) -> None:
