@@ -23,6 +23,7 @@
   const fit = () => { if (nav) nav.open = wide.matches; };
   wide.addEventListener("change", fit);
   fit();
+  if (wide.matches) nav?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.me[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
