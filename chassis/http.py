@@ -19,6 +19,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import logs
@@ -514,11 +515,20 @@ WHAT_NEXT = {
 class NoAnswer(Problem):
     """What the framework answers for itself: there is no such route, or not for this method."""
 
-    def __init__(self, error: HTTPException) -> None:
+    def __init__(self, request: Request, error: HTTPException) -> None:
         super().__init__(WHAT_NEXT.get(error.status_code, error.detail))
         unread = error.status_code == BadRequest.status
         slug = BadRequest.slug if unread else error.detail.lower().replace(" ", "-")
-        self.__dict__.update(status=error.status_code, slug=slug, headers=error.headers or {})
+        headers = {**(error.headers or {}), **_allow(request, error)}
+        self.__dict__.update(status=error.status_code, slug=slug, headers=headers)
+
+
+def _allow(request: Request, error: HTTPException) -> dict[str, str]:
+    """The methods of every route of the address: the framework names those of the first."""
+    if error.status_code != 405:  # noqa: PLR2004  the address takes other methods
+        return {}
+    routes = (one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE)
+    return {"Allow": ", ".join(sorted({method for one in routes for method in getattr(one, "methods", None) or ()}))}
 
 
 class Bug(Problem):
@@ -547,12 +557,17 @@ def _answering(as_problem: Callable[[Any], Problem]) -> Callable[[Request, Any],
     return answer
 
 
+async def no_answer(request: Request, error: Any) -> Response:
+    """Answers where no route does."""
+    return problem(NoAnswer(request, error))
+
+
 def with_conventions(app: FastAPI, application: Application, identify: Identify) -> FastAPI:
     """Gives a FastAPI app the answers, limits and dependencies that every service has."""
     app.state.application, app.state.identify = application, identify
     app.add_exception_handler(Problem, _answering(lambda error: error))
     app.add_exception_handler(RequestValidationError, _answering(_invalid))
-    app.add_exception_handler(HTTPException, _answering(NoAnswer))
+    app.add_exception_handler(HTTPException, no_answer)
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
     app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max, files=application.files)

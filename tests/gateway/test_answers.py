@@ -31,6 +31,8 @@ async def test_an_address_or_a_method_that_is_none_says_where_to_look(it: System
     other = await north.send("DELETE", DEALS, b"", {})
     assert other.status == 405
     assert other.json()["detail"].startswith("This address does not take that method")
+    both = await north.send("DELETE", "/v1/clients", b"", {})
+    assert (both.status, both.headers["allow"]) == (405, "GET, POST")
 
 
 async def test_everybody_whom_a_lead_was_offered_to_has_a_name_on_its_page(it: System) -> None:

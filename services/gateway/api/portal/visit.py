@@ -26,7 +26,7 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.event import SHARED, stable_id
 from chassis.health import readiness
-from chassis.http import App, BadRequest, Caller, NoAnswer, at_least, problem
+from chassis.http import App, BadRequest, Caller, at_least, no_answer
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
 from services.gateway.api.authentication import (
@@ -503,7 +503,7 @@ class PageRoute(APIRoute):
 async def no_page(request: Request, error: Any) -> Response:
     """Answers where no route does: a page for who reads pages, also where a form's address is opened; else a problem."""
     reads_pages = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)
-    return await _problem_page(request, NotFound()) if reads_pages else problem(NoAnswer(error))
+    return await _problem_page(request, NotFound()) if reads_pages else await no_answer(request, error)
 
 
 def _to_sign_in(request: Request) -> Response:
