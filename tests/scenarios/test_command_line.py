@@ -131,7 +131,9 @@ def test_the_address_of_the_simulated_crm_is_kept_or_told_of(type_in, tmp_path: 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         (tmp_path / "crm_simulator" / "port").write_text(port)
-        assert f"127.0.0.1:{port} cannot be listened on" in said(type_in(cli, "--port", "0"), 1)
+        told = said(type_in(cli, "--port", "0"), 1)
+    assert f"127.0.0.1:{port} cannot be listened on, and the simulated CRM of this data keeps that address" in told
+    assert "A copy of the data does not run beside its original" in told
 
 
 @pytest.mark.parametrize("within", ["", "deeper"])

@@ -41,8 +41,11 @@ async def on_kept_port(app: FastAPI, kept: Path, first_port: int = 0) -> AsyncIt
     At first on `first_port`, or on any other where that is taken.
     """
     port = _kept_port(kept)
-    if port:
-        must_be_free("127.0.0.1", port)
+    if port and not _if_free(port):
+        raise PortTaken(
+            f"127.0.0.1:{port} cannot be listened on, and the simulated CRM of this data keeps that address: stop what "
+            "listens there. A copy of the data does not run beside its original"
+        )
     async with on_loopback(app, port or _if_free(first_port)) as address:
         # Whole from the first moment and never written again: others may read it while this process is killed.
         secret_file.make_once(kept, address.rpartition(":")[2].encode())
