@@ -278,6 +278,8 @@ async def test_who_says_nothing_loses_the_lead(registration: Running, *, report:
         [code]
     ]
     assert [one["partner_id"] for one in after["offers"]] == ["p2"]
+    told = [one["progress"] for one in after["history"] if one["event"] == "LeadProgressed"]
+    assert told == (["contacted"] if report else [])
 
 
 async def test_a_lead_becomes_a_deal_once_also_when_it_is_asked_again(registration: Running) -> None:

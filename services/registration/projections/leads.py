@@ -34,9 +34,10 @@ PERSONAL = re.compile(r"[^\s@]+@[^\s@]+|https?://\S+|www\.\S+|\+?\d[\d\s()/.-]{5
 
 
 class LeadStep(Step):
-    """As a deal's; `partner_id` is whom it concerns."""
+    """As a deal's; `partner_id` is whom it concerns, `progress` how far its partner reported it to be."""
 
     partner_id: str | None
+    progress: NotRequired[str]
 
 
 class Offer(TypedDict):
@@ -84,6 +85,7 @@ class ShownLeadStep(Step):
     """A step; the vendor is told which partner it concerns."""
 
     partner_id: NotRequired[str | None]
+    progress: NotRequired[str]
 
 
 class ShownCompany(TypedDict):
@@ -173,6 +175,7 @@ def evolve(document: LeadDocument | None, seen: Seen) -> LeadDocument | None:
         "by": seen.actor.kind if seen.actor else None,
         "reasons": _reasons(happened),
         "partner_id": happened.partner_id,
+        **({"progress": happened.step} if isinstance(happened, LeadProgressed) else {}),
     }
     changed: Any = {**before, **_changes(before, happened), "changed_at": iso(seen.recorded_at)}
     return {**changed, "partner_ids": _knowing(changed), "history": [*before["history"], step]}  # type: ignore[return-value]
@@ -314,7 +317,7 @@ def without_people(text: str | None) -> str | None:
 
 LEADS = Projection(
     name="leads",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (
             *(LeadSubmitted, LeadAppealed, LeadReleased, LeadAssigned, LeadPooled, LeadAccepted),
