@@ -10,7 +10,7 @@ from services.gateway.api.portal.home import called, told
 from services.gateway.api.portal.visit import Here, PageRoute, Visit
 from services.gateway.api.reading import event_view
 
-EVENTS_MAX = 50
+EVENTS_MAX = 40
 FILTERS = ("type", "source", "subject", "correlation_id")
 LENGTH_MAX = 200
 

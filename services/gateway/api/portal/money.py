@@ -12,7 +12,8 @@ from services.gateway.api.portal import sums
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 OWN_PAY = "incentives.read one's own pay"
-WAITING_MAX = 50
+WAITING_MAX, IDENTIFIER = 50, 36
+SALES_SHOWN = 60
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -316,7 +317,7 @@ async def forecast(here: Here) -> Response:
     if not here.may("incentives.read ledger"):
         raise Forbidden
     part = await here.ask("incentives", "/forecast")
-    found = part.one
+    found = {**part.one, "items": part.one.get("items", [])[:SALES_SHOWN]} if part.one else {}
     lines = [line for sale in found.get("items", []) for line in sale["lines"]]
     names = await here.names({line["partner_id"] for line in (*lines, *found.get("partners", []))})
     return await here.page("forecast.html", part=part, it=found, names=names)
@@ -339,7 +340,8 @@ async def owed_page(here: Visit, refusal: Refusal | None = None, status: int = 2
         here.ask_if("incentives.read earnings", "/disputes", limit=100),
     )
     parts = {"liability": liability, "write_offs": write_offs, "disputes": disputes}
-    names = await here.names({row["partner_id"] for part in parts.values() for row in part.items})
+    owners = {row["budget_id"][-IDENTIFIER:] for row in budgets.items}  # a partner's share of a fund ends with its id
+    names = await here.names({*owners, *(row["partner_id"] for part in parts.values() for row in part.items)})
     shown = {"budgets": budgets, "names": names, "as_of": day, "owing": [] if day else sums.below_zero(liability.items)}
     return await here.page("owed.html", status, **parts, **shown, refusal=refusal)
 

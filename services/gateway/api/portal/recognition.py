@@ -7,6 +7,9 @@ from fastapi import APIRouter, Response
 from chassis.decider import Forbidden
 from services.gateway.api.portal.visit import Here, PageRoute, Refusal, Sent, Visit, refused
 
+YEARS_SHOWN = 15
+"""Each with all its steps: a page stays below 100 KB."""
+
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -19,7 +22,9 @@ async def recognition(here: Here) -> Response:
 async def recognition_page(here: Visit, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may("incentives.read recognition"):
         raise Forbidden
-    found = await here.ask("incentives", "/recognition", limit=50, cursor=here.request.query_params.get("cursor"))
+    found = await here.ask(
+        "incentives", "/recognition", limit=YEARS_SHOWN, cursor=here.request.query_params.get("cursor")
+    )
     shared = await here.ask("incentives", "/recognition/shared", limit=50)
     books = await here.ask_all("incentives", "/rulebooks")
     names = await here.names({row["partner_id"] for part in (found, shared) for row in part.items})
