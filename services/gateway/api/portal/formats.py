@@ -24,7 +24,9 @@ NO_COUNTRIES = frozenset(["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", 
 """Territories of the locale data that nobody has an address in, or that ISO 3166 knows under another code."""
 _INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d")
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
-_SAID = re.compile(r"\b(?P<day>\d{4}-\d\d-\d\d)\b|(?P<amount>-?\b\d+\.\d+) (?P<currency>[A-Z]{3})\b")
+_SAID = re.compile(
+    r"\b(?P<day>\d{4}-\d\d-\d\d)\b|(?P<amount>-?\b\d+\.\d+) (?P<currency>[A-Z]{3})\b|\b(?P<figure>\d+\.\d{4})\b(?!\.)"
+)
 
 
 def locale_of(accept_language: str) -> Locale:
@@ -124,10 +126,12 @@ class Formats:
         return format_timedelta(instant - self.now, add_direction=True, locale=WORDS)
 
     def said(self, text: Any) -> str:
-        """Words of a service, with the dates and amounts in them as the reader sees them."""
+        """Words of a service, with the dates, amounts and figures to four places in them as the reader sees them."""
         return _SAID.sub(self._seen, str(text))
 
     def _seen(self, found: re.Match[str]) -> str:
+        if found["figure"]:
+            return self.number(Decimal(found["figure"]).normalize())
         return self.day(found["day"]) if found["day"] else self.money(found["amount"], found["currency"])
 
     def text(self, text: Any) -> str:

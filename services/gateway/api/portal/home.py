@@ -151,4 +151,5 @@ async def _payments(here: Visit) -> dict[str, Any]:
         return {"kind": "approve_payment", "part": NOTHING}
     state = "proposed" if approves else "approved"
     part = await here.ask("incentives", "/payments", state=state, limit=LOOKED_AT_MAX)
-    return {"kind": "approve_payment" if approves else "submit_payment", "part": part}
+    names = await here.names({row["partner_id"] for row in part.items})
+    return {"kind": "approve_payment" if approves else "submit_payment", "part": part, "partners": names}
