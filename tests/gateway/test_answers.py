@@ -38,3 +38,4 @@ async def test_an_address_or_a_method_that_is_none_says_where_to_look(it: System
 async def test_everybody_whom_a_lead_was_offered_to_has_a_name_on_its_page(it: System) -> None:
     lead = {"partner_id": "p-1", "source_partner_id": None, "offers": [{"partner_id": "p-2"}]}
     assert partners_of([{**lead, "history": [{"partner_id": "p-3"}]}]) == {None, "p-1", "p-2", "p-3"}
+    assert partners_of([{"partner_id": "p-1", "history": [{"event": "LeadAssigned"}]}]) == {None, "p-1"}, "a partner's"

@@ -72,7 +72,7 @@ async def _desk(here: Visit) -> Response:
 
 def partners_of(rows: list[dict[str, Any]]) -> set[str | None]:
     """Everybody whom the leads name: who has one, who brought it, and who has or had it on offer."""
-    offered = {offer["partner_id"] for row in rows for offer in (*row.get("offers", ()), *row.get("history", ()))}
+    offered = {offer.get("partner_id") for row in rows for offer in (*row.get("offers", ()), *row.get("history", ()))}
     return {*offered, *(row.get("partner_id") for row in rows), *(row.get("source_partner_id") for row in rows)}
 
 
