@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 
 from chassis.asgi import Api
+from contracts.values import money
+from services.incentives.domain.sale import Sales
+from services.incentives.domain.sale_events import ReversalRecorded
 from tests.scenarios.browser import browser
 from tests.scenarios.main_job import Story, approving, colliding, main_job
 from tests.scenarios.system import System, done, running_system, until
@@ -85,6 +88,29 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
         await it.settle()
         found = done(await nora.get("/v1/incentives/disputes"))["items"]
         assert [(one["state"], one["decision"]) for one in found] == [("rejected", "Nothing new.")]
+
+
+async def test_finance_enters_a_credit_note_of_a_sale_on_the_page_of_its_line(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        await main_job(it)
+        finn = await it.who("finn")
+        line = done(await finn.get("/v1/incentives/lines"))["items"][0]
+        page = f"/lines/{line['line_id']}"
+        note = {"reversal_id": "CN-7", "reason_code": "refund", "on": "2031-04-25"}
+        async with portal_of(it, finn) as finance:
+            refused = await sent(finance, page, f"{page}/reverse", **note, amount="1.23456")
+            assert "Some fields do not fit" in refused.text
+            assert 'value="CN-7"' in refused.text
+            entered = await sent(finance, page, f"{page}/reverse", **note, amount="150.00")
+            assert "The credit note was entered." in entered.text
+        async with portal_of(it, await it.who("northwind")) as partner:
+            assert f"{page}/reverse" not in (await partner.get(page)).text
+        store = it.services["incentives"].application.executor.store
+        seen = [one.event for one in await store.load(Sales.at(line["opportunity_id"]).name("acme"))]
+        told = [
+            (one.asked.reversal_id, one.asked.amount, one.source) for one in seen if isinstance(one, ReversalRecorded)
+        ]
+        assert told[-1] == ("CN-7", money("150.00", "EUR"), "billing")
 
 
 async def disputed_to_the_end(

@@ -11,7 +11,7 @@ from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Pa
 
 READ, DECIDE, ALLOCATE = "incentives.read funds", "incentives.DecideFundRequest", "incentives.AllocateFund"
 ITEMS = ("1", "2", "3")
-OPEN = ("submitted", "accepted")
+ROWS_MAX = 50
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -36,7 +36,7 @@ async def funds_page(here: Visit, refusal: Refusal | None = None, status: int = 
         here.ask_if("incentives.read earnings", "/payees", limit=200) if here.may(ALLOCATE) else _nothing(),
     )
     rows = [row for part in (shares, accruals, requests, claims, prices, payees) for row in part.items]
-    shown = {
+    shown: dict[str, Any] = {
         "shares": shares,
         "accruals": accruals,
         "requests": requests,
@@ -46,14 +46,15 @@ async def funds_page(here: Visit, refusal: Refusal | None = None, status: int = 
     }
     names = await here.names({row["partner_id"] for row in rows})
     pots = await here.ask_if("incentives.read ledger", "/budgets", limit=200)
-    return await here.page("funds.html", status, **shown, names=names, pots=pots, funds=_funds(books), refusal=refusal)
+    shown |= {"names": names, "pots": pots, "funds": in_force(books), "rows": ITEMS}
+    return await here.page("funds.html", status, **shown, refusal=refusal)
 
 
 async def _nothing() -> Part:
     return NOTHING
 
 
-def _funds(books: Part) -> list[dict[str, Any]]:
+def in_force(books: Part) -> list[dict[str, Any]]:
     """The funds in force, with what they pay for."""
     found = (row for row in books.items if row["kind"] == "fund" and row["versions"])
     return [{"fund_id": row["rulebook_id"], **row["versions"][-1]["body"]} for row in found]
@@ -99,10 +100,7 @@ async def allocate(here: Here, sent: Sent) -> Response:
 @router.post("/funds/requests")
 async def ask(here: Here, sent: Sent) -> Response:
     """Asks for fund money: writes the request and submits it."""
-    body = {
-        **sent.given("fund_id", "period", "activity_type", "starts_on", "ends_on"),
-        "items": _items(here, sent),
-    }
+    body = {**sent.given("fund_id", "period"), **planned(here, sent)}
     answer = await then_submit(here, sent, "/fund-requests", "fund_request_id", body)
     if answer.ok:
         return here.went(answer, f"/funds/{answer.json()['fund_request_id']}", "asked")
@@ -113,34 +111,57 @@ def _money(here: Visit, amount: str) -> dict[str, str]:
     return {"amount": amount, "currency": here.tenancy.currency}
 
 
-def _items(here: Visit, sent: Form) -> list[dict[str, Any]]:
-    named = [(sent.text(f"text_{n}"), sent.text(f"amount_{n}")) for n in ITEMS]
-    return [{"text": text, "amount": _money(here, amount)} for text, amount in named if text or amount]
+def planned(here: Visit, sent: Form) -> dict[str, Any]:
+    """What is planned: the activity, its days, each thing that it costs, and what is expected of it."""
+    leads, revenue = sent.number("expected_leads"), sent.text("expected_revenue")
+    expected: dict[str, Any] = {} if leads == "" else {"expected_leads": leads}
+    expected |= {"expected_revenue": money_of(here, sent, revenue)} if revenue else {}
+    items = [_item(here, sent, n) for n in filled_in(sent, "text", "amount")]
+    return {**sent.given("activity_type", "starts_on", "ends_on"), "items": items, **expected}
 
 
-async def then_submit(here: Visit, sent: Form, path: str, identity: str, body: Any) -> Answer:
-    """Drafts under the form's key and submits in the same breath; a refused draft is answered as it is."""
-    drafted = await here.send(sent, "incentives", path, body, step="draft")
+def _item(here: Visit, sent: Form, n: str) -> dict[str, Any]:
+    quote = sent.text(f"quote_{n}")
+    item = {"text": sent.text(f"text_{n}"), "amount": money_of(here, sent, sent.text(f"amount_{n}"))}
+    return {**item, "quote_sha256": quote} if quote else item
+
+
+def filled_in(sent: Form, *names: str) -> list[str]:
+    """The numbers of a form's rows in which one of these fields is filled in."""
+    rows = map(str, range(1, ROWS_MAX + 1))
+    return [n for n in rows if any(sent.text(f"{name}_{n}") for name in names)]
+
+
+def money_of(here: Visit, sent: Form, amount: str) -> dict[str, str]:
+    """An amount in the currency that the form names, or that of the tenant."""
+    return {"amount": amount, "currency": sent.text("currency") or here.tenancy.currency}
+
+
+async def then_submit(here: Visit, sent: Form, path: str, identity: str, body: Any, anew: str = "") -> Answer:
+    """Drafts under the form's key, or writes `anew` anew, and submits in the same breath; a refused draft is answered."""
+    method, to = ("PUT", f"{path}/{anew}") if anew else ("POST", path)
+    drafted = await here.send(sent, "incentives", to, body, step="draft", method=method)
     if not drafted.ok:
         return drafted
-    return await here.send(sent, "incentives", f"{path}/{drafted.json()[identity]}/submit", step="submit")
+    one = anew or drafted.json()[identity]
+    return await here.send(sent, "incentives", f"{path}/{one}/submit", step="submit")
 
 
 def sold_row(here: Visit, sent: Form, n: str) -> dict[str, Any]:
     """A row of the point of sale as a claim's item, from the fields of that number."""
-    sku, pieces = sent.text(f"sku_{n}"), sent.text(f"quantity_{n}")
-    sold = {"sku": sku, "quantity": _number(pieces), "sold_on": sent.text(f"sold_on_{n}")}
+    sku, pieces = sent.text(f"sku_{n}"), sent.number(f"quantity_{n}")
+    sold = {"sku": sku, "quantity": pieces, "sold_on": sent.text(f"sold_on_{n}")}
     named = {name: sent.text(f"{name}_{n}") for name in ("serial", "invoice") if sent.text(f"{name}_{n}")}
-    amount = {"amount": sent.text(f"amount_{n}"), "currency": sent.text("currency") or here.tenancy.currency}
+    amount = money_of(here, sent, sent.text(f"amount_{n}"))
     return {"text": f"{pieces} {sku}", "amount": amount, "sold": {**sold, **named}}
 
 
 def tax_of(here: Visit, sent: Form) -> dict[str, Any]:
     """The tax that is charged on a claim, where the form names some."""
-    amount, currency = sent.text("tax"), sent.text("currency") or here.tenancy.currency
+    amount = sent.text("tax")
     if not amount:
         return {}
-    return {"tax": {"country": sent.text("tax_country"), "amount": {"amount": amount, "currency": currency}}}
+    return {"tax": {"country": sent.text("tax_country"), "amount": money_of(here, sent, amount)}}
 
 
 VERBS = ("recall", "extend", "complete", "cancel")
@@ -231,17 +252,12 @@ async def decide_claim(claim_id: str, here: Here, sent: Sent) -> Response:
     if approved and sent.text("pay_as"):
         part |= sent.given("pay_as")
     if part.get("pay_as") == "instalments":
-        part |= {"instalments": _number(sent.text("instalments")), **sent.given("first_payable_on")}
+        part |= {"instalments": sent.number("instalments"), **sent.given("first_payable_on")}
     body = {**sent.given("outcome", "reason"), **part}
     answer = await here.send(sent, "incentives", f"/claims/{claim_id}/decide", body)
     if answer.ok:
         return here.went(answer, f"/claims/{claim_id}", "claim-decided")
     return await claim_page(here, claim_id, refused("decide", sent, answer), answer.status)
-
-
-def _number(text: str) -> int | str:
-    """The number that was written; what is none is refused by who reads it."""
-    return int(text) if text.isdecimal() else text
 
 
 @router.post("/claims/{claim_id}/credit")

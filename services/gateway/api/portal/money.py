@@ -66,10 +66,9 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
 @router.post("/earnings/resolve")
 async def resolve(here: Here, sent: Sent) -> Response:
     """Rates again what could not be rated, or says that it earns nothing."""
-    win_no = sent.text("win_no")
     body = {
         **sent.given("plan_id", "fact_id"),
-        "win_no": int(win_no) if win_no.isdecimal() else win_no,
+        "win_no": sent.number("win_no"),
         "dropped": sent.text("what") == "drop",
     }
     answer = await here.send(sent, "incentives", f"/sales/{sent.text('opportunity_id')}/resolve", body)
@@ -140,6 +139,24 @@ async def _adjusted(here: Visit, sent: Form, answer: Answer, line_id: str, done:
     if answer.ok:
         return here.went(answer, f"/lines/{line_id}", done)
     return await line_page(here, line_id, refused("adjust", sent, answer), answer.status)
+
+
+MONTHS = ("unearned_months", "term_months")
+
+
+@router.post("/lines/{line_id}/reverse")
+async def reverse(line_id: str, here: Here, sent: Sent) -> Response:
+    """Enters a credit note of the line's sale."""
+    found = await here.ask("incentives", f"/lines/{line_id}")
+    if not found.one.get("opportunity_id"):
+        raise NotFound
+    months = {name: sent.number(name) for name in MONTHS if sent.text(name)}
+    named = sent.given("reversal_id", "amount", "currency", "reason_code", "on")
+    body = {"win_no": found.one["win_no"], **named, **months}
+    answer = await here.send(sent, "incentives", f"/sales/{found.one['opportunity_id']}/reverse", body)
+    if answer.ok:
+        return here.went(answer, f"/lines/{line_id}", "reversed")
+    return await line_page(here, line_id, refused("reverse", sent, answer), answer.status)
 
 
 @router.get("/statements/{statement_id}")

@@ -76,9 +76,9 @@ def _granted(here: Visit, sent: Form) -> dict[str, Any]:
 
 
 def _product(here: Visit, sent: Form, n: str) -> dict[str, Any]:
-    currency, units = sent.text("currency") or here.tenancy.currency, sent.text(f"units_{n}")
+    currency = sent.text("currency") or here.tenancy.currency
     amounts = {name: {"amount": sent.text(f"{name}_{n}"), "currency": currency} for name in ("cost", "price")}
-    return {"sku": sent.text(f"sku_{n}"), **amounts, "units_max": int(units) if units.isdecimal() else units}
+    return {"sku": sent.text(f"sku_{n}"), **amounts, "units_max": sent.number(f"units_{n}")}
 
 
 @router.post("/special-prices/claim")

@@ -116,6 +116,11 @@ class Form:
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
 
+    def number(self, name: str) -> int | str:
+        """The number that was written; what is none is refused by who reads it."""
+        text = self.text(name)
+        return int(text) if text.isdecimal() else text
+
     def given(self, *names: str) -> dict[str, str]:
         """The named fields that are filled in."""
         return {name: self.text(name) for name in names if self.text(name)}
