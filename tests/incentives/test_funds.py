@@ -91,6 +91,25 @@ def test_a_tolerance_pays_beyond_what_is_reserved_out_of_what_is_available():
     assert left(log) == "4500.00"
 
 
+def twice_beyond(log):
+    """What two claims are paid that each go beyond what a request of 10,000 reserved."""
+    for identity, amount in (("c1", "10600.00"), ("c2", "2000.00")):
+        log.tell(claimed(amount, proof(number=identity, file=identity[1]), identity=identity))
+        log.tell(log.submit_claim(identity), verdict(amount, identity=identity))
+    return payable(log)
+
+
+def test_the_claims_for_one_request_share_its_tolerance():
+    log = accepted("10000.00", funded(fund(tolerance_percent="10")))
+    assert twice_beyond(log) == Decimal("5500.00")
+    assert left(log) == "4500.00"
+
+
+def test_the_evaluator_before_gave_the_tolerance_to_each_claim_again():
+    log = accepted("10000.00", funded(fund(tolerance_percent="10"))).as_then(DecideFundClaim=3)
+    assert twice_beyond(log) == Decimal("5800.00")
+
+
 # Shares
 
 

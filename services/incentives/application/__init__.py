@@ -272,7 +272,8 @@ HANDLES = (
         for evaluator, decision in (
             (1, claim.decide_fund_claim_together),
             (2, claim.decide_fund_claim_with_all_tax),
-            (3, claim.decide_fund_claim),
+            (3, claim.decide_fund_claim_tolerant_again),
+            (4, claim.decide_fund_claim),
         )
     ),
     *(

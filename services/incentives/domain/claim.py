@@ -570,11 +570,18 @@ def decide_fund_claim(
     return _decide_fund_claim(wish, claim, request, share, book, of_approved=True)
 
 
+def decide_fund_claim_tolerant_again(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
+) -> FundDecided:
+    """As the third evaluator decided: each claim for a request had the whole tolerance for itself."""
+    return decide_fund_claim(wish, claim, replace(request, beyond=None), share, book)
+
+
 def decide_fund_claim_with_all_tax(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
     """As the second evaluator decided: all tax that was claimed, beside the approver's limit."""
-    return _decide_fund_claim(wish, claim, request, share, book, of_approved=False)
+    return _decide_fund_claim(wish, claim, replace(request, beyond=None), share, book, of_approved=False)
 
 
 def _decide_fund_claim(
@@ -740,7 +747,7 @@ def _together(journal: Journal) -> Journal:
 
 def _fund_amount(wish: DecideFundClaim, request: FundRequest, terms: FundTerms) -> Money:
     rest = request.rest or none_of(terms.accepted.currency)
-    return reimbursed(wish.eligible, Decimal(terms.participation_percent), rest, terms.tolerance)
+    return reimbursed(wish.eligible, Decimal(terms.participation_percent), rest, request.tolerance)
 
 
 def _approvable(wish: DecideFundClaim, claim: Claim, book: Rulebook, amount: Money) -> None:
@@ -761,7 +768,7 @@ def _approved(
     rest = request.rest or none_of(amount.currency)
     steps = (
         f"{terms.participation_percent} % of the {_text(wish.eligible)} that are eligible",
-        f"at most the {_text(rest)} that are reserved and {_text(terms.tolerance)} of tolerance",
+        f"at most the {_text(rest)} that are reserved and {_text(request.tolerance)} of tolerance",
         f"makes {_text(amount)}",
     )
     return replace(_verdict(wish, claim, amount, tax, steps), eligible=wish.eligible)

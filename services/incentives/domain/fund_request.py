@@ -82,7 +82,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FundRequest:
-    """Where a request stands. `rest` is what is still reserved, under `ref`; `agreed` is what was accepted last."""
+    """Where a request stands. `rest` is what is still reserved, under `ref`; `agreed` is what was accepted last.
+
+    `beyond` is what claims drew beyond what was reserved.
+    """
 
     stage: Stage = Stage.NONE
     partner_id: str = ""
@@ -98,6 +101,13 @@ class FundRequest:
     extended: bool = False
     open_claims: frozenset[str] = frozenset()
     drawn: bool = False
+    beyond: Money | None = None
+
+    @property
+    def tolerance(self) -> Money:
+        """How far the claims to come may go beyond what is reserved, all of them together."""
+        whole = self.terms.tolerance if self.terms else none_of(self.plan.asked.currency)
+        return whole - self.beyond if self.beyond else whole
 
     @property
     def budget_id(self) -> str:
@@ -544,12 +554,15 @@ def _evolve_decided(request: FundRequest, it: FundRequestDecided) -> FundRequest
 
 
 def _evolve_drawn(request: FundRequest, it: FundRequestDrawn) -> FundRequest:
+    nothing = none_of(it.amount.currency)
+    beyond = max(it.amount - (request.rest or nothing), nothing)
     return replace(
         request,
         rest=it.rest,
         ref=it.ref,
         drawn=request.drawn or not it.amount.zero,
         open_claims=request.open_claims - {it.claim_id},
+        beyond=(request.beyond or nothing) + beyond,
     )
 
 
