@@ -94,6 +94,22 @@ def test_it_is_announced_60_30_and_7_days_before_and_then_booked():
     assert "announced 60, 30 and 7 days before" in EXPLAIN[BalanceForfeited](told(lost)[0]).reasons[0].text
 
 
+def test_what_was_taken_back_meanwhile_is_not_forfeited_once_more():
+    left = replace(step(), payable=money("60.00", "EUR"))
+    log = log_of().tell(step(), *(replace(left, now=before_end(days)) for days in (60, 30, 7, 0)))
+
+    amounts = [one.amount.amount for one in log.happened[:5]]
+    assert amounts == [Decimal(a) for a in ("100.00", "60.00", "60.00", "60.00", "60.00")]
+    assert [entry.amount.amount for entry in log.happened[4].journal.entries] == [Decimal("60.00"), Decimal("-60.00")]
+
+
+def test_where_nothing_is_payable_any_more_nothing_is_forfeited():
+    log = log_of().tell(step(), replace(step(before_end(60)), payable=money("-5.00", "EUR")))
+
+    assert steps(log) == [("ForfeitureScheduled", None), ("ForfeitureLifted", None)]
+    assert log.state(Payments.at(PAYMENT)).stage.value == "blocked"
+
+
 def test_fund_money_is_never_forfeited():
     order = log_of().state(Payments.at(PAYMENT)).order
 

@@ -204,6 +204,16 @@ def test_a_suspended_partner_is_blocked_and_resumed_once_reinstated():
     assert desk.stage == "approved"
 
 
+@pytest.mark.parametrize(("payable", "stage"), [("100.00", "approved"), ("99.99", "blocked"), ("-5.00", "blocked")])
+def test_what_was_taken_back_since_it_was_proposed_is_not_paid(payable, stage):
+    desk = Desk()
+    desk.after(desk.proposed, replace(APPROVE, payable=money(payable, "EUR")))
+    assert desk.stage == stage
+    if stage == "blocked":
+        assert desk.payment[-1].gates == ("taken_back",)
+        assert desk.after(DECLINE).stage == "declined"
+
+
 def test_the_gate_is_asked_again_before_submission_and_the_money_goes_back():
     desk = Desk()
     desk.after(desk.proposed, APPROVE)

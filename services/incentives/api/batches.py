@@ -14,7 +14,7 @@ from chassis.tables import table
 from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
-from services.incentives.application.paying import carried_of, payment_rules_now
+from services.incentives.application.paying import carried_of, payable_now, payment_rules_now
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.tax_years import so_far
 from services.incentives.domain.batch import (
@@ -70,7 +70,8 @@ async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
 
     async def make(peek: Peek) -> ApproveBatch:
         payments = await _payments(peek, batch_id)
-        carried = {it.payment_id: await carried_of(app, caller.tenant, it) for it in (one.order for one in payments)}
+        orders = [one.order for one in payments]
+        carried = {it.payment_id: await carried_of(app, caller.tenant, it) for it in orders}
         return ApproveBatch(
             batch_id=batch_id,
             **await _named(app, caller.tenant, payments),
@@ -80,6 +81,9 @@ async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
             fund_books={name: funded for name, (_, funded) in carried.items() if funded is not None},
             so_far=await _so_far(app, caller.tenant, payments),
             now=app.clock.now(),
+            payable={
+                it.payment_id: await payable_now(app, caller.tenant, it.account_id, it.amount.currency) for it in orders
+            },
         )
 
     return await perform(caller, app, ApproveBatch, make)

@@ -20,7 +20,14 @@ from services.incentives.api.earnings import earned_at, only_payee, own, shown_t
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import stated_to, statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, StatedFilter, sorted_by
-from services.incentives.application.paying import Period, carried_of, proposal_of, statement_of, write_off_of
+from services.incentives.application.paying import (
+    Period,
+    carried_of,
+    payable_now,
+    proposal_of,
+    statement_of,
+    write_off_of,
+)
 from services.incentives.application.sales import in_books, rules_of_kind
 from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.account import (
@@ -303,6 +310,7 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
         if wish is ApprovePayment:
             known["roles"] = (*caller.principal.roles, *caller.principal.duties)
             known["books"], known["fund_books"] = await carried_of(app, caller.tenant, order)
+            known["payable"] = await payable_now(app, caller.tenant, order.account_id, order.amount.currency)
         if "so_far" in wish.__dataclass_fields__:
             known["so_far"] = await so_far_with(app, caller.tenant, order)
         needed = {name: value for name, value in known.items() if name in wish.__dataclass_fields__}

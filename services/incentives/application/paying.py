@@ -159,13 +159,20 @@ async def carried(
     return half_up(Fraction(worth) * Fraction(amount.amount) / Fraction(payable), foreign[0])
 
 
+async def payable_now(app: Application, tenant: str, account_id: str, currency: str) -> Money:
+    """What a payee's earnings stand at, below zero where it owes."""
+    await app.caught_up("balances")
+    balances = await app.read.get("balances", tenant, account_id)
+    stands = balances["accounts"].get("payable", "0") if balances else "0"
+    return Money(amount=-Decimal(stands), currency=currency)
+
+
 async def write_off_of(app: Application, tenant: str, asked: Period, reason: str) -> account.WriteOffNegative:
     """The wish to give up what a payee owes, with what its earnings stand at: fund money is none of them."""
     await app.caught_up("balances")
     identity = account.account_id(asked.partner_id, asked.currency)
     balances = await app.read.get("balances", tenant, identity)
-    stands = balances["accounts"].get("payable", "0") if balances else "0"
-    payable = Money(amount=-Decimal(stands), currency=asked.currency)
+    payable = await payable_now(app, tenant, identity, asked.currency)
     return account.WriteOffNegative(
         account_id=identity,
         payee_id=asked.partner_id,

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, Raced, Refused, WrongState
-from chassis.event import command, event
+from chassis.event import LEFT_OUT, command, event
 from chassis.rulebook import Rulebook
 from contracts.values import Money
 from services.incentives.domain.payee import Payee
@@ -77,7 +77,8 @@ class PrepareBatch:
 class ApproveBatch:
     """`books` are what the amounts of payments stand for, by payment, where that is another currency.
 
-    `fund_books` are what their fund money does, `so_far` what the thresholds of the rules look at, by payment.
+    `fund_books` are what their fund money does, `so_far` what the thresholds of the rules look at, `payable` what the
+    earnings of their payees stand at, by payment.
     """
 
     batch_id: str
@@ -90,6 +91,7 @@ class ApproveBatch:
     now: datetime
     fund_books: dict[str, Money] = field(default_factory=dict)
     so_far: dict[str, YearSoFar] = field(default_factory=dict)
+    payable: dict[str, Money] = field(default_factory=dict)
 
 
 @command("incentives.SendBatch.v1")
@@ -204,6 +206,7 @@ def _approving(wish: ApproveBatch, payment: Payment) -> ApprovePayment:
         books=wish.books.get(order.payment_id),
         fund_books=wish.fund_books.get(order.payment_id),
         so_far=wish.so_far.get(order.payment_id),
+        payable=wish.payable.get(order.payment_id, LEFT_OUT),
     )
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event
 from chassis.rulebook import Rulebook
-from contracts.values import Money
+from contracts.values import Money, none_of
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
 from services.incentives.domain.journal import NO_JOURNAL, Journal, move
 from services.incentives.domain.payee import BANK_VERIFIED, Payee, unmet
@@ -83,7 +83,10 @@ ForfeitureEvent = ForfeitureScheduled | ForfeitureNoticed | ForfeitureLifted | B
 
 @command("incentives.ForfeitBalance.v1")
 class ForfeitBalance:
-    """Takes the next step that is due, if one is. `payable_books` is what the amount stands for in the books."""
+    """Takes the next step that is due, if one is.
+
+    `payable` is what the payee's earnings stand at, `payable_books` what the amount stands for in the books.
+    """
 
     payment_id: str
     account_id: str
@@ -93,6 +96,7 @@ class ForfeitBalance:
     rules: tuple[str, ...] = ()
     now: datetime
     so_far: YearSoFar | None = None
+    payable: Money | LeftOut = LEFT_OUT
 
 
 # State
@@ -118,20 +122,17 @@ def forfeit_balance(
     """Schedules, announces, or forfeits; lifts it once anything else than the payee's own papers is in the way."""
     rules = rules_of(books, wish.now)
     gates = unmet(payee, wish.now, rules, wish.so_far)
-    if payment.stage is not Stage.BLOCKED or not gates or not OWN_PAPERS.issuperset(gates):
+    waits = payment.stage is Stage.BLOCKED and bool(gates) and OWN_PAPERS.issuperset(gates)
+    if not waits or left_of(payment.order, wish.payable).amount <= 0:
         return ([_lifted(it.scheduled, wish)] if it.scheduled else []), [], []
     if it.scheduled is None or it.scheduled.blocked_at != wish.blocked_at or it.forfeits_on is None:
-        months = rules.forfeiture_months if earnings_of(payment.order).amount > 0 else None
+        months = rules.forfeiture_months
         return ([_scheduled(wish, payment, months)] if months else []), [], []
     left = (it.forfeits_on - _today(wish.now)).days
     due = next((days for days in NOTICES if days not in it.noticed), 0)
     if left > due:
         return [], [], []
-    return (
-        ([_noticed(wish, it.scheduled, it.forfeits_on, due)], [], [])
-        if due
-        else _forfeited(wish, it.scheduled, payment)
-    )
+    return ([_noticed(wish, payment, it.forfeits_on, due)], [], []) if due else _forfeited(wish, it.scheduled, payment)
 
 
 def _today(now: datetime) -> date:
@@ -144,7 +145,7 @@ def _scheduled(wish: ForfeitBalance, payment: Payment, months: int) -> Forfeitur
         payment_id=order.payment_id,
         payee_id=order.payee_id,
         partner_id=order.partner_id,
-        amount=earnings_of(order),
+        amount=left_of(order, wish.payable),
         blocked_at=wish.blocked_at,
         forfeits_on=months_after(_today(wish.blocked_at), months),
         scheduled_at=wish.now,
@@ -156,19 +157,26 @@ def earnings_of(order: PaymentProposed) -> Money:
     return order.amount - order.fund if order.fund else order.amount
 
 
+def left_of(order: PaymentProposed, payable: Money | LeftOut) -> Money:
+    """What of that is still payable: what was taken back since it was proposed cannot be lost once more."""
+    earned = earnings_of(order)
+    return min(earned, max(payable, none_of(earned.currency))) if payable else earned
+
+
 def months_after(day: date, months: int) -> date:
     """The same day some months later; the last days of a month become its 28th."""
     year, month = divmod(day.year * MONTHS_A_YEAR + day.month - 1 + months, MONTHS_A_YEAR)
     return date(year, month + 1, min(day.day, SHORTEST_MONTH))
 
 
-def _noticed(wish: ForfeitBalance, it: ForfeitureScheduled, forfeits_on: date, days: int) -> ForfeitureNoticed:
+def _noticed(wish: ForfeitBalance, payment: Payment, forfeits_on: date, days: int) -> ForfeitureNoticed:
     """A notice that comes late moves the day, so that its days are left."""
+    order = payment.order
     return ForfeitureNoticed(
-        payment_id=it.payment_id,
-        payee_id=it.payee_id,
-        partner_id=it.partner_id,
-        amount=it.amount,
+        payment_id=order.payment_id,
+        payee_id=order.payee_id,
+        partner_id=order.partner_id,
+        amount=left_of(order, wish.payable),
         notice_days=days,
         forfeits_on=max(forfeits_on, _today(wish.now) + timedelta(days=days)),
         noticed_at=wish.now,
@@ -184,8 +192,9 @@ def _lifted(it: ForfeitureScheduled, wish: ForfeitBalance) -> ForfeitureLifted:
 def _forfeited(wish: ForfeitBalance, it: ForfeitureScheduled, payment: Payment) -> Changed:
     """What was payable is the vendor's again, and the payment is over."""
     order = payment.order
+    amount = left_of(order, wish.payable)
     journal = move(
-        it.amount,
+        amount,
         debit="payable",
         credit="forfeited",
         payee_id=it.payee_id,
@@ -196,7 +205,7 @@ def _forfeited(wish: ForfeitBalance, it: ForfeitureScheduled, payment: Payment) 
         payment_id=it.payment_id,
         payee_id=it.payee_id,
         partner_id=it.partner_id,
-        amount=it.amount,
+        amount=amount,
         blocked_at=it.blocked_at,
         journal=journal,
         forfeited_at=wish.now,

@@ -72,6 +72,7 @@ from services.incentives.domain.two_people import FourEyes
 ATTEMPTS_MAX = 5
 REFERENCE = re.compile("[0-9a-f]{32}-[0-9]{2}")
 INVOICE = "invoice"
+TAKEN_BACK = "taken_back"
 ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
 ASK_FOR_HOURS = 24
@@ -334,7 +335,10 @@ def attach_invoice(wish: AttachInvoice, payment: Payment, account: Account) -> B
 def approve_payment(
     wish: ApprovePayment, payment: Payment, payee: Payee, books: Sequence[Rulebook]
 ) -> list[PaymentEvent]:
-    """A second person agrees within the limit of their roles; a shut gate blocks the payment instead."""
+    """A second person agrees within the limit of their roles; a shut gate blocks the payment instead.
+
+    So does what was taken back since it was proposed, where less is payable now than it pays.
+    """
     order = payment.order
     if payment.stage == Stage.APPROVED:
         return []
@@ -345,9 +349,16 @@ def approve_payment(
     limit = limit_of(rules, wish.roles, order.amount.currency)
     if limit is not None and limit < order.amount:
         raise OverLimit(limit=str(limit.amount))
-    if gates := unmet(payee, wish.now, rules, wish.so_far):
+    if gates := (*unmet(payee, wish.now, rules, wish.so_far), *_taken_back(wish, order)):
         return [_blocked(payment, gates, wish.now, _of_form(wish, gates, payee, rules))]
     return [_approved(wish, order, payee, rules)]
+
+
+def _taken_back(wish: ApprovePayment, order: PaymentProposed) -> tuple[str, ...]:
+    """The gate that is shut once less of the earnings is payable than the payment pays of them."""
+    earned = order.amount - order.fund if order.fund else order.amount
+    short = wish.payable and not earned.zero and wish.payable < earned
+    return (TAKEN_BACK,) if short else ()
 
 
 def _of_form(

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from chassis.event import command
+from chassis.event import LEFT_OUT, LeftOut, command
 from contracts.values import Money
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
 from services.incentives.domain.thresholds import YearSoFar
@@ -43,7 +43,8 @@ class AttachInvoice:
 class ApprovePayment:
     """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for.
 
-    `fund_books` is what of `books` its fund money stands for, `so_far` what the thresholds of the rules look at.
+    `fund_books` is what of `books` its fund money stands for, `so_far` what the thresholds of the rules look at, `payable`
+    what the payee's earnings stand at.
     """
 
     payment_id: str
@@ -55,6 +56,7 @@ class ApprovePayment:
     books: Money | None = None
     fund_books: Money | None = None
     so_far: YearSoFar | None = None
+    payable: Money | LeftOut = LEFT_OUT
 
 
 @command("incentives.ResumePayment.v1")

@@ -7,7 +7,7 @@ from chassis.application import Application, Prepared
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application.paying import carried
+from services.incentives.application.paying import carried, payable_now
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.forfeiture import (
@@ -18,7 +18,7 @@ from services.incentives.domain.forfeiture import (
     ForfeitureLifted,
     ForfeitureNoticed,
     ForfeitureScheduled,
-    earnings_of,
+    left_of,
 )
 from services.incentives.domain.payment import Payment, Payments
 from services.incentives.domain.payment_events import PaymentBlocked, PaymentDeclined, PaymentResumed
@@ -58,15 +58,17 @@ def issue(document: dict[str, Any], now: datetime) -> Prepared:
     async def make(app: Application, tenant: str, peek: Peek) -> ForfeitBalance:
         payment: Payment = await peek(Payments.at(document["payment_id"]))
         account = payment.order.account_id
+        payable = await payable_now(app, tenant, account, payment.order.amount.currency)
         return ForfeitBalance(
             payment_id=document["payment_id"],
             account_id=account,
             payee_id=document["payee_id"],
             blocked_at=datetime.fromisoformat(document["blocked_at"]),
-            payable_books=await carried(app, tenant, account, earnings_of(payment.order)),
+            payable_books=await carried(app, tenant, account, left_of(payment.order, payable)),
             rules=await rules_of_kind(app, tenant, PAYMENT),
             now=now,
             so_far=await so_far_with(app, tenant, payment.order),
+            payable=payable,
         )
 
     return Prepared(make)
