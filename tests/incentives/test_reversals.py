@@ -16,6 +16,7 @@ from services.incentives.domain.taking import Asked, Part, taken_by
 from tests.incentives.facts import World, basis, book, credit, plan, reversal, share, sold, win
 
 D = Decimal
+DOWNGRADED = {"reason_code": "downgrade", "unearned_months": 6, "term_months": 12, "occurred_on": date(2026, 4, 1)}
 AGEING = [{"until_day": 30, "percent": "100"}, {"until_day": 60, "percent": "50"}]
 
 
@@ -52,6 +53,31 @@ def test_months_are_taken_unrounded_so_that_three_thirds_are_the_whole():
     lines = (sold("1", "crm", "100.00"),)
     found = taken_by([lines, *(asked(f"m{n}", "0.00", unearned_months=4, term_months=12) for n in range(3))])
     assert [one.of(["1"]) for one in found] == [Fraction(100, 3)] * 3
+
+
+def billed_on(day, as_now=True, told_first=False):
+    """What a downgrade on 1 April takes of lines of 100.00 and 30.00, the second one billed on a day."""
+    world = World(book(plan(basis="invoiced")), of_terms=as_now).tell(win("1300.00"), credit())
+    later = basis("invoiced", "i2", "300.00", happened_on=day)
+    down = reversal("down", "0.00", source="billing", **DOWNGRADED)
+    world.tell(basis("invoiced", "i1", "1000.00"), *((later, down) if told_first else (down, later)))
+    return taken(world)
+
+
+@pytest.mark.parametrize("told_first", [False, True])
+def test_a_downgrade_takes_months_of_what_was_billed_until_then_and_the_new_term_earns_whole(told_first):
+    assert billed_on(date(2026, 4, 2), told_first=told_first) == [D("50.00")]
+    assert billed_on(date(2026, 4, 1), told_first=told_first) == [D("50.00"), D("15.00")]
+
+
+def test_what_was_added_after_a_downgrade_earns_whole():
+    world = World(book(plan())).tell(win("1000.00"), credit(), reversal("down", "0.00", **DOWNGRADED))
+    world.tell(basis("added", "a1", "300.00", happened_on=date(2026, 5, 1)))
+    assert taken(world) == [D("50.00")]
+
+
+def test_the_evaluator_before_took_the_months_of_the_new_term_too():
+    assert billed_on(date(2026, 4, 2), as_now=False) == [D("50.00"), D("15.00")]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ class Known:
     without `deal_in_plan` a cap on a deal counts what was paid out, in that currency, whatever was taken back of it; without
     `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone;
     without `names_partners` nobody is named whose share waits for a rate; without `own_parts` the part of a distributor is a
-    line of the partner whose deal it is.
+    line of the partner whose deal it is; without `of_terms` unearned months are also taken of what was sold or billed after
+    their day.
     """
 
     books: Sequence[Rulebook]
@@ -53,6 +54,7 @@ class Known:
     alone_later: bool = True
     names_partners: bool = True
     own_parts: bool = True
+    of_terms: bool = True
 
 
 @dataclass(frozen=True)

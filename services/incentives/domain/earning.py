@@ -254,6 +254,7 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         even_steps=known.even_steps,
         whole_awards=known.whole_awards,
         own_parts=known.own_parts,
+        of_terms=known.of_terms,
     )
     posting = Posting(sale, at_hand, in_books, now, ways)
     posting.add(fact)

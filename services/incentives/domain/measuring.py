@@ -76,7 +76,8 @@ def _on_basis(sale: Sale, win: WinRecorded, terms: AccrualTerms) -> Money:
     counted = [line for line in lots if not terms.product_families or line.family in terms.product_families]
     names = [line.line_id for line in counted]
     gained = total((line.amount for line in counted), win.amount.currency)
-    taken = sum((one.of(names) for one in taken_by(told)), Fraction(0))
+    days = sale.days_of(win.win_no, terms.basis) if told else ()
+    taken = sum((one.of(names) for one in taken_by(told, days)), Fraction(0))
     return half_up(Fraction(gained.amount) - taken, gained.currency)
 
 

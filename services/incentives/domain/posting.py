@@ -51,6 +51,7 @@ class Ways:
     even_steps: bool = True
     whole_awards: bool = True
     own_parts: bool = True
+    of_terms: bool = True
 
 
 class Moving:

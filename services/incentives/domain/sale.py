@@ -160,11 +160,24 @@ class Sale:
         later = [facts[name] for name in self.told if name in facts]
         return later if billed else [self.wins[win_no].sold, *later]
 
-    def taken(self, win_no: int, basis_kind: str, heard: Sequence[ReversalRecorded]) -> tuple[Taken, ...]:
-        """What some reversals take of a win. Of what sold nothing each of them takes all that it names."""
+    def days_of(self, win_no: int, basis_kind: str) -> list[date]:
+        """The days of what reversals eat into, in the order in which it became known. A win is before any of them."""
+        billed = basis_kind in BILLED
+        known = {told_name(one): one.happened_on for one in self.bases_of(win_no, (basis_kind if billed else ADDED,))}
+        later = [known[name] for name in self.told if name in known]
+        return later if billed else [date.min, *later]
+
+    def taken(
+        self, win_no: int, basis_kind: str, heard: Sequence[ReversalRecorded], *, of_terms: bool = True
+    ) -> tuple[Taken, ...]:
+        """What some reversals take of a win. Of what sold nothing each of them takes all that it names.
+
+        Not `of_terms`: unearned months are also taken of what came after them, as it was once decided.
+        """
         win = self.wins[win_no]
         if not win.achievement:
-            return taken_by(self.told_of(win_no, basis_kind, heard))
+            days = self.days_of(win_no, basis_kind) if of_terms else ()
+            return taken_by(self.told_of(win_no, basis_kind, heard), days)
         everything = {line.line_id: Fraction(1) for line in win.sold}
         return tuple(Taken(one.asked, everything, none_of(win.amount.currency)) for one in heard)
 

@@ -40,6 +40,10 @@ class Asked:
         """The part of it that counts at its age."""
         return Fraction(ageing_share(self.reason_code, earned_on, self.occurred_on, ageing, refund_days))
 
+    def reaches(self, days: Sequence[date], place: int) -> bool:
+        """Whether it eats into what was sold on one of the days: months without a line only until their own."""
+        return self.months is None or bool(self.parts) or not days or days[place] <= self.occurred_on
+
     @property
     def months(self) -> Fraction | None:
         """The part of a term that is asked back; None for an amount."""
@@ -65,12 +69,15 @@ Lot = Mapping[str, Fraction]
 """What became known together: amounts by sold line."""
 
 
-def taken_by(told: Sequence[Sequence[Sold] | Asked]) -> tuple[Taken, ...]:
+def taken_by(told: Sequence[Sequence[Sold] | Asked], days: Sequence[date] = ()) -> tuple[Taken, ...]:
     """What each reversal takes of what was sold, both in the order in which they became known.
 
     A reversal eats into all that was known when it came, or into the first that comes: those that name lines first,
     then the others over what is left, in order of their days, whichever of them was told first. What it asks beyond
     that waits for what comes later. So an addition never moves what was taken before it, and nothing is taken twice.
+
+    Unearned months are those of what happened until their day, whenever it is told: what is sold or billed after it is of
+    the term that follows. `days` are those of what was sold, in its order; without them months are taken of everything.
     """
     lots: list[Lot] = []
     waiting: list[tuple[int, Asked]] = []
@@ -82,9 +89,10 @@ def taken_by(told: Sequence[Sequence[Sold] | Asked]) -> tuple[Taken, ...]:
     waiting.sort(key=lambda one: (not one[1].parts, one[1].occurred_on, one[1].reversal_id))
     taking = _Taking(lots, [asked for _, asked in waiting])
     for known, asked in waiting:
-        taking.eat(asked, {line: amount for lot in lots[:known] for line, amount in lot.items()})
+        mine = [lot for place, lot in enumerate(lots[:known]) if asked.reaches(days, place)]
+        taking.eat(asked, {line: amount for lot in mine for line, amount in lot.items()})
     for place, lot in enumerate(lots):
-        for asked in (asked for known, asked in waiting if known <= place):
+        for asked in (asked for known, asked in waiting if known <= place and asked.reaches(days, place)):
             taking.eat(asked, lot)
     return tuple(Taken(asked, taking.by_line[asked.reversal_id], taking.excess(asked)) for _, asked in waiting)
 

@@ -30,8 +30,8 @@ def take_back(
     """Lets one reversal take its part of a line, after all those known with it: amount and measure, each once."""
     if reversal.source != line.hears:
         return
-    taken = _taken(posting.sale, line, known)
-    before = _taken(posting.sale, line, [other for other in known if other != reversal])
+    taken = _taken(posting, line, known)
+    before = _taken(posting, line, [other for other in known if other != reversal])
     _shift(posting, line, before, taken, books)
     amount = _limited(line, _farther(reversed_by(line.amount, line.basis.amount, taken), line.reversed) - line.reversed)
     if not amount.zero:
@@ -43,7 +43,7 @@ def take_back_superseded(posting: Posting, before: Sale, credit: CreditRecorded,
     for line in [line for line in posting.sale.lines.values() if line.superseded]:
         if before.lines[line.line_id].superseded:
             continue
-        taken = _taken(posting.sale, line, posting.sale.reversals_of(line.key.win_no))
+        taken = _taken(posting, line, posting.sale.reversals_of(line.key.win_no))
         _shift(posting, line, taken, Fraction(line.basis.amount), books)
         if not line.remaining.zero:
             reversal_id = stable_id(line.line_id, RECREDITED, credit.revision)
@@ -51,9 +51,9 @@ def take_back_superseded(posting: Posting, before: Sale, credit: CreditRecorded,
             _reverse(posting, line, line.remaining, Fraction(line.basis.amount), why)
 
 
-def _taken(sale: Sale, line: Line, known: Sequence[ReversalRecorded]) -> Fraction:
+def _taken(posting: Posting, line: Line, known: Sequence[ReversalRecorded]) -> Fraction:
     heard = [reversal for reversal in known if reversal.source == line.hears]
-    taken = sale.taken(line.key.win_no, line.basis_kind, heard)
+    taken = posting.sale.taken(line.key.win_no, line.basis_kind, heard, of_terms=posting.ways.of_terms)
     return counted(taken, line.counted, line.earned_on, line.refund_days, line.ageing)
 
 
