@@ -1,11 +1,13 @@
 """Units sold at a special price: cost less price, for a product, day and deal of the agreement, each unit once."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from contracts.values import money
 from services.incentives.domain.claim import ClaimItem, ClaimTax, DecideSpecialPriceClaim, DraftClaim
 from services.incentives.domain.special_price import (
     EndSpecialPrice,
@@ -80,6 +82,15 @@ def test_claimed_otherwise_than_calculated_is_disputed_and_then_pays_the_smaller
 def test_less_is_claimed_than_calculated_and_less_is_paid():
     log = submitted(Log().tell(grant()), (row(10), "150.00")).tell(verdict(), verdict(reason="as claimed"))
     assert payable(log) == Decimal("150.00")
+
+
+def test_a_claim_in_another_currency_than_the_agreement_is_returned_not_paid():
+    other = claim((row(10), "200.00"))
+    dollars = tuple(replace(item, amount=money("200.00", "USD")) for item in other.items)
+    log = Log().tell(grant(), replace(other, items=dollars))
+    log.tell(log.submit_claim())
+    assert log.refused(verdict()) == "claim-invalid"
+    assert log.tell(verdict(outcome="returned", reason="in euros, please")).claim().stage == "returned"
 
 
 def test_tax_is_payable_on_what_is_approved():

@@ -828,6 +828,8 @@ def _decide_special_price_claim(
     if wish.outcome != APPROVED:
         return [refused_claim(wish, claim)], []
     reviewed(claim, wish.reason)
+    if claim.claimed.currency != agreed.currency:
+        raise ClaimInvalid(f"this special price is in {agreed.currency}: return the claim")
     rows = [item.sold for item in it.items if item.sold]
     made = calculated(agreed, rows, claim.counted_before, wish.orders or ())
     amount = min(claim.claimed, made.amount)

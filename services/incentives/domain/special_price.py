@@ -143,6 +143,10 @@ class SpecialPrice:
     def partner_id(self) -> str:
         return self.it.partner_id
 
+    @property
+    def currency(self) -> str:
+        return self.it.products[0].cost.currency
+
 
 class SpecialPriceInvalid(Invalid):
     """1 to 200 products, each once, with a price below its cost and units above nothing, over days in their order."""
@@ -229,7 +233,7 @@ def calculated(
     A row that names no deal is of the agreement's, where its invoice has the number of one of the deal's `orders`.
     """
     products = {product.sku: product for product in agreed.it.products}
-    amount = none_of(agreed.it.products[0].cost.currency)
+    amount = none_of(agreed.currency)
     units: dict[str, int] = {}
     steps, seen = [], set(counted_before)
     for number, row in enumerate(rows, start=1):
