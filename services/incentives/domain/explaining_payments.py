@@ -140,6 +140,13 @@ def unknown(seen: Seen) -> Decision:
     return Decision(outcome="unknown", reasons=(Reason(code="unknown", text=text),), would_change=(PROVIDER,))
 
 
+def unreported(seen: Seen) -> Decision:
+    """It was handed over, and no report says what became of it."""
+    order: payment_events.PaymentUnreported = seen.event
+    text = f"no report came of {order.reference}: a person has to ask the bank"
+    return Decision(outcome="submitted", reasons=(Reason(code="unreported", text=text),), would_change=(PROVIDER,))
+
+
 def declined(seen: Seen) -> Decision:
     """The category that was given."""
     order: payment_events.PaymentDeclined = seen.event
@@ -199,6 +206,7 @@ EXPLAIN_PAYMENTS: dict[type[Any], Callable[[Seen], Decision]] = {
     payment_events.PaymentResumed: resumed,
     payment_events.PaymentSubmitted: submitted,
     payment_events.PaymentUnknown: unknown,
+    payment_events.PaymentUnreported: unreported,
     payment_events.PaymentDeclined: declined,
     payment_events.PaymentMade: made,
     payment_events.PaymentFailed: failed,
