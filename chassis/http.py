@@ -19,6 +19,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -538,6 +539,10 @@ class Bug(Problem):
     slug = "internal"
 
 
+class HungUp(BadRequest):
+    """The caller hung up before its request was whole: it was not looked at."""
+
+
 async def _bug(request: Request, error: Exception) -> Response:
     with logs.correlated(correlation_id=_correlation(request.scope), traceparent=_traceparent(request)):
         log.error("request_failed", method=request.method, route=_route(request), exc_info=error)
@@ -568,6 +573,7 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.add_exception_handler(Problem, _answering(lambda error: error))
     app.add_exception_handler(RequestValidationError, _answering(_invalid))
     app.add_exception_handler(HTTPException, no_answer)
+    app.add_exception_handler(ClientDisconnect, _answering(lambda _: HungUp()))
     app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
     app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max, files=application.files)

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from fastapi import APIRouter, Request, Response
 from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from chassis.access import Access
 from chassis.asgi import Answer, request_scope
@@ -72,6 +73,20 @@ async def test_who_sends_a_body_to_its_end_and_only_then_listens_hears_the_answe
         sent = head + b"host: 127.0.0.1\r\nconnection: close\r\n\r\n" + body
         answer = await asyncio.to_thread(told, urlsplit(address).port or 0, sent)
         assert answer.split(b" ")[1] == status
+
+
+async def test_who_hangs_up_while_sending_is_no_bug_of_ours(tmp_path: Path) -> None:
+    sent = iter(({"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def half_of_it() -> Message:
+        return next(sent)
+
+    settings, answer = ServiceSettings(data=tmp_path, port=0), Answer()
+    service = assemble(BLUEPRINT, settings, make_world(settings))
+    with capture_logs() as lines:
+        await service.api(request_scope("POST", "/rooms", "", {}), half_of_it, answer.take)
+
+    assert (answer.status, lines) == (400, [])
 
 
 async def refusing(_: Scope, __: Receive, send: Send) -> None:

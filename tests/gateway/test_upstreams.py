@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from starlette.types import Scope
+from starlette.types import Message, Scope
+from structlog.testing import capture_logs
 
 from chassis.asgi import Answer, Api, body_of, request_scope
 from services.gateway.adapters.upstreams import OverHttp
@@ -58,6 +59,20 @@ async def test_a_service_that_ends_every_connection_is_said_to_be_away() -> None
         answer = await api.post("/partners", {"a": 1}, key="one")
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert len(service.asked) == 2
+
+
+async def test_who_hangs_up_while_sending_is_no_bug_of_ours_and_asks_nothing_of_a_service() -> None:
+    sent = iter(({"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}))
+
+    async def half_of_it() -> Message:
+        return next(sent)
+
+    upstreams, answer = OverHttp({"onboarding": "http://127.0.0.1:1"}), Answer()
+    with capture_logs() as lines:
+        await upstreams.forward("onboarding", request_scope("POST", "/partners", "", {}), half_of_it, answer.take)
+    await upstreams.close()
+
+    assert (answer.status, lines) == (400, [])
 
 
 async def told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import aiohttp
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
-from chassis.http import Unavailable, problem
+from chassis.http import HungUp, Unavailable, problem
 
 log = structlog.get_logger()
 TIMEOUT_SECONDS = 10.0
@@ -88,6 +88,8 @@ class OverHttp:
     async def forward(self, service: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._asked(service, Request(scope, receive), send)
+        except ClientDisconnect:
+            await problem(HungUp())(scope, receive, send)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("service_not_reached", service=service, error=repr(error))
             await problem(Unavailable(f"{service} cannot be reached"))(scope, receive, send)
