@@ -7,7 +7,7 @@ they are told by settings; engines and keys they find where this process does.
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +121,23 @@ async def _opened(front: Api, crm_url: str) -> str:
 async def _started(
     name: str, settings: ServiceSettings, urls: Mapping[str, str], crm_url: str, stack: AsyncExitStack
 ) -> Member:
-    folder = settings.data / name
-    folder.mkdir(parents=True, exist_ok=True)
+    log = settings.data / name / "service.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return await _begun(name, urls[name], log, command_of(name, settings, urls, crm_url), stack)
+
+
+async def _begun(name: str, url: str, log: Path, command: Sequence[str], stack: AsyncExitStack) -> Member:
+    """A process of a service, which says what it says into the log."""
+    said: IO[bytes] = stack.enter_context(log.open("ab"))
+    process = await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said)
+    return Member(name, url, log, process)
+
+
+def command_of(name: str, settings: ServiceSettings, urls: Mapping[str, str], crm_url: str) -> list[str]:
+    """What starts a process of a service at its address, told where everything else is.
+
+    The engines' addresses are inherited: they may hold passwords, which do not belong on a command line.
+    """
     upstreams = {other: url for other, url in urls.items() if other != FRONT}
     told = {
         "ENTENTE_CRM_SIMULATOR_URL": crm_url,
@@ -130,12 +145,9 @@ async def _started(
         "ENTENTE_UPSTREAMS": json.dumps(upstreams),
     }
     port = urls[name].rpartition(":")[2]
-    # The engines' addresses are inherited: they may hold passwords, which do not belong on a command line.
-    command = ["env", *(f"{key}={value}" for key, value in told.items()), sys.executable, "-m", f"services.{name}"]
     places = ["--data", str(settings.data), "--host", settings.host, "--port", port]
-    log: IO[bytes] = stack.enter_context((folder / "service.log").open("ab"))
-    process = await asyncio.create_subprocess_exec(*command, "serve", *places, stdout=log, stderr=log)
-    return Member(name, urls[name], folder / "service.log", process)
+    command = ["env", *(f"{key}={value}" for key, value in told.items()), sys.executable, "-m", f"services.{name}"]
+    return [*command, "serve", *places]
 
 
 async def _ready(member: Member, api: Api, seconds: float = READY_SECONDS) -> None:

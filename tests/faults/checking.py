@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from chassis.asgi import Api
+from chassis.decider import Busy
 from chassis.event import stable_id
 from chassis.projecting import Feed, ProjectionRunner
 from chassis.read_store.sqlite import SqliteReadStore
@@ -25,7 +26,7 @@ from chassis.service import Service
 from chassis.transport.in_process import InProcessTransport
 from chassis.transport.port import COMMAND_RECORDED
 from services import first_run
-from tests.faults.load import GIVE_UP_SECONDS, Acknowledged, Load, at
+from tests.faults.load import GIVE_UP_SECONDS, Acknowledged, Load, at, however_late
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again, verified
 from tests.scenarios.system import PATIENCE_SECONDS, System, done, exported, running_system, until
 
@@ -199,14 +200,17 @@ class Checker:
         Counted are commands and effects in the logs, records in the CRM, and transfers of money.
         """
         with contextlib.suppress(TimeoutError):  # then what has not come out counts as lost
-            await everything_has_come_out(self.it, self.load, self.patience_seconds, self.tally)
-        await self.tally.read_on()
+            await however_late(self._come_out, Busy)
+        await however_late(self.tally.read_on, Busy)
         lost, twice, before = Counter[str](), Counter[str](), (self.lost, self.twice)
         for name, (ours, theirs) in self._pairs().items():
             lost.update({f"{name} {key}": count for key, count in (ours - theirs).items()})
             twice.update({f"{name} {key}": count for key, count in (theirs - ours).items()})
         self.lost, self.twice = lost, twice
         return lost - before[0], twice - before[1]
+
+    async def _come_out(self) -> None:
+        await everything_has_come_out(self.it, self.load, self.patience_seconds, self.tally)
 
     def _pairs(self) -> dict[str, tuple[Counter[str], Counter[str]]]:
         """What there has to be, and what there is, by what it is. What no client was told of may be there once."""
@@ -230,7 +234,11 @@ class Checker:
         found += [*self.tally.crooked, *await unbalanced(self.it)]
         self.tally.crooked.clear()
         found += [f"{count} messages are parked"] if (count := await self.it.parked()) else []
-        return found + (await self._standing() and await self._standing())
+        return found + (await self._at_leisure() and await self._at_leisure())
+
+    async def _at_leisure(self) -> list[str]:
+        """As `_standing`; a store that has too much to do for now is asked again."""
+        return await however_late(self._standing, Busy)
 
     async def _standing(self) -> list[str]:
         """What logs and read models have otherwise; looked at twice, as a poll of the CRM may come between two looks."""

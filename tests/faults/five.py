@@ -4,13 +4,10 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,15 +15,15 @@ from chassis.asgi import Api, body_of
 from chassis.process import free_port
 from chassis.settings import ServiceSettings
 from services import first_run
-from services.distributed import Distributed, _ready, _started, distributed, opened
+from services.distributed import Distributed, Member, _begun, _ready, _started, command_of, distributed, opened
+from services.gateway.adapters.upstreams import OverHttp
 from tests.engines import Engine, at_work, kafka, mongo, postgres
 from tests.engines.mongo import Server as MongoServer
 from tests.engines.postgres import Server as PostgresServer
-from tests.faults.load import AGAIN_SECONDS, GIVE_UP_SECONDS
+from tests.faults.load import AGAIN_SECONDS, GIVE_UP_SECONDS, however_late
 from tests.faults.wire import Wire, wire
 from tests.scenarios.distributed import FiveProcesses, looked_into
 
-T = TypeVar("T")
 END_SECONDS = 60.0
 MOUNT = ("mount", "-t", "tmpfs", "-o", f"size={256 << 20}", "tmpfs")
 OTHER_TENANT = "globex"
@@ -125,17 +122,21 @@ class Five:
         await _ready(members[name], self.at_work.api[name], GIVE_UP_SECONDS)
 
     @asynccontextmanager
-    async def second(self, name: str) -> AsyncIterator[None]:
-        """A second process that does the work of a service, beside the first; it is stopped in order."""
-        command = [sys.executable, "-m", f"services.{name}", "serve", "--data", str(self.data), "--roles", "work"]
-        log = self.stack.enter_context((self.data / f"{name}-second.log").open("ab"))
-        port = str(free_port())
-        process = await asyncio.create_subprocess_exec(*command, "--port", port, stdout=log, stderr=log)
+    async def second(self, name: str) -> AsyncIterator[Member]:
+        """A second process that does the work of a service, ready beside the first; it is stopped in order."""
+        urls = {one.name: one.url for one in self.at_work.members.values()}
+        urls[name] = f"http://{self.settings.host}:{free_port()}"
+        command = [*command_of(name, self.settings, urls, self.crm), "--roles", "work"]
+        beside = await _begun(name, urls[name], self.data / f"{name}-second.log", command, self.stack)
+        there = OverHttp(urls)
         try:
-            yield
+            await _ready(beside, Api(there.of(name)), GIVE_UP_SECONDS)
+            yield beside
         finally:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), END_SECONDS)
+            await there.close()
+            if beside.process.returncode is None:
+                beside.process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(beside.process.wait(), END_SECONDS)
 
 
 class Patient(FiveProcesses):
@@ -180,22 +181,10 @@ async def five(data: Path, at_hand: Engines) -> AsyncIterator[Five]:
         AsyncExitStack() as stack,
     ):
         eyes = Patient(services, world, at_work_now.crm_url, at_work=at_work_now)
-        eyes.connection_id = await _however_late(lambda: opened(at_work_now))
-        await _however_late(lambda: _another_vendor(eyes.front))
+        eyes.connection_id = await however_late(lambda: opened(at_work_now), first_run.FirstRunFailed)
+        await however_late(lambda: _another_vendor(eyes.front), first_run.FirstRunFailed)
         await eyes.settle()
         yield Five(data, settings, at_work_now, at_hand, eyes, stack)
-
-
-async def _however_late(work: Callable[[], Awaitable[T]]) -> T:
-    """What is done again where it is begun again, once it was not too early for it. Raises FirstRunFailed."""
-    end = monotonic() + GIVE_UP_SECONDS
-    while True:
-        try:
-            return await work()
-        except first_run.FirstRunFailed:
-            if monotonic() > end:
-                raise
-            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _another_vendor(front: Api) -> None:

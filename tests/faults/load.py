@@ -2,16 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
 from services import first_run
 
+T = TypeVar("T")
 ANSWER_SECONDS = 15.0
 GIVE_UP_SECONDS = 600.0
 """Longer than any fault with all that comes after it, on a machine that has other work: what counts is what comes of it."""
@@ -288,6 +289,18 @@ def at(who: str) -> tuple[str, str]:
     """Tenant and name."""
     tenant, _, name = who.rpartition("/")
     return tenant or first_run.TENANT, name
+
+
+async def however_late(work: Callable[[], Awaitable[T]], *too_early: type[Exception]) -> T:
+    """What is done again while it was too early for it. Raises what it then still meets."""
+    end = asyncio.get_running_loop().time() + GIVE_UP_SECONDS
+    while True:
+        try:
+            return await work()
+        except too_early:
+            if asyncio.get_running_loop().time() > end:
+                raise
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 @asynccontextmanager

@@ -31,6 +31,9 @@ TAP_SECONDS, LOOK_SECONDS = 180.0, 0.2
 REBALANCE_SECONDS = 3.0
 TAKEN_SECONDS = 180.0
 """A lease is over long before, and a process has started, on a machine that has other work too."""
+INSTANT_SECONDS = 0.01
+WAL_WRITE_LOCK = 120
+"""The byte of a `-shm` file that a writer locks: https://www.sqlite.org/walformat.html, "WAL Locks"."""
 WOKEN_SECONDS = 3.0
 """What it had in hand when it fell asleep goes out at once."""
 
@@ -174,8 +177,10 @@ def leaseholder_woken(name: str) -> Strike:
             return await _asked(it, statement, lease) not in (None, asleep)
 
         async with it.second(name):
-            it.send(name, signal.SIGSTOP)
+            if await _asked(it, statement, lease) != asleep:
+                raise Missed(f"the lease of {lease} was lost by who was to fall asleep with it")
             try:
+                await _falls_asleep(it, name, writing=False)
                 await until(taken, TAKEN_SECONDS, LOOK_SECONDS)
                 await asyncio.sleep(pace.frozen_seconds)
             finally:
@@ -183,6 +188,51 @@ def leaseholder_woken(name: str) -> Strike:
             await asyncio.sleep(WOKEN_SECONDS)
 
     return strike
+
+
+def asleep_in_a_write(name: str) -> Strike:
+    """It sleeps with the lock on a file of its service's, for which its second process waits, and is killed as a probe does."""
+
+    async def strike(it: Five, pace: Pace) -> None:
+        async with it.second(name):
+            try:
+                await _falls_asleep(it, name, writing=True)
+                await asyncio.sleep(pace.frozen_seconds)
+                if not writes(it.at_work.members[name].process.pid):
+                    raise Missed(f"{name} let go of its file in its sleep")
+            finally:
+                await it.kill(name)
+            await it.start(name)
+
+    return strike
+
+
+async def _falls_asleep(it: Five, name: str, *, writing: bool) -> None:
+    """Stops a process in the middle of a write to its files, or between two: a lock on one sleeps with its holder."""
+    pid = it.at_work.members[name].process.pid
+
+    async def stopped() -> bool:
+        return _state(pid) == "T"
+
+    async def asleep() -> bool:
+        it.send(name, signal.SIGSTOP)
+        await until(stopped, TAP_SECONDS, INSTANT_SECONDS)
+        if writes(pid) == writing:
+            return True
+        it.send(name, signal.SIGCONT)
+        return False
+
+    await until(asleep, TAP_SECONDS, INSTANT_SECONDS)
+
+
+def writes(pid: int) -> bool:
+    """Whether a process holds the lock by which SQLite lets one at a time write to a file in WAL."""
+    held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return any(
+        one[-5] == "WRITE" and int(one[-4]) == pid and int(one[-2]) <= WAL_WRITE_LOCK <= int(one[-1])
+        for one in held
+        if one[-1] != "EOF"
+    )
 
 
 def rebalanced(name: str) -> Strike:

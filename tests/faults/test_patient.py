@@ -1,9 +1,12 @@
 """A client of the harness that is told to come again comes again, with the same request."""
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from chassis.asgi import Api
+from chassis.decider import Busy
 from tests.faults.five import coming_again
+from tests.faults.load import however_late
 
 
 async def test_who_is_told_to_come_again_does_until_there_is_an_answer() -> None:
@@ -20,3 +23,14 @@ async def test_who_is_told_to_come_again_does_until_there_is_an_answer() -> None
 
     assert answer.status == 201
     assert asked == [("/approve", b'{"a":1}')] * 3
+
+
+async def test_what_met_a_busy_store_is_done_again_and_other_trouble_is_told() -> None:
+    met: list[Exception] = [Busy("later"), Busy("later"), KeyError("ours")]
+
+    async def look() -> None:
+        raise met.pop(0)
+
+    with pytest.raises(KeyError):
+        await however_late(look, Busy)
+    assert met == []

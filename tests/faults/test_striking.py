@@ -1,16 +1,19 @@
 """What the faults recognise on the wires is what the drivers really send: a change of documents, in both read stores."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 
 from chassis.read_store.mongo import MongoReadStore
 from chassis.read_store.port import Change, DocumentKey, Kept, ReadStore
 from chassis.read_store.postgres import PostgresReadStore
-from tests.faults.striking import changes
+from chassis.sqlite_file import open_flushed
+from tests.faults.striking import changes, writes
 from tests.faults.wire import SWALLOWED, UNANSWERED, Wire, nothing, wire
 
 TENANT = "acme"
@@ -94,3 +97,15 @@ async def test_questions_are_no_changes(engine: str) -> None:
         assert (len(between.taps), between.cuts) == (1, 0)
         await store.change(once_more(model, 2))
         await tapped
+
+
+def test_who_has_a_file_for_its_own_writing_is_known_until_it_has_written(tmp_path: Path) -> None:
+    with closing(open_flushed(tmp_path / "desk.db", "CREATE TABLE counted (number INTEGER)")) as database:
+        found = [writes(os.getpid())]
+        database.execute("BEGIN IMMEDIATE")
+        found.append(writes(os.getpid()))
+        database.execute("INSERT INTO counted VALUES (1)")
+        database.execute("COMMIT")
+        found.append(writes(os.getpid()))
+
+    assert found == [False, True, False]
