@@ -642,10 +642,10 @@ class _Taken:
 
         Who sends nothing for a second is not waited for. Behind the door it may be the door that finds too much.
         """
+        ends = perf_counter() + DROPPED_SECONDS  # asked each time: a wait whose end has come is not told of a timeout's
         with contextlib.suppress(TimeoutError, TooLarge):
-            async with asyncio.timeout(DROPPED_SECONDS):
-                while self.more and self.bytes < DROPPED_BYTES_MAX:
-                    await asyncio.wait_for(self.receive(), QUIET_SECONDS)
+            while self.more and self.bytes < DROPPED_BYTES_MAX and perf_counter() < ends:
+                await asyncio.wait_for(self.receive(), QUIET_SECONDS)
 
 
 class BodyLimit:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from pathlib import Path
+from time import perf_counter
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -103,8 +104,10 @@ async def test_a_body_that_nobody_reads_and_the_door_finds_too_large_is_refused_
 
     settings, answer = ServiceSettings(data=tmp_path, port=0), Answer()
     service = assemble(BLUEPRINT, settings, make_world(settings))
+    began = perf_counter()
     await BodyLimit(service.api, 1_000)(request_scope("POST", "/locked", "", {}), ever_more, answer.take)
 
+    assert perf_counter() - began < 2 * DROPPED_SECONDS
     assert (answer.status, answer.json()["slug"]) == (413, "too-large")
 
 
