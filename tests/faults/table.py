@@ -142,7 +142,6 @@ FAULTS = (
     Fault(
         "kill -9 of attribution's relay, its batch in Kafka and not acknowledged",
         killed_at("attribution", produces("attribution"), UNANSWERED),
-        core=True,
     ),
     Fault(
         "kill -9 of incentives' consumer, effects done and offsets not committed",
@@ -176,7 +175,6 @@ FAULTS = (
     Fault(
         "kill -9 of PostgreSQL, a payout committed and not answered",
         engine_killed_at("postgres", appends(CREDITED), UNANSWERED),
-        core=True,
     ),
     Fault("kill -9 of Kafka, a batch not yet there", engine_killed_at("kafka", produces("registration"), SWALLOWED)),
     Fault(
