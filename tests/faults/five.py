@@ -15,7 +15,17 @@ from chassis.asgi import Api, body_of
 from chassis.process import free_port
 from chassis.settings import ServiceSettings
 from services import first_run
-from services.distributed import Distributed, Member, _begun, _ready, _started, command_of, distributed, opened
+from services.distributed import (
+    Distributed,
+    Member,
+    ServiceEnded,
+    _begun,
+    _ready,
+    _started,
+    command_of,
+    distributed,
+    opened,
+)
 from services.gateway.adapters.upstreams import OverHttp
 from tests.engines import Engine, at_work, kafka, mongo, postgres
 from tests.engines.mongo import Server as MongoServer
@@ -25,6 +35,7 @@ from tests.faults.wire import Wire, wire
 from tests.scenarios.distributed import FiveProcesses, looked_into
 
 END_SECONDS = 60.0
+LAST_WORDS = 600
 MOUNT = ("mount", "-t", "tmpfs", "-o", f"size={256 << 20}", "tmpfs")
 OTHER_TENANT = "globex"
 EASTGATE = first_run.FirstPartner("Eastgate Trading", "DE", "eastgate.example", "Elle East")
@@ -94,7 +105,7 @@ class Five:
 
     def last_words(self) -> str:
         """The end of each service's log."""
-        return "\n".join(f"{one.name}: {one.log.read_text()[-600:]}" for one in self.at_work.members.values())
+        return "\n".join(f"{one.name}: {one.log.read_text()[-LAST_WORDS:]}" for one in self.at_work.members.values())
 
     def send(self, name: str, number: signal.Signals) -> None:
         self.at_work.members[name].process.send_signal(number)
@@ -130,7 +141,10 @@ class Five:
         beside = await _begun(name, urls[name], self.data / f"{name}-second.log", command, self.stack)
         there = OverHttp(urls)
         try:
-            await _ready(beside, Api(there.of(name)), GIVE_UP_SECONDS)
+            try:
+                await _ready(beside, Api(there.of(name)), GIVE_UP_SECONDS)
+            except ServiceEnded as ended:
+                raise ServiceEnded(f"{ended}; its last words: {beside.log.read_text()[-LAST_WORDS:]}") from None
             yield beside
         finally:
             await there.close()
