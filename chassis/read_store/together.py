@@ -27,9 +27,9 @@ class Together:
         self._task = asyncio.create_task(self._run(), name="read store changes")
 
     async def do(self, change: Change) -> None:
-        """Returns once the change is written. Raises its failure, or Busy at once when too many are waiting."""
+        """Returns once the change is written. Raises its failure, or Busy at once when too many wait or it is closed."""
         if self._task is None:
-            raise RuntimeError("this read store is closed")
+            raise Busy("The read store is closed.")
         if self._queue.qsize() >= self._queue_max:
             raise Busy("The read store has too much to write.")
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()

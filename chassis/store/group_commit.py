@@ -45,12 +45,12 @@ class Batches(Generic[I, O]):
         self._thread.start()
 
     async def do(self, item: I, sent: Callable[[I], None] | None = None) -> O:
-        """The result for the item. Raises Busy at once when `queue_max` are waiting.
+        """The result for the item. Raises Busy at once when `queue_max` are waiting, or the thread has ended.
 
         `sent` is told when the item is on its way, and will come back whoever still waits for it.
         """
         if self._thread is None:
-            raise RuntimeError(f"the {self._name} is closed")
+            raise Busy(f"The {self._name} is closed.", retry_after_seconds=self._settings.retry_after_seconds)
         if self._unanswered >= self._settings.queue_max:
             raise Busy(retry_after_seconds=self._settings.retry_after_seconds)
         future: asyncio.Future[O] = self._loop.create_future()

@@ -5,6 +5,8 @@ import sqlite3
 
 import pytest
 
+from chassis.away import is_away
+from chassis.decider import Busy
 from chassis.sqlite_file import insert
 from chassis.store.group_commit import Batches
 from chassis.store.port import StoreSettings
@@ -31,8 +33,9 @@ async def test_what_is_waiting_when_it_stops_is_done_first() -> None:
     await asyncio.sleep(0)
     await batches.stop()
     assert await asyncio.gather(*waiting) == [0, 1, 2]
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(Busy, match="closed") as told:
         await batches.do(1)
+    assert is_away(told.value), "a message whose reaction meets it comes again: it is not to be parked"
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 64, 65, 149])
