@@ -405,6 +405,7 @@ def archived() -> bytes:
         b'{"cursor": "' + base64.urlsafe_b64encode(HIDDEN).rstrip(b"=") + b'"}',
         base64.b64encode(gzip.compress(HIDDEN)),
     ],
+    ids=["capitals", "gzip", "xlsx", "pdf", "percent", "entities", "escapes", "cursor", "gzip in base64"],
 )
 def test_what_is_packed_or_coded_is_found(content: bytes) -> None:
     told = Heard("GET /deals", 200, content)
