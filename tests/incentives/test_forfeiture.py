@@ -11,11 +11,11 @@ from chassis.testing.projections import project, told
 from contracts.values import money
 from services.incentives.domain.account import Accounts
 from services.incentives.domain.explaining import EXPLAIN
-from services.incentives.domain.forfeiture import BalanceForfeited, ForfeitBalance, earnings_of, months_after
+from services.incentives.domain.forfeiture import BalanceForfeited, ForfeitBalance, months_after
 from services.incentives.domain.journal import NO_JOURNAL
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import BankDetailsChanged, BankDetailsVerified
-from services.incentives.domain.payment import Payments
+from services.incentives.domain.payment import Payments, earnings_of
 from services.incentives.domain.payment_commands import ProposePayment
 from services.incentives.domain.payment_events import PaymentBlocked, PaymentDeclined, PaymentProposed
 from services.incentives.domain.payment_rules import PAYMENT_RULES

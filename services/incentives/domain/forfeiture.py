@@ -16,7 +16,7 @@ from contracts.values import Money, none_of
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
 from services.incentives.domain.journal import NO_JOURNAL, Journal, move
 from services.incentives.domain.payee import BANK_VERIFIED, Payee, unmet
-from services.incentives.domain.payment import Payment, Stage, rules_of, withheld_now
+from services.incentives.domain.payment import Payment, Stage, earnings_of, rules_of, withheld_now
 from services.incentives.domain.payment_events import PaymentDeclined, PaymentEvent, PaymentProposed
 from services.incentives.domain.plan import MONTHS_A_YEAR
 from services.incentives.domain.thresholds import TAX_FORM, YearSoFar
@@ -150,11 +150,6 @@ def _scheduled(wish: ForfeitBalance, payment: Payment, months: int) -> Forfeitur
         forfeits_on=months_after(_today(wish.blocked_at), months),
         scheduled_at=wish.now,
     )
-
-
-def earnings_of(order: PaymentProposed) -> Money:
-    """What of a payment can be forfeited: fund money stands apart and is paid another time."""
-    return order.amount - order.fund if order.fund else order.amount
 
 
 def left_of(order: PaymentProposed, payable: Money | LeftOut) -> Money:

@@ -216,6 +216,11 @@ def payment_of(reference: str) -> str:
     return str(UUID(reference.partition("-")[0]))
 
 
+def earnings_of(order: PaymentProposed) -> Money:
+    """What of a payment is earned: fund money stands apart, is never forfeited and is paid another time."""
+    return order.amount - order.fund if order.fund else order.amount
+
+
 def rules_of(books: Sequence[Rulebook], now: datetime) -> PaymentRules:
     """The payment rules in force; without any, two people and the payee's own gates suffice."""
     found = [version for book in books if (version := book.in_force(now))]
@@ -356,7 +361,7 @@ def approve_payment(
 
 def _taken_back(wish: ApprovePayment, order: PaymentProposed) -> tuple[str, ...]:
     """The gate that is shut once less of the earnings is payable than the payment pays of them."""
-    earned = order.amount - order.fund if order.fund else order.amount
+    earned = earnings_of(order)
     short = wish.payable and not earned.zero and wish.payable < earned
     return (TAKEN_BACK,) if short else ()
 
