@@ -19,6 +19,7 @@ ANSWER_MAX_SECONDS, CATCH_UP_MAX_SECONDS = 15.0, 90.0
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 async def test_a_broker_killed_under_load_loses_nothing_and_holds_up_no_command(tmp_path: Path, broker: Broker) -> None:
     one_broker = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], one_broker)
