@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.asgi import Api
+from services.gateway.api.people import told
 from tests.scenarios.system import System, done, running_system
 from tests.scenarios.test_forgetting import KEYS, LEADS, MAIL, NAME, known, names_somebody
 from tests.scenarios.test_money_pages import portal_of, sent
@@ -71,11 +72,27 @@ async def forgotten_by_the_page(it: System) -> None:
         file = await admin.post("/people/file", data=token)
         assert "attachment" in file.headers["content-disposition"]
         assert file.json()["parts"][0]["answer"]["person"]["name"] == NAME
+        await not_forgotten_while_a_service_is_away(it, admin, token)
         gone = await admin.post("/people/forget", data=token)
         assert "The person is forgotten" in gone.text
         await it.settle()
         after = await sent(admin, "/people", "/people", mail=MAIL)
         assert not names_somebody(after.text.replace(MAIL, "").encode())
+
+
+async def not_forgotten_while_a_service_is_away(it: System, admin: Any, token: dict[str, str]) -> None:
+    neighbours = it.services["gateway"].world.neighbours
+    onboarding = neighbours.pop("onboarding")
+    refused = await admin.post("/people/forget", data=token)
+    neighbours["onboarding"] = onboarding
+    assert refused.status_code == 503
+    assert "The person is forgotten" not in refused.text
+    assert "the service does not answer now" in refused.text
+
+
+def test_an_answer_that_holds_not_all_rows_says_so() -> None:
+    assert told("incentives", "lines", [{"line_id": "l1"}], whole=False)["state"] == "cut_off"
+    assert told("incentives", "lines", [{"line_id": "l1"}])["state"] == "found"
 
 
 def value_of(page: str, name: str) -> str:

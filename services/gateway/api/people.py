@@ -19,7 +19,7 @@ from services.gateway.access import READ_PERSON
 from services.gateway.api.door import call
 
 PAGE_MAX, ROWS_MAX, SESSIONS_MAX = 200, 10_000, 1_000
-FOUND, NOTHING, NOT_YOURS, AWAY = "found", "nothing", "not_yours", "away"
+FOUND, NOTHING, NOT_YOURS, AWAY, CUT_OFF = "found", "nothing", "not_yours", "away", "cut_off"
 STATES = {403: NOT_YOURS, 404: NOTHING}
 
 router = APIRouter(prefix="/v1", tags=["people"])
@@ -35,7 +35,7 @@ class KnownPart(TypedDict):
     """What one service said to one question.
 
     Its `state` is `found`, with the answer; `nothing`; `not_yours`: somebody else at the vendor may see it and has to add
-    it; or `away`: ask again.
+    it; `away`: ask again; or `cut_off`: the answer is the first of more rows than one answer holds, the service lists all.
     """
 
     service: str
@@ -45,7 +45,7 @@ class KnownPart(TypedDict):
 
 
 class KnownPerson(TypedDict):
-    """All parts; `complete` when none of them is for others, or away."""
+    """All parts; `complete` when none of them is for others, away or cut off."""
 
     person_id: str | None
     complete: bool
@@ -124,7 +124,7 @@ class Asking:
             if not page.ok:
                 return part(service, about, page)
             rows, cursor = rows + page.json()["items"], page.json()["next_cursor"]
-        return told(service, about, rows)
+        return told(service, about, rows, whole=cursor is None)
 
     async def _call(self, method: str, service: str, path: str, body: Any = None, query: str = "") -> Answer:
         content = b"" if body is None else orjson.dumps(body)
@@ -140,6 +140,6 @@ def nothing(service: str, about: str) -> KnownPart:
     return {"service": service, "about": about, "state": NOTHING, "answer": None}
 
 
-def told(service: str, about: str, rows: list[Any]) -> KnownPart:
-    found: KnownPart = {"service": service, "about": about, "state": FOUND, "answer": rows}
+def told(service: str, about: str, rows: list[Any], *, whole: bool = True) -> KnownPart:
+    found: KnownPart = {"service": service, "about": about, "state": FOUND if whole else CUT_OFF, "answer": rows}
     return found if rows else nothing(service, about)

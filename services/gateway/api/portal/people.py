@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Response
 
+from chassis.asgi import Answer
 from chassis.decider import Forbidden
 from chassis.http import JSON
-from services.gateway.api.people import FOUND
+from services.gateway.api.people import AWAY, FOUND
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 ASKS = "gateway.read everything about a person"
@@ -40,11 +41,18 @@ async def file(here: Here, sent: Sent) -> Response:
 
 @router.post("/people/forget")
 async def forget(here: Here, sent: Sent) -> Response:
-    """Forgets the person wherever it is known: as somebody who acts for a partner, and as a contact at customers."""
+    """Forgets the person wherever it is known: as somebody who acts for a partner, and as a contact at customers.
+
+    While a service cannot say whether it knows the person, nobody is told that the person is forgotten.
+    """
     _may(here)
     found = await here.own("POST", "/v1/people/everything", {"mail": sent.text("mail")}, sent.key)
     if not found.ok:
         return await _shown(here, sent)
+    if any(part["state"] == AWAY for part in found.json()["parts"]):
+        away = Answer()
+        away.status = 503
+        return await _shown(here, sent, refused("forget", sent, away), away.status)
     for service, path, body in _wishes(found.json(), sent.text("mail")):
         answer = await here.send(sent, service, path, body, step=service)
         if not answer.ok:
