@@ -71,9 +71,7 @@ async def request_page(
 ) -> Response:
     if not here.may(READ):
         raise Forbidden
-    found = await here.ask("incentives", f"/fund-requests/{fund_request_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/fund-requests/{fund_request_id}")
     claims = await here.ask("incentives", "/claims", of_id=fund_request_id, limit=50)
     names = await here.names({found.one.get("partner_id")})
     shown = {"part": found, "it": found.one, "claims": claims, "names": names}
@@ -236,9 +234,7 @@ async def claim(claim_id: str, here: Here) -> Response:
 async def claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may("incentives.read claims"):
         raise Forbidden
-    found = await here.ask("incentives", f"/claims/{claim_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/claims/{claim_id}")
     names = await here.names({found.one.get("partner_id")})
     return await here.page("claim.html", status, part=found, it=found.one, names=names, refusal=refusal)
 

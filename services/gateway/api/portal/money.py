@@ -84,9 +84,7 @@ async def line(line_id: str, here: Here) -> Response:
 
 
 async def line_page(here: Visit, line_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
-    found = await here.ask("incentives", f"/lines/{line_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/lines/{line_id}")
     it = found.one
     sale, journals = await asyncio.gather(_sale(here, it), _journals(here, it))
     why = await here.ask("incentives", f"/why/{it['event_id']}") if it else NOTHING
@@ -166,9 +164,7 @@ async def statement(statement_id: str, here: Here) -> Response:
 
 
 async def statement_page(here: Visit, statement_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
-    found = await here.ask("incentives", f"/statements/{statement_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/statements/{statement_id}")
     partner_id = found.one.get("partner_id")
     names, causes, disputes = await asyncio.gather(
         here.names({partner_id}),

@@ -62,9 +62,7 @@ async def partner(partner_id: str, here: Here) -> Response:
 
 
 async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
-    found = await here.ask("onboarding", f"/partners/{partner_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("onboarding", f"/partners/{partner_id}")
     people, deals, lines, settlement, merger, others = await asyncio.gather(
         here.ask_if("onboarding.read people", f"/partners/{partner_id}/people"),
         here.ask_if("registration.read deals", "/deals", partner_id=partner_id, limit=DEALS_MAX),

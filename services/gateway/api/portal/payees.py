@@ -41,9 +41,7 @@ async def payee(payee_id: str, here: Here) -> Response:
 async def payee_page(here: Visit, payee_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not (here.may(READ) or here.may(OWN)):
         raise Forbidden
-    found = await here.ask("incentives", f"/payees/{payee_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/payees/{payee_id}")
     names = await here.names({found.one.get("partner_id")})
     return await here.page("payee.html", status, part=found, it=found.one, names=names, refusal=refusal)
 

@@ -22,9 +22,7 @@ async def payment(payment_id: str, here: Here) -> Response:
 async def payment_page(here: Visit, payment_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(READ):
         raise Forbidden
-    found = await here.ask("incentives", f"/payments/{payment_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/payments/{payment_id}")
     it = found.one
     names, people, why, payees = await asyncio.gather(
         here.names({it.get("partner_id")}),

@@ -17,7 +17,7 @@ from services.gateway.api.portal.funds import (
     tax_of,
     then_submit,
 )
-from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 ASKS, CLAIMS = "incentives.DraftFundRequest", "incentives.claim funds and special prices"
 ANEW = ("draft", "returned")
@@ -30,14 +30,6 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 def _rows(count: int, most: int) -> list[str]:
     """The numbers of as many rows as are filled in, and some blank ones."""
     return [str(n) for n in range(1, min(count + BLANK_ROWS, most) + 1)]
-
-
-def _found(part: Part) -> dict[str, Any]:
-    """What is to be written anew. Raises NotFound where it is nobody's or another's."""
-    if not part.ok and not part.down:
-        raise NotFound
-    it: dict[str, Any] = part.one
-    return it
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, str]:
@@ -58,8 +50,8 @@ async def _request_page(
 ) -> Response:
     if not here.may(ASKS):
         raise Forbidden
-    found = await here.ask("incentives", f"/fund-requests/{fund_request_id}")
-    it = _found(found)
+    found = await here.ask_one("incentives", f"/fund-requests/{fund_request_id}")
+    it: dict[str, Any] = found.one
     books = await here.ask_all("incentives", "/rulebooks")
     rows = _rows(len(it["details"]["items"]) if it else 0, ROWS_MAX)
     shown: dict[str, Any] = {
@@ -122,8 +114,8 @@ async def claim_form(claim_id: str, here: Here) -> Response:
 async def _claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     if not here.may(CLAIMS):
         raise Forbidden
-    found = await here.ask("incentives", f"/claims/{claim_id}")
-    it = _found(found)
+    found = await here.ask_one("incentives", f"/claims/{claim_id}")
+    it: dict[str, Any] = found.one
     of_fund = it.get("kind") == "fund"
     request = await here.ask("incentives", f"/fund-requests/{it['of_id']}") if of_fund else NOTHING
     items, proofs = it.get("items", []), it.get("proofs", [])

@@ -97,9 +97,7 @@ async def shadow(plan_id: str, here: Here) -> Response:
     """What a plan in the shadow would have paid since it holds, beside what was paid."""
     if not here.may(TRIES):
         raise Forbidden
-    found = await here.ask("incentives", f"/shadow/{plan_id}")
-    if not found.ok and not found.down:
-        raise NotFound
+    found = await here.ask_one("incentives", f"/shadow/{plan_id}")
     return await _report_page(here, "shadow.html", found.one, found.one.get("report") or {}, part=found)
 
 

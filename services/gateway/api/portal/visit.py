@@ -210,6 +210,13 @@ class Visit:
             answer = await self._asked(service, path, urlencode(named, doseq=True), {})
         return Part(status=answer.status, body=answer.json(), version=answer.headers.get("etag", "").strip('"'))
 
+    async def ask_one(self, service: str, path: str) -> Part:
+        """What a page is about; while the service is away, its panel says so. Raises NotFound for nobody's or another's."""
+        found = await self.ask(service, path)
+        if not found.ok and not found.down:
+            raise NotFound
+        return found
+
     async def _asked(self, service: str, path: str, query: str, headers: dict[str, str]) -> Answer:
         try:
             async with asyncio.timeout(ASK_SECONDS):
