@@ -4,7 +4,7 @@ import asyncio
 import re
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from chassis.decider import Busy
 from chassis.read_store import postgres as postgres_read
 from chassis.read_store import query, sqlite
 from chassis.read_store.mongo import MongoReadStore
-from chassis.read_store.port import Change, Contains, DocumentKey, Fold, Kept
+from chassis.read_store.port import Change, Contains, Fold, Kept
 from chassis.read_store.postgres import PostgresReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.store.port import StoreSettings
 from chassis.store.postgres import PostgresEventStore
 from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreConformance, filled, put
 from tests.architecture.tree import ROOT
+from tests.chassis.counted import once_more
 
 AS_BEFORE_TURNS = """
 DROP INDEX "board__v1__outstanding";
@@ -322,9 +323,9 @@ class TestMongoReadStore(ReadStoreConformance):
         model = await store.prepare("board", 1, ())
         await store._put(put(model.model, {"gone": {"n": 0}}, position=1))
         await store._put(put(model.model, {"gone": None}, position=2))
-        await store._put(_counted(model.model, 3))
+        await store._put(once_more(model.model, 3))
 
-        await store.change(_counted(model.model, 3))
+        await store.change(once_more(model.model, 3))
 
         assert await store.get("board", TENANT, "gone") is None
         assert await store.get("board", TENANT, "counted") == {"times": 1}
@@ -363,16 +364,3 @@ class TestMongoReadStore(ReadStoreConformance):
         with pytest.raises(Busy):
             await nowhere.open()
         await nowhere.close()
-
-
-def _counted(model: str, position: int) -> Change:
-    """A change whose projection adds one each time it is applied, and is applied once by its guard."""
-    key = (TENANT, "counted")
-
-    def fold(kept: Mapping[DocumentKey, Kept], _: Mapping[str, int]) -> dict[DocumentKey, Kept]:
-        before = kept.get(key, Kept(None, {}))
-        if before.guards.get("own", 0) >= position:
-            return {}
-        return {key: Kept({"times": (before.document or {"times": 0})["times"] + 1}, {"own": position})}
-
-    return Change(model=model, lane="own", keys=[key], fold=fold, reached={"": position})

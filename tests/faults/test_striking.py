@@ -3,20 +3,21 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
 from chassis.read_store.mongo import MongoReadStore
-from chassis.read_store.port import Change, DocumentKey, Kept, ReadStore
+from chassis.read_store.port import ReadStore
 from chassis.read_store.postgres import PostgresReadStore
 from chassis.sqlite_file import open_flushed
+from chassis.testing.read_store_conformance import TENANT
+from tests.chassis.counted import once_more
 from tests.faults.striking import changes, writes
 from tests.faults.wire import SWALLOWED, UNANSWERED, Wire, nothing, wire
 
-TENANT = "acme"
 PATIENCE_SECONDS = 60.0
 CHANGES = 8
 """More than after which the driver sends a statement by its number alone."""
@@ -44,19 +45,6 @@ async def behind_a_wire(engine: str) -> AsyncIterator[tuple[Wire, ReadStore]]:
             yield between, store
         finally:
             await store.close()
-
-
-def once_more(model: str, position: int) -> Change:
-    """A change whose projection adds one each time it is applied, and is applied once by its guard."""
-    key = (TENANT, "counted")
-
-    def fold(kept: Mapping[DocumentKey, Kept], _: Mapping[str, int]) -> dict[DocumentKey, Kept]:
-        before = kept.get(key, Kept(None, {}))
-        if before.guards.get("own", 0) >= position:
-            return {}
-        return {key: Kept({"times": (before.document or {"times": 0})["times"] + 1}, {"own": position})}
-
-    return Change(model=model, lane="own", keys=[key], fold=fold, reached={"": position})
 
 
 @pytest.mark.parametrize(("step", "struck_at"), [(SWALLOWED, CHANGES - 1), (UNANSWERED, CHANGES)])
