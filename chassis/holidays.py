@@ -48,7 +48,7 @@ def _of(place: str, years: Iterable[int], part: str) -> Iterable[date]:
     country, _, division = place.partition("-")
     try:
         return list(holidays.country_holidays(country, subdiv=division or None, years=years))
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # how the library says that it knows no such country or part of one
         raise _unknown(place, part) from error
 
 

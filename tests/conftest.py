@@ -69,6 +69,7 @@ def pytest_collection_finish() -> None:
 
 
 def _need(reason: str | None) -> None:
+    """Skips where an engine is not installed; where `.ci/run` judges, every engine has to be there, and it fails."""
     if reason is None:
         return
     if os.environ.get("ENTENTE_ENGINES") == "required":

@@ -4,7 +4,6 @@ from typing import Any
 
 from chassis.decider import Raced
 from chassis.event import Sealed, command
-from chassis.rulebook import Rulebook
 from contracts.values import AccountId
 from services.registration.domain.account import SAME, Account, AccountEvent
 from services.registration.domain.account_key import AccountKey, KeyEvent
@@ -13,7 +12,7 @@ from services.registration.domain.deal import Deal, may, unmoved
 from services.registration.domain.deal_commands import DecideFinding, OnDeal
 from services.registration.domain.deal_events import DealEvent, FindingDecided
 from services.registration.domain.dispute import Dispute, DisputeEvent
-from services.registration.domain.merging import MergeAccounts, merge_accounts
+from services.registration.domain.merging import Contested, MergeAccounts, merge_accounts
 from services.registration.domain.reviewing import found_again
 
 
@@ -42,7 +41,6 @@ Merged = tuple[
     list[list[DisputeEvent]],
 ]
 Lines = tuple[Claims, Claims, tuple[Deal, ...], tuple[Dispute, ...]]
-Contested = tuple[tuple[Deal, ...], tuple[Rulebook, ...], tuple[Deal, ...]]
 
 
 def merge_finding(
