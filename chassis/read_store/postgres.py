@@ -53,7 +53,7 @@ from chassis.read_store.port import (
 from chassis.read_store.questions import Question, Questions, Rows
 from chassis.read_store.together import Together
 from chassis.store.port import StoreSettings
-from chassis.store.postgres import SCHEMA_NAME, WENT_AWAY, connection_options, lock_key
+from chassis.store.postgres import FORGOTTEN, SCHEMA_NAME, WENT_AWAY, connection_options, lock_key
 from chassis.text_array import Texts
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -358,7 +358,7 @@ class PostgresReadStore:
         return await self._asked(name, ask)
 
     async def _in_one_journey(self, questions: list[Question]) -> list[Rows]:
-        async with self._pool.connection() as db:
+        async with self._connected() as db:
             if len(questions) == 1:
                 return [await _answer(db, questions[0])]
             async with db.pipeline() as pipeline:
@@ -386,7 +386,10 @@ class PostgresReadStore:
                 return await self._persist(lambda db: ask(db, *known))
             except (psycopg.errors.UndefinedTable, NotIndexed):
                 self._live.pop(name, None)
-        return await self._persist(anew)
+        for _ in range(self.settings.attempts_max):
+            with contextlib.suppress(psycopg.errors.UndefinedTable):  # replaced between the two statements
+                return await self._persist(anew)
+        raise Busy("The read model is being replaced.", retry_after_seconds=self.settings.retry_after_seconds)
 
     async def _persist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` answers, tried again on another connection when the database went away.
@@ -396,13 +399,22 @@ class PostgresReadStore:
         lost: Exception | None = None
         for _ in range(self.settings.attempts_max):
             try:
-                async with self._pool.connection() as connection:
+                async with self._connected() as connection:
                     return await work(connection)
             except (*WENT_AWAY, PoolTimeout) as problem:
                 lost = problem
                 await self._pool.check()  # the others of the pool have probably gone too
                 await asyncio.sleep(self.settings.attempt_pause_seconds)
         raise Busy("The read store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        async with self._pool.connection() as connection:
+            try:
+                yield connection
+            except FORGOTTEN:
+                await connection.close()
+                raise
 
     async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` answers, in one transaction, while no other process makes or replaces a model."""

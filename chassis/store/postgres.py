@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, LiteralString, TypeVar
 
@@ -34,7 +35,10 @@ Load = Mapping[str, int]
 Query = Callable[[Connection], Any]
 T = TypeVar("T")
 
-WENT_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+FORGOTTEN = psycopg.errors.InvalidSqlStatementName
+"""The session has not what the driver says that it prepared there: a pooler gave it to another, or a pipeline failed on
+the way to it, of which the driver takes no note. It never comes right again on that connection."""
+WENT_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, FORGOTTEN)
 """Worth another try on another connection; a server that only reads has become a replica, another one takes writes."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -445,13 +449,22 @@ class PostgresEventStore:
         lost: Exception | None = None
         for attempt in range(self.settings.attempts_max):
             try:
-                with self._pool.connection() as connection:
+                with self._connected() as connection:
                     return work(connection, attempt > 0)
             except WENT_AWAY as problem:
                 lost = problem
                 self._pool.check()  # the others of the pool have probably gone too
                 time.sleep(self.settings.attempt_pause_seconds)
         raise Busy("The event store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self._pool.connection() as connection:
+            try:
+                yield connection
+            except FORGOTTEN:
+                connection.close()
+                raise
 
     def _told(self, _: Sequence[Append], results: Sequence[Any]) -> None:
         publish(self._ring, self._head, results)

@@ -25,6 +25,10 @@ from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreCon
 from tests.architecture.tree import ROOT
 from tests.chassis.counted import once_more
 
+PREPARED_AT = 5
+"""After so many times the driver has a statement prepared."""
+UNSEEN = b"DO $$ BEGIN DEALLOCATE ALL; END $$"
+"""The driver looks at what a statement was, and would forget too."""
 AS_BEFORE_TURNS = """
 DROP INDEX "board__v1__outstanding";
 CREATE INDEX "board__v1__due" ON "board__v1" (tenant, id);
@@ -218,6 +222,47 @@ class TestPostgresReadStore(ReadStoreConformance):
 
         assert found == [*documents.values(), None]
         assert isinstance(broken, psycopg.errors.DivisionByZero)
+
+    async def test_a_question_that_was_to_be_prepared_on_a_journey_that_failed_is_answered_from_then_on(
+        self, store: PostgresReadStore
+    ) -> None:
+        await filled(store, {"a": {"n": 1}})
+        await store.get("board", TENANT, "a")  # from here on the model is known
+
+        for _ in range(4 * PREPARED_AT):
+            wrong = store._questions.rows(b"SELECT 1 / %s", (0,))
+            broken, found = await asyncio.gather(wrong, store.get("board", TENANT, "a"), return_exceptions=True)
+            assert (type(broken), found) == (psycopg.errors.DivisionByZero, {"n": 1})
+
+    async def test_a_model_that_is_replaced_between_being_looked_up_and_being_asked_is_looked_up_again(
+        self, store: PostgresReadStore, another: PostgresReadStore
+    ) -> None:
+        await filled(store, {"a": {"n": 1}})
+        again = await another.prepare("board", 1, INDEXES, birth="again")
+        await another.change(put(again.model, {"a": {"n": 2}}))
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'board__v1'::regclass"
+        async with another._pool.connection() as db, db.transaction():
+            await postgres_read._go_live(db, again.model)
+
+            asked = asyncio.create_task(store.get("board", TENANT, "a"))
+
+            async with store._pool.connection() as looking, asyncio.timeout(10):
+                while not await (await looking.execute(waits.encode())).fetchall():
+                    await asyncio.sleep(0.01)
+        assert await asked == {"n": 2}
+
+    async def test_it_goes_on_after_the_server_forgot_what_was_prepared(self, store: PostgresReadStore) -> None:
+        """As behind a pooler that gives a session to whoever asks next."""
+        model = await filled(store, {"a": {"n": 0}})
+        for position in range(2, 4 * PREPARED_AT):
+            async with store._pool.connection() as connection:
+                await connection.execute(UNSEEN, prepare=False)
+
+            await store.change(put(model.model, {"a": {"n": position}}, position=position))
+
+            found = [store.get("board", TENANT, "a"), store.get("board", TENANT, "b")]
+            assert await asyncio.gather(*found) == [{"n": position}, None]
+            assert await store.count("board", TENANT) == 1
 
     async def test_a_database_that_does_not_answer_is_busy(self, store: PostgresReadStore) -> None:
         await filled(store, {})

@@ -109,6 +109,15 @@ class TestPostgresEventStore(StoreConformance):
         cut_connections(self.dsn)
         assert len(await store.load("acme:lamp-1")) == 2
 
+    async def test_it_goes_on_after_the_server_forgot_what_was_prepared(self, store: PostgresEventStore) -> None:
+        """As behind a pooler that gives a session to whoever asks next."""
+        for version in range(1, 12):
+            assert len(await store.append(commit(lamp("acme:lamp-1", version)))) == 1
+            assert len(await store.load("acme:lamp-1")) == version
+            assert await store.head() == version
+            with store._pool.connection() as connection:
+                connection.execute(b"DO $$ BEGIN DEALLOCATE ALL; END $$", prepare=False)
+
     async def test_a_commit_whose_answer_was_lost_is_answered_with_its_positions(
         self, store: PostgresEventStore
     ) -> None:
