@@ -4,12 +4,14 @@ python -m tests.faults                      every fault, at full length
 python -m tests.faults --short              every fault, each for seconds
 python -m tests.faults --only postgres      those with the word in their name
 python -m tests.faults --profile compact    read models in PostgreSQL too
+python -m tests.faults --logs FOLDER        keeps there what the services said
 """
 
 import argparse
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from chassis import logs
 from tests.engines import temporary_folder
@@ -27,6 +29,7 @@ def main(arguments: list[str]) -> int:
         "--only", action="append", help="faults with this in their name, whatever its case; may be repeated"
     )
     parser.add_argument("--profile", choices=PROFILES, default="full", help="where read models are (default: MongoDB)")
+    parser.add_argument("--logs", type=Path, help="keep the services' logs here, however the run ends")
     given = parser.parse_args(arguments)
     if reasons := missing(given.profile):
         print("\n".join(reasons), file=sys.stderr)
@@ -41,16 +44,16 @@ def main(arguments: list[str]) -> int:
     logs.configure(level="ERROR")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the engines end too
     print(HEADING, flush=True)
-    rows = _put_through(wanted, SHORT if given.short else FULL, given.profile)
+    rows = _put_through(wanted, SHORT if given.short else FULL, given.profile, given.logs)
     told = sum(row.acknowledged for row in rows)
     held = "logs, decisions, read models and ledger hold" if all(row.holds for row in rows) else "NOT ALL HOLDS"
     print(f"\n{len(rows)} faults, {told} commands acknowledged; {held}")
     return int(not all(row.holds for row in rows))
 
 
-def _put_through(faults: list[Fault], pace: Pace, profile: str) -> list[Row]:
+def _put_through(faults: list[Fault], pace: Pace, profile: str, logs_in: Path | None) -> list[Row]:
     with temporary_folder("entente-faults-") as folder:
-        return asyncio.run(put_through(folder, faults, pace, _tell, profile))
+        return asyncio.run(put_through(folder, faults, pace, _tell, profile, logs_in))
 
 
 def _tell(row: Row) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -229,6 +230,19 @@ def volume(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def logs_kept(data: Path, kept: Path | None) -> Iterator[None]:
+    """Copies what the services said, whichever way the run ends: their folder goes with it."""
+    try:
+        yield
+    finally:
+        if kept is not None:
+            for log in data.rglob("*.log"):
+                copy = kept / log.relative_to(data)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(log, copy)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from contracts.catalogue import SERVICES
 from services import first_run
 from services.gateway.projections.deal_cards import DEAL_CARDS
 from tests.faults.checking import Checker, all_is_proven, everything_has_come_out, read_models
-from tests.faults.five import EASTGATE, OTHER_TENANT, Engines, Five, engines, five, told, volume
+from tests.faults.five import EASTGATE, OTHER_TENANT, Engines, Five, engines, five, logs_kept, told, volume
 from tests.faults.load import BEGINNING, GIVE_UP_SECONDS, Load, Season, clients
 from tests.faults.striking import (
     Pace,
@@ -268,17 +268,25 @@ def _handle(partner: first_run.FirstPartner) -> str:
 
 
 async def put_through(
-    folder: Path, faults: Sequence[Fault], pace: Pace, tell: Callable[[Row], None], profile: str = "full"
+    folder: Path,
+    faults: Sequence[Fault],
+    pace: Pace,
+    tell: Callable[[Row], None],
+    profile: str = "full",
+    logs_in: Path | None = None,
 ) -> list[Row]:
     """The rows of all faults, one system meeting them in turn; then what it left behind is proven.
+
+    What the services said is kept in `logs_in`, also when the run ends before its end.
 
     Raises AssertionError when a log, a decision, a read model or the ledger is not as it has to be in the end.
     """
     async with engines(folder / "engines", profile) as at_hand:
         with volume(folder / "data") if FULL_VOLUME in faults else nullcontext(), told(at_hand.settings()):
-            async with _begun(folder, at_hand, len(faults), pace, tell) as run:
-                for fault in faults:
-                    await run.through(fault)
+            with logs_kept(folder / "data", logs_in):
+                async with _begun(folder, at_hand, len(faults), pace, tell) as run:
+                    for fault in faults:
+                        await run.through(fault)
             await all_is_proven(folder / "data")
             return run.rows
 
