@@ -4,10 +4,11 @@ A line of an accumulating plan pays `round(F(after)) - round(F(before))`, so the
 `round(F(total))` however the total was sliced and in whatever order the slices came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal
+from itertools import takewhile
+from typing import Literal, NamedTuple
 
 from contracts.values import Money, round_half_up
 
@@ -55,9 +56,8 @@ class Slice:
     value: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reach:
-    """A band with its bounds on the measure."""
+class Reach(NamedTuple):
+    """A band with its bounds on the measure. A tuple, because an estimate makes thousands of them."""
 
     number: int
     above: Decimal
@@ -71,7 +71,7 @@ class Reach:
 
 def value_of(schedule: Schedule, measure: Decimal) -> Decimal:
     """F(measure), not rounded."""
-    return bounded(schedule, sum((part.value for part in slices(schedule, measure)), NOTHING), measure)
+    return bounded(schedule, sum((_value(it.band, part) for it, part in _parts(schedule, measure)), NOTHING), measure)
 
 
 def bounded(schedule: Schedule, value: Decimal, measure: Decimal) -> Decimal:
@@ -89,59 +89,59 @@ def pay_between(schedule: Schedule, before: Decimal, after: Decimal, currency: s
 
 def slices(schedule: Schedule, measure: Decimal) -> tuple[Slice, ...]:
     """The parts of F(measure), band by band."""
-    bands = reaches(schedule)
-    counted = _capped(bands, max(measure, NOTHING))
-    reached = [reach for reach in bands if reach.reached(counted)]
+    return tuple(
+        Slice(band=it.number, measure=part, rate=_rate_text(it.band), value=_value(it.band, part))
+        for it, part in _parts(schedule, measure)
+    )
+
+
+def _parts(schedule: Schedule, measure: Decimal) -> list[tuple[Reach, Decimal]]:
+    """The bands that count, lowest first, each with the part of the measure that it rates."""
+    counted = capped(schedule, max(measure, NOTHING))
+    reached = list(takewhile(lambda it: it.reached(counted), _reaches(schedule)))
     if schedule.semantics == "marginal":
-        return tuple(_slice(reach, counted - reach.above, reach.up_to) for reach in reached)
-    return tuple(_slice(reach, counted, None) for reach in reached[-1:])
+        return [(it, counted - it.above if it.up_to is None else min(counted, it.up_to) - it.above) for it in reached]
+    return [(it, counted) for it in reached[-1:]]
 
 
 def capped(schedule: Schedule, measure: Decimal) -> Decimal:
     """The part of the measure that counts: all of it, unless the last band ends."""
-    return _capped(reaches(schedule), measure)
-
-
-def _capped(bands: Sequence[Reach], measure: Decimal) -> Decimal:
-    last = bands[-1].up_to
+    last = _bound(schedule, schedule.bands[-1])
     return measure if last is None else min(measure, last)
 
 
 def reaches(schedule: Schedule) -> tuple[Reach, ...]:
     """The bands with their bounds on the measure, lowest first."""
-    below = (None, *schedule.bands[:-1])
-    return tuple(
-        Reach(
-            number=number,
-            above=_bound(schedule, lower) or NOTHING,
-            up_to=_bound(schedule, band),
-            opens_at_bound=lower is not None and not lower.includes_up_to,
-            band=band,
-        )
-        for number, (lower, band) in enumerate(zip(below, schedule.bands, strict=True), start=1)
-    )
+    return tuple(_reaches(schedule))
 
 
-def _bound(schedule: Schedule, band: Band | None) -> Decimal | None:
-    if band is None or band.up_to is None:
+def _reaches(schedule: Schedule) -> Iterator[Reach]:
+    below: Band | None = None
+    above = NOTHING
+    for number, band in enumerate(schedule.bands, start=1):
+        up_to = _bound(schedule, band)
+        yield Reach(number, above, up_to, below is not None and not below.includes_up_to, band)
+        below, above = band, up_to or NOTHING
+
+
+def _bound(schedule: Schedule, band: Band) -> Decimal | None:
+    if band.up_to is None:
         return None
     if schedule.axis == "attainment" and schedule.quota is not None:
         return band.up_to * schedule.quota / PERCENT
     return band.up_to
 
 
-def _slice(reach: Reach, above: Decimal, up_to: Decimal | None) -> Slice:
-    measure = above if up_to is None else min(above, up_to - reach.above)
-    rate, value = _rated(reach.band, measure)
-    return Slice(band=reach.number, measure=measure, rate=rate, value=value)
-
-
-def _rated(band: Band, measure: Decimal) -> tuple[str, Decimal]:
+def _value(band: Band, measure: Decimal) -> Decimal:
     if band.percent is not None:
-        return f"{band.percent} %", measure * band.percent / PERCENT
-    if band.per_unit is not None:
-        return f"{band.per_unit} each", measure * band.per_unit
-    return "flat", band.flat or NOTHING
+        return measure * band.percent / PERCENT
+    return measure * band.per_unit if band.per_unit is not None else band.flat or NOTHING
+
+
+def _rate_text(band: Band) -> str:
+    if band.percent is not None:
+        return f"{band.percent} %"
+    return f"{band.per_unit} each" if band.per_unit is not None else "flat"
 
 
 def without_band(schedule: Schedule, number: int) -> Schedule | None:
