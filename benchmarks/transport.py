@@ -25,9 +25,10 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks._figures import Figure, at_least, at_most, skipped
+from chassis.clock import SystemClock
 from chassis.consumer import Projecting
+from chassis.desk.sqlite import SqliteDesk
 from chassis.event import Actor, PublicEvent, Seen, encode
-from chassis.positions import Desk, SqlitePositions
 from chassis.relay import Settings as RelaySettings
 from chassis.sqlite_file import open_flushed
 from chassis.store.port import Commit, NewEvent
@@ -35,7 +36,7 @@ from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
 from chassis.testing.feed import Counted, CountTold
 from chassis.transport.kafka import KafkaTransport, Settings, make_topics
-from chassis.transport.port import Outlet, Undecodable, topic_of
+from chassis.transport.port import Outlet, Positions, Undecodable, topic_of
 from tests.engines import kafka
 
 EVENTS = 100_000
@@ -106,7 +107,7 @@ class Chain:
     store: SqliteEventStore
     service: str
     settings: Settings
-    positions: SqlitePositions
+    positions: Positions
     folder: Path
 
     def outlet(self) -> Outlet:
@@ -129,9 +130,9 @@ async def _chain(service: str, settings: Settings, folder: Path) -> Chain:
     store = SqliteEventStore(folder / f"{service}.sqlite")
     await store.migrate()
     await store.open()
-    positions = SqlitePositions(Desk(folder / f"{service}.desk.sqlite"))
-    await positions.migrate()
-    return Chain(store, service, settings, positions, folder)
+    desk = SqliteDesk(folder / f"{service}.desk.sqlite", SystemClock())
+    await desk.migrate()
+    return Chain(store, service, settings, desk.positions, folder)
 
 
 def _commit(numbers: Iterable[int], tenant: str) -> Commit:

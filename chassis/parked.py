@@ -13,7 +13,7 @@ from typing import TypedDict, assert_never
 from chassis.decider import Decider, Problem, Refused
 from chassis.event import SHARED, command, event, iso, stable_id
 from chassis.execution import Executor, Handles, Order, Outcome, Peek
-from chassis.parking import FINISHED, Place, SqliteParking
+from chassis.parking import FINISHED, Parking, Place
 
 
 class SamePerson(Refused):
@@ -191,7 +191,7 @@ class Orders:
     """Records orders about the parked messages of one service and carries them out. `now` tells the time."""
 
     executor: Executor
-    parking: SqliteParking
+    parking: Parking
     now: Callable[[], datetime]
 
     async def replay(self, order: Order, *, by: str, group: str | None = None, subject: str | None = None) -> Outcome:

@@ -567,7 +567,7 @@ class ProjectionRunner:
         models = await self._read_store.models()
         if self._runs():
             return  # it has begun meanwhile, and knows better than what the store said before
-        self._noted = self._remembered.noted() if self._remembered else {}
+        self._noted = await self._remembered.noted() if self._remembered else {}
         there = {model.model for model in models}
         self._running = [running for running in self._running if running.model in there]
         for model in models:

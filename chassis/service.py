@@ -25,6 +25,8 @@ from chassis.bulk_work import Bulk, BulkWork
 from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
+from chassis.desk.port import Desk
+from chassis.desk.sqlite import SqliteDesk
 from chassis.epoch import HANDLES as EPOCHS
 from chassis.epoch import must_hold
 from chassis.event import Seen
@@ -35,8 +37,6 @@ from chassis.http import FOUND, Identify, Measured, signed_principal, with_conve
 from chassis.identity import Signer, Verifier
 from chassis.keys import KEYS_FILE, MASTER_FILE, Keys
 from chassis.master_key import MasterKey
-from chassis.parking import SqliteParking
-from chassis.positions import Desk, SqlitePositions
 from chassis.presence import at_work
 from chassis.projecting import Feed, ProjectingSettings, ProjectionLag, ProjectionRunner, feed_of
 from chassis.projection import Projection
@@ -48,7 +48,6 @@ from chassis.shadow import Eyes, Tally, Weigh
 from chassis.shadow_runs import ShadowRuns
 from chassis.shadow_spread import Spread
 from chassis.short_way import Directory, shortened
-from chassis.stops import Stops
 from chassis.store.port import EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
@@ -134,21 +133,21 @@ class World:
 class Service:
     """One running service. Belongs to one event loop."""
 
-    def __init__(self, blueprint: Blueprint, settings: ServiceSettings, world: World, application: Application) -> None:
+    def __init__(
+        self, blueprint: Blueprint, settings: ServiceSettings, world: World, application: Application, desk: Desk
+    ) -> None:
         self.blueprint, self.settings, self.world, self.application = blueprint, settings, world, application
         self.name = blueprint.name
         self.directory = directory_of(settings, blueprint.name)
         self.store: EventStore = application.executor.store
         self.tracer = application.executor.tracer = world.tracing.of(self.name)
         self.outlet = Outlet(self.name, self.store, blueprint.publish, self.tracer)
-        self.parking = application.parked.parking
-        self.desk = self.parking.desk
-        self.positions = SqlitePositions(self.desk)
+        self.desk = desk
+        self.parking, self.positions = desk.parking, desk.positions
         self.filled = Filled(self.positions)
-        self.stops = Stops(self.desk)
         every = application.executor.every_handles
         self.shadow_runs = application.shadow_runs = ShadowRuns(
-            self.desk,
+            desk.runs,
             self.store,
             every,
             eyes_of(blueprint),
@@ -226,10 +225,7 @@ class Service:
         """Makes what the stores need; again is harmless."""
         self.directory.mkdir(parents=True, exist_ok=True)
         await self.store.migrate()
-        await self.positions.migrate()
-        await self.stops.migrate()
-        await self.parking.migrate()
-        await self.shadow_runs.migrate()
+        await self.desk.migrate()
 
     async def open(self, *, alone: bool = False) -> None:
         """Opens the stores and tells the transport what this service offers and hears.
@@ -247,7 +243,8 @@ class Service:
         await self.forgetting.catch_up()  # before anybody is served: keys from a backup know of no one who left since
         await self.application.read.open()
         self._exit.push_async_callback(self.application.read.close)
-        self._exit.callback(self.desk.close)
+        await self.desk.open()
+        self._exit.push_async_callback(self.desk.close)
         self._exit.push_async_callback(self.shadow_runs.stop)
         self.runner = ProjectionRunner(
             self.name,
@@ -258,7 +255,7 @@ class Service:
             settings=ProjectingSettings(
                 shared=bool(self.settings.kafka)
             ),  # whose groups share messages among processes
-            stops=self.stops,
+            stops=self.desk.stops,
         )
         await self.runner.prepare()
         self.application.reached, self.application.standing = self.runner.reached, self.standing
@@ -425,6 +422,11 @@ def event_store(settings: ServiceSettings, name: str) -> EventStore:
     return SqliteEventStore(directory_of(settings, name) / "events.db", settings=limits)
 
 
+def desk_of(settings: ServiceSettings, name: str, clock: Clock) -> Desk:
+    """What the service remembers besides its log."""
+    return SqliteDesk(directory_of(settings, name) / "desk.db", clock)
+
+
 def read_store(settings: ServiceSettings, name: str) -> ReadStore:
     """The read store that the settings' URL names: PostgreSQL or MongoDB, else a SQLite file."""
     url = settings.read_store
@@ -502,7 +504,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
     keys, master_key = keys_of(settings, blueprint.name)
     read = read_store(settings, blueprint.name)
     executor = Executor(event_store(settings, blueprint.name), handles_of(blueprint), world.clock, settings.queue_max)
-    parking = SqliteParking(Desk(directory / "desk.db"), world.clock)
+    desk = desk_of(settings, blueprint.name, world.clock)
     application = Application(
         name=blueprint.name,
         executor=executor,
@@ -511,7 +513,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         master_key=master_key,
         read=read,
         access=Access({**SHARED_TABLE, **blueprint.access.table}),
-        parked=parked.Orders(executor=executor, parking=parking, now=world.clock.now),
+        parked=parked.Orders(executor=executor, parking=desk.parking, now=world.clock.now),
         ports=ports,
         explain=blueprint.explain,
         kinds=blueprint.kinds,
@@ -523,6 +525,6 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         wait_seconds=settings.wait_seconds,
         body_bytes_max=settings.body_bytes_max,
     )
-    service = Service(blueprint, settings, world, application)
+    service = Service(blueprint, settings, world, application, desk)
     world.neighbours[service.name] = service
     return service

@@ -90,17 +90,17 @@ async def begin(body: ShadowBody, caller: Writer, app: App) -> Response:
 @answers(Page[ListedRun])
 async def list_runs(caller: Reader, app: App, paged: Paged) -> Response:
     """The shadow runs that were asked for, the newest first, without their reports."""
-    return runs_of(SHADOW_RUN, caller, app, paged)
+    return await runs_of(SHADOW_RUN, caller, app, paged)
 
 
-def runs_of(asked_as: str, caller: Caller, app: Application, paged: Paging) -> Response:
+async def runs_of(asked_as: str, caller: Caller, app: Application, paged: Paging) -> Response:
     """A page of the runs that were asked for in one way."""
     app.access.check(caller.principal, SHADOW)
     if app.shadow_runs is None:
         raise NotFound
     of = f"runs {asked_as}"
     after = opened_cursor(app, caller.tenant, of, paged.cursor)
-    items, last = app.shadow_runs.listed(caller.tenant, asked_as, paged.limit, after)
+    items, last = await app.shadow_runs.listed(caller.tenant, asked_as, paged.limit, after)
     return listed(items, None if last is None else signed_cursor(app, caller.tenant, of, last))
 
 
@@ -111,8 +111,8 @@ async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], call
     app.access.check(caller.principal, SHADOW)
     if app.shadow_runs is None:
         raise NotFound
-    run = app.shadow_runs.going_on(caller.tenant, run_id)
-    return shown(await as_of_now(app, run) if run else app.shadow_runs.find(caller.tenant, run_id))
+    run = await app.shadow_runs.going_on(caller.tenant, run_id)
+    return shown(await as_of_now(app, run) if run else await app.shadow_runs.find(caller.tenant, run_id))
 
 
 @router.get("/rulebooks/{rulebook_id}/shadow")

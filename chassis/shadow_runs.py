@@ -1,19 +1,17 @@
-"""The shadow runs of one service: begun on request, a few at a time, their reports kept in the service's own database."""
+"""The shadow runs of one service: begun on request, a few at a time, their reports kept at the service's own desk."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from chassis.afresh import FULL, RECORDED, MakeAfresh, Mode
 from chassis.decider import Busy, NotFound
 from chassis.event import iso
 from chassis.execution import Handles
-from chassis.positions import Desk
 from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Window, run
 from chassis.shadow_spread import ShareLost, Spread
 from chassis.store.port import EventStore
@@ -21,13 +19,6 @@ from chassis.supervision import log
 
 RUNNING_MAX, RUNNING_IN_ALL_MAX = 2, 8
 """Runs that go on at once: of one tenant, and of all."""
-TABLE = """CREATE TABLE IF NOT EXISTS shadow_runs (
-    tenant TEXT NOT NULL, run_id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (tenant, run_id)
-) WITHOUT ROWID"""
-KEEP = "INSERT OR REPLACE INTO shadow_runs (tenant, run_id, body) VALUES (?, ?, ?)"
-LIST = """SELECT body FROM shadow_runs
-    WHERE tenant = :tenant AND body ->> 'asked_as' = :asked_as AND (body ->> 'begun_at', run_id) < (:begun_at, :run_id)
-    ORDER BY body ->> 'begun_at' DESC, run_id DESC LIMIT :most"""
 CANDIDATE = "candidate"
 """Where a run that goes on keeps the rules that it tries: a draft may be another one by then."""
 FOUND = (CANDIDATE, "run_id", "status", "reason", "report")
@@ -98,12 +89,25 @@ class Asked:
     mode: Mode = RECORDED
 
 
+class KeptRuns(Protocol):
+    """What is kept of each run, by tenant and id. Every change is durable when it returns."""
+
+    async def keep(self, tenant: str, run_id: str, body: Document) -> None:
+        """Keeps it in place of what was kept before."""
+
+    async def kept(self, tenant: str, run_id: str) -> Document | None: ...
+
+    async def listed(self, tenant: str, asked_as: str, before: Sequence[str], limit: int) -> list[Document]:
+        """The runs asked for in one way, the newest first, that stand before an instant and id at which one was begun."""
+        ...
+
+
 class ShadowRuns:
     """Begins runs and answers what became of them. A run that the process did not live to finish has failed."""
 
     def __init__(  # noqa: PLR0913, PLR0917  as `run`, and what long runs may take
         self,
-        desk: Desk,
+        keeping: KeptRuns,
         store: EventStore,
         handles: Sequence[Handles],
         eyes: Eyes,
@@ -111,7 +115,7 @@ class ShadowRuns:
         afresh: Mapping[str, MakeAfresh] | None = None,
         streams_max: int = sys.maxsize,
     ) -> None:
-        self._desk, self._store, self._handles, self._eyes = desk, store, handles, eyes
+        self._keeping, self._store, self._handles, self._eyes = keeping, store, handles, eyes
         self._streams_max = streams_max
         self._afresh = afresh or {}
         self._spread, self._spreading = spread, False
@@ -123,10 +127,6 @@ class ShadowRuns:
         """In which modes rules of a kind can be tried."""
         return [RECORDED, FULL] if kind in self._afresh else [RECORDED]
 
-    async def migrate(self) -> None:
-        """Makes the table; again is harmless."""
-        await self._desk.write(lambda db: db.execute(TABLE))
-
     async def begin(self, asked: Asked, work: Work | None = None, *, anew: bool = False) -> Document:
         """Begins the run unless it was begun before. Raises Busy when too many of the tenant, or of all, are going on.
 
@@ -134,23 +134,27 @@ class ShadowRuns:
         there; until the new one is ready the old one stands.
         """
         tenant = asked.window.tenant
-        known = self._kept(tenant, asked.run_id)
-        if known is not None and ((known["status"] == READY and not anew) or asked.run_id in self._running):
-            return self.find(tenant, asked.run_id)
+        known = await self._kept(tenant, asked.run_id)
+        if asked.run_id in self._tenants or (known is not None and known["status"] == READY and not anew):
+            return self._now(known or _body(asked, {"status": RUNNING}))
         self._has_room(tenant)
-        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work))
         self._tenants[asked.run_id] = tenant
+        try:
+            before = {"report": known["report"]} if known and "report" in known else {}
+            await self._keep(asked, {"status": RUNNING, **before})
+        except BaseException:
+            self._ended(asked.run_id)
+            raise
+        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work))
         task.add_done_callback(lambda _: self._ended(asked.run_id))
-        before = {"report": known["report"]} if known and "report" in known else {}
-        await self._keep(asked, {"status": RUNNING, **before})
-        return self.find(tenant, asked.run_id)
+        return self._now(_body(asked, {"status": RUNNING, **before}))
 
     async def current(self, asked: Asked, now: datetime, work: Work | None = None) -> Document:
         """The report as of now: the one that is there if nothing happened since or it is fresh, else it is begun.
 
         `asked` names `as_of` and `until_position`. Where too many runs are going on, the report of before stands.
         """
-        kept = self._kept(asked.window.tenant, asked.run_id)
+        kept = await self._kept(asked.window.tenant, asked.run_id)
         known = self._now(kept) if kept else None
         if known and known["status"] == READY and _fresh(known, asked, now):
             return known
@@ -170,16 +174,16 @@ class ShadowRuns:
         self._running.pop(run_id, None)
         self._tenants.pop(run_id, None)
 
-    def find(self, tenant: str, run_id: str) -> Document:
+    async def find(self, tenant: str, run_id: str) -> Document:
         """The run with its progress, and its report once it is ready. Raises NotFound."""
-        kept = self._kept(tenant, run_id)
+        kept = await self._kept(tenant, run_id)
         if kept is None:
             raise NotFound
         return self._now(kept)
 
-    def going_on(self, tenant: str, run_id: str) -> Asked | None:
+    async def going_on(self, tenant: str, run_id: str) -> Asked | None:
         """A run that goes on with what happens, as it was asked for; None for one that does not."""
-        kept = self._kept(tenant, run_id)
+        kept = await self._kept(tenant, run_id)
         if kept is None or CANDIDATE not in kept:
             return None
         asked = {name: value for name, value in kept.items() if name not in FOUND}
@@ -190,22 +194,20 @@ class ShadowRuns:
         """A run as it stands: with its progress, or failed where the process that began it is gone."""
         run_id = kept["run_id"]
         kept = {name: value for name, value in kept.items() if name != CANDIDATE}
-        if kept["status"] == RUNNING and run_id not in self._running:
+        if kept["status"] == RUNNING and run_id not in self._tenants:
             return {**kept, "status": FAILED, "reason": "interrupted"}
         done, total = self._done.get(run_id, (0, 0))
         return {**kept, "progress": {"done": done, "total": total}} if kept["status"] == RUNNING else kept
 
-    def listed(
+    async def listed(
         self, tenant: str, asked_as: str, limit: int, after: Sequence[str] | None = None
     ) -> tuple[list[Document], list[str] | None]:
         """The runs that were asked for in one way, the newest first, without their reports, and the place of the last one.
 
         There is no place on the last page.
         """
-        begun_at, run_id = after or (LAST, LAST)
-        where = {"tenant": tenant, "asked_as": asked_as, "begun_at": begun_at, "run_id": run_id, "most": limit + 1}
-        rows = self._desk.look_up(lambda db: db.execute(LIST, where).fetchall())
-        found = [self._now(json.loads(row[0])) for row in rows[:limit]]
+        rows = await self._keeping.listed(tenant, asked_as, after or (LAST, LAST), limit + 1)
+        found = [self._now(row) for row in rows[:limit]]
         shown = [{name: value for name, value in one.items() if name != "report"} for one in found]
         return shown, [shown[-1]["begun_at"], shown[-1]["run_id"]] if len(rows) > limit else None
 
@@ -250,14 +252,19 @@ class ShadowRuns:
         return await run(*given, progress, afresh, self._streams_max)
 
     async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:
-        rules = {CANDIDATE: asdict(asked.candidate)} if asked.asked.get("live") else {}
-        body = json.dumps({"run_id": asked.run_id, **asked.asked, **found, **rules})
-        await self._desk.write(lambda db: db.execute(KEEP, (asked.window.tenant, asked.run_id, body)))
+        await self._keeping.keep(asked.window.tenant, asked.run_id, _body(asked, found))
 
-    def _kept(self, tenant: str, run_id: str) -> Document | None:
-        query = "SELECT body FROM shadow_runs WHERE tenant = ? AND run_id = ?"
-        row = self._desk.look_up(lambda db: db.execute(query, (tenant, run_id)).fetchone())
-        return json.loads(row[0]) if row else None
+    async def _kept(self, tenant: str, run_id: str) -> Document | None:
+        kept = await self._keeping.kept(tenant, run_id)
+        if kept is not None and kept["status"] == RUNNING and run_id not in self._tenants:
+            kept = await self._keeping.kept(tenant, run_id)  # it may have ended while that was read
+        return kept
+
+
+def _body(asked: Asked, found: Mapping[str, Any]) -> Document:
+    """What is kept of a run."""
+    rules = {CANDIDATE: asdict(asked.candidate)} if asked.asked.get("live") else {}
+    return {"run_id": asked.run_id, **asked.asked, **found, **rules}
 
 
 def _fresh(known: Document, asked: Asked, now: datetime) -> bool:

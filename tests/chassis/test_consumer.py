@@ -10,14 +10,14 @@ from structlog.testing import capture_logs
 from chassis.away import is_away
 from chassis.consumer import Projecting, Reactions, Settings, StillAway, bound
 from chassis.decider import Busy, NotFound
+from chassis.desk.sqlite import SqliteDesk
 from chassis.event import Seen, UnknownType
 from chassis.logs import with_correlation
-from chassis.parking import Place, SqliteParking
-from chassis.positions import Desk
+from chassis.parking import Parking, Place
 from chassis.supervision import Backoff
+from chassis.testing.desk_conformance import At
 from chassis.testing.feed import CountTold, MemoryFeed, outlet
 from chassis.transport.port import Message, Undecodable, translated
-from tests.chassis.test_parking import At
 
 NOW_AND_THEN = Backoff(first_seconds=0.001, most_seconds=0.002)
 QUICK = Settings(backoff=NOW_AND_THEN, retry=NOW_AND_THEN, hold_seconds=0.3)
@@ -43,7 +43,7 @@ class Work:
 @dataclass
 class Bench:
     work: Work
-    parking: SqliteParking
+    parking: Parking
     make: Callable[[], Reactions]
 
     def __post_init__(self) -> None:
@@ -52,12 +52,12 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    desk = Desk(tmp_path / "desk.sqlite")
-    parking, work = SqliteParking(desk, At()), Work()
-    await parking.migrate()
+    desk, work = SqliteDesk(tmp_path / "desk.sqlite", At()), Work()
+    await desk.migrate()
+    parking = desk.parking
     table = bound({CountTold: work.react}, object())
     yield Bench(work, parking, lambda: Reactions("registration", "entente.testing", table, parking, QUICK))
-    desk.close()
+    await desk.close()
 
 
 async def messages_of(*counts: tuple[int, str]) -> list[Message]:

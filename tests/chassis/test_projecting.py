@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from chassis.clock import SystemClock
+from chassis.desk.sqlite import SqliteDesk
 from chassis.event import PublicEvent, Seen, encode, event, public_event
-from chassis.positions import Desk
 from chassis.projecting import (
     CannotRebuild,
     FeedPage,
@@ -138,11 +139,10 @@ async def read_store(tmp_path: Path) -> AsyncIterator[SqliteReadStore]:
 
 @pytest.fixture
 async def stops(tmp_path: Path) -> AsyncIterator[Stops]:
-    desk = Desk(tmp_path / "desk.db")
-    remembered = Stops(desk)
-    await remembered.migrate()
-    yield remembered
-    desk.close()
+    desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+    await desk.migrate()
+    yield desk.stops
+    await desk.close()
 
 
 @asynccontextmanager

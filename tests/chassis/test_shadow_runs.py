@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from chassis.clock import SystemClock
 from chassis.decider import Busy
-from chassis.positions import Desk
+from chassis.desk.sqlite import SqliteDesk
 from chassis.shadow import Candidate, Eyes, Progress, Window
 from chassis.shadow_runs import RUNNING_IN_ALL_MAX, RUNNING_MAX, Asked, ShadowRuns
 from chassis.store.port import EventStore
@@ -22,12 +23,12 @@ def asked(tenant: str, run_id: str) -> Asked:
 
 @pytest.fixture
 async def runs(tmp_path: Path) -> AsyncIterator[ShadowRuns]:
-    desk = Desk(tmp_path / "desk.db")
-    made = ShadowRuns(desk, cast("EventStore", None), (), Eyes())
-    await made.migrate()
+    desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+    await desk.migrate()
+    made = ShadowRuns(desk.runs, cast("EventStore", None), (), Eyes())
     yield made
     await made.stop()
-    desk.close()
+    await desk.close()
 
 
 async def test_of_one_tenant_two_runs_go_on_at_once_and_another_tenant_does_not_wait_for_them(
@@ -47,7 +48,7 @@ async def test_of_one_tenant_two_runs_go_on_at_once_and_another_tenant_does_not_
     over.set()
     for run_id in ("run-0", "run-1", "theirs"):
         await runs.finished(run_id)
-    assert runs.find("other", "theirs")["report"] == {"digest": "d"}
+    assert (await runs.find("other", "theirs"))["report"] == {"digest": "d"}
     over.clear()
     assert (await runs.begin(asked("acme", "one-more"), work))["status"] == "running"
     over.set()

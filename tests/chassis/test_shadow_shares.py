@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.clock import FixedClock
+from chassis.clock import FixedClock, SystemClock
 from chassis.decider import Problem
+from chassis.desk.sqlite import SqliteDesk
 from chassis.event import Actor
 from chassis.execution import Executor
 from chassis.execution import Order as Ask
-from chassis.positions import Desk
 from chassis.segments import SEGMENT_EVENTS
 from chassis.service import event_store, eyes_of, handles_of
 from chassis.settings import ServiceSettings
@@ -198,12 +198,13 @@ async def test_a_run_whose_processes_are_lost_goes_on_without_them(tmp_path: Pat
         with pytest.raises(ShareLost):
             await spread(tmp_path, "tests.chassis.nowhere").run(candidate(3), window, lambda *_: None)
         assert workers() == []
-        desk = Desk(tmp_path / "desk.db")
-        runs = ShadowRuns(desk, store, ALONE, EYES, spread(tmp_path, "tests.chassis.nowhere"))
+        desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+        await desk.migrate()
+        runs = ShadowRuns(desk.runs, store, ALONE, EYES, spread(tmp_path, "tests.chassis.nowhere"))
         asked = Asked(run_id="run", candidate=candidate(3), window=window, asked={})
         report = await runs.report(asked, lambda *_: None)
         alone = await run(store, ALONE, EYES, candidate(3), window)
-        desk.close()
+        await desk.close()
     assert report.as_json() == alone.as_json()
 
 
@@ -218,14 +219,14 @@ async def test_a_run_is_given_up_where_too_much_comes_out_differently_for_its_me
         with pytest.raises(TooDifferent):
             await narrow.run(candidate(3), window, lambda *_: None)
         assert workers() == []
-        desk = Desk(tmp_path / "desk.db")
-        runs = ShadowRuns(desk, store, ALONE, EYES, narrow, streams_max=1)
-        await runs.migrate()
+        desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+        await desk.migrate()
+        runs = ShadowRuns(desk.runs, store, ALONE, EYES, narrow, streams_max=1)
         asked = Asked(run_id="run", candidate=candidate(3), window=window, asked={})
         await runs.begin(asked)
         await runs.finished("run")
-        found = runs.find("acme", "run")
-        desk.close()
+        found = await runs.find("acme", "run")
+        await desk.close()
     assert found["status"] == "failed"
     assert found["reason"].startswith(
         "TooDifferent: more than 1 streams came out differently: ask for a shorter window"

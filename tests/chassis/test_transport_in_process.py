@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from chassis.clock import SystemClock
+from chassis.desk.sqlite import SqliteDesk
 from chassis.event import PublicEvent, Seen
-from chassis.positions import Desk, MemoryPositions, SqlitePositions
+from chassis.positions import MemoryPositions
 from chassis.supervision import Backoff
 from chassis.testing.feed import MemoryFeed, outlet, publish
 from chassis.testing.transport_conformance import Hearing, TransportConformance, Travel
@@ -30,9 +32,9 @@ class TestInProcessWithASmallWindow(TransportConformance):
 async def test_positions_survive_a_process_that_was_killed(tmp_path: Path) -> None:
     feed, hearing = MemoryFeed(), Hearing()
     await feed.commit(*range(1, 101))
-    desk = Desk(tmp_path / "desk.sqlite")
-    positions = SqlitePositions(desk)
-    await positions.migrate()
+    desk = SqliteDesk(tmp_path / "desk.sqlite", SystemClock())
+    await desk.migrate()
+    positions = desk.positions
     transport = InProcessTransport(Settings(save_seconds=0.01))
     transport.offer(outlet(feed), positions)
     transport.subscribe("entente.testing", "reader", hearing, positions)
@@ -40,11 +42,11 @@ async def test_positions_survive_a_process_that_was_killed(tmp_path: Path) -> No
     async with asyncio.timeout(30):
         while await positions.get("entente.testing/1>reader") < 100:
             await asyncio.sleep(0.005)
-    reopened = Desk(tmp_path / "desk.sqlite")
-    assert await SqlitePositions(reopened).get("entente.testing/1>reader") == 100
-    reopened.close()
+    reopened = SqliteDesk(tmp_path / "desk.sqlite", SystemClock())
+    assert await reopened.positions.get("entente.testing/1>reader") == 100
+    await reopened.close()
     await transport.stop()
-    desk.close()
+    await desk.close()
 
 
 async def test_a_restored_store_counts_its_readers_anew() -> None:

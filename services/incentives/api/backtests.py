@@ -148,7 +148,7 @@ def _over(body: BacktestBody, asked: Asked) -> Asked:
 @answers(Page[ListedBacktest])
 async def list_backtests(caller: Reader, app: App, paged: Paged) -> Response:
     """The backtests that were asked for, the newest first, without their reports."""
-    return runs_of(BACKTEST, caller, app, paged)
+    return await runs_of(BACKTEST, caller, app, paged)
 
 
 @router.get("/backtests/{run_id}")
@@ -158,7 +158,7 @@ async def result(run_id: Annotated[str, Path(min_length=1, max_length=64)], call
     app.access.check(caller.principal, SHADOW)
     if app.shadow_runs is None:
         raise NotFound
-    return shown(app.shadow_runs.find(caller.tenant, run_id))
+    return shown(await app.shadow_runs.find(caller.tenant, run_id))
 
 
 async def _trial_of(app: Application, tenant: str, candidate: Candidate, body: BacktestBody) -> Trial:

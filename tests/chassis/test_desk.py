@@ -1,4 +1,4 @@
-"""What a service's processes write into their one file: who sleeps in the middle of it is waited for, until it is killed."""
+"""What a service remembers besides its log: one suite over every adapter, and what is each one's own."""
 
 import asyncio
 import signal
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from chassis.away import is_away
-from chassis.positions import Desk, SqlitePositions
+from chassis.desk.port import Desk
+from chassis.desk.sqlite import SqliteDesk
+from chassis.testing.desk_conformance import SUBJECTS_MAX, At, DeskConformance
 
 BEGINS_TO_WRITE = """
 import sys, time
@@ -22,9 +24,19 @@ time.sleep(600)
 """
 
 
+class TestSqliteDesk(DeskConformance):
+    @pytest.fixture(autouse=True)
+    def place(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "desk.db"
+
+    def make(self) -> Desk:
+        return SqliteDesk(self.path, At(), subjects_max=SUBJECTS_MAX)
+
+
 async def test_who_sleeps_in_the_middle_of_a_write_holds_others_up_until_it_is_killed(tmp_path: Path) -> None:
-    positions = SqlitePositions(desk := Desk(tmp_path / "desk.db"))
-    await positions.migrate()
+    desk = SqliteDesk(tmp_path / "desk.db", At())
+    await desk.migrate()
+    positions = desk.positions
     await positions.set("relay", 7)
     command = [sys.executable, "-c", BEGINS_TO_WRITE, str(tmp_path / "desk.db")]
     other = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -43,4 +55,4 @@ async def test_who_sleeps_in_the_middle_of_a_write_holds_others_up_until_it_is_k
 
     await positions.set("relay", 8)
     assert await positions.get("relay") == 8
-    desk.close()
+    await desk.close()
