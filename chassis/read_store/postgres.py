@@ -8,7 +8,6 @@ engines have.
 
 # ruff: noqa: S608  table names come from projections and field names are checked; values are always bound
 
-import asyncio
 import contextlib
 import hashlib
 import re
@@ -19,10 +18,9 @@ from typing import Any, TypeVar
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, sql
+from psycopg import AsyncCursor, sql
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from chassis import text_array
 from chassis.decider import Busy
@@ -52,16 +50,16 @@ from chassis.read_store.port import (
 )
 from chassis.read_store.questions import Question, Questions, Rows
 from chassis.read_store.together import Together
+from chassis.store.connections import Connection, Connections
 from chassis.store.port import StoreSettings
-from chassis.store.postgres import FORGOTTEN, SCHEMA_NAME, WENT_AWAY, connection_options, lock_key
+from chassis.store.postgres import SCHEMA_NAME, lock_key
 from chassis.text_array import Texts
 
-Connection = AsyncConnection[tuple[Any, ...]]
 Indexes = tuple[str, ...]
 T = TypeVar("T")
 U = TypeVar("U")
 
-POOL_MIN, POOL_MAX = 1, 6
+CONNECTIONS_MAX = 6
 QUESTION_LANES_MAX, QUESTIONS_MAX = 2, 64
 """A question that takes its time holds up those that travel with it, so that only short ones do."""
 SHORT_PAGE_MAX = 10
@@ -179,7 +177,8 @@ class PostgresReadStore:
             raise ValueError(f"{schema!r} is no plain schema name")
         self.schema = schema
         self.settings = settings or StoreSettings()
-        self._dsn = dsn
+        self._connections = Connections(dsn, schema, self.settings, called="read store", most=CONNECTIONS_MAX)
+        self._persist = self._connections.persist  # again is harmless: what a change has applied is dropped by its fold
         self._live: dict[str, tuple[str, Indexes]] = {}
         self._together = Together(self._write, max_batch=self.settings.max_batch, queue_max=self.settings.queue_max)
         self._questions = Questions(
@@ -201,22 +200,14 @@ class PostgresReadStore:
 
     async def open(self) -> None:
         """Connects, and makes schema and tables where they are missing."""
-        self._pool = AsyncConnectionPool(
-            kwargs={**connection_options(self._dsn, self.schema, self.settings), "autocommit": True},
-            min_size=POOL_MIN,
-            max_size=POOL_MAX,
-            timeout=self.settings.connect_timeout_seconds,
-            configure=_configure,
-            open=False,
-        )
-        await self._pool.open(wait=True, timeout=self.settings.connect_timeout_seconds)
+        await self._connections.open(_configure)
         await self._alone(self._make_tables)
         self._together.start()
 
     async def close(self) -> None:
         await self._together.stop()
         await self._questions.stop()
-        await self._pool.close()
+        await self._connections.close()
 
     # Writing
 
@@ -358,7 +349,7 @@ class PostgresReadStore:
         return await self._asked(name, ask)
 
     async def _in_one_journey(self, questions: list[Question]) -> list[Rows]:
-        async with self._connected() as db:
+        async with self._connections.one() as db:
             if len(questions) == 1:
                 return [await _answer(db, questions[0])]
             async with db.pipeline() as pipeline:
@@ -391,31 +382,6 @@ class PostgresReadStore:
                 return await self._persist(anew)
         raise Busy("The read model is being replaced.", retry_after_seconds=self.settings.retry_after_seconds)
 
-    async def _persist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What `work` answers, tried again on another connection when the database went away.
-
-        Raises Busy when it stays away. Again is harmless: what a change has applied is dropped by its fold.
-        """
-        lost: Exception | None = None
-        for _ in range(self.settings.attempts_max):
-            try:
-                async with self._connected() as connection:
-                    return await work(connection)
-            except (*WENT_AWAY, PoolTimeout) as problem:
-                lost = problem
-                await self._pool.check()  # the others of the pool have probably gone too
-                await asyncio.sleep(self.settings.attempt_pause_seconds)
-        raise Busy("The read store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
-
-    @contextlib.asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        async with self._pool.connection() as connection:
-            try:
-                yield connection
-            except FORGOTTEN:
-                await connection.close()
-                raise
-
     async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` answers, in one transaction, while no other process makes or replaces a model."""
 
@@ -441,7 +407,7 @@ class PostgresReadStore:
             await db.execute(_sql(statement))
 
 
-async def _configure(connection: AsyncConnection[Any]) -> None:
+async def _configure(connection: Connection) -> None:
     set_json_loads(orjson.loads, connection)
     set_json_dumps(orjson.dumps, connection)
     text_array.register(connection)

@@ -205,7 +205,7 @@ class TestPostgresReadStore(ReadStoreConformance):
     ) -> None:
         model = await filled(store, {"a": document})
 
-        async with store._pool.connection() as connection:
+        async with store._connections.one() as connection:
             asked = f'SELECT exact IS NOT NULL FROM "{model.model}"'.encode()
             rows = await (await connection.execute(asked)).fetchall()
 
@@ -241,12 +241,12 @@ class TestPostgresReadStore(ReadStoreConformance):
         again = await another.prepare("board", 1, INDEXES, birth="again")
         await another.change(put(again.model, {"a": {"n": 2}}))
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'board__v1'::regclass"
-        async with another._pool.connection() as db, db.transaction():
+        async with another._connections.one() as db, db.transaction():
             await postgres_read._go_live(db, again.model)
 
             asked = asyncio.create_task(store.get("board", TENANT, "a"))
 
-            async with store._pool.connection() as looking, asyncio.timeout(10):
+            async with store._connections.one() as looking, asyncio.timeout(10):
                 while not await (await looking.execute(waits.encode())).fetchall():
                     await asyncio.sleep(0.01)
         assert await asked == {"n": 2}
@@ -255,7 +255,7 @@ class TestPostgresReadStore(ReadStoreConformance):
         """As behind a pooler that gives a session to whoever asks next."""
         model = await filled(store, {"a": {"n": 0}})
         for position in range(2, 4 * PREPARED_AT):
-            async with store._pool.connection() as connection:
+            async with store._connections.one() as connection:
                 await connection.execute(UNSEEN, prepare=False)
 
             await store.change(put(model.model, {"a": {"n": position}}, position=position))
@@ -266,9 +266,9 @@ class TestPostgresReadStore(ReadStoreConformance):
 
     async def test_a_database_that_does_not_answer_is_busy(self, store: PostgresReadStore) -> None:
         await filled(store, {})
-        store._pool.kwargs = {**store._pool.kwargs, "host": "127.0.0.1", "port": 1}  # type: ignore[dict-item]
-        store.settings = StoreSettings(attempts_max=1)
-        await store._pool.drain()
+        store._connections._pool.kwargs = {**store._connections._pool.kwargs, "host": "127.0.0.1", "port": 1}  # type: ignore[dict-item]
+        store._connections._settings = StoreSettings(attempts_max=1)
+        await store._connections._pool.drain()
 
         with pytest.raises(Busy):
             await store.get("board", TENANT, "a")
@@ -307,7 +307,7 @@ class TestPostgresReadStore(ReadStoreConformance):
         order = query.ordered(postgres_read.SQL, *query.order(postgres_read.SQL, sort, ("amount",)))
         statement = f'EXPLAIN SELECT body FROM "{model.model}" WHERE {condition} {order} LIMIT 20'
 
-        async with store._pool.connection() as connection:
+        async with store._connections.one() as connection:
             await connection.execute(f'ANALYZE "{model.model}"'.encode())
             plan = " ".join(row[0] for row in await (await connection.execute(statement.encode(), values)).fetchall())
 
@@ -317,7 +317,7 @@ class TestPostgresReadStore(ReadStoreConformance):
         model = await filled(store, {str(n): {"due_at": f"2026-03-01T00:00:{n:05}Z"} for n in range(2_000)})
         statement = "EXPLAIN " + postgres_read.SELECT_DUE.format(model=model.model)
 
-        async with store._pool.connection() as connection:
+        async with store._connections.one() as connection:
             await connection.execute(f'ANALYZE "{model.model}"'.encode())
             found = await connection.execute(statement.encode(), ("2026-04-01T00:00:00Z", 10))
             plan = " ".join(row[0] for row in await found.fetchall())
