@@ -5,7 +5,7 @@ It may lag behind the log by what is being written this moment. That breaks noth
 
 import asyncio
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -88,7 +88,7 @@ class TenantIndex:
     numbers: dict[AccountId, int] = field(default_factory=dict)
     """Each account by the number under which the postings name it: a search reads thousands of them."""
     ids: list[AccountId] = field(default_factory=list)
-    postings: dict[str, "array[int]"] = field(default_factory=dict)
+    postings: defaultdict[str, "array[int]"] = field(default_factory=lambda: defaultdict(partial(array, "I")))
     unchecked: dict[str, dict[AccountId, None]] = field(default_factory=dict)
     """Who was opened with a number that nobody can check; `known` says whether that still counts."""
     links: dict[AccountId, dict[AccountId, str]] = field(default_factory=dict)
@@ -107,7 +107,8 @@ class TenantIndex:
                 for number in self.known[account_id].unchecked:
                     self.unchecked.setdefault(number, {})[account_id] = None
             case NameAdded(account_id=account_id, normal_names=names):
-                self._name(self.known[account_id], names)
+                known = self.known[account_id]
+                self._name(replace(known, names=(*known.names, *names)), names)
             case AccountsMerged(survivor_id=one, absorbed_id=other):
                 self.merged[other] = one
                 self.absorbed.setdefault(one, []).append(other)
@@ -134,13 +135,13 @@ class TenantIndex:
                 pass
 
     def _name(self, account: Known, names: Iterable[str]) -> None:
-        new = tuple(names)
-        self.known[account.account_id] = replace(account, names=(*account.names, *new))
+        """Keeps an account as it is known now, and its new names in the postings."""
+        self.known[account.account_id] = account
         number = self.numbers.setdefault(account.account_id, len(self.ids))
         if number == len(self.ids):
             self.ids.append(account.account_id)
-        for gram in frozenset().union(*(grams(name) for name in new)):
-            self.postings.setdefault(gram, array("I")).append(number)
+        for gram in frozenset().union(*map(grams, names)):
+            self.postings[gram].append(number)
 
     def undoing(self, happened: AccountEvent) -> Callable[[], None]:
         """What takes an event back that comes next, once all that came behind it is taken back."""
@@ -303,7 +304,7 @@ def _known(account_id: AccountId, customer: Customer) -> Known:
         name=customer.name,
         country=customer.country,
         address=_address(customer),
-        names=(),
+        names=customer.normal_names,
         unchecked=_unchecked(customer),
     )
 

@@ -130,7 +130,7 @@ def alike(some: Iterable[str], others: Mapping[K, str], least_percent: int) -> d
 def grams(name: str) -> frozenset[str]:
     """The pieces of four letters of a name, spaces left out; a shorter name is its own piece."""
     letters = name.replace(" ", "")
-    return frozenset(letters[i : i + GRAM] for i in range(max(1, len(letters) - GRAM + 1)))
+    return frozenset({letters[i : i + GRAM] for i in range(max(1, len(letters) - GRAM + 1))})
 
 
 def looks_of(domain: str) -> str | None:
