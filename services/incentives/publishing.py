@@ -1,6 +1,7 @@
 """Which of incentives' events the other services hear, and in what words. Names of people who decided never leave."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -228,10 +229,41 @@ def _settled(it: meter.RebateSettled) -> PublicEvent | None:
 
 
 def _trued_up(it: meter.WindowTruedUp) -> PublicEvent:
-    return _of_window(it, "true_up", it.earned_on, it.trued_up_at)
+    told = _of_window(it, "true_up", it.earned_on, it.trued_up_at)
+    return replace(told, payable_on=it.payable_day)
 
 
-def _of_window(it: meter.RebateSettled | meter.WindowTruedUp, kind: str, day: date, at: datetime) -> PublicEvent:
+def _reduced(it: meter.TrueUpReduced) -> PublicEvent:
+    return public.PayoutReversed(
+        line_id=LineId(it.line_id),
+        partner_id=PartnerId(it.payee_id),
+        payee_id=it.payee_id,
+        kind="true_up",
+        plan_id=it.plan_id,
+        plan_version=it.plan_version,
+        rule_id=it.window,
+        reversal_id=stable_id(it.line_id, str(it.remaining.amount)),
+        reason_code="true-up",
+        amount=it.amount,
+        remaining=it.remaining,
+        reversed_at=it.reduced_at,
+    )
+
+
+def _true_up_released(it: meter.TrueUpReleased) -> PublicEvent:
+    return public.PayoutReleased(
+        line_id=LineId(it.line_id),
+        partner_id=PartnerId(it.payee_id),
+        payee_id=it.payee_id,
+        amount=it.amount,
+        payable_on=it.payable_on,
+        released_at=it.released_at,
+    )
+
+
+def _of_window(
+    it: meter.RebateSettled | meter.WindowTruedUp, kind: str, day: date, at: datetime
+) -> public.PayoutCalculated:
     return public.PayoutCalculated(
         line_id=LineId(it.line_id),
         partner_id=PartnerId(it.payee_id),
@@ -612,6 +644,8 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     meter.RebateAccrued: _accrued,
     meter.RebateSettled: _settled,
     meter.WindowTruedUp: _trued_up,
+    meter.TrueUpReduced: _reduced,
+    meter.TrueUpReleased: _true_up_released,
     books.MonthClosed: _closed,
     account.StatementIssued: _issued,
     payment_events.PaymentApproved: _approved,

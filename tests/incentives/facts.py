@@ -18,7 +18,16 @@ from services.incentives.domain.budget import (
 )
 from services.incentives.domain.dues import Known
 from services.incentives.domain.journal import NO_JOURNAL
-from services.incentives.domain.meter import CloseWindow, Meter, Meters, SettleRebate, close_window, settle_rebate
+from services.incentives.domain.meter import (
+    CloseWindow,
+    Meter,
+    Meters,
+    ReleaseTrueUp,
+    SettleRebate,
+    close_window,
+    release_true_up,
+    settle_rebate,
+)
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import Sold
@@ -186,6 +195,15 @@ class World:
     def settle(self, meter_id: str, day: date) -> "World":
         wish = self._on_meter(SettleRebate, meter_id, day)
         self.keep(self.meters, Meters, {meter_id: settle_rebate(wish, self.meters[meter_id], self.books, Payee())})
+        return self
+
+    def release_true_ups(self, day: date) -> "World":
+        """Releases each true-up whose hold is over on a day."""
+        now = datetime.combine(day, NOW.time(), tzinfo=UTC)
+        for meter_id, meter in list(self.meters.items()):
+            for held in [one for one in meter.held if one.payable_on <= day]:
+                wish = ReleaseTrueUp(meter_id=meter_id, line_id=held.line_id, now=now)
+                self.keep(self.meters, Meters, {meter_id: release_true_up(wish, self.meters[meter_id])})
         return self
 
     def _on_meter(self, kind: Any, meter_id: str, day: date, **more: Any) -> Any:

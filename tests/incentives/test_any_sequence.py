@@ -24,7 +24,7 @@ from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, books_balance, expense, move, trial_balance
 from services.incentives.domain.line import AdjustedTooFar, adjust_line, confirm_adjustment
-from services.incentives.domain.meter import Meters
+from services.incentives.domain.meter import Meters, WindowTruedUp
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.payment import (
     BelowMinimum,
@@ -306,6 +306,10 @@ class AnySequence(RuleBasedStateMachine):
         for meter in self.meters_of("accelerator", "by_month"):
             self.world.close(meter, QUARTER_OVER)
 
+    @rule(day=st.dates(date(2026, 4, 1), date(2026, 6, 1)))
+    def holds_of_windows_are_over(self, day):
+        self.world.release_true_ups(day)
+
     def meters_of(self, *plan_ids):
         return [meter for meter, state in self.world.meters.items() if state.plan_id in plan_ids]
 
@@ -397,6 +401,15 @@ class AnySequence(RuleBasedStateMachine):
             if state.closed:
                 rate = D("3.3333") if state.measure <= D(2000) else D(8)
                 assert state.posted == (state.measure * rate / 100).quantize(D("0.01"), ROUND_HALF_UP)
+
+    @invariant()
+    def what_a_window_holds_stands_in_the_ledger_as_held(self):
+        stand, ups = D(0), {happened.line_id for happened in self.world.of(WindowTruedUp)}
+        for state in self.world.meters.values():
+            assert all(one.amount.amount > 0 for one in state.held)
+            stand += sum(one.amount.amount for one in state.held)
+        mine = (e.amount.amount for e in self.world.posted() if e.cause in ups and e.account == "held")
+        assert -sum(mine, D(0)) == stand
 
     def teardown(self):
         if hasattr(self, "world"):

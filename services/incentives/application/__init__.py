@@ -182,8 +182,13 @@ HANDLES = (
     Handles(meter.SettleRebate, meter.settle_rebate, meter_stream, reads=meter_reads),
     *(
         Handles(meter.CloseWindow, decision, meter_stream, reads=closing_reads, evaluator=evaluator)
-        for evaluator, decision in ((1, meter.close_window_by_own_standing), (2, meter.close_window))
+        for evaluator, decision in (
+            (1, meter.close_window_by_own_standing),
+            (2, meter.close_window_payable_at_once),
+            (3, meter.close_window),
+        )
     ),
+    Handles(meter.ReleaseTrueUp, meter.release_true_up, meter_stream),
     Handles(budget.AllocateBudget, budget.allocate_budget, budget_stream, answer=budget_answer),
     Handles(budget.AllocateUnits, budget.allocate_units, budget_stream, answer=budget_answer),
     Handles(budget.ReserveBudget, budget.reserve_budget, budget_stream, answer=budget_answer),

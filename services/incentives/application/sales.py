@@ -63,10 +63,11 @@ LEARNED = (
     "names_partners",
     "own_parts",
     "of_terms",
+    "holds_true_ups",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
-AWARDS_LEARNED = ("waited_for", "of_kinds", "deal_in_plan", "alone_later", "names_partners", "own_parts", "of_terms")
+AWARDS_LEARNED = LEARNED[LEARNED.index("waited_for") :]
 """The same of a claim's decision, whose first evaluator decided with all that was learned before."""
 AWARD_EVALUATORS = range(1, len(AWARDS_LEARNED) + 2)
 

@@ -37,7 +37,7 @@ class Known:
     `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone;
     without `names_partners` nobody is named whose share waits for a rate; without `own_parts` the part of a distributor is a
     line of the partner whose deal it is; without `of_terms` unearned months are also taken of what was sold or billed after
-    their day.
+    their day; without `holds_true_ups` what a closed window is trued up by is payable at once.
     """
 
     books: Sequence[Rulebook]
@@ -55,6 +55,7 @@ class Known:
     names_partners: bool = True
     own_parts: bool = True
     of_terms: bool = True
+    holds_true_ups: bool = True
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,7 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         whole_awards=known.whole_awards,
         own_parts=known.own_parts,
         of_terms=known.of_terms,
+        holds_true_ups=known.holds_true_ups,
     )
     posting = Posting(sale, at_hand, in_books, now, ways)
     posting.add(fact)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from chassis.event import Seen, iso
+from chassis.event import LEFT_OUT, Seen, iso
 from chassis.rulebook import Change, Decision, Input, Reason
 from contracts.values import none_of
 from services.incentives.domain import (
@@ -115,7 +115,7 @@ def _without(code: str, currency: str) -> Change:
 
 def released(seen: Seen) -> Decision:
     """The hold was over on its day."""
-    line: sale_events.PayoutReleased = seen.event
+    line: sale_events.PayoutReleased | meter.TrueUpReleased = seen.event
     text = f"the hold ended on {iso(line.payable_on)}"
     return Decision(
         outcome="released",
@@ -205,9 +205,26 @@ def settled(seen: Seen) -> Decision:
 def trued_up(seen: Seen) -> Decision:
     """What the schedule makes of the window's net measure, less what its lines were rated at."""
     it: meter.WindowTruedUp = seen.event
-    text = f"the window {it.window} is worth {text_of(it.total)}; its lines differ by {text_of(it.amount)}"
+    counted = f"at a measure of {it.measure} " if it.measure is not LEFT_OUT else ""
+    text = f"{counted}the window {it.window} is worth {text_of(it.total)}; its lines differ by {text_of(it.amount)}"
     reason = Reason(code="true-up", text=text, rule=it.plan_id, version=it.plan_version)
-    return Decision(outcome=text_of(it.amount), reasons=(reason,))
+    dates = Reason(code="dates", text=f"earned {iso(it.earned_on)}, payable {iso(it.payable_day)}", rule=it.plan_id)
+    return Decision(outcome=text_of(it.amount), reasons=(reason, dates))
+
+
+def reduced(seen: Seen) -> Decision:
+    """What the window is worth less is taken of a true-up that is held, before anything that is payable."""
+    it: meter.TrueUpReduced = seen.event
+    text = (
+        f"the window {it.window} is worth {text_of(it.total)} now; {text_of(it.amount)} of a held true-up is not earned"
+    )
+    return Decision(
+        outcome=text_of(it.amount),
+        reasons=(
+            Reason(code="true-up", text=text, rule=it.plan_id, version=it.plan_version),
+            Reason(code="remaining", text=f"{text_of(it.remaining)} of the line stands"),
+        ),
+    )
 
 
 def closed(seen: Seen) -> Decision:
@@ -418,6 +435,8 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     meter.RebateAccrued: accrued,
     meter.RebateSettled: settled,
     meter.WindowTruedUp: trued_up,
+    meter.TrueUpReduced: reduced,
+    meter.TrueUpReleased: released,
     books.MonthClosed: closed,
     account.StatementIssued: issued,
     **EXPLAIN_PAYMENTS,
@@ -447,6 +466,7 @@ WEIGH: Mapping[type[Any], Callable[[Any], tuple[str, str, Decimal]]] = {
     sale_events.PayoutReversed: lambda it: (it.whose, it.amount.currency, -it.amount.amount),
     meter.RebateAccrued: lambda it: (it.payee_id, it.amount.currency, it.amount.amount),
     meter.WindowTruedUp: lambda it: (it.payee_id, it.amount.currency, it.amount.amount),
+    meter.TrueUpReduced: lambda it: (it.payee_id, it.amount.currency, -it.amount.amount),
     sale_events.PayoutAdjusted: lambda it: (it.partner_id, it.amount.currency, it.amount.amount),
 }
 """The money that an event earns a partner, or takes back from it: partner, currency, amount."""

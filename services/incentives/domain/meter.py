@@ -1,26 +1,30 @@
 """A meter: what one payee has counted in one window of an accumulating plan. Bands look at it; sales move it.
 
 A rebate accrues here what its window is worth. When a window is over it is closed, and what was posted is trued up to
-what the schedule makes of the whole; facts that come later are trued up at once.
+what the schedule makes of the whole; facts that come later are trued up at once. What that brings is held as the plan's
+lines are; what it takes back is taken of what is held first.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import reduce
-from typing import assert_never
+from typing import Any, assert_never
 
 from chassis.decider import Decider, NotFound, Refused
-from chassis.event import command, event, fields_of, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, fields_of, iso, stable_id
 from chassis.rulebook import Rulebook
-from contracts.values import Money, none_of, round_half_up
+from contracts.values import Money, none_of, round_half_up, split
 from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
-from services.incentives.domain.journal import Journal, move
+from services.incentives.domain.journal import Journal, expense, move
+from services.incentives.domain.line import OnHold
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
-from services.incentives.domain.plan import Plan, schedule_of, window_of
+from services.incentives.domain.plan import Plan, payable_on, schedule_of, window_of
+from services.incentives.domain.rating import half_up
 from services.incentives.domain.rebate import Reached, accrued_value, entitled, rebate_value, settles_on
 from services.incentives.domain.schedule import Schedule, value_of
 
@@ -92,7 +96,11 @@ class RebateSettled:
 
 @event("incentives.WindowTruedUp.v1")
 class WindowTruedUp:
-    """A closed window's lines did not sum to what the schedule makes of its net measure: the difference is posted."""
+    """A closed window's lines did not sum to what the schedule makes of its net measure: the difference is posted.
+
+    `total` is what the window is worth, F(`measure`) at its `quota`, and `amount` what this line adds to it. It is held
+    until `payable_on`. True-ups from before they were held say neither.
+    """
 
     line_id: str
     meter_id: str
@@ -105,6 +113,52 @@ class WindowTruedUp:
     journal: Journal
     earned_on: date
     trued_up_at: datetime
+    payable_on: date | LeftOut = LEFT_OUT
+    measure: Decimal | LeftOut = LEFT_OUT
+    quota: Decimal | LeftOut | None = LEFT_OUT
+
+    @property
+    def payable_day(self) -> date:
+        """The day on which it may be paid."""
+        return self.payable_on or self.earned_on
+
+    @property
+    def held(self) -> bool:
+        return self.earned_on < self.payable_day
+
+
+@event("incentives.TrueUpReduced.v1")
+class TrueUpReduced:
+    """The window is worth less than what was posted: `amount` is taken of a true-up that is still held."""
+
+    line_id: str
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    amount: Money
+    remaining: Money
+    total: Money
+    journal: Journal
+    effective_on: date
+    reduced_at: datetime
+
+
+@event("incentives.TrueUpReleased.v1")
+class TrueUpReleased:
+    """The hold of a true-up is over: what stands of it is payable."""
+
+    line_id: str
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    amount: Money
+    payable_on: date
+    journal: Journal
+    released_at: datetime
 
 
 @event("incentives.WindowClosed.v1")
@@ -114,6 +168,16 @@ class WindowClosed:
     measure: Decimal
     entitled: bool
     closed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldTrueUp:
+    """What stands of a true-up whose hold is not over, and what it stands for in the books."""
+
+    line_id: str
+    amount: Money
+    payable_on: date
+    books: Money | None = None
 
 
 @event("incentives.MeterCarried.v1")
@@ -133,10 +197,22 @@ class MeterCarried:
     closed: bool = False
     entitled: bool = True
     books: Money | None = None
+    held: tuple[HeldTrueUp, ...] | LeftOut = LEFT_OUT
+    true_ups: int | LeftOut = LEFT_OUT
 
 
 Accruing = RebateAccrued | RebateSettled
-MeterEvent = Metered | RebateAccrued | RebateSettled | WindowTruedUp | WindowClosed | MeterCarried
+TruedUp = WindowTruedUp | TrueUpReduced
+MeterEvent = (
+    Metered
+    | RebateAccrued
+    | RebateSettled
+    | WindowTruedUp
+    | TrueUpReduced
+    | TrueUpReleased
+    | WindowClosed
+    | MeterCarried
+)
 
 # Commands
 
@@ -164,12 +240,22 @@ class CloseWindow:
     survivor_ids: tuple[str, ...] = ()
 
 
+@command("incentives.ReleaseTrueUp.v1")
+class ReleaseTrueUp:
+    meter_id: str
+    line_id: str
+    now: datetime
+
+
 # State
 
 
 @dataclass(frozen=True)
 class Meter:
-    """The measure now, what was posted and settled for it, and whose window of which plan it is."""
+    """The measure now, what was posted and settled for it, and whose window of which plan it is.
+
+    `true_ups` is how many lines it was trued up by since they are held, and `held` are those of them whose hold is not over.
+    """
 
     measure: Decimal = NOTHING
     plan_id: str = ""
@@ -184,6 +270,8 @@ class Meter:
     closed: bool = False
     entitled: bool = True
     books: Money | None = None
+    held: tuple[HeldTrueUp, ...] = ()
+    true_ups: int = 0
 
     @property
     def reached(self) -> Reached:
@@ -238,19 +326,33 @@ def close_window(
 
     What a rebate requires is asked of who counts for the payee on the window's last day.
     """
-    last = meter.closes_on - timedelta(days=1) if meter.closes_on else date.min
-    payees = {wish.payee_id: payee, **dict(zip(wish.survivor_ids, survivors, strict=True))}
-    return _closing(wish, meter, books, circumstances_of(standing_for(payees, wish.payee_id, last), last, DEAL_OF_NONE))
+    return _closing(wish, meter, books, _standing_at_end(wish, meter, payee, survivors))
+
+
+def close_window_payable_at_once(
+    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee, survivors: Sequence[Payee]
+) -> list[MeterEvent]:
+    """As the second evaluator decided: what the window is trued up by is payable at once."""
+    return _closing(wish, meter, books, _standing_at_end(wish, meter, payee, survivors), holds=False)
 
 
 def close_window_by_own_standing(
     wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee, _: Sequence[Payee]
 ) -> list[MeterEvent]:
     """As the first evaluator decided: by the payee's own standing on the day after the window, whoever it was one with."""
-    return _closing(wish, meter, books, circumstances_of(payee, meter.closes_on or date.min, DEAL_OF_NONE))
+    standing = circumstances_of(payee, meter.closes_on or date.min, DEAL_OF_NONE)
+    return _closing(wish, meter, books, standing, holds=False)
 
 
-def _closing(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], standing: Circumstances) -> list[MeterEvent]:
+def _standing_at_end(wish: CloseWindow, meter: Meter, payee: Payee, survivors: Sequence[Payee]) -> Circumstances:
+    last = meter.closes_on - timedelta(days=1) if meter.closes_on else date.min
+    payees = {wish.payee_id: payee, **dict(zip(wish.survivor_ids, survivors, strict=True))}
+    return circumstances_of(standing_for(payees, wish.payee_id, last), last, DEAL_OF_NONE)
+
+
+def _closing(
+    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], standing: Circumstances, *, holds: bool = True
+) -> list[MeterEvent]:
     if meter.closed:
         return []
     if meter.closes_on is None:
@@ -265,7 +367,7 @@ def _closing(wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], standin
         entitled=chosen.plan.rebate is None or entitled(chosen.plan.rebate, standing),
         closed_at=wish.now,
     )
-    return [closed, *trued_up(wish.meter_id, evolve(meter, closed), chosen, Moment(wish.now, wish.books))]
+    return [closed, *trued_up(wish.meter_id, evolve(meter, closed), chosen, Moment(wish.now, wish.books), holds=holds)]
 
 
 def _chosen(meter: Meter, books: Sequence[Rulebook]) -> Chosen:
@@ -275,14 +377,23 @@ def _chosen(meter: Meter, books: Sequence[Rulebook]) -> Chosen:
     return chosen
 
 
-def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment) -> list[MeterEvent]:
-    """What a closed window still has to post, of either sign; nothing when all is posted."""
+def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment, *, holds: bool = True) -> list[MeterEvent]:
+    """What a closed window still has to post, of either sign; nothing when all is posted.
+
+    Where it `holds`, what it brings is held as the plan's lines are; an earlier evaluator made it payable at once.
+    """
     if meter.kind == REBATE:
         found = settled(identity, meter, chosen, at)
         return [*found] if any(not happened.amount.zero for happened in found) else []
     total = round_half_up(value_of(schedule_for(meter, chosen.plan), meter.measure), chosen.plan.currency)
     amount = Money(amount=total.amount - meter.posted, currency=total.currency)
-    return [] if amount.zero else [_corrected(identity, meter, chosen, (amount, total), at)]
+    if amount.zero:
+        return []
+    up = _TrueUp(identity, meter, chosen, total, at)
+    if not holds:
+        line_id = stable_id(identity, "true_up", str(meter.measure), str(meter.posted))
+        return [up.posted(line_id, amount)]
+    return [*up.lowered(-amount)] if amount.amount < 0 else [*up.raised(amount)]
 
 
 def schedule_for(meter: Meter, plan: Plan) -> Schedule:
@@ -291,29 +402,123 @@ def schedule_for(meter: Meter, plan: Plan) -> Schedule:
     return schedule_of(plan, meter.payee_id, last)
 
 
-def _corrected(identity: str, meter: Meter, chosen: Chosen, sums: tuple[Money, Money], at: Moment) -> WindowTruedUp:
-    amount, total = sums
-    line_id = stable_id(identity, "true_up", str(meter.measure), str(meter.posted))
-    return WindowTruedUp(
-        line_id=line_id,
-        meter_id=identity,
-        plan_id=meter.plan_id,
-        plan_version=chosen.version.version,
-        payee_id=meter.payee_id,
-        window=meter.window,
-        amount=amount,
-        total=total,
-        journal=move(
-            amount,
-            debit=("expense", meter.kind),
-            credit="payable",
+@dataclass(frozen=True)
+class _TrueUp:
+    """One correction of a window, to what it is worth in total."""
+
+    identity: str
+    meter: Meter
+    chosen: Chosen
+    total: Money
+    at: Moment
+
+    @property
+    def of_window(self) -> dict[str, Any]:
+        return {
+            "meter_id": self.identity,
+            "plan_id": self.meter.plan_id,
+            "plan_version": self.chosen.version.version,
+            "payee_id": self.meter.payee_id,
+            "window": self.meter.window,
+            "total": self.total,
+        }
+
+    def raised(self, amount: Money) -> list[TruedUp]:
+        """A line for each release part, held for its days."""
+        parts = self.chosen.plan.released
+        amounts = split(amount, [part.percent for part in parts])
+        return [
+            self._held_until(payable_on(self.at.today, part.after_days), given, place)
+            for place, (part, given) in enumerate(zip(parts, amounts, strict=True))
+            if not given.zero
+        ]
+
+    def lowered(self, amount: Money) -> list[TruedUp]:
+        """Takes of what is held, what would be released last first; the rest is owed at once."""
+        found: list[TruedUp] = []
+        for held in sorted(self.meter.held, key=lambda one: (one.payable_on, one.line_id), reverse=True):
+            taken = min(held.amount, amount)
+            if not taken.zero:
+                found.append(self._reduced(held, taken))
+                amount -= taken
+        return found if amount.zero else [*found, self._held_until(self.at.today, -amount, 0)]
+
+    def _held_until(self, day: date, amount: Money, place: int) -> WindowTruedUp:
+        schedule = schedule_for(self.meter, self.chosen.plan)
+        posted = self.posted(stable_id(self.identity, "true_up", self.meter.true_ups + place), amount, day)
+        return replace(posted, payable_on=day, measure=self.meter.measure, quota=schedule.quota)
+
+    def posted(self, line_id: str, amount: Money, day: date | None = None) -> WindowTruedUp:
+        """The line, whose money is held where its day is still to come."""
+        today = self.at.today
+        return WindowTruedUp(
+            **self.of_window,
+            line_id=line_id,
+            amount=amount,
+            journal=move(
+                amount,
+                debit=expense(self.meter.kind),
+                credit="held" if day and today < day else "payable",
+                payee_id=self.meter.payee_id,
+                cause=line_id,
+                books=self.at.books.amount(amount, today),
+            ),
+            earned_on=today,
+            trued_up_at=self.at.now,
+        )
+
+    def _reduced(self, held: HeldTrueUp, amount: Money) -> TrueUpReduced:
+        books = held.books
+        if books is not None:
+            books = half_up(
+                Fraction(books.amount) * Fraction(amount.amount) / Fraction(held.amount.amount), books.currency
+            )
+        return TrueUpReduced(
+            **self.of_window,
+            line_id=held.line_id,
+            amount=amount,
+            remaining=held.amount - amount,
+            journal=move(
+                amount,
+                debit="held",
+                credit=expense(self.meter.kind),
+                payee_id=self.meter.payee_id,
+                cause=held.line_id,
+                books=books,
+            ),
+            effective_on=self.at.today,
+            reduced_at=self.at.now,
+        )
+
+
+def release_true_up(wish: ReleaseTrueUp, meter: Meter) -> list[MeterEvent]:
+    """Makes a held true-up payable once its day has come; nothing where nothing of it is held any more."""
+    held = next((one for one in meter.held if one.line_id == wish.line_id), None)
+    if held is None:
+        return []
+    if wish.now.astimezone(UTC).date() < held.payable_on:
+        raise OnHold(f"payable on {iso(held.payable_on)}", payable_on=iso(held.payable_on))
+    return [
+        TrueUpReleased(
+            line_id=held.line_id,
+            meter_id=wish.meter_id,
+            plan_id=meter.plan_id,
+            plan_version=meter.plan_version,
             payee_id=meter.payee_id,
-            cause=line_id,
-            books=at.books.amount(amount, at.today),
-        ),
-        earned_on=at.today,
-        trued_up_at=at.now,
-    )
+            window=meter.window,
+            amount=held.amount,
+            payable_on=held.payable_on,
+            journal=move(
+                held.amount,
+                debit="held",
+                credit="payable",
+                payee_id=meter.payee_id,
+                cause=held.line_id,
+                books=held.books,
+            ),
+            released_at=wish.now,
+        )
+    ]
 
 
 # Rebates
@@ -400,14 +605,42 @@ def evolve(meter: Meter, happened: MeterEvent) -> Meter:
             return replace(meter, posted=happened.total.amount, books=_in_books(meter, happened.journal))
         case RebateSettled():
             return replace(meter, settled=happened.total.amount, books=None)
-        case WindowTruedUp():
-            return replace(meter, posted=happened.total.amount)
+        case WindowTruedUp() | TrueUpReduced() | TrueUpReleased():
+            return _trued_up(meter, happened)
         case WindowClosed():
             return replace(meter, closed=True, entitled=happened.entitled)
         case MeterCarried():
-            return Meter(**fields_of(happened))
+            came_later = {"held": happened.held or (), "true_ups": happened.true_ups or 0}
+            return Meter(**{**fields_of(happened), **came_later})
         case _:
             assert_never(happened)
+
+
+def _trued_up(meter: Meter, happened: WindowTruedUp | TrueUpReduced | TrueUpReleased) -> Meter:
+    others = tuple(one for one in meter.held if one.line_id != happened.line_id)
+    if isinstance(happened, TrueUpReleased):
+        return replace(meter, held=others)
+    after = replace(meter, posted=happened.total.amount)
+    if isinstance(happened, TrueUpReduced):
+        left = (_left_of(one, happened) for one in meter.held if one.line_id == happened.line_id)
+        return replace(after, held=(*others, *(one for one in left if not one.amount.zero)))
+    counted = replace(after, true_ups=meter.true_ups + (1 if happened.payable_on else 0))
+    return replace(counted, held=(*others, _held(happened))) if happened.held else counted
+
+
+def _held(happened: WindowTruedUp) -> HeldTrueUp:
+    return HeldTrueUp(
+        line_id=happened.line_id,
+        amount=happened.amount,
+        payable_on=happened.payable_day,
+        books=happened.journal.entries[0].books_amount,
+    )
+
+
+def _left_of(before: HeldTrueUp, happened: TrueUpReduced) -> HeldTrueUp:
+    taken = happened.journal.entries[0].books_amount
+    books = before.books if before.books is None or taken is None else before.books - taken
+    return replace(before, amount=happened.remaining, books=books)
 
 
 def _in_books(meter: Meter, journal: Journal) -> Money | None:
@@ -432,7 +665,8 @@ def _metered(meter: Meter, happened: Metered) -> Meter:
 
 
 def carry(meter: Meter) -> MeterEvent:
-    return MeterCarried(**fields_of(meter))
+    came_later = {"held": meter.held or LEFT_OUT, "true_ups": meter.true_ups or LEFT_OUT}
+    return MeterCarried(**{**fields_of(meter), **came_later})
 
 
 Meters = Decider[Meter, MeterEvent](kind="meter", initial=Meter(), evolve=evolve, carry=carry)

@@ -52,6 +52,7 @@ class Ways:
     whole_awards: bool = True
     own_parts: bool = True
     of_terms: bool = True
+    holds_true_ups: bool = True
 
 
 class Moving:
@@ -109,7 +110,8 @@ class Posting:
     def decided(self) -> Decided:
         """All events; windows that are closed already are trued up at once."""
         for meter, chosen in self._closed.items():
-            self.meters.add(meter, *trued_up(meter, self.meters.state(meter), chosen, self.at))
+            state, holds = self.meters.state(meter), self.ways.holds_true_ups
+            self.meters.add(meter, *trued_up(meter, state, chosen, self.at, holds=holds))
         return Decided(self.happened, self.meters.complete(), self.budgets.complete())
 
     def counted(self, measure: Decimal) -> Decimal:

@@ -162,9 +162,26 @@ def _earnings(proof: dict[str, Any], events: dict[str, Any]) -> Found:
     for event in events.values():
         check = CHECKS.get(event["type"]) if event["data"] is not None else None
         found += [f"{event['type']} {event['id']}: {text}" for text in check(event["data"], plans)] if check else []
+    return [*found, *_releases(events)]
+
+
+def _releases(events: dict[str, Any]) -> Found:
+    """No true-up is payable before its day, nor beyond what it was."""
+    known = {one["data"]["line_id"]: one["data"] for one in events.values() if one["type"] == TRUED_UP}
+    found = []
+    for event in [one for one in events.values() if one["type"] == TRUE_UP_RELEASED]:
+        it, line = event["data"], known.get(event["data"]["line_id"])
+        named = f"{event['type']} {event['id']}"
+        if line is None:
+            found.append(f"{named}: the true-up that it releases is not in the file")
+        elif _of(it["amount"]) > _of(line["amount"]):
+            found.append(f"{named}: it releases more than {line['amount']['amount']}")
+        elif (it["payable_on"] != line["payable_on"]) or it["released_at"][:10] < line["payable_on"]:
+            found.append(f"{named}: the line is held until {line['payable_on']}")
     return found
 
 
+TRUED_UP, TRUE_UP_RELEASED = "incentives.WindowTruedUp.v1", "incentives.TrueUpReleased.v1"
 Plans = dict[tuple[str, int], dict[str, Any]]
 
 
@@ -297,7 +314,23 @@ def _reversed(line: dict[str, Any], _: Plans) -> Found:
     return []
 
 
-CHECKS = {"incentives.PayoutCalculated.v1": _calculated, "incentives.PayoutReversed.v1": _reversed}
+def _trued_up(line: dict[str, Any], plans: Plans) -> Found:
+    """What the window is worth, recomputed from its measure and the plan's own bands; the first true-ups name no measure."""
+    if "measure" not in line:
+        return []
+    plan = plans.get((line["plan_id"], line["plan_version"]))
+    if plan is None:
+        return ["the plan version that rated it is not in the file"]
+    schedule = {**plan["body"]["schedule"], "quota": line["quota"]}
+    worth = _round(_value(schedule, _number(line["measure"])), line["total"]["currency"])
+    return [] if worth == _of(line["total"]) else [f"the plan makes {_text(worth)} of the window"]
+
+
+CHECKS = {
+    "incentives.PayoutCalculated.v1": _calculated,
+    "incentives.PayoutReversed.v1": _reversed,
+    TRUED_UP: _trued_up,
+}
 
 
 # Numbers and hashes

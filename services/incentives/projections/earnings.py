@@ -1,12 +1,13 @@
 """What did each line earn, when is it payable, why is it held, and how was it derived?"""
 
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
-from services.incentives.domain.meter import RebateSettled, WindowTruedUp
+from services.incentives.domain.meter import RebateSettled, TrueUpReduced, TrueUpReleased, WindowTruedUp
 from services.incentives.domain.payment import RETURNED
 from services.incentives.domain.payment_events import PaymentFailed, PaymentMade
 from services.incentives.domain.rating import text_of
@@ -95,9 +96,9 @@ def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | No
     if isinstance(happened, PayoutCalculated):
         return _calculated(happened, seen)
     if isinstance(happened, WindowTruedUp):
-        return _of_window(happened, seen, "true_up", happened.earned_on)
+        return _of_window(happened, seen, "true_up", happened.earned_on, happened.payable_day)
     if isinstance(happened, RebateSettled):
-        return _of_window(happened, seen, "rebate", happened.settled_on)
+        return _of_window(happened, seen, "rebate", happened.settled_on, happened.settled_on)
     if document is None:
         return None
     changed = CHANGES[type(happened)](document, happened)
@@ -149,8 +150,8 @@ def _calculated(line: PayoutCalculated, seen: Seen) -> EarningDocument:
     }
 
 
-def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: date) -> EarningDocument:
-    """The line of a whole window: a true-up, or a rebate that is settled. It is payable at once."""
+def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: date, payable: date) -> EarningDocument:
+    """The line of a whole window: a true-up, which is held as the plan's lines are, or a rebate that is settled."""
     amount: Annotated[dict[str, str], Money] = plain(it.amount)
     return {
         "line_id": it.line_id,
@@ -176,12 +177,12 @@ def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: da
         "currency": it.amount.currency,
         "credited_on": iso(day),
         "earned_on": iso(day),
-        "payable_on": iso(day),
+        "payable_on": iso(payable),
         "paid_on": None,
         "period": iso(day)[:7],
         "payment_id": None,
-        "state": PAYABLE,
-        "why_held": None,
+        "state": HELD if day < payable else PAYABLE,
+        "why_held": f"held until {iso(payable)} by the plan" if day < payable else None,
         "derivation": {},
         "drawn_units": None,
         "plan_amount": amount,
@@ -213,7 +214,15 @@ def _reversed(document: EarningDocument, it: PayoutReversed) -> Changed:
     return f"reversed {text_of(it.amount)} ({it.reason_code}), {text_of(it.remaining)} stands", changes
 
 
-def _released(document: EarningDocument, it: PayoutReleased) -> Changed:
+def _reduced(document: EarningDocument, it: TrueUpReduced) -> Changed:
+    before = Money(amount=Decimal(document["reversed"]["amount"]), currency=document["currency"])
+    changes: dict[str, Any] = {"reversed": plain(before + it.amount), "remaining": plain(it.remaining)}
+    if it.remaining.zero:
+        changes |= {"state": REVERSED, "why_held": None}
+    return f"lowered by {text_of(it.amount)}: the window is worth {text_of(it.total)}", changes
+
+
+def _released(document: EarningDocument, it: PayoutReleased | TrueUpReleased) -> Changed:
     return f"released {text_of(it.amount)}", {"state": PAYABLE, "why_held": None}
 
 
@@ -259,6 +268,8 @@ def _came_back(document: EarningDocument, it: PaymentFailed) -> Changed:
 CHANGES: dict[type[Any], Any] = {
     PayoutReversed: _reversed,
     PayoutReleased: _released,
+    TrueUpReduced: _reduced,
+    TrueUpReleased: _released,
     PayoutPostponed: _postponed,
     PayoutPutUnderReview: _reviewed,
     PayoutCleared: _cleared,
@@ -302,6 +313,8 @@ EARNINGS = Projection(
         AdjustmentProposed: _line,
         PayoutAdjusted: _line,
         WindowTruedUp: _line,
+        TrueUpReduced: _line,
+        TrueUpReleased: _line,
         RebateSettled: _settlement,
         PaymentMade: _lines,
         PaymentFailed: _lines,

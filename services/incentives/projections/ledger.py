@@ -20,7 +20,13 @@ from services.incentives.domain.claim import ClaimCredited, ClaimDecided, ClaimI
 from services.incentives.domain.forfeiture import BalanceForfeited
 from services.incentives.domain.journal import FUND_MONEY, Entry, Journal
 from services.incentives.domain.merging import BalanceTransferred
-from services.incentives.domain.meter import RebateAccrued, RebateSettled, WindowTruedUp
+from services.incentives.domain.meter import (
+    RebateAccrued,
+    RebateSettled,
+    TrueUpReduced,
+    TrueUpReleased,
+    WindowTruedUp,
+)
 from services.incentives.domain.payment_events import (
     PaymentApproved,
     PaymentBlocked,
@@ -48,6 +54,8 @@ KINDS: dict[type[Any], str] = {
     RebateAccrued: "rebate_accrued",
     RebateSettled: "rebate_settled",
     WindowTruedUp: "trued_up",
+    TrueUpReduced: "reversed",
+    TrueUpReleased: "released",
     PaymentApproved: "payment_approved",
     PaymentBlocked: "payment_blocked",
     PaymentDeclined: "payment_declined",
@@ -173,6 +181,8 @@ DATES: dict[type[Any], str] = {
     RebateAccrued: "accrued_on",
     RebateSettled: "settled_on",
     WindowTruedUp: "earned_on",
+    TrueUpReduced: "effective_on",
+    TrueUpReleased: "payable_on",
     ClaimDecided: "decided_on",
     ClaimInstalmentReleased: "payable_on",
     ClaimCredited: "credited_on",

@@ -5,7 +5,15 @@ from typing import Annotated, Any, TypedDict
 from chassis.event import Seen, iso
 from chassis.projection import Projection
 from contracts.values import Money
-from services.incentives.domain.meter import Metered, RebateAccrued, RebateSettled, WindowClosed, WindowTruedUp
+from services.incentives.domain.meter import (
+    Metered,
+    RebateAccrued,
+    RebateSettled,
+    TruedUp,
+    TrueUpReduced,
+    WindowClosed,
+    WindowTruedUp,
+)
 from services.incentives.projections.amounts import sorts
 
 
@@ -69,7 +77,7 @@ def _changes(happened: Any) -> dict[str, Any]:
             return {"accrued": _money(happened)}
         case RebateSettled():
             return {"settled": _money(happened)}
-        case WindowTruedUp():
+        case WindowTruedUp() | TrueUpReduced():
             return {"trued_up": _money(happened)}
         case WindowClosed():
             return {"closed": True}
@@ -77,7 +85,7 @@ def _changes(happened: Any) -> dict[str, Any]:
             return {}
 
 
-def _money(happened: RebateAccrued | RebateSettled | WindowTruedUp) -> dict[str, str]:
+def _money(happened: RebateAccrued | RebateSettled | TruedUp) -> dict[str, str]:
     return {"amount": str(happened.total.amount), "currency": happened.total.currency}
 
 
@@ -89,7 +97,7 @@ def _meter(seen: Seen) -> str:
 PROGRESS = Projection(
     name="progress",
     version=2,
-    keys=dict.fromkeys((Metered, RebateAccrued, RebateSettled, WindowTruedUp, WindowClosed), _meter),
+    keys=dict.fromkeys((Metered, RebateAccrued, RebateSettled, WindowTruedUp, TrueUpReduced, WindowClosed), _meter),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "amount_sorts", "partner_id,amount_sorts"),
 )

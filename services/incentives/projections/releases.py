@@ -1,10 +1,11 @@
-"""Which held lines become payable, and when?"""
+"""Which held lines, of sales and of windows, become payable, and when?"""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
+from services.incentives.domain.meter import ReleaseTrueUp, TrueUpReduced, TrueUpReleased, WindowTruedUp
 from services.incentives.domain.sale import HELD
 from services.incentives.domain.sale_commands import ReleaseLine
 from services.incentives.domain.sale_events import (
@@ -21,9 +22,11 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
     happened = seen.event
     if isinstance(happened, PayoutCalculated):
         return _due(happened) if happened.state == HELD else None
+    if isinstance(happened, WindowTruedUp):
+        return _of_window(happened) if happened.held else None
     if isinstance(happened, PayoutPostponed):
         return _due(happened)
-    if isinstance(happened, PayoutReversed | PayoutAdjusted):
+    if isinstance(happened, PayoutReversed | PayoutAdjusted | TrueUpReduced):
         return None if happened.remaining.zero else document
     if isinstance(happened, PayoutCleared):
         return None if happened.others_open else {**_due(happened), "due_at": _cleared(happened)}
@@ -40,12 +43,19 @@ def _due(happened: PayoutCalculated | PayoutPostponed | PayoutCleared) -> dict[s
     return {"due_at": due_at, "opportunity_id": happened.opportunity_id, "line_id": happened.line_id}
 
 
+def _of_window(happened: WindowTruedUp) -> dict[str, Any]:
+    due_at = iso(start_of(happened.payable_day))
+    return {"due_at": due_at, "meter_id": happened.meter_id, "line_id": happened.line_id}
+
+
 def start_of(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=UTC)
 
 
-def release(document: dict[str, Any], now: datetime) -> ReleaseLine:
+def release(document: dict[str, Any], now: datetime) -> ReleaseLine | ReleaseTrueUp:
     """The command of a hold that is over."""
+    if "meter_id" in document:
+        return ReleaseTrueUp(meter_id=document["meter_id"], line_id=document["line_id"], now=now)
     return ReleaseLine(opportunity_id=document["opportunity_id"], line_id=document["line_id"], now=now)
 
 
@@ -58,7 +68,11 @@ RELEASES = Deadline(
     name="releases",
     version=2,
     keys=dict.fromkeys(
-        (PayoutCalculated, PayoutPostponed, PayoutCleared, PayoutReleased, PayoutReversed, PayoutAdjusted), _line
+        (
+            *(PayoutCalculated, PayoutPostponed, PayoutCleared, PayoutReleased, PayoutReversed, PayoutAdjusted),
+            *(WindowTruedUp, TrueUpReduced, TrueUpReleased),
+        ),
+        _line,
     ),
     evolve=evolve,
     issue=release,

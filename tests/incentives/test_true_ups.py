@@ -1,0 +1,405 @@
+"""What a closed window is trued up by is held as the plan's lines are, and what lowers it takes of that first."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.event import decode, encode, stable_id
+from chassis.testing.projections import assert_repeatable, project, told
+from contracts.values import money
+from services.incentives.domain.exchange import Rate
+from services.incentives.domain.explaining import EXPLAIN
+from services.incentives.domain.journal import books_balance, trial_balance
+from services.incentives.domain.line import OnHold
+from services.incentives.domain.meter import (
+    CloseWindow,
+    MeterCarried,
+    Meters,
+    ReleaseTrueUp,
+    TrueUpReduced,
+    TrueUpReleased,
+    WindowTruedUp,
+    carry,
+    close_window_payable_at_once,
+    evolve,
+    release_true_up,
+)
+from services.incentives.domain.payee import Payee
+from services.incentives.domain.verifying import WITHOUT_LOG, verify
+from services.incentives.projections.earnings import EARNINGS
+from services.incentives.projections.ledger import BALANCES, LEDGER
+from services.incentives.projections.liability import DAY_BALANCES
+from services.incentives.projections.progress import PROGRESS
+from services.incentives.projections.releases import RELEASES, release
+from services.incentives.projections.statement_days import STATEMENT_DAYS
+from services.incentives.publishing import publish
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
+from tests.incentives.test_service import FINANCE, P1, activated, credited, incentives, refunded, won
+
+__all__ = ["incentives"]
+D = Decimal
+METER = "plan-a-p1-2026"
+OVER, FREE = date(2027, 1, 1), date(2027, 1, 31)
+LESS_ABOVE = ({"up_to": "1000", "percent": "10"}, {"percent": "5"})
+"""A refund of what was sold first leaves what was sold later worth more than it was rated at."""
+
+
+def sale(n, amount="1000.00", **at):
+    return win(amount, opportunity_id=f"o{n}", **at), credit(opportunity_id=f"o{n}", **at)
+
+
+def refund(reversal_id, amount, n, day=None):
+    at = {"now": noon(day)} if day else {}
+    return reversal(reversal_id, amount, opportunity_id=f"o{n}", **at)
+
+
+def trued_up(**changes):
+    """Lines of 100.00 and 50.00, the first one refunded: the window is worth 100.00, and 50.00 were posted."""
+    world = World(book(plan(*LESS_ABOVE, accumulate="year", **changes)))
+    return world.tell(*sale(1), *sale(2), refund("x", "1000.00", 1)).close(METER, OVER)
+
+
+def entries(happened):
+    return [(one.name, one.amount.amount) for one in happened.journal.entries]
+
+
+def owed(world, account):
+    return -sum((e.amount.amount for e in world.posted() if e.account == account), D(0))
+
+
+def releasing(line_id, day):
+    return ReleaseTrueUp(meter_id=METER, line_id=line_id, now=noon(day))
+
+
+def test_a_true_up_is_held_for_the_days_of_the_plan_and_released_on_its_day_once():
+    world = trued_up()
+    [up] = world.of(WindowTruedUp)
+    assert (up.amount, up.total, up.payable_on) == (money("50.00", "EUR"), money("100.00", "EUR"), FREE)
+    assert entries(up) == [("expense:commission", D("50.00")), ("held", D("-50.00"))]
+    with pytest.raises(OnHold):
+        release_true_up(releasing(up.line_id, date(2027, 1, 30)), world.meters[METER])
+    world.release_true_ups(FREE)
+    [freed] = world.of(TrueUpReleased)
+    assert (freed.line_id, freed.amount, freed.payable_on) == (up.line_id, money("50.00", "EUR"), FREE)
+    assert entries(freed) == [("held", D("50.00")), ("payable", D("-50.00"))]
+    assert release_true_up(releasing(up.line_id, FREE), world.meters[METER]) == []
+
+
+def test_a_plan_without_a_hold_makes_its_true_up_payable_at_once():
+    world = trued_up(hold_days=0)
+    [up] = world.of(WindowTruedUp)
+    assert (up.payable_on, entries(up)[1]) == (OVER, ("payable", D("-50.00")))
+    assert world.meters[METER].held == ()
+
+
+def test_each_release_part_of_a_true_up_is_a_line():
+    parts = [{"percent": "33", "after_days": 0}, {"percent": "67", "after_days": 60}]
+    world = trued_up(release=parts)
+    ups = [(up.amount.amount, up.payable_on, entries(up)[1][0]) for up in world.of(WindowTruedUp)]
+    assert ups == [(D("16.50"), OVER, "payable"), (D("33.50"), date(2027, 3, 2), "held")]
+    assert len({up.line_id for up in world.of(WindowTruedUp)}) == 2
+
+
+def test_what_lowers_a_held_true_up_is_taken_of_what_is_held():
+    world = trued_up().tell(refund("y", "500.00", 2, date(2027, 1, 10)))
+    [down] = world.of(TrueUpReduced)
+    assert (down.amount, down.remaining, down.total) == tuple(money(m, "EUR") for m in ("25.00", "25.00", "50.00"))
+    assert entries(down) == [("held", D("25.00")), ("expense:commission", D("-25.00"))]
+    world.release_true_ups(FREE)
+    assert [freed.amount.amount for freed in world.of(TrueUpReleased)] == [D("25.00")]
+
+
+def test_what_is_lowered_beyond_what_is_held_is_taken_of_what_is_payable():
+    parts = [
+        {"percent": "40", "after_days": 0},
+        {"percent": "20", "after_days": 30},
+        {"percent": "40", "after_days": 60},
+    ]
+    world = trued_up(release=parts).tell(refund("y", "1000.00", 2, date(2027, 1, 10)))
+    taken = [(down.amount.amount, down.remaining.amount) for down in world.of(TrueUpReduced)]
+    assert taken == [(D("20.00"), D("0.00")), (D("10.00"), D("0.00"))]
+    *_, rest = world.of(WindowTruedUp)
+    assert (rest.amount, entries(rest)[1]) == (money("-20.00", "EUR"), ("payable", D("20.00")))
+    assert world.meters[METER].held == ()
+    assert owed(world, "held") + owed(world, "payable") == 0
+    assert world.release_true_ups(date(2027, 12, 31)).of(TrueUpReleased) == []
+
+
+def test_what_was_released_is_lowered_by_a_line_of_its_own():
+    world = trued_up().release_true_ups(FREE).tell(refund("y", "500.00", 2, date(2027, 2, 10)))
+    assert not world.of(TrueUpReduced)
+    assert [(up.amount.amount, up.payable_on) for up in world.of(WindowTruedUp)][1:] == [
+        (D("-25.00"), date(2027, 2, 10))
+    ]
+
+
+def test_the_same_measure_reached_again_from_the_same_sum_is_another_line():
+    """Half is refunded, as much is sold anew, and the other half is refunded: twice 75.00 at a measure of 500."""
+    world = trued_up().release_true_ups(FREE)
+    world.tell(refund("y", "500.00", 2), *sale(3, "500.00"), refund("z", "500.00", 2))
+    ups = world.of(WindowTruedUp)
+    assert [up.amount.amount for up in ups] == [D("50.00"), D("-25.00"), D("-25.00")]
+    assert len({up.line_id for up in ups}) == 3
+
+
+def test_in_the_books_a_true_up_is_lowered_and_released_at_the_rate_at_which_it_was_trued_up():
+    days = (("1.5", NOW.date()), ("1.10", date(2027, 1, 5)), ("1.20", date(2027, 1, 10)))
+    rates = tuple(Rate(base="EUR", quote="USD", rate=D(rate), on=on, source="ecb") for rate, on in days)
+    world = World(book(plan(*LESS_ABOVE, accumulate="year")), rates=rates, books_currency="USD")
+    world.tell(*sale(1), *sale(2)).close(METER, OVER).tell(refund("x", "1000.00", 1, date(2027, 1, 5)))
+    world.tell(refund("y", "500.00", 2, date(2027, 1, 10))).release_true_ups(date(2027, 2, 4))
+    made = [*world.of(WindowTruedUp), *world.of(TrueUpReduced), *world.of(TrueUpReleased)]
+    booked = [one.journal.entries[0].books_amount for one in made]
+    assert booked == [money("55.00", "USD"), money("27.50", "USD"), money("27.50", "USD")]
+    assert set(books_balance(world.posted()).values()) == {D(0)}
+
+
+def test_the_evaluators_before_made_a_true_up_payable_at_once_under_the_id_that_it_had():
+    world = World(book(plan(*LESS_ABOVE, accumulate="year")), holds_true_ups=False)
+    world.tell(*sale(1), *sale(2), refund("x", "1000.00", 1))
+    wish = CloseWindow(meter_id=METER, plan_id="plan-a", payee_id="p1", now=datetime(2027, 1, 1, tzinfo=UTC))
+    closed = close_window_payable_at_once(wish, world.meters[METER], world.books, Payee(), ())
+    world.keep(world.meters, Meters, {METER: closed})
+    world.tell(refund("y", "500.00", 2, date(2027, 1, 10)))
+    ups = world.of(WindowTruedUp)
+    assert [entries(up)[1] for up in ups] == [("payable", D("-50.00")), ("payable", D("25.00"))]
+    assert [up.line_id for up in ups] == [
+        stable_id(METER, "true_up", m, p) for m, p in (("1000", "50.00"), ("500", "75.00"))
+    ]
+    assert {"payable_on", "measure", "quota"}.isdisjoint(orjson.loads(encode(ups[0])))
+    assert not any(up.held for up in ups)
+
+
+def test_a_meter_goes_on_with_what_is_held_and_one_that_held_nothing_as_ever():
+    held = trued_up().meters[METER]
+    assert evolve(Meters.initial, decode(MeterCarried.type, encode(carry(held)))) == held
+    old = World(book(plan(accumulate="year"))).tell(*sale(1)).meters[METER]
+    assert {"held", "true_ups"}.isdisjoint(orjson.loads(encode(carry(old))))
+
+
+# Read models
+
+
+def seen_of(world):
+    """Every event, told on the day on which it happened."""
+    found = []
+    for place, happened in enumerate(world.events, 1):
+        found += told(happened, first=place, at=at_of(happened))
+    return found
+
+
+def at_of(happened):
+    names = ("trued_up_at", "reduced_at", "released_at", "closed_at", "calculated_at", "reversed_at", "metered_at")
+    return next((getattr(happened, name) for name in names if hasattr(happened, name)), NOW)
+
+
+def test_a_line_of_a_window_shows_until_when_it_is_held_what_is_left_of_it_and_that_it_is_released():
+    world = trued_up()
+    [up] = world.of(WindowTruedUp)
+    line = project(EARNINGS, seen_of(world))[up.line_id]
+    assert (line["state"], line["payable_on"], line["why_held"]) == (
+        "held",
+        "2027-01-31",
+        "held until 2027-01-31 by the plan",
+    )
+    world.tell(refund("y", "500.00", 2, date(2027, 1, 10))).release_true_ups(FREE)
+    line = project(EARNINGS, seen_of(world))[up.line_id]
+    assert [line[name]["amount"] for name in ("amount", "reversed", "remaining")] == ["50.00", "25.00", "25.00"]
+    assert (line["state"], line["why_held"]) == ("payable", None)
+    assert [step["text"] for step in line["history"]] == [
+        "true up of 2026: 50.00 EUR",
+        "lowered by 25.00 EUR: the window is worth 50.00 EUR",
+        "released 25.00 EUR",
+    ]
+
+
+def test_a_true_up_of_which_nothing_is_left_is_reversed_and_is_not_released():
+    world = trued_up().tell(refund("y", "1000.00", 2, date(2027, 1, 10)))
+    [up] = world.of(WindowTruedUp)
+    assert project(EARNINGS, seen_of(world))[up.line_id]["state"] == "reversed"
+    assert up.line_id not in project(RELEASES, seen_of(world))
+
+
+def test_the_clock_releases_a_true_up_on_its_day():
+    [up] = (world := trued_up()).of(WindowTruedUp)
+    due = project(RELEASES, seen_of(world))[up.line_id]
+    assert due["due_at"] == "2027-01-31T00:00:00Z"
+    now = datetime(2027, 1, 31, tzinfo=UTC)
+    assert release(due, now) == ReleaseTrueUp(meter_id=METER, line_id=up.line_id, now=now)
+    world.release_true_ups(FREE)
+    assert up.line_id not in project(RELEASES, seen_of(world))
+
+
+def test_what_is_held_is_owed_and_stands_in_no_statement_before_its_day():
+    world = trued_up()
+    assert project(BALANCES, seen_of(world))["p1-EUR"]["held"] == "-100.00"
+    assert project(DAY_BALANCES, seen_of(world))["p1-EUR-2027-01-01"]["held"] == "-50.00"
+    assert "p1-EUR" not in project(STATEMENT_DAYS, seen_of(world))
+    world.release_true_ups(FREE)
+    seen = seen_of(world)
+    assert project(STATEMENT_DAYS, seen)["p1-EUR"]["last_on"] == "2027-01-31"
+    [stated] = [one for one in project(LEDGER, seen).values() if one["touches_payable"]]
+    assert (stated["kind"], stated["payable"], stated["effective_on"]) == ("released", "50.00", "2027-01-31")
+
+
+def test_repeats_and_other_orders_change_no_model():
+    world = trued_up().tell(refund("y", "500.00", 2, date(2027, 1, 10))).release_true_ups(FREE)
+    for model in (EARNINGS, RELEASES, LEDGER, BALANCES, DAY_BALANCES, PROGRESS, STATEMENT_DAYS):
+        assert_repeatable(model, seen_of(world))
+    assert project(PROGRESS, seen_of(world))[METER]["trued_up"] == {"amount": "50.00", "currency": "EUR"}
+
+
+def test_the_others_hear_until_when_it_is_held_what_is_taken_of_it_and_that_it_is_released():
+    world = trued_up().tell(refund("y", "500.00", 2, date(2027, 1, 10))).release_true_ups(FREE)
+    of_windows = [one for one in seen_of(world) if type(one.event).__name__.startswith(("WindowTruedUp", "TrueUp"))]
+    calculated, reversed_, released = (publish(one) for one in of_windows)
+    assert (calculated.kind, calculated.payable_on) == ("true_up", FREE)
+    assert (reversed_.kind, reversed_.amount, reversed_.remaining) == (
+        "true_up",
+        money("25.00", "EUR"),
+        money("25.00", "EUR"),
+    )
+    assert (released.line_id, released.amount, released.payable_on) == (calculated.line_id, money("25.00", "EUR"), FREE)
+
+
+def test_each_step_says_why():
+    world = trued_up().tell(refund("y", "500.00", 2, date(2027, 1, 10))).release_true_ups(FREE)
+    steps = [one for one in seen_of(world) if isinstance(one.event, TrueUpReduced | TrueUpReleased)]
+    said = [[reason.text for reason in EXPLAIN[type(one.event)](one).reasons] for one in steps]
+    assert said[-1] == ["the hold ended on 2027-01-31"]
+    assert said[-2] == [
+        "the window 2026 is worth 50.00 EUR now; 25.00 EUR of a held true-up is not earned",
+        "25.00 EUR of the line stands",
+    ]
+    [up] = [one for one in seen_of(world) if isinstance(one.event, WindowTruedUp)]
+    assert [reason.text for reason in EXPLAIN[WindowTruedUp](up).reasons] == [
+        "at a measure of 1000 the window 2026 is worth 100.00 EUR; its lines differ by 50.00 EUR",
+        "earned 2027-01-01, payable 2027-01-31",
+    ]
+
+
+# Over the API
+
+
+@pytest.fixture
+async def stated(incentives):
+    """A true-up of a quarter that was held through April, and the statement of May in which it stands."""
+    await incentives.publish_plan(plan(*LESS_ABOVE, accumulate="quarter"))
+    await incentives.hear(activated())
+    for name in ("o1", "o2"):
+        await incentives.hear(won(name))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+    await incentives.hear(refunded("x", "1000.00"))
+    incentives.clock.set(datetime(2026, 4, 1, 9, tzinfo=UTC))
+    held = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
+    incentives.clock.set(datetime(2026, 5, 1, 9, tzinfo=UTC))
+    await incentives.until(P1, "/lines?kind=true_up&state=payable", lambda page: page["items"])
+    incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
+    body = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    return held["items"][0], await incentives.get(P1, f"/statements/{statement['statement_id']}")
+
+
+async def test_a_true_up_is_held_by_the_clock_and_stands_in_the_statement_of_the_day_on_which_it_is_released(
+    incentives, stated
+):
+    held, statement = stated
+    assert (held["state"], held["remaining"]["amount"], held["payable_on"]) == ("held", "50.00", "2026-05-01")
+    for day, stands in (("2026-04-30", ("100.00", "0.00")), ("2026-05-01", ("0.00", "100.00"))):
+        [owed] = (await incentives.get(FINANCE, f"/liability?as_of={day}"))["items"]
+        assert (owed["held"], owed["payable"]) == stands
+    [line] = [one for one in statement["lines"] if one["cause"] == held["line_id"]]
+    assert (line["kind"], line["amount"]["amount"], line["effective_on"]) == ("released", "50.00", "2026-05-01")
+    why = await incentives.get(P1, f"/why/{line['event_id']}")
+    assert [reason["text"] for reason in why["reasons"]] == ["the hold ended on 2026-05-01"]
+
+
+async def test_a_partner_recomputes_a_true_up_from_its_measure_and_that_it_was_held_until_its_day(incentives, stated):
+    _, statement = stated
+    proof = await incentives.get(P1, f"/statements/{statement['statement_id']}/proof")
+    assert verify(json.dumps(proof)) == []
+    assert {"incentives.WindowTruedUp.v1", "incentives.TrueUpReleased.v1"} <= {one["type"] for one in proof["events"]}
+    for kind, name, wrong, finding in FORGED:
+        forged = json.loads(json.dumps({**proof, "format": WITHOUT_LOG}))
+        [event] = [one for one in forged["events"] if one["type"] == f"incentives.{kind}.v1"]
+        event["data"][name] = wrong
+        assert any(finding in text for text in verify(json.dumps(forged))), (kind, name)
+
+
+FORGED = (
+    ("WindowTruedUp", "measure", "1100", "the plan makes 105 of the window"),
+    ("WindowTruedUp", "payable_on", "2026-05-02", "the line is held until 2026-05-02"),
+    ("WindowTruedUp", "amount", {"amount": "49.99", "currency": "EUR"}, "it releases more than 49.99"),
+    ("WindowTruedUp", "line_id", "another", "the true-up that it releases is not in the file"),
+    ("TrueUpReleased", "released_at", "2026-04-30T23:59:59Z", "the line is held until 2026-05-01"),
+)
+
+
+# Whatever the order
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["sale", "refund", "release"]), st.integers(0, 5), st.integers(1, 200_000), st.booleans()
+    ),
+    max_size=14,
+)
+RELEASE = [{"percent": "50", "after_days": 0}, {"percent": "30", "after_days": 20}, {"percent": "20", "after_days": 45}]
+
+
+@given(STEPS, st.integers(0, 14), st.sampled_from([{}, {"hold_days": 0}, {"release": RELEASE}]))
+def test_nothing_is_payable_before_its_day_and_the_window_posts_what_it_is_worth(steps, closes_after, terms):
+    world = World(book(plan(*LESS_ABOVE, accumulate="year", **terms)))
+    world.tell(*sale(100, "700.00"))
+    day = OVER
+    for n, (what, which, cents, twice) in enumerate(steps):
+        if n == closes_after:
+            world.close(METER, OVER)
+        if n > closes_after:
+            day += timedelta(days=9)
+        facts = facts_of(what, n, which, f"{cents / 100:.2f}", day)
+        world.tell(*facts, *(facts if twice else ())).release_true_ups(day)
+    world.close(METER, OVER)
+    assert_sound(world)
+    assert_sound(world.release_true_ups(date(2029, 1, 1)))
+    assert world.meters[METER].held == ()
+
+
+def facts_of(what, n, which, amount, day):
+    """A sale, a refund of one of them or of one that is told only later, or nothing but a later day."""
+    if what == "sale":
+        return sale(n, amount, now=noon(day))
+    return [refund(f"x{n}", amount, which, day)] if what == "refund" else []
+
+
+def noon(day):
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def assert_sound(world):
+    """The ledger sums to nothing, payable came on its day, and what is held is what the meter holds."""
+    meter = world.meters[METER]
+    worth = min(meter.measure, D(1000)) / 10 + max(meter.measure - 1000, D(0)) / 20
+    assert meter.posted == worth.quantize(D("0.01"), ROUND_HALF_UP)
+    assert set(trial_balance(world.posted()).values()) <= {D(0)}
+    lines = {up.line_id: up for up in world.of(WindowTruedUp)}
+    held = {line_id: -sum(e.amount.amount for e in posted_for(world, line_id, "held")) for line_id in lines}
+    assert {name: amount for name, amount in held.items() if amount} == {
+        one.line_id: one.amount.amount for one in meter.held
+    }
+    for line_id, up in lines.items():
+        assert all(when >= up.payable_day for when in paid_days(world, line_id)) or up.amount.amount < 0
+
+
+def posted_for(world, line_id, account):
+    return [entry for entry in world.posted() if (entry.cause, entry.account) == (line_id, account)]
+
+
+def paid_days(world, line_id):
+    """The days on which something of a line became payable."""
+    mine = [one for one in world.of((WindowTruedUp, TrueUpReleased)) if one.line_id == line_id]
+    return [at_of(one).date() for one in mine if any(e.account == "payable" for e in one.journal.entries)]
