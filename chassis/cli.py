@@ -330,7 +330,7 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
 async def _print_sql(settings: ServiceSettings, build: Build) -> None:
     """One transaction that a database administrator can read and run."""
     service = build(settings, make_world(settings))
-    stores = (service.store, service.application.read)
+    stores = (service.store, service.desk, service.application.read)
     told = [statement for store in stores if hasattr(store, "statements") for statement in store.statements()]
     if not told:
         raise typer.BadParameter("all is in files: ENTENTE_POSTGRES names no database")

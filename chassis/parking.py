@@ -19,6 +19,11 @@ PARKED, WAITING, REPLAY, DONE, DISCARDED = "parked", "waiting", "replay", "done"
 FINISHED = frozenset({DONE, DISCARDED})
 REASON_CHARACTERS_MAX = 2_000
 LIST_MAX = 200
+COLUMNS = (
+    '"group", topic, partition, "offset", subject, state, reason, headers, body, parked_at, '
+    "discard_proposed_by, discarded_by"
+)
+"""How adapters that speak SQL keep a message, in this order: `row_of` makes all but the last two."""
 SUBJECTS_MAX = 10_000
 
 

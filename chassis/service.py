@@ -26,7 +26,7 @@ from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
 from chassis.desk.port import Desk
-from chassis.desk.sqlite import SqliteDesk
+from chassis.desk.sqlite import DESK_FILE, SqliteDesk
 from chassis.epoch import HANDLES as EPOCHS
 from chassis.epoch import must_hold
 from chassis.event import Seen
@@ -423,8 +423,13 @@ def event_store(settings: ServiceSettings, name: str) -> EventStore:
 
 
 def desk_of(settings: ServiceSettings, name: str, clock: Clock) -> Desk:
-    """What the service remembers besides its log."""
-    return SqliteDesk(directory_of(settings, name) / "desk.db", clock)
+    """What the service remembers besides its log, where that log is."""
+    file = directory_of(settings, name) / DESK_FILE
+    if settings.postgres:
+        from chassis.desk.postgres import PostgresDesk  # imported only where it is used, as above
+
+        return PostgresDesk(settings.postgres, schema=name, clock=clock, before=file)
+    return SqliteDesk(file, clock)
 
 
 def read_store(settings: ServiceSettings, name: str) -> ReadStore:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from chassis.clock import Clock
 from chassis.decider import NotFound
 from chassis.parking import (
+    COLUMNS,
     DISCARDED,
     LIST_MAX,
     PARKED,
@@ -32,6 +33,7 @@ from chassis.stops import Stop, Stops
 from chassis.transport.port import Message, Positions
 
 T = TypeVar("T")
+DESK_FILE = "desk.db"
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS positions (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
@@ -59,12 +61,8 @@ OPEN = "state IN ('parked', 'waiting', 'replay')"
 RELEASED = f"""state = '{PARKED}' AND (? IS NULL OR "group" = ?) AND (? IS NULL OR subject = ?)"""
 NAMES = "(instr(subject, ?) OR instr(headers, ?) OR instr(body, CAST(? AS BLOB)))"
 AT = '"group" = ? AND topic = ? AND partition = ? AND "offset" = ?'
-COLUMNS = (
-    '"group", topic, partition, "offset", subject, state, reason, headers, body, parked_at,'
-    " discard_proposed_by, discarded_by"
-)
 HELD_SUBJECTS = f"""SELECT DISTINCT subject FROM parked WHERE "group" = ? AND topic = ? AND {OPEN}
-    AND subject IN (SELECT value FROM json_each(?))"""  # noqa: S608 - constants only
+    AND subject IN"""  # noqa: S608 - constants only
 HELD_PLACES = """SELECT p.partition, p."offset" FROM json_each(?) AS place CROSS JOIN parked AS p
     ON p."group" = ? AND p.topic = ? AND p.partition = place.value ->> 0 AND p."offset" = place.value ->> 1"""
 ANY = 'SELECT 1 FROM parked WHERE "group" = ? AND topic = ? LIMIT 1'
@@ -279,9 +277,10 @@ def _held(db: sqlite3.Connection, group: str, messages: Sequence[Message]) -> He
     topic = messages[0].topic
     if db.execute(ANY, (group, topic)).fetchone() is None:
         return Held()
-    subjects = json.dumps(sorted({message.subject for message in messages}))
+    subjects = {message.subject for message in messages}
+    of_subjects = f"{HELD_SUBJECTS} ({', '.join('?' * len(subjects))})"
     places = json.dumps([(message.partition, message.offset) for message in messages])
     return Held(
-        subjects=frozenset(row[0] for row in db.execute(HELD_SUBJECTS, (group, topic, subjects))),
+        subjects=frozenset(row[0] for row in db.execute(of_subjects, (group, topic, *subjects))),
         places=frozenset((row[0], row[1]) for row in db.execute(HELD_PLACES, (places, group, topic))),
     )

@@ -203,6 +203,17 @@ class DeskConformance:
         with pytest.raises(ParkingFull):
             await desk.parking.park(GROUP, [(messages[3], PARKED)], "a bug")
 
+    async def test_what_a_hostile_message_holds_is_kept_and_holds_its_subject(self, desk: Desk) -> None:
+        (message,) = await messages_of("a")
+        hostile = replace(message, stream="acme:counter-\0", body=b"\0\xff")
+        await desk.parking.park(GROUP, [(hostile, PARKED)], "a \0 bug")
+        held = await desk.parking.held(GROUP, [hostile])
+        assert held == Held(frozenset({"acme:counter-\0"}), frozenset({(0, 1)}))
+        (row,) = await desk.parking.listed()
+        assert row.message.body == b"\0\xff"
+        assert await desk.parking.listed(about="nobody-\0") == []
+        assert await desk.parking.replay(subject="acme:counter-\0") == 1
+
     async def test_a_message_without_a_readable_subject_stands_alone(self, desk: Desk) -> None:
         broken = Message(
             topic="entente.testing", offset=5, body=b"\xff\x00", headers=(("ce_id", b"\xff"),), fault="ce_id"

@@ -4,14 +4,30 @@ import asyncio
 import signal
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from chassis.away import is_away
 from chassis.desk.port import Desk
+from chassis.desk.postgres import PostgresDesk
 from chassis.desk.sqlite import SqliteDesk
-from chassis.testing.desk_conformance import SUBJECTS_MAX, At, DeskConformance
+from chassis.desk.takeover import take_over
+from chassis.parking import DONE, PARKED, WAITING, ParkingFull
+from chassis.presence import InUse, at_work
+from chassis.stops import Stop
+from chassis.testing.desk_conformance import (
+    GROUP,
+    OPEN_END,
+    SUBJECTS_MAX,
+    At,
+    DeskConformance,
+    messages_of,
+    place_of,
+)
 
 BEGINS_TO_WRITE = """
 import sys, time
@@ -31,6 +47,183 @@ class TestSqliteDesk(DeskConformance):
 
     def make(self) -> Desk:
         return SqliteDesk(self.path, At(), subjects_max=SUBJECTS_MAX)
+
+
+class TestPostgresDesk(DeskConformance):
+    @pytest.fixture(autouse=True)
+    def place(self, postgres: str) -> None:
+        self.dsn = postgres
+
+    def make(self) -> Desk:
+        return PostgresDesk(self.dsn, schema="lighting", clock=At(), subjects_max=SUBJECTS_MAX)
+
+    async def test_ten_replicas_that_start_at_once_make_one_desk(self) -> None:
+        replicas = [self.make() for _ in range(10)]
+
+        await asyncio.gather(*(replica.migrate() for replica in replicas))
+
+        await replicas[0].open()
+        assert await replicas[0].positions.get("relay") == 0
+        await replicas[0].close()
+
+    async def test_a_desk_made_by_hand_needs_no_right_to_make_one(self, postgres: str) -> None:
+        role = f"service_{postgres.rpartition('_')[2]}"
+        with psycopg.connect(postgres) as connection:
+            for statement in PostgresDesk(postgres, schema="lighting", clock=At()).statements():
+                connection.execute(statement.encode())
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+            connection.execute(f"GRANT USAGE ON SCHEMA lighting TO {role}")
+            connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA lighting TO {role}")
+        self.dsn = postgres.replace("entente:entente@", f"{role}@")
+        desk = self.make()
+
+        await desk.migrate()
+        await desk.open()
+
+        await desk.positions.set("relay", 7)
+        await desk.close()
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"DROP OWNED BY {role}")
+            connection.execute(f"DROP ROLE {role}")
+
+    async def test_two_processes_that_park_at_once_keep_to_the_limit(self, desk: Desk, another: Desk) -> None:
+        messages = await messages_of(*"abcdefgh")
+        at_once = [
+            one.parking.park(GROUP, [(message, PARKED)], "a bug")
+            for one, message in zip([desk, another] * 4, messages, strict=True)
+        ]
+
+        outcomes = await asyncio.gather(*at_once, return_exceptions=True)
+
+        assert [type(one) for one in outcomes].count(ParkingFull) == len(messages) - SUBJECTS_MAX
+        assert await desk.parking.count() == SUBJECTS_MAX
+
+    async def test_it_goes_on_when_the_server_has_ended_its_connections(self, desk: Desk, postgres: str) -> None:
+        await desk.positions.set("relay", 7)
+        with psycopg.connect(postgres, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+        assert await desk.positions.get("relay") == 7
+
+
+# The file of an older release
+
+
+@pytest.fixture
+async def left(tmp_path: Path) -> Path:
+    """A desk in a file, as an older release left it: a position, a parked message and one behind it, a stop, a run."""
+    path = tmp_path / "registration" / "desk.db"
+    await fill(path)
+    return path
+
+
+async def fill(path: Path, position: int = 7) -> None:
+    desk = SqliteDesk(path, At())
+    await desk.migrate()
+    first, second = await messages_of("a", "a")
+    await desk.positions.set("relay", position)
+    await desk.parking.park(GROUP, [(first, PARKED), (second, WAITING)], "a bug \0")
+    await desk.parking.note_discard(place_of(first), "ada", None)
+    await desk.stops.note(STOP)
+    await desk.runs.keep("acme", "one", RUN)
+    await desk.close()
+
+
+STOP = Stop(model="board__v1", reason="a bug", lane="own", left_at={"acme": 4})
+RUN = {"run_id": "one", "asked_as": "shadow_run", "begun_at": "2026-03-02T10:00:00Z", "status": "ready"}
+
+
+def files(left: Path) -> list[str]:
+    """The desks that lie there, under whichever name."""
+    return sorted(path.name for path in left.parent.glob("desk*.db*"))
+
+
+def copy_of(path: Path, to: Path) -> None:
+    to.write_bytes(path.read_bytes())
+
+
+def taking(dsn: str, before: Path) -> PostgresDesk:
+    return PostgresDesk(dsn, schema="registration", clock=At(), before=before)
+
+
+@asynccontextmanager
+async def at_hand(dsn: str, before: Path) -> AsyncIterator[PostgresDesk]:
+    desk = taking(dsn, before)
+    await desk.migrate()
+    await desk.open()
+    yield desk
+    await desk.close()
+
+
+async def test_the_desk_of_an_older_release_is_taken_over_whole_and_told(
+    postgres: str, left: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = SqliteDesk(left, At())
+    rows = await kept.parking.listed()
+    await kept.close()
+    async with at_hand(postgres, left) as desk:
+        assert await desk.positions.get("relay") == 7
+        found = await desk.parking.listed()
+        assert [(row.place, row.state, row.message, row.discard_proposed_by) for row in found] == [
+            (row.place, row.state, row.message, row.discard_proposed_by) for row in rows
+        ]
+        assert found[0].reason == "a bug \ufffd", "PostgreSQL has no place for a NUL"
+        assert await desk.stops.noted() == {"board__v1": STOP}
+        assert await desk.runs.listed("acme", "shadow_run", OPEN_END, 9) == [RUN]
+    assert files(left) == ["desk.taken-over-1.db"]
+    [told] = [line for line in capsys.readouterr().out.splitlines() if "desk_taken_over" in line]
+    for part in ("positions=1", "parked=2", "stops=1", "shadow_runs=1", "desk.taken-over-1.db"):
+        assert part in told
+
+
+async def test_what_was_done_since_is_not_undone_by_taking_the_same_file_over_again(postgres: str, left: Path) -> None:
+    """As after a crash between the commit and the file's new name."""
+    copy_of(left, left.with_name("copy"))
+    async with at_hand(postgres, left) as desk:
+        await desk.positions.set("relay", 9)
+        for row in await desk.parking.listed():
+            await desk.parking.settle(row.place, DONE)
+    copy_of(left.with_name("copy"), left)
+
+    async with at_hand(postgres, left) as desk:
+        assert await desk.positions.get("relay") == 9
+        assert [row.state for row in await desk.parking.listed(everything=True)] == ["done", "done"]
+
+
+async def test_what_an_older_release_left_that_came_back_is_taken_over_too(postgres: str, left: Path) -> None:
+    async with at_hand(postgres, left):
+        pass
+    await fill(left, position=12)
+
+    async with at_hand(postgres, left) as desk:
+        assert await desk.positions.get("relay") == 12
+        assert await desk.parking.count() == 2
+    assert files(left) == ["desk.taken-over-1.db", "desk.taken-over-2.db"]
+
+
+async def test_a_desk_on_which_others_still_work_is_not_taken_from_them(postgres: str, left: Path) -> None:
+    with at_work(left.parent), pytest.raises(InUse):
+        await take_over(left, taking(postgres, left)._keep, wait_seconds=0)
+    assert files(left) == ["desk.db"]
+
+
+async def test_of_replicas_that_start_at_once_one_takes_the_desk_over(postgres: str, left: Path) -> None:
+    await asyncio.gather(*(taking(postgres, left).migrate() for _ in range(5)))
+
+    assert files(left) == ["desk.taken-over-1.db"]
+    async with at_hand(postgres, left) as desk:
+        assert await desk.parking.count() == 2
+
+
+async def test_a_desk_beside_a_log_in_a_file_is_that_logs_and_left_alone(postgres: str, left: Path) -> None:
+    left.with_name("events.db").touch()
+
+    async with at_hand(postgres, left) as desk:
+        assert await desk.positions.get("relay") == 0
+    assert files(left) == ["desk.db"]
+
+
+# A file's own
 
 
 async def test_who_sleeps_in_the_middle_of_a_write_holds_others_up_until_it_is_killed(tmp_path: Path) -> None:
