@@ -237,6 +237,20 @@ async def test_the_desk_sees_both_claims_side_by_side_and_the_loser_sees_neither
     assert mine.json()["conflict"]["class"] == "identical"
 
 
+async def test_who_moves_up_after_the_only_rival_is_told_of_no_conflict_any_more(registration: Running) -> None:
+    first = await registration.register("p1")
+    second = await registration.register("p2")
+    path = f"/deals/{second['registration_id']}"
+
+    waiting = (await registration.get(seller("p2"), path)).json()
+    await registration.post(seller("p1"), f"/deals/{first['registration_id']}/withdraw")
+    await registration.until(second["registration_id"], "in_review")
+    moved_up = (await registration.get(seller("p2"), path)).json()
+
+    assert waiting["conflict"]["class"] == "identical"
+    assert moved_up["conflict"] is None
+
+
 async def test_why_is_answered_to_both_sides_in_their_form(registration: Running) -> None:
     await registration.register("p1")
     second = await registration.register("p2")

@@ -253,7 +253,8 @@ def _registered(happened: DealRegistered) -> DealDocument:
 def _screened(document: DealDocument, it: DealScreened) -> dict[str, Any]:
     decision = plain(explained(it.screening, it.rules))
     found = {**document["found"], "screening": decision["detail"], "would_change": decision["would_change"]}
-    return {"outcome": it.screening.outcome, "reasons": decision["reasons"], "found": found}
+    # Who met somebody before and meets nobody now is in no conflict: one that lasts is told again after each screening.
+    return {"outcome": it.screening.outcome, "reasons": decision["reasons"], "found": found, "conflict": None}
 
 
 def _conflict(document: DealDocument, it: ConflictDetected) -> dict[str, Any]:
@@ -394,7 +395,7 @@ def for_own(row: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=7,
+    version=8,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )
