@@ -28,7 +28,7 @@ from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.rating import PLANS, steps
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed, RebateCounted
 from services.incentives.projections.windows import issue
-from tests.incentives.facts import NOW, World, book, credit, plan, reversal, sold, win
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, sold, win
 from tests.incentives.test_rating_steps import standing
 
 D = Decimal
@@ -89,6 +89,31 @@ def test_line_caps_are_not_undone_by_the_true_up():
     world = World(book(plan(*ACCELERATOR, accumulate="year", line_cap="30"))).tell(*sale(1, "1000.00"))
     world.close("plan-a-p1-2026", OVER)
     assert not world.of(WindowTruedUp)
+
+
+PIECES = ({"up_to": "4", "per_unit": "10"}, {"per_unit": "20"})
+
+
+def credited_again(as_now=True):
+    """Four pieces that were sold for nothing, credited wholly to one partner and then half to each of two."""
+    body = plan(*PIECES, axis="units", basis="units", accumulate="year", hold_days=0)
+    world = World(book(body), of_nothing=as_now).tell(win("0.00", sold=(sold("a", "licences", "0.00", 4),)), credit())
+    return world.tell(credit(share("p1", "50.00"), share("p2", "50.00"), revision=2))
+
+
+def test_pieces_that_were_sold_for_nothing_leave_the_window_of_who_is_credited_with_less_of_them():
+    world = credited_again()
+    assert world.measures == {"plan-a-p1-2026": D(2), "plan-a-p2-2026": D(2)}
+    assert [line.amount.amount for line in world.of(PayoutCalculated)] == [D("40.00"), D("20.00"), D("20.00")]
+    assert [line.amount.amount for line in world.of(PayoutReversed)] == [D("40.00")]
+    world.close("plan-a-p1-2026", OVER).close("plan-a-p2-2026", OVER)
+    assert not world.of(WindowTruedUp)
+
+
+def test_the_evaluator_before_left_those_pieces_in_the_window_and_paid_the_next_ones_at_a_higher_band():
+    world = credited_again(as_now=False)
+    assert world.measures == {"plan-a-p1-2026": D(6), "plan-a-p2-2026": D(2)}
+    assert [line.amount.amount for line in world.of(PayoutCalculated)] == [D("40.00"), D("40.00"), D("20.00")]
 
 
 # Rebates

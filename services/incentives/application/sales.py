@@ -64,6 +64,7 @@ LEARNED = (
     "own_parts",
     "of_terms",
     "holds_true_ups",
+    "of_nothing",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

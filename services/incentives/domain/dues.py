@@ -37,7 +37,8 @@ class Known:
     `alone_later` a SPIFF on what is billed pays beside another one that was paid before, also where one of them pays alone;
     without `names_partners` nobody is named whose share waits for a rate; without `own_parts` the part of a distributor is a
     line of the partner whose deal it is; without `of_terms` unearned months are also taken of what was sold or billed after
-    their day; without `holds_true_ups` what a closed window is trued up by is payable at once.
+    their day; without `holds_true_ups` what a closed window is trued up by is payable at once;
+    without `of_nothing` the pieces of what was sold for nothing stay in their window when they are credited anew.
     """
 
     books: Sequence[Rulebook]
@@ -56,6 +57,7 @@ class Known:
     own_parts: bool = True
     of_terms: bool = True
     holds_true_ups: bool = True
+    of_nothing: bool = True
 
 
 @dataclass(frozen=True)

@@ -256,6 +256,7 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         own_parts=known.own_parts,
         of_terms=known.of_terms,
         holds_true_ups=known.holds_true_ups,
+        of_nothing=known.of_nothing,
     )
     posting = Posting(sale, at_hand, in_books, now, ways)
     posting.add(fact)

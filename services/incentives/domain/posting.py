@@ -53,6 +53,7 @@ class Ways:
     own_parts: bool = True
     of_terms: bool = True
     holds_true_ups: bool = True
+    of_nothing: bool = True
 
 
 class Moving:

@@ -44,11 +44,17 @@ def take_back_superseded(posting: Posting, before: Sale, credit: CreditRecorded,
         if before.lines[line.line_id].superseded:
             continue
         taken = _taken(posting, line, posting.sale.reversals_of(line.key.win_no))
-        _shift(posting, line, taken, Fraction(line.basis.amount), books)
+        _shift(posting, line, taken, _everything(posting, line), books)
         if not line.remaining.zero:
             reversal_id = stable_id(line.line_id, RECREDITED, credit.revision)
             why = _Why(reversal_id, RECREDITED, credit.source_event_id, posting.today)
             _reverse(posting, line, line.remaining, Fraction(line.basis.amount), why)
+
+
+def _everything(posting: Posting, line: Line) -> Fraction:
+    """What takes all of a line's basis, and of one of nothing something, so that its pieces count no longer."""
+    whole = Fraction(line.basis.amount)
+    return whole or Fraction(1) if posting.ways.of_nothing else whole
 
 
 def _taken(posting: Posting, line: Line, known: Sequence[ReversalRecorded]) -> Fraction:
