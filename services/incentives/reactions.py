@@ -200,7 +200,8 @@ async def _measure_sale(seen: Seen, app: Application) -> None:
         return
     peek = app.executor.peek(seen.tenant)
     sale: Sale = await peek(Sales.at(seen.event.opportunity_id))
-    rates = await rates_about(peek, [win.credited_on for win in sale.wins.values()])
+    days = [*(win.credited_on for win in sale.wins.values()), *(one.happened_on for one in sale.bases.values())]
+    rates = await rates_about(peek, days)
     for programme, metric in metrics:
         for partner_id, fact in figures_of(sale, metric, rates):
             await _measure(seen, app, programme, partner_id, fact)

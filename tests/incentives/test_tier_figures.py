@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from chassis.event import decode
+from chassis.event import decode, iso
 from chassis.testing.kit import given
 from contracts.onboarding import CertifiedCountChanged
 from contracts.registration import DealApproved, DealRevoked, LeadConverted
@@ -18,8 +18,10 @@ from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.payee import Payees, certifications_on, circumstances_of
 from services.incentives.domain.payee_commands import RecordCertified
 from services.incentives.domain.payee_events import CertifiedRecorded, StandingRecorded
+from services.incentives.domain.rating import Sold
 from services.incentives.domain.sale import Sale, Sales
-from services.incentives.domain.sale_events import CreditRecorded, WinRecorded
+from services.incentives.domain.sale_events import BasisRecorded, CreditRecorded, ReversalRecorded, WinRecorded
+from services.incentives.domain.taking import Asked, Part
 from services.incentives.domain.tier_rules import TIERS, Metric
 from tests.incentives.facts import plan
 from tests.incentives.test_service import ADMIN, FINANCE, OTHER_ADMIN, activated, credited, refunded, started, won
@@ -36,7 +38,7 @@ def sale_of(currency: str = "EUR", *credits: Any) -> Sale:
         registration_id=None,
         win_no=1,
         amount=money("1000.00", currency),
-        sold=(),
+        sold=(Sold(line_id="1", family="licences", amount=money("1000.00", currency)),),
         deal_type="new",
         credited_on=MARCH,
         backfill=False,
@@ -58,6 +60,35 @@ def sale_of(currency: str = "EUR", *credits: Any) -> Sale:
     return Sales.fold([win, *told])
 
 
+def added(amount: str, external_id: str = "a1", on: date = date(2027, 1, 10)) -> BasisRecorded:
+    line = Sold(line_id=external_id, family="licences", amount=money(amount, "EUR"))
+    return BasisRecorded(
+        opportunity_id="o1",
+        win_no=1,
+        kind="added",
+        external_id=external_id,
+        sold=(line,),
+        amount=line.amount,
+        happened_on=on,
+        source_event_id=external_id,
+        recorded_at=AT,
+    )
+
+
+def taken_back(amount: str, *parts: str, **months: int) -> ReversalRecorded:
+    """What the CRM took back on 1 February 2027, of named lines or of all."""
+    of = money(amount, "EUR")
+    asked = Asked(
+        reversal_id="x",
+        amount=of,
+        parts=tuple(Part(line_id=line, amount=of) for line in parts),
+        reason_code="refund",
+        occurred_on=date(2027, 2, 1),
+        **months,
+    )
+    return ReversalRecorded(opportunity_id="o1", win_no=1, asked=asked, source_event_id="x", recorded_at=AT)
+
+
 def values(sale: Sale, metric: Metric = REVENUE, *rates: Rate) -> dict[str, str]:
     return {partner: str(fact.value.normalize()) for partner, fact in figures_of(sale, metric, rates)}
 
@@ -69,6 +100,29 @@ def test_who_is_no_longer_credited_has_nothing_of_the_sale():
     assert values(sale_of("EUR", first, second)) == {"p1": "0", "p2": "1E+3"}
     won_deals = Metric(name="deals", source="deals_won")
     assert values(sale_of("EUR", first, second), won_deals) == {"p1": "0", "p2": "1"}
+
+
+def by_day(*happened: Any, metric: Metric = REVENUE) -> dict[str, str]:
+    sale = Sales.fold(happened, sale_of("EUR", [("p1", "50.00")]))
+    return {iso(fact.on): str(int(fact.value)) for _, fact in figures_of(sale, metric, ())}
+
+
+def test_what_was_added_to_a_deal_counts_on_its_own_day_and_what_was_taken_of_it_no_longer():
+    assert by_day(added("400.00")) == {"2026-03-16": "500", "2027-01-10": "200"}
+    assert by_day(added("400.00"), taken_back("400.00", "a1")) == {"2026-03-16": "500", "2027-01-10": "0"}
+    assert by_day(added("400.00"), taken_back("700.00")) == {"2026-03-16": "250", "2027-01-10": "100"}
+    refs = [fact.ref for _, fact in figures_of(Sales.fold([added("1.00")], sale_of("EUR", [("p1", "1")])), REVENUE, ())]
+    assert refs == ["o1-1", "o1-1-a1"]
+
+
+def test_unearned_months_take_their_part_of_the_revenue_though_they_name_no_amount():
+    assert by_day(taken_back("0.00", unearned_months=3, term_months=12)) == {"2026-03-16": "375"}
+
+
+def test_a_deal_counts_as_one_whatever_was_added_to_it_while_something_of_it_stands():
+    deals = Metric(name="deals", source="deals_won")
+    assert by_day(added("400.00"), taken_back("1000.00", "1"), metric=deals) == {"2026-03-16": "1"}
+    assert by_day(added("400.00"), taken_back("1400.00"), metric=deals) == {"2026-03-16": "0"}
 
 
 def test_another_currency_counts_at_the_recorded_rate_and_not_without_one():
