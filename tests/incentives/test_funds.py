@@ -304,6 +304,22 @@ def test_the_deadline_moves_once_and_only_before_it():
     assert log.refused(extension()) == "extended-before"
 
 
+def amended_after_extension(**evaluators):
+    """A request whose day to claim was moved, and which was amended after that and accepted again."""
+    return accepted("1000.00").as_then(**evaluators).tell(extension(), amend("1600.00"), decide(as_is("1600.00")))
+
+
+def test_an_amendment_keeps_the_days_by_which_the_day_to_claim_was_moved():
+    log = amended_after_extension()
+    assert log.request().claim_by == date(2026, 6, 16)
+    assert log.refused(extension()) == "extended-before"
+
+
+def test_the_evaluator_before_moved_the_day_to_claim_back_with_an_amendment():
+    log = amended_after_extension(DecideFundRequest=1)
+    assert log.request().claim_by == date(2026, 5, 17)
+
+
 def test_a_late_claim_is_refused_even_where_no_clock_has_ticked():
     late = datetime(2026, 5, 18, tzinfo=UTC)
     log = accepted().tell(claimed("9000.00"))

@@ -228,12 +228,19 @@ HANDLES = (
             (fund_request_commands.AmendFundRequest, fund_request.amend_fund_request),
         )
     ),
-    Handles(
-        fund_request_commands.DecideFundRequest,
-        fund_request.decide_fund_request,
-        request_and_share_streams,
-        reads=fund_book_streams,
-        answer=request_answer,
+    *(
+        Handles(
+            fund_request_commands.DecideFundRequest,
+            decision,
+            request_and_share_streams,
+            reads=fund_book_streams,
+            answer=request_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in (
+            (1, fund_request.decide_fund_request_unextended),
+            (2, fund_request.decide_fund_request),
+        )
     ),
     Handles(
         fund_request_commands.EndFundRequest,

@@ -247,7 +247,24 @@ def amend_fund_request(wish: AmendFundRequest, request: FundRequest, book: Ruleb
 
 
 def decide_fund_request(wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook) -> Decided:
-    """Accepts and reserves, returns or rejects, item by item. Above the limit of who decides it is escalated."""
+    """Accepts and reserves, returns or rejects, item by item. Above the limit of who decides it is escalated.
+
+    The extension that was granted before an amendment goes on.
+    """
+    days = request.terms.extension_days if request.extended and request.terms else 0
+    return _decide(wish, request, share, book, extended_days=days)
+
+
+def decide_fund_request_unextended(
+    wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook
+) -> Decided:
+    """As the first evaluator decided: an amendment that was accepted took the extension away."""
+    return _decide(wish, request, share, book, extended_days=0)
+
+
+def _decide(
+    wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook, *, extended_days: int
+) -> Decided:
     _must_be(request, Stage.SUBMITTED)
     if wish.budget_id != request.budget_id:
         raise NotFound
@@ -272,7 +289,7 @@ def decide_fund_request(wish: DecideFundRequest, request: FundRequest, share: Bu
     )
     ref = f"{wish.fund_request_id}:{request.decisions + 1}"
     moved = _moved(wish, request, share, ref, kept)
-    claim_by = request.plan.ends_on + timedelta(days=rules.claim_days)
+    claim_by = request.plan.ends_on + timedelta(days=rules.claim_days + extended_days)
     decided = _decided(wish, request, outcome, Budgets.fold(moved, share), terms)
     return [replace(decided, ref=ref, claim_by=claim_by)], moved
 
