@@ -1,5 +1,6 @@
 """Tiers: up at once, down only by a person, with grace, review, appeal, and what plans see of it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from chassis.rulebook import Rules
 from chassis.testing.projections import assert_repeatable, project, told
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.explaining import EXPLAIN
@@ -27,10 +29,11 @@ from services.incentives.domain.tier import (
     tier_id,
 )
 from services.incentives.domain.tier_rules import TIERS as RULES
-from services.incentives.domain.tier_rules import MetricFact, values_on
+from services.incentives.domain.tier_rules import MetricFact, decision_of, values_on
 from services.incentives.projections.tiers import TIER_DUES, TIERS
 from tests.incentives.fund_facts import NOW, PARTNER, Log, published
 
+D = Decimal
 PROGRAMME, MARCH = "partner-tiers", date(2026, 3, 16)
 
 
@@ -140,6 +143,39 @@ def test_only_an_open_review_is_decided():
     assert gold().refused(review("lower")) == "wrong-state"
 
 
+LATER = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def renamed(log: Log) -> Log:
+    """The log once new rules call what was gold platinum, and silver asks for less."""
+    levels = [
+        {"name": "silver", "thresholds": {"revenue": "40000"}},
+        {"name": "platinum", "thresholds": {"revenue": "300000"}},
+    ]
+    again = replace(published(rules(levels=levels), 2, "tier", PROGRAMME), effective_from=LATER)
+    log.streams[Rules.kind, PROGRAMME].append(again)
+    return log
+
+
+def test_a_level_that_new_rules_no_longer_name_stands_until_a_person_decides():
+    log = renamed(gold()).tell(look(LATER))
+    [opened] = [one for one in log.happened if isinstance(one, TierReviewOpened)]
+    assert (tier(log).level, opened.level, opened.qualifies_for, opened.criteria) == ("gold", "gold", "silver", ())
+    assert tier(log.tell(fact("40000", ref="feb", now=LATER))).level == "gold", "nor do new figures move it"
+    assert tier(log.tell(review("lower", LATER))).level == "silver"
+
+
+def test_who_meets_no_level_of_new_rules_is_not_measured_at_the_highest_of_them():
+    log = renamed(gold()).tell(look(NEW_YEAR))
+    [opened] = [one for one in log.happened if isinstance(one, TierReviewOpened)]
+    assert (opened.level, opened.qualifies_for, opened.criteria) == ("gold", None, ())
+
+
+def test_the_evaluator_before_moved_it_to_whatever_level_was_met():
+    log = renamed(gold()).as_then(EvaluateTier=2).tell(look(LATER))
+    assert tier(log).level == "silver"
+
+
 def override(level: str, by: str, now: datetime = NOW) -> OverrideTier:
     return OverrideTier(
         programme=PROGRAMME,
@@ -246,6 +282,11 @@ def test_without_skipping_a_lower_level_that_is_not_met_stops_the_way_up():
     ]
     assert outcome({"revenue": "10"}, levels=levels) == "gold"
     assert outcome({"revenue": "10"}, levels=levels, skip_levels=False) == "none"
+
+
+def test_a_level_of_other_rules_has_no_next_one():
+    why = decision_of(RULES.read(rules()), {"revenue": D(1), "certified": D(0)}, "platinum")
+    assert (why.outcome, why.reasons, why.would_change) == ("platinum", (), ())
 
 
 def test_what_is_missing_to_the_next_level_is_named():

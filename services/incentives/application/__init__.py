@@ -322,10 +322,19 @@ HANDLES = (
         )
         for evaluator, as_then in SINCE_TOLD
         for wish, decision in (
-            (tier.RecordTierMetric, tier.record_tier_metric),
-            (tier.EvaluateTier, tier.evaluate_tier),
+            (tier.RecordTierMetric, tier.record_tier_metric_of_named_levels),
+            (tier.EvaluateTier, tier.evaluate_tier_of_named_levels),
             (tier.DecideTierReview, tier.decide_tier_review),
             (tier.OverrideTier, tier.override_tier),
+        )
+    ),
+    *(
+        Handles(
+            wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer, evaluator=3
+        )
+        for wish, decision in (
+            (tier.RecordTierMetric, tier.record_tier_metric),
+            (tier.EvaluateTier, tier.evaluate_tier),
         )
     ),
     Handles(recognition.RecordAchievement, recognition.record_achievement, recognition_stream, reads=rules_streams),

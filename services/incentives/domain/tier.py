@@ -247,22 +247,30 @@ def tier_id(programme: str, partner_id: str) -> str:
 
 @dataclass(frozen=True)
 class Moment:
-    """In which programme, of whom, when, under which rules."""
+    """In which programme, of whom, when, under which rules.
+
+    Not `stands`: a level that the rules no longer name counts as none, as it was once decided.
+    """
 
     programme: str
     partner_id: str
     now: datetime
     version: int
     rules: TierRules
+    stands: bool = True
 
     @property
     def on(self) -> date:
         return today(self.now)
 
+    def gone(self, level: str | None) -> bool:
+        """Whether the rules no longer name a level: it stands above and below none, until a person decides."""
+        return self.stands and level is not None and self.rules.rank(level) < 0
 
-def _moment(wish: "Wish", book: Rulebook) -> Moment:
+
+def _moment(wish: "Wish", book: Rulebook, *, stands: bool = True) -> Moment:
     version, rules = tiers_at(book, wish.now)
-    return Moment(wish.programme, wish.partner_id, wish.now, version.version, rules)
+    return Moment(wish.programme, wish.partner_id, wish.now, version.version, rules, stands)
 
 
 Wish = RecordTierMetric | EvaluateTier | DecideTierReview | OverrideTier
@@ -270,7 +278,17 @@ Wish = RecordTierMetric | EvaluateTier | DecideTierReview | OverrideTier
 
 def record_tier_metric(wish: RecordTierMetric, tier: Tier, _payee: object, book: Rulebook) -> Changed:
     """Keeps a fact once and looks at the level again."""
-    at = _moment(wish, book)
+    return _record(wish, tier, _moment(wish, book))
+
+
+def record_tier_metric_of_named_levels(
+    wish: RecordTierMetric, tier: Tier, _payee: object, book: Rulebook
+) -> Changed:
+    """As the second evaluator decided: who had a level that the rules no longer name was moved to whatever it met."""
+    return _record(wish, tier, _moment(wish, book, stands=False))
+
+
+def _record(wish: RecordTierMetric, tier: Tier, at: Moment) -> Changed:
     if wish.fact.metric not in {metric.name for metric in at.rules.metrics}:
         raise TierInvalid(f"the programme measures {', '.join(one.name for one in at.rules.metrics)}")
     if tier.facts.get((wish.fact.metric, wish.fact.ref)) == wish.fact:
@@ -285,8 +303,19 @@ def record_tier_metric(wish: RecordTierMetric, tier: Tier, _payee: object, book:
 
 
 def evaluate_tier(wish: EvaluateTier, tier: Tier, _payee: object, book: Rulebook) -> Changed:
-    """Up at once; below its level a review with grace; after the grace the tier stands and somebody is asked."""
-    at = _moment(wish, book)
+    """Up at once; below its level a review with grace; after the grace the tier stands and somebody is asked.
+
+    A level that the rules no longer name is reviewed like one that the partner fell below.
+    """
+    return _evaluate(wish, tier, _moment(wish, book))
+
+
+def evaluate_tier_of_named_levels(wish: EvaluateTier, tier: Tier, _payee: object, book: Rulebook) -> Changed:
+    """As the second evaluator decided: who had a level that the rules no longer name was moved to whatever it met."""
+    return _evaluate(wish, tier, _moment(wish, book, stands=False))
+
+
+def _evaluate(wish: EvaluateTier, tier: Tier, at: Moment) -> Changed:
     if not tier.known:
         raise NotFound
     if tier.evaluated_on == at.on:
@@ -311,7 +340,7 @@ def _evaluated(tier: Tier, at: Moment) -> Changed:
         return [], []
     values = values_on(at.rules, tier.facts, at.on)
     level = qualified(at.rules, values)
-    if at.rules.rank(level) > at.rules.rank(tier.level):
+    if at.rules.rank(level) > at.rules.rank(tier.level) and not at.gone(tier.level):
         closed = [_closed(tier.review, RECOVERED, at)] if tier.review else []
         events, standing = _changed(tier, at, level, "evaluation", values)
         return [*closed, *events], standing
@@ -333,15 +362,15 @@ def _below(tier: Tier, at: Moment, level: str | None, values: dict[str, Decimal]
 
 
 def _opened(tier: Tier, at: Moment, level: str | None, values: dict[str, Decimal]) -> TierReviewOpened:
-    held = at.rules.levels[at.rules.rank(tier.level)]
+    held = None if at.gone(tier.level) else at.rules.levels[at.rules.rank(tier.level)]
     return TierReviewOpened(
         programme=at.programme,
         partner_id=at.partner_id,
-        level=held.name,
+        level=held.name if held else tier.level or "",
         qualifies_for=level,
         version=at.version,
         values=values,
-        criteria=criteria(held, values),
+        criteria=criteria(held, values) if held else (),
         grace_until=at.on + timedelta(days=at.rules.grace_days),
         opened_at=at.now,
         tells_criteria=True,

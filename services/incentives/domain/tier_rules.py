@@ -206,7 +206,7 @@ def decision_of(rules: TierRules, values: Mapping[str, Decimal], level: str | No
     """Why it is this level: each threshold of it, and what would lead to the next one."""
     rank = rules.rank(level)
     held = rules.levels[rank] if rank >= 0 else None
-    ahead = rules.levels[rank + 1] if rank + 1 < len(rules.levels) else None
+    ahead = next((one for one in rules.levels if one.name == rules.after(level)), None)
     reasons = tuple(
         Reason(code=one.metric.replace("_", "-"), text=f"{one.metric} {one.value} of {one.threshold}")
         for one in (criteria(held, values) if held else ())
