@@ -10,7 +10,7 @@ from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from chassis.rulebook import Rules
+from chassis.rulebook import Rules, RulesInvalid
 from chassis.testing.projections import assert_repeatable, project, told
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.explaining import EXPLAIN
@@ -262,6 +262,16 @@ WEIGHTED = {
 def test_weighted_criteria_count_up_to_their_threshold(revenue, certified, each, level):
     values = {"revenue": revenue, "certified": certified}
     assert outcome(values, each_above_zero=each, **WEIGHTED) == level
+
+
+def test_a_weighted_threshold_of_nothing_is_refused_in_new_rules_and_stands_in_older_ones():
+    levels = [{"name": "gold", "thresholds": {"revenue": "100", "certified": "0"}, "pass_at": "80"}]
+    body = rules(**{**WEIGHTED, "levels": levels})
+    with pytest.raises(RulesInvalid, match="a weighted threshold is above 0"):
+        RULES.completed(body, NOW)
+    assert RULES.check(RULES.read(body)) == []
+    assert RULES.answer({"values": {"revenue": "100"}}, body).outcome == "none", "3 of 4 weights: 75 %"
+    assert RULES.completed({**body, "combine": "all_of"}, NOW)
 
 
 def test_points_add_up_with_a_least_value_of_each_kind():

@@ -252,12 +252,22 @@ def faults(rules: TierRules) -> list[str]:
     return [sentence for sentence, is_so in wrong.items() if is_so]
 
 
+def faults_of_new(rules: TierRules) -> list[str]:
+    """What tier rules may have from an older release, and new ones may not: a weighted threshold of 0, never reached."""
+    thresholds = [value for level in rules.levels for value in level.thresholds.values()]
+    if rules.combine == "weighted" and not all(thresholds):
+        return ["a weighted threshold is above 0: leave out what a level does not ask for"]
+    return []
+
+
 def _certified_amiss(metric: Metric) -> bool:
     counts = metric.source == CERTIFIED
     return counts != bool(metric.certification) or (counts and metric.window not in (LATEST, ANY_DAY))
 
 
-TIERS: Kind[TierFacts, TierRules] = Kind(name=TIER, body=TierRules, facts=TierFacts, evaluate=evaluate, check=faults)
+TIERS: Kind[TierFacts, TierRules] = Kind(
+    name=TIER, body=TierRules, facts=TierFacts, evaluate=evaluate, check=faults, check_new=faults_of_new
+)
 
 
 def tiers_at(book: Rulebook, now: datetime) -> tuple[Version, TierRules]:
