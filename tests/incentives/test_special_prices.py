@@ -118,6 +118,12 @@ def test_the_same_serial_twice_in_one_claim_counts_once():
     assert log.happened[-1].eligible == eur("20.00")
 
 
+def test_a_serial_number_is_that_of_one_unit():
+    several = claim((row(2, serial="X-1"), "40.00"))
+    assert Log().tell(grant()).refused(several) == "claim-invalid"
+    assert Log().tell(grant()).as_then(DraftClaim=2).refused(several) == "", "as the second evaluator decided"
+
+
 @pytest.mark.parametrize(
     ("other", "why"),
     [

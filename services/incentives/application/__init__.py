@@ -251,7 +251,11 @@ HANDLES = (
     Handles(fund_request_commands.CheckFundRequest, fund_request.check_fund_request, request_and_share_streams),
     *(
         Handles(claim.DraftClaim, decision, claim_stream, answer=claim_answer, evaluator=evaluator)
-        for evaluator, decision in ((1, claim.draft_claim_at_any_tax), (2, claim.draft_claim))
+        for evaluator, decision in (
+            (1, claim.draft_claim_at_any_tax),
+            (2, claim.draft_claim_of_many_a_serial),
+            (3, claim.draft_claim),
+        )
     ),
     Handles(
         claim.SubmitClaim,

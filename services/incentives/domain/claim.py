@@ -399,7 +399,7 @@ def _sum_of(items: Sequence[ClaimItem]) -> Money:
 
 
 class ClaimInvalid(Invalid):
-    """A claim has 1 to 500 items of one currency above nothing, at most 20 proofs, and tax of at most 27 %."""
+    """A claim has 1 to 500 items of one currency above nothing, 20 proofs at most, tax of 27 % at most, a unit a serial."""
 
     slug = "claim-invalid"
 
@@ -426,7 +426,14 @@ class ProofReused(Refused):
 
 
 def draft_claim(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
-    """Writes a claim, or writes it anew while it is a draft or was returned; its tax is at most what a rate can make."""
+    """Writes a claim, or writes it anew while it is a draft or was returned. A serial number is that of one unit."""
+    if any(item.sold.serial and item.sold.quantity > 1 for item in wish.items if item.sold):
+        raise ClaimInvalid("a serial number is that of one unit: give each its own row")
+    return draft_claim_of_many_a_serial(wish, claim)
+
+
+def draft_claim_of_many_a_serial(wish: DraftClaim, claim: Claim) -> list[ClaimEvent]:
+    """As the second evaluator decided: a row could have more units than its serial number; tax at most what a rate makes."""
     drafted = draft_claim_at_any_tax(wish, claim)
     claimed = _sum_of(wish.items)
     if wish.tax and wish.tax.amount > most_tax(claimed):
