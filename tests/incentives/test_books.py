@@ -23,10 +23,12 @@ from services.incentives.domain.books import (
     RecordRates,
     booked_month,
 )
-from services.incentives.domain.exchange import Rate, rate_for
+from services.incentives.domain.exchange import InBooks, NoRate, Rate, rate_for
 from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
-from services.incentives.domain.sale_commands import RecordWin
-from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
+from services.incentives.domain.line import adjust_line, confirm_adjustment, release_line
+from services.incentives.domain.sale import Sales
+from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, RecordWin, ReleaseLine
+from services.incentives.domain.sale_events import PayoutAdjusted, PayoutCalculated, PayoutReversed
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 from tests.incentives.test_service import (
     APPROVER,
@@ -283,6 +285,50 @@ async def test_a_line_is_adjusted_by_two_people(incentives):
     assert (await incentives.get(P1, f"/lines/{line['line_id']}"))["remaining"]["amount"] == "75.00"
     await incentives.hear(refunded("x", "1000.00"))
     assert (await incentives.get(P1, f"/lines/{line['line_id']}"))["remaining"]["amount"] == "0.00"
+
+
+# A line of nothing, in another currency than the books
+
+
+def adjusted(world, amount, rate="1.10", day=NOW, books="USD"):
+    """The journal of a correction of the world's one line, confirmed on a day on which a euro is `rate` dollars."""
+    [line] = world.sales["o1"].lines.values()
+    of = {"opportunity_id": "o1", "line_id": line.line_id, "adjustment_id": f"a{amount}", "now": day}
+    rates = tuple(Rate(base="EUR", quote="USD", rate=D(r), on=day.date(), source="ecb") for r in ([rate] if rate else []))
+    wish = AdjustLine(**of, amount=money(amount, "EUR"), reason="agreed", by="fin-1")
+    world.keep(world.sales, Sales, {"o1": adjust_line(wish, world.sales["o1"])})
+    confirm = ConfirmAdjustment(**of, by="fin-2", books=InBooks(currency=books, rates=rates))
+    world.keep(world.sales, Sales, {"o1": confirm_adjustment(confirm, world.sales["o1"])})
+    return [(one.account, one.amount.amount, one.in_books) for one in world.of(PayoutAdjusted)[-1].journal.entries]
+
+
+def of_nothing(currency="USD"):
+    rates = (Rate(base="EUR", quote="USD", rate=D("1.10"), on=NOW.date(), source="ecb"),)
+    world = World(book(plan({"percent": "0"})), rates=rates, books_currency=currency)
+    return world.tell(win("1000.00"), credit())
+
+
+def usd(amount):
+    return money(amount, "USD")
+
+
+def test_a_line_of_nothing_is_adjusted_in_the_books_at_the_rate_of_the_day_and_back_at_what_stands_of_it():
+    world = of_nothing()
+    assert adjusted(world, "50.00") == [("expense", D("50.00"), usd("55.00")), ("held", D("-50.00"), usd("-55.00"))]
+    later = datetime(2026, 3, 18, tzinfo=UTC)
+    assert adjusted(world, "-20.00", "1.50", later)[0] == ("expense", D("-20.00"), usd("-22.00"))
+    [line] = world.sales["o1"].lines.values()
+    released = release_line(
+        ReleaseLine(opportunity_id="o1", line_id=line.line_id, now=datetime(2026, 5, 1, tzinfo=UTC)), world.sales["o1"]
+    )
+    moved = [(one.account, one.in_books) for one in released[0].journal.entries]
+    assert moved == [("held", usd("33.00")), ("payable", usd("-33.00"))]
+
+
+def test_a_line_of_nothing_waits_for_a_rate_and_needs_none_in_the_currency_of_the_books():
+    with pytest.raises(NoRate):
+        adjusted(of_nothing(), "50.00", rate=None)
+    assert adjusted(of_nothing("EUR"), "50.00", books="EUR")[0] == ("expense", D("50.00"), money("50.00", "EUR"))
 
 
 async def test_a_window_closes_by_itself_and_its_true_up_is_a_line(tmp_path):

@@ -1,6 +1,7 @@
 """Facts of sales over HTTP: what billing systems and points of sale tell, corrections by hand, progress."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -17,7 +18,7 @@ from contracts.values import Money, money
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import Filter, Sort, sorted_by
-from services.incentives.application.sales import FactCommand, prepared
+from services.incentives.application.sales import FactCommand, in_books, prepared
 from services.incentives.domain.choice import read_plan
 from services.incentives.domain.plan import Plan, schedule_of
 from services.incentives.domain.rating import Sold
@@ -248,7 +249,11 @@ async def confirm(line_id: Id, body: ConfirmBody, caller: Writer, app: App) -> R
         by=caller.principal.by,
         now=app.clock.now(),
     )
-    return await perform(caller, app, ConfirmAdjustment, wish)
+
+    async def make(peek: Peek) -> ConfirmAdjustment:
+        return replace(wish, books=await in_books(peek, wish.now.astimezone(UTC).date()))
+
+    return await perform(caller, app, ConfirmAdjustment, make)
 
 
 # Progress

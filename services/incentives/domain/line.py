@@ -215,22 +215,32 @@ def confirm_adjustment(wish: ConfirmAdjustment, sale: Sale) -> list[SaleEvent]:
             reason=proposed.reason,
             proposed_by=proposed.proposed_by,
             confirmed_by=wish.by,
-            journal=_adjusted(line, proposed.amount),
+            journal=_adjusted(line, proposed.amount, wish),
             adjusted_at=wish.now,
         )
     ]
 
 
-def _adjusted(line: Line, amount: Money) -> Journal:
+def _adjusted(line: Line, amount: Money, wish: ConfirmAdjustment) -> Journal:
     """Expense against where the line's money stands, in the books at the line's own rate."""
     books = None
-    if line.books is not None and not line.amount.zero:
+    if line.amount.zero:
+        books = _of_nothing(line, amount, wish)
+    elif line.books is not None:
         part = Fraction(amount.amount) * Fraction(line.books.amount) / Fraction(line.amount.amount)
         books = half_up(part, line.books.currency)
     account: AccountName = "held" if line.state == HELD else "payable"
     return move(
         amount, debit=expense(line.kind), credit=account, payee_id=line.payee_id, cause=line.line_id, books=books
     )
+
+
+def _of_nothing(line: Line, amount: Money, wish: ConfirmAdjustment) -> Money | None:
+    """In the books, what a line of nothing is adjusted by: as what stands of it, else at the day's rate. Raises NoRate."""
+    left = line.books_remaining
+    if left is None or line.remaining.zero:
+        return wish.books.amount(amount, wish.now.astimezone(UTC).date())
+    return half_up(Fraction(left.amount) * Fraction(amount.amount) / Fraction(line.remaining.amount), left.currency)
 
 
 def _line(sale: Sale, line_id: str) -> Line:

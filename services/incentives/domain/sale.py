@@ -294,11 +294,7 @@ def _changed(
         case AdjustmentProposed():
             return replace(line, proposed=happened)
         case PayoutAdjusted():
-            books = line.books_reversed - _books_of(happened.journal)
-            state = REVERSED if happened.remaining.zero else HELD if line.state == HELD else PAYABLE
-            adjusted = line.adjusted + happened.amount.amount
-            by = line.changed_by | {happened.proposed_by, happened.confirmed_by}
-            return replace(line, adjusted=adjusted, proposed=None, books_reversed=books, state=state, changed_by=by)
+            return _adjusted(line, happened)
         case _:
             assert_never(happened)
 
@@ -312,6 +308,21 @@ def _reversed(line: Line, happened: PayoutReversed) -> Line:
         state=REVERSED if happened.remaining.zero else line.state,
         books_reversed=line.books_reversed + _books_of(happened.journal),
         refilled=Fraction(1) if happened.remaining.zero else max(line.refilled, min(part, Fraction(1))),
+    )
+
+
+def _adjusted(line: Line, happened: PayoutAdjusted) -> Line:
+    """A line of nothing stands in the books from its first adjustment on."""
+    entries = happened.journal.entries
+    first = entries[0].books_amount if entries else None
+    return replace(
+        line,
+        adjusted=line.adjusted + happened.amount.amount,
+        proposed=None,
+        books=line.books or (none_of(first.currency) if first else None),
+        books_reversed=line.books_reversed - _books_of(happened.journal),
+        state=REVERSED if happened.remaining.zero else HELD if line.state == HELD else PAYABLE,
+        changed_by=line.changed_by | {happened.proposed_by, happened.confirmed_by},
     )
 
 

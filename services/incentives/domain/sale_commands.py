@@ -10,7 +10,7 @@ from typing import Literal
 from chassis.event import LEFT_OUT, LeftOut, command
 from contracts.attribution import Share
 from contracts.values import Money, Term
-from services.incentives.domain.exchange import Rate
+from services.incentives.domain.exchange import NO_BOOKS, InBooks, Rate
 from services.incentives.domain.rating import Sold
 from services.incentives.domain.recognition_rules import Achievement
 from services.incentives.domain.sale_events import CRM
@@ -154,11 +154,14 @@ class AdjustLine:
 
 @command("incentives.ConfirmAdjustment.v1")
 class ConfirmAdjustment:
+    """`books` are as they are on the day: a line of nothing has no rate of its own."""
+
     opportunity_id: str
     line_id: str
     adjustment_id: str
     by: str
     now: datetime
+    books: InBooks = NO_BOOKS
 
 
 @command("incentives.ReleaseLine.v1")
