@@ -23,9 +23,10 @@ from services.incentives.domain.books import (
     RecordRates,
     booked_month,
 )
-from services.incentives.domain.exchange import InBooks, NoRate, Rate, rate_for
+from services.incentives.domain.exchange import InBooks, NoRate, Rate, exact, exchanged, rate_for
 from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
 from services.incentives.domain.line import adjust_line, confirm_adjustment, release_line
+from services.incentives.domain.rating import steps
 from services.incentives.domain.sale import Sales
 from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, RecordWin, ReleaseLine
 from services.incentives.domain.sale_events import PayoutAdjusted, PayoutCalculated, PayoutReversed
@@ -79,6 +80,27 @@ def test_the_newest_rate_of_the_week_counts_also_the_other_way_round():
     assert rate_for(known, "EUR", "USD", date(2026, 3, 16)).rate == D("1.2500000000")
     assert rate_for(known, "USD", "EUR", date(2026, 3, 20)) is None
     assert rate_for(known, "USD", "EUR", date(2026, 3, 8)) is None
+
+
+def in_euros(dong, *, as_now):
+    recorded = Rate(base="EUR", quote="VND", rate=D("26000"), on=date(2026, 3, 16), source="ecb")
+    [known] = exact([recorded]) if as_now else [recorded]
+    return exchanged(money(dong, "VND"), rate_for([known], "VND", "EUR", date(2026, 3, 16))).result
+
+
+def test_a_pair_that_was_recorded_the_other_way_round_is_divided_by_so_that_large_amounts_are_right_to_the_cent():
+    assert in_euros("1000000000", as_now=True) == money("38461.54", "EUR")
+    assert in_euros("130", as_now=True) == money("0.01", "EUR"), "half a cent goes up, by an inverse that does not end"
+    assert in_euros("1000000000", as_now=False) == money("38461.50", "EUR"), "as what was looked up before is decided again"
+
+
+def test_a_derivation_says_the_rate_as_it_was_recorded():
+    recorded = exact([Rate(base="EUR", quote="USD", rate=D("1.2"), on=date(2026, 3, 16), source="ecb")])
+    world = World(book(plan()), rates=recorded).tell(win("1000.00", currency="USD"), credit())
+    [line] = world.of(PayoutCalculated)
+    told = {step.code: step.text for step in steps(line.derivation)}
+    assert told["exchange"] == "1000.00 USD is 833.33 EUR: 1 EUR = 1.2 USD of 2026-03-16, ecb"
+    assert line.amount == money("83.33", "EUR")
 
 
 @pytest.mark.parametrize(

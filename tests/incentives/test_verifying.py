@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chassis.note import NoteSigner
+from contracts.values import money
 from services.incentives.domain import verifying
 from services.incentives.domain.verifying import verify
 from tests.incentives.facts import plan
@@ -100,6 +102,32 @@ async def test_what_was_recorded_wrongly_is_found_even_where_every_hash_was_made
         wrong["events"][0]["sha256"] = hashlib.sha256(body.encode()).hexdigest()
         [finding, *_] = verify(json.dumps(wrong))
         assert wrong["events"][0]["id"] in finding
+
+
+async def test_both_exchanges_of_a_line_are_recomputed_from_the_rates_as_they_were_recorded(incentives):
+    """A sale in dollars under a plan in euros that pays in dollars; what is recorded is how many dollars a euro is."""
+    await incentives.publish_plan(plan(hold_days=0, payout_currency="USD"))
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 21, tzinfo=UTC))
+    rates = {"source": "ecb", "on": "2026-03-16", "pairs": {"EUR/USD": "1.2"}}
+    assert (await incentives.post(FINANCE, "/rates", rates)).status_code == 201
+    await incentives.hear(replace(won(), amount=money("1000.00", "USD")))
+    await incentives.hear(credited(("p1", "100.00")))
+    incentives.clock.set(datetime(2026, 4, 2, tzinfo=UTC))
+    body = {"partner_id": "p1", "period": "2026-03", "currency": "USD"}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    document = await incentives.get(P1, f"/statements/{statement['statement_id']}/proof")
+    assert statement["closing"] == {"amount": "100.00", "currency": "USD"}
+    assert verify(json.dumps(document)) == []
+    data = document["events"][0]["data"]
+    assert data["derivation"]["exchange"]["result"] == {"amount": "833.33", "currency": "EUR"}
+    assert data["exchange"]["result"] == {"amount": "100.00", "currency": "USD"}
+    wrong = deepcopy(document)
+    wrong["events"][0]["data"]["exchange"]["rate"]["rate"] = "1.3"
+    assert any("exchange of its payout does not follow" in finding for finding in verify(json.dumps(wrong)))
+    wrong = deepcopy(document)
+    wrong["events"][0]["data"]["derivation"]["exchange"]["rate"]["per"] = "1.3"
+    assert any("exchange does not follow from its rate" in finding for finding in verify(json.dumps(wrong)))
 
 
 async def test_what_was_recorded_otherwise_is_found_though_statement_events_and_hashes_fit_each_other(proof):

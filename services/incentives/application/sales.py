@@ -17,7 +17,7 @@ from services.incentives.domain.books import CURRENCY, AllBooks, Books, months_a
 from services.incentives.domain.budget import Budget, BudgetEvent
 from services.incentives.domain.claim import Claim, ClaimEvent
 from services.incentives.domain.dues import Known
-from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate
+from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate, exact
 from services.incentives.domain.meter import Meter, MeterEvent
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.posting import AtHand, Decided
@@ -218,7 +218,7 @@ async def all_payees(app: Application, tenant: str, peek: Peek) -> dict[str, Pay
 async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
     """The recorded rates that may hold on some days."""
     found = [rate for month in months_about(days) for rate in (await look(AllBooks.at(month))).rates]
-    return tuple(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
+    return exact(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
 
 
 async def in_books(look: Look, today: date) -> InBooks:

@@ -1,22 +1,28 @@
 """Rates of exchange as they were recorded: the newest one that is not younger than the day and not older than a week."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from chassis.decider import Invalid, Refused
-from chassis.event import iso
+from chassis.event import LEFT_OUT, LeftOut, iso
 from contracts.values import Money, round_half_up
 
 RATE_DAYS_MAX = 7
 RATE_DIGITS = 10
 RATE_STEP = Decimal(1).scaleb(-RATE_DIGITS)
+QUOTIENT_DIGITS = 60
+"""No quotient of an amount and a rate is so near to half a minor unit that these digits would round it onto it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """One unit of `base` is `rate` units of `quote`, by `source`, on a day."""
+    """One unit of `base` is `rate` units of `quote`, by `source`, on a day.
+
+    Where the pair was recorded the other way round, `per` is what was recorded: amounts are divided by it, and `rate` is
+    rounded. One that was looked up without `exact` multiplies by the rounded one, as it was once decided.
+    """
 
     base: str
     quote: str
@@ -24,6 +30,8 @@ class Rate:
     on: date
     source: str
     event_id: str = ""
+    exact: bool | LeftOut = LEFT_OUT
+    per: Decimal | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +57,24 @@ def _as(rate: Rate, base: str, quote: str) -> Rate | None:
     if (rate.base, rate.quote) != (quote, base):
         return None
     inverse = (1 / rate.rate).quantize(RATE_STEP, rounding=ROUND_HALF_UP)
-    return Rate(base=base, quote=quote, rate=inverse, on=rate.on, source=rate.source, event_id=rate.event_id)
+    per = rate.rate if rate.exact else LEFT_OUT
+    return Rate(base=base, quote=quote, rate=inverse, on=rate.on, source=rate.source, event_id=rate.event_id, per=per)
 
 
 def exchanged(amount: Money, rate: Rate) -> Exchange:
     """The amount in the rate's other currency, half-up at its minor unit."""
-    return Exchange(rate=rate, given=amount, result=round_half_up(amount.amount * rate.rate, rate.quote))
+    worth = _divided(amount.amount, rate.per) if rate.per else amount.amount * rate.rate
+    return Exchange(rate=rate, given=amount, result=round_half_up(worth, rate.quote))
+
+
+def _divided(amount: Decimal, by: Decimal) -> Decimal:
+    with localcontext(prec=QUOTIENT_DIGITS):
+        return amount / by
+
+
+def exact(rates: Iterable[Rate]) -> tuple[Rate, ...]:
+    """Recorded rates as they are looked up now: the pair the other way round divides by them."""
+    return tuple(replace(rate, exact=True) for rate in rates)
 
 
 class UnknownCurrency(Invalid):

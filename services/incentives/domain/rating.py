@@ -425,7 +425,10 @@ def _exchange_steps(exchange: Exchange | None) -> tuple[tuple[str, str], ...]:
 
 
 def _rate_text(rate_used: Rate) -> str:
-    return f"1 {rate_used.base} = {rate_used.rate} {rate_used.quote} of {iso(rate_used.on)}, {rate_used.source}"
+    one, other, rate_recorded = rate_used.base, rate_used.quote, rate_used.rate
+    if rate_used.per:
+        one, other, rate_recorded = other, one, rate_used.per
+    return f"1 {one} = {rate_recorded} {other} of {iso(rate_used.on)}, {rate_used.source}"
 
 
 def _term_steps(found: Derivation) -> tuple[tuple[str, str], ...]:

@@ -209,7 +209,7 @@ def _measure(made: dict[str, Any], body: dict[str, Any]) -> Found:
     if made["axis"] == "units":
         return []
     basis = made.get("exchange") or {}
-    if basis and _round(_of(basis["given"]) * _number(basis["rate"]["rate"]), body["currency"]) != _of(basis["result"]):
+    if basis and _exchanged(basis, body["currency"]) != _of(basis["result"]):
         return ["the exchange does not follow from its rate"]
     whole = _of(basis["result"]) if basis else _of(made["basis"])
     weight = _factor(made, body) if body.get("accumulate", "line") != "line" else Fraction(1)
@@ -219,6 +219,13 @@ def _measure(made: dict[str, Any], body: dict[str, Any]) -> Found:
     if _number(made["measure_before"]) + measure != _number(made["measure_after"]):
         return ["the measure before and this one do not make the measure after"]
     return []
+
+
+def _exchanged(basis: dict[str, Any], currency: str) -> Fraction:
+    """What was given at its rate, or divided by the one that was recorded for the pair the other way round."""
+    given, rate = _of(basis["given"]), basis["rate"]
+    per = rate.get("per")
+    return _round(given / _number(per) if per else given * _number(rate["rate"]), currency)
 
 
 def _taken(made: dict[str, Any], body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -295,7 +302,10 @@ def _amount(line: dict[str, Any], pay: Fraction, body: dict[str, Any]) -> Found:
     """The line's amount: all of the pay, or not more than that where it is split between payees, days or a budget."""
     amount, exchange = _of(line["amount"]), line.get("exchange")
     if exchange:
-        if _of(exchange["result"]) != amount:
+        paid = _of(exchange["result"])
+        if paid != _exchanged(exchange, line["amount"]["currency"]):
+            return ["the exchange of its payout does not follow from its rate"]
+        if paid != amount and not (body.get("budget_id") and 0 <= amount <= paid):
             return ["its amount does not follow from its exchange"]
         amount = _of(exchange["given"])
     split = body.get("payees") or body.get("release") or body.get("budget_id")
