@@ -91,7 +91,9 @@ def in_euros(dong, *, as_now):
 def test_a_pair_that_was_recorded_the_other_way_round_is_divided_by_so_that_large_amounts_are_right_to_the_cent():
     assert in_euros("1000000000", as_now=True) == money("38461.54", "EUR")
     assert in_euros("130", as_now=True) == money("0.01", "EUR"), "half a cent goes up, by an inverse that does not end"
-    assert in_euros("1000000000", as_now=False) == money("38461.50", "EUR"), "as what was looked up before is decided again"
+    assert in_euros("1000000000", as_now=False) == money("38461.50", "EUR"), (
+        "as what was looked up before is decided again"
+    )
 
 
 def test_a_derivation_says_the_rate_as_it_was_recorded():
@@ -316,7 +318,9 @@ def adjusted(world, amount, rate="1.10", day=NOW, books="USD"):
     """The journal of a correction of the world's one line, confirmed on a day on which a euro is `rate` dollars."""
     [line] = world.sales["o1"].lines.values()
     of = {"opportunity_id": "o1", "line_id": line.line_id, "adjustment_id": f"a{amount}", "now": day}
-    rates = tuple(Rate(base="EUR", quote="USD", rate=D(r), on=day.date(), source="ecb") for r in ([rate] if rate else []))
+    rates = tuple(
+        Rate(base="EUR", quote="USD", rate=D(r), on=day.date(), source="ecb") for r in ([rate] if rate else [])
+    )
     wish = AdjustLine(**of, amount=money(amount, "EUR"), reason="agreed", by="fin-1")
     world.keep(world.sales, Sales, {"o1": adjust_line(wish, world.sales["o1"])})
     confirm = ConfirmAdjustment(**of, by="fin-2", books=InBooks(currency=books, rates=rates))

@@ -333,9 +333,7 @@ HANDLES = (
         )
     ),
     *(
-        Handles(
-            wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer, evaluator=3
-        )
+        Handles(wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer, evaluator=3)
         for wish, decision in (
             (tier.RecordTierMetric, tier.record_tier_metric),
             (tier.EvaluateTier, tier.evaluate_tier),

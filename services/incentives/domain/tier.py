@@ -281,9 +281,7 @@ def record_tier_metric(wish: RecordTierMetric, tier: Tier, _payee: object, book:
     return _record(wish, tier, _moment(wish, book))
 
 
-def record_tier_metric_of_named_levels(
-    wish: RecordTierMetric, tier: Tier, _payee: object, book: Rulebook
-) -> Changed:
+def record_tier_metric_of_named_levels(wish: RecordTierMetric, tier: Tier, _payee: object, book: Rulebook) -> Changed:
     """As the second evaluator decided: who had a level that the rules no longer name was moved to whatever it met."""
     return _record(wish, tier, _moment(wish, book, stands=False))
 
