@@ -121,6 +121,38 @@ def test_spiffs_for_the_same_sale_stack_exclude_each_other_or_leave_the_best(one
     assert awards(world) == [D(pay) for pay in pays]
 
 
+def beside_a_budget(pot, overlap="exclusive", other="stack", last_award="rest", **known):
+    """Two SPIFFs for the same sales: one of 50.00 out of a budget, and one of 30.00 without."""
+    first = spiff("50", overlap=overlap, last_award=last_award)
+    world = World(book(first, "s1"), book(spiff("30", overlap=other, budget_id=None), "s2"), **known)
+    return world.allocate("pot", pot)
+
+
+@pytest.mark.parametrize(("overlap", "other"), [("exclusive", "stack"), ("best_of", "best_of")])
+def test_a_spiff_whose_budget_has_nothing_left_keeps_no_other_from_paying(overlap, other):
+    world = sold_deals(beside_a_budget("50.00", overlap, other), "a", "b")
+    assert [(line.opportunity_id, line.key.plan_id) for line in world.of(PayoutCalculated)] == [("a", "s1"), ("b", "s2")]
+    world.tell(reversal("x", "1000.00", opportunity_id="a"), credit(opportunity_id="b", revision=2))
+    assert awards(world) == [D("50.00"), D("30.00")], "what comes back is there for later sales"
+
+
+def test_the_rest_of_a_budget_pays_alone_and_what_it_does_not_give_does_not():
+    assert awards(sold_deals(beside_a_budget("40.00"), "a")) == [D("40.00")]
+    assert awards(sold_deals(beside_a_budget("40.00", last_award="none"), "a")) == [D("30.00")]
+    assert awards(sold_deals(beside_a_budget("20.00", "best_of", "best_of"), "a")) == [D("30.00")]
+
+
+def test_of_two_shares_of_one_sale_the_second_is_paid_by_the_other_spiff_once_the_first_took_the_rest():
+    world = beside_a_budget("50.00").tell(win(), credit(share("p1", "50.00"), share("p2", "50.00")))
+    paid = [(line.payee_id, line.key.plan_id, str(line.amount.amount)) for line in world.of(PayoutCalculated)]
+    assert paid == [("p1", "s1", "50.00"), ("p2", "s2", "30.00")]
+
+
+def test_the_evaluator_before_let_a_spent_spiff_keep_others_from_paying():
+    world = sold_deals(beside_a_budget("50.00", spent_aside=False), "a", "b")
+    assert awards(world) == [D("50.00")]
+
+
 def test_a_spiff_pays_beside_the_commission():
     world = World(book(plan()), book(spiff(), "s")).allocate("pot", "1000.00")
     assert sorted(awards(sold_deals(world, "a"))) == [D("100.00"), D("300.00")]

@@ -65,6 +65,7 @@ LEARNED = (
     "of_terms",
     "holds_true_ups",
     "of_nothing",
+    "spent_aside",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

@@ -1,10 +1,11 @@
 """Which shares of a sale should have a line and have none yet, and what each of them is rated on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 from chassis.rulebook import Rulebook
 from contracts.attribution import Share
@@ -38,7 +39,8 @@ class Known:
     without `names_partners` nobody is named whose share waits for a rate; without `own_parts` the part of a distributor is a
     line of the partner whose deal it is; without `of_terms` unearned months are also taken of what was sold or billed after
     their day; without `holds_true_ups` what a closed window is trued up by is payable at once;
-    without `of_nothing` the pieces of what was sold for nothing stay in their window when they are credited anew.
+    without `of_nothing` the pieces of what was sold for nothing stay in their window when they are credited anew;
+    without `spent_aside` a SPIFF whose budget has nothing left keeps others from paying all the same.
     """
 
     books: Sequence[Rulebook]
@@ -58,6 +60,7 @@ class Known:
     of_terms: bool = True
     holds_true_ups: bool = True
     of_nothing: bool = True
+    spent_aside: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,17 +84,24 @@ class Due:
     chosen: Chosen
 
 
-def dues(sale: Sale, known: Known, resolved: Quarantined | None = None) -> list[Due]:
-    """The credited shares of each win that have no line yet, in one fixed order; `resolved` waited until now."""
+Asking = tuple[Known, Waiting, Callable[[Due], Decimal] | None]
+
+
+def dues(
+    sale: Sale, known: Known, resolved: Quarantined | None = None, drawn: Callable[[Due], Decimal] | None = None
+) -> Iterator[Due]:
+    """The credited shares of each win that have no line yet, in one fixed order; `resolved` waited until now.
+
+    `drawn` says what the budget of a plan would give for a share now: which SPIFF pays alone is asked share by share.
+    """
     waiting = _waiting(sale, resolved) if known.waited_for else frozenset()
-    return [
-        due
-        for win_no in sorted(sale.wins)
-        if not sale.wins[win_no].backfill
-        for credit in sale.credit_of(win_no)
-        for due in _dues_of(sale, sale.wins[win_no], credit, known, waiting)
-        if sale.current(due.key) is None and due.key not in sale.missed and _earns(due, known)
-    ]
+    for win_no in sorted(sale.wins):
+        if sale.wins[win_no].backfill:
+            continue
+        for credit in sale.credit_of(win_no):
+            for due in _dues_of(sale, sale.wins[win_no], credit, (known, waiting, drawn)):
+                if sale.current(due.key) is None and due.key not in sale.missed and _earns(due, known):
+                    yield due
 
 
 def _earns(due: Due, known: Known) -> bool:
@@ -105,11 +115,12 @@ def _waiting(sale: Sale, resolved: Quarantined | None) -> Waiting:
     return frozenset((win_no, plan_id) for win_no, plan_id, _ in waits)
 
 
-def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, known: Known, waiting: Waiting) -> Iterator[Due]:
+def _dues_of(sale: Sale, win: WinRecorded, credit: CreditRecorded, of: Asking) -> Iterator[Due]:
+    known, waiting, drawn = of
     for share in shares_in_month(credit.shares, win.credited_on):
         found = _found(sale, win, (credit.pool, share), known, waiting)
         everything = [due for chosen in found for due in _of_plan(sale, win, credit, share, chosen)]
-        paying = _paying(everything, sale, known)
+        paying = _paying(everything, sale, known, drawn)
         yield from (due for due in everything if due.chosen in paying)
 
 
@@ -199,17 +210,22 @@ def bases_for(plan: Plan, sale: Sale, win: WinRecorded) -> list[Basis]:
     return later if plan.basis in BILLED else [Basis(None, win.sold, win.credited_on), *later]
 
 
-def _paying(found: Sequence[Due], sale: Sale, known: Known) -> tuple[Chosen, ...]:
+def _paying(
+    found: Sequence[Due], sale: Sale, known: Known, drawn: Callable[[Due], Decimal] | None
+) -> tuple[Chosen, ...]:
     """The plans that pay beside each other."""
     chosen = tuple(dict.fromkeys(due.chosen.plan_id for due in found))
     by_id = {due.chosen.plan_id: due.chosen for due in found}
     plans = [by_id[plan_id] for plan_id in chosen]
     if sum(one.plan.kind == SPIFF for one in plans) < 2:  # noqa: PLR2004  two can overlap
         return tuple(plans)
-    return overlapping(plans, lambda one: sum((_pay(d, sale, known) for d in found if d.chosen is one), Decimal(0)))
+    pays = partial(_pay, sale=sale, known=known, drawn=drawn)
+    return overlapping(plans, lambda one: sum((pays(due) for due in found if due.chosen is one), Decimal(0)))
 
 
-def _pay(due: Due, sale: Sale, known: Known) -> Decimal:
+def _pay(due: Due, sale: Sale, known: Known, drawn: Callable[[Due], Decimal] | None) -> Decimal:
+    if drawn and due.chosen.plan.budget_id and sale.current(due.key) is None:
+        return Decimal(0) if due.key in sale.missed else drawn(due)
     try:
         return rate(facts_of(due, sale, known, Decimal(0)), due.chosen.plan).pay.amount
     except NoRate:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 from chassis.event import LEFT_OUT, LeftOut, stable_id
 from contracts.values import Money, split
@@ -266,7 +267,8 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         for line in _standing(posting.sale, fact.win_no):
             take_back(posting, line, fact, posting.sale.reversals_of(fact.win_no), known.books)
     resolved = (fact.win_no, fact.plan_id, fact.fact_id) if isinstance(fact, FactResolved) else None
-    waiting = [due for due in dues(posting.sale, known, resolved) if not _calculate(posting, due, known)]
+    drawn = partial(_would_draw, posting, known) if known.spent_aside else None
+    waiting = [due for due in dues(posting.sale, known, resolved, drawn) if not _calculate(posting, due, known)]
     if known.names_partners:
         _quarantine(posting, waiting)
     return posting.decided()
@@ -296,6 +298,15 @@ def _calculate(posting: Posting, due: Due, known: Known) -> bool:
             _earn(posting, line, facts)
     _reverse_known(posting, due, known)
     return True
+
+
+def _would_draw(posting: Posting, known: Known, due: Due) -> Decimal:
+    """What a share would be paid now out of the budget of its plan, in the plan's currency; nothing is posted."""
+    posting.budgets.touch(due.chosen.plan.budget_id or "")
+    tried = posting.aside()
+    _calculate(tried, due, known)
+    made = (line for line in tried.sale.lines.values() if line.key == due.key and not line.superseded)
+    return sum((line.in_plan.amount for line in made if line.in_plan), NOTHING)
 
 
 def _reverse_known(posting: Posting, due: Due, known: Known) -> None:

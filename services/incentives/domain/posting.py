@@ -64,6 +64,11 @@ class Moving:
         self._states = dict(states or {})
         self.happened: dict[str, list[Any]] = {}
 
+    @property
+    def states(self) -> Mapping[str, Any]:
+        """The streams as they are now."""
+        return self._states
+
     def state(self, identity: str) -> Any:
         return self._states.get(identity, self._decider.initial)
 
@@ -103,6 +108,11 @@ class Posting:
     @property
     def at(self) -> Moment:
         return Moment(self.now, self.books)
+
+    def aside(self) -> "Posting":
+        """Another one that begins where this one is, to try what would happen."""
+        at_hand = AtHand(meters=self.meters.states, budgets=self.budgets.states)
+        return Posting(self.sale, at_hand, self.books, self.now, self.ways)
 
     def add(self, happened: SaleEvent) -> None:
         self.happened.append(happened)
