@@ -28,6 +28,8 @@ from services.incentives.domain import (
     tier,
 )
 
+RETURNED_REQUEST = "fund-request-returned"
+
 
 def publish(seen: Seen) -> PublicEvent | None:
     """The public form of a recorded event, or None."""
@@ -418,6 +420,17 @@ def _fund_decided(it: fund_request_events.FundRequestDecided) -> PublicEvent:
     )
 
 
+def _fund_returned(it: fund_request_events.FundRequestReturned) -> PublicEvent:
+    return AttentionRaised(
+        attention_id=stable_id("fund", it.fund_request_id, RETURNED_REQUEST),
+        side="partner",
+        roles=("owner", "marketer", "finance"),
+        topic=RETURNED_REQUEST,
+        subject=it.fund_request_id,
+        partner_id=it.partner_id,
+    )
+
+
 def _reminded(it: fund_request_events.FundClaimReminded) -> PublicEvent:
     return public.FundClaimDue(
         fund_id=it.fund_id,
@@ -668,6 +681,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     fund_request_events.FundRequestSubmitted: _fund_submitted,
     fund_request_events.FundRequestEscalated: _escalated,
     fund_request_events.FundRequestDecided: _fund_decided,
+    fund_request_events.FundRequestReturned: _fund_returned,
     fund_request_events.FundClaimReminded: _reminded,
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,

@@ -11,14 +11,28 @@ from services.incentives.domain.attention import Settled, settle_attentions
 from services.incentives.domain.case import Cases, CloseCase
 from services.incentives.domain.contradiction import OpenContradictionCase, contradiction_id
 from services.incentives.domain.explaining import EXPLAIN
-from services.incentives.domain.fund_request_commands import RecallFundRequest
+from services.incentives.domain.fund_request_commands import AmendFundRequest, RecallFundRequest
+from services.incentives.domain.fund_request_events import FundRequestDecided, ItemDecision
 from services.incentives.domain.payment import Payments, reference_of
 from services.incentives.domain.payment_commands import NoteUnreported
 from services.incentives.projections.attentions import attentions
 from services.incentives.projections.cases import CASES
 from services.incentives.projections.contradictions import CONTRADICTIONS
 from services.incentives.publishing import publish
-from tests.incentives.fund_facts import NOW, Log, accepted, as_is, asked, claimed, decide, funded, verdict
+from tests.incentives.fund_facts import (
+    FUND,
+    NOW,
+    Log,
+    accepted,
+    as_is,
+    asked,
+    claimed,
+    decide,
+    details,
+    eur,
+    funded,
+    verdict,
+)
 from tests.incentives.orders import APPROVE, PAYMENT, SUBMIT, TABLE, Desk, said
 from tests.incentives.test_service import APPROVER, FINANCE, proposed, started
 
@@ -77,6 +91,31 @@ def test_a_fund_request_is_settled_by_its_decision_or_recall(ends):
     assert settled(*before) == {}
     log.tell(ends)
     same(settled(*log.happened)["r1"], raised(*before))
+
+
+RETURN = ItemDecision(outcome="returned", amount=eur("0.00"), reason="name the caterer")
+
+
+def test_a_partner_is_asked_for_a_request_that_was_returned_until_it_is_submitted_again():
+    log = funded().tell(*asked("1000.00"), decide(RETURN))
+    [told_of] = raised(log.happened[-1])
+    about = (told_of.side, told_of.topic, told_of.subject, told_of.partner_id)
+    assert about == ("partner", "fund-request-returned", "r1", "p1")
+    assert told_of.roles == ("owner", "marketer", "finance")
+    log.tell(*asked("900.00"))
+    document = project(ATTENTIONS, told(*log.happened))["r1"]
+    assert [one["topic"] for one in document["open"]] == ["fund-request-submitted"]
+    assert "fund-request-returned" in [one["topic"] for one in document["ended"]]
+
+
+def test_nobody_is_asked_for_an_amendment_that_was_returned_nor_by_the_evaluator_before():
+    amendment = AmendFundRequest(
+        fund_request_id="r1", fund_id=FUND, details=details("1600.00"), reason="bigger hall", by="per", now=NOW
+    )
+    amended = accepted("1000.00").tell(amendment, decide(RETURN))
+    assert isinstance(amended.happened[-1], FundRequestDecided)
+    before = funded().as_then(DecideFundRequest=1).tell(*asked("1000.00"), decide(RETURN))
+    assert isinstance(before.happened[-1], FundRequestDecided)
 
 
 @pytest.mark.parametrize("outcome", ["approved", "denied", "returned"])

@@ -131,7 +131,10 @@ def beside_a_budget(pot, overlap="exclusive", other="stack", last_award="rest", 
 @pytest.mark.parametrize(("overlap", "other"), [("exclusive", "stack"), ("best_of", "best_of")])
 def test_a_spiff_whose_budget_has_nothing_left_keeps_no_other_from_paying(overlap, other):
     world = sold_deals(beside_a_budget("50.00", overlap, other), "a", "b")
-    assert [(line.opportunity_id, line.key.plan_id) for line in world.of(PayoutCalculated)] == [("a", "s1"), ("b", "s2")]
+    assert [(line.opportunity_id, line.key.plan_id) for line in world.of(PayoutCalculated)] == [
+        ("a", "s1"),
+        ("b", "s2"),
+    ]
     world.tell(reversal("x", "1000.00", opportunity_id="a"), credit(opportunity_id="b", revision=2))
     assert awards(world) == [D("50.00"), D("30.00")], "what comes back is there for later sales"
 

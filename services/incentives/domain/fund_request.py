@@ -51,6 +51,7 @@ from services.incentives.domain.fund_request_events import (
     FundRequestEvent,
     FundRequestExtended,
     FundRequestRecalled,
+    FundRequestReturned,
     FundRequestSubmitted,
     FundTerms,
     ItemDecision,
@@ -249,16 +250,28 @@ def amend_fund_request(wish: AmendFundRequest, request: FundRequest, book: Ruleb
 def decide_fund_request(wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook) -> Decided:
     """Accepts and reserves, returns or rejects, item by item. Above the limit of who decides it is escalated.
 
-    The extension that was granted before an amendment goes on.
+    The extension that was granted before an amendment goes on. Who has to write a request anew is asked to.
     """
     days = request.terms.extension_days if request.extended and request.terms else 0
-    return _decide(wish, request, share, book, extended_days=days)
+    events, moved = _decide(wish, request, share, book, extended_days=days)
+    if request.terms is None and _outcome(wish.items) == RETURNED:
+        events = [*events, _returned(wish, request)]
+    return events, moved
+
+
+def _returned(wish: DecideFundRequest, request: FundRequest) -> FundRequestReturned:
+    return FundRequestReturned(
+        fund_request_id=wish.fund_request_id,
+        partner_id=request.partner_id,
+        fund_id=request.fund_id,
+        returned_at=wish.now,
+    )
 
 
 def decide_fund_request_unextended(
     wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook
 ) -> Decided:
-    """As the first evaluator decided: an amendment that was accepted took the extension away."""
+    """As the first evaluator decided: an amendment took the extension away, and nobody was asked for what was returned."""
     return _decide(wish, request, share, book, extended_days=0)
 
 
@@ -508,6 +521,8 @@ def evolve(request: FundRequest, happened: FundRequestEvent) -> FundRequest:
             return _evolve_decided(request, happened)
         case FundRequestEnded():
             return replace(request, stage=Stage(happened.outcome), rest=None, ref=None)
+        case FundRequestReturned():
+            return request
         case FundRequestExtended() | FundClaimReminded() | FundRequestClaimed() | FundRequestDrawn():
             return _evolve_claiming(request, happened)
         case _:

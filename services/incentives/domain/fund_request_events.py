@@ -136,6 +136,16 @@ class FundRequestDecided:
     decided_at: datetime
 
 
+@event("incentives.FundRequestReturned.v1")
+class FundRequestReturned:
+    """The partner is asked to write it anew: it was decided so just before. One that was accepted before stays so."""
+
+    fund_request_id: str
+    partner_id: str
+    fund_id: str
+    returned_at: datetime
+
+
 @event("incentives.FundRequestExtended.v1")
 class FundRequestExtended:
     fund_request_id: str
@@ -198,5 +208,5 @@ class FundRequestEnded:
 
 Asking = FundRequestDrafted | FundRequestSubmitted | FundRequestRecalled | FundRequestAmended | FundRequestEscalated
 Claiming = FundRequestExtended | FundClaimReminded | FundRequestClaimed | FundRequestDrawn
-FundRequestEvent = Asking | FundRequestDecided | Claiming | FundRequestEnded
+FundRequestEvent = Asking | FundRequestDecided | FundRequestReturned | Claiming | FundRequestEnded
 Decided = tuple[list[FundRequestEvent], list[BudgetEvent]]

@@ -21,6 +21,7 @@ from services.incentives.domain.fund_request_events import (
     FundRequestEnded,
     FundRequestEscalated,
     FundRequestRecalled,
+    FundRequestReturned,
     FundRequestSubmitted,
 )
 from services.incentives.domain.tier import TierAppealed, TierChanged, TierReviewClosed, TierReviewEscalated, tier_id
@@ -36,6 +37,7 @@ SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     payment_events.PaymentDeclined: UNKNOWN,
     payment_events.PaymentUnknown: (UNREPORTED,),
     CaseClosed: ("payment-contradicted",),
+    FundRequestSubmitted: ("fund-request-returned",),
     FundRequestDecided: FUND,
     FundRequestRecalled: FUND,
     FundRequestEnded: FUND,
@@ -121,7 +123,7 @@ READ = (
     *SETTLES,
     payment_events.PaymentUnreported,
     payment_events.OutcomeContradicted,
-    FundRequestSubmitted,
+    FundRequestReturned,
     FundRequestEscalated,
     TierReviewEscalated,
     TierAppealed,
