@@ -30,7 +30,7 @@ from chassis.presence import InUse, at_work
 from chassis.process import NoFolder, PortTaken, make_folder, make_world, must_be_free, opened, run, running, serve
 from chassis.projecting import CannotRebuild
 from chassis.reconcile import make_whole
-from chassis.service import Service, World, directory_of, event_store
+from chassis.service import Service, World, directory_of, event_store, kept_keys
 from chassis.settings import ServiceSettings, WrongSetting
 from chassis.shadow import TooDifferent
 from chassis.shadow_api import BEGINNING, ShadowBody, asked_for
@@ -60,6 +60,7 @@ PLAINLY = (
 REFUSED, WRONG_USAGE = 1, 2
 AWAY = {
     "aiokafka.errors.KafkaConnectionError": "ENTENTE_KAFKA",
+    "chassis.key_store.postgres.NotReached": "ENTENTE_KEY_STORE",
     "eventsourcing.persistence.OperationalError": "ENTENTE_POSTGRES",
     "psycopg_pool.PoolTimeout": "ENTENTE_READ_STORE",
     "pymongo.errors.ServerSelectionTimeoutError": "ENTENTE_READ_STORE",
@@ -156,7 +157,7 @@ def _add_key_copies(keys: typer.Typer, name: str, settings: Given) -> None:
         if to.resolve().is_relative_to(given.data.resolve()):
             raise typer.BadParameter(f"{to} lies in the data folder, whose backups are kept longer: keep keys apart")
         make_folder(to, "the folder of copies")
-        path, held = keys_copy.take(directory_of(given, name), name, to, datetime.now(UTC), keep=keep)
+        path, held = keys_copy.take(kept_keys(given, name), name, to, datetime.now(UTC), keep=keep)
         without = "its KMS alone opens it" if held.by_kms else "the master key is not in it, and is kept elsewhere"
         console.print(f"{path} holds {held.keys} keys: {without}", highlight=False, soft_wrap=True)
 
@@ -170,7 +171,7 @@ def _add_key_copies(keys: typer.Typer, name: str, settings: Given) -> None:
         make_folder(given.data, "the data folder")
         directory = directory_of(given, name)
         master_key = None if given.kms else given.master_key or directory / MASTER_FILE
-        held = keys_copy.bring_back(source, directory, name, master_key)
+        held = keys_copy.bring_back(source, kept_keys(given, name), name, master_key)
         said = f"{name}: {held.keys} keys are back; its next start forgets again whom the log tells of since"
         console.print(said, highlight=False, soft_wrap=True)
 
@@ -192,6 +193,7 @@ def _locker(settings: ServiceSettings, build: Build) -> Iterator[Service]:
     """A service of which only the keys are wanted."""
     service = build(settings, make_world(settings))
     try:
+        service.application.keys.prepare()
         yield service
     finally:
         service.application.keys.close()
@@ -219,12 +221,11 @@ def _add_life(cli: typer.Typer, settings: Given, build: Build) -> None:
     def migrate(
         data: DATA = Path("./data"),
         *,
-        sql: Annotated[
-            bool, typer.Option("--sql", help="Print the SQL for PostgreSQL instead; asks no database.")
-        ] = False,
+        sql: Annotated[bool, typer.Option("--sql", help="Print SQL for PostgreSQL instead; asks no database.")] = False,
+        keys: Annotated[bool, typer.Option("--keys", help="With --sql: for the database of the keys.")] = False,
     ) -> None:
         """Makes the tables and, on Kafka, the topic; again is harmless."""
-        run(_migrate(settings(data), build) if not sql else _print_sql(settings(data), build))
+        run(_migrate(settings(data), build) if not sql else _print_sql(settings(data), build, keys=keys))
 
     @cli.command("reconcile")
     def reconcile_command(
@@ -327,13 +328,15 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
     await serve([service], world, service.api, settings)
 
 
-async def _print_sql(settings: ServiceSettings, build: Build) -> None:
+async def _print_sql(settings: ServiceSettings, build: Build, *, keys: bool) -> None:
     """One transaction that a database administrator can read and run."""
     service = build(settings, make_world(settings))
-    stores = (service.store, service.desk, service.application.read)
+    beside: tuple[Any, ...] = (service.store, service.desk, service.application.read)
+    stores = (service.application.keys.store,) if keys else beside
     told = [statement for store in stores if hasattr(store, "statements") for statement in store.statements()]
     if not told:
-        raise typer.BadParameter("all is in files: ENTENTE_POSTGRES names no database")
+        names = "ENTENTE_KEY_STORE" if keys else "ENTENTE_POSTGRES"
+        raise typer.BadParameter(f"all is in files: {names} names no database")
     typer.echo("\n".join(["BEGIN;", *(f"{statement.rstrip(';')};" for statement in told), "COMMIT;"]))
 
 

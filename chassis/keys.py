@@ -1,14 +1,13 @@
 """Keys for personal text: one data key a subject, wrapped by a master key, destroyed when the subject is forgotten.
 
-The keys live in a SQLite file of their own, with its own, shorter backup. A box is base64url(nonce | ciphertext) by
-AES-256-GCM with `tenant|subject` as associated data, so that no box opens under another name.
+The keys live in a store of their own (`chassis.key_store`), with its own, shorter backup. A box is base64url(nonce |
+ciphertext) by AES-256-GCM with `tenant|subject` as associated data, so that no box opens under another name.
 
 The master key is a file, or stands wrapped by a KMS beside the keys (`chassis.master_key`); without it they are locked.
 """
 
 import hmac
 import os
-import sqlite3
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from threading import RLock
@@ -21,30 +20,14 @@ from chassis import secret_file
 from chassis.decider import Busy
 from chassis.event import Sealed
 from chassis.identity import Recent
-from chassis.sqlite_file import open_flushed
-from chassis.wal_index import WalIndex
+from chassis.key_store.port import HMAC, SEAL, KeyStore, Slot
+from chassis.key_store.sqlite import SqliteKeyStore
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 CACHE_LIMIT = 10_000
 RETRY_AFTER_SECONDS = 5
 KEYS_FILE, MASTER_FILE = "keys.db", "master.key"
-
-SEAL, HMAC = "seal", "hmac"
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS data_key (
-    tenant TEXT NOT NULL, purpose TEXT NOT NULL, subject TEXT NOT NULL, wrapped BLOB NOT NULL,
-    PRIMARY KEY (tenant, purpose, subject)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS forgotten (
-    tenant TEXT NOT NULL, subject TEXT NOT NULL, cause TEXT NOT NULL, PRIMARY KEY (tenant, subject, cause)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS followed (log INTEGER PRIMARY KEY CHECK (log = 1), position INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS master (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), wrapped TEXT NOT NULL);
-"""
-
-Slot = tuple[str, str, str]
 
 
 class KeysLocked(Busy):
@@ -99,21 +82,18 @@ def _unlock(cipher: AESGCM, box: bytes, context: bytes) -> bytes:
 
 
 class Keys:
-    """Seals and opens personal text. A new subject's key is on disk before its first box is handed out.
+    """Seals and opens personal text. A new subject's key is kept before its first box is handed out.
 
-    Safe between threads, and between processes on one file: what another one forgot is forgotten here at the next call.
+    Safe between threads, and between processes on one store: what another one forgot is forgotten here at the next call.
     Without a master key they are locked: whatever needs one of them raises KeysLocked.
     """
 
-    def __init__(self, path: Path, wrapper: KeyWrapper | None, *, cache_limit: int = CACHE_LIMIT) -> None:
+    def __init__(self, store: KeyStore, wrapper: KeyWrapper | None, *, cache_limit: int = CACHE_LIMIT) -> None:
+        self.store = store
         self._wrapper = wrapper
         self._cache_limit = cache_limit
         self._lock = RLock()
-        self._database = _open(path)
-        self._index = WalIndex(path)
-        self._seen_commits: int | None = None
         self._known: Recent[Slot, bytes] = Recent(cache_limit)
-        self._seen_change = self._change()
 
     @classmethod
     def in_directory(cls, directory: Path, master_key: Path | None = None) -> "Keys":
@@ -121,12 +101,25 @@ class Keys:
 
         Raises MasterKeyMissing where a KMS keeps the master key.
         """
-        keys = cls(directory / KEYS_FILE, None)
+        keys = cls(SqliteKeyStore(directory / KEYS_FILE), None)
         if keys.master is not None:
             keys.close()
             raise MasterKeyMissing(f"a KMS keeps the master key of {directory / KEYS_FILE}: set ENTENTE_KMS")
         keys.unlock(FileKeyWrapper(master_key) if master_key else FileKeyWrapper(directory / MASTER_FILE, made=True))
         return keys
+
+    def prepare(self) -> None:
+        """Begins the work. Raises what the store does, and MasterKeyMissing where the file given opens no key of it."""
+        with self._lock:
+            self.store.open()
+            if self._wrapper is None:
+                return
+            if self.store.master() is not None:
+                raise MasterKeyMissing("a KMS keeps the master key of these keys: set ENTENTE_KMS")
+            if not self.fit(self._wrapper):
+                raise MasterKeyMissing(
+                    "the master key given opens no key that is kept: bring the one that wrapped them"
+                )
 
     @property
     def locked(self) -> bool:
@@ -145,53 +138,41 @@ class Keys:
     def master(self) -> str | None:
         """The master key as a KMS wrapped it, or None."""
         with self._lock:
-            found = self._database.execute("SELECT wrapped FROM master").fetchone()
-            return str(found[0]) if found else None
+            return self.store.master()
 
     def keep_master(self, wrapped: str) -> str:
         """Keeps the wrapped master key unless one is kept already; answers the one that is kept."""
         with self._lock:
-            self._database.execute("INSERT INTO master VALUES (1, ?) ON CONFLICT DO NOTHING", (wrapped,))
-            return self.master or wrapped
+            return self.store.keep_master(wrapped)
 
     def replace_master(self, old: str, new: str) -> None:
         """Keeps the same master key in another wrapping, unless somebody else has replaced the old one meanwhile."""
         with self._lock:
-            self._database.execute("UPDATE master SET wrapped = ? WHERE wrapped = ?", (new, old))
+            self.store.replace_master(old, new)
 
     @property
     def empty(self) -> bool:
         """Whether no key was ever made, or all are destroyed."""
         with self._lock:
-            return self._database.execute("SELECT 1 FROM data_key LIMIT 1").fetchone() is None
+            return self.store.one() is None
 
     def fit(self, wrapper: KeyWrapper) -> bool:
         """Whether this master key wraps the keys that are there; where there are none, any does."""
         with self._lock:
-            row = self._database.execute("SELECT tenant, purpose, subject, wrapped FROM data_key LIMIT 1").fetchone()
+            found = self.store.one()
         try:
-            return row is None or bool(wrapper.unwrap(row[3], _context(*row[:3])))
+            return found is None or bool(wrapper.unwrap(found[1], _context(*found[0])))
         except InvalidTag:
             return False
 
     def renew(self, wrapper: KeyWrapper, wrapped: str) -> int:
         """Wraps every key by another master key, which is kept as `wrapped`, all in one commit; answers how many."""
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                rows = self._database.execute("SELECT tenant, purpose, subject, wrapped FROM data_key").fetchall()
-                again = [(wrapper.wrap(self._unwrap(row[:3], row[3]), _context(*row[:3])), *row[:3]) for row in rows]
-                self._database.executemany(
-                    "UPDATE data_key SET wrapped = ? WHERE (tenant, purpose, subject) = (?, ?, ?)", again
-                )
-                self._database.execute("INSERT OR REPLACE INTO master VALUES (1, ?)", (wrapped,))
-                self._database.execute("COMMIT")
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+            renewed = self.store.renew(
+                lambda slot, old: wrapper.wrap(self._unwrap(slot, old), _context(*slot)), wrapped
+            )
             self._wrapper = wrapper
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return len(rows)
+            return renewed
 
     def seal(self, tenant: str, subject: str, text: str) -> Sealed:
         """The text in a box that only this subject's key opens; the key is made when there is none."""
@@ -217,34 +198,18 @@ class Keys:
         however often the log tells of that cause. A copy of the keys from before it knows nothing of it, and obeys.
         """
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                if cause is None or self._is_new(tenant, subject, cause):
-                    slot = (tenant, SEAL, subject)
-                    self._database.execute("DELETE FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", slot)
-                self._database.execute("COMMIT")
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.store.destroy(tenant, subject, cause)
             self._known = Recent(self._cache_limit)
-
-    def _is_new(self, tenant: str, subject: str, cause: str) -> bool:
-        """Remembers that this cause was carried out; whether it was not before."""
-        known = (tenant, subject, cause)
-        done = self._database.execute("INSERT INTO forgotten VALUES (?, ?, ?) ON CONFLICT DO NOTHING", known)
-        return done.rowcount == 1
 
     def followed(self) -> int:
         """The position up to which the log's word on who is forgotten has been carried out; 0 at first."""
         with self._lock:
-            found = self._database.execute("SELECT position FROM followed").fetchone()
-            return int(found[0]) if found else 0
+            return self.store.followed()
 
     def follow(self, position: int) -> None:
         """Remembers, beside the keys and in every copy of them, how far the log's word has been carried out."""
         with self._lock:
-            self._database.execute("INSERT OR REPLACE INTO followed VALUES (1, ?)", (position,))
+            self.store.follow(position)
 
     def hmac(self, tenant: str, text: str) -> str:
         """A keyed hash of the text, in 64 hexadecimal digits: equal texts of one tenant give equal ones."""
@@ -252,36 +217,30 @@ class Keys:
 
     def close(self) -> None:
         with self._lock:
-            self._database.close()
-            self._index.close()
+            self.store.close()
 
     def _make(self, slot: Slot) -> bytes:
         with self._lock:
             return self._find(slot) or self._create(slot)
 
     def _create(self, slot: Slot) -> bytes:
-        wrapped = self._unlocked().wrap(os.urandom(KEY_BYTES), _context(*slot))
-        self._database.execute("INSERT INTO data_key VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (*slot, wrapped))
-        key = self._find(slot)
-        if key is None:
+        wrapped = self.store.create(slot, self._unlocked().wrap(os.urandom(KEY_BYTES), _context(*slot)))
+        if wrapped is None:
             raise LookupError("the key was forgotten while it was made")
-        return key
+        return self._learn(slot, wrapped)
 
     def _find(self, slot: Slot) -> bytes | None:
         with self._lock:
-            self._notice_others()
+            _, purpose, _ = slot
+            if purpose == SEAL and self.store.changed():
+                self._known = Recent(self._cache_limit)
             key = self._known.get(slot)
-            if key is None:
-                key = self._read(slot)
+            if key is None and (wrapped := self.store.read(slot)) is not None:
+                key = self._learn(slot, wrapped)
             return key
 
-    def _read(self, slot: Slot) -> bytes | None:
-        found = self._database.execute(
-            "SELECT wrapped FROM data_key WHERE (tenant, purpose, subject) = (?, ?, ?)", slot
-        ).fetchone()
-        if found is None:
-            return None
-        key = self._unwrap(slot, found[0])
+    def _learn(self, slot: Slot, wrapped: bytes) -> bytes:
+        key = self._unwrap(slot, wrapped)
         self._known.put(slot, key)
         return key
 
@@ -292,25 +251,6 @@ class Keys:
         if self._wrapper is None:
             raise KeysLocked("The keys of personal text are locked.", retry_after_seconds=RETRY_AFTER_SECONDS)
         return self._wrapper
-
-    def _notice_others(self) -> None:
-        commits = self._index.changes()
-        if commits is not None and commits == self._seen_commits:
-            return
-        self._seen_commits, change = commits, self._change()
-        if change != self._seen_change:
-            self._seen_change, self._known = change, Recent(self._cache_limit)
-
-    def _change(self) -> int:
-        changed: int = self._database.execute("PRAGMA data_version").fetchone()[0]
-        return changed
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    database = open_flushed(path, SCHEMA)
-    database.execute("PRAGMA secure_delete=ON")
-    path.chmod(secret_file.OWNER_ONLY)
-    return database
 
 
 def _context(*parts: str) -> bytes:

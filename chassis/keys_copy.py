@@ -1,7 +1,8 @@
 """Copies of one service's keys, taken while it runs, and the way back: their own backup, which lives shorter than a log's.
 
-A copy holds what `keys.db` holds: keys that are wrapped. What unwraps them is never in it: a master key in a file is left
-where it is, and one that a KMS keeps is wrapped itself.
+A copy is a file as `keys.db` is one, whatever keeps the keys: what was copied from one kind of store comes back into another.
+Its keys are wrapped. What unwraps them is never in it: a master key in a file is left where it is, and one that a KMS keeps
+is wrapped itself.
 """
 
 import re
@@ -10,10 +11,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol, runtime_checkable
 
 from chassis import secret_file
 from chassis.backup import NotEmpty
-from chassis.keys import KEYS_FILE, SCHEMA, FileKeyWrapper, Keys, MasterKeyMissing
+from chassis.key_store.port import KeyStore
+from chassis.key_store.sqlite import SCHEMA, SqliteKeyStore
+from chassis.keys import KEYS_FILE, FileKeyWrapper, Keys, MasterKeyMissing
 from chassis.presence import at_work
 from chassis.sqlite_file import LOCK_SECONDS
 
@@ -34,7 +39,50 @@ class Held:
     """Whether the master key stands beside them, wrapped by a KMS."""
 
 
-def take(directory: Path, service: str, to: Path, at: datetime, *, keep: int) -> tuple[Path, Held]:
+class Kept(Protocol):
+    """What keeps keys, as copies see it."""
+
+    def copy_to(self, draft: Path) -> None:
+        """Writes the keys of one moment into an empty file, while anybody goes on working with them."""
+        ...
+
+    def bring_in(self, copy: Path) -> bool:
+        """Puts the keys of a copy where there are none; True. Raises InUse while a process works there, NotEmpty."""
+        ...
+
+
+class KeysFile:
+    """`keys.db` in the folder of a service."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self.path = directory, directory / KEYS_FILE
+
+    def copy_to(self, draft: Path) -> None:
+        _copy(_there(self.path), draft, mode=SHARED)
+
+    def bring_in(self, copy: Path) -> bool:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with at_work(self._directory, alone=True):
+            _must_hold_no_key(self.path)
+            # Into the file, not in its place: whoever is about to start may have opened it already.
+            _copy(copy, self.path, mode=SHARED)
+        return True
+
+
+@runtime_checkable
+class KeyDatabase(KeyStore, Protocol):
+    """A key store in a database, which is copied by itself."""
+
+    def copy_to(self, draft: Path) -> None:
+        """As of `Kept`."""
+        ...
+
+    def bring_in(self, copy: Path, *, once: bool = False) -> bool:
+        """As of `Kept`; with `once`, whether it was not done before."""
+        ...
+
+
+def take(kept: Kept, service: str, to: Path, at: datetime, *, keep: int) -> tuple[Path, Held]:
     """Copies the keys of one moment into a new file, while anybody goes on working with them.
 
     The `keep` newest copies of the service stay in that folder, this one among them; older ones are removed. Raises
@@ -44,14 +92,14 @@ def take(directory: Path, service: str, to: Path, at: datetime, *, keep: int) ->
     if path.exists():
         raise NotEmpty(f"{path} is there already: nothing is written over")
     with secret_file.draft(path) as draft:
-        _copy(_there(directory / KEYS_FILE), draft, mode=SHARED)
+        kept.copy_to(draft)
         held = _checked(draft)
         draft.replace(path)
     _remove_older(path, service, keep)
     return path, held
 
 
-def bring_back(source: Path, directory: Path, service: str, master_key: Path | None) -> Held:
+def bring_back(source: Path, kept: Kept, service: str, master_key: Path | None) -> Held:
     """Puts the keys of a copy where there are none. `master_key` is its file, or None where a KMS keeps it.
 
     Raises InUse while a process works there, NotEmpty where keys are, NoKeys for anything but a whole copy of this
@@ -60,16 +108,34 @@ def bring_back(source: Path, directory: Path, service: str, master_key: Path | N
     named = COPY.match(_there(source).name)
     if named and named["service"] != service:
         raise NoKeys(f"{source} holds the keys of {named['service']}, not of {service}")
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / KEYS_FILE
-    with at_work(directory, alone=True), secret_file.draft(path) as draft:
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / KEYS_FILE
         _copy(source, draft, mode=READ)
         held = _checked(draft)
         _must_open(draft, master_key)
-        _must_hold_no_key(path)
-        # Into the file, not in its place: whoever is about to start may have opened it already.
-        _copy(draft, path, mode=SHARED)
+        kept.bring_in(draft)
         return held
+
+
+def take_over(file: KeysFile, store: KeyDatabase, master_key: Path | None) -> bool:
+    """Moves the keys of a service's file into the store that follows it, once, and removes the file: whether there was one.
+
+    Raises InUse while a process works with the file, NotEmpty where the store holds keys of its own, NoKeys for a damaged
+    file, and MasterKeyMissing unless the master key opens it.
+    """
+    if not file.path.exists():
+        return False
+    with at_work(file.path.parent, alone=True), TemporaryDirectory() as folder:
+        if not file.path.exists():
+            return False
+        draft = Path(folder) / KEYS_FILE
+        file.copy_to(draft)
+        if _checked(draft).keys:
+            _must_open(draft, master_key)
+            store.bring_in(draft, once=True)
+        for part in ("", "-wal", "-shm"):
+            file.path.with_name(file.path.name + part).unlink(missing_ok=True)
+        return True
 
 
 def _there(path: Path) -> Path:
@@ -119,7 +185,7 @@ def _remove_older(fresh: Path, service: str, keep: int) -> None:
 
 def _must_hold_no_key(path: Path) -> None:
     try:
-        with closing(Keys(path, None)) as keys:
+        with closing(Keys(SqliteKeyStore(path), None)) as keys:
             if keys.empty:
                 return
     except sqlite3.DatabaseError:
@@ -133,7 +199,7 @@ def _must_open(copy: Path, master_key: Path | None) -> None:
         return
     if not master_key.is_file():
         raise MasterKeyMissing(f"{master_key} is not there: bring it first, a new one would open no key of the copy")
-    with closing(Keys(copy, None)) as keys:
+    with closing(Keys(SqliteKeyStore(copy), None)) as keys:
         if keys.master is not None:
             raise MasterKeyMissing("a KMS keeps the master key of this copy: set ENTENTE_KMS")
         if not _fits(keys, master_key):

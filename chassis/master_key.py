@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from chassis.keys import KEY_BYTES, KEYS_FILE, FileKeyWrapper, Keys, MasterKeyMissing, PlainKeyWrapper
+from chassis.keys import KEY_BYTES, FileKeyWrapper, Keys, MasterKeyMissing, PlainKeyWrapper
 from chassis.supervision import Backoff
 
 log = structlog.get_logger()
@@ -111,7 +111,7 @@ class MasterKey:
             log.warning("master_key_taken_over", path=str(self._plain), then="remove the file: the KMS keeps it now")
             return self._plain.read_bytes()
         if not self.keys.empty:
-            raise MasterKeyMissing(f"{KEYS_FILE} holds keys that {self._plain} does not open: bring the file that does")
+            raise MasterKeyMissing(f"keys are kept that {self._plain} does not open: bring the file that does")
         return os.urandom(KEY_BYTES)
 
     def _note(self, no: Exception) -> None:

@@ -4,6 +4,7 @@ A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the sto
 `World` that services of one process share. `open` → `start` → `stop`; roles split the work between processes.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 
 from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_api, shadow_api
@@ -35,7 +37,10 @@ from chassis.filled import Filled
 from chassis.forgetting import Forgets, Forgetting
 from chassis.http import FOUND, Identify, Measured, signed_principal, with_conventions
 from chassis.identity import Signer, Verifier
-from chassis.keys import KEYS_FILE, MASTER_FILE, Keys
+from chassis.key_store.port import KeyStore
+from chassis.key_store.sqlite import SqliteKeyStore
+from chassis.keys import KEYS_FILE, MASTER_FILE, FileKeyWrapper, Keys
+from chassis.keys_copy import Kept, KeyDatabase, KeysFile, take_over
 from chassis.master_key import MasterKey
 from chassis.presence import at_work
 from chassis.projecting import Feed, ProjectingSettings, ProjectionLag, ProjectionRunner, feed_of
@@ -67,6 +72,7 @@ from chassis.transport.port import (
 )
 from chassis.witness import Witness, WitnessSettings, witnessed_since
 
+log = structlog.get_logger()
 API, WORK = "api", "work"
 SHARED_TABLE = {**inspection.TABLE, **parked_api.TABLE, **rulebook_api.TABLE, **shadow_api.TABLE}
 """Who may do what every service offers, where a service says nothing else."""
@@ -226,6 +232,15 @@ class Service:
         self.directory.mkdir(parents=True, exist_ok=True)
         await self.store.migrate()
         await self.desk.migrate()
+        await asyncio.to_thread(self._migrate_keys)
+
+    def _migrate_keys(self) -> None:
+        """Makes their tables. Keys that lay in a file until now are moved to where the settings want them."""
+        store, file = self.application.keys.store, KeysFile(self.directory)
+        store.migrate()
+        master_key = None if self.settings.kms else self.settings.master_key
+        if isinstance(store, KeyDatabase) and take_over(file, store, master_key):
+            log.warning("keys_taken_over", path=str(file.path), then="remove what copies of the file there are")
 
     async def open(self, *, alone: bool = False) -> None:
         """Opens the stores and tells the transport what this service offers and hears.
@@ -236,6 +251,7 @@ class Service:
         if self.tracer.on:
             self.api.add_middleware(Traced, tracer=self.tracer)
         self._exit.enter_context(at_work(self.directory, alone=alone))
+        await asyncio.to_thread(self.application.keys.prepare)
         if self.application.master_key:
             await self.application.master_key.check()
         await self.store.open()
@@ -446,21 +462,49 @@ def read_store(settings: ServiceSettings, name: str) -> ReadStore:
     return MongoReadStore(url, database=f"entente_{name}")
 
 
+def key_store(settings: ServiceSettings, name: str) -> KeyStore:
+    """The store of keys that the settings name: PostgreSQL, else a SQLite file."""
+    if not settings.key_store:
+        return SqliteKeyStore(directory_of(settings, name) / KEYS_FILE)
+    return _key_database(settings.key_store, name)
+
+
+def kept_keys(settings: ServiceSettings, name: str) -> Kept:
+    """What copies of keys are made of, and brought back into."""
+    if not settings.key_store:
+        return KeysFile(directory_of(settings, name))
+    return _key_database(settings.key_store, name)
+
+
+def _key_database(url: str, name: str) -> KeyDatabase:
+    from chassis.key_store.postgres import PostgresKeyStore  # imported only where it is used, as above
+
+    return PostgresKeyStore(url, schema=f"{name}_keys")
+
+
 def keys_of(settings: ServiceSettings, name: str) -> tuple[Keys, MasterKey | None]:
     """The service's keys, unlocked by a file, or locked until the KMS that the settings name unlocks them."""
     directory = directory_of(settings, name)
     if not settings.kms:
-        return _by_file(directory, settings.master_key), None
+        return _by_file(settings, name), None
     from chassis.transit import Transit  # imported only where it is used, as above
 
-    keys, plain = Keys(directory / KEYS_FILE, None), settings.master_key or directory / MASTER_FILE
+    keys, plain = Keys(key_store(settings, name), None), settings.master_key or directory / MASTER_FILE
     kms = Transit.of(settings, name)
     return keys, MasterKey(keys, kms, plain=plain, check_seconds=settings.kms_check_seconds)
 
 
-def _by_file(directory: Path, master_key: Path | None) -> Keys:
+def _by_file(settings: ServiceSettings, name: str) -> Keys:
+    master_key = settings.master_key
+    if settings.key_store and not master_key:
+        raise WrongSetting(
+            f"{variable('key_store')} needs {variable('kms')} or {variable('master_key')} beside it: "
+            "a master key that each process makes for itself would open nobody else's keys"
+        )
     try:
-        return Keys.in_directory(directory, master_key)
+        if settings.key_store and master_key:
+            return Keys(key_store(settings, name), FileKeyWrapper(master_key))
+        return Keys.in_directory(directory_of(settings, name), master_key)
     except (OSError, ValueError) as no:
         if master_key is None:
             raise

@@ -112,6 +112,12 @@ class ServiceSettings(BaseSettings):
         description="a URL that begins with postgresql://, mongodb:// or mongodb+srv://",
     )
     """URL of the documents' database, PostgreSQL or MongoDB; without it they are SQLite files under `data`."""
+    key_store: Annotated[str, AfterValidator(_read_by_libpq)] | None = Field(
+        default=None,
+        description="the address of a database without a log, as in postgresql://user:password@host:5432/keys",
+    )
+    """URL of the keys' own database, PostgreSQL; without it they are a SQLite file under `data`. A file `master_key` that all
+    processes have, or `kms`, has to wrap them then."""
     trusted_proxies: tuple[Annotated[IPvAnyNetwork, AfterValidator(_not_everybody)], ...] = Field(
         default=(), description='a JSON list of addresses and networks, as in ["10.244.0.0/16", "192.0.2.7"]'
     )

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from chassis import secret_file
 from chassis.event import Sealed
+from chassis.key_store.port import KeyStore
+from chassis.key_store.postgres import PostgresKeyStore
+from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import FileKeyWrapper, Keys
 from chassis.master_key import MasterKey
 from chassis.transit import Transit
@@ -20,12 +23,16 @@ from tests.chassis.transit_engine import TOKEN, TransitEngine
 Open = Callable[[Path], Keys]
 
 
-def by_kms() -> Open:
+def in_a_file(directory: Path) -> KeyStore:
+    return SqliteKeyStore(directory / "keys.db")
+
+
+def by_kms(store: Callable[[Path], KeyStore] = in_a_file) -> Open:
     engine = TransitEngine()
     engine.rotate("entente-x")
 
     async def unlocked(directory: Path) -> Keys:
-        keys, token = Keys(directory / "keys.db", None), directory / "token"
+        keys, token = Keys(store(directory), None), directory / "token"
         await asyncio.to_thread(secret_file.make_once, token, TOKEN.encode())
         async with engine.serving() as url:
             kms = Transit(url, "entente-x", token=token)
@@ -35,10 +42,36 @@ def by_kms() -> Open:
     return lambda directory: asyncio.run(unlocked(directory))
 
 
+def by_file(store: Callable[[Path], KeyStore]) -> Open:
+    return lambda directory: Keys(store(directory), FileKeyWrapper(directory / "master.key", made=True))
+
+
+@pytest.fixture(params=["SQLite", pytest.param("PostgreSQL", marks=pytest.mark.engine)])
+def store(request: pytest.FixtureRequest) -> Callable[[Path], KeyStore]:
+    """Opens the key store of a directory, each time the same."""
+    if request.param == "SQLite":
+        return in_a_file
+    dsn = request.getfixturevalue("postgres")
+
+    def opened(directory: Path) -> PostgresKeyStore:
+        made = PostgresKeyStore(dsn, schema="here_keys")
+        made.migrate()
+        made.open()
+        return made
+
+    return opened
+
+
 @pytest.fixture(params=["a file", "a KMS"])
-def open_keys(request: pytest.FixtureRequest) -> Open:
+def open_keys(request: pytest.FixtureRequest, store: Callable[[Path], KeyStore]) -> Open:
     """Opens the keys of a directory, each time with the same master key."""
-    return Keys.in_directory if request.param == "a file" else by_kms()
+    return by_file(store) if request.param == "a file" else by_kms(store)
+
+
+@pytest.fixture(params=["a file", "a KMS"])
+def open_file(request: pytest.FixtureRequest) -> Open:
+    """As `open_keys`, where the keys are a file."""
+    return by_file(in_a_file) if request.param == "a file" else by_kms()
 
 
 @pytest.fixture
@@ -99,10 +132,10 @@ def test_what_another_process_forgot_is_forgotten_here_at_once(open_keys: Open, 
     assert here.open("acme", sealed) is None
 
 
-def test_a_forgotten_key_is_gone_from_the_files(open_keys: Open, tmp_path: Path) -> None:
-    keys = open_keys(tmp_path)
+def test_a_forgotten_key_is_gone_from_the_files(open_file: Open, tmp_path: Path) -> None:
+    keys = open_file(tmp_path)
     keys.seal("acme", "anna", "Anna")
-    wrapped = keys._database.execute("SELECT wrapped FROM data_key").fetchone()[0]
+    wrapped = keys.store._database.execute("SELECT wrapped FROM data_key").fetchone()[0]
     keys.forget("acme", "anna")
     keys.close()
     assert not any(wrapped in path.read_bytes() for path in tmp_path.iterdir())
@@ -121,8 +154,8 @@ def test_only_their_owner_reads_the_keys(tmp_path: Path) -> None:
     assert {0o600} == {(tmp_path / name).stat().st_mode & 0o777 for name in ("master.key", "keys.db")}
 
 
-def test_neither_text_nor_key_stands_in_the_files(open_keys: Open, tmp_path: Path) -> None:
-    keys = open_keys(tmp_path)
+def test_neither_text_nor_key_stands_in_the_files(open_file: Open, tmp_path: Path) -> None:
+    keys = open_file(tmp_path)
     keys.seal("acme", "anna", "Annas secret text")
     key = keys._known.get(("acme", "seal", "anna"))
     keys.close()
@@ -133,7 +166,7 @@ def test_neither_text_nor_key_stands_in_the_files(open_keys: Open, tmp_path: Pat
 
 def test_another_master_key_opens_nothing(tmp_path: Path) -> None:
     sealed = Keys.in_directory(tmp_path).seal("acme", "anna", "Anna")
-    stranger = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "other.key", made=True))
+    stranger = Keys(SqliteKeyStore(tmp_path / "keys.db"), FileKeyWrapper(tmp_path / "other.key", made=True))
     with pytest.raises(InvalidTag):
         stranger.open("acme", sealed)
 
@@ -144,8 +177,8 @@ def test_equal_texts_of_a_tenant_have_equal_hashes_and_tenants_differ(keys: Keys
     assert len(keys.hmac("acme", "")) == 64
 
 
-def test_a_small_cache_only_costs_time(tmp_path: Path) -> None:
-    keys = Keys(tmp_path / "keys.db", FileKeyWrapper(tmp_path / "master.key", made=True), cache_limit=2)
+def test_a_small_cache_only_costs_time(store: Callable[[Path], KeyStore], tmp_path: Path) -> None:
+    keys = Keys(store(tmp_path), FileKeyWrapper(tmp_path / "master.key", made=True), cache_limit=2)
     boxes = [keys.seal("acme", f"s-{n}", str(n)) for n in range(20)]
     assert [str(n) for n in range(20)] == [keys.open("acme", box) for box in boxes]
     assert len(keys._known) == 2

@@ -14,7 +14,7 @@ from chassis import keys_copy
 from chassis.backup import NotEmpty
 from chassis.event import Sealed
 from chassis.keys import FileKeyWrapper, Keys, MasterKeyMissing
-from chassis.keys_copy import NoKeys
+from chassis.keys_copy import KeysFile, NoKeys
 from chassis.presence import InUse, at_work
 from tests.chassis.test_forgetting import a_log, forgetting, leaves, names
 from tests.chassis.test_keys import by_kms
@@ -43,11 +43,11 @@ def keys(here: Path) -> Iterator[Keys]:
 
 
 def taken(here: Path, kept: Path, at: datetime = AT, keep: int = 7) -> Path:
-    return keys_copy.take(here, "registration", kept, at, keep=keep)[0]
+    return keys_copy.take(KeysFile(here), "registration", kept, at, keep=keep)[0]
 
 
 def brought_back(copy: Path, to: Path) -> int:
-    return keys_copy.bring_back(copy, to, "registration", to / "master.key").keys
+    return keys_copy.bring_back(copy, KeysFile(to), "registration", to / "master.key").keys
 
 
 def without_keys(here: Path, to: Path) -> Path:
@@ -62,7 +62,7 @@ def test_a_copy_holds_the_wrapped_keys_for_its_owner_alone(keys: Keys, here: Pat
     key = keys._known.get(("acme", "seal", "anna"))
     assert key is not None
 
-    path, held = keys_copy.take(here, "registration", kept, AT, keep=7)
+    path, held = keys_copy.take(KeysFile(here), "registration", kept, AT, keep=7)
 
     assert (path, held.keys, held.by_kms) == (kept / NAMED, 1, False)
     assert [path] == list(kept.iterdir())
@@ -73,12 +73,12 @@ def test_a_copy_holds_the_wrapped_keys_for_its_owner_alone(keys: Keys, here: Pat
 
 def test_a_copy_says_whether_a_kms_keeps_what_opens_it(here: Path, kept: Path) -> None:
     by_kms()(here).close()
-    assert keys_copy.take(here, "registration", kept, AT, keep=7)[1].by_kms
+    assert keys_copy.take(KeysFile(here), "registration", kept, AT, keep=7)[1].by_kms
 
 
 def test_a_copy_holds_nothing_of_who_was_forgotten_before(keys: Keys, here: Path, kept: Path) -> None:
     keys.seal("acme", "anna", "Anna")
-    wrapped = keys._database.execute("SELECT wrapped FROM data_key").fetchone()[0]
+    wrapped = keys.store._database.execute("SELECT wrapped FROM data_key").fetchone()[0]
     assert wrapped in taken(here, kept).read_bytes()
     keys.forget("acme", "anna")
     assert wrapped not in taken(here, kept, AT + timedelta(days=1)).read_bytes()
@@ -160,7 +160,7 @@ def test_a_copy_taken_while_another_process_makes_keys_is_of_one_moment(here: Pa
             boxes, copies = [writer.stdout.readline().strip()], []
             for number in range(5):
                 at = AT + timedelta(minutes=number)
-                path, held = keys_copy.take(here, "registration", kept, at, keep=7)
+                path, held = keys_copy.take(KeysFile(here), "registration", kept, at, keep=7)
                 copies.append((path, len(boxes), held.keys))
                 boxes += [writer.stdout.readline().strip() for _ in range(held.keys + 1 - len(boxes))]
         finally:
@@ -266,7 +266,7 @@ def test_keys_whose_master_key_a_kms_keeps_come_back_where_it_is_asked(here: Pat
     (there / "master.key").write_bytes(os.urandom(32))
     with pytest.raises(MasterKeyMissing, match="ENTENTE_KMS"):
         brought_back(copy, there)
-    assert keys_copy.bring_back(copy, there, "registration", None).keys == 1
+    assert keys_copy.bring_back(copy, KeysFile(there), "registration", None).keys == 1
     again = unlocked(there)
     assert again.open("acme", box) == "Anna"
     again.close()
@@ -276,7 +276,7 @@ def test_keys_of_another_service_are_refused(keys: Keys, here: Path, kept: Path,
     keys.seal("acme", "anna", "Anna")
     copy = taken(here, kept)
     with pytest.raises(NoKeys, match="holds the keys of registration, not of onboarding"):
-        keys_copy.bring_back(copy, tmp_path / "onboarding", "onboarding", here / "master.key")
+        keys_copy.bring_back(copy, KeysFile(tmp_path / "onboarding"), "onboarding", here / "master.key")
 
 
 def test_a_copy_comes_back_from_where_nothing_can_be_written(

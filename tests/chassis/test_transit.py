@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import Keys, KeysLocked, MasterKeyMissing
 from chassis.master_key import REFUSALS_MAX, KmsAway, KmsRefused, MasterKey
 from chassis.settings import ServiceSettings
@@ -182,7 +183,7 @@ def opened() -> Iterator[list[Keys]]:
 @pytest.fixture
 def master(url: str, tmp_path: Path, opened: list[Keys]) -> Callable[..., MasterKey]:
     def make(plain: Path | None = None) -> MasterKey:
-        opened.append(Keys(tmp_path / "keys.db", None))
+        opened.append(Keys(SqliteKeyStore(tmp_path / "keys.db"), None))
         plain = plain or tmp_path / "master.key"
         return MasterKey(opened[-1], transit(url, tmp_path), plain=plain, check_seconds=0.01)
 
@@ -355,7 +356,7 @@ async def test_a_renewal_that_fails_changes_nothing(engine: TransitEngine, maste
     await here.unlock()
     box, kept = here.keys.seal("acme", "anna", "Anna"), here.keys.master
     never = bytes(60)  # what no master key ever wrapped
-    here.keys._database.execute("INSERT INTO data_key VALUES ('acme', 'seal', 'bela', ?)", (never,))
+    here.keys.store._database.execute("INSERT INTO data_key VALUES ('acme', 'seal', 'bela', ?)", (never,))
     with pytest.raises(InvalidTag):
         await master().renew()
     again = master()

@@ -9,6 +9,7 @@ import pytest
 
 from chassis.event import Sealed
 from chassis.forgetting import Forgetting
+from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import FileKeyWrapper, Keys
 from tests.registration.service import ADMIN, DESK, Running, activated, seller, started
 from tests.registration.test_leads import route_by
@@ -110,7 +111,7 @@ async def test_who_is_named_anew_and_forgotten_again_stays_so_after_a_backup_bro
 
     await registration.post(ADMIN, "/people/forget", ASKS)
 
-    keys = Keys(copy, FileKeyWrapper(tmp_path / "registration" / "master.key"))
+    keys = Keys(SqliteKeyStore(copy), FileKeyWrapper(tmp_path / "registration" / "master.key"))
     box = Sealed(**sealed)
     assert "Erika" in str(before)
     assert "Erika" in str(keys.open(P1.tenant, box))

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from typer.testing import CliRunner, Result
 
 from chassis.cli import command_line
-from chassis.keys import Keys
+from chassis.keys import FileKeyWrapper, Keys
 from chassis.presence import InUse, at_work
 from chassis.transport.port import topic_of
 from services.__main__ import cli
@@ -57,6 +57,42 @@ def test_the_sql_of_a_store_is_printed_without_asking_a_database(type_in, monkey
     assert more[len(told) - 1] == 'CREATE SCHEMA IF NOT EXISTS "registration_read";'
     assert sum("CREATE TABLE IF NOT EXISTS" in line for line in more) == 12
     assert all(line.endswith(";") for line in more)
+
+
+def test_the_sql_of_the_keys_own_database_is_printed_apart(
+    type_in, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENTENTE_POSTGRES", "postgresql://nobody@127.0.0.1:1/none")
+    assert "ENTENTE_KEY_STORE names no database" in said(type_in(ONE, "migrate", "--sql", "--keys"), 2)
+    monkeypatch.setenv("ENTENTE_KEY_STORE", "postgresql://nobody@127.0.0.1:1/keys")
+    assert "needs ENTENTE_KMS or ENTENTE_MASTER_KEY beside it" in said(type_in(ONE, "migrate", "--sql", "--keys"), 2)
+    FileKeyWrapper(tmp_path / "another.key", made=True)
+    monkeypatch.setenv("ENTENTE_MASTER_KEY", str(tmp_path / "another.key"))
+
+    told = said(type_in(ONE, "migrate", "--sql", "--keys"), 0).strip().splitlines()
+
+    assert told[:2] == ["BEGIN;", 'CREATE SCHEMA IF NOT EXISTS "registration_keys";']
+    assert told[-1] == "COMMIT;"
+    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in told) == 3
+    assert not any("_keys" in line for line in said(type_in(ONE, "migrate", "--sql"), 0).splitlines())
+
+
+def test_keys_in_the_database_of_the_log_are_refused_at_the_start(
+    type_in, postgres: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    FileKeyWrapper(tmp_path / "another.key", made=True)
+    monkeypatch.setenv("ENTENTE_MASTER_KEY", str(tmp_path / "another.key"))
+    monkeypatch.setenv("ENTENTE_POSTGRES", postgres)
+    monkeypatch.setenv("ENTENTE_KEY_STORE", postgres.replace("127.0.0.1", "localhost"))
+    told = said(type_in(ONE, "migrate"), 2)
+    assert "ENTENTE_KEY_STORE names a database that holds registration.stored_events" in told
+
+
+def test_a_key_store_that_cannot_be_reached_is_named(type_in, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    FileKeyWrapper(tmp_path / "another.key", made=True)
+    monkeypatch.setenv("ENTENTE_MASTER_KEY", str(tmp_path / "another.key"))
+    monkeypatch.setenv("ENTENTE_KEY_STORE", "postgresql://nobody@127.0.0.1:1/keys")
+    assert "ENTENTE_KEY_STORE names what cannot be reached" in said(type_in(ONE, "migrate"), 1)
 
 
 def test_the_topic_is_made_on_a_broker(type_in, kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:

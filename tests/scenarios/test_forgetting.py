@@ -1,22 +1,29 @@
 """Who asks to be forgotten is: in events, documents, parked messages, logs and exports, and after a restore as well."""
 
 import shutil
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
+import pytest
 from typer.testing import CliRunner
 
-from chassis import backup
+from chassis import backup, keys_copy
 from chassis.cli import command_line
+from chassis.keys import FileKeyWrapper
+from chassis.keys_copy import KeyDatabase
+from chassis.service import key_store
+from chassis.settings import ServiceSettings
 from contracts.catalogue import SERVICES
 from services.attribution.domain.opening import OpenOpportunity
 from services.registration import app as registration
 from tests.chassis.logged import logged
 from tests.scenarios.main_job import deal
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again
-from tests.scenarios.system import System, done, running_system, until
+from tests.scenarios.system import BEGINNING, System, done, running_system, until
 from tests.scenarios.test_poison import PARKED, approved, bug, parked, registered
 
 NAME, MAIL = "Erika Vanishing", "erika@vanishing.example"
@@ -81,6 +88,52 @@ async def test_who_is_forgotten_stays_so_with_keys_that_were_copied_while_the_sy
         assert not names_somebody(leads)
         assert b"Otto Staying" in leads
         assert other.encode() in leads
+
+
+async def test_who_is_forgotten_stays_so_where_keys_move_into_a_database_and_an_older_copy_comes_back(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, kept, master = tmp_path / "data", tmp_path / "kept", tmp_path / "master.key"
+    FileKeyWrapper(master, made=True)
+    monkeypatch.setenv("ENTENTE_MASTER_KEY", str(master))
+    async with running_system(data) as it:
+        person_id, lead_id = await known(it)
+    monkeypatch.setenv("ENTENTE_KEY_STORE", postgres)
+
+    async with running_system(data, beginning=None, opened=False) as it:
+        assert [] == list(data.rglob("keys.db*"))
+        assert all(names_somebody(text) for text in await all_texts(it, person_id))
+        copies = {name: copied(data, name, kept) for name in SERVICES}
+        assert "stop it first, then try again" in typed("restore", copies["registration"], data, status=1)
+        await forgotten(it, person_id, lead_id)
+        await named_nowhere(it, person_id)
+    for name, copy in copies.items():
+        with psycopg.connect(postgres) as lost:
+            lost.execute(f"DROP SCHEMA {name}_keys CASCADE")
+        brought_back(data, name, copy, master)
+
+    async with running_system(data, beginning=None, opened=False) as it:
+        await named_nowhere(it, person_id)
+    result = CliRunner().invoke(REGISTRATION, ["reconcile", "--by", "ops", "--data", str(data)])
+    assert result.exit_code == 0, result.output
+    await every_log_is_what_it_was(data)
+
+
+def copied(data: Path, name: str, to: Path) -> Path:
+    with closing(key_database(data, name)) as database:
+        return keys_copy.take(database, name, to, BEGINNING, keep=1)[0]
+
+
+def brought_back(data: Path, name: str, copy: Path, master: Path) -> None:
+    with closing(key_database(data, name)) as database:
+        database.migrate()
+        keys_copy.bring_back(copy, database, name, master)
+
+
+def key_database(data: Path, name: str) -> KeyDatabase:
+    store = key_store(ServiceSettings.read(data=data), name)
+    assert isinstance(store, KeyDatabase)
+    return store
 
 
 def typed(command: str, path: Path, data: Path, *, status: int = 0) -> str:

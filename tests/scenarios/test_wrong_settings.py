@@ -63,7 +63,7 @@ def wrong(service: str, field: str, form: dict[str, Any]) -> list[str]:
         return [HIDDEN, f'"{HIDDEN}"', f'[{{"{HIDDEN}": 1}}]', f'{{"{HIDDEN}": {{"{HIDDEN}": 1}}}}']
     if "enum" in form or "pattern" in form or form.get("format") == "file-path":
         return [f"{HIDDEN} {HIDDEN}"]
-    if field == "postgres":
+    if field in ("postgres", "key_store"):
         return [f"postgresql://me:{HIDDEN}@host:port/name {HIDDEN}"]
     sealed = {("gateway", "openid_issuer"), ("gateway", "public_url")}
     return [WRONG_URL] if (service, field) in sealed else []
