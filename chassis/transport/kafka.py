@@ -80,7 +80,7 @@ class Settings:
     allowed_seconds: float = 10.0
     """A reader that was refused and then goes on so long without another no is one that may read."""
     outside_seconds: float = 30.0
-    """A consumer that has been out of its group for so long does not come back by itself."""
+    """A consumer that has been out of its group for so long, or has stood still, does not come back by itself."""
     look_back_records: int = 5_000
     """How many records of a partition are read at once where lost ones are looked for."""
     relay: RelaySettings = field(default_factory=RelaySettings)
@@ -454,7 +454,8 @@ class _Subscription:
             if watched_seconds > self._settings.allowed_seconds:
                 self.refused = None
             await self._learn_beginnings()
-            outside_seconds = outside_seconds + self._settings.watch_seconds if self._is_outside() else 0.0
+            out = self._is_outside() or self._stands_still()
+            outside_seconds = outside_seconds + self._settings.watch_seconds if out else 0.0
             if outside_seconds > self._settings.outside_seconds:
                 break
         raise ConsumerEnded(f"{self.group} on {self.topic}")
@@ -474,6 +475,17 @@ class _Subscription:
             return False
         coordinator = self._subscriber.consumer._coordinator  # noqa: SLF001  nothing public tells it
         return bool(coordinator.generation == NO_GENERATION)
+
+    def _stands_still(self) -> bool:
+        """Whether it asks for nothing although nothing is in hand and the broker is there: its commit may never return.
+
+        It is a member all the same, until `max_poll_interval_ms` is over.
+        """
+        if self.group is None or self._in_hand:
+            return False
+        consumer = self._subscriber.consumer
+        there = consumer._coordinator.coordinator_id is not None  # noqa: SLF001  nothing public tells either
+        return bool(there and consumer._subscription.fetcher_idle_time > self._settings.watch_seconds)  # noqa: SLF001
 
     def _broker(self, overheard: _Overheard) -> KafkaBroker:
         settings = self._settings
