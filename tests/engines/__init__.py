@@ -77,9 +77,16 @@ class Engine:
         self._process = None
 
     def kill(self) -> None:
-        """End the engine at once, as a crash would: what it had not flushed is the page cache's."""
+        """End the engine at once, as a crash would: what it had not flushed is the page cache's.
+
+        Returns when its children are gone too: what they share keeps the next start from its files.
+        """
+        children = self._children()
         self._tell(signal.SIGKILL)
         self._running().wait()
+        deadline = time.monotonic() + self.stop_seconds
+        while not all(map(_is_gone, children)) and time.monotonic() < deadline:
+            time.sleep(0.01)
         self._process = None
 
     def freeze(self) -> None:
@@ -91,17 +98,28 @@ class Engine:
 
     def _tell(self, number: signal.Signals) -> None:
         """Signals the process and its children: each of them answers clients."""
-        running = self._running()
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        running.send_signal(number)
+        children = self._children()
+        self._running().send_signal(number)
         for child in children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child), number)
+                os.kill(child, number)
+
+    def _children(self) -> list[int]:
+        pid = self.pid
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise EngineFailed("this engine is not running: start it first")
         return self._process
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether nothing is left of a process but what its parent has to be told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -14,7 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from playwright.async_api import async_playwright
 
 from tests.architecture.tree import ROOT
+from tests.engines import _is_gone, at_work, temporary_folder
 from tests.engines.kafka import Broker
+from tests.engines.postgres import Server
 
 
 async def create_topic(bootstrap: str) -> str:
@@ -65,6 +68,21 @@ def test_a_database_of_the_tests_own_starts_empty(postgres: str) -> None:
         connection.execute("CREATE TABLE deal (id text PRIMARY KEY)")
         connection.execute("INSERT INTO deal VALUES ('one')")
         assert connection.execute("SELECT id FROM deal").fetchall() == [("one",)]
+
+
+def test_of_a_killed_server_no_child_is_left_that_would_keep_the_next_start_from_its_files(
+    postgres_server: str,
+) -> None:
+    with temporary_folder("entente-killed-") as folder:
+        server = Server(folder / "postgres")
+        with at_work(server), ExitStack() as busy:
+            for _ in range(20):
+                busy.callback(psycopg.connect(server.dsn).close)
+            children = server._children()
+            assert len(children) > 20
+            server.kill()
+            assert [pid for pid in children if not _is_gone(pid)] == []
+            server.start()
 
 
 def test_postgres_flushes_what_it_commits(postgres: str) -> None:
