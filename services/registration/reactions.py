@@ -4,12 +4,14 @@ Public events of other services come in as reactions, the own clock and the own 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from chassis.application import Application, Prepared, Reaction
 from chassis.deadlines import DUE_AT, Deadline
+from chassis.decider import NotFound
 from chassis.event import LEFT_OUT, LeftOut, Seen, stable_id
 from chassis.execution import Peek
 from chassis.read_store.port import TURN, Contains, each
@@ -107,7 +109,8 @@ async def _decline_offers(seen: Seen, app: Application) -> None:
         def decline(_: Any, fields: dict[str, Any]) -> DeclineLead:
             return DeclineLead(**fields, partner_id=partner_id, reason_code=SUSPENDED)
 
-        await app.react(seen, f"decline_offer {lead['lead_id']}", on_lead(asked, decline))
+        with suppress(NotFound):  # it is the lead's source, or its offer is over by now
+            await app.react(seen, f"decline_offer {lead['lead_id']}", on_lead(asked, decline))
 
 
 async def on_left(seen: Seen, app: Application) -> None:

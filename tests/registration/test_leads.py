@@ -501,6 +501,29 @@ async def test_a_suspended_partner_loses_its_offers(registration: Running) -> No
     assert [one["partner_id"] for one in found["offers"]] == ["p2"]
 
 
+async def test_the_news_of_a_suspension_is_taken_in_also_where_the_partner_has_brought_a_lead(
+    registration: Running,
+) -> None:
+    await route_by(registration)
+    inbound = await brought(registration, seller("p1"))
+    await standing(registration, inbound, "offered")
+    lead_id = (await registration.post(DESK, "/leads", other("Adatum"))).json()["lead_id"]
+    await offered_to(registration, lead_id, "p1")
+
+    await registration.hear(
+        PartnerSuspended(
+            partner_id="p1", revision=2, scopes=("new_business",), reason_code="x", until=None, suspended_at=START
+        )
+    )
+    found = await standing(registration, lead_id, "offered", round=2)
+
+    assert [one["partner_id"] for one in found["offers"]] == ["p2"]
+    assert (await standing(registration, inbound, "offered"))["offers"] == [
+        {"partner_id": None, "due_at": "2026-03-04T10:00:00Z"}
+    ]
+    assert await registration.service.parking.count() == 0
+
+
 async def test_turns_go_round_and_each_part_is_shown_beside_what_was_promised(registration: Running) -> None:
     await route_by(registration)
     for name in ("Adatum", "Litware", "Contosa", "Tailspin"):
