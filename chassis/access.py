@@ -70,7 +70,7 @@ class Access:
         """Raises Forbidden if the action is not theirs, NotFound if the thing is another partner's."""
         if not self.allows(principal, action):
             raise Forbidden(f"{_name(action)} is not yours to do", action=_name(action))
-        if principal.kind == PARTNER and partner_id is not None and partner_id != principal.partner_id:
+        if principal.kind == PARTNER and partner_id is not None and not principal.acts_for(partner_id):
             raise NotFound
 
     def allows(self, principal: Principal, action: Any) -> bool:
@@ -96,10 +96,10 @@ def _name(action: Any) -> str:
 
 
 def sees(principal: Principal, document: Mapping[str, Any] | None) -> bool:
-    """Whether a document is theirs to read: the vendor's own side sees all, a partner what names it."""
+    """Whether a document is theirs to read: the vendor's own side sees all, a partner what names it or who it absorbed."""
     if document is None:
         return False
     if principal.kind != PARTNER:
         return principal.kind in (VENDOR, SERVICE)
-    mine = principal.partner_id
-    return mine is not None and (document.get("partner_id") == mine or mine in document.get("partner_ids", ()))
+    named = (document.get("partner_id"), *document.get("partner_ids", ()))
+    return principal.named_in(named) is not None

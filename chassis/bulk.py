@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused, WrongState
-from chassis.event import Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
 from chassis.identity import Principal
 
 ROWS_MAX = 10_000
@@ -72,6 +72,7 @@ class Asker:
     roles: tuple[str, ...] = ()
     duties: tuple[str, ...] = ()
     person: str | None = None
+    absorbed: tuple[str, ...] | LeftOut = LEFT_OUT
 
     @classmethod
     def of(cls, who: Principal) -> "Asker":
@@ -82,6 +83,7 @@ class Asker:
             roles=who.roles,
             duties=who.duties,
             person=who.person,
+            absorbed=who.absorbed or LEFT_OUT,
         )
 
     def principal(self, tenant: str) -> Principal:
@@ -93,6 +95,7 @@ class Asker:
             roles=self.roles,
             duties=self.duties,
             person=self.person,
+            absorbed=self.absorbed or (),
         )
 
 

@@ -370,7 +370,7 @@ async def template(caller: Reader, app: App, kind: Annotated[str, Query(max_leng
 async def batches(caller: Reader, app: App, paged: Paged) -> Response:
     """The imports, newest first: a partner's own, all of them for the vendor."""
     app.access.check(caller.principal, READ_BATCHES)
-    where = {"partner_id": caller.principal.partner_id}
+    where = {"partner_id": caller.principal.partner_ids or None}
     items, cursor = await page(caller, app, "import_batches", paged, where, "-uploaded_at")
     return listed(items, cursor)
 

@@ -6,7 +6,7 @@ The name is written out, never computed from the class, because stored names are
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -57,6 +57,10 @@ class PublicEvent:
         if self.audience == "all":
             return self
         return self if self.audience in ("partner", "both") and partner_id in self.partners() else None
+
+    def for_any(self, partner_ids: Iterable[str]) -> "PublicEvent | None":
+        """What may be read by who acts for these partners: as the first of them that may know of it."""
+        return next((view for one in partner_ids if (view := self.for_partner(one)) is not None), None)
 
 
 class UnknownType(LookupError):

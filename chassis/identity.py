@@ -6,7 +6,7 @@ is ever accepted, whatever a token's header says. Tokens live in machine time: m
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -48,7 +48,8 @@ class Unauthenticated(Problem):
 class Principal:
     """Who is acting. `kind` is vendor, partner, service, operator or anonymous; `view_as` names who is looking on.
 
-    `person` is who answers for a program that acts by a key.
+    `person` is who answers for a program that acts by a key. `absorbed` are the partners that `partner_id` goes on for
+    now: what was recorded for them is its own, what is new is recorded for itself.
     """
 
     tenant: str
@@ -62,6 +63,20 @@ class Principal:
     step_up_at: str | None = None
     view_as: str | None = None
     person: str | None = None
+    absorbed: tuple[str, ...] = ()
+
+    @property
+    def partner_ids(self) -> tuple[str, ...]:
+        """Every partner that it acts for, its own first; none for who acts for none."""
+        return (self.partner_id, *self.absorbed) if self.partner_id else ()
+
+    def acts_for(self, partner_id: str | None) -> bool:
+        """Whether what is recorded for this partner is its own."""
+        return partner_id is not None and partner_id in self.partner_ids
+
+    def named_in(self, partner_ids: Collection[str | None]) -> str | None:
+        """The first of its partners among these, None where it is none of them."""
+        return next((one for one in self.partner_ids if one in partner_ids), None)
 
     @property
     def by(self) -> str:

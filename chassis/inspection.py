@@ -129,13 +129,13 @@ async def _together(app: Application, recorded: Recorded) -> list[Seen]:
 
 async def _may_ask(app: Application, who: Principal, seen: Seen) -> bool:
     rule = app.may_ask.get(type(seen.event))
-    return await rule(app, who, seen) if rule else disclosed(app, seen, who.partner_id)
+    return await rule(app, who, seen) if rule else disclosed(app, seen, who)
 
 
-def disclosed(app: Application, seen: Seen, partner_id: str | None) -> bool:
+def disclosed(app: Application, seen: Seen, who: Principal) -> bool:
     """Whether an event has a public form that this partner may read."""
     public = app.publish(seen) if app.publish else None
-    return public is not None and partner_id is not None and public.for_partner(partner_id) is not None
+    return public is not None and public.for_any(who.partner_ids) is not None
 
 
 def _explained(app: Application, seen: Seen, together: Sequence[Seen], *, own_side: bool) -> dict[str, Any]:
@@ -240,17 +240,17 @@ async def proof(stream: Annotated[str, Path(min_length=1, max_length=300)], call
     app.access.check(caller.principal, PROOF)
     name = f"{caller.tenant}:{stream}"
     theirs = caller.principal.kind == PARTNER
-    if app.proof is None or (theirs and not await _about(app, name, caller.principal.partner_id)):
+    if app.proof is None or (theirs and not await _about(app, name, caller.principal)):
         raise NotFound
     found = await app.proof(name)
     return shown(without_states(found) if theirs else found)
 
 
-async def _about(app: Application, stream: str, partner_id: str | None) -> bool:
+async def _about(app: Application, stream: str, who: Principal) -> bool:
     """Whether this partner may read some of the stream's public events, and no other partner any of the rest."""
     events = [app.publish(r.seen(app.name)) for r in await app.executor.store.load(stream)] if app.publish else []
     told = [event for event in events if event is not None]
-    mine = [event for event in told if partner_id is not None and event.for_partner(partner_id) is not None]
+    mine = [event for event in told if event.for_any(who.partner_ids) is not None]
     others = [event for event in told if event not in mine]
     return bool(mine) and not any(event.for_partner(one) for event in others for one in event.partners())
 

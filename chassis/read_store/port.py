@@ -34,6 +34,11 @@ class Contains:
     value: str | int
     others: tuple[str | int, ...] = ()
 
+    @classmethod
+    def any_of(cls, values: Sequence[str | int]) -> "Contains":
+        """One of these values, of which there is at least one."""
+        return cls(values[0], tuple(values[1:]))
+
     @property
     def values(self) -> list[str | int]:
         return [self.value, *self.others]

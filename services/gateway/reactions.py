@@ -7,6 +7,7 @@ from chassis.event import SHARED, PublicEvent, Seen
 from chassis.read_store.port import each
 from contracts import onboarding
 from services.gateway.domain.session import EndSession
+from services.gateway.projections.partner_cards import absorbed_by
 
 
 async def on_membership_ended(seen: Seen, app: Application) -> None:
@@ -21,9 +22,11 @@ async def on_person_forgotten(seen: Seen, app: Application) -> None:
 
 
 async def on_partner_suspended(seen: Seen, app: Application) -> None:
-    """A suspension that closes access ends the sessions of the partner's people."""
+    """A suspension that closes access ends the sessions of the partner's people, and of those that it goes on for."""
     if "access" in seen.event.scopes:
-        await _end_sessions(seen, app, {"partner_id": seen.event.partner_id}, "suspended")
+        whose = seen.event.partner_id
+        family = whose, *await absorbed_by(app.read, seen.tenant, whose)
+        await _end_sessions(seen, app, {"partner_id": family}, "suspended")
 
 
 async def _end_sessions(seen: Seen, app: Application, where: dict[str, Any], cause: str) -> None:

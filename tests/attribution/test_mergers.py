@@ -362,17 +362,17 @@ def parting(who: str, into: str, revision: int = 6) -> PartnersUnmerged:
     return PartnersUnmerged(partner_id=who, survivor_id=into, absorbed_id=who, revision=revision, unmerged_at=at(20))
 
 
-async def shares(stage: Stage, partner_id: str) -> list[tuple[str, str]]:
-    answer = await stage.api("partner", partner_id, roles=("owner",)).get(
+async def shares(stage: Stage, partner_id: str, *absorbed: str) -> list[tuple[str, str]]:
+    answer = await stage.api("partner", partner_id, roles=("owner",), absorbed=absorbed).get(
         f"/opportunities/{RUNNING_SALE}/credit/sourced"
     )
     found = answer.json()
     return [(one["partner_id"], one["percent"]) for one in found["current"]["shares"]] if answer.ok else []
 
 
-async def seen_by(stage: Stage, partner_id: str) -> tuple[int, int, int]:
-    """How many sales, touches and pools of credit a partner reads."""
-    api = stage.api("partner", partner_id, roles=("owner",))
+async def seen_by(stage: Stage, partner_id: str, *absorbed: str) -> tuple[int, int, int]:
+    """How many sales, touches and pools of credit a partner reads, as one with those that it absorbed."""
+    api = stage.api("partner", partner_id, roles=("owner",), absorbed=absorbed)
     lists = [(await api.get(path)).json()["items"] for path in ("/opportunities", "/touches", "/credit")]
     return len(lists[0]), len(lists[1]), len(lists[2])
 
@@ -399,9 +399,10 @@ async def test_the_survivor_reads_the_sales_touches_and_credit_of_who_was_absorb
     await merging(stage)
     await caught_up(stage)
     assert await shares(stage, ZOE) == [(ZOE, "100.00")]
-    assert await seen_by(stage, ZOE) == (1, 1, 1)
+    assert await seen_by(stage, ZOE, ANNE, BEN) == (1, 1, 1)
     assert len((await stage.admin.get(f"/opportunities?partner_id={ZOE}")).json()["items"]) == 1
-    (row,) = (await stage.api("partner", ZOE, roles=("owner",)).get("/opportunities")).json()["items"]
+    zoe = stage.api("partner", ZOE, roles=("owner",), absorbed=(ANNE, BEN))
+    (row,) = (await zoe.get("/opportunities")).json()["items"]
     assert (row["partner_id"], row["partner_ids"]) == (ANNE, [ANNE])
     await on_partners_unmerged(seen_merger(stage, parting(ANNE, BEN), 13), stage.service.application)
     await caught_up(stage)
@@ -450,4 +451,4 @@ async def test_a_sale_that_was_won_before_hears_of_every_merger_after_it(stage: 
     sold, _ = await stage.service.application.executor.state("acme", Opportunities.at(RUNNING_SALE))
     assert {who: known.survivor_id for who, known in sold.mergers.items()} == {ANNE: BEN, BEN: ZOE}
     await caught_up(stage)
-    assert await shares(stage, ZOE) == [(ANNE, "100.00")]
+    assert await shares(stage, ZOE, ANNE, BEN) == [(ANNE, "100.00")]

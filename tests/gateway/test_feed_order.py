@@ -40,4 +40,4 @@ def test_everybody_reads_what_is_for_all_and_nobody_what_names_another() -> None
     partner = decode(onboarding.PartnerActivated.type, sample(onboarding.PartnerActivated.type))
     documents = project(EVENT_LOG, told(rules, partner, source="onboarding")).values()
     assert [document["partner_ids"] for document in documents] == [[EVERYBODY], [partner.partner_id]]
-    assert readable_by(None) == {}
+    assert readable_by(()) == {}

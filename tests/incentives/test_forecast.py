@@ -158,7 +158,7 @@ def test_repeats_and_other_orders_change_no_open_sale():
 
 async def test_a_partner_reads_what_its_own_open_sales_would_pay_it_and_not_how_likely_they_are(incentives):
     await incentives.publish_plan(plan())
-    found = await estimates(beside(incentives, *HAPPENED), "acme", "p1")
+    found = await estimates(beside(incentives, *HAPPENED), "acme", ("p1",))
     assert [(one["registration_id"], one["amount"]["amount"]) for one in found["items"]] == [
         ("r1", "2000.00"),
         ("r2", "500.00"),
@@ -170,7 +170,7 @@ async def test_a_partner_reads_what_its_own_open_sales_would_pay_it_and_not_how_
     assert {name for one in found["items"] for name in one} == {*EstimatedSale.__annotations__}
     assert {name for one in found["items"] for line in one["lines"] for name in line} == {*EstimateLine.__annotations__}
     assert [row["if_won"] for row in found["months"]] == ["170.00"]
-    assert (await estimates(beside(incentives, *HAPPENED), "acme", "p2"))["items"] == []
+    assert (await estimates(beside(incentives, *HAPPENED), "acme", ("p2",)))["items"] == []
 
 
 async def test_the_vendor_reads_the_estimates_of_every_open_sale(incentives):

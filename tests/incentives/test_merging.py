@@ -52,6 +52,7 @@ from tests.incentives.test_service import (
 )
 
 P3 = replace(P2, subject="per-3", partner_id="p3")
+BOTH = replace(P2, absorbed=("p1",))
 NOW = datetime(2026, 6, 3, 10, tzinfo=UTC)
 DAY = date(2026, 6, 1)
 TABLE = {handles.command: handles for handles in HANDLES}
@@ -258,11 +259,11 @@ async def test_two_partners_become_one_and_two_again_and_their_statements_stay(t
         [stated] = (await incentives.get(P1, "/statements"))["items"]
         await incentives.hear(merged(), times=2)
         assert await payable(incentives) == {"p1-EUR": 0, "p2-EUR": -100}
-        found = await incentives.get(P2, "/mergers/p1")
+        found = await incentives.get(BOTH, "/mergers/p1")
         assert (found["state"], found["moved"]) == ("merged", {"EUR": "100.00"})
-        assert (await incentives.get(P2, "/statements"))["items"] == [stated]
+        assert (await incentives.get(BOTH, "/statements"))["items"] == [stated]
         for name in ("", "/csv", "/pdf", "/proof"):
-            assert await incentives.text(P2, f"/statements/{stated['statement_id']}{name}")
+            assert await incentives.text(BOTH, f"/statements/{stated['statement_id']}{name}")
         await incentives.hear(replace(won("o2"), closed_on=date(2026, 3, 20)))
         await incentives.hear(credited(("p1", "100.00"), opportunity_id="o2"))
         assert await payable(incentives) == {"p1-EUR": 0, "p2-EUR": -200}

@@ -204,9 +204,9 @@ def test_a_life_as_each_side_reads_it() -> None:
         ["p-3"],
         3,
     )
-    assert for_partner(document, "p-1") is None
-    assert for_partner(document, "p-2") is None
-    own = for_partner(document, "p-3") or {}
+    assert for_partner(document, ("p-1",)) is None
+    assert for_partner(document, ("p-2",)) is None
+    own = for_partner(document, ("p-3",)) or {}
     assert [step["event"] for step in own["history"]] == ["LeadAssigned", "LeadAccepted", "LeadConverted"]
     assert "p-1" not in str(own)
 

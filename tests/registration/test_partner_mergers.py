@@ -13,6 +13,7 @@ from contracts.onboarding import PartnersMerged, PartnersUnmerged
 from contracts.registration import DisputeDecided, DisputeOpened
 from contracts.values import PartnerId
 from tests.registration.service import DESK, START, Running, activated, deal, seller, started
+from tests.registration.test_leads import brought, offered_to, route_by
 from tests.registration.test_service import won
 
 ARBITER = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
@@ -228,3 +229,87 @@ async def test_a_dispute_that_is_won_while_the_partner_counts_as_another_takes_n
     assert shown["board"]["status"] == "approved"
     handles = registration.service.application.executor.every_handles
     assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+# Who goes on for another one, and its people: the gateway names both in the signed principal
+
+BOTH = replace(seller("p2"), absorbed=("p1",))
+"""A seller of the partner that absorbed another one, or of the one that was absorbed."""
+RIVAL = seller("p3")
+AMOUNT = {"amount": "10000.00", "currency": "EUR"}
+
+
+async def test_who_goes_on_for_a_partner_works_on_its_leads_and_makes_deals_of_its_own_of_them(
+    registration: Running,
+) -> None:
+    await route_by(registration, partners=[{"partner_id": "p1"}])
+    lead_id = await brought(registration)
+    await offered_to(registration, lead_id, "p1")
+    await registration.post(seller("p1"), f"/leads/{lead_id}/accept")
+    await registration.hear(merged("p1", "p2"))
+
+    reported = await registration.post(BOTH, f"/leads/{lead_id}/report", {"step": "contacted"})
+    assert reported.status_code == 200, reported.text
+    assert (await registration.get(BOTH, f"/leads/{lead_id}")).json()["contact"]["name"] == "Petra Prospect"
+    assert [one["lead_id"] for one in (await registration.get(BOTH, "/leads")).json()["items"]] == [lead_id]
+    for who in (RIVAL, seller("p2")):
+        assert (await registration.post(who, f"/leads/{lead_id}/report", {"step": "meeting"})).status_code == 404
+        assert (await registration.get(who, "/leads")).json()["items"] == []
+
+    wish = {"products": [{"family": "cloud"}], "amount": AMOUNT}
+    answers = [await registration.post(BOTH, f"/leads/{lead_id}/convert", wish, key="once") for _ in range(2)]
+    assert [one.json()["status"] for one in answers] == ["converted", "converted"]
+    [made] = (await registration.get(seller("p2"), "/deals")).json()["items"]
+    assert (made["partner_id"], made["customer"]) == ("p2", "Fabrikam AG")
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+async def test_who_goes_on_for_a_partner_works_on_its_deals_and_drafts_and_what_is_new_is_its_own(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1")
+    await approve(registration, first)
+    path = f"/deals/{first['registration_id']}"
+    draft = (await registration.post(seller("p1"), "/drafts", {"amount": AMOUNT})).json()["registration_id"]
+    await registration.hear(merged("p1", "p2"))
+
+    assert (await registration.post(BOTH, f"{path}/amend", {"amount": {**AMOUNT, "amount": "11000.00"}})).is_success
+    assert [one["registration_id"] for one in (await registration.get(BOTH, "/drafts")).json()["items"]] == [draft]
+    other = {name: deal()[name] for name in ("products", "amount")}
+    customer = {"name": "Fabrikam AG", "country": "DE", "website": "www.fabrikam.com"}
+    kept = await registration.patch(BOTH, f"/deals/{draft}", {**other, "customer": customer, "partner_id": "p1"})
+    assert kept.is_success, kept.text
+    assert [one["partner_id"] for one in (await registration.get(BOTH, "/drafts")).json()["items"]] == ["p1"]
+    registered = await registration.post(BOTH, f"/deals/{draft}/register")
+    replaced = await registration.post(BOTH, f"{path}/replace", {"products": [{"family": "storage"}]})
+
+    assert [one.json()["partner_id"] for one in (registered, replaced)] == ["p2", "p2"]
+    shown = {
+        one["registration_id"]: one["partner_id"] for one in (await registration.get(BOTH, "/deals")).json()["items"]
+    }
+    successor = replaced.json()["registration_id"]
+    assert shown == {first["registration_id"]: "p1", draft: "p2", successor: "p2"}
+    await registration.post(DESK, f"/deals/{successor}/approve")
+    assert (await registration.until(first["registration_id"], "withdrawn"))["board"]["partner_id"] == "p1"
+    for who in (RIVAL, seller("p1")):
+        assert (await registration.get(who, f"/deals/{successor}")).status_code == 404
+    assert (await registration.post(RIVAL, f"{path}/replace", {"products": [{"family": "x"}]})).status_code == 404
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+async def test_who_goes_on_for_a_partner_takes_back_what_it_had_imported(registration: Running) -> None:
+    file = b"customer,country,website,products,amount,currency\nContoso,DE,www.contoso.com,cloud,10000.00,EUR\n"
+    batch_id = (await registration.upload(seller("p1"), file)).json()["batch_id"]
+    await registration.until_batch(seller("p1"), batch_id, "dry_run")
+    await registration.post(seller("p1"), f"/batches/{batch_id}/apply")
+    await registration.until_batch(seller("p1"), batch_id, "applied")
+    await registration.hear(merged("p1", "p2"))
+
+    assert (await registration.get(RIVAL, f"/batches/{batch_id}")).status_code == 404
+    assert [one["batch_id"] for one in (await registration.get(BOTH, "/batches")).json()["items"]] == [batch_id]
+    await registration.post(BOTH, f"/batches/{batch_id}/undo")
+    undone = await registration.until_batch(BOTH, batch_id, "undone")
+
+    assert undone["counts"]["undone"] == 1

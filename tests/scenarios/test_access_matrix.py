@@ -18,7 +18,7 @@ import pytest_asyncio
 from chassis.asgi import Answer, Api
 from contracts.catalogue import SERVICES
 from tests.scenarios.browser import browser
-from tests.scenarios.cast import PARTNER, VENDOR, cast
+from tests.scenarios.cast import PARTNER, VENDOR, cast, joined
 from tests.scenarios.main_job import deal, main_job
 from tests.scenarios.routes import Route, mounts_of, outside, routes_of
 from tests.scenarios.system import System, done, running_system
@@ -1179,23 +1179,19 @@ async def test_what_is_another_s_is_answered_as_what_never_was(
 @pytest.mark.parametrize("who", ["rival", "strange_partner", "stranger"])
 @pytest.mark.parametrize(("route", "it_is"), [p for p in rows() if p.values[0][1] == "GET" and not p.values[1].ids])
 async def test_no_list_holds_anything_of_another_s(asked: Asked, route: Route, it_is: Row, who: str) -> None:
-    method, path = outside(route)
-    answer = await asked.cast[who].send(method, path, b"", {})
+    _, path = outside(route)
+    assert await _held(asked, asked.cast[who], path) == []
+
+
+HELD = ("deal", "number", "partner", "person", "membership", "opportunity", "line", "statement", "payment", "client")
+
+
+async def _held(asked: Asked, who: Api, path: str) -> list[str]:
+    """What of the partner's an answer holds."""
+    answer = await who.get(path)
     if answer.status == 422:  # a search asks for something
-        answer = await asked.cast[who].get(f"{path}?q=co")
-    held = (
-        "deal",
-        "number",
-        "partner",
-        "person",
-        "membership",
-        "opportunity",
-        "line",
-        "statement",
-        "payment",
-        "client",
-    )
-    assert [name for name in held if asked.ids[name].encode() in answer.body] == []
+        answer = await who.get(f"{path}?q=co")
+    return [name for name in HELD if asked.ids[name].encode() in answer.body]
 
 
 # Pages and forms
@@ -1264,3 +1260,117 @@ async def test_what_is_open_to_all_tells_nothing_of_anyone(asked: Asked, route: 
     if route[1:] != ("GET", "/dev/identities") and route[1:] != ("GET", "/dev/sign-in"):
         assert asked.ids["deal"].encode() not in found.body
         assert asked.ids["partner"].encode() not in found.body
+
+
+# Partners that became one
+
+
+SHARED = {f"{service}_{what}" for service in SERVICES for what in ("book", "run", "shadow")}
+OWNER_ROWS = {
+    route: it_is
+    for route, it_is in ROWS.items()
+    if "owner" in it_is.who
+    and named(it_is)
+    and not (it_is.open or it_is.form or it_is.page or SHARED & {*it_is.ids.values()})
+}
+"""What a partner's owner may do with what is named by an id."""
+
+
+async def test_who_absorbed_a_partner_may_what_its_owner_may_and_a_rival_nothing_until_they_are_two_again(
+    asked: Asked,
+) -> None:
+    owner, mine = asked.cast["owner"], asked.ids["partner"]
+    survivor_id, survivor = await _another_partner(asked)
+    people = asked.cast | {"survivor": survivor}
+    assert (await _opened(asked, people, "survivor"), await _opened(asked, people, "rival")) == ([], [])
+    before = await _opened(asked, people, "owner")
+
+    await _merging(asked, f"{mine}/merge", {"into": survivor_id, "effective_on": "2031-05-02"})
+
+    assert [done(await one.get("/v1/me"))["partner_id"] for one in (survivor, owner)] == [survivor_id, survivor_id]
+    assert await _opened(asked, people, "survivor") == before
+    assert await _opened(asked, people, "owner") == before
+    assert await _opened(asked, people, "rival") == []
+    lists = [await _holding(asked, who) for who in (survivor, owner, asked.cast["rival"])]
+    assert lists == [LISTED, LISTED, []]
+    feed = "/v1/events?limit=1000"
+    told = [name for name in HELD if name != "client"]
+    assert await _held(asked, survivor, feed) == await _held(asked, owner, feed) == told
+    assert [await _shown(asked, people, who) for who in ("survivor", "owner", "rival")] == [{200}, {200}, {404}]
+    wish = deal("Fabrikam", "fabrikam.com", partner_id=mine, close_on="2031-08-20")
+    made = done(await owner.post("/v1/registration/deals", wish, key="matrix-as-survivor"), 201)
+    assert made["partner_id"] == survivor_id
+
+    await _merging(asked, f"{mine}/unmerge", {"into": survivor_id}, proposals=1)
+
+    assert [done(await one.get("/v1/me"))["partner_id"] for one in (survivor, owner)] == [survivor_id, mine]
+    assert await _opened(asked, people, "owner") == before
+    assert await _opened(asked, people, "survivor") == []
+    assert [await _shown(asked, people, who) for who in ("survivor", "owner")] == [{404}, {200}]
+    assert [await _holding(asked, who) for who in (survivor, owner)] == [[], LISTED]
+    assert await _held(asked, survivor, feed) == ["partner"]  # the merger itself stays told
+    assert (await owner.get(f"/v1/registration/deals/{made['registration_id']}")).status == 404
+
+
+async def _another_partner(asked: Asked) -> tuple[str, Api]:
+    """A partner with one owner, and a second administrator of the vendor."""
+    admin = asked.cast["admin"]
+    colleague = {"handle": "abe", "name": "Abe", "mail": "abe@acme.example", "roles": ["admin"]}
+    done(await admin.post("/v1/staff", colleague, key="matrix-abe"), 201)
+    profile = {"legal_name": "Eastgate", "country": "DE", "domains": ["eastgate.example"], "types": ["reseller"]}
+    partner_id: str = done(await admin.post("/v1/onboarding/partners", profile, key="matrix-eastgate"), 201)[
+        "partner_id"
+    ]
+    done(await admin.post(f"/v1/onboarding/partners/{partner_id}/approve", {}, key="matrix-eastgate-approve"))
+    person_id = await joined(admin, partner_id, "erin", ["owner"])
+    await asked.it.settle()
+    return partner_id, await asked.it.who(person_id)
+
+
+async def _merging(asked: Asked, step: str, body: dict[str, str], proposals: int = 2) -> None:
+    admins = (asked.cast["admin"], await asked.it.who("abe"))
+    for number, admin in enumerate(admins[:proposals]):
+        done(await admin.post(f"/v1/onboarding/partners/{step}", body, key=f"matrix-{step[-8:]}-{number}"))
+    await asked.it.settle()
+
+
+async def _opened(asked: Asked, people: dict[str, Api], who: str) -> list[Route]:
+    """The rows of which somebody is answered otherwise for what is the partner's than for what never was."""
+    here = Asked(asked.it, people, asked.ids, asked.absent)
+    return [
+        route
+        for route, it_is in OWNER_ROWS.items()
+        if blotted(await ask(here, who, route, it_is, asked.ids), asked, it_is)
+        != blotted(await ask(here, who, route, it_is, asked.absent), asked, it_is)
+    ]
+
+
+OWNER_PAGES = {
+    route: it_is
+    for route, it_is in ROWS.items()
+    if it_is.page and "owner" in it_is.who and it_is.ids and not SHARED & {*it_is.ids.values()}
+}
+
+
+async def _shown(asked: Asked, people: dict[str, Api], who: str) -> set[int]:
+    """How the portal answers somebody who opens the pages of what is the partner's."""
+    async with as_browser(Asked(asked.it, people, asked.ids, asked.absent), who) as client:
+        return {(await client.get(_page(route, it_is, asked.ids))).status_code for route, it_is in OWNER_PAGES.items()}
+
+
+LISTED = [name for name in HELD if name != "membership"]
+"""What stands in lists: a membership is told by the feed alone."""
+
+
+async def _holding(asked: Asked, who: Api) -> list[str]:
+    """What of the partner's stands in all lists together but the feed."""
+    lists = [
+        route for route, it_is in ROWS.items() if route[1] == "GET" and not (it_is.ids or it_is.open or it_is.page)
+    ]
+    found = {
+        name
+        for route in lists
+        if route[2] not in (STREAM, "/v1/events")
+        for name in await _held(asked, who, outside(route)[1])
+    }
+    return [name for name in HELD if name in found]

@@ -13,7 +13,7 @@ from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads, shown
 from services.attribution.access import READ_CREDIT
-from services.attribution.api.whose import document_of, named, own_ids
+from services.attribution.api.whose import named
 from services.attribution.application import merged_of
 from services.attribution.domain.credit import ReviseCredit, WantedShare, credit_id
 from services.attribution.domain.credit_policy import POOLS_MAX
@@ -55,7 +55,7 @@ async def credits(
 ) -> Response:
     """Pools of all sales, the last changed first."""
     app.access.check(caller.principal, READ_CREDIT)
-    mine = await own_ids(caller, app)
+    mine = caller.principal.partner_ids
     where = {"status": status, "pool": pool, "partner_ids": named(mine)}
     items, cursor = await page(caller, app, "credit_view", paged, where, "-changed_at")
     return listed([seen for seen in (_seen(mine, item, None) for item in items) if seen], cursor)
@@ -72,8 +72,8 @@ async def of_opportunity(
 ) -> Response:
     """Every pool of a sale with its revisions. `known_at` answers as it was known by that instant."""
     app.access.check(caller.principal, READ_CREDIT)
-    await document_of(caller, app, "opportunity_board", opportunity_id)
-    mine = await own_ids(caller, app)
+    await app.document(caller.principal, "opportunity_board", opportunity_id)
+    mine = caller.principal.partner_ids
     where = {"opportunity_id": opportunity_id, **({"partner_ids": named(mine)} if mine else {})}
     found = await app.read.find("credit_view", caller.tenant, where=where, sort="pool", limit=2 * POOLS_MAX)
     pools = [_seen(mine, item, known_at) for item in found.items]
@@ -92,8 +92,8 @@ async def of_pool(
 ) -> Response:
     """Who is credited with a sale in one pool, and every revision of it."""
     app.access.check(caller.principal, READ_CREDIT)
-    document = await document_of(caller, app, "credit_view", credit_id(opportunity_id, pool))
-    known = _seen(await own_ids(caller, app), document, known_at)
+    document = await app.document(caller.principal, "credit_view", credit_id(opportunity_id, pool))
+    known = _seen(caller.principal.partner_ids, document, known_at)
     if known is None:
         raise NotFound("nothing was known by then")
     return shown(known, document["version"])

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from chassis.answers import Page, answers
 from chassis.http import App, Paged, Reader, listed, page, reads, shown
 from services.attribution.access import READ_OPPORTUNITIES
-from services.attribution.api.whose import asked_for, document_of, named, own_ids
+from services.attribution.api.whose import asked_for, named
 from services.attribution.projections import opportunity_board, opportunity_timeline
 from services.attribution.projections.opportunity_board import BoardDocument
 from services.attribution.projections.opportunity_timeline import SaleWithTimeline
@@ -38,7 +38,7 @@ router = APIRouter(tags=["opportunities"])
 async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters) -> Response:
     """All sales for the vendor; for a partner those it has a part in, or one that it goes on for."""
     app.access.check(caller.principal, READ_OPPORTUNITIES)
-    mine = await own_ids(caller, app)
+    mine = caller.principal.partner_ids
     where = {
         "status": wanted.status,
         "stage": wanted.stage,
@@ -55,8 +55,8 @@ async def opportunities(caller: Reader, app: App, paged: Paged, wanted: Filters)
 async def opportunity(opportunity_id: Id, caller: Reader, app: App) -> Response:
     """One sale, with what happened to it in order; each entry's event can be asked why."""
     app.access.check(caller.principal, READ_OPPORTUNITIES)
-    mine = await own_ids(caller, app)
-    document = await document_of(caller, app, "opportunity_board", opportunity_id)
+    mine = caller.principal.partner_ids
+    document = await app.document(caller.principal, "opportunity_board", opportunity_id)
     told = await app.read.get("opportunity_timeline", caller.tenant, opportunity_id)
     entries = _timeline(mine, told)["entries"] if told else []
     return shown({**_row(mine, document), "timeline": entries}, document["version"])

@@ -11,7 +11,7 @@ from chassis.answers import Page, answers
 from chassis.http import App, Body, Instant, Paged, Reader, Writer, listed, page, perform, reads
 from contracts.values import OpportunityId, PartnerId
 from services.attribution.access import READ_TOUCHES
-from services.attribution.api.whose import asked_for, document_of
+from services.attribution.api.whose import asked_for
 from services.attribution.application import POLICY_ID, merged_of, pools_in_force
 from services.attribution.domain.touch import CLAIMED, CONFIRMED, RecordTouch, role_of, touch_id
 from services.attribution.projections.touch_log import TouchDocument
@@ -39,7 +39,7 @@ router = APIRouter(tags=["touches"])
 async def record(body: TouchBody, caller: Writer, app: App) -> Response:
     """Records what a partner did for a sale. A partner tells only of itself and of its own sales."""
     app.access.check(caller.principal, RecordTouch, body.partner_id)
-    await document_of(caller, app, "opportunity_board", body.opportunity_id)
+    await app.document(caller.principal, "opportunity_board", body.opportunity_id)
 
     async def make(peek: Any) -> RecordTouch:
         wish = _command(body, caller, await pools_in_force(peek, app.clock.now()), app.clock.now())

@@ -21,6 +21,7 @@ from chassis.tracing import serving
 from services.gateway.domain.client import Clients
 from services.gateway.domain.session import OpenSession, SessionOpened, Sessions, UseSession
 from services.gateway.domain.staff import StaffMembers
+from services.gateway.projections.partner_cards import absorbed_by, up_from
 
 COOKIE, LOCKED_COOKIE = "entente", "__Host-entente"
 """In development, and elsewhere: the second name is one that a browser keeps for this host over TLS alone."""
@@ -104,15 +105,20 @@ def count_stranger(request: Request) -> None:
 
 
 async def known_by(app: Application, token: str) -> Visitor:
-    """Whose token it is, with the rights that its person holds now. Raises Unauthenticated, PartnerSuspended."""
+    """Whose token it is, with the rights that its person holds now, as the partner that goes on for its own.
+
+    Raises Unauthenticated, PartnerSuspended.
+    """
     if len(token) > TOKEN_LENGTH_MAX:
         raise Unauthenticated
     found = await (_by_key(app, token) if token.startswith(KEY_PREFIX) else _by_session(app, token))
-    access = asyncio.create_task(_access_open(app, found.principal))  # asked at once: both are one journey
+    family = asyncio.create_task(_family(app, found.principal))  # asked at once: both are one journey
     try:
         principal = await _as_of_now(app, found.principal)
     finally:
-        await access
+        partner_id, absorbed = await family
+    if (partner_id, absorbed) != (principal.partner_id, principal.absorbed):
+        principal = replace(principal, partner_id=partner_id, absorbed=absorbed)
     return found if principal is found.principal else replace(found, principal=principal)
 
 
@@ -250,12 +256,21 @@ async def _of_member(app: Application, principal: Principal) -> Held | None:
 _HELD = {"vendor": _of_staff, "partner": _of_member}
 
 
-async def _access_open(app: Application, principal: Principal) -> None:
-    if principal.kind != "partner" or principal.partner_id is None:
-        return
-    card = await app.read.get("partner_cards", principal.tenant, principal.partner_id)
-    if card is not None and not card["access"]:
+Family = tuple[str | None, tuple[str, ...]]
+"""As which partner somebody acts, and the partners that this one absorbed."""
+
+
+async def _family(app: Application, who: Principal) -> Family:
+    """Who goes on for a principal's partner, and all that are one with it. Raises PartnerSuspended where either is shut."""
+    if who.kind != "partner" or who.partner_id is None:
+        return who.partner_id, ()
+    cards, absorbed = await asyncio.gather(
+        up_from(app.read, who.tenant, who.partner_id), absorbed_by(app.read, who.tenant, who.partner_id)
+    )
+    if not all(card["access"] for card in cards):
         raise PartnerSuspended
+    last: str = cards[-1]["partner_id"] if cards else who.partner_id
+    return last, absorbed if last == who.partner_id else await absorbed_by(app.read, who.tenant, last)
 
 
 def narrowed(principal: Principal, service: str, method: str) -> Principal:

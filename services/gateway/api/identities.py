@@ -260,12 +260,9 @@ async def revoke(client_id: Id, caller: Writer, app: App) -> Response:
 async def _own(caller: Writer, app: App, client_id: str) -> None:
     """Raises NotFound for a client of another side: who gives it a new key could act as that side."""
     client, _ = await app.executor.state(caller.tenant, Clients.at(client_id))
-    if client.status == "none" or (client.kind, client.partner_id) != _side(caller):
+    who = caller.principal
+    if client.status == "none" or client.kind != who.kind or client.partner_id not in (who.partner_ids or (None,)):
         raise NotFound
-
-
-def _side(caller: Reader) -> tuple[str, str | None]:
-    return caller.principal.kind, caller.principal.partner_id
 
 
 @router.get("/clients")
@@ -274,8 +271,7 @@ def _side(caller: Reader) -> tuple[str, str | None]:
 async def clients(caller: Reader, app: App, paged: Paged) -> Response:
     """The API clients of one's own side."""
     app.access.check(caller.principal, READ_CLIENTS)
-    kind, partner_id = _side(caller)
-    where = {"kind": kind, "partner_id": partner_id}
+    where = {"kind": caller.principal.kind, "partner_id": caller.principal.partner_ids or None}
     items, cursor = await page(caller, app, "clients", paged, where, "-created_at")
     return listed(items, cursor)
 

@@ -97,7 +97,7 @@ async def after(
     app: Application, who: Principal, places: Places, where: dict[str, Any], limit: int
 ) -> tuple[list[dict[str, Any]], Places]:
     """The next events beyond the places, and the places after them. Within a service nothing is left out."""
-    named = {name: value for name, value in where.items() if value is not None} | readable_by(who.partner_id)
+    named = {name: value for name, value in where.items() if value is not None} | readable_by(who.partner_ids)
     found = [await _of_service(app, who.tenant, service, places[service], named, limit) for service in sources_of(who)]
     chosen = in_order(found)[:limit]
     views = [view for view in (event_view(item, who) for item in chosen) if view is not None]
@@ -135,7 +135,7 @@ def event_view(item: dict[str, Any], who: Principal) -> dict[str, Any] | None:
     """One event as this side may read it."""
     if item["source"] not in sources_of(who):
         return None
-    mine = item if who.partner_id is None else event_log.partner_view(item, who.partner_id)
+    mine = event_log.partner_view(item, who.partner_ids) if who.partner_ids else item
     return None if mine is None else {name: value for name, value in mine.items() if name != "order"}
 
 
@@ -176,18 +176,18 @@ async def stream(
     app.ports.hub.check_room(who.tenant, who.subject)
     start = request.headers.get("last-event-id", "") or cursor
     places = places_of(app, who.tenant, start) if start else None
-    lines = live(app, who, places, partial(_still_good, app, token_of(request)))
+    lines = live(app, who, places, partial(_still_good, app, who, token_of(request)))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return ServerSent(lines, headers=headers)
 
 
-async def _still_good(app: Application, token: str) -> bool:
-    """Whether the token still opens: what was revoked hears nothing more."""
+async def _still_good(app: Application, who: Principal, token: str) -> bool:
+    """Whether the token still opens, for the same partners: what was revoked, and who was merged, hears nothing more."""
     try:
-        await known_by(app, token)
+        found = await known_by(app, token)
     except Problem:
         return False
-    return True
+    return found.principal.partner_ids == who.partner_ids
 
 
 async def live(
@@ -272,11 +272,11 @@ async def _all_in_log(app: Application, tenant: str) -> bool:
 
 async def _told(app: Application, who: Principal, places: Places, seen: Seen) -> AsyncIterator[bytes]:
     """What the log holds of the event's service beyond the place, where the event is this side's to know."""
-    theirs = seen.source in sources_of(who) and (who.partner_id is None or seen.event.for_partner(who.partner_id))
+    theirs = seen.source in sources_of(who) and (not who.partner_ids or seen.event.for_any(who.partner_ids))
     if seen.position <= places[seen.source] or not theirs:
         return
     for item in await _of_service(
-        app, who.tenant, seen.source, places[seen.source], readable_by(who.partner_id), EVENTS_MAX
+        app, who.tenant, seen.source, places[seen.source], readable_by(who.partner_ids), EVENTS_MAX
     ):
         view = event_view(item, who)
         places[seen.source] = item["position"]
@@ -318,11 +318,11 @@ async def deal_page(
 
 
 def _own(who: Principal) -> dict[str, Any]:
-    return {} if who.partner_id is None else {"partner_ids": Contains(who.partner_id)}
+    return {"partner_ids": Contains.any_of(who.partner_ids)} if who.partner_ids else {}
 
 
 def card_view(card: dict[str, Any], who: Principal) -> dict[str, Any]:
-    seen = deal_cards.vendor_view(card) if who.partner_id is None else deal_cards.partner_view(card, who.partner_id)
+    seen = deal_cards.partner_view(card, who.partner_ids) if who.partner_ids else deal_cards.vendor_view(card)
     return seen if ACCESS.allows(who, READ_MONEY_EVENTS) else {**seen, "earned": None}
 
 
@@ -376,7 +376,7 @@ async def found_deals(app: Application, who: Principal, text: str, limit: int) -
     words = [word[:WORD_LENGTH_MAX] for word in text.casefold().replace(".", " ").replace("-", " ").split()][:WORDS_MAX]
     if not words:
         return []
-    where = {"tokens": Contains(words[0]), **({} if who.partner_id is None else {"partner_id": who.partner_id})}
+    where = {"tokens": Contains(words[0]), **({"partner_id": who.partner_ids} if who.partner_ids else {})}
     found = await app.read.find("deal_cards", who.tenant, where=where, sort="-changed_at", limit=1_000)
     hits = [card for card in found.items if set(words) <= set(card["tokens"])]
     return [card_view(card, who) for card in hits[:limit]]

@@ -43,12 +43,12 @@ async def task_page(
 
 def waiting_for(who: Principal, role: str | None = None) -> dict[str, Any] | None:
     """The filter of the worklist that leaves what is asked of this visitor, in one role where it is named; None: nothing."""
-    own = {"source": sources_of(who), "side": who.kind, "partner_id": who.partner_id}
+    own = {"source": sources_of(who), "side": who.kind, "partner_id": who.partner_ids or None}
     asked = {name: value for name, value in own.items() if value is not None}
     if reads_all(who):
         return {**asked, "side": "vendor"} | ({"roles": Contains(role)} if role else {})
     roles = [one for one in (*who.roles, *who.duties) if role in (None, one)]
-    return {**asked, "roles": Contains(roles[0], tuple(roles[1:]))} if roles else None
+    return {**asked, "roles": Contains.any_of(roles)} if roles else None
 
 
 def reads_all(who: Principal) -> bool:

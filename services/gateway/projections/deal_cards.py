@@ -1,5 +1,6 @@
 """Where does each deal stand, over all services? A card holds what each service said, and what a board shows of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -216,17 +217,25 @@ _CHANGES: dict[type[Any], Any] = {
 }
 
 
-def partner_view(card: dict[str, Any], partner_id: str) -> dict[str, Any]:
-    """The card as one of its partners may read it: no other partner's name, customer, share or money."""
+def partner_view(card: dict[str, Any], partner_ids: Sequence[str]) -> dict[str, Any]:
+    """The card as one of its partners may read it: no other partner's name, customer, share or money.
+
+    `partner_ids` are those for which it acts: its own, and who it absorbed.
+    """
     parts = card["parts"]
     lines = parts.get("incentives", {}).get("lines", {})
-    own = {line_id: line for line_id, line in lines.items() if line["partner_id"] == partner_id}
+    own = {line_id: line for line_id, line in lines.items() if line["partner_id"] in partner_ids}
     hidden = (
         {}
-        if card["partner_id"] == partner_id
+        if card["partner_id"] in partner_ids
         else {**_OF_ITS_PARTNER, "amount": parts.get("attribution", {}).get("won")}
     )
-    return {**_public(card), **hidden, "partner_ids": [partner_id], "earned": _earned(own)}
+    return {
+        **_public(card),
+        **hidden,
+        "partner_ids": [one for one in partner_ids if one in card["partner_ids"]],
+        "earned": _earned(own),
+    }
 
 
 _OF_ITS_PARTNER = {"partner_id": None, "customer": "", "country": "", "submitted_at": "", "protected_until": None}

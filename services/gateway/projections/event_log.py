@@ -1,5 +1,6 @@
 """What happened, in every service, as this side may know it? One document a public event."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
@@ -65,17 +66,19 @@ def _readers(told: PublicEvent) -> list[str]:
     return sorted(partner_id for partner_id in told.partners() if told.for_partner(partner_id) is not None)
 
 
-def readable_by(partner_id: str | None) -> dict[str, Any]:
-    """The filter that leaves what this partner may know of; None, the vendor, may know of everything."""
-    return {} if partner_id is None else {"partner_ids": Contains(partner_id, (EVERYBODY,))}
+def readable_by(partner_ids: Sequence[str]) -> dict[str, Any]:
+    """The filter that leaves what these partners may know of; without any, the vendor may know of everything."""
+    return {"partner_ids": Contains.any_of((*partner_ids, EVERYBODY))} if partner_ids else {}
 
 
-def partner_view(document: dict[str, Any], partner_id: str) -> dict[str, Any] | None:
-    """The document as one partner may read it, None where it may not know of it."""
+def partner_view(document: dict[str, Any], partner_ids: Sequence[str]) -> dict[str, Any] | None:
+    """The document as the first of these partners may read it that may know of it, None where none may."""
     if document["type"] not in TYPES.classes:
         return None
-    view = decode(document["type"], encode(document["data"])).for_partner(partner_id)
-    return None if view is None else {**document, "data": as_stored(view), "partner_ids": [partner_id]}
+    told = decode(document["type"], encode(document["data"]))
+    views = ((one, told.for_partner(one)) for one in partner_ids)
+    shown = ({**document, "data": as_stored(view), "partner_ids": [one]} for one, view in views if view is not None)
+    return next(shown, None)
 
 
 EVENT_LOG = Projection(

@@ -4,11 +4,15 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen
 from chassis.projection import Projection
+from chassis.read_store.port import ReadStore
 from contracts import onboarding
 
 
 class PartnerCard(TypedDict):
-    """`access` is false while a suspension closes it. `revision` is the newest version of the partner's stream heard."""
+    """`access` is false while a suspension closes it. `revision` is the newest version of the partner's stream heard.
+
+    `survivor_id` is who goes on for the partner, while it is one with another.
+    """
 
     partner_id: str
     name: str
@@ -16,6 +20,7 @@ class PartnerCard(TypedDict):
     types: list[str]
     status: str
     access: bool
+    survivor_id: str | None
     revision: int
 
 
@@ -36,6 +41,7 @@ def _unknown(partner_id: str) -> PartnerCard:
         "types": [],
         "status": "applied",
         "access": False,
+        "survivor_id": None,
         "revision": 0,
     }
 
@@ -60,8 +66,9 @@ def _change(happened: Any) -> dict[str, Any]:
 
 def _merging(happened: onboarding.PartnersMerged | onboarding.PartnersUnmerged) -> dict[str, Any]:
     if isinstance(happened, onboarding.PartnersMerged):
-        return {"status": "merged"}
-    return {"status": "suspended" if happened.scopes else "active", "access": "access" not in happened.scopes}
+        return {"status": "merged", "survivor_id": happened.survivor_id}
+    status = "suspended" if happened.scopes else "active"
+    return {"status": status, "access": "access" not in happened.scopes, "survivor_id": None}
 
 
 def _suspending(happened: onboarding.PartnerSuspended | onboarding.PartnerReinstated) -> dict[str, Any]:
@@ -75,9 +82,37 @@ def _profile(happened: Any) -> dict[str, Any]:
     return {"name": name, "country": happened.country, "types": list(happened.types)}
 
 
+# Which partners are one now
+
+ABSORBED_MAX = 100
+"""The most absorbed partners for which anybody acts: all are named in each signed principal, which has a limit."""
+
+
+async def up_from(read: ReadStore, tenant: str, partner_id: str) -> list[dict[str, Any]]:
+    """The card of a partner, and of each that goes on for the one before it; none of a partner that is not known."""
+    cards: list[dict[str, Any]] = []
+    following: str | None = partner_id
+    while following and following not in [card["partner_id"] for card in cards]:
+        card = await read.get("partner_cards", tenant, following)
+        cards += [card] if card else []
+        following = card["survivor_id"] if card else None
+    return cards
+
+
+async def absorbed_by(read: ReadStore, tenant: str, partner_id: str) -> tuple[str, ...]:
+    """All partners that this one goes on for now, also over several steps."""
+    found: list[str] = []
+    wanted = [partner_id]
+    while wanted and len(found) < ABSORBED_MAX:
+        cards = await read.find("partner_cards", tenant, where={"survivor_id": tuple(wanted)}, limit=ABSORBED_MAX)
+        wanted = [card["partner_id"] for card in cards.items if card["partner_id"] not in (partner_id, *found)]
+        found += wanted
+    return tuple(sorted(found[:ABSORBED_MAX]))
+
+
 PARTNER_CARDS = Projection(
     name="partner_cards",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (
             onboarding.PartnerApplied,
@@ -93,5 +128,5 @@ PARTNER_CARDS = Projection(
         lambda seen: seen.event.partner_id,
     ),
     evolve=evolve,
-    indexes=("name", "status"),
+    indexes=("name", "status", "survivor_id"),
 )

@@ -217,7 +217,7 @@ class Estimate(TypedDict):
 async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
     """What each plan in force would pay for a sale, by the engine that pays; nothing is stored."""
     app.access.check(caller.principal, READ_EARNINGS)
-    if caller.principal.kind == "partner" and body.partner_id != caller.principal.partner_id:
+    if caller.principal.kind == "partner" and not caller.principal.acts_for(body.partner_id):
         raise NotFound
     peek = app.executor.peek(caller.tenant)
     books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, caller.tenant, PLANS.name)]

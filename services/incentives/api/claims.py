@@ -151,11 +151,11 @@ async def _draft(
     identity: str, body: ClaimBody, caller: Caller, app: App, status: int, claimant: str | None = None
 ) -> Response:
     app.access.check(caller.principal, DraftClaim if body.kind == "spiff" else CLAIM_FUNDS)
-    sale = await _claimable(body, caller, app, claimant or caller.principal.by)
+    whose, sale = await _claimable(body, caller, app, claimant or caller.principal.by)
     wish = DraftClaim(
         claim_id=identity,
         kind=body.kind,
-        partner_id=caller.principal.partner_id or "",
+        partner_id=whose,
         of_id=body.of_id,
         items=tuple(_item(item) for item in body.items),
         proofs=tuple(_proof(proof) for proof in body.proofs),
@@ -167,23 +167,24 @@ async def _draft(
     return await perform(caller, app, DraftClaim, wish, status=status)
 
 
-async def _claimable(body: ClaimBody, caller: Caller, app: App, claimant: str) -> ClaimedSale | LeftOut:
-    """The sale that a SPIFF is claimed for. Raises NotFound where what is claimed for is not the partner's."""
+async def _claimable(body: ClaimBody, caller: Caller, app: App, claimant: str) -> tuple[str, ClaimedSale | LeftOut]:
+    """Whose it is that is claimed for, and the sale of a SPIFF. Raises NotFound where it is not the partner's."""
     if body.kind == "spiff":
         return await _claimed_sale(body, caller, app, claimant)
     stream = FundRequests.at(body.of_id) if body.kind == "fund" else SpecialPrices.at(body.of_id)
     found: FundRequest | SpecialPrice = (await app.executor.state(caller.tenant, stream))[0]
-    if found.partner_id != caller.principal.partner_id:
+    if not caller.principal.acts_for(found.partner_id):
         raise NotFound
-    return LEFT_OUT
+    return found.partner_id, LEFT_OUT
 
 
-async def _claimed_sale(body: ClaimBody, caller: Caller, app: App, claimant: str) -> ClaimedSale:
+async def _claimed_sale(body: ClaimBody, caller: Caller, app: App, claimant: str) -> tuple[str, ClaimedSale]:
     opportunity_id = body.opportunity_id or await _sale_of(body.registration_id, caller, app)
     sale: Sale = (await app.executor.state(caller.tenant, Sales.at(opportunity_id)))[0]
-    if caller.principal.partner_id not in sale.partners:
+    whose = caller.principal.named_in(sale.partners)
+    if whose is None:
         raise NotFound
-    return ClaimedSale(opportunity_id=opportunity_id, win_no=body.win_no, claimant_id=claimant)
+    return whose, ClaimedSale(opportunity_id=opportunity_id, win_no=body.win_no, claimant_id=claimant)
 
 
 async def _sale_of(registration_id: str | None, caller: Caller, app: App) -> str:
@@ -207,7 +208,7 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> Claim:
     """The claim, if the caller may act on it: a partner only on its own."""
     app.access.check(caller.principal, action)
     found: Claim = (await app.executor.state(caller.tenant, Claims.at(identity)))[0]
-    mine = caller.principal.kind != "partner" or found.it.partner_id == caller.principal.partner_id
+    mine = caller.principal.kind != "partner" or caller.principal.acts_for(found.it.partner_id)
     if not mine:
         raise NotFound
     return found
@@ -391,8 +392,8 @@ async def may_ask(app: Application, who: Principal, seen: Seen) -> bool:
     """Whether a partner may ask why its claim was decided so; of one for a SPIFF, whoever may read it."""
     it: ClaimDecided = seen.event
     if it.kind != SPIFF_CLAIM:
-        return disclosed(app, seen, who.partner_id)
-    if it.partner_id != who.partner_id or not app.access.allows(who, READ_CLAIMS):
+        return disclosed(app, seen, who)
+    if not who.acts_for(it.partner_id) or not app.access.allows(who, READ_CLAIMS):
         return False
     found: Claim = (await app.executor.state(seen.tenant, Claims.at(it.claim_id)))[0]
     claimant = found.it.sale.claimant_id if found.it.sale else None

@@ -32,9 +32,18 @@ class PostponeBody(Body):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def own(caller: Reader, partner_id: str | None) -> str | None:
-    """The partner whose rows a caller may list: a partner only its own, whatever it asks for."""
-    return caller.principal.partner_id or "" if caller.principal.kind == "partner" else partner_id
+Whose = tuple[str, ...] | None
+"""The partners whose rows are listed; None for all."""
+
+
+def own(caller: Reader, partner_id: str | None) -> Whose:
+    """Whose rows a caller may list: a partner only its own and those of who it absorbed, whatever it asks for."""
+    return caller.principal.partner_ids if caller.principal.kind == PARTNER else named(partner_id)
+
+
+def named(partner_id: str | None) -> Whose:
+    """The rows of a partner, all of them where none is named."""
+    return None if partner_id is None else (partner_id,)
 
 
 def only_payee(caller: Reader, app: App) -> str | None:
@@ -48,9 +57,9 @@ def only_payee(caller: Reader, app: App) -> str | None:
     return caller.principal.by
 
 
-def earned_at(caller: Reader, payee_id: str | None, partner_id: str | None) -> str | None:
+def earned_at(caller: Reader, payee_id: str | None, partner_id: str | None) -> Whose:
     """The partner at which a caller may list what was earned: the only payee that it may know of is itself, anywhere."""
-    return partner_id if payee_id is not None else own(caller, partner_id)
+    return named(partner_id) if payee_id is not None else own(caller, partner_id)
 
 
 def shown_to(payee_id: str | None, found: dict[str, Any]) -> dict[str, Any]:
@@ -173,16 +182,16 @@ async def waiting_facts(caller: Reader, app: App, paged: Paged, partner_id: Filt
     """Sales of which something cannot be rated, each with what waits and why; a partner sees what its own shares wait for."""
     app.access.check(caller.principal, READ_EARNINGS)
     whose = own(caller, partner_id)
-    where = {"waits": 1, "waiting_partner_ids": Contains(whose) if whose is not None else None}
+    where = {"waits": 1, "waiting_partner_ids": Contains.any_of(whose) if whose else None}
     items, cursor = await page(caller, app, "sales", paged, where, sort="-changed_at")
     return listed([_waiting(caller, item, whose) for item in items], cursor)
 
 
-def _waiting(caller: Caller, sale: Any, whose: str | None) -> dict[str, Any]:
+def _waiting(caller: Caller, sale: Any, whose: Whose) -> dict[str, Any]:
     found = []
     for one in sale["waiting"]:
         whom = concerned(sale, one)
-        if whose is None or whose in whom:
+        if whose is None or any(one in whom for one in whose):
             told = None if caller.principal.kind == "partner" else whom
             found.append({**one, "why": why_waiting(one["reason_code"]), "partner_ids": told})
     return {"opportunity_id": sale["opportunity_id"], "registration_id": sale["registration_id"], "waiting": found}

@@ -193,21 +193,22 @@ async def list_accruals(caller: Reader, app: App, paged: Paged, narrowed: FundFi
 @answers(FundRequestAnswer)
 async def draft(body: RequestBody, caller: Writer, app: App) -> Response:
     """Drafts a request."""
-    return await _draft(caller.new_id("fund-request"), body, caller, app, status=201)
+    whose = caller.principal.partner_id or ""
+    return await _draft(caller.new_id("fund-request"), whose, body, caller, app, status=201)
 
 
 @router.put("/fund-requests/{fund_request_id}")
 @answers(FundRequestAnswer)
 async def redraft(fund_request_id: Id, body: RequestBody, caller: Writer, app: App) -> Response:
     """Writes a draft, or a request that was returned, anew."""
-    await _known(caller, app, fund_request_id, DraftFundRequest)
-    return await _draft(fund_request_id, body, caller, app, status=200)
+    found = await _known(caller, app, fund_request_id, DraftFundRequest)
+    return await _draft(fund_request_id, found.partner_id, body, caller, app, status=200)
 
 
-async def _draft(identity: str, body: RequestBody, caller: Caller, app: App, status: int) -> Response:
+async def _draft(identity: str, whose: str, body: RequestBody, caller: Caller, app: App, status: int) -> Response:
     wish = DraftFundRequest(
         fund_request_id=identity,
-        partner_id=caller.principal.partner_id or "",
+        partner_id=whose,
         fund_id=body.fund_id,
         period=body.period,
         details=details_of(body),
@@ -221,7 +222,7 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> FundRe
     """The request, if the caller may act on it: a partner only on its own."""
     app.access.check(caller.principal, action)
     found: FundRequest = (await app.executor.state(caller.tenant, FundRequests.at(identity)))[0]
-    mine = caller.principal.kind != "partner" or found.partner_id == caller.principal.partner_id
+    mine = caller.principal.kind != "partner" or caller.principal.acts_for(found.partner_id)
     if found.details is None or not mine:
         raise NotFound
     return found

@@ -9,10 +9,9 @@ from chassis.answers import answers
 from chassis.decider import NotFound
 from chassis.http import App, Reader, reads, shown
 from chassis.identity import Principal
-from chassis.read_store.port import PAGE_MAX
 from services.incentives.access import READ_EARNINGS
-from services.incentives.api.earnings import earned_at, only_payee, shown_to
-from services.incentives.projections.mergers import ONE, MergerDocument
+from services.incentives.api.earnings import only_payee, shown_to
+from services.incentives.projections.mergers import MergerDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 
@@ -36,26 +35,11 @@ def known_by(principal: Principal, merger: dict[str, Any]) -> dict[str, Any]:
     return {**merger, "moves": [move for move in merger["moves"] if move["other_id"] == who]}
 
 
-async def stated_to(
-    caller: Reader, app: App, payee_id: str | None, partner_id: str | None
-) -> str | tuple[str, ...] | None:
-    """Whose statements a caller may list: a partner its own and, while they are one, those of who it absorbed.
-
-    With a `payee_id` it may know of that payee alone, wherever that earned.
-    """
-    mine = earned_at(caller, payee_id, partner_id)
-    if caller.principal.kind != PARTNER or payee_id is not None or not mine:
-        return mine
-    where = {"survivor_id": mine, "state": ONE}
-    found = await app.read.find("mergers", caller.tenant, where=where, sort="partner_id", limit=PAGE_MAX)
-    return (mine, *(one["partner_id"] for one in found.items))
-
-
 async def statement_for(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:
     """A statement that the caller may read. Raises NotFound alike for what is not there and what is not theirs."""
     only = only_payee(caller, app)
     found = await app.read.get("statements", caller.tenant, statement_id)
-    theirs = await stated_to(caller, app, only, None)
-    if found is None or (theirs is not None and found["partner_id"] not in theirs):
+    theirs = only is not None or caller.principal.kind != PARTNER
+    if found is None or not (theirs or caller.principal.acts_for(found["partner_id"])):
         raise NotFound
     return shown_to(only, found)

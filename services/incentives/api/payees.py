@@ -89,7 +89,7 @@ async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
     if not _is_allowed(caller, app, payee_id):
         raise NotFound
     payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
-    mine = caller.principal.kind != "partner" or payee.partner_id == caller.principal.partner_id
+    mine = caller.principal.kind != "partner" or caller.principal.acts_for(payee.partner_id)
     if not payee.opened or not mine:
         raise NotFound
     if payee.forgotten:  # before anything is sealed for who was forgotten: it would make a new key
@@ -245,8 +245,7 @@ async def decide_tax(payee_id: Id, form_id: Id, body: TaxDecisionBody, caller: W
 @router.post("/payees/{payee_id}/consent")
 async def consent(payee_id: Id, caller: Writer, app: App) -> Response:
     """The employer's owner agrees that its person is paid."""
-    await _known(caller, app, payee_id, ConsentToPerson)
-    employer = caller.principal.partner_id or ""
+    employer = (await _known(caller, app, payee_id, ConsentToPerson)).partner_id
     by, now = caller.principal.by, app.clock.now()
     wish = ConsentToPerson(payee_id=payee_id, partner_id=employer, by=by, now=now)
     return await perform(caller, app, ConsentToPerson, wish)

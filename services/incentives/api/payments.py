@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
+from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.decider import NotFound, Problem
 from chassis.event import canonical_json, plain, stable_id
@@ -18,7 +19,7 @@ from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import earned_at, only_payee, own, shown_to
 from services.incentives.api.facts import under
-from services.incentives.api.mergers import stated_to, statement_for
+from services.incentives.api.mergers import statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, StatedFilter, sorted_by
 from services.incentives.application.paying import (
     Period,
@@ -177,7 +178,7 @@ async def list_statements(
 ) -> Response:
     """Statements, by the day of issue or by what they close with; a partner's own, and those of who is one with it."""
     only = only_payee(caller, app)
-    theirs = await stated_to(caller, app, only, narrowed["partner_id"])
+    theirs = earned_at(caller, only, narrowed["partner_id"])
     where: dict[str, Any] = {**narrowed, "partner_id": theirs, "payee_id": only or narrowed["payee_id"]}
     items, cursor = await page(caller, app, "statements", paged, where, sorted_by(sort, "issued_at"))
     return listed([{name: value for name, value in item.items() if name != "lines"} for item in items], cursor)
@@ -216,7 +217,9 @@ async def live(
 
     The payee is the partner, or with `payee_id` a person who earned at it.
     """
-    only, theirs = only_payee(caller, app), own(caller, partner_id) or ""
+    only, who = only_payee(caller, app), caller.principal
+    foreign = who.kind == PARTNER and not who.acts_for(partner_id)
+    theirs = who.partner_id or "" if foreign else partner_id
     payee_id = payee_id or only or partner_id
     shown_to(only, {"payee_id": payee_id})
     await _employed(app, caller.tenant, payee_id, theirs)
@@ -225,7 +228,7 @@ async def live(
         partner_id=theirs, payee_id=payee_id, currency=currency, period="", by=caller.principal.by, final=True
     )
     wish = await statement_of(app, caller.tenant, peek, asked)
-    if only is None and own(caller, wish.partner_id) != wish.partner_id:
+    if only is None and who.kind == PARTNER and not who.acts_for(wish.partner_id):
         raise NotFound
     return shown(plain(live_statement(wish, await peek(Accounts.at(wish.account_id)))))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -166,13 +166,13 @@ class Estimates(TypedDict):
     sales: int
 
 
-async def estimates(app: Application, tenant: str, partner_id: str | None) -> dict[str, Any]:
-    """What the open sales of a partner's own deals would pay it (without a partner, of all), the first by id."""
+async def estimates(app: Application, tenant: str, whose: Collection[str] | None) -> dict[str, Any]:
+    """What the open sales of the deals of these partners would pay them (None: of all), the first by id."""
     peek, today = remembering(app.executor.peek(tenant)), app.clock.now().date()
     books = [await peek(Rules.at(name)) for name in await rules_of_kind(app, tenant, PLAN)]
     sales = _joined(await every(app.read, "open_sales", tenant, {}, "state"))
-    mine = [sale for sale in sales if partner_id in (None, sale["partner_id"])]
-    found = [_seen_by(partner_id, one) async for one in forecasts(peek, mine, books, today)]
+    mine = [sale for sale in sales if whose is None or sale["partner_id"] in whose]
+    found = [_seen_by(whose, one) async for one in forecasts(peek, mine, books, today)]
     return {
         "estimate": True,
         "as_of": iso(today),
@@ -182,9 +182,9 @@ async def estimates(app: Application, tenant: str, partner_id: str | None) -> di
     }
 
 
-def _seen_by(partner_id: str | None, found: dict[str, Any]) -> dict[str, Any]:
+def _seen_by(whose: Collection[str] | None, found: dict[str, Any]) -> dict[str, Any]:
     """The sale with what it would pay the partner: how likely it is, and what others get, is the vendor's to know."""
-    own = [line for line in found["lines"] if partner_id in (None, line["partner_id"])]
+    own = [line for line in found["lines"] if whose is None or line["partner_id"] in whose]
     lines = [{name: value for name, value in line.items() if name != "expected"} for line in own]
     told = {name: value for name, value in found.items() if name != "probability_percent"}
     return {**told, "lines": lines}

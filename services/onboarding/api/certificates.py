@@ -98,11 +98,11 @@ async def certificates(
     return listed([await _named(caller, app, item) for item in items], cursor)
 
 
-def _own(caller: Reader) -> dict[str, Any]:
+def _own(caller: Reader) -> dict[str, tuple[str, ...]]:
     who = caller.principal
     if who.kind != "partner":
         return {}
-    return {"partner_id": who.partner_id} if "owner" in who.roles else {"person_id": who.subject}
+    return {"partner_id": who.partner_ids} if "owner" in who.roles else {"person_id": (who.subject,)}
 
 
 async def _named(caller: Reader, app: App, item: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ async def certificate(certificate_id: Id, caller: Reader, app: App) -> Response:
     """One certificate, for who may see it in the list."""
     app.access.check(caller.principal, READ_CERTIFICATES)
     found = await app.read.get("certificates", caller.tenant, certificate_id)
-    if found is None or any(found[name] != value for name, value in _own(caller).items()):
+    if found is None or any(found[name] not in values for name, values in _own(caller).items()):
         raise NotFound
     return shown(await _named(caller, app, found), found["version"])
 
@@ -132,7 +132,7 @@ async def rosters(
 ) -> Response:
     """How many people of each partner hold which certification now; a partner sees its own count."""
     app.access.check(caller.principal, READ_CERTIFICATES)
-    own = caller.principal.partner_id or partner_id
+    own = caller.principal.partner_ids or partner_id
     items, cursor = await page(
         caller, app, "rosters", paged, {"partner_id": own, "certification": certification}, "certification"
     )

@@ -275,9 +275,9 @@ async def partners(
     status: Annotated[str | None, Query(max_length=16)] = None,
     sort: Annotated[str, Query(pattern="^-?(name_sort|applied_at)$")] = "name_sort",
 ) -> Response:
-    """The vendor sees all partners, a partner only itself."""
+    """The vendor sees all partners, a partner only itself and who it absorbed."""
     app.access.check(caller.principal, READ_PARTNERS)
-    where = {"status": status, "partner_id": caller.principal.partner_id}
+    where = {"status": status, "partner_id": caller.principal.partner_ids or None}
     items, cursor = await page(caller, app, "partners", paged, where, sort)
     return listed([_for(caller, item) for item in items], cursor)
 

@@ -241,7 +241,7 @@ async def _theirs(caller: Reader, app: App, person_id: str) -> None:
     """Raises NotFound for a person that has never joined the caller's partner: an invitation alone opens nothing."""
     if caller.principal.kind != PARTNER:
         return
-    where = {"person_id": person_id, "partner_id": caller.principal.partner_id, "status": JOINED}
+    where = {"person_id": person_id, "partner_id": caller.principal.partner_ids, "status": JOINED}
     found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id", limit=1)
     if not found.items:
         raise NotFound
@@ -253,5 +253,5 @@ async def _nobody_else_s(caller: Writer, app: App, person_id: str) -> None:
         return
     where = {"person_id": person_id, "status": JOINED}
     found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id")
-    if any(item["partner_id"] != caller.principal.partner_id for item in found.items):
+    if not all(caller.principal.acts_for(item["partner_id"]) for item in found.items):
         raise ActsElsewhere

@@ -31,12 +31,12 @@ router = APIRouter(tags=["deals"])
 
 
 def partner_of(caller: Caller, body: RegisterBody | MailBody) -> PartnerId:
-    """Whose deal it is: a partner's own, or the one that the vendor names."""
+    """Whose deal it is: a partner's own, also where it names who it absorbed, or the one that the vendor names."""
     partner_id = caller.principal.partner_id or body.partner_id
     if partner_id is None:
         fault = {"path": "partner_id", "code": "required", "message": "the vendor names the partner"}
         raise Incomplete(fault["message"], errors=[fault])
-    if body.partner_id not in (None, partner_id):
+    if body.partner_id not in (None, partner_id, *caller.principal.absorbed):
         fault = {"path": "partner_id", "code": "not-yours", "message": "a partner registers for itself"}
         raise Incomplete(fault["message"], errors=[fault])
     return PartnerId(partner_id)
@@ -61,6 +61,7 @@ def submission(
         confidential=body.confidential,
         replaces=RegistrationId(body.replaces) if body.replaces else None,
         lead_id=lead_id,
+        one_with=caller.principal.absorbed,
         screening_id=caller.new_id("screening"),
         by=caller.principal.by,
         now=now,

@@ -131,20 +131,22 @@ async def evidence(registration_id: Id, body: EvidencesBody, caller: Writer, app
 @router.post("/deals/{registration_id}/record-order")
 async def order(registration_id: Id, body: OrderBody, caller: Writer, app: App) -> Response:
     """Writes down an order that a distributor of this deal booked."""
-    who = caller.principal.partner_id
+    who = caller.principal
 
-    def make(_: Deal, fields: dict[str, Any]) -> RecordOrder:
+    def make(deal: Deal, fields: dict[str, Any]) -> RecordOrder:
+        joined = who.named_in([one.participant.partner_id for one in deal.participants])
+        whose = joined or who.named_in((deal.partner_id,)) or who.partner_id
         return RecordOrder(
             **fields,
             order_ref=body.order_ref,
             amount=body.amount.money(),
             ordered_on=body.ordered_on,
-            recorded_for=PartnerId(who) if who else None,
+            recorded_for=PartnerId(whose) if whose else None,
             by=caller.principal.by,
         )
 
     wish = asked(caller, app, registration_id, RecordOrder)
-    return await perform(caller, app, RecordOrder, on_shared_deal(wish, who, make))
+    return await perform(caller, app, RecordOrder, on_shared_deal(wish, who.partner_ids, make))
 
 
 @router.post("/deals/{registration_id}/request-extension")
@@ -184,10 +186,10 @@ class Filters:
     submitted: Range | None
 
     def where(self, caller: Caller) -> dict[str, Any]:
-        """The filters as conditions on the board; a partner asks for its own only."""
+        """The filters as conditions on the board; a partner asks for its own only, and those of who it absorbed."""
         return {
             "status": self.status or None,
-            "partner_id": caller.principal.partner_id or self.partner_id,
+            "partner_id": caller.principal.partner_ids or self.partner_id,
             "account_id": self.account_id,
             "numbers": Contains(self.number) if self.number else None,
             "products": Contains(self.product) if self.product else None,
@@ -279,7 +281,7 @@ async def deal(registration_id: Id, caller: Reader, app: App) -> Response:
     found = await app.document(caller.principal, "deal", registration_id)
     mine = for_partner(found) if caller.principal.kind == "partner" else found
     until = await last_day_of(app.executor.peek(caller.tenant), registration_id, app.clock.now())
-    own = caller.principal.kind != "partner" or caller.principal.partner_id == found["partner_id"]
+    own = caller.principal.kind != "partner" or caller.principal.acts_for(found["partner_id"])
     kept = caller.principal.kind == "partner" and "appeal_until" in (found["board"] or {}).get("withheld", [])
     opened = _opened(caller, app, mine)
     return shown({**opened, "contest_until": plain(until) if own and not kept else None}, found["version"])

@@ -178,10 +178,10 @@ async def disputes(
     its own deal. Who filed one against it, it learns by no question: `partner_id` is the vendor's.
     """
     app.access.check(caller.principal, READ_DISPUTES)
-    mine, about = caller.principal.partner_id, wanted["deals"]
-    if about is not None and mine is not None:
+    mine, about = caller.principal.partner_ids, wanted["deals"]
+    if about is not None and mine:
         await app.document(caller.principal, "deal_board", about.value)
-    side = {"sides": Contains(mine), "partner_id": None} if mine else {}
+    side = {"sides": Contains.any_of(mine), "partner_id": None} if mine else {}
     items, cursor = await page(caller, app, "disputes", paged, wanted | side, sort)
     return listed([_shown(caller, app, item) for item in items], cursor)
 
@@ -207,7 +207,7 @@ async def _against(caller: Caller, app: App, dispute_id: str) -> dict[str, Any]:
     found = (await app.read.find("disputes", caller.tenant, where=where, sort="-opened_at", limit=1)).items
     if not found or caller.principal.kind != "partner":
         raise NotFound
-    mine = [one for one in found[0]["holders"] if one["partner_id"] == caller.principal.partner_id]
+    mine = [one for one in found[0]["holders"] if caller.principal.acts_for(one["partner_id"])]
     if dispute_id not in map(name_of, mine):
         await app.document(caller.principal, "deal_board", dispute_id)
     return found[0]
@@ -215,6 +215,6 @@ async def _against(caller: Caller, app: App, dispute_id: str) -> dict[str, Any]:
 
 def _shown(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any]:
     who = caller.principal
-    own = for_partner(document, who.partner_id) if who.kind == "partner" else document
+    own = for_partner(document, who.partner_ids) if who.kind == "partner" else document
     opened: dict[str, Any] = app.opened(caller.tenant, own)
     return opened

@@ -21,6 +21,7 @@ from services.registration.application.registering import prepare_registration
 from services.registration.application.streams import PROGRAMME
 from services.registration.domain.deal import Deal, Deals, Incomplete
 from services.registration.domain.deal_commands import RegisterDeal, SaveDraft
+from services.registration.domain.deal_events import DraftSaved
 from services.registration.projections.drafts import ShownDraft
 
 router = APIRouter(tags=["drafts"])
@@ -30,8 +31,8 @@ router = APIRouter(tags=["drafts"])
 @answers(DraftAnswer)
 async def begin(body: dict[str, Any], caller: Writer, app: App) -> Response:
     """Keeps what is written of a registration so far; any field may be missing."""
-    registration_id = caller.new_id("deal")
-    answer = await _save(body, registration_id, caller, app, status=201)
+    registration_id, whose = caller.new_id("deal"), PartnerId(caller.principal.partner_id or "")
+    answer = await _save(body, registration_id, whose, caller, app, status=201)
     answer.headers["Location"] = f"/deals/{registration_id}"
     return answer
 
@@ -40,18 +41,20 @@ async def begin(body: dict[str, Any], caller: Writer, app: App) -> Response:
 @answers(DraftAnswer)
 async def change(registration_id: Id, body: dict[str, Any], caller: Writer, app: App) -> Response:
     """Replaces the fields of a draft that are given; null takes one away."""
-    before = await _written(registration_id, caller, app)
-    merged = {name: value for name, value in {**before, **body}.items() if value is not None}
-    return await _save(merged, registration_id, caller, app)
+    draft = await _mine(registration_id, caller, app)
+    merged = {name: value for name, value in {**_written(draft, caller, app), **body}.items() if value is not None}
+    return await _save(merged, registration_id, draft.partner_id, caller, app)
 
 
-async def _save(body: dict[str, Any], registration_id: str, caller: Caller, app: App, *, status: int = 200) -> Response:
+async def _save(
+    body: dict[str, Any], registration_id: str, whose: PartnerId, caller: Caller, app: App, *, status: int = 200
+) -> Response:
     _known_fields(body)
     command = SaveDraft(
         registration_id=RegistrationId(registration_id),
         number=human_number("R", registration_id),
         programme=str(body.get("programme", PROGRAMME)),
-        partner_id=PartnerId(caller.principal.partner_id or ""),
+        partner_id=whose,
         body=app.seal(caller.tenant, subject_of(registration_id), orjson.dumps(body).decode()),
         by=caller.principal.by,
         now=app.clock.now(),
@@ -69,7 +72,7 @@ def _known_fields(body: dict[str, Any]) -> None:
 @router.post("/deals/{registration_id}/register", status_code=201)
 async def register(registration_id: Id, caller: Writer, app: App) -> Response:
     """Submits a draft as it stands: it is checked, screened and answered as any registration."""
-    written = await _written(registration_id, caller, app)
+    written = _written(await _mine(registration_id, caller, app), caller, app)
     try:
         body = RegisterBody.model_validate(written)
     except ValidationError as error:
@@ -82,14 +85,18 @@ async def register(registration_id: Id, caller: Writer, app: App) -> Response:
     return await perform(caller, app, RegisterDeal, make, status=201, partner_id=wish.partner_id)
 
 
-async def _written(registration_id: str, caller: Caller, app: App) -> dict[str, Any]:
-    """What the draft says. Another partner's is not found, as one that never was."""
+async def _mine(registration_id: str, caller: Caller, app: App) -> DraftSaved:
+    """The draft as it was last saved. Another partner's is not found, as one that never was."""
     app.access.check(caller.principal, SaveDraft)
     deal: Deal = await app.executor.peek(caller.tenant)(Deals.at(registration_id))
     if deal.draft is None:
         raise NotFound
     app.access.check(caller.principal, SaveDraft, deal.draft.partner_id)
-    text = app.keys.open(caller.tenant, deal.draft.body)
+    return deal.draft
+
+
+def _written(draft: DraftSaved, caller: Caller, app: App) -> dict[str, Any]:
+    text = app.keys.open(caller.tenant, draft.body)
     written: dict[str, Any] = orjson.loads(text) if text else {}
     return written
 
@@ -100,7 +107,7 @@ async def _written(registration_id: str, caller: Caller, app: App) -> dict[str, 
 async def drafts(caller: Reader, app: App, paged: Paged) -> Response:
     """The partner's drafts, the newest first."""
     app.access.check(caller.principal, READ_DRAFTS)
-    where = {"partner_id": caller.principal.partner_id or ""}
+    where = {"partner_id": caller.principal.partner_ids}
     items, cursor = await page(caller, app, "drafts", paged, where, "-saved_at")
     return listed([_opened(caller, app, item) for item in items], cursor)
 

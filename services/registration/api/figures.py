@@ -68,10 +68,10 @@ async def capacity(
 ) -> Response:
     """How many more deals a partner may have open now: its own, or that of the partner whom the vendor names."""
     app.access.check(caller.principal, READ_CAPACITY)
-    whose = caller.principal.partner_id or partner_id
+    whose = partner_id or caller.principal.partner_id
     if whose is None:
         raise BadRequest("name the partner: ?partner_id=")
-    app.access.check(caller.principal, READ_CAPACITY, partner_id)
+    app.access.check(caller.principal, READ_CAPACITY, whose)
     room = await room_of(app.executor.peek(caller.tenant), programme, PartnerId(whose), app.clock.now())
     taken = None if room.taken is None else len(room.taken)
     left = None if room.limit is None or taken is None else max(0, room.limit - taken)

@@ -154,17 +154,17 @@ async def invitations(
 ) -> Response:
     """The invitations: those to a partner and those to its deals, all for the vendor."""
     app.access.check(caller.principal, READ_INVITATIONS)
-    side = _side(caller.principal.partner_id, wanted["registration_id"])
+    side = _side(caller.principal.partner_ids, wanted["registration_id"])
     items, cursor = await page(caller, app, "invitations", paged, wanted | side, sort)
     found = await app.read.get_many("deal", caller.tenant, sorted({item["registration_id"] for item in items}))
     return listed([_shown(caller, app, item, found.get(item["registration_id"])) for item in items], cursor)
 
 
-def _side(partner_id: str | None, registration_id: str | None) -> dict[str, Any]:
+def _side(own: tuple[str, ...], registration_id: str | None) -> dict[str, Any]:
     """What a partner may list: both sides of its own; of a deal that it names, only where the deal is its own."""
-    if partner_id is None:
+    if not own:
         return {}
-    return {HOST: partner_id} if registration_id else {"partner_ids": Contains(partner_id)}
+    return {HOST: own} if registration_id else {"partner_ids": Contains.any_of(own)}
 
 
 @router.get("/invitations/{invitation_id}")
@@ -179,7 +179,8 @@ async def invitation(invitation_id: Id, caller: Reader, app: App) -> Response:
 
 
 def _shown(caller: Caller, app: App, document: dict[str, Any], deal: dict[str, Any] | None) -> dict[str, Any]:
-    invited = caller.principal.partner_id == document[INVITED]
+    who = caller.principal
+    invited = who.acts_for(document[INVITED]) and not who.acts_for(document[HOST])
     own = for_invited(document, deal) if invited else for_host(document)
     opened: dict[str, Any] = app.opened(caller.tenant, own)
     return opened

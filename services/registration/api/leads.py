@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
-from chassis.event import human_number
+from chassis.event import LEFT_OUT, LeftOut, human_number
 from chassis.execution import Peek
 from chassis.http import App, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.identity import Principal
 from chassis.read_store.port import Contains
 from chassis.rulebook import Rules
 from chassis.tables import Table, cell, every, table
@@ -116,19 +117,24 @@ Fields = dict[str, Any]
 def _asked(caller: Caller, app: App, lead_id: str, action: type[Any]) -> AskedOfLead:
     """A wish on a lead; one that a partner may not know of is not found, as one that never was."""
     app.access.check(caller.principal, action)
-    who = caller.principal.partner_id
+    who = caller.principal
 
     def allow(lead: Lead) -> None:
-        if who is not None and not _knows(lead, PartnerId(who)):
+        if who.partner_ids and not _knows(lead, who):
             raise NotFound
 
     return AskedOfLead(lead_id=lead_id, by=caller.principal.by, now=app.clock.now(), allow=allow)
 
 
-def _knows(lead: Lead, who: PartnerId) -> bool:
+def _knows(lead: Lead, who: Principal) -> bool:
     """Whether a partner may know of a lead, from what it was told: it brought it, it was offered to it, it is anybody's."""
-    told = (lead.first.enquiry.source_partner_id, lead.holder, *lead.declined, *(one.partner_id for one in lead.offers))
-    return who in told or lead.standing == Standing.POOLED
+    told = (lead.first.enquiry.source_partner_id, *_has(lead), *lead.declined)
+    return who.named_in(told) is not None or lead.standing == Standing.POOLED
+
+
+def _has(lead: Lead) -> tuple[PartnerId | None, ...]:
+    """Who has it, or has it on offer."""
+    return lead.holder, *(one.partner_id for one in lead.offers)
 
 
 async def _take(
@@ -137,9 +143,11 @@ async def _take(
     return await perform(caller, app, action, on_lead(_asked(caller, app, lead_id, action), make))
 
 
-def _mine(caller: Caller, fields: Fields) -> Fields:
-    who = caller.principal.partner_id
-    return {**fields, "partner_id": PartnerId(who) if who else None}
+def _mine(caller: Caller, lead: Lead, fields: Fields) -> Fields:
+    """The fields with the partner that asks: of those for which it acts the one that has it, or that brought it."""
+    who = caller.principal
+    named = who.named_in(_has(lead)) or who.named_in((lead.first.enquiry.source_partner_id,)) or who.partner_id
+    return {**fields, "partner_id": PartnerId(named) if named else None}
 
 
 @router.post("/leads/{lead_id}/appeal")
@@ -147,7 +155,7 @@ async def appeal(lead_id: Id, body: AppealBody, caller: Writer, app: App) -> Res
     """Asks the vendor to look again at a lead that was held back."""
     statement = app.seal(caller.tenant, subject_of(lead_id), body.statement)
     return await _take(
-        lead_id, AppealLead, caller, app, lambda _, f: AppealLead(**_mine(caller, f), statement=statement)
+        lead_id, AppealLead, caller, app, lambda it, f: AppealLead(**_mine(caller, it, f), statement=statement)
     )
 
 
@@ -184,7 +192,7 @@ async def claim(lead_id: Id, caller: Writer, app: App) -> Response:
 @router.post("/leads/{lead_id}/accept")
 async def accept(lead_id: Id, caller: Writer, app: App) -> Response:
     """Takes a lead that was offered; from now on all of it may be read."""
-    return await _take(lead_id, AcceptLead, caller, app, lambda _, f: AcceptLead(**_mine(caller, f)))
+    return await _take(lead_id, AcceptLead, caller, app, lambda it, f: AcceptLead(**_mine(caller, it, f)))
 
 
 @router.post("/leads/{lead_id}/decline")
@@ -192,7 +200,7 @@ async def decline(lead_id: Id, body: ReasonBody, caller: Writer, app: App) -> Re
     """Says no: it goes on to the next."""
     code = body.reason_code
     return await _take(
-        lead_id, DeclineLead, caller, app, lambda _, f: DeclineLead(**_mine(caller, f), reason_code=code)
+        lead_id, DeclineLead, caller, app, lambda it, f: DeclineLead(**_mine(caller, it, f), reason_code=code)
     )
 
 
@@ -200,21 +208,27 @@ async def decline(lead_id: Id, body: ReasonBody, caller: Writer, app: App) -> Re
 async def report(lead_id: Id, body: ProgressBody, caller: Writer, app: App) -> Response:
     """Says how far it is."""
     step = body.step
-    return await _take(lead_id, ReportProgress, caller, app, lambda _, f: ReportProgress(**_mine(caller, f), step=step))
+    return await _take(
+        lead_id, ReportProgress, caller, app, lambda it, f: ReportProgress(**_mine(caller, it, f), step=step)
+    )
 
 
 @router.post("/leads/{lead_id}/return")
 async def give_back(lead_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
     """Gives an accepted lead back: it goes on to the next."""
     code = body.reason_code
-    return await _take(lead_id, ReturnLead, caller, app, lambda _, f: ReturnLead(**_mine(caller, f), reason_code=code))
+    return await _take(
+        lead_id, ReturnLead, caller, app, lambda it, f: ReturnLead(**_mine(caller, it, f), reason_code=code)
+    )
 
 
 @router.post("/leads/{lead_id}/close")
 async def close(lead_id: Id, body: CloseBody, caller: Writer, app: App) -> Response:
     """Ends a lead."""
     code = body.reason_code
-    return await _take(lead_id, CloseLead, caller, app, lambda _, f: CloseLead(**_mine(caller, f), reason_code=code))
+    return await _take(
+        lead_id, CloseLead, caller, app, lambda it, f: CloseLead(**_mine(caller, it, f), reason_code=code)
+    )
 
 
 @router.post("/leads/{lead_id}/forget")
@@ -236,11 +250,19 @@ async def convert(lead_id: Id, body: ConvertBody, caller: Writer, app: App) -> R
     if body.amount is not None:
         registration_id = await _registered(lead_id, body, body.amount, caller, app)
 
-    def make(_: Lead, fields: Fields) -> ConvertLead:
-        mine = _mine(caller, fields)
-        return ConvertLead(**mine, registration_id=registration_id, opportunity_id=body.opportunity_id)
+    def make(lead: Lead, fields: Fields) -> ConvertLead:
+        mine, one_with = _mine(caller, lead, fields), _one_with(caller)
+        return ConvertLead(
+            **mine, registration_id=registration_id, opportunity_id=body.opportunity_id, one_with=one_with
+        )
 
     return await _take(lead_id, ConvertLead, caller, app, make)
+
+
+def _one_with(caller: Caller) -> tuple[PartnerId, ...] | LeftOut:
+    """Every partner for which the caller acts, where these are several."""
+    who = caller.principal
+    return tuple(PartnerId(one) for one in who.partner_ids) if who.absorbed else LEFT_OUT
 
 
 async def _registered(lead_id: str, body: ConvertBody, amount: MoneyBody, caller: Caller, app: App) -> RegistrationId:
@@ -250,7 +272,7 @@ async def _registered(lead_id: str, body: ConvertBody, amount: MoneyBody, caller
     lead: Lead = await peek(Leads.at(lead_id))
     asked.allow(lead)
     wish = submission(_deal_body(lead, body, amount, caller, app), caller, app, lead_id=lead_id)
-    if lead.standing != Standing.ACCEPTED or lead.holder != wish.partner_id:
+    if lead.standing != Standing.ACCEPTED or lead.holder not in (wish.partner_id, *caller.principal.partner_ids):
         return wish.registration_id  # the conversion is refused, and the refusal recorded
 
     async def make(peek: Peek) -> RegisterDeal:
@@ -366,12 +388,13 @@ def _where(caller: Caller, wanted: dict[str, Any]) -> dict[str, Any]:
 
     By domain it finds only what it has: a lead that is masked names no customer.
     """
-    own = caller.principal.partner_id
+    own = caller.principal.partner_ids
     if not own:
         return wanted
     if wanted["domain"]:
         return {**wanted, "partner_id": own}
-    return {**wanted, "partner_id": None, "partner_ids": None if wanted["status"] == POOLED_ONLY else Contains(own)}
+    concerns = None if wanted["status"] == POOLED_ONLY else Contains.any_of(own)
+    return {**wanted, "partner_id": None, "partner_ids": concerns}
 
 
 COLUMNS = (
@@ -419,7 +442,7 @@ async def lead(lead_id: Id, caller: Reader, app: App) -> Response:
 
 def _view(caller: Caller, app: App, document: dict[str, Any]) -> dict[str, Any] | None:
     """The lead as this side may read it, personal text opened for who may."""
-    own = caller.principal.partner_id
+    own = caller.principal.partner_ids
     seen = for_partner(document, own) if own else for_vendor(document)
     if seen is None:
         return None

@@ -320,7 +320,7 @@ async def mails(caller: Reader, app: App, paged: Paged, state: Annotated[States 
     """The mails that were handed in, the newest first, each with what was read of it."""
     app.access.check(caller.principal, READ_MAILS)
     side = PARTNER if caller.principal.kind == PARTNER else VENDOR
-    where = {"partner_id": caller.principal.partner_id, "state": state, "readers": Contains(side)}
+    where = {"partner_id": caller.principal.partner_ids or None, "state": state, "readers": Contains(side)}
     items, cursor = await page(caller, app, "mails", paged, where, "-kept_at")
     return listed([_opened(caller, app, item) for item in items], cursor)
 

@@ -65,4 +65,4 @@ async def attempts(registration_id: Id, caller: Reader, app: App) -> Response:
     app.access.check(caller.principal, READ_ATTEMPTS)
     await app.document(caller.principal, "deal", registration_id)
     found = await app.read.get("attempts", caller.tenant, registration_id)
-    return listed(made_by(found, caller.principal.partner_id), None)
+    return listed(made_by(found, caller.principal.partner_ids), None)

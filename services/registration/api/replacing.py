@@ -10,7 +10,7 @@ from chassis.application import Application
 from chassis.decider import Invalid
 from chassis.execution import Peek
 from chassis.http import App, Caller, Writer, perform
-from contracts.values import RegistrationId
+from contracts.values import PartnerId, RegistrationId
 from services.registration.api.asking import customer_of
 from services.registration.api.bodies import CustomerBody, EditBody, Id, ProductBody, Role, details_of
 from services.registration.application.registering import Submission, prepare_registration
@@ -66,7 +66,7 @@ def _as_it_stands(old: Deal, successor: RegistrationId, caller: Caller, app: App
     return Submission(
         registration_id=successor,
         programme=first.programme,
-        partner_id=first.partner_id,
+        partner_id=PartnerId(caller.principal.partner_id or first.partner_id),
         customer=first.customer,
         products=first.terms.products,
         role=first.terms.role,
@@ -75,6 +75,7 @@ def _as_it_stands(old: Deal, successor: RegistrationId, caller: Caller, app: App
         details=replace(old.now_details, partner_reference=None),
         confidential=first.confidential,
         replaces=first.registration_id,
+        one_with=caller.principal.absorbed,
         screening_id=caller.new_id("screening"),
         by=caller.principal.by,
         now=app.clock.now(),

@@ -1,6 +1,6 @@
 """Commands on a deal: what is looked up before they are decided."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -53,12 +53,12 @@ def on_deal(asked: Asked, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
     return prepare
 
 
-def on_shared_deal(asked: Asked, who: str | None, make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
-    """As `on_deal`, also for a partner that takes part in the deal."""
+def on_shared_deal(asked: Asked, who: Collection[str], make: Callable[[Deal, dict[str, Any]], Any]) -> Make:
+    """As `on_deal`, also for a partner that takes part in the deal: `who` are its ids."""
 
     async def prepare(peek: Peek) -> Any:
         deal: Deal = await peek(Deals.at(asked.registration_id))
-        shared = any(one.participant.partner_id == who for one in deal.participants)
+        shared = any(one.participant.partner_id in who for one in deal.participants)
         return await on_deal(replace(asked, allow=lambda _: None) if shared else asked, make)(peek)
 
     return prepare

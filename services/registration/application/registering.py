@@ -49,7 +49,7 @@ LOST = (Status.REJECTED, Status.REVOKED)
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What a partner submits, before it is known whose customer it is."""
+    """What a partner submits, before it is known whose customer it is. `one_with` are those that it absorbed."""
 
     registration_id: RegistrationId
     programme: str
@@ -63,6 +63,7 @@ class Submission:
     confidential: bool = False
     replaces: RegistrationId | None = None
     lead_id: str | None = None
+    one_with: tuple[str, ...] = ()
     screening_id: str
     by: str
     now: datetime
@@ -105,6 +106,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
         index=near.index,
         in_normal_form=True,
         unsaid=wish.unsaid or LEFT_OUT,
+        one_with=tuple(PartnerId(one) for one in wish.one_with) if wish.replaces and wish.one_with else LEFT_OUT,
     )
 
 

@@ -63,7 +63,8 @@ class RegisterDeal:
     `lead_id` where it comes of a lead; `traces` are what it leaves behind, `lost` the partner's own deals that asked
     otherwise and were lost. A claim on a whole group enters its members, the `group` accounts; `groups` are those whose
     members were seen; `index` is what named the candidates. `in_normal_form` is that of its `Reach`,
-    `unsaid` are the fields that hold a default since nobody said them.
+    `unsaid` are the fields that hold a default since nobody said them; where it replaces a deal, `one_with` are those
+    that its partner absorbed.
     """
 
     registration_id: RegistrationId
@@ -94,6 +95,7 @@ class RegisterDeal:
     index: IndexSeen | LeftOut = LEFT_OUT
     in_normal_form: bool | LeftOut = LEFT_OUT
     unsaid: tuple[str, ...] | LeftOut = LEFT_OUT
+    one_with: tuple[PartnerId, ...] | LeftOut = LEFT_OUT
 
     @property
     def gives_way(self) -> tuple[GivesWay, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from chassis.event import Sealed, command
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command
 from contracts.values import OpportunityId, PartnerId, RegistrationId
 from services.registration.domain.lead import Enquiry
 from services.registration.domain.lead_mark import Mark
@@ -101,9 +101,12 @@ class ReclaimLead(OnLead):
 
 @command("registration.ConvertLead.v1")
 class ConvertLead(OnLead):
+    """`one_with` are all partners for which its partner's people act, where these are several: the deal is one of theirs."""
+
     registration_id: RegistrationId | None = None
     opportunity_id: OpportunityId | None = None
     partner_id: PartnerId | None = None
+    one_with: tuple[PartnerId, ...] | LeftOut = LEFT_OUT
 
 
 @command("registration.ForgetLead.v1")

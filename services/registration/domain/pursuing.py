@@ -66,7 +66,8 @@ def convert_lead(wish: ConvertLead, lead: Lead, deals: tuple[Deal, ...]) -> list
     if lead.standing == Standing.CONVERTED and lead.holder == wish.partner_id:
         return []
     lead.must_be_with(wish.partner_id)
-    if any(deal.partner_id != wish.partner_id or deal.status not in LIVE for deal in deals):
+    own = (wish.partner_id, *(wish.one_with or ()))
+    if any(deal.partner_id not in own or deal.status not in LIVE for deal in deals):
         raise NotYourDeal
     return [
         LeadConverted(

@@ -382,7 +382,7 @@ def _still_members(wish: RegisterDeal, account: Account, heads: Iterable[Account
 
 def _still_its_own(wish: RegisterDeal, others: Iterable[Deal]) -> None:
     for other, told in zip(others, wish.gives_way, strict=True):
-        if other.partner_id != wish.partner_id:
+        if other.partner_id not in (wish.partner_id, *(wish.one_with or ())):
             raise NotFound
         stands_in(other, *SUBMITTED)
         if other.accounts != told.accounts:

@@ -1,5 +1,6 @@
 """What was tried on a deal and refused, by day: the first fifty of a day are kept, the rest are counted."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
@@ -67,10 +68,13 @@ def _attempt(seen: Seen) -> Attempt:
     }
 
 
-def made_by(document: dict[str, Any] | None, partner_id: str | None) -> list[dict[str, Any]]:
-    """The attempts that a side may read: a partner its own, without a count that would tell of others'."""
+def made_by(document: dict[str, Any] | None, own: Collection[str]) -> list[dict[str, Any]]:
+    """The attempts that a side may read: a partner (`own` are its ids) its own, without a count that would tell of others'.
+
+    Without any `own`, the vendor reads all.
+    """
     kept = [attempt for day in (document or {}).get("days", ()) for attempt in day["kept"]]
-    return [attempt for attempt in kept if partner_id in (None, attempt["partner_id"])]
+    return [attempt for attempt in kept if not own or attempt["partner_id"] in own]
 
 
 ATTEMPTS = Projection(name="attempts", version=1, keys={CommandRecorded: _deal_of}, evolve=evolve)

@@ -1,6 +1,6 @@
 """What is contested, where it stands, and what came of it. Against whom it goes is the vendor's to know."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -167,20 +167,23 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {}
 
 
-def for_partner(document: dict[str, Any], partner_id: str | None) -> dict[str, Any]:
-    """What a side of it reads: who filed it nothing of those whom it goes against, a holder nothing of who filed it."""
-    effects = [one for one in document["effects"] if one["partner_id"] == partner_id]
-    if partner_id == document["partner_id"]:
-        own = {name: value for name, value in document.items() if name not in OF_BOTH_SIDES}
-        return {**own, "side": FILER, "effects": effects, "appeal": _own_appeal(document, FILER)}
+def for_partner(document: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """What a side of it reads: who filed it nothing of those whom it goes against, a holder nothing of who filed it.
+
+    `own` are the ids of who reads it: its own, and those of who it absorbed.
+    """
+    effects = [one for one in document["effects"] if one["partner_id"] in own]
+    if document["partner_id"] in own:
+        filed = {name: value for name, value in document.items() if name not in OF_BOTH_SIDES}
+        return {**filed, "side": FILER, "effects": effects, "appeal": _own_appeal(document, FILER)}
     told = {name: document[name] for name in ("kind", "stage", "due_at", "outcome", "opened_at")}
     appeal = _own_appeal(document, HOLDER)
-    return {**_held(document, partner_id), "side": HOLDER, **told, "effects": effects, "evidence": [], "appeal": appeal}
+    return {**_held(document, own), "side": HOLDER, **told, "effects": effects, "evidence": [], "appeal": appeal}
 
 
-def _held(document: dict[str, Any], partner_id: str | None) -> dict[str, Any]:
+def _held(document: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
     """What of this partner the dispute goes against."""
-    mine: Mapping[str, Any] = next((one for one in document["holders"] if one["partner_id"] == partner_id), {})
+    mine: Mapping[str, Any] = next((one for one in document["holders"] if one["partner_id"] in own), {})
     beside = {name: mine[name] for name in ("invitation_id",) if name in mine}
     return {"registration_id": mine.get("registration_id"), **beside, "dispute_id": name_of(mine)}
 

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -281,15 +282,18 @@ PLAIN = ("lead_id", "number", "direction", "status", "families", "due_at", "subm
 OWN = ("partner_id", "role", "company", "need", "contact", "source", "progress", "reason_code", "registration_id")
 
 
-def for_partner(document: dict[str, Any], partner_id: str) -> dict[str, Any] | None:
-    """What one partner reads: all of a lead that it has, the status of one that it brought, else no name. None: nothing."""
+def for_partner(document: dict[str, Any], own: Collection[str]) -> dict[str, Any] | None:
+    """What one partner reads: all of a lead that it has, the status of one that it brought, else no name. None: nothing.
+
+    `own` are its ids: its own, and those of who it absorbed.
+    """
     shown = {name: document[name] for name in PLAIN}
-    mine = [_untold(step) for step in document["history"] if step["partner_id"] == partner_id]
-    if document["partner_id"] == partner_id:
+    mine = [_untold(step) for step in document["history"] if step["partner_id"] in own]
+    if document["partner_id"] in own:
         return {**shown, **{name: document[name] for name in OWN}, "masked": False, "history": mine}
-    if document["source_partner_id"] == partner_id:
+    if document["source_partner_id"] in own:
         return {**shown, **_brought(document), "masked": False, "history": mine}
-    if document["status"] == "pooled" or any(one["partner_id"] == partner_id for one in document["offers"]):
+    if document["status"] == "pooled" or any(one["partner_id"] in own for one in document["offers"]):
         return {**shown, **_masked(document), "masked": True, "history": mine}
     return None
 

@@ -42,12 +42,12 @@ async def called(here: Visit, events: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 def mine(here: Visit) -> dict[str, Any]:
     """The filter of deal cards that leaves the visitor's own side."""
-    return {} if here.who.partner_id is None else {"partner_ids": Contains(here.who.partner_id)}
+    return {"partner_ids": Contains.any_of(here.who.partner_ids)} if here.who.partner_ids else {}
 
 
 def told(here: Visit) -> dict[str, Any]:
     """The filter of the event log that leaves what the visitor may know."""
-    return {"source": sources_of(here.who), **readable_by(here.who.partner_id)}
+    return {"source": sources_of(here.who), **readable_by(here.who.partner_ids)}
 
 
 async def by_status(here: Visit) -> dict[str, int]:
@@ -128,7 +128,7 @@ async def _invitations(here: Visit) -> dict[str, Any]:
     if here.vendor or not here.may("registration.AcceptInvitation"):
         return {"kind": "invitations", "part": NOTHING}
     part = await here.ask("registration", "/invitations", status="pending", limit=LOOKED_AT_MAX)
-    asked = [row for row in part.items if row["partner_id"] == here.who.partner_id]
+    asked = [row for row in part.items if here.who.acts_for(row["partner_id"])]
     return {"kind": "invitations", "part": _left(part, asked)}
 
 

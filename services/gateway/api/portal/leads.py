@@ -36,11 +36,10 @@ async def _inbox(here: Visit) -> Response:
     own, pooled, ended = await asyncio.gather(
         _listed(here, OPEN[:3] + OPEN[4:], "due_at"), _listed(here, ("pooled",), "due_at"), _listed(here, ENDED)
     )
-    mine = here.who.partner_id
     groups = {
         "offered": [one for one in own.items if one["masked"]],
-        "accepted": [one for one in own.items if one.get("partner_id") == mine],
-        "brought": [one for one in own.items if not one["masked"] and one.get("partner_id") != mine],
+        "accepted": [one for one in own.items if here.who.acts_for(one.get("partner_id"))],
+        "brought": [one for one in own.items if not (one["masked"] or here.who.acts_for(one.get("partner_id")))],
         "pooled": pooled.items,
         "ended": ended.items,
     }
