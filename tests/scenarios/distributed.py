@@ -125,16 +125,20 @@ class FiveProcesses(System):
 
 
 @asynccontextmanager
-async def five_processes(data: Path) -> AsyncIterator[FiveProcesses]:
-    """The system on the engines that the environment names, begun anew or going on where `data` and engines are."""
+async def five_processes(data: Path, *, working: bool = True) -> AsyncIterator[FiveProcesses]:
+    """The system on the engines that the environment names, begun anew or going on where `data` and engines are.
+
+    Without `working` the processes only answer: there is no first run, and rest is not waited for.
+    """
     settings = ServiceSettings(port=0, data=data)
     clock = DevClock(data / "clock.json")
     if clock.now() < BEGINNING:
         clock.advance(BEGINNING)
     async with distributed(settings, PATIENCE_SECONDS) as at_work, looked_into(settings) as (services, world):
         it = FiveProcesses(services, world, at_work.crm_url, at_work=at_work)
-        it.connection_id = await opened(at_work)
-        await it.settle()
+        if working:
+            it.connection_id = await opened(at_work)
+            await it.settle()
         yield it
 
 

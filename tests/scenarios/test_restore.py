@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,14 +15,17 @@ import pytest
 from psycopg import sql
 
 from contracts.catalogue import SERVICES
+from services import first_run
 from tests.architecture.tree import ROOT
 from tests.engines import postgres as engine
+from tests.scenarios.distributed import five_processes
 from tests.scenarios.main_job import DEALS, deal
 from tests.scenarios.proofs import every_log_is_what_it_was
 from tests.scenarios.system import System, done, running_system
 
 SCRIPT = ROOT / "deploy/postgres/logs"
 RUN_SECONDS = 240
+Working = Callable[..., AbstractAsyncContextManager[System]]
 ORDER = ["onboarding", "registration", "attribution", "incentives", "gateway"]
 
 
@@ -72,9 +75,18 @@ async def at_work(data: Path, *, roles: str = '["api", "work"]', opened: bool = 
             yield it
 
 
-async def backed_up_before_attribution_hears(data: Path, to: Path) -> str:
+@asynccontextmanager
+async def five_at_work(data: Path, *, roles: str = '["api", "work"]', opened: bool = False) -> AsyncIterator[System]:
+    """As `at_work`, on five processes, which are opened in any case."""
+    with pytest.MonkeyPatch.context() as how:
+        how.setenv("ENTENTE_ROLES", roles)
+        async with five_processes(data, working="work" in roles) as it:
+            yield it
+
+
+async def backed_up_before_attribution_hears(data: Path, to: Path, working: Working = at_work) -> str:
     """A backup taken while requests are answered. Its last deal is approved, and nobody else has heard of it."""
-    async with at_work(data, roles='["api"]') as it:
+    async with working(data, roles='["api"]') as it:
         late = await registered(it, "Tailspin")
         said = await asyncio.to_thread(ran, SCRIPT, "backup", to)
         assert said == f"{to} holds the logs of onboarding registration attribution incentives gateway\n"
@@ -109,6 +121,24 @@ async def in_crm(it: System) -> Counter[str]:
     return Counter(one["properties"]["entente_registration_id"] for one in (await it.crm("/sim/deals"))["results"])
 
 
+async def won(it: System, deal_id: str) -> None:
+    """The CRM says that it is won, and was heard."""
+    [found] = (await it.crm(f"/sim/deals?registration_id={deal_id}"))["results"]
+    await it.crm(f"/sim/deals/{found['id']}/win", {})
+    await heard_the_crm(it)
+
+
+async def heard_the_crm(it: System) -> None:
+    """Attribution has read what the CRM holds, and everybody what came of it."""
+    done(await (await it.who("dora")).post(f"/v1/attribution/connections/{it.connection_id}/poll"))
+    await it.settle()
+
+
+async def paid(it: System) -> Counter[str]:
+    """How often something was earned by each deal."""
+    return Counter(one["data"]["registration_id"] for one in await it.events("incentives.PayoutCalculated"))
+
+
 def all_are_made_whole(told: dict[str, list[str]]) -> None:
     for name, lines in told.items():
         assert re.fullmatch(rf"{name}: epoch 2 begins, .*, 0 commands rest on what is lost", lines[-1]), lines
@@ -135,6 +165,38 @@ async def test_logs_that_were_lost_and_brought_back_go_on(tmp_path: Path, logs: 
         again = await registered(it, "Fabrikam")
         await all_is_as_it_should_be(it, {first, late, again}, crm={first, late, gone, again})
     await every_log_is_what_it_was(data, logs)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("engines", ["mongo"], indirect=True)
+async def test_logs_that_five_processes_lost_are_gone_on_with_over_kafka(
+    tmp_path: Path, engines: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the CRM said since the backup is heard again, and pays once."""
+    monkeypatch.setattr(first_run, "POLL_SECONDS", 3_600)  # the CRM is read when the story says so
+    data, kept = tmp_path / "data", tmp_path / "logs.dump"
+    async with five_at_work(data) as it:
+        first = await registered(it, "Contoso")
+        await it.settle()
+    late = await backed_up_before_attribution_hears(data, kept, five_at_work)
+    async with five_at_work(data) as it:
+        gone = await registered(it, "Fabrikam")
+        await all_is_as_it_should_be(it, {first, late, gone})
+        await won(it, first)
+        assert await paid(it) == {first: 1}
+    lose(engines["postgres"])
+
+    await asyncio.to_thread(ran, SCRIPT, "restore", kept)
+    all_are_made_whole(await made_whole(data))
+
+    async with five_at_work(data) as it:
+        await all_is_as_it_should_be(it, {first, late}, crm={first, late, gone})
+        await heard_the_crm(it)
+        again = await registered(it, "Fabrikam")
+        await all_is_as_it_should_be(it, {first, late, again}, crm={first, late, gone, again})
+        assert await paid(it) == {first: 1}
+    await every_log_is_what_it_was(data, engines["postgres"])
 
 
 async def all_is_as_it_should_be(it: System, deals: set[str], crm: set[str] | None = None) -> None:
