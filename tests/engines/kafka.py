@@ -77,6 +77,7 @@ class Broker(Engine):
         self, folder: Path, protocol: str = "PLAINTEXT", more: str = "", advertised: str | None = None
     ) -> None:
         super().__init__(folder / "broker.txt")
+        self.folder = folder
         port = free_port()
         self.bootstrap = f"127.0.0.1:{port}"
         self._settings = folder / "server.properties"
