@@ -1,18 +1,31 @@
 """What every test may ask for: the real engines, each skipped with its reason where it is not installed.
 
-With ENTENTE_ENGINES=required, as in CI, a missing engine fails the test that asks for it.
+With ENTENTE_ENGINES=required, as in CI, a missing engine fails the test that asks for it. With ENTENTE_ENGINES=docker
+PostgreSQL, Kafka and MongoDB come from their official images, but for tests that kill or freeze theirs.
 """
 
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.engines import accounting, asyncapi, chromium, kafka, kustomize, mongo, openbao, postgres, promtool
+from tests.engines import (
+    accounting,
+    asyncapi,
+    chromium,
+    containers,
+    kafka,
+    kustomize,
+    mongo,
+    openbao,
+    postgres,
+    promtool,
+)
 from tests.engines.kafka import Broker
 
 BROKERS = frozenset({"broker", "kafka", "three_engines"})
@@ -28,6 +41,8 @@ ENGINES = BROKERS | {
     "promtool",
 }
 
+Missing = Callable[[], str | None]
+Running = Callable[[], AbstractContextManager[str]]
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
 
 # Two cores are shared by both workers and the engines, so the time of one example says nothing. A change is judged on
@@ -77,11 +92,18 @@ def _need(reason: str | None) -> None:
     pytest.skip(reason)
 
 
+def _running(name: str, missing: Missing, running: Running) -> AbstractContextManager[str]:
+    """An engine from its official image where ENTENTE_ENGINES=docker says so, else as it is installed here."""
+    if os.environ.get("ENTENTE_ENGINES") == "docker":
+        return containers.running(name)
+    _need(missing())
+    return running()
+
+
 @pytest.fixture(scope="session", name="kafka")
 def kafka_fixture() -> Iterator[str]:
     """The bootstrap servers of a real broker, shared by the session: name topics and groups after your test."""
-    _need(kafka.missing())
-    with kafka.running_kafka() as bootstrap:
+    with _running("kafka", kafka.missing, kafka.running_kafka) as bootstrap:
         yield bootstrap
 
 
@@ -103,8 +125,7 @@ def three_engines() -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The DSN of a real server, one for each xdist worker."""
-    _need(postgres.missing())
-    with postgres.running_postgres() as dsn:
+    with _running("postgres", postgres.missing, postgres.running_postgres) as dsn:
         yield dsn
 
 
@@ -118,8 +139,7 @@ def postgres_fixture(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session", name="mongo")
 def mongo_fixture() -> Iterator[str]:
     """The URL of a server that speaks MongoDB's protocol, one for each xdist worker: name databases after your test."""
-    _need(mongo.missing())
-    with mongo.running_mongo() as url:
+    with _running("mongo", mongo.missing, mongo.running_mongo) as url:
         yield url
 
 
