@@ -130,7 +130,7 @@ async def _chain(service: str, settings: Settings, folder: Path) -> Chain:
     store = SqliteEventStore(folder / f"{service}.sqlite")
     await store.migrate()
     await store.open()
-    desk = SqliteDesk(folder / f"{service}.desk.sqlite", SystemClock())
+    desk = SqliteDesk(folder / service, service, SystemClock())
     await desk.migrate()
     return Chain(store, service, settings, desk.positions, folder)
 

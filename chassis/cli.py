@@ -394,8 +394,8 @@ async def _logs_of(settings: ServiceSettings, names: Iterable[str]) -> AsyncIter
 
 async def _verify(settings: ServiceSettings, build: Build, *, decide: bool) -> None:
     async with open_service(settings, build) as service:
-        witness = service.witness
-        reports = [await verify(service.store, witness.leaves, witness.leaves.checkpoints(), witness.signer.verifier)]
+        leaves, key = service.witness.leaves, (await service.witness.signer()).verifier
+        reports = [await verify(service.store, leaves, await leaves.checkpoints(), key)]
         if decide:
             reports.append(await verify_decisions(service.store, service.application.executor.every_handles))
     _told(reports)
@@ -412,7 +412,8 @@ async def _verify_stream(settings: ServiceSettings, build: Build, name: str) -> 
     async with open_service(settings, build) as service:
         witness, handles = service.witness, service.application.executor.every_handles
         await witness.checkpoint()
-        report = await verify_stream(service.store, witness.leaves, witness.signer.verifier, handles, name)
+        key = (await witness.signer()).verifier
+        report = await verify_stream(service.store, witness.leaves, key, handles, name)
     _told([report])
 
 

@@ -28,7 +28,7 @@ from chassis.clock import Clock
 from chassis.consumer import Projecting, Reactions, bound
 from chassis.deadlines import Deadline, Ticker
 from chassis.desk.port import Desk
-from chassis.desk.sqlite import DESK_FILE, SqliteDesk
+from chassis.desk.sqlite import SqliteDesk
 from chassis.epoch import HANDLES as EPOCHS
 from chassis.epoch import must_hold
 from chassis.event import Seen
@@ -42,6 +42,7 @@ from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import KEYS_FILE, MASTER_FILE, FileKeyWrapper, Keys
 from chassis.keys_copy import Kept, KeyDatabase, KeysFile, take_over
 from chassis.master_key import MasterKey
+from chassis.note import NoteSigner
 from chassis.presence import at_work
 from chassis.projecting import Feed, ProjectingSettings, ProjectionLag, ProjectionRunner, feed_of
 from chassis.projection import Projection
@@ -53,7 +54,7 @@ from chassis.shadow import Eyes, Tally, Weigh
 from chassis.shadow_runs import ShadowRuns
 from chassis.shadow_spread import Spread
 from chassis.short_way import Directory, shortened
-from chassis.store.port import EventStore, StoreSettings
+from chassis.store.port import EPOCH_POSITIONS, EventStore, StoreSettings
 from chassis.store.sqlite import SqliteEventStore
 from chassis.supervision import Tasks
 from chassis.telemetry import Telemetry
@@ -70,7 +71,7 @@ from chassis.transport.port import (
     relay_name,
     topic_of,
 )
-from chassis.witness import Witness, WitnessSettings, witnessed_since
+from chassis.witness import Witness, WitnessSettings, held
 
 log = structlog.get_logger()
 API, WORK = "api", "work"
@@ -276,8 +277,9 @@ class Service:
         await self.runner.prepare()
         self.application.reached, self.application.standing = self.runner.reached, self.standing
         signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
-        self.witness = Witness.beside(self.name, self.store, self.directory, self.world.clock, signing)
-        self._exit.callback(self.witness.close)
+        leaves = self.desk.leaves(self.store.epoch)
+        key = NoteSigner.in_file(leaves.origin, self.directory / f"{self.name}-witness.key")
+        self.witness = Witness(self.store, leaves, held(key), self.world.clock, signing)
         self.application.proof, self.application.covering = self.witness.proof, self.witness.covering
         self.is_open = True
         if WORK in self.settings.roles:
@@ -310,10 +312,8 @@ class Service:
 
     async def read_so_far(self) -> dict[str, int]:
         """How far this service's log was read, by reader: what each of them remembers, not what the log says."""
-        assert self.witness is not None
         read = {
-            "the witness": witnessed_since(self.name, self.directory, self.store.epoch)
-            or self.witness.leaves.last_position,
+            "the witness": await self._witnessed(),
             "the relay": await self.positions.get(relay_name(self.outlet)),
             f"read models of {self.name}": self.runner.read_so_far(self.name),
         }
@@ -321,6 +321,14 @@ class Service:
             if other is not self and other.is_open:
                 read[f"read models of {name}"] = other.runner.read_so_far(self.name)
         return read
+
+    async def _witnessed(self) -> int:
+        """The last position with a leaf, or the first of a newer epoch, of which a log from a backup knows nothing."""
+        newest = await self.desk.newest_epoch()
+        if newest > self.store.epoch:
+            return newest * EPOCH_POSITIONS + 1
+        assert self.witness is not None
+        return (await self.witness.leaves.end()).last_position
 
     async def must_hold_what_was_read(self) -> None:
         """Raises LogBehind where the log was restored from a backup older than what its readers have seen."""
@@ -408,7 +416,8 @@ class Service:
         if master_key := self.application.master_key:
             self.telemetry.keys(locked=master_key.locked, failing=master_key.said is not None)
         self.telemetry.parked(await self.parking.count())
-        self.telemetry.witness_lag(await self.store.head() - (self.witness.leaves.last_position if self.witness else 0))
+        witnessed = (await self.witness.leaves.end()).last_position if self.witness else 0
+        self.telemetry.witness_lag(await self.store.head() - witnessed)
         return self.telemetry.text()
 
 
@@ -440,12 +449,12 @@ def event_store(settings: ServiceSettings, name: str) -> EventStore:
 
 def desk_of(settings: ServiceSettings, name: str, clock: Clock) -> Desk:
     """What the service remembers besides its log, where that log is."""
-    file = directory_of(settings, name) / DESK_FILE
+    directory = directory_of(settings, name)
     if settings.postgres:
         from chassis.desk.postgres import PostgresDesk  # imported only where it is used, as above
 
-        return PostgresDesk(settings.postgres, schema=name, clock=clock, before=file)
-    return SqliteDesk(file, clock)
+        return PostgresDesk(settings.postgres, schema=name, clock=clock, before=directory)
+    return SqliteDesk(directory, name, clock)
 
 
 def read_store(settings: ServiceSettings, name: str) -> ReadStore:

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 LOCK_SECONDS = 5.0
+INTO_ONE_FILE = "PRAGMA journal_mode=DELETE"
+"""Brings all that was written into the file itself; for who has it alone, as his last word."""
 RETRY_SECONDS = 0.01
 ROWS_A_STATEMENT = (64, 16, 4, 1)
 """Few sizes, so that their statements stay prepared."""

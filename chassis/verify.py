@@ -1,7 +1,8 @@
 """Shows that a store is what it was: its bytes by the witness's leaves and checkpoints, its decisions by deciding."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,11 +13,12 @@ from chassis.decider import Problem, Stream, stream_base
 from chassis.event import decode, encode
 from chassis.execution import Handles, Verdict, decide, writes
 from chassis.identity import Recent
+from chassis.leaves.port import End, Leaf, Leaves, Place
 from chassis.merkle import Frontier
 from chassis.note import BadNote, Checkpoint, NoteVerifier
 from chassis.record import At, CommandRecorded
 from chassis.store.port import EventStore, Recorded
-from chassis.witness import Leaf, Leaves, leaf_of
+from chassis.witness import leaf_of
 
 PAGE_EVENTS = 1_000
 RECORD = "chassis.CommandRecorded.v1"
@@ -94,13 +96,23 @@ async def verify(store: EventStore, leaves: Leaves, checkpoints: Iterable[str], 
     `checkpoints` are signed notes, kept here or brought by someone who held them. Open the store freshly for this: what
     a running process holds in memory is not what is on its disk. Events after the last leaf are not yet witnessed.
     """
-    recount = _Recount(leaves, _opened(checkpoints, key))
+    end = await leaves.end()
+    recount = _Recount(leaves, end, await _nodes(leaves, end), _opened(checkpoints, key))
     try:
+        await recount.read_on(0)
         async for events in _pages(store):
+            await recount.read_on(len(events))
             recount.take(events)
     except Unreadable as found:
         recount.unreadable(found)
     return recount.report()
+
+
+async def _nodes(leaves: Leaves, end: End) -> dict[Place, bytes]:
+    """The kept nodes, without those over leaves that somebody else has added since that end."""
+    nodes = await leaves.nodes()
+    added = range(end.size + 1, (await leaves.end()).size + 1)
+    return {(level, number): found for (level, number), found in nodes.items() if (number + 1) << level not in added}
 
 
 def _opened(checkpoints: Iterable[str], key: NoteVerifier) -> list[Checkpoint | str]:
@@ -117,20 +129,30 @@ def _opened(checkpoints: Iterable[str], key: NoteVerifier) -> list[Checkpoint | 
 class _Recount:
     """The tree counted again from the store, beside the kept one."""
 
-    def __init__(self, leaves: Leaves, checkpoints: list[Checkpoint | str]) -> None:
-        self._leaves = leaves
-        self._last = leaves.last_position
-        self._size = leaves.size
+    def __init__(
+        self, leaves: Leaves, end: End, nodes: dict[Place, bytes], checkpoints: list[Checkpoint | str]
+    ) -> None:
+        self._leaves, self._last, self._size = leaves, end.last_position, end.size
         self._checkpoints = [one for one in checkpoints if isinstance(one, Checkpoint)]
         self._expected = {(one.size, one.root) for one in self._checkpoints}
         self._sizes = {one.size for one in self._checkpoints}
         self._frontier = Frontier()
-        self._nodes = {(level, number): found for level, number, found in leaves.nodes()}
-        self._kept = _kept(leaves)
-        self._next: Leaf | None = next(self._kept, None)
+        self._nodes = nodes
+        self._kept: deque[Leaf] = deque()
+        self._read = 0
         self._stopped = False
         self.events = 0
         self.differences = [Difference(0, one) for one in checkpoints if isinstance(one, str)]
+
+    async def read_on(self, events: int) -> None:
+        """Reads as many of the kept leaves as so many events are compared with, and one more if there is one."""
+        while len(self._kept) <= events and (page := await self._leaves.after(self._read, PAGE_EVENTS)):
+            self._kept += page
+            self._read = page[-1].number + 1
+
+    @property
+    def _next(self) -> Leaf | None:
+        return self._kept[0] if self._kept else None
 
     def take(self, events: Sequence[Recorded]) -> None:
         for event in events:
@@ -147,7 +169,7 @@ class _Recount:
             self._differs(event.position, "the stored event is not the one that was witnessed")
         self._check_nodes(event.position, found)
         self._check_root(event.position)
-        self._next = next(self._kept, None)
+        self._kept.popleft()
 
     def _stop(self, position: int, kept: Leaf | None) -> None:
         """From here on the numbers of leaves would only say the same again."""
@@ -192,13 +214,6 @@ class _Recount:
 
     def _differs(self, position: int, what: str) -> None:
         self.differences.append(Difference(position, what))
-
-
-def _kept(leaves: Leaves) -> Iterator[Leaf]:
-    number = 0
-    while page := leaves.after(number, PAGE_EVENTS):
-        yield from page
-        number = page[-1].number + 1
 
 
 Span = tuple[datetime, datetime]

@@ -5,18 +5,20 @@ read. Each of these events must be under the newest signed checkpoint; each comm
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 import msgspec
 
 from chassis.execution import Handles
+from chassis.leaves.port import Leaves
+from chassis.leaves.tree import computed
 from chassis.merkle import includes, inclusion_proof
 from chassis.note import BadNote, Checkpoint, NoteVerifier
 from chassis.record import At, CommandRecorded, command_stream
 from chassis.segments import StreamContinued
 from chassis.store.port import EventStore, Recorded
 from chassis.verify import Again, Difference, Report
-from chassis.witness import Leaves, leaf_of
+from chassis.witness import leaf_of
 
 COMMIT_EVENTS_MAX = 1_000
 """The events of one command, its own record the last of them, are looked for so far before that record."""
@@ -46,7 +48,8 @@ async def _compared(
     used = {event.position: event for event in (*own, *(e for commit in commits for e in commit))}
     used |= {event.position: event for event in await _read(store, commits)}
     decided = again.report()
-    found = [*_missing(own, name), *_unsigned(leaves, key, used.values()), *decided.differences]
+    unsigned = [one async for one in _unsigned(leaves, key, used.values())]
+    found = [*_missing(own, name), *unsigned, *decided.differences]
     return Report(compared={"events": len(used), **decided.compared}, differences=tuple(found))
 
 
@@ -97,9 +100,9 @@ async def _up_to(store: EventStore, at: At) -> list[Recorded]:
     return [event for event in await store.load(at.stream) if event.version <= at.version]
 
 
-def _unsigned(leaves: Leaves, key: NoteVerifier, events: Iterable[Recorded]) -> Iterator[Difference]:
+async def _unsigned(leaves: Leaves, key: NoteVerifier, events: Iterable[Recorded]) -> AsyncIterator[Difference]:
     """Each event that the newest checkpoint does not cover as it stands here."""
-    latest = leaves.latest()
+    latest = await leaves.latest()
     if latest is None:
         yield Difference(0, "no checkpoint is signed yet")
         return
@@ -109,14 +112,14 @@ def _unsigned(leaves: Leaves, key: NoteVerifier, events: Iterable[Recorded]) -> 
         yield Difference(0, f"the newest checkpoint does not hold: {error}")
         return
     for event in events:
-        if not _covered(leaves, signed, event):
+        if not await _covered(leaves, signed, event):
             yield Difference(event.position, f"{event.stream} {event.version} is not the event that was signed")
 
 
-def _covered(leaves: Leaves, signed: Checkpoint, event: Recorded) -> bool:
+async def _covered(leaves: Leaves, signed: Checkpoint, event: Recorded) -> bool:
     try:
-        number = leaves.number_at(event.position)
-        path = inclusion_proof(leaves.subtree, number, signed.size)
+        number = (await leaves.numbers_at([event.position]))[event.position]
+        path = await computed(leaves, lambda tree: inclusion_proof(tree, number, signed.size))
     except LookupError:
         return False
     return includes(leaf_of(event), number, signed.size, path, signed.root)

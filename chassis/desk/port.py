@@ -1,11 +1,13 @@
 """What a service remembers besides its log, whichever database keeps it.
 
-That is how far its readers have come, the messages that it has given up on, why its read models stand, and the shadow
-runs that it was asked for. Every change is durable when it returns, and seen by all processes of the service.
+That is how far its readers have come, the messages that it has given up on, why its read models stand, the shadow runs
+that it was asked for, and what its witness keeps. Every change is durable when it returns, and seen by all processes of
+the service.
 """
 
 from typing import Protocol
 
+from chassis.leaves.port import Leaves
 from chassis.parking import Parking
 from chassis.shadow_runs import KeptRuns
 from chassis.stops import Stops
@@ -26,6 +28,14 @@ class Desk(Protocol):
 
     @property
     def runs(self) -> KeptRuns: ...
+
+    def leaves(self, epoch: int) -> Leaves:
+        """What the witness keeps of an epoch of the log; asked for when the desk is open, closed with it."""
+        ...
+
+    async def newest_epoch(self) -> int:
+        """The newest epoch of which leaves are kept; 0 for none. A log that was restored may know nothing of it."""
+        ...
 
     async def migrate(self) -> None:
         """Makes the tables, once, before the first `open`; again is harmless."""

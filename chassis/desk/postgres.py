@@ -12,7 +12,11 @@ from psycopg.rows import tuple_row
 
 from chassis.clock import Clock
 from chassis.decider import NotFound
-from chassis.desk.takeover import Found, take_over
+from chassis.desk.takeover import Found, left, take_over
+from chassis.leaves.port import Leaves
+from chassis.leaves.postgres import MADE as LEAVES_MADE
+from chassis.leaves.postgres import TABLES as LEAVES_TABLES
+from chassis.leaves.postgres import PostgresLeaves, newest_epoch
 from chassis.parking import (
     COLUMNS,
     DISCARDED,
@@ -38,6 +42,7 @@ from chassis.transport.port import Message, Positions
 
 CONNECTIONS_MAX = 3
 TABLES: tuple[LiteralString, ...] = (
+    *LEAVES_TABLES,
     "CREATE TABLE IF NOT EXISTS positions (name text PRIMARY KEY, position bigint NOT NULL)",
     (
         'CREATE TABLE IF NOT EXISTS parked ("group" text COLLATE "C", topic text COLLATE "C", partition int, '
@@ -55,7 +60,7 @@ TABLES: tuple[LiteralString, ...] = (
         'begun_at text COLLATE "C", body text NOT NULL, PRIMARY KEY (tenant, run_id))'
     ),
 )
-MADE = ("positions", "parked", "parked_open", "stops", "shadow_runs")
+MADE = (*LEAVES_MADE, "positions", "parked", "parked_open", "stops", "shadow_runs")
 """What these make, in the schema."""
 SET_POSITIONS = (
     "INSERT INTO positions SELECT * FROM unnest(%b::text[], %b::bigint[]) "
@@ -121,7 +126,7 @@ class PostgresDesk:
         subjects_max: int = SUBJECTS_MAX,
         before: Path | None = None,
     ) -> None:
-        """`before` is where an older release may have left a desk in a file."""
+        """`before` is the folder in which an older release may have left a desk in files."""
         if not SCHEMA_NAME.fullmatch(schema):
             raise ValueError(f"{schema!r} is no plain schema name")
         self.schema, self.settings, self._dsn, self._before = schema, settings, dsn, before
@@ -147,8 +152,12 @@ class PostgresDesk:
         Processes that start together wait for each other.
         """
         await self._make_tables()
-        if self._before:
-            await take_over(self._before, self._keep)
+        if self._before and left(self._before, self.schema):
+            await self.open()
+            try:
+                await take_over(self._before, self.schema, self._keep, self.leaves)
+            finally:
+                await self.close()
 
     async def _make_tables(self) -> None:
         async with await self._connected() as db:
@@ -180,6 +189,13 @@ class PostgresDesk:
 
     async def close(self) -> None:
         await self._connections.close()
+
+    def leaves(self, epoch: int) -> Leaves:
+        origin, lock = f"entente/{self.schema}/{epoch}", lock_key(f"{self.schema}.witness")
+        return PostgresLeaves(self._connections, origin=origin, epoch=epoch, lock=lock)
+
+    async def newest_epoch(self) -> int:
+        return await self._connections.persist(newest_epoch)
 
 
 class PostgresPositions:

@@ -1,4 +1,4 @@
-"""The desk in one SQLite file, for the processes of one machine. Changes are flushed before they are answered."""
+"""The desk in SQLite files, for the processes of one machine. Changes are flushed before they are answered."""
 
 import asyncio
 import json
@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from chassis.clock import Clock
 from chassis.decider import NotFound
+from chassis.leaves.port import Leaves
+from chassis.leaves.sqlite import SqliteLeaves
 from chassis.parking import (
     COLUMNS,
     DISCARDED,
@@ -78,8 +80,10 @@ SUBJECTS = f"""SELECT count(DISTINCT subject) FROM parked WHERE "group" = ? AND 
 class SqliteDesk:
     """See `chassis.desk.port.Desk`."""
 
-    def __init__(self, path: Path | str, clock: Clock, *, subjects_max: int = SUBJECTS_MAX) -> None:
-        self._file = File(Path(path))
+    def __init__(self, directory: Path, service: str, clock: Clock, *, subjects_max: int = SUBJECTS_MAX) -> None:
+        self._directory, self._service = directory, service
+        self._file = File(directory / DESK_FILE)
+        self._leaves: list[SqliteLeaves] = []
         self.positions: Positions = SqlitePositions(self._file)
         self.parking: Parking = SqliteParking(self._file, clock, subjects_max)
         self.stops: Stops = SqliteStops(self._file)
@@ -92,7 +96,28 @@ class SqliteDesk:
         """Has nothing to open: the file is, when it is first needed."""
 
     async def close(self) -> None:
+        for leaves in self._leaves:
+            leaves.close()
         self._file.close()
+
+    def leaves(self, epoch: int) -> Leaves:
+        made = SqliteLeaves(leaves_file(self._directory, self._service, epoch), f"entente/{self._service}/{epoch}")
+        self._leaves.append(made)
+        return made
+
+    async def newest_epoch(self) -> int:
+        return max(epochs_kept(self._directory, self._service), default=0)
+
+
+def leaves_file(directory: Path, service: str, epoch: int) -> Path:
+    """Where the leaves of an epoch are."""
+    return directory / f"{service}-witness-{epoch}.db"
+
+
+def epochs_kept(directory: Path, service: str) -> list[int]:
+    """The epochs of which leaves are kept in files, the oldest first."""
+    kept = (path.stem.rpartition("-")[2] for path in directory.glob(f"{service}-witness-*.db"))
+    return sorted(int(number) for number in kept if number.isdecimal())
 
 
 class File:

@@ -1,7 +1,7 @@
-"""The desk of an older release, a file, taken over into PostgreSQL: once, all of it, and whatever stops in between.
+"""The desk of an older release, in files, taken over into PostgreSQL: once, all of it, and whatever stops in between.
 
-Whoever still works on the file is waited for: what it would write later nobody would find. The file is kept under another
-name. A release of before that comes back makes a new one, which is taken over in its turn.
+Whoever still works on the files is waited for: what it would write later nobody would find. They are kept under other
+names. A release of before that comes back makes new ones, which are taken over in their turn.
 """
 
 import asyncio
@@ -14,13 +14,17 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from chassis.desk.sqlite import DESK_FILE, epochs_kept, leaves_file
+from chassis.leaves.port import Leaves
+from chassis.leaves.sqlite import SqliteLeaves
 from chassis.parking import COLUMNS
 from chassis.presence import InUse, at_work
-from chassis.sqlite_file import open_flushed
+from chassis.sqlite_file import INTO_ONE_FILE, open_flushed
 from chassis.supervision import log
 
 WAIT_SECONDS, LOOK_SECONDS = 30.0, 0.2
 LOG_FILE = "events.db"
+PAGE_LEAVES = 10_000
 Rows = list[tuple[Any, ...]]
 
 
@@ -40,40 +44,61 @@ class Found:
 
 Keep = Callable[[Found], Awaitable[None]]
 """Keeps all that was found, in one transaction; what is there already stays as it is."""
+LeavesOf = Callable[[int], Leaves]
 
 
-async def take_over(path: Path, keep: Keep, wait_seconds: float = WAIT_SECONDS) -> None:
-    """Takes a desk over and puts its file aside. Raises InUse where others go on working on it.
+def left(directory: Path, service: str) -> list[Path]:
+    """The files of a desk that is to be taken over. One that lies beside a log in a file is that log's, and stays there."""
+    if (directory / LOG_FILE).exists():
+        return []
+    files = [directory / DESK_FILE, *(leaves_file(directory, service, one) for one in epochs_kept(directory, service))]
+    return [path for path in files if path.exists()]
 
-    One that lies beside a log in a file is that log's, and is left there.
-    """
+
+async def take_over(
+    directory: Path, service: str, keep: Keep, leaves_of: LeavesOf, wait_seconds: float = WAIT_SECONDS
+) -> None:
+    """Takes a desk over and puts its files aside. Raises InUse where others go on working on them."""
     until = monotonic() + wait_seconds
-    while _is_there(path):
+    while left(directory, service):
         try:
-            with at_work(path.parent, alone=True):
-                await _carry(path, keep)
+            with at_work(directory, alone=True):
+                await _carry(directory, service, keep, leaves_of)
         except InUse:
             if monotonic() > until:
                 raise
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _is_there(path: Path) -> bool:
-    return path.exists() and not path.with_name(LOG_FILE).exists()
-
-
-async def _carry(path: Path, keep: Keep) -> None:
-    if _is_there(path):  # else another process has done so meanwhile
-        found = await asyncio.to_thread(_read, path)
-        await keep(found)
+async def _carry(directory: Path, service: str, keep: Keep, leaves_of: LeavesOf) -> None:
+    for path in left(directory, service):  # none where another process has done so meanwhile
+        if path.name == DESK_FILE:
+            found = await asyncio.to_thread(_read, path)
+            await keep(found)
+            counts = found.counts()
+        else:
+            counts = await _carry_leaves(path, leaves_of(int(path.stem.rpartition("-")[2])))
         aside = _put_aside(path)
-        log.info("desk_taken_over", desk=str(path), put_aside=aside.name, **found.counts())
+        log.info("desk_taken_over", desk=str(path), put_aside=aside.name, **counts)
+
+
+async def _carry_leaves(path: Path, to: Leaves) -> dict[str, int]:
+    with closing(SqliteLeaves(path, to.origin)) as kept:
+        added, last = 0, (await to.end()).size
+        while page := await kept.after(last, PAGE_LEAVES):
+            added += await to.append([(leaf.position, leaf.hash) for leaf in page])
+            last = page[-1].number + 1
+        signed = kept.signed()
+        for checkpoint in signed:
+            await to.keep_checkpoint(*checkpoint)
+        await asyncio.to_thread(kept.into_one_file)
+    return {"leaves": added, "checkpoints": len(signed)}
 
 
 def _read(path: Path) -> Found:
     with closing(open_flushed(path, "")) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        database.execute("PRAGMA journal_mode=DELETE")  # so that all of it is in the one file that is put aside
+        database.execute(INTO_ONE_FILE)
         return Found(
             positions=_rows(database, tables, "positions", "name, position"),
             parked=_rows(database, tables, "parked", COLUMNS),
@@ -88,5 +113,5 @@ def _rows(database: sqlite3.Connection, tables: set[str], table: str, columns: s
 
 
 def _put_aside(path: Path) -> Path:
-    names = (path.with_name(f"{path.stem}.taken-over-{number}{path.suffix}") for number in count(1))
+    names = (path.with_name(f"{path.name}.taken-over-{number}") for number in count(1))
     return path.rename(next(one for one in names if not one.exists()))

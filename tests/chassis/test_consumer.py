@@ -52,7 +52,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    desk, work = SqliteDesk(tmp_path / "desk.sqlite", At()), Work()
+    desk, work = SqliteDesk(tmp_path, "testing", At()), Work()
     await desk.migrate()
     parking = desk.parking
     table = bound({CountTold: work.react}, object())

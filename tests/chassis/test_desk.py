@@ -11,11 +11,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from chassis import merkle
 from chassis.away import is_away
 from chassis.desk.port import Desk
 from chassis.desk.postgres import PostgresDesk
 from chassis.desk.sqlite import SqliteDesk
 from chassis.desk.takeover import take_over
+from chassis.leaves.port import End
 from chassis.parking import DONE, PARKED, WAITING, ParkingFull
 from chassis.presence import InUse, at_work
 from chassis.stops import Stop
@@ -28,6 +30,7 @@ from chassis.testing.desk_conformance import (
     messages_of,
     place_of,
 )
+from chassis.testing.leaves_conformance import LeavesConformance, root_of, some_leaves
 
 BEGINS_TO_WRITE = """
 import sys, time
@@ -40,16 +43,16 @@ time.sleep(600)
 """
 
 
-class TestSqliteDesk(DeskConformance):
+class TestSqliteDesk(DeskConformance, LeavesConformance):
     @pytest.fixture(autouse=True)
     def place(self, tmp_path: Path) -> None:
-        self.path = tmp_path / "desk.db"
+        self.directory = tmp_path
 
     def make(self) -> Desk:
-        return SqliteDesk(self.path, At(), subjects_max=SUBJECTS_MAX)
+        return SqliteDesk(self.directory, "lighting", At(), subjects_max=SUBJECTS_MAX)
 
 
-class TestPostgresDesk(DeskConformance):
+class TestPostgresDesk(DeskConformance, LeavesConformance):
     @pytest.fixture(autouse=True)
     def place(self, postgres: str) -> None:
         self.dsn = postgres
@@ -118,7 +121,7 @@ async def left(tmp_path: Path) -> Path:
 
 
 async def fill(path: Path, position: int = 7) -> None:
-    desk = SqliteDesk(path, At())
+    desk = SqliteDesk(path.parent, "registration", At())
     await desk.migrate()
     first, second = await messages_of("a", "a")
     await desk.positions.set("relay", position)
@@ -135,7 +138,7 @@ RUN = {"run_id": "one", "asked_as": "shadow_run", "begun_at": "2026-03-02T10:00:
 
 def files(left: Path) -> list[str]:
     """The desks that lie there, under whichever name."""
-    return sorted(path.name for path in left.parent.glob("desk*.db*"))
+    return sorted(path.name for path in left.parent.glob("desk.db*"))
 
 
 def copy_of(path: Path, to: Path) -> None:
@@ -143,7 +146,7 @@ def copy_of(path: Path, to: Path) -> None:
 
 
 def taking(dsn: str, before: Path) -> PostgresDesk:
-    return PostgresDesk(dsn, schema="registration", clock=At(), before=before)
+    return PostgresDesk(dsn, schema="registration", clock=At(), before=before.parent)
 
 
 @asynccontextmanager
@@ -158,7 +161,7 @@ async def at_hand(dsn: str, before: Path) -> AsyncIterator[PostgresDesk]:
 async def test_the_desk_of_an_older_release_is_taken_over_whole_and_told(
     postgres: str, left: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = SqliteDesk(left, At())
+    kept = SqliteDesk(left.parent, "registration", At())
     rows = await kept.parking.listed()
     await kept.close()
     async with at_hand(postgres, left) as desk:
@@ -170,9 +173,9 @@ async def test_the_desk_of_an_older_release_is_taken_over_whole_and_told(
         assert found[0].reason == "a bug \ufffd", "PostgreSQL has no place for a NUL"
         assert await desk.stops.noted() == {"board__v1": STOP}
         assert await desk.runs.listed("acme", "shadow_run", OPEN_END, 9) == [RUN]
-    assert files(left) == ["desk.taken-over-1.db"]
+    assert files(left) == ["desk.db.taken-over-1"]
     [told] = [line for line in capsys.readouterr().out.splitlines() if "desk_taken_over" in line]
-    for part in ("positions=1", "parked=2", "stops=1", "shadow_runs=1", "desk.taken-over-1.db"):
+    for part in ("positions=1", "parked=2", "stops=1", "shadow_runs=1", "desk.db.taken-over-1"):
         assert part in told
 
 
@@ -198,19 +201,20 @@ async def test_what_an_older_release_left_that_came_back_is_taken_over_too(postg
     async with at_hand(postgres, left) as desk:
         assert await desk.positions.get("relay") == 12
         assert await desk.parking.count() == 2
-    assert files(left) == ["desk.taken-over-1.db", "desk.taken-over-2.db"]
+    assert files(left) == ["desk.db.taken-over-1", "desk.db.taken-over-2"]
 
 
 async def test_a_desk_on_which_others_still_work_is_not_taken_from_them(postgres: str, left: Path) -> None:
+    desk = taking(postgres, left)
     with at_work(left.parent), pytest.raises(InUse):
-        await take_over(left, taking(postgres, left)._keep, wait_seconds=0)
+        await take_over(left.parent, "registration", desk._keep, desk.leaves, wait_seconds=0)
     assert files(left) == ["desk.db"]
 
 
 async def test_of_replicas_that_start_at_once_one_takes_the_desk_over(postgres: str, left: Path) -> None:
     await asyncio.gather(*(taking(postgres, left).migrate() for _ in range(5)))
 
-    assert files(left) == ["desk.taken-over-1.db"]
+    assert files(left) == ["desk.db.taken-over-1"]
     async with at_hand(postgres, left) as desk:
         assert await desk.parking.count() == 2
 
@@ -223,11 +227,49 @@ async def test_a_desk_beside_a_log_in_a_file_is_that_logs_and_left_alone(postgre
     assert files(left) == ["desk.db"]
 
 
+async def test_leaves_and_checkpoints_of_an_older_release_are_taken_over_of_each_epoch(
+    postgres: str, left: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for epoch, size in ((1, 11), (2, 3)):
+        kept = SqliteDesk(left.parent, "registration", At())
+        leaves = kept.leaves(epoch)
+        await leaves.append(some_leaves(size))
+        await leaves.keep_checkpoint(size, "2026-03-02T10:00:00Z", f"signed over {size}")
+        await kept.close()
+    async with at_hand(postgres, left) as desk:
+        assert await desk.newest_epoch() == 2
+        for epoch, size in ((1, 11), (2, 3)):
+            leaves = desk.leaves(epoch)
+            assert await leaves.end() == End(size, 10 * size)
+            assert await root_of(leaves, size) == merkle.root(merkle.over([one for _, one in some_leaves(size)]), size)
+            assert await leaves.latest() == (size, f"signed over {size}")
+    assert sorted(path.name for path in left.parent.glob("*witness*")) == [
+        "registration-witness-1.db.taken-over-1",
+        "registration-witness-2.db.taken-over-1",
+    ]
+    assert "leaves=11" in capsys.readouterr().out
+
+
+async def test_leaves_that_were_carried_in_part_are_carried_on_with(postgres: str, left: Path) -> None:
+    kept = SqliteDesk(left.parent, "registration", At())
+    await kept.leaves(1).append(some_leaves(9))
+    await kept.close()
+    desk = PostgresDesk(postgres, schema="registration", clock=At())
+    await desk.migrate()
+    await desk.open()
+    await desk.leaves(1).append(some_leaves(4))
+    await desk.close()
+
+    async with at_hand(postgres, left) as taken:
+        assert await taken.leaves(1).end() == End(9, 90)
+        assert [leaf.hash for leaf in await taken.leaves(1).after(0, 99)] == [one for _, one in some_leaves(9)]
+
+
 # A file's own
 
 
 async def test_who_sleeps_in_the_middle_of_a_write_holds_others_up_until_it_is_killed(tmp_path: Path) -> None:
-    desk = SqliteDesk(tmp_path / "desk.db", At())
+    desk = SqliteDesk(tmp_path, "testing", At())
     await desk.migrate()
     positions = desk.positions
     await positions.set("relay", 7)

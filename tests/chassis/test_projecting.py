@@ -139,7 +139,7 @@ async def read_store(tmp_path: Path) -> AsyncIterator[SqliteReadStore]:
 
 @pytest.fixture
 async def stops(tmp_path: Path) -> AsyncIterator[Stops]:
-    desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+    desk = SqliteDesk(tmp_path, "testing", SystemClock())
     await desk.migrate()
     yield desk.stops
     await desk.close()

@@ -23,7 +23,7 @@ def asked(tenant: str, run_id: str) -> Asked:
 
 @pytest.fixture
 async def runs(tmp_path: Path) -> AsyncIterator[ShadowRuns]:
-    desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+    desk = SqliteDesk(tmp_path, "testing", SystemClock())
     await desk.migrate()
     made = ShadowRuns(desk.runs, cast("EventStore", None), (), Eyes())
     yield made

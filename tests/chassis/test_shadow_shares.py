@@ -198,7 +198,7 @@ async def test_a_run_whose_processes_are_lost_goes_on_without_them(tmp_path: Pat
         with pytest.raises(ShareLost):
             await spread(tmp_path, "tests.chassis.nowhere").run(candidate(3), window, lambda *_: None)
         assert workers() == []
-        desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+        desk = SqliteDesk(tmp_path, "testing", SystemClock())
         await desk.migrate()
         runs = ShadowRuns(desk.runs, store, ALONE, EYES, spread(tmp_path, "tests.chassis.nowhere"))
         asked = Asked(run_id="run", candidate=candidate(3), window=window, asked={})
@@ -219,7 +219,7 @@ async def test_a_run_is_given_up_where_too_much_comes_out_differently_for_its_me
         with pytest.raises(TooDifferent):
             await narrow.run(candidate(3), window, lambda *_: None)
         assert workers() == []
-        desk = SqliteDesk(tmp_path / "desk.db", SystemClock())
+        desk = SqliteDesk(tmp_path, "testing", SystemClock())
         await desk.migrate()
         runs = ShadowRuns(desk.runs, store, ALONE, EYES, narrow, streams_max=1)
         asked = Asked(run_id="run", candidate=candidate(3), window=window, asked={})

@@ -32,7 +32,7 @@ class TestInProcessWithASmallWindow(TransportConformance):
 async def test_positions_survive_a_process_that_was_killed(tmp_path: Path) -> None:
     feed, hearing = MemoryFeed(), Hearing()
     await feed.commit(*range(1, 101))
-    desk = SqliteDesk(tmp_path / "desk.sqlite", SystemClock())
+    desk = SqliteDesk(tmp_path, "testing", SystemClock())
     await desk.migrate()
     positions = desk.positions
     transport = InProcessTransport(Settings(save_seconds=0.01))
@@ -42,7 +42,7 @@ async def test_positions_survive_a_process_that_was_killed(tmp_path: Path) -> No
     async with asyncio.timeout(30):
         while await positions.get("entente.testing/1>reader") < 100:
             await asyncio.sleep(0.005)
-    reopened = SqliteDesk(tmp_path / "desk.sqlite", SystemClock())
+    reopened = SqliteDesk(tmp_path, "testing", SystemClock())
     assert await reopened.positions.get("entente.testing/1>reader") == 100
     await reopened.close()
     await transport.stop()

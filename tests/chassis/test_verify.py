@@ -8,14 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.clock import FixedClock
 from chassis.decider import Decider
 from chassis.execution import Handles
 from chassis.note import Checkpoint, NoteSigner
 from chassis.verify import verify, verify_decisions
-from chassis.witness import Witness
 from tests.chassis.trust import (
-    AT,
     FILL,
     HANDLES,
     MOVE,
@@ -24,6 +21,7 @@ from tests.chassis.trust import (
     FillBox,
     MoveAll,
     Work,
+    beside,
     change,
     opened,
     witnessed,
@@ -51,13 +49,9 @@ async def history(directory: Path):
 
 async def check(directory: Path, notes: list[str] | None = None):
     """The report on a store freshly opened."""
-    async with opened(directory / "store.db") as store:
-        witness = Witness.beside("trust", store, directory, FixedClock(AT))
-        try:
-            kept = witness.leaves.checkpoints() if notes is None else notes
-            return await verify(store, witness.leaves, kept, witness.signer.verifier)
-        finally:
-            witness.close()
+    async with opened(directory / "store.db") as store, beside(store, directory) as witness:
+        kept = await witness.leaves.checkpoints() if notes is None else notes
+        return await verify(store, witness.leaves, kept, (await witness.signer()).verifier)
 
 
 async def decide_again(directory: Path, handles: tuple[Handles, ...] = HANDLES):
@@ -159,7 +153,7 @@ async def test_a_changed_leaf_or_node_is_named_by_its_position(tmp_path: Path, s
 async def test_store_and_leaves_that_were_changed_together_are_betrayed_by_a_checkpoint(tmp_path: Path) -> None:
     await history(tmp_path)
     async with witnessed(tmp_path) as (_, witness):
-        held = witness.leaves.checkpoints()
+        held = await witness.leaves.checkpoints()
     change(tmp_path / "store.db", "UPDATE stored_events SET topic = topic || 'x' WHERE position = 6")
     (tmp_path / "trust-witness-1.db").unlink()
     async with witnessed(tmp_path) as (_, witness):
@@ -179,7 +173,7 @@ async def test_a_checkpoint_that_is_not_ours_is_a_difference(tmp_path: Path) -> 
 async def test_a_checkpoint_over_more_than_is_kept_is_a_difference(tmp_path: Path) -> None:
     await history(tmp_path)
     async with witnessed(tmp_path) as (_, witness):
-        longer = witness.signer.sign(Checkpoint("entente/trust/1", 12, bytes(32)).text())
+        longer = (await witness.signer()).sign(Checkpoint("entente/trust/1", 12, bytes(32)).text())
     assert [found.position for found in (await check(tmp_path, [longer])).differences] == [12]
 
 

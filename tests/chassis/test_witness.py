@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from chassis import merkle, proof
 from chassis.clock import FixedClock
 from chassis.decider import NotFound
+from chassis.leaves.sqlite import SqliteLeaves
+from chassis.leaves.tree import computed
 from chassis.note import BadNote, Checkpoint, NoteSigner, NoteVerifier
-from chassis.witness import Leaves, Witness, WitnessSettings, leaf_of
-from tests.chassis.trust import AT, MoveAll, Work, witnessed
+from chassis.witness import Witness, WitnessSettings, leaf_of
+from tests.chassis.trust import AT, MoveAll, Work, beside, witnessed
 
 SEED = bytes(range(32))
 
@@ -92,7 +94,7 @@ async def test_leaves_follow_the_store_in_position_order(tmp_path: Path) -> None
         assert await witness.catch_up() == 6
         assert await witness.catch_up() == 0
         events = await store.feed(0, 100)
-        kept = witness.leaves.after(0, 100)
+        kept = await witness.leaves.after(0, 100)
         assert [(n, e.position, leaf_of(e)) for n, e in enumerate(events)] == [
             (k.number, k.position, k.hash) for k in kept
         ]
@@ -107,8 +109,8 @@ async def test_a_checkpoint_is_signed_only_for_news(tmp_path: Path) -> None:
         assert first == await witness.checkpoint()
         await work.fill(1)
         second = await witness.checkpoint()
-        assert [first, second] == witness.leaves.checkpoints()
-        checkpoint = Checkpoint.of(witness.signer.verifier.open(second))
+        assert [first, second] == await witness.leaves.checkpoints()
+        checkpoint = Checkpoint.of((await witness.signer()).verifier.open(second))
         leaves = [leaf_of(event) for event in await store.feed(0, 100)]
         assert Checkpoint("entente/trust/1", 4, merkle.root(merkle.over(leaves), 4)) == checkpoint
 
@@ -116,25 +118,25 @@ async def test_a_checkpoint_is_signed_only_for_news(tmp_path: Path) -> None:
 async def test_batches_restarts_and_a_second_witness_lead_to_the_same_root(tmp_path: Path) -> None:
     async with witnessed(tmp_path) as (store, witness):
         small = Witness(store, witness.leaves, witness.signer, FixedClock(AT), WitnessSettings(batch_events=2))
-        beside = Witness.beside("trust", store, tmp_path, FixedClock(AT))
-        work = Work(store)
-        for count in range(5):
-            await work.fill(1, 1, box_id=f"b-{count}")
-            await asyncio.gather(small.catch_up(), beside.catch_up(), witness.catch_up())
-        leaves = [leaf_of(event) for event in await store.feed(0, 100)]
-        assert 20 == len(leaves) == witness.leaves.size
-        assert merkle.root(merkle.over(leaves), 20) == merkle.root(beside.leaves.subtree, 20)
-        beside.close()
+        async with beside(store, tmp_path) as other:
+            work = Work(store)
+            for count in range(5):
+                await work.fill(1, 1, box_id=f"b-{count}")
+                await asyncio.gather(small.catch_up(), other.catch_up(), witness.catch_up())
+            leaves = [leaf_of(event) for event in await store.feed(0, 100)]
+            assert 20 == len(leaves) == (await witness.leaves.end()).size
+            kept = await computed(other.leaves, lambda tree: merkle.root(tree, 20))
+            assert merkle.root(merkle.over(leaves), 20) == kept
 
 
 async def test_it_follows_by_itself(tmp_path: Path) -> None:
-    async with witnessed(tmp_path) as (store, beside):
+    async with witnessed(tmp_path) as (store, other):
         settings = WitnessSettings(checkpoint_seconds=0.01, follow_seconds=0.001)
-        witness = Witness(store, beside.leaves, beside.signer, FixedClock(AT), settings)
+        witness = Witness(store, other.leaves, other.signer, FixedClock(AT), settings)
         running = asyncio.create_task(witness.run())
         await Work(store).fill(1, 2)
         async with asyncio.timeout(30):
-            while (witness.leaves.latest() or (0, ""))[0] < 4:
+            while (await witness.leaves.latest() or (0, ""))[0] < 4:
                 await asyncio.sleep(0.001)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -147,15 +149,15 @@ async def test_what_stands_in_the_store_at_an_orderly_stop_is_witnessed(tmp_path
         await Work(store).fill(1, 2)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        latest = witness.leaves.latest()
+        latest = await witness.leaves.latest()
         assert latest is not None
         assert latest[0] == 4
 
 
 def test_the_leaves_of_another_origin_are_not_mixed_in(tmp_path: Path) -> None:
-    Leaves(tmp_path / "leaves.db", "entente/trust/1").close()
+    SqliteLeaves(tmp_path / "leaves.db", "entente/trust/1").close()
     with pytest.raises(ValueError, match="belong to entente/trust/1"):
-        Leaves(tmp_path / "leaves.db", "entente/trust/2")
+        SqliteLeaves(tmp_path / "leaves.db", "entente/trust/2")
 
 
 async def proof_of_a_box(directory: Path):
@@ -221,9 +223,9 @@ async def test_a_held_checkpoint_is_shown_to_be_the_beginning_of_a_later_one(tmp
         held = await witness.checkpoint()
         await work.fill(1, 1)
         found = await witness.consistency(6)
-        key = witness.signer.verifier.vkey
+        key = (await witness.signer()).verifier.vkey
         assert proof.check_consistency(found, held, key).holds
-        other = witness.signer.sign(Checkpoint("entente/trust/1", 6, sha256(b"other").digest()).text())
+        other = (await witness.signer()).sign(Checkpoint("entente/trust/1", 6, sha256(b"other").digest()).text())
         assert not proof.check_consistency(found, other, key).holds
         for size in (0, 11, -1):
             with pytest.raises(NotFound):

@@ -8,10 +8,12 @@ from typing import Any
 
 from chassis.clock import FixedClock
 from chassis.decider import Decider, Refused
+from chassis.desk.sqlite import SqliteDesk
 from chassis.event import Actor, command, event
 from chassis.execution import Executor, Handles, Order
+from chassis.note import NoteSigner
 from chassis.store.sqlite import SqliteEventStore
-from chassis.witness import Witness
+from chassis.witness import Witness, held
 
 AT = datetime(2026, 3, 3, 10, tzinfo=UTC)
 ANNA = Actor(kind="vendor", subject="anna")
@@ -92,12 +94,18 @@ class Work:
 @asynccontextmanager
 async def witnessed(directory: Path):
     """A store with its witness beside it."""
-    async with opened(directory / "store.db") as store:
-        witness = Witness.beside("trust", store, directory, FixedClock(AT))
-        try:
-            yield store, witness
-        finally:
-            witness.close()
+    async with opened(directory / "store.db") as store, beside(store, directory) as witness:
+        yield store, witness
+
+
+@asynccontextmanager
+async def beside(store: SqliteEventStore, directory: Path):
+    """A witness of that store, with its leaves and its key in that directory."""
+    desk = SqliteDesk(directory, "trust", FixedClock(AT))
+    leaves = desk.leaves(store.epoch)
+    signer = NoteSigner.in_file(leaves.origin, directory / "trust-witness.key")
+    yield Witness(store, leaves, held(signer), FixedClock(AT))
+    await desk.close()
 
 
 def change(path: Path, statement: str, *values: object):

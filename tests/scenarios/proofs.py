@@ -52,7 +52,7 @@ async def on_files(data: Path, postgres: str | None = None) -> AsyncIterator[lis
 async def verified(service: Service) -> Report:
     assert service.witness is not None
     leaves = service.witness.leaves
-    return await verify(service.store, leaves, leaves.checkpoints(), service.witness.signer.verifier)
+    return await verify(service.store, leaves, await leaves.checkpoints(), (await service.witness.signer()).verifier)
 
 
 async def decided_again(service: Service) -> Report:
