@@ -71,7 +71,8 @@ from chassis.transport.port import (
     relay_name,
     topic_of,
 )
-from chassis.witness import Witness, WitnessSettings, held
+from chassis.witness import Witness, WitnessSettings
+from chassis.witness_key import SealedSigning, Signing, held
 
 log = structlog.get_logger()
 API, WORK = "api", "work"
@@ -246,12 +247,15 @@ class Service:
     async def open(self, *, alone: bool = False) -> None:
         """Opens the stores and tells the transport what this service offers and hears.
 
-        Raises InUse while another process has its files for itself, or, with `alone`, while one uses them at all.
+        Raises InUse while another process has the service for itself, or, with `alone`, while one is at work at all.
         """
         self.api.add_middleware(Measured, telemetry=self.telemetry)
         if self.tracer.on:
             self.api.add_middleware(Traced, tracer=self.tracer)
-        self._exit.enter_context(at_work(self.directory, alone=alone))
+        await self._exit.enter_async_context(self.desk.at_work(alone=alone))
+        if self.desk.seeds and not self.settings.key_store:
+            # Keys are files there: whoever brings them back asks for the folder alone.
+            self._exit.enter_context(at_work(self.directory, alone=alone))
         await asyncio.to_thread(self.application.keys.prepare)
         if self.application.master_key:
             await self.application.master_key.check()
@@ -278,8 +282,7 @@ class Service:
         self.application.reached, self.application.standing = self.runner.reached, self.standing
         signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
         leaves = self.desk.leaves(self.store.epoch)
-        key = NoteSigner.in_file(leaves.origin, self.directory / f"{self.name}-witness.key")
-        self.witness = Witness(self.store, leaves, held(key), self.world.clock, signing)
+        self.witness = Witness(self.store, leaves, self._signing(leaves.origin), self.world.clock, signing)
         self.application.proof, self.application.covering = self.witness.proof, self.witness.covering
         self.is_open = True
         if WORK in self.settings.roles:
@@ -287,6 +290,13 @@ class Service:
         if API in self.settings.roles and self.blueprint.overhears:
             for source in self.blueprint.everywhere:
                 self.world.transport.listen(topic_of(source), self._overhear)
+
+    def _signing(self, origin: str) -> Signing:
+        """How the witness comes by its key: sealed at the desk, else in a file."""
+        file = self.directory / f"{self.name}-witness.key"
+        if self.desk.seeds is None:
+            return held(NoteSigner.in_file(origin, file))
+        return SealedSigning(origin, self.desk.seeds, self.application.keys, file)
 
     async def _overhear(self, messages: list[Message]) -> None:
         """Tells what can be read; what cannot is dealt with where the same messages are worked on."""

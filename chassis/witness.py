@@ -7,7 +7,8 @@ log belongs to one origin, `entente/<service>/<epoch>`: a store restored from a 
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -15,24 +16,14 @@ from typing import Any
 from chassis.clock import Clock
 from chassis.decider import NotFound
 from chassis.event import iso
+from chassis.keys import KeysLocked
 from chassis.leaves.port import Hashed, Leaves
 from chassis.leaves.tree import computed
 from chassis.merkle import consistency_proof, inclusion_proof, leaf_hash, root
-from chassis.note import Checkpoint, NoteSigner
+from chassis.note import Checkpoint
 from chassis.proof import leaf_bytes
 from chassis.store.port import EventStore, Recorded
-
-Signing = Callable[[], Awaitable[NoteSigner]]
-"""The signer of a witness. Raises KeysLocked where its key cannot be had now."""
-
-
-def held(signer: NoteSigner) -> Signing:
-    """A signer that is at hand."""
-
-    async def signing() -> NoteSigner:
-        return signer
-
-    return signing
+from chassis.witness_key import Signing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +79,7 @@ class Witness:
         try:
             await self._follow()
         except asyncio.CancelledError:
-            await self.checkpoint()
+            await self._sign()
             raise
 
     async def _follow(self) -> None:
@@ -98,9 +89,13 @@ class Witness:
             await self.store.wait_beyond(last, self._settings.checkpoint_seconds)
             await self.catch_up()
             if monotonic() >= due:
-                await self.checkpoint()
+                await self._sign()
                 due = monotonic() + self._settings.checkpoint_seconds
             await asyncio.sleep(self._settings.follow_seconds)
+
+    async def _sign(self) -> None:
+        with suppress(KeysLocked):  # later, then: what is kept stays kept
+            await self.checkpoint()
 
     async def catch_up(self) -> int:
         """Adds a leaf for every event that has none yet; how many there were."""

@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -16,7 +17,7 @@ from chassis.desk.takeover import Found, left, take_over
 from chassis.leaves.port import Leaves
 from chassis.leaves.postgres import MADE as LEAVES_MADE
 from chassis.leaves.postgres import TABLES as LEAVES_TABLES
-from chassis.leaves.postgres import PostgresLeaves, newest_epoch
+from chassis.leaves.postgres import PostgresLeaves, PostgresSeeds, newest_epoch
 from chassis.parking import (
     COLUMNS,
     DISCARDED,
@@ -38,7 +39,9 @@ from chassis.stops import Stop, Stops
 from chassis.store.connections import Connection, Connections
 from chassis.store.port import StoreSettings
 from chassis.store.postgres import PATIENT, SCHEMA_NAME, connection_options, lock_key
+from chassis.store.session import at_work
 from chassis.transport.port import Message, Positions
+from chassis.witness_key import Seeds
 
 CONNECTIONS_MAX = 3
 TABLES: tuple[LiteralString, ...] = (
@@ -136,6 +139,7 @@ class PostgresDesk:
         self.parking: Parking = PostgresParking(self._connections, clock, subjects_max, one_by_one)
         self.stops: Stops = PostgresStops(self._connections)
         self.runs: KeptRuns = PostgresRuns(self._connections)
+        self.seeds: Seeds | None = PostgresSeeds(self._connections)
 
     def statements(self) -> list[str]:
         """The SQL that `migrate` runs, for whoever makes tables by hand. Asks no database."""
@@ -183,6 +187,10 @@ class PostgresDesk:
     async def _connected(self) -> AsyncConnection[tuple[Any, ...]]:
         """A connection for one transaction, which ends with it."""
         return await AsyncConnection.connect(**connection_options(self._dsn, self.schema, self.settings))
+
+    def at_work(self, *, alone: bool) -> AbstractAsyncContextManager[None]:
+        options, key = connection_options(self._dsn, self.schema, self.settings), lock_key(f"{self.schema}.at_work")
+        return at_work(options, key, f"what {self.schema} keeps in PostgreSQL", alone=alone)
 
     async def open(self) -> None:
         await self._connections.open()

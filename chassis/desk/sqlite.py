@@ -3,9 +3,9 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,10 +29,12 @@ from chassis.parking import (
     parked_row,
     row_of,
 )
+from chassis.presence import at_work
 from chassis.shadow_runs import Document, KeptRuns
 from chassis.sqlite_file import open_flushed
 from chassis.stops import Stop, Stops
 from chassis.transport.port import Message, Positions
+from chassis.witness_key import Seeds
 
 T = TypeVar("T")
 DESK_FILE = "desk.db"
@@ -84,6 +86,7 @@ class SqliteDesk:
         self._directory, self._service = directory, service
         self._file = File(directory / DESK_FILE)
         self._leaves: list[SqliteLeaves] = []
+        self.seeds: Seeds | None = None
         self.positions: Positions = SqlitePositions(self._file)
         self.parking: Parking = SqliteParking(self._file, clock, subjects_max)
         self.stops: Stops = SqliteStops(self._file)
@@ -91,6 +94,11 @@ class SqliteDesk:
 
     async def migrate(self) -> None:
         await self._file.write(lambda db: [db.execute(statement) for statement in TABLES])
+
+    @asynccontextmanager
+    async def at_work(self, *, alone: bool) -> AsyncIterator[None]:
+        with at_work(self._directory, alone=alone):
+            yield
 
     async def open(self) -> None:
         """Has nothing to open: the file is, when it is first needed."""

@@ -1,4 +1,4 @@
-"""The leaves of one epoch in PostgreSQL, beside the log. Rows are only inserted; nothing here changes or removes one.
+"""The leaves of one epoch in PostgreSQL, beside the log. Theirs are only inserted; nothing here changes or removes one.
 
 A batch is two bulk copies in one commit, under a lock that lets one process at a time number leaves.
 """
@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 
 from psycopg.rows import tuple_row
 
+from chassis.event import Sealed
 from chassis.leaves.port import End, Hashed, Leaf, Place, found_all
 from chassis.merkle import Frontier
 from chassis.merkle import Node as Made
@@ -28,8 +29,9 @@ TABLES: tuple[LiteralString, ...] = (
         "CREATE TABLE IF NOT EXISTS witness_checkpoints (epoch int, size bigint, signed_at text NOT NULL, "
         "note text NOT NULL, PRIMARY KEY (epoch, size))"
     ),
+    "CREATE TABLE IF NOT EXISTS witness_key (only_one boolean PRIMARY KEY CHECK (only_one), subject text, box text)",
 )
-MADE = ("witness_leaves", "witness_nodes", "witness_checkpoints")
+MADE = ("witness_leaves", "witness_nodes", "witness_checkpoints", "witness_key")
 PAGE_ROWS = 10_000
 """Of what has no end, so that no question takes longer than one may."""
 LOCK = "SELECT pg_advisory_xact_lock(%s)"
@@ -50,6 +52,11 @@ NODES = (
 KEEP_CHECKPOINT = "INSERT INTO witness_checkpoints VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 CHECKPOINTS = "SELECT size, note FROM witness_checkpoints WHERE epoch = %s AND size > %s ORDER BY size LIMIT %s"
 LATEST = "SELECT size, note FROM witness_checkpoints WHERE epoch = %s ORDER BY size DESC LIMIT 1"
+SEED = "SELECT subject, box FROM witness_key"
+KEEP_SEED = (
+    "INSERT INTO witness_key AS kept VALUES (true, %s, %s) ON CONFLICT (only_one) "
+    "DO UPDATE SET subject = excluded.subject, box = excluded.box WHERE kept.box = %s"
+)
 NEWEST_EPOCH = "SELECT max(epoch) FROM witness_leaves"
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": each row says how many fields it has, each
@@ -151,6 +158,22 @@ class PostgresLeaves:
             found += page
             if len(page) < PAGE_ROWS:
                 return found
+
+
+class PostgresSeeds:
+    """See `chassis.witness_key.Seeds`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def kept(self) -> Sealed | None:
+        rows = await self._connections.persist(lambda db: _rows(db, SEED))
+        return Sealed(subject=rows[0][0], box=rows[0][1]) if rows else None
+
+    async def keep(self, seed: Sealed, instead_of: Sealed | None) -> Sealed:
+        values = (seed.subject, seed.box, instead_of.box if instead_of else None)
+        await self._connections.persist(lambda db: db.execute(KEEP_SEED, values))
+        return await self.kept() or seed
 
 
 async def newest_epoch(db: Connection) -> int:

@@ -1,6 +1,7 @@
 """What every desk owes, whichever database keeps it: inherit the suite and say how one is made."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from chassis.decider import NotFound
 from chassis.desk.port import Desk
 from chassis.parking import DONE, PARKED, REPLAY, WAITING, Held, ParkingFull, Place
+from chassis.presence import InUse
 from chassis.shadow_runs import LAST
 from chassis.stops import Stop
 from chassis.testing.feed import MemoryFeed, outlet
@@ -38,6 +40,11 @@ def place_of(message: Message) -> Place:
     return Place(group=GROUP, topic=message.topic, partition=message.partition, offset=message.offset)
 
 
+async def enter(door: AbstractAsyncContextManager[None]) -> None:
+    async with door:
+        pass
+
+
 def a_run(run_id: str, begun_at: str, **found: Any) -> dict[str, Any]:
     return {"run_id": run_id, "asked_as": "shadow_run", "begun_at": begun_at, "status": "ready", **found}
 
@@ -64,6 +71,17 @@ class DeskConformance:
         await made.open()
         yield made
         await made.close()
+
+    # Who is at work
+
+    async def test_processes_work_together_or_one_alone(self, desk: Desk, another: Desk) -> None:
+        async with desk.at_work(alone=False), another.at_work(alone=False):
+            with pytest.raises(InUse, match="another process works"):
+                await enter(another.at_work(alone=True))
+        async with desk.at_work(alone=True):
+            with pytest.raises(InUse, match="another process works"):
+                await enter(another.at_work(alone=False))
+        await enter(another.at_work(alone=True))
 
     # Positions
 

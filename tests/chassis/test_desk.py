@@ -21,12 +21,14 @@ from chassis.leaves.port import End
 from chassis.parking import DONE, PARKED, WAITING, ParkingFull
 from chassis.presence import InUse, at_work
 from chassis.stops import Stop
+from chassis.store import session
 from chassis.testing.desk_conformance import (
     GROUP,
     OPEN_END,
     SUBJECTS_MAX,
     At,
     DeskConformance,
+    enter,
     messages_of,
     place_of,
 )
@@ -107,6 +109,19 @@ class TestPostgresDesk(DeskConformance, LeavesConformance):
             other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
         assert await desk.positions.get("relay") == 7
+
+    async def test_who_is_at_work_stays_so_when_its_connection_is_cut(
+        self, desk: Desk, another: Desk, postgres: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "LOOK_SECONDS", 0.01)
+        async with desk.at_work(alone=False):
+            with psycopg.connect(postgres, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+                async with asyncio.timeout(30):
+                    while other.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() != (1,):
+                        await asyncio.sleep(0.01)
+            with pytest.raises(InUse):
+                await enter(another.at_work(alone=True))
 
 
 # The file of an older release

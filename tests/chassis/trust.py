@@ -13,7 +13,8 @@ from chassis.event import Actor, command, event
 from chassis.execution import Executor, Handles, Order
 from chassis.note import NoteSigner
 from chassis.store.sqlite import SqliteEventStore
-from chassis.witness import Witness, held
+from chassis.witness import Witness
+from chassis.witness_key import held
 
 AT = datetime(2026, 3, 3, 10, tzinfo=UTC)
 ANNA = Actor(kind="vendor", subject="anna")

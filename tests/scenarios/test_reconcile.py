@@ -101,7 +101,9 @@ async def an_older_log(place: Place) -> tuple[str, str]:
 
 async def test_a_log_older_than_its_readers_is_told_of_and_made_whole(place: Place) -> None:
     first, _ = await an_older_log(place)
-    with pytest.raises(LogBehind, match=r"registration: the log ends at \d+ and was read further \(the witness to"):
+    # In PostgreSQL, what the witness and the relay remember is of the same backup; read models are not.
+    reader = "read models of registration" if place.dsn else "the witness"
+    with pytest.raises(LogBehind, match=rf"registration: the log ends at \d+ and was read further \({reader} to"):
         async with place.running(beginning=None, opened=False):
             pass
 
@@ -137,8 +139,7 @@ async def test_what_a_restored_service_had_heard_since_the_backup_it_hears_again
     await every_log_is_what_it_was(place.data, place.dsn)
 
 
-async def test_a_backup_that_is_brought_back_twice_gives_no_position_twice(tmp_path: Path) -> None:
-    place = Place(tmp_path / "data")
+async def test_a_backup_that_is_brought_back_twice_gives_no_position_twice(place: Place) -> None:
     await an_older_log(place)
     assert (await asyncio.to_thread(place.reconciled))[0].endswith(": epoch 2 begins")
     async with place.running(beginning=None, opened=False) as it:

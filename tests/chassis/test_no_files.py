@@ -1,0 +1,89 @@
+"""With log, read models and keys in PostgreSQL a service keeps nothing in files: its pods need no volume, and no node."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.access import Access
+from chassis.cli import order_of
+from chassis.identity import SigningKeys
+from chassis.keys import FileKeyWrapper
+from chassis.parking import PARKED
+from chassis.presence import InUse
+from chassis.process import make_world, opened, running
+from chassis.service import Blueprint, Service, assemble
+from chassis.settings import ServiceSettings
+from chassis.testing.desk_conformance import GROUP, messages_of
+from chassis.verify import verify
+from tests.engines import postgres as engine
+
+BLUEPRINT = Blueprint(name="testing", handles=(), access=Access({}), routers=(), publish=lambda seen: None)
+
+
+@pytest.fixture
+def key_store(postgres_server: str) -> Iterator[str]:
+    """Keys lie in a database that holds no log."""
+    with engine.fresh_database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """What a secret store brings."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    SigningKeys(folder / "signing.json")
+    FileKeyWrapper(folder / "master.key", made=True)
+    return folder
+
+
+def on_node(folder: Path, postgres: str, key_store: str, secrets: Path) -> Service:
+    """The service in a pod of some node, whose folder goes with it."""
+    settings = ServiceSettings(
+        data=folder,
+        postgres=postgres,
+        read_store=postgres,
+        key_store=key_store,
+        signing_keys=secrets / "signing.json",
+        master_key=secrets / "master.key",
+    )
+    return assemble(BLUEPRINT, settings, make_world(settings))
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if not path.is_dir()]
+
+
+async def test_pods_of_one_service_share_no_file_and_know_the_same(
+    tmp_path: Path, postgres: str, key_store: str, secrets: Path
+) -> None:
+    one, other = (on_node(tmp_path / name, postgres, key_store, secrets) for name in ("one", "other"))
+    async with running([one], one.world), running([other], other.world):
+        [message] = await messages_of("a")
+        await one.parking.park(GROUP, [(message, PARKED)], "a bug")
+        await other.application.parked.replay(order_of("ada"), by="ada")
+        sealed = one.application.keys.seal("acme", "anna", "Anna Adams")
+        assert one.witness
+        assert other.witness
+        checkpoint = await one.witness.checkpoint()
+
+        assert [row.state for row in await one.parking.listed()] == ["replay"]
+        assert other.application.keys.open("acme", sealed) == "Anna Adams"
+        assert await other.witness.checkpoint() == checkpoint
+        assert (await other.witness.signer()).verifier.open(checkpoint or "")
+        assert (await other.readiness())["parked"] == 1
+        leaves, key = other.witness.leaves, (await other.witness.signer()).verifier
+        assert (await verify(other.store, leaves, await leaves.checkpoints(), key)).holds
+        assert files(tmp_path / "one") == files(tmp_path / "other") == []
+    assert files(tmp_path / "one") == files(tmp_path / "other") == []
+
+
+async def test_whoever_has_to_be_alone_is_told_of_a_pod_on_another_node(
+    tmp_path: Path, postgres: str, key_store: str, secrets: Path
+) -> None:
+    one, other = (on_node(tmp_path / name, postgres, key_store, secrets) for name in ("one", "other"))
+    async with running([one], one.world):
+        with pytest.raises(InUse, match="another process works with what testing keeps in PostgreSQL"):
+            async with opened([other], other.world, alone=True):
+                pass
