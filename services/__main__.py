@@ -35,6 +35,7 @@ from services.incentives import app as incentives
 from services.onboarding import app as onboarding
 from services.registration import app as registration
 
+PORT: int = ServiceSettings.model_fields["port"].default
 CRM_PORT_STEP = 1
 console = Console()
 log = structlog.get_logger()
@@ -120,7 +121,7 @@ def serve(
     context: typer.Context,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Where the gateway listens on loopback.", envvar="ENTENTE_PORT")
-    ] = 8080,
+    ] = PORT,
     data: Annotated[Path, typer.Option(help="Where everything is kept.", envvar="ENTENTE_DATA")] = Path("./data"),
 ) -> None:
     """Serves portal and API; the first run opens the tenant `acme`."""
@@ -132,7 +133,7 @@ def serve(
 
 @cli.command("distributed")
 def distributed_command(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where the gateway listens on loopback.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where the gateway listens on loopback.")] = PORT,
     data: Annotated[Path, typer.Option(help="Where keys, positions and logs are kept.")] = Path("./data"),
 ) -> None:
     """Serves the five services as processes of their own, on the engines that `ENTENTE_…` names."""
@@ -167,7 +168,7 @@ async def _serve_distributed(settings: ServiceSettings) -> None:
 
 @cli.command("first-run")
 def first_run_command(
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the gateway listens on loopback.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the gateway listens on loopback.")] = PORT,
     crm_port: Annotated[int, typer.Option(min=1, max=65_535, help="Where the simulated CRM is to listen.")] = 8090,
     data: Annotated[Path, typer.Option(help="What the CRM keeps; the services' folder.")] = Path("./data"),
 ) -> None:
@@ -299,7 +300,7 @@ def demo_command(
 ) -> None:
     """Loads a believable quarter of one vendor through the public API."""
     logs.configure(level="WARNING")
-    run(_demo(_settings(port=0, data=data), Size(partners=partners, deals=deals, seed=seed)))
+    run(_demo(_settings(PORT, data), Size(partners=partners, deals=deals, seed=seed)))
 
 
 async def _demo(settings: ServiceSettings, size: Size) -> None:
