@@ -157,7 +157,8 @@ def _add_key_copies(keys: typer.Typer, name: str, settings: Given) -> None:
         if to.resolve().is_relative_to(given.data.resolve()):
             raise typer.BadParameter(f"{to} lies in the data folder, whose backups are kept longer: keep keys apart")
         make_folder(to, "the folder of copies")
-        path, held = keys_copy.take(kept_keys(given, name), name, to, datetime.now(UTC), keep=keep)
+        with kept_keys(given, name) as kept:
+            path, held = keys_copy.take(kept, name, to, datetime.now(UTC), keep=keep)
         without = "its KMS alone opens it" if held.by_kms else "the master key is not in it, and is kept elsewhere"
         console.print(f"{path} holds {held.keys} keys: {without}", highlight=False, soft_wrap=True)
 
@@ -171,7 +172,8 @@ def _add_key_copies(keys: typer.Typer, name: str, settings: Given) -> None:
         make_folder(given.data, "the data folder")
         directory = directory_of(given, name)
         master_key = None if given.kms else given.master_key or directory / MASTER_FILE
-        held = keys_copy.bring_back(source, kept_keys(given, name), name, master_key)
+        with kept_keys(given, name) as kept:
+            held = keys_copy.bring_back(source, kept, name, master_key)
         said = f"{name}: {held.keys} keys are back; its next start forgets again whom the log tells of since"
         console.print(said, highlight=False, soft_wrap=True)
 

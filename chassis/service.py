@@ -6,8 +6,8 @@ A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the sto
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -488,11 +488,15 @@ def key_store(settings: ServiceSettings, name: str) -> KeyStore:
     return _key_database(settings.key_store, name)
 
 
-def kept_keys(settings: ServiceSettings, name: str) -> Kept:
+@contextmanager
+def kept_keys(settings: ServiceSettings, name: str) -> Iterator[Kept]:
     """What copies of keys are made of, and brought back into."""
-    if not settings.key_store:
-        return KeysFile(directory_of(settings, name))
-    return _key_database(settings.key_store, name)
+    if settings.key_store:
+        with closing(_key_database(settings.key_store, name)) as database:
+            database.open()
+            yield database
+    else:
+        yield KeysFile(directory_of(settings, name))
 
 
 def _key_database(url: str, name: str) -> KeyDatabase:
