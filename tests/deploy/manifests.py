@@ -34,6 +34,9 @@ VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persiste
 BY_HAND = {"keys", "engines", "gateway-tls"}
 """Secrets that no manifest makes: docs/operations.md says how."""
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+OURS = "entente/"
+KEPT = ("ENTENTE_POSTGRES", "ENTENTE_READ_STORE", "ENTENTE_KEY_STORE")
+"""What names the engines that hold all that a service keeps, where it has no volume."""
 Manifest = dict[str, Any]
 
 
@@ -47,7 +50,9 @@ def rendered(folder: Path) -> list[Manifest]:
 def complaints(manifests: list[Manifest]) -> list[str]:
     """What is wrong with an overlay, each with the object it is about."""
     found = [(one, said) for one in manifests for judge in (of_schema, of_security) for said in judge(one)]
-    found += [(one, said) for one in manifests for said in of_references(one, manifests)]
+    found += [
+        (one, said) for one in manifests for judge in (of_references, of_keeping) for said in judge(one, manifests)
+    ]
     found += [
         (one, said) for one in manifests if one["kind"] == "PodDisruptionBudget" for said in of_moving(one, manifests)
     ]
@@ -146,6 +151,48 @@ def of_references(one: Manifest, manifests: list[Manifest]) -> Iterator[str]:
             yield f"{kind} {name} is nowhere"
     if one["kind"] == "Service" and not any(_selects(one["spec"]["selector"], other) for other in manifests):
         yield "selects no pod"
+
+
+def of_keeping(one: Manifest, manifests: list[Manifest]) -> Iterator[str]:
+    """What of a service would be gone with its pod, or would be kept in two places."""
+    for pod in pods(one):
+        for runs in pod["containers"]:
+            if not runs["image"].startswith(OURS):
+                continue
+            named = _engines_of(runs)
+            yield from (f"{key} is another engine's address" for key, engine in named.items() if engine != key)
+            if "ENTENTE_KEY_STORE" not in named and any("ENTENTE_KEY_STORE" in it for it in _all_engines(manifests)):
+                yield f"{runs['name']} keeps its keys elsewhere than others"
+        if one["kind"] == "Deployment" and pod["containers"][0]["image"].startswith(OURS):
+            yield from _of_volume_or_none(pod)
+
+
+def _of_volume_or_none(pod: Manifest) -> Iterator[str]:
+    """A service's pods share a volume and a node, or all that they keep is in engines."""
+    [runs] = pod["containers"]
+    bound = bool(pod.get("affinity", {}).get("podAffinity", {}).get(REQUIRED))
+    if any("persistentVolumeClaim" in volume for volume in pod["volumes"]):
+        if not bound:
+            yield "may stand on another node than others that have its volume"
+        return
+    if bound:
+        yield "has to stand where others do, for files that it has not"
+    yield from (
+        f"has no volume, and no secret names {key} for what it keeps" for key in KEPT if key not in _engines_of(runs)
+    )
+    given = {entry["name"]: entry.get("value") for entry in runs["env"]}
+    if runs["image"].startswith(f"{OURS}incentives") and given.get("ENTENTE_PROVIDER") != "file":
+        yield "has no volume for the file of its simulated bank: ENTENTE_PROVIDER names no other"
+
+
+def _all_engines(manifests: list[Manifest]) -> Iterator[dict[str, str]]:
+    return (_engines_of(runs) for one in manifests for pod in pods(one) for runs in pod["containers"])
+
+
+def _engines_of(container: Manifest) -> dict[str, str]:
+    """Which of a secret's values names an engine, by the variable that is to name it."""
+    sources = {entry["name"]: entry.get("valueFrom", {}).get("secretKeyRef") for entry in container.get("env", [])}
+    return {name: ref["key"] for name, ref in sources.items() if ref and name in KEPT}
 
 
 def of_moving(budget: Manifest, manifests: list[Manifest]) -> Iterator[str]:

@@ -27,6 +27,8 @@ from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, labels_o
 
 PART_OF = "app.kubernetes.io/part-of"
 ENGINES = ("POSTGRES", "READ_STORE", "KAFKA")
+STATELESS = {"production"}
+"""The overlays in which no pod of a service has a volume."""
 DEPLOYING = (ROOT / "docs/deploying.md").read_text()
 pytestmark = pytest.mark.usefixtures("kustomize")
 
@@ -120,14 +122,16 @@ def test_the_keys_of_each_service_are_copied_where_its_files_are_and_to_a_volume
         claims = {
             v["name"]: v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v
         }
+        serving = one(manifests, "Deployment", service)
+        files = {} if name in STATELESS else {"/data": service}
         assert {path: claims.get(volume) for path, volume in at.items() if volume in claims} == {
-            "/data": service,
+            **files,
             "/keys-backup": f"{service}-keys-backup",
         }
-        [where] = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        serving = one(manifests, "Deployment", service)
+        where = pod.get("affinity", {}).get("podAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", [])
+        assert len(where) == len(files)
         for found in (labels_of(serving), labels_of(cron)):
-            assert picks(where["labelSelector"], found)
+            assert all(picks(each["labelSelector"], found) for each in where)
         assert not picks(serving["spec"]["selector"], labels_of(cron)), "no Deployment takes its pods for its own"
         assert not picks({"matchLabels": one(manifests, "Service", service)["spec"]["selector"]}, labels_of(cron))
 
@@ -427,19 +431,33 @@ WRONG: dict[str, tuple[Change, str]] = {
         lambda manifests: one(manifests, "Service", "gateway")["spec"]["selector"].update(app="x"),
         "selects no pod",
     ),
-    "a budget that lets pods go one by one which have to move together": (
-        lambda manifests: manifests.append(
-            {
-                "apiVersion": "policy/v1",
-                "kind": "PodDisruptionBudget",
-                "metadata": {"name": "gateway"},
-                "spec": {
-                    "maxUnavailable": 1,
-                    "selector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}},
-                },
-            }
+    "keys of a pod without a volume that nothing else keeps": (
+        lambda manifests: env(manifests, "gateway").remove(named(manifests, "gateway", "ENTENTE_KEY_STORE")),
+        "keeps its keys elsewhere than others|has no volume, and no secret names ENTENTE_KEY_STORE",
+    ),
+    "read models of a pod without a volume that nothing else keeps": (
+        lambda manifests: env(manifests, "gateway").remove(named(manifests, "gateway", "ENTENTE_READ_STORE")),
+        "has no volume, and no secret names ENTENTE_READ_STORE",
+    ),
+    "a log of a pod without a volume that nothing else keeps": (
+        lambda manifests: env(manifests, "gateway").remove(named(manifests, "gateway", "ENTENTE_POSTGRES")),
+        "has no volume, and no secret names ENTENTE_POSTGRES",
+    ),
+    "keys in the log's database": (
+        lambda manifests: named(manifests, "gateway", "ENTENTE_KEY_STORE")["valueFrom"]["secretKeyRef"].update(
+            key="ENTENTE_POSTGRES"
         ),
-        "on its node: its pods can only move together",
+        "ENTENTE_KEY_STORE is another engine's address",
+    ),
+    "a simulated bank without a file": (
+        lambda manifests: named(manifests, "incentives", "ENTENTE_PROVIDER").update(value="simulator"),
+        "has no volume for the file of its simulated bank",
+    ),
+    "pods without a volume that stand together": (
+        lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0].update(
+            affinity=pods(one(list(overlay("staging")), "Deployment", "gateway"))[0]["affinity"]
+        ),
+        "for files that it has not|its pods can only move together",
     ),
     "a foreign kind's field": (
         lambda manifests: one(manifests, "ExternalSecret", "keys")["spec"].update(refreshIntervall="1h"),
@@ -448,11 +466,62 @@ WRONG: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_value_is_seen(what: str) -> None:
-    manifests = deepcopy(list(overlay("production")))
-    change, said = WRONG[what]
+WRONG_WITH_VOLUMES: dict[str, tuple[Change, str]] = {
+    "a budget that lets pods go one by one which have to move together": (
+        lambda manifests: manifests.append(one(list(overlay("production")), "PodDisruptionBudget", "gateway")),
+        "on its node: its pods can only move together",
+    ),
+    "pods of one volume that may stand apart": (
+        lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0].pop("affinity"),
+        "may stand on another node than others that have its volume",
+    ),
+}
+
+
+def env(manifests: list[Manifest], name: str) -> Any:
+    return container(manifests, name)["env"]
+
+
+def named(manifests: list[Manifest], name: str, variable: str) -> Any:
+    return next(entry for entry in env(manifests, name) if entry["name"] == variable)
+
+
+def seen(of: str, change: Change, said: str) -> bool:
+    """Whether a change is complained of, and everything that is said is about it."""
+    manifests = deepcopy(list(overlay(of)))
     change(manifests)
     found = complaints(manifests)
-    assert found, what
-    assert all(said in line for line in found), found
+    return bool(found) and all(re.search(said, line) for line in found)
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_value_is_seen(what: str) -> None:
+    assert seen("production", *WRONG[what])
+
+
+@pytest.mark.parametrize("what", WRONG_WITH_VOLUMES)
+def test_a_wrong_value_beside_a_volume_is_seen(what: str) -> None:
+    assert seen("staging", *WRONG_WITH_VOLUMES[what])
+
+
+def test_a_service_s_pods_without_a_volume_stand_apart_and_leave_one_by_one() -> None:
+    manifests = list(overlay("production"))
+    for service in SERVICES:
+        budget = one(manifests, "PodDisruptionBudget", service)["spec"]
+        assert budget["maxUnavailable"] == 1
+        for component in ("serve", "work"):
+            name = service if component == "serve" else f"{service}-{component}"
+            deployment = one(manifests, "Deployment", name)
+            assert picks(budget["selector"], labels_of(deployment))
+            [running] = pods(deployment)
+            assert running["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+            kept = {volume["name"]: set(volume) - {"name"} for volume in running["volumes"]}
+            assert kept == {"data": {"emptyDir"}, "scratch": {"emptyDir"}, "keys": {"projected"}}
+            spread = running["topologySpreadConstraints"]
+            assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+            for each in spread:
+                assert each["matchLabelKeys"] == ["app.kubernetes.io/name", "app.kubernetes.io/component"]
+                assert set(each["matchLabelKeys"]) <= set(labels_of(deployment))
+        assert not picks(budget["selector"], labels_of(one(manifests, "CronJob", f"{service}-maintenance")))
+    claims = {m["metadata"]["name"] for m in manifests if m["kind"] == "PersistentVolumeClaim"}
+    assert claims == {f"{service}-keys-backup" for service in SERVICES}
