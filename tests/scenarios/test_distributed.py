@@ -26,8 +26,8 @@ async def test_the_main_job_on_five_processes_ends_in_the_same_documents(
     monkeypatch.setattr(first_run, "POLL_SECONDS", 3_600)  # the CRM is read when the story says so
     on_engines, in_process = tmp_path / "five", tmp_path / "one"
     with monkeypatch.context() as none:
-        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"):
-            none.delenv(name)
+        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE", "ENTENTE_KEY_STORE"):
+            none.delenv(name, raising=False)
         async with running_system(in_process):
             pass  # both go on from this one beginning, so that both have the same keys and derive the same ids
         shutil.copytree(in_process, on_engines)

@@ -1,20 +1,26 @@
 """Release after release rolled out under requests, as a cluster does it: the next one ready first, and none fails.
 
-Log and documents are in PostgreSQL, keys and positions in files that both releases work on, as deployed.
+Log and documents are in PostgreSQL; keys in files that both releases work on, or in PostgreSQL too, so that they share none.
 """
 
 import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from chassis.asgi import Api
 from chassis.identity import Principal, Signer, SigningKeys
+from chassis.keys import FileKeyWrapper
 from services.gateway.adapters.upstreams import OverHttp
+from tests.engines.postgres import fresh_database
 from tests.faults.wire import wire
 from tests.scenarios.releases import PATIENCE_SECONDS, releases, started, taken_over
 from tests.scenarios.system import done, until
 
 RELEASES, LANES, EACH = 2, 2, 10
+Places = tuple[Callable[[int], Path], dict[str, str]]
 ADMIN = Principal(tenant="acme", subject="ada", kind="vendor", roles=("admin",))
 
 
@@ -61,10 +67,31 @@ class Callers:
         return found
 
 
-async def test_releases_roll_out_one_after_the_other_without_a_failed_request(tmp_path: Path, postgres: str) -> None:
-    stores = {"ENTENTE_POSTGRES": postgres, "ENTENTE_READ_STORE": postgres}
+@pytest.fixture(params=["one volume", "no volume"])
+def places(request: pytest.FixtureRequest, tmp_path: Path, postgres_server: str) -> Iterator[Places]:
+    """Where each release keeps its files, and where its keys are."""
+    keys = {"ENTENTE_SIGNING_KEYS": str(tmp_path / "signing.json")}
+    if request.param == "one volume":
+        yield (lambda number: tmp_path), keys
+        return
+    FileKeyWrapper(tmp_path / "master.key", made=True)
+    with fresh_database(postgres_server) as dsn:
+        keys |= {"ENTENTE_MASTER_KEY": str(tmp_path / "master.key"), "ENTENTE_KEY_STORE": dsn}
+        yield (lambda number: made(tmp_path / f"pod-{number}")), keys
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+async def test_releases_roll_out_one_after_the_other_without_a_failed_request(
+    tmp_path: Path, postgres: str, places: Places
+) -> None:
+    folder, keys = places
+    stores = {"ENTENTE_POSTGRES": postgres, "ENTENTE_READ_STORE": postgres, **keys}
     async with wire(0) as door, releases() as running:
-        running.append(await started("onboarding", 0, tmp_path, stores))
+        running.append(await started("onboarding", 0, folder(0), stores))
         await running[0].ready()
         door.port = running[0].port
         over = OverHttp({"onboarding": f"http://127.0.0.1:{door.front}"})
@@ -74,7 +101,7 @@ async def test_releases_roll_out_one_after_the_other_without_a_failed_request(tm
                 for lane in range(LANES):
                     group.create_task(callers.call(lane))
                 for number in range(1, RELEASES):
-                    running.append(await started("onboarding", number, tmp_path, stores))
+                    running.append(await started("onboarding", number, folder(number), stores))
                     await taken_over(door, *running[-2:])
                     await callers.take_in(EACH)
                 callers.stopping.set()
