@@ -12,19 +12,23 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError
 
 from chassis.projection import Projection
 from chassis.transport.port import relay_name, topic_of
 from contracts.catalogue import SERVICES
 from tests.engines import Engine
 from tests.faults.five import Five
+from tests.faults.load import however_late
 from tests.faults.wire import UNANSWERED, Knows, Wire, nothing
+from tests.scenarios.distributed import watching
 from tests.scenarios.system import exported, until
 
 TAP_SECONDS, LOOK_SECONDS = 180.0, 0.2
@@ -78,7 +82,8 @@ def produces(service: str) -> Request:
     wanted = f"/entente/{service}/".encode()
 
     async def held(it: Five) -> Any:
-        return (await it.eyes._ends())[topic_of(service)]
+        async with watching(it.eyes._transport) as watch:
+            return await watch.ends([topic_of(service)])
 
     return Request("kafka", lambda chunk: chunk[4:6] == b"\x00\x00" and wanted in chunk, held)
 
@@ -115,9 +120,8 @@ async def _asked(it: Five, statement: str, *values: Any) -> Any:
 
 async def committed(it: Five, group: str) -> dict[str, int]:
     """The offsets of a group, by topic."""
-    async with _admin(it) as admin:
-        found = await admin.list_consumer_group_offsets(group)
-    return {where.topic: one.offset for where, one in found.items()}
+    async with watching(it.eyes._transport) as watch:
+        return await watch.committed(group)
 
 
 @asynccontextmanager
@@ -386,7 +390,8 @@ async def offsets_to_zero(it: Five, pace: Pace) -> None:
         await it.terminate(name)
         for group, topics in it.eyes._groups().items():
             if group.startswith(f"{topic_of(name)}."):
-                await _begin_again(it, group, topics)
+                # Who stopped may count as a member until its session is over.
+                await however_late(partial(_begin_again, it, group, topics), CommitFailedError)
         await it.start(name)
 
 

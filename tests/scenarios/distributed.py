@@ -5,14 +5,15 @@ Watching needs no process's help: events, documents and offsets are read where t
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -22,6 +23,7 @@ from chassis.process import make_world
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from chassis.store.postgres import PostgresEventStore
+from chassis.transport import kafka
 from chassis.transport.kafka import KafkaTransport, read_tails
 from contracts.catalogue import SERVICES
 from services.__main__ import build_all
@@ -39,6 +41,9 @@ class FiveProcesses(System):
     pause_seconds: float = 0.1
     waiting: str = ""
     """What was not yet delivered when last looked."""
+    watch: "Watch | None" = None
+    """Stays open from one look to the next. Without it each look opens one of its own: the broker may have fallen."""
+    _tails: dict[str, int] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -67,22 +72,31 @@ class FiveProcesses(System):
 
     async def _at_rest(self) -> bool:
         self.waiting = ""
-        for service in self.services.values():
-            await service.runner.look()
         return await super()._at_rest()
 
     async def _delivered(self) -> bool:
         """Whether each relay has sent the last public event, and each group has committed all that was sent."""
-        return await self._relayed() and await self._consumed()
+        if not (await self._relayed() and await self._consumed()):
+            return False
+        await asyncio.gather(*(service.runner.look() for service in self.services.values()))
+        return True
 
     async def _relayed(self) -> bool:
-        for service in self.services.values():
-            where = [TopicPartition(service.outlet.topic, 0)]
-            tails = await read_tails(where, service.store.epoch, self._transport.settings)
-            if tails.get(0, 0) < (last := await self._last_public(service)):
-                self.waiting = f"{service.name} to relay {last}: its topic ends with {tails}"
-                return False
+        return all([await self._sent(service, await self._last_public(service)) for service in self.services.values()])
+
+    async def _sent(self, service: Service, last: int) -> bool:
+        topic = service.outlet.topic
+        if self._tails.get(topic, 0) < last:
+            self._tails[topic] = await self._tail(topic, service.store.epoch)
+        if (tail := self._tails.get(topic, 0)) < last:
+            self.waiting = f"{service.name} to relay {last}: its topic ends with {tail}"
+            return False
         return True
+
+    async def _tail(self, topic: str, epoch: int) -> int:
+        if self.watch is not None:
+            return await self.watch.tail(topic, epoch)
+        return (await read_tails([TopicPartition(topic, 0)], epoch, self._transport.settings)).get(0, 0)
 
     async def _last_public(self, service: Service) -> int:
         position, last = self._published.get(service.name, (0, 0))
@@ -93,20 +107,21 @@ class FiveProcesses(System):
         return last
 
     async def _consumed(self) -> bool:
-        admin = AIOKafkaAdminClient(**self._transport.settings.client())
-        await admin.start()
-        try:
-            ends = await self._ends()
-            for group, topics in self._groups().items():
-                committed = await admin.list_consumer_group_offsets(group)
-                done = {where.topic: found.offset for where, found in committed.items()}
-                if late := [topic for topic in topics if done.get(topic, 0) < ends[topic]]:
-                    self.waiting = f"{group} to read {late}: it has {done} of {ends}"
-                    return False
-            self.waiting = ""
-            return True
-        finally:
-            await admin.close()
+        if self.watch is not None:
+            return await self._consumed_by(self.watch)
+        async with watching(self._transport) as watch:
+            return await self._consumed_by(watch)
+
+    async def _consumed_by(self, watch: "Watch") -> bool:
+        ends = await watch.ends([service.outlet.topic for service in self.services.values()])
+        groups = self._groups()
+        committed = await asyncio.gather(*map(watch.committed, groups))
+        for (group, topics), done in zip(groups.items(), committed, strict=True):
+            if late := [topic for topic in topics if done.get(topic, 0) < ends[topic]]:
+                self.waiting = f"{group} to read {late}: it has {done} of {ends}"
+                return False
+        self.waiting = ""
+        return True
 
     def _groups(self) -> dict[str, set[str]]:
         groups: dict[str, set[str]] = {}
@@ -114,14 +129,41 @@ class FiveProcesses(System):
             groups.setdefault(one.group, set()).add(one.topic)
         return groups
 
-    async def _ends(self) -> dict[str, int]:
-        consumer = AIOKafkaConsumer(**self._transport.settings.client(), group_id=None)
-        await consumer.start()
-        try:
-            found = await consumer.end_offsets([TopicPartition(s.outlet.topic, 0) for s in self.services.values()])
-            return {where.topic: end for where, end in found.items()}
-        finally:
-            await consumer.stop()
+
+@dataclass(frozen=True)
+class Watch:
+    """Asks the broker how far topics of one partition and their readers are."""
+
+    admin: AIOKafkaAdminClient
+    consumer: AIOKafkaConsumer
+
+    async def ends(self, topics: Iterable[str]) -> dict[str, int]:
+        found = await self.consumer.end_offsets([TopicPartition(topic, 0) for topic in topics])
+        return {where.topic: end for where, end in found.items()}
+
+    async def tail(self, topic: str, epoch: int) -> int:
+        """The position in the topic's last record; 0 where there is none of this epoch."""
+        where = TopicPartition(topic, 0)
+        begins = (await self.consumer.beginning_offsets([where]))[where]
+        ends = (await self.consumer.end_offsets([where]))[where]
+        self.consumer.assign([where])
+        return (await kafka._tail(self.consumer, where, ends, epoch)).get(0, 0) if ends > begins else 0
+
+    async def committed(self, group: str) -> dict[str, int]:
+        found = await self.admin.list_consumer_group_offsets(group)
+        return {where.topic: one.offset for where, one in found.items()}
+
+
+@asynccontextmanager
+async def watching(transport: KafkaTransport) -> AsyncIterator[Watch]:
+    client = transport.settings.client()
+    async with AsyncExitStack() as stack:
+        watch = Watch(AIOKafkaAdminClient(**client), AIOKafkaConsumer(**client, group_id=None))
+        await watch.admin.start()
+        stack.push_async_callback(watch.admin.close)
+        stack.push_async_callback(watch.consumer.stop)
+        await watch.consumer.start()
+        yield watch
 
 
 @asynccontextmanager
@@ -136,10 +178,20 @@ async def five_processes(data: Path, *, working: bool = True) -> AsyncIterator[F
         clock.advance(BEGINNING)
     async with distributed(settings, PATIENCE_SECONDS) as at_work, looked_into(settings) as (services, world):
         it = FiveProcesses(services, world, at_work.crm_url, at_work=at_work)
-        if working:
-            it.connection_id = await opened(at_work)
-            await it.settle()
-        yield it
+        async with watching(it._transport) as it.watch:
+            if working:
+                it.connection_id = await opened(at_work)
+                await it.settle()
+            yield it
+
+
+@contextmanager
+def no_engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For a while the environment names no engine: the system is on files."""
+    with monkeypatch.context() as none:
+        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"):
+            none.delenv(name)
+        yield
 
 
 @asynccontextmanager
