@@ -1,7 +1,7 @@
 """Everybody joins: more of the vendor's staff, a second plan and one in the shadow, and the partners with their owners."""
 
 from services import first_run
-from services.demo.office import Office, Told, side_by_side
+from services.demo.office import Office, Told
 from services.demo.story import Partner, Standing, Story
 from services.first_run import TENANT, Colleague, FirstPartner, Rules
 
@@ -48,7 +48,7 @@ async def join(office: Office, story: Story, told: Told) -> None:
     await first_run.publish(ada, faye, BONUS, key="demo-growth-bonus")
     await first_run.publish(ada, faye, FLAT_RATE, key="demo-flat-rate")
     new = list(enumerate(story.partners))[len(first_run.PARTNERS) :]
-    await side_by_side(_joins(office, partner, place, told) for place, partner in new)
+    await office.side_by_side(_joins(office, partner, place, told) for place, partner in new)
     await office.quiet()
     await _decline(office, story)
 

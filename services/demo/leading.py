@@ -6,7 +6,7 @@ from typing import Any
 
 from services.demo.calendar import Quarter
 from services.demo.names import COUNTRIES, Company, Names
-from services.demo.office import side_by_side, until
+from services.demo.office import until
 from services.demo.story import WEEKS, WEEKS_AFTER
 
 LEADS = "/v1/registration/leads"
@@ -24,10 +24,12 @@ STEPS = ("contacted", "meeting", "qualified", "negotiation")
 async def leads_day(quarter: Quarter, week: int) -> None:
     """New leads are routed, and whoever has one on offer answers."""
     office = quarter.office
-    await side_by_side(_bring(quarter, week, place, company) for place, company in enumerate(_companies(quarter, week)))
+    await quarter.office.side_by_side(
+        _bring(quarter, week, place, company) for place, company in enumerate(_companies(quarter, week))
+    )
     await until(lambda: leads_settled(quarter))
     offered = await office.rows("dora", f"{LEADS}?status=offered&sort=submitted_at")
-    await side_by_side(_answer(quarter, row) for row in offered)
+    await quarter.office.side_by_side(_answer(quarter, row) for row in offered)
 
 
 async def leads_settled(quarter: Quarter) -> bool:
@@ -41,7 +43,7 @@ async def leads_settled(quarter: Quarter) -> bool:
 async def words_day(quarter: Quarter, week: int) -> None:
     """Whoever has a lead tells of it, or that it came to nothing."""
     known = await quarter.office.rows("dora", f"{LEADS}?status=accepted&sort=submitted_at")
-    await side_by_side(_pursue(quarter, week, row) for row in known)
+    await quarter.office.side_by_side(_pursue(quarter, week, row) for row in known)
 
 
 def _companies(quarter: Quarter, week: int) -> list[Company]:

@@ -27,17 +27,6 @@ Told = Callable[[], None]
 """Hears of every step, for the progress bar."""
 
 
-async def side_by_side(work: Iterable[Awaitable[Any]]) -> list[Any]:
-    """The results in order; at most `SIDE_BY_SIDE` are under way at a time."""
-    gate = asyncio.Semaphore(SIDE_BY_SIDE)
-
-    async def one(each: Awaitable[Any]) -> Any:
-        async with gate:
-            return await each
-
-    return await asyncio.gather(*(one(each) for each in work))
-
-
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Looks again and again, less and less often, until the answer is yes. Raises TimeoutError after some minutes."""
     pause = LOOK_SECONDS
@@ -85,6 +74,8 @@ class Office:
     crm: Crm
     connection_id: str
     story: str
+    at_once: int = SIDE_BY_SIDE
+    """How many work at a time. One after the other, a story takes the same course every time."""
     _signed_in: dict[str, Api] = field(default_factory=dict)
     _written: dict[str, int] = field(default_factory=dict)
     _events_to: str = ""
@@ -133,6 +124,16 @@ class Office:
             found += page["items"]
             if not (cursor := page["next_cursor"] or ""):
                 return found
+
+    async def side_by_side(self, work: Iterable[Awaitable[Any]]) -> list[Any]:
+        """The results in order."""
+        gate = asyncio.Semaphore(self.at_once)
+
+        async def one(each: Awaitable[Any]) -> Any:
+            async with gate:
+                return await each
+
+        return await asyncio.gather(*(one(each) for each in work))
 
     async def read_crm(self) -> None:
         """Has attribution read what changed in the CRM."""

@@ -10,7 +10,7 @@ from typing import Any
 from chassis.event import sha256
 from services import first_run
 from services.demo.calendar import THURSDAY, Quarter
-from services.demo.office import side_by_side, until
+from services.demo.office import until
 from services.demo.story import WEEKS, WEEKS_AFTER
 
 STATEMENTS, PAYMENTS = "/v1/incentives/statements", "/v1/incentives/payments"
@@ -39,7 +39,9 @@ async def finance_day(quarter: Quarter, period: str) -> None:
     owed = await _owed(quarter, period)
     payees = [(place, quarter.ids[partner.name]) for place, partner in enumerate(quarter.story.sellers)]
     last = period == quarter.last_period
-    await side_by_side(_pay(quarter, payee, period, place if last else 0) for place, payee in payees if payee in owed)
+    await quarter.office.side_by_side(
+        _pay(quarter, payee, period, place if last else 0) for place, payee in payees if payee in owed
+    )
     await office.do("faye", f"{BOOKS}/{period}/close", key=f"close-{period}")
     await office.quiet()
 

@@ -32,12 +32,12 @@ async def load(api: Api, crm_url: str, connection_id: str, size: Size, console: 
     async with Crm(crm_url) as crm:
         office = Office(api, crm, connection_id, size.story)
         with Progress(*COLUMNS, console=console) as progress:
-            quarter = await _joined(office, story, progress)
+            quarter = await joined(office, story, progress)
             await _pass(quarter, progress)
         console.print(await summary(office))
 
 
-async def _joined(office: Office, story: Story, progress: Progress) -> Quarter:
+async def joined(office: Office, story: Story, progress: Progress) -> Quarter:
     """The cast in place. The quarter begins on the first Monday of the month after the first of them joined."""
     new = len(story.partners) - len(first_run.PARTNERS)
     await cast.join(office, story, _counter(progress, progress.add_task("Partners join", total=new)))
@@ -65,14 +65,15 @@ async def _pass(quarter: Quarter, progress: Progress) -> None:
     for week in range(1, WEEKS + WEEKS_AFTER + 1):
         monday = quarter.day(week, 0)
         progress.update(weeks, description=f"Week {week}, {monday:%d %B %Y}", completed=week - 1)
-        await _week(quarter, week, _counter(progress, deals))
+        await pass_week(quarter, week, _counter(progress, deals))
     await until(lambda: _expired(quarter))
     await until(lambda: leads_settled(quarter))
     await quarter.office.quiet()
     progress.update(weeks, description="The quarter is over", completed=WEEKS + WEEKS_AFTER)
 
 
-async def _week(quarter: Quarter, week: int, told: Told) -> None:
+async def pass_week(quarter: Quarter, week: int, told: Told) -> None:
+    """One week, from Tuesday to Friday."""
     if week == SUSPENSION_WEEK:
         await cast.suspend(quarter.office, quarter.story, quarter.ids)
     await _on(quarter, week, TUESDAY, lambda: _tuesday(quarter, week, told))

@@ -10,7 +10,7 @@ from typing import Any
 
 from services import first_run
 from services.demo.calendar import DEALS, FRIDAY, Quarter
-from services.demo.office import Office, Told, side_by_side
+from services.demo.office import Office, Told
 from services.demo.story import WEEKS, WEEKS_AFTER, Deal, Fate, Tie
 
 APPROVALS_MAX = 4
@@ -26,7 +26,7 @@ CONFLICT, STALE = HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED
 async def partners_day(quarter: Quarter, week: int, told: Told) -> None:
     """Partners register, correct what the desk returned, and take back what came to nothing."""
     office = quarter.office
-    await side_by_side(_register(quarter, deal, told) for deal in quarter.story.of_week(week))
+    await quarter.office.side_by_side(_register(quarter, deal, told) for deal in quarter.story.of_week(week))
     for row in await office.rows("ada", f"{DEALS}?status=action_required"):
         deal = quarter.known.get(row["registration_id"])
         if deal and deal.fate is Fate.CORRECTED:
@@ -91,7 +91,7 @@ async def desk_day(quarter: Quarter, week: int) -> None:
 async def _decide(quarter: Quarter, week: int, due: Callable[[Deal], bool]) -> None:
     rows = await quarter.office.rows("dora", f"{DEALS}?status=in_review&sort=submitted_at")
     known = [(row["registration_id"], quarter.known.get(row["registration_id"])) for row in rows]
-    await side_by_side(_review(quarter, week, one, deal) for one, deal in known if deal and due(deal))
+    await quarter.office.side_by_side(_review(quarter, week, one, deal) for one, deal in known if deal and due(deal))
 
 
 async def _review(quarter: Quarter, week: int, registration_id: str, deal: Deal) -> None:

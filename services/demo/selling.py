@@ -6,7 +6,7 @@ from typing import Any
 from contracts.values import round_half_up
 from services import first_run
 from services.demo.calendar import DEALS, Quarter
-from services.demo.office import side_by_side, until
+from services.demo.office import until
 from services.demo.story import WEEKS, Deal, Fate
 
 OPPORTUNITY, REGISTRATION, REFUNDED = "entente_opportunity_id", "entente_registration_id", "entente_refunded_amount"
@@ -21,10 +21,10 @@ async def sales_day(quarter: Quarter, week: int) -> None:
     """Salespeople move deals on in the CRM, win them, lose them and give money back; then all have heard of it."""
     rows = await _in_crm(quarter)
     acts = [act for row in rows if (act := _act(quarter, week, row))]
-    await side_by_side(quarter.office.crm.act(row["id"], verb, **said) for row, verb, said in acts)
+    await quarter.office.side_by_side(quarter.office.crm.act(row["id"], verb, **said) for row, verb, said in acts)
     await quarter.office.read_crm()
     await quarter.office.quiet()
-    await side_by_side(_heard(quarter, row["properties"], verb) for row, verb, _ in acts)
+    await quarter.office.side_by_side(_heard(quarter, row["properties"], verb) for row, verb, _ in acts)
     await _share_credit(quarter, [row["properties"] for row, verb, _ in acts if verb == "win"])
     await quarter.office.quiet()
 

@@ -189,8 +189,8 @@ async def five_processes(data: Path, *, working: bool = True) -> AsyncIterator[F
 def no_engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For a while the environment names no engine: the system is on files."""
     with monkeypatch.context() as none:
-        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE"):
-            none.delenv(name)
+        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE", "ENTENTE_KEY_STORE"):
+            none.delenv(name, raising=False)
         yield
 
 

@@ -11,7 +11,7 @@ from chassis.asgi import Api
 from chassis.transport.in_process import InProcessTransport
 from services import first_run
 from services.distributed import Member, ServiceEnded, _ready
-from tests.scenarios.distributed import five_processes, move_logs
+from tests.scenarios.distributed import five_processes, move_logs, no_engines
 from tests.scenarios.main_job import main_job
 from tests.scenarios.proofs import every_model_can_be_made_again, verified
 from tests.scenarios.system import assert_alike, comparable, ids_in, running_system
@@ -25,9 +25,7 @@ async def test_the_main_job_on_five_processes_ends_in_the_same_documents(
 ) -> None:
     monkeypatch.setattr(first_run, "POLL_SECONDS", 3_600)  # the CRM is read when the story says so
     on_engines, in_process = tmp_path / "five", tmp_path / "one"
-    with monkeypatch.context() as none:
-        for name in ("ENTENTE_KAFKA", "ENTENTE_POSTGRES", "ENTENTE_READ_STORE", "ENTENTE_KEY_STORE"):
-            none.delenv(name, raising=False)
+    with no_engines(monkeypatch):
         async with running_system(in_process):
             pass  # both go on from this one beginning, so that both have the same keys and derive the same ids
         shutil.copytree(in_process, on_engines)
