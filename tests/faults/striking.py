@@ -184,7 +184,7 @@ def leaseholder_woken(name: str) -> Strike:
             if await _asked(it, statement, lease) != asleep:
                 raise Missed(f"the lease of {lease} was lost by who was to fall asleep with it")
             try:
-                await _falls_asleep(it, name, writing=False)
+                await _falls_asleep(it, name)
                 await until(taken, TAKEN_SECONDS, LOOK_SECONDS)
                 await asyncio.sleep(pace.frozen_seconds)
             finally:
@@ -194,25 +194,8 @@ def leaseholder_woken(name: str) -> Strike:
     return strike
 
 
-def asleep_in_a_write(name: str) -> Strike:
-    """It sleeps with the lock on a file of its service's, for which its second process waits, and is killed as a probe does."""
-
-    async def strike(it: Five, pace: Pace) -> None:
-        async with it.second(name):
-            try:
-                await _falls_asleep(it, name, writing=True)
-                await asyncio.sleep(pace.frozen_seconds)
-                if not writes(it.at_work.members[name].process.pid):
-                    raise Missed(f"{name} let go of its file in its sleep")
-            finally:
-                await it.kill(name)
-            await it.start(name)
-
-    return strike
-
-
-async def _falls_asleep(it: Five, name: str, *, writing: bool) -> None:
-    """Stops a process in the middle of a write to its files, or between two: a lock on one sleeps with its holder."""
+async def _falls_asleep(it: Five, name: str) -> None:
+    """Stops a process between two writes to its files: a lock on one sleeps with its holder."""
     pid = it.at_work.members[name].process.pid
 
     async def stopped() -> bool:
@@ -221,7 +204,7 @@ async def _falls_asleep(it: Five, name: str, *, writing: bool) -> None:
     async def asleep() -> bool:
         it.send(name, signal.SIGSTOP)
         await until(stopped, TAP_SECONDS, INSTANT_SECONDS)
-        if writes(pid) == writing:
+        if not writes(pid):
             return True
         it.send(name, signal.SIGCONT)
         return False

@@ -23,7 +23,6 @@ from tests.faults.striking import (
     Strike,
     answers_lost,
     appends,
-    asleep_in_a_write,
     commits_offsets,
     cut_off,
     engine_frozen,
@@ -193,7 +192,6 @@ FAULTS = (
     Fault(
         "a leaseholder asleep until another has its lease, then woken: attribution", leaseholder_woken("attribution")
     ),
-    Fault("attribution asleep in the middle of a write to its files, then killed", asleep_in_a_write("attribution")),
     Fault("a stranger joins the group of two processes and leaves it, every 3 s", rebalanced("incentives")),
     Fault("kill -9 of Kafka, away for a while", engine_killed("kafka")),
     Fault("Kafka frozen", engine_frozen("kafka")),
