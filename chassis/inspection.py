@@ -106,9 +106,12 @@ async def why(event_id: EventId, caller: Reader, app: App) -> Response:
     app.access.check(caller.principal, WHY)
     recorded = await _recorded(app, caller.tenant, event_id)
     seen = recorded.seen(app.name)
-    if caller.principal.kind not in (VENDOR, "service") and not await _may_ask(app, caller.principal, seen):
+    if not await _may_ask(app, caller.principal, seen):
         raise NotFound
-    together = await _together(app, recorded)
+    beside = await _together(app, recorded)
+    own = [one for one in beside if one.stream == seen.stream]
+    others = [one for one in beside if one.stream != seen.stream and await _may_ask(app, caller.principal, one)]
+    together = (*own, *others)
     return shown(_explained(app, seen, together, own_side=caller.principal.kind != PARTNER))
 
 
@@ -128,6 +131,8 @@ async def _together(app: Application, recorded: Recorded) -> list[Seen]:
 
 
 async def _may_ask(app: Application, who: Principal, seen: Seen) -> bool:
+    if who.kind in (VENDOR, "service"):
+        return True
     rule = app.may_ask.get(type(seen.event))
     return await rule(app, who, seen) if rule else disclosed(app, seen, who)
 
@@ -164,7 +169,7 @@ def _explained(app: Application, seen: Seen, together: Sequence[Seen], *, own_si
 
 
 def _decision(app: Application, seen: Seen, together: Iterable[Seen]) -> Any:
-    """The explanation of the event itself, else of what was decided with it."""
+    """The explanation of the event itself, else of the first that was decided with it and can be explained."""
     for candidate in (seen, *together):
         explain = app.explain.get(type(candidate.event))
         decision = explain(candidate) if explain else None

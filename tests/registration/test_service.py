@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
@@ -268,6 +269,26 @@ async def test_why_is_answered_to_both_sides_in_their_form(registration: Running
     assert [reason["code"] for reason in to_loser.json()["reasons"]] == ["rival-ahead", "review-required"]
     assert "p1" not in to_loser.text
     assert to_rival.status_code == 404
+
+
+async def test_who_is_displaced_is_told_why_its_own_protection_ended_and_not_why_the_rival_was_approved(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{first['registration_id']}/approve")
+    second = await registration.register("p2")
+    displacing = {"displace": True, "reason_code": "other"}
+    for person in ("desk-1", "desk-2"):
+        who = replace(DESK, subject=person, duties=("override",))
+        agreed = await registration.post(who, f"/deals/{second['registration_id']}/approve", displacing)
+        assert agreed.status_code == 200, agreed.text
+
+    own = (await registration.get(seller("p1"), f"/deals/{first['registration_id']}")).json()
+    ended = next(step for step in own["history"] if step["event"] == "ProtectionEnded")
+    told = (await registration.get(seller("p1"), f"/why/{ended['event_id']}")).json()
+
+    assert told["outcome"] == "revoke"
+    assert [reason["text"] for reason in told["reasons"]] == ["The customer is worked on by another partner now."]
 
 
 @pytest.mark.parametrize(
