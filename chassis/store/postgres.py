@@ -38,7 +38,15 @@ T = TypeVar("T")
 FORGOTTEN = psycopg.errors.InvalidSqlStatementName
 """The session has not what the driver says that it prepared there: a pooler gave it to another, or a pipeline failed on
 the way to it, of which the driver takes no note. It never comes right again on that connection."""
-WENT_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction, FORGOTTEN)
+SLEPT = psycopg.errors.IdleInTransactionSessionTimeout
+"""The server has ended a transaction in which this process slept."""
+WENT_AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    FORGOTTEN,
+    SLEPT,
+)
 """Worth another try on another connection; a server that only reads has become a replica, another one takes writes."""
 SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 

@@ -22,6 +22,9 @@ from chassis.parking import DONE, PARKED, WAITING, ParkingFull
 from chassis.presence import InUse, at_work
 from chassis.stops import Stop
 from chassis.store import session
+from chassis.store.connections import Connection, Connections
+from chassis.store.port import StoreSettings
+from chassis.store.postgres import connection_options, lock_key
 from chassis.testing.desk_conformance import (
     GROUP,
     OPEN_END,
@@ -110,6 +113,37 @@ class TestPostgresDesk(DeskConformance, LeavesConformance):
 
         assert await desk.positions.get("relay") == 7
 
+    async def test_who_sleeps_in_the_middle_of_a_write_holds_others_up_for_a_moment(self, desk: Desk) -> None:
+        """The server ends a transaction whose client says nothing. A file's lock would stay until its holder is killed."""
+        [message] = await messages_of("a")
+        asleep = psycopg.connect(**connection_options(self.dsn, "lighting", DOZING))
+        asleep.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key("lighting.parked"),))
+
+        await desk.parking.park(GROUP, [(message, PARKED)], "a bug")
+
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+            asleep.execute("SELECT 1")
+        asleep.close()
+        assert await desk.parking.count() == 1
+
+    async def test_who_wakes_does_it_again(self, desk: Desk, postgres: str) -> None:
+        dozing = Connections(postgres, "lighting", DOZING, called="desk", most=1)
+        await dozing.open()
+        tries = 0
+
+        async def falls_asleep_once(db: Connection) -> int:
+            nonlocal tries
+            tries += 1
+            async with db.transaction():
+                await db.execute("SELECT 1")
+                if tries == 1:
+                    await ended(postgres, db.info.backend_pid)
+                await db.execute("SELECT 1")
+            return tries
+
+        assert await dozing.persist(falls_asleep_once) == 2
+        await dozing.close()
+
     async def test_who_is_at_work_stays_so_when_its_connection_is_cut(
         self, desk: Desk, another: Desk, postgres: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -122,6 +156,17 @@ class TestPostgresDesk(DeskConformance, LeavesConformance):
                         await asyncio.sleep(0.01)
             with pytest.raises(InUse):
                 await enter(another.at_work(alone=True))
+
+
+DOZING = StoreSettings(idle_in_transaction_timeout_seconds=0.5)
+
+
+async def ended(dsn: str, session: int) -> None:
+    """Waits until the server has ended a session."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as looking, asyncio.timeout(60):
+        there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        while await (await looking.execute(there, (session,))).fetchone():
+            await asyncio.sleep(0.05)
 
 
 # The file of an older release
