@@ -28,6 +28,7 @@ from tests.incentives.test_fund_service import FUND_MANAGER, it_fixture, share
 from tests.incentives.test_fund_service import accepted as accepted_over_http
 from tests.incentives.test_fund_service import claimed as claimed_over_http
 from tests.incentives.test_service import APPROVER, FINANCE, P1
+from tests.incentives.test_settlement import leaves
 
 __all__ = ["it_fixture"]
 
@@ -181,6 +182,18 @@ async def test_instalments_are_stated_and_paid_month_by_month_and_settle_the_cla
     assert found["payment_id"] == payment
     [trial] = (await it.get(FINANCE, "/ledger/balances"))["trial_balance"]
     assert (trial["total"], trial["expense"], trial["cash"]) == ("0.00", "4500.00", "-4500.00")
+
+
+async def test_a_partner_that_leaves_is_not_settled_while_an_instalment_is_still_to_come(it):
+    await share(it, "p1", "10000.00")
+    claim_id = await claimed_over_http(it, P1, await accepted_over_http(it, P1, "10000.00"), "9000.00")
+    parts = {"outcome": "approved", "pay_as": "instalments", "instalments": 2, "first_payable_on": "2026-09-01"}
+    assert (await it.post(FUND_MANAGER, f"/claims/{claim_id}/decide", parts)).status_code == 200
+    await it.hear(leaves())
+    it.clock.set(datetime(2026, 6, 11, 9, tzinfo=UTC))
+    found = await it.until(FINANCE, "/settlements/p1", lambda one: one["state"] != "running_off")
+    assert found["state"] == "awaited"
+    assert [(one["account"], one["amount"]["amount"]) for one in found["open"]] == [("held:fund", "4500.00")]
 
 
 async def test_a_credit_is_a_liability_and_in_the_books_until_its_note_is_entered(it):

@@ -13,7 +13,7 @@ from chassis.read_store.port import PAGE_MAX, TURN, each
 from contracts.values import Money
 from services.incentives.application.paying import Period, payment_rules_now, statement_of
 from services.incentives.domain.account import Account, Accounts, IssueStatement, StatementIssued
-from services.incentives.domain.claim import CREDIT_DUE
+from services.incentives.domain.claim import CREDIT_DUE, HELD_FUND
 from services.incentives.domain.fund_request_commands import EndFundRequest
 from services.incentives.domain.fund_request_events import FundRequestEnded
 from services.incentives.domain.fund_share import share_id
@@ -30,7 +30,7 @@ from services.incentives.domain.settlement import (
 )
 from services.incentives.projections.releases import start_of
 
-OWED = ("held", "payable", ":".join(FUND_MONEY), "in_payment", "accrued", ":".join(CREDIT_DUE))
+OWED = ("held", "payable", "in_payment", "accrued", *map(":".join, (HELD_FUND, FUND_MONEY, CREDIT_DUE)))
 BY, WHY = "run-off", "the partner has left"
 RESERVES = ("accepted", "submitted")
 
