@@ -80,6 +80,7 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             figure = {"partner_id": story.partner_id, "metric": "revenue", "value": "60000", "on": "2031-04-01"}
             risen = await sent(admin, "/tiers", "/tiers/tiers/new/metrics", **figure)
             assert "The figure was recorded." in risen.text
+            await asked_for_money(partner, nora)
             await estimated(partner)
             await backtested(approver)
             await put_in_the_shadow(admin, approver)
@@ -131,11 +132,27 @@ async def disputed_to_the_end(
     return await sent(arbiter, path, f"{path}/dispute/decide", outcome="rejected", reason="Nothing new.")
 
 
+async def asked_for_money(partner: httpx.AsyncClient, nora: Api) -> None:
+    """What was drafted and could not be submitted is written anew by the same form: no draft is left over."""
+    plan = {"fund_id": "marketing", "period": "2031", "starts_on": "2031-05-01", "ends_on": "2031-05-02"}
+    asked = {**plan, "text_1": "Hall", "amount_1": "100"}
+    wrong = await sent(partner, "/funds", "/funds/requests", activity_type="party", **asked)
+    assert (wrong.status_code, "this fund pays for" in wrong.text) == (422, True)
+    form = wrong.text[wrong.text.index('action="/funds/requests"') :].partition("</form>")[0]
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    made = await partner.post("/funds/requests", data={**hidden, **asked, "activity_type": "event"})
+    assert "Your request was sent." in made.text
+    requests = done(await nora.get("/v1/incentives/fund-requests"))["items"]
+    assert [(one["state"], one["details"]["activity_type"]) for one in requests] == [("submitted", "event")]
+
+
 async def units_are_put_in(approver: httpx.AsyncClient) -> None:
     counted = await sent(approver, "/owed", "/owed/budgets", budget_id="spiff-2031", units="1200.5")
     assert "1,200.5 units" in counted.text
     mixed = await sent(approver, "/owed", "/owed/budgets", budget_id="spiff-2031", amount="900", currency="EUR")
     assert "A budget has one currency, or units" in mixed.text
+    ended = await sent(approver, "/owed", "/owed/budgets/end")
+    assert "What was left in the budget is gone." in ended.text
 
 
 async def test_an_open_sale_is_forecast_by_the_engine_and_marked_as_an_estimate(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ async def test_papers_invoices_and_corrections_are_settled_by_two_people_in_the_
             payment_id = await proposed(it, story)
             await invoiced(partner, f"/payments/{payment_id}")
             await shows(approver, f"/payments/{payment_id}", "Approve")
+            assert 'aria-label="Waiting payments"' in await shows(approver, "/money", payment_id)
+            assert ", Nora" in (await partner.get("/payees")).text, "people are called by their names"
             await batched(finance, approver, payment_id)
             said = await shows(approver, f"/payments/{payment_id}", "Bank details cool down")
             assert "until" in said
@@ -57,6 +59,8 @@ async def test_the_books_name_the_account_that_paid(tmp_path: Path, monkeypatch:
             await chapter(it, story)
             await it.settle()
         async with portal_of(it, await it.who("finn")) as finance:
+            board = await shows(finance, "/money", 'aria-label="Finished payments"')
+            assert "Waiting payments" not in board
             said = await shows(finance, "/books", "Booked in")
             assert f"<td>Cash: {IBAN}</td>" in said
 

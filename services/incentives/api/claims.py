@@ -27,6 +27,7 @@ from services.incentives.domain.claim import (
     SPIFF_CLAIM,
     Claim,
     ClaimDecided,
+    ClaimDrafted,
     ClaimedSale,
     ClaimItem,
     ClaimProof,
@@ -98,7 +99,7 @@ class ClaimBody(Body):
     """A claim: of a fund request that was accepted, of a special price, or of a SPIFF (`of_id` is its plan).
 
     A SPIFF is claimed for one sale, named by the opportunity or by the deal's registration: each item is a row that was
-    sold in it, with what is expected for it.
+    sold in it, with what is expected for it. Written anew without naming one, it is for the same sale.
     """
 
     kind: Literal["fund", "special_price", "spiff"]
@@ -142,16 +143,16 @@ async def draft(body: ClaimBody, caller: Writer, app: App) -> Response:
 @router.put("/claims/{claim_id}")
 @answers(ClaimAnswer)
 async def redraft(claim_id: Id, body: ClaimBody, caller: Writer, app: App) -> Response:
-    """Writes a draft, or a claim that was returned, anew; it stays the claim of whoever made it."""
-    claimant = await _own(caller, app, claim_id, DraftClaim)
-    return await _draft(claim_id, body, caller, app, status=200, claimant=claimant)
+    """Writes a draft, or a claim that was returned, anew; it stays the claim of whoever made it, for its sale or another."""
+    found = await _own(caller, app, claim_id, DraftClaim)
+    return await _draft(claim_id, body, caller, app, status=200, before=found.it)
 
 
 async def _draft(
-    identity: str, body: ClaimBody, caller: Caller, app: App, status: int, claimant: str | None = None
+    identity: str, body: ClaimBody, caller: Caller, app: App, status: int, before: ClaimDrafted | None = None
 ) -> Response:
     app.access.check(caller.principal, DraftClaim if body.kind == "spiff" else CLAIM_FUNDS)
-    whose, sale = await _claimable(body, caller, app, claimant or caller.principal.by)
+    whose, sale = await _claimable(body, caller, app, before)
     wish = DraftClaim(
         claim_id=identity,
         kind=body.kind,
@@ -167,10 +168,15 @@ async def _draft(
     return await perform(caller, app, DraftClaim, wish, status=status)
 
 
-async def _claimable(body: ClaimBody, caller: Caller, app: App, claimant: str) -> tuple[str, ClaimedSale | LeftOut]:
+async def _claimable(
+    body: ClaimBody, caller: Caller, app: App, before: ClaimDrafted | None
+) -> tuple[str, ClaimedSale | LeftOut]:
     """Whose it is that is claimed for, and the sale of a SPIFF. Raises NotFound where it is not the partner's."""
+    sale = before.sale if before else LEFT_OUT
+    if body.kind == "spiff" and before and sale and body.opportunity_id is None and body.registration_id is None:
+        return before.partner_id, sale
     if body.kind == "spiff":
-        return await _claimed_sale(body, caller, app, claimant)
+        return await _claimed_sale(body, caller, app, sale.claimant_id if sale else caller.principal.by)
     stream = FundRequests.at(body.of_id) if body.kind == "fund" else SpecialPrices.at(body.of_id)
     found: FundRequest | SpecialPrice = (await app.executor.state(caller.tenant, stream))[0]
     if not caller.principal.acts_for(found.partner_id):
@@ -214,13 +220,13 @@ async def _known(caller: Caller, app: App, identity: str, action: Any) -> Claim:
     return found
 
 
-async def _own(caller: Caller, app: App, identity: str, action: Any) -> str | None:
-    """Lets the caller act on its partner's claim; who only sells, on one for a SPIFF of its own. Answers who claims it."""
+async def _own(caller: Caller, app: App, identity: str, action: Any) -> Claim:
+    """The claim, if it is of the caller's partner; of who only sells, one for a SPIFF of its own."""
     found = await _known(caller, app, identity, action)
     claimant = found.it.sale.claimant_id if found.it.sale else None
     if _only(caller, app) not in (None, claimant):
         raise NotFound
-    return claimant
+    return found
 
 
 @router.post("/claims/{claim_id}/submit")

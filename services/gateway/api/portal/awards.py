@@ -65,7 +65,7 @@ def _unsaid(kinds: Part) -> dict[str, Any]:
 @router.post("/awards")
 async def claim(here: Here, sent: Sent) -> Response:
     """Claims a sale: writes the claim and submits it."""
-    answer = await then_submit(here, sent, "/claims", "claim_id", _claim(here, sent))
+    answer, sent = await then_submit(here, sent, "/claims", "claim_id", _claim(here, sent))
     if answer.ok:
         return here.went(answer, f"/claims/{answer.json()['claim_id']}", "fund-claim")
     return await awards_page(here, refused("award", sent, answer), answer.status)

@@ -1,6 +1,7 @@
 """Funds: what partners have for joint marketing, what they ask for, what was accepted and why, and what they claim."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -12,6 +13,8 @@ from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Pa
 READ, DECIDE, ALLOCATE = "incentives.read funds", "incentives.DecideFundRequest", "incentives.AllocateFund"
 ITEMS = ("1", "2", "3")
 ROWS_MAX = 50
+DRAFTED = "drafted"
+"""The field of a form by which it names what it has drafted already."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -99,7 +102,7 @@ async def allocate(here: Here, sent: Sent) -> Response:
 async def ask(here: Here, sent: Sent) -> Response:
     """Asks for fund money: writes the request and submits it."""
     body = {**sent.given("fund_id", "period"), **planned(here, sent)}
-    answer = await then_submit(here, sent, "/fund-requests", "fund_request_id", body)
+    answer, sent = await then_submit(here, sent, "/fund-requests", "fund_request_id", body)
     if answer.ok:
         return here.went(answer, f"/funds/{answer.json()['fund_request_id']}", "asked")
     return await funds_page(here, refused("request", sent, answer), answer.status)
@@ -124,9 +127,9 @@ def _item(here: Visit, sent: Form, n: str) -> dict[str, Any]:
     return {**item, "quote_sha256": quote} if quote else item
 
 
-def filled_in(sent: Form, *names: str) -> list[str]:
+def filled_in(sent: Form, *names: str, most: int = ROWS_MAX) -> list[str]:
     """The numbers of a form's rows in which one of these fields is filled in."""
-    rows = map(str, range(1, ROWS_MAX + 1))
+    rows = map(str, range(1, most + 1))
     return [n for n in rows if any(sent.text(f"{name}_{n}") for name in names)]
 
 
@@ -135,14 +138,21 @@ def money_of(here: Visit, sent: Form, amount: str) -> dict[str, str]:
     return {"amount": amount, "currency": sent.text("currency") or here.tenancy.currency}
 
 
-async def then_submit(here: Visit, sent: Form, path: str, identity: str, body: Any, anew: str = "") -> Answer:
-    """Drafts under the form's key, or writes `anew` anew, and submits in the same breath; a refused draft is answered."""
-    method, to = ("PUT", f"{path}/{anew}") if anew else ("POST", path)
+async def then_submit(
+    here: Visit, sent: Form, path: str, identity: str, body: Any, anew: str = ""
+) -> tuple[Answer, Form]:
+    """Drafts under the form's key, or writes `anew` anew, and submits in the same breath; a refused draft is answered.
+
+    The form that comes back names a draft that was not submitted: sent again, it is written anew and none is left over.
+    """
+    known = anew or sent.text(DRAFTED)
+    method, to = ("PUT", f"{path}/{known}") if known else ("POST", path)
     drafted = await here.send(sent, "incentives", to, body, step="draft", method=method)
     if not drafted.ok:
-        return drafted
-    one = anew or drafted.json()[identity]
-    return await here.send(sent, "incentives", f"{path}/{one}/submit", step="submit")
+        return drafted, sent
+    one = known or drafted.json()[identity]
+    answer = await here.send(sent, "incentives", f"{path}/{one}/submit", step="submit")
+    return answer, sent if answer.ok else replace(sent, values={**sent.values, DRAFTED: one})
 
 
 def sold_row(here: Visit, sent: Form, n: str) -> dict[str, Any]:
@@ -170,19 +180,19 @@ async def step(fund_request_id: str, verb: str, here: Here, sent: Sent) -> Respo
     """A step of a request: decided item by item, claimed, recalled, extended, completed, cancelled."""
     if verb not in (*VERBS, "decide", "claim"):
         raise NotFound
-    answer = await _stepped(here, fund_request_id, verb, sent)
+    answer, sent = await _stepped(here, fund_request_id, verb, sent)
     if answer.ok:
         return here.went(answer, f"/funds/{fund_request_id}", f"fund-{verb}")
     return await request_page(here, fund_request_id, refused(verb, sent, answer), answer.status)
 
 
-async def _stepped(here: Visit, fund_request_id: str, verb: str, sent: Form) -> Answer:
+async def _stepped(here: Visit, fund_request_id: str, verb: str, sent: Form) -> tuple[Answer, Form]:
     if verb == "claim":
         return await then_submit(here, sent, "/claims", "claim_id", _claim(here, fund_request_id, sent))
     body: Any = sent.given("reason")
     if verb == "decide":
         body = {"items": _decisions(here, sent), **sent.given("reason")}
-    return await here.send(sent, "incentives", f"/fund-requests/{fund_request_id}/{verb}", body or None)
+    return await here.send(sent, "incentives", f"/fund-requests/{fund_request_id}/{verb}", body or None), sent
 
 
 def _decisions(here: Visit, sent: Form) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Pa
 
 OWN_PAY = "incentives.read one's own pay"
 WAITING_MAX, IDENTIFIER = 50, 36
+WAITING = ("proposed", "blocked", "approved", "failed", "returned", "unknown", "pending_invoice", "submitted")
+"""The states of a payment in which it is not over, those first in which a person goes on."""
 SALES_SHOWN = 60
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -246,9 +248,10 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
         here.ask_if("incentives.read earnings", "/statements/next", limit=50),
         here.ask_if("incentives.read earnings", "/payees", limit=200),
     )
+    waiting = await _waiting(here)
     rows = [row for part in (books, payments, statements, upcoming, payees) for row in part.items]
-    names = await here.names({row["partner_id"] for row in rows})
-    paid_for = {row["statement_id"] for row in payments.items}
+    names = await here.names({row["partner_id"] for row in (*rows, *waiting)})
+    paid_for = {row["statement_id"] for row in (*payments.items, *waiting)}
     shown = {
         "books": books,
         "withheld": withheld,
@@ -258,12 +261,24 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
         "names": names,
     }
     decided = {
-        "people": await people_of(here, payments.items),
+        "people": await people_of(here, [*payments.items, *waiting]),
+        "waiting": waiting,
+        "finished": [row for row in payments.items if row["state"] not in WAITING],
         "paid_for": paid_for,
         "last_month": _month_before(here),
         "upcoming": upcoming,
     }
     return await here.page("money.html", status, **shown, **decided, refusal=refusal)
+
+
+async def _waiting(here: Visit) -> list[dict[str, Any]]:
+    """The payments that wait for somebody or for the provider, on the first page."""
+    if here.request.query_params.get("cursor"):
+        return []
+    found = await asyncio.gather(
+        *(here.ask("incentives", "/payments", state=state, limit=WAITING_MAX) for state in WAITING)
+    )
+    return [row for part in found for row in part.items]
 
 
 async def people_of(here: Visit, payments: list[dict[str, Any]]) -> dict[str, str]:
@@ -377,4 +392,13 @@ async def fill(here: Here, sent: Sent) -> Response:
     answer = await here.send(sent, "incentives", f"/budgets/{sent.text('budget_id')}/allocate", body)
     if answer.ok:
         return here.went(answer, "/owed", "filled")
+    return await owed_page(here, refused("budget", sent, answer), answer.status)
+
+
+@router.post("/owed/budgets/end")
+async def end(here: Here, sent: Sent) -> Response:
+    """Ends a budget: what is left in it is gone."""
+    answer = await here.send(sent, "incentives", f"/budgets/{sent.text('budget_id')}/expire", {"ref": sent.key})
+    if answer.ok:
+        return here.went(answer, "/owed", "budget-ended")
     return await owed_page(here, refused("budget", sent, answer), answer.status)

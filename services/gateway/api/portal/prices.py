@@ -87,7 +87,7 @@ async def claim(here: Here, sent: Sent) -> Response:
     agreed = await here.ask("incentives", f"/special-prices/{sent.text('of_id')}")
     if not agreed.ok:
         raise NotFound
-    answer = await then_submit(here, sent, "/claims", "claim_id", _claimed(here, sent, agreed.one))
+    answer, sent = await then_submit(here, sent, "/claims", "claim_id", _claimed(here, sent, agreed.one))
     if answer.ok:
         return here.went(answer, f"/claims/{answer.json()['claim_id']}", "fund-claim")
     return await prices_page(here, refused("claim", sent, answer), answer.status)

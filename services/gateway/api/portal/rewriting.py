@@ -1,12 +1,16 @@
 """What was returned, taken back or only drafted is written anew and sent again; what was accepted of a request, amended."""
 
+import csv
+import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
 from chassis.decider import Forbidden, NotFound
+from chassis.http import BadRequest
 from services.gateway.api.portal.funds import (
     ROWS_MAX,
     filled_in,
@@ -20,9 +24,11 @@ from services.gateway.api.portal.funds import (
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 ASKS, CLAIMS = "incentives.DraftFundRequest", "incentives.claim funds and special prices"
+AWARDS = "incentives.DraftClaim"
 ANEW = ("draft", "returned")
 PROOFS = ("invoice", "photo", "report", "attendance", "advertisement", "payment", "other")
-BLANK_ROWS, CLAIM_ROWS_MAX, PROOFS_MAX = 2, 25, 20
+BLANK_ROWS, CLAIM_ROWS_MAX, ITEMS_MAX, PROOFS_MAX = 2, 25, 500, 20
+COLUMNS = {"fund": ("text", "amount"), "sold": ("sku", "quantity", "sold_on", "serial", "invoice", "amount")}
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -99,7 +105,7 @@ async def _amended(here: Visit, sent: Form, fund_request_id: str) -> Answer:
 
 async def _asked_again(here: Visit, sent: Form, fund_request_id: str) -> Answer:
     body = {**sent.given("fund_id", "period"), **planned(here, sent)}
-    return await then_submit(here, sent, "/fund-requests", "fund_request_id", body, anew=fund_request_id)
+    return (await then_submit(here, sent, "/fund-requests", "fund_request_id", body, anew=fund_request_id))[0]
 
 
 # Claims
@@ -112,22 +118,21 @@ async def claim_form(claim_id: str, here: Here) -> Response:
 
 
 async def _claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
-    if not here.may(CLAIMS):
-        raise Forbidden
     found = await here.ask_one("incentives", f"/claims/{claim_id}")
     it: dict[str, Any] = found.one
+    if not here.may(AWARDS if it.get("kind") == "spiff" else CLAIMS):
+        raise Forbidden
     of_fund = it.get("kind") == "fund"
     request = await here.ask("incentives", f"/fund-requests/{it['of_id']}") if of_fund else NOTHING
     items, proofs = it.get("items", []), it.get("proofs", [])
     shown: dict[str, Any] = {
         "open": it.get("state") in ANEW or refusal is not None,
         "rows": _rows(len(items), CLAIM_ROWS_MAX),
-        "rows_max": CLAIM_ROWS_MAX,
-        "too_long": len(items) > CLAIM_ROWS_MAX,
+        "columns": COLUMNS["fund" if of_fund else "sold"] if len(items) > CLAIM_ROWS_MAX else None,
         "proof_rows": _rows(len(proofs), PROOFS_MAX),
         "proofs": request.one.get("proofs", []),
         "kinds": PROOFS,
-        "filled": _claimed_before(it),
+        "filled": {**_claimed_before(it), "table": _table(it)},
     }
     return await here.page("claim_rewrite.html", status, part=found, it=it, **shown, refusal=refusal)
 
@@ -150,18 +155,40 @@ async def rewrite_claim(claim_id: str, here: Here, sent: Sent) -> Response:
     """Writes the claim anew and submits it."""
     found = await here.ask("incentives", f"/claims/{claim_id}")
     it = found.one
-    if not found.ok or it["kind"] == "spiff":
+    if not found.ok:
         raise NotFound
-    written = _costs(here, sent) if it["kind"] == "fund" else await _sold(here, sent, it)
+    rows = _from_table(sent, COLUMNS["fund" if it["kind"] == "fund" else "sold"]) if sent.text("table") else sent
+    written = _costs(here, rows) if it["kind"] == "fund" else await _sold(here, rows, it)
     body = {"kind": it["kind"], "of_id": it["of_id"], **written, **tax_of(here, sent)}
-    answer = await then_submit(here, sent, "/claims", "claim_id", body, anew=claim_id)
+    answer, sent = await then_submit(here, sent, "/claims", "claim_id", body, anew=claim_id)
     if answer.ok:
         return here.went(answer, f"/claims/{claim_id}", "fund-claim")
     return await _claim_page(here, claim_id, refused("rewrite", sent, answer), answer.status)
 
 
+def _table(it: dict[str, Any]) -> str:
+    """The rows of a claim as a table, one a line, for what is too long for a form of fields."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";", lineterminator="\n")
+    for item in it.get("items", []):
+        cells = {"text": item["text"], **(item.get("sold") or {}), "amount": item["amount"]["amount"]}
+        writer.writerow([cells.get(name) or "" for name in COLUMNS["sold" if item.get("sold") else "fund"]])
+    return out.getvalue()
+
+
+def _from_table(sent: Form, columns: tuple[str, ...]) -> Form:
+    """The form as if each cell of its table had been a field."""
+    try:
+        lines = [line for line in csv.reader(io.StringIO(sent.text("table"), newline=""), delimiter=";") if any(line)]
+    except csv.Error as error:
+        raise BadRequest(f"the table cannot be read: {error}") from error
+    rows = enumerate(lines, start=1)
+    cells = {f"{name}_{n}": cell for n, line in rows for name, cell in zip(columns, line, strict=False)}
+    return replace(sent, values={**sent.values, **cells})
+
+
 def _costs(here: Visit, sent: Form) -> dict[str, Any]:
-    rows = filled_in(sent, "text", "amount")
+    rows = filled_in(sent, "text", "amount", most=ITEMS_MAX)
     items = [{"text": sent.text(f"text_{n}"), "amount": money_of(here, sent, sent.text(f"amount_{n}"))} for n in rows]
     shown = filled_in(sent, "sha256", "number", "issuer", "shown")
     return {"items": items, "proofs": [_proof(here, sent, n) for n in shown]}
@@ -175,10 +202,10 @@ def _proof(here: Visit, sent: Form, n: str) -> dict[str, Any]:
 
 async def _sold(here: Visit, sent: Form, it: dict[str, Any]) -> dict[str, Any]:
     """The rows, each of the deal or customer that it named before; a new one, of what the price is for."""
-    agreed = (await here.ask("incentives", f"/special-prices/{it['of_id']}")).one
+    agreed = (await here.ask("incentives", f"/special-prices/{it['of_id']}")).one if it["kind"] != "spiff" else {}
     before = [item["sold"] or agreed for item in it["items"]]
     rows = []
-    for n in filled_in(sent, "sku"):
+    for n in filled_in(sent, "sku", most=ITEMS_MAX):
         row, place = sold_row(here, sent, n), int(n) - 1
         whose = before[place] if place < len(before) else agreed
         named = {name: whose[name] for name in ("registration_id", "customer_domain") if whose.get(name)}
