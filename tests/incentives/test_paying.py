@@ -621,7 +621,25 @@ async def test_a_payee_without_bank_details_is_paid_by_the_provider_and_stands_i
     await ready(incentives)
     [payee] = (await incentives.get(P1, "/payees"))["items"]
     assert payee["cautions"] == []
+    early = await incentives._client.get(f"{path}/pain001", headers=incentives._as(FINANCE))
+    assert early.json()["slug"] == "no-bank-details", "they are verified, and have not cooled down"
+    incentives.clock.set(incentives.clock.now() + timedelta(hours=120))
     assert (await incentives._client.get(f"{path}/pain001", headers=incentives._as(FINANCE))).status_code == 200
+
+
+async def test_a_file_names_the_account_that_a_payment_was_handed_over_for_whatever_is_entered_after_that(incentives):
+    await incentives.hear(activated())
+    await ready(incentives)
+    statement = await stated(incentives)
+    made = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+    payment = f"/payments/{made.json()['payment_id']}"
+    assert (await incentives.post(APPROVER, f"{payment}/approve")).json()["state"] == "approved"
+    assert (await incentives.post(FINANCE, f"{payment}/submit")).json()["state"] == "submitted"
+    other = {"iban": "GB82WEST12345698765432", "holder": "Somebody else"}
+    headers = {**incentives._as(P1), "Idempotency-Key": "bank-2"}
+    assert (await incentives._client.put("/payees/p1/bank", json=other, headers=headers)).status_code == 200
+    file = await incentives._client.get(f"{payment}/pain001", headers=incentives._as(FINANCE))
+    assert ("DE89370400440532013000" in file.text, other["iban"] in file.text) == (True, False)
 
 
 async def test_what_was_paid_and_withheld_in_a_year_is_told_to_finance_alone(incentives):

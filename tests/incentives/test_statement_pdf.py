@@ -36,5 +36,11 @@ def test_brackets_and_letters_of_elsewhere_do_no_harm():
     assert rb"a \(b\\\) ?" in statement_pdf(stated)
 
 
+def test_an_instalment_is_named_with_its_number():
+    stated = document(line("1.00", 5))
+    stated["lines"][0]["cause"] = "01a22216-59c1-7493-8ab4-d96e0bf46a29/24"
+    assert b"01a22216-59c1-7493-8ab4-d96e0bf46a29/24 " in statement_pdf(stated)
+
+
 def test_the_same_statement_is_the_same_bytes():
     assert statement_pdf(document(line("1.00", 5))) == statement_pdf(document(line("1.00", 5)))

@@ -450,7 +450,7 @@ INCENTIVES = {
     "POST /batches/{batch_id}/close": row(FINANCE, batch_id="batch"),
     "GET /batches/{batch_id}/pain001": row(FINANCE, batch_id="batch"),
     "GET /payments/{payment_id}/pain001": row(FINANCE, payment_id="payment"),
-    "GET /batches/{batch_id}/csv": row(FINANCE | MONEY, batch_id="batch"),
+    "GET /batches/{batch_id}/csv": row(FINANCE, batch_id="batch"),
     "PUT /payees/{payee_id}/bank": row(MONEY, {"iban": "DE89370400440532013000", "holder": "N"}, payee_id="partner"),
     "POST /payees/{payee_id}/bank/verify": row(MONEY | APPROVER, {"bank_id": "x"}, payee_id="partner"),
     "PUT /payees/{payee_id}/tax": row(

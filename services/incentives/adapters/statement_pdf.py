@@ -9,7 +9,8 @@ from typing import Any
 LINES_A_PAGE = 58
 LEFT, TOP, LEADING, SIZE = 50, 800, 13, 9
 WIDTH, HEIGHT = 595, 842
-CAUSE_CHARACTERS = 36
+CAUSE_CHARACTERS = 39
+"""An id, and of an instalment its number."""
 
 
 def statement_pdf(statement: Mapping[str, Any]) -> bytes:
@@ -39,7 +40,7 @@ def _lines(it: Mapping[str, Any]) -> list[str]:
 
 
 def _row(day: str, kind: str, cause: str, amount: str, currency: str) -> str:
-    return f"{day:<10}  {kind:<18}  {cause[:CAUSE_CHARACTERS]:<36}  {amount:>18} {currency}"
+    return f"{day:<10}  {kind:<18}  {cause[:CAUSE_CHARACTERS]:<{CAUSE_CHARACTERS}}  {amount:>18} {currency}"
 
 
 def _page(lines: Iterable[str]) -> bytes:

@@ -11,7 +11,6 @@ from chassis.application import Application
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from chassis.tables import table
-from services.incentives.access import READ_PAYMENTS
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.paying import carried_of, payable_now, payment_rules_now
@@ -28,7 +27,7 @@ from services.incentives.domain.batch import (
     PrepareBatch,
     SendBatch,
 )
-from services.incentives.domain.payee import Payees
+from services.incentives.domain.payee import Payee, Payees, cooled_at
 from services.incentives.domain.payee_events import BankDetailsChanged
 from services.incentives.domain.payment import Payment, Payments, Stage
 from services.incentives.domain.payment_rules import PAYMENT
@@ -178,11 +177,10 @@ async def one_as_pain_001(payment_id: Id, caller: Reader, app: App) -> Response:
 
 async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], day: date | None) -> Response:
     """The file for a bank; carried out on a day, or at once."""
-    peek = app.executor.peek(caller.tenant)
     payments = [one for one in payments if one.stage in HANDED_OVER]
     if not payments:
         raise BatchInvalid("none of its payments is with the provider")
-    banks = [(await peek(Payees.at(one.order.payee_id))).bank for one in payments]
+    banks = [await _bank(app, caller.tenant, one) for one in payments]
     if without := sorted({one.order.payee_id for one, bank in zip(payments, banks, strict=True) if bank is None}):
         raise NoBankDetails(payees=without)
     orders = [_order(app, caller.tenant, one, bank) for one, bank in zip(payments, banks, strict=True) if bank]
@@ -191,6 +189,19 @@ async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], d
     message = Message(batch_id=name, made_at=now, on=day or now.date(), payer=payer, orders=orders)
     disposition = {"Content-Disposition": f'attachment; filename="{name}.xml"'}
     return Response(pain_001(message), media_type="application/xml", headers=disposition)
+
+
+async def _bank(app: Application, tenant: str, payment: Payment) -> BankDetailsChanged | None:
+    """Where the payee was to be paid when the payment was handed over: what was entered since has passed no gate.
+
+    Where nothing was entered then, what has been since, once it is verified and has cooled down.
+    """
+    payee: Payee = await app.executor.peek(tenant)(Payees.at(payment.order.payee_id))
+    then = payee.bank_before(payment.submitted_at) if payment.submitted_at else None
+    if then or payee.bank is None or not payee.bank_verified:
+        return then
+    cooled = cooled_at(payee.bank, await payment_rules_now(app, tenant))
+    return payee.bank if app.clock.now() >= cooled else None
 
 
 def _order(app: Application, tenant: str, payment: Payment, bank: BankDetailsChanged) -> Order:
@@ -212,8 +223,8 @@ def _order(app: Application, tenant: str, payment: Payment, bank: BankDetailsCha
 @router.get("/batches/{batch_id}/csv")
 @answers(media="text/csv")
 async def as_csv(batch_id: Id, caller: Reader, app: App) -> Response:
-    """The batch as a table; nothing in it is a formula."""
-    app.access.check(caller.principal, READ_PAYMENTS)
+    """The batch as a table; nothing in it is a formula. It names every partner that is paid, so only finance reads it."""
+    app.access.check(caller.principal, SendBatch)
     payments = await _payments(app.executor.peek(caller.tenant), batch_id)
     columns = ("payment_id", "payee_id", "statement", "amount", "net", "currency", "state", "reference")
     return table(batch_id, columns, [_row(one) for one in payments])

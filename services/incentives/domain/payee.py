@@ -105,13 +105,17 @@ class Payee:
     unblock_proposed_by: str | None = None
     payout_currency: str | None = None
     reviews: frozenset[str] = frozenset()
-    banks: int = 0
-    """How often bank details were entered."""
+    banks: tuple[BankDetailsChanged, ...] = ()
+    """All bank details that were entered, the newest last."""
     papers: tuple[str, ...] = ()
     """All that was ever sealed for the payee, by the names of its keys."""
     forgotten: bool = False
     leaving: Leaving = field(default_factory=Leaving)
     merging: Merging = field(default_factory=Merging)
+
+    def bank_before(self, at: datetime) -> BankDetailsChanged | None:
+        """The bank details that were entered before an instant; None for none, or none any more."""
+        return next((one for one in reversed(self.banks) if one.changed_at < at), None)
 
     @property
     def person(self) -> bool:
@@ -577,7 +581,7 @@ def _suspending(payee: Payee, happened: PayeeSuspended | PayeeReinstated) -> Pay
 
 
 def _forgotten(payee: Payee) -> Payee:
-    without: dict[str, Any] = {"bank": None, "tax_forms": {}, "accepted": {}, "blocked": None}
+    without: dict[str, Any] = {"bank": None, "banks": (), "tax_forms": {}, "accepted": {}, "blocked": None}
     return replace(payee, forgotten=True, bank_verified=False, unblock_proposed_by=None, **without)
 
 
@@ -607,7 +611,7 @@ def _with_paper(payee: Payee, happened: Paperwork) -> Payee:
     match happened:
         case BankDetailsChanged():
             papers = (*payee.papers, happened.bank_id)
-            return replace(payee, bank=happened, bank_verified=False, banks=payee.banks + 1, papers=papers)
+            return replace(payee, bank=happened, bank_verified=False, banks=(*payee.banks, happened), papers=papers)
         case BankDetailsVerified():
             return replace(payee, bank_verified=True)
         case TaxFormSubmitted():

@@ -120,6 +120,8 @@ class Payment:
     provider_events: frozenset[str] = frozenset()
     asks: int = 0
     unknown_since: datetime | None = None
+    submitted_at: datetime | None = None
+    """When it was handed to the provider, the last time."""
 
     @property
     def net(self) -> Money:
@@ -755,7 +757,8 @@ def _after_provider(
         case PaymentSubmitted():
             references = (*payment.references, happened.reference)
             drawn = replace(payment, banks=_banks(payment, happened))
-            return replace(drawn, stage=Stage.SUBMITTED, references=references, asks=0, unknown_since=None)
+            handed = replace(drawn, stage=Stage.SUBMITTED, references=references, submitted_at=happened.submitted_at)
+            return replace(handed, asks=0, unknown_since=None)
         case PaymentUnknown():
             since = payment.unknown_since or happened.reported_at
             return replace(payment, stage=Stage.UNKNOWN, asks=happened.asks, unknown_since=since)

@@ -204,10 +204,10 @@ async def _accounts(at: Asking, look: Look) -> Found:
 async def _change(at: Asking, look: Look) -> Found:
     """How long before a payment its bank details were changed; the first ones are no change."""
     payee: Payee = await at.peek(Payees.at(look["payee_id"]))
-    if payee.bank is None or payee.banks < 2:  # noqa: PLR2004  the second details are the first change
+    if payee.bank is None or len(payee.banks) < 2:  # noqa: PLR2004  the second details are the first change
         return Found(AbuseFacts(signal="bank_change"), look["subject"])
     days = (at.now - payee.bank.changed_at).days
-    return Found(AbuseFacts(signal="bank_change", count=payee.banks - 1, days=days), look["subject"])
+    return Found(AbuseFacts(signal="bank_change", count=len(payee.banks) - 1, days=days), look["subject"])
 
 
 async def _requests(at: Asking, look: Look) -> Found:
