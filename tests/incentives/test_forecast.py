@@ -1,6 +1,8 @@
 """What open sales may bring: the engine's pay for each as if it were won, at the probability of its stage."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 from chassis.read_store.port import Page
@@ -15,6 +17,7 @@ from tests.attribution.facts import approved
 from tests.incentives.facts import plan
 from tests.incentives.test_awards import SELLER
 from tests.incentives.test_service import FINANCE, P1, START, activated, credited, incentives, won
+from tests.incentives.test_settlement import LAST, leaves
 
 __all__ = ["incentives"]
 REGISTRATION, ATTRIBUTION = "/entente/registration/1", "/entente/attribution/1"
@@ -103,6 +106,26 @@ async def test_it_goes_on_from_what_the_window_of_the_payee_holds(incentives):
         incentives, approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))
     )
     assert [(row["if_won"], row["expected"]) for row in found["partners"]] == [("20.00", "2.00")]
+
+
+async def test_of_spiffs_that_do_not_pay_beside_each_other_one_is_expected(incentives):
+    spiff = {"kind": "spiff", "component": "spiff", "overlap": "best_of"}
+    await incentives.publish_plan(plan(**spiff), "ten")
+    await incentives.publish_plan(plan({"percent": "30"}, **spiff), "thirty")
+    found = await forecast_of(
+        incentives, approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))
+    )
+    assert [(line["plan_id"], line["if_won"]) for line in found["items"][0]["lines"]] == [("thirty", "30.00")]
+
+
+async def test_of_a_partner_that_leaves_nothing_is_expected_after_its_last_business_day(incentives):
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    deal = approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))
+    await incentives.hear(leaves())
+    in_time, late = replace(deal, close_on=LAST), replace(deal, close_on=LAST + timedelta(days=1))
+    assert [row["if_won"] for row in (await forecast_of(incentives, in_time))["partners"]] == ["10.00"]
+    assert (await forecast_of(incentives, late))["partners"] == []
 
 
 async def test_of_the_products_of_a_deal_each_counts_for_its_part(incentives):

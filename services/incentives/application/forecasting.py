@@ -16,7 +16,7 @@ from chassis.rulebook import Rulebook, Rules
 from contracts.values import Money, money, round_half_up, split
 from services.incentives.application.sales import rates_about, rules_of_kind, with_survivors
 from services.incentives.application.trying import TURN_SALES
-from services.incentives.domain.choice import Chosen, plans_for
+from services.incentives.domain.choice import Chosen, overlapping, plans_for
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.meter import Meter, Meters, meter_id
@@ -248,10 +248,9 @@ async def _forecast_of(peek: Look, sale: OpenSale, books: Sequence[Rulebook], to
         return {**about, "lines": [], "left_out": "no-amount"}
     try:
         lines = [
-            await _line(peek, it, chosen, percent)
+            line
             for pool, it in _shares(sale, closes_on)
-            for chosen in plans_for(pool, closes_on, books)
-            if not chosen.plan.deal_types or it.deal_type in chosen.plan.deal_types
+            for line in await _lines(peek, it, _fitting(pool, it, books), percent)
         ]
     except NoRate:
         return {**about, "lines": [], "left_out": "no-rate"}
@@ -290,8 +289,22 @@ def _sold(sale: OpenSale) -> tuple[Sold, ...]:
     return tuple(Sold(line_id=str(place), amount=part, **product) for place, (product, part) in enumerate(parts))
 
 
-async def _line(peek: Look, it: Possible, chosen: Chosen, percent: Decimal) -> Line:
-    pay = rate(await possible_facts(peek, it, chosen), chosen.plan).pay
+def _fitting(pool: str, it: Possible, books: Sequence[Rulebook]) -> list[Chosen]:
+    found = plans_for(pool, it.closes_on, books)
+    return [chosen for chosen in found if not chosen.plan.deal_types or it.deal_type in chosen.plan.deal_types]
+
+
+async def _lines(peek: Look, it: Possible, found: Sequence[Chosen], percent: Decimal) -> list[Line]:
+    """What a share would be paid by the plans that pay beside each other; nothing once the partner has left."""
+    payee: Payee = await peek(Payees.at(it.partner_id))
+    if not payee.leaving.earns(it.closes_on):
+        return []
+    pays = {chosen.plan_id: rate(await possible_facts(peek, it, chosen), chosen.plan).pay for chosen in found}
+    paying = overlapping(found, lambda chosen: pays[chosen.plan_id].amount)
+    return [_line(it, chosen, pays[chosen.plan_id], percent) for chosen in paying]
+
+
+def _line(it: Possible, chosen: Chosen, pay: Money, percent: Decimal) -> Line:
     return {
         "partner_id": it.partner_id,
         "plan_id": chosen.plan_id,
