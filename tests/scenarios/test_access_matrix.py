@@ -724,6 +724,7 @@ GATEWAY = {
             "POST /lines/{line_id}/postpone",
             "POST /earnings/resolve",
             "POST /owed/budgets",
+            "POST /owed/budgets/end",
             "POST /owed/write-offs",
             "POST /payment-batches",
             "POST /payment-batches/reports",

@@ -44,7 +44,7 @@ async def test_papers_invoices_and_corrections_are_settled_by_two_people_in_the_
             await invoiced(partner, f"/payments/{payment_id}")
             await shows(approver, f"/payments/{payment_id}", "Approve")
             assert 'aria-label="Waiting payments"' in await shows(approver, "/money", payment_id)
-            assert ", Nora" in (await partner.get("/payees")).text, "people are called by their names"
+            assert ", you</a>" in (await partner.get("/payees")).text
             await batched(finance, approver, payment_id)
             said = await shows(approver, f"/payments/{payment_id}", "Bank details cool down")
             assert "until" in said

@@ -118,10 +118,12 @@ async def claim_form(claim_id: str, here: Here) -> Response:
 
 
 async def _claim_page(here: Visit, claim_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
+    if not here.may(CLAIMS) and not here.may(AWARDS):
+        raise Forbidden
     found = await here.ask_one("incentives", f"/claims/{claim_id}")
     it: dict[str, Any] = found.one
-    if not here.may(AWARDS if it.get("kind") == "spiff" else CLAIMS):
-        raise Forbidden
+    if it and not here.may(AWARDS if it["kind"] == "spiff" else CLAIMS):
+        raise NotFound
     of_fund = it.get("kind") == "fund"
     request = await here.ask("incentives", f"/fund-requests/{it['of_id']}") if of_fund else NOTHING
     items, proofs = it.get("items", []), it.get("proofs", [])
