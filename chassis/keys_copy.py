@@ -78,7 +78,7 @@ class KeyDatabase(KeyStore, Protocol):
         ...
 
     def bring_in(self, copy: Path, *, once: bool = False) -> bool:
-        """As of `Kept`; with `once`, whether it was not done before."""
+        """As of `Kept`; with `once`, those keys that were brought in so before are not again, and it answers False."""
         ...
 
 
@@ -120,8 +120,8 @@ def bring_back(source: Path, kept: Kept, service: str, master_key: Path | None) 
 def take_over(file: KeysFile, store: KeyDatabase, master_key: Path | None) -> bool:
     """Moves the keys of a service's file into the store that follows it, once, and removes the file: whether there was one.
 
-    Raises InUse while a process works with the file, NotEmpty where the store holds keys of its own, NoKeys for a damaged
-    file, and MasterKeyMissing unless the master key opens it.
+    Raises InUse while a process works with the file, NotEmpty where the store holds other keys (an older release that came
+    back has made a file anew), NoKeys for a damaged file, and MasterKeyMissing unless the master key opens it.
     """
     if not file.path.exists():
         return False

@@ -5,6 +5,7 @@ that one turn of the event loop makes share the question whether anybody was for
 """
 
 import asyncio
+import hashlib
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -48,9 +49,9 @@ TABLES: tuple[LiteralString, ...] = (
     (
         "CREATE TABLE IF NOT EXISTS state ("
         "only_one boolean PRIMARY KEY CHECK (only_one), destroyed bigint NOT NULL, renewed bigint NOT NULL, "
-        "followed bigint NOT NULL, master text, taken_over boolean NOT NULL)"
+        "followed bigint NOT NULL, master text, taken_over text)"
     ),
-    "INSERT INTO state VALUES (true, 0, 0, 0, NULL, false) ON CONFLICT DO NOTHING",
+    "INSERT INTO state VALUES (true, 0, 0, 0, NULL, NULL) ON CONFLICT DO NOTHING",
 )
 OWN_TABLES = ("data_key", "forgotten", "state")
 IS_WHOLE = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(%s::text[]) AS t (name)"
@@ -74,7 +75,7 @@ FORGOTTEN = "SELECT tenant, subject, cause FROM forgotten"
 WRAP_ANEW = "UPDATE data_key SET wrapped = %s WHERE (tenant, purpose, subject) = (%s, %s, %s)"
 FILLED = (
     "UPDATE state SET destroyed = destroyed + 1, renewed = renewed + 1, followed = %s, master = %s, "
-    "taken_over = taken_over OR %s"
+    "taken_over = coalesce(%s, taken_over)"
 )
 
 
@@ -233,7 +234,7 @@ class PostgresKeyStore:
         self._line.ask(lambda db: _copy(db, draft), LONG_SECONDS)
 
     def bring_in(self, copy: Path, *, once: bool = False) -> bool:
-        """Puts the keys of a copy where there are none; whether it did. With `once`, the second time is nothing.
+        """Puts the keys of a copy where there are none; whether it did. With `once`, the same ones again are nothing.
 
         Raises InUse while anybody else works with them, and NotEmpty where keys are.
         """
@@ -242,7 +243,8 @@ class PostgresKeyStore:
     def _fill(self, db: Connection, copy: Path, *, once: bool) -> bool:
         with db.transaction(), closing(sqlite3.connect(copy)) as given:
             self._be_alone(db)
-            if once and _one(db, "SELECT taken_over FROM state"):
+            these = _print_of(given) if once else None
+            if these and these == _one(db, "SELECT taken_over FROM state"):
                 return False
             if _one(db, "SELECT count(*) FROM (SELECT FROM data_key LIMIT 1) AS any_key"):
                 raise NotEmpty(f"schema {self.schema} holds keys that no copy may have: see docs/operations.md")
@@ -254,7 +256,7 @@ class PostgresKeyStore:
             followed, master = (
                 given.execute(sql).fetchone() for sql in ("SELECT position FROM followed", "SELECT wrapped FROM master")
             )
-            db.execute(FILLED, (followed[0] if followed else 0, master[0] if master else None, once))
+            db.execute(FILLED, (followed[0] if followed else 0, master[0] if master else None, these))
         return True
 
     def close(self) -> None:
@@ -289,6 +291,14 @@ def _must_hold_no_log(db: Connection) -> None:
             f"{variable('key_store')} names a database that holds {found}: whoever is forgotten would live on in its "
             "backups. Give the keys a database of their own"
         )
+
+
+def _print_of(copy: sqlite3.Connection) -> str:
+    """What tells the keys of one copy from those of another."""
+    digest = hashlib.sha256()
+    for row in copy.execute(f"{ALL} ORDER BY tenant, purpose, subject"):
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
 def _copy(db: Connection, draft: Path) -> None:

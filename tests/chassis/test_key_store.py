@@ -270,6 +270,15 @@ class TestTakingAFileOver:
             keys_copy.take_over(KeysFile(self.folder), self.store(), self.master)
         assert (self.folder / "keys.db").exists()
 
+    def test_keys_that_an_older_release_made_anew_are_not_thrown_away(self) -> None:
+        with closing(self.store()) as store:
+            keys_copy.take_over(KeysFile(self.folder), store, self.master)
+        with closing(Keys.in_directory(self.folder)) as anew:
+            anew.seal("acme", "cora", "Cora")
+        with pytest.raises(NotEmpty):
+            keys_copy.take_over(KeysFile(self.folder), self.store(), self.master)
+        assert (self.folder / "keys.db").exists()
+
     def test_it_waits_until_nobody_works_with_the_file(self) -> None:
         store = self.store()
         with works_in(self.folder), pytest.raises(InUse):
