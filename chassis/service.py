@@ -253,12 +253,7 @@ class Service:
         if self.tracer.on:
             self.api.add_middleware(Traced, tracer=self.tracer)
         await self._exit.enter_async_context(self.desk.at_work(alone=alone))
-        if self.desk.seeds and not self.settings.key_store:
-            # Keys are files there: whoever brings them back asks for the folder alone.
-            self._exit.enter_context(at_work(self.directory, alone=alone))
-        await asyncio.to_thread(self.application.keys.prepare)
-        if self.application.master_key:
-            await self.application.master_key.check()
+        await self._open_keys(alone=alone)
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
         await self.forgetting.catch_up()  # before anybody is served: keys from a backup know of no one who left since
@@ -297,6 +292,14 @@ class Service:
         if self.desk.seeds is None:
             return held(NoteSigner.in_file(origin, file))
         return SealedSigning(origin, self.desk.seeds, self.application.keys, file)
+
+    async def _open_keys(self, *, alone: bool) -> None:
+        if self.desk.seeds and not self.settings.key_store:
+            # Keys are files there: whoever brings them back asks for the folder alone.
+            self._exit.enter_context(at_work(self.directory, alone=alone))
+        await asyncio.to_thread(self.application.keys.prepare)
+        if self.application.master_key:
+            await self.application.master_key.check()
 
     async def _overhear(self, messages: list[Message]) -> None:
         """Tells what can be read; what cannot is dealt with where the same messages are worked on."""
