@@ -83,6 +83,25 @@ class StatementIssued(PublicEvent):
     issued_at: datetime
 
 
+@public_event("entente.incentives.LineDisputeDecided.v1", audience="both")
+class LineDisputeDecided(PublicEvent):
+    """How the dispute over a line of a statement was decided. Outcome: upheld, the line is corrected; or rejected.
+
+    Until `appeal_until` the payee may ask for another person's decision; `final`: no more. `event_id` names the line of the
+    statement, `line_id` what it is of, an earning line or a payment.
+    """
+
+    statement_id: StatementId
+    event_id: str
+    line_id: str
+    partner_id: PartnerId
+    payee_id: str
+    outcome: str
+    final: bool
+    appeal_until: datetime | None = None
+    decided_at: datetime
+
+
 @public_event("entente.incentives.PaymentApproved.v1", audience="both")
 class PaymentApproved(PublicEvent):
     """Of the `amount`, `withheld` goes to a tax authority; it is left out by events from before it was told."""

@@ -5,7 +5,7 @@ of kind `fund`) with their requests and claims, special prices, tiers (rules of 
 `recognition`), cases of possible abuse (rules of kind `abuse`), the ledger and its books, statements, payments and their
 batches, payees.
 Publishes: PayoutCalculated, PayoutReversed, PayoutReleased, PayoutPostponed, PayoutAdjusted, SpiffAwarded,
-RebateAccrued, StatementIssued, PaymentApproved, PaymentBlocked, PaymentDeclined, PaymentMade, PaymentFailed,
+RebateAccrued, StatementIssued, LineDisputeDecided, PaymentApproved, PaymentBlocked, PaymentDeclined, PaymentMade, PaymentFailed,
 PeriodClosed, BankDetailsChanged, PartnerSettled, FundAllocated, FundRequestDecided, FundClaimDue,
 FundClaimDecided, FundReimbursed, SpecialPriceDecided, TierChanged, TierReviewOpened, RecognitionAwarded,
 RecognitionRevoked, AttentionRaised, AttentionCleared, and the rules' RulesPublished and RulesEnded.

@@ -29,6 +29,7 @@ from services.incentives.domain.line_dispute import (
     AppealDispute,
     DecideDispute,
     DisputeLine,
+    NoteCorrected,
     RequestDisputeEvidence,
     ShowDisputeEvidence,
     WithdrawDispute,
@@ -80,6 +81,7 @@ CLAIM_FUNDS = "claim funds and special prices"
 READ_TIERS = "read tiers"
 READ_RECOGNITION = "read recognition"
 READ_CASES = "read cases"
+READ_DISPUTED = "read what is disputed"
 
 _PREPARES = (vendor("finance"),)
 _CONFIRMS = (vendor("finance", duty="approver"),)
@@ -126,12 +128,14 @@ ACCESS = Access(
         ApproveBatch: _CONFIRMS,
         SendBatch: _PREPARES,
         CloseBatch: _PREPARES,
-        DisputeLine: _OWN_MONEY,
-        ShowDisputeEvidence: _OWN_MONEY,
-        AppealDispute: _OWN_MONEY,
-        WithdrawDispute: _OWN_MONEY,
+        DisputeLine: (partner(),),
+        ShowDisputeEvidence: (partner(),),
+        AppealDispute: (partner(),),
+        WithdrawDispute: (partner(),),
         RequestDisputeEvidence: (*_PREPARES, *_ARBITERS),
         DecideDispute: (*_CONFIRMS, *_ARBITERS),
+        NoteCorrected: _PREPARES,
+        READ_DISPUTED: _ARBITERS,
         WriteOffNegative: (*_PREPARES, *_CONFIRMS),
         ChangeBankDetails: (partner(),),
         VerifyBankDetails: (partner("owner", "finance"), *_CONFIRMS),

@@ -45,6 +45,7 @@ from services.incentives.projections.budgets import BUDGETS
 from services.incentives.projections.cases import CASES
 from services.incentives.projections.claims import CLAIMS
 from services.incentives.projections.contradictions import CONTRADICTIONS
+from services.incentives.projections.corrections import CORRECTIONS
 from services.incentives.projections.dispute_dues import DISPUTE_DUES
 from services.incentives.projections.disputes import DISPUTES
 from services.incentives.projections.earnings import EARNINGS
@@ -169,6 +170,7 @@ BLUEPRINT = Blueprint(
         WINDOWS,
         STATEMENT_DAYS,
         DISPUTE_DUES,
+        CORRECTIONS,
         FUND_ACCRUALS,
         FUND_PERIODS,
         FUND_CLAIMS_DUE,

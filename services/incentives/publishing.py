@@ -177,8 +177,58 @@ def _dispute_heard(
     return AttentionRaised(roles=("finance", "arbiter"), due_at=it.due_at, **_arbiter_of(it))
 
 
-def _dispute_over(it: line_dispute.DisputeDecided | line_dispute.DisputeWithdrawn) -> PublicEvent:
+def _dispute_over(it: line_dispute.OfDispute) -> PublicEvent:
     return AttentionCleared(**_arbiter_of(it))
+
+
+def _dispute_decided(it: line_dispute.DisputeDecided) -> PublicEvent:
+    """Of a decision from before payees were told of it, only that nobody need decide it any more."""
+    if not it.payee_id:
+        return _dispute_over(it)
+    return _decision(it, it.outcome, final=False, until=it.due_at or None, at=it.decided_at)
+
+
+def _dispute_concluded(it: line_dispute.DisputeConcluded) -> PublicEvent | None:
+    return _decision(it, it.outcome, final=True, until=None, at=it.concluded_at) if it.payee_id else None
+
+
+def _decision(
+    it: line_dispute.DisputeDecided | line_dispute.DisputeConcluded,
+    outcome: str,
+    *,
+    final: bool,
+    until: datetime | None,
+    at: datetime,
+) -> PublicEvent:
+    return public.LineDisputeDecided(
+        statement_id=StatementId(it.statement_id),
+        event_id=it.event_id,
+        line_id=it.line_id or "",
+        partner_id=PartnerId(it.partner_id),
+        payee_id=it.payee_id or "",
+        outcome=outcome,
+        final=final,
+        appeal_until=until,
+        decided_at=at,
+    )
+
+
+def _correction_asked(it: line_dispute.CorrectionAsked) -> PublicEvent:
+    """The payee was right: finance corrects the line."""
+    severity = "high" if it.times > 1 else "normal"
+    return AttentionRaised(roles=("finance",), due_at=it.due_at, severity=severity, **_correction_of(it))
+
+
+def _corrected(it: line_dispute.LineCorrected) -> PublicEvent:
+    return AttentionCleared(**_correction_of(it))
+
+
+def _correction_of(it: line_dispute.OfDispute) -> dict[str, Any]:
+    return {
+        **_arbiter_of(it),
+        "attention_id": stable_id(it.account_id, it.event_id, "correct"),
+        "topic": "line-to-correct",
+    }
 
 
 def _arbiter_of(it: line_dispute.LineDisputed | line_dispute.OfDispute) -> dict[str, Any]:
@@ -674,7 +724,11 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     **dict.fromkeys(
         (line_dispute.DisputeHeard, line_dispute.DisputeEvidenceShown, line_dispute.DisputeAppealed), _dispute_heard
     ),
-    **dict.fromkeys((line_dispute.DisputeDecided, line_dispute.DisputeWithdrawn), _dispute_over),
+    **dict.fromkeys((line_dispute.DisputeAnswered, line_dispute.DisputeWithdrawn), _dispute_over),
+    line_dispute.DisputeDecided: _dispute_decided,
+    line_dispute.DisputeConcluded: _dispute_concluded,
+    line_dispute.CorrectionAsked: _correction_asked,
+    line_dispute.LineCorrected: _corrected,
     payee_events.BankDetailsChanged: _bank_changed,
     settlement.PartnerSettled: _partner_settled,
     budget.BudgetAllocated: _allocated,

@@ -7,6 +7,7 @@ import pytest
 
 from chassis.case import AppealedBefore, ArbiterInvolved, FilingClosed
 from chassis.decider import WrongState
+from chassis.event import LEFT_OUT
 from chassis.rulebook import Rules
 from chassis.testing.kit import given
 from chassis.testing.projections import assert_repeatable, project, told
@@ -19,7 +20,9 @@ from services.incentives.domain.drawing import due
 from services.incentives.domain.line_dispute import (
     AppealDispute,
     ConcludeDispute,
+    CorrectionAsked,
     DecideDispute,
+    DisputeAnswered,
     DisputeAppealed,
     DisputeConcluded,
     DisputeDecided,
@@ -61,8 +64,10 @@ DISPUTED = LineDisputed(
     disputed_at=NOW,
     evidence=(PHOTO,),
     due_at=datetime(2026, 4, 11, tzinfo=UTC),
+    drawn_by=None,
 )
 """Filed on Friday, the 3rd of April; five business days later is Friday, the 10th."""
+TOLD = {"payee_id": "p1", "line_id": "line-6"}
 HEARD = DisputeHeard(**OF, due_at=datetime(2026, 4, 21, tzinfo=UTC), heard_at=NOW)
 REJECTED = DisputeDecided(
     **OF,
@@ -71,7 +76,9 @@ REJECTED = DisputeDecided(
     decided_by="fin-2",
     decided_at=NOW,
     due_at=datetime(2026, 4, 18, tzinfo=UTC),
+    **TOLD,
 )
+ANSWERED = DisputeAnswered(**OF, answered_at=NOW)
 APPEALED = DisputeAppealed(
     **OF, statement="look again", due_at=datetime(2026, 4, 11, tzinfo=UTC), appealed_by="per-1", appealed_at=NOW
 )
@@ -147,7 +154,7 @@ def test_once_the_time_for_evidence_is_over_it_is_under_review():
 
 
 def test_a_decision_can_be_appealed_once_for_ten_business_days():
-    when(DECIDE, DISPUTED, HEARD).then([REJECTED])
+    when(DECIDE, DISPUTED, HEARD).then([REJECTED, ANSWERED])
     when(APPEAL, DISPUTED, REJECTED).then([APPEALED])
     when(replace(APPEAL, now=datetime(2026, 4, 18, 1, tzinfo=UTC)), DISPUTED, REJECTED).refused(FilingClosed)
     again = replace(REJECTED, decided_by="fin-3", due_at=None)
@@ -160,15 +167,16 @@ def test_an_appeal_is_decided_by_a_third_person_and_final_at_once():
     stopped(DECIDE, *history)
     third = replace(DECIDE, outcome="upheld", reason="it was more", by="fin-3")
     decided = replace(REJECTED, outcome="upheld", reason="it was more", decided_by="fin-3", due_at=None)
-    concluded = DisputeConcluded(**OF, outcome="upheld", concluded_at=NOW)
-    when(third, *history).then([decided, concluded])
+    concluded = DisputeConcluded(**OF, outcome="upheld", concluded_at=NOW, **TOLD)
+    asked = CorrectionAsked(**OF, line_id="line-6", times=1, due_at=datetime(2026, 4, 11, tzinfo=UTC), asked_at=NOW)
+    when(third, *history).then([decided, ANSWERED, concluded, asked])
     assert when(third, *history, decided, concluded).refused(WrongState).fields["state"] == "final"
 
 
 def test_a_decision_that_nobody_appeals_is_final_when_its_time_is_over():
     conclude = ConcludeDispute(**LINE, now=datetime(2026, 4, 18, tzinfo=UTC))
     when(conclude, DISPUTED, REJECTED).then(
-        [DisputeConcluded(**OF, outcome="rejected", concluded_at=datetime(2026, 4, 18, tzinfo=UTC))]
+        [DisputeConcluded(**OF, outcome="rejected", concluded_at=datetime(2026, 4, 18, tzinfo=UTC), **TOLD)]
     )
     when(replace(conclude, now=NOW), DISPUTED, REJECTED).then_nothing()
     when(conclude, DISPUTED, REJECTED, APPEALED).then_nothing()
@@ -254,7 +262,22 @@ def test_the_first_evaluator_filed_without_evidence_and_ended_a_dispute_at_once(
 
 def test_a_dispute_that_was_filed_before_is_decided_as_one_of_today():
     filed = LineDisputed(**OF, amount=money("40.00", "EUR"), reason="too little", disputed_by="per-1", disputed_at=NOW)
-    when(DECIDE, filed).then([REJECTED])
+    when(DECIDE, filed).then([REJECTED, ANSWERED])
+
+
+UNTOLD = replace(REJECTED, payee_id=LEFT_OUT, line_id=LEFT_OUT)
+SECOND = {handles.command: handles for handles in HANDLES if handles.evaluator == 2}
+
+
+def test_the_second_evaluator_told_nobody_of_a_decision_and_stopped_no_payment():
+    given(SECOND[DecideDispute], after(DISPUTED, HEARD)).when(DECIDE).then([UNTOLD])
+    given(SECOND[DisputeLine], after()).when(DISPUTE).then([replace(DISPUTED, drawn_by=LEFT_OUT)])
+    upheld = replace(UNTOLD, outcome="upheld")
+    late = ConcludeDispute(**LINE, now=datetime(2026, 4, 18, tzinfo=UTC))
+    concluded = DisputeConcluded(**OF, outcome="upheld", concluded_at=late.now)
+    given(FIRST[ConcludeDispute], after(DISPUTED, upheld)).when(late).then([concluded])
+    assert publish(told(UNTOLD)[0]).attention_id == publish(told(DISPUTED)[0]).attention_id
+    assert publish(told(concluded)[0]) is None
 
 
 # What is read and told
@@ -264,16 +287,18 @@ HISTORY = (
     DisputeEvidenceRequested(**OF, question="which?", due_at=NOW, requested_by="fin-1", requested_at=NOW),
     DisputeEvidenceShown(**OF, evidence=(MAIL,), due_at=NOW, shown_by="per-1", shown_at=NOW),
     REJECTED,
+    ANSWERED,
     APPEALED,
     replace(REJECTED, outcome="upheld", reason="it was more", due_at=None),
-    DisputeConcluded(**OF, outcome="upheld", concluded_at=NOW),
+    ANSWERED,
+    DisputeConcluded(**OF, outcome="upheld", concluded_at=NOW, **TOLD),
 )
 
 
 def test_a_dispute_is_read_with_where_it_stands():
-    shown = []
-    for n in range(1, len(HISTORY) + 1):
-        [document] = project(DISPUTES, told(*HISTORY[:n])).values()
+    shown, steps = [], [one for one in HISTORY if one is not ANSWERED]
+    for n in range(1, len(steps) + 1):
+        [document] = project(DISPUTES, told(*steps[:n])).values()
         shown.append((document["state"], document["stage"], document["outcome"]))
     assert shown == [
         ("open", "opened", None),
@@ -299,7 +324,8 @@ def test_a_dispute_that_was_decided_at_once_is_read_as_final():
 
 def test_whoever_is_asked_next_is_told_and_cleared_again():
     public = [publish(one) for one in told(*HISTORY)]
-    kinds = [(type(one).__name__, one.side, one.topic) for one in public if one]
+    asking = [one for one in public if isinstance(one, AttentionRaised | AttentionCleared)]
+    kinds = [(type(one).__name__, one.side, one.topic) for one in asking]
     vendor, partner = ("vendor", "line-disputed"), ("partner", "line-dispute-evidence")
     assert kinds == [
         ("AttentionRaised", *vendor),

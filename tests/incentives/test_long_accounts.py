@@ -31,6 +31,7 @@ from services.incentives.domain.account import (
 from services.incentives.domain.disputing import DisputeLate, UnknownLine, dispute_line
 from services.incentives.domain.drawing import due
 from services.incentives.domain.line_dispute import (
+    CorrectionAsked,
     DisputeAppealed,
     DisputeDecided,
     DisputeHeard,
@@ -120,7 +121,10 @@ def test_everything_that_an_account_knows_is_carried() -> None:
     opened = draws(march.statement_id, 1, "109.00")[0]
     gone = decode("incentives.BalanceTransferred.v1", sample("incentives.BalanceTransferred.v1"))
     history = [march, scheduled, opened, noted, disputed("e5", march.statement_id), disputed("e6", march.statement_id)]
-    account = Accounts.fold([*history, decided, off, gone])
+    asked = CorrectionAsked(
+        **named, statement_id=march.statement_id, event_id="e4", line_id="l4", times=1, due_at=NOW, asked_at=NOW
+    )
+    account = Accounts.fold([*history, decided, off, gone, asked])
     assert all(value for name, value in vars(account).items() if name != "shortened")
     assert carried(account) == account
 

@@ -489,7 +489,10 @@ INCENTIVES = {
         MONEY, {"event_id": "x", "statement": "x"}, statement_id="statement"
     ),
     "POST /statements/{statement_id}/dispute/withdraw": row(MONEY, {"event_id": "x"}, statement_id="statement"),
-    "GET /disputes": row(EARNINGS, query="partner_id=$partner"),
+    "POST /statements/{statement_id}/dispute/corrected": row(
+        FINANCE, {"event_id": "x", "reason": "x"}, statement_id="statement"
+    ),
+    "GET /disputes": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
     "POST /funds/{fund_id}/allocate": row(
         APPROVER,
         {"partner_id": "$partner", "period": "2031", "ref": "x", "amount": EURO},

@@ -13,7 +13,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from chassis.tables import table
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
-from services.incentives.application.paying import carried_of, payable_now, payment_rules_now
+from services.incentives.application.paying import carried_of, is_disputed, payable_now, payment_rules_now
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.tax_years import so_far
 from services.incentives.domain.batch import (
@@ -83,6 +83,7 @@ async def approve(batch_id: Id, caller: Writer, app: App) -> Response:
             payable={
                 it.payment_id: await payable_now(app, caller.tenant, it.account_id, it.amount.currency) for it in orders
             },
+            disputed=await _disputed(peek, payments),
         )
 
     return await perform(caller, app, ApproveBatch, make)
@@ -97,7 +98,8 @@ async def send(batch_id: Id, caller: Writer, app: App) -> Response:
         named = await _named(app, caller.tenant, payments)
         counted = await _so_far(app, caller.tenant, payments)
         by, now, bank = caller.principal.by, app.clock.now(), app.ports.bank
-        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=counted, bank=bank)
+        disputed = await _disputed(peek, payments)
+        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=counted, bank=bank, disputed=disputed)
 
     return await perform(caller, app, SendBatch, make)
 
@@ -127,6 +129,11 @@ async def _named(app: Application, tenant: str, payments: list[Payment]) -> dict
         "payee_ids": tuple(sorted({one.order.payee_id for one in payments})),
         "rules": await rules_of_kind(app, tenant, PAYMENT),
     }
+
+
+async def _disputed(peek: Peek, payments: list[Payment]) -> tuple[str, ...]:
+    """The payments of which a line is disputed."""
+    return tuple([one.order.payment_id for one in payments if await is_disputed(peek, one.order)])
 
 
 async def _so_far(app: Application, tenant: str, payments: list[Payment]) -> dict[str, YearSoFar]:

@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
+from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.case import Stage
-from chassis.decider import Refused
+from chassis.decider import NotFound, Refused
 from chassis.execution import Peek
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
 from chassis.read_store.port import each
-from services.incentives.access import READ_EARNINGS
-from services.incentives.api.earnings import own
+from services.incentives.access import READ_DISPUTED
+from services.incentives.api.earnings import earned_at, only_payee, shown_to
 from services.incentives.api.narrowing import Sort, StatedFilter, sorted_by
 from services.incentives.application.disputing import Verdict, deciding
 from services.incentives.application.sales import rules_of_kind
@@ -22,6 +23,7 @@ from services.incentives.domain.line_dispute import (
     DecideDispute,
     DisputeEvidence,
     DisputeLine,
+    NoteCorrected,
     RequestDisputeEvidence,
     ShowDisputeEvidence,
     WithdrawDispute,
@@ -72,6 +74,12 @@ class DecisionBody(OnLineBody):
     reason: Text
 
 
+class CorrectedBody(OnLineBody):
+    """How the line was corrected, where it was not adjusted."""
+
+    reason: Text
+
+
 class AppealBody(OnLineBody):
     statement: Text
 
@@ -85,9 +93,26 @@ class NotStated(Refused):
 @router.post("/statements/{statement_id}/dispute", status_code=201)
 async def dispute(statement_id: Id, body: DisputeBody, caller: Writer, app: App) -> Response:
     """The payee says that a line is wrong, within ten business days; it is not paid until the dispute is final."""
-    app.access.check(caller.principal, DisputeLine)
-    found = await app.document(caller.principal, "statements", statement_id)
+    found = await _stated(caller, app, DisputeLine, statement_id)
     return await _disputed(caller, app, found, body.event_id, body)
+
+
+async def _stated(caller: Writer, app: App, action: type[Any], statement_id: str) -> dict[str, Any]:
+    """The statement of which the caller may take this step. Raises NotFound for another's."""
+    app.access.check(caller.principal, action)
+    return await _known(caller, app, "statements", statement_id)
+
+
+async def _known(caller: Writer, app: App, model: str, identity: str) -> dict[str, Any]:
+    """The statement or line, if it is the caller's: of a person its own alone, also of where it worked before."""
+    only = only_payee(caller, app) if caller.principal.kind == PARTNER else None
+    if only is None:
+        return await app.document(caller.principal, model, identity)
+    await app.caught_up(model)
+    found = await app.read.get(model, caller.tenant, identity)
+    if found is None:
+        raise NotFound
+    return shown_to(only, found)
 
 
 async def _disputed(
@@ -121,7 +146,7 @@ def _evidence(shown: tuple[EvidenceBody, ...]) -> tuple[DisputeEvidence, ...]:
 async def dispute_line(line_id: Id, body: ReasonBody, caller: Writer, app: App) -> Response:
     """The payee says that an earning line is wrong, where its newest statement has it; else as a statement's dispute."""
     app.access.check(caller.principal, DisputeLine)
-    line = await app.document(caller.principal, "earnings", line_id)
+    line = await _known(caller, app, "earnings", line_id)
     await app.caught_up("statements")
     mine = {"partner_id": line["partner_id"]}
     async for statement in each(app.read, "statements", caller.tenant, mine, "-issued_at"):
@@ -152,8 +177,7 @@ async def appeal(statement_id: Id, body: AppealBody, caller: Writer, app: App) -
 async def _step(
     caller: Writer, app: App, action: type[Any], statement_id: str, body: OnLineBody, **told: Any
 ) -> Response:
-    app.access.check(caller.principal, action)
-    found = await app.document(caller.principal, "statements", statement_id)
+    found = await _stated(caller, app, action, statement_id)
     wish = action(**await _on(caller, app, found, body.event_id), **told, by=caller.principal.by)
     return await perform(caller, app, action, wish)
 
@@ -161,8 +185,7 @@ async def _step(
 @router.post("/statements/{statement_id}/dispute/withdraw")
 async def withdraw(statement_id: Id, body: OnLineBody, caller: Writer, app: App) -> Response:
     """Takes the dispute back, before it is decided: its line can be paid."""
-    app.access.check(caller.principal, WithdrawDispute)
-    found = await app.document(caller.principal, "statements", statement_id)
+    found = await _stated(caller, app, WithdrawDispute, statement_id)
     wish = WithdrawDispute(
         account_id=found["account_id"],
         statement_id=statement_id,
@@ -188,6 +211,21 @@ async def decide(statement_id: Id, body: DecisionBody, caller: Writer, app: App)
     return await perform(caller, app, DecideDispute, make)
 
 
+@router.post("/statements/{statement_id}/dispute/corrected")
+async def corrected(statement_id: Id, body: CorrectedBody, caller: Writer, app: App) -> Response:
+    """Says how the line of who was right was corrected, where it was not adjusted: nobody is asked for it any more."""
+    found = await _stated(caller, app, NoteCorrected, statement_id)
+    wish = NoteCorrected(
+        account_id=found["account_id"],
+        statement_id=statement_id,
+        event_id=body.event_id,
+        by=caller.principal.by,
+        reason=body.reason,
+        now=app.clock.now(),
+    )
+    return await perform(caller, app, NoteCorrected, wish)
+
+
 @router.get("/disputes")
 @answers(Page[DisputeDocument])
 @reads("disputes")
@@ -199,10 +237,11 @@ async def disputes(
     sort: Sort = "-date",
     stage: Annotated[Stage | None, Query()] = None,
 ) -> Response:
-    """Disputed lines, by the day of the last change or by amount; a partner's own only.
+    """Disputed lines, by the day of the last change or by amount; a partner's own only, a person's likewise.
 
     State: open, upheld, rejected, withdrawn.
     """
-    app.access.check(caller.principal, READ_EARNINGS)
-    where = {**narrowed, "partner_id": own(caller, narrowed["partner_id"]), "stage": stage.value if stage else None}
+    only = None if app.access.allows(caller.principal, READ_DISPUTED) else only_payee(caller, app)
+    earned = earned_at(caller, only, narrowed["partner_id"])
+    where = {**narrowed, "partner_id": earned, "payee_id": only, "stage": stage.value if stage else None}
     return listed(*await page(caller, app, "disputes", paged, where, sorted_by(sort, "changed_at")))

@@ -11,8 +11,8 @@ from chassis.decider import NotFound
 from chassis.event import iso
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.identity import Principal
-from chassis.read_store.port import Contains, Range
-from services.incentives.access import READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
+from chassis.read_store.port import Contains, Range, each
+from services.incentives.access import READ_DISPUTED, READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import EarningDocument, for_partner
@@ -55,6 +55,12 @@ def only_payee(caller: Reader, app: App) -> str | None:
         return None
     app.access.check(caller.principal, READ_OWN_PAY)
     return caller.principal.by
+
+
+def arbiter_alone(caller: Reader, app: App) -> bool:
+    """Whether the caller reads what is disputed, and no other earnings."""
+    allows = app.access.allows
+    return allows(caller.principal, READ_DISPUTED) and not allows(caller.principal, READ_EARNINGS)
 
 
 def earned_at(caller: Reader, payee_id: str | None, partner_id: str | None) -> Whose:
@@ -119,7 +125,9 @@ async def list_lines(caller: Reader, app: App, paged: Paged, narrowed: LineFilte
 @answers(EarningDocument)
 @reads("earnings")
 async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
-    """One line with its derivation, dates, and why it is held."""
+    """One line with its derivation, dates, and why it is held; for who decides disputes, one that is disputed."""
+    if arbiter_alone(caller, app):
+        return shown(await _disputed(caller, app, line_id))
     only = only_payee(caller, app)
     if only is None:
         return shown(as_read_by(caller.principal, await app.document(caller.principal, "earnings", line_id)))
@@ -127,6 +135,20 @@ async def one_line(line_id: Id, caller: Reader, app: App) -> Response:
     if found is None:
         raise NotFound
     return shown(as_read_by(caller.principal, shown_to(only, found)))
+
+
+async def _disputed(caller: Reader, app: App, line_id: str) -> dict[str, Any]:
+    """A line that a dispute is about. Raises NotFound for every other."""
+    line = await app.read.get("earnings", caller.tenant, line_id)
+    if line is None:
+        raise NotFound
+    await app.caught_up("disputes")
+    async for one in each(app.read, "disputes", caller.tenant, {"partner_id": line["partner_id"]}, "-changed_at"):
+        statement = await app.read.get("statements", caller.tenant, one["statement_id"])
+        stated = statement["lines"] if statement else ()
+        if any((it["event_id"], it["cause"]) == (one["event_id"], line_id) for it in stated):
+            return line
+    raise NotFound
 
 
 @router.post("/lines/{line_id}/postpone")

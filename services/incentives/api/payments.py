@@ -17,13 +17,14 @@ from contracts.values import money
 from services.incentives.access import READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
 from services.incentives.adapters.provider_reports import Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
-from services.incentives.api.earnings import earned_at, only_payee, own, shown_to
+from services.incentives.api.earnings import arbiter_alone, earned_at, only_payee, own, shown_to
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, StatedFilter, sorted_by
 from services.incentives.application.paying import (
     Period,
     carried_of,
+    is_disputed,
     payable_now,
     proposal_of,
     statement_of,
@@ -237,8 +238,19 @@ async def live(
 @answers(StatementDocument)
 @reads("statements")
 async def one_statement(statement_id: Id, caller: Reader, app: App) -> Response:
-    """One statement with all its lines."""
+    """One statement with all its lines; for who decides disputes, one of which a line was disputed."""
+    if arbiter_alone(caller, app):
+        return shown(await _disputed(caller, app, statement_id))
     return shown(await statement_for(caller, app, statement_id))
+
+
+async def _disputed(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:
+    """Raises NotFound where no line of the statement was ever disputed."""
+    await app.caught_up("disputes")
+    about = await app.read.find("disputes", caller.tenant, {"statement_id": statement_id}, "statement_id", limit=1)
+    if not about.items:
+        raise NotFound
+    return await app.document(caller.principal, "statements", statement_id)
 
 
 @router.get("/statements/{statement_id}/csv")
@@ -314,6 +326,8 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
             known["roles"] = (*caller.principal.roles, *caller.principal.duties)
             known["books"], known["fund_books"] = await carried_of(app, caller.tenant, order)
             known["payable"] = await payable_now(app, caller.tenant, order.account_id, order.amount.currency)
+        if "disputed" in wish.__dataclass_fields__:
+            known["disputed"] = await is_disputed(peek, order)
         if "so_far" in wish.__dataclass_fields__:
             known["so_far"] = await so_far_with(app, caller.tenant, order)
         needed = {name: value for name, value in known.items() if name in wish.__dataclass_fields__}

@@ -374,9 +374,15 @@ HANDLES = (
     Handles(payee_commands.SetPayoutCurrency, payee.set_payout_currency, payee_streams),
     Handles(account.ScheduleStatement, account.schedule_statement, account_stream),
     Handles(line_dispute.DisputeLine, disputing.dispute_line_to_be_decided_at_once, account_stream),
-    Handles(line_dispute.DisputeLine, disputing.dispute_line, account_stream, reads=rules_streams, evaluator=2),
+    *(
+        Handles(line_dispute.DisputeLine, decision, account_stream, reads=rules_streams, evaluator=evaluator)
+        for evaluator, decision in ((2, disputing.dispute_line_of_statement), (3, disputing.dispute_line))
+    ),
     Handles(line_dispute.DecideDispute, disputing.decide_dispute_at_once, account_stream),
-    Handles(line_dispute.DecideDispute, disputing.decide_dispute, account_stream, reads=disputed_reads, evaluator=2),
+    *(
+        Handles(line_dispute.DecideDispute, decision, account_stream, reads=disputed_reads, evaluator=evaluator)
+        for evaluator, decision in ((2, disputing.decide_dispute_untold), (3, disputing.decide_dispute))
+    ),
     *(
         Handles(wish, decision, account_stream, reads=rules_streams)
         for wish, decision in (
@@ -384,9 +390,12 @@ HANDLES = (
             (line_dispute.ShowDisputeEvidence, disputing.show_dispute_evidence),
             (line_dispute.HearDispute, disputing.hear_dispute),
             (line_dispute.AppealDispute, disputing.appeal_dispute),
+            (line_dispute.RemindCorrection, disputing.remind_correction),
         )
     ),
-    Handles(line_dispute.ConcludeDispute, disputing.conclude_dispute, account_stream),
+    Handles(line_dispute.ConcludeDispute, disputing.conclude_dispute_untold, account_stream),
+    Handles(line_dispute.ConcludeDispute, disputing.conclude_dispute, account_stream, reads=rules_streams, evaluator=2),
+    Handles(line_dispute.NoteCorrected, disputing.note_corrected, account_stream),
     Handles(line_dispute.WithdrawDispute, disputing.withdraw_dispute, account_stream),
     Handles(account.WriteOffNegative, account.write_off_negative, account_stream),
     Handles(payment_commands.AttachInvoice, payment.attach_invoice, payment_and_account_streams, answer=payment_answer),

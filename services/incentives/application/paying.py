@@ -167,6 +167,12 @@ async def payable_now(app: Application, tenant: str, account_id: str, currency: 
     return Money(amount=-Decimal(stands), currency=currency)
 
 
+async def is_disputed(peek: Peek, order: payment_events.PaymentProposed) -> bool:
+    """Whether a line that a payment pays is disputed, which stops it until it is sent."""
+    state: Account = await peek(Accounts.at(order.account_id))
+    return state.stops(order.payment_id)
+
+
 async def write_off_of(app: Application, tenant: str, asked: Period, reason: str) -> account.WriteOffNegative:
     """The wish to give up what a payee owes, with what its earnings stand at: fund money is none of them."""
     await app.caught_up("balances")

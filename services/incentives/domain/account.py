@@ -16,10 +16,14 @@ from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.journal import Journal, expense, move
 from services.incentives.domain.line_dispute import (
     CarriedCase,
+    CorrectionAsked,
+    DisputeAnswered,
     DisputeWithdrawn,
+    LineCorrected,
     LineDispute,
     LineDisputed,
     LineDisputeEvent,
+    Told,
     carried_case,
     opened,
     taken_up,
@@ -196,6 +200,7 @@ class AccountCarried:
     period: str | None
     transferred: tuple[CarriedTransfer, ...]
     cases: tuple[CarriedCase, ...] | LeftOut = LEFT_OUT
+    corrections: tuple[CorrectionAsked, ...] | LeftOut = LEFT_OUT
 
 
 AccountEvent = (
@@ -265,7 +270,8 @@ class Account:
     """The statements in order, the period that is open, the payment that is, and the payments that draw on it, by id.
 
     `invoices` are the payments by number of their invoice, `disputes` those that are not over, by the event of their line,
-    and `too_late` those among them whose line had been drawn before. `transferred` is what went to whom it was merged into.
+    and `too_late` those among them whose line had been drawn before. `corrections` are the disputes that were upheld and
+    whose line is not corrected yet. `transferred` is what went to whom it was merged into.
     Statements that are `shortened` have lost the lines that no decision looks at any more.
     """
 
@@ -280,6 +286,7 @@ class Account:
     period: str | None = None
     transferred: dict[tuple[str, bool], Transferred] = field(default_factory=dict)
     shortened: frozenset[str] = frozenset()
+    corrections: dict[str, CorrectionAsked] = field(default_factory=dict)
 
     @property
     def last(self) -> StatementIssued | None:
@@ -306,6 +313,11 @@ class Account:
         kinds = {line.event_id: line.kind for one in self.statements for line in one.lines}
         waits = [one.opened for name, one in self.disputes.items() if name not in self.too_late]
         return [one.amount for one in waits if one.amount.amount > 0 and (kinds[one.event_id] in FUND_KINDS) == fund]
+
+    def stops(self, payment_id: str) -> bool:
+        """Whether a line in the payee's favour that a payment pays is disputed."""
+        opened = (one.opened for one in self.disputes.values())
+        return any(one.drawn_by == payment_id and one.amount.amount > 0 for one in opened)
 
     def stated(self, statement: StatementIssued) -> list[StatementLine]:
         """The lines of a statement and of those before it."""
@@ -520,8 +532,10 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
 
 def _with_dispute(account: Account, happened: LineDisputeEvent) -> Account:
     name = happened.event_id
+    if isinstance(happened, DisputeAnswered | CorrectionAsked | LineCorrected):
+        return _with_correction(account, happened)
     if isinstance(happened, LineDisputed):
-        drawn = any(payment.statement_id == happened.statement_id for payment in account.payments.values())
+        drawn = _is_drawn(account, happened)
         too_late = (account.too_late - {name}) | ({name} if drawn else set())
         return replace(account, disputes={**account.disputes, name: opened(happened)}, too_late=too_late)
     if name not in account.disputes:
@@ -534,14 +548,36 @@ def _with_dispute(account: Account, happened: LineDisputeEvent) -> Account:
     return replace(account, disputes=left, decided=decided)
 
 
+def _is_drawn(account: Account, it: LineDisputed) -> bool:
+    """Whether a payment pays the disputed line."""
+    if it.drawn_by is LEFT_OUT:
+        return any(payment.statement_id == it.statement_id for payment in account.payments.values())
+    return it.drawn_by is not None
+
+
+def _with_correction(account: Account, happened: Told) -> Account:
+    others = {name: asked for name, asked in account.corrections.items() if name != happened.event_id}
+    match happened:
+        case CorrectionAsked():
+            return replace(account, corrections={**others, happened.event_id: happened})
+        case LineCorrected():
+            return replace(account, corrections=others)
+        case DisputeAnswered():
+            return account
+
+
 def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed) -> Account:
-    """What was given up is free again."""
+    """What was given up is free again, and a dispute over a line of it in time for the next one."""
     if isinstance(happened, PaymentOpened):
         payments = {**account.payments, happened.payment_id: happened}
         return replace(account, open_payment=happened.payment_id, payments=payments)
     still_open = account.open_payment if account.open_payment != happened.payment_id else None
     kept = {name: one for name, one in account.payments.items() if happened.paid or name != happened.payment_id}
-    return replace(account, open_payment=still_open, payments=kept)
+    if happened.paid:
+        return replace(account, open_payment=still_open, payments=kept)
+    disputed = account.disputes.items()
+    freed = {name for name, one in disputed if one.opened.drawn_by == happened.payment_id}
+    return replace(account, open_payment=still_open, payments=kept, too_late=account.too_late - freed)
 
 
 def _carried(it: AccountCarried) -> Account:
@@ -558,6 +594,7 @@ def _carried(it: AccountCarried) -> Account:
         period=it.period,
         transferred={(one.other_id, one.fund): one.transferred for one in it.transferred},
         shortened=frozenset(it.shortened),
+        corrections={one.event_id: one for one in it.corrections or ()},
     )
 
 
@@ -582,6 +619,7 @@ def carry(account: Account) -> AccountEvent:
             for (other_id, fund), one in account.transferred.items()
         ),
         cases=tuple(carried_case(one) for one in account.disputes.values() if one != opened(one.opened)) or LEFT_OUT,
+        corrections=tuple(account.corrections.values()) or LEFT_OUT,
     )
 
 

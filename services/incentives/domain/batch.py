@@ -78,7 +78,7 @@ class ApproveBatch:
     """`books` are what the amounts of payments stand for, by payment, where that is another currency.
 
     `fund_books` are what their fund money does, `so_far` what the thresholds of the rules look at, `payable` what the
-    earnings of their payees stand at, by payment.
+    earnings of their payees stand at, by payment, and `disputed` those of which a line is.
     """
 
     batch_id: str
@@ -92,11 +92,12 @@ class ApproveBatch:
     fund_books: dict[str, Money] = field(default_factory=dict)
     so_far: dict[str, YearSoFar] = field(default_factory=dict)
     payable: dict[str, Money] = field(default_factory=dict)
+    disputed: tuple[str, ...] = ()
 
 
 @command("incentives.SendBatch.v1")
 class SendBatch:
-    """`bank` names the vendor's account that is drawn on."""
+    """`bank` names the vendor's account that is drawn on, `disputed` are the payments of which a line is."""
 
     batch_id: str
     payment_ids: tuple[str, ...]
@@ -106,6 +107,7 @@ class SendBatch:
     now: datetime
     so_far: dict[str, YearSoFar] = field(default_factory=dict)
     bank: str | None = None
+    disputed: tuple[str, ...] = ()
 
 
 @command("incentives.CloseBatch.v1")
@@ -207,6 +209,7 @@ def _approving(wish: ApproveBatch, payment: Payment) -> ApprovePayment:
         fund_books=wish.fund_books.get(order.payment_id),
         so_far=wish.so_far.get(order.payment_id),
         payable=wish.payable.get(order.payment_id, LEFT_OUT),
+        disputed=order.payment_id in wish.disputed,
     )
 
 
@@ -234,6 +237,7 @@ def _submitted(wish: SendBatch, payment: Payment, payee: Payee, books: Sequence[
         rules=wish.rules,
         so_far=wish.so_far.get(order.payment_id),
         bank=wish.bank,
+        disputed=order.payment_id in wish.disputed,
     )
     return submit_payment(one, payment, payee, books)
 

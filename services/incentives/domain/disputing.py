@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from chassis.case import APPEAL, DECIDE, HEAR, REQUEST, SHOW, STEPS, WITHDRAW, ArbiterInvolved, Stage
 from chassis.decider import NotFound, Refused, WrongState
@@ -12,7 +13,9 @@ from services.incentives.domain.claim import Claim
 from services.incentives.domain.line_dispute import (
     AppealDispute,
     ConcludeDispute,
+    CorrectionAsked,
     DecideDispute,
+    DisputeAnswered,
     DisputeAppealed,
     DisputeConcluded,
     DisputeDecided,
@@ -22,10 +25,13 @@ from services.incentives.domain.line_dispute import (
     DisputeLine,
     DisputeWithdrawn,
     HearDispute,
+    LineCorrected,
     LineDispute,
     LineDisputed,
     LineDisputeEvent,
+    NoteCorrected,
     OnDispute,
+    RemindCorrection,
     RequestDisputeEvidence,
     ShowDisputeEvidence,
     WithdrawDispute,
@@ -34,10 +40,12 @@ from services.incentives.domain.payment import Payment, rules_of
 from services.incentives.domain.periods import Calendar
 from services.incentives.domain.sale import Sale
 
-DISPUTE_DAYS, EVIDENCE_DAYS, DECISION_DAYS, APPEAL_DAYS = 10, 5, 5, 10
-"""Business days to file, to show evidence, to decide, and to appeal."""
+DISPUTE_DAYS, EVIDENCE_DAYS, DECISION_DAYS, APPEAL_DAYS, CORRECTION_DAYS = 10, 5, 5, 10, 5
+"""Business days to file, to show evidence, to decide, to appeal, and to correct the line of who was right."""
 UPHELD, REJECTED = "upheld", "rejected"
 Books = Sequence[Rulebook]
+Origins = tuple[Sequence[Sale], Sequence[Claim], Sequence[Payment]]
+"""The sale, claims and payment that a line is of: each of them one, or none."""
 
 # Refusals
 
@@ -56,7 +64,24 @@ class DisputeLate(Refused):
 
 
 def dispute_line(wish: DisputeLine, account: Account, books: Books) -> list[LineDisputed]:
-    """Keeps a payee's objection to a line, with what shows it, for ten business days after its statement."""
+    """Keeps a payee's objection to a line, with what shows it, for ten business days after its statement.
+
+    It names the payment that pays the line: while that was not sent, it waits until the dispute is final.
+    """
+    return [replace(one, drawn_by=_drawn_by(one, account)) for one in dispute_line_of_statement(wish, account, books)]
+
+
+def _drawn_by(filed: LineDisputed, account: Account) -> str | None:
+    """The first payment of the line's statement or of a later one, into which it was carried."""
+    numbers = {one.statement_id: one.number for one in account.statements}
+    since = numbers[filed.statement_id]
+    paying = [one for one in account.payments.values() if numbers.get(one.statement_id, 0) >= since]
+    first = min(paying, key=lambda one: numbers[one.statement_id], default=None)
+    return first.payment_id if first else None
+
+
+def dispute_line_of_statement(wish: DisputeLine, account: Account, books: Books) -> list[LineDisputed]:
+    """As the second evaluator decided: what a payment of its statement paid, sent or not, was not stopped any more."""
     calendar = rules_of(books, wish.now).calendar
     filed = _filed(wish, account, calendar)
     due_at = _after(calendar, wish.now, EVIDENCE_DAYS)
@@ -137,16 +162,69 @@ def decide_dispute(
     payments: Sequence[Payment],
     books: Books,
 ) -> list[LineDisputeEvent]:
-    """What somebody decides who neither approved nor adjusted the line; an appeal is decided by a third person, and final."""
+    """What somebody decides who neither approved nor adjusted the line; an appeal is decided by a third person, and final.
+
+    The payee is told. Where it was right, and that is final, finance is asked to correct the line.
+    """
+    decided, over = _verdict(wish, account, (sales, claims, payments), books)
+    told = _told(wish, account)
+    answered = DisputeAnswered(**account.disputes[wish.event_id].header, answered_at=wish.now)
+    final = [replace(one, **told) for one in over]
+    return [replace(decided, **told), answered, *final, *_to_correct(final, wish.now, books)]
+
+
+def _told(wish: OnDispute, account: Account) -> dict[str, Any]:
+    """Whose line it is, and what it is of."""
+    statement = account.statement(wish.statement_id)
+    line = _line_of(statement, wish.event_id)
+    return {"payee_id": statement.payee_id, "line_id": line.cause if line else ""}
+
+
+def _to_correct(final: Sequence[DisputeConcluded], now: datetime, books: Books) -> list[LineDisputeEvent]:
+    """Finance has five business days to correct the line of who was right."""
+    due_at = _after(rules_of(books, now).calendar, now, CORRECTION_DAYS)
+    return [
+        CorrectionAsked(
+            account_id=one.account_id,
+            partner_id=one.partner_id,
+            statement_id=one.statement_id,
+            event_id=one.event_id,
+            line_id=one.line_id or "",
+            times=1,
+            due_at=due_at,
+            asked_at=now,
+        )
+        for one in final
+        if one.outcome == UPHELD
+    ]
+
+
+def decide_dispute_untold(
+    wish: DecideDispute,
+    account: Account,
+    sales: Sequence[Sale],
+    claims: Sequence[Claim],
+    payments: Sequence[Payment],
+    books: Books,
+) -> list[LineDisputeEvent]:
+    """As the second evaluator decided: the payee was not told, and finance not asked to correct the line."""
+    decided, final = _verdict(wish, account, (sales, claims, payments), books)
+    return [decided, *final]
+
+
+def _verdict(
+    wish: DecideDispute, account: Account, of: Origins, books: Books
+) -> tuple[DisputeDecided, list[DisputeConcluded]]:
+    """The decision, and that it is final where it was appealed."""
     dispute = _dispute(wish, account, DECIDE)
     line = _line_of(account.statement(wish.statement_id), wish.event_id)
-    if line is not None and wish.by in set(_took_part(line, sales, claims, payments)):
+    if line is not None and wish.by in set(_took_part(line, *of)):
         raise ArbiterInvolved
     dispute.case.may_decide(wish.by)
     appealed = dispute.case.stage == Stage.APPEALED
     until = _after(rules_of(books, wish.now).calendar, wish.now, APPEAL_DAYS)
     decided = replace(_decided(wish, dispute), due_at=None if appealed else until)
-    return [decided, _concluded(dispute, wish.outcome, wish.now)] if appealed else [decided]
+    return decided, [_concluded(dispute, wish.outcome, wish.now)] if appealed else []
 
 
 def decide_dispute_at_once(wish: DecideDispute, account: Account) -> list[DisputeDecided]:
@@ -192,8 +270,17 @@ def appeal_dispute(wish: AppealDispute, account: Account, books: Books) -> list[
     ]
 
 
-def conclude_dispute(wish: ConcludeDispute, account: Account) -> list[LineDisputeEvent]:
-    """Nothing can be said against the decision any more; nothing where it was appealed."""
+def conclude_dispute(wish: ConcludeDispute, account: Account, books: Books) -> list[LineDisputeEvent]:
+    """Nothing can be said against the decision any more; nothing where it was appealed.
+
+    The payee is told. Where it was right finance is asked to correct the line.
+    """
+    final = [replace(one, **_told(wish, account)) for one in conclude_dispute_untold(wish, account)]
+    return [*final, *_to_correct(final, wish.now, books)]
+
+
+def conclude_dispute_untold(wish: ConcludeDispute, account: Account) -> list[DisputeConcluded]:
+    """As the first evaluator decided: the payee was not told, and finance not asked to correct the line."""
     dispute = account.disputes.get(wish.event_id)
     if dispute is None or dispute.outcome is None or not dispute.case.may_conclude(wish.now):
         return []
@@ -202,6 +289,36 @@ def conclude_dispute(wish: ConcludeDispute, account: Account) -> list[LineDisput
 
 def _concluded(dispute: LineDispute, outcome: str, now: datetime) -> DisputeConcluded:
     return DisputeConcluded(**dispute.header, outcome=outcome, concluded_at=now)
+
+
+def remind_correction(wish: RemindCorrection, account: Account, books: Books) -> list[LineDisputeEvent]:
+    """Asks finance again to correct a line; nothing once that is done."""
+    asked = account.corrections.get(wish.event_id)
+    if asked is None or asked.due_at > wish.now:
+        return []
+    due_at = _after(rules_of(books, wish.now).calendar, wish.now, CORRECTION_DAYS)
+    return [replace(asked, times=asked.times + 1, due_at=due_at, asked_at=wish.now)]
+
+
+def note_corrected(wish: NoteCorrected, account: Account) -> list[LineDisputeEvent]:
+    """The line was corrected: it is asked for no more. Raises UnknownLine where nobody was to correct it."""
+    asked = account.corrections.get(wish.event_id)
+    if asked is None:
+        if wish.event_id in account.decided:
+            return []
+        raise UnknownLine
+    return [
+        LineCorrected(
+            account_id=asked.account_id,
+            partner_id=asked.partner_id,
+            statement_id=asked.statement_id,
+            event_id=asked.event_id,
+            line_id=asked.line_id,
+            reason=wish.reason,
+            corrected_by=wish.by,
+            corrected_at=wish.now,
+        )
+    ]
 
 
 def withdraw_dispute(wish: WithdrawDispute, account: Account) -> list[LineDisputeEvent]:

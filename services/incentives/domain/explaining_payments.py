@@ -20,6 +20,7 @@ GATES = {
     "tax_form": "a tax form for this year is accepted",
     "under_review": "the case that holds it is closed as a false alarm",
     "merged": "the two partners are two again",
+    "disputed": "the dispute over a line of it is final; declined, the rest can be paid without that line",
     "taken_back": "as much is payable again as it pays; declined, what is payable is paid with the next statement",
 }
 """What opens each gate."""

@@ -29,7 +29,8 @@ class DisputeEvidence:
 class LineDisputed:
     """The payee says that a line of a statement is wrong; it is not paid until that is final.
 
-    More evidence may be shown until `due_at`; where that is left out, the dispute was to be decided at once.
+    More evidence may be shown until `due_at`; where that is left out, the dispute was to be decided at once. `drawn_by` is
+    the payment that pays the line; disputes from before it was told go by whether its statement was being paid.
     """
 
     account_id: str
@@ -42,6 +43,7 @@ class LineDisputed:
     disputed_at: datetime
     evidence: tuple[DisputeEvidence, ...] | LeftOut = LEFT_OUT
     due_at: datetime | LeftOut = LEFT_OUT
+    drawn_by: str | LeftOut | None = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,8 @@ class DisputeHeard(OfDispute):
 class DisputeDecided(OfDispute):
     """Outcome: upheld (the line is corrected by an adjustment) or rejected.
 
-    It may be appealed until `due_at`; None: not again. Where that is left out, it was final at once.
+    It may be appealed until `due_at`; None: not again. Where that is left out, it was final at once. `line_id` is what the
+    line of the statement is of; with it the payee is told.
     """
 
     outcome: str
@@ -90,6 +93,15 @@ class DisputeDecided(OfDispute):
     decided_by: str
     decided_at: datetime
     due_at: datetime | LeftOut | None = LEFT_OUT
+    payee_id: str | LeftOut = LEFT_OUT
+    line_id: str | LeftOut = LEFT_OUT
+
+
+@event("incentives.DisputeAnswered.v1")
+class DisputeAnswered(OfDispute):
+    """Nobody need decide it any more."""
+
+    answered_at: datetime
 
 
 @event("incentives.DisputeAppealed.v1")
@@ -102,10 +114,32 @@ class DisputeAppealed(OfDispute):
 
 @event("incentives.DisputeConcluded.v1")
 class DisputeConcluded(OfDispute):
-    """Final: the line can be paid."""
+    """Final: the line can be paid. Told to the payee as the decision is."""
 
     outcome: str
     concluded_at: datetime
+    payee_id: str | LeftOut = LEFT_OUT
+    line_id: str | LeftOut = LEFT_OUT
+
+
+@event("incentives.CorrectionAsked.v1")
+class CorrectionAsked(OfDispute):
+    """The payee was right, and the line is not corrected yet: finance is asked to, by `due_at`, and again after it."""
+
+    line_id: str
+    times: int
+    due_at: datetime
+    asked_at: datetime
+
+
+@event("incentives.LineCorrected.v1")
+class LineCorrected(OfDispute):
+    """What the payee was right about is settled: the line was adjusted, or somebody says in `reason` how else."""
+
+    line_id: str
+    reason: str | None
+    corrected_by: str | None
+    corrected_at: datetime
 
 
 @event("incentives.DisputeWithdrawn.v1")
@@ -114,6 +148,8 @@ class DisputeWithdrawn(OfDispute):
     withdrawn_at: datetime
 
 
+Told = DisputeAnswered | CorrectionAsked | LineCorrected
+"""What leaves a dispute where it stands."""
 LaterStep = (
     DisputeEvidenceRequested
     | DisputeEvidenceShown
@@ -123,7 +159,7 @@ LaterStep = (
     | DisputeConcluded
     | DisputeWithdrawn
 )
-LineDisputeEvent = LineDisputed | LaterStep
+LineDisputeEvent = LineDisputed | LaterStep | Told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,8 +237,21 @@ class AppealDispute(ByRules):
 
 
 @command("incentives.ConcludeDispute.v1")
-class ConcludeDispute(OnDispute):
+class ConcludeDispute(ByRules):
     pass
+
+
+@command("incentives.RemindCorrection.v1")
+class RemindCorrection(ByRules):
+    pass
+
+
+@command("incentives.NoteCorrected.v1")
+class NoteCorrected(OnDispute):
+    """Without `by` the line was adjusted by two people; somebody else says how it was corrected."""
+
+    by: str | None = None
+    reason: str | None = None
 
 
 @command("incentives.WithdrawDispute.v1")

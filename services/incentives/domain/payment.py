@@ -72,7 +72,7 @@ from services.incentives.domain.two_people import FourEyes
 ATTEMPTS_MAX = 5
 REFERENCE = re.compile("[0-9a-f]{32}-[0-9]{2}")
 INVOICE = "invoice"
-TAKEN_BACK = "taken_back"
+TAKEN_BACK, DISPUTED = "taken_back", "disputed"
 ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
 ASK_FOR_HOURS = 24
@@ -344,7 +344,8 @@ def approve_payment(
 ) -> list[PaymentEvent]:
     """A second person agrees within the limit of their roles; a shut gate blocks the payment instead.
 
-    So does what was taken back since it was proposed, where less is payable now than it pays.
+    So does what was taken back since it was proposed, where less is payable now than it pays, and a line of it that is
+    disputed.
     """
     order = payment.order
     if payment.stage == Stage.APPROVED:
@@ -356,9 +357,14 @@ def approve_payment(
     limit = limit_of(rules, wish.roles, order.amount.currency)
     if limit is not None and limit < order.amount:
         raise OverLimit(limit=str(limit.amount))
-    if gates := (*unmet(payee, wish.now, rules, wish.so_far), *_taken_back(wish, order)):
+    if gates := (*_unmet(wish, payee, rules), *_taken_back(wish, order)):
         return [_blocked(payment, gates, wish.now, _of_form(wish, gates, payee, rules))]
     return [_approved(wish, order, payee, rules)]
+
+
+def _unmet(wish: ApprovePayment | ResumePayment | SubmitPayment, payee: Payee, rules: PaymentRules) -> tuple[str, ...]:
+    """The payee's gates that are shut, and the one of a line that is disputed."""
+    return (*unmet(payee, wish.now, rules, wish.so_far), *((DISPUTED,) if wish.disputed else ()))
 
 
 def _taken_back(wish: ApprovePayment, order: PaymentProposed) -> tuple[str, ...]:
@@ -456,7 +462,7 @@ def resume_payment(
     if payment.stage == Stage.PROPOSED:
         return []
     _only_in(payment, Stage.BLOCKED)
-    if gates := unmet(payee, wish.now, rules_of(books, wish.now), wish.so_far):
+    if gates := _unmet(wish, payee, rules_of(books, wish.now)):
         raise GateUnmet(gates=list(gates))
     return [
         PaymentResumed(
@@ -474,7 +480,7 @@ def submit_payment(
         return []
     _only_in(payment, Stage.APPROVED)
     rules = rules_of(books, wish.now)
-    if gates := unmet(payee, wish.now, rules, wish.so_far):
+    if gates := _unmet(wish, payee, rules):
         return [_blocked(payment, gates, wish.now, _of_form(wish, gates, payee, rules))]
     attempt = payment.attempts + 1
     return [

@@ -44,7 +44,7 @@ class ApprovePayment:
     """`rules` are the rulebooks that hold, `roles` those of whoever approves, `books` what the amount stands for.
 
     `fund_books` is what of `books` its fund money stands for, `so_far` what the thresholds of the rules look at, `payable`
-    what the payee's earnings stand at.
+    what the payee's earnings stand at, `disputed` whether a line that it pays is.
     """
 
     payment_id: str
@@ -57,6 +57,7 @@ class ApprovePayment:
     fund_books: Money | None = None
     so_far: YearSoFar | None = None
     payable: Money | LeftOut = LEFT_OUT
+    disputed: bool = False
 
 
 @command("incentives.ResumePayment.v1")
@@ -67,11 +68,12 @@ class ResumePayment:
     now: datetime
     rules: tuple[str, ...] = ()
     so_far: YearSoFar | None = None
+    disputed: bool = False
 
 
 @command("incentives.SubmitPayment.v1")
 class SubmitPayment:
-    """`bank` names the vendor's account that is drawn on."""
+    """`bank` names the vendor's account that is drawn on, `disputed` says whether a line that it pays is."""
 
     payment_id: str
     payee_id: str
@@ -80,6 +82,7 @@ class SubmitPayment:
     rules: tuple[str, ...] = ()
     so_far: YearSoFar | None = None
     bank: str | None = None
+    disputed: bool = False
 
 
 @command("incentives.ReportOutcome.v1")

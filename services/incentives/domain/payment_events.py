@@ -74,7 +74,7 @@ class PaymentApproved:
 
 @event("incentives.PaymentBlocked.v1")
 class PaymentBlocked:
-    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down, under_review; taken_back.
+    """Gates that are shut: those of `payee.unmet`, such as suspended, blocked, bank_cool_down; taken_back, and disputed.
 
     `thresholds` are those by which a tax form is asked for. `withheld` is what was withheld at its approval, and is payable
     again with the rest: nothing where it was blocked instead.

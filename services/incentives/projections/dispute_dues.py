@@ -14,6 +14,7 @@ from services.incentives.domain.line_dispute import (
     DisputeEvidenceRequested,
     HearDispute,
     LineDisputed,
+    RemindCorrection,
 )
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.projections.disputes import STEPS, of_dispute
@@ -29,16 +30,19 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
     return {DUE_AT: iso(happened.due_at), "decided": isinstance(happened, DisputeDecided), **named}
 
 
-def issue(document: dict[str, Any], now: datetime) -> ConcludeDispute | Prepared:
+def issue(document: dict[str, Any], now: datetime) -> Prepared:
     """Ends a dispute whose decision cannot be appealed any more, or brings it under review."""
+    return by_rules(ConcludeDispute if document["decided"] else HearDispute, document)
+
+
+def by_rules(step: type[ConcludeDispute | HearDispute | RemindCorrection], document: dict[str, Any]) -> Prepared:
+    """A step of a dispute that counts days by the payment rules."""
     named = {name: document[name] for name in NAMES}
-    if document["decided"]:
-        return ConcludeDispute(**named, now=now)
 
-    async def hear(app: Application, tenant: str, peek: Peek) -> HearDispute:
-        return HearDispute(**named, rules=await rules_of_kind(app, tenant, PAYMENT), now=app.clock.now())
+    async def make(app: Application, tenant: str, peek: Peek) -> ConcludeDispute | HearDispute | RemindCorrection:
+        return step(**named, rules=await rules_of_kind(app, tenant, PAYMENT), now=app.clock.now())
 
-    return Prepared(hear)
+    return Prepared(make)
 
 
 DISPUTE_DUES = Deadline(

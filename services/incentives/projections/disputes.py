@@ -8,6 +8,7 @@ from chassis.event import LEFT_OUT, Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.line_dispute import (
+    CorrectionAsked,
     DisputeAppealed,
     DisputeConcluded,
     DisputeDecided,
@@ -16,11 +17,13 @@ from services.incentives.domain.line_dispute import (
     DisputeEvidenceShown,
     DisputeHeard,
     DisputeWithdrawn,
+    LineCorrected,
     LineDisputed,
 )
 from services.incentives.projections.amounts import sorts
 
 OPEN, WITHDRAWN = "open", "withdrawn"
+ADJUSTED = "adjusted"
 STEPS = (
     *(LineDisputed, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),
     *(DisputeDecided, DisputeAppealed, DisputeConcluded, DisputeWithdrawn),
@@ -30,13 +33,15 @@ STEPS = (
 class DisputeDocument(TypedDict):
     """State: open until it is final, then upheld or rejected; or withdrawn. `stage` is where it stands, `due_at` the next step.
 
-    `outcome` and `decision` are what was decided last, and why; it may be appealed still. `amount_sorts` is the amount as
-    a text that sorts as the number does.
+    `outcome` and `decision` are what was decided last, and why; it may be appealed still. `correct_by` is until when finance
+    corrects the line of who was right, `corrected` how it did. `amount_sorts` is the amount as a text that sorts as the
+    number does.
     """
 
     event_id: str
     account_id: str
     partner_id: str
+    payee_id: str
     statement_id: str
     amount: Annotated[dict[str, str], Money]
     amount_sorts: str
@@ -49,6 +54,8 @@ class DisputeDocument(TypedDict):
     outcome: str | None
     decision: str | None
     appeal: str | None
+    correct_by: Annotated[str, datetime] | None
+    corrected: str | None
     changed_at: str
 
 
@@ -68,6 +75,7 @@ def _disputed(it: LineDisputed, at: str) -> DisputeDocument:
         "event_id": it.event_id,
         "account_id": it.account_id,
         "partner_id": it.partner_id,
+        "payee_id": it.account_id.rpartition("-")[0],
         "statement_id": it.statement_id,
         "amount": amount,
         "amount_sorts": sorts(amount),
@@ -80,6 +88,8 @@ def _disputed(it: LineDisputed, at: str) -> DisputeDocument:
         "outcome": None,
         "decision": None,
         "appeal": None,
+        "correct_by": None,
+        "corrected": None,
         "changed_at": at,
     }
 
@@ -99,8 +109,16 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {"stage": Stage.APPEALED.value, "appeal": statement, "due_at": iso(due_at)}
         case DisputeConcluded(outcome=outcome):
             return {"stage": Stage.FINAL.value, "state": outcome, "due_at": None}
-        case _:
+        case DisputeWithdrawn():
             return {"stage": Stage.WITHDRAWN.value, "state": WITHDRAWN, "due_at": None}
+        case _:
+            return _correction(happened)
+
+
+def _correction(happened: object) -> dict[str, Any]:
+    if isinstance(happened, CorrectionAsked):
+        return {"correct_by": iso(happened.due_at)}
+    return {"correct_by": None, "corrected": getattr(happened, "reason", None) or ADJUSTED}
 
 
 def _decided(it: DisputeDecided) -> dict[str, Any]:
@@ -116,11 +134,11 @@ def of_dispute(seen: Seen) -> str:
 
 DISPUTES = Projection(
     name="disputes",
-    version=3,
-    keys=dict.fromkeys(STEPS, of_dispute),
+    version=4,
+    keys=dict.fromkeys((*STEPS, CorrectionAsked, LineCorrected), of_dispute),
     evolve=evolve,
     indexes=(
         *("changed_at", "partner_id,changed_at", "state,changed_at", "stage,changed_at"),
-        *("amount_sorts", "partner_id,amount_sorts"),
+        *("amount_sorts", "partner_id,amount_sorts", "payee_id,changed_at", "payee_id,amount_sorts", "statement_id"),
     ),
 )

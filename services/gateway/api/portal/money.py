@@ -34,18 +34,19 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
         raise Forbidden
     query = here.request.query_params
     named = {name: query.get(name) or None for name in ("state", "period", "partner_id", "cursor")}
-    lines, statements, upcoming, everything, progress = await asyncio.gather(
+    lines, statements, upcoming, everything, progress, disputes = await asyncio.gather(
         here.ask("incentives", "/lines", **named),
         here.ask("incentives", "/statements", partner_id=named["partner_id"], limit=20),
         here.ask("incentives", "/statements/next", partner_id=named["partner_id"], limit=20),
         here.ask_all("incentives", "/lines", partner_id=named["partner_id"]),
         here.ask_if("incentives.read earnings", "/progress", partner_id=named["partner_id"], limit=50),
+        here.ask("incentives", "/disputes", partner_id=named["partner_id"], limit=20),
     )
     payments = await here.ask_if("incentives.read payments", "/payments", partner_id=named["partner_id"], limit=20)
     waiting = await here.ask_if(
         "incentives.read earnings", "/waiting-facts", partner_id=named["partner_id"], limit=WAITING_MAX
     )
-    parts = (lines, statements, upcoming, progress)
+    parts = (lines, statements, upcoming, progress, disputes)
     concerned = {whom for sale in waiting.items for one in sale["waiting"] for whom in one["partner_ids"] or ()}
     names = await here.names({row["partner_id"] for part in parts for row in part.items} | concerned)
     customers = await here.customers({row.get("registration_id") for row in (*lines.items, *waiting.items)})
@@ -55,6 +56,7 @@ async def earnings_page(here: Visit, refusal: Refusal | None = None, status: int
         "upcoming": upcoming,
         "payments": payments,
         "progress": progress,
+        "disputes": disputes,
         "waiting": waiting,
         "names": names,
         "customers": customers,
@@ -168,13 +170,14 @@ async def statement(statement_id: str, here: Here) -> Response:
 async def statement_page(here: Visit, statement_id: str, refusal: Refusal | None = None, status: int = 200) -> Response:
     found = await here.ask_one("incentives", f"/statements/{statement_id}")
     partner_id = found.one.get("partner_id")
-    names, causes, disputes = await asyncio.gather(
+    names, deals, disputes = await asyncio.gather(
         here.names({partner_id}),
         _deals_of(here, found.one),
         here.ask("incentives", "/disputes", partner_id=partner_id, limit=200),
     )
     standing = (row for row in disputes.items if row["state"] != "withdrawn")
     disputed = {row["event_id"]: row for row in standing if row["statement_id"] == statement_id}
+    causes = {**_lines_of(found.one, disputed), **deals}
     shown = {"part": found, "statement": found.one, "names": names, "causes": causes, "disputed": disputed}
     return await here.page("statement.html", status, **shown, refusal=refusal)
 
@@ -199,6 +202,7 @@ STEPS: dict[str, Callable[[Form], dict[str, Any]]] = {
     "decide": lambda sent: sent.given("outcome", "reason"),
     "appeal": lambda sent: sent.given("statement"),
     "withdraw": lambda sent: {},
+    "corrected": lambda sent: sent.given("reason"),
 }
 
 
@@ -217,6 +221,12 @@ async def _disputed(here: Visit, sent: Form, answer: Answer, statement_id: str, 
         return here.went(answer, f"/statements/{statement_id}", f"dispute-{step}" if step else "disputed")
     form = "-".join(filter(None, ("dispute", sent.text("event_id"), step)))
     return await statement_page(here, statement_id, refused(form, sent, answer), answer.status)
+
+
+def _lines_of(statement: dict[str, Any], disputed: dict[str, Any]) -> dict[str, str]:
+    """The earning lines of a statement that are disputed: who decides that reads them, and no others."""
+    lines = (line for line in statement.get("lines", ()) if line["event_id"] in disputed and line["opportunity_id"])
+    return {line["cause"]: "the line" for line in lines}
 
 
 async def _deals_of(here: Visit, statement: dict[str, Any]) -> dict[str, str]:
