@@ -24,6 +24,7 @@ from services.incentives.application.ports import PAID, REJECTED
 from services.incentives.domain.account import (
     Accounts,
     NegativeWrittenOff,
+    PaymentClosed,
     WriteOffNegative,
     WriteOffProposed,
 )
@@ -267,10 +268,30 @@ def test_a_payment_waits_for_its_invoice_which_says_the_same_and_is_its_own():
     desk.asks(invoice(net=money("99.00", "EUR"))).refused(InvoiceDiffers)
     assert desk.after(invoice()).stage == "proposed"
     desk.asks(invoice()).then_nothing()
-    again = RuledDesk({"gates": ["invoice"]})
-    again.after(again.proposed)
-    again.account.append(replace(desk.account[-1], payment_id="another"))
-    again.asks(invoice()).refused(InvoiceDuplicate)
+
+
+def invoiced_before(*, paid):
+    """A payment that waits for its invoice, where an earlier one had the invoice 2026-7 and was paid, or declined."""
+    first = RuledDesk({"gates": ["invoice"]})
+    first.after(first.proposed, invoice())
+    stated_, *earlier = first.account
+    earlier = [replace(one, payment_id="another") for one in earlier]
+    closed = PaymentClosed(account_id=ACCOUNT, payment_id="another", paid=paid, closed_at=NOW)
+    desk = RuledDesk({"gates": ["invoice"]})
+    desk.account = [stated_, *earlier, closed]
+    return desk.after(replace(desk.proposed, released=money("200.00", "EUR")))
+
+
+def test_an_invoice_pays_for_one_payment_and_its_number_is_free_again_where_that_was_declined():
+    refused = invoiced_before(paid=True).asks(invoice()).refused(InvoiceDuplicate)
+    assert refused.fields["payment_id"] == "another"
+    desk = invoiced_before(paid=False).after(invoice())
+    assert desk.stage == "proposed"
+    assert Accounts.fold(desk.account).invoices == {"2026-7": PAYMENT}
+    first = next(one for one in HANDLES if one.command is AttachInvoice and one.evaluator == 1)
+    desk = invoiced_before(paid=False)
+    states = (Payments.at(PAYMENT), desk.payment), (Accounts.at(ACCOUNT), desk.account)
+    given(first, *states).when(invoice()).refused(InvoiceDuplicate)
 
 
 # Withholding and the books

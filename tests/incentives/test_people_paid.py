@@ -13,7 +13,7 @@ from services.incentives.domain.payee_events import EmployerChanged, PayeeOpened
 from tests.incentives.test_awards import OTHER_SELLER, SELLER, boost, claim_body, won
 from tests.incentives.test_fund_service import FUND_MANAGER
 from tests.incentives.test_payee import TABLE
-from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, TENANT, activated, credited, incentives
+from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, TENANT, activated, credited, incentives, refunded
 
 __all__ = ["incentives"]
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
@@ -158,6 +158,23 @@ async def test_a_person_sees_and_keeps_its_own_pay_alone(incentives):
         for verb, body in (("bank", BANK), ("currency", {"currency": "USD"})):
             assert (await incentives.put(OTHER_SELLER, f"/payees/{payee_id}/{verb}", body)).status_code == 404
     assert len((await incentives.get(CLERK, "/payees"))["items"]) == 3
+
+
+async def test_what_a_person_owes_is_given_up_by_two_people(incentives):
+    """Its SPIFF was paid, and the sale is refunded: 60.00 are owed by the person, 40.00 less are payable to the partner."""
+    await awarded(incentives)
+    await papers(incentives)
+    await paid(incentives)
+    await incentives.hear(refunded("x", "1000.00"))
+    owes = (await incentives.get(FINANCE, "/liability"))["items"]
+    assert {one["payee_id"]: one["payable"] for one in owes} == {"p1": "0.00", "per-7": "-60.00"}
+    body = {"payee_id": "per-7", "currency": "EUR", "reason": "has left"}
+    for who in (FINANCE, APPROVER):
+        assert (await incentives.post(who, "/write-offs", body)).status_code == 200
+    [given_up] = (await incentives.get(FINANCE, "/write-offs"))["items"]
+    assert [given_up[name] for name in ("payee_id", "partner_id", "state")] == ["per-7", "p1", "written_off"]
+    owes = (await incentives.get(FINANCE, "/liability"))["items"]
+    assert {one["payee_id"]: one["payable"] for one in owes} == {"p1": "0.00", "per-7": "0.00"}
 
 
 async def test_who_has_left_is_still_paid(incentives):

@@ -398,7 +398,16 @@ HANDLES = (
     Handles(line_dispute.NoteCorrected, disputing.note_corrected, account_stream),
     Handles(line_dispute.WithdrawDispute, disputing.withdraw_dispute, account_stream),
     Handles(account.WriteOffNegative, account.write_off_negative, account_stream),
-    Handles(payment_commands.AttachInvoice, payment.attach_invoice, payment_and_account_streams, answer=payment_answer),
+    *(
+        Handles(
+            payment_commands.AttachInvoice,
+            decision,
+            payment_and_account_streams,
+            answer=payment_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, payment.attach_invoice_once), (2, payment.attach_invoice))
+    ),
     Handles(batch.PrepareBatch, batch.prepare_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
     *(
         Handles(

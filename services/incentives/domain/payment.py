@@ -313,15 +313,27 @@ def _opened(proposed: PaymentProposed) -> PaymentOpened:
 
 
 def attach_invoice(wish: AttachInvoice, payment: Payment, account: Account) -> Both:
-    """Takes the payee's invoice: the same amount, and a number that no other payment has."""
+    """Takes the payee's invoice: the same amount, and a number that no other payment has.
+
+    The number of a payment that was given up is free again: its invoice is not paid.
+    """
+    return _invoiced(wish, payment, {name: one for name, one in account.invoices.items() if one in account.payments})
+
+
+def attach_invoice_once(wish: AttachInvoice, payment: Payment, account: Account) -> Both:
+    """As the first evaluator decided: a number was used for ever, also where its payment was given up."""
+    return _invoiced(wish, payment, account.invoices)
+
+
+def _invoiced(wish: AttachInvoice, payment: Payment, used: Mapping[str, str]) -> Both:
     order = payment.order
     if order.account_id != wish.account_id:
         raise Raced
-    if account.invoices.get(wish.number) == wish.payment_id:
+    if used.get(wish.number) == wish.payment_id:
         return [], []
     _only_in(payment, Stage.PENDING_INVOICE)
-    if wish.number in account.invoices:
-        raise InvoiceDuplicate(payment_id=account.invoices[wish.number])
+    if wish.number in used:
+        raise InvoiceDuplicate(payment_id=used[wish.number])
     if wish.net != order.amount:
         raise InvoiceDiffers(amount=str(order.amount.amount), net=str(wish.net.amount))
     accepted = InvoiceAccepted(
