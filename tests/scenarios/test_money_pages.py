@@ -91,6 +91,32 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
         assert [(one["state"], one["decision"]) for one in found] == [("rejected", "Nothing new.")]
 
 
+async def test_a_partner_sees_how_its_dispute_was_decided_and_finance_says_how_the_line_of_who_was_right_is_corrected(
+    tmp_path: Path,
+) -> None:
+    async with running_system(tmp_path) as it:
+        story = await main_job(it)
+        path = f"/statements/{story.seen['statement']['statement_id']}"
+        ada, faye, finn, nora = [await it.who(name) for name in ("ada", "faye", "finn", "northwind")]
+        async with portal_of(it, nora) as partner, portal_of(it, faye) as approver, portal_of(it, ada) as admin:
+            await sent(partner, path, f"{path}/dispute", reason="It was two.", sha256="", shows="")
+            await sent(approver, path, f"{path}/dispute/decide", outcome="rejected", reason="It was one.")
+            await it.settle()
+            mine = (await partner.get("/earnings")).text
+            assert "Disputed lines" in mine
+            assert "may be appealed until" in mine
+            await sent(partner, path, f"{path}/dispute/appeal", statement="Look again.")
+            await it.settle()
+            upheld = await sent(admin, path, f"{path}/dispute/decide", outcome="upheld", reason="It was two.")
+            assert "The line is to be corrected by" in upheld.text
+            await it.settle()
+            assert f"{path}/dispute/corrected" not in (await partner.get(path)).text
+        async with portal_of(it, finn) as finance:
+            noted = await sent(finance, path, f"{path}/dispute/corrected", reason="credit note 7")
+            assert "It is noted how the line was corrected." in noted.text
+            assert "Corrected: credit note 7." in noted.text
+
+
 async def test_finance_enters_a_credit_note_of_a_sale_on_the_page_of_its_line(tmp_path: Path) -> None:
     async with running_system(tmp_path) as it:
         await main_job(it)
