@@ -18,12 +18,13 @@ from tests.engines import INSTALL, Engine, EngineFailed, at_work, free_port
 
 UNPRIVILEGED = ("postgres", "nobody")
 
-# Commits are flushed as in production, because tests and benchmarks speak about flushed commits.
+# Commits are flushed as in production, because tests and benchmarks speak about flushed commits. Five services with all that they
+# keep there, a second process and a test that looks on hold more than the usual hundred connections.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "shared_buffers": "32MB",
-    "max_connections": "100",
+    "max_connections": "300",
 }
 
 
