@@ -7,7 +7,7 @@ A `Blueprint` is pure declaration. `assemble` makes a `Service` of it on the sto
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from chassis.http import FOUND, Identify, Measured, signed_principal, with_conve
 from chassis.identity import Signer, Verifier
 from chassis.key_store.port import KeyStore
 from chassis.key_store.sqlite import SqliteKeyStore
-from chassis.keys import KEYS_FILE, MASTER_FILE, FileKeyWrapper, Keys
+from chassis.keys import KEYS_FILE, MASTER_FILE, FileKeyWrapper, Keys, KeysLocked
 from chassis.keys_copy import Kept, KeyDatabase, KeysFile, take_over
 from chassis.master_key import MasterKey
 from chassis.note import NoteSigner
@@ -275,16 +275,21 @@ class Service:
         )
         await self.runner.prepare()
         self.application.reached, self.application.standing = self.runner.reached, self.standing
-        signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
-        leaves = self.desk.leaves(self.store.epoch)
-        self.witness = Witness(self.store, leaves, self._signing(leaves.origin), self.world.clock, signing)
-        self.application.proof, self.application.covering = self.witness.proof, self.witness.covering
+        await self._open_witness()
         self.is_open = True
         if WORK in self.settings.roles:
             self._meet_the_others()
         if API in self.settings.roles and self.blueprint.overhears:
             for source in self.blueprint.everywhere:
                 self.world.transport.listen(topic_of(source), self._overhear)
+
+    async def _open_witness(self) -> None:
+        signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
+        leaves = self.desk.leaves(self.store.epoch)
+        self.witness = Witness(self.store, leaves, self._signing(leaves.origin), self.world.clock, signing)
+        with suppress(KeysLocked):  # at once: the next start may be where the file of an older release is not
+            await self.witness.signer()
+        self.application.proof, self.application.covering = self.witness.proof, self.witness.covering
 
     def _signing(self, origin: str) -> Signing:
         """How the witness comes by its key: sealed at the desk, else in a file."""

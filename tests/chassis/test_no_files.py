@@ -9,6 +9,7 @@ from chassis.access import Access
 from chassis.cli import order_of
 from chassis.identity import SigningKeys
 from chassis.keys import FileKeyWrapper
+from chassis.note import NoteSigner
 from chassis.parking import PARKED
 from chassis.presence import InUse
 from chassis.process import make_world, opened, running
@@ -87,3 +88,17 @@ async def test_whoever_has_to_be_alone_is_told_of_a_pod_on_another_node(
         with pytest.raises(InUse, match="another process works with what testing keeps in PostgreSQL"):
             async with opened([other], other.world, alone=True):
                 pass
+
+
+async def test_the_key_of_a_witness_with_a_volume_signs_on_where_there_is_none(
+    tmp_path: Path, postgres: str, key_store: str, secrets: Path
+) -> None:
+    """Also where nothing was recorded in between, which would have been signed."""
+    (tmp_path / "volume" / "testing").mkdir(parents=True)
+    before = NoteSigner.in_file("entente/testing/1", tmp_path / "volume" / "testing" / "testing-witness.key")
+    one, other = (on_node(tmp_path / name, postgres, key_store, secrets) for name in ("volume", "pod"))
+    async with running([one], one.world):
+        pass
+    async with running([other], other.world):
+        assert other.witness
+        assert (await other.witness.signer()).verifier.vkey == before.verifier.vkey
