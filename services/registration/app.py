@@ -149,7 +149,9 @@ BLUEPRINT = Blueprint(
 def build(settings: Settings, world: World) -> Service:
     """The service on the stores and transport that the settings name, with the matching libraries."""
     service = assemble(BLUEPRINT, settings, world)
-    index = FeedIndex(service.store, settings.lookups_at_once, settings.lookups_waiting_max)
+    index = FeedIndex(
+        service.store, settings.lookups_at_once, settings.lookups_waiting_max, opens=service.application.keys.open
+    )
     service.application.ports = Ports(
         customers=Libraries(), accounts=index, mails=LabelledLines(), mail_bytes_max=settings.mail_bytes_max
     )

@@ -11,10 +11,12 @@ from chassis.event import Sealed
 from chassis.forgetting import Forgetting
 from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import FileKeyWrapper, Keys
+from chassis.verify import verify_decisions
 from tests.registration.service import ADMIN, DESK, Running, activated, seller, started
 from tests.registration.test_leads import route_by
 
 P1, P2 = seller("p1"), seller("p2")
+PHONE = "+49421555017"
 ERIKA = {"name": "Erika Vanishing", "email": "Erika@vanishing.example", "title": "Buyer", "consent": True}
 OTTO = {"name": "Otto Staying", "email": "otto@vanishing.example"}
 NAMELESS = {"name": "Nobody Reachable"}
@@ -133,3 +135,52 @@ async def test_only_an_admin_of_the_vendor_finds_and_forgets_people(registration
     for who in (P1, DESK):
         for path in ("/people/find", "/people/forget", f"/deals/{first}/forget"):
             assert (await registration.post(who, path, ASKS if "people" in path else None)).status_code == 403
+
+
+# The telephone number, by which two customers of like names may be one
+
+
+def glass(number: int) -> dict[str, Any]:
+    """Customers whose names are alike, each with a domain of its own."""
+    name = f"Weserglas Handel {'s' * number}".strip()
+    return {"name": f"{name} GmbH", "country": "DE", "website": f"weserglas{number}.de"}
+
+
+async def alike(it: Running, registration_id: str) -> list[tuple[str, str, bool]]:
+    """The customers that resemble a deal's, as the desk reads them: name, class, whether the number is the same."""
+    shown = (await it.get(DESK, f"/deals/{registration_id}/conflicts")).json()["findings"]
+    return [(one["candidate"]["name"], one["match"], one["candidate"].get("same_phone", False)) for one in shown]
+
+
+async def test_customers_of_like_names_with_one_telephone_number_are_probably_one_until_the_person_is_forgotten(
+    registration: Running,
+) -> None:
+    known = {**ERIKA, "phone": PHONE}
+    await registration.register("p1", customer=glass(0), contacts=[known])
+    mine = await registration.register("p2", customer=glass(1), contacts=[{"name": "Otto", "phone": PHONE}])
+
+    assert await alike(registration, mine["registration_id"]) == [("Weserglas Handel GmbH", "probable", True)]
+    refused = await registration.post(DESK, f"/deals/{mine['registration_id']}/approve")
+    assert (refused.status_code, refused.json()["slug"]) == (409, "finding-undecided")
+    told = await registration.get(P2, f"/deals/{mine['registration_id']}")
+    assert "phone" not in told.text.replace(PHONE, "").replace('\\"phone\\"', "")
+    assert "Weserglas Handel GmbH" not in told.text
+
+    assert (await registration.post(ADMIN, "/people/forget", ASKS)).is_success
+    later = await registration.register("p2", customer=glass(2), contacts=[{"name": "Otto", "phone": PHONE}])
+
+    names = ["Weserglas Handel s GmbH", "Weserglas Handel GmbH"]
+    assert sorted(await alike(registration, later["registration_id"])) == sorted(
+        [(names[0], "probable", True), (names[1], "possible", False)]
+    )
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+async def test_no_telephone_number_stands_in_the_log_nor_a_hash_of_one_that_can_be_read(registration: Running) -> None:
+    keys = registration.service.application.keys
+    await registration.register("p1", customer=glass(0), contacts=[{**ERIKA, "phone": PHONE}])
+    log = b"".join(bytes(one.data) for one in await registration.service.store.feed(0, 1_000))
+
+    assert PHONE.encode() not in log
+    assert keys.hmac("acme", f"phone|{PHONE}").encode() not in log

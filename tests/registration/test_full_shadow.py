@@ -68,6 +68,7 @@ def customer(name: str, website: str, country: str = "DE") -> dict[str, Any]:
 
 
 NAMES = ("Siemens AG", "Siemens Energy AG", "Siemens Healthineers", "Contoso GmbH", "Contoso Energy", "Fabrikam SE")
+PEOPLE, PHONES = ("ida@contoso.com", "otto@fabrikam.com"), ("+49421555017", "+49421555018")
 WEBSITES = ("siemens.com", "siemens-energy.com", "contoso.com", "contoso.de", "fabrikam.com", "gmail.com", "gmx.de")
 
 
@@ -85,7 +86,7 @@ class History:
             act = self.random.choice(
                 (
                     *(self.register, self.register, self.register, self.approve, self.decide, self.resubmit),
-                    *(self.end, self.merge, self.belong, self.queue),
+                    *(self.end, self.merge, self.belong, self.queue, self.forget),
                 )
             )
             if act == self.register or self.deals:
@@ -100,7 +101,9 @@ class History:
     def _wish(self) -> dict[str, Any]:
         wanted = customer(self.random.choice(NAMES), self.random.choice(WEBSITES))
         scope = self.random.choice(("entity", "entity", "group"))
-        return deal(customer=wanted, scope=scope, products=[{"family": "cloud", "sku": self.random.choice("12")}])
+        person = {"name": "Ida", "email": self.random.choice(PEOPLE), "phone": self.random.choice(PHONES)}
+        products = [{"family": "cloud", "sku": self.random.choice("12")}]
+        return deal(customer=wanted, scope=scope, products=products, contacts=[person])
 
     async def _register(self, partner: str, wish: dict[str, Any]) -> None:
         answer = await self.asked.send(seller(partner), "/deals", wish)
@@ -134,6 +137,10 @@ class History:
             await self.asked.post(seller(partner), f"/deals/{one}/withdraw")
         else:
             await self.asked.post(DESK, f"/deals/{one}/reject", {"reason_code": "no-fit"})
+
+    async def forget(self) -> None:
+        """The telephone numbers that were measured then can be opened no more."""
+        await self.asked.post(ADMIN, "/people/forget", {"email": self.random.choice(PEOPLE)})
 
     async def queue(self) -> None:
         await self.asked.send(DESK, f"/deals/{self._any()[1]}/queue")

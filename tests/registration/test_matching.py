@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.decider import Busy
+from chassis.event import Sealed
 from services.registration.adapters.account_index import METHOD, READ, FeedIndex, TenantIndex
 from services.registration.adapters.customers import Libraries, identifier
 from services.registration.adapters.names import grams, likeness, normal_names
@@ -94,6 +95,9 @@ def test_done_when_3_hitachi_in_another_script_is_no_likeness() -> None:
         ({"link": "alias", "same_country": False}, "related"),
         ({"token_set_percent": 100, "token_sort_percent": 92, "same_address": True}, "probable"),
         ({"token_set_percent": 100, "token_sort_percent": 91, "same_address": True}, "possible"),
+        ({"token_set_percent": 100, "token_sort_percent": 92, "same_phone": True}, "probable"),
+        ({"token_set_percent": 100, "token_sort_percent": 91, "same_phone": True}, "possible"),
+        ({"token_set_percent": 100, "token_sort_percent": 92, "same_phone": True, "same_country": False}, "weak"),
         ({"token_set_percent": 100, "token_sort_percent": 66}, "possible"),
         ({"token_set_percent": 85}, "possible"),
         ({"token_set_percent": 84}, None),
@@ -301,6 +305,26 @@ def test_the_same_accounts_are_named_in_every_process_however_many_are_alike() -
 def test_short_names_are_pieces_of_their_own() -> None:
     assert grams("ibm") == {"ibm"}
     assert grams("big blue") == {"bigb", "igbl", "gblu", "blue"}
+
+
+def test_a_telephone_number_is_the_same_as_long_as_both_persons_are_known() -> None:
+    kept = {"b1": "hash-1", "b2": "hash-2", "b3": "hash-1"}
+    made = TenantIndex(lambda sealed: kept.get(sealed.box))
+    phones = {box: (Sealed(subject=f"contact-{box}", box=box),) for box in ("b1", "b2", "b3")}
+    for account, box in (("a1", "b1"), ("a2", "b2")):
+        made.take(opened(account, "Contoso", phones=phones[box]))
+    made.take(opened("a3", "Contoso"))
+    asking = customer(name="Contoso", normal_names=normal_names(["Contoso"]), phones=phones["b3"])
+
+    def same() -> dict[str, bool]:
+        return {one.account_id: one.same_phone is True for one in made.near(asking, frozenset())}
+
+    assert same() == {"a1": True, "a2": False, "a3": False}
+    assert not any(
+        one.same_phone for one in made.near(customer(name="Contoso", normal_names=("contoso",)), frozenset())
+    )
+    del kept["b1"]
+    assert same() == {"a1": False, "a2": False, "a3": False}
 
 
 async def test_what_named_the_candidates_of_a_look_is_found_again_from_the_log_up_to_its_position(

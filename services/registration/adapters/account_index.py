@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TypeVar
 
 from chassis.decider import Busy
-from chassis.event import TYPES
+from chassis.event import LEFT_OUT, TYPES, Sealed
 from chassis.store.port import EventStore
 from contracts.values import AccountId
 from services.registration.adapters.customers import checkable
@@ -78,12 +78,19 @@ class Known:
     names: tuple[str, ...]
     unchecked: tuple[str, ...] = ()
     """Its numbers that nobody can check, which say that two may be one."""
+    phones: tuple[Sealed, ...] = ()
+    """Of who is named there, sealed: they are opened when they are compared, so that what is forgotten tells nothing."""
+
+
+def _nothing(_: Sealed) -> None:
+    """What opens nothing."""
 
 
 @dataclass
 class TenantIndex:
-    """The accounts of one tenant."""
+    """The accounts of one tenant. `opens` reads a sealed text, where it is not forgotten."""
 
+    opens: Callable[[Sealed], str | None] = _nothing
     known: dict[AccountId, Known] = field(default_factory=dict)
     numbers: dict[AccountId, int] = field(default_factory=dict)
     """Each account by the number under which the postings name it: a search reads thousands of them."""
@@ -201,7 +208,8 @@ class TenantIndex:
         others = (account for account in self._alike(customer) if account not in linked)
         counted = [account for account in linked if self._counts(account, accounts)]
         best = islice((account for account in others if self._counts(account, accounts)), KEPT_MAX)
-        found = [self._candidate(customer, account, linked.get(account)) for account in (*counted, *best)]
+        phones = self._opened(customer.phones or ())
+        found = [self._candidate(customer, account, linked.get(account), phones) for account in (*counted, *best)]
         return tuple(sorted(found, key=_most_alike)[:KEPT_MAX])
 
     def _counts(self, account: AccountId, accounts: frozenset[AccountId]) -> bool:
@@ -257,8 +265,14 @@ class TenantIndex:
                 return
             yield found
 
-    def _candidate(self, customer: Customer, account_id: AccountId, link: str | None) -> Candidate:
+    def _opened(self, sealed: Iterable[Sealed]) -> frozenset[str]:
+        return frozenset(text for one in sealed if (text := self.opens(one)))
+
+    def _candidate(
+        self, customer: Customer, account_id: AccountId, link: str | None, phones: frozenset[str]
+    ) -> Candidate:
         known = self.known[account_id]
+        same_phone = bool(phones) and not phones.isdisjoint(self._opened(known.phones))
         score = likeness(customer.normal_names, self._names(account_id))
         return Candidate(
             account_id=account_id,
@@ -269,6 +283,7 @@ class TenantIndex:
             token_sort_percent=score.token_sort_percent,
             same_address=_same(known.address, _address(customer)),
             link=link,
+            same_phone=same_phone or LEFT_OUT,
         )
 
 
@@ -306,6 +321,7 @@ def _known(account_id: AccountId, customer: Customer) -> Known:
         address=_address(customer),
         names=customer.normal_names,
         unchecked=_unchecked(customer),
+        phones=customer.phones or (),
     )
 
 
@@ -341,10 +357,20 @@ def _most_alike(candidate: Candidate) -> tuple[bool, bool, int, str]:
 
 
 class FeedIndex:
-    """The account index of all tenants, kept up with the service's own feed whenever it is asked."""
+    """The account index of all tenants, kept up with the service's own feed whenever it is asked.
 
-    def __init__(self, store: EventStore, at_once: int = 4, waiting_max: int = 256) -> None:
+    `opens` reads a tenant's sealed text, None where it is forgotten.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        at_once: int = 4,
+        waiting_max: int = 256,
+        opens: Callable[[str, Sealed], str | None] = lambda tenant, sealed: None,
+    ) -> None:
         self._store = store
+        self._opens = opens
         self._turns = asyncio.Semaphore(at_once)
         self._waiting_max = waiting_max
         self._asking = 0
@@ -366,7 +392,7 @@ class FeedIndex:
     async def _near(self, tenant: str, customer: Customer, accounts: Iterable[AccountId]) -> Near:
         if self._store.known > self._position or monotonic() >= self._look_again_at:
             await self.catch_up()
-        found = self._tenants.setdefault(tenant, TenantIndex()).near(customer, frozenset(accounts))
+        found = self._of(tenant).near(customer, frozenset(accounts))
         return Near(candidates=found, index=IndexSeen(version=METHOD, position=self._position))
 
     async def catch_up(self) -> None:
@@ -380,6 +406,11 @@ class FeedIndex:
         recorded = await self._store.feed(self._position, FEED_EVENTS)
         for fact in recorded:
             if fact.type in READ:
-                self._tenants.setdefault(fact.tenant, TenantIndex()).take(fact.event)
+                self._of(fact.tenant).take(fact.event)
             self._position = fact.position
         return len(recorded) == FEED_EVENTS
+
+    def _of(self, tenant: str) -> TenantIndex:
+        if tenant not in self._tenants:
+            self._tenants[tenant] = TenantIndex(partial(self._opens, tenant))
+        return self._tenants[tenant]

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Response
 
 from chassis.answers import answers
 from chassis.application import Application
-from chassis.event import canonical_json, plain, stable_id
+from chassis.event import Sealed, canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from chassis.rulebook import CodedReason
 from contracts.values import PartnerId, RegistrationId
-from services.registration.api.bodies import CustomerBody, MailBody, RegisterBody, details_of, subject_of
+from services.registration.api.bodies import CustomerBody, MailBody, RegisterBody, details_of, phones_of, subject_of
 from services.registration.application.on_deals import default_close
 from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
@@ -48,11 +48,12 @@ def submission(
     """What the body submits, the customer read by the libraries. Raises Invalid for a wrong identifier or website."""
     registration_id, now = RegistrationId(draft or caller.new_id("deal")), app.clock.now()
     given = {"close_on": default_close(now), **details_of(app, caller.tenant, registration_id, body)}
+    phones = phones_of(app, caller.tenant, registration_id, body.contacts or ())
     return Submission(
         registration_id=registration_id,
         programme=body.programme,
         partner_id=partner_of(caller, body),
-        customer=customer_of(body.customer, app, caller.tenant, registration_id),
+        customer=_reached_at(customer_of(body.customer, app, caller.tenant, registration_id), phones),
         products=tuple(product.line() for product in body.products),
         role=body.role,
         deal_type=body.deal_type,
@@ -80,6 +81,11 @@ def customer_of(given: CustomerBody, app: Application, tenant: str, registration
         app.seal(tenant, subject_of(registration_id), named),
         lambda value: app.keys.hmac(tenant, value),
     )
+
+
+def _reached_at(customer: Customer, phones: tuple[Sealed, ...]) -> Customer:
+    """The customer with the telephone numbers of who was named there; a natural person is found by no likeness."""
+    return replace(customer, phones=phones) if phones and not customer.natural_person else customer
 
 
 async def _previewed(wish: Submission, caller: Caller, app: App) -> Preview:

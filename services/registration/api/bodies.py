@@ -1,5 +1,6 @@
 """What requests say of deals: their shape and limits. What depends on rules or on time is decided in the domain."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -227,13 +228,26 @@ def subject_of(registration_id: str) -> str:
 
 
 def _sealed(app: Application, tenant: str, registration_id: str, contact: ContactBody) -> Sealed:
-    """With the person's own key, so that it can be forgotten alone; without an e-mail address, with the deal's."""
-    subject = (
-        forgotten.subject_of(contact_id_of(app, tenant, contact.email))
-        if contact.email
-        else subject_of(registration_id)
-    )
+    subject = _person(app, tenant, registration_id, contact)
     return app.seal(tenant, subject, orjson.dumps(contact.model_dump()).decode())
+
+
+def _person(app: Application, tenant: str, registration_id: str, contact: ContactBody) -> str:
+    """The person's own key, so that it can be forgotten alone; without an e-mail address, the deal's."""
+    if not contact.email:
+        return subject_of(registration_id)
+    return forgotten.subject_of(contact_id_of(app, tenant, contact.email))
+
+
+def phones_of(
+    app: Application, tenant: str, registration_id: str, contacts: Iterable[ContactBody]
+) -> tuple[Sealed, ...]:
+    """The telephone numbers of contacts as keyed hashes, each sealed with its person's key and forgotten with it."""
+    return tuple(
+        app.seal(tenant, _person(app, tenant, registration_id, one), app.keys.hmac(tenant, f"phone|{one.phone}"))
+        for one in contacts
+        if one.phone
+    )
 
 
 def contact_id_of(app: Application, tenant: str, email: str) -> str:

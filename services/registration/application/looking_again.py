@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chassis.afresh import Glimpse, Remade
-from chassis.event import LeftOut, replace
+from chassis.event import LEFT_OUT, LeftOut, replace
 from contracts.values import AccountId, RegistrationId
 from services.registration.application.on_deals import followed, seen_before
 from services.registration.application.ports import PastAccounts
@@ -25,7 +25,7 @@ from services.registration.domain.deal_commands import (
     Screens,
 )
 from services.registration.domain.dispute import ConcludeDispute
-from services.registration.domain.matching import IndexSeen
+from services.registration.domain.matching import Candidate, IndexSeen
 
 W = TypeVar("W", bound=OnDeal)
 
@@ -61,7 +61,7 @@ class LookUps:
             wish,
             keys=who.keys,
             accounts=who.accounts,
-            candidates=(*who.contradicted.values(), *found.candidates),
+            candidates=(*who.contradicted.values(), *_reached(found.candidates, wish.candidates)),
             group=who.group,
             groups=tuple(dict.fromkeys(who.groups)),
             replaces=await _giving_way(wish.replaces, glimpse) if wish.replaces else None,
@@ -79,13 +79,20 @@ class LookUps:
             return Remade(wish=made)
         if _was_looked_up(wish, deal):
             found = self.index.near(deal.first.customer, made.accounts, wish.index)
-            made = replace(made, candidates=found.candidates, index=found.index)
-            return _remade(made, found.remarks, same=found.candidates == wish.candidates)
+            candidates = _reached(found.candidates, wish.candidates)
+            made = replace(made, candidates=candidates, index=found.index)
+            return _remade(made, found.remarks, same=candidates == wish.candidates)
         if glimpse.differs(Deals.at(wish.registration_id)):
             before = seen_before(deal)
             kept = tuple(one for one in before.candidates if one.account_id not in made.accounts)
             made = replace(made, candidates=kept, index=before.index)
         return Remade(wish=made)
+
+
+def _reached(found: tuple[Candidate, ...], recorded: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """What telephone numbers told is as it was measured then: since then a person may have been forgotten."""
+    then = {one.account_id: one.same_phone for one in recorded}
+    return tuple(replace(one, same_phone=then.get(one.account_id, LEFT_OUT)) for one in found)
 
 
 def _remade(made: Any, remarks: tuple[str, ...], *, same: bool) -> Remade:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chassis.event import Sealed
+from chassis.event import LEFT_OUT, LeftOut, Sealed
 from services.registration.domain.overlap import Place
 
 COUNTRY_SCHEMES = ("vat", "registry", "tax")
@@ -32,6 +32,9 @@ class Customer:
 
     Of a natural person only country, region and domain stand here in the open: `private` holds the rest, sealed, and the
     values of identifiers are keyed hashes, so that they still tell whether two are the same.
+
+    `phones` are keyed hashes of the telephone numbers of those who were named there, each sealed as what is said of the
+    person is: once that is forgotten, nobody can tell any more whether a number is the same.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Customer:
     natural_person: bool = False
     private: Sealed | None = None
     libraries: dict[str, str]
+    phones: tuple[Sealed, ...] | LeftOut = LEFT_OUT
 
     def place(self, scope: str) -> Place:
         """Where a claim on this customer reaches."""

@@ -5,6 +5,7 @@ Names are compared by a library before the command is made; what it measured com
 
 from dataclasses import dataclass
 
+from chassis.event import LEFT_OUT, LeftOut
 from contracts.values import AccountId
 from services.registration.domain.rules import Matching
 
@@ -27,7 +28,7 @@ class Candidate:
     """Another account that may be the same customer, with what was measured: scores in whole percent, rounded down.
 
     Link: alias, parent, shared_key, contradicted_domain or unchecked_number (the same number, of a kind that nobody can
-    check), where one is known.
+    check), where one is known. `same_phone` is left out where it is not so, and in what was measured before it was looked at.
     """
 
     account_id: AccountId
@@ -38,6 +39,7 @@ class Candidate:
     token_sort_percent: int = 0
     same_address: bool = False
     link: str | None = None
+    same_phone: bool | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,8 @@ def classify(candidate: Candidate, rules: Matching) -> str | None:
     """The first class whose evidence is there; None when the two have nothing in common."""
     if candidate.link:
         return RELATED
-    if candidate.same_country and candidate.same_address and candidate.token_sort_percent >= rules.probable_percent:
+    at_one_place = candidate.same_address or candidate.same_phone
+    if candidate.same_country and at_one_place and candidate.token_sort_percent >= rules.probable_percent:
         return PROBABLE
     if candidate.token_set_percent >= rules.possible_percent:
         return POSSIBLE if candidate.same_country else WEAK

@@ -222,7 +222,7 @@ def _registered(happened: DealRegistered) -> DealDocument:
         "partner_id": happened.partner_id,
         "version": 1,
         "board": None,
-        "customer": plain(happened.customer),
+        "customer": {name: value for name, value in plain(happened.customer).items() if name != "phones"},
         "products": plain(happened.terms.products),
         "scope": happened.reach.place.scope,
         "details": plain(happened.details),
