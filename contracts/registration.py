@@ -403,7 +403,8 @@ class AccountsSplit(PublicEvent):
 class LeadSubmitted(PublicEvent):
     """Somebody may want to buy. `gate` are the rules that hold it back; `partner_id` is who brought it, if a partner did.
 
-    Direction: inbound (from a partner to the vendor), outbound (from the vendor to a partner), peer.
+    Direction: inbound (from a partner to the vendor), outbound (from the vendor to a partner), peer. `role` is the one in
+    which whoever takes it would work on the customer, where it names one and was told since it stands here.
     """
 
     lead_id: str
@@ -417,6 +418,7 @@ class LeadSubmitted(PublicEvent):
     tracking_code: str | None = None
     gate: tuple[str, ...] = ()
     submitted_at: datetime
+    role: str | UnsetType = UNSET
 
 
 @public_event("entente.registration.LeadAssigned.v1", audience="both")

@@ -386,8 +386,8 @@ def _of_lead(it: OfLead) -> dict[str, Any]:
 def _lead_submitted(it: LeadSubmitted) -> PublicEvent:
     enquiry = it.enquiry
     about = {name: getattr(enquiry, name) for name in ("direction", "source", "families", "tracking_code")}
-    country = enquiry.company.country
-    return public.LeadSubmitted(**_of_lead(it), **about, country=country, gate=it.held, submitted_at=it.submitted_at)
+    country, when = enquiry.company.country, it.submitted_at
+    return public.LeadSubmitted(**_of_lead(it), **about, country=country, gate=it.held, submitted_at=when, role=it.role)
 
 
 def _lead_appealed(it: LeadAppealed) -> PublicEvent:

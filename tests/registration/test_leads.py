@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chassis.event import LEFT_OUT
 from chassis.identity import Principal
 from contracts.onboarding import PartnerSuspended
 from contracts.registration import LeadAssigned as PublicAssigned
@@ -324,6 +325,11 @@ async def test_what_a_lead_says_of_its_customer_goes_into_the_deal(registration:
     became = (await standing(registration, lead_id, "converted"))["registration_id"]
     deal = (await registration.get(DESK, f"/deals/{became}")).json()
 
+    other_id = await brought(registration, company={**company, "name": "Adatum Inc.", "website": "www.adatum.com"})
+    assert {one.lead_id: one.role for one in await registration.told(PublicSubmitted)} == {
+        lead_id: "service",
+        other_id: LEFT_OUT,
+    }
     assert masked.json()["company"] == {"country": "US", "region": "CA", "size": None}
     assert "role" not in masked.json()
     assert (seen["company"]["region"], seen["company"]["street"], seen["role"]) == ("CA", "Main St 1", "service")

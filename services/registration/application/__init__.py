@@ -218,7 +218,7 @@ from services.registration.domain.lead_commands import (
     ReturnLead,
     SubmitLead,
 )
-from services.registration.domain.lead_gate import appeal_lead, release_lead, submit_lead
+from services.registration.domain.lead_gate import appeal_lead, release_lead, submit_lead, submit_lead_of_no_role
 from services.registration.domain.merging import (
     MergeAccounts,
     SplitAccounts,
@@ -277,7 +277,17 @@ KINDS: dict[str, Kind[Any, Any]] = {DEAL_RULES.name: DEAL_RULES, LEAD_RULES.name
 
 
 LEAD_HANDLES = (
-    Handles(SubmitLead, submit_lead, streams=marking_streams, reads=lead_rules_streams, answer=lead_answer),
+    *(
+        Handles(
+            SubmitLead,
+            decision,
+            streams=marking_streams,
+            reads=lead_rules_streams,
+            answer=lead_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, submit_lead_of_no_role), (2, submit_lead))
+    ),
     Handles(AppealLead, appeal_lead, streams=lead_streams, answer=lead_answer),
     Handles(ReleaseLead, release_lead, streams=marking_streams, answer=lead_answer),
     Handles(AssignLead, assign_lead, streams=assigning_streams, reads=lead_rules_streams, answer=lead_answer),

@@ -93,7 +93,10 @@ class OfLead:
 
 @event("registration.LeadSubmitted.v1")
 class LeadSubmitted(OfLead):
-    """`held` are the rules of the gate that it met: any, and it is quarantined; `first` is the lead that it repeats."""
+    """`held` are the rules of the gate that it met: any, and it is quarantined; `first` is the lead that it repeats.
+
+    `role` is the enquiry's, as others are told it.
+    """
 
     enquiry: Enquiry
     rules: RuleRef
@@ -102,6 +105,7 @@ class LeadSubmitted(OfLead):
     first: str | None = None
     submitted_by: str
     submitted_at: datetime
+    role: str | LeftOut = LEFT_OUT
 
 
 @event("registration.LeadAppealed.v1")

@@ -1,6 +1,7 @@
 """The quality gate: what comes in is looked at, held back where it looks like spam, and closed where it is a repeat."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,10 +52,18 @@ def rules_for(lead: Lead, book: Rulebook) -> tuple[Version, LeadRules]:
     return version, LEAD_RULES.read(version.body)
 
 
-def submit_lead(
-    wish: SubmitLead, lead: Lead, marked: Sequence[Marked], book: Rulebook
-) -> tuple[list[LeadEvent], list[list[MarkLeft]]]:
+Submitted = tuple[list[LeadEvent], list[list[MarkLeft]]]
+
+
+def submit_lead(wish: SubmitLead, lead: Lead, marked: Sequence[Marked], book: Rulebook) -> Submitted:
     """Takes a lead in: open, held back for a person to look at, or closed as a repeat."""
+    events, left = submit_lead_of_no_role(wish, lead, marked, book)
+    role = wish.enquiry.role
+    return [replace(one, role=role) if isinstance(one, LeadSubmitted) else one for one in events], left
+
+
+def submit_lead_of_no_role(wish: SubmitLead, lead: Lead, marked: Sequence[Marked], book: Rulebook) -> Submitted:
+    """As the first evaluator decided: others were not told in which role it is."""
     none: list[list[MarkLeft]] = [[] for _ in marked]
     if lead.submitted:
         return [], none
