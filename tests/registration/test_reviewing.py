@@ -255,6 +255,22 @@ def test_a_deal_that_a_hold_blocks_is_queued_by_the_service() -> None:
     assert status(town, "b") == "waiting"
 
 
+def test_who_asked_before_those_that_wait_takes_its_place_before_them_also_where_no_more_may_come() -> None:
+    asking = (("a", "p-1"), ("b", "p-2"), ("c", "p-3"))
+    for first, second, statuses in (("b", "a", "waiting waiting"), ("a", "b", "waiting rejected")):
+        town = Town("p-1", "p-2", "p-3", "p-4", priority="first_to_approve", queue_max=1)
+        for deal, partner in asking:
+            town.register(deal, partner)
+        town.run(approval("c", "p-3"))
+        for deal in (first, second):
+            town.run(QueueDeal(**around(deal, dict(asking)[deal])))
+        assert f"{status(town, 'a')} {status(town, 'b')}" == statuses
+
+        town.register("d", "p-4")
+
+        assert status(town, "d") == "rejected"
+
+
 def test_nobody_waits_behind_nobody() -> None:
     with pytest.raises(NotBlocked):
         reviewed().run(QueueDeal(**around("a", "p-1")))
