@@ -1,12 +1,14 @@
 """Words for registration's tests: a customer, a wish, a deal in each status, by hand."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from chassis.decider import Stream
-from chassis.event import Sealed, encode, stable_id
+from chassis import bulk_api
+from chassis.decider import Problem, Stream
+from chassis.event import Sealed, decode, encode, stable_id
 from chassis.execution import Handles, decide
 from chassis.rulebook import Rules, RulesPublished, body_sha256
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId, money
@@ -21,7 +23,7 @@ from services.registration.domain.partner_facts import PartnerFactsRecorded, Par
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CONTOSO = AccountId("account-contoso")
 SEALED = Sealed(subject="deal-a", box="box")
-BY_COMMAND = {handles.command: handles for handles in HANDLES}
+BY_COMMAND = {handles.command: handles for handles in (*HANDLES, *bulk_api.HANDLES)}
 BY_EVALUATOR = {(handles.command, handles.evaluator): handles for handles in HANDLES}
 
 
@@ -153,6 +155,18 @@ class Town:
         keys = tuple(replace(key, account_id=self.state(AccountKeys.at(key.identity)).account_id) for key in made.keys)
         bound = tuple(dict.fromkeys(key.account_id for key in keys if key.account_id))
         return self.run(replace(made, keys=keys, accounts=bound or made.accounts))[0]
+
+
+def decided_again(town: Town, again: Town) -> int:
+    """All that a town decided, refusals too, comes out the same to the byte from its bytes in one that began alike.
+
+    Answers how much that was.
+    """
+    for command, came_out in town.decided:
+        with contextlib.suppress(Problem):
+            again.told(decode(type(command).type, encode(command)))
+        assert encode(again.decided[-1]) == encode((command, came_out))
+    return len(town.decided)
 
 
 def new_account(deal: str) -> AccountId:

@@ -10,18 +10,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from chassis.decider import Problem
-from chassis.event import Sealed
+from chassis.event import LEFT_OUT, Sealed
 from chassis.rulebook import Rules
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.values import PartnerId
 from services.registration.domain.lead import Company, Enquiry, LeadAccepted, LeadAssigned, Leads, Standing
 from services.registration.domain.lead_commands import (
     AcceptLead,
+    AppealLead,
     AssignLead,
     ClaimLead,
     CloseLead,
     ConvertLead,
     DeclineLead,
+    ForgetLead,
     LapseOffers,
     PoolLead,
     ReclaimLead,
@@ -38,10 +40,11 @@ from services.registration.projections.lead_figures import LEAD_FIGURES
 from services.registration.projections.lead_takers import LEAD_TAKERS
 from services.registration.projections.leads import LEADS, for_partner
 from services.registration.reactions import DEADLINES
-from tests.registration.deals import NOW, Town, rules
+from tests.registration.deals import NOW, Town, decided_again, rules
 
 WHO = st.sampled_from([PartnerId("p-1"), PartnerId("p-2"), PartnerId("p-3")])
-LEAD = st.sampled_from(["l-1", "l-2"])
+LEADS_ASKED = ("l-1", "l-2")
+LEAD = st.sampled_from(LEADS_ASKED)
 NEXT = {
     Standing.NONE: {Standing.OPEN, Standing.QUARANTINED, Standing.CLOSED},
     Standing.QUARANTINED: {Standing.OPEN, Standing.CLOSED},
@@ -87,11 +90,18 @@ def town(**body: Any) -> Town:
 class LeadLives(RuleBasedStateMachine):
     @initialize(strategy=st.sampled_from(["least_recent", "broadcast", "weighted"]), held=st.booleans())
     def open(self, strategy: str, *, held: bool) -> None:
-        self.town = town(strategy=strategy, rounds=3)
+        self.rules = {"strategy": strategy, "rounds": 3}
+        self.town = town(**self.rules)
         self.now = NOW
         self.seen: dict[str, Standing] = {}
-        for lead in ("l-1", "l-2"):
-            self.ask(submission(lead, trapped=held))
+        for lead, role in (("l-1", "resell"), ("l-2", LEFT_OUT)):
+            known = submission(lead, trapped=held)
+            self.ask(replace(known, enquiry=replace(known.enquiry, role=role)))
+
+    def teardown(self) -> None:
+        """All that was decided of leads, refusals too, is decided again from its bytes, and comes out the same to the byte."""
+        if hasattr(self, "town"):
+            assert decided_again(self.town, town(**self.rules)) >= len(LEADS_ASKED)
 
     def ask(self, command: Any) -> None:
         before = self.standings()
@@ -138,6 +148,14 @@ class LeadLives(RuleBasedStateMachine):
         self.ask(
             CloseLead(**self.on(lead), reason_code=code, partner_id=None if code == "expired" else who, ended=ended)
         )
+
+    @rule(lead=LEAD, who=WHO)
+    def appeal(self, lead: str, who: PartnerId) -> None:
+        self.ask(AppealLead(**self.on(lead), statement=SEALED, partner_id=who))
+
+    @rule(lead=LEAD)
+    def forget(self, lead: str) -> None:
+        self.ask(ForgetLead(**self.on(lead)))
 
     @rule(hours=st.sampled_from([1, 30, 24 * 20]))
     def wait(self, hours: int) -> None:
