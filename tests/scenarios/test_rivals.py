@@ -76,6 +76,7 @@ def holder() -> Side:
             "evidence": "cd" * 32,
             "note": "We know their purchaser since the sailing club.",
             "dispute": "The incumbent has been us since the year of the flood.",
+            "appeal": "The umpire forgot our barrels in their cellar.",
             "invited": "Would you deliver the tinplate boxes?",
             "lead": "Zinnober Werke",
             "need": "They look for a crimson platform for their people.",
@@ -107,6 +108,7 @@ def rival() -> Side:
             "evidence": "ef" * 32,
             "note": "Their chairman plays chess with our founder.",
             "dispute": "We were there with a demonstration before any other.",
+            "appeal": "Nobody has asked the lighthouse keeper yet.",
             "invited": "Would you bring the copper kettles?",
             "lead": "Violett Fabrik",
             "need": "They look for a purple platform for their people.",
@@ -165,7 +167,10 @@ async def joins(conflict: Conflict, side: Side) -> None:
 
 
 async def contest(conflict: Conflict) -> None:
-    """The holder gets the customer; the rival waits, disputes it, and is asked for more; each goes on with its own."""
+    """The holder gets the customer; the rival waits and disputes it; that is decided, and appealed by the holder.
+
+    Each goes on with its own.
+    """
     first, second = conflict.sides.values()
     dora = conflict.people["dora"]
     await registers(first)
@@ -184,6 +189,14 @@ async def contest(conflict: Conflict) -> None:
     path = f"{REGISTRATION}/disputes/{second.ids['disputed']}"
     done(await dora.post(f"{path}/request-evidence", {"question": "Who says so?"}, key=key()))
     done(await second.api.post(f"{path}/show-evidence", shown, key=key()))
+    verdict = {"outcome": "overturned", "reason": "The papers say so."}
+    done(await conflict.people["ada"].post(f"{path}/decide", verdict, key=key()))
+    await conflict.it.settle()
+    statement = {"statement": first.said["appeal"]}
+    own = f"{REGISTRATION}/disputes/{first.ids['deal']}"
+    done(await first.api.post(f"{own}/appeal", statement, key=key()))
+    twice = await second.api.post(f"{path}/appeal", {"statement": second.said["appeal"]}, key=key())
+    assert twice.status == 409, twice.body
     for side in conflict.sides.values():
         await goes_on(conflict, side)
     await offers(conflict)
@@ -380,6 +393,48 @@ async def test_no_command_or_refusal_answers_a_byte_of_the_other_s(conflict: Con
     answered = {one.status for one in side.log.heard if one.asked.startswith("POST")}
     assert answered >= {200, 201, 403, 404, 409, 422}
     assert leaks(conflict, name) == []
+
+
+IN_FORMS = {
+    "registration_id": "deal",
+    "lead_id": "lead",
+    "mail_id": "mail",
+    "batch_id": "import",
+    "client_id": "client",
+    "invitation_id": "invitation",
+    "partner_id": "partner",
+    "payee_id": "partner",
+    "account_id": "account",
+}
+"""Of whose things the forms of pages speak, by the names in their paths."""
+VERBS = ("withdraw", "amend", "appeal", "accept", "decline", "forget", "apply", "register", "invite", "note")
+TOKEN = re.compile(r'name="token" value="([^"]+)"')
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", ["rival", "holder"])
+async def test_no_form_of_a_page_sent_for_the_other_s_answers_a_byte_of_it(conflict: Conflict, name: str) -> None:
+    side, other = conflict.sides[name], conflict.other(name)
+    sealed = TOKEN.search(await looks(conflict, side, "/deals/new"))
+    assert sealed
+    statuses = set()
+    for route, row in every_route(conflict.it, "POST"):
+        forms = row.form and "{" in route[2]
+        for verb in VERBS if forms and re.search(r"{(verb|step)}", route[2]) else ("",) if forms else ():
+            path = re.sub(r"{(verb|step)}", verb, route[2])
+            path = re.sub(r"{(\w+)}", lambda hit: value(other, IN_FORMS.get(hit[1], hit[1])), path)
+            statuses.add(await sends(conflict, side, path, {"token": sealed[1], "key": key()}))
+    assert statuses >= {403, 404}
+    assert leaks(conflict, name) == []
+
+
+async def sends(conflict: Conflict, side: Side, path: str, form: dict[str, str]) -> int:
+    """A form as a browser sends it, and the page to which it leads."""
+    options = {"cookies": {"entente": side.api._token}, "headers": {"origin": conflict.it.address}}
+    async with browser(conflict.it.front._app, **options) as client:
+        answer = await client.post(path, data=form, follow_redirects=True)
+    side.log.add(f"POST {path}", answer.status_code, answer.headers, answer.content)
+    return answer.status_code
 
 
 HIDDEN = b"of Kontoso Geheimrat GmbH."
