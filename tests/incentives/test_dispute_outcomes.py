@@ -375,7 +375,9 @@ async def test_a_person_disputes_its_own_lines_and_nobody_else_s(incentives):
     of = {"event_id": (await incentives.get(SELLER, path))["lines"][0]["event_id"]}
     body = {**of, "reason": "I sold two"}
     assert (await incentives.post(OTHER_SELLER, f"{path}/dispute", body)).status_code == 404
+    assert (await incentives.post(P1, f"{path}/dispute", body)).status_code == 403
     assert (await incentives.post(SELLER, f"{path}/dispute", body)).status_code == 201
+    assert (await incentives.post(P1, f"{path}/dispute/withdraw", of)).status_code == 403
     for who, known in ((SELLER, 1), (OTHER_SELLER, 0), (P1, 1), (P2, 0)):
         assert len((await incentives.get(who, "/disputes"))["items"]) == known
     asked = {**of, "question": "which?"}

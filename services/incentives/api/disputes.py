@@ -9,7 +9,7 @@ from pydantic import Field
 from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.case import Stage
-from chassis.decider import NotFound, Refused
+from chassis.decider import Forbidden, NotFound, Refused
 from chassis.execution import Peek
 from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads
 from chassis.read_store.port import each
@@ -104,10 +104,16 @@ async def _stated(caller: Writer, app: App, action: type[Any], statement_id: str
 
 
 async def _known(caller: Writer, app: App, model: str, identity: str) -> dict[str, Any]:
-    """The statement or line, if it is the caller's: of a person its own alone, also of where it worked before."""
+    """The statement or line, if it is the caller's: of a person its own alone, also of where it worked before.
+
+    Raises Forbidden where a partner that reads what its person earned would dispute it in that person's place.
+    """
     only = only_payee(caller, app) if caller.principal.kind == PARTNER else None
     if only is None:
-        return await app.document(caller.principal, model, identity)
+        seen = await app.document(caller.principal, model, identity)
+        if caller.principal.kind == PARTNER and seen["payee_id"] not in (seen["partner_id"], caller.principal.by):
+            raise Forbidden("whose pay it is disputes it, and nobody else")
+        return seen
     await app.caught_up(model)
     found = await app.read.get(model, caller.tenant, identity)
     if found is None:
