@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
@@ -23,6 +23,8 @@ class Connections:
     def __init__(self, dsn: str, schema: str, settings: StoreSettings, *, called: str, most: int) -> None:
         self._dsn, self._schema, self._settings = dsn, schema, settings
         self._called, self._most = called, most
+        # A frozen server ends nothing by itself, and its network still answers.
+        self._answer_seconds = settings.connect_timeout_seconds + settings.statement_timeout_seconds + 1
 
     async def open(self, configure: Configure | None = None) -> None:
         """Connects, with `configure` for each connection."""
@@ -57,11 +59,13 @@ class Connections:
         lost: Exception | None = None
         for _ in range(self._settings.attempts_max):
             try:
-                async with self.one() as connection:
+                async with asyncio.timeout(self._answer_seconds), self.one() as connection:
                     return await work(connection)
-            except (*WENT_AWAY, PoolTimeout) as problem:
+            except (*WENT_AWAY, PoolTimeout, TimeoutError) as problem:
                 lost = problem
-                await self._pool.check()  # the others of the pool have probably gone too
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._answer_seconds):
+                        await self._pool.check()  # the others of the pool have probably gone too
                 await asyncio.sleep(self._settings.attempt_pause_seconds)
         after = self._settings.retry_after_seconds
         raise Busy(f"The {self._called} does not answer.", retry_after_seconds=after) from lost

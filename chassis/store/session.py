@@ -4,6 +4,8 @@ It is a lock of a session, which lasts as long as its process and its connection
 """
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -12,10 +14,10 @@ import psycopg
 from psycopg import AsyncConnection
 
 from chassis.presence import InUse
-from chassis.store.postgres import WENT_AWAY
+from chassis.store.postgres import EPOCH, WENT_AWAY
 from chassis.supervision import log
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 TOGETHER, ALONE = "SELECT pg_try_advisory_lock_shared(%s)", "SELECT pg_try_advisory_lock(%s)"
 GONE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 """After so long the server lets go of what a machine held that is no more."""
@@ -32,43 +34,67 @@ async def at_work(options: dict[str, Any], key: int, what: str, *, alone: bool) 
         yield
     finally:
         keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
-        await session.close()
+        try:
+            with suppress(asyncio.CancelledError):
+                await keeping
+        finally:
+            await session.close()
 
 
 class _Session:
     def __init__(self, options: dict[str, Any], key: int, lock: str) -> None:
         self._options, self._key, self._lock = options, key, lock
         self._connection: AsyncConnection[Any] | None = None
+        self._epoch: int | None = None
 
     async def take(self) -> bool:
         """Connects anew and takes the lock; whether it was to be had."""
         await self.close()
         self._connection = await AsyncConnection.connect(**self._options, autocommit=True)
-        row = await (await self._connection.execute(self._lock.encode(), (self._key,))).fetchone()
-        return row is not None and bool(row[0])
+        taken = bool(await self._number(self._lock, self._key))
+        self._epoch = await self._epoch_now()
+        return taken
 
     async def keep(self, what: str) -> None:
-        """Looks again and again whether the connection, and with it the lock, is still there, and takes it again if not."""
-        held = True
+        """Looks again and again whether the connection, and with it the lock, is still there, and takes it again if not.
+
+        Where somebody else works alone by then, or has begun an epoch meanwhile, what this process knows of the log is
+        not so any more: it ends.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                held = (held and await self._answers()) or await self.take()
-            except WENT_AWAY:
-                held = False
-            else:
-                if not held:
-                    log.error("another_process_works_alone", on=what, then="stop this one until that is done")
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    held = await self._answers() or await self._take_again()
+            except (TimeoutError, *WENT_AWAY):
+                continue
+            if not held:
+                log.error("another_process_worked_alone", on=what, then="this one ends")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    async def _take_again(self) -> bool:
+        before = self._epoch
+        return await self.take() and self._epoch == before
 
     async def _answers(self) -> bool:
-        assert self._connection is not None
         try:
-            await self._connection.execute("SELECT 1")
+            await self._number("SELECT 1")
         except psycopg.Error:
             return False
         return True
+
+    async def _epoch_now(self) -> int | None:
+        """The epoch of the log beside it; None where there is no log yet."""
+        try:
+            return await self._number(EPOCH)
+        except psycopg.errors.UndefinedTable:
+            return None
+
+    async def _number(self, query: str, *values: int) -> int | None:
+        assert self._connection is not None
+        row = await (await self._connection.execute(query.encode(), values)).fetchone()
+        return row[0] if row else None
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -157,6 +157,25 @@ class TestPostgresDesk(DeskConformance, LeavesConformance):
             with pytest.raises(InUse):
                 await enter(another.at_work(alone=True))
 
+    @pytest.mark.parametrize("meanwhile", ["another works alone", "another has restored the log"])
+    async def test_who_was_cut_off_while_another_worked_alone_ends(
+        self, desk: Desk, postgres: str, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+    ) -> None:
+        monkeypatch.setattr(session, "LOOK_SECONDS", 0.2)
+        told_to_end = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told_to_end.set)
+        with psycopg.connect(postgres, autocommit=True) as other:
+            other.execute("CREATE TABLE lighting.meta (name text, value bigint)")
+            other.execute("INSERT INTO lighting.meta VALUES ('epoch', 1)")
+            async with desk.at_work(alone=False):
+                other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+                if meanwhile == "another works alone":
+                    other.execute("SELECT pg_advisory_lock(%s)", (lock_key("lighting.at_work"),))
+                else:
+                    other.execute("UPDATE lighting.meta SET value = 2")
+                async with asyncio.timeout(30):
+                    await told_to_end.wait()
+
 
 DOZING = StoreSettings(idle_in_transaction_timeout_seconds=0.5)
 
