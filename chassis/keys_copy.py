@@ -133,8 +133,9 @@ def take_over(file: KeysFile, store: KeyDatabase, master_key: Path | None) -> bo
         if _checked(draft).keys:
             _must_open(draft, master_key)
             store.bring_in(draft, once=True)
-        for part in ("", "-wal", "-shm"):
-            file.path.with_name(file.path.name + part).unlink(missing_ok=True)
+        with closing(sqlite3.connect(file.path)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")  # from here on one file is all there is to remove
+        file.path.unlink()
         return True
 
 
