@@ -6,6 +6,8 @@ that one turn of the event loop makes share the question whether anybody was for
 
 import asyncio
 import hashlib
+import os
+import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -25,6 +27,7 @@ from chassis.presence import InUse
 from chassis.settings import WrongSetting, variable
 from chassis.store.port import NotMigrated, StoreSettings
 from chassis.store.postgres import PATIENT, SCHEMA_NAME, connection_options, lock_key
+from chassis.supervision import log
 
 LONG_SECONDS = 300.0
 """For what is done with nobody waiting: tables made, all keys copied or wrapped anew."""
@@ -98,7 +101,8 @@ class PostgresKeyStore:
         self._options = {**options, "options": f"{options['options']} {GONE}"}
         self._at_work = lock_key(f"{schema}.at_work")
         self._line = Line(f"{schema} keys", self._connect)
-        self._destroyed = self._renewed = 0
+        self._destroyed = 0
+        self._renewed: int | None = None
         self._asked_in: asyncio.AbstractEventLoop | None = None
 
     def _connect(self) -> Connection:
@@ -107,6 +111,9 @@ class PostgresKeyStore:
         if not _one(connection, HERE_TOO, self._at_work):
             connection.close()
             raise HeldAlone(self._in_use())
+        if self._renewed is not None and self._renewed != _one(connection, "SELECT renewed FROM state"):
+            log.error("keys_renewed_meanwhile", on=self.schema, then="this process holds the old master key: it ends")
+            os.kill(os.getpid(), signal.SIGTERM)
         return connection
 
     def _in_use(self) -> str:

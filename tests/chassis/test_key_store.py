@@ -2,9 +2,12 @@
 
 import asyncio
 import shutil
+import signal
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
@@ -148,8 +151,8 @@ class TestPostgresKeyStore(KeyStoreConformance):
         there.close()
         assert here.renew(lambda slot, wrapped: wrapped, "master") == 1
 
-    def test_who_was_cut_off_while_the_master_key_was_renewed_wraps_no_key_by_the_old_one(
-        self, here: KeyStore, there: KeyStore
+    def test_who_was_cut_off_while_the_master_key_was_renewed_wraps_no_key_by_the_old_one_and_ends(
+        self, here: KeyStore, there: KeyStore, told_to_end: Event
     ) -> None:
         here.create(ANNA, b"a")
         there.close()
@@ -158,7 +161,16 @@ class TestPostgresKeyStore(KeyStoreConformance):
         cut_off._line._queue.put(self._renew(here))  # type: ignore[attr-defined]
         assert cut_off.create(BELA, b"by the old one") is None
         assert (here.read(BELA), cut_off.read(ANNA)) == (None, b"a")
+        assert told_to_end.wait(30)
         cut_off.close()
+
+    @pytest.fixture
+    def told_to_end(self) -> Iterator[Event]:
+        """Is set when this process is told to end."""
+        told = Event()
+        before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+        yield told
+        signal.signal(signal.SIGTERM, before)
 
     @staticmethod
     def _renew(store: KeyStore):
