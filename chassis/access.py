@@ -51,6 +51,12 @@ def anonymous() -> Who:
     return Who(ANONYMOUS)
 
 
+class OfTheOtherPartner(Forbidden):
+    """The two partners are one, but each keeps its people, its keys and its payout details: ask an owner of that one."""
+
+    slug = "of-the-other-partner"
+
+
 class AccessRow(TypedDict):
     """Who may take an action: a kind of principal with one of these roles, or any where none is named, and the duties."""
 
@@ -72,6 +78,15 @@ class Access:
             raise Forbidden(f"{_name(action)} is not yours to do", action=_name(action))
         if principal.kind == PARTNER and partner_id is not None and not principal.acts_for(partner_id):
             raise NotFound
+
+    def check_at_home(self, principal: Principal, action: Any, partner_id: str | None) -> None:
+        """As `check`, for what outlives a merge that is undone: who belongs to a partner, and where its money goes.
+
+        Raises OfTheOtherPartner for a partner that is only one with the own one.
+        """
+        self.check(principal, action, partner_id)
+        if principal.is_of_another(partner_id):
+            raise OfTheOtherPartner
 
     def allows(self, principal: Principal, action: Any) -> bool:
         """Whether any row of the table fits. Who views as somebody else only reads."""

@@ -49,7 +49,8 @@ class Principal:
     """Who is acting. `kind` is vendor, partner, service, operator or anonymous; `view_as` names who is looking on.
 
     `person` is who answers for a program that acts by a key. `absorbed` are the partners that `partner_id` goes on for
-    now: what was recorded for them is its own, what is new is recorded for itself.
+    now: what was recorded for them is its own, what is new is recorded for itself. `home_id` is the partner of the own
+    membership, where that may be one of these: None is `partner_id`.
     """
 
     tenant: str
@@ -64,6 +65,12 @@ class Principal:
     view_as: str | None = None
     person: str | None = None
     absorbed: tuple[str, ...] = ()
+    home_id: str | None = None
+
+    @property
+    def home(self) -> str | None:
+        """The partner whose membership it holds, whoever goes on for that one."""
+        return self.home_id or self.partner_id
 
     @property
     def partner_ids(self) -> tuple[str, ...]:
@@ -73,6 +80,10 @@ class Principal:
     def acts_for(self, partner_id: str | None) -> bool:
         """Whether what is recorded for this partner is its own."""
         return partner_id is not None and partner_id in self.partner_ids
+
+    def is_of_another(self, partner_id: str | None) -> bool:
+        """Whether its own partner is another than this one, though they may be one now; never for who is of none."""
+        return self.home not in (None, partner_id)
 
     def named_in(self, partner_ids: Collection[str | None]) -> str | None:
         """The first of its partners among these, None where it is none of them."""

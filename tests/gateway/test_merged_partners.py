@@ -1,6 +1,7 @@
 """Partners that became one, at the door: as whom their people and programs act, and when that ends."""
 
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from chassis.asgi import Api
 from services.gateway.api import reading
 from tests.gateway.test_signing_in import made, status
 from tests.gateway.test_stream import mentions, opened
+from tests.scenarios.browser import browser
 from tests.scenarios.cast import joined
 from tests.scenarios.main_job import deal
 from tests.scenarios.system import System, done
@@ -94,3 +96,63 @@ async def test_a_live_stream_ends_when_its_partner_is_one_with_another_or_two_ag
         await stream.until(mentions(made["registration_id"]))
         await part(it, south, north)
         await stream.until(lambda one: one.ended)
+
+
+async def test_who_may_act_for_the_other_partner_gives_nobody_access_to_it_that_outlives_the_merge(it: System) -> None:
+    low, lena = await partner(it, "Low")
+    high, hugo = await partner(it, "High")
+    await merge(it, low, high)
+    people = [await it.who(one) for one in (lena, hugo)]
+    for who, hers, his in ((people[0], lena, high), (people[1], hugo, low)):
+        asked = await who.post("/v1/onboarding/memberships", invitation(hers, his), key=key())
+        assert (asked.status, asked.json()["slug"]) == (403, "of-the-other-partner")
+        kept = done(await who.get(f"{PARTNERS}/{his}/people"))["items"]
+        ending = await who.post(f"/v1/onboarding/memberships/{kept[0]['membership_id']}/end", key=key())
+        assert (ending.status, ending.json()["slug"]) == (403, "of-the-other-partner")
+    await part(it, low, high)
+    it.clients.clear()
+    assert [await acts_as(await it.who(one)) for one in (lena, hugo)] == [low, high]
+    kept = [done(await (await it.who("ada")).get(f"{PARTNERS}/{one}/people"))["items"] for one in (low, high)]
+    assert [[(one["person_id"], one["status"]) for one in each] for each in kept] == [
+        [(lena, "active")],
+        [(hugo, "active")],
+    ]
+
+
+def invitation(person_id: str, partner_id: str) -> dict[str, Any]:
+    return {"person_id": person_id, "partner_id": partner_id, "roles": ["owner"]}
+
+
+async def test_the_portal_offers_no_form_for_what_is_the_other_partner_s_own(it: System) -> None:
+    up, ulla = await partner(it, "Up")
+    down, _ = await partner(it, "Down")
+    await merge(it, up, down)
+    async with browser(it.front._app) as page:
+        await page.post("/dev/sign-in", data={"tenant": "acme", "as": ulla})
+        own, others = [(await page.get(f"/partners/{one}")).text for one in (up, down)]
+        papers = [(await page.get(f"/payees/{one}")).text for one in (up, down)]
+    assert (">People</h2>" in own, f'action="/partners/{up}/people"' in own) == (True, True)
+    assert (">People</h2>" in others, f'action="/partners/{down}/' in others) == (True, False)
+    assert [">Bank details</h2>" in one for one in papers] == [True, True]
+    assert (f'action="/payees/{up}/bank"' in papers[0], f'action="/payees/{down}/' in papers[1]) == (True, False)
+
+
+async def test_a_key_made_while_merged_opens_then_and_after_it_for_its_owner_s_partner_alone(it: System) -> None:
+    left, lara = await partner(it, "Left")
+    right, rosa = await partner(it, "Right")
+    await merge(it, left, right)
+    keys = [await made(await it.who(one), "registration:read", "gateway:read") for one in (lara, rosa)]
+    programs = [it.front.signed_in(one["key"]) for one in keys]
+    assert [await acts_as(one) for one in programs] == [right, right]
+    await part(it, left, right)
+    assert [await acts_as(one) for one in programs] == [left, right]
+
+
+async def test_a_key_is_ended_by_an_owner_of_the_partner_whose_it_is_alone(it: System) -> None:
+    front, fred = await partner(it, "Front")
+    back, bert = await partner(it, "Back")
+    client_id = (await made(await it.who(fred), "gateway:read"))["client_id"]
+    await merge(it, front, back)
+    refused = await (await it.who(bert)).post(f"/v1/clients/{client_id}/revoke", key=key())
+    assert (refused.status, refused.json()["slug"]) == (403, "of-the-other-partner")
+    assert done(await (await it.who(fred)).post(f"/v1/clients/{client_id}/revoke", key=key()))["status"] == "revoked"

@@ -160,6 +160,29 @@ async def test_a_person_sees_and_keeps_its_own_pay_alone(incentives):
     assert len((await incentives.get(CLERK, "/payees"))["items"]) == 3
 
 
+async def test_who_is_one_with_a_partner_neither_changes_nor_vouches_for_where_its_money_goes(incentives):
+    await awarded(incentives)
+    assert (await incentives.put(SELLER, "/payees/per-7/bank", BANK)).status_code == 200
+    bank_id = (await incentives.get(SELLER, "/payees/per-7"))["bank"]["bank_id"]
+    survivor = replace(P2, absorbed=("p1",))
+    absorbed = replace(survivor, subject="per-1", home_id="p1")
+    form = {"form": "w8", "jurisdiction": "US", "tax_year": 2026, "form_sha256": "a" * 64}
+    for payee_id in ("p1", "per-7"):
+        assert (await incentives.get(survivor, f"/payees/{payee_id}"))["payee_id"] == payee_id
+        path = f"/payees/{payee_id}"
+        for answer in (
+            await incentives.put(survivor, f"{path}/bank", BANK),
+            await incentives.post(survivor, f"{path}/bank/verify", {"bank_id": bank_id}),
+            await incentives.put(survivor, f"{path}/tax", form),
+            await incentives.put(survivor, f"{path}/currency", {"currency": "USD"}),
+            await incentives.post(survivor, f"{path}/consent"),
+        ):
+            assert (answer.status_code, answer.json()["slug"]) == (403, "of-the-other-partner")
+    verified = await incentives.post(absorbed, "/payees/per-7/bank/verify", {"bank_id": bank_id})
+    assert verified.status_code == 200
+    assert (await incentives.post(absorbed, "/payees/per-7/consent")).status_code == 200
+
+
 async def test_what_a_person_owes_is_given_up_by_two_people(incentives):
     """Its SPIFF was paid, and the sale is refunded: 60.00 are owed by the person, 40.00 less are payable to the partner."""
     await awarded(incentives)

@@ -4,7 +4,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -30,6 +30,12 @@ ERIKA = {"name": "Erika", "mail": "erika@northwind.example"}
 
 def owner(partner_id: str, subject: str = "owner") -> Principal:
     return Principal(tenant="acme", subject=subject, kind="partner", partner_id=partner_id, roles=("owner",))
+
+
+def absorbed(partner_id: str, into: str) -> Principal:
+    """An owner of a partner that is one with another: it acts as that one."""
+    who = replace(owner(into, f"owner-of-{partner_id}"), absorbed=(partner_id,))
+    return replace(who, home_id=partner_id)
 
 
 @dataclass
@@ -197,6 +203,39 @@ async def test_an_owner_invites_into_its_own_partner_alone(office: Office) -> No
     _, their_membership = await office.joined(theirs, {"name": "S", "mail": "s@southbridge.example"})
     found, never = [await office.post(owner(mine), f"/memberships/{one}/end") for one in (their_membership, "absent")]
     assert (found.status, found.body) == (404, never.body)
+
+
+async def test_who_is_one_with_a_partner_changes_neither_its_people_nor_the_partner_itself(office: Office) -> None:
+    mine, theirs = await office.partner("Northwind"), await office.partner("Southbridge")
+    person_id, _ = await office.joined(mine, ERIKA)
+    sven, membership_id = await office.joined(theirs, {"name": "Sven", "mail": "sven@southbridge.example"})
+    who = absorbed(mine, into=theirs)
+    leave = {"reason_code": "strategy", "last_business_day": "2026-04-01"}
+    asked: list[tuple[str, Any]] = [
+        ("/memberships", {"person_id": person_id, "partner_id": theirs, "roles": ["owner"]}),
+        (f"/memberships/{membership_id}/end", None),
+        (f"/partners/{theirs}/change-profile", PROFILE),
+        (f"/partners/{theirs}/offboard", leave),
+        (f"/partners/{theirs}/stay", None),
+    ]
+    for path, body in asked:
+        refused = await office.post(who, path, body)
+        assert (refused.status, refused.json()["slug"]) == (403, "of-the-other-partner"), path
+    refused = await office.post(who, f"/people/{sven}/erase")
+    assert (refused.status, refused.json()["slug"]) == (403, "acts-elsewhere")
+    people = done(await office.get(who, f"/partners/{theirs}/people"))["items"]
+    assert [(one["person_id"], one["status"]) for one in people] == [(sven, "active")]
+
+
+async def test_who_is_one_with_a_partner_keeps_its_own_people(office: Office) -> None:
+    mine, theirs = await office.partner("Northwind"), await office.partner("Southbridge")
+    await office.joined(mine, {"name": "Nora", "mail": "nora@northwind.example"})
+    who = absorbed(mine, into=theirs)
+    person_id = done(await office.known(who, ERIKA), 201)["person_id"]
+    membership_id = await office.invited(who, person_id, mine, "seller")
+    done(await office.post(ADMIN, f"/memberships/{membership_id}/join"))
+    assert done(await office.post(who, f"/memberships/{membership_id}/end"))["status"] == "ended"
+    assert done(await office.post(who, f"/people/{person_id}/erase"))["status"] == "erased"
 
 
 async def test_everything_that_is_known_of_a_person_is_found_by_its_mail_until_it_is_forgotten(office: Office) -> None:

@@ -118,7 +118,8 @@ async def known_by(app: Application, token: str) -> Visitor:
     finally:
         partner_id, absorbed = await family
     if (partner_id, absorbed) != (principal.partner_id, principal.absorbed):
-        principal = replace(principal, partner_id=partner_id, absorbed=absorbed)
+        home_id = principal.partner_id
+        principal = replace(principal, partner_id=partner_id, absorbed=absorbed, home_id=home_id)
     return found if principal is found.principal else replace(found, principal=principal)
 
 

@@ -208,7 +208,7 @@ async def create_client(body: ClientBody, caller: Writer, app: App) -> Response:
         client_id=client_id,
         name=body.name,
         kind=caller.principal.kind,
-        partner_id=caller.principal.partner_id,
+        partner_id=caller.principal.home,
         roles=caller.principal.roles,
         duties=caller.principal.duties,
         scopes=tuple(sorted(set(body.scopes))),
@@ -234,7 +234,7 @@ def _with_key(answer: Response, body: dict[str, Any], key: str) -> Response:
 async def rotate(client_id: Id, body: RotateBody, caller: Writer, app: App) -> Response:
     """Gives the client a new key; the old one opens for the overlap. The new key is in this answer only."""
     app.access.check(caller.principal, RotateSecret)
-    await _own(caller, app, client_id)
+    await _own(caller, app, client_id, RotateSecret)
     secret = app.keys.hmac(SHARED, f"client-secret|{caller.command_id}")
     command = RotateSecret(
         client_id=client_id,
@@ -252,17 +252,18 @@ async def rotate(client_id: Id, body: RotateBody, caller: Writer, app: App) -> R
 async def revoke(client_id: Id, caller: Writer, app: App) -> Response:
     """Ends a key at once."""
     app.access.check(caller.principal, RevokeClient)
-    await _own(caller, app, client_id)
+    await _own(caller, app, client_id, RevokeClient)
     command = RevokeClient(client_id=client_id, revoked_by=caller.principal.by, now=app.clock.now())
     return await perform(caller, app, RevokeClient, command)
 
 
-async def _own(caller: Writer, app: App, client_id: str) -> None:
+async def _own(caller: Writer, app: App, client_id: str, action: Any) -> None:
     """Raises NotFound for a client of another side: who gives it a new key could act as that side."""
     client, _ = await app.executor.state(caller.tenant, Clients.at(client_id))
     who = caller.principal
     if client.status == "none" or client.kind != who.kind or client.partner_id not in (who.partner_ids or (None,)):
         raise NotFound
+    app.access.check_at_home(who, action, client.partner_id)
 
 
 @router.get("/clients")

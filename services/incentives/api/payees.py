@@ -89,9 +89,9 @@ async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
     if not _is_allowed(caller, app, payee_id):
         raise NotFound
     payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
-    mine = caller.principal.kind != "partner" or caller.principal.acts_for(payee.partner_id)
-    if not payee.opened or not mine:
+    if not payee.opened:
         raise NotFound
+    app.access.check_at_home(caller.principal, action, payee.partner_id)
     if payee.forgotten:  # before anything is sealed for who was forgotten: it would make a new key
         raise PayeeGone
     return payee

@@ -259,8 +259,8 @@ async def change_profile(partner_id: Id, body: ProfileBody, caller: Writer, app:
 
 
 async def _on(caller: Writer, app: App, command: Any) -> Response:
-    """Runs a command on a partner that the caller may know of."""
-    app.access.check(caller.principal, type(command), command.partner_id)
+    """Runs a command on a partner that the caller may know of; a partner's owner on its own alone."""
+    app.access.check_at_home(caller.principal, type(command), command.partner_id)
     await app.exists(caller.tenant, "partner", command.partner_id)
     return await perform(caller, app, type(command), command, partner_id=command.partner_id)
 

@@ -158,7 +158,7 @@ async def _end_memberships(caller: Writer, app: App, person_id: str) -> None:
 @router.post("/memberships", status_code=201)
 async def invite(body: MembershipBody, caller: Writer, app: App) -> Response:
     """Invites a person to act for a partner. The invitation holds 14 days."""
-    app.access.check(caller.principal, InviteMember, body.partner_id)
+    app.access.check_at_home(caller.principal, InviteMember, body.partner_id)
     await app.exists(caller.tenant, "partner", body.partner_id)
     await app.exists(caller.tenant, "person", body.person_id)
     command = InviteMember(
@@ -170,7 +170,7 @@ async def invite(body: MembershipBody, caller: Writer, app: App) -> Response:
         primary=body.primary,
         now=app.clock.now(),
     )
-    return await perform(caller, app, InviteMember, command, status=201, partner_id=body.partner_id)
+    return await perform(caller, app, InviteMember, command, status=201)
 
 
 @router.post("/memberships/{membership_id}/join")
@@ -190,9 +190,10 @@ async def end(membership_id: Id, caller: Writer, app: App) -> Response:
     """Ends a membership: the person acts for this partner no more."""
     app.access.check(caller.principal, EndMembership)
     partner_id = (await _invitation(caller, app, membership_id)).partner_id
+    app.access.check_at_home(caller.principal, EndMembership, partner_id)
     now = app.clock.now()
     command = EndMembership(membership_id=membership_id, partner_id=partner_id, on=now.date(), now=now)
-    return await perform(caller, app, EndMembership, command, partner_id=partner_id)
+    return await perform(caller, app, EndMembership, command)
 
 
 async def _invitation(caller: Writer, app: App, membership_id: str) -> MemberInvited:
@@ -248,10 +249,10 @@ async def _theirs(caller: Reader, app: App, person_id: str) -> None:
 
 
 async def _nobody_else_s(caller: Writer, app: App, person_id: str) -> None:
-    """Raises ActsElsewhere for a partner's person that is another partner's too: both would lose its name."""
+    """Raises ActsElsewhere for a person of another partner, be that one with the caller's: it would lose its name."""
     if caller.principal.kind != PARTNER:
         return
     where = {"person_id": person_id, "status": JOINED}
     found = await app.read.find("memberships", caller.tenant, where=where, sort="person_id")
-    if not all(caller.principal.acts_for(item["partner_id"]) for item in found.items):
+    if any(caller.principal.is_of_another(item["partner_id"]) for item in found.items):
         raise ActsElsewhere

@@ -195,6 +195,10 @@ class Visit:
         """Whether the service's own table allows it: `registration.ApproveDeal`, `incentives.read ledger`."""
         return action in self.allowed
 
+    def may_at_home(self, action: str, partner_id: str | None) -> bool:
+        """As `may`, for what a partner's own people alone do, also while it is one with another."""
+        return self.may(action) and not self.who.is_of_another(partner_id)
+
     def new_key(self) -> str:
         """An Idempotency-Key for one form: sent twice, it does one thing."""
         return secrets.token_urlsafe(KEY_BYTES)
@@ -332,6 +336,7 @@ class Visit:
             "visit": self,
             "fmt": self.formats,
             "may": self.may,
+            "may_at_home": self.may_at_home,
             "path": self.request.url.path,
             "status": status,
             "development": self.app.ports.development,
