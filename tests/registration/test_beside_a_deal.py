@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,6 +198,39 @@ async def test_replacing_a_deal_registers_a_linked_one_and_the_old_one_holds_unt
     assert shown["details"]["partner_reference"] is None
     assert (before, after["board"]["status"]) == ("approved", "withdrawn")
     assert (await registration.get(p1, new)).json()["board"]["status"] == "approved"
+
+
+WESERGLAS = {"name": "Weserglas Handel GmbH", "country": "DE", "website": "weserglas.de"}
+IDA = {"name": "Ida Berg", "email": "ida@weserglas.de", "phone": "+49421555017"}
+OTHER_NUMBER = {**IDA, "phone": "+49421555018"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "found"),
+    [
+        ({"customer": WESERGLAS, "scope": "group"}, ["probable"]),
+        ({"scope": "group"}, ["probable"]),
+        ({"customer": WESERGLAS, "contacts": [IDA]}, ["probable"]),
+        ({"customer": WESERGLAS, "contacts": [OTHER_NUMBER]}, ["possible"]),
+        ({"contacts": [OTHER_NUMBER]}, ["possible"]),
+        ({"contacts": []}, ["possible"]),
+        ({"customer": {**WESERGLAS, "natural_person": True}}, []),
+    ],
+)
+async def test_a_successor_is_found_by_the_telephone_numbers_of_whom_it_names(
+    registration: Running, wish: dict[str, Any], found: list[str]
+) -> None:
+    alike = {"name": "Weserglas Handel s GmbH", "country": "DE", "website": "weserglas-s.de"}
+    await registration.register("p2", customer=alike, contacts=[{"name": "Otto", "phone": IDA["phone"]}])
+    old = await registration.register("p1", customer=WESERGLAS, contacts=[IDA])
+    path = f"/deals/{old['registration_id']}/replace"
+
+    unchanged = await registration.post(seller("p1"), path, {"customer": WESERGLAS})
+    new = (await registration.post(seller("p1"), path, wish)).json()["registration_id"]
+
+    assert (unchanged.status_code, unchanged.json()["slug"]) == (422, "nothing-to-replace")
+    findings = (await registration.get(DESK, f"/deals/{new}/conflicts")).json()["findings"]
+    assert [one["match"] for one in findings] == found
 
 
 async def test_only_who_may_register_for_a_partner_replaces_its_deal_and_only_while_it_is_one(

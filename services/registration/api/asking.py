@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 
 from chassis.answers import answers
 from chassis.application import Application
-from chassis.event import Sealed, canonical_json, plain, stable_id
+from chassis.event import LEFT_OUT, LeftOut, Sealed, canonical_json, plain, stable_id
 from chassis.http import App, Caller, Reader, Writer, perform, shown
 from chassis.rulebook import CodedReason
 from contracts.values import PartnerId, RegistrationId
@@ -53,7 +53,7 @@ def submission(
         registration_id=registration_id,
         programme=body.programme,
         partner_id=partner_of(caller, body),
-        customer=_reached_at(customer_of(body.customer, app, caller.tenant, registration_id), phones),
+        customer=reached_at(customer_of(body.customer, app, caller.tenant, registration_id), phones),
         products=tuple(product.line() for product in body.products),
         role=body.role,
         deal_type=body.deal_type,
@@ -83,9 +83,9 @@ def customer_of(given: CustomerBody, app: Application, tenant: str, registration
     )
 
 
-def _reached_at(customer: Customer, phones: tuple[Sealed, ...]) -> Customer:
+def reached_at(customer: Customer, phones: tuple[Sealed, ...] | LeftOut) -> Customer:
     """The customer with the telephone numbers of who was named there; a natural person is found by no likeness."""
-    return replace(customer, phones=phones) if phones and not customer.natural_person else customer
+    return replace(customer, phones=LEFT_OUT if customer.natural_person else phones or LEFT_OUT)
 
 
 async def _previewed(wish: Submission, caller: Caller, app: App) -> Preview:

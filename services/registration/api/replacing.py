@@ -8,11 +8,12 @@ from pydantic import Field
 
 from chassis.application import Application
 from chassis.decider import Invalid
+from chassis.event import LEFT_OUT
 from chassis.execution import Peek
 from chassis.http import App, Caller, Writer, perform
 from contracts.values import PartnerId, RegistrationId
-from services.registration.api.asking import customer_of
-from services.registration.api.bodies import CustomerBody, EditBody, Id, ProductBody, Role, details_of
+from services.registration.api.asking import customer_of, reached_at
+from services.registration.api.bodies import CustomerBody, EditBody, Id, ProductBody, Role, details_of, phones_of
 from services.registration.application.registering import Submission, prepare_registration
 from services.registration.domain.deal import Deal, Deals, Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
@@ -44,12 +45,15 @@ async def replace_deal(registration_id: Id, body: ReplaceBody, caller: Writer, a
     app.access.check(caller.principal, RegisterDeal)
     successor = RegistrationId(caller.new_id("deal"))
     changes, given = _changes(body, successor, caller, app), details_of(app, caller.tenant, successor, body)
+    phones = None if body.contacts is None else phones_of(app, caller.tenant, successor, body.contacts)
 
     async def make(peek: Peek) -> RegisterDeal:
         old: Deal = await peek(Deals.at(registration_id))
         app.access.check(caller.principal, RegisterDeal, old.first.partner_id)
         stands = _as_it_stands(old, successor, caller, app)
         named = replace(stands, **changes, details=replace(stands.details, **given))
+        reached = stands.customer.phones if phones is None else phones
+        named = replace(named, customer=reached_at(named.customer, reached))
         _says_who(named)
         if _same(named, stands):
             raise NothingToReplace
@@ -92,8 +96,11 @@ def _changes(body: ReplaceBody, successor: RegistrationId, caller: Caller, app: 
 
 
 def _same(named: Submission, stands: Submission) -> bool:
-    """Whether the deal is as before. What was sealed anew counts as different: nobody has opened it."""
-    customers = [replace(one.customer, libraries={}) for one in (named, stands)]
+    """Whether the deal is as before. What was sealed anew counts as different: nobody has opened it.
+
+    Telephone numbers are those of the contacts, which are compared with the details.
+    """
+    customers = [replace(one.customer, libraries={}, phones=LEFT_OUT) for one in (named, stands)]
     return customers[0] == customers[1] and replace(named, customer=stands.customer) == stands
 
 
