@@ -361,7 +361,10 @@ class ProtectionEnded(PublicEvent):
 
 @public_event("entente.registration.ConflictDetected.v1", audience="both")
 class ConflictDetected(PublicEvent):
-    """A rival's claim meets this deal. It names no rival. Class: identical, related, probable, possible or weak."""
+    """A rival's claim meets this deal. It names no rival. Class: identical, related, probable, possible or weak.
+
+    `told_class` is what the deal's partner reads as its class, where that is another one.
+    """
 
     registration_id: RegistrationId
     number: str
@@ -373,10 +376,14 @@ class ConflictDetected(PublicEvent):
     free_from: date | None = None
     detected_at: datetime
     withheld: tuple[str, ...] | UnsetType = UNSET
+    told_class: str | UnsetType = UNSET
 
     def for_partner(self, partner_id: str) -> "ConflictDetected | None":
-        """As for its partner, without what the rules keep from it."""
-        return _as_told(self, self.withheld) if partner_id == self.partner_id else None
+        """As for its partner, without what the rules keep from it, and with the class that it is told."""
+        if partner_id != self.partner_id:
+            return None
+        told = replace(self, conflict_class=self.told_class or self.conflict_class, told_class=UNSET)
+        return _as_told(told, self.withheld)
 
 
 @public_event("entente.registration.AccountsMerged.v1", audience="vendor")

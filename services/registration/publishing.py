@@ -133,6 +133,7 @@ def _conflict(it: ConflictDetected) -> PublicEvent:
         **_judged(it),
         screening_id=it.screening_id,
         conflict_class=it.match,
+        told_class=it.told_match,
         outcome=it.outcome,
         free_from=it.free_on,
         detected_at=it.detected_at,

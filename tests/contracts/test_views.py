@@ -120,3 +120,11 @@ def test_the_vendors_attention_is_not_the_partners() -> None:
         attention_id="a-1", side="vendor", roles=("finance",), topic="payment-unknown", subject="p-1", partner_id="ant"
     )
     assert raised.for_partner("ant") is None
+
+
+def test_a_partner_reads_of_a_conflict_the_class_that_it_is_told_and_no_word_of_another() -> None:
+    name = "entente.registration.ConflictDetected.v1"
+    met = replace(decode(name, sample(name)), conflict_class="probable", told_class="possible", withheld=())
+    told = met.for_partner(met.partner_id)
+    assert (told.conflict_class, told.told_class) == ("possible", LEFT_OUT)
+    assert replace(met, told_class=LEFT_OUT).for_partner(met.partner_id).conflict_class == "probable"

@@ -300,3 +300,53 @@ def test_fields_of_the_disclosure_can_only_be_switched_off_and_old_rules_disclos
     assert DEAL_RULES.read({"disclosure": {"place": False}}).disclosure.withheld == ("place",)
     with pytest.raises(Invalid):
         DEAL_RULES.read_anew({"disclosure": {"rival_name": True}})
+
+
+# The telephone number of a person whom a rival has named: evidence for the desk alone
+
+NUMBER, OTHER_NUMBER = "+49421555017", "+49421555018"
+EAST = seller("p2")
+IDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def handel(number: int, phone: str, **customer: str) -> dict[str, Any]:
+    """A wish for one of two customers of like names, each with a domain of its own."""
+    known = {"name": f"Weserglas Handel {'s' * number}".strip(), "country": "DE", "website": f"weserglas{number}.de"}
+    return {"customer": {**known, **customer}, "contacts": [{"name": "Ida Berg", "phone": phone}]}
+
+
+async def east_hears(it: Running, wests: str, **customer: str) -> tuple[list[Any], list[str], Any]:
+    """What East is answered where West has named that number: its own view first; then what the desk reads."""
+    for partner in ("p1", "p2"):
+        await it.hear(activated(partner))
+    await it.publish_rules()
+    await it.register("p1", **handel(0, wests, **customer))
+    wish = deal(**handel(1, NUMBER, **customer))
+    asked = [(await it.post(EAST, path, wish)).json() for path in ("/deals/preview", "/checks")]
+    mine = (await it.post(EAST, "/deals", wish)).json()
+    path = f"/deals/{mine['registration_id']}"
+    own, desks = [(await it.get(who, path)).json() for who in (EAST, DESK)]
+    whys = [(await it.get(EAST, f"/why/{step['event_id']}")).json() for step in own["history"]]
+    heard = [plain(view) for one in await it.told(ConflictDetected) if (view := one.for_partner("p2"))]
+    found = (await it.get(DESK, f"{path}/conflicts")).json()
+    classes = [desks["conflict"]["class"], found["match"], *(one["match"] for one in found["findings"])]
+    listed = (await it.get(EAST, "/deals")).json()
+    return [own["conflict"], heard, asked, mine, own, listed, whys], classes, desks["conflict"].get("told_class")
+
+
+async def test_nothing_tells_a_partner_whether_a_rival_named_somebody_with_the_same_number(tmp_path: Path) -> None:
+    async with started(tmp_path / "same") as same, started(tmp_path / "other") as other:
+        with_it, desks_with, _ = await east_hears(same, NUMBER)
+        without, desks_without, told_then = await east_hears(other, OTHER_NUMBER)
+
+    assert (with_it[0]["class"], [one["conflict_class"] for one in with_it[1]]) == ("possible", ["possible"])
+    assert re.sub(IDS, "id", str(with_it)) == re.sub(IDS, "id", str(without))
+    assert (desks_with, desks_without, told_then) == (["probable"] * 3, ["possible"] * 3, None)
+
+
+async def test_a_number_that_is_the_same_changes_nothing_where_the_address_makes_it_probable_already(
+    registration: Running,
+) -> None:
+    [conflict, *_], desks, told = await east_hears(registration, NUMBER, postcode="28195", street="Am Wall 1")
+
+    assert (conflict["class"], desks, told) == ("probable", ["probable"] * 3, None)

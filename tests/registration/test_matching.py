@@ -98,6 +98,8 @@ def test_done_when_3_hitachi_in_another_script_is_no_likeness() -> None:
         ({"token_set_percent": 100, "token_sort_percent": 92, "same_phone": True}, "probable"),
         ({"token_set_percent": 100, "token_sort_percent": 91, "same_phone": True}, "possible"),
         ({"token_set_percent": 100, "token_sort_percent": 92, "same_phone": True, "same_country": False}, "weak"),
+        ({"token_set_percent": 84, "token_sort_percent": 92, "same_phone": True}, None),
+        ({"token_set_percent": 84, "token_sort_percent": 92, "same_phone": True, "same_address": True}, "probable"),
         ({"token_set_percent": 100, "token_sort_percent": 66}, "possible"),
         ({"token_set_percent": 85}, "possible"),
         ({"token_set_percent": 84}, None),

@@ -309,6 +309,28 @@ def test_a_rivals_claim_on_a_similar_customer_is_a_conflict_that_blocks_nobody()
     assert events[-1].match == "possible"
 
 
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({"same_phone": True}, "possible"),
+        ({"same_phone": True, "same_address": True}, LEFT_OUT),
+        ({"same_address": True}, LEFT_OUT),
+        ({}, LEFT_OUT),
+    ],
+)
+def test_a_conflict_tells_its_partner_another_class_only_where_a_telephone_number_alone_makes_it_probable(
+    seen: dict[str, Any], told: Any
+) -> None:
+    town = Town()
+    town.register("a", "p-1")
+    alike = candidate(CONTOSO, token_set_percent=100, token_sort_percent=100, **seen)
+    other = {"keys": (Key(scheme="domain", value="contoso.de"),), "accounts": (AccountId("account-2"),)}
+
+    *_, conflict = town.register("b", "p-2", candidates=(alike,), **other)
+
+    assert conflict.told_match == told
+
+
 def test_the_queue_takes_ten_and_no_more() -> None:
     town = Town(*(f"p-{n}" for n in range(12)))
     for n in range(11):

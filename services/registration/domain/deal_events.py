@@ -148,7 +148,10 @@ class DealScreened(Judged):
 
 @event("registration.ConflictDetected.v1")
 class ConflictDetected(Judged):
-    """A rival wants the same. `rivals` are the deals that were met; they never leave the service."""
+    """A rival wants the same. `rivals` are the deals that were met; they never leave the service.
+
+    `told_match` is the class that the partner is told, left out where it is `match`.
+    """
 
     screening_id: str
     match: str
@@ -156,6 +159,7 @@ class ConflictDetected(Judged):
     rivals: tuple[RegistrationId, ...]
     free_on: date | None
     detected_at: datetime
+    told_match: str | LeftOut = LEFT_OUT
 
 
 @event("registration.StepOpened.v1")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chassis.event import LeftOut, replace
+from chassis.event import LEFT_OUT, LeftOut, replace
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, Entitlement, PartnerId, Span
 from services.registration.domain.account import Account
@@ -105,6 +105,7 @@ class Look:
         match, met = self.screening.match, [c for c in self.screening.conflicts if c.meets.complete]
         if match is None:
             return []
+        told = self.screening.told_match
         return [
             ConflictDetected(
                 **self.deal.judged,
@@ -114,6 +115,7 @@ class Look:
                 rivals=tuple(dict.fromkeys(conflict.claim.deal for conflict in met)),
                 free_on=self.screening.free_on,
                 detected_at=self.now,
+                told_match=told if told and told != match else LEFT_OUT,
             )
         ]
 

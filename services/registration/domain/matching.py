@@ -49,15 +49,25 @@ class Finding:
     candidate: Candidate
     match: str
 
+    @property
+    def told(self) -> str:
+        """The class as a partner is told it: a telephone number that is the same would tell whom its rival named."""
+        by_phone_alone = self.match == PROBABLE and not self.candidate.same_address
+        return POSSIBLE if by_phone_alone else self.match
+
 
 def classify(candidate: Candidate, rules: Matching) -> str | None:
-    """The first class whose evidence is there; None when the two have nothing in common."""
+    """The first class whose evidence is there; None when the two have nothing in common.
+
+    A telephone number makes nothing a finding that is none without it: that there is one is told to the partner.
+    """
     if candidate.link:
         return RELATED
-    at_one_place = candidate.same_address or candidate.same_phone
+    alike = candidate.token_set_percent >= rules.possible_percent
+    at_one_place = candidate.same_address or (candidate.same_phone and alike)
     if candidate.same_country and at_one_place and candidate.token_sort_percent >= rules.probable_percent:
         return PROBABLE
-    if candidate.token_set_percent >= rules.possible_percent:
+    if alike:
         return POSSIBLE if candidate.same_country else WEAK
     return None
 

@@ -151,6 +151,14 @@ class Screening:
         return min(met, key=STRENGTH.index, default=None)
 
     @property
+    def told_match(self) -> str | None:
+        """The same as the deal's partner is told it."""
+        told = {finding.candidate.account_id: finding.told for finding in self.findings}
+        met = (conflict for conflict in self.conflicts if conflict.meets.complete)
+        classes = {one.match if one.match == IDENTICAL else told[one.account_id] for one in met}
+        return min(classes, key=STRENGTH.index, default=None)
+
+    @property
     def evidence(self) -> frozenset[str]:
         """What a reviewer has to have seen before approving, as comparable names. Who waits behind is none."""
         met = (c for c in self.conflicts if c.meets.complete or c.meets.only_place_apart)

@@ -89,12 +89,16 @@ Conflict = TypedDict(
     "Conflict",
     {
         "class": str,
+        "told_class": NotRequired[str],
         "free_from": Annotated[str, date] | None,
         "rival_since": Annotated[str, date] | None,
         "detected_at": str,
     },
 )
-"""That a rival holds the customer, how surely, until when, and on which day it asked."""
+"""That a rival holds the customer, how surely, until when, and on which day it asked.
+
+`told_class` is what the partner reads as its class, where that is another one: the vendor alone reads both.
+"""
 
 
 class BookedOrder(TypedDict):
@@ -261,7 +265,7 @@ def _conflict(document: DealDocument, it: ConflictDetected) -> dict[str, Any]:
     free_from = iso(it.free_on) if it.free_on else None
     since = rival_since(document["found"].get("screening", {}).get("conflicts", ()))
     known = {"class": it.match, "free_from": free_from, "rival_since": since, "detected_at": iso(it.detected_at)}
-    return {"conflict": known}
+    return {"conflict": {**known, "told_class": it.told_match} if it.told_match else known}
 
 
 def _returned(document: DealDocument, it: DealReturned) -> dict[str, Any]:
@@ -384,8 +388,14 @@ def for_partner(document: dict[str, Any]) -> dict[str, Any]:
     withheld = document["board"]["withheld"]
     steps = [told(step, withheld) for step in document["history"] if step["event"] not in PRIVATE_STEPS]
     shown = {name: value for name, value in told(document, withheld).items() if name not in VENDORS_OWN}
-    conflict = told(document["conflict"], withheld) if document["conflict"] else None
+    conflict = told(_as_told(document["conflict"]), withheld) if document["conflict"] else None
     return {**shown, "board": for_own(document["board"]), "history": steps, "conflict": conflict}
+
+
+def _as_told(conflict: dict[str, Any]) -> dict[str, Any]:
+    """The conflict with the class that the partner is told, and no word of another."""
+    rest = {name: value for name, value in conflict.items() if name != "told_class"}
+    return {**rest, "class": conflict.get("told_class", conflict["class"])}
 
 
 def for_own(row: dict[str, Any]) -> dict[str, Any]:
@@ -395,7 +405,7 @@ def for_own(row: dict[str, Any]) -> dict[str, Any]:
 
 DEAL = Projection(
     name="deal",
-    version=8,
+    version=9,
     keys=dict.fromkeys((*deal_board.READS, *_CHANGES, *_TOLD), of_deal),
     evolve=evolve,
 )
