@@ -9,7 +9,7 @@ from chassis.testing.projections import told
 from services.incentives.domain import payee
 from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS, GATES
 from services.incentives.domain.payee_events import PayeeForgotten
-from services.incentives.domain.payment import TAKEN_BACK, reference_of
+from services.incentives.domain.payment import DISPUTED, TAKEN_BACK, reference_of
 from services.incentives.domain.payment_events import PaymentEvent
 from tests.incentives.orders import APPROVE, DECLINE, NOW, PAYMENT, RETRY, SUBMIT, SUSPENDED, Desk, said
 from tests.incentives.test_merging import MERGED
@@ -25,7 +25,8 @@ def changes(desk):
 
 def test_every_gate_says_what_opens_it():
     of_payee = (payee.SUSPENDED, payee.NOT_ACTIVE, payee.BLOCKED, payee.UNDER_REVIEW, payee.EMPLOYER_CONSENT)
-    assert set(GATES) == {*of_payee, payee.TAX_FORM, payee.BANK_VERIFIED, payee.COOL_DOWN, payee.MERGED, TAKEN_BACK}
+    of_money = (TAKEN_BACK, DISPUTED)
+    assert set(GATES) == {*of_payee, payee.TAX_FORM, payee.BANK_VERIFIED, payee.COOL_DOWN, payee.MERGED, *of_money}
 
 
 def test_who_was_forgotten_is_never_paid_and_the_payment_is_declined():

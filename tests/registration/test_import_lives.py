@@ -99,6 +99,12 @@ class ImportLives(RuleBasedStateMachine):
         self.ask(wish(batch_id=batch, asker=ASKER, now=self.now))
 
     @rule(batch=BATCH)
+    def is_thrown_away(self, batch: str) -> None:
+        """A file that was tried and is given up, which chance alone seldom asks for."""
+        if self.town.state(Batches.at(batch)).stage == Stage.DRY_RUN:
+            self.person_asks(batch, DiscardBatch)
+
+    @rule(batch=BATCH)
     def goes_on(self, batch: str) -> None:
         """What leads on from where it stands, which chance alone seldom asks for."""
         stage = self.town.state(Batches.at(batch)).stage
