@@ -1,0 +1,83 @@
+"""The defaults of the page and both ends of their ranges, rules by rules; and how far a line is postponed."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.incentives.domain.fund import FUNDS
+from services.incentives.domain.line import PostponedTooFar, postpone_line
+from services.incentives.domain.payment_rules import PAYMENT_RULES
+from services.incentives.domain.periods import Calendar
+from services.incentives.domain.rating import PLANS
+from services.incentives.domain.sale_commands import PostponeLine
+from services.incentives.domain.sharing import ReleasePart
+from services.incentives.domain.tier_rules import TIERS
+from tests.incentives.facts import NOW, World, book, credit, plan, win
+from tests.incentives.fund_facts import fund
+from tests.incentives.test_tiers import rules
+
+D = Decimal
+
+
+def test_the_defaults_are_those_of_the_page():
+    standard, money, market = PLANS.read(plan()), PAYMENT_RULES.read({}), FUNDS.read(fund())
+    assert standard.released == (ReleasePart(percent=D(100), after_days=30),)
+    assert (standard.stack, standard.tier_as_of, standard.accumulate) == ("highest", "registration_approved", "line")
+    assert (standard.overlap, standard.last_award, standard.refund_days) == ("stack", "rest", 90)
+    assert (money.minimums, money.forfeiture_months, money.cool_down_hours) == ({}, None, 120)
+    assert money.calendar == Calendar(
+        cadence="month", statement_day=3, review_day=10, pay_by_day=15, available_day=15, roll="none"
+    )
+    assert (market.claim_days, market.extension_days, market.participation_percent) == (45, 30, D(50))
+    assert (market.tolerance_percent, market.rollover_percent) == (D(0), D(0))
+    assert TIERS.read(rules()).grace_days == 90
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field", "ends", "beyond"),
+    [
+        (PLANS, plan, "hold_days", (0, 180), (-1, 181)),
+        (PAYMENT_RULES, dict, "cool_down_hours", (24, 240), (23, 241)),
+        (PAYMENT_RULES, dict, "minimums", ({"EUR": "0"}, {"EUR": "1000"}), ({"EUR": "-1"}, {"EUR": "1000.01"})),
+        (PAYMENT_RULES, dict, "forfeiture_months", (3, 36), (2, 37)),
+        (FUNDS, fund, "claim_days", (7, 120), (6, 121)),
+        (FUNDS, fund, "extension_days", (0, 60), (-1, 61)),
+        (FUNDS, fund, "tolerance_percent", ("0", "10"), ("-1", "10.01")),
+        (FUNDS, fund, "rollover_percent", ("0", "100"), ("-1", "100.01")),
+        (TIERS, rules, "grace_days", (0, 180), (-1, 181)),
+    ],
+)
+def test_the_ranges_are_those_of_the_page(kind, body, field, ends, beyond):
+    faults = {str(value): kind.check(kind.read(body(**{field: value}))) for value in (*ends, *beyond)}
+    assert [bool(faults[str(value)]) for value in (*ends, *beyond)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("bands", "sound"), [(50, True), (51, False)])
+def test_a_plan_has_at_most_50_bands(bands, sound):
+    many = [{"up_to": str(n + 1), "percent": "1"} for n in range(bands)]
+    assert (PLANS.check(PLANS.read(plan(*many))) == []) is sound
+
+
+@pytest.mark.parametrize(("modifiers", "sound"), [(100, True), (101, False)])
+def test_a_plan_has_at_most_100_modifiers(modifiers, sound):
+    many = [
+        {"modifier_id": f"m{n}", "when": {"field": "tier", "is_one_of": ["gold"]}, "multiply": "2"}
+        for n in range(modifiers)
+    ]
+    assert (PLANS.check(PLANS.read(plan(modifiers=many))) == []) is sound
+
+
+def test_a_line_is_postponed_180_days_at_most_and_only_to_a_later_day():
+    world = World(book(plan())).tell(win(), credit())
+    [line] = world.sales["o1"].lines.values()
+    wish = PostponeLine(
+        opportunity_id="o1", line_id=line.line_id, until=date(2026, 9, 12), reason="x", by="fin", now=NOW
+    )
+    assert (wish.until - NOW.date()).days == 180
+    [postponed] = postpone_line(wish, world.sales["o1"])
+    assert postponed.payable_on == date(2026, 9, 12)
+    for until in (wish.until + timedelta(days=1), line.payable_on - timedelta(days=1)):
+        with pytest.raises(PostponedTooFar):
+            postpone_line(replace(wish, until=until), world.sales["o1"])
