@@ -246,7 +246,8 @@ class PostgresReadStore:
         await self._asked(name, ask)
 
     async def _write(self, changes: list[Change]) -> list[Exception | None]:
-        return await self._persist(lambda db: _apply(db, changes))
+        # Many documents are many statements, and nobody waits for them.
+        return await self._persist(lambda db: _apply(db, changes), patient=True)
 
     # Reading
 
@@ -392,7 +393,7 @@ class PostgresReadStore:
                 await db.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(self.schema),))
                 return await work(db)
 
-        return await self._persist(locked)
+        return await self._persist(locked, patient=True)
 
     async def _make_tables(self, db: Connection) -> None:
         # Looked up first: making what is there still asks for the right to make it, and for an index to be its table's owner.

@@ -51,15 +51,15 @@ class Connections:
                 await connection.close()
                 raise
 
-    async def persist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def persist(self, work: Callable[[Connection], Awaitable[T]], *, patient: bool = False) -> T:
         """What `work` answers, tried again on another connection when the database went away.
 
-        Raises Busy when it stays away. For work that may be done twice.
+        Raises Busy when it stays away. For work that may be done twice. One that is `patient` may take its time.
         """
         lost: Exception | None = None
         for _ in range(self._settings.attempts_max):
             try:
-                async with asyncio.timeout(self._answer_seconds), self.one() as connection:
+                async with asyncio.timeout(None if patient else self._answer_seconds), self.one() as connection:
                     return await work(connection)
             except (*WENT_AWAY, PoolTimeout, TimeoutError) as problem:
                 lost = problem

@@ -20,7 +20,7 @@ from chassis.read_store.port import Change, Contains, Fold, Kept
 from chassis.read_store.postgres import PostgresReadStore
 from chassis.read_store.sqlite import SqliteReadStore
 from chassis.store.port import StoreSettings
-from chassis.store.postgres import PostgresEventStore
+from chassis.store.postgres import PostgresEventStore, lock_key
 from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreConformance, filled, put
 from tests.architecture.tree import ROOT
 from tests.chassis.counted import once_more
@@ -250,6 +250,35 @@ class TestPostgresReadStore(ReadStoreConformance):
                 while not await (await looking.execute(waits.encode())).fetchall():
                     await asyncio.sleep(0.01)
         assert await asked == {"n": 2}
+
+    async def test_a_model_is_made_however_long_another_process_makes_one(
+        self, store: PostgresReadStore, another: PostgresReadStore
+    ) -> None:
+        await filled(store, {"a": {"n": 1}})
+        store._connections._answer_seconds = 0.1
+        async with another._connections.one() as db, db.transaction():
+            await db.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(store.schema),))
+
+            made = asyncio.create_task(store.prepare("board", 1, INDEXES, birth="again"))
+
+            _, waiting = await asyncio.wait({made}, timeout=2)
+            assert waiting == {made}
+        assert (await made).generation == 2
+
+    async def test_documents_are_written_however_long_another_process_has_their_model(
+        self, store: PostgresReadStore, another: PostgresReadStore
+    ) -> None:
+        model = await filled(store, {"a": {"n": 1}})
+        store._connections._answer_seconds = 0.1
+        async with another._connections.one() as db, db.transaction():
+            await db.execute("SELECT FROM models FOR UPDATE")
+
+            written = asyncio.create_task(store.change(put(model.model, {"a": {"n": 2}}, position=2)))
+
+            _, waiting = await asyncio.wait({written}, timeout=1)
+            assert waiting == {written}
+        await written
+        assert await another.get("board", TENANT, "a") == {"n": 2}
 
     async def test_it_goes_on_after_the_server_forgot_what_was_prepared(self, store: PostgresReadStore) -> None:
         """As behind a pooler that gives a session to whoever asks next."""
