@@ -97,7 +97,7 @@ def said(outcome: str, *, attempt: int = 1, provider_event_id: str = "pe-1", **c
 
 
 APPROVE = ApprovePayment(payment_id=PAYMENT, payee_id="p1", by="fin-2", now=NOW)
-SUBMIT = SubmitPayment(payment_id=PAYMENT, payee_id="p1", by="fin-1", now=NOW)
+SUBMIT = SubmitPayment(payment_id=PAYMENT, payee_id="p1", account_id=ACCOUNT, by="fin-1", now=NOW)
 RESUME = ResumePayment(payment_id=PAYMENT, payee_id="p1", by="fin-1", now=NOW)
 RETRY = RetryPayment(payment_id=PAYMENT, by="fin-1", now=NOW)
 DECLINE = DeclinePayment(payment_id=PAYMENT, account_id=ACCOUNT, category="fraud", by="fin-2", now=NOW)

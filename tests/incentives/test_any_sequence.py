@@ -165,8 +165,8 @@ class Account:
         if then == "declined":
             steps.append((decline_payment, replace(DECLINE, **named), (None,)))
         else:
-            submit = replace(SUBMIT, payment_id=named["payment_id"], bank=bank)
-            steps.append((submit_payment, submit, (Payee(opened=True), ())))
+            submit = replace(SUBMIT, **named, bank=bank)
+            steps.append((submit_payment, submit, (Accounts.fold(self.happened), Payee(opened=True), ())))
             paid = replace(said("paid"), **named, reference=reference_of(named["payment_id"], 1))
             steps.append((report_outcome, paid, (None,)))
         for decide, wish, others in steps:

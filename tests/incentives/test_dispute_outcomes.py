@@ -10,7 +10,8 @@ from chassis.testing.projections import assert_repeatable, project, told
 from contracts.incentives import LineDisputeDecided
 from contracts.shared import AttentionCleared, AttentionRaised
 from contracts.values import money
-from services.incentives.domain.account import Accounts, PaymentClosed
+from services.incentives.application import HANDLES
+from services.incentives.domain.account import Accounts, PaymentClosed, PaymentHandedOver
 from services.incentives.domain.batch import ApproveBatch, BatchApproved, Batches, BatchPrepared, SendBatch
 from services.incentives.domain.disputing import UnknownLine
 from services.incentives.domain.drawing import due
@@ -27,6 +28,7 @@ from services.incentives.domain.line_dispute import (
 )
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payment import GateUnmet, Payments
+from services.incentives.domain.payment_commands import SubmitPayment
 from services.incentives.domain.payment_events import PaymentApproved, PaymentBlocked, PaymentSubmitted
 from services.incentives.domain.sale_events import PayoutAdjusted
 from services.incentives.projections.corrections import CORRECTIONS, issue
@@ -171,6 +173,7 @@ def test_what_is_to_be_corrected_goes_on_in_the_next_segment_of_an_account():
 # A payment that was not sent waits
 
 OVER = DisputeWithdrawn(**OF, withdrawn_by="per-1", withdrawn_at=NOW)
+HANDED_OVER = PaymentHandedOver(account_id="p1-EUR", payment_id=PAYMENT, handed_over_at=NOW)
 
 
 def paying(*steps):
@@ -208,7 +211,7 @@ def test_a_payment_stops_while_a_line_of_it_is_disputed_and_goes_on_when_that_is
 
 def test_a_payment_that_was_approved_before_is_not_sent_and_what_it_drew_is_payable_again():
     desk, _ = paying(APPROVE)
-    desk.after(replace(SUBMIT, disputed=True))
+    desk.after(SUBMIT)
     [*_, blocked] = desk.payment
     assert (type(blocked), desk.stage) == (PaymentBlocked, "blocked")
     approved = next(one for one in desk.payment if isinstance(one, PaymentApproved))
@@ -260,10 +263,22 @@ def test_a_batch_stops_the_payments_of_which_a_line_is_disputed_alone():
         assert isinstance(made, kind)
     desk.after(APPROVE)
     approved = BatchApproved(batch_id="b1", approved_by="fin-2", approved_at=NOW)
-    for disputed, kind in (((PAYMENT,), PaymentBlocked), ((), PaymentSubmitted)):
+    wish = SendBatch(**batch, by="fin-1", account_ids=("p1-EUR",))
+    for over, kind, told_ in (((), PaymentBlocked, ()), ((OVER,), PaymentSubmitted, (HANDED_OVER,))):
         streams = ((Batches.at("b1"), [prepared, approved]), (Payments.at(PAYMENT), desk.payment))
-        wish = SendBatch(**batch, by="fin-1", disputed=disputed)
-        [_, [made]] = given(TABLE[SendBatch], *streams, *payee).when(wish).verdict.events
+        account = (Accounts.at("p1-EUR"), [*desk.account, *over])
+        [_, [made], handed_over] = given(TABLE[SendBatch], *streams, account, *payee).when(wish).verdict.events
+        assert isinstance(made, kind)
+        assert tuple(handed_over) == told_
+
+
+def test_before_a_payment_was_sent_by_what_somebody_had_looked_up():
+    second = {handles.command: handles for handles in HANDLES if handles.evaluator == 2}
+    desk, _ = paying(APPROVE)
+    streams = ((Payments.at(PAYMENT), desk.payment), (Payees.at("p1"), [OPENED]))
+    before = replace(SUBMIT, account_id="")
+    for disputed, kind in ((True, PaymentBlocked), (False, PaymentSubmitted)):
+        [[made]] = given(second[SubmitPayment], *streams).when(replace(before, disputed=disputed)).verdict.events
         assert isinstance(made, kind)
 
 

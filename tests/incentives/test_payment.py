@@ -11,7 +11,7 @@ from chassis.decider import WrongState
 from chassis.event import encode
 from chassis.testing.kit import given
 from contracts.values import money, none_of
-from services.incentives.domain.account import Accounts, PaymentClosed, PaymentOpened
+from services.incentives.domain.account import Accounts, PaymentClosed, PaymentHandedOver, PaymentOpened
 from services.incentives.domain.journal import balance, trial_balance
 from services.incentives.domain.payee_events import PayeeReinstated
 from services.incentives.domain.payment import (
@@ -79,7 +79,7 @@ def test_a_statement_is_proposed_approved_submitted_and_paid():
         reference_of(PAYMENT, 1),
         ("line-5",),
     )
-    assert [type(happened) for happened in desk.account[1:]] == [PaymentOpened, PaymentClosed]
+    assert [type(happened) for happened in desk.account[1:]] == [PaymentOpened, PaymentHandedOver, PaymentClosed]
     assert len(made.reference) == 35
 
 

@@ -98,8 +98,8 @@ async def send(batch_id: Id, caller: Writer, app: App) -> Response:
         named = await _named(app, caller.tenant, payments)
         counted = await _so_far(app, caller.tenant, payments)
         by, now, bank = caller.principal.by, app.clock.now(), app.ports.bank
-        disputed = await _disputed(peek, payments)
-        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=counted, bank=bank, disputed=disputed)
+        accounts = tuple(sorted({one.order.account_id for one in payments}))
+        return SendBatch(batch_id=batch_id, **named, by=by, now=now, so_far=counted, bank=bank, account_ids=accounts)
 
     return await perform(caller, app, SendBatch, make)
 

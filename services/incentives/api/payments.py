@@ -326,7 +326,7 @@ async def _decided(payment_id: str, caller: Writer, app: App, wish: type[Any], *
             known["roles"] = (*caller.principal.roles, *caller.principal.duties)
             known["books"], known["fund_books"] = await carried_of(app, caller.tenant, order)
             known["payable"] = await payable_now(app, caller.tenant, order.account_id, order.amount.currency)
-        if "disputed" in wish.__dataclass_fields__:
+        if wish in (ApprovePayment, ResumePayment):
             known["disputed"] = await is_disputed(peek, order)
         if "so_far" in wish.__dataclass_fields__:
             known["so_far"] = await so_far_with(app, caller.tenant, order)

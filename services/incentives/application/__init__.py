@@ -70,6 +70,7 @@ from services.incentives.application.streams import (
     request_and_share_streams,
     rules_streams,
     sale_stream,
+    sent_batch_streams,
     share_and_following_streams,
     special_price_stream,
     tax_stream,
@@ -423,7 +424,7 @@ HANDLES = (
     *(
         Handles(
             batch.SendBatch,
-            as_then(batch.send_batch),
+            as_then(batch.send_batch_looked_up),
             batch_streams,
             reads=batch_reads,
             answer=batch_answer,
@@ -431,6 +432,7 @@ HANDLES = (
         )
         for evaluator, as_then in SINCE_BACK_TOLD
     ),
+    Handles(batch.SendBatch, batch.send_batch, sent_batch_streams, reads=batch_reads, answer=batch_answer, evaluator=3),
     Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
     Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
     Handles(settlement.KeepPayee, settlement.keep_payee, payee_stream),
@@ -478,13 +480,21 @@ HANDLES = (
     *(
         Handles(
             payment_commands.SubmitPayment,
-            as_then(payment.submit_payment),
+            as_then(payment.submit_payment_looked_up),
             payment_stream,
             reads=gates_streams,
             answer=payment_answer,
             evaluator=evaluator,
         )
         for evaluator, as_then in SINCE_BACK_TOLD
+    ),
+    Handles(
+        payment_commands.SubmitPayment,
+        payment.submit_payment,
+        payment_and_account_streams,
+        reads=gates_streams,
+        answer=payment_answer,
+        evaluator=3,
     ),
     *(
         Handles(

@@ -137,6 +137,10 @@ def batch_streams(wish: Any) -> tuple[Any, ...]:
     return Batches.at(wish.batch_id), tuple(Payments.at(payment_id) for payment_id in wish.payment_ids)
 
 
+def sent_batch_streams(wish: Any) -> tuple[Any, ...]:
+    return *batch_streams(wish), tuple(Accounts.at(account_id) for account_id in wish.account_ids)
+
+
 def batch_reads(wish: Any) -> tuple[Any, ...]:
     return tuple(Payees.at(payee_id) for payee_id in wish.payee_ids), rules_streams(wish)[0]
 

@@ -136,6 +136,15 @@ class PaymentClosed:
     closed_at: datetime
 
 
+@event("incentives.PaymentHandedOver.v1")
+class PaymentHandedOver:
+    """The payment is about to go to the provider. A dispute that the account heard of before stops it; a later one does not."""
+
+    account_id: str
+    payment_id: str
+    handed_over_at: datetime
+
+
 @event("incentives.InvoiceNoted.v1")
 class InvoiceNoted:
     """The number of an invoice that a payment was made for; no other payment may have it."""
@@ -207,6 +216,7 @@ AccountEvent = (
     StatementIssued
     | StatementScheduled
     | PaymentOpened
+    | PaymentHandedOver
     | PaymentClosed
     | InvoiceNoted
     | LineDisputeEvent
@@ -516,7 +526,7 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
             return replace(account, statements=(*account.statements, happened), period=None)
         case StatementScheduled():
             return replace(account, period=happened.period)
-        case PaymentOpened() | PaymentClosed():
+        case PaymentOpened() | PaymentClosed() | PaymentHandedOver():
             return _with_payment(account, happened)
         case InvoiceNoted():
             return replace(account, invoices={**account.invoices, happened.number: happened.payment_id})
@@ -566,8 +576,10 @@ def _with_correction(account: Account, happened: Told) -> Account:
             return account
 
 
-def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed) -> Account:
+def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed | PaymentHandedOver) -> Account:
     """What was given up is free again, and a dispute over a line of it in time for the next one."""
+    if isinstance(happened, PaymentHandedOver):
+        return account
     if isinstance(happened, PaymentOpened):
         payments = {**account.payments, happened.payment_id: happened}
         return replace(account, open_payment=happened.payment_id, payments=payments)

@@ -9,10 +9,17 @@ from chassis.decider import Decider, Invalid, Raced, Refused, WrongState
 from chassis.event import LEFT_OUT, command, event
 from chassis.rulebook import Rulebook
 from contracts.values import Money
+from services.incentives.domain.account import Account, PaymentHandedOver
 from services.incentives.domain.payee import Payee
-from services.incentives.domain.payment import Payment, Stage, approve_payment, submit_payment
+from services.incentives.domain.payment import (
+    Payment,
+    Stage,
+    approve_payment,
+    handed_over_of,
+    submit_payment_looked_up,
+)
 from services.incentives.domain.payment_commands import ApprovePayment, SubmitPayment
-from services.incentives.domain.payment_events import PaymentEvent
+from services.incentives.domain.payment_events import PaymentEvent, PaymentSubmitted
 from services.incentives.domain.thresholds import YearSoFar
 from services.incentives.domain.two_people import FourEyes
 
@@ -97,7 +104,10 @@ class ApproveBatch:
 
 @command("incentives.SendBatch.v1")
 class SendBatch:
-    """`bank` names the vendor's account that is drawn on, `disputed` are the payments of which a line is."""
+    """`bank` names the vendor's account that is drawn on.
+
+    `disputed` are the payments that the first evaluators took for disputed; now their accounts themselves say so.
+    """
 
     batch_id: str
     payment_ids: tuple[str, ...]
@@ -108,6 +118,7 @@ class SendBatch:
     so_far: dict[str, YearSoFar] = field(default_factory=dict)
     bank: str | None = None
     disputed: tuple[str, ...] = ()
+    account_ids: tuple[str, ...] = ()
 
 
 @command("incentives.CloseBatch.v1")
@@ -178,6 +189,7 @@ def prepare_batch(wish: PrepareBatch, batch: Batch, payments: Sequence[Payment])
 
 
 Both = tuple[list[BatchEvent], list[list[PaymentEvent]]]
+Sent = tuple[list[BatchEvent], list[list[PaymentEvent]], list[list[PaymentHandedOver]]]
 
 
 def approve_batch(
@@ -214,9 +226,27 @@ def _approving(wish: ApproveBatch, payment: Payment) -> ApprovePayment:
 
 
 def send_batch(
+    wish: SendBatch,
+    batch: Batch,
+    payments: Sequence[Payment],
+    accounts: Sequence[Account],
+    payees: Sequence[Payee],
+    books: Sequence[Rulebook],
+) -> Sent:
+    """Submits every approved payment of the batch, and tells their accounts; what is disputed is blocked instead."""
+    known = dict(zip(wish.account_ids, accounts, strict=True))
+    if unknown := {one.order.account_id for one in payments} - known.keys():
+        raise Raced(min(unknown))
+    stopped = (one.order.payment_id for one in payments if known[one.order.account_id].stops(one.order.payment_id))
+    sent, decided = send_batch_looked_up(replace(wish, disputed=tuple(stopped)), batch, payments, payees, books)
+    handed_over = [handed_over_of(one) for events in decided for one in events if isinstance(one, PaymentSubmitted)]
+    return sent, decided, [[one for one in handed_over if one.account_id == name] for name in wish.account_ids]
+
+
+def send_batch_looked_up(
     wish: SendBatch, batch: Batch, payments: Sequence[Payment], payees: Sequence[Payee], books: Sequence[Rulebook]
 ) -> Both:
-    """Submits every approved payment of the batch."""
+    """As the second evaluator decided: a dispute that was filed after the look at it came too late."""
     prepared = _prepared(batch, wish.payment_ids, APPROVED, after=(SENT, CLOSED))
     if prepared is None:
         return [], [[] for _ in payments]
@@ -239,7 +269,7 @@ def _submitted(wish: SendBatch, payment: Payment, payee: Payee, books: Sequence[
         bank=wish.bank,
         disputed=order.payment_id in wish.disputed,
     )
-    return submit_payment(one, payment, payee, books)
+    return submit_payment_looked_up(one, payment, payee, books)
 
 
 def close_batch(wish: CloseBatch, batch: Batch, payments: Sequence[Payment]) -> list[BatchEvent]:

@@ -23,6 +23,7 @@ from services.incentives.domain.account import (
     AccountEvent,
     InvoiceNoted,
     PaymentClosed,
+    PaymentHandedOver,
     PaymentOpened,
     StatementIssued,
     StatementLine,
@@ -484,9 +485,29 @@ def resume_payment(
 
 
 def submit_payment(
+    wish: SubmitPayment, payment: Payment, account: Account, payee: Payee, books: Sequence[Rulebook]
+) -> Both:
+    """Fixes the reference, then the provider may be called. The gates are asked once more.
+
+    The account is told in the same commit, so a dispute is either in time and stops it, or comes after it.
+    """
+    order = payment.order
+    if order.account_id != wish.account_id:
+        raise Raced
+    asked = replace(wish, disputed=account.stops(order.payment_id))
+    made = submit_payment_looked_up(asked, payment, payee, books)
+    return made, [handed_over_of(one) for one in made if isinstance(one, PaymentSubmitted)]
+
+
+def handed_over_of(it: PaymentSubmitted) -> PaymentHandedOver:
+    """What its account is told of a payment that is submitted."""
+    return PaymentHandedOver(account_id=it.account_id, payment_id=it.payment_id, handed_over_at=it.submitted_at)
+
+
+def submit_payment_looked_up(
     wish: SubmitPayment, payment: Payment, payee: Payee, books: Sequence[Rulebook]
 ) -> list[PaymentEvent]:
-    """Fixes the reference, then the provider may be called. The gates are asked once more."""
+    """As the second evaluator decided: a dispute that was filed after the look at it came too late."""
     order = payment.order
     if payment.stage in (Stage.SUBMITTED, Stage.UNKNOWN):
         return []

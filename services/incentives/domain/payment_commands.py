@@ -73,7 +73,10 @@ class ResumePayment:
 
 @command("incentives.SubmitPayment.v1")
 class SubmitPayment:
-    """`bank` names the vendor's account that is drawn on, `disputed` says whether a line that it pays is."""
+    """`bank` names the vendor's account that is drawn on.
+
+    `disputed` is what the first evaluators went by; now the account itself says whether a line that it pays is.
+    """
 
     payment_id: str
     payee_id: str
@@ -83,6 +86,7 @@ class SubmitPayment:
     so_far: YearSoFar | None = None
     bank: str | None = None
     disputed: bool = False
+    account_id: str = ""
 
 
 @command("incentives.ReportOutcome.v1")
