@@ -25,6 +25,7 @@ from chassis.identity import SigningKeys
 from chassis.keys import MASTER_FILE, FileKeyWrapper, MasterKeyMissing
 from chassis.keys_copy import NoKeys
 from chassis.master_key import KmsAway, KmsRefused, MasterKey
+from chassis.note import NoteSigner
 from chassis.parking import Place
 from chassis.presence import InUse, at_work
 from chassis.process import NoFolder, PortTaken, make_folder, make_world, must_be_free, opened, run, running, serve
@@ -38,6 +39,7 @@ from chassis.store.port import EventStore, NotMigrated
 from chassis.transport.port import topic_of
 from chassis.verify import Report, Span, verify, verify_decisions
 from chassis.verify_stream import verify_stream
+from chassis.witness_key import SealedSigning, WitnessKeyClosed
 
 Build = Callable[[Any, World], Service]
 Given = Callable[..., ServiceSettings]
@@ -55,6 +57,7 @@ PLAINLY = (
     NotMigrated,
     PortTaken,
     Problem,
+    WitnessKeyClosed,
 )
 """What ends a command with one sentence: the person at the keyboard can do something about it."""
 REFUSED, WRONG_USAGE = 1, 2
@@ -142,6 +145,11 @@ def _keys(name: str, settings: Given, build: Build) -> typer.Typer:
         """Makes another master key and wraps every key of the service by it. Stop the service first."""
         run(_renew(settings(data), build))
 
+    @keys.command("witness-anew")
+    def witness_anew(data: DATA = Path("./data")) -> None:
+        """Makes the witness another key where the one that is kept was lost with the keys. Stop the service first."""
+        run(_witness_anew(settings(data), build))
+
     return keys
 
 
@@ -188,6 +196,30 @@ async def _renew(settings: ServiceSettings, build: Build) -> None:
     with _locker(settings, build) as service, at_work(service.directory, alone=True):
         renewed = await _by_kms(service).renew()
         console.print(f"{service.name}: another master key wraps {renewed} keys", highlight=False)
+
+
+async def _witness_anew(settings: ServiceSettings, build: Build) -> None:
+    with _locker(settings, build) as service:
+        if service.desk.seeds is None:
+            raise typer.BadParameter(f"the witness of {service.name} has its key in a file: restore it with its folder")
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(service.desk.at_work(alone=True))
+            for each in (service.store, service.desk):
+                await each.open()
+                stack.push_async_callback(each.close)
+            made = await _another_key(service)
+    told = (
+        f"tell who holds checkpoints that its key is {made.verifier.vkey} from now on" if made else "its key is there"
+    )
+    console.print(f"{service.name}: {told}", highlight=False, soft_wrap=True, markup=False)
+
+
+async def _another_key(service: Service) -> NoteSigner | None:
+    if service.application.master_key:
+        await service.application.master_key.unlock()
+    signing = service.signing(service.desk.leaves(service.store.epoch).origin)
+    assert isinstance(signing, SealedSigning), "a desk that keeps keys has them sealed"
+    return await signing.anew()
 
 
 @contextmanager

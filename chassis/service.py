@@ -247,7 +247,8 @@ class Service:
     async def open(self, *, alone: bool = False) -> None:
         """Opens the stores and tells the transport what this service offers and hears.
 
-        Raises InUse while another process has the service for itself, or, with `alone`, while one is at work at all.
+        Raises InUse while another process has the service for itself, or, with `alone`, while one is at work at all;
+        WitnessKeyClosed where the keys are not those that the log was witnessed with.
         """
         self.api.add_middleware(Measured, telemetry=self.telemetry)
         if self.tracer.on:
@@ -256,11 +257,12 @@ class Service:
         await self._open_keys(alone=alone)
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
+        await self.desk.open()
+        self._exit.push_async_callback(self.desk.close)
+        await self._open_witness()  # before anything is done with the keys: it knows whether they are this log's
         await self.forgetting.catch_up()  # before anybody is served: keys from a backup know of no one who left since
         await self.application.read.open()
         self._exit.push_async_callback(self.application.read.close)
-        await self.desk.open()
-        self._exit.push_async_callback(self.desk.close)
         self._exit.push_async_callback(self.shadow_runs.stop)
         self.runner = ProjectionRunner(
             self.name,
@@ -275,7 +277,6 @@ class Service:
         )
         await self.runner.prepare()
         self.application.reached, self.application.standing = self.runner.reached, self.standing
-        await self._open_witness()
         self.is_open = True
         if WORK in self.settings.roles:
             self._meet_the_others()
@@ -286,12 +287,12 @@ class Service:
     async def _open_witness(self) -> None:
         signing = WitnessSettings(checkpoint_seconds=self.settings.checkpoint_seconds)
         leaves = self.desk.leaves(self.store.epoch)
-        self.witness = Witness(self.store, leaves, self._signing(leaves.origin), self.world.clock, signing)
+        self.witness = Witness(self.store, leaves, self.signing(leaves.origin), self.world.clock, signing)
         with suppress(KeysLocked):  # at once: the next start may be where the file of an older release is not
             await self.witness.signer()
         self.application.proof, self.application.covering = self.witness.proof, self.witness.covering
 
-    def _signing(self, origin: str) -> Signing:
+    def signing(self, origin: str) -> Signing:
         """How the witness comes by its key: sealed at the desk, else in a file."""
         file = self.directory / f"{self.name}-witness.key"
         if self.desk.seeds is None:

@@ -2,6 +2,9 @@
 
 What opens it lies with the keys of personal text. So whoever can write to the log's database cannot sign a checkpoint of
 what he made of it, and each process of the service signs with the same key.
+
+Who comes with other keys, such as those of a store that was set wrongly, finds a box that they do not open. It is no
+leave to make another one: checkpoints of one log would be signed by two keys, and nobody would know why.
 """
 
 import os
@@ -17,16 +20,27 @@ from chassis.supervision import log
 
 SUBJECT = "witness"
 Signing = Callable[[], Awaitable[NoteSigner]]
-"""The signer of a witness. Raises KeysLocked where its key cannot be had now."""
+"""The signer of a witness. Raises KeysLocked where its key cannot be had now, and WitnessKeyClosed."""
+
+
+class WitnessKeyClosed(Exception):
+    """A key of the witness is kept sealed, and the keys that are at hand do not open it."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"the key of the witness of {origin} is kept, and the keys that are here do not open it: see that "
+            "ENTENTE_KEY_STORE names the store with this service's keys, or bring a newer copy of them back (`keys restore`). "
+            "Where they are lost for good, `keys witness-anew` makes another one"
+        )
 
 
 class Seeds(Protocol):
-    """Where the sealed key is kept; durable when it returns."""
+    """Where the sealed keys are kept, the newest last; they are only ever added. Durable when it returns."""
 
-    async def kept(self) -> Sealed | None: ...
+    async def kept(self) -> list[Sealed]: ...
 
-    async def keep(self, seed: Sealed, instead_of: Sealed | None) -> Sealed:
-        """Keeps it in the place of another, or where there is none; answers the one that is kept then."""
+    async def add(self, seed: Sealed, before: int) -> Sealed:
+        """Adds one behind `before` others, unless somebody has meanwhile; answers the newest one."""
         ...
 
 
@@ -52,22 +66,30 @@ class SealedSigning:
         return self._signer
 
     async def _seed(self) -> bytes:
-        sealed = await self._seeds.kept()
-        seed = self._opened(sealed) if sealed else None
-        if seed is not None:
-            return seed
-        if sealed is not None:
-            # Keys were brought back from a copy of before it was made. What was signed stays signed by the old key.
-            log.error("witness_key_lost", origin=self._origin, then="tell who holds checkpoints of the new key")
-        made = self._keys.seal(SHARED, SUBJECT, b64encode(self._first(sealed)).decode())
-        kept = self._opened(await self._seeds.keep(made, sealed))
-        if kept is None:
-            raise LookupError("the key of the witness was lost while it was made")
-        return kept
+        kept = await self._seeds.kept()
+        seed = self._opened(kept[-1]) if kept else await self._add(self._first(), 0)
+        if seed is None:
+            raise WitnessKeyClosed(self._origin)
+        return seed
 
-    def _first(self, lost: Sealed | None) -> bytes:
+    async def anew(self) -> NoteSigner | None:
+        """Makes another key where the one that is kept can never be opened again; None where it can, or there is none.
+
+        What was signed stays signed by the old one. Raises KeysLocked.
+        """
+        kept = await self._seeds.kept()
+        if not kept or self._opened(kept[-1]) is not None:
+            return None
+        await self._add(os.urandom(SEED_BYTES), len(kept))
+        return await self()
+
+    async def _add(self, seed: bytes, before: int) -> bytes | None:
+        made = self._keys.seal(SHARED, SUBJECT, b64encode(seed).decode())
+        return self._opened(await self._seeds.add(made, before))
+
+    def _first(self) -> bytes:
         """The seed of an older release's file, else a new one."""
-        if lost is not None or not self._file.exists():
+        if not self._file.exists():
             return os.urandom(SEED_BYTES)
         log.info("witness_key_taken_over", file=str(self._file), then="remove the file and what copies of it there are")
         return self._file.read_bytes()

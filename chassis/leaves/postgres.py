@@ -29,9 +29,9 @@ TABLES: tuple[LiteralString, ...] = (
         "CREATE TABLE IF NOT EXISTS witness_checkpoints (epoch int, size bigint, signed_at text NOT NULL, "
         "note text NOT NULL, PRIMARY KEY (epoch, size))"
     ),
-    "CREATE TABLE IF NOT EXISTS witness_key (only_one boolean PRIMARY KEY CHECK (only_one), subject text, box text)",
+    "CREATE TABLE IF NOT EXISTS witness_seeds (number int PRIMARY KEY, subject text NOT NULL, box text NOT NULL)",
 )
-MADE = ("witness_leaves", "witness_nodes", "witness_checkpoints", "witness_key")
+MADE = ("witness_leaves", "witness_nodes", "witness_checkpoints", "witness_seeds")
 PAGE_ROWS = 10_000
 """Of what has no end, so that no question takes longer than one may."""
 LOCK = "SELECT pg_advisory_xact_lock(%s)"
@@ -52,11 +52,8 @@ NODES = (
 KEEP_CHECKPOINT = "INSERT INTO witness_checkpoints VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 CHECKPOINTS = "SELECT size, note FROM witness_checkpoints WHERE epoch = %s AND size > %s ORDER BY size LIMIT %s"
 LATEST = "SELECT size, note FROM witness_checkpoints WHERE epoch = %s ORDER BY size DESC LIMIT 1"
-SEED = "SELECT subject, box FROM witness_key"
-KEEP_SEED = (
-    "INSERT INTO witness_key AS kept VALUES (true, %s, %s) ON CONFLICT (only_one) "
-    "DO UPDATE SET subject = excluded.subject, box = excluded.box WHERE kept.box = %s"
-)
+SEEDS = "SELECT subject, box FROM witness_seeds ORDER BY number"
+ADD_SEED = "INSERT INTO witness_seeds VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 NEWEST_EPOCH = "SELECT max(epoch) FROM witness_leaves"
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": each row says how many fields it has, each
@@ -166,14 +163,14 @@ class PostgresSeeds:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def kept(self) -> Sealed | None:
-        rows = await self._connections.persist(lambda db: _rows(db, SEED))
-        return Sealed(subject=rows[0][0], box=rows[0][1]) if rows else None
+    async def kept(self) -> list[Sealed]:
+        rows = await self._connections.persist(lambda db: _rows(db, SEEDS))
+        return [Sealed(subject=subject, box=box) for subject, box in rows]
 
-    async def keep(self, seed: Sealed, instead_of: Sealed | None) -> Sealed:
-        values = (seed.subject, seed.box, instead_of.box if instead_of else None)
-        await self._connections.persist(lambda db: db.execute(KEEP_SEED, values))
-        return await self.kept() or seed
+    async def add(self, seed: Sealed, before: int) -> Sealed:
+        values = (before + 1, seed.subject, seed.box)
+        await self._connections.persist(lambda db: db.execute(ADD_SEED, values))
+        return (await self.kept())[-1]
 
 
 async def newest_epoch(db: Connection) -> int:

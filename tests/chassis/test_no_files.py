@@ -17,6 +17,7 @@ from chassis.service import Blueprint, Service, assemble
 from chassis.settings import ServiceSettings
 from chassis.testing.desk_conformance import GROUP, messages_of
 from chassis.verify import verify
+from chassis.witness_key import WitnessKeyClosed
 from tests.engines import postgres as engine
 
 BLUEPRINT = Blueprint(name="testing", handles=(), access=Access({}), routers=(), publish=lambda seen: None)
@@ -78,6 +79,27 @@ async def test_pods_of_one_service_share_no_file_and_know_the_same(
         assert (await verify(other.store, leaves, await leaves.checkpoints(), key)).holds
         assert files(tmp_path / "one") == files(tmp_path / "other") == []
     assert files(tmp_path / "one") == files(tmp_path / "other") == []
+
+
+@pytest.mark.parametrize("wrong", ["of another system", "not set"])
+async def test_a_start_with_other_keys_is_refused_and_changes_nothing(
+    tmp_path: Path, postgres: str, key_store: str, secrets: Path, postgres_server: str, wrong: str
+) -> None:
+    one = on_node(tmp_path / "one", postgres, key_store, secrets)
+    async with running([one], one.world):
+        assert one.witness
+        before = (await one.witness.signer()).verifier.vkey
+    with engine.fresh_database(postgres_server) as elsewhere:
+        other = on_node(tmp_path / "other", postgres, elsewhere if wrong == "of another system" else "", secrets)
+        with pytest.raises(
+            WitnessKeyClosed, match="see that ENTENTE_KEY_STORE names the store with this service's keys"
+        ):
+            async with running([other], other.world):
+                pass
+    again = on_node(tmp_path / "again", postgres, key_store, secrets)
+    async with running([again], again.world):
+        assert again.witness
+        assert (await again.witness.signer()).verifier.vkey == before
 
 
 async def test_whoever_has_to_be_alone_is_told_of_a_pod_on_another_node(

@@ -1,5 +1,6 @@
 """The witness's key where no folder is shared: one for all processes, sealed by the keys, taken over from a file."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from chassis.desk.postgres import PostgresDesk
 from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import Keys, KeysLocked, PlainKeyWrapper
 from chassis.note import NoteSigner
-from chassis.witness_key import SUBJECT, SealedSigning
+from chassis.witness_key import SUBJECT, SealedSigning, WitnessKeyClosed
 
 ORIGIN = "entente/lighting/1"
 MASTER = PlainKeyWrapper(bytes(range(32)))
@@ -66,8 +67,7 @@ async def test_who_has_the_database_of_the_log_alone_cannot_sign(desk: Desk, tmp
     (tmp_path / "lighting-witness.key").write_bytes(seed)
     await key_of(signing(desk, keys_in(tmp_path / "keys.db"), tmp_path))
     assert desk.seeds is not None
-    kept = await desk.seeds.kept()
-    assert kept is not None
+    [kept] = await desk.seeds.kept()
     assert keys_in(tmp_path / "other.db").open("shared", kept) is None
 
 
@@ -77,18 +77,39 @@ async def test_while_keys_are_locked_nothing_is_signed_and_no_key_is_made(desk: 
     with pytest.raises(KeysLocked):
         await one()
     assert desk.seeds is not None
-    assert await desk.seeds.kept() is None
+    assert await desk.seeds.kept() == []
     keys.unlock(MASTER)
     assert await key_of(one) == await key_of(signing(desk, keys, tmp_path))
 
 
-async def test_a_key_that_no_key_opens_any_more_is_made_anew_and_told(
-    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+async def test_other_keys_make_no_other_key_of_the_witness_and_are_told_what_to_look_at(
+    desk: Desk, tmp_path: Path
+) -> None:
+    right, wrong = keys_in(tmp_path / "keys.db"), keys_in(tmp_path / "set-wrongly.db")
+    before = await key_of(signing(desk, right, tmp_path))
+    for _ in range(2):
+        with pytest.raises(WitnessKeyClosed, match="ENTENTE_KEY_STORE names the store with this service's keys"):
+            await signing(desk, wrong, tmp_path)()
+    assert await key_of(signing(desk, right, tmp_path)) == before
+
+
+async def test_a_key_that_is_lost_for_good_is_followed_by_one_that_somebody_asks_for(
+    desk: Desk, tmp_path: Path
 ) -> None:
     lost = keys_in(tmp_path / "keys.db")
     before = await key_of(signing(desk, lost, tmp_path))
+    assert desk.seeds is not None
+    [old] = await desk.seeds.kept()
+    assert await signing(desk, lost, tmp_path).anew() is None  # it is not lost
     lost.forget("shared", SUBJECT)
-    one, other = (signing(desk, lost, tmp_path) for _ in range(2))
-    assert await key_of(one) != before
-    assert await key_of(other) == await key_of(one)
-    assert capsys.readouterr().out.count("witness_key_lost") == 1
+    made = await signing(desk, lost, tmp_path).anew()
+    assert made is not None
+    assert made.verifier.vkey != before
+    assert await key_of(signing(desk, lost, tmp_path)) == made.verifier.vkey
+    assert (await desk.seeds.kept())[0] == old
+
+
+async def test_two_that_make_the_first_key_at_once_agree_on_one(desk: Desk, tmp_path: Path) -> None:
+    both = [signing(desk, keys_in(tmp_path / "keys.db"), tmp_path) for _ in range(2)]
+    one, other = await asyncio.gather(*(key_of(each) for each in both))
+    assert one == other

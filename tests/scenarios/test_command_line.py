@@ -207,6 +207,24 @@ def test_keys_are_copied_out_of_the_data_alone_and_come_back(tmp_path: Path) -> 
     keys.close()
 
 
+def test_keys_that_are_lost_for_good_are_told_of_and_the_witness_is_given_another(
+    type_in, postgres: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert "has its key in a file" in said(type_in(ONE, "keys", "witness-anew"), 2)
+    monkeypatch.setenv("ENTENTE_POSTGRES", postgres)
+    said(type_in(ONE, "parked", "list"), 0)
+    assert "registration: its key is there" in said(type_in(ONE, "keys", "witness-anew"), 0)
+    for lost in (tmp_path / "registration").glob("keys.db*"):
+        lost.unlink()
+    told = said(type_in(ONE, "parked", "list"), 1)
+    assert told.startswith(
+        "the key of the witness of entente/registration/1 is kept, and the keys that are here do not"
+    )
+    assert "`keys witness-anew` makes another one" in told
+    assert "its key is entente/registration/1+" in said(type_in(ONE, "keys", "witness-anew"), 0)
+    said(type_in(ONE, "parked", "list"), 0)
+
+
 # The master key that a KMS wraps
 
 

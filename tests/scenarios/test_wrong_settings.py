@@ -237,6 +237,7 @@ ONE = (
     "keys restore kept.db",
     "keys rewrap",
     "keys renew",
+    "keys witness-anew",
 )
 TOLD: dict[str, tuple[str, ...]] = {
     "gateway": (
