@@ -1,8 +1,9 @@
 """A log that ends before what its readers have seen of it: it was restored from an older backup, and begins a new epoch.
 
-Whoever read the log keeps how far: the witness, the relay, read models of this and of other services. Positions that they
-know would be given out again for other events, which they would take for repeats. So a service with such a log does not
-start; `reconcile` begins a new epoch, whose positions lie above all that were ever given, and records that it did.
+Whoever read the log keeps how far: the witness, the relay, read models of this and of other services; and its topic shows
+it. Positions that they know would be given out again for other events, which they would take for repeats. So a service
+with such a log does not start; `reconcile` begins a new epoch, whose positions lie above all that were ever given, and
+records that it did.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +14,10 @@ from typing import Any, Protocol
 from chassis.decider import Decider
 from chassis.event import SHARED, command, event
 from chassis.execution import Executor, Handles, Order
+from chassis.supervision import Final
 
 
-class LogBehind(Exception):
+class LogBehind(Final):
     """A log ends before what was read of it. The message names who read how far, and what to do."""
 
     def __init__(self, service: str, head: int, read: Mapping[str, int]) -> None:

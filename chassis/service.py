@@ -335,6 +335,7 @@ class Service:
             "the witness": await self._witnessed(),
             "the relay": await self.positions.get(relay_name(self.outlet)),
             f"read models of {self.name}": self.runner.read_so_far(self.name),
+            "the topic": await self.world.transport.told_to(self.outlet),
         }
         for name, other in self.world.neighbours.items():
             if other is not self and other.is_open:

@@ -1,7 +1,9 @@
 """Long-lived tasks that do not end unnoticed: one that ends is logged, counted and started again after a pause."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +15,16 @@ log = structlog.get_logger()
 Run = Callable[[], Awaitable[None]]
 FORGOTTEN_SECONDS = 60.0
 """After so long without a failure the next pause is a first one again."""
+
+
+class Final(Exception):
+    """What no task makes better by beginning again: somebody has to do something, and the message says what."""
+
+
+def end_process(why: str, **told: Any) -> None:
+    """Ends this process in order, as SIGTERM does, and says why."""
+    log.error(why, **told, then="this process ends")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +51,10 @@ async def bounded_stop(tasks: set["asyncio.Task[Any]"], seconds: float, cancel_s
 
 
 class Tasks:
-    """A set of named long-lived tasks. `failures` counts by name how often each ended though it should not have."""
+    """A set of named long-lived tasks. `failures` counts by name how often each ended though it should not have.
+
+    One that raises Final is not begun again: the process ends with it.
+    """
 
     def __init__(self, backoff: Backoff | None = None) -> None:
         self.stopping = asyncio.Event()
@@ -63,6 +78,9 @@ class Tasks:
         if self.stopping.is_set():
             return
         failures = self.failures[name] = self.failures.get(name, 0) + 1
+        if isinstance(error, Final):
+            end_process("task_cannot_go_on", task=name, told=str(error))
+            return
         pause = self._backoff.pause_seconds(self._in_a_row(name))
         log.error("task_ended", task=name, failures=failures, restarts_in_seconds=round(pause, 2), exc_info=error)
         asyncio.get_running_loop().call_later(pause, partial(self._again, name, run, finishes=finishes))

@@ -16,14 +16,14 @@ from typing import Protocol
 from chassis.event import SHARED, Sealed
 from chassis.keys import Keys
 from chassis.note import SEED_BYTES, NoteSigner
-from chassis.supervision import log
+from chassis.supervision import Final, log
 
 SUBJECT = "witness"
 Signing = Callable[[], Awaitable[NoteSigner]]
 """The signer of a witness. Raises KeysLocked where its key cannot be had now, and WitnessKeyClosed."""
 
 
-class WitnessKeyClosed(Exception):
+class WitnessKeyClosed(Final):
     """A key of the witness is kept sealed, and the keys that are at hand do not open it."""
 
     def __init__(self, origin: str) -> None:

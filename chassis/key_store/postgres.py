@@ -6,8 +6,6 @@ that one turn of the event loop makes share the question whether anybody was for
 
 import asyncio
 import hashlib
-import os
-import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -27,7 +25,7 @@ from chassis.presence import InUse
 from chassis.settings import WrongSetting, variable
 from chassis.store.port import NotMigrated, StoreSettings
 from chassis.store.postgres import PATIENT, SCHEMA_NAME, connection_options, lock_key
-from chassis.supervision import log
+from chassis.supervision import end_process
 
 LONG_SECONDS = 300.0
 """For what is done with nobody waiting: tables made, all keys copied or wrapped anew."""
@@ -112,8 +110,7 @@ class PostgresKeyStore:
             connection.close()
             raise HeldAlone(self._in_use())
         if self._renewed is not None and self._renewed != _one(connection, "SELECT renewed FROM state"):
-            log.error("keys_renewed_meanwhile", on=self.schema, then="this process holds the old master key: it ends")
-            os.kill(os.getpid(), signal.SIGTERM)
+            end_process("keys_renewed_meanwhile", on=self.schema, holding="the old master key")
         return connection
 
     def _in_use(self) -> str:

@@ -4,8 +4,6 @@ It is a lock of a session, which lasts as long as its process and its connection
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,7 +13,7 @@ from psycopg import AsyncConnection
 
 from chassis.presence import InUse
 from chassis.store.postgres import EPOCH, WENT_AWAY
-from chassis.supervision import log
+from chassis.supervision import end_process
 
 LOOK_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 TOGETHER, ALONE = "SELECT pg_try_advisory_lock_shared(%s)", "SELECT pg_try_advisory_lock(%s)"
@@ -69,8 +67,7 @@ class _Session:
             except (TimeoutError, *WENT_AWAY):
                 continue
             if not held:
-                log.error("another_process_worked_alone", on=what, then="this one ends")
-                os.kill(os.getpid(), signal.SIGTERM)
+                end_process("another_process_worked_alone", on=what)
                 return
 
     async def _take_again(self) -> bool:

@@ -131,6 +131,10 @@ class InProcessTransport:
         added.from_now = True
         self._groups[added.key] = added
 
+    async def told_to(self, outlet: Outlet) -> int:
+        """Nothing beyond the log: a topic is its service's feed."""
+        return 0
+
     async def lost(self, outlet: Outlet) -> Lost:
         """Nothing: a topic is its service's feed."""
         return Lost()

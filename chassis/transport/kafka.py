@@ -302,7 +302,7 @@ def _note(what: str, task: "asyncio.Task[Any]") -> None:
 async def read_tails(partitions: Sequence[TopicPartition], epoch: int, settings: Settings) -> dict[int, int]:
     """The position in the last record of each partition; 0 where there never was one.
 
-    Left out are a partition whose records have all expired and one that ends with another epoch or unreadably.
+    Left out are a partition whose records have all expired and one that ends with an older epoch or unreadably.
     """
     consumer = AIOKafkaConsumer(**settings.client(), group_id=None, enable_auto_commit=False)
     try:
@@ -323,7 +323,7 @@ async def read_tails(partitions: Sequence[TopicPartition], epoch: int, settings:
 async def _tail(consumer: Any, where: TopicPartition, end: int, epoch: int) -> dict[int, int]:
     consumer.seek(where, end - 1)
     last = _message(await consumer.getone(where))
-    return {} if last.fault or last.epoch != epoch else {where.partition: last.position}
+    return {} if last.fault or last.epoch < epoch else {where.partition: last.position}
 
 
 async def read_lost(topic: str, head: int, settings: Settings) -> Lost:
@@ -576,6 +576,17 @@ class KafkaTransport:
     def listen(self, topic: str, on_batch: OnBatch) -> None:
         """Adds a reader of all partitions without a group: every process has its own, and hears everything."""
         self._listeners.append(_Subscription(topic, None, on_batch, self.settings))
+
+    async def told_to(self, outlet: Outlet) -> int:
+        """The last position that the topic tells of. Where the broker does not answer, its relay asks again later."""
+        try:
+            async with asyncio.timeout(self.settings.start_seconds):
+                partitions = await partitions_of(outlet.topic, self.settings)
+                tails = await read_tails(partitions, outlet.store.epoch, self.settings) if partitions else {}
+        except Exception as error:  # noqa: BLE001  a broker that is away or says no holds up nobody's start
+            log.warning("topic_not_asked", topic=outlet.topic, error=repr(error))
+            return 0
+        return max(tails.values(), default=0)
 
     async def lost(self, outlet: Outlet) -> Lost:
         """What the topic holds beyond the end of the outlet's log. Raises the broker's error."""

@@ -314,6 +314,10 @@ class Transport(Protocol):
     def listen(self, topic: str, on_batch: OnBatch) -> None:
         """Hands every message from now on to this process, whatever others hear. Nothing is kept of how far it came."""
 
+    async def told_to(self, outlet: Outlet) -> int:
+        """The last position that the outlet's topic tells of; 0 where nothing does, or where it cannot be asked now."""
+        ...
+
     async def lost(self, outlet: Outlet) -> Lost:
         """What is told of beyond the end of a log. Raises the broker's error."""
         ...

@@ -1,6 +1,9 @@
 import asyncio
+import signal
 
-from chassis.supervision import Backoff, Tasks
+from structlog.testing import capture_logs
+
+from chassis.supervision import Backoff, Final, Tasks
 
 QUICK = Backoff(first_seconds=0.001, most_seconds=0.004)
 
@@ -24,6 +27,23 @@ async def test_a_task_that_ends_in_any_way_is_started_again_and_counted() -> Non
     tasks.start("work", run)
     await until(running)
     assert tasks.failures == {"work": 3}
+    await tasks.stop()
+
+
+async def test_what_beginning_again_makes_no_better_ends_the_process_and_says_why() -> None:
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+
+    async def run() -> None:
+        raise Final("bring the log back")
+
+    tasks = Tasks(QUICK)
+    with capture_logs() as logs:
+        tasks.start("work", run)
+        await until(ended)
+    assert [(line["event"], line["told"]) for line in logs] == [("task_cannot_go_on", "bring the log back")]
+    assert tasks.failures == {"work": 1}
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     await tasks.stop()
 
 

@@ -1,12 +1,19 @@
 import asyncio
+import signal
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.access import Access
+from chassis.epoch import LogBehind
 from chassis.positions import MemoryPositions
+from chassis.process import make_world, running
+from chassis.service import Blueprint, Service, assemble
+from chassis.settings import ServiceSettings
 from chassis.supervision import Backoff
 from chassis.testing.feed import MemoryFeed, outlet
 from chassis.testing.transport_conformance import Hearing, TransportConformance, Travel, first_times
@@ -127,7 +134,7 @@ async def test_a_record_that_cannot_be_read_arrives_marked_and_fails_nobody_else
     assert good.seen().event.number == 4
 
 
-async def test_the_end_of_each_partition_is_known_and_other_epochs_do_not_count(kafka: str) -> None:
+async def test_the_end_of_each_partition_is_known_and_older_epochs_do_not_count(kafka: str) -> None:
     settings = settings_for(kafka)
     service = await new_service(settings)
     feed = MemoryFeed()
@@ -139,6 +146,56 @@ async def test_the_end_of_each_partition_is_known_and_other_epochs_do_not_count(
         assert sent == {partition: 3}
         assert await opened.tails(topic_of(service), 1) == {0: 0, 1: 0, 2: 0} | sent
         assert partition not in await opened.tails(topic_of(service), 2)
+        assert await opened.tails(topic_of(service), 0) == {0: 0, 1: 0, 2: 0} | sent
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+async def test_a_log_that_its_own_topic_is_ahead_of_does_not_start(kafka: str, tmp_path: Path, epoch: int) -> None:
+    """As when a backup of a whole server took back log, desk and read models together: the topic alone knows better."""
+    restored = alone(kafka, tmp_path, await told_three_times(settings_for(kafka), epoch))
+    with pytest.raises(LogBehind, match=r"the log ends at 0 and was read further \(the topic to 3\).*run `reconcile`"):
+        async with running([restored], restored.world):
+            pass
+
+
+async def test_a_relay_that_finds_its_topic_ahead_of_the_log_ends_the_process(kafka: str) -> None:
+    """As when the server is taken back while the process runs."""
+    settings, ended = settings_for(kafka), asyncio.Event()
+    transport = KafkaTransport(settings)
+    transport.offer(outlet(MemoryFeed(), await told_three_times(settings)), MemoryPositions())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    with capture_logs() as logs:
+        await transport.start()
+        async with asyncio.timeout(30):
+            await ended.wait()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    await transport.stop()
+    [told] = [line["told"] for line in logs if line["event"] == "task_cannot_go_on"]
+    assert "the log ends at 0 and was read further (the topic to 3)" in told
+
+
+async def told_three_times(settings: Settings, epoch: int = 1) -> str:
+    """A service whose topic tells of three positions of that epoch."""
+    service, feed = await new_service(settings), MemoryFeed(epoch)
+    await feed.commit(1, 2, 3)
+    async with sender(settings) as opened:
+        await opened.send(translated(outlet(feed, service), feed.recorded))
+    return service
+
+
+async def test_a_broker_that_is_away_holds_up_no_start(tmp_path: Path) -> None:
+    one = alone("127.0.0.1:1", tmp_path, "testing")
+    with capture_logs() as logs:
+        async with running([one], one.world):
+            pass
+    assert "topic_not_asked" in [line["event"] for line in logs]
+
+
+def alone(kafka: str, data: Path, name: str) -> Service:
+    """A service of nothing but its log."""
+    blueprint = Blueprint(name=name, handles=(), access=Access({}), routers=(), publish=lambda seen: None)
+    settings = ServiceSettings(data=data, kafka=kafka)
+    return assemble(blueprint, settings, make_world(settings))
 
 
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
