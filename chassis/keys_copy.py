@@ -19,7 +19,7 @@ from chassis.backup import NotEmpty
 from chassis.key_store.port import KeyStore
 from chassis.key_store.sqlite import SCHEMA, SqliteKeyStore
 from chassis.keys import KEYS_FILE, FileKeyWrapper, Keys, MasterKeyMissing
-from chassis.presence import at_work
+from chassis.presence import at_work, moving
 from chassis.sqlite_file import LOCK_SECONDS
 
 COPY = re.compile(r"(?P<service>[a-z]+)-keys-\d{8}T\d{6}Z\.db")
@@ -120,14 +120,17 @@ def bring_back(source: Path, kept: Kept, service: str, master_key: Path | None) 
 def take_over(file: KeysFile, store: KeyDatabase, master_key: Path | None) -> bool:
     """Moves the keys of a service's file into the store that follows it, once, and removes the file: whether there was one.
 
-    Raises InUse while a process works with the file, NotEmpty where the store holds other keys (an older release that came
-    back has made a file anew), NoKeys for a damaged file, and MasterKeyMissing unless the master key opens it.
+    Replicas that start together wait for each other. Raises InUse where a process goes on working with the file, NotEmpty
+    where the store holds other keys (an older release that came back has made a file anew), NoKeys for a damaged file, and
+    MasterKeyMissing unless the master key opens it.
     """
     if not file.path.exists():
         return False
-    with at_work(file.path.parent, alone=True), TemporaryDirectory() as folder:
-        if not file.path.exists():
+    # Before anybody connects to the store: who waits here holds nothing there that the other one needs alone.
+    with moving(file.path.parent, file.path.exists) as still, TemporaryDirectory() as folder:
+        if not still:
             return False
+        store.migrate()
         draft = Path(folder) / KEYS_FILE
         file.copy_to(draft)
         if _checked(draft).keys:

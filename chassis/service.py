@@ -239,10 +239,10 @@ class Service:
     def _migrate_keys(self) -> None:
         """Makes their tables. Keys that lay in a file until now are moved to where the settings want them."""
         store, file = self.application.keys.store, KeysFile(self.directory)
-        store.migrate()
         master_key = None if self.settings.kms else self.settings.master_key
         if isinstance(store, KeyDatabase) and take_over(file, store, master_key):
             log.warning("keys_taken_over", path=str(file.path), then="remove what copies of the file there are")
+        store.migrate()
 
     async def open(self, *, alone: bool = False) -> None:
         """Opens the stores and tells the transport what this service offers and hears.

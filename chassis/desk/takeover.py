@@ -7,22 +7,21 @@ names. A release of before that comes back makes new ones, which are taken over 
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from chassis.desk.sqlite import DESK_FILE, epochs_kept, leaves_file
 from chassis.leaves.port import Leaves
 from chassis.leaves.sqlite import SqliteLeaves
 from chassis.parking import COLUMNS
-from chassis.presence import InUse, at_work
+from chassis.presence import MOVED_SECONDS, moving
 from chassis.sqlite_file import INTO_ONE_FILE, open_flushed
 from chassis.supervision import log
 
-WAIT_SECONDS, LOOK_SECONDS = 30.0, 0.2
 LOG_FILE = "events.db"
 PAGE_LEAVES = 10_000
 Rows = list[tuple[Any, ...]]
@@ -56,22 +55,19 @@ def left(directory: Path, service: str) -> list[Path]:
 
 
 async def take_over(
-    directory: Path, service: str, keep: Keep, leaves_of: LeavesOf, wait_seconds: float = WAIT_SECONDS
+    directory: Path, service: str, keep: Keep, leaves_of: LeavesOf, wait_seconds: float = MOVED_SECONDS
 ) -> None:
     """Takes a desk over and puts its files aside. Raises InUse where others go on working on them."""
-    until = monotonic() + wait_seconds
-    while left(directory, service):
-        try:
-            with at_work(directory, alone=True):
+    remain = partial(left, directory, service)
+    with ExitStack() as held:
+        while remain():
+            if await asyncio.to_thread(held.enter_context, moving(directory, remain, wait_seconds)):
                 await _carry(directory, service, keep, leaves_of)
-        except InUse:
-            if monotonic() > until:
-                raise
-            await asyncio.sleep(LOOK_SECONDS)
+            held.close()
 
 
 async def _carry(directory: Path, service: str, keep: Keep, leaves_of: LeavesOf) -> None:
-    for path in left(directory, service):  # none where another process has done so meanwhile
+    for path in left(directory, service):
         if path.name == DESK_FILE:
             found = await asyncio.to_thread(_read, path)
             await keep(found)

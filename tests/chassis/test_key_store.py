@@ -255,7 +255,7 @@ class TestTakingAFileOver:
         assert keys_copy.take_over(KeysFile(self.folder), self.store(), self.master)
         keys = keys_in(self.dsn, "here_keys", self.master)
         assert (keys.open("acme", self.box), keys.followed()) == ("Anna", 12)
-        assert {"master.key", "at-work.lock"} == {path.name for path in self.folder.iterdir()}
+        assert {"master.key", "at-work.lock", "moving.lock"} == {path.name for path in self.folder.iterdir()}
         assert not keys_copy.take_over(KeysFile(self.folder), self.store(), self.master)
 
     def test_broken_off_before_the_file_was_gone_it_brings_nobody_back_who_was_forgotten_since(

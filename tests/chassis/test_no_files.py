@@ -1,14 +1,19 @@
 """With log, read models and keys in PostgreSQL a service keeps nothing in files: its pods need no volume, and no node."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chassis.access import Access
 from chassis.cli import order_of
+from chassis.clock import FixedClock
+from chassis.desk.sqlite import SqliteDesk
 from chassis.identity import SigningKeys
-from chassis.keys import FileKeyWrapper
+from chassis.keys import FileKeyWrapper, Keys
 from chassis.note import NoteSigner
 from chassis.parking import PARKED
 from chassis.presence import InUse
@@ -124,3 +129,23 @@ async def test_the_key_of_a_witness_with_a_volume_signs_on_where_there_is_none(
     async with running([other], other.world):
         assert other.witness
         assert (await other.witness.signer()).verifier.vkey == before.verifier.vkey
+
+
+async def test_replicas_that_find_the_files_of_an_older_release_at_once_all_start(
+    tmp_path: Path, postgres: str, key_store: str, secrets: Path
+) -> None:
+    """On one volume: one moves keys and desk, the others wait for it, and none is in the way of who goes on."""
+    folder = tmp_path / "volume" / "testing"
+    with closing(Keys.in_directory(folder, secrets / "master.key")) as keys:
+        sealed = keys.seal("acme", "anna", "Anna Adams")
+    desk = SqliteDesk(folder, "testing", FixedClock(datetime(2026, 3, 3, tzinfo=UTC)))
+    await desk.migrate()
+    await desk.positions.set("relay", 7)
+    await desk.close()
+    replicas = [on_node(tmp_path / "volume", postgres, key_store, secrets) for _ in range(4)]
+    async with AsyncExitStack() as stack:
+        starting = [stack.enter_async_context(running([one], one.world)) for one in replicas]
+        await asyncio.gather(*starting)
+        for one in replicas:
+            assert one.application.keys.open("acme", sealed) == "Anna Adams"
+            assert await one.positions.get("relay") == 7
