@@ -45,6 +45,7 @@ from services.incentives.projections.ledger import KINDS
 from tests.incentives.facts import NOW, World, basis, credit, plan, reversal, share, version, win
 from tests.incentives.orders import APPROVE, DECLINE, SUBMIT, proposal, said, statement
 from tests.incentives.orders import line as stated
+from tests.incentives.proving import findings
 from tests.incentives.test_rating_steps import standing
 
 D = Decimal
@@ -414,6 +415,7 @@ class AnySequence(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "world"):
             self.a_rebate_settled_monthly_is_the_one_settled_at_once()
+            self.a_partner_recomputes_every_line_and_window()
             self.replayed_from_nothing_everything_is_the_same()
 
     def a_rebate_settled_monthly_is_the_one_settled_at_once(self):
@@ -426,6 +428,10 @@ class AnySequence(RuleBasedStateMachine):
             for name in ("by_month", "at_once")
         }
         assert paid["by_month"] == paid["at_once"]
+
+    def a_partner_recomputes_every_line_and_window(self):
+        """The offline verifier, which reckons by itself, finds nothing."""
+        assert findings(self.world) == []
 
     def replayed_from_nothing_everything_is_the_same(self):
         world = self.world

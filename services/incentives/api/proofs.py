@@ -1,5 +1,6 @@
 """Proofs of statements over HTTP: everything that a partner needs to recompute one alone."""
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NotRequired, TypedDict
 
 import orjson
@@ -8,16 +9,21 @@ from fastapi import APIRouter, Path, Request, Response
 from chassis.access import PARTNER
 from chassis.answers import answers
 from chassis.application import Application
+from chassis.decider import stream_base, stream_parts
 from chassis.event import sha256
 from chassis.http import App, Reader, Writer, reads, shown
 from chassis.proof import without_states
+from chassis.segments import StreamContinued
 from chassis.store.port import Recorded
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.mergers import statement_for
+from services.incentives.domain.meter import Meters
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.domain.verifying import FORMAT, verify
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
+LIFE = ("PayoutReversed", "PayoutReleased", "PayoutPostponed", "PayoutPutUnderReview", "PayoutAdjusted")
+"""The steps of a line that move its money, or hold it."""
 STATED_LATER = ("event_id", "position", "amount_sorts")
 """What the read model adds to a statement."""
 
@@ -54,9 +60,10 @@ class PlanWords(TypedDict):
 
 
 class StatementProof(TypedDict):
-    """The statement as it was issued, the events that its lines name, and the plans' words.
+    """The statement as it was issued, all that became of its lines and of their windows until then, and the plans' words.
 
-    `issued` is the statement's own event. The checkpoint, signed by the witness's key, covers it and all the others.
+    `issued` is the statement's own event. The checkpoint, signed by the witness's key, covers it and all the others. Of the
+    lines in `kept_back` it is not shown how they were earned.
     """
 
     format: str
@@ -66,6 +73,7 @@ class StatementProof(TypedDict):
     issued: StoredEvent
     events: list[StoredEvent]
     plans: list[PlanWords]
+    kept_back: list[str]
 
 
 class Verified(TypedDict):
@@ -91,15 +99,19 @@ async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Respons
 
 
 async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-    """The statement as it was issued, the events that its lines name, and how those lines were earned.
+    """The statement as it was issued, the events that its lines name, and how those lines and their windows came to be.
 
     For a partner it is not `whole`: a part of another partner's sale shows that it stands in the log, not what it says.
     """
+    await app.caught_up("earnings")
     causes = sorted({line["cause"] for line in statement["lines"]})
     lines = await app.read.get_many("earnings", tenant, causes)
     earned = {line_id: line for line_id, line in lines.items() if whole or line["credited_id"] is None}
     positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
-    found = [await _recorded(app, position) for position in (statement["position"], *sorted(positions))]
+    positions |= await _steps(app, tenant, earned.values())
+    named = [await _recorded(app, position) for position in sorted(positions) if position <= statement["to_position"]]
+    stated = {one.position: one for one in (*named, *await _windows(app, named, statement["to_position"]))}
+    found = [await _recorded(app, statement["position"]), *(stated[position] for position in sorted(stated))]
     assert app.covering is not None
     covering = await app.covering(found)
     stored, hashed = covering["events"], without_states(covering)["events"]
@@ -116,7 +128,28 @@ async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, 
         "issued": issued,
         "events": events,
         "plans": await _plans(app, tenant, wanted),
+        "kept_back": sorted(lines.keys() - earned.keys()),
     }
+
+
+async def _steps(app: Application, tenant: str, earned: Iterable[dict[str, Any]]) -> set[int]:
+    """Where in the log stands what became of these lines."""
+    await app.caught_up("event_places")
+    steps = [step["event_id"] for line in earned for step in line["history"] if step["kind"] in LIFE]
+    return {place["position"] for place in (await app.read.get_many("event_places", tenant, steps)).values()}
+
+
+async def _windows(app: Application, named: Sequence[Recorded], to_position: int) -> list[Recorded]:
+    """All that happened in the windows of these events up to a position."""
+    streams = {stream_base(one.stream) for one in named if stream_parts(one.stream)[1] == Meters.kind}
+    found: list[Recorded] = []
+    for stream in sorted(streams):
+        segment: str | None = stream
+        while segment:
+            loaded = await app.executor.store.load(segment)
+            segment = next((one.event.next for one in loaded if isinstance(one.event, StreamContinued)), None)
+            found += [one for one in loaded if not isinstance(one.event, StreamContinued)]
+    return [one for one in found if one.position <= to_position]
 
 
 async def _recorded(app: Application, position: int) -> Recorded:

@@ -1,0 +1,39 @@
+"""What a partner's verifier says of a run of facts: its events as a proof names them, from the first one on."""
+
+from typing import Any
+
+from chassis.event import plain
+from services.incentives.domain.verifying import FORMAT, earnings
+from tests.incentives.facts import World
+
+
+def proof_of(world: World) -> dict[str, Any]:
+    """The lines and windows of a world in the form of a statement's proof, with the words of all its plans."""
+    places = {
+        id(happened): (kind, identity, version)
+        for (kind, identity), events in world.streams.items()
+        for version, happened in enumerate(events, 1)
+    }
+    events = [
+        {
+            "id": f"e{position}",
+            "position": position,
+            "version": places[id(happened)][2],
+            "stream": f"acme:{places[id(happened)][0]}-{places[id(happened)][1]}",
+            "type": happened.type,
+            "data": plain(happened),
+        }
+        for position, happened in enumerate(world.events, 1)
+        if id(happened) in places
+    ]
+    versions = [version for book in world.books for version in book.versions]
+    plans = [
+        {"rulebook_id": one.rulebook_id, "version": one.version, "sha256": one.sha256, "body": one.body}
+        for one in versions
+    ]
+    return {"format": FORMAT, "events": events, "plans": plans, "kept_back": []}
+
+
+def findings(world: World) -> list[str]:
+    """What does not follow, in the verifier's words."""
+    return earnings(proof_of(world))
