@@ -13,6 +13,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.asgi import Api, body_of
+from chassis.keys import FileKeyWrapper
 from chassis.process import free_port
 from chassis.settings import ServiceSettings
 from services import first_run
@@ -44,15 +45,21 @@ EASTGATE = first_run.FirstPartner("Eastgate Trading", "DE", "eastgate.example", 
 
 @dataclass
 class Engines:
-    """The engines of a profile, each behind its wire; the read models have a wire of their own to theirs."""
+    """The engines of a profile, each behind its wire; the read models have a wire of their own to theirs.
+
+    The keys are in a PostgreSQL of their own, opened by `master_key`, a file.
+    """
 
     kafka: Engine
     postgres: PostgresServer
     documents: MongoServer | PostgresServer
     """The one in which read models are: PostgreSQL itself in the compact profile."""
+    keys: PostgresServer
+    master_key: Path
     to_kafka: Wire
     to_postgres: Wire
     to_documents: Wire
+    to_keys: Wire
 
     def settings(self) -> dict[str, str]:
         """What tells a service where they are: always behind the wire."""
@@ -60,7 +67,13 @@ class Engines:
             "ENTENTE_KAFKA": f"127.0.0.1:{self.to_kafka.front}",
             "ENTENTE_POSTGRES": postgres.dsn_at(self.to_postgres.front),
             "ENTENTE_READ_STORE": _url_of(self.documents, self.to_documents.front),
+            "ENTENTE_KEY_STORE": postgres.dsn_at(self.to_keys.front),
+            "ENTENTE_MASTER_KEY": str(self.master_key),
         }
+
+    def settings_here(self) -> dict[str, str]:
+        """The same for this process, which waits for keys where it stands, and would wait for its own wire."""
+        return self.settings() | {"ENTENTE_KEY_STORE": self.keys.dsn}
 
 
 def _url_of(documents: MongoServer | PostgresServer, port: int) -> str:
@@ -72,16 +85,19 @@ async def engines(folder: Path, profile: str) -> AsyncIterator[Engines]:
     """The engines of a profile at work, their files under `folder`."""
     for name in ("kafka", "postgres", "mongo"):
         (folder / name).mkdir(parents=True)
-    async with wire(0) as to_kafka, wire(0) as to_postgres, wire(0) as to_documents:
+    master_key = folder / "master.key"
+    FileKeyWrapper(master_key, made=True)
+    async with wire(0) as to_kafka, wire(0) as to_postgres, wire(0) as to_documents, wire(0) as to_keys:
         broker = kafka.Broker(folder / "kafka", advertised=f"127.0.0.1:{to_kafka.front}")
         server = postgres.Server(folder / "postgres")
         documents = mongo.Server(folder / "mongo") if profile == "full" else server
         to_kafka.port = int(broker.bootstrap.rpartition(":")[2])
-        to_postgres.port, to_documents.port = server.port, documents.port
+        keys = postgres.Server(folder / "keys")
+        to_postgres.port, to_documents.port, to_keys.port = server.port, documents.port, keys.port
         async with AsyncExitStack() as stack:
-            for engine in dict.fromkeys((broker, server, documents)):
+            for engine in dict.fromkeys((broker, server, documents, keys)):
                 stack.enter_context(at_work(engine))
-            yield Engines(broker, server, documents, to_kafka, to_postgres, to_documents)
+            yield Engines(broker, server, documents, keys, master_key, to_kafka, to_postgres, to_documents, to_keys)
 
 
 @dataclass
@@ -192,7 +208,7 @@ async def five(data: Path, at_hand: Engines) -> AsyncIterator[Five]:
     settings = ServiceSettings(port=0, data=data)
     async with (
         distributed(settings, GIVE_UP_SECONDS) as at_work_now,
-        looked_into(settings) as (services, world),
+        looked_into(settings.model_copy(update={"key_store": at_hand.keys.dsn})) as (services, world),
         AsyncExitStack() as stack,
     ):
         eyes = Patient(services, world, at_work_now.crm_url, at_work=at_work_now)

@@ -250,9 +250,11 @@ class Load:
         return sale
 
     def wish(self) -> dict[str, Any]:
+        """A deal with a customer of its own, and a person there, whose key is made with it."""
         name = "".join(self.chance.choice(LETTERS) + self.chance.choice("aeiou") for _ in range(SYLLABLES))
         return {
             "customer": {"name": name.title(), "country": "DE", "website": f"www.{name}.com"},
+            "contacts": [{"name": f"Kit {name.title()}", "email": f"kit@{name}.com"}],
             "products": [{"family": "platform", "quantity": 1}],
             "amount": {"amount": "15000.00", "currency": "EUR"},
             "close_on": self.season.close_on,

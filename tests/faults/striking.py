@@ -15,16 +15,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError
 
+from chassis.keys import KEY_BYTES, NONCE_BYTES
 from chassis.projection import Projection
 from chassis.transport.port import relay_name, topic_of
 from contracts.catalogue import SERVICES
+from services import first_run
+from services.distributed import FRONT
 from tests.engines import Engine
+from tests.engines.postgres import Server
 from tests.faults.five import Five
 from tests.faults.load import however_late
 from tests.faults.wire import UNANSWERED, Knows, Wire, nothing
@@ -40,6 +45,11 @@ WAL_WRITE_LOCK = 120
 """The byte of a `-shm` file that a writer locks: https://www.sqlite.org/walformat.html, "WAL Locks"."""
 WOKEN_SECONDS = 3.0
 """What it had in hand when it fell asleep goes out at once."""
+CONTACT, WRAPPED_KEY = b"contact-", struct.pack("!i", NONCE_BYTES + KEY_BYTES + 16)
+"""What stands in the insert of a key: whose it is, and the length of its wrapped form, with the tag of 16 bytes."""
+
+
+KEYS_AWAY = "The key store does not answer."
 
 
 class Missed(AssertionError):
@@ -111,9 +121,23 @@ def changes(model: str) -> Knows:
     return lambda chunk: (updated in chunk and b"\x02update\x00" in chunk) or listed in chunk
 
 
+def keeps_key(service: str) -> Request:
+    """The insert of a new key of a person at a customer: nothing else that is asked of the keys holds a wrapped one."""
+    statement = f"SELECT count(*) FROM {service}_keys.data_key"
+    return Request(
+        "keys",
+        lambda chunk: CONTACT in chunk and WRAPPED_KEY in chunk,
+        lambda it: _asked_of(it.engines.keys, statement),
+    )
+
+
 async def _asked(it: Five, statement: str, *values: Any) -> Any:
+    return await _asked_of(it.engines.postgres, statement, *values)
+
+
+async def _asked_of(server: Server, statement: str, *values: Any) -> Any:
     """The one value of the one row that PostgreSQL answers, asked without the wire."""
-    async with await psycopg.AsyncConnection.connect(it.engines.postgres.dsn) as connection:
+    async with await psycopg.AsyncConnection.connect(server.dsn) as connection:
         row = await (await connection.execute(statement.encode(), values)).fetchone()
     return row[0] if row else None
 
@@ -345,6 +369,28 @@ def cut_off(wire: str) -> Strike:
             between.bring_back()
 
     return strike
+
+
+def missed(strike: Strike) -> Strike:
+    """The keys' database goes away, and whoever needs a key meanwhile is told to come again, and why."""
+
+    async def struck(it: Five, pace: Pace) -> None:
+        ada = await first_run.signed_in(it.at_work.api[FRONT], "ada")
+
+        async def told() -> bool:
+            person = {"name": "Kim Away", "mail": f"kim-{uuid4()}@away.example"}
+            answer = await ada.post("/v1/onboarding/people", person, key=f"{uuid4()}")
+            return answer.status == 503 and answer.json()["detail"] == KEYS_AWAY
+
+        striking = asyncio.ensure_future(strike(it, pace))
+        try:
+            await until(told, pace.away_seconds, LOOK_SECONDS)
+        except TimeoutError:
+            raise Missed("nobody was told that the keys are away") from None
+        finally:
+            await striking
+
+    return struck
 
 
 # Files and offsets

@@ -28,9 +28,11 @@ from tests.faults.striking import (
     engine_frozen,
     engine_killed,
     engine_killed_at,
+    keeps_key,
     killed,
     killed_at,
     leaseholder_woken,
+    missed,
     no_room,
     offsets_to_zero,
     produces,
@@ -202,6 +204,13 @@ FAULTS = (
     Fault("kill -9 of the read store, away for a while", engine_killed("documents"), profiles=SEPARATE),
     Fault("the read store frozen", engine_frozen("documents"), profiles=SEPARATE),
     Fault("the read store cut off by the network", cut_off("documents")),
+    Fault(
+        "kill -9 of the keys' database, a key committed and not answered",
+        engine_killed_at("keys", keeps_key("registration"), UNANSWERED),
+    ),
+    Fault("kill -9 of the keys' database, away for a while", missed(engine_killed("keys"))),
+    Fault("the keys' database frozen", missed(engine_frozen("keys"))),
+    Fault("the keys' database cut off by the network", missed(cut_off("keys"))),
     FULL_VOLUME,
 )
 
@@ -285,7 +294,8 @@ async def put_through(
                 async with _begun(folder, at_hand, len(faults), pace, tell) as run:
                     for fault in faults:
                         await run.through(fault)
-            await all_is_proven(folder / "data")
+            with told(at_hand.settings_here()):
+                await all_is_proven(folder / "data")
             return run.rows
 
 
