@@ -10,6 +10,7 @@ import asyncio
 import random
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -101,13 +102,14 @@ class MongoReadStore:
                 generation = 1 if model is None else model.generation + 1
                 await self._bear(lane_model(name, version, generation), name, version, generation, behind)
                 model = await self._newest(name, version)
-            assert model is not None, "a model that was just made is there"
+            if model is None:
+                raise Retired(f"version {version} of {name} has been replaced")
             await self._set(model.model, {"wanted": list(indexes)})
             if model.live:
                 await self._index(model.model)
             return model
 
-        found = await self._persist(work)
+        found = await self._persist(lambda: _not_replaced(work))
         self._live.pop(name, None)
         return found
 
@@ -267,7 +269,8 @@ class MongoReadStore:
         A model that is still being filled has none: one pass at the end costs a fraction of keeping them on the way.
         """
         row = await self._db["models"].find_one({"_id": model})
-        assert row is not None, "a live model is there"
+        if row is None:
+            raise Retired(f"{model} has been replaced")
         with pymongo.timeout(None):  # an index over a large model takes its time
             for index in sorted(set(row["wanted"]) - set(row["indexes"])):
                 await self._documents(model).create_index(_index_keys(index), name=f"by_{label_of(index)}")
@@ -421,6 +424,14 @@ class MongoReadStore:
                 lost = problem
             await asyncio.sleep(self.settings.attempt_pause_seconds)
         raise Busy("The read store does not answer.", retry_after_seconds=self.settings.retry_after_seconds) from lost
+
+
+async def _not_replaced(work: Callable[[], Awaitable[Model]]) -> Model:
+    """What `work` makes or finds, from the beginning if another process replaces it meanwhile."""
+    for _ in range(RACES_MAX):
+        with suppress(Retired):
+            return await work()
+    raise Busy("The read model is being replaced.")
 
 
 def _is_race(problem: PyMongoError) -> bool:

@@ -384,6 +384,22 @@ class ReadStoreConformance:
 
         assert sorted(model.name for model in found if model.live) == ["board_0", "board_1", "board_2"]
 
+    async def test_processes_that_start_while_their_version_is_replaced_have_it(
+        self, store: ReadStore, another: ReadStore
+    ) -> None:
+        await store.prepare("board", 1, ())
+        for version in range(1, 6):
+            following = await another.prepare("board", version + 1, ())
+
+            replacing = asyncio.create_task(another.go_live(following.model))
+            starting = []
+            for _ in range(12):  # each begins a question later than the one before
+                starting.append(asyncio.create_task(store.prepare("board", version, ())))
+                await store.get("board", TENANT, "a")
+            await replacing
+
+            assert {model.version for model in await asyncio.gather(*starting)} == {version}
+
     async def test_changes_of_several_models_may_come_together(self, store: ReadStore) -> None:
         models = [await store.prepare(f"board_{n}", 1, ()) for n in range(8)]
 
