@@ -405,12 +405,17 @@ async def read_records(message: Any) -> list[Message]:
 class _Overheard:
     """Reads what FastStream would log: errors of its own loop, which it tries again for ever and tells nobody."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_fetching: Callable[[], bool]) -> None:
         self.refused: Exception | None = None
+        self.failed: Exception | None = None
+        self._is_fetching = is_fetching
 
     def log(self, _level: int, _said: Any, /, *, exc_info: Any = None, extra: Any = None) -> None:
         if isinstance(exc_info, REFUSED):
             self.refused = exc_info
+        elif isinstance(exc_info, KafkaError) and self._is_fetching():
+            # The error came out of a fetch, which the library counts as going on from then on: nobody sees it stand still.
+            self.failed = exc_info
 
 
 class _Subscription:
@@ -430,7 +435,7 @@ class _Subscription:
 
     async def run(self) -> None:
         """Consumes until its loop ends, it is cancelled, or the broker says that it may not: that is raised."""
-        overheard = _Overheard()
+        overheard = _Overheard(self._is_fetching)
         broker = self._broker(overheard)
         try:
             await asyncio.wait_for(broker.start(), self._settings.consumer_start_seconds)
@@ -448,8 +453,8 @@ class _Subscription:
         watched_seconds = outside_seconds = 0.0
         while any(not task.done() for task in self._subscriber.tasks):
             await asyncio.sleep(self._settings.watch_seconds)
-            if overheard.refused:
-                raise overheard.refused
+            if no := overheard.refused or overheard.failed:
+                raise no
             watched_seconds += self._settings.watch_seconds
             if watched_seconds > self._settings.allowed_seconds:
                 self.refused = None
@@ -475,6 +480,10 @@ class _Subscription:
             return False
         coordinator = self._subscriber.consumer._coordinator  # noqa: SLF001  nothing public tells it
         return bool(coordinator.generation == NO_GENERATION)
+
+    def _is_fetching(self) -> bool:
+        consumer = self._subscriber.consumer
+        return bool(consumer and consumer._subscription._fetch_count)  # noqa: SLF001  nothing public tells it
 
     def _stands_still(self) -> bool:
         """Whether it asks for nothing although nothing is in hand and the broker is there: its commit may never return.

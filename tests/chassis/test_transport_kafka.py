@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import FetchError
+from aiokafka.errors import CorruptRecordException
 from structlog.testing import capture_logs
 
 from chassis.access import Access
@@ -259,6 +262,25 @@ async def test_a_consumer_whose_commit_never_returns_is_replaced(kafka: str) -> 
         await hearing.until(lambda: 1 in hearing.numbers())
         for subscription in transport._subscriptions:
             subscription._subscriber.consumer.commit = asyncio.Event().wait
+        await travel.feed.commit(2)
+        await hearing.until(lambda: 2 in hearing.numbers())
+        await travel.feed.commit(3)
+        await hearing.until(lambda: 3 in hearing.numbers())
+
+
+async def test_a_consumer_whose_fetch_failed_is_replaced(kafka: str) -> None:
+    """The library counts that fetch as going on for ever, so that nobody would see the consumer stand still later."""
+    settings = replace(settings_for(kafka), outside_seconds=1.0)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing = Hearing()
+    async with travel.running(reader=hearing) as transport:
+        await travel.feed.commit(1)
+        await hearing.until(lambda: 1 in hearing.numbers())
+        [subscription] = transport._subscriptions
+        consumer = subscription._subscriber.consumer
+        where = TopicPartition(topic_of(travel.service), hearing.heard[0].partition)
+        consumer._fetcher._records[where] = FetchError(error=CorruptRecordException("on its way"), backoff=0)
+        consumer.commit = asyncio.Event().wait
         await travel.feed.commit(2)
         await hearing.until(lambda: 2 in hearing.numbers())
         await travel.feed.commit(3)
