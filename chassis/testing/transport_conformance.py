@@ -71,6 +71,11 @@ def first_times(numbers: list[int]) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
+def place(message: Message) -> tuple[int, int]:
+    """Where the message lies in its topic."""
+    return message.partition, message.offset
+
+
 class TransportConformance:
     """Inherit and define the fixture `travel`."""
 
@@ -170,23 +175,24 @@ class TransportConformance:
         assert after.numbers() == [4, 5, 6]
 
     async def test_a_stop_finishes_the_batch_in_hand(self, travel: Travel) -> None:
-        begun, done = asyncio.Event(), Counter[int]()
+        begun, done = asyncio.Event(), Counter[tuple[int, int]]()
 
         async def slow(messages: list[Message]) -> None:
             begun.set()
             await asyncio.sleep(0.2)
-            done.update(message.seen().event.number for message in messages)
+            done.update(map(place, messages))
 
         async with travel.running(reader=slow):
             await travel.feed.commit(1)
             async with asyncio.timeout(DEADLINE_SECONDS):
                 await begun.wait()
-        assert done == {1: 1}
+        assert list(done.values()) == [1]
         again = Hearing()
         async with travel.running(reader=again):
             await travel.feed.commit(2)
             await again.until(lambda: 2 in again.numbers())
-        assert again.numbers() == [2]
+        # By place: a relay that is stopped before it has noted an acknowledgement tells the same again, in another one.
+        assert not done.keys() & set(map(place, again.heard))
 
     async def test_lag_ends_at_nothing(self, travel: Travel) -> None:
         hearing = Hearing()
