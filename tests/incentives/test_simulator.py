@@ -2,13 +2,16 @@
 
 import hashlib
 import hmac
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
 from chassis.application import NothingToDo
 from contracts.values import money
-from services.incentives.adapters.payments import Faults, Simulator
+from services.incentives.adapters.payments import TABLES, Faults, Simulator
 from services.incentives.app import Settings, provider_of
 from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, provider_says
 from services.incentives.projections.provider_calls import outcome_of, return_of
@@ -149,3 +152,15 @@ class Down:
 @pytest.mark.parametrize("asks", [0, 1])
 async def test_no_answer_is_unknown(asks):
     assert (await outcome_of(Down(), {**CALL, "asks": asks}, NOW)).outcome == UNKNOWN
+
+
+def test_a_process_that_starts_while_another_makes_the_file_waits_for_it(tmp_path):
+    path = tmp_path / "transfers.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as another, ThreadPoolExecutor() as beside:
+        another.execute("BEGIN IMMEDIATE")
+        another.execute(TABLES)
+        starting = beside.submit(Simulator, path, Faults())
+        with pytest.raises(TimeoutError):
+            starting.result(timeout=0.3)
+        another.execute("COMMIT")
+        assert starting.result().transfers() == []

@@ -9,12 +9,13 @@ import hashlib
 import hmac
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from chassis.event import sha256
+from chassis.sqlite_file import open_flushed
 from contracts.values import Money
 from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, PaymentPort
 
@@ -117,9 +118,7 @@ class Simulator(_Reporting):
     def __init__(self, path: Path, faults: Faults, payer_name: str = "", payer_iban: str = "") -> None:
         super().__init__(payer_name, payer_iban)
         self._path, self._faults = path, faults
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as database:
-            database.execute(TABLES)
+        open_flushed(path, TABLES).close()
 
     async def submit(self, reference: str, destination: str, amount: Money) -> str:
         return await asyncio.to_thread(self._submit, reference, destination, amount)
@@ -136,14 +135,8 @@ class Simulator(_Reporting):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self._path, isolation_level=None)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute("PRAGMA busy_timeout = 5000")
+        with closing(open_flushed(self._path, "")) as database:
             yield database
-        finally:
-            database.close()
 
     def _submit(self, reference: str, destination: str, amount: Money) -> str:
         fault = self._faults.of(reference)
