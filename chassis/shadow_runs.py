@@ -3,12 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NotRequired, Protocol, TypedDict
 
 from chassis.afresh import FULL, RECORDED, MakeAfresh, Mode
+from chassis.clock import Clock, SystemClock
 from chassis.decider import Busy, NotFound
 from chassis.event import iso
 from chassis.execution import Handles
@@ -21,7 +23,11 @@ RUNNING_MAX, RUNNING_IN_ALL_MAX = 2, 8
 """Runs that go on at once: of one tenant, and of all."""
 CANDIDATE = "candidate"
 """Where a run that goes on keeps the rules that it tries: a draft may be another one by then."""
-FOUND = (CANDIDATE, "run_id", "status", "reason", "report")
+BEAT, PROGRESS = "beat_at", "progress"
+"""What a run that goes on keeps for the other processes of its service: when it was last seen at work, and how far."""
+BEAT_SECONDS, LOST_SECONDS = 10.0, 40.0
+"""How often it says so, and after how long without a word its process is taken to be gone."""
+FOUND = (CANDIDATE, BEAT, PROGRESS, "run_id", "status", "reason", "report")
 """What is kept of a run besides how it was asked for."""
 LAST = "~"
 """Sorts after every instant and id."""
@@ -103,7 +109,10 @@ class KeptRuns(Protocol):
 
 
 class ShadowRuns:
-    """Begins runs and answers what became of them. A run that the process did not live to finish has failed."""
+    """Begins runs and answers what became of them, also of those that another process of the service works on.
+
+    A run that its process did not live to finish has failed.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917  as `run`, and what long runs may take
         self,
@@ -114,13 +123,15 @@ class ShadowRuns:
         spread: Spread | None = None,
         afresh: Mapping[str, MakeAfresh] | None = None,
         streams_max: int = sys.maxsize,
+        clock: Clock = SystemClock(),  # noqa: B008  of the machines, whatever a development clock says
     ) -> None:
         self._keeping, self._store, self._handles, self._eyes = keeping, store, handles, eyes
-        self._streams_max = streams_max
+        self._streams_max, self._clock = streams_max, clock
         self._afresh = afresh or {}
         self._spread, self._spreading = spread, False
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tenants: dict[str, str] = {}
+        self._begun: dict[str, tuple[Asked, Document]] = {}
         self._done: dict[str, tuple[int, int]] = {}
 
     def modes_of(self, kind: str) -> list[Mode]:
@@ -135,17 +146,18 @@ class ShadowRuns:
         """
         tenant = asked.window.tenant
         known = await self._kept(tenant, asked.run_id)
-        if asked.run_id in self._tenants or (known is not None and known["status"] == READY and not anew):
+        if asked.run_id in self._tenants or (known is not None and self._stands(known, anew=anew)):
             return self._now(known or _body(asked, {"status": RUNNING}))
         self._has_room(tenant)
         self._tenants[asked.run_id] = tenant
         try:
             before = {"report": known["report"]} if known and "report" in known else {}
-            await self._keep(asked, {"status": RUNNING, **before})
+            await self._keep(asked, self._at_work(asked, before))
         except BaseException:
             self._ended(asked.run_id)
             raise
-        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work))
+        self._begun[asked.run_id] = asked, before
+        task = self._running[asked.run_id] = asyncio.ensure_future(self._run(asked, work, before))
         task.add_done_callback(lambda _: self._ended(asked.run_id))
         return self._now(_body(asked, {"status": RUNNING, **before}))
 
@@ -165,6 +177,22 @@ class ShadowRuns:
                 raise
             return known
 
+    def _stands(self, known: Document, *, anew: bool) -> bool:
+        """Whether nothing is to be begun: the report is there, or another process works on it."""
+        return self._goes_on_elsewhere(known) or (known["status"] == READY and not anew)
+
+    def _goes_on_elsewhere(self, known: Document) -> bool:
+        seen = iso(self._clock.now() - timedelta(seconds=LOST_SECONDS))
+        return bool(known["status"] == RUNNING and known.get(BEAT, "") > seen)
+
+    def _at_work(self, asked: Asked, before: Document) -> Document:
+        """What others are to know of a run that goes on here."""
+        return {"status": RUNNING, **before, BEAT: iso(self._clock.now()), PROGRESS: self._portion(asked.run_id)}
+
+    def _portion(self, run_id: str) -> Portion:
+        done, total = self._done.get(run_id, (0, 0))
+        return {"done": done, "total": total}
+
     def _has_room(self, tenant: str) -> None:
         mine = sum(one == tenant for one in self._tenants.values())
         if mine >= RUNNING_MAX or len(self._tenants) >= RUNNING_IN_ALL_MAX:
@@ -173,6 +201,7 @@ class ShadowRuns:
     def _ended(self, run_id: str) -> None:
         self._running.pop(run_id, None)
         self._tenants.pop(run_id, None)
+        self._begun.pop(run_id, None)
 
     async def find(self, tenant: str, run_id: str) -> Document:
         """The run with its progress, and its report once it is ready. Raises NotFound."""
@@ -192,12 +221,14 @@ class ShadowRuns:
 
     def _now(self, kept: Document) -> Document:
         """A run as it stands: with its progress, or failed where the process that began it is gone."""
-        run_id = kept["run_id"]
-        kept = {name: value for name, value in kept.items() if name != CANDIDATE}
-        if kept["status"] == RUNNING and run_id not in self._tenants:
-            return {**kept, "status": FAILED, "reason": "interrupted"}
-        done, total = self._done.get(run_id, (0, 0))
-        return {**kept, "progress": {"done": done, "total": total}} if kept["status"] == RUNNING else kept
+        told = {name: value for name, value in kept.items() if name not in (CANDIDATE, BEAT, PROGRESS)}
+        if kept["status"] != RUNNING:
+            return told
+        if kept["run_id"] in self._tenants:
+            return {**told, PROGRESS: self._portion(kept["run_id"])}
+        if self._goes_on_elsewhere(kept):
+            return {**told, PROGRESS: kept[PROGRESS]}
+        return {**told, "status": FAILED, "reason": "interrupted"}
 
     async def listed(
         self, tenant: str, asked_as: str, limit: int, after: Sequence[str] | None = None
@@ -218,21 +249,41 @@ class ShadowRuns:
             await asyncio.wait({task})
 
     async def stop(self) -> None:
-        """Ends the runs that are going on; asked for again they begin anew."""
-        for task in tuple(self._running.values()):
+        """Ends the runs that are going on, and says so to the other processes; asked for again they begin anew."""
+        running, begun = dict(self._running), dict(self._begun)
+        for task in running.values():
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*running.values(), return_exceptions=True)
+        for run_id, task in running.items():
+            if task.cancelled():
+                asked, before = begun[run_id]
+                with suppress(Busy):  # then they find out by themselves
+                    await self._keep(asked, {"status": RUNNING, **before})
 
-    async def _run(self, asked: Asked, work: Work | None) -> None:
+    async def _run(self, asked: Asked, work: Work | None, before: Document) -> None:
+        beating = asyncio.ensure_future(self._beat(asked, before))
+        try:
+            found = await self._found(asked, work)
+        finally:
+            self._done.pop(asked.run_id, None)
+            beating.cancel()
+            await asyncio.wait({beating})
+        await self._keep(asked, found)
+
+    async def _found(self, asked: Asked, work: Work | None) -> Document:
         try:
             told = partial(self._told, asked.run_id)
             report = await work(told) if work else (await self.report(asked, told)).as_json()
-            await self._keep(asked, {"status": READY, "report": report})
         except Exception as error:  # noqa: BLE001  a run is somebody's question: whatever it meets is the answer
             log.exception("shadow_run_failed", run=asked.run_id)
-            await self._keep(asked, {"status": FAILED, "reason": f"{type(error).__name__}: {error}"})
-        finally:
-            self._done.pop(asked.run_id, None)
+            return {"status": FAILED, "reason": f"{type(error).__name__}: {error}"}
+        return {"status": READY, "report": report}
+
+    async def _beat(self, asked: Asked, before: Document) -> None:
+        while True:
+            await self._clock.wait(BEAT_SECONDS)
+            with suppress(Busy):  # the database is away, and others do not see the run either
+                await self._keep(asked, self._at_work(asked, before))
 
     def _told(self, run_id: str, done: int, total: int) -> None:
         self._done[run_id] = done, total
