@@ -104,7 +104,10 @@ class LineDisputeDecided(PublicEvent):
 
 @public_event("entente.incentives.PaymentApproved.v1", audience="both")
 class PaymentApproved(PublicEvent):
-    """Of the `amount`, `withheld` goes to a tax authority; it is left out by events from before it was told."""
+    """Of the `amount`, `withheld` goes to a tax authority; it is left out by events from before it was told.
+
+    `tax` is what the payee's own invoice charges on top of the amount; left out where it charges none.
+    """
 
     payment_id: PaymentId
     statement_id: StatementId
@@ -113,6 +116,7 @@ class PaymentApproved(PublicEvent):
     amount: Money
     approved_at: datetime
     withheld: Money | LeftOut = LEFT_OUT
+    tax: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PaymentBlocked.v1", audience="both")
@@ -151,7 +155,10 @@ class PaymentDeclined(PublicEvent):
 
 @public_event("entente.incentives.PaymentMade.v1", audience="both")
 class PaymentMade(PublicEvent):
-    """Of the `amount`, `withheld` went to a tax authority; it is left out by events from before it was told."""
+    """Of the `amount`, `withheld` went to a tax authority; it is left out by events from before it was told.
+
+    `tax` is what the payee's own invoice charges on top of the amount; left out where it charges none.
+    """
 
     payment_id: PaymentId
     statement_id: StatementId
@@ -161,6 +168,7 @@ class PaymentMade(PublicEvent):
     reference: str
     paid_on: date
     withheld: Money | LeftOut = LEFT_OUT
+    tax: Money | LeftOut = LEFT_OUT
 
 
 @public_event("entente.incentives.PaymentFailed.v1", audience="both")

@@ -362,7 +362,7 @@ def _order(it: Any) -> dict[str, Any]:
 
 
 def _approved(it: payment_events.PaymentApproved) -> PublicEvent:
-    return public.PaymentApproved(**_order(it), approved_at=it.approved_at, withheld=_withheld(it))
+    return public.PaymentApproved(**_order(it), approved_at=it.approved_at, withheld=_withheld(it), tax=it.tax)
 
 
 def _blocked(it: payment_events.PaymentBlocked) -> PublicEvent:
@@ -377,7 +377,9 @@ def _declined(it: payment_events.PaymentDeclined) -> PublicEvent:
 
 
 def _made(it: payment_events.PaymentMade) -> PublicEvent:
-    return public.PaymentMade(**_order(it), reference=it.reference, paid_on=it.paid_on, withheld=_withheld(it))
+    return public.PaymentMade(
+        **_order(it), reference=it.reference, paid_on=it.paid_on, withheld=_withheld(it), tax=it.tax
+    )
 
 
 def _withheld(it: payment_events.PaymentApproved | payment_events.PaymentMade) -> Money | LeftOut:

@@ -258,6 +258,7 @@ def invoice(**changes):
         "tax": money("19.00", "EUR"),
         "invoice_sha256": "0" * 64,
         "now": NOW,
+        "country": "DE",
     }
     return AttachInvoice(**{**fields, **changes})
 
@@ -279,7 +280,7 @@ def invoiced_before(*, paid):
     closed = PaymentClosed(account_id=ACCOUNT, payment_id="another", paid=paid, closed_at=NOW)
     desk = RuledDesk({"gates": ["invoice"]})
     desk.account = [stated_, *earlier, closed]
-    return desk.after(replace(desk.proposed, released=money("200.00", "EUR")))
+    return desk.after(replace(desk.proposed, released=money("219.00", "EUR")))
 
 
 def test_an_invoice_pays_for_one_payment_and_its_number_is_free_again_where_that_was_declined():

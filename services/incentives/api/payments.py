@@ -39,7 +39,7 @@ from services.incentives.domain.account import (
     WriteOffNegative,
     live_statement,
 )
-from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.payee import Payee, Payees, country_of
 from services.incentives.domain.payment import Payment, Payments, payment_of
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
@@ -105,11 +105,16 @@ class WriteOffBody(Body):
 
 
 class InvoiceBody(Body):
-    """The payee's invoice: its net amount is the payment's."""
+    """The payee's invoice: its net amount is the payment's, and the tax that it charges is paid on top of it.
+
+    The tax is of `country`, else of the one that the payee's partner is in. Where the vendor owes it itself (a reverse
+    charge across a border) the invoice charges none.
+    """
 
     number: Annotated[str, Field(min_length=1, max_length=64)]
     net: Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
     tax: Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")] = "0"
+    country: Annotated[str | None, Field(pattern="^[A-Z]{2}$")] = None
     invoice_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -350,6 +355,7 @@ async def invoice(payment_id: Id, body: InvoiceBody, caller: Writer, app: App) -
 
     async def make(peek: Peek) -> AttachInvoice:
         order = (await peek(Payments.at(payment_id))).order
+        partner, now = await peek(Payees.at(order.partner_id)), app.clock.now()
         return AttachInvoice(
             payment_id=payment_id,
             account_id=order.account_id,
@@ -357,7 +363,9 @@ async def invoice(payment_id: Id, body: InvoiceBody, caller: Writer, app: App) -
             net=money(body.net, order.amount.currency),
             tax=money(body.tax, order.amount.currency),
             invoice_sha256=body.invoice_sha256,
-            now=app.clock.now(),
+            now=now,
+            country=body.country or country_of(partner, now.date()),
+            books=await in_books(peek, now.date()),
         )
 
     return await perform(caller, app, AttachInvoice, make)

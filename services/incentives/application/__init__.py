@@ -407,7 +407,11 @@ HANDLES = (
             answer=payment_answer,
             evaluator=evaluator,
         )
-        for evaluator, decision in ((1, payment.attach_invoice_once), (2, payment.attach_invoice))
+        for evaluator, decision in (
+            (1, payment.attach_invoice_once),
+            (2, payment.attach_invoice_untaxed),
+            (3, payment.attach_invoice),
+        )
     ),
     Handles(batch.PrepareBatch, batch.prepare_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
     *(

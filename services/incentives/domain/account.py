@@ -116,7 +116,10 @@ class StatementScheduled:
 
 @event("incentives.PaymentOpened.v1")
 class PaymentOpened:
-    """A payment draws on the account: until it is closed there is no other. `fund` is what of it is fund money."""
+    """A payment draws on the account: until it is closed there is no other. `fund` is what of it is fund money.
+
+    `tax` is what an invoice that came later charges on top of the amount: known once the account is carried on.
+    """
 
     account_id: str
     payment_id: str
@@ -124,6 +127,12 @@ class PaymentOpened:
     amount: Money
     opened_at: datetime
     fund: Money | None = None
+    tax: Money | LeftOut = LEFT_OUT
+
+    @property
+    def whole(self) -> Money:
+        """All that it draws."""
+        return self.amount + self.tax if self.tax else self.amount
 
 
 @event("incentives.PaymentClosed.v1")
@@ -147,12 +156,13 @@ class PaymentHandedOver:
 
 @event("incentives.InvoiceNoted.v1")
 class InvoiceNoted:
-    """The number of an invoice that a payment was made for; no other payment may have it."""
+    """The number of an invoice that a payment was made for; no other payment may have it. Its `tax` is drawn as well."""
 
     account_id: str
     number: str
     payment_id: str
     noted_at: datetime
+    tax: Money | LeftOut = LEFT_OUT
 
 
 @event("incentives.WriteOffProposed.v1")
@@ -311,7 +321,7 @@ class Account:
     @property
     def drawn(self) -> list[Money]:
         """What each payment has drawn."""
-        return [payment.amount for payment in self.payments.values()]
+        return [payment.whole for payment in self.payments.values()]
 
     @property
     def fund_drawn(self) -> list[Money]:
@@ -529,7 +539,7 @@ def evolve(account: Account, happened: AccountEvent) -> Account:
         case PaymentOpened() | PaymentClosed() | PaymentHandedOver():
             return _with_payment(account, happened)
         case InvoiceNoted():
-            return replace(account, invoices={**account.invoices, happened.number: happened.payment_id})
+            return _with_invoice(account, happened)
         case WriteOffProposed() | NegativeWrittenOff():
             return replace(account, write_off=happened if isinstance(happened, WriteOffProposed) else None)
         case BalanceTransferred():
@@ -574,6 +584,13 @@ def _with_correction(account: Account, happened: Told) -> Account:
             return replace(account, corrections=others)
         case DisputeAnswered():
             return account
+
+
+def _with_invoice(account: Account, it: InvoiceNoted) -> Account:
+    opened = account.payments.get(it.payment_id)
+    taxed = {it.payment_id: replace(opened, tax=it.tax)} if opened else {}
+    invoices = {**account.invoices, it.number: it.payment_id}
+    return replace(account, invoices=invoices, payments={**account.payments, **taxed})
 
 
 def _with_payment(account: Account, happened: PaymentOpened | PaymentClosed | PaymentHandedOver) -> Account:

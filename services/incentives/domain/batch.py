@@ -8,7 +8,7 @@ from typing import assert_never
 from chassis.decider import Decider, Invalid, Raced, Refused, WrongState
 from chassis.event import LEFT_OUT, command, event
 from chassis.rulebook import Rulebook
-from contracts.values import Money
+from contracts.values import Money, total
 from services.incentives.domain.account import Account, PaymentHandedOver
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.payment import (
@@ -32,7 +32,7 @@ SETTLED = (Stage.PAID, Stage.FAILED, Stage.RETURNED, Stage.DECLINED, Stage.BLOCK
 
 @event("incentives.BatchPrepared.v1")
 class BatchPrepared:
-    """`total` is the sum of the payments, which are listed in the order of their files."""
+    """`total` is the sum of the payments, with the tax on their invoices. They are listed in the order of their files."""
 
     batch_id: str
     currency: str
@@ -170,18 +170,18 @@ def prepare_batch(wish: PrepareBatch, batch: Batch, payments: Sequence[Payment])
     if not 1 <= len(wish.payment_ids) <= PAYMENTS_MAX or len(set(wish.payment_ids)) != len(wish.payment_ids):
         raise BatchInvalid
     orders = [payment.order for payment in payments]
+    amounts = [payment.whole for payment in payments]
     if any(order.amount.currency != wish.currency for order in orders):
         raise BatchInvalid(f"every payment of this batch is in {wish.currency}")
     if any(payment.stage != Stage.PROPOSED for payment in payments):
         raise BatchInvalid("every payment of a batch is proposed")
-    whole = sum((order.amount for order in orders[1:]), orders[0].amount)
     return [
         BatchPrepared(
             batch_id=wish.batch_id,
             currency=wish.currency,
             day=wish.day,
             payment_ids=wish.payment_ids,
-            total=whole,
+            total=total(amounts, wish.currency),
             prepared_by=wish.by,
             prepared_at=wish.now,
         )

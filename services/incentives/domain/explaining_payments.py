@@ -69,6 +69,13 @@ def invoiced(seen: Seen) -> Decision:
     return Decision(outcome="proposed", reasons=(reason,), would_change=(APPROVAL,))
 
 
+def taxed(seen: Seen) -> Decision:
+    """The tax that the invoice charges is paid with it."""
+    it: payment_events.InvoiceTaxed = seen.event
+    text = f"invoice {it.number} charges {text_of(it.tax)} of tax in {it.country}, which is paid with the net amount"
+    return Decision(outcome="proposed", reasons=(Reason(code="tax", text=text),), would_change=(APPROVAL,))
+
+
 def approved(seen: Seen) -> Decision:
     """Two people: who proposed, who agreed."""
     order: payment_events.PaymentApproved = seen.event
@@ -76,12 +83,19 @@ def approved(seen: Seen) -> Decision:
         outcome="approved",
         reasons=(
             Reason(code="four-eyes", text="a second person agreed, and every gate was open"),
+            *_tax(order),
             *_withheld(order),
             *_measured(order),
         ),
         inputs=(Input(name="amount", value=text_of(order.amount)),),
         would_change=(SUBMISSION,),
     )
+
+
+def _tax(order: payment_events.PaymentApproved) -> tuple[Reason, ...]:
+    if not order.tax:
+        return ()
+    return (Reason(code="tax", text=f"{text_of(order.tax)} of tax on the payee's invoice go with it"),)
 
 
 def _withheld(order: payment_events.PaymentApproved) -> tuple[Reason, ...]:
@@ -202,6 +216,7 @@ def contradicted(seen: Seen) -> Decision:
 EXPLAIN_PAYMENTS: dict[type[Any], Callable[[Seen], Decision]] = {
     payment_events.PaymentProposed: proposed,
     payment_events.InvoiceAccepted: invoiced,
+    payment_events.InvoiceTaxed: taxed,
     payment_events.PaymentApproved: approved,
     payment_events.PaymentBlocked: blocked,
     payment_events.PaymentResumed: resumed,

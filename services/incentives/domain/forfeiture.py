@@ -14,9 +14,9 @@ from chassis.event import LEFT_OUT, LeftOut, command, event
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
-from services.incentives.domain.journal import NO_JOURNAL, Journal, move
+from services.incentives.domain.journal import Journal, move
 from services.incentives.domain.payee import BANK_VERIFIED, Payee, unmet
-from services.incentives.domain.payment import Payment, Stage, earnings_of, rules_of, withheld_now
+from services.incentives.domain.payment import Payment, Stage, earnings_of, given_back, rules_of, withheld_now
 from services.incentives.domain.payment_events import PaymentDeclined, PaymentEvent, PaymentProposed
 from services.incentives.domain.plan import MONTHS_A_YEAR
 from services.incentives.domain.thresholds import TAX_FORM, YearSoFar
@@ -212,7 +212,7 @@ def _forfeited(wish: ForfeitBalance, it: ForfeitureScheduled, payment: Payment) 
         partner_id=order.partner_id,
         amount=order.amount,
         reason_code=FORFEITED,
-        journal=NO_JOURNAL,
+        journal=given_back(payment),
         declined_by="",
         declined_at=wish.now,
         withheld=withheld_now(payment),

@@ -120,6 +120,10 @@ FUND_MONEY: Side = ("payable", "fund")
 """What is payable of funds. It stands apart from earnings, whose negative balance it never pays."""
 
 
+INVOICE_TAX: Side = ("payable", "tax")
+"""What is payable of the tax on payees' own invoices. It stands apart too: nothing that is owed is taken of it."""
+
+
 def _less(amount: Money) -> Money:
     return none_of(amount.currency) - amount
 

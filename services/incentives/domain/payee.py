@@ -223,10 +223,11 @@ def tax_home(payee: Payee, now: datetime) -> TaxHome:
         return TaxHome(jurisdiction=form.jurisdiction, payee_kind=form.payee_kind)
     if payee.person:
         return TaxHome(jurisdiction=None, payee_kind="person")
-    return TaxHome(jurisdiction=_country(payee, now.date()), payee_kind="company")
+    return TaxHome(jurisdiction=country_of(payee, now.date()), payee_kind="company")
 
 
-def _country(payee: Payee, day: date) -> str | None:
+def country_of(payee: Payee, day: date) -> str | None:
+    """The country that a partner is in on a day, as onboarding told it."""
     told = [one for one in payee.standing if one.field == "region" and one.effective_on <= day]
     known = sorted(told, key=lambda one: one.effective_on)
     return next(iter(known[-1].values), None) if known else None

@@ -7,12 +7,12 @@ asked again and never another.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
-from chassis.decider import Decider, NotFound, Raced, Refused, WrongState
+from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, split, total
@@ -28,9 +28,10 @@ from services.incentives.domain.account import (
     StatementIssued,
     StatementLine,
 )
+from services.incentives.domain.claim_tax import TAX_PERCENT_MAX, most_tax
 from services.incentives.domain.drawing import Due, due, due_together
 from services.incentives.domain.exchange import NoRate
-from services.incentives.domain.journal import FUND_MONEY, NO_JOURNAL, Entry, Journal, Side, entry
+from services.incentives.domain.journal import FUND_MONEY, INVOICE_TAX, NO_JOURNAL, Entry, Journal, Side, entry, move
 from services.incentives.domain.payee import Payee, tax_home, thresholds_of, unmet, withholding_form_of
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
@@ -45,6 +46,7 @@ from services.incentives.domain.payment_commands import (
 )
 from services.incentives.domain.payment_events import (
     InvoiceAccepted,
+    InvoiceTaxed,
     OutcomeContradicted,
     PaymentApproved,
     PaymentBlocked,
@@ -113,6 +115,7 @@ class Payment:
 
     stage: Stage = Stage.NONE
     proposed: PaymentProposed | None = None
+    taxed: InvoiceTaxed | None = None
     approved: PaymentApproved | None = None
     made: PaymentMade | None = None
     references: tuple[str, ...] = ()
@@ -128,6 +131,16 @@ class Payment:
     def net(self) -> Money:
         """What goes to the payee."""
         return self.approved.net if self.approved and self.approved.net else self.order.amount
+
+    @property
+    def tax(self) -> Money:
+        """The tax on the payee's invoice, which goes to it on top of the amount."""
+        return self.taxed.tax if self.taxed else none_of(self.order.amount.currency)
+
+    @property
+    def whole(self) -> Money:
+        """All that somebody approves: the amount and the tax on it."""
+        return self.order.amount + self.tax
 
     @property
     def attempts(self) -> int:
@@ -189,6 +202,12 @@ class InvoiceDiffers(Refused):
     """The invoice says another amount than the payment."""
 
     slug = "invoice-differs"
+
+
+class InvoiceInvalid(Invalid):
+    """The tax on an invoice is at most 27 % of its net amount, and of a country that it names."""
+
+    slug = "invoice-invalid"
 
 
 class InvoiceDuplicate(Refused):
@@ -316,8 +335,51 @@ def _opened(proposed: PaymentProposed) -> PaymentOpened:
 def attach_invoice(wish: AttachInvoice, payment: Payment, account: Account) -> Both:
     """Takes the payee's invoice: the same amount, and a number that no other payment has.
 
-    The number of a payment that was given up is free again: its invoice is not paid.
+    The number of a payment that was given up is free again: its invoice is not paid. The tax that it charges is payable
+    with the payment.
     """
+    accepted, noted = attach_invoice_untaxed(wish, payment, account)
+    if not accepted or wish.tax.zero:
+        return accepted, noted
+    taxed = _taxed(wish, payment.order)
+    told = InvoiceNoted(
+        account_id=wish.account_id,
+        number=wish.number,
+        payment_id=wish.payment_id,
+        noted_at=wish.now,
+        tax=wish.tax,
+    )
+    return [*accepted, taxed], [told]
+
+
+def _taxed(wish: AttachInvoice, order: PaymentProposed) -> InvoiceTaxed:
+    """Raises InvoiceInvalid where it is more than any rate makes of the net amount, or of no country."""
+    if wish.country is None:
+        raise InvoiceInvalid("name the country whose tax it is")
+    if wish.tax > most_tax(wish.net):
+        raise InvoiceInvalid(f"the tax is at most {TAX_PERCENT_MAX} % of the net amount")
+    return InvoiceTaxed(
+        payment_id=order.payment_id,
+        account_id=order.account_id,
+        payee_id=order.payee_id,
+        partner_id=order.partner_id,
+        number=wish.number,
+        country=wish.country,
+        tax=wish.tax,
+        journal=move(
+            wish.tax,
+            debit=("vat", wish.country),
+            credit=INVOICE_TAX,
+            payee_id=order.payee_id,
+            cause=order.payment_id,
+            books=wish.books.amount(wish.tax, wish.now.astimezone(UTC).date()),
+        ),
+        taxed_at=wish.now,
+    )
+
+
+def attach_invoice_untaxed(wish: AttachInvoice, payment: Payment, account: Account) -> Both:
+    """As the second evaluator decided: the tax was kept with the invoice, and not paid."""
     return _invoiced(wish, payment, {name: one for name, one in account.invoices.items() if one in account.payments})
 
 
@@ -368,11 +430,11 @@ def approve_payment(
         raise FourEyes(proposed_by=order.proposed_by)
     rules = rules_of(books, wish.now)
     limit = limit_of(rules, wish.roles, order.amount.currency)
-    if limit is not None and limit < order.amount:
+    if limit is not None and limit < payment.whole:
         raise OverLimit(limit=str(limit.amount))
     if gates := (*_unmet(wish, payee, rules), *_taken_back(wish, order)):
         return [_blocked(payment, gates, wish.now, _of_form(wish, gates, payee, rules))]
-    return [_approved(wish, order, payee, rules)]
+    return [_approved(wish, payment, payee, rules)]
 
 
 def _unmet(wish: ApprovePayment | ResumePayment | SubmitPayment, payee: Payee, rules: PaymentRules) -> tuple[str, ...]:
@@ -394,7 +456,8 @@ def _of_form(
     return thresholds_of(payee, wish.now, rules, wish.so_far, TAX_FORM) if TAX_FORM in gates else ()
 
 
-def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules: PaymentRules) -> PaymentApproved:
+def _approved(wish: ApprovePayment, payment: Payment, payee: Payee, rules: PaymentRules) -> PaymentApproved:
+    order = payment.order
     form = withholding_form_of(payee, wish.now, rules)
     jurisdiction = form.jurisdiction if form else None
     kind = form.payee_kind if form else "company"
@@ -411,14 +474,22 @@ def _approved(wish: ApprovePayment, order: PaymentProposed, payee: Payee, rules:
         proposed_by=order.proposed_by,
         approved_by=wish.by,
         approved_at=wish.now,
-        net=order.amount - withheld,
+        net=payment.whole - withheld,
         withheld=None if withheld.zero else withheld,
         jurisdiction=jurisdiction,
         books=wish.books,
         tells_withheld=True,
         thresholds=_if_any((*thresholds_of(payee, wish.now, rules, wish.so_far, TAX_FORM), *found)),
+        tax=payment.taxed.tax if payment.taxed else LEFT_OUT,
     )
-    return replace(approved, journal=_drawn(approved, order.fund, wish.fund_books))
+    drawn = _drawn(approved, order.fund, wish.fund_books)
+    return replace(approved, journal=Journal(entries=(*drawn.entries, *_tax_drawn(payment.taxed))))
+
+
+def _tax_drawn(taxed: InvoiceTaxed | None) -> tuple[Entry, ...]:
+    """The tax on an invoice, from payable to in payment."""
+    payable = [one for one in taxed.journal.entries if one.account == "payable"] if taxed else []
+    return tuple(drawn for one in payable for drawn in (_opposite(one), replace(one, account="in_payment", of=None)))
 
 
 def _if_any(found: tuple[Measured, ...]) -> tuple[Measured, ...] | LeftOut:
@@ -427,7 +498,8 @@ def _if_any(found: tuple[Measured, ...]) -> tuple[Measured, ...] | LeftOut:
 
 def _drawn(approved: PaymentApproved, fund: Money | None, fund_books: Money | None) -> Journal:
     """From payable to in payment, and what is withheld to its jurisdiction; in the books by largest remainder."""
-    parts = [approved.net or approved.amount, *([approved.withheld] if approved.withheld else [])]
+    withheld = [approved.withheld] if approved.withheld else []
+    parts = [total([approved.amount, *(-one for one in withheld)], approved.amount.currency), *withheld]
     sides: list[Side] = ["in_payment", ("withheld", approved.jurisdiction or "")]
     books = split(approved.books, [part.amount for part in parts]) if approved.books else [None] * len(parts)
     who, cause = approved.payee_id, approved.payment_id
@@ -452,6 +524,12 @@ def withheld_now(payment: Payment) -> Money:
     """What is withheld of a payment now."""
     approved = drawn_by(payment)
     return (approved.withheld if approved else None) or none_of(payment.order.amount.currency)
+
+
+def given_back(payment: Payment) -> Journal:
+    """What a payment that is given up drew is payable again, and the tax on its invoice is not."""
+    untaxed = tuple(_opposite(one) for one in payment.taxed.journal.entries) if payment.taxed else ()
+    return Journal(entries=(*_undrawn(payment).entries, *untaxed))
 
 
 def _undrawn(payment: Payment) -> Journal:
@@ -633,15 +711,22 @@ def _made(wish: ReportOutcome, payment: Payment) -> PaymentMade:
         net=payment.net,
         withheld=approved.withheld if approved else None,
         tells_withheld=True,
+        tax=payment.taxed.tax if payment.taxed else LEFT_OUT,
     )
 
 
 def _paid(wish: ReportOutcome, payment: Payment) -> Journal:
-    """From in payment to the bank. In the books the bank gives what the day's rate says; the difference is kept."""
-    order, amount = payment.order, payment.net
+    """From in payment to the bank, and so the tax on an invoice: each stands for a worth of its own in the books."""
+    drawn = [one for one in _entries(payment) if one.account == "in_payment"]
+    return Journal(entries=tuple(made for one in drawn for made in _given(wish, payment, one)))
+
+
+def _given(wish: ReportOutcome, payment: Payment, drawn: Entry) -> list[Entry]:
+    """In the books the bank gives what the day's rate says; the difference is kept."""
+    order, amount = payment.order, -drawn.amount
     bank = payment.banks.get(wish.reference)
     cash: Side = ("cash", bank) if bank else "cash"
-    stands = next((-e.books_amount for e in _entries(payment) if e.account == "in_payment" and e.books_amount), None)
+    stands = -drawn.books_amount if drawn.books_amount else None
     given = _worth(wish, amount) if stands is not None else None
     if stands is None or given is None:
         given = stands
@@ -652,7 +737,7 @@ def _paid(wish: ReportOutcome, payment: Payment) -> Journal:
     if stands is not None and given is not None and given != stands:
         nothing = amount - amount
         made.append(entry("fx_difference", nothing, order.payee_id, order.payment_id, given - stands))
-    return Journal(entries=tuple(made))
+    return made
 
 
 def _entries(payment: Payment) -> tuple[Entry, ...]:
@@ -725,7 +810,7 @@ def decline_payment(wish: DeclinePayment, payment: Payment, _: Account) -> Both:
         partner_id=order.partner_id,
         amount=order.amount,
         reason_code=wish.category,
-        journal=_undrawn(payment),
+        journal=given_back(payment),
         declined_by=wish.by,
         declined_at=wish.now,
         withheld=withheld_now(payment),
@@ -764,6 +849,7 @@ def _blocked(payment: Payment, gates: tuple[str, ...], now: datetime, found: tup
 STAGE_AFTER = {
     PaymentRetried: Stage.APPROVED,
     PaymentBlocked: Stage.BLOCKED,
+    PaymentResumed: Stage.PROPOSED,
     PaymentDeclined: Stage.DECLINED,
 }
 
@@ -775,14 +861,16 @@ def evolve(payment: Payment, happened: PaymentEvent) -> Payment:
             return replace(payment, stage=stage, proposed=happened)
         case PaymentApproved():
             return replace(payment, stage=Stage.APPROVED, approved=happened)
-        case PaymentRetried() | PaymentBlocked() | PaymentDeclined():
-            return replace(payment, stage=STAGE_AFTER[type(happened)])
+        case PaymentRetried() | PaymentBlocked() | PaymentResumed() | PaymentDeclined():
+            kept = None if isinstance(happened, PaymentDeclined) else payment.taxed
+            return replace(payment, stage=STAGE_AFTER[type(happened)], taxed=kept)
         case OutcomeContradicted():
             return replace(payment, provider_events=payment.provider_events | {happened.provider_event_id})
         case PaymentUnreported():
             return payment
-        case PaymentResumed() | InvoiceAccepted():
-            return replace(payment, stage=Stage.PROPOSED)
+        case InvoiceAccepted() | InvoiceTaxed():
+            taxed = happened if isinstance(happened, InvoiceTaxed) else None
+            return replace(payment, stage=Stage.PROPOSED, taxed=taxed)
         case PaymentSubmitted() | PaymentMade() | PaymentFailed() | PaymentUnknown():
             return _after_provider(payment, happened)
         case _:

@@ -30,6 +30,8 @@ class ProposePayment:
 
 @command("incentives.AttachInvoice.v1")
 class AttachInvoice:
+    """The payee's invoice. `country` is the one whose tax it charges; `books` are the books' currency and rates."""
+
     payment_id: str
     account_id: str
     number: str
@@ -37,6 +39,8 @@ class AttachInvoice:
     tax: Money
     invoice_sha256: str
     now: datetime
+    country: str | None = None
+    books: InBooks = NO_BOOKS
 
 
 @command("incentives.ApprovePayment.v1")

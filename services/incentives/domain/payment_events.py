@@ -47,12 +47,27 @@ class InvoiceAccepted:
     accepted_at: datetime
 
 
+@event("incentives.InvoiceTaxed.v1")
+class InvoiceTaxed:
+    """The tax on the payee's own invoice is payable with the payment; the vendor has it back from its `country`."""
+
+    payment_id: str
+    account_id: str
+    payee_id: str
+    partner_id: str
+    number: str
+    country: str
+    tax: Money
+    journal: Journal
+    taxed_at: datetime
+
+
 @event("incentives.PaymentApproved.v1")
 class PaymentApproved:
     """A second person agrees. `net` goes to the payee, `withheld` to the jurisdiction; `books` is what both stand for.
 
-    One that was recorded without `tells_withheld` does not tell the others what is withheld. `thresholds` are those that
-    counted for the payee.
+    `tax` of an invoice goes to the payee on top of the amount, and is in `net`. One that was recorded without
+    `tells_withheld` does not tell the others what is withheld. `thresholds` are those that counted for the payee.
     """
 
     payment_id: str
@@ -70,6 +85,7 @@ class PaymentApproved:
     books: Money | None = None
     tells_withheld: bool | LeftOut = LEFT_OUT
     thresholds: tuple[Measured, ...] | LeftOut = LEFT_OUT
+    tax: Money | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentBlocked.v1")
@@ -123,6 +139,8 @@ class PaymentSubmitted:
 
 @event("incentives.PaymentMade.v1")
 class PaymentMade:
+    """The provider paid `net`: the amount, with the `tax` of an invoice, less what is withheld."""
+
     payment_id: str
     account_id: str
     statement_id: str
@@ -138,6 +156,7 @@ class PaymentMade:
     net: Money | None = None
     withheld: Money | None = None
     tells_withheld: bool | LeftOut = LEFT_OUT
+    tax: Money | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentFailed.v1")
@@ -233,6 +252,7 @@ PaymentEvent = (
     | PaymentUnknown
     | PaymentUnreported
     | InvoiceAccepted
+    | InvoiceTaxed
     | OutcomeContradicted
     | PaymentRetried
     | PaymentDeclined

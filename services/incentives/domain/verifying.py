@@ -21,7 +21,7 @@ from services.incentives.domain.verifying_lines import (
     lives,
     reversal,
 )
-from services.incentives.domain.verifying_numbers import number, sha256, text_of
+from services.incentives.domain.verifying_numbers import amount_of, number, sha256, text_of
 from services.incentives.domain.verifying_windows import TRUED_UP, releases, trued_up, windows
 
 FORMAT, OF_LINES, WITHOUT_LOG = "entente-statement-3", "entente-statement-2", "entente-statement-1"
@@ -178,6 +178,32 @@ def _alone(proof: dict[str, Any], event: dict[str, Any], plans: Plans) -> Found:
     return check(event["data"], plans) if check else []
 
 
-CHECKS = {CALCULATED: calculated, REVERSED_EVENT: reversal, TRUED_UP: trued_up}
+# What was paid
+
+
+def _taxed(invoice: dict[str, Any], _: Plans) -> Found:
+    """The tax of an invoice is what the vendor has back, and what becomes payable."""
+    vat = [amount_of(entry["amount"]) for entry in invoice["journal"]["entries"] if entry["account"] == "vat"]
+    tax = invoice["tax"]
+    return [] if vat == [amount_of(tax)] else [f"a tax of {tax['amount']} is not what its journal moves"]
+
+
+def _approved(payment: dict[str, Any], _: Plans) -> Found:
+    """To the payee go the amount and the tax on its invoice, less what is withheld."""
+    if payment.get("net") is None:
+        return []
+    tax, withheld = (amount_of(payment[name]) if payment.get(name) else Fraction(0) for name in ("tax", "withheld"))
+    net, paid = amount_of(payment["amount"]) + tax - withheld, payment["net"]
+    told = f"{paid['amount']} go to the payee, amount and tax less what is withheld make {text_of(net)}"
+    return [] if net == amount_of(paid) else [told]
+
+
+CHECKS = {
+    CALCULATED: calculated,
+    REVERSED_EVENT: reversal,
+    TRUED_UP: trued_up,
+    "incentives.InvoiceTaxed.v1": _taxed,
+    "incentives.PaymentApproved.v1": _approved,
+}
 OF_LIVES = (REVERSED_EVENT, TRUED_UP)
 """What is checked with all that was before it, where that is in the file."""

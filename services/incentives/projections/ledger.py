@@ -28,6 +28,7 @@ from services.incentives.domain.meter import (
     WindowTruedUp,
 )
 from services.incentives.domain.payment_events import (
+    InvoiceTaxed,
     PaymentApproved,
     PaymentBlocked,
     PaymentDeclined,
@@ -56,6 +57,7 @@ KINDS: dict[type[Any], str] = {
     WindowTruedUp: "trued_up",
     TrueUpReduced: "reversed",
     TrueUpReleased: "released",
+    InvoiceTaxed: "invoice_taxed",
     PaymentApproved: "payment_approved",
     PaymentBlocked: "payment_blocked",
     PaymentDeclined: "payment_declined",

@@ -11,6 +11,7 @@ from contracts.values import Money
 from services.incentives.domain.payment import RETURNED
 from services.incentives.domain.payment_events import (
     InvoiceAccepted,
+    InvoiceTaxed,
     OutcomeContradicted,
     PaymentApproved,
     PaymentBlocked,
@@ -54,6 +55,8 @@ class _Payment(TypedDict):
     withheld: Annotated[dict[str, str], Money] | None
     jurisdiction: str | None
     invoice: str | None
+    tax: Annotated[dict[str, str], Money] | None
+    tax_country: str | None
     contradiction: str | None
     changed_at: str
     event_id: str
@@ -116,6 +119,8 @@ def _proposed(it: PaymentProposed) -> PaymentDocument:
         "withheld": None,
         "jurisdiction": None,
         "invoice": None,
+        "tax": None,
+        "tax_country": None,
         "contradiction": None,
         "changed_at": "",
         "event_id": "",
@@ -139,6 +144,10 @@ def _approved(it: PaymentApproved) -> dict[str, Any]:
 
 def _invoiced(it: InvoiceAccepted) -> dict[str, Any]:
     return {"state": "proposed", "invoice": it.number}
+
+
+def _taxed(it: InvoiceTaxed) -> dict[str, Any]:
+    return {"tax": plain(it.tax), "tax_country": it.country}
 
 
 def _contradicted(it: OutcomeContradicted) -> dict[str, Any]:
@@ -190,6 +199,7 @@ CHANGES: dict[type[Any], Any] = {
     PaymentRetried: _retried,
     PaymentDeclined: _declined,
     InvoiceAccepted: _invoiced,
+    InvoiceTaxed: _taxed,
     OutcomeContradicted: _contradicted,
 }
 
@@ -201,7 +211,7 @@ def _payment(seen: Seen) -> str:
 
 PAYMENTS = Projection(
     name="payments",
-    version=4,
+    version=5,
     keys=dict.fromkeys((PaymentProposed, *CHANGES), _payment),
     evolve=evolve,
     indexes=(

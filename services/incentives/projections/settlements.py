@@ -17,7 +17,7 @@ from services.incentives.domain.claim import CREDIT_DUE, HELD_FUND
 from services.incentives.domain.fund_request_commands import EndFundRequest
 from services.incentives.domain.fund_request_events import FundRequestEnded
 from services.incentives.domain.fund_share import share_id
-from services.incentives.domain.journal import FUND_MONEY
+from services.incentives.domain.journal import FUND_MONEY, INVOICE_TAX
 from services.incentives.domain.periods import period_of
 from services.incentives.domain.settlement import (
     OpenBalance,
@@ -30,7 +30,7 @@ from services.incentives.domain.settlement import (
 )
 from services.incentives.projections.releases import start_of
 
-OWED = ("held", "payable", "in_payment", "accrued", *map(":".join, (HELD_FUND, FUND_MONEY, CREDIT_DUE)))
+OWED = ("held", "payable", "in_payment", "accrued", *map(":".join, (HELD_FUND, FUND_MONEY, INVOICE_TAX, CREDIT_DUE)))
 BY, WHY = "run-off", "the partner has left"
 RESERVES = ("accepted", "submitted")
 

@@ -34,7 +34,7 @@ async def payment_page(here: Visit, payment_id: str, refusal: Refusal | None = N
     return await here.page("payment.html", status, **shown, refusal=refusal)
 
 
-INVOICE = ("number", "net", "tax", "invoice_sha256")
+INVOICE = ("number", "net", "tax", "country", "invoice_sha256")
 
 
 @router.post("/payments/{payment_id}/{verb}")
