@@ -460,7 +460,8 @@ HANDLES = (
         for evaluator, decision in (
             (1, payment.propose_payment_together),
             (2, payment.propose_payment_alone),
-            (3, payment.propose_payment),
+            (3, payment.propose_payment_for_all),
+            (4, payment.propose_payment),
         )
     ),
     *(

@@ -119,6 +119,7 @@ class PaymentOpened:
     """A payment draws on the account: until it is closed there is no other. `fund` is what of it is fund money.
 
     `tax` is what an invoice that came later charges on top of the amount: known once the account is carried on.
+    `waiting` are the lines, by their events, that were disputed when it was proposed: it does not pay them.
     """
 
     account_id: str
@@ -128,6 +129,7 @@ class PaymentOpened:
     opened_at: datetime
     fund: Money | None = None
     tax: Money | LeftOut = LEFT_OUT
+    waiting: tuple[str, ...] | LeftOut = LEFT_OUT
 
     @property
     def whole(self) -> Money:
@@ -333,6 +335,13 @@ class Account:
         kinds = {line.event_id: line.kind for one in self.statements for line in one.lines}
         waits = [one.opened for name, one in self.disputes.items() if name not in self.too_late]
         return [one.amount for one in waits if one.amount.amount > 0 and (kinds[one.event_id] in FUND_KINDS) == fund]
+
+    @property
+    def undrawn(self) -> tuple[str, ...]:
+        """The lines, by their events, that were disputed when the newest payment was proposed: none has paid them yet."""
+        numbers = {one.statement_id: one.number for one in self.statements}
+        newest = max(self.payments.values(), key=lambda one: numbers.get(one.statement_id, 0), default=None)
+        return (newest.waiting or ()) if newest else ()
 
     def stops(self, payment_id: str) -> bool:
         """Whether a line in the payee's favour that a payment pays is disputed."""
@@ -664,7 +673,8 @@ def _is_settled(statement: StatementIssued, account: Account) -> bool:
 def _shortened(statement: StatementIssued, account: Account) -> StatementIssued:
     """The statement with the lines that decisions still look at: fund money, what payments drew, what is disputed."""
     kinds = (*FUND_KINDS, PAYMENT_APPROVED)
-    kept = (line for line in statement.lines if line.kind in kinds or line.event_id in account.disputes)
+    wanted = {*account.disputes, *account.undrawn}
+    kept = (line for line in statement.lines if line.kind in kinds or line.event_id in wanted)
     return replace(statement, lines=tuple(kept))
 
 

@@ -72,10 +72,14 @@ def dispute_line(wish: DisputeLine, account: Account, books: Books) -> list[Line
 
 
 def _drawn_by(filed: LineDisputed, account: Account) -> str | None:
-    """The first payment of the line's statement or of a later one, into which it was carried."""
+    """The first payment of the line's statement or of a later one, into which it was carried.
+
+    Not one that was proposed while the line was disputed before: that does not pay it.
+    """
     numbers = {one.statement_id: one.number for one in account.statements}
     since = numbers[filed.statement_id]
-    paying = [one for one in account.payments.values() if numbers.get(one.statement_id, 0) >= since]
+    later = [one for one in account.payments.values() if numbers.get(one.statement_id, 0) >= since]
+    paying = [one for one in later if filed.event_id not in (one.waiting or ())]
     first = min(paying, key=lambda one: numbers[one.statement_id], default=None)
     return first.payment_id if first else None
 

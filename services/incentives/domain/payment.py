@@ -252,8 +252,17 @@ def rules_of(books: Sequence[Rulebook], now: datetime) -> PaymentRules:
 def propose_payment(wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]) -> Both:
     """Proposes to pay a statement, never more than is payable after all that was drawn before.
 
-    It is for the lines of that statement, and of those before it that were carried into it unpaid.
+    It is for the lines of that statement, and of those before it that were carried into it unpaid, but for those that are
+    disputed: a later one pays them.
     """
+    made, told = _proposed(wish, payment, account, books, due, _undisputed)
+    return made, [_without_disputed(one, account) for one in told]
+
+
+def propose_payment_for_all(
+    wish: ProposePayment, payment: Payment, account: Account, books: Sequence[Rulebook]
+) -> Both:
+    """As the third evaluator decided: for lines that are disputed too, though it does not pay them."""
     return _proposed(wish, payment, account, books, due, _carried_into)
 
 
@@ -280,6 +289,26 @@ def _carried_into(statement: StatementIssued, account: Account) -> list[Statemen
     since = max(earlier, default=0)
     found = [line for one in account.statements if since < one.number <= statement.number for line in one.lines]
     return found[-LINES_MAX:]
+
+
+def _undisputed(statement: StatementIssued, account: Account) -> list[StatementLine]:
+    """The lines carried into a statement, and those whose dispute kept them from being paid before, if that is over."""
+    carried, waits = _carried_into(statement, account), _waiting(statement, account)
+    left = set(account.undrawn) - {line.event_id for line in carried}
+    kept = [one for one in account.stated(statement) if one.event_id in left] if left else []
+    return [line for line in (*kept, *carried) if line.event_id not in waits][-LINES_MAX:]
+
+
+def _waiting(statement: StatementIssued, account: Account) -> tuple[str, ...]:
+    """The lines in the payee's favour that wait for the end of a dispute."""
+    waits = account.disputes.keys() - account.too_late
+    return tuple(one.event_id for one in account.stated(statement) if one.event_id in waits and one.amount.amount > 0)
+
+
+def _without_disputed(told: AccountEvent, account: Account) -> AccountEvent:
+    if not isinstance(told, PaymentOpened):
+        return told
+    return replace(told, waiting=_waiting(account.statement(told.statement_id), account) or LEFT_OUT)
 
 
 def _proposed(
