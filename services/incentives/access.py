@@ -34,6 +34,7 @@ from services.incentives.domain.line_dispute import (
     ShowDisputeEvidence,
     WithdrawDispute,
 )
+from services.incentives.domain.meter import PostponeTrueUp
 from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
@@ -100,6 +101,7 @@ ACCESS = Access(
         PublishRules: _WRITES_PLANS,
         EndRules: _WRITES_PLANS,
         PostponeLine: _PREPARES,
+        PostponeTrueUp: _PREPARES,
         AdjustLine: _PREPARES,
         ConfirmAdjustment: _CONFIRMS,
         RecordBasis: (*_PREPARES, service()),

@@ -89,6 +89,18 @@ def _released(it: sale_events.PayoutReleased) -> PublicEvent:
     )
 
 
+def _true_up_postponed(it: meter.TrueUpPostponed) -> PublicEvent:
+    return public.PayoutPostponed(
+        line_id=LineId(it.line_id),
+        partner_id=PartnerId(it.payee_id),
+        payee_id=it.payee_id,
+        amount=it.amount,
+        payable_on=it.payable_on,
+        reason=it.reason,
+        postponed_at=it.postponed_at,
+    )
+
+
 def _postponed(it: sale_events.PayoutPostponed) -> PublicEvent:
     return public.PayoutPostponed(
         line_id=LineId(it.line_id),
@@ -709,6 +721,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     meter.RebateAccrued: _accrued,
     meter.RebateSettled: _settled,
     meter.WindowTruedUp: _trued_up,
+    meter.TrueUpPostponed: _true_up_postponed,
     meter.TrueUpReduced: _reduced,
     meter.TrueUpReleased: _true_up_released,
     books.MonthClosed: _closed,

@@ -9,24 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.decider import WrongState
 from chassis.event import decode, encode, stable_id
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.values import money
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.journal import books_balance, trial_balance
-from services.incentives.domain.line import OnHold
+from services.incentives.domain.line import OnHold, PostponedTooFar
 from services.incentives.domain.meter import (
     CloseWindow,
     MeterCarried,
     Meters,
+    PostponeTrueUp,
     ReleaseTrueUp,
+    TrueUpPostponed,
     TrueUpReduced,
     TrueUpReleased,
     WindowTruedUp,
     carry,
     close_window_payable_at_once,
     evolve,
+    postpone_true_up,
     release_true_up,
 )
 from services.incentives.domain.payee import Payee
@@ -88,6 +92,68 @@ def test_a_true_up_is_held_for_the_days_of_the_plan_and_released_on_its_day_once
     assert (freed.line_id, freed.amount, freed.payable_on) == (up.line_id, money("50.00", "EUR"), FREE)
     assert entries(freed) == [("held", D("50.00")), ("payable", D("-50.00"))]
     assert release_true_up(releasing(up.line_id, FREE), world.meters[METER]) == []
+
+
+LATER = date(2027, 3, 1)
+
+
+def postponing(line_id, until=LATER, day=OVER):
+    return PostponeTrueUp(
+        meter_id=METER, line_id=line_id, until=until, reason="a credit note is coming", by="fin-1", now=noon(day)
+    )
+
+
+def postponed():
+    """A true-up of 50.00 that somebody holds a month longer, and that event."""
+    world = trued_up()
+    [up] = world.of(WindowTruedUp)
+    [event] = postpone_true_up(postponing(up.line_id), world.meters[METER])
+    world.keep(world.meters, Meters, {METER: [event]})
+    return world, up, event
+
+
+def test_a_held_true_up_is_postponed_and_released_on_the_later_day():
+    world, up, event = postponed()
+    assert (event.line_id, event.amount, event.payable_on) == (up.line_id, money("50.00", "EUR"), LATER)
+    assert postpone_true_up(postponing(up.line_id), world.meters[METER]) == []
+    with pytest.raises(OnHold):
+        release_true_up(releasing(up.line_id, FREE), world.meters[METER])
+    world.release_true_ups(LATER)
+    [freed] = world.of(TrueUpReleased)
+    assert (freed.amount, freed.payable_on) == (money("50.00", "EUR"), LATER)
+    with pytest.raises(WrongState):
+        postpone_true_up(postponing(up.line_id, date(2027, 4, 1), LATER), world.meters[METER])
+
+
+@pytest.mark.parametrize("until", [FREE - timedelta(days=1), OVER, OVER + timedelta(days=181)])
+def test_a_true_up_is_postponed_to_a_later_day_and_by_180_days_at_most(until):
+    world = trued_up()
+    [up] = world.of(WindowTruedUp)
+    with pytest.raises(PostponedTooFar):
+        postpone_true_up(postponing(up.line_id, until), world.meters[METER])
+
+
+def test_a_postponed_true_up_is_still_lowered_first_and_goes_on_in_the_next_segment():
+    world, _, _ = postponed()
+    world.tell(refund("y", "500.00", 2, date(2027, 1, 10)))
+    [down] = world.of(TrueUpReduced)
+    assert (down.amount, down.remaining) == (money("25.00", "EUR"), money("25.00", "EUR"))
+    [held] = evolve(Meters.initial, carry(world.meters[METER])).held
+    assert (held.amount, held.payable_on) == (money("25.00", "EUR"), LATER)
+
+
+def test_a_postponed_true_up_is_read_told_explained_and_due_on_its_day():
+    _, up, event = postponed()
+    seen = told(up, event)
+    [document] = project(EARNINGS, seen).values()
+    why = "postponed until 2027-03-01: a credit note is coming"
+    assert (document["state"], document["payable_on"], document["why_held"]) == ("held", "2027-03-01", why)
+    public = publish(seen[1])
+    assert (public.line_id, public.payable_on, public.opportunity_id) == (up.line_id, LATER, None)
+    assert EXPLAIN[TrueUpPostponed](seen[1]).outcome == "postponed"
+    [due] = project(RELEASES, seen).values()
+    assert due["due_at"] == "2027-03-01T00:00:00Z"
+    assert_repeatable(RELEASES, seen)
 
 
 def test_a_plan_without_a_hold_makes_its_true_up_payable_at_once():
@@ -287,8 +353,8 @@ def test_each_step_says_why():
 
 
 @pytest.fixture
-async def stated(incentives):
-    """A true-up of a quarter that was held through April, and the statement of May in which it stands."""
+async def held(incentives):
+    """A true-up of a quarter on the day after it, held through April."""
     await incentives.publish_plan(plan(*LESS_ABOVE, accumulate="quarter"))
     await incentives.hear(activated())
     for name in ("o1", "o2"):
@@ -296,13 +362,19 @@ async def stated(incentives):
         await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
     await incentives.hear(refunded("x", "1000.00"))
     incentives.clock.set(datetime(2026, 4, 1, 9, tzinfo=UTC))
-    held = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
+    page = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
+    return page["items"][0]
+
+
+@pytest.fixture
+async def stated(incentives, held):
+    """The same true-up, and the statement of May in which it stands."""
     incentives.clock.set(datetime(2026, 5, 1, 9, tzinfo=UTC))
     await incentives.until(P1, "/lines?kind=true_up&state=payable", lambda page: page["items"])
     incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
     body = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
     statement = (await incentives.post(FINANCE, "/statements", body)).json()
-    return held["items"][0], await incentives.get(P1, f"/statements/{statement['statement_id']}")
+    return held, await incentives.get(P1, f"/statements/{statement['statement_id']}")
 
 
 async def test_a_true_up_is_held_by_the_clock_and_stands_in_the_statement_of_the_day_on_which_it_is_released(
@@ -317,6 +389,27 @@ async def test_a_true_up_is_held_by_the_clock_and_stands_in_the_statement_of_the
     assert (line["kind"], line["amount"]["amount"], line["effective_on"]) == ("released", "50.00", "2026-05-01")
     why = await incentives.get(P1, f"/why/{line['event_id']}")
     assert [reason["text"] for reason in why["reasons"]] == ["the hold ended on 2026-05-01"]
+
+
+async def test_finance_holds_a_true_up_longer_and_its_partner_is_shown_why(incentives, held):
+    path, asked = f"/lines/{held['line_id']}", {"until": "2026-05-20", "reason": "a credit note is coming"}
+    assert (await incentives.post(P1, f"{path}/postpone", asked)).status_code == 403
+    answer = await incentives.post(FINANCE, f"{path}/postpone", asked)
+    assert (answer.status_code, answer.json()) == (200, {"line_id": held["line_id"], "state": "held"})
+    line = await incentives.get(P1, path)
+    assert line["why_held"] == "postponed until 2026-05-20: a credit note is coming"
+    incentives.clock.set(datetime(2026, 5, 19, 23, tzinfo=UTC))
+    await incentives.rest()
+    assert (await incentives.get(P1, path))["state"] == "held"
+    incentives.clock.set(datetime(2026, 5, 20, tzinfo=UTC))
+    await incentives.until(P1, path, lambda line: line["state"] == "payable")
+    late = await incentives.post(FINANCE, f"{path}/postpone", {**asked, "until": "2026-06-20"})
+    assert (late.status_code, late.json()["slug"]) == (409, "wrong-state")
+    incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
+    body = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    proof = await incentives.get(P1, f"/statements/{statement['statement_id']}/proof")
+    assert verify(json.dumps(proof)) == []
 
 
 async def test_a_partner_recomputes_a_true_up_from_its_measure_and_that_it_was_held_until_its_day(incentives, stated):

@@ -19,6 +19,7 @@ from services.incentives.application.answers import (
     share_answer,
     statement_answer,
     tier_answer,
+    true_up_answer,
 )
 from services.incentives.application.sales import (
     AWARD_EVALUATORS,
@@ -190,6 +191,7 @@ HANDLES = (
         )
     ),
     Handles(meter.ReleaseTrueUp, meter.release_true_up, meter_stream),
+    Handles(meter.PostponeTrueUp, meter.postpone_true_up, meter_stream, answer=true_up_answer),
     Handles(budget.AllocateBudget, budget.allocate_budget, budget_stream, answer=budget_answer),
     Handles(budget.AllocateUnits, budget.allocate_units, budget_stream, answer=budget_answer),
     Handles(budget.ReserveBudget, budget.reserve_budget, budget_stream, answer=budget_answer),

@@ -5,13 +5,13 @@ from typing import Annotated, Any, TypedDict
 
 from chassis.event import plain
 from contracts.values import Money
-from services.incentives.domain import account, case, claim, fund_request, fund_share, special_price
+from services.incentives.domain import account, case, claim, fund_request, fund_share, meter, special_price
 from services.incentives.domain.account import Account
 from services.incentives.domain.batch import Batch
 from services.incentives.domain.books import Books
 from services.incentives.domain.budget import Budget
 from services.incentives.domain.payment import Payment
-from services.incentives.domain.sale import Sale
+from services.incentives.domain.sale import HELD, PAYABLE, Sale
 from services.incentives.domain.tier import Tier
 
 
@@ -155,6 +155,11 @@ def price_answer(wish: Any, state: special_price.SpecialPrice) -> SpecialPriceAn
 
 def batch_answer(wish: Any, state: Batch, *_: Any) -> PaymentBatchAnswer:
     return {"batch_id": wish.batch_id, "state": state.stage}
+
+
+def true_up_answer(wish: meter.PostponeTrueUp, state: meter.Meter) -> LineAnswer:
+    held = any(one.line_id == wish.line_id for one in state.held)
+    return {"line_id": wish.line_id, "state": HELD if held else PAYABLE}
 
 
 def line_answer(wish: Any, state: Sale) -> LineAnswer:

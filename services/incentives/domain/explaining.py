@@ -126,7 +126,7 @@ def released(seen: Seen) -> Decision:
 
 def postponed(seen: Seen) -> Decision:
     """A person held the line back, and why."""
-    line: sale_events.PayoutPostponed = seen.event
+    line: sale_events.PayoutPostponed | meter.TrueUpPostponed = seen.event
     return Decision(
         outcome="postponed",
         reasons=(Reason(code="postponed", text=line.reason),),
@@ -435,6 +435,7 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     meter.RebateAccrued: accrued,
     meter.RebateSettled: settled,
     meter.WindowTruedUp: trued_up,
+    meter.TrueUpPostponed: postponed,
     meter.TrueUpReduced: reduced,
     meter.TrueUpReleased: released,
     books.MonthClosed: closed,

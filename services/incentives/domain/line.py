@@ -1,6 +1,6 @@
 """What people and days do to an earning line: its hold ends, it is postponed, it is corrected by two people."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 from chassis.decider import Invalid, NotFound, Refused
@@ -94,13 +94,11 @@ def release_line(wish: ReleaseLine, sale: Sale) -> list[SaleEvent]:
 def postpone_line(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
     """Holds a line until a later day, 180 days from today at most."""
     line = _line(sale, wish.line_id)
-    today = wish.now.astimezone(UTC).date()
     if line.state == REVERSED:
         raise NothingLeft
     if line.payable_on == wish.until and line.state == HELD:
         return []
-    if not max(line.payable_on, today) < wish.until <= today + timedelta(days=POSTPONE_DAYS_MAX):
-        raise PostponedTooFar(payable_on=iso(line.payable_on))
+    check_postponed(line.payable_on, wish.until, wish.now)
     back = line.state == PAYABLE
     return [
         PayoutPostponed(
@@ -116,6 +114,13 @@ def postpone_line(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
             postponed_at=wish.now,
         )
     ]
+
+
+def check_postponed(payable_on: date, until: date, now: datetime) -> None:
+    """Raises PostponedTooFar unless that is a later day, and within 180 days."""
+    today = now.astimezone(UTC).date()
+    if not max(payable_on, today) < until <= today + timedelta(days=POSTPONE_DAYS_MAX):
+        raise PostponedTooFar(payable_on=iso(payable_on))
 
 
 def put_under_review(sale: Sale, line_id: str, case_id: str, now: datetime) -> list[SaleEvent]:

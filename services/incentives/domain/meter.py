@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any, assert_never
 
-from chassis.decider import Decider, NotFound, Refused
+from chassis.decider import Decider, NotFound, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, command, event, fields_of, iso, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, round_half_up, split
@@ -21,11 +21,12 @@ from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
 from services.incentives.domain.journal import Journal, expense, move
-from services.incentives.domain.line import OnHold
+from services.incentives.domain.line import OnHold, check_postponed
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import Plan, payable_on, schedule_of, window_of
 from services.incentives.domain.rating import half_up
 from services.incentives.domain.rebate import Reached, accrued_value, entitled, rebate_value, settles_on
+from services.incentives.domain.sale import HELD, PAYABLE
 from services.incentives.domain.schedule import Schedule, value_of
 
 NOTHING = Decimal(0)
@@ -161,6 +162,23 @@ class TrueUpReleased:
     released_at: datetime
 
 
+@event("incentives.TrueUpPostponed.v1")
+class TrueUpPostponed:
+    """A true-up that is held is held until a later day."""
+
+    line_id: str
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    amount: Money
+    payable_on: date
+    reason: str
+    postponed_by: str
+    postponed_at: datetime
+
+
 @event("incentives.WindowClosed.v1")
 class WindowClosed:
     meter_id: str
@@ -210,6 +228,7 @@ MeterEvent = (
     | WindowTruedUp
     | TrueUpReduced
     | TrueUpReleased
+    | TrueUpPostponed
     | WindowClosed
     | MeterCarried
 )
@@ -244,6 +263,16 @@ class CloseWindow:
 class ReleaseTrueUp:
     meter_id: str
     line_id: str
+    now: datetime
+
+
+@command("incentives.PostponeTrueUp.v1")
+class PostponeTrueUp:
+    meter_id: str
+    line_id: str
+    until: date
+    reason: str
+    by: str
     now: datetime
 
 
@@ -309,7 +338,12 @@ class Moment:
 def meter_id(plan: Plan, plan_id: str, payee_id: str, credited_on: date) -> tuple[str, str] | None:
     """The id and window of the meter that a sale of that day moves; None where each line stands alone."""
     window = window_of(plan.accumulate, credited_on)
-    return (f"{plan_id}-{payee_id}-{window[0]}", window[0]) if window else None
+    return (meter_of(plan_id, payee_id, window[0]), window[0]) if window else None
+
+
+def meter_of(plan_id: str, payee_id: str, window: str) -> str:
+    """The id of the meter of a payee's window."""
+    return f"{plan_id}-{payee_id}-{window}"
 
 
 def settle_rebate(wish: SettleRebate, meter: Meter, books: Sequence[Rulebook], payee: Payee) -> list[MeterEvent]:
@@ -491,6 +525,31 @@ class _TrueUp:
         )
 
 
+def postpone_true_up(wish: PostponeTrueUp, meter: Meter) -> list[MeterEvent]:
+    """Holds a true-up that is held until a later day, 180 days from today at most."""
+    held = next((one for one in meter.held if one.line_id == wish.line_id), None)
+    if held is None:
+        raise WrongState("the line is not held", state=PAYABLE, allowed=[HELD])
+    if held.payable_on == wish.until:
+        return []
+    check_postponed(held.payable_on, wish.until, wish.now)
+    return [
+        TrueUpPostponed(
+            line_id=held.line_id,
+            meter_id=wish.meter_id,
+            plan_id=meter.plan_id,
+            plan_version=meter.plan_version,
+            payee_id=meter.payee_id,
+            window=meter.window,
+            amount=held.amount,
+            payable_on=wish.until,
+            reason=wish.reason,
+            postponed_by=wish.by,
+            postponed_at=wish.now,
+        )
+    ]
+
+
 def release_true_up(wish: ReleaseTrueUp, meter: Meter) -> list[MeterEvent]:
     """Makes a held true-up payable once its day has come; nothing where nothing of it is held any more."""
     held = next((one for one in meter.held if one.line_id == wish.line_id), None)
@@ -607,6 +666,8 @@ def evolve(meter: Meter, happened: MeterEvent) -> Meter:
             return replace(meter, settled=happened.total.amount, books=None)
         case WindowTruedUp() | TrueUpReduced() | TrueUpReleased():
             return _trued_up(meter, happened)
+        case TrueUpPostponed():
+            return replace(meter, held=tuple(_postponed(one, happened) for one in meter.held))
         case WindowClosed():
             return replace(meter, closed=True, entitled=happened.entitled)
         case MeterCarried():
@@ -626,6 +687,10 @@ def _trued_up(meter: Meter, happened: WindowTruedUp | TrueUpReduced | TrueUpRele
         return replace(after, held=(*others, *(one for one in left if not one.amount.zero)))
     counted = replace(after, true_ups=meter.true_ups + (1 if happened.payable_on else 0))
     return replace(counted, held=(*others, _held(happened))) if happened.held else counted
+
+
+def _postponed(held: HeldTrueUp, happened: TrueUpPostponed) -> HeldTrueUp:
+    return replace(held, payable_on=happened.payable_on) if held.line_id == happened.line_id else held
 
 
 def _held(happened: WindowTruedUp) -> HeldTrueUp:

@@ -14,7 +14,7 @@ from services.incentives.domain.verifying_numbers import HUNDRED, amount_of, num
 
 TRUED_UP, REDUCED = "incentives.WindowTruedUp.v1", "incentives.TrueUpReduced.v1"
 TRUE_UP_RELEASED = "incentives.TrueUpReleased.v1"
-METER_KINDS = ("Metered", "RebateAccrued", "RebateSettled", "WindowClosed", "MeterCarried")
+METER_KINDS = ("TrueUpPostponed", "Metered", "RebateAccrued", "RebateSettled", "WindowClosed", "MeterCarried")
 OF_METERS = (TRUED_UP, REDUCED, TRUE_UP_RELEASED, *(f"incentives.{kind}.v1" for kind in METER_KINDS))
 Expected = tuple[str, str | None, Fraction, str | None]
 """What a true-up has to be: its type, the line that it lowers, its amount and its day."""
@@ -44,7 +44,7 @@ def releases(events: Iterable[dict[str, Any]]) -> Found:
             found.append(f"{named}: the true-up that it releases is not in the file")
         elif amount_of(it["amount"]) > amount_of(line["amount"]):
             found.append(f"{named}: it releases more than {line['amount']['amount']}")
-        elif (it["payable_on"] != line["payable_on"]) or it["released_at"][:10] < line["payable_on"]:
+        elif not line["payable_on"] <= it["payable_on"] <= it["released_at"][:10]:
             found.append(f"{named}: the line is held until {line['payable_on']}")
     return found
 
@@ -199,6 +199,13 @@ def _released(it: dict[str, Any], window: Window) -> Found:
     return [f"the line is held until {day}"] if early else []
 
 
+def _postponed(it: dict[str, Any], window: Window) -> Found:
+    """It is held until a later day."""
+    amount, day = window.held.get(it["line_id"], (Fraction(0), ""))
+    window.held[it["line_id"]] = (amount, it["payable_on"])
+    return [] if day < it["payable_on"] and amount == amount_of(it["amount"]) else [f"it is held until {day}"]
+
+
 def _next(it: dict[str, Any], window: Window, kind: str) -> tuple[Found, Expected | None]:
     """What comes next of what the window is trued up by, and what speaks against its worth."""
     worth = window.worth(it["payee_id"])
@@ -242,4 +249,5 @@ STEPS = {
     "WindowTruedUp": _true_up,
     "TrueUpReduced": _reduced,
     "TrueUpReleased": _released,
+    "TrueUpPostponed": _postponed,
 }

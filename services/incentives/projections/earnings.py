@@ -7,7 +7,13 @@ from typing import Annotated, Any, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from contracts.values import Money
-from services.incentives.domain.meter import RebateSettled, TrueUpReduced, TrueUpReleased, WindowTruedUp
+from services.incentives.domain.meter import (
+    RebateSettled,
+    TrueUpPostponed,
+    TrueUpReduced,
+    TrueUpReleased,
+    WindowTruedUp,
+)
 from services.incentives.domain.payment import RETURNED
 from services.incentives.domain.payment_events import PaymentFailed, PaymentMade
 from services.incentives.domain.rating import text_of
@@ -25,6 +31,10 @@ from services.incentives.domain.sale_events import (
 from services.incentives.projections.amounts import sorts
 
 PAID = "paid"
+
+
+TRUE_UP = "true_up"
+"""The kind of a line by which a closed window is trued up."""
 
 
 class Step(TypedDict):
@@ -96,7 +106,7 @@ def evolve(document: EarningDocument | None, seen: Seen) -> EarningDocument | No
     if isinstance(happened, PayoutCalculated):
         return _calculated(happened, seen)
     if isinstance(happened, WindowTruedUp):
-        return _of_window(happened, seen, "true_up", happened.earned_on, happened.payable_day)
+        return _of_window(happened, seen, TRUE_UP, happened.earned_on, happened.payable_day)
     if isinstance(happened, RebateSettled):
         return _of_window(happened, seen, "rebate", happened.settled_on, happened.settled_on)
     if document is None:
@@ -226,7 +236,7 @@ def _released(document: EarningDocument, it: PayoutReleased | TrueUpReleased) ->
     return f"released {text_of(it.amount)}", {"state": PAYABLE, "why_held": None}
 
 
-def _postponed(document: EarningDocument, it: PayoutPostponed) -> Changed:
+def _postponed(document: EarningDocument, it: PayoutPostponed | TrueUpPostponed) -> Changed:
     day = iso(it.payable_on)
     changes = {"state": HELD, "payable_on": day, "why_held": f"postponed until {day}: {it.reason}"}
     return f"postponed until {day}", changes
@@ -270,6 +280,7 @@ CHANGES: dict[type[Any], Any] = {
     PayoutReleased: _released,
     TrueUpReduced: _reduced,
     TrueUpReleased: _released,
+    TrueUpPostponed: _postponed,
     PayoutPostponed: _postponed,
     PayoutPutUnderReview: _reviewed,
     PayoutCleared: _cleared,
@@ -315,6 +326,7 @@ EARNINGS = Projection(
         WindowTruedUp: _line,
         TrueUpReduced: _line,
         TrueUpReleased: _line,
+        TrueUpPostponed: _line,
         RebateSettled: _settlement,
         PaymentMade: _lines,
         PaymentFailed: _lines,

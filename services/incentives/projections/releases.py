@@ -5,7 +5,13 @@ from typing import Any
 
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
-from services.incentives.domain.meter import ReleaseTrueUp, TrueUpReduced, TrueUpReleased, WindowTruedUp
+from services.incentives.domain.meter import (
+    ReleaseTrueUp,
+    TrueUpPostponed,
+    TrueUpReduced,
+    TrueUpReleased,
+    WindowTruedUp,
+)
 from services.incentives.domain.sale import HELD
 from services.incentives.domain.sale_commands import ReleaseLine
 from services.incentives.domain.sale_events import (
@@ -24,6 +30,8 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
         return _due(happened) if happened.state == HELD else None
     if isinstance(happened, WindowTruedUp):
         return _of_window(happened) if happened.held else None
+    if isinstance(happened, TrueUpPostponed):
+        return _of_window(happened)
     if isinstance(happened, PayoutPostponed):
         return _due(happened)
     if isinstance(happened, PayoutReversed | PayoutAdjusted | TrueUpReduced):
@@ -43,8 +51,9 @@ def _due(happened: PayoutCalculated | PayoutPostponed | PayoutCleared) -> dict[s
     return {"due_at": due_at, "opportunity_id": happened.opportunity_id, "line_id": happened.line_id}
 
 
-def _of_window(happened: WindowTruedUp) -> dict[str, Any]:
-    due_at = iso(start_of(happened.payable_day))
+def _of_window(happened: WindowTruedUp | TrueUpPostponed) -> dict[str, Any]:
+    day = happened.payable_day if isinstance(happened, WindowTruedUp) else happened.payable_on
+    due_at = iso(start_of(day))
     return {"due_at": due_at, "meter_id": happened.meter_id, "line_id": happened.line_id}
 
 
@@ -70,7 +79,7 @@ RELEASES = Deadline(
     keys=dict.fromkeys(
         (
             *(PayoutCalculated, PayoutPostponed, PayoutCleared, PayoutReleased, PayoutReversed, PayoutAdjusted),
-            *(WindowTruedUp, TrueUpReduced, TrueUpReleased),
+            *(WindowTruedUp, TrueUpReduced, TrueUpReleased, TrueUpPostponed),
         ),
         _line,
     ),
