@@ -187,8 +187,10 @@ class World:
     ) -> "World":
         """Closes a window once it is over."""
         known = survivors or {}
-        wish = self._on_meter(CloseWindow, meter_id, day, survivor_ids=tuple(known))
-        happened = close_window(wish, self.meters[meter_id], self.books, payee or Payee(), tuple(known.values()))
+        more = {"survivor_ids": tuple(known), "rates": self.known.get("rates", ())}
+        wish = self._on_meter(CloseWindow, meter_id, day, **more)
+        payee = payee or self.known.get("payees", {}).get(wish.payee_id, Payee())
+        happened = close_window(wish, self.meters[meter_id], self.books, payee, tuple(known.values()))
         self.keep(self.meters, Meters, {meter_id: happened})
         return self
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.decider import WrongState
-from chassis.event import decode, encode, stable_id
+from chassis.event import LEFT_OUT, decode, encode, stable_id
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.values import money
 from services.incentives.domain.exchange import Rate
@@ -28,6 +28,7 @@ from services.incentives.domain.meter import (
     TrueUpReleased,
     WindowTruedUp,
     carry,
+    close_window_in_plan_currency,
     close_window_payable_at_once,
     evolve,
     postpone_true_up,
@@ -431,6 +432,80 @@ FORGED = (
     ("WindowTruedUp", "line_id", "another", "the true-up that it releases is not in the file"),
     ("TrueUpReleased", "released_at", "2026-04-30T23:59:59Z", "the line is held until 2026-05-01"),
 )
+
+
+# In the payee's own currency
+
+
+def rate(per_euro, on):
+    return Rate(base="EUR", quote="USD", rate=D(per_euro), on=on, source="ecb")
+
+
+DOLLARS = Payee(payout_currency="USD")
+RATES = (rate("1.10", OVER), rate("1.20", date(2027, 1, 10)))
+
+
+def in_dollars(rates=RATES):
+    """A window that is worth 50.00 EUR more than was posted; its payee is paid in dollars, the lines were in euros."""
+    world = World(book(plan(*LESS_ABOVE, accumulate="year")), payees={"p1": Payee()}, rates=rates)
+    world.tell(*sale(1), *sale(2), refund("x", "1000.00", 1))
+    world.known["payees"] = {"p1": DOLLARS}
+    return world.close(METER, OVER)
+
+
+def test_a_true_up_is_paid_in_the_currency_of_its_payee_at_the_rate_of_its_day():
+    """50.00 EUR at 1.10 are 55.00 USD; the window is worth what the plan says, in euros."""
+    world = in_dollars()
+    [up] = world.of(WindowTruedUp)
+    assert (up.amount, up.in_plan, up.total) == (money("55.00", "USD"), money("50.00", "EUR"), money("100.00", "EUR"))
+    assert entries(up) == [("expense:commission", D("55.00")), ("held", D("-55.00"))]
+    assert up.exchange.rate.rate == D("1.10")
+    world.release_true_ups(FREE)
+    assert [freed.amount for freed in world.of(TrueUpReleased)] == [money("55.00", "USD")]
+    [document] = project(EARNINGS, told(up)).values()
+    assert (document["currency"], document["plan_amount"]["amount"]) == ("USD", "50.00")
+    texts = [reason.text for reason in EXPLAIN[WindowTruedUp](told(up)[0]).reasons]
+    assert texts[1].startswith("50.00 EUR is 55.00 USD: ")
+
+
+def test_what_lowers_it_takes_its_part_at_the_rate_that_it_was_posted_at():
+    """A refund of half of what stands takes 25.00 of the 50.00 EUR, and so 27.50 of the 55.00 USD, whatever the rate is."""
+    world = in_dollars().tell(refund("y", "500.00", 2, date(2027, 1, 10)))
+    [down] = world.of(TrueUpReduced)
+    assert (down.amount, down.remaining, down.given) == (
+        money("27.50", "USD"),
+        money("27.50", "USD"),
+        money("25.00", "EUR"),
+    )
+    assert world.meters[METER].held[0].in_plan == money("25.00", "EUR")
+    again = evolve(Meters.initial, carry(world.meters[METER]))
+    assert again.held == world.meters[METER].held
+    world.tell(refund("z", "500.00", 2, date(2027, 1, 10)))
+    assert world.meters[METER].held == ()
+
+
+def test_what_is_lowered_beyond_it_is_owed_at_the_rate_of_that_day():
+    """Released before, nothing is held: 25.00 EUR less are 30.00 USD at 1.20."""
+    world = in_dollars().release_true_ups(FREE)
+    world.known["rates"] = (rate("1.20", date(2027, 2, 10)),)
+    world.tell(refund("y", "500.00", 2, date(2027, 2, 10)))
+    down = world.of(WindowTruedUp)[-1]
+    assert (down.amount, down.in_plan) == (money("-30.00", "USD"), money("-25.00", "EUR"))
+    assert entries(down)[1] == ("payable", D("30.00"))
+
+
+def test_without_a_rate_it_is_paid_in_the_plan_s_currency():
+    [up] = in_dollars(rates=()).of(WindowTruedUp)
+    assert (up.amount, up.exchange) == (money("50.00", "EUR"), LEFT_OUT)
+
+
+def test_before_a_true_up_was_in_the_plan_s_currency_whatever_its_payee_is_paid_in():
+    world = in_dollars()
+    [wish] = [CloseWindow(meter_id=METER, plan_id="plan-a", payee_id="p1", now=noon(OVER), rates=RATES)]
+    before = World(*world.books, payees={"p1": Payee()})
+    before.tell(*sale(1), *sale(2), refund("x", "1000.00", 1))
+    [_, up] = close_window_in_plan_currency(wish, before.meters[METER], world.books, DOLLARS, ())
+    assert (up.amount, up.exchange) == (money("50.00", "EUR"), LEFT_OUT)
 
 
 # Whatever the order

@@ -187,7 +187,8 @@ HANDLES = (
         for evaluator, decision in (
             (1, meter.close_window_by_own_standing),
             (2, meter.close_window_payable_at_once),
-            (3, meter.close_window),
+            (3, meter.close_window_in_plan_currency),
+            (4, meter.close_window),
         )
     ),
     Handles(meter.ReleaseTrueUp, meter.release_true_up, meter_stream),

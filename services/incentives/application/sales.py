@@ -1,6 +1,6 @@
 """Facts of sales: which plans may rate them and which streams they move is looked up before they are decided."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 from typing import Any
@@ -15,10 +15,11 @@ from services.incentives.domain.approval import Approval, Approvals
 from services.incentives.domain.award import decide_spiff_claim
 from services.incentives.domain.books import CURRENCY, AllBooks, Books, months_about
 from services.incentives.domain.budget import Budget, BudgetEvent
+from services.incentives.domain.choice import version_of
 from services.incentives.domain.claim import Claim, ClaimEvent
 from services.incentives.domain.dues import Known
 from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate, exact
-from services.incentives.domain.meter import Meter, MeterEvent
+from services.incentives.domain.meter import Meter, MeterEvent, Meters, paid_currency
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.posting import AtHand, Decided
 from services.incentives.domain.rating import PLANS
@@ -66,6 +67,7 @@ LEARNED = (
     "holds_true_ups",
     "of_nothing",
     "spent_aside",
+    "pays_out_true_ups",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)
@@ -220,6 +222,17 @@ async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
     """The recorded rates that may hold on some days."""
     found = [rate for month in months_about(days) for rate in (await look(AllBooks.at(month))).rates]
     return exact(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
+
+
+async def payout_rates(look: Look, window: Mapping[str, str], today: date) -> tuple[Rate, ...]:
+    """The rates at which a window's true-up is paid out now; none where its payee is paid in the plan's currency."""
+    plan_id, meter, payee = window["plan_id"], await look(Meters.at(window["meter_id"])), window["payee_id"]
+    chosen = version_of([await look(Rules.at(plan_id))], plan_id, meter.plan_version)
+    if chosen is None:
+        return ()
+    pair = {chosen.plan.currency, paid_currency(chosen.plan, (await look(Payees.at(payee))).payout_currency)}
+    found = await rates_about(look, [today]) if len(pair) > 1 else ()
+    return tuple(rate for rate in found if {rate.base, rate.quote} == pair)
 
 
 async def in_books(look: Look, today: date) -> InBooks:

@@ -40,7 +40,8 @@ class Known:
     line of the partner whose deal it is; without `of_terms` unearned months are also taken of what was sold or billed after
     their day; without `holds_true_ups` what a closed window is trued up by is payable at once;
     without `of_nothing` the pieces of what was sold for nothing stay in their window when they are credited anew;
-    without `spent_aside` a SPIFF whose budget has nothing left keeps others from paying all the same.
+    without `spent_aside` a SPIFF whose budget has nothing left keeps others from paying all the same;
+    without `pays_out_true_ups` a closed window is trued up in the plan's currency, whatever the payee is paid in.
     """
 
     books: Sequence[Rulebook]
@@ -61,6 +62,7 @@ class Known:
     holds_true_ups: bool = True
     of_nothing: bool = True
     spent_aside: bool = True
+    pays_out_true_ups: bool = True
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,8 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         of_terms=known.of_terms,
         holds_true_ups=known.holds_true_ups,
         of_nothing=known.of_nothing,
+        pays_out_true_ups=known.pays_out_true_ups,
+        payouts={name: one.payout_currency for name, one in known.payees.items() if one.payout_currency},
     )
     posting = Posting(sale, at_hand, in_books, now, ways)
     posting.add(fact)

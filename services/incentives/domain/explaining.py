@@ -25,7 +25,7 @@ from services.incentives.domain import (
 from services.incentives.domain.abuse_rules import AbuseFacts
 from services.incentives.domain.abuse_rules import text_of as signal_text
 from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS
-from services.incentives.domain.rating import alternatives, inputs, steps, text_of
+from services.incentives.domain.rating import alternatives, exchange_steps, inputs, steps, text_of
 
 CREDITED = "credited_id"
 OF_EVERY_PART = ("plan", "dates", "remaining")
@@ -206,10 +206,11 @@ def trued_up(seen: Seen) -> Decision:
     """What the schedule makes of the window's net measure, less what its lines were rated at."""
     it: meter.WindowTruedUp = seen.event
     counted = f"at a measure of {it.measure} " if it.measure is not LEFT_OUT else ""
-    text = f"{counted}the window {it.window} is worth {text_of(it.total)}; its lines differ by {text_of(it.amount)}"
+    text = f"{counted}the window {it.window} is worth {text_of(it.total)}; its lines differ by {text_of(it.in_plan)}"
     reason = Reason(code="true-up", text=text, rule=it.plan_id, version=it.plan_version)
     dates = Reason(code="dates", text=f"earned {iso(it.earned_on)}, payable {iso(it.payable_day)}", rule=it.plan_id)
-    return Decision(outcome=text_of(it.amount), reasons=(reason, dates))
+    paid = (Reason(code=code, text=text) for code, text in exchange_steps(it.exchange or None))
+    return Decision(outcome=text_of(it.amount), reasons=(reason, *paid, dates))
 
 
 def reduced(seen: Seen) -> Decision:

@@ -19,7 +19,7 @@ from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, round_half_up, split
 from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.condition import Circumstances
-from services.incentives.domain.exchange import NO_BOOKS, InBooks
+from services.incentives.domain.exchange import NO_BOOKS, Exchange, InBooks, Rate, exchanged, rate_for
 from services.incentives.domain.journal import Journal, expense, move
 from services.incentives.domain.line import OnHold, check_postponed
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
@@ -99,8 +99,9 @@ class RebateSettled:
 class WindowTruedUp:
     """A closed window's lines did not sum to what the schedule makes of its net measure: the difference is posted.
 
-    `total` is what the window is worth, F(`measure`) at its `quota`, and `amount` what this line adds to it. It is held
-    until `payable_on`. True-ups from before they were held say neither.
+    `total` is what the window is worth, F(`measure`) at its `quota`, and `amount` what this line adds to it: where an
+    `exchange` says so in the currency that the payee is paid in. It is held until `payable_on`. True-ups from before they
+    were held say neither.
     """
 
     line_id: str
@@ -117,6 +118,12 @@ class WindowTruedUp:
     payable_on: date | LeftOut = LEFT_OUT
     measure: Decimal | LeftOut = LEFT_OUT
     quota: Decimal | LeftOut | None = LEFT_OUT
+    exchange: Exchange | LeftOut = LEFT_OUT
+
+    @property
+    def in_plan(self) -> Money:
+        """What it adds, in the plan's currency."""
+        return self.exchange.given if self.exchange else self.amount
 
     @property
     def payable_day(self) -> date:
@@ -130,7 +137,10 @@ class WindowTruedUp:
 
 @event("incentives.TrueUpReduced.v1")
 class TrueUpReduced:
-    """The window is worth less than what was posted: `amount` is taken of a true-up that is still held."""
+    """The window is worth less than what was posted: `amount` is taken of a true-up that is still held.
+
+    `given` is the same in the plan's currency, where the true-up is paid in another: at the rate that it was posted at.
+    """
 
     line_id: str
     meter_id: str
@@ -144,6 +154,7 @@ class TrueUpReduced:
     journal: Journal
     effective_on: date
     reduced_at: datetime
+    given: Money | LeftOut = LEFT_OUT
 
 
 @event("incentives.TrueUpReleased.v1")
@@ -190,12 +201,20 @@ class WindowClosed:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldTrueUp:
-    """What stands of a true-up whose hold is not over, and what it stands for in the books."""
+    """What stands of a true-up whose hold is not over, and what it stands for in the books.
+
+    `given` is the same in the plan's currency, where it is paid in another.
+    """
 
     line_id: str
     amount: Money
     payable_on: date
     books: Money | None = None
+    given: Money | LeftOut = LEFT_OUT
+
+    @property
+    def in_plan(self) -> Money:
+        return self.given or self.amount
 
 
 @event("incentives.MeterCarried.v1")
@@ -249,7 +268,10 @@ class SettleRebate:
 
 @command("incentives.CloseWindow.v1")
 class CloseWindow:
-    """`survivor_ids` are whom the payee has become one with: whose standing counts at the window's end."""
+    """`survivor_ids` are whom the payee has become one with: whose standing counts at the window's end.
+
+    `rates` are those at which it is paid out in another currency than the plan's.
+    """
 
     meter_id: str
     plan_id: str
@@ -257,6 +279,7 @@ class CloseWindow:
     now: datetime
     books: InBooks = NO_BOOKS
     survivor_ids: tuple[str, ...] = ()
+    rates: tuple[Rate, ...] = ()
 
 
 @command("incentives.ReleaseTrueUp.v1")
@@ -324,6 +347,21 @@ class WindowOpen(Refused):
 
 
 @dataclass(frozen=True)
+class PaidIn:
+    """The currency that a payee is paid in, and the rates of the day."""
+
+    currency: str
+    rates: Sequence[Rate] = ()
+
+    def exchange(self, amount: Money, day: date) -> Exchange | None:
+        """An amount of the plan's at the rate of a day; None where it is paid as it is, also for want of a rate."""
+        if amount.currency == self.currency:
+            return None
+        rate = rate_for(self.rates, amount.currency, self.currency, day)
+        return exchanged(amount, rate) if rate else None
+
+
+@dataclass(frozen=True)
 class Moment:
     """When it is decided, and the books as they are then."""
 
@@ -360,14 +398,22 @@ def close_window(
 
     What a rebate requires is asked of who counts for the payee on the window's last day.
     """
-    return _closing(wish, meter, books, _standing_at_end(wish, meter, payee, survivors))
+    standing = _standing_at_end(wish, meter, payee, survivors)
+    return _closing(wish, meter, books, standing, Way(payout=payee.payout_currency, rates=wish.rates))
+
+
+def close_window_in_plan_currency(
+    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee, survivors: Sequence[Payee]
+) -> list[MeterEvent]:
+    """As the third evaluator decided: the window is trued up in the plan's currency, whatever the payee is paid in."""
+    return _closing(wish, meter, books, _standing_at_end(wish, meter, payee, survivors), IN_PLAN)
 
 
 def close_window_payable_at_once(
     wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee, survivors: Sequence[Payee]
 ) -> list[MeterEvent]:
     """As the second evaluator decided: what the window is trued up by is payable at once."""
-    return _closing(wish, meter, books, _standing_at_end(wish, meter, payee, survivors), holds=False)
+    return _closing(wish, meter, books, _standing_at_end(wish, meter, payee, survivors), AT_ONCE)
 
 
 def close_window_by_own_standing(
@@ -375,7 +421,7 @@ def close_window_by_own_standing(
 ) -> list[MeterEvent]:
     """As the first evaluator decided: by the payee's own standing on the day after the window, whoever it was one with."""
     standing = circumstances_of(payee, meter.closes_on or date.min, DEAL_OF_NONE)
-    return _closing(wish, meter, books, standing, holds=False)
+    return _closing(wish, meter, books, standing, AT_ONCE)
 
 
 def _standing_at_end(wish: CloseWindow, meter: Meter, payee: Payee, survivors: Sequence[Payee]) -> Circumstances:
@@ -384,8 +430,33 @@ def _standing_at_end(wish: CloseWindow, meter: Meter, payee: Payee, survivors: S
     return circumstances_of(standing_for(payees, wish.payee_id, last), last, DEAL_OF_NONE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a window is trued up: held as the plan's lines are, and paid in the currency that its payee has chosen.
+
+    Earlier evaluators made it payable at once, or left it in the plan's currency (`in_plan`).
+    """
+
+    payout: str | None = None
+    rates: Sequence[Rate] = ()
+    holds: bool = True
+    in_plan: bool = False
+
+    def paid_in(self, plan: Plan) -> PaidIn:
+        """The payee's own currency, else the one that the plan pays in."""
+        return PaidIn(plan.currency if self.in_plan else paid_currency(plan, self.payout), self.rates)
+
+
+IN_PLAN, AT_ONCE = Way(in_plan=True), Way(holds=False, in_plan=True)
+
+
+def paid_currency(plan: Plan, chosen: str | None) -> str:
+    """In which currency a payee that has chosen one, or none, is paid what a plan earns it."""
+    return chosen or plan.payout_currency or plan.currency
+
+
 def _closing(
-    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], standing: Circumstances, *, holds: bool = True
+    wish: CloseWindow, meter: Meter, books: Sequence[Rulebook], standing: Circumstances, way: Way
 ) -> list[MeterEvent]:
     if meter.closed:
         return []
@@ -401,7 +472,7 @@ def _closing(
         entitled=chosen.plan.rebate is None or entitled(chosen.plan.rebate, standing),
         closed_at=wish.now,
     )
-    return [closed, *trued_up(wish.meter_id, evolve(meter, closed), chosen, Moment(wish.now, wish.books), holds=holds)]
+    return [closed, *trued_up(wish.meter_id, evolve(meter, closed), chosen, Moment(wish.now, wish.books), way)]
 
 
 def _chosen(meter: Meter, books: Sequence[Rulebook]) -> Chosen:
@@ -411,11 +482,8 @@ def _chosen(meter: Meter, books: Sequence[Rulebook]) -> Chosen:
     return chosen
 
 
-def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment, *, holds: bool = True) -> list[MeterEvent]:
-    """What a closed window still has to post, of either sign; nothing when all is posted.
-
-    Where it `holds`, what it brings is held as the plan's lines are; an earlier evaluator made it payable at once.
-    """
+def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment, way: Way) -> list[MeterEvent]:
+    """What a closed window still has to post, of either sign; nothing when all is posted."""
     if meter.kind == REBATE:
         found = settled(identity, meter, chosen, at)
         return [*found] if any(not happened.amount.zero for happened in found) else []
@@ -423,8 +491,8 @@ def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment, *, holds: 
     amount = Money(amount=total.amount - meter.posted, currency=total.currency)
     if amount.zero:
         return []
-    up = _TrueUp(identity, meter, chosen, total, at)
-    if not holds:
+    up = _TrueUp(identity, meter, chosen, total, at, way.paid_in(chosen.plan))
+    if not way.holds:
         line_id = stable_id(identity, "true_up", str(meter.measure), str(meter.posted))
         return [up.posted(line_id, amount)]
     return [*up.lowered(-amount)] if amount.amount < 0 else [*up.raised(amount)]
@@ -445,6 +513,7 @@ class _TrueUp:
     chosen: Chosen
     total: Money
     at: Moment
+    paid_in: PaidIn
 
     @property
     def of_window(self) -> dict[str, Any]:
@@ -471,7 +540,7 @@ class _TrueUp:
         """Takes of what is held, what would be released last first; the rest is owed at once."""
         found: list[TruedUp] = []
         for held in sorted(self.meter.held, key=lambda one: (one.payable_on, one.line_id), reverse=True):
-            taken = min(held.amount, amount)
+            taken = min(held.in_plan, amount)
             if not taken.zero:
                 found.append(self._reduced(held, taken))
                 amount -= taken
@@ -483,8 +552,10 @@ class _TrueUp:
         return replace(posted, payable_on=day, measure=self.meter.measure, quota=schedule.quota)
 
     def posted(self, line_id: str, amount: Money, day: date | None = None) -> WindowTruedUp:
-        """The line, whose money is held where its day is still to come."""
+        """The line of an amount of the plan's, whose money is held where its day is still to come."""
         today = self.at.today
+        exchange = self.paid_in.exchange(amount, today)
+        amount = exchange.result if exchange else amount
         return WindowTruedUp(
             **self.of_window,
             line_id=line_id,
@@ -499,14 +570,14 @@ class _TrueUp:
             ),
             earned_on=today,
             trued_up_at=self.at.now,
+            exchange=exchange or LEFT_OUT,
         )
 
-    def _reduced(self, held: HeldTrueUp, amount: Money) -> TrueUpReduced:
-        books = held.books
-        if books is not None:
-            books = half_up(
-                Fraction(books.amount) * Fraction(amount.amount) / Fraction(held.amount.amount), books.currency
-            )
+    def _reduced(self, held: HeldTrueUp, given: Money) -> TrueUpReduced:
+        """Takes an amount of the plan's: of what is paid, and of what that stands for in the books, the same part."""
+        part = Fraction(given.amount) / Fraction(held.in_plan.amount)
+        amount = half_up(Fraction(held.amount.amount) * part, held.amount.currency)
+        books = held.books and half_up(Fraction(held.books.amount) * part, held.books.currency)
         return TrueUpReduced(
             **self.of_window,
             line_id=held.line_id,
@@ -522,6 +593,7 @@ class _TrueUp:
             ),
             effective_on=self.at.today,
             reduced_at=self.at.now,
+            given=given if held.given else LEFT_OUT,
         )
 
 
@@ -699,13 +771,15 @@ def _held(happened: WindowTruedUp) -> HeldTrueUp:
         amount=happened.amount,
         payable_on=happened.payable_day,
         books=happened.journal.entries[0].books_amount,
+        given=happened.exchange.given if happened.exchange else LEFT_OUT,
     )
 
 
 def _left_of(before: HeldTrueUp, happened: TrueUpReduced) -> HeldTrueUp:
     taken = happened.journal.entries[0].books_amount
     books = before.books if before.books is None or taken is None else before.books - taken
-    return replace(before, amount=happened.remaining, books=books)
+    given = before.given - happened.given if before.given and happened.given else before.given
+    return replace(before, amount=happened.remaining, books=books, given=given)
 
 
 def _in_books(meter: Meter, journal: Journal) -> Money | None:

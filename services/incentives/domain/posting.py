@@ -13,7 +13,18 @@ from services.incentives.domain.budget import Budget, BudgetEvent, Budgets, Budg
 from services.incentives.domain.choice import Chosen
 from services.incentives.domain.exchange import InBooks
 from services.incentives.domain.journal import move
-from services.incentives.domain.meter import Meter, Metered, MeterEvent, Meters, Moment, accrual, trued_up
+from services.incentives.domain.meter import (
+    AT_ONCE,
+    IN_PLAN,
+    Meter,
+    Metered,
+    MeterEvent,
+    Meters,
+    Moment,
+    Way,
+    accrual,
+    trued_up,
+)
 from services.incentives.domain.plan import REBATE, window_end, window_of
 from services.incentives.domain.rating import half_up, tidy
 from services.incentives.domain.rebate import settles_on
@@ -45,7 +56,7 @@ class AtHand:
 
 @dataclass(frozen=True, kw_only=True)
 class Ways:
-    """How it is decided now; earlier evaluators did without, as `Known` says."""
+    """How it is decided now; earlier evaluators did without, as `Known` says. `payouts` are currencies that payees chose."""
 
     rest_in_books: bool = True
     even_steps: bool = True
@@ -54,6 +65,8 @@ class Ways:
     of_terms: bool = True
     holds_true_ups: bool = True
     of_nothing: bool = True
+    pays_out_true_ups: bool = True
+    payouts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Moving:
@@ -121,9 +134,16 @@ class Posting:
     def decided(self) -> Decided:
         """All events; windows that are closed already are trued up at once."""
         for meter, chosen in self._closed.items():
-            state, holds = self.meters.state(meter), self.ways.holds_true_ups
-            self.meters.add(meter, *trued_up(meter, state, chosen, self.at, holds=holds))
+            state = self.meters.state(meter)
+            self.meters.add(meter, *trued_up(meter, state, chosen, self.at, self._way(state.payee_id)))
         return Decided(self.happened, self.meters.complete(), self.budgets.complete())
+
+    def _way(self, payee_id: str) -> Way:
+        if not self.ways.holds_true_ups:
+            return AT_ONCE
+        if not self.ways.pays_out_true_ups:
+            return IN_PLAN
+        return Way(payout=self.ways.payouts.get(payee_id), rates=self.books.rates)
 
     def counted(self, measure: Decimal) -> Decimal:
         """A measure as a window counts it: with so many digits that its steps sum exactly."""

@@ -379,7 +379,7 @@ def steps(found: Derivation, rule: str = "", version: int = 0) -> tuple[Reason, 
         for code, text in (
             ("basis", _basis_text(found)),
             *_price_steps(found),
-            *_exchange_steps(found.exchange),
+            *exchange_steps(found.exchange),
             ("share", f"{found.share_percent} % of it is credited: {_unweighted(found)}"),
             *_term_steps(found),
             *_modifier_steps(found),
@@ -418,7 +418,8 @@ def _unweighted(found: Derivation) -> Decimal:
     return found.measure if found.weight == 1 or not found.weight else tidy(found.measure / found.weight)
 
 
-def _exchange_steps(exchange: Exchange | None) -> tuple[tuple[str, str], ...]:
+def exchange_steps(exchange: Exchange | None) -> tuple[tuple[str, str], ...]:
+    """How an amount came into another currency; no step where it did not."""
     if exchange is None:
         return ()
     return (("exchange", f"{text_of(exchange.given)} is {text_of(exchange.result)}: {_rate_text(exchange.rate)}"),)

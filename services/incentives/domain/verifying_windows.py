@@ -10,7 +10,16 @@ from fractions import Fraction
 from typing import Any
 
 from services.incentives.domain.verifying_lines import HELD, PAYABLE, Found, Plans, quota_of, released
-from services.incentives.domain.verifying_numbers import HUNDRED, amount_of, number, rounded, split, text_of, value_of
+from services.incentives.domain.verifying_numbers import (
+    HUNDRED,
+    amount_of,
+    exchanged,
+    number,
+    rounded,
+    split,
+    text_of,
+    value_of,
+)
 
 TRUED_UP, REDUCED = "incentives.WindowTruedUp.v1", "incentives.TrueUpReduced.v1"
 TRUE_UP_RELEASED = "incentives.TrueUpReleased.v1"
@@ -29,7 +38,8 @@ def trued_up(line: dict[str, Any], plans: Plans) -> Found:
         return ["the plan version that rated it is not in the file"]
     schedule = {**plan["body"]["schedule"], "quota": line["quota"]}
     worth = rounded(value_of(schedule, number(line["measure"])), line["total"]["currency"])
-    return [] if worth == amount_of(line["total"]) else [f"the plan makes {text_of(worth)} of the window"]
+    found = [] if worth == amount_of(line["total"]) else [f"the plan makes {text_of(worth)} of the window"]
+    return [*found, *_paid_out(line)]
 
 
 def releases(events: Iterable[dict[str, Any]]) -> Found:
@@ -54,7 +64,10 @@ def releases(events: Iterable[dict[str, Any]]) -> Found:
 
 @dataclass
 class Window:
-    """What a payee counted in a window, what was posted and settled for it, and which of its true-ups are held until when."""
+    """What a payee counted in a window, what was posted and settled for it, and which of its true-ups are held until when.
+
+    `paid` is what stands of those that are held, each in the currency that it is paid in.
+    """
 
     body: dict[str, Any]
     measure: Fraction = Fraction(0)
@@ -65,6 +78,7 @@ class Window:
     closed: bool = False
     entitled: bool = True
     held: dict[str, tuple[Fraction, str]] = field(default_factory=dict)
+    paid: dict[str, Fraction] = field(default_factory=dict)
     expected: list[Expected] = field(default_factory=list)
 
     @property
@@ -134,7 +148,11 @@ def _carried(it: dict[str, Any], window: Window) -> Found:
     window.measure, window.mix, window.closes_on = number(it["measure"]), number(it["mix"]), it["closes_on"]
     window.posted, window.settled = number(it["posted"]), number(it["settled"])
     window.closed, window.entitled = it["closed"], it["entitled"]
-    window.held = {one["line_id"]: (amount_of(one["amount"]), one["payable_on"]) for one in it.get("held") or ()}
+    held = {one["line_id"]: one for one in it.get("held") or ()}
+    window.held = {
+        name: (amount_of(one.get("given") or one["amount"]), one["payable_on"]) for name, one in held.items()
+    }
+    window.paid = {name: amount_of(one["amount"]) for name, one in held.items()}
     return found
 
 
@@ -168,31 +186,43 @@ def _against(it: dict[str, Any], worth: Fraction, due: Fraction) -> Found:
 
 def _true_up(it: dict[str, Any], window: Window) -> Found:
     found, due = _next(it, window, TRUED_UP)
-    amount = amount_of(it["amount"])
+    amount = amount_of(it["exchange"]["given"] if it.get("exchange") else it["amount"])
+    found += _paid_out(it)
     day = it.get("payable_on") or it["earned_on"]
     if due and ((due[0], due[2]) != (TRUED_UP, amount) or due[3] not in (None, day)):
         found.append(f"it should be {text_of(due[2])}, payable on {due[3] or day}")
     if it["earned_on"] < day:
-        window.held[it["line_id"]] = (amount, day)
+        window.held[it["line_id"]], window.paid[it["line_id"]] = (amount, day), amount_of(it["amount"])
     side = HELD if it["earned_on"] < day else PAYABLE
     there = {entry["account"] for entry in it["journal"]["entries"]} & {HELD, PAYABLE}
     return found if there == {side} else [*found, f"its money should be {side}"]
 
 
+def _paid_out(it: dict[str, Any]) -> Found:
+    """What is paid in another currency than the plan's follows from its rate."""
+    exchange = it.get("exchange")
+    if not exchange or exchanged(exchange, it["amount"]["currency"]) == amount_of(it["amount"]):
+        return []
+    return ["the exchange of its payout does not follow from its rate"]
+
+
 def _reduced(it: dict[str, Any], window: Window) -> Found:
     found, due = _next(it, window, REDUCED)
-    amount = amount_of(it["amount"])
-    if due and due[:3] != (REDUCED, it["line_id"], amount):
+    given = amount_of(it.get("given") or it["amount"])
+    if due and due[:3] != (REDUCED, it["line_id"], given):
         found.append(f"it should take {text_of(due[2])} of the one that is released last")
     before, day = window.held.pop(it["line_id"], (Fraction(0), ""))
-    if before != amount:
-        window.held[it["line_id"]] = (before - amount, day)
-    told = amount_of(it["remaining"])
-    return found if told == before - amount else [*found, f"{text_of(before - amount)} of it is held still"]
+    paid = window.paid.pop(it["line_id"], Fraction(0))
+    taken = rounded(paid * given / before, it["amount"]["currency"]) if before else given
+    if before != given:
+        window.held[it["line_id"]], window.paid[it["line_id"]] = (before - given, day), paid - taken
+    fits = (amount_of(it["amount"]), amount_of(it["remaining"])) == (taken, paid - taken)
+    return found if fits else [*found, f"{text_of(paid - taken)} of it is held still"]
 
 
 def _released(it: dict[str, Any], window: Window) -> Found:
-    amount, day = window.held.pop(it["line_id"], (Fraction(0), ""))
+    _, day = window.held.pop(it["line_id"], (Fraction(0), ""))
+    amount = window.paid.pop(it["line_id"], Fraction(0))
     if amount != amount_of(it["amount"]):
         return [f"{text_of(amount)} of it is held, it releases {it['amount']['amount']}"]
     early = it["payable_on"] != day or it["released_at"][:10] < day
@@ -203,7 +233,8 @@ def _postponed(it: dict[str, Any], window: Window) -> Found:
     """It is held until a later day."""
     amount, day = window.held.get(it["line_id"], (Fraction(0), ""))
     window.held[it["line_id"]] = (amount, it["payable_on"])
-    return [] if day < it["payable_on"] and amount == amount_of(it["amount"]) else [f"it is held until {day}"]
+    fits = day < it["payable_on"] and window.paid.get(it["line_id"]) == amount_of(it["amount"])
+    return [] if fits else [f"it is held until {day}"]
 
 
 def _next(it: dict[str, Any], window: Window, kind: str) -> tuple[Found, Expected | None]:

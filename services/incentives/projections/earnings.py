@@ -195,7 +195,7 @@ def _of_window(it: WindowTruedUp | RebateSettled, seen: Seen, kind: str, day: da
         "why_held": f"held until {iso(payable)} by the plan" if day < payable else None,
         "derivation": {},
         "drawn_units": None,
-        "plan_amount": amount,
+        "plan_amount": plain(it.in_plan) if isinstance(it, WindowTruedUp) else amount,
         "adjustment": None,
         "event_id": seen.id,
         "position": seen.position,

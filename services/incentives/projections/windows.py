@@ -7,7 +7,7 @@ from typing import Any
 from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application.sales import in_books, with_survivors
+from services.incentives.application.sales import in_books, payout_rates, with_survivors
 from services.incentives.domain.meter import CloseWindow, Metered, RebateSettled, SettleRebate, WindowClosed
 from services.incentives.projections.releases import start_of
 
@@ -41,8 +41,9 @@ def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable
         books = await in_books(peek, now.date())
         if not over:
             return SettleRebate(**named, now=now, books=books)
+        rates = await payout_rates(peek, named, now.date())
         survivors = await with_survivors(peek, {document["payee_id"]}) - {document["payee_id"]}
-        return CloseWindow(**named, now=now, books=books, survivor_ids=tuple(sorted(survivors)))
+        return CloseWindow(**named, now=now, books=books, survivor_ids=tuple(sorted(survivors)), rates=rates)
 
     return make
 
