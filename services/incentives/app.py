@@ -76,6 +76,7 @@ from services.incentives.projections.settlements import RUN_OFFS, SETTLEMENTS
 from services.incentives.projections.special_prices import SPECIAL_PRICES
 from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
+from services.incentives.projections.tier_figures import TIER_FIGURES
 from services.incentives.projections.tiers import TIER_DUES, TIERS
 from services.incentives.projections.windows import WINDOWS
 from services.incentives.projections.write_offs import WRITE_OFFS
@@ -178,6 +179,7 @@ BLUEPRINT = Blueprint(
         CLAIM_SETTLEMENTS,
         AWARD_SETTLEMENTS,
         TIER_DUES,
+        TIER_FIGURES,
         ABUSE_LOOKS,
         CONTRADICTIONS,
         attentions(publish),

@@ -8,7 +8,6 @@ from typing import Any
 from chassis.application import Application, Reaction
 from chassis.event import LEFT_OUT, Seen, iso
 from chassis.execution import Peek
-from chassis.rulebook import Rules
 from contracts.attribution import CreditAllocated, DealWon, RevenueReversed, SoldLine
 from contracts.gateway import TenantOpened
 from contracts.onboarding import (
@@ -38,8 +37,9 @@ from contracts.registration import (
     ParticipantLeft,
 )
 from services.incentives.application.achieving import Unsold, achieved, again, gone, kept_as, paid_in
+from services.incentives.application.measuring import figures_now, metrics_of
 from services.incentives.application.ordering import WonDeal, ordered, won_of
-from services.incentives.application.sales import FactCommand, prepared, rates_about, rules_of_kind
+from services.incentives.application.sales import FactCommand, prepared, rules_of_kind
 from services.incentives.domain.approval import (
     Approval,
     Approvals,
@@ -51,7 +51,6 @@ from services.incentives.domain.approval import (
 )
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.dues import PARTY_OF_ROLE
-from services.incentives.domain.measuring import figures_of
 from services.incentives.domain.merging import MergePayee, UnmergePayee
 from services.incentives.domain.payee_commands import (
     EmployPerson,
@@ -73,12 +72,11 @@ from services.incentives.domain.recognition import (
     recognition_id,
 )
 from services.incentives.domain.recognition_rules import RECOGNITION, Achievement
-from services.incentives.domain.sale import Sale, Sales
 from services.incentives.domain.sale_commands import RecordCredit, RecordReversal, RecordWin
 from services.incentives.domain.settlement import KeepPayee, LetPayeeLeave, NoteSettledByHand
 from services.incentives.domain.taking import Part
 from services.incentives.domain.tier import RecordTierMetric
-from services.incentives.domain.tier_rules import ANY_DAY, CERTIFIED, REVENUE, TIER, TIERS, Metric, MetricFact
+from services.incentives.domain.tier_rules import ANY_DAY, CERTIFIED, MetricFact
 
 FINAL = "final"
 YEARS_BACK = 3
@@ -180,31 +178,10 @@ def reversal_of(seen: Seen, now: datetime) -> RecordReversal:
 
 # Tiers: the figures that follow from events; the same figure again changes nothing
 
-OF_SALES = (REVENUE, "deals_won")
-
-
-async def _metrics(seen: Seen, app: Application, *sources: str) -> list[tuple[str, Metric]]:
-    """The programmes' metrics of some sources, under the rules in force."""
-    peek, found = app.executor.peek(seen.tenant), []
-    for programme in await rules_of_kind(app, seen.tenant, TIER):
-        version = (await peek(Rules.at(programme))).in_force(app.clock.now())
-        metrics = TIERS.read(version.body).metrics if version else ()
-        found += [(programme, metric) for metric in metrics if metric.source in sources]
-    return found
-
 
 async def _measure_sale(seen: Seen, app: Application) -> None:
-    """What the sale is worth now to each partner that was ever credited with it."""
-    metrics = await _metrics(seen, app, *OF_SALES)
-    if not metrics:
-        return
-    peek = app.executor.peek(seen.tenant)
-    sale: Sale = await peek(Sales.at(seen.event.opportunity_id))
-    days = [*(win.credited_on for win in sale.wins.values()), *(one.happened_on for one in sale.bases.values())]
-    rates = await rates_about(peek, days)
-    for programme, metric in metrics:
-        for partner_id, fact in figures_of(sale, metric, rates):
-            await _measure(seen, app, programme, partner_id, fact)
+    for programme, partner_id, fact in await figures_now(app, seen.tenant, seen.event.opportunity_id):
+        await _measure(seen, app, programme, partner_id, fact)
 
 
 async def _measure(seen: Seen, app: Application, programme: str, partner_id: str, fact: MetricFact) -> None:
@@ -216,7 +193,7 @@ async def _measure(seen: Seen, app: Application, programme: str, partner_id: str
 
 async def _measure_one(seen: Seen, app: Application, source: str, it: "Achieved", value: int = 1) -> None:
     """Something that counts as one, or no longer does."""
-    for programme, metric in await _metrics(seen, app, source):
+    for programme, metric in await metrics_of(app, seen.tenant, source):
         for partner_id in it.partner_ids:
             fact = MetricFact(metric=metric.name, ref=it.ref, value=Decimal(value), on=it.on)
             await _measure(seen, app, programme, partner_id, fact)
@@ -483,7 +460,7 @@ async def on_certified_count(seen: Seen, app: Application) -> None:
         now=app.clock.now(),
     )
     await app.react(seen, "record_certified", wish)
-    for programme, metric in await _metrics(seen, app, CERTIFIED):
+    for programme, metric in await metrics_of(app, seen.tenant, CERTIFIED):
         if metric.certification == it.certification:
             of_day = f"-{iso(it.effective_on)}" if metric.window == ANY_DAY else ""
             ref, value = f"certified-{it.certification}{of_day}", Decimal(it.count)

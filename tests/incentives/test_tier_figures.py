@@ -1,7 +1,7 @@
 """The figures of tiers that follow from events: what a sale is worth to whom now, deals approved, leads converted."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ from services.incentives.domain.sale_events import BasisRecorded, CreditRecorded
 from services.incentives.domain.taking import Asked, Part
 from services.incentives.domain.tier_rules import TIERS, Metric
 from tests.incentives.facts import plan
+from tests.incentives.test_imports import imported, moved
 from tests.incentives.test_service import ADMIN, FINANCE, OTHER_ADMIN, activated, credited, refunded, started, won
 
 MARCH = date(2026, 3, 16)
@@ -169,6 +170,30 @@ async def test_wins_credits_refunds_approvals_and_leads_move_a_tier_by_themselve
         tier = await it.get(ADMIN, "/tiers/tiers/p1")
         assert _figures(tier) == {"revenue": "700", "approved": "0", "leads": "1"}
         assert (tier["level"], tier["review"]["qualifies_for"]) == ("silver", None), "nobody falls by itself"
+
+
+async def test_what_other_systems_tell_of_sales_moves_a_tier_without_a_word_from_attribution(tmp_path):
+    metric = {"name": "revenue", "source": "revenue", "currency": "EUR"}
+    rules = {"name": "T", "metrics": [metric], "levels": [{"name": "silver", "thresholds": {"revenue": "1200"}}]}
+    sale = "kind,source,sale_id,partner_id,amount,currency,on\nsale,shop,S-1,p1,500.00,EUR,2026-03-20\n"
+    async with started(tmp_path) as it:
+        draft = {"rulebook_id": "tiers", "kind": "tier", "body": rules, "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/tiers/publish", {"version": 1})).status_code == 200
+        await it.hear(activated("p1"))
+        it.clock.set(datetime(2026, 3, 31, 9, tzinfo=UTC))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        added = {"opportunity_id": "o1", "kind": "added", "external_id": "a1", "amount": "300.00", "currency": "EUR"}
+        answer = await it.post(FINANCE, "/sales-facts", {"facts": [{**added, "on": "2026-03-20"}]})
+        assert answer.status_code == 201, answer.text
+        tier = await it.until(ADMIN, "/tiers/tiers/p1", lambda tier: len(tier["facts"]) == 2)
+        assert (tier["level"], sorted(int(Decimal(fact["value"])) for fact in tier["facts"])) == ("silver", [300, 1000])
+        batch = await imported(it, sale)
+        await moved(it, batch["batch_id"], "apply", "applied")
+        it.clock.forward(timedelta(minutes=1))
+        tier = await it.until(ADMIN, "/tiers/tiers/p1", lambda tier: len(tier["facts"]) == 3)
+        assert sorted(int(Decimal(fact["value"])) for fact in tier["facts"]) == [300, 500, 1000]
 
 
 def _figures(tier: dict[str, Any]) -> dict[str, str]:
