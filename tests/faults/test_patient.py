@@ -1,12 +1,14 @@
 """A client of the harness that is told to come again comes again, with the same request."""
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from chassis.asgi import Api
 from chassis.decider import Busy
 from tests.faults.five import coming_again
 from tests.faults.load import however_late
+from tests.scenarios.distributed import FiveProcesses
 
 
 async def test_who_is_told_to_come_again_does_until_there_is_an_answer() -> None:
@@ -23,6 +25,18 @@ async def test_who_is_told_to_come_again_does_until_there_is_an_answer() -> None
 
     assert answer.status == 201
     assert asked == [("/approve", b'{"a":1}')] * 3
+
+
+class SlowBroker(FiveProcesses):
+    async def _relayed(self) -> bool:
+        raise KafkaTimeoutError
+
+
+async def test_a_broker_that_is_slow_to_answer_is_looked_at_again_until_patience_ends() -> None:
+    it = SlowBroker({}, None, "")
+
+    with pytest.raises(TimeoutError, match="the broker to answer: KafkaTimeoutError"):
+        await it.settle(seconds=0.2)
 
 
 async def test_what_met_a_busy_store_is_done_again_and_other_trouble_is_told() -> None:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from chassis.asgi import Api
 from chassis.clock import DevClock
@@ -75,8 +76,15 @@ class FiveProcesses(System):
         return await super()._at_rest()
 
     async def _delivered(self) -> bool:
-        """Whether each relay has sent the last public event, and each group has committed all that was sent."""
-        if not (await self._relayed() and await self._consumed()):
+        """Whether each relay has sent the last public event, and each group has committed all that was sent.
+
+        A broker that takes longer than its client waits is asked again.
+        """
+        try:
+            if not (await self._relayed() and await self._consumed()):
+                return False
+        except KafkaError as slow:
+            self.waiting = f"the broker to answer: {slow!r}"
             return False
         await asyncio.gather(*(service.runner.look() for service in self.services.values()))
         return True
