@@ -10,7 +10,7 @@ from lxml import etree
 
 from contracts.values import money
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
-from services.incentives.adapters.provider_reports import Reported, ReportInvalid, reported
+from services.incentives.adapters.provider_reports import FileRejected, Reported, ReportInvalid, reported
 
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "pain.001.001.09.xsd"))
 IBAN = "DE89370400440532013000"
@@ -24,7 +24,7 @@ def message(*payees, payer=IBAN, currency="EUR", amount="100.00"):
         for payee in payees
     ]
     return Message(
-        batch_id="16ed1140-8237-5ce9-a180-d701b60fae22",
+        message_id="16ed1140-8237-5ce9-a180-d701b60fae22",
         made_at=datetime(2026, 4, 3, 9, tzinfo=UTC),
         on=date(2026, 4, 4),
         payer=Payer(name="Vendor", iban=payer),
@@ -67,6 +67,37 @@ def test_a_pain_002_says_what_was_paid_and_rejected_and_nothing_of_what_is_under
         Reported(reference=REFERENCE, outcome="paid", on=date(2026, 6, 3), provider_event_id="S-1"),
         Reported(reference=OTHER, outcome="rejected", on=date(2026, 6, 4), provider_event_id="M-1-02"),
     ]
+
+
+def rejected(part, extra=""):
+    return f"""<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
+<GrpHdr><MsgId>M-2</MsgId><CreDtTm>2026-06-04T08:00:00Z</CreDtTm></GrpHdr>{part}{extra}</CstmrPmtStsRpt></Document>"""
+
+
+WHY = "<StsRsnInf><Rsn><Cd>AM05</Cd></Rsn><AddtlInf>file was sent twice</AddtlInf></StsRsnInf>"
+GROUP = f"<OrgnlGrpInfAndSts><OrgnlMsgId>F-1</OrgnlMsgId><GrpSts>RJCT</GrpSts>{WHY}</OrgnlGrpInfAndSts>"
+ALL_OF_IT = f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>F-1</OrgnlPmtInfId><PmtInfSts>RJCT</PmtInfSts>{WHY}</OrgnlPmtInfAndSts>"
+
+
+@pytest.mark.parametrize("content", [rejected(GROUP), rejected(ALL_OF_IT), rejected(GROUP, ALL_OF_IT)])
+def test_a_pain_002_that_rejects_a_whole_file_names_it_once_and_why_though_it_names_no_payment(content):
+    [whole] = reported("pain002", content)
+    assert whole == FileRejected(
+        message_id="F-1", on=date(2026, 6, 4), report_id="M-2", says="AM05 file was sent twice"
+    )
+    told = whole.of(OTHER)
+    assert (told.reference, told.outcome, told.provider_event_id) == (OTHER, "rejected", "M-2-02")
+
+
+@pytest.mark.parametrize("status", ["ACCP", "ACTC", "PART", "PDNG", ""])
+def test_a_file_that_is_not_rejected_whole_says_nothing_of_its_payments(status):
+    assert reported("pain002", rejected(GROUP.replace("RJCT", status))) == []
+
+
+def test_a_payment_that_is_rejected_says_why_in_the_bank_s_words():
+    row = f"<TxInfAndSts><OrgnlEndToEndId>{OTHER}</OrgnlEndToEndId><TxSts>RJCT</TxSts>{WHY}</TxInfAndSts>"
+    [told] = reported("pain002", rejected(f"<OrgnlPmtInfAndSts>{row}</OrgnlPmtInfAndSts>"))
+    assert told.says == "AM05 file was sent twice"
 
 
 def test_a_table_says_the_same():

@@ -35,9 +35,9 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One file: the batch, when it was made, and when it is to be carried out."""
+    """One file: its batch or its payment's reference, when it was made, and when it is to be carried out."""
 
-    batch_id: str
+    message_id: str
     made_at: datetime
     on: date
     payer: Payer
@@ -64,7 +64,7 @@ def pain_001(message: Message) -> bytes:
 
 def _header(root: ET.Element, message: Message) -> None:
     header = ET.SubElement(root, "GrpHdr")
-    _text(header, "MsgId", _identity(message.batch_id))
+    _text(header, "MsgId", _identity(message.message_id))
     _text(header, "CreDtTm", message.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
     _text(header, "NbOfTxs", str(len(message.orders)))
     _text(header, "CtrlSum", str(message.total))
@@ -72,7 +72,7 @@ def _header(root: ET.Element, message: Message) -> None:
 
 
 def _information(information: ET.Element, message: Message) -> None:
-    _text(information, "PmtInfId", _identity(message.batch_id))
+    _text(information, "PmtInfId", _identity(message.message_id))
     _text(information, "PmtMtd", "TRF")
     _text(information, "NbOfTxs", str(len(message.orders)))
     _text(information, "CtrlSum", str(message.total))
@@ -103,5 +103,6 @@ def _text(parent: ET.Element, path: str, text: str) -> None:
     parent.text = shown[:NAME_CHARACTERS] or NOT_PROVIDED
 
 
-def _identity(batch_id: str) -> str:
-    return batch_id.replace("-", "")[:MESSAGE_ID_CHARACTERS]
+def _identity(message_id: str) -> str:
+    """A batch's id without its hyphens; a reference as it is, which has 35 characters with its own."""
+    return message_id if len(message_id) == MESSAGE_ID_CHARACTERS else message_id.replace("-", "")

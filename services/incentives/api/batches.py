@@ -13,6 +13,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from chassis.tables import table
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
+from services.incentives.application.handing import batches_of
 from services.incentives.application.paying import carried_of, is_disputed, payable_now, payment_rules_now
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.tax_years import so_far
@@ -23,6 +24,7 @@ from services.incentives.domain.batch import (
     Batches,
     BatchInvalid,
     CloseBatch,
+    InBatch,
     NoBankDetails,
     PrepareBatch,
     SendBatch,
@@ -164,22 +166,27 @@ HANDED_OVER = (Stage.SUBMITTED, Stage.UNKNOWN, Stage.PAID)
 @router.get("/batches/{batch_id}/pain001")
 @answers(media="application/xml")
 async def as_pain_001(batch_id: Id, caller: Reader, app: App) -> Response:
-    """What of the batch was handed to the provider as a pain.001.001.09 file, without what came back since."""
+    """What of the batch was handed over with it, as a pain.001.001.09 file: without what came back, or went out again alone."""
     app.access.check(caller.principal, SendBatch)
     peek = app.executor.peek(caller.tenant)
     batch: Batch = await peek(Batches.at(batch_id))
     payments = await _payments(peek, batch_id)
-    return await _filed(caller, app, batch_id, payments, batch.prepared.day if batch.prepared else None)
+    sent = await batches_of(app, caller.tenant, [one.order.payment_id for one in payments])
+    mine = [one for one in payments if sent.get(one.order.payment_id) == batch_id]
+    return await _filed(caller, app, batch_id, mine, batch.prepared.day if batch.prepared else None)
 
 
 @router.get("/payments/{payment_id}/pain001")
 @answers(media="application/xml")
 async def one_as_pain_001(payment_id: Id, caller: Reader, app: App) -> Response:
-    """A payment that went out by itself, outside a batch, as a pain.001.001.09 file; none of one that came back."""
+    """A payment that went out by itself as a pain.001.001.09 file; none of one that came back, or is in a batch's file."""
     app.access.check(caller.principal, SendBatch)
     await app.exists(caller.tenant, "payment", payment_id)
     payment: Payment = await app.executor.peek(caller.tenant)(Payments.at(payment_id))
-    return await _filed(caller, app, payment_id, [payment], None)
+    sent = await batches_of(app, caller.tenant, [payment_id])
+    if batch_id := sent.get(payment_id):
+        raise InBatch(batch_id=batch_id)
+    return await _filed(caller, app, payment.references[-1] if payment.references else payment_id, [payment], None)
 
 
 async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], day: date | None) -> Response:
@@ -193,7 +200,7 @@ async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], d
     orders = [_order(app, caller.tenant, one, bank) for one, bank in zip(payments, banks, strict=True) if bank]
     payer = Payer(name=app.ports.payer_name, iban=app.ports.payer_iban)
     now = app.clock.now()
-    message = Message(batch_id=name, made_at=now, on=day or now.date(), payer=payer, orders=orders)
+    message = Message(message_id=name, made_at=now, on=day or now.date(), payer=payer, orders=orders)
     disposition = {"Content-Disposition": f'attachment; filename="{name}.xml"'}
     return Response(pain_001(message), media_type="application/xml", headers=disposition)
 

@@ -9,18 +9,19 @@ from pydantic import Field
 from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.decider import NotFound, Problem
-from chassis.event import canonical_json, plain, stable_id
+from chassis.event import LEFT_OUT, canonical_json, plain, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.tables import table
 from contracts.values import money
 from services.incentives.access import READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
-from services.incentives.adapters.provider_reports import Reported, reported
+from services.incentives.adapters.provider_reports import FileRejected, Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
 from services.incentives.api.earnings import arbiter_alone, earned_at, only_payee, own, shown_to
 from services.incentives.api.facts import under
 from services.incentives.api.mergers import statement_for
 from services.incentives.api.narrowing import Currency, Filter, Sort, StatedFilter, sorted_by
+from services.incentives.application.handing import references_of
 from services.incentives.application.paying import (
     Period,
     carried_of,
@@ -422,6 +423,7 @@ def _heard(app: App, told: Reported) -> Callable[[Peek], Awaitable[ReportOutcome
             on=told.on,
             now=app.clock.now(),
             books=await in_books(peek, told.on),
+            says=told.says or LEFT_OUT,
         )
 
     return make
@@ -444,12 +446,26 @@ class ReportResults(TypedDict):
 @router.post("/provider-reports/file")
 @answers(ReportResults)
 async def provider_file(body: ReportFileBody, caller: Writer, app: App) -> Response:
-    """A file that the bank signed, pain.002 or a table; the answer has a result for each reference that is settled."""
+    """A file that the bank signed, pain.002 or a table; the answer has a result for each reference that is settled.
+
+    Of a file that it rejects whole that is every payment which was in it.
+    """
     app.access.check(caller.principal, UPLOAD_REPORTS)
-    rows = reported(body.kind, body.content)
+    told = reported(body.kind, body.content)
     if not app.ports.signed_by_provider(body.content.encode(), body.signature):
         raise Forged
-    return shown({"results": [await _row_heard(caller, app, row) for row in rows]})
+    return shown({"results": [result for one in told for result in await _heard_of(caller, app, one)]})
+
+
+async def _heard_of(caller: Writer, app: App, told: Reported | FileRejected) -> list[dict[str, Any]]:
+    """The results of a row; of a file that is rejected whole, of each payment that was in it."""
+    if isinstance(told, Reported):
+        return [await _row_heard(caller, app, told)]
+    references = await references_of(app, caller.tenant, told.message_id)
+    unknown = told.of(told.message_id)
+    return [await _row_heard(caller, app, told.of(one)) for one in references] or [
+        await _row_heard(caller, app, unknown)
+    ]
 
 
 async def _row_heard(caller: Writer, app: App, row: Reported) -> dict[str, Any]:

@@ -154,6 +154,12 @@ class NoBankDetails(Refused):
     slug = "no-bank-details"
 
 
+class InBatch(Refused):
+    """This payment is in the file of the batch `batch_id`: brought to the bank in two files it could be paid twice."""
+
+    slug = "in-batch"
+
+
 class PaymentsOpen(Refused):
     """Some payments of the batch are still under way."""
 

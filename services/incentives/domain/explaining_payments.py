@@ -183,7 +183,7 @@ def made(seen: Seen) -> Decision:
 def failed(seen: Seen) -> Decision:
     """The provider's word for the reference; while attempts are left it can be tried again."""
     order: payment_events.PaymentFailed = seen.event
-    text = f"the provider says {order.reason_code} of {order.reference}"
+    text = f"the provider says {order.reason_code} of {order.reference}{f': {order.says}' if order.says else ''}"
     return Decision(
         outcome="failed",
         reasons=(Reason(code=order.reason_code, text=text),),

@@ -800,6 +800,7 @@ def _failed(wish: ReportOutcome, payment: Payment) -> PaymentFailed:
         journal=back,
         failed_at=wish.now,
         withheld=withheld_now(payment),
+        says=wish.says,
     )
 
 

@@ -97,7 +97,8 @@ class SubmitPayment:
 class ReportOutcome:
     """Outcome: paid, rejected, unknown or returned.
 
-    `unsent`: the newest reference was not handed over, because this earlier one turned out to be paid after all.
+    `unsent`: the newest reference was not handed over, because this earlier one turned out to be paid after all. `says` is
+    why, in the provider's words.
     """
 
     payment_id: str
@@ -109,6 +110,7 @@ class ReportOutcome:
     now: datetime
     books: InBooks = NO_BOOKS
     unsent: bool = False
+    says: str | LeftOut = LEFT_OUT
 
 
 @command("incentives.NoteUnreported.v1")

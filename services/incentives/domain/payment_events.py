@@ -161,7 +161,10 @@ class PaymentMade:
 
 @event("incentives.PaymentFailed.v1")
 class PaymentFailed:
-    """Reason codes: rejected; returned when the money came back after it was paid. What is `withheld` of it still is."""
+    """Reason codes: rejected; returned when the money came back after it was paid. What is `withheld` of it still is.
+
+    `says` is why, in the provider's words.
+    """
 
     payment_id: str
     account_id: str
@@ -176,6 +179,7 @@ class PaymentFailed:
     journal: Journal
     failed_at: datetime
     withheld: Money | LeftOut = LEFT_OUT
+    says: str | LeftOut = LEFT_OUT
 
 
 @event("incentives.PaymentUnknown.v1")
