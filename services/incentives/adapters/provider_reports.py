@@ -114,8 +114,13 @@ def _status(row: ET.Element, space: str, message: str, made: str) -> Reported | 
     reference = _said(row, f"{space}OrgnlEndToEndId")
     day = (_said(row, f"{space}AccptncDtTm") or made)[:DAY_CHARACTERS]
     event_id = _said(row, f"{space}StsId") or f"{message}-{reference[-2:]}"
-    told = {"on": date.fromisoformat(day), "provider_event_id": event_id, "says": _reason(row, space)}
-    return Reported(reference=reference, outcome=outcome, **told)
+    return Reported(
+        reference=reference,
+        outcome=outcome,
+        on=date.fromisoformat(day),
+        provider_event_id=event_id,
+        says=_reason(row, space),
+    )
 
 
 def _said(parent: ET.Element | None, path: str) -> str:

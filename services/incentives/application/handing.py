@@ -1,14 +1,16 @@
 """With which batch a payment was handed over, if with one: what goes out in the batch's file goes out in no other."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import orjson
 
 from chassis.application import Application
 from chassis.decider import stream_name
+from chassis.event import TYPES
 from chassis.record import CommandRecorded, command_stream
+from chassis.store.port import Recorded
 from services.incentives.domain.batch import Batch, Batches, SendBatch
 from services.incentives.domain.payment import Payments
 from services.incentives.domain.payment_events import PaymentSubmitted
@@ -20,23 +22,20 @@ async def batches_of(app: Application, tenant: str, payment_ids: Iterable[str]) 
     """For each payment that was handed over the batch in which it was the last time; None for one by itself."""
     names = {payment_id: stream_name(tenant, Payments.kind, payment_id) for payment_id in payment_ids}
     streams = await app.executor.store.load_many(dict.fromkeys(names.values(), 0))
-    handed = {
-        payment_id: [one.command_id for one in streams[name] if isinstance(one.event, PaymentSubmitted)]
-        for payment_id, name in names.items()
-    }
-    sent = {command_stream(tenant, commands[-1]) for commands in handed.values() if commands}
-    records = await app.executor.store.load_many(dict.fromkeys(sent, 0))
-    batch_of = {name: _batch(records[name][0].event) for name in sent}
-    return {
-        payment_id: batch_of[command_stream(tenant, commands[-1])]
-        for payment_id, commands in handed.items()
-        if commands
-    }
+    handed = {payment_id: command for payment_id, name in names.items() if (command := _handed_by(streams[name]))}
+    records = await app.executor.store.load_many({command_stream(tenant, one): 0 for one in handed.values()})
+    return {payment_id: _batch(records[command_stream(tenant, one)][0].event) for payment_id, one in handed.items()}
+
+
+def _handed_by(stream: Sequence[Recorded]) -> str | None:
+    """The command that handed a payment over the last time."""
+    found = [one.command_id for one in stream if isinstance(one.event, PaymentSubmitted)]
+    return found[-1] if found else None
 
 
 def _batch(record: CommandRecorded) -> str | None:
     """The batch that a command sent, if it sent one."""
-    if record.command_type != SendBatch.type:
+    if TYPES.classes[record.command_type] is not SendBatch:
         return None
     batch_id: str = orjson.loads(bytes(record.command))["batch_id"]
     return batch_id
