@@ -255,6 +255,7 @@ class Service:
             self.api.add_middleware(Traced, tracer=self.tracer)
         await self._exit.enter_async_context(self.desk.at_work(alone=alone))
         await self._open_keys(alone=alone)
+        await self._look_where_keys_lie()
         await self.store.open()
         self._exit.push_async_callback(self.store.close)
         await self.desk.open()
@@ -306,6 +307,16 @@ class Service:
         await asyncio.to_thread(self.application.keys.prepare)
         if self.application.master_key:
             await self.application.master_key.check()
+
+    async def _look_where_keys_lie(self) -> None:
+        """Warns where one server has keys and log, and with it each copy of that server."""
+        log_at, keys_at = self.settings.postgres, self.settings.key_store
+        if log_at and keys_at:
+            from chassis.store.servers import of_one_server  # imported only where it is used, as above
+
+            if await of_one_server(log_at, keys_at):
+                told = "whoever is forgotten lives on in each copy of that server: keep its copies as shortly as those of keys"
+                log.warning("keys_share_a_server", service=self.name, then=told)
 
     async def _overhear(self, messages: list[Message]) -> None:
         """Tells what can be read; what cannot is dealt with where the same messages are worked on."""
@@ -395,7 +406,8 @@ class Service:
         A read model is ready when a version that this release knows is live and was once filled up to the present. One that
         met a bug or fell behind since is told, and takes nothing else away. A rebuild beside the live one changes nothing.
         `no_feed` names services whose feeds a version waits for and nobody has said where they are. While the keys are
-        locked nothing is ready. A group that the broker does not let read is named; what else the service does goes on.
+        locked nothing is ready; while what keeps them is away, that is told, and what needs no key goes on. A group that
+        the broker does not let read is named; what else the service does goes on.
         """
         await self.runner.look()
         lags = {lag.name: lag for lag in sorted(self.runner.lag(), key=lambda lag: lag.live)}
@@ -403,10 +415,17 @@ class Service:
         filled = [await self.filled.look(lag, head) for lag in lags.values()]
         ready = self.started and not self.application.keys.locked and all(filled)
         models = {name: _behind(lag) for name, lag in lags.items()}
-        more = {"keys": self.application.master_key.state()} if self.application.master_key else {}
+        more = {"keys": keys} if (keys := await self._state_of_keys()) else {}
         if refused := {f"{one.group} {one.topic}": one.refused for one in self._groups() if one.refused}:
             more["refused"] = refused
         return {"ready": ready, "models": models, "parked": await self.parking.count() if self.started else 0, **more}
+
+    async def _state_of_keys(self) -> dict[str, Any]:
+        state = self.application.master_key.state() if self.application.master_key else {}
+        return state if await self._keys_answer() else {**state, "away": True}
+
+    async def _keys_answer(self) -> bool:
+        return await asyncio.to_thread(self.application.keys.store.answers)
 
     def standing(self) -> frozenset[str]:
         """The read models that met a bug and stand, here or in the process that runs them."""
@@ -433,6 +452,7 @@ class Service:
         for relay in self.world.transport.relays:
             if relay.outlet is self.outlet:
                 self.telemetry.relay_age(await relay.age_seconds(self.world.clock.now()))
+        self.telemetry.keys_away(away=not await self._keys_answer())
         if master_key := self.application.master_key:
             self.telemetry.keys(locked=master_key.locked, failing=master_key.said is not None)
         self.telemetry.parked(await self.parking.count())

@@ -29,6 +29,7 @@ class Telemetry:
             "projection_no_feed", "Services that a read model waits for and whose addresses nobody named", "projection"
         )
         self._locked = self._gauge("keys_locked", "1 where the KMS keeps the keys of personal text locked")
+        self._keys_away = self._gauge("keys_away", "1 where what keeps the keys of personal text does not answer")
         self._kms = self._gauge("kms_failing", "1 where the KMS was away or refused when it was asked last")
         self._witness = self._gauge("witness_lag_events", "Events without a leaf")
         self._consumer_lag = self._gauge("consumer_lag_messages", "Messages not yet consumed", "group", "topic")
@@ -97,6 +98,10 @@ class Telemetry:
         """Whether the keys of personal text are locked, and whether the KMS failed when it was asked last."""
         self._locked.labels(self.service).set(locked)
         self._kms.labels(self.service).set(failing)
+
+    def keys_away(self, *, away: bool) -> None:
+        """Whether what keeps the keys of personal text does not answer."""
+        self._keys_away.labels(self.service).set(away)
 
     def witness_lag(self, events: int) -> None:
         """How many events the witness has not yet seen."""

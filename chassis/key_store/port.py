@@ -25,6 +25,10 @@ class KeyStore(Protocol):
         """Begins the work. Raises NotMigrated without tables, InUse while somebody has the keys for himself."""
         ...
 
+    def answers(self) -> bool:
+        """Whether it can be asked now; for whoever may wait for that, and wants to know nothing else."""
+        ...
+
     def changed(self) -> bool:
         """Whether anybody may have destroyed a key, by a call that has been answered, since this was asked last."""
         ...

@@ -157,6 +157,13 @@ class PostgresKeyStore:
         assert found is not None, "the tables are made with their one row"
         self._destroyed, self._renewed = found
 
+    def answers(self) -> bool:
+        try:
+            self._line.ask(lambda db: db.execute("SELECT 1"))
+        except Busy:
+            return False
+        return True
+
     def changed(self) -> bool:
         loop = _running_loop()
         if loop is not None and self._asked_in is loop:

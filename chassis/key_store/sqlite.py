@@ -41,6 +41,9 @@ class SqliteKeyStore:
     def open(self) -> None:
         return
 
+    def answers(self) -> bool:
+        return True
+
     def changed(self) -> bool:
         commits = self._index.changes()
         if commits is not None and commits == self._seen_commits:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.access import Access
 from chassis.cli import order_of
@@ -23,6 +24,7 @@ from chassis.settings import ServiceSettings
 from chassis.testing.desk_conformance import GROUP, messages_of
 from chassis.verify import verify
 from chassis.witness_key import WitnessKeyClosed
+from tests.engines import at_work, temporary_folder
 from tests.engines import postgres as engine
 
 BLUEPRINT = Blueprint(name="testing", handles=(), access=Access({}), routers=(), publish=lambda seen: None)
@@ -105,6 +107,37 @@ async def test_a_start_with_other_keys_is_refused_and_changes_nothing(
     async with running([again], again.world):
         assert again.witness
         assert (await again.witness.signer()).verifier.vkey == before
+
+
+async def test_keys_on_the_server_of_the_log_are_warned_of_and_others_not(
+    tmp_path: Path, postgres: str, key_store: str, secrets: Path
+) -> None:
+    with temporary_folder("entente-keys-") as folder, engine.serving(folder / "postgres") as elsewhere:
+        for keys, warned in ((key_store.replace("127.0.0.1", "localhost"), True), (elsewhere, False)):
+            service = on_node(tmp_path / "one", postgres, keys, secrets)
+            with capture_logs() as logs:
+                await service._look_where_keys_lie()
+            assert ["keys_share_a_server" in line["event"] for line in logs] == [True] * warned
+
+
+async def test_keys_whose_database_is_away_are_told_of_and_the_rest_is_ready(
+    tmp_path: Path, postgres: str, secrets: Path
+) -> None:
+    with temporary_folder("entente-keys-") as folder:
+        server = engine.Server(folder / "postgres")
+        with at_work(server):
+            one = on_node(tmp_path / "one", postgres, server.dsn, secrets)
+            async with running([one], one.world):
+                assert "keys" not in await one.readiness()
+                server.kill()
+                told = await one.readiness()
+                assert (told["ready"], told["keys"]) == (True, {"away": True})
+                assert b'entente_keys_away{service="testing"} 1.0' in await one.figures()
+                server.start()
+                async with asyncio.timeout(60):
+                    while "keys" in await one.readiness():
+                        await asyncio.sleep(0.05)
+                assert b'entente_keys_away{service="testing"} 0.0' in await one.figures()
 
 
 async def test_whoever_has_to_be_alone_is_told_of_a_pod_on_another_node(
