@@ -91,7 +91,7 @@ class Line:
         while not self._closed.wait(PAUSE_SECONDS):
             try:
                 self._connected().execute("SELECT 1")
-            except WENT_AWAY:
+            except psycopg.Error:  # also one that is there again before its tables or our rights are
                 self._hang_up()
             else:
                 self._away.clear()

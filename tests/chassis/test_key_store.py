@@ -5,7 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 
@@ -16,6 +16,7 @@ from chassis import keys_copy
 from chassis.backup import NotEmpty
 from chassis.decider import Busy
 from chassis.event import Sealed
+from chassis.key_store.line import Line
 from chassis.key_store.port import KeyStore
 from chassis.key_store.postgres import NotReached, PostgresKeyStore
 from chassis.key_store.sqlite import SqliteKeyStore
@@ -204,6 +205,26 @@ def test_a_database_that_freezes_holds_its_callers_up_once_and_for_a_second(tmp_
             assert waited(keys, box) < 5
             server.start()
             assert opened_in_time(keys, box) == "Anna"
+
+
+def test_a_database_that_comes_back_before_what_it_holds_is_waited_for(postgres: str) -> None:
+    met = [psycopg.OperationalError(), psycopg.OperationalError(), psycopg.errors.UndefinedTable()]
+
+    def connect() -> psycopg.Connection:
+        if met:
+            raise met.pop(0)
+        return psycopg.connect(postgres, autocommit=True)
+
+    with closing(Line("keys", connect)) as line:
+        with pytest.raises(Busy, match="does not answer"):
+            line.ask(lambda db: db.execute("SELECT 1"))
+        until = time.monotonic() + 30
+        while True:
+            with suppress(Busy):
+                assert line.ask(lambda db: db.execute("SELECT 7").fetchone()) == (7,)
+                return
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def waited(keys: Keys, box: Sealed) -> float:
