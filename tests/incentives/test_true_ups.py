@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.decider import WrongState
+from chassis.decider import Busy, WrongState
 from chassis.event import LEFT_OUT, decode, encode, stable_id
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts.values import money
@@ -42,9 +42,11 @@ from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.progress import PROGRESS
 from services.incentives.projections.releases import RELEASES, release
 from services.incentives.projections.statement_days import STATEMENT_DAYS
+from services.incentives.projections.windows import WINDOWS
 from services.incentives.publishing import publish
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
-from tests.incentives.test_service import FINANCE, P1, activated, credited, incentives, refunded, won
+from tests.incentives.test_books import opened
+from tests.incentives.test_service import FINANCE, P1, TENANT, activated, credited, incentives, refunded, won
 
 __all__ = ["incentives"]
 D = Decimal
@@ -423,6 +425,28 @@ async def test_a_partner_recomputes_a_true_up_from_its_measure_and_that_it_was_h
         [event] = [one for one in forged["events"] if one["type"] == f"incentives.{kind}.v1"]
         event["data"][name] = wrong
         assert any(finding in text for text in verify(json.dumps(forged))), (kind, name)
+
+
+async def test_a_window_waits_for_a_rate_into_the_books_and_is_closed_once_that_is_recorded(incentives):
+    await incentives.hear(opened("USD"))
+    rates = {"source": "ecb", "pairs": {"EUR/USD": "1.10"}}
+    incentives.clock.set(datetime(2026, 3, 16, 9, tzinfo=UTC))
+    assert (await incentives.post(FINANCE, "/rates", {**rates, "on": "2026-03-16"})).status_code == 201
+    await incentives.publish_plan(plan(*LESS_ABOVE, accumulate="quarter"))
+    await incentives.hear(activated())
+    for name in ("o1", "o2"):
+        await incentives.hear(won(name))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+    await incentives.hear(refunded("x", "1000.00"))
+    incentives.clock.set(datetime(2026, 4, 2, 9, tzinfo=UTC))
+    at = "2026-04-01T00:00:00Z"
+    window = {"meter_id": "commission-p1-2026-Q1", "plan_id": "commission", "payee_id": "p1"}
+    asked = WINDOWS.issue({**window, "due_at": at, "closes_at": at}, incentives.clock.now())
+    with pytest.raises(Busy, match="no rate from EUR to USD"):
+        await asked(incentives.service.application.executor.peek(TENANT))
+    assert (await incentives.post(FINANCE, "/rates", {**rates, "on": "2026-04-01"})).status_code == 201
+    page = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
+    assert [line["remaining"]["amount"] for line in page["items"]] == ["50.00"]
 
 
 FORGED = (

@@ -224,15 +224,14 @@ async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
     return exact(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
 
 
-async def payout_rates(look: Look, window: Mapping[str, str], today: date) -> tuple[Rate, ...]:
-    """The rates at which a window's true-up is paid out now; none where its payee is paid in the plan's currency."""
-    plan_id, meter, payee = window["plan_id"], await look(Meters.at(window["meter_id"])), window["payee_id"]
+async def paid_in(look: Look, window: Mapping[str, str]) -> tuple[str, str] | None:
+    """The currencies of a window's plan, and in which its payee is paid; None where nothing is known of it."""
+    plan_id, meter = window["plan_id"], await look(Meters.at(window["meter_id"]))
     chosen = version_of([await look(Rules.at(plan_id))], plan_id, meter.plan_version)
     if chosen is None:
-        return ()
-    pair = {chosen.plan.currency, paid_currency(chosen.plan, (await look(Payees.at(payee))).payout_currency)}
-    found = await rates_about(look, [today]) if len(pair) > 1 else ()
-    return tuple(rate for rate in found if {rate.base, rate.quote} == pair)
+        return None
+    payee: Payee = await look(Payees.at(window["payee_id"]))
+    return chosen.plan.currency, paid_currency(chosen.plan, payee.payout_currency)
 
 
 async def in_books(look: Look, today: date) -> InBooks:

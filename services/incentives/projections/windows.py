@@ -5,9 +5,12 @@ from datetime import date, datetime
 from typing import Any
 
 from chassis.deadlines import Deadline
+from chassis.decider import Busy
 from chassis.event import Seen, iso
 from chassis.execution import Peek
-from services.incentives.application.sales import in_books, payout_rates, with_survivors
+from contracts.values import none_of
+from services.incentives.application.sales import in_books, paid_in, rates_about, with_survivors
+from services.incentives.domain.exchange import InBooks, NoRate
 from services.incentives.domain.meter import CloseWindow, Metered, RebateSettled, SettleRebate, WindowClosed
 from services.incentives.projections.releases import start_of
 
@@ -33,19 +36,30 @@ def _due(happened: Metered) -> dict[str, Any]:
 
 
 def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable[CloseWindow | SettleRebate]]:
-    """The window's close once it is over, else the rebate's settlement, with the rates of the day."""
+    """The window's close once it is over, else the rebate's settlement, with the rates of the day; without one it waits."""
     over = document["due_at"] >= document["closes_at"]
     named = {name: document[name] for name in ("meter_id", "plan_id", "payee_id")}
 
     async def make(peek: Peek) -> CloseWindow | SettleRebate:
-        books = await in_books(peek, now.date())
+        books, rates = await in_books(peek, now.date()), await rates_about(peek, [now.date()])
+        currencies = await paid_in(peek, named)
+        for currency in currencies or ():
+            _wait_for_rate(books, currency, now.date())
         if not over:
             return SettleRebate(**named, now=now, books=books)
-        rates = await payout_rates(peek, named, now.date())
         survivors = await with_survivors(peek, {document["payee_id"]}) - {document["payee_id"]}
-        return CloseWindow(**named, now=now, books=books, survivor_ids=tuple(sorted(survivors)), rates=rates)
+        between = tuple(rate for rate in rates if currencies and {rate.base, rate.quote} == set(currencies))
+        return CloseWindow(**named, now=now, books=books, survivor_ids=tuple(sorted(survivors)), rates=between)
 
     return make
+
+
+def _wait_for_rate(books: InBooks, currency: str, today: date) -> None:
+    """Raises Busy while no rate into the books is recorded: a refusal would settle it, and the window stay open."""
+    try:
+        books.amount(none_of(currency), today)
+    except NoRate as missing:
+        raise Busy(str(missing)) from missing
 
 
 def _meter(seen: Seen) -> str:
