@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from chassis.event import LEFT_OUT, encode
 from chassis.testing.kit import given
 from chassis.testing.projections import project, told
+from chassis.verify import verify_decisions
 from contracts.values import money
+from services.incentives.api.batches import _row
 from services.incentives.application import HANDLES
 from services.incentives.domain.account import Accounts
+from services.incentives.domain.batch import PrepareBatch
 from services.incentives.domain.journal import books_balance, trial_balance
 from services.incentives.domain.payment import InvoiceInvalid, OverLimit, Payments, Stage
 from services.incentives.domain.payment_commands import AttachInvoice, ProposePayment
@@ -29,6 +32,7 @@ from tests.incentives.orders import (
     ACCOUNT,
     APPROVE,
     DECLINE,
+    NOW,
     PAYMENT,
     RESUME,
     RETRY,
@@ -247,6 +251,19 @@ def test_a_payment_is_read_and_told_with_its_tax():
     assert publish(told(last(untaxed, PaymentApproved))[0]).tax is LEFT_OUT
 
 
+def test_a_batch_comes_to_net_and_tax_and_each_row_of_its_table_says_both():
+    made = desk(invoice())
+    wish = PrepareBatch(batch_id="b1", currency="EUR", day=NOW.date(), payment_ids=(PAYMENT,), by="fin-1", now=NOW)
+    states = (Payments.at(PAYMENT), made.payment)
+    [[prepared]] = given(made_by(PrepareBatch), states).when(wish).verdict.events
+    assert prepared.total == money("119.00", "EUR")
+    made.after(APPROVE, SUBMIT)
+    assert _row(Payments.fold(made.payment))[3:] == (
+        *(D("100.00"), D("119.00"), "EUR", "submitted", f"{PAYMENT.replace('-', '')}-01"),
+        *(D("19.00"), D("0.00")),
+    )
+
+
 # Through the service
 
 
@@ -275,6 +292,8 @@ async def test_a_partner_s_invoice_is_paid_with_its_tax_stated_and_proven(incent
     found = await incentives.until(P1, billed, lambda row: row["state"] == "paid")
     assert (found["tax"]["amount"], found["tax_country"], found["net"]["amount"]) == ("19.00", "DE", "119.00")
     assert [row[2] for row in incentives.service.application.ports.transfers()] == ["119.00"]
+    executor = incentives.service.application.executor
+    assert (await verify_decisions(executor.store, executor.every_handles)).holds
     mine = (await balances(incentives))["p1-EUR"]
     assert (mine["payable"], mine["vat"], mine["cash"], mine["expense"]) == ("0.00", "19.00", "-119.00", "100.00")
     incentives.clock.set(datetime(2026, 7, 3, 9, tzinfo=UTC))

@@ -623,7 +623,8 @@ async def test_a_batch_is_prepared_approved_sent_paid_and_closed(incentives):
         "1",
     )
     table = await incentives._client.get(f"{path}/csv", headers=incentives._as(FINANCE))
-    assert table.text.splitlines()[1].split(",")[3:7] == ["100.00", "100.00", "EUR", "paid"]
+    row = table.text.splitlines()[1].split(",")
+    assert (row[3:7], row[8:]) == (["100.00", "100.00", "EUR", "paid"], ["0.00", "0.00"])
     assert [one["state"] for one in (await incentives.get(FINANCE, "/batches"))["items"]] == ["closed"]
 
 

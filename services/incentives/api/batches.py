@@ -31,7 +31,7 @@ from services.incentives.domain.batch import (
 )
 from services.incentives.domain.payee import Payee, Payees, cooled_at
 from services.incentives.domain.payee_events import BankDetailsChanged
-from services.incentives.domain.payment import Payment, Payments, Stage
+from services.incentives.domain.payment import Payment, Payments, Stage, withheld_now
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.domain.thresholds import YearSoFar
 from services.incentives.projections.batches import BatchDocument
@@ -240,7 +240,18 @@ async def as_csv(batch_id: Id, caller: Reader, app: App) -> Response:
     """The batch as a table; nothing in it is a formula. It names every partner that is paid, so only finance reads it."""
     app.access.check(caller.principal, SendBatch)
     payments = await _payments(app.executor.peek(caller.tenant), batch_id)
-    columns = ("payment_id", "payee_id", "statement", "amount", "net", "currency", "state", "reference")
+    columns = (
+        "payment_id",
+        "payee_id",
+        "statement",
+        "amount",
+        "net",
+        "currency",
+        "state",
+        "reference",
+        "tax",
+        "withheld",
+    )
     return table(batch_id, columns, [_row(one) for one in payments])
 
 
@@ -248,4 +259,5 @@ def _row(payment: Payment) -> tuple[Any, ...]:
     order = payment.order
     last = payment.references[-1] if payment.references else None
     known = (order.payment_id, order.payee_id, order.statement_number, order.amount.amount, payment.net.amount)
-    return (*known, order.amount.currency, payment.stage.value, last)
+    taxes = payment.tax.amount, withheld_now(payment).amount
+    return (*known, order.amount.currency, payment.stage.value, last, *taxes)
