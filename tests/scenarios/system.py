@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -208,6 +209,13 @@ async def running_system(
             it.connection_id = await first_run.ensure(it.front, crm_url)
             await it.settle()
         yield it
+
+
+async def begun_alike(folder: Path, other: Path) -> None:
+    """Both folders hold one beginning: whoever goes on from either has the same keys and derives the same ids."""
+    async with running_system(folder):
+        pass
+    shutil.copytree(folder, other)
 
 
 # Documents of two runs, made comparable

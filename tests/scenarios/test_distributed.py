@@ -1,7 +1,6 @@
 """The main job on five processes, real Kafka and PostgreSQL, and each read store: as in one process, to the document."""
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from services.distributed import Member, ServiceEnded, _ready
 from tests.scenarios.distributed import five_processes, move_logs, no_engines
 from tests.scenarios.main_job import main_job
 from tests.scenarios.proofs import every_model_can_be_made_again, verified
-from tests.scenarios.system import assert_alike, comparable, ids_in, running_system
+from tests.scenarios.system import assert_alike, begun_alike, comparable, ids_in, running_system
 from tests.scenarios.test_main_job import came_out_right, every_step_says_why, told_in
 
 
@@ -26,9 +25,7 @@ async def test_the_main_job_on_five_processes_ends_in_the_same_documents(
     monkeypatch.setattr(first_run, "POLL_SECONDS", 3_600)  # the CRM is read when the story says so
     on_engines, in_process = tmp_path / "five", tmp_path / "one"
     with no_engines(monkeypatch):
-        async with running_system(in_process):
-            pass  # both go on from this one beginning, so that both have the same keys and derive the same ids
-        shutil.copytree(in_process, on_engines)
+        await begun_alike(in_process, on_engines)
         alone = await told_in(in_process, None)
     await move_logs(on_engines, engines["postgres"])
 

@@ -14,7 +14,7 @@ from services import first_run
 from tests.engines.kafka import Broker
 from tests.scenarios.main_job import Story, main_job
 from tests.scenarios.proofs import every_log_is_what_it_was, every_model_can_be_made_again, on_files, verified
-from tests.scenarios.system import System, assert_alike, comparable, done, ids_in, running_system
+from tests.scenarios.system import System, assert_alike, begun_alike, comparable, done, ids_in, running_system
 
 STEPS = (
     "registration.DealRegistered",
@@ -41,10 +41,7 @@ async def test_the_main_job_over_kafka_ends_in_the_same_documents(
     settings = Settings(bootstrap=broker.bootstrap, partitions=1, replication=1)
     await make_topics([topic_of(service) for service in SERVICES], settings)
 
-    async with running_system(tmp_path / "process"):
-        pass  # both go on from this one beginning, so that both have the same keys and derive the same ids
-    shutil.copytree(tmp_path / "process", tmp_path / "kafka")
-
+    await begun_alike(tmp_path / "process", tmp_path / "kafka")
     over_kafka = await told_in(tmp_path / "kafka", KafkaTransport(settings))
     in_process = await told_in(tmp_path / "process", None)
 

@@ -1,6 +1,5 @@
 """One seeded workload, in one process on files and on five on real engines: it ends in the same documents."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from services import first_run
 from services.demo.story import Size
 from tests.scenarios.distributed import five_processes, move_logs, no_engines
-from tests.scenarios.system import assert_alike, comparable, ids_in, running_system
+from tests.scenarios.system import assert_alike, begun_alike, comparable, ids_in, running_system
 from tests.scenarios.workload import seeded_workload
 
 SIZE = Size(partners=3, deals=14, seed=3)
@@ -35,9 +34,7 @@ async def test_one_seeded_workload_ends_in_the_same_documents_on_five_processes(
     monkeypatch.setattr(first_run, "POLL_SECONDS", 3_600)  # the CRM is read when the story says so
     on_engines, in_process = tmp_path / "five", tmp_path / "one"
     with no_engines(monkeypatch):
-        async with running_system(in_process):
-            pass  # both go on from this one beginning, so that both have the same keys and derive the same ids
-        shutil.copytree(in_process, on_engines)
+        await begun_alike(in_process, on_engines)
         async with running_system(in_process) as it:
             await seeded_workload(it, SIZE)
             alone = await it.documents()
