@@ -215,12 +215,6 @@ class EventStore(Protocol):
         Above `read_to` too: the backup may be older than an epoch that was begun since.
         """
 
-    async def checkpoint(self, name: str) -> int:
-        """The position saved under the name; 0 if none is."""
-
-    async def save_checkpoint(self, name: str, position: int) -> None:
-        """Saves, flushed, how far the reader of this name has come."""
-
     async def take_lease(self, name: str, holder: str, seconds: float) -> bool:
         """Whether the lease is now the holder's for so many seconds: it was free, run out, or already its own."""
 

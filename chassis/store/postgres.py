@@ -53,10 +53,9 @@ SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 TABLES: tuple[LiteralString, ...] = (
     "CREATE TABLE IF NOT EXISTS meta (name text PRIMARY KEY, value bigint NOT NULL)",
     "INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT DO NOTHING",
-    "CREATE TABLE IF NOT EXISTS checkpoints (name text PRIMARY KEY, position bigint NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (name text PRIMARY KEY, holder text NOT NULL, until timestamptz NOT NULL)",
 )
-OWN_TABLES = ("meta", "checkpoints", "leases")
+OWN_TABLES = ("meta", "leases")
 PATIENT: tuple[LiteralString, ...] = ("SET LOCAL lock_timeout = '60s'", "SET LOCAL statement_timeout = '120s'")
 """Of ten replicas that start at once, the last waits for nine."""
 # Lists are bound in binary: the driver looks into each text of a text array for what to escape.
@@ -87,10 +86,6 @@ EPOCH = "SELECT value FROM meta WHERE name = 'epoch'"
 RAISE_EPOCH: LiteralString = (
     "WITH raised AS (UPDATE meta SET value = greatest(value, %s) + 1 WHERE name = 'epoch' RETURNING value) "
     "SELECT setval(pg_get_serial_sequence('stored_events', 'notification_id'), value * %s) / %s FROM raised"
-)
-CHECKPOINT = "SELECT position FROM checkpoints WHERE name = %s"
-SAVE_CHECKPOINT = (
-    "INSERT INTO checkpoints VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
 )
 TAKE_LEASE = (
     "INSERT INTO leases AS held VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s)) "
@@ -385,12 +380,6 @@ class PostgresEventStore:
     async def raise_epoch(self, read_to: int = 0) -> int:
         self.epoch = await self._number(RAISE_EPOCH, read_to // EPOCH_POSITIONS, EPOCH_POSITIONS, EPOCH_POSITIONS)
         return self.epoch
-
-    async def checkpoint(self, name: str) -> int:
-        return await self._number(CHECKPOINT, name)
-
-    async def save_checkpoint(self, name: str, position: int) -> None:
-        await self._asker.do(lambda connection: connection.execute(SAVE_CHECKPOINT, (name, position)))
 
     async def take_lease(self, name: str, holder: str, seconds: float) -> bool:
         return await self._number(TAKE_LEASE, name, holder, seconds) == 1

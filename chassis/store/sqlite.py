@@ -46,7 +46,6 @@ CREATE TABLE IF NOT EXISTS stored_events (
 );
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO meta VALUES ('epoch', 1);
-CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID
 """
 TABLE_NAMES = tuple(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", TABLES))
@@ -85,13 +84,11 @@ RAISE_EPOCH = (
     "DELETE FROM sqlite_sequence WHERE name = 'stored_events'",
     "INSERT INTO sqlite_sequence SELECT 'stored_events', value * :positions FROM meta WHERE name = 'epoch'",
 )
-CHECKPOINT = "SELECT position FROM checkpoints WHERE name = ?"
 TAKE_LEASE = (
     "INSERT INTO leases VALUES (:name, :holder, :now + :seconds) ON CONFLICT (name) DO UPDATE "
     "SET holder = :holder, until = :now + :seconds WHERE holder = :holder OR until < :now RETURNING holder"
 )
 RELEASE_LEASE = "DELETE FROM leases WHERE name = ? AND holder = ?"
-SAVE_CHECKPOINT = "INSERT INTO checkpoints VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position"
 
 
 Noted = AbstractContextManager[None]
@@ -351,12 +348,6 @@ class SqliteEventStore:
         await self._writer.do(lambda connection: _raise_epoch(connection, read_to))
         self.epoch = self._one(EPOCH)
         return self.epoch
-
-    async def checkpoint(self, name: str) -> int:
-        return self._one(CHECKPOINT, name)
-
-    async def save_checkpoint(self, name: str, position: int) -> None:
-        await self._writer.do(lambda connection: connection.execute(SAVE_CHECKPOINT, (name, position)))
 
     async def take_lease(self, name: str, holder: str, seconds: float) -> bool:
         wish = {"name": name, "holder": holder, "seconds": seconds, "now": time.time()}

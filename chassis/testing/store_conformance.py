@@ -204,16 +204,15 @@ class StoreConformance(ABC):
 
     async def test_a_restart_keeps_everything(self, store: EventStore) -> None:
         written = await store.append(commit(lamp("acme:lamp-1", 1), lamp("acme:lamp-2", 1), command_id="kept"))
-        await store.save_checkpoint("relay", 2)
         again = self.make(StoreSettings())
         await again.open()
         read = await again.feed(0, 10)
         more = await again.append(commit(lamp("acme:lamp-1", 2)))
-        marks = (await again.head(), await again.checkpoint("relay"), again.epoch)
+        marks = (await again.head(), again.epoch)
         await again.close()
         assert list(read) == written
         assert more[0].position > written[-1].position
-        assert marks == (more[0].position, 2, 1)
+        assert marks == (more[0].position, 1)
 
     async def test_migrating_again_changes_nothing(self, store: EventStore) -> None:
         await store.append(commit(lamp("acme:lamp-1", 1)))
@@ -304,13 +303,6 @@ class StoreConformance(ABC):
         assert await store.raise_epoch(4_000_000_000_007) == 5
         [after] = await store.append(commit(lamp("acme:lamp-1", 1)))
         assert after.position == 5_000_000_000_001
-
-    async def test_a_checkpoint_starts_at_0_and_goes_where_it_is_set(self, store: EventStore) -> None:
-        assert await store.checkpoint("relay") == 0
-        for position in (7, 9, 8):
-            await store.save_checkpoint("relay", position)
-        assert await store.checkpoint("relay") == 8
-        assert await store.checkpoint("witness") == 0
 
     async def test_a_lease_has_one_holder_until_it_is_freed_or_runs_out(self, store: EventStore) -> None:
         assert await store.take_lease("relay", "a", 30)

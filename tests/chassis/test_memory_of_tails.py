@@ -73,7 +73,7 @@ async def test_others_are_counted_and_own_commits_are_not(tmp_path: Path) -> Non
         assert one.others() is None
         await one.append(commit(lamp("acme:lamp-1", 4)))
         assert one.others() == alone + 1
-        await one.save_checkpoint("relay", 1)
+        assert await one.take_lease("relay", "a", 30)
         assert one.others() != alone + 1
 
 
