@@ -543,7 +543,8 @@ class HungUp(BadRequest):
     """The caller hung up before its request was whole: it was not looked at."""
 
 
-async def _bug(request: Request, error: Exception) -> Response:
+async def failed(request: Request, error: Exception) -> Response:
+    """Answers what nobody foresaw, and logs it."""
     with logs.correlated(correlation_id=_correlation(request.scope), traceparent=_traceparent(request)):
         log.error("request_failed", method=request.method, route=_route(request), exc_info=error)
     return problem(Bug())
@@ -574,7 +575,7 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.add_exception_handler(RequestValidationError, _answering(_invalid))
     app.add_exception_handler(HTTPException, no_answer)
     app.add_exception_handler(ClientDisconnect, _answering(lambda _: HungUp()))
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, failed)
     app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
     app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max, files=application.files)
     app.add_middleware(ComeAgain)

@@ -26,7 +26,7 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.event import SHARED, stable_id
 from chassis.health import readiness
-from chassis.http import App, BadRequest, Caller, at_least, no_answer
+from chassis.http import App, BadRequest, Bug, Caller, at_least, failed, no_answer
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
 from services.gateway.api.authentication import (
@@ -40,7 +40,7 @@ from services.gateway.api.authentication import (
 )
 from services.gateway.api.door import PREFIX, call
 from services.gateway.api.portal.formats import Formats, locale_of
-from services.gateway.api.portal.rendering import html
+from services.gateway.api.portal.rendering import html, render
 from services.gateway.api.portal.standing import FarStates, Standing, standing_of
 from services.gateway.api.reading import card_view, cursor_of, heads_of
 from services.gateway.domain.tenant import Tenants
@@ -519,8 +519,18 @@ class PageRoute(APIRoute):
 
 async def no_page(request: Request, error: Any) -> Response:
     """Answers where no route does: a page for who reads pages, also where a form's address is opened; else a problem."""
-    reads_pages = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)
-    return await _problem_page(request, NotFound()) if reads_pages else await no_answer(request, error)
+    return await _problem_page(request, NotFound()) if _reads_pages(request) else await no_answer(request, error)
+
+
+async def failed_page(request: Request, error: Exception) -> Response:
+    """Answers what nobody foresaw: for who reads pages a page that asks no service, for that may be what fails."""
+    answer = await failed(request, error)
+    told = {"slug": Bug.slug, "waiting": False}
+    return render(request, "problem.html", Bug.status, problem=told) if _reads_pages(request) else answer
+
+
+def _reads_pages(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)
 
 
 def _to_sign_in(request: Request) -> Response:
