@@ -500,13 +500,17 @@ def _invalid(error: RequestValidationError) -> Problem:
         {
             "path": ".".join(str(part) for part in fault["loc"]),
             "code": fault["type"].replace("_", "-"),
-            "message": NO_OBJECT if fault["type"] == "model_attributes_type" else fault["msg"],
+            "message": NO_OBJECT
+            if fault["type"] == "model_attributes_type"
+            else fault["msg"].removeprefix(VALUE_ERROR),
         }
         for fault in error.errors()[:LIMIT_MAX]
     ]
     return Unreadable("Some fields do not fit: `errors` names each.", errors=errors)
 
 
+VALUE_ERROR = "Value error, "
+"""What pydantic puts before the words of our own checks."""
 WHAT_NEXT = {
     404: "There is no such address: the OpenAPI document lists those that there are.",
     405: "This address does not take that method: the OpenAPI document says which it takes.",

@@ -595,6 +595,18 @@ async def test_bank_details_are_changed_verified_and_cool_down_over_http(incenti
     assert b"DE89370400440532013000" not in log
 
 
+@pytest.mark.parametrize("iban", ["DE89370400440532013001", "DE8937040044053201300", "ZZ89370400440532013000"])
+async def test_an_account_whose_check_digits_do_not_fit_is_no_account(incentives, iban):
+    await incentives.hear(activated())
+    headers = {**incentives._as(P1), "Idempotency-Key": "bank-1"}
+    wish = {"iban": iban, "holder": "Northwind"}
+    refused = await incentives._client.put("/payees/p1/bank", json=wish, headers=headers)
+    assert refused.status_code == 422
+    [fault] = refused.json()["errors"]
+    said = "that is no IBAN: compare it with the contract, a digit may be wrong or missing"
+    assert fault == {"path": "body.iban", "code": "value-error", "message": said}
+
+
 async def test_a_batch_is_prepared_approved_sent_paid_and_closed(incentives):
     await incentives.hear(activated())
     await ready(incentives)

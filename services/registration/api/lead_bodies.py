@@ -76,7 +76,7 @@ class EnquiryBody(Body):
         if self.contact is None and self.need is None:
             raise ValueError("a contact or a need says what it is about")
         if self.contact is not None and not self.contact.consent:
-            raise ValueError("a contact has agreed to be called: consent says so")
+            raise ValueError("nobody is called who has not agreed to it: without consent leave the contact out")
         return self
 
 
