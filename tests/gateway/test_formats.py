@@ -22,6 +22,10 @@ def test_an_instant_is_shown_to_the_minute_in_the_programmes_zone() -> None:
 def test_dates_and_amounts_in_a_services_words_are_shown_in_the_readers_way() -> None:
     said = "held until 2031-03-11 by the plan: 6300.00 EUR less 0.50 EUR"
     assert ENGLISH.text(said) == "Held until Mar 11, 2031 by the plan: €6,300.00 less €0.50"
+    cools = "changed bank details wait 120 hours, until 2031-03-16T06:16:37.284513Z."
+    assert ENGLISH.text(cools) == (
+        "Changed bank details wait 120 hours, until Mar 16, 2031, 7:16\N{NARROW NO-BREAK SPACE}AM CET."
+    )
     assert ENGLISH.text("139100.0000 more revenue and 0.5000 more") == "139,100 more revenue and 0.5 more"
     assert GERMAN.said(said).startswith("held until 11.03.2031 by the plan: 6.300,00\N{NO-BREAK SPACE}€")
 

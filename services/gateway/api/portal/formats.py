@@ -25,7 +25,8 @@ NO_COUNTRIES = frozenset(["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", 
 _INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d")
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$")
 _SAID = re.compile(
-    r"\b(?P<day>\d{4}-\d\d-\d\d)\b|(?P<amount>-?\b\d+\.\d+) (?P<currency>[A-Z]{3})\b|\b(?P<figure>\d+\.\d{4})\b(?!\.)"
+    r"\b(?P<instant>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))"
+    r"|\b(?P<day>\d{4}-\d\d-\d\d)\b|(?P<amount>-?\b\d+\.\d+) (?P<currency>[A-Z]{3})\b|\b(?P<figure>\d+\.\d{4})\b(?!\.)"
 )
 
 
@@ -126,12 +127,14 @@ class Formats:
         return format_timedelta(instant - self.now, add_direction=True, locale=WORDS)
 
     def said(self, text: Any) -> str:
-        """Words of a service, with the dates, amounts and figures to four places in them as the reader sees them."""
+        """Words of a service, with the instants, dates, amounts and figures to four places in them as the reader sees them."""
         return _SAID.sub(self._seen, str(text))
 
     def _seen(self, found: re.Match[str]) -> str:
         if found["figure"]:
             return self.number(Decimal(found["figure"]).normalize())
+        if found["instant"]:
+            return self.moment(found["instant"])
         return self.day(found["day"]) if found["day"] else self.money(found["amount"], found["currency"])
 
     def text(self, text: Any) -> str:
