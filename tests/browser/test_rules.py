@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
+from tests.browser.state import HALDEN
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -17,6 +18,19 @@ def test_rules_are_tried_on_customers_that_are_found_anew(browse: Browse) -> Non
     page.wait_for_url(re.compile("/trials/registration/"))
     expect(page.locator("p.lead")).to_contain_text("with customers found anew")
     expect(page.get_by_text(re.compile(r"0 of \d+ decisions"))).to_be_visible(timeout=30_000)
+
+
+def test_what_rules_would_have_changed_leads_to_its_deals_and_a_long_list_is_folded(browse: Browse) -> None:
+    page = browse("dora", "/rules/registration/default", viewport={"width": 390, "height": 844})
+    rules = page.get_by_label("Rules, as JSON")
+    rules.fill(rules.input_value().replace('"1000.00"', '"9000000.00"'))
+    page.get_by_role("button", name="Try on what happened").click()
+    differs = page.get_by_role("region", name="Decisions that differ")
+    expect(differs.first.get_by_role("link", name=HALDEN.name).first).to_be_visible()
+    expect(differs.first.get_by_role("row")).to_have_count(21)  # and the names of the columns
+    expect(differs.last).to_be_hidden()
+    page.get_by_text(re.compile(r"^\d+ more$")).click()
+    expect(differs.last).to_be_visible()
 
 
 def test_rules_that_look_nobody_up_offer_no_choice_of_how(browse: Browse) -> None:

@@ -13,7 +13,7 @@ from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Pa
 
 TRY, DRAFT, PUBLISH, ALONGSIDE = "try", "draft", "publish", "alongside"
 REFRESH_SECONDS = "1"
-RUNS_SHOWN = 100
+RUNS_SHOWN, ROWS_SHOWN = 100, 200
 NO_JSON = {"slug": "rules-invalid", "detail": "These rules are not JSON: look for a missing comma, quote or bracket."}
 ASKED = "asked"
 """The one count of a report that is of a role; the others are of partners."""
@@ -150,7 +150,21 @@ async def _trial(here: Visit, service: str, found: Part) -> Response:
     named = {one["partner_id"] for one in report.get("partners", [])}
     counted = {one["of"] for one in report.get("counts", []) if one["what"] != ASKED}
     names = await here.names(named | counted)
-    answer = await here.page("trial.html", run=found.one, service=service, names=names)
+    deals = {_deal_of(row) for row in report.get("rows", [])[:ROWS_SHOWN]}
+    called: dict[str, Any] = {
+        "names": names,
+        "customers": await here.customers(deals),
+        "opens": await here.opens(deals),
+    }
+    answer = await here.page(
+        "trial.html", run=found.one, service=service, deal_of=_deal_of, rows_max=ROWS_SHOWN, **called
+    )
     if found.one["status"] == "running":
         answer.headers["Refresh"] = REFRESH_SECONDS
     return answer
+
+
+def _deal_of(row: dict[str, Any]) -> str | None:
+    """The deal that a decision was about, if it was about one."""
+    kind, _, identity = (row["stream"] or "").rpartition(":")[2].partition("-")
+    return identity if kind == "deal" else None
