@@ -25,9 +25,14 @@ def _of_service(service: str, part: Part, here: Visit) -> dict[str, Any]:
 
 
 def newest_first(versions: list[dict[str, Any]], here: Visit) -> list[dict[str, Any]]:
-    """The versions with where each stands in time: `law`, `past` or `future`."""
-    now = here.now.isoformat()
-    return [{**version, "when": _when(version, now)} for version in sorted(versions, key=_number, reverse=True)]
+    """The versions with where each stands in time: `law`, `replaced` by a newer one that holds too, `past` or `future`."""
+    now, holding = here.now.isoformat(), set[str]()
+    shown = []
+    for version in sorted(versions, key=_number, reverse=True):
+        when = _when(version, now)
+        shown.append({**version, "when": "replaced" if when == "law" and version["mode"] in holding else when})
+        holding |= {version["mode"]} if when == "law" else set()
+    return shown
 
 
 def _number(version: dict[str, Any]) -> int:
