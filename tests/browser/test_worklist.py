@@ -17,6 +17,7 @@ def test_a_deal_waits_for_the_desk_then_for_its_partner(browse: Browse, system: 
     desk = browse("dora", "/worklist?topic=deal-review")
     row = desk.get_by_role("row").filter(has_text=WANTED.name)
     expect(reload_until(desk, row)).to_contain_text("Deal desk")
+    expect(row.get_by_role("link", name="Northwind Partners")).to_be_visible()
     expect(row.get_by_role("link", name=WANTED.name)).to_have_attribute("href", f"/desk/{deal}")
     wish = {"fields": ["amount"], "message": "Is the second site part of it?"}
     system.who("dora").post(f"/v1/registration/deals/{deal}/return", wish)

@@ -78,6 +78,11 @@ class Part:
         return list(found)
 
     @property
+    def partners(self) -> list[dict[str, Any]]:
+        """Of a list of payees those that are partners, and not people who are paid themselves."""
+        return [row for row in self.items if row["payee_id"] == row["partner_id"]]
+
+    @property
     def next_cursor(self) -> str | None:
         return self.body.get("next_cursor") if self.ok else None
 
@@ -270,6 +275,12 @@ class Visit:
         cards = await self.app.read.get_many("deal_cards", self.tenant, wanted) if wanted else {}
         seen = {deal_id: card_view(card, self.who).get("customer") for deal_id, card in cards.items()}
         return {deal_id: customer for deal_id, customer in seen.items() if customer}
+
+    async def holders(self, ids: set[str | None]) -> dict[str, str]:
+        """Whose the deals are, by deal."""
+        wanted = sorted(one for one in ids if one)
+        cards = await self.app.read.get_many("deal_cards", self.tenant, wanted) if wanted else {}
+        return {deal_id: card["partner_id"] for deal_id, card in cards.items() if card["partner_id"]}
 
     async def opens(self, ids: set[str | None]) -> frozenset[str]:
         """Those of these deals whose page this visitor may open."""

@@ -34,7 +34,12 @@ def _roles(here: Visit) -> Sequence[str]:
 
 
 async def named(here: Visit, tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the deals and partners of the tasks are called, as far as this side knows them, and what it may open."""
+    """What the deals and partners of the tasks are called, as far as this side knows them, and what it may open.
+
+    What is asked about a deal names its partner to the vendor, also where only the deal itself was told.
+    """
     subjects: set[str | None] = {task["subject"] for task in tasks}
-    partners = await here.names({task["partner_id"] for task in tasks}) if here.vendor else {}
-    return {"customers": await here.customers(subjects), "opens": await here.opens(subjects), "partners": partners}
+    holders = await here.holders(subjects) if here.vendor else {}
+    partners = await here.names({task["partner_id"] for task in tasks} | set(holders.values())) if here.vendor else {}
+    called = {"customers": await here.customers(subjects), "opens": await here.opens(subjects)}
+    return {**called, "partners": partners, "holders": holders}
