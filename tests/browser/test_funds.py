@@ -86,3 +86,12 @@ def claims(page: Page, path: str, year: str) -> None:
         page.get_by_label("SHA-256 of the file").nth(place).fill(file)
     page.get_by_role("button", name="Claim").click()
     expect(page.locator("p.note.good")).to_contain_text("Your claim was sent.")
+
+
+@pytest.mark.parametrize(("name", "path"), [("faye", "/funds"), ("finn", "/estimate"), ("ada", "/tiers")])
+def test_a_partner_stands_once_where_one_is_chosen_though_its_people_are_paid_too(
+    browse: Browse, name: str, path: str
+) -> None:
+    page = browse(name, path)
+    partners = page.locator('select[name="partner_id"]').first.locator("option").all_inner_texts()
+    assert sorted(one for one in partners if one) == ["Northwind Partners", "Southbridge Systems"]

@@ -184,7 +184,7 @@ async def clicked(it: System) -> None:
     await releasing(it, story)
     partner_id = done(await (await it.who("northwind")).get("/v1/me"))["partner_id"]
     async with as_(it, "finn") as finance, as_(it, "faye") as approver:
-        await sent(finance, "/money", "/money/statements", partner_id=partner_id, period=PERIOD)
+        await sent(finance, "/money", "/money/statements", payee=partner_id, period=PERIOD)
         proposed = await sent(finance, "/money", "/money/payments")
         [payment_id] = set(re.findall(r"/payments/([0-9a-f-]{36})", proposed.text))
         for client, verb in ((approver, "approve"), (finance, "submit")):

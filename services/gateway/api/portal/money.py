@@ -305,8 +305,10 @@ def _month_before(here: Visit) -> str:
 
 @router.post("/money/statements")
 async def issue(here: Here, sent: Sent) -> Response:
-    """Issues the statement of a partner's month."""
-    body = {"currency": here.tenancy.currency, **sent.given("partner_id", "period", "currency")}
+    """Issues the statement of a month of a partner, or of a person at it, whose id stands behind the partner's."""
+    partner_id, _, payee_id = sent.text("payee").partition(" ")
+    whose = {"partner_id": partner_id, **({"payee_id": payee_id} if payee_id else {})}
+    body = {"currency": here.tenancy.currency, **whose, **sent.given("period", "currency")}
     return await _done(here, sent, "/statements", body, "statement")
 
 
