@@ -68,6 +68,7 @@ async def forgotten_by_the_page(it: System) -> None:
         page = await sent(admin, "/people", "/people", mail=MAIL)
         assert NAME in page.text
         assert "finance has to add this" in page.text
+        assert "Forget for good" in page.text
         token = {"token": value_of(page.text, "token"), "key": value_of(page.text, "key"), "mail": MAIL}
         file = await admin.post("/people/file", data=token)
         assert "attachment" in file.headers["content-disposition"]
@@ -78,6 +79,10 @@ async def forgotten_by_the_page(it: System) -> None:
         await it.settle()
         after = await sent(admin, "/people", "/people", mail=MAIL)
         assert not names_somebody(after.text.replace(MAIL, "").encode())
+        assert ("<strong>Forgotten.</strong>" in after.text, "Forget for good" in after.text) == (True, False)
+        of_staff = await sent(admin, "/people", "/people", mail="dora@acme.example")
+        assert "Dora Desk" in of_staff.text
+        assert ("<strong>Forgotten.</strong>" in of_staff.text, "Forget for good" in of_staff.text) == (False, False)
 
 
 async def not_forgotten_while_a_service_is_away(it: System, admin: Any, token: dict[str, str]) -> None:

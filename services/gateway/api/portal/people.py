@@ -12,6 +12,8 @@ from services.gateway.api.people import AWAY, FOUND
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 ASKS = "gateway.read everything about a person"
+FORGETS, STAYS = {"person", "deals_and_leads"}, {"staff", "sessions"}
+"""What of a person is forgotten on this page, and what names somebody for as long as it is there."""
 FILE = {"content-disposition": 'attachment; filename="everything-about-a-person.json"'}
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -64,11 +66,16 @@ def _wishes(found: dict[str, Any], mail: str) -> list[tuple[str, str, Any]]:
     """What is to be sent where; nothing to who knows nothing, or has forgotten already."""
     wishes: list[tuple[str, str, Any]] = []
     for part in found["parts"]:
-        if part["state"] == FOUND and part["about"] == "deals_and_leads":
+        if part["state"] == FOUND and part["about"] == "deals_and_leads" and _named(part["answer"]):
             wishes.append(("registration", "/people/forget", {"email": mail}))
         elif part["state"] == FOUND and part["about"] == "person" and not _erased(part["answer"]):
             wishes.append(("onboarding", f"/people/{found['person_id']}/erase", None))
     return wishes
+
+
+def _named(known: dict[str, Any]) -> bool:
+    """Whether a deal or a lead still says something of the person."""
+    return any(any(one["contacts"]) for one in known["deals"]) or any(one["contact"] for one in known["leads"])
 
 
 def _erased(known: dict[str, Any]) -> bool:
@@ -88,4 +95,13 @@ async def _shown(here: Visit, sent: Form | None, refusal: Refusal | None = None,
         known = answer.json() if answer.ok else None
         refusal, status = (refusal, status) if answer.ok else (refused("ask", sent, answer), answer.status)
     mail = sent.text("mail") if sent else ""
-    return await here.page("people.html", status, known=known, mail=mail, refusal=refusal)
+    wishes = _wishes(known, mail) if known else []
+    shown = {"known": known, "mail": mail, "forgets": bool(wishes), "forgotten": not wishes and _forgotten(known)}
+    return await here.page("people.html", status, **shown, refusal=refusal)
+
+
+def _forgotten(known: dict[str, Any] | None) -> bool:
+    """Whether the person was known and names nobody any more, once nothing is left to forget."""
+    parts = known["parts"] if known else []
+    found = {part["about"] for part in parts if part["state"] == FOUND}
+    return bool(found & FORGETS) and not found & STAYS and all(part["state"] != AWAY for part in parts)
