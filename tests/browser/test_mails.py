@@ -57,3 +57,10 @@ def test_a_mail_is_forgotten_on_its_page_and_one_too_large_is_refused_with_what_
     paste(page, "Customer: Trewin Glass\n" + "x" * 300_000)
     expect(page.get_by_role("alert")).to_contain_text("262144 bytes at most")
     expect(page.locator("textarea[name=mail]")).to_have_value(re.compile("Trewin Glass"))
+
+
+def test_who_hands_no_mail_in_reads_what_was_handed_in_and_is_not_told_how(browse: Browse) -> None:
+    page = browse("ada", "/mails")
+    expect(page.get_by_role("heading", name="Handed in")).to_be_visible()
+    expect(page.get_by_label("Mail", exact=True)).to_have_count(0)
+    expect(page.get_by_role("heading", name="What is understood")).to_have_count(0)
