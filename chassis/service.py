@@ -89,12 +89,13 @@ class Blueprint:
     `workers` run for ever beside it; `identify` replaces the signed principal as the way to know who calls;
     `shared_prefix` is where the routes that every service has stand; `overhears` is told of the public events of the
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
-    of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `briefly` explains with
-    outcome and reasons alone what takes long to `explain`; `may_ask` says whether a partner may ask why something happened,
-    where its public form does not; `weigh` finds the money in events, `tally` what of them a shadow run counts; `forgets` says
-    whose key an event destroys; `afresh` is, by kind of rules, what a full shadow run looks up again; `bulk` are the imports
-    that it takes; `files` are other paths at which it takes files, with how large these may be. `declared_in` is the module
-    that has this as its `BLUEPRINT`: a process that is begun for a shadow run finds it there.
+    of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `briefly` explains to a
+    shadow run with outcome and reasons alone what takes long to `explain`, or leaves it out there; `may_ask` says whether a
+    partner may ask why something happened, where its public form does not; `weigh` finds the money in events, `tally` what of
+    them a shadow run counts; `forgets` says whose key an event destroys; `afresh` is, by kind of rules, what a full shadow
+    run looks up again; `bulk` are the imports that it takes; `files` are other paths at which it takes files, with how large
+    these may be. `declared_in` is the module that has this as its `BLUEPRINT`: a process that is begun for a shadow run finds
+    it there.
     """
 
     name: str

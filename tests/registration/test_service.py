@@ -87,7 +87,12 @@ async def test_a_deal_goes_from_a_conflict_to_a_win_and_the_next_one_moves_up(re
     assert approved["protection"] == {"start": "2026-03-03T10:00:00Z", "end": "2026-06-01T23:00:00Z"}
 
     await registration.hear(won(first["registration_id"]))
-    assert (await registration.until(first["registration_id"], "closed"))["version"] == 8
+    closed = await registration.until(first["registration_id"], "closed")
+    assert closed["version"] == 8
+    [ended] = [step for step in closed["history"] if "ProtectionEnded" in step["event"]]
+    why = (await registration.get(seller("p1"), f"/why/{ended['event_id']}")).json()
+    assert (why["outcome"], [one["code"] for one in why["reasons"]]) == ("ended", ["won"])
+    assert why["reasons"][0]["text"] == "The CRM says that the deal is won: there is nothing left to protect."
     await registration.until(second["registration_id"], "in_review")
 
 

@@ -17,6 +17,7 @@ from services.registration.domain.deal_events import (
     Judged,
     ParticipantJoined,
     ParticipantLeft,
+    ProtectionEnded,
     ReviewOverdue,
     StepOpened,
 )
@@ -99,6 +100,23 @@ def _parted(seen: Seen) -> Decision:
     return Decision(outcome="left", reasons=(Reason(code=happened.reason_code, text=text),))
 
 
+ENDED = {
+    "won": "The CRM says that the deal is won: there is nothing left to protect.",
+    "lost": "The CRM says that the deal is lost: there is nothing left to protect.",
+    "expired": "Its time was over.",
+    "inactive": "Nothing had happened in the deal for as long as the rules allow.",
+    "withdrawn": "The deal was withdrawn.",
+    "partner-left": "The partner has left the programme.",
+}
+
+
+def _ended(seen: Seen) -> Decision | None:
+    """What ended the protection; where that was a decision over the deal, the one beside it says more."""
+    happened: ProtectionEnded = seen.event
+    text = ENDED.get(happened.reason_code)
+    return Decision(outcome="ended", reasons=(Reason(code=happened.reason_code, text=text),)) if text else None
+
+
 def _gated(seen: Seen) -> Decision:
     """The rules of the gate that a lead met."""
     happened: LeadSubmitted = seen.event
@@ -129,6 +147,7 @@ EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {
     DealRejected: _rejected,
     DealApproved: _approved,
     DealRevoked: _revoked,
+    ProtectionEnded: _ended,
     ReviewOverdue: _overdue,
     ParticipantJoined: _joined,
     ParticipantLeft: _parted,
@@ -137,5 +156,9 @@ EXPLAIN: dict[type, Callable[[Seen], Decision | None]] = {
 }
 
 
-BRIEFLY: dict[type, Callable[[Seen], Decision | None]] = {DealScreened: _screened_briefly}
-"""The same where nobody asks for more than outcome and reasons, of what takes long to explain in full."""
+BRIEFLY: dict[type, Callable[[Seen], Decision | None]] = {
+    DealScreened: _screened_briefly,
+    ProtectionEnded: lambda _: None,
+}
+"""The same in a shadow run: outcome and reasons alone of what takes long to explain in full, and nothing of an end: a report
+stays what it was before ends were explained."""
