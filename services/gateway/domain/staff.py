@@ -162,7 +162,7 @@ def _known(roles: tuple[str, ...], duties: tuple[str, ...]) -> None:
     unknown = sorted({*roles} - {*ROLES} | {*duties} - {*DUTIES})
     if unknown or not roles:
         faults = [{"path": "roles", "code": "unknown", "message": f"{name!r} is no role or duty"} for name in unknown]
-        raise Invalid(f"roles are of: {', '.join(ROLES)}; duties of: {', '.join(DUTIES)}", errors=faults)
+        raise Invalid(f"roles (one at least) are of: {', '.join(ROLES)}; duties of: {', '.join(DUTIES)}", errors=faults)
 
 
 # Evolve
