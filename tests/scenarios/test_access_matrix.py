@@ -689,6 +689,8 @@ GATEWAY = {
     "GET /events": page(),
     "GET /worklist": page(),
     "GET /settings": page(),
+    "GET /api": page(),
+    "GET /api/{service}": page(service="service"),
     "GET /rules/{service}/{rulebook_id}": page(service="service", rulebook_id="registration_book"),
     "GET /rules/{service}/{rulebook_id}/shadow": page(DRAFTERS, service="service", rulebook_id="registration_shadow"),
     "GET /trials/{service}/{run_id}": page(DRAFTERS, service="service", run_id="registration_run"),

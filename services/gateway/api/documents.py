@@ -91,10 +91,15 @@ class ApiDocument(TypedDict):
 @answers(ApiDocument)
 async def openapi(request: Request, app: App) -> Response:
     """This document."""
+    return Response(orjson.dumps(await document_of(request, app)), media_type=JSON)
+
+
+async def document_of(request: Request, app: Application) -> dict[str, Any]:
+    """What every service that answers now says of itself, as one document."""
     documents = {name: await _of_service(app, name) for name in SERVICES if name != app.name}
     own = request.app.openapi()
     parts = [(f"/v1/{name}", name, document) for name, document in documents.items() if document]
-    return Response(orjson.dumps(joined([*parts, ("", app.name, own)])), media_type=JSON)
+    return joined([*parts, ("", app.name, own)])
 
 
 async def _of_service(app: Application, service: str) -> dict[str, Any]:

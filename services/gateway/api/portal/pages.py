@@ -26,6 +26,7 @@ from services.gateway.api.portal import (
     people,
     prices,
     recognition,
+    reference,
     replacing,
     rewriting,
     rulebook,
@@ -78,5 +79,6 @@ for room in (
     events,
     sign_in,
     settings,
+    reference,
 ):
     router.routes += room.router.routes  # as they stand: an included router is looked through twice a request
