@@ -34,7 +34,8 @@ def test_a_true_up_says_what_its_window_came_to_and_until_when_it_is_held(browse
     finn = system.who("finn")
     [line] = until(lambda: [one for one in finn.get(f"{MONEY}/lines?limit=200")["items"] if one["kind"] == "true_up"])
 
-    page = browse("northwind", f"/lines/{line['line_id']}", viewport={"width": 390, "height": 844})
+    page = browse("northwind", "/earnings", viewport={"width": 390, "height": 844})
+    page.get_by_role("link", name=f"True-up of {line['rule_id']}").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("€266.67")
     expect(page.get_by_role("heading", name="From the end of its window to the bank")).to_be_visible()
     expect(page.locator("main")).to_contain_text("is worth €1,650.00; its lines differ by €266.67")
