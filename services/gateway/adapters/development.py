@@ -68,9 +68,7 @@ async def principal_of(app: Application, tenant: str, wanted: str) -> Principal:
     if wanted.partition(":")[0] == OPERATOR:
         return Principal(tenant=tenant, subject=wanted, kind=OPERATOR, roles=(OPERATOR,))
     known = await _members(app, tenant, {"status": "active", "partner_id": wanted}) or await identities(app, tenant)
-    known = sorted(
-        known, key=lambda one: "owner" not in one["roles"]
-    )  # who joins a partner later takes no name from it
+    known = sorted(known, key=lambda one: "owner" not in one["roles"])  # who joins later takes no name from the owner
     for fits in (_by_name, _by_role):
         found = next((one for one in known if fits(one, wanted)), None)
         if found:

@@ -10,7 +10,7 @@ from chassis.decider import NotFound
 from chassis.http import JSON, PROBLEM
 from contracts.catalogue import SERVICES
 from services.gateway.api.documents import REFERENCE, document_of
-from services.gateway.api.portal.visit import Here, PageRoute, Visit
+from services.gateway.api.portal.visit import Here, PageRoute
 
 VERBS = ("get", "post", "put", "patch", "delete")
 DEEP_MAX, FIELDS_MAX = 3, 60
@@ -32,10 +32,6 @@ async def of_service(service: str, here: Here) -> Response:
     """Every operation of one service, by resource."""
     if service not in SERVICES:
         raise NotFound
-    return await _shown(here, service)
-
-
-async def _shown(here: Visit, service: str) -> Response:
     document = await document_of(here.request, here.app)
     said = {tag["name"]: tag["description"] for tag in document["tags"]}
     groups: dict[str, list[dict[str, Any]]] = {}
