@@ -1,7 +1,7 @@
 """Calls of an ASGI app in the same process, as if they came over the network."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from starlette.requests import HTTPConnection
@@ -80,9 +80,9 @@ class Api:
     def __init__(self, app: ASGIApp, token: str = "") -> None:
         self._app, self._token = app, token
 
-    def signed_in(self, token: str) -> "Api":
+    def signed_in(self, token: str) -> Self:
         """The same app, as somebody else."""
-        return Api(self._app, token)
+        return type(self)(self._app, token)
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.send("GET", path, b"", headers)

@@ -98,7 +98,7 @@ async def _serve(settings: ServiceSettings) -> None:
     world = make_world(settings)
     async with system(settings, world) as (services, hub, crm_url):
         front = services["gateway"].api
-        connection_id = await first_run.ensure(Api(front), crm_url)
+        connection_id = await first_run.ensure(first_run.Patient(front), crm_url)
         async with listening(front, settings, world) as (address, stopped):
             hub.subscribe(f"{address}/v1/attribution/connections/{connection_id}/push")
             _welcome(address, crm_url, settings.data)
@@ -306,7 +306,7 @@ def demo_command(
 async def _demo(settings: ServiceSettings, size: Size) -> None:
     async with system(settings, alone=True) as (services, hub, crm_url):
         hub.faults.push_off = True  # nobody listens for pushes here: the CRM is polled
-        front = Api(services["gateway"].api)
+        front = first_run.Patient(services["gateway"].api)
         connection_id = await first_run.ensure(front, crm_url)
         await quarter.load(front, crm_url, connection_id, size, console)
 

@@ -1,8 +1,9 @@
 """The first run opens the tenant `acme` through the public API: people, rules, a plan, a CRM connection, two partners."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from chassis.asgi import Answer, Api
@@ -12,6 +13,7 @@ CURRENCY = "EUR"
 POLL_SECONDS = 15
 PRODUCTS = ("platform", "analytics", "security")
 SIGN_IN_TRIES, SIGN_IN_PAUSE_SECONDS = 200, 0.02
+BUSY_TRIES = 60
 
 DEAL_RULES = {
     "zone": "Europe/Berlin",
@@ -156,6 +158,19 @@ PARTNERS = (
 
 class FirstRunFailed(RuntimeError):
     """The public API refused what the first run needs."""
+
+
+class Patient(Api):
+    """The API as a program should use it: what is busy or away is asked again after `Retry-After`, BUSY_TRIES times."""
+
+    async def send(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        answer = await super().send(method, path, content, headers)
+        for _ in range(BUSY_TRIES):
+            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE or "retry-after" not in answer.headers:
+                break
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+            answer = await super().send(method, path, content, headers)
+        return answer
 
 
 def people_lines() -> list[str]:
