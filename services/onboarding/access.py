@@ -18,6 +18,7 @@ from services.onboarding.domain.person import ErasePerson, RegisterPerson
 
 READ_PARTNERS = "read partners"
 READ_PEOPLE = "read people"
+READ_PAYEE_NAMES = "read the names of who is paid"
 READ_EVERYTHING = "read everything about a person"
 READ_CERTIFICATES = "read certificates"
 FIND_PERSON = "find a person by mail address"
@@ -49,6 +50,7 @@ ACCESS = Access(
         READ_CERTIFICATES: (*_VENDOR, *_TRAINERS, vendor("analyst"), partner()),
         READ_PARTNERS: (vendor(), partner(), service()),
         READ_PEOPLE: (partner("owner"), *_VENDOR, vendor(duty="trainer"), service()),
+        READ_PAYEE_NAMES: (partner("owner", "finance"), *_VENDOR, vendor("finance")),
         READ_EVERYTHING: (vendor("admin"),),
         FIND_PERSON: (vendor("admin"), service()),
     }

@@ -152,6 +152,30 @@ async def test_an_invitation_opens_neither_a_name_nor_the_way_to_erase_it(office
     assert done(await office.get(owner(theirs), f"/people/{person_id}"))["name"] == "Sven Secret"
 
 
+async def names(office: Office, who: Principal, *person_ids: str) -> dict[str, str]:
+    query = "&".join(f"person_id={one}" for one in person_ids)
+    items = done(await office.get(who, f"/payee-names?{query}"))["items"]
+    assert all(item.keys() == {"person_id", "name"} for item in items), "nothing but the name"
+    return {item["person_id"]: item["name"] for item in items}
+
+
+async def test_who_pays_people_reads_what_they_are_called_and_a_partner_its_own_alone(office: Office) -> None:
+    mine, theirs = await office.partner("Northwind"), await office.partner("Southbridge")
+    erika, _ = await office.joined(mine, ERIKA)
+    sven, _ = await office.joined(theirs, {"name": "Sven", "mail": "sven@southbridge.example"})
+    invited = done(await office.known(ADMIN, {"name": "Ida", "mail": "ida@northwind.example"}), 201)["person_id"]
+    await office.invited(ADMIN, invited, mine)
+    all_of_them = (erika, sven, invited, "nobody")
+    finance = replace(ADMIN, subject="fin", roles=("finance",))
+    assert await names(office, finance, *all_of_them) == {erika: "Erika", sven: "Sven"}
+    for role in ("owner", "finance"):
+        assert await names(office, replace(owner(mine), roles=(role,)), *all_of_them) == {erika: "Erika"}
+    for who in (replace(owner(mine), roles=("seller",)), replace(ADMIN, roles=("analyst",))):
+        assert (await office.get(who, f"/payee-names?person_id={erika}")).status == 403
+    done(await office.post(owner(mine), f"/people/{erika}/erase"))
+    assert await names(office, finance, erika) == {}
+
+
 async def test_a_person_of_two_partners_is_neither_s_to_erase(office: Office) -> None:
     mine, theirs = await office.partner("Northwind"), await office.partner("Southbridge")
     person_id, _ = await office.joined(mine, ERIKA)

@@ -145,6 +145,7 @@ ONBOARDING = {
     "GET /partners": row(),
     "GET /partners/{partner_id}": row(partner_id="partner"),
     "GET /partners/{partner_id}/people": row(MANAGERS | {"owner"}, partner_id="partner"),
+    "GET /payee-names": row(MANAGERS | FINANCE | MONEY, query="person_id=$person"),
     "POST /people": row(MANAGERS | {"owner"}, {"name": "New", "mail": "new@northwind.example"}),
     "POST /people/{person_id}/erase": row(frozenset({"admin", "owner"}), person_id="person"),
     "POST /people/find": row(frozenset({"admin"}), {"mail": "owner@northwind.example"}),

@@ -4,7 +4,7 @@ from operator import itemgetter
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 
 from chassis.access import PARTNER
@@ -12,13 +12,15 @@ from chassis.answers import Page, answers
 from chassis.decider import Forbidden, NotFound, WrongState, stream_name
 from chassis.event import iso, stable_id
 from chassis.http import LIMIT_MAX, POSITION, App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.read_store.port import PAGE_MAX
 from contracts.values import PartnerId, PersonId
-from services.onboarding.access import FIND_PERSON, READ_EVERYTHING, READ_PEOPLE
+from services.onboarding.access import FIND_PERSON, READ_EVERYTHING, READ_PAYEE_NAMES, READ_PEOPLE
 from services.onboarding.domain.membership import EndMembership, InviteMember, JoinPartner, MemberInvited, Memberships
 from services.onboarding.domain.person import ErasePerson, People, RegisterPerson
-from services.onboarding.projections.people import Everything, NamedMembership, PersonFound, ShownPerson
+from services.onboarding.projections.people import Everything, NamedMembership, PeopleNamed, PersonFound, ShownPerson
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
+Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Query(min_length=1, max_length=LIMIT_MAX)]
 
 
 class PersonBody(Body):
@@ -227,6 +229,22 @@ async def person(person_id: Id, caller: Reader, app: App) -> Response:
     if document is None:
         raise NotFound
     return shown({k: v for k, v in app.opened(caller.tenant, document).items() if k != "mail_key"})
+
+
+@router.get("/payee-names")
+@answers(PeopleNamed)
+@reads("memberships", "people")
+async def payee_names(caller: Reader, app: App, person_id: Ids) -> Response:
+    """What these people are called, for who pays them: of those who have joined a partner, for a partner its own alone."""
+    app.access.check(caller.principal, READ_PAYEE_NAMES)
+    who = caller.principal
+    where = {"person_id": tuple(person_id), "status": JOINED}
+    mine = {**where, "partner_id": who.partner_ids} if who.kind == PARTNER else where
+    memberships = await app.read.find("memberships", caller.tenant, where=mine, sort="person_id", limit=PAGE_MAX)
+    joined = {item["person_id"] for item in memberships.items}
+    found = await app.read.get_many("people", caller.tenant, sorted(joined))
+    names = {one: app.opened(caller.tenant, item.get("name")) for one, item in found.items()}
+    return shown({"items": [{"person_id": one, "name": name} for one, name in sorted(names.items()) if name]})
 
 
 async def _named(caller: Reader, app: App, item: dict[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,19 @@ class Everything(TypedDict):
     facts: list[Fact]
 
 
+class PersonNamed(TypedDict):
+    """What a person is called, and nothing else of it."""
+
+    person_id: str
+    name: str
+
+
+class PeopleNamed(TypedDict):
+    """Those of the people asked for whose name the caller may read."""
+
+    items: list[PersonNamed]
+
+
 class PersonFound(TypedDict):
     person_id: str
 

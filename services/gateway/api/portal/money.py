@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from chassis.asgi import Answer
 from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal import sums
+from services.gateway.api.portal.payees import payee_names
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 OWN_PAY = "incentives.read one's own pay"
@@ -272,6 +273,7 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
     }
     decided = {
         "people": await people_of(here, [*payments.items, *waiting]),
+        "called": await payee_names(here, [*(row for row in rows if "payee_id" in row), *waiting]),
         "waiting": waiting,
         "finished": [row for row in payments.items if row["state"] not in WAITING],
         "paid_for": paid_for,
@@ -382,7 +384,14 @@ async def owed_page(here: Visit, refusal: Refusal | None = None, status: int = 2
     parts = {"liability": liability, "write_offs": write_offs, "disputes": disputes}
     owners = {row["budget_id"][-IDENTIFIER:] for row in budgets.items}  # a partner's share of a fund ends with its id
     names = await here.names({*owners, *(row["partner_id"] for part in parts.values() for row in part.items)})
-    shown = {"budgets": budgets, "names": names, "as_of": day, "owing": [] if day else sums.below_zero(liability.items)}
+    people = await payee_names(here, [*liability.items, *write_offs.items])
+    shown = {
+        "budgets": budgets,
+        "names": names,
+        "people": people,
+        "as_of": day,
+        "owing": [] if day else sums.below_zero(liability.items),
+    }
     return await here.page("owed.html", status, **parts, **shown, refusal=refusal)
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 
 from chassis.asgi import Answer
 from chassis.decider import NotFound
+from services.gateway.api.portal.payees import payee_names
 from services.gateway.api.portal.training import certifications
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
@@ -71,9 +72,11 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
         here.ask_if("incentives.read earnings", f"/mergers/{partner_id}"),
         here.ask_if("onboarding.MergePartners", "/partners", limit=PARTNERS_MAX),
     )
+    open_ones = settlement.one.get("open", [])
     shown = {
         "part": found,
         "partner": found.one,
+        "called": await payee_names(here, open_ones, partner_id),
         "people": people,
         "deals": deals,
         "lines": lines,

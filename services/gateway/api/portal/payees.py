@@ -11,7 +11,7 @@ from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 _YEAR = re.compile("20[0-9]{2}")
-NAMES = "onboarding.read people"
+NAMES, NAMED_MAX = "onboarding.read the names of who is paid", 200
 READ, OWN = "incentives.read bank and tax", "incentives.read one's own pay"
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -30,19 +30,18 @@ async def payees(here: Here) -> Response:
         here.ask_if("incentives.read ledger", "/tax-years", year=year),
     )
     names = await here.names({row["partner_id"] for part in (found, paid) for row in part.items})
-    people = await _people(here, [*found.items, *paid.items])
+    people = await payee_names(here, [*found.items, *paid.items])
     return await here.page("payees.html", payees=found, paid=paid, year=year, names=names, people=people)
 
 
-async def _people(here: Visit, rows: list[dict[str, Any]]) -> dict[str, str]:
+async def payee_names(here: Visit, rows: list[dict[str, Any]], partner_id: str = "") -> dict[str, str]:
     """The names of those payees that are people, as far as this visitor may read them."""
-    partner_ids = sorted({row["partner_id"] for row in rows if row["payee_id"] != row["partner_id"]})
-    if not here.may(NAMES):
-        return {}
-    found = await asyncio.gather(
-        *(here.ask("onboarding", f"/partners/{partner_id}/people", limit=200) for partner_id in partner_ids)
-    )
-    return {row["person_id"]: row["name"] for part in found for row in part.items if row.get("name")}
+    people = sorted({row["payee_id"] for row in rows} - {row.get("partner_id", partner_id) for row in rows})
+    found = [
+        await here.ask_if(NAMES, "/payee-names", person_id=people[start : start + NAMED_MAX])
+        for start in range(0, len(people), NAMED_MAX)
+    ]
+    return {row["person_id"]: row["name"] for part in found for row in part.items}
 
 
 @router.get("/payees/{payee_id}")
@@ -56,7 +55,7 @@ async def payee_page(here: Visit, payee_id: str, refusal: Refusal | None = None,
         raise Forbidden
     found = await here.ask_one("incentives", f"/payees/{payee_id}")
     names = await here.names({found.one.get("partner_id")})
-    people = await _people(here, [found.one] if found.one else [])
+    people = await payee_names(here, [found.one] if found.one else [])
     return await here.page("payee.html", status, part=found, it=found.one, names=names, people=people, refusal=refusal)
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.money import VERBS, people_of
+from services.gateway.api.portal.payees import payee_names
 from services.gateway.api.portal.visit import Here, PageRoute, Refusal, Sent, Visit, refused
 
 READ = "incentives.read payments"
@@ -31,6 +32,7 @@ async def payment_page(here: Visit, payment_id: str, refusal: Refusal | None = N
         here.ask_if("incentives.read bank and tax", f"/payees/{it.get('payee_id', 'none')}"),
     )
     shown = {"part": found, "it": it, "names": names, "people": people, "why": why, "payee": payees.one}
+    shown["called"] = await payee_names(here, [it] if it else [])
     return await here.page("payment.html", status, **shown, refusal=refusal)
 
 
