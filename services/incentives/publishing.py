@@ -28,7 +28,7 @@ from services.incentives.domain import (
     tier,
 )
 
-RETURNED_REQUEST = "fund-request-returned"
+RETURNED_REQUEST, RETURNED_CLAIM = "fund-request-returned", "claim-returned"
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -538,6 +538,17 @@ def _claim_decided(it: claim.ClaimDecided) -> PublicEvent | None:
     )
 
 
+def _claim_returned(it: claim.ClaimReturned) -> PublicEvent:
+    return AttentionRaised(
+        attention_id=stable_id("claim", it.claim_id, claim.RETURNED),
+        side="partner",
+        roles=("owner", "marketer", "finance"),
+        topic=RETURNED_CLAIM,
+        subject=it.claim_id,
+        partner_id=it.partner_id,
+    )
+
+
 def _spiff_claim_decided(it: claim.ClaimDecided) -> PublicEvent | None:
     """An award is told by its line. Of one that is not given the partner hears; of a dispute its reviewers know."""
     if it.outcome not in (claim.DENIED, claim.RETURNED):
@@ -754,6 +765,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     fund_request_events.FundClaimReminded: _reminded,
     claim.ClaimSubmitted: _claim_submitted,
     claim.ClaimDecided: _claim_decided,
+    claim.ClaimReturned: _claim_returned,
     claim.ClaimSettled: _claim_settled,
     forfeiture.ForfeitureNoticed: _forfeits,
     forfeiture.ForfeitureLifted: _no_longer_forfeits,

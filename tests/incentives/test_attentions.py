@@ -9,6 +9,7 @@ from chassis.testing.projections import assert_repeatable, project, told
 from contracts.shared import AttentionCleared, AttentionRaised
 from services.incentives.domain.attention import Settled, settle_attentions
 from services.incentives.domain.case import Cases, CloseCase
+from services.incentives.domain.claim import ClaimReturned
 from services.incentives.domain.contradiction import OpenContradictionCase, contradiction_id
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.fund_request_commands import AmendFundRequest, RecallFundRequest
@@ -133,7 +134,29 @@ def test_what_is_asked_for_again_is_open_again():
     log.tell(log.submit_claim(), verdict("9000.00", outcome="returned", reason="which hall?"), log.submit_claim())
     mine = [one for one in log.happened if getattr(one, "claim_id", None) == "c1"]
     document = project(ATTENTIONS, told(*mine))["c1"]
-    assert ([one["topic"] for one in document["open"]], document["ended"]) == (["claim-submitted"], [])
+    topics = ([one["topic"] for one in document[which]] for which in ("open", "ended"))
+    assert list(topics) == [["claim-submitted"], ["claim-returned"]]
+
+
+def test_a_partner_is_asked_for_a_claim_that_was_returned_until_it_is_submitted_again():
+    log = accepted().tell(claimed("9000.00"))
+    log.tell(log.submit_claim(), verdict("9000.00", outcome="returned", reason="which hall?"))
+    [told_of] = [one for one in raised(*log.happened) if one.side == "partner"]
+    about = (told_of.topic, told_of.subject, told_of.partner_id, told_of.roles)
+    assert about == ("claim-returned", "c1", "p1", ("owner", "marketer", "finance"))
+    mine = [one for one in log.happened if getattr(one, "claim_id", None) == "c1"]
+    document = project(ATTENTIONS, told(*mine))["c1"]
+    assert [one["topic"] for one in document["open"]] == ["claim-returned"]
+
+
+@pytest.mark.parametrize("outcome", ["approved", "denied"])
+def test_nobody_is_asked_for_a_claim_that_was_not_returned_nor_by_the_evaluator_before(outcome):
+    log = accepted().tell(claimed("9000.00"))
+    log.tell(log.submit_claim(), verdict("9000.00", outcome=outcome, reason="looked at it"))
+    assert not any(isinstance(one, ClaimReturned) for one in log.happened)
+    before = accepted().as_then(DecideFundClaim=4).tell(claimed("9000.00"))
+    before.tell(before.submit_claim(), verdict("9000.00", outcome="returned", reason="which hall?"))
+    assert not any(isinstance(one, ClaimReturned) for one in before.happened)
 
 
 def test_what_was_told_is_not_told_again():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.values import money
-from services.incentives.domain.claim import ClaimItem, ClaimTax, DecideSpecialPriceClaim, DraftClaim
+from services.incentives.domain.claim import ClaimItem, ClaimReturned, ClaimTax, DecideSpecialPriceClaim, DraftClaim
 from services.incentives.domain.special_price import (
     EndSpecialPrice,
     GrantSpecialPrice,
@@ -91,6 +91,14 @@ def test_a_claim_in_another_currency_than_the_agreement_is_returned_not_paid():
     log.tell(log.submit_claim())
     assert log.refused(verdict()) == "claim-invalid"
     assert log.tell(verdict(outcome="returned", reason="in euros, please")).claim().stage == "returned"
+
+
+def test_the_partner_is_asked_for_a_claim_that_was_returned_and_was_not_by_the_evaluator_before():
+    for evaluator, asked in ((None, [ClaimReturned]), (2, [])):
+        log = Log().tell(grant())
+        log = log.as_then(DecideSpecialPriceClaim=evaluator) if evaluator else log
+        submitted(log, (row(10), "250.00")).tell(verdict(outcome="returned", reason="which units?"))
+        assert [type(one) for one in log.happened if isinstance(one, ClaimReturned)] == asked
 
 
 def test_tax_is_payable_on_what_is_approved():

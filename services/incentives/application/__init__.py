@@ -293,7 +293,8 @@ HANDLES = (
             (1, claim.decide_fund_claim_together),
             (2, claim.decide_fund_claim_with_all_tax),
             (3, claim.decide_fund_claim_tolerant_again),
-            (4, claim.decide_fund_claim),
+            (4, claim.decide_fund_claim_unasked),
+            (5, claim.decide_fund_claim),
         )
     ),
     *(
@@ -306,7 +307,8 @@ HANDLES = (
         )
         for evaluator, decision in (
             (1, claim.decide_special_price_claim_with_all_tax),
-            (2, claim.decide_special_price_claim),
+            (2, claim.decide_special_price_claim_unasked),
+            (3, claim.decide_special_price_claim),
         )
     ),
     Handles(claim.SettleClaim, claim.settle_claim, claim_stream),

@@ -194,6 +194,15 @@ class ClaimDecided:
     line_ids: tuple[str, ...] | LeftOut = LEFT_OUT
 
 
+@event("incentives.ClaimReturned.v1")
+class ClaimReturned:
+    """The partner is asked to write it anew: it was decided so just before. A returned award of a SPIFF asks by itself."""
+
+    claim_id: str
+    partner_id: str
+    returned_at: datetime
+
+
 @event("incentives.ClaimInstalmentReleased.v1")
 class ClaimInstalmentReleased:
     """The day of an instalment has come: it is payable."""
@@ -255,6 +264,7 @@ ClaimEvent = (
     ClaimDrafted
     | ClaimSubmitted
     | ClaimDecided
+    | ClaimReturned
     | ClaimInstalmentReleased
     | ClaimCredited
     | ClaimLinesPaid
@@ -564,16 +574,32 @@ def _claimed(wish: SubmitClaim, it: ClaimDrafted) -> FundRequestClaimed:
     )
 
 
+Deciding = DecideFundClaim | DecideSpecialPriceClaim
 FundDecided = tuple[list[ClaimDecided], list[FundRequestEvent], list[BudgetEvent]]
+FundTold = tuple[list[ClaimEvent], list[FundRequestEvent], list[BudgetEvent]]
 
 
 def decide_fund_claim(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
-) -> FundDecided:
+) -> FundTold:
     """Approves what is eligible within what is left, denies, or returns; what is approved is payable with its tax.
 
-    Tax does not draw on the fund, and counts in the approver's limit.
+    Tax does not draw on the fund, and counts in the approver's limit. Who has to write a claim anew is asked to.
     """
+    decided, requests, moved = decide_fund_claim_unasked(wish, claim, request, share, book)
+    return [*decided, *_asked_anew(wish, claim)], requests, moved
+
+
+def _asked_anew(wish: Deciding, claim: Claim) -> list[ClaimReturned]:
+    if wish.outcome != RETURNED:
+        return []
+    return [ClaimReturned(claim_id=wish.claim_id, partner_id=claim.it.partner_id, returned_at=wish.now)]
+
+
+def decide_fund_claim_unasked(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
+) -> FundDecided:
+    """As the fourth evaluator decided: nobody was asked for what was returned."""
     return _decide_fund_claim(wish, claim, request, share, book, of_approved=True)
 
 
@@ -581,7 +607,7 @@ def decide_fund_claim_tolerant_again(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
     """As the third evaluator decided: each claim for a request had the whole tolerance for itself."""
-    return decide_fund_claim(wish, claim, replace(request, beyond=None), share, book)
+    return decide_fund_claim_unasked(wish, claim, replace(request, beyond=None), share, book)
 
 
 def decide_fund_claim_with_all_tax(
@@ -813,8 +839,16 @@ PriceDecided = tuple[list[ClaimEvent], list[SpecialPriceEvent]]
 def decide_special_price_claim(wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice) -> PriceDecided:
     """Approves the smaller of what was claimed and what the rows come to; where they differ it is first disputed.
 
-    Tax is payable on what is approved.
+    Tax is payable on what is approved. Who has to write a claim anew is asked to.
     """
+    decided, used = decide_special_price_claim_unasked(wish, claim, agreed)
+    return [*decided, *_asked_anew(wish, claim)], used
+
+
+def decide_special_price_claim_unasked(
+    wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice
+) -> PriceDecided:
+    """As the second evaluator decided: nobody was asked for what was returned."""
     return _decide_special_price_claim(wish, claim, agreed, of_approved=True)
 
 
@@ -854,9 +888,6 @@ def reviewed(claim: Claim, reason: str) -> None:
     documents = [one for one in claim.reused if not one.evidence_id.startswith("row-")]
     if documents and not reason.strip():
         raise ProofReused(claims=sorted({claim_id for one in documents for claim_id in one.claim_ids}))
-
-
-Deciding = DecideFundClaim | DecideSpecialPriceClaim
 
 
 def refused_claim(wish: Deciding | DecideSpiffClaim, claim: Claim) -> ClaimDecided:
@@ -982,7 +1013,7 @@ def evolve(claim: Claim, happened: ClaimEvent) -> Claim:
             return replace(claim, stage=Stage(happened.outcome), approved=approved, released=frozenset(now))
         case ClaimInstalmentReleased():
             return replace(claim, released=claim.released | {happened.number})
-        case ClaimCredited():
+        case ClaimCredited() | ClaimReturned():
             return claim
         case ClaimLinesPaid():
             return replace(claim, paid=claim.paid | set(happened.line_ids))

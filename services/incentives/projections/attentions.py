@@ -14,7 +14,7 @@ from contracts.shared import AttentionRaised
 from services.incentives.domain import line_dispute, payment_events
 from services.incentives.domain.attention import Attention, AttentionSettled, SettleAttentions
 from services.incentives.domain.case import CaseClosed
-from services.incentives.domain.claim import DISPUTED, ClaimDecided, ClaimSubmitted
+from services.incentives.domain.claim import DISPUTED, ClaimDecided, ClaimReturned, ClaimSubmitted
 from services.incentives.domain.contradiction import contradiction_id
 from services.incentives.domain.fund_request_events import (
     FundRequestDecided,
@@ -124,6 +124,7 @@ READ = (
     payment_events.PaymentUnreported,
     payment_events.OutcomeContradicted,
     FundRequestReturned,
+    ClaimReturned,
     FundRequestEscalated,
     TierReviewEscalated,
     TierAppealed,
