@@ -128,6 +128,30 @@ async def test_of_a_partner_that_leaves_nothing_is_expected_after_its_last_busin
     assert (await forecast_of(incentives, late))["partners"] == []
 
 
+ASKED = {"partner_id": "p1", "amount": "100.00", "currency": "EUR"}
+
+
+async def test_an_estimate_names_of_spiffs_that_do_not_pay_beside_each_other_the_one_that_would_pay(incentives):
+    spiff = {"kind": "spiff", "component": "spiff", "overlap": "best_of"}
+    await incentives.publish_plan(plan(), "commission")
+    await incentives.publish_plan(plan(**spiff), "ten")
+    await incentives.publish_plan(plan({"percent": "30"}, **spiff), "thirty")
+    found = (await incentives.post(P1, "/estimates", {**ASKED, "closes_on": "2026-03-20"})).json()["lines"]
+    assert {line["plan_id"]: line["pay"] for line in found} == {"commission": "10.00 EUR", "thirty": "30.00 EUR"}
+    await incentives.publish_plan(plan({"percent": "1"}, **{**spiff, "overlap": "exclusive"}), "alone")
+    found = (await incentives.post(P1, "/estimates", {**ASKED, "closes_on": "2026-03-20"})).json()["lines"]
+    assert {line["plan_id"]: line["pay"] for line in found} == {"commission": "10.00 EUR", "alone": "1.00 EUR"}
+
+
+async def test_an_estimate_pays_a_partner_that_leaves_nothing_after_its_last_business_day(incentives):
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    await incentives.hear(leaves())
+    for day, pays in ((LAST, ["10.00 EUR"]), (LAST + timedelta(days=1), [])):
+        found = (await incentives.post(P1, "/estimates", {**ASKED, "closes_on": day.isoformat()})).json()["lines"]
+        assert [line["pay"] for line in found] == pays
+
+
 async def test_of_the_products_of_a_deal_each_counts_for_its_part(incentives):
     await incentives.publish_plan(plan(product_families=["cloud"]))
     deal = approved(registration_id="r9", partner_id="p1", amount=money("100.00", "EUR"))

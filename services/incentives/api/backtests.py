@@ -35,9 +35,11 @@ from services.incentives.application.forecasting import (
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.trying import Trial, known_between, side_of
 from services.incentives.domain.backtest import Backtest
-from services.incentives.domain.choice import Chosen, plans_for, read_plan, version_of
-from services.incentives.domain.plan import schedule_of
-from services.incentives.domain.rating import PLANS, Sold, at_tier, evaluate
+from services.incentives.domain.choice import Chosen, overlapping, plans_for, read_plan, version_of
+from services.incentives.domain.exchange import NoRate
+from services.incentives.domain.payee import Payee, Payees
+from services.incentives.domain.plan import Plan, schedule_of
+from services.incentives.domain.rating import PLANS, RatingFacts, Sold, at_tier, evaluate, rate
 from services.incentives.domain.sale import SaleInvalid
 from services.incentives.domain.schedule import reaches
 from services.incentives.domain.tier_rules import TIER, TIERS, TierRules
@@ -215,7 +217,10 @@ class Estimate(TypedDict):
 @router.post("/estimates")
 @answers(Estimate)
 async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
-    """What each plan in force would pay for a sale, by the engine that pays; nothing is stored."""
+    """What the plans that pay beside each other would pay for a sale, by the engine that pays; nothing is stored.
+
+    Nothing is paid after the last business day of a partner that leaves.
+    """
     app.access.check(caller.principal, READ_EARNINGS)
     if caller.principal.kind == "partner" and not caller.principal.acts_for(body.partner_id):
         raise NotFound
@@ -230,13 +235,21 @@ async def estimate(body: EstimateBody, caller: Writer, app: App) -> Response:
         role=body.role,
         deal_type=body.deal_type,
     )
+    payee: Payee = await peek(Payees.at(body.partner_id))
+    fitting = [one for one in found if not one.plan.deal_types or body.deal_type in one.plan.deal_types]
+    earning = fitting if payee.leaving.earns(body.closes_on) else []
+    facts = {chosen.plan_id: await possible_facts(peek, it, chosen) for chosen in earning}
+    paying = overlapping(earning, lambda chosen: _pay(facts[chosen.plan_id], chosen.plan))
     ladders = await _ladders(app, caller.tenant, peek)
-    lines = [
-        await _estimated(peek, it, chosen, ladders)
-        for chosen in found
-        if not chosen.plan.deal_types or body.deal_type in chosen.plan.deal_types
-    ]
-    return shown({"lines": lines})
+    return shown({"lines": [_estimated(it, chosen, facts[chosen.plan_id], ladders) for chosen in paying]})
+
+
+def _pay(facts: RatingFacts, plan: Plan) -> Decimal:
+    """What a plan would pay; nothing where it waits for a rate of exchange."""
+    try:
+        return rate(facts, plan).pay.amount
+    except NoRate:
+        return Decimal(0)
 
 
 async def _ladders(app: Application, tenant: str, peek: Peek) -> list[TierRules]:
@@ -246,8 +259,8 @@ async def _ladders(app: Application, tenant: str, peek: Peek) -> list[TierRules]
     return [TIERS.read(version.body) for version in versions if version]
 
 
-async def _estimated(peek: Peek, it: Possible, chosen: Chosen, ladders: Sequence[TierRules]) -> dict[str, Any]:
-    plan, facts = chosen.plan, await possible_facts(peek, it, chosen)
+def _estimated(it: Possible, chosen: Chosen, facts: RatingFacts, ladders: Sequence[TierRules]) -> dict[str, Any]:
+    plan = chosen.plan
     decision: Decision = evaluate(facts, plan)
     ahead_of_it = dict.fromkeys(one.after(facts.circumstances.tier) for one in ladders)
     tiers = [at_tier(facts, plan, tier) for tier in ahead_of_it if tier]
