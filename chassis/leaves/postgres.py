@@ -30,6 +30,10 @@ TABLES: tuple[LiteralString, ...] = (
         "note text NOT NULL, PRIMARY KEY (epoch, size))"
     ),
     "CREATE TABLE IF NOT EXISTS witness_seeds (number int PRIMARY KEY, subject text NOT NULL, box text NOT NULL)",
+    (  # A release of before kept the one key of the witness elsewhere; without it another one would sign the same log.
+        "DO $$ BEGIN IF to_regclass('witness_key') IS NOT NULL THEN "
+        "INSERT INTO witness_seeds SELECT 1, subject, box FROM witness_key ON CONFLICT DO NOTHING; END IF; END $$"
+    ),
 )
 MADE = ("witness_leaves", "witness_nodes", "witness_checkpoints", "witness_seeds")
 PAGE_ROWS = 10_000

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from chassis.clock import FixedClock
@@ -59,6 +60,19 @@ async def test_the_key_of_an_older_release_is_taken_over_and_told(
     assert await key_of(signing(desk, keys, tmp_path)) == before
     assert "witness_key_taken_over" in capsys.readouterr().out
     (tmp_path / "lighting-witness.key").unlink()
+    assert await key_of(signing(desk, keys, tmp_path)) == before
+
+
+async def test_the_one_key_that_a_release_of_before_kept_sealed_goes_on_signing(
+    desk: Desk, postgres: str, tmp_path: Path
+) -> None:
+    keys = keys_in(tmp_path / "keys.db")
+    before = await key_of(signing(desk, keys, tmp_path))
+    with psycopg.connect(postgres, options="-c search_path=lighting") as db:
+        db.execute("CREATE TABLE witness_key (only_one boolean PRIMARY KEY CHECK (only_one), subject text, box text)")
+        db.execute("INSERT INTO witness_key SELECT true, subject, box FROM witness_seeds")
+        db.execute("DROP TABLE witness_seeds")
+    await desk.migrate()
     assert await key_of(signing(desk, keys, tmp_path)) == before
 
 
