@@ -73,6 +73,7 @@ class Asker:
     duties: tuple[str, ...] = ()
     person: str | None = None
     absorbed: tuple[str, ...] | LeftOut = LEFT_OUT
+    home_id: str | LeftOut = LEFT_OUT
 
     @classmethod
     def of(cls, who: Principal) -> "Asker":
@@ -84,6 +85,7 @@ class Asker:
             duties=who.duties,
             person=who.person,
             absorbed=who.absorbed or LEFT_OUT,
+            home_id=who.home_id or LEFT_OUT,
         )
 
     def principal(self, tenant: str) -> Principal:
@@ -96,6 +98,7 @@ class Asker:
             duties=self.duties,
             person=self.person,
             absorbed=self.absorbed or (),
+            home_id=self.home_id or None,
         )
 
 

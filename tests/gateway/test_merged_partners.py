@@ -64,6 +64,7 @@ async def test_who_was_absorbed_over_two_steps_acts_as_the_last_and_is_shut_out_
     await merge(it, east, wide)
 
     assert [await acts_as(one) for one in (*people, program)] == [wide] * 4
+    assert [done(await one.get("/v1/me"))["home_id"] for one in (*people, program)] == [west, east, wide, west]
     mine = done(await people[2].get("/v1/clients"))["items"]
     assert [one["partner_id"] for one in mine] == [west]
 

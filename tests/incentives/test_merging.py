@@ -234,6 +234,23 @@ def test_who_is_one_with_a_partner_now_learns_nothing_of_who_was_before():
     assert known == {P1: ["p2", "p3"], P3: ["p3"], FINANCE: ["p2", "p3"]}
 
 
+def test_over_two_steps_the_people_of_all_three_are_told_of_every_move_of_the_first_one():
+    ours, _ = transfer_balance(MOVE, Account(), Account(), Payees.fold([MERGED]))
+    merger = project(MERGERS, told(MERGED, *ours))["p1"]
+    family = replace(P3, absorbed=("p1", "p2"))
+    people = [replace(family, home_id="p1"), replace(family, home_id="p2"), family]
+    known = [[one["other_id"] for one in known_by(who, merger)["moves"]] for who in people]
+    assert known == [["p2"], ["p2"], ["p2"]]
+
+
+def test_who_was_absorbed_is_told_where_its_money_went_before_whoever_goes_on_for_it_now():
+    ours, _ = transfer_balance(MOVE, Account(), Account(), Payees.fold([MERGED]))
+    again = replace(MERGED, revision=7, survivor_id="p3")
+    merger = project(MERGERS, told(MERGED, *ours, UNMERGED, again))["p1"]
+    own = replace(P3, absorbed=("p1",), home_id="p1")
+    assert [one["other_id"] for one in known_by(own, merger)["moves"]] == ["p2"]
+
+
 def merged(revision=5):
     return PartnersMerged(
         partner_id="p1", survivor_id="p2", absorbed_id="p1", revision=revision, effective_on=DAY, merged_at=NOW

@@ -244,6 +244,22 @@ async def test_disputes_are_found_by_stage_kind_and_day_and_who_filed_one_only_b
     assert await found(seller("p2"), kind="territory") == []
 
 
+async def test_who_holds_may_appeal_at_once_however_late_the_list_of_disputes_is(registration: Running) -> None:
+    arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
+    holder = await registration.register("p1")
+    await registration.post(DESK, f"/deals/{holder['registration_id']}/approve")
+    filer = await registration.register("p2")
+    body = {"registration_id": filer["registration_id"], "kind": "earlier_work", "statement": "We met in 2024."}
+    await registration.post(seller("p2"), "/disputes", body)
+
+    verdict = {"outcome": "overturned", "reason": "Earlier work."}
+    await registration.send(arbiter, f"/disputes/{filer['registration_id']}/decide", verdict)
+    mine = f"/disputes/{holder['registration_id']}/appeal"
+    appealed = await registration.send(seller("p1"), mine, {"statement": "We hold a letter."})
+
+    assert (appealed.status_code, appealed.json()["stage"]) == (200, "appealed")
+
+
 async def test_who_holds_appeals_by_its_own_deal_and_learns_nothing_of_who_filed(registration: Running) -> None:
     arbiter = replace(DESK, subject="arbiter-1", roles=("channel_manager",), duties=("arbiter",))
     holder = await registration.register("p1")

@@ -278,13 +278,17 @@ async def clients(caller: Reader, app: App, paged: Paged) -> Response:
 
 
 class Me(TypedDict):
-    """Who one is, as far as it decides what one may do."""
+    """Who one is, as far as it decides what one may do.
+
+    `home_id` is the partner of the own membership or key, another one than `partner_id` where that one goes on for it.
+    """
 
     tenant: str
     subject: str
     kind: str
     partner_id: str | None
     partner_name: str | None
+    home_id: str | None
     roles: list[str]
     duties: list[str]
     scopes: list[str]
@@ -304,6 +308,7 @@ async def me(caller: Reader, app: App) -> Response:
         "kind": who.kind,
         "partner_id": who.partner_id,
         "partner_name": name,
+        "home_id": who.home,
         "roles": list(who.roles),
         "duties": list(who.duties),
         "scopes": list(who.scopes),

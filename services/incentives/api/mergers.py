@@ -28,11 +28,13 @@ async def merger(partner_id: Id, caller: Reader, app: App) -> Response:
 
 
 def known_by(principal: Principal, merger: dict[str, Any]) -> dict[str, Any]:
-    """What moved, as this side may know it: a survivor is told of its own moves, not of those with one before it."""
-    who = principal.partner_id
-    if principal.kind != PARTNER or who == merger["partner_id"]:
+    """What moved, as this side may know it: the absorbed partner's own people are told of all of it, whoever goes on for it.
+
+    Others are told of the moves with the partners for which they act, not of those with a survivor before them.
+    """
+    if principal.kind != PARTNER or principal.home == merger["partner_id"]:
         return merger
-    return {**merger, "moves": [move for move in merger["moves"] if move["other_id"] == who]}
+    return {**merger, "moves": [move for move in merger["moves"] if principal.acts_for(move["other_id"])]}
 
 
 async def statement_for(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:

@@ -130,6 +130,7 @@ async def appeal(dispute_id: Id, body: AppealBody, caller: Writer, app: App) -> 
     told = {"statement": statement, "by": caller.principal.by}
 
     async def contesting(holder: str) -> RegistrationId | None:
+        await app.caught_up("disputes")
         against = {"against": Contains(holder), "stage": Stage.DECIDED.value}
         found = (await app.read.find("disputes", caller.tenant, where=against, limit=1)).items
         return RegistrationId(found[0]["dispute_id"]) if found else None
