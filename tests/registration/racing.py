@@ -1,7 +1,7 @@
 """Many approvals of what overlaps at once, through two replicas on one database: one is held, round after round.
 
     make test-races                                        200 approvals in each of 1,000 rounds
-    python -m tests.registration.racing --rounds 20 --workers 1
+    make test-races ARGS="--first 240 --minutes 60"        from round 240 on, as many of them as begin within the hour
 
 The deals are registered once, and each has been looked at once more when all stood in line, so that its approval is
 decided by the race alone. A round is a copy of that database: two replicas open it with connections, queues and memories
@@ -10,6 +10,7 @@ of their own, and all approvals are sent at once, in an order and to replicas th
 
 import argparse
 import asyncio
+import math
 import random
 import tempfile
 import time
@@ -140,15 +141,23 @@ def _given(approvals: int) -> Iterator[Line]:
         runner.run(entered.__aexit__(None, None, None))
 
 
-def race(approvals: int, count: int, workers: int) -> Counter[str]:
-    """How often each deal won; raises AssertionError where another than one was held."""
+def race(approvals: int, numbers: range, workers: int, minutes: float = math.inf) -> Counter[str]:
+    """How often each deal won; raises AssertionError where another than one was held.
+
+    After so many minutes no further rounds begin, `TOLD_EACH` of which are one piece of work.
+    """
     won: Counter[str] = Counter()
     began = time.perf_counter()
     with _given(approvals) as line, ProcessPoolExecutor(workers) as pool:
-        asked = [pool.submit(rounds, line, range(at, min(at + TOLD_EACH, count))) for at in range(0, count, TOLD_EACH)]
+        asked = [pool.submit(rounds, line, numbers[at : at + TOLD_EACH]) for at in range(0, len(numbers), TOLD_EACH)]
         for done in as_completed(asked):
+            if done.cancelled():
+                continue
             won.update(done.result())
-            print(f"{won.total()} of {count} rounds, {time.perf_counter() - began:.0f} s", flush=True)  # noqa: T201
+            seconds = time.perf_counter() - began
+            print(f"{won.total()} of {len(numbers)} rounds, {seconds:.0f} s", flush=True)  # noqa: T201
+            for one in asked if seconds > minutes * 60 else ():
+                one.cancel()
     return won
 
 
@@ -157,9 +166,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.registration.racing", description=__doc__)
     parser.add_argument("--approvals", type=int, default=APPROVALS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first round, which draws its order")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="how long further rounds begin")
     parser.add_argument("--workers", type=int, default=WORKERS)
     given = parser.parse_args()
-    won = race(given.approvals, given.rounds, given.workers)
+    won = race(given.approvals, range(given.first, given.rounds), given.workers, given.minutes)
     told = f"{given.approvals} approvals at once over two replicas, {won.total()} rounds: one held in each"
     print(f"{told}; {len(won)} different deals won")  # noqa: T201
 
