@@ -128,6 +128,20 @@ class DealWon(OfPartners):
         return replace(mine, margin=None) if mine else None
 
 
+@public_event("entente.attribution.IncumbentChanged.v1", audience="vendor")
+class IncumbentChanged(PublicEvent):
+    """The vendor said who sold a family of products to a customer before: who comes first when that is renewed.
+
+    Without a partner nobody does. `until_on` is the last day on which it counts.
+    """
+
+    account_id: AccountId
+    product_family: str
+    partner_id: PartnerId | None
+    from_on: date
+    until_on: date | None = None
+
+
 @public_event("entente.attribution.DealLost.v1", audience="both")
 class DealLost(OfPartners):
     opportunity_id: OpportunityId

@@ -2,7 +2,7 @@
 
 Owns the mirror of the CRM's opportunities, touches, and credit: who is credited for a sale, in percent, and why.
 Publishes OpportunityLinked, DealStageChanged, DealWon, DealLost, RevenueReversed, TouchRecorded, CreditAllocated,
-RulesPublished, RulesEnded.
+IncumbentChanged, RulesPublished, RulesEnded.
 Listens to registration (DealApproved, DealAmended, DealWithdrawn, ParticipantJoined, ProtectionEnded), onboarding
 (PartnersMerged, PartnersUnmerged) and, over `CrmPort`, to the CRM.
 """

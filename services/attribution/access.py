@@ -3,11 +3,13 @@
 from chassis.access import Access, partner, service, vendor
 from services.attribution.domain.connection import ActivateConnection, AddConnection, MapStages, PauseConnection
 from services.attribution.domain.credit import ReviseCredit
+from services.attribution.domain.incumbency import SetIncumbent
 from services.attribution.domain.mirroring import ReleaseCrmChange
 from services.attribution.domain.touch import RecordTouch
 
 READ_OPPORTUNITIES, READ_CREDIT, READ_TOUCHES = "read opportunities", "read credit", "read touches"
 READ_SYNC, POLL = "read sync", "poll connection"
+READ_INCUMBENTS = "read incumbents"
 
 _SYNC = (vendor("admin"), vendor("channel_manager"))
 _EVERYONE = (vendor(), partner(), service())
@@ -21,6 +23,8 @@ ACCESS = Access(
         ReleaseCrmChange: _SYNC,
         RecordTouch: (vendor("admin"), vendor("channel_manager"), vendor("marketing"), partner(), service()),
         ReviseCredit: (vendor(duty="credit_controller"),),
+        SetIncumbent: _SYNC,
+        READ_INCUMBENTS: (vendor(), service()),
         POLL: (*_SYNC, vendor("deal_desk"), service()),
         READ_OPPORTUNITIES: _EVERYONE,
         READ_CREDIT: _EVERYONE,

@@ -9,12 +9,13 @@ from services.attribution.access import ACCESS
 from services.attribution.adapters.crm_sync import CrmSync
 from services.attribution.adapters.hubspot import Credential, HubSpot
 from services.attribution.adapters.hubspot_simulator import SimulatedHubSpot
-from services.attribution.api import connections, credit, opportunities, touches
+from services.attribution.api import connections, credit, incumbents, opportunities, touches
 from services.attribution.application import HANDLES, KINDS, AuthFailed, CrmPort, Ports
 from services.attribution.domain.connection import Connection
 from services.attribution.domain.explaining import EXPLAIN, disclose
 from services.attribution.projections.connections import CONNECTIONS
 from services.attribution.projections.credit_view import CREDIT_VIEW
+from services.attribution.projections.incumbents import INCUMBENTS
 from services.attribution.projections.mergers import MERGERS
 from services.attribution.projections.opportunity_board import OPPORTUNITY_BOARD
 from services.attribution.projections.opportunity_timeline import OPPORTUNITY_TIMELINE
@@ -54,7 +55,7 @@ BLUEPRINT = Blueprint(
     name="attribution",
     handles=HANDLES,
     access=ACCESS,
-    routers=(connections.router, opportunities.router, credit.router, touches.router),
+    routers=(connections.router, opportunities.router, credit.router, touches.router, incumbents.router),
     publish=publish,
     projections=(
         CONNECTIONS,
@@ -65,6 +66,7 @@ BLUEPRINT = Blueprint(
         CREDIT_VIEW,
         TOUCH_LOG,
         MERGERS,
+        INCUMBENTS,
     ),
     reactions=REACTIONS,
     kinds=KINDS,

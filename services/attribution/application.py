@@ -17,6 +17,7 @@ from services.attribution.domain.credit import Credit, Credits, ReviseCredit, cr
 from services.attribution.domain.credit_policy import CREDIT_POLICY, KIND
 from services.attribution.domain.crm_change import CrmChange
 from services.attribution.domain.crm_record import CrmRecord, CrmRecords, record_id
+from services.attribution.domain.incumbency import Incumbencies, Incumbency, SetIncumbent, set_incumbent
 from services.attribution.domain.merger import Merger, MergersOf
 from services.attribution.domain.mirroring import Days, ObserveCrmChange, ReleaseCrmChange
 from services.attribution.domain.opening import FollowMerger, OpenOpportunity
@@ -241,6 +242,20 @@ class CreditAnswer(TypedDict):
     revision: int
 
 
+class IncumbentAnswer(TypedDict):
+    """Who comes first now when this family is renewed; no partner: nobody does."""
+
+    incumbency_id: str
+    account_id: str
+    product_family: str
+    partner_id: str | None
+
+
+def _incumbent_answer(wish: SetIncumbent, state: Incumbency) -> IncumbentAnswer:
+    about = {"account_id": wish.account_id, "product_family": wish.product_family}
+    return {"incumbency_id": wish.incumbency_id, **about, "partner_id": state.partner_id}  # type: ignore[typeddict-item]
+
+
 def _connection_answer(wish: Any, state: Connection) -> ConnectionAnswer:
     return {"connection_id": wish.connection_id, "status": state.phase.value}
 
@@ -288,6 +303,12 @@ HANDLES = (
     ),
     Handles(mirroring.RecordCrmRefusal, mirroring.record_refusal, lambda wish: (CrmRecords.at(wish.record_id),)),
     Handles(ReviseCredit, revise_credit, _credit, reads=lambda wish: (_mergers(wish),), answer=_credit_answer),
+    Handles(
+        SetIncumbent,
+        set_incumbent,
+        lambda wish: (Incumbencies.at(wish.incumbency_id),),
+        answer=_incumbent_answer,
+    ),
     Handles(merger.MergePartner, merger.merge_partner, _partner),
     Handles(merger.UnmergePartner, merger.unmerge_partner, _partner),
     Handles(FollowMerger, opening.follow_merger, _following, reads=_policy, answer=_sale_answer),

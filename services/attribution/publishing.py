@@ -6,7 +6,7 @@ from typing import Any
 from chassis.event import PublicEvent, Seen
 from contracts import attribution as public
 from contracts.shared import of_rulebook
-from services.attribution.domain import credit, opportunity, touch
+from services.attribution.domain import credit, incumbency, opportunity, touch
 
 
 def publish(seen: Seen) -> PublicEvent | None:
@@ -115,6 +115,17 @@ def _credited(it: credit.CreditAllocated) -> PublicEvent:
     )
 
 
+def _incumbent(it: incumbency.IncumbentChanged) -> PublicEvent:
+    """Why, and who said so, stays here."""
+    return public.IncumbentChanged(
+        account_id=it.account_id,
+        product_family=it.product_family,
+        partner_id=it.partner_id,
+        from_on=it.from_on,
+        until_on=it.until_on,
+    )
+
+
 TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     opportunity.OpportunityOpened: _opened,
     opportunity.DealStageChanged: _stage,
@@ -124,4 +135,5 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     opportunity.RevenueReversed: _reversed,
     touch.TouchRecorded: _touched,
     credit.CreditAllocated: _credited,
+    incumbency.IncumbentChanged: _incumbent,
 }

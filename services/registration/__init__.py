@@ -10,5 +10,5 @@ AttentionRaised, AttentionCleared, RulesPublished, RulesEnded.
 Listens to onboarding (PartnerActivated, PartnerProfileChanged, PartnerSuspended, PartnerReinstated,
 OffboardingStarted, OffboardingCancelled, PartnerOffboarded, PartnersMerged, PartnersUnmerged,
 CertifiedCountChanged), incentives (TierChanged) and attribution (OpportunityMirrored, OpportunityLinked,
-DealStageChanged, DealWon, DealLost).
+DealStageChanged, DealWon, DealLost, IncumbentChanged).
 """

@@ -15,7 +15,14 @@ from chassis.decider import NotFound
 from chassis.event import LEFT_OUT, LeftOut, Seen, stable_id
 from chassis.execution import Peek
 from chassis.read_store.port import TURN, Contains, each
-from contracts.attribution import DealLost, DealStageChanged, DealWon, OpportunityLinked, OpportunityMirrored
+from contracts.attribution import (
+    DealLost,
+    DealStageChanged,
+    DealWon,
+    IncumbentChanged,
+    OpportunityLinked,
+    OpportunityMirrored,
+)
 from contracts.incentives import TierChanged
 from contracts.onboarding import (
     CertifiedCountChanged,
@@ -30,8 +37,8 @@ from contracts.onboarding import (
     PartnerSuspended,
 )
 from contracts.values import PartnerId, RegistrationId
-from services.registration.application.on_deals import Asked, Make, as_screened, on_deal
-from services.registration.application.on_disputes import concluding, on_dispute
+from services.registration.application.on_deals import Asked, Make, as_screened, followed, on_deal
+from services.registration.application.on_disputes import concluding, counts_as_whom, on_dispute
 from services.registration.application.on_invitations import AskedOfInvitation, on_invitation, taking_part
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
 from services.registration.application.on_partners import aliasing
@@ -53,6 +60,7 @@ from services.registration.domain.deal_commands import (
 )
 from services.registration.domain.dispute import HearDispute
 from services.registration.domain.exclusion import VENDOR_DIRECT, AddExclusion, EndExclusion
+from services.registration.domain.incumbent import RecordIncumbent
 from services.registration.domain.invitation import DEAL_OVER, Invitation, LapseInvitation, LeaveDeal, RevokeInvitation
 from services.registration.domain.lead import EXPIRED, SUSPENDED
 from services.registration.domain.lead_commands import CloseLead, DeclineLead, LapseOffers, ReclaimLead
@@ -267,6 +275,26 @@ async def on_link(seen: Seen, app: Application) -> None:
     await app.react(seen, "link_deal", on_deal(asked, link))
 
 
+async def on_incumbent(seen: Seen, app: Application) -> None:
+    """Copies whom the vendor named as who sold something to a customer before, into the line of that customer."""
+    told: IncumbentChanged = seen.event
+
+    async def make(peek: Peek) -> RecordIncumbent:
+        [account_id] = await followed(peek, (told.account_id,))
+        return RecordIncumbent(
+            account_id=account_id,
+            product_family=told.product_family,
+            partner_id=told.partner_id,
+            counts_as=await counts_as_whom(peek, told.partner_id) if told.partner_id else LEFT_OUT,
+            until_on=told.until_on or LEFT_OUT,
+            source_event_id=seen.id,
+            source_position=seen.position,
+            now=app.clock.now(),
+        )
+
+    await app.react(seen, "record_incumbent", make)
+
+
 async def on_opportunity(seen: Seen, app: Application) -> None:
     """What the vendor sells directly is excluded for partners while it is open; a partner's own sale never is."""
     told: OpportunityMirrored = seen.event
@@ -303,6 +331,7 @@ REACTIONS: Mapping[type[Any], Reaction] = {
     OpportunityMirrored: on_opportunity,
     DealWon: on_result,
     DealLost: on_result,
+    IncumbentChanged: on_incumbent,
 }
 
 

@@ -1,20 +1,23 @@
 """Who comes first: the seven policies, in lists, and what a place in line follows from."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from contracts.values import Benefit, Entitlement, OpportunityId
-from services.registration.domain.claims import ClaimsOf
+from contracts.values import Benefit, Entitlement, OpportunityId, PartnerId
+from services.registration.domain.claims import ClaimsOf, IncumbentTold
 from services.registration.domain.deal import Deals
-from services.registration.domain.deal_commands import AddEvidence, CloseDeal
+from services.registration.domain.deal_commands import AddEvidence, CloseDeal, WithdrawDeal
 from services.registration.domain.deal_events import DealApproved, Evidence
 from services.registration.domain.entitlement import entitlement
+from services.registration.domain.incumbent import RecordIncumbent
 from services.registration.domain.overlap import Place, Reach
 from services.registration.domain.rules import BenefitRule, DealRules, faults
 from tests.registration.deals import CONTOSO, NOW, Town, approval, details, product
+from tests.registration.test_merging import FABRIKAM, apart, merging, splitting
 
 REACH = Reach(products=(product(),), role="resell", deal_type="new", place=Place(country="DE"))
 
@@ -103,6 +106,106 @@ def test_who_won_it_before_renews_it_first() -> None:
     town.register("new", "p-1")
     town.register("later", "p-2")
     assert status(town, "later") == "waiting", "a new deal is no renewal"
+
+
+def told(partner: str | None, position: int = 5, **changes: Any) -> RecordIncumbent:
+    about = {"account_id": CONTOSO, "product_family": " Cloud ", "source_event_id": f"said-{position}"}
+    who = PartnerId(partner) if partner else None
+    return RecordIncumbent(**{**about, "partner_id": who, "source_position": position, "now": NOW, **changes})
+
+
+def renewing(*partners: str) -> Town:
+    """A customer that is known here, whose renewal these partners ask for in turn."""
+    town = Town(priority=["incumbent_on_renewal", "first_to_register"])
+    town.register("old", "p-3")
+    gone = {"reason_code": "lost-interest", "by": "seller-p-3"}
+    town.run(WithdrawDeal(registration_id="old", accounts=(CONTOSO,), now=NOW, **gone))
+    for name, partner in zip("ab", partners, strict=False):
+        town.register(name, partner, deal_type="renewal")
+    return town
+
+
+def test_who_the_vendor_says_has_sold_it_before_renews_it_first() -> None:
+    town = renewing()
+    town.run(told("p-2"))
+    town.register("a", "p-1", deal_type="renewal")
+    town.register("b", "p-2", deal_type="renewal")
+
+    assert (status(town, "b"), path(town, "b")) == ("in_review", ("incumbent_on_renewal", True))
+
+
+def test_who_waits_and_turns_out_to_be_the_incumbent_is_waited_for_no_more() -> None:
+    town = renewing("p-1", "p-2")
+    assert status(town, "b") == "waiting"
+
+    [[happened]] = town.run(told("p-2"))
+
+    assert isinstance(happened, IncumbentTold)
+    assert (happened.frees, happened.source_event_id) == (("b",), "said-5")
+    assert happened.incumbent.reach.products == (product(sku=None),), "the family in normal form"
+
+
+def test_who_has_won_since_comes_before_who_was_said_to_have_sold_it() -> None:
+    town = renewing("p-3")
+    town.run(told("p-2"))
+    won = {"result": "won", "opportunity_id": OpportunityId("o"), "source_event_id": "e"}
+    town.run(approval("a", "p-3"))
+    town.run(CloseDeal(registration_id="a", accounts=(CONTOSO,), now=NOW, **won))
+    town.register("b", "p-2", deal_type="renewal")
+    town.register("c", "p-3", deal_type="renewal")
+
+    assert (status(town, "c"), path(town, "c")) == ("in_review", ("incumbent_on_renewal", True))
+
+
+@pytest.mark.parametrize(
+    ("said", "later"),
+    [(told("p-2", until_on=NOW.date()), "in_review"), (told("p-2", until_on=date(2026, 3, 1)), "waiting")],
+    ids=["its last day", "the day after"],
+)
+def test_who_was_said_to_be_the_incumbent_is_it_until_the_end_of_the_day_that_was_named(
+    said: RecordIncumbent, later: str
+) -> None:
+    town = renewing()
+    town.run(said)
+    town.register("a", "p-1", deal_type="renewal")
+    town.register("b", "p-2", deal_type="renewal")
+
+    assert status(town, "b") == later
+
+
+def test_once_nobody_is_said_to_be_the_incumbent_who_asked_first_comes_first() -> None:
+    town = renewing()
+    town.run(told("p-2"))
+    town.run(told(None, 6))
+    town.register("a", "p-1", deal_type="renewal")
+    town.register("b", "p-2", deal_type="renewal")
+
+    assert status(town, "b") == "waiting"
+
+
+@pytest.mark.parametrize("again", [told("p-1", 5), told("p-1", 4)], ids=["again", "older"])
+def test_of_the_incumbent_older_news_and_the_same_again_change_nothing(again: RecordIncumbent) -> None:
+    town = renewing()
+    town.run(told("p-2"))
+
+    assert town.run(again) == [[]]
+    assert len(town.run(replace(again, product_family="backup"))[0]) == 1, "of another family it is news"
+
+
+def test_of_a_customer_that_nobody_knows_here_nothing_is_kept() -> None:
+    assert Town().run(told("p-2")) == [[]]
+
+
+def test_the_incumbent_goes_with_its_customer_into_a_merge_and_out_of_it() -> None:
+    town = apart()
+    town.run(told("p-2", account_id=FABRIKAM))
+    town.run(merging(town))
+    assert [one.whose for one in town.state(ClaimsOf.at(CONTOSO)).incumbents] == ["p-2"]
+
+    town.run(splitting(town))
+
+    lines = [town.state(ClaimsOf.at(account)).incumbents for account in (CONTOSO, FABRIKAM)]
+    assert [[one.whose for one in line] for line in lines] == [[], ["p-2"]]
 
 
 def test_the_first_policy_that_names_a_winner_decides() -> None:

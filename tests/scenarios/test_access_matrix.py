@@ -318,6 +318,7 @@ TOUCH = {
     "touched_at": "2031-03-03T09:00:00Z",
     "source_key": "one",
 }
+INCUMBENT = {"account_id": "$account", "product_family": "platform", "partner_id": "$partner", "reason": "x"}
 SHARE = {"partner_id": "$partner", "role": "resell", "percent": "100.00"}
 ATTRIBUTION = {
     "POST /connections": row(frozenset({"admin"}), CONNECTION),
@@ -346,6 +347,8 @@ ATTRIBUTION = {
     ),
     "POST /touches": row(MANAGERS | {"marketing"} | ALL_PARTNER, TOUCH),
     "GET /touches": row(query="opportunity_id=$opportunity"),
+    "POST /incumbents": row(MANAGERS, INCUMBENT),
+    "GET /incumbents": row(ALL_VENDOR, query="account_id=$account"),
 }
 EARNINGS = MANAGERS | FINANCE | MONEY
 STATEMENT = {"partner_id": "$partner", "period": "2031-04", "currency": "EUR"}
@@ -725,6 +728,7 @@ GATEWAY = {
             "POST /people/forget",
             "POST /customers",
             "POST /customers/{account_id}/{verb}",
+            "POST /customers/{account_id}/incumbent",
             "POST /desk/{registration_id}/confirm-identity",
             "POST /desk/{registration_id}/{verb}",
             "POST /lines/{line_id}/postpone",

@@ -91,6 +91,7 @@ from services.registration.domain.approving import (
 )
 from services.registration.domain.availability import CheckCustomer, Checks, check_customer
 from services.registration.domain.capacity import ReleaseSlot, release_slot
+from services.registration.domain.claims import ClaimsOf
 from services.registration.domain.concluding import (
     conclude_dispute,
     conclude_dispute_at_once,
@@ -169,6 +170,7 @@ from services.registration.domain.grouping import (
     link_parent,
     link_parent_between_deals,
 )
+from services.registration.domain.incumbent import RecordIncumbent, record_incumbent
 from services.registration.domain.invitation import (
     AcceptInvitation,
     DeclineInvitation,
@@ -474,5 +476,11 @@ HANDLES = (
         )
     ),
     Handles(RecordCertifiedCount, record_certified_count, streams=lambda c: (Partners.at(c.partner_id),)),
+    Handles(
+        RecordIncumbent,
+        record_incumbent,
+        streams=lambda c: (ClaimsOf.at(c.account_id),),
+        reads=lambda c: (Accounts.at(c.account_id),),
+    ),
     Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )

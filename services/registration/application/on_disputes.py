@@ -126,7 +126,7 @@ def concluding(asked: Asked, screening_id: str) -> Make:
         dispute: Dispute = await peek(Disputes.at(side.name))
         fields = await screens(peek, side.deal, asked, seen_before(side.deal), screening_id)
         here = await followed(peek, side.deal.accounts)
-        counts_as = await _counted_as(peek, side.deal.first.partner_id)
+        counts_as = await counts_as_whom(peek, side.deal.first.partner_id)
         rivals = await _rivals(peek, side, dispute, asked.now, counts_as)
         told = {"accounts": here, "gives_way": rivals, "invitation_id": side.invitation_id, "counts_as": counts_as}
         return ConcludeDispute(**{**fields, **told})
@@ -134,7 +134,7 @@ def concluding(asked: Asked, screening_id: str) -> Make:
     return prepare
 
 
-async def _counted_as(peek: Peek, partner_id: PartnerId) -> PartnerId | LeftOut:
+async def counts_as_whom(peek: Peek, partner_id: PartnerId) -> PartnerId | LeftOut:
     """The partner that goes on for this one, at the end of the chain: its claim is gone, so no line knows it any more."""
     passed = [partner_id]
     while survivor := (await peek(Partners.at(passed[-1]))).survivor_id:

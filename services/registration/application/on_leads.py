@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from chassis.execution import Peek
@@ -58,7 +58,7 @@ def assigning(asked: AskedOfLead, takers: Takers, named: PartnerId | None = None
             lead_id=asked.lead_id,
             rulebook=rulebook,
             takers=await takers(country, listed),
-            incumbents=await _incumbents(peek, company.domain) if asks and company.domain else (),
+            incumbents=await _incumbents(peek, company.domain, asked.now.date()) if asks and company.domain else (),
             named=named,
             by_hand=by_hand,
             by=asked.by,
@@ -68,10 +68,10 @@ def assigning(asked: AskedOfLead, takers: Takers, named: PartnerId | None = None
     return prepare
 
 
-async def _incumbents(peek: Peek, domain: str) -> tuple[PartnerId, ...]:
-    """The partners that have won something of the customer with this domain."""
+async def _incumbents(peek: Peek, domain: str, today: date) -> tuple[PartnerId, ...]:
+    """The partners that have won something of the customer with this domain, or who goes on for them."""
     bound = await peek(AccountKeys.at(Key(scheme=DOMAIN, value=domain).identity))
     if bound.account_id is None:
         return ()
     claims = await peek(ClaimsOf.at(bound.account_id))
-    return tuple(dict.fromkeys(one.partner_id for one in claims.incumbents))
+    return tuple(dict.fromkeys(one.whose for one in claims.incumbents if one.counts_on(today) and one.whose))

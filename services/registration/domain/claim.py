@@ -27,20 +27,31 @@ class Alias:
     counts_as: PartnerId
 
 
+NOBODY = PartnerId("")
+"""The incumbent where the vendor said that there is none: no partner has this id."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Won:
-    """A partner won this here: it is the incumbent when it comes to renewing it.
+    """A partner won this here, or attribution told so of what was before: it is the incumbent when that is renewed.
 
-    As whom it counts by now makes it no other one: a split finds it again among those that came with a merge.
+    As whom it counts by now makes it no other one: a split finds it again among those that came with a merge. What was
+    told may name its last day, `until_on`, and has its place in attribution's log.
     """
 
     partner_id: PartnerId
     reach: Reach
     counts_as: PartnerId | LeftOut = field(default=LEFT_OUT, compare=False)
+    until_on: date | LeftOut = LEFT_OUT
+    source_position: int | LeftOut = LEFT_OUT
 
     @property
     def whose(self) -> PartnerId:
         return self.counts_as or self.partner_id
+
+    def counts_on(self, day: date) -> bool:
+        """Whether it is not over by then."""
+        return not self.until_on or day <= self.until_on
 
 
 @dataclass(frozen=True, kw_only=True)

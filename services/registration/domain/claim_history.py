@@ -24,6 +24,7 @@ from services.registration.domain.claims import (
     ClaimsParted,
     ClaimsRestored,
     ClaimSupported,
+    IncumbentTold,
 )
 
 _WHEN: dict[type[Any], str] = {
@@ -41,6 +42,7 @@ _WHEN: dict[type[Any], str] = {
     ClaimsParted: "parted_at",
     ClaimsRestored: "restored_at",
     ClaimsAliased: "aliased_at",
+    IncumbentTold: "told_at",
 }
 """The business time of each change."""
 

@@ -183,6 +183,16 @@ class ClaimsAliased:
     aliased_at: datetime
 
 
+@event("registration.IncumbentTold.v1")
+class IncumbentTold:
+    """Attribution told who sold something to this customer before. `frees` are the waiting deals that nothing blocks now."""
+
+    incumbent: Won
+    source_event_id: str
+    frees: tuple[RegistrationId, ...]
+    told_at: datetime
+
+
 @event("registration.ClaimsCarried.v1")
 class ClaimsCarried:
     """The live claims in their order, with which a much wanted customer's claims go on in their next segment."""
@@ -208,6 +218,7 @@ ClaimEvent = (
     | ClaimsParted
     | ClaimsRestored
     | ClaimsAliased
+    | IncumbentTold
     | ClaimsCarried
 )
 
@@ -400,6 +411,13 @@ def _released_one(claims: Claims, registration_id: RegistrationId, reason_code: 
     rest = replace(claims, live=tuple(c for c in claims.live if c.registration_id != registration_id))
     freed = _free(replace(rest, live=_agreed(rest.live)), now)
     return [ClaimReleased(registration_id=registration_id, reason_code=reason_code, frees=freed, released_at=now)]
+
+
+def told_incumbent(claims: Claims, incumbent: Won, source_event_id: str, now: datetime) -> list[ClaimEvent]:
+    """Names the incumbent of something from now on; whoever holds goes on holding."""
+    after = _with_incumbent(claims, incumbent)
+    frees = _free(after, now)
+    return [IncumbentTold(incumbent=incumbent, source_event_id=source_event_id, frees=frees, told_at=now)]
 
 
 # Merge and split
@@ -666,6 +684,8 @@ def _evolved(claims: Claims, happened: ClaimEvent) -> Claims:
         case ClaimsAliased(partner_id=partner_id, counts_as=counts_as, contested=contested):
             after = _aliased(claims, partner_id, counts_as)
             return replace(after, live=_agreed(_contested(after.live, contested)))
+        case IncumbentTold(incumbent=incumbent):
+            return _with_incumbent(claims, incumbent)
         case _:
             return _changed(claims, happened.registration_id, **_changes(claims, happened))
 
@@ -725,7 +745,12 @@ def _released(claims: Claims, happened: ClaimReleased) -> Claims:
     if gone is None or happened.reason_code != WON:
         return replace(claims, live=rest)
     won = Won(partner_id=gone.partner_id, reach=gone.reach, counts_as=gone.counts_as)
-    return replace(claims, live=rest, incumbents=(*claims.incumbents, won)[-INCUMBENTS_MAX:])
+    return _with_incumbent(replace(claims, live=rest), won)
+
+
+def _with_incumbent(claims: Claims, won: Won) -> Claims:
+    known = next((one.counts_as for one in claims.aliases if one.partner_id == won.partner_id), won.counts_as)
+    return replace(claims, incumbents=(*claims.incumbents, replace(won, counts_as=known))[-INCUMBENTS_MAX:])
 
 
 def _placed(happened: ClaimPlaced) -> Claim:

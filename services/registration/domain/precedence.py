@@ -36,19 +36,19 @@ def _places(
             case _ if policy == FIRST_TO_REGISTER:
                 yield position
             case _ if policy == INCUMBENT_ON_RENEWAL:
-                yield 0 if _incumbent(claim, incumbents) else 1
+                yield 0 if _incumbent(claim, incumbents, today) else 1
             case _ if policy == CUSTOMER_CHOICE:
                 yield -_newest_letter(claim, today)
             case _ if policy == MOST_EVIDENCE:
                 yield -sum(WEIGHTS.get(one.kind, 0) for one in claim.evidence)
 
 
-def _incumbent(claim: Claim, incumbents: Sequence[Won]) -> bool:
-    """Whether its partner renews what it won here before."""
+def _incumbent(claim: Claim, incumbents: Sequence[Won], today: date) -> bool:
+    """Whether its partner renews what it won here before, as the last that was won or told of it says."""
     if claim.reach.deal_type != RENEWAL:
         return False
     won = [one for one in incumbents if overlap(one.reach, claim.reach).product]
-    return bool(won) and won[-1].whose == claim.whose
+    return bool(won) and won[-1].whose == claim.whose and won[-1].counts_on(today)
 
 
 def _newest_letter(claim: Claim, today: date) -> int:

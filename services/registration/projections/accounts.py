@@ -43,6 +43,7 @@ from services.registration.domain.claims import (
     ClaimsLeft,
     ClaimsParted,
     ClaimsRestored,
+    IncumbentTold,
 )
 from services.registration.domain.overlap import Reach
 
@@ -262,7 +263,7 @@ def claim_shown(claim: Claim) -> dict[str, Any]:
 
 _OF_CLAIMS = (
     *(ClaimPlaced, ClaimQueued, ClaimPromoted, ClaimHeld, ClaimExtended, ClaimShared, ClaimMerged, ClaimReleased),
-    *(ClaimsJoined, ClaimsLeft, ClaimsParted, ClaimsRestored, ClaimsAliased),
+    *(ClaimsJoined, ClaimsLeft, ClaimsParted, ClaimsRestored, ClaimsAliased, IncumbentTold),
 )
 
 ACCOUNTS = Projection(

@@ -17,6 +17,7 @@ from services.registration.domain.claims import (
     ClaimsJoined,
     ClaimsParted,
     ClaimsRestored,
+    IncumbentTold,
 )
 from services.registration.domain.crm_link import LINK_HOURS
 from services.registration.domain.deal_events import (
@@ -129,7 +130,7 @@ CONCLUSIONS: Mapping[type, Key] = dict.fromkeys((DisputeDecided, DisputeAppealed
 REVIEWS: Mapping[type, Key] = dict.fromkeys((StepOpened, StepClosed, ReviewOverdue), of_deal)
 ANSWERS: Mapping[type, Key] = dict.fromkeys((DealReturned, DealResubmitted, DealWithdrawn), of_deal)
 SLOTS: Mapping[type, Key] = dict.fromkeys((SlotTaken, SlotReleased, DealApproved, DealRejected, DealWithdrawn), of_deal)
-_FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored, ClaimsAliased), _freed)
+_FREEING = dict.fromkeys((ClaimReleased, ClaimsParted, ClaimsRestored, ClaimsAliased, IncumbentTold), _freed)
 MOVES_UP: Mapping[type, Key] = {**_FREEING, **_OWN}
 _ANSWERED = (InvitationAccepted, InvitationDeclined, InvitationLapsed, InvitationRevoked)
 INVITATIONS: Mapping[type, Key] = dict.fromkeys((InvitationSent, *_ANSWERED), lambda seen: seen.event.invitation_id)
@@ -304,7 +305,12 @@ def moves(document: MoveDue | None, seen: Seen) -> MoveDue | None:
         case DealQueued(registration_id=registration_id):
             known: MoveDue = document or {"due_at": None, "registration_id": registration_id}
             return {**known, "due_at": None}
-        case ClaimReleased(released_at=at) | ClaimHeld(held_at=at) | ClaimsJoined(joined_at=at):
+        case (
+            ClaimReleased(released_at=at)
+            | ClaimHeld(held_at=at)
+            | ClaimsJoined(joined_at=at)
+            | IncumbentTold(told_at=at)
+        ):
             return {**document, "due_at": iso(at), "turn": seen.id} if document else None
         case ClaimsParted(parted_at=at) | ClaimsRestored(restored_at=at) | ClaimsAliased(aliased_at=at):
             return {**document, "due_at": iso(at), "turn": seen.id} if document else None

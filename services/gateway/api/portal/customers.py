@@ -12,7 +12,7 @@ from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Se
 
 SCHEMES = ("domain", "vat", "lei", "duns", "registry", "tax")
 TARGET = "target-"
-MEMBERS_SHOWN = 20
+MEMBERS_SHOWN, FAMILIES_SHOWN, PARTNERS_MAX = 20, 50, 200
 DAYS = {"at": "on", "known_at": "known_on"}
 """The days in a page's address; `at` is where the portal itself says what it has just done."""
 
@@ -60,20 +60,27 @@ async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, s
         raise Forbidden
     query = here.request.query_params
     then = {name: f"{query[day]}T23:59:59Z" for name, day in DAYS.items() if query.get(day)}
-    account, claims, others = await asyncio.gather(
+    account, claims, others, said, partners = await asyncio.gather(
         here.ask("registration", f"/accounts/{account_id}"),
         here.ask("registration", f"/accounts/{account_id}/claims", **then),
         here.ask("registration", "/deals", account_id=account_id, limit=50),
+        here.ask("attribution", "/incumbents", account_id=account_id, limit=FAMILIES_SHOWN),
+        here.ask("onboarding", "/partners", status="active", limit=PARTNERS_MAX),
     )
     if account.status == NotFound.status:
         raise NotFound
     deals = {deal["registration_id"]: deal for deal in others.items}
     related = await _related(here, account.one)
+    won = [one for one in account.one.get("incumbents", []) if not one.get("source_position")]
+    named = {claim.get(of) for claim in (*claims.items, *won) for of in ("partner_id", "counts_as")}
     shown = {
         "account": account,
         "claims": claims,
         "deals": deals,
-        "names": await here.names({claim.get(of) for claim in claims.items for of in ("partner_id", "counts_as")}),
+        "names": await here.names({*named, *(one["partner_id"] for one in said.items)}),
+        "won": won,
+        "said": said,
+        "partners": partners,
         "then": {name: query.get(day, "") for name, day in DAYS.items()},
         "related": related,
         "schemes": SCHEMES,
@@ -122,6 +129,16 @@ BODIES: dict[str, Callable[[Form], dict[str, Any]]] = {
     "link-parent": _belonging,
     "cut-parent": lambda sent: {},
 }
+
+
+@router.post("/customers/{account_id}/incumbent")
+async def incumbent(account_id: str, here: Here, sent: Sent) -> Response:
+    """Says who sold a family to the customer before; which attribution keeps, and registration hears."""
+    body = {**sent.given("product_family", "partner_id", "until_on", "reason"), "account_id": account_id}
+    answer = await here.send(sent, "attribution", "/incumbents", body)
+    if answer.ok:
+        return here.went(answer, f"/customers/{account_id}", "customer-incumbent")
+    return await _shown(here, account_id, refused("incumbent", sent, answer), answer.status)
 
 
 @router.post("/customers/{account_id}/{verb}")

@@ -1,0 +1,59 @@
+"""Who sold what to a customer before, as attribution told it: copied into the customer's line, in which it counts."""
+
+from datetime import date, datetime
+
+from chassis.decider import Raced
+from chassis.event import LEFT_OUT, LeftOut, command
+from contracts.values import AccountId, PartnerId, ProductLine
+from services.registration.domain.account import Account
+from services.registration.domain.claim import NOBODY, Won
+from services.registration.domain.claims import ClaimEvent, Claims, told_incumbent
+from services.registration.domain.overlap import RENEWAL, Place, Reach, normal_product
+
+
+@command("registration.RecordIncumbent.v1")
+class RecordIncumbent:
+    """`partner_id` is the incumbent of a family until the end of `until_on`; None: nobody is.
+
+    `counts_as` is the partner that goes on for it.
+    """
+
+    account_id: AccountId
+    product_family: str
+    partner_id: PartnerId | None
+    counts_as: PartnerId | LeftOut = LEFT_OUT
+    until_on: date | LeftOut = LEFT_OUT
+    source_event_id: str
+    source_position: int
+    now: datetime
+
+
+def record_incumbent(wish: RecordIncumbent, line: Claims, account: Account) -> list[ClaimEvent]:
+    """Writes it into the line of a customer that is known here; older news, or the same again, change nothing.
+
+    Raises Raced where the line has moved to another account.
+    """
+    if not account.opened or any(_newer(one, wish) for one in line.incumbents):
+        return []
+    if line.moved_to is not None:
+        raise Raced
+    won = Won(
+        partner_id=wish.partner_id or NOBODY,
+        reach=_renewing(wish.product_family, account.country),
+        counts_as=wish.counts_as,
+        until_on=wish.until_on,
+        source_position=wish.source_position,
+    )
+    return told_incumbent(line, won, wish.source_event_id, wish.now)
+
+
+def _newer(known: Won, wish: RecordIncumbent) -> bool:
+    told = known.source_position or 0
+    [line] = known.reach.products if told else (None,)
+    return line is not None and told >= wish.source_position and line.family == normal_product(wish.product_family)
+
+
+def _renewing(family: str, country: str) -> Reach:
+    """A family in any role: who renews it is asked for its products alone."""
+    products = (ProductLine(family=normal_product(family)),)
+    return Reach(products=products, role="", deal_type=RENEWAL, place=Place(country=country), in_normal_form=True)

@@ -1,0 +1,90 @@
+"""Who sold to a customer before, as attribution tells it: what the running service makes of that."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.verify import verify_decisions
+from contracts.attribution import IncumbentChanged
+from contracts.values import AccountId, PartnerId
+from tests.registration.service import DESK, START, Running, activated, started
+from tests.registration.test_leads import brought, offered_to, route_by
+from tests.registration.test_partner_mergers import merged
+
+
+@pytest.fixture
+async def registration(tmp_path: Path) -> AsyncIterator[Running]:
+    async with started(tmp_path) as asked:
+        for partner in ("p1", "p2", "p3"):
+            await asked.hear(activated(partner))
+        await asked.publish_rules(priority=["incumbent_on_renewal", "first_to_register"])
+        yield asked
+
+
+def incumbent(account_id: str, partner: str | None) -> IncumbentChanged:
+    who = PartnerId(partner) if partner else None
+    day = START.date()
+    return IncumbentChanged(account_id=AccountId(account_id), product_family="cloud", partner_id=who, from_on=day)
+
+
+async def shown(registration: Running, account_id: str) -> list[tuple[Any, ...]]:
+    found = (await registration.get(DESK, f"/accounts/{account_id}")).json()["incumbents"]
+    return [(one["partner_id"], one.get("counts_as"), one["reach"]["products"][0]["family"]) for one in found]
+
+
+async def test_the_incumbent_that_waits_moves_up_as_soon_as_it_is_told_of(registration: Running) -> None:
+    first = await registration.register("p1", deal_type="renewal")
+    second = await registration.register("p2", deal_type="renewal")
+    assert (first["status"], second["status"]) == ("in_review", "waiting")
+
+    await registration.hear(incumbent(first["account_id"], "p2"))
+
+    await registration.until(second["registration_id"], "in_review")
+    assert await shown(registration, first["account_id"]) == [("p2", None, "cloud")]
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+async def test_what_is_told_of_a_customer_that_was_merged_counts_for_the_one_that_it_goes_on_as(
+    registration: Running,
+) -> None:
+    kept = await registration.register("p1")
+    other = {"name": "Contoso Deutschland", "country": "DE", "website": "www.contoso-deutschland.de"}
+    gone = await registration.register("p3", customer=other)
+    joined = {"absorbed": gone["account_id"], "reason": "The same house."}
+    answer = await registration.post(DESK, f"/accounts/{kept['account_id']}/merge", joined)
+    assert answer.status_code == 200, answer.text
+
+    await registration.hear(incumbent(gone["account_id"], "p2"))
+
+    assert await shown(registration, kept["account_id"]) == [("p2", None, "cloud")]
+
+
+async def test_of_who_was_absorbed_the_partner_that_goes_on_is_the_incumbent(registration: Running) -> None:
+    first = await registration.register("p1", deal_type="renewal")
+    await registration.hear(merged("p3", "p2"))
+    second = await registration.register("p2", deal_type="renewal")
+
+    await registration.hear(incumbent(first["account_id"], "p3"))
+
+    await registration.until(second["registration_id"], "in_review")
+    assert await shown(registration, first["account_id"]) == [("p3", "p2", "cloud")]
+
+
+async def test_a_lead_goes_to_the_incumbent_that_was_told_of_or_to_who_goes_on_for_it(registration: Running) -> None:
+    await route_by(registration, incumbent_first=True)
+    first = await registration.register("p1")
+    await registration.hear(merged("p3", "p2"))
+    await registration.hear(incumbent(first["account_id"], "p3"))
+
+    company = {"name": "Contoso GmbH", "country": "DE", "website": "www.contoso.com"}
+    lead_id = await brought(registration, company=company)
+
+    await offered_to(registration, lead_id, "p2")
+
+
+async def test_a_customer_that_is_not_known_here_has_no_incumbent(registration: Running) -> None:
+    await registration.hear(incumbent("never-was", "p2"))
+    assert (await registration.get(DESK, "/accounts/never-was")).status_code == 404
