@@ -208,6 +208,16 @@ def test_the_incumbent_goes_with_its_customer_into_a_merge_and_out_of_it() -> No
     assert [[one.whose for one in line] for line in lines] == [[], ["p-2"]]
 
 
+@pytest.mark.parametrize(("partner", "codes"), [("p-2", {"existing-customer"}), (None, set())])
+def test_who_has_an_incumbent_has_bought_before_and_who_has_none_has_not(partner: str | None, codes: set[str]) -> None:
+    town = renewing()
+    town.run(told(partner))
+    town.register("a", "p-1")
+
+    checks = town.state(Deals.at("a")).screened.screening.failed
+    assert {check.code for check in checks} - {"review-required"} == codes
+
+
 def test_the_first_policy_that_names_a_winner_decides() -> None:
     body = {"priority": ["customer_choice", "most_evidence", "first_to_register"]}
     mail, letter = with_proof(proof("mail")), with_proof(proof("letter"))

@@ -14,7 +14,7 @@ from chassis.event import LEFT_OUT, LeftOut, plain, replace
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.background import Background
-from services.registration.domain.claim import WAITING, Claim, Won
+from services.registration.domain.claim import NOBODY, WAITING, Claim, Won
 from services.registration.domain.claims import Claims, blockers, ranked, waiting_ahead
 from services.registration.domain.exclusion import Exclusion
 from services.registration.domain.matching import IDENTICAL, STRENGTH, WEAK, Candidate, Finding, IndexSeen, find
@@ -344,7 +344,7 @@ def _vendor_active(facts: Facts, rules: DealRules) -> Check:
 
 
 def _existing_customer(facts: Facts, _: DealRules) -> Check:
-    won = sum(len(account.incumbents) for account in facts.accounts)
+    won = sum(one.partner_id != NOBODY for account in facts.accounts for one in account.incumbents)
     seen = Check(name="existing_customer", value=won, threshold=0)
     if not won or facts.mine.reach.deal_type != NEW:
         return seen
