@@ -127,9 +127,9 @@ async def one_round(line: Line, number: int) -> str:
 # The command
 
 
-def rounds(line: Line, numbers: Sequence[int]) -> list[str]:
-    """The winners of some rounds, one after the other in a process of their own."""
-    return [asyncio.run(one_round(line, number)) for number in numbers]
+def raced(line: Line, number: int) -> str:
+    """The winner of a round, in another process."""
+    return asyncio.run(one_round(line, number))
 
 
 @contextmanager
@@ -144,18 +144,19 @@ def _given(approvals: int) -> Iterator[Line]:
 def race(approvals: int, numbers: range, workers: int, minutes: float = math.inf) -> Counter[str]:
     """How often each deal won; raises AssertionError where another than one was held.
 
-    After so many minutes no further rounds begin, `TOLD_EACH` of which are one piece of work.
+    After so many minutes no further rounds begin.
     """
     won: Counter[str] = Counter()
     began = time.perf_counter()
     with _given(approvals) as line, ProcessPoolExecutor(workers) as pool:
-        asked = [pool.submit(rounds, line, numbers[at : at + TOLD_EACH]) for at in range(0, len(numbers), TOLD_EACH)]
+        asked = [pool.submit(raced, line, number) for number in numbers]
         for done in as_completed(asked):
             if done.cancelled():
                 continue
-            won.update(done.result())
+            won[done.result()] += 1
             seconds = time.perf_counter() - began
-            print(f"{won.total()} of {len(numbers)} rounds, {seconds:.0f} s", flush=True)  # noqa: T201
+            if won.total() % TOLD_EACH == 0:
+                print(f"{won.total()} of {len(numbers)} rounds, {seconds:.0f} s", flush=True)  # noqa: T201
             for one in asked if seconds > minutes * 60 else ():
                 one.cancel()
     return won
