@@ -1,5 +1,7 @@
 """Two partners want one customer: whatever either may ask, at any door, no byte of the answer is the other's.
 
+Asked twice: while the dispute between them is appealed, and when it is final and who held the customer has lost it.
+
 Each side says things that nobody else says, and everything it is ever answered is searched for what the other said. The
 routes are those of the access matrix, where one without a row fails: a route added later is asked here by itself.
 What a loser may know is not among the words looked for: reasons, its place, when the customer is free, the day on which
@@ -144,14 +146,20 @@ def key() -> str:
     return f"rivals-{next(KEYS)}"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", name="conflict")
-async def conflict_fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Conflict]:
+APPEALED, LOST = "appealed", "lost"
+"""How far the dispute is: decided against the holder, which appeals; or final, and the two have changed places."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="conflict", params=[APPEALED, LOST])
+async def conflict_fixture(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Conflict]:
     async with running_system(tmp_path_factory.mktemp("rivals")) as it:
-        people = {name: await it.who(name) for name in ("ada", "dora", "faye")}
+        people = {name: await it.who(name) for name in ("ada", "dora", "faye", "finn")}
         conflict = Conflict(it, {"holder": holder(), "rival": rival()}, people)
         for side in conflict.sides.values():
             await joins(conflict, side)
-        await contest(conflict)
+        await contest(conflict, request.param)
         yield conflict
 
 
@@ -166,10 +174,11 @@ async def joins(conflict: Conflict, side: Side) -> None:
     side.api = Overheard(await signed_in(conflict.it.front, people[0]["person_id"]), side.log)
 
 
-async def contest(conflict: Conflict) -> None:
-    """The holder gets the customer; the rival waits and disputes it; that is decided, and appealed by the holder.
+async def contest(conflict: Conflict, ends: str) -> None:
+    """The holder gets the customer; the rival waits and disputes it; that is decided, and appealed.
 
-    Each goes on with its own.
+    Either by the holder, and nobody has decided that yet; or by the rival, which is right: it holds the customer then, and
+    who held it is revoked. Each goes on with its own.
     """
     first, second = conflict.sides.values()
     dora = conflict.people["dora"]
@@ -189,19 +198,41 @@ async def contest(conflict: Conflict) -> None:
     path = f"{REGISTRATION}/disputes/{second.ids['disputed']}"
     done(await dora.post(f"{path}/request-evidence", {"question": "Who says so?"}, key=key()))
     done(await second.api.post(f"{path}/show-evidence", shown, key=key()))
-    verdict = {"outcome": "overturned", "reason": "The papers say so."}
-    done(await conflict.people["ada"].post(f"{path}/decide", verdict, key=key()))
-    await conflict.it.settle()
-    statement = {"statement": first.said["appeal"]}
-    own = f"{REGISTRATION}/disputes/{first.ids['deal']}"
-    done(await first.api.post(f"{own}/appeal", statement, key=key()))
-    twice = await second.api.post(f"{path}/appeal", {"statement": second.said["appeal"]}, key=key())
-    assert twice.status == 409, twice.body
+    await (first_is_wrong if ends == APPEALED else second_is_right)(conflict, path)
     for side in conflict.sides.values():
         await goes_on(conflict, side)
+    assert sum("invitation" in side.ids for side in conflict.sides.values()) == 1, "who holds has invited somebody"
     await offers(conflict)
     await conflict.it.settle()
     await remembers(conflict)
+
+
+async def decides(conflict: Conflict, who: str, path: str, outcome: str) -> None:
+    verdict = {"outcome": outcome, "reason": "The papers say so."}
+    done(await conflict.people[who].post(f"{path}/decide", verdict, key=key()))
+    await conflict.it.settle()
+
+
+async def first_is_wrong(conflict: Conflict, path: str) -> None:
+    """The holder loses, and appeals; the rival may not too."""
+    first, second = conflict.sides.values()
+    await decides(conflict, "ada", path, "overturned")
+    own = f"{REGISTRATION}/disputes/{first.ids['deal']}"
+    done(await first.api.post(f"{own}/appeal", {"statement": first.said["appeal"]}, key=key()))
+    twice = await second.api.post(f"{path}/appeal", {"statement": second.said["appeal"]}, key=key())
+    assert twice.status == 409, twice.body
+
+
+async def second_is_right(conflict: Conflict, path: str) -> None:
+    """The rival loses, appeals, and wins."""
+    first, second = conflict.sides.values()
+    await decides(conflict, "ada", path, "upheld")
+    done(await second.api.post(f"{path}/appeal", {"statement": second.said["appeal"]}, key=key()))
+    await decides(conflict, "finn", path, "overturned")
+    deals = [done(await side.api.get(f"{DEALS}/{side.ids['deal']}"))["board"] for side in (first, second)]
+    assert [one["status"] for one in deals] == ["revoked", "approved"]
+    contested = f"{REGISTRATION}/disputes/{first.ids['deal']}"
+    assert done(await first.api.get(contested))["stage"] == "final"
 
 
 def evidence(sha256: str) -> dict[str, Any]:
@@ -256,8 +287,8 @@ async def goes_on(conflict: Conflict, side: Side) -> None:
         ("client", "/v1/clients", program),
     ):
         answer = await api.post(path, body, key=key())
-        if name == "invitation" and side.said["customer"].startswith("Contoso"):
-            continue  # a deal that waits invites nobody; the refusal has been heard
+        if name == "invitation" and answer.status == 409:  # who holds nothing invites nobody; it was heard
+            continue
         made = done(answer)
         side.ids[name] = next(made[one] for one in IDS if one in made)
 
