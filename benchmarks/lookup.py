@@ -15,14 +15,20 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
 from itertools import accumulate
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks._figures import Figure, at_least, at_most, beside, skipped
-from chassis.event import decode, encode
+from chassis.event import decode, encode, stable_id
+from chassis.keys import Keys
 from contracts.values import AccountId, RegistrationId
 from services.registration.adapters.account_index import TenantIndex
 from services.registration.adapters.customers import Libraries
@@ -39,6 +45,7 @@ READY_TARGET_S, PAGE = 30.0, 10_000
 REAL_NAMES = Path(os.environ.get("ENTENTE_COMPANIES", "../shared/data/companies.csv.gz"))
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Matching()
+TENANT, PERSONS = "acme", 500
 
 CONSONANTS, VOWELS = "bcdfghklmnprstvwz", "aeiou"
 RARE, COMMON = 60_000, 400
@@ -126,6 +133,7 @@ def run(sizes: Iterable[int] = SIZES, questions: int = QUESTIONS) -> Iterable[Fi
     yield at_most("lookup.ready_from_the_log", filled(companies), "s", READY_TARGET_S)
     del companies
     gc.collect()
+    yield from telephones(max(sizes), questions)
     yield from real_names()
 
 
@@ -145,6 +153,44 @@ def opened(one: Company) -> AccountOpened:
     """The event with which a company's account began."""
     wanted = customer(one.name, one.country, one.domain, one.vat if not one.domain else None)
     return _opened(one.account_id, wanted, keys_of(wanted, RULES))
+
+
+def telephones(size: int, questions: int) -> Iterator[Figure]:
+    """The same index where every company names somebody with a telephone number, alone in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        mib, answers = pool.submit(_with_telephones, size, questions).result()
+    yield at_most("lookup.telephones.memory_of_the_index", mib, "MiB", INDEX_TARGET_MIB)
+    slowest, usual = answers.percentile(99), ("p50, ms", answers.percentile(50))
+    yield at_most(f"lookup.telephones.{size}.p99", slowest, "ms", P99_TARGET_MS, usual)
+
+
+def _with_telephones(size: int, questions: int) -> "tuple[float, Answers]":
+    """Resident memory of the index in MiB, and what it answers. Numbers lie sealed, and are opened where they are compared."""
+    dice = random.Random(7)
+    words = Words(dice)
+    with TemporaryDirectory() as folder:
+        keys = Keys.in_directory(Path(folder))
+        keys.prepare()
+        index, before = TenantIndex(partial(keys.open, TENANT)), _resident_mib()
+        asked = list[Company]()
+        for number in range(size):
+            one = company(number, dice, words, [])
+            index.take(decode(AccountOpened.type, encode(_named(keys, opened(one)))))  # type: ignore[attr-defined]
+            asked += [one] if number % (size // questions) == 0 else []
+        gc.collect()
+        mib, register = _resident_mib() - before, Register(index)
+        return mib, ask(register, asked, questions, dice, words, partial(_sealed, keys))
+
+
+def _named(keys: Keys, happened: AccountOpened) -> AccountOpened:
+    return replace(happened, customer=_sealed(keys, happened.customer))
+
+
+def _sealed(keys: Keys, customer: Customer) -> Customer:
+    """The customer with the telephone number of one of its people. A person's key is made once, which takes milliseconds."""
+    person = sum(map(ord, customer.name)) % PERSONS
+    phone = keys.seal(TENANT, f"person-{stable_id(person)}", sha256(customer.name.encode()).hexdigest())
+    return replace(customer, phones=(phone,))
 
 
 def _told(size: int, answers: "Answers") -> Iterator[Figure]:
@@ -242,13 +288,20 @@ class Answers:
         self.rightly += truth in decided
 
 
-def ask(register: Register, companies: list[Company], questions: int, dice: random.Random, words: Words) -> Answers:
-    """Asks for companies as people type them."""
+def ask(
+    register: Register,
+    companies: list[Company],
+    questions: int,
+    dice: random.Random,
+    words: Words,
+    more: Callable[[Customer], Customer] = lambda customer: customer,
+) -> Answers:
+    """Asks for companies as people type them; `more` says what else is told of one."""
     answers = Answers()
     for n in range(questions):
         known = dice.random() < KNOWN_COMPANY
         one = dice.choice(companies) if known else company(10**9 + n, dice, words, companies)
-        wanted = typed(one, dice)
+        wanted = more(typed(one, dice))
         started = time.process_time()
         decided, alike = register.look_up(wanted)
         answers.times_ms.append((time.process_time() - started) * 1_000)
