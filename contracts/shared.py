@@ -39,7 +39,10 @@ class RulesEnded(PublicEvent):
 
 @public_event("entente.attention.AttentionRaised.v1", audience="both")
 class AttentionRaised(PublicEvent):
-    """Someone should look at `subject`. Side: vendor or partner; `partner_id` names the partner it is about, if any."""
+    """Someone should look at `subject`. Side: vendor or partner; `partner_id` names the partner it is about, if any.
+
+    With a `person_id` it is for that person alone, whatever its roles; then `roles` are empty.
+    """
 
     attention_id: str
     side: str
@@ -49,6 +52,7 @@ class AttentionRaised(PublicEvent):
     partner_id: str | None = None
     due_at: datetime | None = None
     severity: str = "normal"
+    person_id: str | LeftOut = LEFT_OUT
 
     def for_partner(self, partner_id: str) -> "AttentionRaised | None":
         return self if self.side == "partner" and self.partner_id == partner_id else None

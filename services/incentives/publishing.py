@@ -249,11 +249,12 @@ def _arbiter_of(it: line_dispute.LineDisputed | line_dispute.OfDispute) -> dict[
 
 
 def _dispute_asked(it: line_dispute.DisputeEvidenceRequested) -> PublicEvent:
-    """The payee answers next."""
+    """The payee answers next: the partner's owner or finance, a person of its own pay and nobody in its place."""
     return AttentionRaised(
         attention_id=stable_id(it.account_id, it.event_id, "evidence"),
         side="partner",
-        roles=("owner", "finance"),
+        roles=() if it.payee_id else ("owner", "finance"),
+        person_id=it.payee_id,
         topic="line-dispute-evidence",
         subject=it.statement_id,
         partner_id=it.partner_id,

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from chassis.event import LEFT_OUT
+from chassis.identity import Principal
+from chassis.read_store.port import Contains
 from chassis.testing.projections import assert_repeatable, project, told
 from contracts import registration
 from contracts.shared import AttentionCleared, AttentionRaised
+from services.gateway.api.worklist import waiting_for
 from services.gateway.projections.worklist import WORKLIST
 from tests.gateway.test_projections import of
 from tests.scenarios.main_job import DEALS, deal
@@ -24,6 +28,7 @@ RAISED = of(
     partner_id=None,
     due_at=datetime(2026, 3, 9, 10, tzinfo=UTC),
     severity="normal",
+    person_id=LEFT_OUT,
 )
 CLEARED = of(AttentionCleared, attention_id="r-1.review.0", topic="deal-review", subject="r-1")
 RETURNED = of(registration.DealReturned, registration_id="r-1", partner_id="p-1", due_at=None)
@@ -53,6 +58,19 @@ def test_a_task_says_for_whom_it_is_and_until_when() -> None:
         "due_at": "2026-03-09T10:00:00Z",
         "order": "2026-03-09T10:00:00Z",
     }
+
+
+def test_what_is_asked_of_one_person_waits_for_that_one_alone_whatever_its_roles() -> None:
+    (task,) = project(
+        WORKLIST, told(replace(RAISED, side="partner", partner_id="p-1", roles=(), person_id="x-1"))
+    ).values()
+    assert task["roles"] == ["person:x-1"]
+    who = {"tenant": "acme", "kind": "partner", "partner_id": "p-1", "roles": ("owner",)}
+    for subject, reads in (("x-1", True), ("x-2", False)):
+        asked = waiting_for(Principal(subject=subject, **who))
+        assert asked is not None
+        assert (f"person:{subject}" in task["roles"]) is reads
+        assert asked["roles"] == Contains.any_of(["owner", f"person:{subject}"])
 
 
 def test_what_is_settled_waits_no_more_until_it_is_asked_again() -> None:

@@ -382,6 +382,12 @@ async def test_who_decides_disputes_and_nothing_else_reads_what_is_disputed_and_
         assert await incentives.get(ARBITER, closed) == 403, closed
 
 
+async def told_to_the_partner(asked):
+    """Whom of the partner's side attention was asked for."""
+    public = [publish(one.seen("incentives")) for one in await asked.service.store.feed(0, 1_000)]
+    return [one for one in public if isinstance(one, AttentionRaised) and one.side == "partner"]
+
+
 async def test_a_person_disputes_its_own_lines_and_nobody_else_s(incentives):
     await awarded(incentives)
     await papers(incentives)
@@ -397,6 +403,8 @@ async def test_a_person_disputes_its_own_lines_and_nobody_else_s(incentives):
         assert len((await incentives.get(who, "/disputes"))["items"]) == known
     asked = {**of, "question": "which?"}
     assert (await incentives.post(FINANCE, f"{path}/dispute/request-evidence", asked)).status_code == 200
+    [wish] = await told_to_the_partner(incentives)
+    assert (wish.topic, wish.roles, wish.person_id) == ("line-dispute-evidence", (), SELLER.subject)
     shown = {**of, "evidence": [{"sha256": "b" * 64, "text": "this one"}]}
     assert (await incentives.post(OTHER_SELLER, f"{path}/dispute/show-evidence", shown)).status_code == 404
     assert (await incentives.post(SELLER, f"{path}/dispute/show-evidence", shown)).status_code == 200

@@ -15,7 +15,12 @@ from contracts.shared import AttentionCleared, AttentionRaised
 from contracts.values import money
 from services.incentives.application import HANDLES
 from services.incentives.domain.account import PAYMENT_APPROVED, Accounts
-from services.incentives.domain.disputing import DisputeLate, UnknownLine
+from services.incentives.domain.disputing import (
+    DisputeLate,
+    UnknownLine,
+    request_dispute_evidence,
+    request_dispute_evidence_of_partner,
+)
 from services.incentives.domain.drawing import due
 from services.incentives.domain.line_dispute import (
     AppealDispute,
@@ -340,6 +345,26 @@ def test_whoever_is_asked_next_is_told_and_cleared_again():
     }
     [document] = project(attentions(publish), told(*HISTORY[:3])).values()
     assert [one["topic"] for one in document["ended"]] == ["line-dispute-evidence"]
+
+
+def test_a_person_is_asked_by_itself_for_evidence_of_its_own_pay_and_was_not_by_the_evaluator_before():
+    """The partner's owner cannot answer in its place."""
+    stated = issued(line("100.00", 5), payee_id="per-7")
+    filed = replace(DISPUTED, statement_id=stated.statement_id, event_id=stated.lines[0].event_id)
+    wish = RequestDisputeEvidence(
+        account_id=filed.account_id,
+        statement_id=filed.statement_id,
+        event_id=filed.event_id,
+        question="which?",
+        by="fin-1",
+        now=NOW,
+    )
+    account = Accounts.fold((stated, filed))
+    [asked] = request_dispute_evidence(wish, account, ())
+    [before] = request_dispute_evidence_of_partner(wish, account, ())
+    [of_person, of_partner] = [publish(one) for one in told(asked, before)]
+    assert (of_person.roles, of_person.person_id, of_person.partner_id) == ((), "per-7", "p1")
+    assert (of_partner.roles, bool(of_partner.person_id)) == (("owner", "finance"), False)
 
 
 # Through the service

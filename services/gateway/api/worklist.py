@@ -11,7 +11,7 @@ from chassis.identity import Principal
 from chassis.read_store.port import Contains
 from services.gateway.access import READ_WORKLIST
 from services.gateway.api.reading import sources_of
-from services.gateway.projections.worklist import Task
+from services.gateway.projections.worklist import Task, person
 
 router = APIRouter(prefix="/v1", tags=["reading"])
 
@@ -47,7 +47,7 @@ def waiting_for(who: Principal, role: str | None = None) -> dict[str, Any] | Non
     asked = {name: value for name, value in own.items() if value is not None}
     if reads_all(who):
         return {**asked, "side": "vendor"} | ({"roles": Contains(role)} if role else {})
-    roles = [one for one in (*who.roles, *who.duties) if role in (None, one)]
+    roles = [one for one in (*who.roles, *who.duties, person(who.subject)) if role in (None, one)]
     return {**asked, "roles": Contains.any_of(roles)} if roles else None
 
 

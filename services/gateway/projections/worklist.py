@@ -18,7 +18,7 @@ NEWS = ("claim-denied",)
 
 
 class Task(TypedDict):
-    """Something that people with one of the `roles`, which are duties too, should look at.
+    """Something that people with one of the `roles`, which are duties too, should look at, or as `person:` and an id that one.
 
     `subject` is the id of what `topic` is about. `order` sorts by urgency: what has no `due_at` counts from `raised_at`.
     """
@@ -34,6 +34,11 @@ class Task(TypedDict):
     raised_at: Annotated[str, datetime]
     due_at: Annotated[str, datetime] | None
     order: str
+
+
+def person(person_id: str) -> str:
+    """How one person alone is asked, beside the roles."""
+    return f"person:{person_id}"
 
 
 def evolve(task: Task | None, seen: Seen) -> Task | None:
@@ -54,7 +59,7 @@ def _task(seen: Seen, task_id: str, it: AttentionRaised) -> Task:
         "task_id": task_id,
         "source": seen.source,
         "side": it.side,
-        "roles": list(it.roles),
+        "roles": [*it.roles, *([person(it.person_id)] if it.person_id else [])],
         "topic": it.topic,
         "subject": it.subject,
         "partner_id": it.partner_id,

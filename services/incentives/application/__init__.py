@@ -392,11 +392,17 @@ HANDLES = (
     *(
         Handles(wish, decision, account_stream, reads=rules_streams)
         for wish, decision in (
-            (line_dispute.RequestDisputeEvidence, disputing.request_dispute_evidence),
             (line_dispute.ShowDisputeEvidence, disputing.show_dispute_evidence),
             (line_dispute.HearDispute, disputing.hear_dispute),
             (line_dispute.AppealDispute, disputing.appeal_dispute),
             (line_dispute.RemindCorrection, disputing.remind_correction),
+        )
+    ),
+    *(
+        Handles(line_dispute.RequestDisputeEvidence, decision, account_stream, reads=rules_streams, evaluator=evaluator)
+        for evaluator, decision in (
+            (1, disputing.request_dispute_evidence_of_partner),
+            (2, disputing.request_dispute_evidence),
         )
     ),
     Handles(line_dispute.ConcludeDispute, disputing.conclude_dispute_untold, account_stream),

@@ -7,6 +7,7 @@ from typing import Any
 
 from chassis.case import APPEAL, DECIDE, HEAR, REQUEST, SHOW, STEPS, WITHDRAW, ArbiterInvolved, Stage
 from chassis.decider import NotFound, Refused, WrongState
+from chassis.event import LEFT_OUT
 from chassis.rulebook import Rulebook
 from services.incentives.domain.account import Account, StatementIssued, StatementLine
 from services.incentives.domain.claim import Claim
@@ -126,7 +127,17 @@ def _line_of(statement: StatementIssued, event_id: str) -> StatementLine | None:
 
 
 def request_dispute_evidence(wish: RequestDisputeEvidence, account: Account, books: Books) -> list[LineDisputeEvent]:
-    """Asks the payee for more."""
+    """Asks the payee for more: a person by itself, where it is its own pay."""
+    [asked] = request_dispute_evidence_of_partner(wish, account, books)
+    statement = account.statement(asked.statement_id)
+    person = LEFT_OUT if statement.payee_id == statement.partner_id else statement.payee_id
+    return [replace(asked, payee_id=person)]
+
+
+def request_dispute_evidence_of_partner(
+    wish: RequestDisputeEvidence, account: Account, books: Books
+) -> list[DisputeEvidenceRequested]:
+    """As the first evaluator decided: whose pay it was was not said, and the partner was asked for a person's too."""
     dispute = _dispute(wish, account, REQUEST)
     due_at = _after(rules_of(books, wish.now).calendar, wish.now, EVIDENCE_DAYS)
     return [

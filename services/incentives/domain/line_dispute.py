@@ -58,10 +58,13 @@ class OfDispute:
 
 @event("incentives.DisputeEvidenceRequested.v1")
 class DisputeEvidenceRequested(OfDispute):
+    """`payee_id` is the person whose pay it is: that one alone answers. Where it is left out, the partner does."""
+
     question: str
     due_at: datetime
     requested_by: str
     requested_at: datetime
+    payee_id: str | LeftOut = LEFT_OUT
 
 
 @event("incentives.DisputeEvidenceShown.v1")
