@@ -91,15 +91,21 @@ class Line:
         while not self._closed.wait(PAUSE_SECONDS):
             try:
                 self._connected().execute("SELECT 1")
-            except psycopg.Error:  # also one that is there again before its tables or our rights are
+            except WENT_AWAY:
                 self._hang_up()
             else:
                 self._away.clear()
                 return
 
     def _connected(self) -> Connection:
+        """Raises WENT_AWAY for whatever the database says: it may be there again before its tables or our rights are."""
         if self._connection is None:
-            self._connection = self._connect()
+            try:
+                self._connection = self._connect()
+            except WENT_AWAY:
+                raise
+            except psycopg.Error as no:
+                raise psycopg.OperationalError(str(no)) from no
         return self._connection
 
     def _hang_up(self) -> None:

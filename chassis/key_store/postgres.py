@@ -106,11 +106,14 @@ class PostgresKeyStore:
     def _connect(self) -> Connection:
         """A connection that says, as long as it lasts, that somebody works with these keys."""
         connection = psycopg.connect(**self._options, autocommit=True, row_factory=tuple_row)
-        if not _one(connection, HERE_TOO, self._at_work):
+        try:
+            if not _one(connection, HERE_TOO, self._at_work):
+                raise HeldAlone(self._in_use())
+            if self._renewed is not None and self._renewed != _one(connection, "SELECT renewed FROM state"):
+                end_process("keys_renewed_meanwhile", on=self.schema, holding="the old master key")
+        except psycopg.Error:
             connection.close()
-            raise HeldAlone(self._in_use())
-        if self._renewed is not None and self._renewed != _one(connection, "SELECT renewed FROM state"):
-            end_process("keys_renewed_meanwhile", on=self.schema, holding="the old master key")
+            raise
         return connection
 
     def _in_use(self) -> str:

@@ -129,6 +129,22 @@ class TestPostgresKeyStore(KeyStoreConformance):
         cut_connections(self.dsn)
         assert here.create(BELA, b"b") == b"b"
 
+    def test_a_database_without_its_tables_does_not_answer_until_they_are_back(self, here: KeyStore) -> None:
+        here.create(ANNA, b"a")
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute("ALTER SCHEMA here_keys RENAME TO not_yet")
+        cut_connections(self.dsn)
+        assert not here.answers()
+        with pytest.raises(Busy, match="does not answer"):
+            here.read(ANNA)
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute("ALTER SCHEMA not_yet RENAME TO here_keys")
+        until = time.monotonic() + 30
+        while not here.answers():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert here.read(ANNA) == b"a"
+
     async def test_calls_of_one_turn_of_the_loop_ask_once_and_the_next_turn_asks_again(
         self, here: KeyStore, there: KeyStore
     ) -> None:
