@@ -11,7 +11,7 @@ from tests.engines.chromium import chromium_path
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 SIZE = {"width": 1200, "height": 800}
-HEIGHT_MAX = 860
+HEIGHT_MAX = 760
 BYTES_MAX = 200 * 1024
 
 
