@@ -1,6 +1,7 @@
 """What a closed window is trued up by is held as the plan's lines are, and what lowers it takes of that first."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -12,20 +13,25 @@ from hypothesis import strategies as st
 from chassis.decider import Busy, WrongState
 from chassis.event import LEFT_OUT, decode, encode, stable_id
 from chassis.testing.projections import assert_repeatable, project, told
+from chassis.verify import verify_decisions
 from contracts.values import money
+from services.incentives.domain.choice import version_of
 from services.incentives.domain.exchange import Rate
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.journal import books_balance, trial_balance
 from services.incentives.domain.line import OnHold, PostponedTooFar
 from services.incentives.domain.meter import (
     CloseWindow,
+    Meter,
     MeterCarried,
     Meters,
+    Moment,
     PostponeTrueUp,
     ReleaseTrueUp,
     TrueUpPostponed,
     TrueUpReduced,
     TrueUpReleased,
+    Way,
     WindowTruedUp,
     carry,
     close_window_in_plan_currency,
@@ -34,6 +40,7 @@ from services.incentives.domain.meter import (
     postpone_true_up,
     release_true_up,
 )
+from services.incentives.domain.meter import trued_up as trued_up_by
 from services.incentives.domain.payee import Payee
 from services.incentives.domain.verifying import WITHOUT_LOG, verify
 from services.incentives.projections.earnings import EARNINGS
@@ -449,6 +456,40 @@ async def test_a_window_waits_for_a_rate_into_the_books_and_is_closed_once_that_
     assert [line["remaining"]["amount"] for line in page["items"]] == ["50.00"]
 
 
+async def test_a_partner_recomputes_a_true_up_that_is_paid_in_its_own_currency_and_lowered(incentives):
+    """A true-up of 50.00 EUR at 1.20 is one of 60.00 USD; a refund of 200.00 takes 10.00 EUR of it, and so 12.00 USD."""
+    await incentives.publish_plan(plan(*LESS_ABOVE, accumulate="quarter"))
+    await incentives.hear(activated())
+    assert (await incentives.put(P1, "/payees/p1/currency", {"currency": "USD"})).status_code == 200
+    for on, rate_of_day in (("2026-03-16", "1.10"), ("2026-04-01", "1.20"), ("2026-04-10", "1.30")):
+        incentives.clock.set(datetime.fromisoformat(f"{on}T09:00:00Z"))
+        body = {"source": "ecb", "on": on, "pairs": {"EUR/USD": rate_of_day}}
+        assert (await incentives.post(FINANCE, "/rates", body)).status_code == 201
+        if on == "2026-03-16":
+            for name in ("o1", "o2"):
+                await incentives.hear(won(name))
+                await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+            await incentives.hear(refunded("x", "1000.00"))
+        await incentives.rest()
+    await incentives.hear(replace(refunded("y", "200.00"), opportunity_id="o2"))
+    [line] = (await incentives.get(P1, "/lines?kind=true_up"))["items"]
+    assert (line["amount"], line["remaining"]["amount"]) == ({"amount": "60.00", "currency": "USD"}, "48.00")
+    incentives.clock.set(datetime(2026, 5, 1, 9, tzinfo=UTC))
+    await incentives.until(P1, "/lines?kind=true_up&state=payable", lambda page: page["items"])
+    incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
+    body = {"partner_id": "p1", "period": "2026-05", "currency": "USD"}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    proof = await incentives.get(P1, f"/statements/{statement['statement_id']}/proof")
+    assert verify(json.dumps(proof)) == []
+    wrong = json.loads(json.dumps({**proof, "format": WITHOUT_LOG}))
+    [event] = [one for one in wrong["events"] if one["type"] == "incentives.WindowTruedUp.v1"]
+    event["data"]["exchange"]["rate"]["rate"] = "1.21"
+    finding = "the exchange of its payout does not follow from its rate"
+    assert any(finding in text for text in verify(json.dumps(wrong)))
+    executor = incentives.service.application.executor
+    assert (await verify_decisions(executor.store, executor.every_handles)).holds
+
+
 FORGED = (
     ("WindowTruedUp", "measure", "1100", "the plan makes 105 of the window"),
     ("WindowTruedUp", "payable_on", "2026-05-02", "the line is held until 2026-05-02"),
@@ -521,6 +562,43 @@ def test_what_is_lowered_beyond_it_is_owed_at_the_rate_of_that_day():
 def test_without_a_rate_it_is_paid_in_the_plan_s_currency():
     [up] = in_dollars(rates=()).of(WindowTruedUp)
     assert (up.amount, up.exchange) == (money("50.00", "EUR"), LEFT_OUT)
+
+
+def in_dong():
+    """25,000 dong are a dollar."""
+    less = ({"up_to": "1000", "percent": "10"}, {"percent": "5"})
+    day_rate = Rate(base="VND", quote="USD", rate=D("0.00004"), on=OVER, source="ecb")
+    body = plan(*less, accumulate="year", currency="VND")
+    return World(book(body), payees={"p1": DOLLARS}, rates=(day_rate,))
+
+
+CLOSED = Meter(plan_id="plan-a", plan_version=1, payee_id="p1", closes_on=OVER, closed=True)
+
+
+def true_up_of(amount):
+    """The only step by which a window in dong is trued up by an amount."""
+    world = in_dong()
+    chosen = version_of(world.books, "plan-a", 1)
+    meter = replace(CLOSED, posted=-D(amount))
+    way = Way(payout="USD", rates=world.known["rates"])
+    return trued_up_by(METER, meter, chosen, Moment(noon(OVER)), way)[0]
+
+
+def test_what_comes_to_nothing_in_the_other_currency_is_paid_in_the_plan_s():
+    """100 dong are 0.004 USD; 200 are 0.008, and so a cent."""
+    assert (true_up_of("100").amount, true_up_of("100").exchange) == (money("100", "VND"), LEFT_OUT)
+    assert true_up_of("200").amount == money("0.01", "USD")
+
+
+def test_what_is_lowered_by_less_than_a_cent_leaves_the_cent():
+    up = true_up_of("200")
+    meter = evolve(CLOSED, up)
+    chosen = version_of(in_dong().books, "plan-a", 1)
+    lower = replace(meter, posted=D("50"))
+    [down] = trued_up_by(METER, lower, chosen, Moment(noon(OVER)), Way(payout="USD"))
+    assert (down.amount, down.given, down.remaining) == (money("0.00", "USD"), money("50", "VND"), money("0.01", "USD"))
+    [held] = evolve(lower, down).held
+    assert (held.amount, held.in_plan) == (money("0.01", "USD"), money("150", "VND"))
 
 
 def test_before_a_true_up_was_in_the_plan_s_currency_whatever_its_payee_is_paid_in():

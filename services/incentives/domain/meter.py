@@ -354,11 +354,15 @@ class PaidIn:
     rates: Sequence[Rate] = ()
 
     def exchange(self, amount: Money, day: date) -> Exchange | None:
-        """An amount of the plan's at the rate of a day; None where it is paid as it is, also for want of a rate."""
+        """An amount of the plan's at the rate of a day.
+
+        None where it is paid as it is: also for want of a rate, and where it comes to nothing in the other currency.
+        """
         if amount.currency == self.currency:
             return None
         rate = rate_for(self.rates, amount.currency, self.currency, day)
-        return exchanged(amount, rate) if rate else None
+        found = exchanged(amount, rate) if rate else None
+        return found if found and not found.result.zero else None
 
 
 @dataclass(frozen=True)
@@ -776,7 +780,7 @@ def _held(happened: WindowTruedUp) -> HeldTrueUp:
 
 
 def _left_of(before: HeldTrueUp, happened: TrueUpReduced) -> HeldTrueUp:
-    taken = happened.journal.entries[0].books_amount
+    taken = happened.journal.entries[0].books_amount if happened.journal.entries else None
     books = before.books if before.books is None or taken is None else before.books - taken
     given = before.given - happened.given if before.given and happened.given else before.given
     return replace(before, amount=happened.remaining, books=books, given=given)

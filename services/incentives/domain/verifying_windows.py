@@ -214,7 +214,7 @@ def _reduced(it: dict[str, Any], window: Window) -> Found:
     before, day = window.held.pop(it["line_id"], (Fraction(0), ""))
     paid = window.paid.pop(it["line_id"], Fraction(0))
     taken = rounded(paid * given / before, it["amount"]["currency"]) if before else given
-    if before != given:
+    if before != given and paid != taken:
         window.held[it["line_id"]], window.paid[it["line_id"]] = (before - given, day), paid - taken
     fits = (amount_of(it["amount"]), amount_of(it["remaining"])) == (taken, paid - taken)
     return found if fits else [*found, f"{text_of(paid - taken)} of it is held still"]
