@@ -455,8 +455,8 @@ IN_PLAN, AT_ONCE = Way(in_plan=True), Way(holds=False, in_plan=True)
 
 
 def paid_currency(plan: Plan, chosen: str | None) -> str:
-    """In which currency a payee that has chosen one, or none, is paid what a plan earns it."""
-    return chosen or plan.payout_currency or plan.currency
+    """In which currency a payee that has chosen one, or none, is paid what a plan earns it; a rebate is in the plan's."""
+    return plan.currency if plan.kind == REBATE else chosen or plan.payout_currency or plan.currency
 
 
 def _closing(

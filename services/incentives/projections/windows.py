@@ -42,9 +42,8 @@ def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable
 
     async def make(peek: Peek) -> CloseWindow | SettleRebate:
         books, rates = await in_books(peek, now.date()), await rates_about(peek, [now.date()])
-        currencies = await paid_in(peek, named)
-        for currency in currencies or ():
-            _wait_for_rate(books, currency, now.date())
+        if currencies := await paid_in(peek, named):
+            _wait_for_rates(books, InBooks(currency=currencies[1], rates=rates), currencies, now.date())
         if not over:
             return SettleRebate(**named, now=now, books=books)
         survivors = await with_survivors(peek, {document["payee_id"]}) - {document["payee_id"]}
@@ -54,10 +53,15 @@ def issue(document: dict[str, Any], now: datetime) -> Callable[[Peek], Awaitable
     return make
 
 
-def _wait_for_rate(books: InBooks, currency: str, today: date) -> None:
-    """Raises Busy while no rate into the books is recorded: a refusal would settle it, and the window stay open."""
+def _wait_for_rates(books: InBooks, payout: InBooks, currencies: tuple[str, str], today: date) -> None:
+    """Raises Busy while no rate is recorded into the books, or the payee's currency.
+
+    A refusal would settle it, and the window stay open.
+    """
     try:
-        books.amount(none_of(currency), today)
+        payout.amount(none_of(currencies[0]), today)
+        for currency in currencies:
+            books.amount(none_of(currency), today)
     except NoRate as missing:
         raise Busy(str(missing)) from missing
 
