@@ -87,6 +87,8 @@ RAISE_EPOCH: LiteralString = (
     "WITH raised AS (UPDATE meta SET value = greatest(value, %s) + 1 WHERE name = 'epoch' RETURNING value) "
     "SELECT setval(pg_get_serial_sequence('stored_events', 'notification_id'), value * %s) / %s FROM raised"
 )
+POOL, CONNECTIONS_MAX = 3, 5
+"""How many connections to the log stay, and how many there are while many ask."""
 TAKE_LEASE = (
     "INSERT INTO leases AS held VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s)) "
     "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until "
@@ -281,8 +283,8 @@ class Factory(PostgresFactory):
             password=options.get("password") or "",
             connect_timeout=settings.connect_timeout_seconds,
             idle_in_transaction_session_timeout=settings.idle_in_transaction_timeout_seconds,
-            pool_size=3,
-            max_overflow=2,
+            pool_size=POOL,
+            max_overflow=CONNECTIONS_MAX - POOL,
             schema=schema,
             originator_id_type="text",
         )

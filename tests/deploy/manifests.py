@@ -13,6 +13,9 @@ from typing import Any
 
 import yaml
 
+from chassis.desk import postgres as desk
+from chassis.read_store import postgres as read_store
+from chassis.store import postgres as log
 from tests.architecture.tree import ROOT
 from tests.engines import kustomize
 
@@ -37,6 +40,11 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 OURS = "entente/"
 KEPT = ("ENTENTE_POSTGRES", "ENTENTE_READ_STORE", "ENTENTE_KEY_STORE")
 """What names the engines that hold all that a service keeps, where it has no volume."""
+PROCESS_CONNECTIONS = log.CONNECTIONS_MAX + read_store.CONNECTIONS_MAX + desk.CONNECTIONS_MAX + 1
+"""What a process may have to one PostgreSQL: for its log, its read models, what it remembers, and that it is at work."""
+ADMINISTRATORS, PODS_MIN = 3, 2
+"""How many connections PostgreSQL keeps for those who administer it; and how many pods outlive the loss of a node."""
+ALLOWED = "entente/postgres-connections"
 Manifest = dict[str, Any]
 
 
@@ -51,7 +59,10 @@ def complaints(manifests: list[Manifest]) -> list[str]:
     """What is wrong with an overlay, each with the object it is about."""
     found = [(one, said) for one in manifests for judge in (of_schema, of_security) for said in judge(one)]
     found += [
-        (one, said) for one in manifests for judge in (of_references, of_keeping) for said in judge(one, manifests)
+        (one, said)
+        for one in manifests
+        for judge in (of_references, of_keeping, of_connections, of_surviving)
+        for said in judge(one, manifests)
     ]
     found += [
         (one, said) for one in manifests if one["kind"] == "PodDisruptionBudget" for said in of_moving(one, manifests)
@@ -171,7 +182,7 @@ def _of_volume_or_none(pod: Manifest) -> Iterator[str]:
     """A service's pods share a volume and a node, or all that they keep is in engines."""
     [runs] = pod["containers"]
     bound = bool(pod.get("affinity", {}).get("podAffinity", {}).get(REQUIRED))
-    if any("persistentVolumeClaim" in volume for volume in pod["volumes"]):
+    if _has_volume(pod):
         if not bound:
             yield "may stand on another node than others that have its volume"
         return
@@ -183,6 +194,49 @@ def _of_volume_or_none(pod: Manifest) -> Iterator[str]:
     given = {entry["name"]: entry.get("value") for entry in runs["env"]}
     if runs["image"].startswith(f"{OURS}incentives") and given.get("ENTENTE_PROVIDER") != "file":
         yield "has no volume for the file of its simulated bank: ENTENTE_PROVIDER names no other"
+
+
+def of_connections(one: Manifest, manifests: list[Manifest]) -> Iterator[str]:
+    """Whether PostgreSQL has to allow fewer connections than the processes of a rollout, and a job beside it, may have."""
+    if one["kind"] != "ConfigMap" or not one["metadata"]["name"].startswith("settings"):
+        return
+    allowed = int(one["metadata"].get("annotations", {}).get(ALLOWED, 0))
+    processes = sum(sum(_most_of(other, manifests)) for other in manifests if _is_service(other)) + 1
+    wanted = processes * PROCESS_CONNECTIONS + ADMINISTRATORS
+    if wanted > allowed:
+        yield f"{ALLOWED} is {allowed}, and {processes} processes may have {wanted} connections"
+
+
+def of_surviving(one: Manifest, manifests: list[Manifest]) -> Iterator[str]:
+    """What of a service is gone with one node, though its pods could stand on several."""
+    if _is_service(one) and not _has_volume(pods(one)[0]) and _fewest_of(one, manifests) < PODS_MIN:
+        yield "has one pod, which may be on the node that is lost"
+
+
+def _has_volume(pod: Manifest) -> bool:
+    return any("persistentVolumeClaim" in volume for volume in pod["volumes"])
+
+
+def _is_service(one: Manifest) -> bool:
+    return one["kind"] == "Deployment" and pods(one)[0]["containers"][0]["image"].startswith(OURS)
+
+
+def _scaled(one: Manifest, manifests: list[Manifest]) -> Manifest:
+    """What an autoscaler says of it; nothing where there is none."""
+    name = one["metadata"]["name"]
+    scalers = (other["spec"] for other in manifests if other["kind"] == "HorizontalPodAutoscaler")
+    return next((spec for spec in scalers if spec["scaleTargetRef"]["name"] == name), {})
+
+
+def _fewest_of(one: Manifest, manifests: list[Manifest]) -> int:
+    fewest: int = _scaled(one, manifests).get("minReplicas", one["spec"].get("replicas", 1))
+    return fewest
+
+
+def _most_of(one: Manifest, manifests: list[Manifest]) -> tuple[int, int]:
+    """How many pods there may be of it, and how many more while it is rolled out."""
+    most = _scaled(one, manifests).get("maxReplicas", one["spec"].get("replicas", 1))
+    return most, one["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
 
 
 def _all_engines(manifests: list[Manifest]) -> Iterator[dict[str, str]]:

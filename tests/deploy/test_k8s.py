@@ -23,11 +23,11 @@ from contracts.catalogue import SERVICES
 from services.__main__ import build_all
 from services.gateway.app import Settings
 from tests.architecture.tree import ROOT
-from tests.deploy.manifests import K8S, OVERLAYS, Manifest, complaints, labels_of, pods, rendered
+from tests.deploy.manifests import ALLOWED, K8S, OVERLAYS, Manifest, complaints, labels_of, pods, rendered
 
 PART_OF = "app.kubernetes.io/part-of"
 ENGINES = ("POSTGRES", "READ_STORE", "KAFKA")
-STATELESS = {"production"}
+STATELESS = {"production", "staging"}
 """The overlays in which no pod of a service has a volume."""
 DEPLOYING = (ROOT / "docs/deploying.md").read_text()
 pytestmark = pytest.mark.usefixtures("kustomize")
@@ -411,7 +411,7 @@ WRONG: dict[str, tuple[Change, str]] = {
         lambda manifests: one(manifests, "HorizontalPodAutoscaler", "gateway")["spec"]["scaleTargetRef"].update(
             name="gate"
         ),
-        "Deployment gate is nowhere",
+        "Deployment gate is nowhere|has one pod",
     ),
     "a maintenance that may do more": (
         lambda manifests: job_of(manifests)["template"]["spec"]["containers"][0]["securityContext"].pop("capabilities"),
@@ -455,9 +455,17 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "pods without a volume that stand together": (
         lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0].update(
-            affinity=pods(one(list(overlay("staging")), "Deployment", "gateway"))[0]["affinity"]
+            affinity=pods(one(list(overlay("compact")), "Deployment", "gateway"))[0]["affinity"]
         ),
         "for files that it has not|its pods can only move together",
+    ),
+    "one process of a service, which is lost with its node": (
+        lambda manifests: one(manifests, "HorizontalPodAutoscaler", "gateway-work")["spec"].update(minReplicas=1),
+        "Deployment/gateway-work: has one pod, which may be on the node that is lost",
+    ),
+    "more processes than PostgreSQL has connections for": (
+        lambda manifests: one(manifests, "HorizontalPodAutoscaler", "gateway-work")["spec"].update(maxReplicas=12),
+        "entente/postgres-connections is 1000, and 69 processes may have 1038 connections",
     ),
     "a foreign kind's field": (
         lambda manifests: one(manifests, "ExternalSecret", "keys")["spec"].update(refreshIntervall="1h"),
@@ -471,11 +479,28 @@ WRONG_WITH_VOLUMES: dict[str, tuple[Change, str]] = {
         lambda manifests: manifests.append(one(list(overlay("production")), "PodDisruptionBudget", "gateway")),
         "on its node: its pods can only move together",
     ),
+    "one more process of each service than PostgreSQL has connections for": (
+        lambda manifests: in_each_service(manifests, replicas=2),
+        "entente/postgres-connections is 200, and 16 processes may have 243 connections",
+    ),
+    "the connections that PostgreSQL has where nobody says how many": (
+        lambda manifests: of_settings(manifests)["metadata"]["annotations"].update({ALLOWED: "100"}),
+        "entente/postgres-connections is 100, and 11 processes may have 168 connections",
+    ),
     "pods of one volume that may stand apart": (
         lambda manifests: pods(one(manifests, "Deployment", "gateway"))[0].pop("affinity"),
         "may stand on another node than others that have its volume",
     ),
 }
+
+
+def of_settings(manifests: list[Manifest]) -> Manifest:
+    return next(m for m in manifests if m["kind"] == "ConfigMap" and m["metadata"]["name"].startswith("settings"))
+
+
+def in_each_service(manifests: list[Manifest], **change: Any) -> None:
+    for name in SERVICES:
+        one(manifests, "Deployment", name)["spec"].update(change)
 
 
 def env(manifests: list[Manifest], name: str) -> Any:
@@ -501,7 +526,7 @@ def test_a_wrong_value_is_seen(what: str) -> None:
 
 @pytest.mark.parametrize("what", WRONG_WITH_VOLUMES)
 def test_a_wrong_value_beside_a_volume_is_seen(what: str) -> None:
-    assert seen("staging", *WRONG_WITH_VOLUMES[what])
+    assert seen("compact", *WRONG_WITH_VOLUMES[what])
 
 
 def test_a_service_s_pods_without_a_volume_stand_apart_and_leave_one_by_one() -> None:
