@@ -335,6 +335,7 @@ async def read_models(it: System, folder: Path) -> AsyncIterator[ReadModels]:
 async def all_is_proven(data: Path) -> None:
     """One process takes over what five left on the engines: read models, ledger, checkpoints and decisions hold."""
     async with running_system(data, InProcessTransport(), beginning=None, opened=False) as it:
+        await however_late(lambda: it.settle(GIVE_UP_SECONDS), Busy)
         assert await it.parked() == 0
         await every_model_can_be_made_again(it)
         await the_ledger_balances(it)
