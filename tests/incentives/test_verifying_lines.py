@@ -20,7 +20,8 @@ from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustme
 from services.incentives.domain.verifying import earnings
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, win
 from tests.incentives.proving import findings, proof_of
-from tests.incentives.test_true_ups import refund, trued_up
+from tests.incentives.test_true_ups import RATES, refund, trued_up
+from tests.incentives.test_true_ups import in_dollars as in_the_currency_of_its_payee
 
 D = Decimal
 PARTIES = [{"party": "partner", "percent": "66.67"}, {"party": "seller", "percent": "33.33"}]
@@ -251,6 +252,15 @@ def test_who_is_not_entitled_at_the_end_is_owed_nothing_of_a_rebate():
         if event["type"] == "incentives.WindowClosed.v1":
             event["data"]["entitled"] = True
     assert any("RebateSettled" in finding for finding in earnings(proof))
+
+
+@pytest.mark.parametrize("coarse", ["0.0001", "0.00001"])
+def test_what_comes_to_no_cent_in_the_currency_that_it_is_paid_in_is_held_no_longer(coarse):
+    """Of 50.00 EUR that are 0.01 USD half is taken: no cent is left to be held. At a tenth of the rate it is paid in EUR."""
+    rates = tuple(replace(one, rate=D(coarse)) for one in RATES)
+    world = in_the_currency_of_its_payee(rates).tell(refund("y", "500.00", 2, date(2027, 1, 10)))
+    assert findings(world) == []
+    assert findings(world.tell(refund("z", "100.00", 2, date(2027, 1, 10)))) == []
 
 
 def test_what_a_window_is_trued_up_by_is_recomputed_from_all_that_was_counted_and_posted_in_it():
