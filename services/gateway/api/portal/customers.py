@@ -12,6 +12,7 @@ from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Se
 
 SCHEMES = ("domain", "vat", "lei", "duns", "registry", "tax")
 TARGET = "target-"
+NOBODY = "nobody"
 MEMBERS_SHOWN, FAMILIES_SHOWN, PARTNERS_MAX = 20, 50, 200
 DAYS = {"at": "on", "known_at": "known_on"}
 """The days in a page's address; `at` is where the portal itself says what it has just done."""
@@ -134,7 +135,8 @@ BODIES: dict[str, Callable[[Form], dict[str, Any]]] = {
 @router.post("/customers/{account_id}/incumbent")
 async def incumbent(account_id: str, here: Here, sent: Sent) -> Response:
     """Says who sold a family to the customer before; which attribution keeps, and registration hears."""
-    body = {**sent.given("product_family", "partner_id", "until_on", "reason"), "account_id": account_id}
+    named = {} if sent.text("partner_id") == NOBODY else sent.given("partner_id")
+    body = {**sent.given("product_family", "until_on", "reason"), **named, "account_id": account_id}
     answer = await here.send(sent, "attribution", "/incumbents", body)
     if answer.ok:
         return here.went(answer, f"/customers/{account_id}", "customer-incumbent")

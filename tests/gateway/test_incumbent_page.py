@@ -1,0 +1,46 @@
+"""The customer's page says who sold there before: what was won, and what the vendor says."""
+
+import re
+
+import pytest
+
+from tests.scenarios.browser import browser
+from tests.scenarios.main_job import DEALS, deal
+from tests.scenarios.system import System, done
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+TOKEN = re.compile(r'name="token" value="([^"]+)"')
+
+
+async def test_the_vendor_says_on_the_customers_page_who_sold_there_before_and_registration_hears_it(
+    it: System,
+) -> None:
+    north, dora = await it.who("northwind"), await it.who("dora")
+    made = done(await north.post(DEALS, deal("Fabrikam", "fabrikam.com"), key="incumbent"), 201)
+    await it.settle()
+    partner_id = done(await north.get("/v1/me"))["partner_id"]
+    page = f"/customers/{made['account_id']}"
+    said = {"product_family": "platform", "partner_id": partner_id, "reason": "They have had them since 2019."}
+    async with browser(it.front._app, headers={"origin": it.address}) as cara:
+        await cara.post("/dev/sign-in", data={"tenant": "acme", "as": "cara"})
+        before = (await cara.get(page)).text
+        sealed = TOKEN.search(before)
+        assert sealed is not None
+        form = {"token": sealed[1], "key": "incumbent-1"}
+        over = await cara.post(f"{page}/incumbent", data={**form, **said, "until_on": "2020-01-31"})
+        saved = await cara.post(f"{page}/incumbent", data={**form, **said, "key": "incumbent-2"}, follow_redirects=True)
+        nobody = {**form, "key": "incumbent-3", "product_family": "security", "partner_id": "nobody", "reason": "Free."}
+        shown = await cara.post(f"{page}/incumbent", data=nobody, follow_redirects=True)
+    await it.settle()
+
+    assert "Nothing was won here, and nobody has said who did before." in before
+    assert (over.status_code, "the last day is over" in over.text.lower() or "still to come" in over.text) == (
+        422,
+        True,
+    )
+    assert "It is written down who sold there before." in saved.text
+    assert "They have had them since 2019." in saved.text
+    assert "nobody, said on" in shown.text
+    told, none = done(await dora.get(f"/v1/registration/accounts/{made['account_id']}"))["incumbents"]
+    assert (told["partner_id"], told["reach"]["products"][0]["family"]) == (partner_id, "platform")
+    assert (none["partner_id"], none["reach"]["products"][0]["family"]) == ("", "security")
