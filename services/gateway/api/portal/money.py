@@ -273,7 +273,7 @@ async def money_page(here: Visit, refusal: Refusal | None = None, status: int = 
     }
     decided = {
         "people": await people_of(here, [*payments.items, *waiting]),
-        "called": await payee_names(here, [*(row for row in rows if "payee_id" in row), *waiting]),
+        "payee_names": await payee_names(here, [*(row for row in rows if "payee_id" in row), *waiting]),
         "waiting": waiting,
         "finished": [row for row in payments.items if row["state"] not in WAITING],
         "paid_for": paid_for,

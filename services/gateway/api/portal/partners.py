@@ -76,7 +76,7 @@ async def partner_page(here: Visit, partner_id: str, refusal: Refusal | None = N
     shown = {
         "part": found,
         "partner": found.one,
-        "called": await payee_names(here, open_ones, partner_id),
+        "payee_names": await payee_names(here, open_ones, partner_id),
         "people": people,
         "deals": deals,
         "lines": lines,

@@ -32,7 +32,7 @@ async def payment_page(here: Visit, payment_id: str, refusal: Refusal | None = N
         here.ask_if("incentives.read bank and tax", f"/payees/{it.get('payee_id', 'none')}"),
     )
     shown = {"part": found, "it": it, "names": names, "people": people, "why": why, "payee": payees.one}
-    shown["called"] = await payee_names(here, [it] if it else [])
+    shown["payee_names"] = await payee_names(here, [it] if it else [])
     return await here.page("payment.html", status, **shown, refusal=refusal)
 
 

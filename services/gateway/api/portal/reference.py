@@ -119,4 +119,5 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return ", ".join(str(one) for one in schema.get("enum", [schema.get("const")]))
     if "items" in schema:
         return f"list of {_kind(schema['items'])}"
-    return str(schema.get("format") or schema.get("type") or "any")
+    kinds = schema.get("format") or schema.get("type") or "any"
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
