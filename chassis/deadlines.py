@@ -16,7 +16,7 @@ from chassis.clock import Clock
 from chassis.decider import Busy
 from chassis.event import iso, stable_id
 from chassis.projection import Projection
-from chassis.read_store.port import PAGE_MAX, TURN, Due, ReadStore
+from chassis.read_store.port import FIRST, TURN, Due, DuePlace, ReadStore
 from chassis.supervision import Backoff, log
 
 DUE_AT = "due_at"
@@ -53,8 +53,8 @@ class TickerSettings:
     batch_commands: int = 200
     """Commands of one deadline before the next deadline has its turn."""
     side_by_side: int = 16
-    failing_max: int = 500
-    """Commands that failed and wait for another try; beyond it they are tried at every look."""
+    failing_max: int = 5_000
+    """Commands that failed and wait for another try; beyond it they are tried in every round."""
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.5, most_seconds=60.0))
 
 
@@ -77,6 +77,8 @@ class Ticker:
         self._settings = settings or TickerSettings()
         self._places = asyncio.Semaphore(self._settings.side_by_side)
         self._failing: dict[str, tuple[int, float]] = {}
+        self._seen: dict[str, DuePlace] = {}
+        """How far the round of a deadline has come that looks at all that is due, a batch at a time."""
 
     async def run(self) -> None:
         """Looks for due deadlines until it is cancelled."""
@@ -85,12 +87,14 @@ class Ticker:
                 await self._clock.wait(self._settings.poll_seconds)
 
     async def tick(self) -> int:
-        """Issues what is due now, at most a batch of each deadline, and answers how many commands were settled."""
+        """Looks at what is due now, at most a batch of each deadline, and answers how many commands were settled.
+
+        The next tick goes on behind it, so that many that wait for another try hold up none.
+        """
         now = self._clock.now()
-        waiting = min(PAGE_MAX, self._settings.batch_commands + len(self._failing))
         until = _until(now)
         # Asked at once: where the store lies outside this process, all of them are one journey.
-        asked = (self._read_store.due(deadline.name, until, waiting) for deadline in self._deadlines)
+        asked = (self._next(deadline.name, until) for deadline in self._deadlines)
         found = zip(self._deadlines, await asyncio.gather(*asked, return_exceptions=True), strict=True)
         settled, failures = 0, []
         for deadline, due in found:
@@ -102,9 +106,15 @@ class Ticker:
             raise failures[0]
         return settled
 
+    async def _next(self, name: str, until: str) -> list[Due]:
+        most = self._settings.batch_commands
+        found = await self._read_store.due(name, until, most, self._seen.pop(name, FIRST))
+        if len(found) == most:
+            self._seen[name] = found[-1].place
+        return found
+
     async def _settle(self, deadline: Deadline, found: Sequence[Due], now: datetime) -> int:
-        ready = [due for due in found if _instant(due.due_at) <= now and self._may_try(deadline.command_id(due))]
-        batch = ready[: self._settings.batch_commands]
+        batch = [due for due in found if _instant(due.due_at) <= now and self._may_try(deadline.command_id(due))]
         done = await asyncio.gather(*(self._try(deadline, due, now) for due in batch))
         settled = [due for due, is_done in zip(batch, done, strict=True) if is_done]
         if settled:

@@ -23,6 +23,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError,
 from chassis.decider import Busy
 from chassis.read_store.port import (
     ASIDE_MAX,
+    FIRST,
     PAGE_MAX,
     TURN,
     Aside,
@@ -32,6 +33,7 @@ from chassis.read_store.port import (
     Document,
     DocumentKey,
     Due,
+    DuePlace,
     Kept,
     Model,
     NoSuchModel,
@@ -352,10 +354,16 @@ class MongoReadStore:
 
         return await self._asked(name, ask)
 
-    async def due(self, name: str, until: str, limit: int) -> list[Due]:
+    async def due(self, name: str, until: str, limit: int, after: DuePlace = FIRST) -> list[Due]:
         async def ask(model: str, _: Indexes) -> list[Row]:
             order = [("due", 1), ("tenant", 1), ("id", 1)]
-            wanted = {"due": {"$gt": "", "$lte": until}}
+            due_at, tenant, document_id = after
+            beyond = [
+                {"due": {"$gt": due_at}},
+                {"due": due_at, "tenant": {"$gt": tenant}},
+                {"due": due_at, "tenant": tenant, "id": {"$gt": document_id}},
+            ]
+            wanted = {"due": {"$gte": due_at, "$lte": until}, "$or": beyond}
             rows: list[Row] = (
                 await self._documents(model).find(wanted, sort=order, limit=min(limit, PAGE_MAX)).to_list(None)
             )

@@ -121,6 +121,9 @@ class Model:
 TURN = "turn"
 """The field of a deadline's document that tells one due date from another at the same instant."""
 
+DuePlace = tuple[str, str, str]
+FIRST: DuePlace = ("", "", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -130,6 +133,11 @@ class Due:
     id: str
     due_at: str
     document: Document
+
+    @property
+    def place(self) -> DuePlace:
+        """Where it stands among all that are due."""
+        return self.due_at, self.tenant, self.id
 
     @property
     def mark(self) -> str:
@@ -209,8 +217,11 @@ class ReadStore(Queries, Protocol):
 
     async def asides(self, model: str) -> list[Aside]: ...
 
-    async def due(self, name: str, until: str, limit: int) -> list[Due]:
-        """Documents of every tenant with `due_at` up to `until`, not marked issued for it in this turn, oldest first."""
+    async def due(self, name: str, until: str, limit: int, after: DuePlace = FIRST) -> list[Due]:
+        """Documents of every tenant with `due_at` up to `until`, not marked issued for it in this turn, oldest first.
+
+        `after` is the place of one that was read: the answer goes on behind it.
+        """
         ...
 
     async def mark_issued(self, name: str, due: Sequence[Due]) -> None: ...

@@ -27,6 +27,7 @@ from chassis.decider import Busy
 from chassis.read_store import query
 from chassis.read_store.port import (
     ASIDE_MAX,
+    FIRST,
     PAGE_MAX,
     Aside,
     Birth,
@@ -34,6 +35,7 @@ from chassis.read_store.port import (
     Document,
     DocumentKey,
     Due,
+    DuePlace,
     Kept,
     Model,
     NoSuchModel,
@@ -101,7 +103,8 @@ NO_DUE_INDEX = "SELECT 1 WHERE to_regclass(%s) IS NULL"
 BODY = "COALESCE(exact, body::text)"
 SELECT_DUE = (
     f'SELECT tenant, id, {DUE_AT}, {BODY} FROM "{{model}}" '
-    f"WHERE {OUTSTANDING} AND {DUE_AT} <= %s ORDER BY {DUE_AT}, tenant, id LIMIT %s"
+    f"WHERE {OUTSTANDING} AND {DUE_AT} BETWEEN %s AND %s AND ({DUE_AT}, tenant, id) > (%s, %s, %s) "
+    f"ORDER BY {DUE_AT}, tenant, id LIMIT %s"
 )
 SELECT_ONE = f'SELECT {BODY} FROM "{{model}}" WHERE tenant = %s AND id = %s'
 LOCK_MODELS = "SELECT model, indexes FROM models WHERE model = ANY(%s) ORDER BY model FOR NO KEY UPDATE"
@@ -311,9 +314,9 @@ class PostgresReadStore:
 
         return await self._asked(name, ask)
 
-    async def due(self, name: str, until: str, limit: int) -> list[Due]:
+    async def due(self, name: str, until: str, limit: int, after: DuePlace = FIRST) -> list[Due]:
         def question(model: str, _: Indexes) -> Question:
-            return _sql(SELECT_DUE.format(model=model)), (until, min(limit, PAGE_MAX))
+            return _sql(SELECT_DUE.format(model=model)), (after[0], until, *after, min(limit, PAGE_MAX))
 
         rows = await self._answered(name, question)
         return [Due(tenant, document_id, due_at, orjson.loads(body)) for tenant, document_id, due_at, body in rows]

@@ -18,6 +18,7 @@ import orjson
 from chassis.read_store import query
 from chassis.read_store.port import (
     ASIDE_MAX,
+    FIRST,
     PAGE_MAX,
     Aside,
     Birth,
@@ -25,6 +26,7 @@ from chassis.read_store.port import (
     Document,
     DocumentKey,
     Due,
+    DuePlace,
     Kept,
     Model,
     NoSuchModel,
@@ -86,7 +88,8 @@ DUE_INDEX = (
 )
 SELECT_DUE = (
     f'SELECT tenant, id, {DUE_AT}, body FROM "{{model}}" '
-    f"WHERE {OUTSTANDING} AND {DUE_AT} <= ? ORDER BY {DUE_AT}, tenant, id LIMIT ?"
+    f"WHERE {OUTSTANDING} AND {DUE_AT} BETWEEN ? AND ? AND ({DUE_AT}, tenant, id) > (?, ?, ?) "
+    f"ORDER BY {DUE_AT}, tenant, id LIMIT ?"
 )
 OVER_THE_OLD = "ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body, guards = excluded.guards"
 SELECT_MANY = (
@@ -324,9 +327,11 @@ class SqliteReadStore:
 
         return self._asked(name, ask)
 
-    async def due(self, name: str, until: str, limit: int) -> list[Due]:
+    async def due(self, name: str, until: str, limit: int, after: DuePlace = FIRST) -> list[Due]:
         def ask(model: str, _: Indexes) -> list[Any]:
-            return self._reader.execute(SELECT_DUE.format(model=model), (until, min(limit, PAGE_MAX))).fetchall()
+            return self._reader.execute(
+                SELECT_DUE.format(model=model), (after[0], until, *after, min(limit, PAGE_MAX))
+            ).fetchall()
 
         rows = self._asked(name, ask)
         return [Due(tenant, document_id, due_at, orjson.loads(body)) for tenant, document_id, due_at, body in rows]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chassis.read_store.port import (
+    FIRST,
     WHOLE,
     Aside,
     Change,
@@ -305,6 +306,18 @@ class ReadStoreConformance:
             (TENANT, "b", "2026-03-02T00:00:00Z"),
         ]
         assert [item.id for item in await store.due("board", "2026-03-02T00:00:00Z", 1)] == ["a"]
+
+    async def test_what_is_due_is_read_on_behind_a_place(self, store: ReadStore) -> None:
+        first, then = {"due_at": "2026-03-01T00:00:00Z"}, {"due_at": "2026-03-02T00:00:00Z"}
+        model = await filled(store, {"b": first, "c": first, "a": then})
+        await store.change(put(model.model, {"a": first}, tenant="t-2", position=2))
+
+        found, place = [], FIRST
+        while due := await store.due("board", "2026-03-02T00:00:00Z", 1, place):
+            found.append((due[0].tenant, due[0].id))
+            place = due[0].place
+
+        assert found == [(TENANT, "b"), (TENANT, "c"), ("t-2", "a"), (TENANT, "a")]
 
     async def test_what_was_issued_is_due_again_only_at_another_date(self, store: ReadStore) -> None:
         model = await filled(store, {"a": {"due_at": "2026-03-01T00:00:00Z", "n": 1}})

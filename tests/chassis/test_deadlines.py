@@ -175,6 +175,19 @@ async def test_a_command_that_fails_holds_up_no_other_and_comes_again(read_store
     assert desk.deals == ["a", "b", "c", "d", "z"]
 
 
+async def test_however_many_wait_for_another_try_what_is_due_later_has_its_turn(read_store: SqliteReadStore) -> None:
+    desk, clock = Desk(), FixedClock(NOON)
+    waiting = [f"w-{number:02}" for number in range(20)]
+    desk.failing, desk.fails = set(waiting), Busy("no rate yet")
+    await hold(read_store, *waiting, at=NOON - timedelta(days=1))
+    await hold(read_store, "z", tenant="t-2")
+    settings = TickerSettings(batch_commands=3, failing_max=5)
+    ticks = Ticker(read_store, [HOLD_ENDS], clock, desk.issue, settings)
+
+    assert [await ticks.tick() for _ in range(7)] == [0, 0, 0, 0, 0, 0, 1]
+    assert desk.deals == ["z"]
+
+
 @pytest.mark.parametrize(
     ("fails", "said"),
     [(RuntimeError("a bug"), ("error", "deadline_failed")), (Busy("not read yet"), ("info", "deadline_put_off"))],

@@ -348,7 +348,8 @@ class TestPostgresReadStore(ReadStoreConformance):
 
         async with store._connections.one() as connection:
             await connection.execute(f'ANALYZE "{model.model}"'.encode())
-            found = await connection.execute(statement.encode(), ("2026-04-01T00:00:00Z", 10))
+            behind = ("2026-03-01T00:00:00100Z", "t-1", "100")
+            found = await connection.execute(statement.encode(), (behind[0], "2026-04-01T00:00:00Z", *behind, 10))
             plan = " ".join(row[0] for row in await found.fetchall())
 
         assert "board__v1__outstanding" in plan
