@@ -1366,7 +1366,7 @@ async def _opened(asked: Asked, people: dict[str, Api], who: str) -> list[Route]
 OWNER_PAGES = {
     route: it_is
     for route, it_is in ROWS.items()
-    if it_is.page and "owner" in it_is.who and it_is.ids and not SHARED & {*it_is.ids.values()}
+    if it_is.page and "owner" in it_is.who and it_is.ids and not (SHARED | OF_NOBODY) & {*it_is.ids.values()}
 }
 
 

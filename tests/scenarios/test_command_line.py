@@ -48,14 +48,14 @@ def test_the_sql_of_a_store_is_printed_without_asking_a_database(type_in, monkey
 
     assert told[:2] == ["BEGIN;", 'CREATE SCHEMA IF NOT EXISTS "registration";']
     assert told[-1] == "COMMIT;"
-    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in told) == 12
+    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in told) == 11
     assert all(line.endswith(";") and not line.endswith(";;") for line in told)
 
     monkeypatch.setenv("ENTENTE_READ_STORE", "postgresql://nobody@127.0.0.1:1/none")
     more = said(type_in(ONE, "migrate", "--sql"), 0).strip().splitlines()
     assert more[: len(told) - 1] == told[:-1]
     assert more[len(told) - 1] == 'CREATE SCHEMA IF NOT EXISTS "registration_read";'
-    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in more) == 16
+    assert sum("CREATE TABLE IF NOT EXISTS" in line for line in more) == 15
     assert all(line.endswith(";") for line in more)
 
 
