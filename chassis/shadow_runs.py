@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,6 +26,8 @@ BEAT, PROGRESS = "beat_at", "progress"
 """What a run that goes on keeps for the other processes of its service: when it was last seen at work, and how far."""
 BEAT_SECONDS, LOST_SECONDS = 10.0, 40.0
 """How often it says so, and after how long without a word its process is taken to be gone."""
+KEEP_TRIES = 60
+"""How often a report that is made is tried to be kept, a beat apart."""
 FOUND = (CANDIDATE, BEAT, PROGRESS, "run_id", "status", "reason", "report")
 """What is kept of a run besides how it was asked for."""
 LAST = "~"
@@ -257,8 +258,7 @@ class ShadowRuns:
         for run_id, task in running.items():
             if task.cancelled():
                 asked, before = begun[run_id]
-                with suppress(Busy):  # then they find out by themselves
-                    await self._keep(asked, {"status": RUNNING, **before})
+                await self._kept_now(asked, {"status": RUNNING, **before})  # else they find out by themselves
 
     async def _run(self, asked: Asked, work: Work | None, before: Document) -> None:
         beating = asyncio.ensure_future(self._beat(asked, before))
@@ -268,7 +268,10 @@ class ShadowRuns:
             self._done.pop(asked.run_id, None)
             beating.cancel()
             await asyncio.wait({beating})
-        await self._keep(asked, found)
+        for _ in range(KEEP_TRIES):
+            if await self._kept_now(asked, found):
+                return
+            await self._clock.wait(BEAT_SECONDS)
 
     async def _found(self, asked: Asked, work: Work | None) -> Document:
         try:
@@ -282,8 +285,7 @@ class ShadowRuns:
     async def _beat(self, asked: Asked, before: Document) -> None:
         while True:
             await self._clock.wait(BEAT_SECONDS)
-            with suppress(Busy):  # the database is away, and others do not see the run either
-                await self._keep(asked, self._at_work(asked, before))
+            await self._kept_now(asked, self._at_work(asked, before))
 
     def _told(self, run_id: str, done: int, total: int) -> None:
         self._done[run_id] = done, total
@@ -304,6 +306,15 @@ class ShadowRuns:
 
     async def _keep(self, asked: Asked, found: Mapping[str, Any]) -> None:
         await self._keeping.keep(asked.window.tenant, asked.run_id, _body(asked, found))
+
+    async def _kept_now(self, asked: Asked, found: Mapping[str, Any]) -> bool:
+        """Whether it was kept. Whatever the database has against it, a run does not end of that."""
+        try:
+            await self._keep(asked, found)
+        except Exception as error:  # noqa: BLE001  it is away, full or failing; others do not see the run either
+            log.warning("shadow_run_not_kept", run=asked.run_id, exc_info=error)
+            return False
+        return True
 
     async def _kept(self, tenant: str, run_id: str) -> Document | None:
         kept = await self._keeping.kept(tenant, run_id)

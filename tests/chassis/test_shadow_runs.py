@@ -1,18 +1,20 @@
 """Runs that were asked for: a few of one tenant at once, whatever the other tenants ask for."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import pytest
 
 from chassis.clock import FixedClock, SystemClock
 from chassis.decider import Busy
 from chassis.desk.sqlite import SqliteDesk
 from chassis.shadow import Candidate, Eyes, Progress, Window
-from chassis.shadow_runs import RUNNING_IN_ALL_MAX, RUNNING_MAX, Asked, ShadowRuns
+from chassis.shadow_runs import RUNNING_IN_ALL_MAX, RUNNING_MAX, Asked, Document, KeptRuns, ShadowRuns
 from chassis.store.port import EventStore
 
 BEGUN_AT = datetime(2026, 3, 3, 10, tzinfo=UTC)
@@ -33,6 +35,28 @@ async def replicas(tmp_path: Path) -> AsyncIterator[tuple[ShadowRuns, ShadowRuns
     await one.stop()
     await other.stop()
     await desk.close()
+
+
+class Failing:
+    """What is kept of runs, while `no` is set refused by its database. `asked` is how often something was to be kept."""
+
+    def __init__(self, runs: KeptRuns) -> None:
+        self.kept, self.listed, self._keep = runs.kept, runs.listed, runs.keep
+        self.no: Exception | None = None
+        self.asked = 0
+
+    async def keep(self, tenant: str, run_id: str, body: Document) -> None:
+        try:
+            if self.no:
+                raise self.no
+            await self._keep(tenant, run_id, body)
+        finally:
+            self.asked += 1
+
+    async def was_asked(self, times: int) -> None:
+        async with asyncio.timeout(10):
+            while self.asked < times:
+                await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -108,6 +132,37 @@ async def test_a_run_that_another_process_works_on_is_told_as_it_goes_on_there(
     clock.set(BEGUN_AT + timedelta(seconds=45))  # 34 seconds after its last word
     assert (await other.find("acme", "run"))["status"] == "running"
     over.set()
+    await one.finished("run")
+    assert await other.find("acme", "run") == {"run_id": "run", "status": "ready", "report": {"digest": "d"}}
+
+
+@pytest.mark.parametrize("no", [sqlite3.OperationalError("database is locked"), Busy(), psycopg.errors.InternalError()])
+async def test_a_run_goes_on_and_is_told_of_again_when_its_database_has_failed_for_a_while(
+    replicas: tuple[ShadowRuns, ShadowRuns, FixedClock], no: Exception
+) -> None:
+    one, other, clock = replicas
+    kept = one._keeping = Failing(one._keeping)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def work(progress: Progress) -> dict[str, Any]:
+        begun.set()
+        await over.wait()
+        return {"digest": "d"}
+
+    await one.begin(asked("acme", "run"), work)
+    await begun.wait()
+    kept.no = no
+    clock.set(BEGUN_AT + timedelta(seconds=11))
+    await kept.was_asked(2)
+    kept.no = None
+    clock.set(BEGUN_AT + timedelta(seconds=45))
+    await kept.was_asked(3)
+    assert (await other.find("acme", "run"))["status"] == "running"
+    kept.no = no
+    over.set()
+    await kept.was_asked(4)
+    kept.no = None
+    clock.set(BEGUN_AT + timedelta(seconds=56))
     await one.finished("run")
     assert await other.find("acme", "run") == {"run_id": "run", "status": "ready", "report": {"digest": "d"}}
 
