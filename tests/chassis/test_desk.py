@@ -1,6 +1,7 @@
 """What a service remembers besides its log: one suite over every adapter, and what is each one's own."""
 
 import asyncio
+import json
 import signal
 import sqlite3
 import sys
@@ -36,6 +37,7 @@ from chassis.testing.desk_conformance import (
     place_of,
 )
 from chassis.testing.leaves_conformance import LeavesConformance, root_of, some_leaves
+from tests.chassis.logged import logged
 
 BEGINS_TO_WRITE = """
 import sys, time
@@ -252,12 +254,12 @@ async def at_hand(dsn: str, before: Path) -> AsyncIterator[PostgresDesk]:
     await desk.close()
 
 
-async def test_the_desk_of_an_older_release_is_taken_over_whole_and_told(
-    postgres: str, left: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_desk_of_an_older_release_is_taken_over_whole_and_told(postgres: str, left: Path) -> None:
     kept = SqliteDesk(left.parent, "registration", At())
     rows = await kept.parking.listed()
     await kept.close()
+    with logged() as lines:
+        await taking(postgres, left).migrate()
     async with at_hand(postgres, left) as desk:
         assert await desk.positions.get("relay") == 7
         found = await desk.parking.listed()
@@ -268,9 +270,10 @@ async def test_the_desk_of_an_older_release_is_taken_over_whole_and_told(
         assert await desk.stops.noted() == {"board__v1": STOP}
         assert await desk.runs.listed("acme", "shadow_run", OPEN_END, 9) == [RUN]
     assert files(left) == ["desk.db.taken-over-1"]
-    [told] = [line for line in capsys.readouterr().out.splitlines() if "desk_taken_over" in line]
-    for part in ("positions=1", "parked=2", "stops=1", "shadow_runs=1", "desk.db.taken-over-1"):
-        assert part in told
+    [told] = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "desk_taken_over"]
+    counts = {"positions": 1, "parked": 2, "stops": 1, "shadow_runs": 1}
+    assert {name: told[name] for name in counts} == counts
+    assert told["put_aside"] == "desk.db.taken-over-1"
 
 
 async def test_what_was_done_since_is_not_undone_by_taking_the_same_file_over_again(postgres: str, left: Path) -> None:
@@ -322,7 +325,7 @@ async def test_a_desk_beside_a_log_in_a_file_is_that_logs_and_left_alone(postgre
 
 
 async def test_leaves_and_checkpoints_of_an_older_release_are_taken_over_of_each_epoch(
-    postgres: str, left: Path, capsys: pytest.CaptureFixture[str]
+    postgres: str, left: Path
 ) -> None:
     for epoch, size in ((1, 11), (2, 3)):
         kept = SqliteDesk(left.parent, "registration", At())
@@ -330,6 +333,8 @@ async def test_leaves_and_checkpoints_of_an_older_release_are_taken_over_of_each
         await leaves.append(some_leaves(size))
         await leaves.keep_checkpoint(size, "2026-03-02T10:00:00Z", f"signed over {size}")
         await kept.close()
+    with logged() as lines:
+        await taking(postgres, left).migrate()
     async with at_hand(postgres, left) as desk:
         assert await desk.newest_epoch() == 2
         for epoch, size in ((1, 11), (2, 3)):
@@ -341,7 +346,7 @@ async def test_leaves_and_checkpoints_of_an_older_release_are_taken_over_of_each
         "registration-witness-1.db.taken-over-1",
         "registration-witness-2.db.taken-over-1",
     ]
-    assert "leaves=11" in capsys.readouterr().out
+    assert '"leaves": 11' in lines.getvalue()
 
 
 async def test_leaves_that_were_carried_in_part_are_carried_on_with(postgres: str, left: Path) -> None:

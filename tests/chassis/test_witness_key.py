@@ -16,6 +16,7 @@ from chassis.key_store.sqlite import SqliteKeyStore
 from chassis.keys import Keys, KeysLocked, PlainKeyWrapper
 from chassis.note import NoteSigner
 from chassis.witness_key import SUBJECT, SealedSigning, WitnessKeyClosed
+from tests.chassis.logged import logged
 
 ORIGIN = "entente/lighting/1"
 MASTER = PlainKeyWrapper(bytes(range(32)))
@@ -52,13 +53,12 @@ async def test_all_processes_of_a_service_sign_with_one_key(desk: Desk, tmp_path
     assert await key_of(signing(desk, keys_in(tmp_path / "keys.db"), tmp_path)) == await key_of(one)
 
 
-async def test_the_key_of_an_older_release_is_taken_over_and_told(
-    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_key_of_an_older_release_is_taken_over_and_told(desk: Desk, tmp_path: Path) -> None:
     before = NoteSigner.in_file(ORIGIN, tmp_path / "lighting-witness.key").verifier.vkey
     keys = keys_in(tmp_path / "keys.db")
-    assert await key_of(signing(desk, keys, tmp_path)) == before
-    assert "witness_key_taken_over" in capsys.readouterr().out
+    with logged() as lines:
+        assert await key_of(signing(desk, keys, tmp_path)) == before
+    assert "witness_key_taken_over" in lines.getvalue()
     (tmp_path / "lighting-witness.key").unlink()
     assert await key_of(signing(desk, keys, tmp_path)) == before
 
