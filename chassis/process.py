@@ -109,14 +109,20 @@ async def running(services: Iterable[Service], world: World, *, alone: bool = Fa
     LogBehind where a log was restored from a backup older than what its readers have seen.
     """
     async with opened(services, world, alone=alone), AsyncExitStack() as stack:
-        for service in services:
-            await service.must_hold_what_was_read()
+        await _must_hold_what_was_read(services)
         await world.transport.start()
         stack.push_async_callback(world.transport.stop)
         for service in services:
             await service.start()
             stack.push_async_callback(service.stop)
         yield
+
+
+async def _must_hold_what_was_read(services: Iterable[Service]) -> None:
+    """Side by side: each of them asks the broker, which may let all wait."""
+    looked = await asyncio.gather(*(one.must_hold_what_was_read() for one in services), return_exceptions=True)
+    if no := next(filter(None, looked), None):
+        raise no
 
 
 @asynccontextmanager

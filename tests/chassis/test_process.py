@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -15,10 +16,13 @@ from structlog.testing import capture_logs
 from chassis.access import Access
 from chassis.asgi import Answer, request_scope
 from chassis.decider import Forbidden
+from chassis.epoch import LogBehind
 from chassis.http import DROPPED_SECONDS, BodyLimit
 from chassis.process import listening, make_world, running
 from chassis.service import Blueprint, assemble
 from chassis.settings import ServiceSettings
+from chassis.transport.in_process import InProcessTransport
+from chassis.transport.port import Outlet
 from tests.engines import free_port
 
 ROOMS = APIRouter()
@@ -74,6 +78,30 @@ async def test_who_sends_a_body_to_its_end_and_only_then_listens_hears_the_answe
         sent = head + b"host: 127.0.0.1\r\nconnection: close\r\n\r\n" + body
         answer = await asyncio.to_thread(told, urlsplit(address).port or 0, sent)
         assert answer.split(b" ")[1] == status
+
+
+class Slow(InProcessTransport):
+    """Answers how far topics go when all who start have asked."""
+
+    def __init__(self, all_of_them: asyncio.Barrier) -> None:
+        super().__init__()
+        self._all_of_them = all_of_them
+
+    async def told_to(self, outlet: Outlet) -> int:
+        async with asyncio.timeout(10):
+            await self._all_of_them.wait()
+        return {"one": 0, "two": 7}[outlet.service]
+
+
+async def test_services_that_start_together_ask_the_broker_together_and_one_that_may_not_start_says_so(
+    tmp_path: Path,
+) -> None:
+    settings = ServiceSettings(data=tmp_path, port=0)
+    world = make_world(settings, Slow(asyncio.Barrier(2)))
+    services = [assemble(replace(BLUEPRINT, name=name), settings, world) for name in ("one", "two")]
+    with pytest.raises(LogBehind, match="two: the log ends at 0 and was read further"):
+        async with running(services, world):
+            pass
 
 
 async def test_who_hangs_up_while_sending_is_no_bug_of_ours(tmp_path: Path) -> None:
