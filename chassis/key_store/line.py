@@ -40,18 +40,36 @@ class Line:
 
     def ask(self, work: Callable[[Connection], T], seconds: float = ANSWER_SECONDS) -> T:
         """What `work` answers. Raises Busy where the database does not answer within that time."""
+        try:
+            return self._asked(work).result(seconds)
+        except (TimeoutError, *WENT_AWAY) as no:
+            self._is_away()
+            raise _busy() from no
+
+    def answers(self) -> bool:
+        """Whether the database answers now. For one slow look nobody is turned away: the next who asks finds out."""
+        try:
+            self._asked(_look).result(ANSWER_SECONDS)
+        except WENT_AWAY:
+            self._is_away()
+            return False
+        except (TimeoutError, Busy):
+            return False
+        return True
+
+    def _asked(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """What will be the answer. Raises Busy where the database is known to be away."""
         if self._away.is_set() or self._closed.is_set():
             raise _busy()
         self._start()
         answer: Future[T] = Future()
         self._queue.put(lambda: self._do(work, answer))
-        try:
-            return answer.result(seconds)
-        except (TimeoutError, *WENT_AWAY) as no:
-            if not self._away.is_set():
-                self._away.set()
-                self._queue.put(self._come_back)
-            raise _busy() from no
+        return answer
+
+    def _is_away(self) -> None:
+        if not self._away.is_set():
+            self._away.set()
+            self._queue.put(self._come_back)
 
     def close(self) -> None:
         """Finishes what is asked, if it can be finished soon."""
@@ -88,11 +106,12 @@ class Line:
         raise AssertionError("the last try answers or raises")
 
     def _come_back(self) -> None:
-        while not self._closed.wait(PAUSE_SECONDS):
+        while not self._closed.is_set():
             try:
-                self._connected().execute("SELECT 1")
+                _look(self._connected())
             except WENT_AWAY:
                 self._hang_up()
+                self._closed.wait(PAUSE_SECONDS)
             else:
                 self._away.clear()
                 return
@@ -112,6 +131,10 @@ class Line:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _look(connection: Connection) -> None:
+    connection.execute("SELECT 1")
 
 
 def _busy() -> Busy:

@@ -161,11 +161,7 @@ class PostgresKeyStore:
         self._destroyed, self._renewed = found
 
     def answers(self) -> bool:
-        try:
-            self._line.ask(lambda db: db.execute("SELECT 1"))
-        except Busy:
-            return False
-        return True
+        return self._line.answers()
 
     def changed(self) -> bool:
         loop = _running_loop()

@@ -145,6 +145,14 @@ class TestPostgresKeyStore(KeyStoreConformance):
             time.sleep(0.05)
         assert here.read(ANNA) == b"a"
 
+    def test_a_look_that_takes_long_turns_nobody_away_who_needs_a_key(self, here: KeyStore) -> None:
+        here.create(ANNA, b"a")
+        goes_on = Event()
+        here._line._queue.put(goes_on.wait)  # type: ignore[attr-defined]
+        assert not here.answers()
+        goes_on.set()
+        assert here.read(ANNA) == b"a"
+
     async def test_calls_of_one_turn_of_the_loop_ask_once_and_the_next_turn_asks_again(
         self, here: KeyStore, there: KeyStore
     ) -> None:
