@@ -11,7 +11,7 @@ from chassis.cli import DATA, command_line, decide_again
 from chassis.process import run
 from chassis.proof import unsigned
 from services.incentives.app import Settings, build
-from services.incentives.domain.verifying import kept_back, verify
+from services.incentives.domain.verifying import as_recorded, kept_back, verify
 
 cli = command_line("incentives", Settings, build)
 
@@ -46,6 +46,8 @@ def verify_statement(
     if findings:
         raise typer.Exit(1)
     print("the statement follows from its events, to the cent")
+    for told in as_recorded(text):
+        print(f"{told} is taken as it was recorded: this file is of a format that does not say what it follows from")
     if hidden := kept_back(text):
         print(
             f"{hidden} of them are parts of other partners' sales: they stand in the log, how they were earned is not told"

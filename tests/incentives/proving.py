@@ -1,10 +1,12 @@
 """What a partner's verifier says of a run of facts: its events as a proof names them, from the first one on."""
 
+import json
 from typing import Any
 
-from chassis.event import plain
+from chassis.event import encode, plain
 from services.incentives.domain.verifying import FORMAT, earnings
 from tests.incentives.facts import World
+from tests.incentives.fund_facts import Log
 
 
 def proof_of(world: World) -> dict[str, Any]:
@@ -32,6 +34,21 @@ def proof_of(world: World) -> dict[str, Any]:
         for one in versions
     ]
     return {"format": FORMAT, "events": events, "plans": plans, "kept_back": []}
+
+
+def proof_of_all(*happened: Any) -> dict[str, Any]:
+    """Events in the form of a statement's proof, in their order."""
+    events = [
+        {"id": f"e{position}", "position": position, "version": 1, "type": one.type, "data": json.loads(encode(one))}
+        for position, one in enumerate(happened, 1)
+    ]
+    return {"format": FORMAT, "events": events, "plans": [], "kept_back": []}
+
+
+def proof_of_log(log: Log) -> dict[str, Any]:
+    """The claims of a log, with the rules of its funds before them."""
+    rules = [one for (kind, _), events in log.streams.items() if kind == "rulebook" for one in events]
+    return proof_of_all(*rules, *log.happened)
 
 
 def findings(world: World) -> list[str]:

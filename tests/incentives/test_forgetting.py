@@ -239,7 +239,11 @@ async def test_of_who_is_forgotten_no_byte_can_be_read_and_statement_and_ledger_
     assert (after, await incentives.text(FINANCE, "/ledger/export?format=csv")) == (before, ledger)
 
     proof = await incentives.get(FINANCE, f"{statement}/proof")
-    assert (await incentives.post(FINANCE, "/statements/verify", proof)).json() == {"holds": True, "findings": []}
+    assert (await incentives.post(FINANCE, "/statements/verify", proof)).json() == {
+        "holds": True,
+        "findings": [],
+        "as_recorded": [],
+    }
 
     payee = await incentives.get(FINANCE, "/payees/per-7")
     assert ([one["gate"] for one in payee["gates"]], payee["bank"], payee["tax_forms"]) == (["forgotten"], None, [])

@@ -178,7 +178,7 @@ async def test_the_command_and_the_route_say_the_same(proof, incentives, tmp_pat
     assert bad.returncode == 1
     assert "the statement closes with" in bad.stdout
     answer = await incentives.post(P1, "/statements/verify", proof)
-    assert answer.json() == {"holds": True, "findings": []}
+    assert answer.json() == {"holds": True, "findings": [], "as_recorded": []}
 
 
 def test_the_verifier_stands_on_the_standard_library_alone():

@@ -1,6 +1,6 @@
 """Proofs of statements over HTTP: everything that a partner needs to recompute one alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, NotRequired, TypedDict
 
 import orjson
@@ -9,17 +9,15 @@ from fastapi import APIRouter, Path, Request, Response
 from chassis.access import PARTNER
 from chassis.answers import answers
 from chassis.application import Application
-from chassis.decider import stream_base, stream_parts
 from chassis.event import sha256
 from chassis.http import App, Reader, Writer, reads, shown
 from chassis.proof import without_states
-from chassis.segments import StreamContinued
 from chassis.store.port import Recorded
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.mergers import statement_for
-from services.incentives.domain.meter import Meters
+from services.incentives.application.proving import behind
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
-from services.incentives.domain.verifying import FORMAT, verify
+from services.incentives.domain.verifying import FORMAT, as_recorded, verify
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 LIFE = ("PayoutReversed", "PayoutReleased", "PayoutPostponed", "PayoutPutUnderReview", "PayoutAdjusted")
@@ -60,7 +58,7 @@ class PlanWords(TypedDict):
 
 
 class StatementProof(TypedDict):
-    """The statement as it was issued, all that became of its lines and of their windows until then, and the plans' words.
+    """The statement as it was issued, all that became of its lines, windows, claims and payments, and the plans' words.
 
     `issued` is the statement's own event. The checkpoint, signed by the witness's key, covers it and all the others. Of the
     lines in `kept_back` it is not shown how they were earned.
@@ -77,10 +75,11 @@ class StatementProof(TypedDict):
 
 
 class Verified(TypedDict):
-    """Whether the proof holds, and what speaks against it."""
+    """Whether the proof holds, what speaks against it, and what of an older one was taken as it was recorded."""
 
     holds: bool
     findings: list[str]
+    as_recorded: list[str]
 
 
 @router.get("/statements/{statement_id}/proof")
@@ -99,7 +98,7 @@ async def statement_proof(statement_id: Id, caller: Reader, app: App) -> Respons
 
 
 async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-    """The statement as it was issued, the events that its lines name, and how those lines and their windows came to be.
+    """The statement as it was issued, the events that its lines name, and all that those follow from.
 
     For a partner it is not `whole`: a part of another partner's sale shows that it stands in the log, not what it says.
     """
@@ -110,7 +109,7 @@ async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, 
     positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
     positions |= await _steps(app, tenant, earned.values())
     named = [await _recorded(app, position) for position in sorted(positions) if position <= statement["to_position"]]
-    stated = {one.position: one for one in (*named, *await _windows(app, named, statement["to_position"]))}
+    stated = {one.position: one for one in (*named, *await behind(app, tenant, named, statement["to_position"]))}
     found = [await _recorded(app, statement["position"]), *(stated[position] for position in sorted(stated))]
     assert app.covering is not None
     covering = await app.covering(found)
@@ -137,19 +136,6 @@ async def _steps(app: Application, tenant: str, earned: Iterable[dict[str, Any]]
     await app.caught_up("event_places")
     steps = [step["event_id"] for line in earned for step in line["history"] if step["kind"] in LIFE]
     return {place["position"] for place in (await app.read.get_many("event_places", tenant, steps)).values()}
-
-
-async def _windows(app: Application, named: Sequence[Recorded], to_position: int) -> list[Recorded]:
-    """All that happened in the windows of these events up to a position."""
-    streams = {stream_base(one.stream) for one in named if stream_parts(one.stream)[1] == Meters.kind}
-    found: list[Recorded] = []
-    for stream in sorted(streams):
-        segment: str | None = stream
-        while segment:
-            loaded = await app.executor.store.load(segment)
-            segment = next((one.event.next for one in loaded if isinstance(one.event, StreamContinued)), None)
-            found += [one for one in loaded if not isinstance(one.event, StreamContinued)]
-    return [one for one in found if one.position <= to_position]
 
 
 async def _recorded(app: Application, position: int) -> Recorded:
@@ -185,5 +171,7 @@ async def _plans(app: Application, tenant: str, wanted: set[tuple[str, int]]) ->
 async def check(request: Request, caller: Writer, app: App) -> Response:
     """Checks a downloaded proof as the offline verifier does; nothing is stored."""
     app.access.check(caller.principal, READ_EARNINGS)
-    findings = verify((await request.body()).decode(errors="replace"))
-    return shown({"holds": not findings, "findings": findings})
+    text = (await request.body()).decode(errors="replace")
+    findings = verify(text)
+    told = [] if findings else as_recorded(text)
+    return shown({"holds": not findings, "findings": findings, "as_recorded": told})

@@ -12,6 +12,7 @@ import struct
 from fractions import Fraction
 from typing import Any
 
+from services.incentives.domain.verifying_claims import OF_CLAIMS, PUBLISHED, claims
 from services.incentives.domain.verifying_lines import (
     CALCULATED,
     REVERSED_EVENT,
@@ -21,11 +22,14 @@ from services.incentives.domain.verifying_lines import (
     lives,
     reversal,
 )
-from services.incentives.domain.verifying_numbers import amount_of, number, sha256, text_of
+from services.incentives.domain.verifying_numbers import number, sha256, text_of
+from services.incentives.domain.verifying_payments import APPROVED, TAXED, approved, taxed, withholdings
 from services.incentives.domain.verifying_windows import TRUED_UP, releases, trued_up, windows
 
-FORMAT, OF_LINES, WITHOUT_LOG = "entente-statement-3", "entente-statement-2", "entente-statement-1"
-"""The newest format; the second, which has not all that became of a line; the first, without the events' places in the log."""
+FORMAT, OF_LIVES_ALONE = "entente-statement-4", "entente-statement-3"
+OF_LINES, WITHOUT_LOG = "entente-statement-2", "entente-statement-1"
+"""The newest format; the third, which says not what claims and withholding follow from; the second, which has not all that
+became of a line; the first, without the events' places in the log."""
 WITHOUT_LIVES = (OF_LINES, WITHOUT_LOG)
 
 
@@ -33,7 +37,7 @@ def verify(text: str) -> Found:
     """Everything that does not hold in a statement's proof; nothing for a sound one."""
     try:
         proof = json.loads(text)
-        if proof["format"] not in (FORMAT, *WITHOUT_LIVES):
+        if proof["format"] not in (FORMAT, OF_LIVES_ALONE, *WITHOUT_LIVES):
             return [f"this is not a proof of the format {FORMAT}"]
         events = {event["id"]: event for event in proof["events"]}
         checks = (_events(proof), _lines(proof, events), _plans(proof), earnings(proof))
@@ -46,6 +50,17 @@ def verify(text: str) -> Found:
 def kept_back(text: str) -> int:
     """How many of the events of a sound proof are told by their hashes alone: parts of other partners' sales."""
     return sum(event["data"] is None for event in json.loads(text)["events"])
+
+
+def as_recorded(text: str) -> list[str]:
+    """What of a sound proof was not recomputed, a sentence each: what older formats do not say the causes of."""
+    proof = json.loads(text)
+    if proof["format"] == FORMAT:
+        return []
+    kinds = [event["type"] for event in proof["events"]]
+    claimed, paid = sum(kind in OF_CLAIMS for kind in kinds), kinds.count(APPROVED)
+    found = [f"{claimed} claims: what was approved of them"] if claimed else []
+    return found + ([f"{paid} payments: what was withheld of them"] if paid else [])
 
 
 # The statement itself
@@ -161,13 +176,25 @@ def _root(leaf: Node, place: int, size: int, path: list[Node]) -> Node | None:
 
 
 def earnings(proof: dict[str, Any]) -> Found:
-    """Every line and window of the file: since the third format from its beginning, before event by event."""
+    """Every line and window of the file: since the third format from its beginning, before event by event.
+
+    Since the fourth what claims and withholding follow from is there too.
+    """
     plans = {(plan["rulebook_id"], plan["version"]): plan for plan in proof["plans"]}
     events = [event for event in proof["events"] if event["data"] is not None]
     found = [f"{one['type']} {one['id']}: {text}" for one in events for text in _alone(proof, one, plans)]
     if proof["format"] in WITHOUT_LIVES:
         return [*found, *releases(events)]
-    return [*found, *lives(events, proof["kept_back"]), *windows(events, plans)]
+    found += [*lives(events, proof["kept_back"]), *windows(events, plans)]
+    return found if proof["format"] != FORMAT else [*found, *_rules(events), *claims(events), *withholdings(events)]
+
+
+def _rules(events: list[dict[str, Any]]) -> Found:
+    return [
+        f"{one['type']} {one['id']}: its rules do not have their SHA-256"
+        for one in events
+        if one["type"] == PUBLISHED and sha256(one["data"]["body"]) != one["data"]["sha256"]
+    ]
 
 
 def _alone(proof: dict[str, Any], event: dict[str, Any], plans: Plans) -> Found:
@@ -178,32 +205,12 @@ def _alone(proof: dict[str, Any], event: dict[str, Any], plans: Plans) -> Found:
     return check(event["data"], plans) if check else []
 
 
-# What was paid
-
-
-def _taxed(invoice: dict[str, Any], _: Plans) -> Found:
-    """The tax of an invoice is what the vendor has back, and what becomes payable."""
-    vat = [amount_of(entry["amount"]) for entry in invoice["journal"]["entries"] if entry["account"] == "vat"]
-    tax = invoice["tax"]
-    return [] if vat == [amount_of(tax)] else [f"a tax of {tax['amount']} is not what its journal moves"]
-
-
-def _approved(payment: dict[str, Any], _: Plans) -> Found:
-    """To the payee go the amount and the tax on its invoice, less what is withheld."""
-    if payment.get("net") is None:
-        return []
-    tax, withheld = (amount_of(payment[name]) if payment.get(name) else Fraction(0) for name in ("tax", "withheld"))
-    net, paid = amount_of(payment["amount"]) + tax - withheld, payment["net"]
-    told = f"{paid['amount']} go to the payee, amount and tax less what is withheld make {text_of(net)}"
-    return [] if net == amount_of(paid) else [told]
-
-
 CHECKS = {
     CALCULATED: calculated,
     REVERSED_EVENT: reversal,
     TRUED_UP: trued_up,
-    "incentives.InvoiceTaxed.v1": _taxed,
-    "incentives.PaymentApproved.v1": _approved,
+    TAXED: taxed,
+    APPROVED: approved,
 }
 OF_LIVES = (REVERSED_EVENT, TRUED_UP)
 """What is checked with all that was before it, where that is in the file."""
