@@ -152,6 +152,8 @@ async def test_the_clock_reminds_and_expires_and_a_period_ends_by_itself(it):
     it.clock.set(datetime(2027, 1, 1, 0, 1, tzinfo=UTC))
     shares = await it.until(P1, "/funds", lambda page: len(page["items"]) == 2)
     assert {one["period"]: one["available"] for one in shares["items"]} == {"2026": "0.00", "2027": "5000.00"}
+    gone = {one["period"]: (one["expired"], one["rolled_over"]) for one in shares["items"]}
+    assert gone == {"2026": ("5000.00", "5000.00"), "2027": ("0.00", "0.00")}
 
 
 async def test_a_reused_proof_names_nobody_to_the_claimant(it):

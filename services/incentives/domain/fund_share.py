@@ -24,6 +24,9 @@ from services.incentives.domain.budget import (
 )
 from services.incentives.domain.fund import FundRules, fund_at, next_period, part_of, period_of, today
 
+ROLLOVER = "rollover"
+"""Who gives what is rolled over, and how its `ref` begins: stored for ever."""
+
 # Commands
 
 
@@ -93,6 +96,13 @@ def _given(wish: AllocateFund, amount: Money, share: Budget) -> list[BudgetEvent
     )
 
 
+def rolled_from(one: BudgetAllocated) -> str | None:
+    """The share that this one was rolled over from, None where somebody gave it."""
+    if one.fund is None or one.allocated_by != ROLLOVER:
+        return None
+    return share_id(one.fund.fund_id, one.ref.split(":")[1], one.fund.partner_id)
+
+
 def marked(one: BudgetEvent, share: FundShare) -> BudgetEvent:
     """The event with whose share it is of."""
     return replace(one, fund=share) if isinstance(one, BudgetAllocated) else one
@@ -135,9 +145,9 @@ def _rolled_over(wish: ExpireFundShare, left: Money, following: Budget, book: Ru
         fund_id=wish.fund_id,
         period=period,
         partner_id=wish.partner_id,
-        ref=f"rollover:{wish.period}:{iso(today(wish.now))}",
+        ref=f"{ROLLOVER}:{wish.period}:{iso(today(wish.now))}",
         amount=amount,
-        by="rollover",
+        by=ROLLOVER,
         now=wish.now,
     )
     return [marked(one, _share(again, version, rules)) for one in _given(again, amount, following)]

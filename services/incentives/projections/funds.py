@@ -15,11 +15,15 @@ from services.incentives.domain.budget import (
     BudgetUsed,
     FundShare,
 )
+from services.incentives.domain.fund_share import rolled_from
 from services.incentives.projections.budgets import evolve as of_budget
 
 
 class FundDocument(TypedDict):
-    """A partner's share. `allocated` is what was given less what expired; `accrued` what of it purchases brought."""
+    """A partner's share. `allocated` is what was given less what is gone; `accrued` what of it purchases brought.
+
+    What is left at the end of a period goes: `rolled_over` is there in the next one, `expired` is lost.
+    """
 
     budget_id: str
     fund_id: str
@@ -33,6 +37,7 @@ class FundDocument(TypedDict):
     reserved: str
     used: str
     expired: str
+    rolled_over: str
     accrued: str
     amount_sorts: str
     changed_at: str
@@ -43,6 +48,8 @@ def evolve(document: FundDocument | None, seen: Seen) -> FundDocument | None:
     if document is None and (not isinstance(happened, BudgetAllocated) or happened.fund is None):
         return None
     known = document or _opened(happened.fund)
+    if document and happened.budget_id != document["budget_id"]:
+        return _rolled_over(document, happened.amount.amount, iso(seen.recorded_at))
     before: Any = known if document else None
     budget: Any = of_budget(before, seen)
     expired = happened.amount.amount if isinstance(happened, BudgetExpired) else Decimal(0)
@@ -52,6 +59,12 @@ def evolve(document: FundDocument | None, seen: Seen) -> FundDocument | None:
         "expired": str(Decimal(known["expired"]) + expired),
         "accrued": str(Decimal(known["accrued"]) + _accrued(happened)),
     }
+
+
+def _rolled_over(document: FundDocument, amount: Decimal, at: str) -> FundDocument:
+    """What is told of the next period's share: so much of what went is not lost."""
+    expired, rolled = Decimal(document["expired"]) - amount, Decimal(document["rolled_over"]) + amount
+    return {**document, "expired": str(expired), "rolled_over": str(rolled), "changed_at": at}
 
 
 def _accrued(happened: Any) -> Decimal:
@@ -70,16 +83,23 @@ def _opened(share: FundShare) -> Any:
         "ends_on": iso(share.ends_on),
         "partner_id": share.partner_id,
         "expired": "0.00",
+        "rolled_over": "0.00",
         "accrued": "0.00",
     }
 
 
+def _shares(seen: Seen) -> tuple[str, ...]:
+    """The share, and the one of the period before from which it was rolled over."""
+    happened = seen.event
+    before = rolled_from(happened) if isinstance(happened, BudgetAllocated) else None
+    return (happened.budget_id, before) if before else (happened.budget_id,)
+
+
 FUNDS = Projection(
     name="funds",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
-        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced),
-        lambda seen: str(seen.event.budget_id),
+        (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced), _shares
     ),
     evolve=evolve,
     indexes=(
