@@ -1,14 +1,17 @@
 """The OpenAPI document of the public API: what it says of a route is what the route does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
 import orjson
 import pytest
+from fastapi import FastAPI, Request
 
 from chassis.asgi import Answer
-from services.gateway.api.documents import examples
+from services.gateway.adapters.upstreams import InProcess
+from services.gateway.api.documents import document_of, examples
 from tests.scenarios.examples import MAIN
 from tests.scenarios.held import NAME, Contract, closed, rooted
 from tests.scenarios.system import System, done
@@ -33,6 +36,16 @@ async def test_it_says_what_needs_no_sign_in(it: System) -> None:
         "GET /v1/registration/forms/{form_id}",
         "POST /v1/registration/forms/{form_id}/leads",
     }
+
+
+async def test_it_is_made_once_for_many_and_anew_while_a_service_is_missing(it: System) -> None:
+    app = it.services["gateway"].application
+    request = Request({"type": "http", "app": FastAPI()})
+    alone = replace(app, ports=replace(app.ports, upstreams=InProcess({})))
+    assert "/v1/registration/deals" not in (await document_of(request, alone))["paths"]
+    whole = await document_of(request, app)
+    assert "/v1/registration/deals" in whole["paths"]
+    assert (await document_of(request, app))["paths"] is whole["paths"]
 
 
 async def test_it_says_that_a_command_needs_a_key(it: System) -> None:

@@ -1,5 +1,6 @@
 """The public API as one OpenAPI document: what every service offers behind the door, and the gateway's own routes."""
 
+import asyncio
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,7 @@ PARAMETERS = {
 }
 EXAMPLES = Path(__file__).with_name("examples.json")
 """Requests and answers of a real run of the main job, by operation: `make examples` writes them."""
+KEPT_SECONDS = 60.0
 OWN_GENERATED = ("HTTPValidationError", "ValidationError")
 
 router = APIRouter(prefix="/v1", tags=["documents"])
@@ -95,11 +97,20 @@ async def openapi(request: Request, app: App) -> Response:
 
 
 async def document_of(request: Request, app: Application) -> dict[str, Any]:
-    """What every service that answers now says of itself, as one document."""
+    """What every service that answers says of itself, as one document: to be read, never changed.
+
+    One that misses no service is kept for a while; another process may be of another release by then.
+    """
+    now = asyncio.get_running_loop().time()
+    made_at, kept = getattr(request.app.state, "kept_document", (now, None))
+    if kept is not None and now < made_at + KEPT_SECONDS:
+        return dict(kept)
     documents = {name: await _of_service(app, name) for name in SERVICES if name != app.name}
-    own = request.app.openapi()
     parts = [(f"/v1/{name}", name, document) for name, document in documents.items() if document]
-    return joined([*parts, ("", app.name, own)])
+    made = joined([*parts, ("", app.name, request.app.openapi())])
+    if all(documents.values()):
+        request.app.state.kept_document = now, made
+    return made
 
 
 async def _of_service(app: Application, service: str) -> dict[str, Any]:

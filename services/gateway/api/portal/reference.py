@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 async def overview(here: Here) -> Response:
     """How to begin, and which services there are."""
     document = await document_of(here.request, here.app)
-    counts = {name: len(list(_operations(document, name))) for name in SERVICES}
+    counts = {name: len(list(_verbs(document, name))) for name in SERVICES}
     return await here.page("reference.html", info=document["info"]["description"], counts=counts)
 
 
@@ -43,10 +43,14 @@ async def of_service(service: str, here: Here) -> Response:
 def _operations(document: Mapping[str, Any], service: str) -> Iterator[dict[str, Any]]:
     """The operations of a service; the gateway's are those that are of no other, without those of development."""
     schemas = document["components"]["schemas"]
+    for path, verb in _verbs(document, service):
+        yield _operation(verb, path, document["paths"][path][verb], schemas)
+
+
+def _verbs(document: Mapping[str, Any], service: str) -> Iterator[tuple[str, str]]:
     for path, verbs in document["paths"].items():
         if not path.startswith("/dev/") and _owner(path) == service:
-            for verb in (one for one in VERBS if one in verbs):
-                yield _operation(verb, path, verbs[verb], schemas)
+            yield from ((path, verb) for verb in VERBS if verb in verbs)
 
 
 def _owner(path: str) -> str:
