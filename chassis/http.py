@@ -572,6 +572,16 @@ async def no_answer(request: Request, error: Any) -> Response:
     return problem(NoAnswer(request, error))
 
 
+async def unavailable(request: Request, error: Unavailable) -> Response:
+    """Answers as this app says that something is away."""
+    answer: Response = await request.app.exception_handlers[Unavailable](request, error)
+    return answer
+
+
+async def _of_a_later_release(request: Request, error: Any) -> Response:
+    return await unavailable(request, Unavailable(str(error)))
+
+
 def with_conventions(app: FastAPI, application: Application, identify: Identify) -> FastAPI:
     """Gives a FastAPI app the answers, limits and dependencies that every service has."""
     app.state.application, app.state.identify = application, identify
@@ -579,8 +589,9 @@ def with_conventions(app: FastAPI, application: Application, identify: Identify)
     app.add_exception_handler(RequestValidationError, _answering(_invalid))
     app.add_exception_handler(HTTPException, no_answer)
     app.add_exception_handler(ClientDisconnect, _answering(lambda _: HungUp()))
+    app.add_exception_handler(Unavailable, _answering(lambda error: error))
     app.add_exception_handler(Exception, failed)
-    app.add_exception_handler(UnknownType, _answering(lambda error: Unavailable(str(error))))
+    app.add_exception_handler(UnknownType, _of_a_later_release)
     app.add_middleware(BodyLimit, bytes_max=application.body_bytes_max, files=application.files)
     app.add_middleware(ComeAgain)
     return app
@@ -606,7 +617,10 @@ class Measured:
 
 
 class ComeAgain:
-    """Answers 503 where something is away for now (a database, room on the disk): nothing is wrong with the request."""
+    """Answers 503 where something is away for now (a database, room on the disk): nothing is wrong with the request.
+
+    What the answer looks like is the app's to say, as for what a route raises.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -624,9 +638,11 @@ class ComeAgain:
         except Exception as error:
             if begun or not is_away(error):
                 raise
-            with logs.correlated(correlation_id=_correlation(scope), traceparent=_traceparent(Request(scope))):
+            request = Request(scope)
+            with logs.correlated(correlation_id=_correlation(scope), traceparent=_traceparent(request)):
                 log.warning("away", error=repr(error))
-            await problem(Unavailable())(scope, receive, send)
+            answer = await unavailable(request, Unavailable())
+            await answer(scope, receive, send)
 
 
 class _Taken:

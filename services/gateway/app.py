@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from chassis.application import Application
 from chassis.bulk_file import FILE_BYTES_MAX
+from chassis.http import Unavailable
 from chassis.identity import Principal, Signer, Unauthenticated
 from chassis.service import Blueprint, Service, World, assemble
 from chassis.settings import ServiceSettings
@@ -27,7 +28,7 @@ from services.gateway.api.authentication import narrowed, visitor
 from services.gateway.api.door import Doors, KnownHost, last_told
 from services.gateway.api.portal import pages
 from services.gateway.api.portal.sign_in import BACK
-from services.gateway.api.portal.visit import failed_page, no_page
+from services.gateway.api.portal.visit import away_page, failed_page, no_page
 from services.gateway.application import HANDLES
 from services.gateway.projections.deal_cards import DEAL_CARDS
 from services.gateway.projections.event_log import EVENT_LOG
@@ -199,6 +200,7 @@ def build(settings: Settings, world: World) -> Service:
     service.api.add_middleware(Doors, services=others, body_bytes_max=settings.body_bytes_max)
     service.api.add_exception_handler(HTTPException, no_page)
     service.api.add_exception_handler(Exception, failed_page)
+    service.api.add_exception_handler(Unavailable, away_page)
     service.api.mount("/static", StaticFiles(directory=STATIC))
     service.api.add_middleware(KnownHost, names=settings.names)
     service.application.told = partial(last_told, service.application)

@@ -26,7 +26,7 @@ from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
 from chassis.event import SHARED, stable_id
 from chassis.health import readiness
-from chassis.http import App, BadRequest, Bug, Caller, at_least, failed, no_answer
+from chassis.http import App, BadRequest, Bug, Caller, Unavailable, at_least, failed, no_answer, problem
 from chassis.identity import Principal, Unauthenticated
 from contracts.catalogue import SERVICES, public_events
 from services.gateway.api.authentication import (
@@ -48,6 +48,8 @@ from services.gateway.domain.tenant import Tenants
 SIGN_IN = "/sign-in"
 AT_LEAST = "entente-at-least"
 ASK_SECONDS = 5.0
+AWAY_SECONDS = 5
+"""How soon a page that could not be shown is asked for again."""
 KEY_BYTES = 16
 ALL_MAX, PAGE_MAX = 1_000, 200
 FIELDS_MAX = 300
@@ -536,8 +538,26 @@ async def no_page(request: Request, error: Any) -> Response:
 async def failed_page(request: Request, error: Exception) -> Response:
     """Answers what nobody foresaw: for who reads pages a page that asks no service, for that may be what fails."""
     answer = await failed(request, error)
-    told = {"slug": Bug.slug, "waiting": False}
+    told = {"slug": Bug.slug, "waiting": False, "reloads": False}
     return render(request, "problem.html", Bug.status, problem=told) if _reads_pages(request) else answer
+
+
+async def away_page(request: Request, error: Any) -> Response:
+    """Answers while something is away for now: as `failed_page`, and what was only looked at is asked for again."""
+    answer = problem(error)
+    if not _reads_pages(request):
+        return answer
+    reloads = request.method in ("GET", "HEAD")
+    told = {"slug": error.slug, "waiting": False, "reloads": reloads}
+    page = render(request, "problem.html", error.status, problem=told)
+    page.headers["Retry-After"] = answer.headers["Retry-After"]
+    return _reloaded(page, AWAY_SECONDS) if reloads else page
+
+
+def _reloaded(page: Response, seconds: int) -> Response:
+    """The page, which the browser asks for again by itself."""
+    page.headers["Refresh"] = str(seconds)
+    return page
 
 
 def _reads_pages(request: Request) -> bool:
@@ -557,12 +577,11 @@ def _to_sign_in(request: Request) -> Response:
 async def _problem_page(request: Request, error: Problem) -> Response:
     """What went wrong, as a page. What was just made and is not to be read yet is asked for again by itself."""
     waiting = error.status == NotFound.status and "at" in request.query_params
-    told = {"slug": error.slug, "detail": error.detail, "waiting": waiting}
+    reloads = error.status == Unavailable.status and request.method in ("GET", "HEAD")
+    told = {"slug": error.slug, "detail": error.detail, "waiting": waiting, "reloads": reloads}
     try:
         here = await visit(request, request.app.state.application)
-        answer = await here.page("problem.html", 503 if waiting else error.status, problem=told)
+        answer = await here.page("problem.html", Unavailable.status if waiting else error.status, problem=told)
     except Problem:
-        answer = html("problem.html", {"visit": None, "problem": told, "path": request.url.path}, error.status)
-    if waiting:
-        answer.headers["Refresh"] = "1"
-    return answer
+        answer = render(request, "problem.html", error.status, problem=told)
+    return _reloaded(answer, 1 if waiting else AWAY_SECONDS) if waiting or reloads else answer
