@@ -4,6 +4,7 @@ The same statement is the same bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 LINES_A_PAGE = 58
@@ -22,20 +23,38 @@ def statement_pdf(statement: Mapping[str, Any]) -> bytes:
 
 def _lines(it: Mapping[str, Any]) -> list[str]:
     currency = it["closing"]["currency"]
+    payments = {one["event_id"]: one for one in it.get("payments", ())}
     return [
         f"Statement {it['number']} of {it['period']}",
         f"Payee {it['payee_id']}, issued {it['issued_at'][:10]}",
         "",
         _row("", "opening balance", "", it["opening"]["amount"], currency),
-        *(
-            _row(one["effective_on"], one["kind"].replace("_", " "), one["cause"], one["amount"]["amount"], currency)
-            for one in it["lines"]
-        ),
+        *(text for one in it["lines"] for text in _told(one, payments.get(one["event_id"]), currency)),
         _row("", "closing balance", "", it["closing"]["amount"], currency),
         "",
         f"SHA-256 {it['sha256']}",
         f"of the one before {it['previous_sha256'] or 'none'}",
         "The SHA-256 covers all of this statement and the one before it.",
+    ]
+
+
+def _told(line: Mapping[str, Any], payment: Mapping[str, Any] | None, currency: str) -> list[str]:
+    """A line, and of a payment what of it reaches the bank, where that is not its amount."""
+    kind = line["kind"].replace("_", " ")
+    row = _row(line["effective_on"], kind, line["cause"], line["amount"]["amount"], currency)
+    if payment is None or payment["to_bank"] == payment["amount"]:
+        return [row]
+    rate = f" ({payment['withheld_percent']} %)" if payment["withheld_percent"] else ""
+    parts = {
+        "amount": "",
+        "tax": "on the invoice, on top",
+        "withheld": f"for {payment['jurisdiction']}{rate}",
+        "to_bank": "amount and tax less what is withheld",
+    }
+    shown = [(name, why) for name, why in parts.items() if Decimal(payment[name]["amount"])]
+    return [
+        row,
+        *(_row("", f"  {name.replace('_', ' ')}", why, payment[name]["amount"], currency) for name, why in shown),
     ]
 
 

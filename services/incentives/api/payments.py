@@ -32,6 +32,7 @@ from services.incentives.application.paying import (
     write_off_of,
 )
 from services.incentives.application.sales import in_books, rules_of_kind
+from services.incentives.application.stated import StatedPayment, stated_payments
 from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.account import (
     Accounts,
@@ -72,8 +73,15 @@ NEXT = (
     "available_on",
 )
 COLUMNS = ("effective_on", "kind", "cause", "opportunity_id")
+OF_PAYMENTS = ("tax", "withheld", "jurisdiction", "withheld_percent", "to_bank")
 
 router = APIRouter(tags=["payments"])
+
+
+class ShownStatement(StatementDocument):
+    """A statement as it was issued, and beside it what each payment that it tells of brings to the bank."""
+
+    payments: list[StatedPayment]
 
 
 class StatementBody(Body):
@@ -241,13 +249,21 @@ async def live(
 
 
 @router.get("/statements/{statement_id}")
-@answers(StatementDocument)
+@answers(ShownStatement)
 @reads("statements")
 async def one_statement(statement_id: Id, caller: Reader, app: App) -> Response:
-    """One statement with all its lines; for who decides disputes, one of which a line was disputed."""
+    """One statement with all its lines, and what its payments bring to the bank.
+
+    For who decides disputes one of which a line was disputed, and nothing of payments.
+    """
     if arbiter_alone(caller, app):
-        return shown(await _disputed(caller, app, statement_id))
-    return shown(await statement_for(caller, app, statement_id))
+        return shown({**await _disputed(caller, app, statement_id), "payments": []})
+    return shown(await _with_payments(caller, app, statement_id))
+
+
+async def _with_payments(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:
+    found = await statement_for(caller, app, statement_id)
+    return {**found, "payments": await stated_payments(app, caller.tenant, found)}
 
 
 async def _disputed(caller: Reader, app: App, statement_id: str) -> dict[str, Any]:
@@ -264,11 +280,24 @@ async def _disputed(caller: Reader, app: App, statement_id: str) -> dict[str, An
 @reads("statements")
 async def statement_table(statement_id: Id, caller: Reader, app: App) -> Response:
     """A statement as a table; nothing in it is a formula."""
-    found = await statement_for(caller, app, statement_id)
-    rows = [[line.get(name) for name in COLUMNS] + [line["amount"]["amount"]] for line in found["lines"]]
-    opening = [None, "opening", None, None, found["opening"]["amount"]]
-    closing = [None, "closing", None, None, found["closing"]["amount"]]
-    return table(statement_id, (*COLUMNS, f"amount {found['closing']['currency']}"), [opening, *rows, closing])
+    found = await _with_payments(caller, app, statement_id)
+    payments = {one["event_id"]: _parts(one) for one in found["payments"]}
+    none = [None] * len(OF_PAYMENTS)
+    rows = [
+        [*(line.get(name) for name in COLUMNS), line["amount"]["amount"], *payments.get(line["event_id"], none)]
+        for line in found["lines"]
+    ]
+    opening = [None, "opening", None, None, found["opening"]["amount"], *none]
+    closing = [None, "closing", None, None, found["closing"]["amount"], *none]
+    heads = (*COLUMNS, f"amount {found['closing']['currency']}", *OF_PAYMENTS)
+    return table(statement_id, heads, [opening, *rows, closing])
+
+
+def _parts(payment: StatedPayment) -> list[str | None]:
+    """What leads from a payment to the bank, as a row of the table says it."""
+    amounts = (payment["tax"], payment["withheld"], payment["to_bank"])
+    tax, withheld, to_bank = (amount["amount"] for amount in amounts)
+    return [tax, withheld, payment["jurisdiction"], payment["withheld_percent"], to_bank]
 
 
 @router.get("/statements/{statement_id}/pdf")
@@ -276,7 +305,7 @@ async def statement_table(statement_id: Id, caller: Reader, app: App) -> Respons
 @reads("statements")
 async def statement_document(statement_id: Id, caller: Reader, app: App) -> Response:
     """A statement as a PDF; the same statement is the same bytes."""
-    found = await statement_for(caller, app, statement_id)
+    found = await _with_payments(caller, app, statement_id)
     disposition = {"Content-Disposition": f'attachment; filename="{statement_id}.pdf"'}
     return Response(statement_pdf(found), media_type="application/pdf", headers=disposition)
 

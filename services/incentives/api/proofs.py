@@ -15,7 +15,7 @@ from chassis.proof import without_states
 from chassis.store.port import Recorded
 from services.incentives.access import READ_EARNINGS
 from services.incentives.api.mergers import statement_for
-from services.incentives.application.proving import behind
+from services.incentives.application.proving import behind, recorded_at
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed
 from services.incentives.domain.verifying import FORMAT, as_recorded, verify
 
@@ -108,9 +108,9 @@ async def proof_of(app: Application, tenant: str, statement: dict[str, Any], *, 
     earned = {line_id: line for line_id, line in lines.items() if whole or line["credited_id"] is None}
     positions = {line["position"] for line in statement["lines"]} | {one["position"] for one in earned.values()}
     positions |= await _steps(app, tenant, earned.values())
-    named = [await _recorded(app, position) for position in sorted(positions) if position <= statement["to_position"]]
+    named = [await recorded_at(app, position) for position in sorted(positions) if position <= statement["to_position"]]
     stated = {one.position: one for one in (*named, *await behind(app, tenant, named, statement["to_position"]))}
-    found = [await _recorded(app, statement["position"]), *(stated[position] for position in sorted(stated))]
+    found = [await recorded_at(app, statement["position"]), *(stated[position] for position in sorted(stated))]
     assert app.covering is not None
     covering = await app.covering(found)
     stored, hashed = covering["events"], without_states(covering)["events"]
@@ -136,11 +136,6 @@ async def _steps(app: Application, tenant: str, earned: Iterable[dict[str, Any]]
     await app.caught_up("event_places")
     steps = [step["event_id"] for line in earned for step in line["history"] if step["kind"] in LIFE]
     return {place["position"] for place in (await app.read.get_many("event_places", tenant, steps)).values()}
-
-
-async def _recorded(app: Application, position: int) -> Recorded:
-    [recorded] = await app.executor.store.feed(position - 1, 1)
-    return recorded
 
 
 def _event(recorded: Recorded, proven: dict[str, Any]) -> dict[str, Any]:

@@ -124,9 +124,14 @@ async def proposal_of(
 
 async def payment_rules_now(app: Application, tenant: str) -> PaymentRules:
     """The payment rules in force now."""
+    return await payment_rules_at(app, tenant, app.clock.now())
+
+
+async def payment_rules_at(app: Application, tenant: str, at: datetime) -> PaymentRules:
+    """The payment rules that were in force at an instant."""
     names = await rules_of_kind(app, tenant, PAYMENT)
     peek = app.executor.peek(tenant)
-    return payment.rules_of([await peek(Rules.at(name)) for name in names], app.clock.now())
+    return payment.rules_of([await peek(Rules.at(name)) for name in names], at)
 
 
 async def carried_of(

@@ -48,7 +48,13 @@ async def behind(app: Application, tenant: str, named: Sequence[Recorded], to_po
     return [one for one in found if one.position <= to_position]
 
 
-async def _whole(app: Application, stream: str) -> list[Recorded]:
+async def recorded_at(app: Application, position: int) -> Recorded:
+    """The event at a position of the log."""
+    [recorded] = await app.executor.store.feed(position - 1, 1)
+    return recorded
+
+
+async def whole_stream(app: Application, stream: str) -> list[Recorded]:
     """The events of all segments of a stream."""
     found: list[Recorded] = []
     segment: str | None = stream
@@ -62,12 +68,12 @@ async def _whole(app: Application, stream: str) -> list[Recorded]:
 async def _windows(app: Application, named: Iterable[Recorded]) -> list[Recorded]:
     """All that happened in the windows of these events."""
     streams = {stream_base(one.stream) for one in named if stream_parts(one.stream)[1] == Meters.kind}
-    return [one for stream in sorted(streams) for one in await _whole(app, stream)]
+    return [one for stream in sorted(streams) for one in await whole_stream(app, stream)]
 
 
 async def _told(app: Application, tenant: str, streams: Iterable[Stream]) -> list[Recorded]:
     names = sorted({stream.name(tenant) for stream in streams})
-    return [one for name in names for one in await _whole(app, name) if isinstance(one.event, TELL)]
+    return [one for name in names for one in await whole_stream(app, name) if isinstance(one.event, TELL)]
 
 
 # Claims
@@ -91,7 +97,7 @@ def _accepts(happened: object) -> bool:
 
 async def _published(app: Application, tenant: str, rulebook_id: str, version: int) -> list[Recorded]:
     """The publication of a version of rules, and its end."""
-    found = await _whole(app, Rules.at(rulebook_id).name(tenant))
+    found = await whole_stream(app, Rules.at(rulebook_id).name(tenant))
     kinds = RulesPublished | RulesEnded
     return [one for one in found if isinstance(one.event, kinds) and one.event.version == version]
 

@@ -179,7 +179,9 @@ async def statement_page(here: Visit, statement_id: str, refusal: Refusal | None
     standing = (row for row in disputes.items if row["state"] != "withdrawn")
     disputed = {row["event_id"]: row for row in standing if row["statement_id"] == statement_id}
     causes = {**_lines_of(found.one, disputed), **deals}
+    payments = {row["event_id"]: row for row in found.one.get("payments", ()) if row["to_bank"] != row["amount"]}
     shown = {"part": found, "statement": found.one, "names": names, "causes": causes, "disputed": disputed}
+    shown |= {"payments": payments}
     return await here.page("statement.html", status, **shown, refusal=refusal)
 
 
