@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chassis.decider import Raced
 from chassis.event import decode
 from chassis.identity import Principal
 from chassis.record import CommandRecorded
@@ -274,6 +275,59 @@ async def test_refunds_hold_what_is_unpaid_and_a_false_alarm_releases_it(tmp_pat
         await it.until(P1, "/lines", lambda page: {line["state"] for line in page["items"]} == {"payable"})
         tried = await it.post(ADMIN, "/case-backtests", {"rulebook_id": BOOK, "version": 1})
         assert tried.json()["false_alarms_hit"] == 1
+
+
+class Behind:
+    """A read store whose cases are as they were when they were seen, before they were opened."""
+
+    def __init__(self, read: Any, case: dict[str, Any]) -> None:
+        self._read, self._case = read, case
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._read, name)
+
+    async def get(self, name: str, tenant: str, document_id: str) -> Any:
+        return self._case if name == "cases" else await self._read.get(name, tenant, document_id)
+
+
+async def test_a_false_alarm_frees_what_the_case_holds_while_the_read_model_does_not_know_that_it_was_opened(tmp_path):
+    async with started(tmp_path) as it:
+        await watched(it, rule("refund_ratio", percent="40", least=1))
+        await it.hear(activated("p1"))
+        await it.publish_plan(plan(hold_days=0))
+        it.clock.set(datetime(2026, 3, 17, 9, tzinfo=UTC))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        await it.hear(refunded("rev-1", "900.00"))
+        case = await opened(it)
+        it.service.application.read = Behind(it.service.application.read, {**case, "state": "seen", "lines": []})
+        closed = await it.post(APPROVER, f"/cases/{case['case_id']}/close", {"outcome": "false_alarm", "reason": "one"})
+        assert closed.json()["state"] == "false_alarm"
+        await it.until(P1, "/lines", lambda page: {line["state"] for line in page["items"]} == {"payable"})
+
+
+async def test_a_case_that_was_not_opened_cannot_be_closed(tmp_path):
+    async with started(tmp_path) as it:
+        await watched(it, rule("refund_ratio", percent="95", least=1))
+        await it.hear(activated("p1"))
+        await it.publish_plan(plan(hold_days=0))
+        await it.hear(won())
+        await it.hear(credited(("p1", "100.00")))
+        await it.hear(refunded("rev-1", "900.00"))
+        seen = await it.until(FINANCE, "/cases?state=seen", lambda page: page["items"])
+        said = {"outcome": "false_alarm", "reason": "one"}
+        refused = await it.post(APPROVER, f"/cases/{seen['items'][0]['case_id']}/close", said)
+        assert (refused.status_code, refused.json()["slug"], refused.json()["state"]) == (409, "wrong-state", "seen")
+        assert (await it.post(APPROVER, "/cases/of-nothing/close", said)).status_code == 404
+
+
+def test_a_case_that_was_opened_between_the_look_and_the_word_is_looked_at_again_and_was_not_before():
+    log = log_of(rule("shared_bank")).tell(shared())
+    untrue = replace(close("false_alarm"), payee_id="p9")
+
+    with pytest.raises(Raced):
+        log.tell(untrue)
+    assert names(log.as_then(CloseCase=1).tell(untrue))[-1] == "CaseClosed"
 
 
 async def test_a_deal_with_a_customer_of_the_partner_s_own_domain_is_held(tmp_path):

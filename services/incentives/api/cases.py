@@ -9,14 +9,15 @@ from pydantic import Field
 from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.event import plain
-from chassis.http import App, Body, Caller, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.execution import Peek
+from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import UnknownKind
 from chassis.shadow_api import SHADOW, ShadowBody, asked_for
 from services.incentives.access import READ_CASES
 from services.incentives.api.narrowing import Filter
 from services.incentives.domain.abuse_rules import ABUSE, ABUSES, CONTRADICTION, AbuseFacts
-from services.incentives.domain.case import CloseCase, Labelled, LineRef, Stage, Tested, backtest
+from services.incentives.domain.case import Case, Cases, CloseCase, Labelled, Stage, Tested, backtest
 from services.incentives.projections.cases import CaseDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
@@ -50,28 +51,29 @@ async def list_cases(
 @reads("cases")
 async def one_case(case_id: Id, caller: Reader, app: App) -> Response:
     """One case with its figures, the rules it met, and what it holds."""
-    return shown(await _known(caller, app, case_id, READ_CASES))
-
-
-async def _known(caller: Caller, app: Application, case_id: str, action: Any) -> dict[str, Any]:
-    app.access.check(caller.principal, action)
-    return await app.document(caller.principal, "cases", case_id)
+    app.access.check(caller.principal, READ_CASES)
+    return shown(await app.document(caller.principal, "cases", case_id))
 
 
 @router.post("/cases/{case_id}/close")
 async def close(case_id: Id, body: CloseBody, caller: Writer, app: App) -> Response:
     """Says what a case was. A false alarm frees what it held; a confirmed one keeps lines held and blocks the payee."""
-    known = await _known(caller, app, case_id, CloseCase)
-    wish = CloseCase(
-        case_id=case_id,
-        payee_id=known["payee_id"],
-        outcome=body.outcome,
-        reason=body.reason,
-        lines=tuple(LineRef(**line) for line in known["lines"]),
-        by=caller.principal.by,
-        now=app.clock.now(),
-    )
-    return await perform(caller, app, CloseCase, wish)
+    app.access.check(caller.principal, CloseCase)
+    await app.exists(caller.tenant, Cases.kind, case_id)
+
+    async def make(peek: Peek) -> CloseCase:
+        case: Case = await peek(Cases.at(case_id))
+        return CloseCase(
+            case_id=case_id,
+            payee_id=case.payee_id,
+            outcome=body.outcome,
+            reason=body.reason,
+            lines=case.lines,
+            by=caller.principal.by,
+            now=app.clock.now(),
+        )
+
+    return await perform(caller, app, CloseCase, make)
 
 
 class CaseBacktest(TypedDict):

@@ -361,7 +361,10 @@ HANDLES = (
     Handles(case.LookForAbuse, case.look_for_abuse, case_streams, reads=rules_streams),
     Handles(contradiction.OpenContradictionCase, contradiction.open_contradiction_case, contradiction_stream),
     Handles(attention.SettleAttentions, attention.settle_attentions, attention_stream),
-    Handles(case.CloseCase, case.close_case, case_streams, answer=case_answer),
+    *(
+        Handles(case.CloseCase, decision, case_streams, answer=case_answer, evaluator=evaluator)
+        for evaluator, decision in ((1, case.close_case_as_named), (2, case.close_case))
+    ),
     Handles(tier.AppealTier, tier.appeal_tier, tier_stream, answer=tier_answer),
     Handles(payee_commands.RecordStanding, payee.record_standing, payee_stream),
     Handles(payee_commands.RecordCertified, payee.record_certified, payee_stream),

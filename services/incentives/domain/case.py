@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, assert_never
 
-from chassis.decider import Decider, NotFound, WrongState
+from chassis.decider import Decider, NotFound, Raced, WrongState
 from chassis.event import command, event, stable_id
 from chassis.rulebook import Rulebook, Version
 from services.incentives.domain.abuse_rules import (
@@ -138,8 +138,14 @@ class Stage(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Case:
     stage: Stage = Stage.NONE
+    payee_id: str = ""
     facts: AbuseFacts | None = None
     opened: CaseOpened | None = None
+
+    @property
+    def lines(self) -> tuple[LineRef, ...]:
+        """The lines that it holds; none unless it was opened."""
+        return self.opened.lines if self.opened else ()
 
 
 # Decisions
@@ -233,6 +239,13 @@ def _payee_held(opened: CaseOpened, payee: Payee) -> list[PayeeEvent]:
 
 def close_case(wish: CloseCase, case: Case, sales: Sequence[Sale], payee: Payee) -> Changed:
     """Labels a case. A false alarm frees what it held; a confirmed one keeps its lines held and blocks the payee."""
+    if case.opened and (wish.payee_id, wish.lines) != (case.opened.payee_id, case.lines):
+        raise Raced
+    return close_case_as_named(wish, case, sales, payee)
+
+
+def close_case_as_named(wish: CloseCase, case: Case, sales: Sequence[Sale], payee: Payee) -> Changed:
+    """As the first evaluator decided: freed were the lines that the command named, whatever the case held."""
     if case.stage is Stage.NONE:
         raise NotFound
     if case.opened is None or case.stage is not Stage.OPEN:
@@ -283,9 +296,9 @@ def _payee_freed(closed: CaseClosed, payee: Payee) -> list[PayeeEvent]:
 def evolve(case: Case, happened: CaseEvent) -> Case:
     match happened:
         case SignalSeen():
-            return replace(case, stage=Stage.SEEN, facts=happened.facts)
+            return replace(case, stage=Stage.SEEN, payee_id=happened.payee_id, facts=happened.facts)
         case CaseOpened():
-            return replace(case, stage=Stage.OPEN, opened=happened)
+            return replace(case, stage=Stage.OPEN, payee_id=happened.payee_id, opened=happened)
         case CaseClosed():
             return replace(case, stage=Stage(happened.outcome))
         case _:
