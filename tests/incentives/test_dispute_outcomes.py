@@ -267,9 +267,9 @@ def test_a_batch_stops_the_payments_of_which_a_line_is_disputed_alone():
     for over, kind, told_ in (((), PaymentBlocked, ()), ((OVER,), PaymentSubmitted, (HANDED_OVER,))):
         streams = ((Batches.at("b1"), [prepared, approved]), (Payments.at(PAYMENT), desk.payment))
         account = (Accounts.at("p1-EUR"), [*desk.account, *over])
-        [_, [made], handed_over] = given(TABLE[SendBatch], *streams, account, *payee).when(wish).verdict.events
+        [_, [made], handed_over, passed] = given(TABLE[SendBatch], *streams, account, *payee).when(wish).verdict.events
         assert isinstance(made, kind)
-        assert tuple(handed_over) == told_
+        assert (tuple(handed_over), [one.payment_id for one in passed]) == (told_, [PAYMENT] if told_ else [])
 
 
 def test_before_a_payment_was_sent_by_what_somebody_had_looked_up():

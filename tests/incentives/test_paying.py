@@ -224,7 +224,7 @@ def test_over_limit_blocked_and_cooling_payments_are_never_submitted():
         desk = Desk()
         desk.after(desk.proposed, APPROVE)
         desk.payee += happened
-        [[blocked], _] = desk.asks(SUBMIT).verdict.events
+        [[blocked], *_] = desk.asks(SUBMIT).verdict.events
         assert blocked.gates == gates_shut
         desk.asks(SUBMIT).refused(WrongState)
         assert (desk.stage, len(desk.payment)) == ("blocked", 3)

@@ -56,6 +56,8 @@ from services.incentives.application.streams import (
     fund_book_streams,
     fund_request_stream,
     gates_streams,
+    guarded_batch_streams,
+    handed_over_streams,
     meter_reads,
     meter_stream,
     month_before_streams,
@@ -450,7 +452,22 @@ HANDLES = (
         )
         for evaluator, as_then in SINCE_BACK_TOLD
     ),
-    Handles(batch.SendBatch, batch.send_batch, sent_batch_streams, reads=batch_reads, answer=batch_answer, evaluator=3),
+    Handles(
+        batch.SendBatch,
+        batch.send_batch_unguarded,
+        sent_batch_streams,
+        reads=batch_reads,
+        answer=batch_answer,
+        evaluator=3,
+    ),
+    Handles(
+        batch.SendBatch,
+        batch.send_batch,
+        guarded_batch_streams,
+        reads=rules_streams,
+        answer=batch_answer,
+        evaluator=4,
+    ),
     Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
     Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
     Handles(settlement.KeepPayee, settlement.keep_payee, payee_stream),
@@ -509,11 +526,19 @@ HANDLES = (
     ),
     Handles(
         payment_commands.SubmitPayment,
-        payment.submit_payment,
+        payment.submit_payment_unguarded,
         payment_and_account_streams,
         reads=gates_streams,
         answer=payment_answer,
         evaluator=3,
+    ),
+    Handles(
+        payment_commands.SubmitPayment,
+        payment.submit_payment,
+        handed_over_streams,
+        reads=rules_streams,
+        answer=payment_answer,
+        evaluator=4,
     ),
     *(
         Handles(

@@ -141,6 +141,14 @@ def sent_batch_streams(wish: Any) -> tuple[Any, ...]:
     return *batch_streams(wish), tuple(Accounts.at(account_id) for account_id in wish.account_ids)
 
 
+def handed_over_streams(wish: Any) -> tuple[Any, ...]:
+    return *payment_and_account_streams(wish), Payees.at(wish.payee_id)
+
+
+def guarded_batch_streams(wish: Any) -> tuple[Any, ...]:
+    return *sent_batch_streams(wish), tuple(Payees.at(payee_id) for payee_id in wish.payee_ids)
+
+
 def batch_reads(wish: Any) -> tuple[Any, ...]:
     return tuple(Payees.at(payee_id) for payee_id in wish.payee_ids), rules_streams(wish)[0]
 

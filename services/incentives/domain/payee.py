@@ -51,6 +51,7 @@ from services.incentives.domain.payee_events import (
     PayeeReviewOpened,
     PayeeSuspended,
     PayeeUnblocked,
+    PaymentPassedGates,
     PayoutCurrencySet,
     PersonConsented,
     PersonLeft,
@@ -538,8 +539,8 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return _belonging(payee, happened)
         case PayeeSuspended() | PayeeReinstated():
             return _suspending(payee, happened)
-        case PayoutCurrencySet():
-            return replace(payee, payout_currency=happened.currency)
+        case PaymentPassedGates() | PayoutCurrencySet():
+            return _paid(payee, happened)
         case StandingRecorded() | CertifiedRecorded():
             return _standing(payee, happened)
         case PayeeBlocked() | UnblockProposed() | PayeeUnblocked():
@@ -560,6 +561,10 @@ def evolve(payee: Payee, happened: PayeeEvent) -> Payee:
             return _of_the_partner(payee, happened)
         case _:
             return _with_paper(payee, happened)
+
+
+def _paid(payee: Payee, happened: PaymentPassedGates | PayoutCurrencySet) -> Payee:
+    return replace(payee, payout_currency=happened.currency) if isinstance(happened, PayoutCurrencySet) else payee
 
 
 def _standing(payee: Payee, happened: StandingRecorded | CertifiedRecorded) -> Payee:

@@ -236,6 +236,16 @@ class PaperForgotten:
     forgotten_at: datetime
 
 
+@event("incentives.PaymentPassedGates.v1")
+class PaymentPassedGates:
+    """A payment was handed over to the provider, and every gate of its payee was open: what shuts one later came later."""
+
+    payee_id: str
+    partner_id: str
+    payment_id: str
+    passed_at: datetime
+
+
 Forgetting = PayeeForgotten | PaperForgotten
 Paperwork = BankDetailsChanged | BankDetailsVerified | TaxFormSubmitted | TaxFormDecided | PersonConsented
 Employment = EmployerChanged | PersonLeft
@@ -253,6 +263,7 @@ PayeeEvent = (
     | Blocking
     | Reviewing
     | Forgetting
+    | PaymentPassedGates
     | SettlementEvent
     | MergeEvent
 )

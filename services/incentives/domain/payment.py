@@ -33,6 +33,7 @@ from services.incentives.domain.drawing import Due, due, due_together
 from services.incentives.domain.exchange import NoRate
 from services.incentives.domain.journal import FUND_MONEY, INVOICE_TAX, NO_JOURNAL, Entry, Journal, Side, entry, move
 from services.incentives.domain.payee import Payee, tax_home, thresholds_of, unmet, withholding_form_of
+from services.incentives.domain.payee_events import PaymentPassedGates
 from services.incentives.domain.payment_commands import (
     ApprovePayment,
     AttachInvoice,
@@ -220,6 +221,7 @@ class InvoiceDuplicate(Refused):
 
 
 Both = tuple[list[PaymentEvent], list[AccountEvent]]
+HandedOver = tuple[list[PaymentEvent], list[AccountEvent], list[PaymentPassedGates]]
 
 
 def payment_id(account: str, statement_number: int) -> str:
@@ -593,11 +595,29 @@ def resume_payment(
 
 def submit_payment(
     wish: SubmitPayment, payment: Payment, account: Account, payee: Payee, books: Sequence[Rulebook]
-) -> Both:
+) -> HandedOver:
     """Fixes the reference, then the provider may be called. The gates are asked once more.
 
-    The account is told in the same commit, so a dispute is either in time and stops it, or comes after it.
+    Account and payee are told in the same commit, so what stops it (a dispute, a gate that shuts) is either in time, or
+    comes after it.
     """
+    if payment.order.payee_id != wish.payee_id:
+        raise Raced
+    made, told = submit_payment_unguarded(wish, payment, account, payee, books)
+    return made, told, [passed_gates_of(one) for one in made if isinstance(one, PaymentSubmitted)]
+
+
+def passed_gates_of(it: PaymentSubmitted) -> PaymentPassedGates:
+    """What its payee is told of a payment that is submitted."""
+    return PaymentPassedGates(
+        payee_id=it.payee_id, partner_id=it.partner_id, payment_id=it.payment_id, passed_at=it.submitted_at
+    )
+
+
+def submit_payment_unguarded(
+    wish: SubmitPayment, payment: Payment, account: Account, payee: Payee, books: Sequence[Rulebook]
+) -> Both:
+    """As the third evaluator decided: a gate that shut after the look at the payee came too late."""
     order = payment.order
     if order.account_id != wish.account_id:
         raise Raced
