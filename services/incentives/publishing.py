@@ -89,7 +89,7 @@ def _released(it: sale_events.PayoutReleased) -> PublicEvent:
     )
 
 
-def _true_up_postponed(it: meter.TrueUpPostponed) -> PublicEvent:
+def _true_up_postponed(it: meter.TrueUpPostponed | meter.TrueUpHeldLonger) -> PublicEvent:
     return public.PayoutPostponed(
         line_id=LineId(it.line_id),
         partner_id=PartnerId(it.payee_id),
@@ -734,6 +734,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     meter.RebateSettled: _settled,
     meter.WindowTruedUp: _trued_up,
     meter.TrueUpPostponed: _true_up_postponed,
+    meter.TrueUpHeldLonger: _true_up_postponed,
     meter.TrueUpReduced: _reduced,
     meter.TrueUpReleased: _true_up_released,
     books.MonthClosed: _closed,

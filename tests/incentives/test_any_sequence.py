@@ -172,7 +172,7 @@ class Account:
             steps.append((report_outcome, paid, (None,)))
         for decide, wish, others in steps:
             made = decide(wish, Payments.fold(orders), *others)
-            events, closed = made if isinstance(made, tuple) else (made, [])
+            events, closed, *_ = made if isinstance(made, tuple) else (made, [])
             orders, self.happened = [*orders, *events], [*self.happened, *closed]
         world.events += orders
 

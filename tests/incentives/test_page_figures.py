@@ -76,8 +76,8 @@ def test_a_line_is_postponed_180_days_at_most_and_only_to_a_later_day():
         opportunity_id="o1", line_id=line.line_id, until=date(2026, 9, 12), reason="x", by="fin", now=NOW
     )
     assert (wish.until - NOW.date()).days == 180
-    [postponed] = postpone_line(wish, world.sales["o1"])
+    [postponed] = postpone_line(wish, world.sales["o1"], ())
     assert postponed.payable_on == date(2026, 9, 12)
     for until in (wish.until + timedelta(days=1), line.payable_on - timedelta(days=1)):
         with pytest.raises(PostponedTooFar):
-            postpone_line(replace(wish, until=until), world.sales["o1"])
+            postpone_line(replace(wish, until=until), world.sales["o1"], ())

@@ -28,6 +28,7 @@ from services.incentives.domain.meter import (
     Moment,
     PostponeTrueUp,
     ReleaseTrueUp,
+    TrueUpHeldLonger,
     TrueUpPostponed,
     TrueUpReduced,
     TrueUpReleased,
@@ -37,6 +38,7 @@ from services.incentives.domain.meter import (
     close_window_in_plan_currency,
     close_window_payable_at_once,
     evolve,
+    postpone_held_true_up,
     postpone_true_up,
     release_true_up,
 )
@@ -53,7 +55,7 @@ from services.incentives.projections.windows import WINDOWS
 from services.incentives.publishing import publish
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 from tests.incentives.test_books import opened
-from tests.incentives.test_service import FINANCE, P1, TENANT, activated, credited, incentives, refunded, won
+from tests.incentives.test_service import APPROVER, FINANCE, P1, TENANT, activated, credited, incentives, refunded, won
 
 __all__ = ["incentives"]
 D = Decimal
@@ -117,7 +119,7 @@ def postponed():
     """A true-up of 50.00 that somebody holds a month longer, and that event."""
     world = trued_up()
     [up] = world.of(WindowTruedUp)
-    [event] = postpone_true_up(postponing(up.line_id), world.meters[METER])
+    [event] = postpone_true_up(postponing(up.line_id), world.meters[METER], ())
     world.keep(world.meters, Meters, {METER: [event]})
     return world, up, event
 
@@ -125,14 +127,68 @@ def postponed():
 def test_a_held_true_up_is_postponed_and_released_on_the_later_day():
     world, up, event = postponed()
     assert (event.line_id, event.amount, event.payable_on) == (up.line_id, money("50.00", "EUR"), LATER)
-    assert postpone_true_up(postponing(up.line_id), world.meters[METER]) == []
+    assert entries(event) == []
+    assert postpone_true_up(postponing(up.line_id), world.meters[METER], ()) == []
     with pytest.raises(OnHold):
         release_true_up(releasing(up.line_id, FREE), world.meters[METER])
     world.release_true_ups(LATER)
     [freed] = world.of(TrueUpReleased)
     assert (freed.amount, freed.payable_on) == (money("50.00", "EUR"), LATER)
+
+
+AGAIN = date(2027, 4, 1)
+
+
+@pytest.mark.parametrize(("days", "day", "line_held"), [(30, FREE, D("50.00")), (0, OVER, D("0.00"))])
+def test_a_true_up_that_is_payable_is_held_again_and_released_on_the_later_day(days, day, line_held):
+    world = trued_up(hold_days=days)
+    [up] = world.of(WindowTruedUp)
+    world.release_true_ups(day)
+    [event] = postpone_true_up(postponing(up.line_id, AGAIN, day), world.meters[METER], ())
+    assert (event.payable_on, entries(event)) == (AGAIN, [("payable", D("50.00")), ("held", D("-50.00"))])
+    world.keep(world.meters, Meters, {METER: [event]})
+    assert owed(world, "held") - line_held == D("50.00")
+    world.release_true_ups(AGAIN)
+    assert owed(world, "held") - line_held == D("0.00")
+
+
+def test_a_true_up_that_became_payable_in_an_earlier_segment_is_not_held_again():
+    world = trued_up()
+    [up] = world.of(WindowTruedUp)
+    world.release_true_ups(FREE)
+    later = evolve(Meters.initial, decode(MeterCarried.type, encode(carry(world.meters[METER]))))
     with pytest.raises(WrongState):
-        postpone_true_up(postponing(up.line_id, date(2027, 4, 1), LATER), world.meters[METER])
+        postpone_true_up(postponing(up.line_id, AGAIN, FREE), later, ())
+
+
+def test_what_a_window_takes_back_at_once_is_not_held():
+    world = trued_up()
+    world.release_true_ups(FREE).tell(refund("y", "1000.00", 2, FREE))
+    owes = world.of(WindowTruedUp)[-1]
+    assert owes.amount.amount < 0
+    with pytest.raises(WrongState):
+        postpone_true_up(postponing(owes.line_id, AGAIN, FREE), world.meters[METER], ())
+
+
+def test_before_only_what_was_held_was_held_longer_and_nobody_kept_who_had_done_that():
+    world = trued_up()
+    [up] = world.of(WindowTruedUp)
+    [event] = postpone_held_true_up(postponing(up.line_id), world.meters[METER])
+    assert isinstance(event, TrueUpPostponed)
+    assert postpone_held_true_up(postponing(up.line_id, FREE), world.meters[METER]) == []
+    world.keep(world.meters, Meters, {METER: [event]})
+    assert world.meters[METER].held[0].payable_on == LATER
+    assert "changed_by" not in orjson.loads(encode(carry(world.meters[METER])))
+    world.release_true_ups(LATER)
+    with pytest.raises(WrongState):
+        postpone_held_true_up(postponing(up.line_id, AGAIN, LATER), world.meters[METER])
+
+
+def test_who_postponed_a_true_up_is_known_after_its_hold_and_in_the_next_segment():
+    world, up, _ = postponed()
+    world.release_true_ups(LATER)
+    later = evolve(Meters.initial, decode(MeterCarried.type, encode(carry(world.meters[METER]))))
+    assert later.changed_by == {up.line_id: ("fin-1",)}
 
 
 @pytest.mark.parametrize("until", [FREE - timedelta(days=1), OVER, OVER + timedelta(days=181)])
@@ -140,7 +196,7 @@ def test_a_true_up_is_postponed_to_a_later_day_and_by_180_days_at_most(until):
     world = trued_up()
     [up] = world.of(WindowTruedUp)
     with pytest.raises(PostponedTooFar):
-        postpone_true_up(postponing(up.line_id, until), world.meters[METER])
+        postpone_true_up(postponing(up.line_id, until), world.meters[METER], ())
 
 
 def test_a_postponed_true_up_is_still_lowered_first_and_goes_on_in_the_next_segment():
@@ -160,7 +216,7 @@ def test_a_postponed_true_up_is_read_told_explained_and_due_on_its_day():
     assert (document["state"], document["payable_on"], document["why_held"]) == ("held", "2027-03-01", why)
     public = publish(seen[1])
     assert (public.line_id, public.payable_on, public.opportunity_id) == (up.line_id, LATER, None)
-    assert EXPLAIN[TrueUpPostponed](seen[1]).outcome == "postponed"
+    assert EXPLAIN[TrueUpHeldLonger](seen[1]).outcome == "postponed"
     [due] = project(RELEASES, seen).values()
     assert due["due_at"] == "2027-03-01T00:00:00Z"
     assert_repeatable(RELEASES, seen)
@@ -413,13 +469,68 @@ async def test_finance_holds_a_true_up_longer_and_its_partner_is_shown_why(incen
     assert (await incentives.get(P1, path))["state"] == "held"
     incentives.clock.set(datetime(2026, 5, 20, tzinfo=UTC))
     await incentives.until(P1, path, lambda line: line["state"] == "payable")
-    late = await incentives.post(FINANCE, f"{path}/postpone", {**asked, "until": "2026-06-20"})
-    assert (late.status_code, late.json()["slug"]) == (409, "wrong-state")
+    again = await incentives.post(FINANCE, f"{path}/postpone", {**asked, "until": "2026-05-25"})
+    assert (again.status_code, again.json()["state"]) == (200, "held")
+    [owed] = (await incentives.get(FINANCE, "/liability?as_of=2026-05-20"))["items"]
+    assert (owed["held"], owed["payable"]) == ("50.00", "50.00")
+    incentives.clock.set(datetime(2026, 5, 25, tzinfo=UTC))
+    await incentives.until(P1, path, lambda line: line["state"] == "payable")
     incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
     body = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
     statement = (await incentives.post(FINANCE, "/statements", body)).json()
     proof = await incentives.get(P1, f"/statements/{statement['statement_id']}/proof")
     assert verify(json.dumps(proof)) == []
+
+
+async def test_who_postponed_a_true_up_does_not_decide_the_dispute_over_it(incentives, held):
+    both = replace(FINANCE, duties=("approver",))
+    path, until = f"/lines/{held['line_id']}", {"until": "2026-05-20", "reason": "a credit note is coming"}
+    assert (await incentives.post(both, f"{path}/postpone", until)).status_code == 200
+    incentives.clock.set(datetime(2026, 5, 20, tzinfo=UTC))
+    await incentives.until(P1, path, lambda line: line["state"] == "payable")
+    incentives.clock.set(datetime(2026, 6, 2, tzinfo=UTC))
+    body = {"partner_id": "p1", "period": "2026-05", "currency": "EUR"}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    said = f"/statements/{statement['statement_id']}/dispute"
+    stated = (await incentives.get(P1, f"/statements/{statement['statement_id']}"))["lines"]
+    [of] = [{"event_id": one["event_id"]} for one in stated if one["cause"] == held["line_id"]]
+    assert (await incentives.post(P1, said, {**of, "reason": "too late"})).status_code == 201
+    verdict = {**of, "outcome": "rejected", "reason": "it is right"}
+    refused = await incentives.post(both, f"{said}/decide", verdict)
+    assert (refused.status_code, refused.json()["slug"]) == (403, "arbiter-involved")
+    assert (await incentives.post(APPROVER, f"{said}/decide", verdict)).status_code == 200
+    assert await verified(incentives)
+
+
+async def test_a_true_up_that_is_paid_is_not_held_again(incentives, stated):
+    held, statement = stated
+    payment = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+    path = f"/payments/{payment.json()['payment_id']}"
+    assert (await incentives.post(APPROVER, f"{path}/approve")).json()["state"] == "approved"
+    asked = {"until": "2026-07-01", "reason": "a credit note is coming"}
+    drawn = await incentives.post(FINANCE, f"/lines/{held['line_id']}/postpone", asked)
+    assert (drawn.status_code, drawn.json()["slug"], drawn.json()["state"]) == (409, "wrong-state", "in_payment")
+    await incentives.post(FINANCE, f"{path}/submit")
+    await incentives.until(FINANCE, path, lambda found: found["state"] == "paid")
+    paid = await incentives.post(FINANCE, f"/lines/{held['line_id']}/postpone", asked)
+    assert (paid.status_code, paid.json()["slug"], paid.json()["state"]) == (409, "wrong-state", "paid")
+
+
+async def test_the_line_of_a_window_is_not_corrected_by_hand(incentives, held):
+    path = f"/lines/{held['line_id']}/adjust"
+    for who, steps, body in (
+        (FINANCE, path, {"amount": "5.00", "reason": "more"}),
+        (APPROVER, f"{path}/confirm", {"adjustment_id": "a1"}),
+    ):
+        refused = await incentives.post(who, steps, body)
+        assert (refused.status_code, refused.json()["slug"], refused.json()["state"]) == (409, "wrong-state", "held")
+
+
+async def verified(incentives):
+    """Whether every recorded command is decided again as it was."""
+    return (
+        await verify_decisions(incentives.service.store, incentives.service.application.executor.every_handles)
+    ).holds
 
 
 async def test_a_partner_recomputes_a_true_up_from_its_measure_and_that_it_was_held_until_its_day(incentives, stated):

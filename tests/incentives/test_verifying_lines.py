@@ -11,7 +11,7 @@ from services.incentives.domain.exchange import Rate
 from services.incentives.domain.line import (
     adjust_line,
     confirm_adjustment,
-    postpone_line,
+    postpone_line_paid_or_not,
     put_under_review,
     release_line,
 )
@@ -83,7 +83,7 @@ def a_whole_life():
     wish = replace(wish, amount=replace(wish.amount, amount=D("-3.21")))
     kept(world, adjust_line, wish)
     kept(world, confirm_adjustment, on(world, ConfirmAdjustment, adjustment_id="a1", by="fin-2"))
-    kept(world, postpone_line, on(world, PostponeLine, until=date(2026, 5, 1), reason="x", by="fin-1"))
+    kept(world, postpone_line_paid_or_not, on(world, PostponeLine, until=date(2026, 5, 1), reason="x", by="fin-1"))
     kept(world, release_line, on(world, ReleaseLine, day=datetime(2026, 5, 1, tzinfo=UTC)))
     [line] = world.sales["o1"].lines.values()
     reviewed = put_under_review(world.sales["o1"], line.line_id, "case-1", NOW)

@@ -9,11 +9,13 @@ from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.decider import NotFound, WrongState
 from chassis.event import iso
+from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.identity import Principal
 from chassis.read_store.port import Contains, Range, each
 from services.incentives.access import READ_DISPUTED, READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
+from services.incentives.application.paying import paying
 from services.incentives.domain.meter import PostponeTrueUp, meter_of
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.projections.earnings import TRUE_UP, EarningDocument, for_partner
@@ -158,30 +160,21 @@ async def postpone(line_id: Id, body: PostponeBody, caller: Writer, app: App) ->
     app.access.check(caller.principal, PostponeLine)
     line = await app.document(caller.principal, "earnings", line_id)
     if line["kind"] == TRUE_UP:
-        return await _true_up_postponed(line, body, caller, app)
+        window = meter_of(line["plan_id"], line["payee_id"], line["rule_id"])
+        return await _postponed(line, body, caller, app, PostponeTrueUp, meter_id=window)
     if line["opportunity_id"] is None:
         raise WrongState("a rebate is paid when it is settled", state=line["state"], allowed=[])
-    wish = PostponeLine(
-        opportunity_id=line["opportunity_id"],
-        line_id=line_id,
-        until=body.until,
-        reason=body.reason,
-        by=caller.principal.by,
-        now=app.clock.now(),
-    )
-    return await perform(caller, app, PostponeLine, wish, partner_id=line["partner_id"])
+    return await _postponed(line, body, caller, app, PostponeLine, opportunity_id=line["opportunity_id"])
 
 
-async def _true_up_postponed(line: dict[str, Any], body: PostponeBody, caller: Writer, app: App) -> Response:
-    wish = PostponeTrueUp(
-        meter_id=meter_of(line["plan_id"], line["payee_id"], line["rule_id"]),
-        line_id=line["line_id"],
-        until=body.until,
-        reason=body.reason,
-        by=caller.principal.by,
-        now=app.clock.now(),
-    )
-    return await perform(caller, app, PostponeTrueUp, wish, partner_id=line["partner_id"])
+async def _postponed(
+    line: dict[str, Any], body: PostponeBody, caller: Writer, app: App, action: type[Any], **where: str
+) -> Response:
+    async def make(peek: Peek) -> Any:
+        said = {"until": body.until, "reason": body.reason, "by": caller.principal.by, "now": app.clock.now()}
+        return action(**where, line_id=line["line_id"], **said, **await paying(peek, line))
+
+    return await perform(caller, app, action, make, partner_id=line["partner_id"])
 
 
 @router.get("/sales")

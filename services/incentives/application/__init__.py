@@ -34,7 +34,6 @@ from services.incentives.application.streams import (
     accruing_books_streams,
     approval_stream,
     attention_stream,
-    batch_payments_streams,
     batch_reads,
     batch_stream,
     batch_streams,
@@ -49,6 +48,7 @@ from services.incentives.application.streams import (
     claimed_award_streams,
     closing_reads,
     contradiction_stream,
+    disputed_and_window_reads,
     disputed_reads,
     fact_reads,
     fact_streams,
@@ -67,6 +67,7 @@ from services.incentives.application.streams import (
     payee_streams,
     payment_and_account_streams,
     payment_stream,
+    payments_streams,
     pool_and_share_streams,
     rates_stream,
     recognition_stream,
@@ -171,7 +172,8 @@ HANDLES = (
         for fact in (RecordWin, RecordBasis, RecordCredit, RecordReversal, ResolveFact)
     ),
     Handles(ReleaseLine, line.release_line, sale_stream, answer=line_answer),
-    Handles(PostponeLine, line.postpone_line, sale_stream, answer=line_answer),
+    Handles(PostponeLine, line.postpone_line_paid_or_not, sale_stream, answer=line_answer),
+    Handles(PostponeLine, line.postpone_line, sale_stream, reads=payments_streams, answer=line_answer, evaluator=2),
     Handles(AdjustLine, line.adjust_line, sale_stream, answer=line_answer),
     Handles(ConfirmAdjustment, line.confirm_adjustment, sale_stream, answer=line_answer),
     Handles(approval.RecordApproval, approval.record_approval, approval_stream),
@@ -194,7 +196,15 @@ HANDLES = (
         )
     ),
     Handles(meter.ReleaseTrueUp, meter.release_true_up, meter_stream),
-    Handles(meter.PostponeTrueUp, meter.postpone_true_up, meter_stream, answer=true_up_answer),
+    Handles(meter.PostponeTrueUp, meter.postpone_held_true_up, meter_stream, answer=true_up_answer),
+    Handles(
+        meter.PostponeTrueUp,
+        meter.postpone_true_up,
+        meter_stream,
+        reads=payments_streams,
+        answer=true_up_answer,
+        evaluator=2,
+    ),
     Handles(budget.AllocateBudget, budget.allocate_budget, budget_stream, answer=budget_answer),
     Handles(budget.AllocateUnits, budget.allocate_units, budget_stream, answer=budget_answer),
     Handles(budget.ReserveBudget, budget.reserve_budget, budget_stream, answer=budget_answer),
@@ -392,7 +402,17 @@ HANDLES = (
     Handles(line_dispute.DecideDispute, disputing.decide_dispute_at_once, account_stream),
     *(
         Handles(line_dispute.DecideDispute, decision, account_stream, reads=disputed_reads, evaluator=evaluator)
-        for evaluator, decision in ((2, disputing.decide_dispute_untold), (3, disputing.decide_dispute))
+        for evaluator, decision in (
+            (2, disputing.decide_dispute_untold),
+            (3, disputing.decide_dispute_but_of_windows),
+        )
+    ),
+    Handles(
+        line_dispute.DecideDispute,
+        disputing.decide_dispute,
+        account_stream,
+        reads=disputed_and_window_reads,
+        evaluator=4,
     ),
     *(
         Handles(wish, decision, account_stream, reads=rules_streams)
@@ -429,7 +449,7 @@ HANDLES = (
             (3, payment.attach_invoice),
         )
     ),
-    Handles(batch.PrepareBatch, batch.prepare_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
+    Handles(batch.PrepareBatch, batch.prepare_batch, batch_stream, reads=payments_streams, answer=batch_answer),
     *(
         Handles(
             batch.ApproveBatch,
@@ -468,7 +488,7 @@ HANDLES = (
         answer=batch_answer,
         evaluator=4,
     ),
-    Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=batch_payments_streams, answer=batch_answer),
+    Handles(batch.CloseBatch, batch.close_batch, batch_stream, reads=payments_streams, answer=batch_answer),
     Handles(settlement.LetPayeeLeave, settlement.let_payee_leave, payee_stream),
     Handles(settlement.KeepPayee, settlement.keep_payee, payee_stream),
     Handles(settlement.SettlePartner, settlement.settle_partner, payee_stream),

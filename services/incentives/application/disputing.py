@@ -7,8 +7,10 @@ from chassis.execution import Peek
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.account import FUND_APPROVED, PAYMENT_APPROVED, Account, Accounts, StatementLine
 from services.incentives.domain.line_dispute import DecideDispute
+from services.incentives.domain.meter import meter_of
 from services.incentives.domain.payment_rules import PAYMENT
 from services.incentives.domain.sale import Sale, Sales
+from services.incentives.projections.earnings import TRUE_UP
 
 CLAIMED = ("claim_approved", "claim_credited", FUND_APPROVED)
 """The kinds of statement lines that come from a claim, or an instalment of one."""
@@ -44,7 +46,16 @@ async def deciding(app: Application, tenant: str, peek: Peek, said: Verdict) -> 
         sale_ids=(line.opportunity_id,) if line and line.opportunity_id else (),
         claim_ids=_claims_of(line, sale) if line else (),
         payment_ids=(line.cause,) if line and line.kind == PAYMENT_APPROVED else (),
+        meter_ids=await _windows_of(app, tenant, line) if line else (),
     )
+
+
+async def _windows_of(app: Application, tenant: str, line: StatementLine) -> tuple[str, ...]:
+    """The window that a line was trued up in, if it was."""
+    known = await app.read.get("earnings", tenant, line.cause) if line.opportunity_id is None else None
+    if known is None or known["kind"] != TRUE_UP:
+        return ()
+    return (meter_of(known["plan_id"], known["payee_id"], known["rule_id"]),)
 
 
 def _claims_of(line: StatementLine, sale: Sale | None) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Statements and payments: what the ledger says is copied into the command, with its position."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,15 +12,17 @@ from chassis.application import Application
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Rules
-from contracts.values import Money, money, none_of, total
+from contracts.values import MINOR_DIGITS, Money, money, none_of, total
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain import account, payment, payment_commands, payment_events
 from services.incentives.domain.account import Account, Accounts
+from services.incentives.domain.exchange import UnknownCurrency
 from services.incentives.domain.journal import FUND_MONEY, Side
 from services.incentives.domain.payee import Payee, Payees, stated_with
 from services.incentives.domain.payment_rules import PAYMENT, PaymentRules
 from services.incentives.domain.periods import period_end
 from services.incentives.domain.rating import half_up
+from services.incentives.projections.earnings import PAID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +181,19 @@ async def is_disputed(peek: Peek, order: payment_events.PaymentProposed) -> bool
     return state.stops(order.payment_id)
 
 
+async def paying(peek: Peek, line: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a command that say which payments pay an earning line, and whether it is known to be paid."""
+    state: Account = await peek(Accounts.at(account.account_id(line["payee_id"], line["currency"])))
+    return {"payment_ids": state.paying(line["line_id"]), "paid": line["state"] == PAID}
+
+
 async def write_off_of(app: Application, tenant: str, asked: Period, reason: str) -> account.WriteOffNegative:
-    """The wish to give up what a payee owes, with what its earnings stand at: fund money is none of them."""
+    """The wish to give up what a payee owes, with what its earnings stand at: fund money is none of them.
+
+    Raises UnknownCurrency.
+    """
+    if asked.currency not in MINOR_DIGITS:
+        raise UnknownCurrency(currency=asked.currency)
     await app.caught_up("balances")
     identity = account.account_id(asked.partner_id, asked.currency)
     balances = await app.read.get("balances", tenant, identity)

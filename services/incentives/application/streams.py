@@ -105,6 +105,11 @@ def disputed_reads(wish: DecideDispute) -> tuple[Any, ...]:
     )
 
 
+def disputed_and_window_reads(wish: DecideDispute) -> tuple[Any, ...]:
+    sales, claims, payments, rules = disputed_reads(wish)
+    return sales, claims, payments, tuple(Meters.at(meter_id) for meter_id in wish.meter_ids), rules
+
+
 def both_accounts_streams(wish: merging.TransferBalance) -> tuple[Any, ...]:
     return Accounts.at(wish.account_id), Accounts.at(wish.to_account_id)
 
@@ -157,7 +162,7 @@ def batch_stream(wish: Any) -> tuple[Any, ...]:
     return (Batches.at(wish.batch_id),)
 
 
-def batch_payments_streams(wish: Any) -> tuple[Any, ...]:
+def payments_streams(wish: Any) -> tuple[Any, ...]:
     return (tuple(Payments.at(payment_id) for payment_id in wish.payment_ids),)
 
 

@@ -348,6 +348,19 @@ class Account:
         opened = (one.opened for one in self.disputes.values())
         return any(one.drawn_by == payment_id and one.amount.amount > 0 for one in opened)
 
+    def paying(self, line_id: str) -> tuple[str, ...]:
+        """The payments that pay an earning line: of a statement with it, or of a later one into which it was carried."""
+        numbers = {one.statement_id: one.number for one in self.statements}
+        left = [(one.number, line) for one in self.statements for line in one.lines if line.cause == line_id]
+        found = []
+        for payment in sorted(self.payments.values(), key=lambda one: numbers[one.statement_id]):
+            number = numbers[payment.statement_id]
+            mine = [one for one in left if one[0] <= number and one[1].event_id not in (payment.waiting or ())]
+            left = [one for one in left if one not in mine]
+            if sum(line.amount.amount for _, line in mine) > 0:
+                found.append(payment.payment_id)
+        return tuple(found)
+
     def stated(self, statement: StatementIssued) -> list[StatementLine]:
         """The lines of a statement and of those before it."""
         return [line for one in self.statements if one.number <= statement.number for line in one.lines]

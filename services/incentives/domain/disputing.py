@@ -37,6 +37,7 @@ from services.incentives.domain.line_dispute import (
     ShowDisputeEvidence,
     WithdrawDispute,
 )
+from services.incentives.domain.meter import Meter
 from services.incentives.domain.payment import Payment, rules_of
 from services.incentives.domain.periods import Calendar
 from services.incentives.domain.sale import Sale
@@ -45,8 +46,8 @@ DISPUTE_DAYS, EVIDENCE_DAYS, DECISION_DAYS, APPEAL_DAYS, CORRECTION_DAYS = 10, 5
 """Business days to file, to show evidence, to decide, to appeal, and to correct the line of who was right."""
 UPHELD, REJECTED = "upheld", "rejected"
 Books = Sequence[Rulebook]
-Origins = tuple[Sequence[Sale], Sequence[Claim], Sequence[Payment]]
-"""The sale, claims and payment that a line is of: each of them one, or none."""
+Origins = tuple[Sequence[Sale], Sequence[Claim], Sequence[Payment], Sequence[Meter]]
+"""The sale, claims, payment and window that a line is of: each of them one, or none."""
 
 # Refusals
 
@@ -169,7 +170,23 @@ def hear_dispute(wish: HearDispute, account: Account, books: Books) -> list[Line
     return [DisputeHeard(**dispute.header, due_at=due_at, heard_at=wish.now)]
 
 
-def decide_dispute(
+def decide_dispute(  # noqa: PLR0913, PLR0917  a state a parameter
+    wish: DecideDispute,
+    account: Account,
+    sales: Sequence[Sale],
+    claims: Sequence[Claim],
+    payments: Sequence[Payment],
+    meters: Sequence[Meter],
+    books: Books,
+) -> list[LineDisputeEvent]:
+    """What somebody decides who neither approved, adjusted nor postponed the line; an appeal by a third person, and final.
+
+    The payee is told. Where it was right, and that is final, finance is asked to correct the line.
+    """
+    return _decided_and_told(wish, account, (sales, claims, payments, meters), books)
+
+
+def decide_dispute_but_of_windows(
     wish: DecideDispute,
     account: Account,
     sales: Sequence[Sale],
@@ -177,11 +194,12 @@ def decide_dispute(
     payments: Sequence[Payment],
     books: Books,
 ) -> list[LineDisputeEvent]:
-    """What somebody decides who neither approved nor adjusted the line; an appeal is decided by a third person, and final.
+    """As the third evaluator decided: who postponed the line of a window could decide the dispute over it."""
+    return _decided_and_told(wish, account, (sales, claims, payments, ()), books)
 
-    The payee is told. Where it was right, and that is final, finance is asked to correct the line.
-    """
-    decided, over = _verdict(wish, account, (sales, claims, payments), books)
+
+def _decided_and_told(wish: DecideDispute, account: Account, of: Origins, books: Books) -> list[LineDisputeEvent]:
+    decided, over = _verdict(wish, account, of, books)
     told = _told(wish, account)
     answered = DisputeAnswered(**account.disputes[wish.event_id].header, answered_at=wish.now)
     final = [replace(one, **told) for one in over]
@@ -223,7 +241,7 @@ def decide_dispute_untold(
     books: Books,
 ) -> list[LineDisputeEvent]:
     """As the second evaluator decided: the payee was not told, and finance not asked to correct the line."""
-    decided, final = _verdict(wish, account, (sales, claims, payments), books)
+    decided, final = _verdict(wish, account, (sales, claims, payments, ()), books)
     return [decided, *final]
 
 
@@ -259,7 +277,11 @@ def _decided(wish: DecideDispute, dispute: LineDispute) -> DisputeDecided:
 
 
 def _took_part(
-    line: StatementLine, sales: Sequence[Sale], claims: Sequence[Claim], payments: Sequence[Payment]
+    line: StatementLine,
+    sales: Sequence[Sale],
+    claims: Sequence[Claim],
+    payments: Sequence[Payment],
+    meters: Sequence[Meter],
 ) -> Iterator[str]:
     """Who postponed or adjusted the line, approved the claim that it came from, or prepared and approved the payment."""
     for sale in sales:
@@ -271,6 +293,8 @@ def _took_part(
     for payment in payments:
         if payment.approved is not None:
             yield from (payment.approved.proposed_by, payment.approved.approved_by)
+    for meter in meters:
+        yield from meter.changed_by.get(line.cause, ())
 
 
 def appeal_dispute(wish: AppealDispute, account: Account, books: Books) -> list[LineDisputeEvent]:

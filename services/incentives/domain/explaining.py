@@ -126,7 +126,7 @@ def released(seen: Seen) -> Decision:
 
 def postponed(seen: Seen) -> Decision:
     """A person held the line back, and why."""
-    line: sale_events.PayoutPostponed | meter.TrueUpPostponed = seen.event
+    line: sale_events.PayoutPostponed | meter.TrueUpPostponed | meter.TrueUpHeldLonger = seen.event
     return Decision(
         outcome="postponed",
         reasons=(Reason(code="postponed", text=line.reason),),
@@ -437,6 +437,7 @@ EXPLAIN: dict[type[Any], Callable[[Seen], Decision]] = {
     meter.RebateSettled: settled,
     meter.WindowTruedUp: trued_up,
     meter.TrueUpPostponed: postponed,
+    meter.TrueUpHeldLonger: postponed,
     meter.TrueUpReduced: reduced,
     meter.TrueUpReleased: released,
     books.MonthClosed: closed,

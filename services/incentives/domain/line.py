@@ -1,5 +1,6 @@
 """What people and days do to an earning line: its hold ends, it is postponed, it is corrected by two people."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -7,6 +8,7 @@ from chassis.decider import Invalid, NotFound, Refused
 from chassis.event import iso
 from contracts.values import Money
 from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, expense, move
+from services.incentives.domain.payment import Payment, check_unpaid
 from services.incentives.domain.rating import half_up
 from services.incentives.domain.sale import HELD, PAYABLE, REVERSED, Line, Sale
 from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, PostponeLine, ReleaseLine
@@ -91,8 +93,16 @@ def release_line(wish: ReleaseLine, sale: Sale) -> list[SaleEvent]:
     ]
 
 
-def postpone_line(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
-    """Holds a line until a later day, 180 days from today at most."""
+def postpone_line(wish: PostponeLine, sale: Sale, payments: Sequence[Payment]) -> list[SaleEvent]:
+    """Holds a line until a later day, 180 days from today at most; not one that is paid, or whose payment drew it."""
+    line = _line(sale, wish.line_id)
+    if line.state == PAYABLE:
+        check_unpaid(payments, paid=wish.paid)
+    return postpone_line_paid_or_not(wish, sale)
+
+
+def postpone_line_paid_or_not(wish: PostponeLine, sale: Sale) -> list[SaleEvent]:
+    """As the first evaluator decided: what was paid went from payable to held all the same, which made it owed."""
     line = _line(sale, wish.line_id)
     if line.state == REVERSED:
         raise NothingLeft

@@ -223,7 +223,7 @@ class HearDispute(ByRules):
 
 @command("incentives.DecideDispute.v1")
 class DecideDispute(ByRules):
-    """The sale, claims and payment that the line is of say who took part in it."""
+    """The sale, claims, payment and window that the line is of say who took part in it."""
 
     outcome: str
     reason: str
@@ -231,6 +231,7 @@ class DecideDispute(ByRules):
     sale_ids: tuple[str, ...] = ()
     claim_ids: tuple[str, ...] = ()
     payment_ids: tuple[str, ...] = ()
+    meter_ids: tuple[str, ...] = ()
 
 
 @command("incentives.AppealDispute.v1")

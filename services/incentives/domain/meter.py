@@ -5,8 +5,8 @@ what the schedule makes of the whole; facts that come later are trued up at once
 lines are; what it takes back is taken of what is held first.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,9 +20,10 @@ from contracts.values import Money, none_of, round_half_up, split
 from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NO_BOOKS, Exchange, InBooks, Rate, exchanged, rate_for
-from services.incentives.domain.journal import Journal, expense, move
+from services.incentives.domain.journal import NO_JOURNAL, AccountName, Journal, expense, move
 from services.incentives.domain.line import OnHold, check_postponed
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
+from services.incentives.domain.payment import Payment, check_unpaid
 from services.incentives.domain.plan import Plan, payable_on, schedule_of, window_of
 from services.incentives.domain.rating import half_up
 from services.incentives.domain.rebate import Reached, accrued_value, entitled, rebate_value, settles_on
@@ -175,7 +176,7 @@ class TrueUpReleased:
 
 @event("incentives.TrueUpPostponed.v1")
 class TrueUpPostponed:
-    """A true-up that is held is held until a later day."""
+    """A true-up that is held is held until a later day. What is decided now is `TrueUpHeldLonger`."""
 
     line_id: str
     meter_id: str
@@ -187,6 +188,24 @@ class TrueUpPostponed:
     payable_on: date
     reason: str
     postponed_by: str
+    postponed_at: datetime
+
+
+@event("incentives.TrueUpHeldLonger.v1")
+class TrueUpHeldLonger:
+    """A true-up is held until a later day. Was it payable, `journal` says that it is held again; else nothing moves."""
+
+    line_id: str
+    meter_id: str
+    plan_id: str
+    plan_version: int
+    payee_id: str
+    window: str
+    amount: Money
+    payable_on: date
+    reason: str
+    postponed_by: str
+    journal: Journal
     postponed_at: datetime
 
 
@@ -236,6 +255,7 @@ class MeterCarried:
     books: Money | None = None
     held: tuple[HeldTrueUp, ...] | LeftOut = LEFT_OUT
     true_ups: int | LeftOut = LEFT_OUT
+    changed_by: dict[str, tuple[str, ...]] | LeftOut = LEFT_OUT
 
 
 Accruing = RebateAccrued | RebateSettled
@@ -248,6 +268,7 @@ MeterEvent = (
     | TrueUpReduced
     | TrueUpReleased
     | TrueUpPostponed
+    | TrueUpHeldLonger
     | WindowClosed
     | MeterCarried
 )
@@ -291,12 +312,16 @@ class ReleaseTrueUp:
 
 @command("incentives.PostponeTrueUp.v1")
 class PostponeTrueUp:
+    """`payment_ids` are the payments that pay the line, as its account says; `paid`: all that is known of it is that."""
+
     meter_id: str
     line_id: str
     until: date
     reason: str
     by: str
     now: datetime
+    payment_ids: tuple[str, ...] = ()
+    paid: bool = False
 
 
 # State
@@ -307,6 +332,7 @@ class Meter:
     """The measure now, what was posted and settled for it, and whose window of which plan it is.
 
     `true_ups` is how many lines it was trued up by since they are held, and `held` are those of them whose hold is not over.
+    `payable` are those that became payable in this segment of its stream, and `changed_by` who postponed which line.
     """
 
     measure: Decimal = NOTHING
@@ -324,6 +350,8 @@ class Meter:
     books: Money | None = None
     held: tuple[HeldTrueUp, ...] = ()
     true_ups: int = 0
+    payable: tuple[HeldTrueUp, ...] = ()
+    changed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def reached(self) -> Reached:
@@ -601,9 +629,47 @@ class _TrueUp:
         )
 
 
-def postpone_true_up(wish: PostponeTrueUp, meter: Meter) -> list[MeterEvent]:
-    """Holds a true-up that is held until a later day, 180 days from today at most."""
-    held = next((one for one in meter.held if one.line_id == wish.line_id), None)
+def postpone_true_up(wish: PostponeTrueUp, meter: Meter, payments: Sequence[Payment]) -> list[MeterEvent]:
+    """Holds a true-up until a later day, 180 days from today at most; what is payable is held again, unless it is paid."""
+    held = _of_line(meter.held, wish.line_id)
+    if held is None:
+        check_unpaid(payments, paid=wish.paid)
+    found = held or _of_line(meter.payable, wish.line_id)
+    if found is None:
+        raise WrongState("the line was payable before much else happened in its window", state=PAYABLE, allowed=[HELD])
+    if held and held.payable_on == wish.until:
+        return []
+    check_postponed(found.payable_on, wish.until, wish.now)
+    return [
+        TrueUpHeldLonger(
+            line_id=found.line_id,
+            meter_id=wish.meter_id,
+            plan_id=meter.plan_id,
+            plan_version=meter.plan_version,
+            payee_id=meter.payee_id,
+            window=meter.window,
+            amount=found.amount,
+            payable_on=wish.until,
+            reason=wish.reason,
+            postponed_by=wish.by,
+            journal=NO_JOURNAL if held else _moved(meter, found, debit="payable", credit="held"),
+            postponed_at=wish.now,
+        )
+    ]
+
+
+def _of_line(those: Sequence[HeldTrueUp], line_id: str) -> HeldTrueUp | None:
+    return next((one for one in those if one.line_id == line_id), None)
+
+
+def _moved(meter: Meter, one: HeldTrueUp, *, debit: AccountName, credit: AccountName) -> Journal:
+    """All of a true-up from where it stands to where it goes."""
+    return move(one.amount, debit=debit, credit=credit, payee_id=meter.payee_id, cause=one.line_id, books=one.books)
+
+
+def postpone_held_true_up(wish: PostponeTrueUp, meter: Meter) -> list[MeterEvent]:
+    """As the first evaluator decided: what is payable was not held again."""
+    held = _of_line(meter.held, wish.line_id)
     if held is None:
         raise WrongState("the line is not held", state=PAYABLE, allowed=[HELD])
     if held.payable_on == wish.until:
@@ -628,7 +694,7 @@ def postpone_true_up(wish: PostponeTrueUp, meter: Meter) -> list[MeterEvent]:
 
 def release_true_up(wish: ReleaseTrueUp, meter: Meter) -> list[MeterEvent]:
     """Makes a held true-up payable once its day has come; nothing where nothing of it is held any more."""
-    held = next((one for one in meter.held if one.line_id == wish.line_id), None)
+    held = _of_line(meter.held, wish.line_id)
     if held is None:
         return []
     if wish.now.astimezone(UTC).date() < held.payable_on:
@@ -643,14 +709,7 @@ def release_true_up(wish: ReleaseTrueUp, meter: Meter) -> list[MeterEvent]:
             window=meter.window,
             amount=held.amount,
             payable_on=held.payable_on,
-            journal=move(
-                held.amount,
-                debit="held",
-                credit="payable",
-                payee_id=meter.payee_id,
-                cause=held.line_id,
-                books=held.books,
-            ),
+            journal=_moved(meter, held, debit="held", credit="payable"),
             released_at=wish.now,
         )
     ]
@@ -742,12 +801,16 @@ def evolve(meter: Meter, happened: MeterEvent) -> Meter:
             return replace(meter, settled=happened.total.amount, books=None)
         case WindowTruedUp() | TrueUpReduced() | TrueUpReleased():
             return _trued_up(meter, happened)
-        case TrueUpPostponed():
-            return replace(meter, held=tuple(_postponed(one, happened) for one in meter.held))
+        case TrueUpPostponed() | TrueUpHeldLonger():
+            return _held_longer(meter, happened)
         case WindowClosed():
             return replace(meter, closed=True, entitled=happened.entitled)
         case MeterCarried():
-            came_later = {"held": happened.held or (), "true_ups": happened.true_ups or 0}
+            came_later = {
+                "held": happened.held or (),
+                "true_ups": happened.true_ups or 0,
+                "changed_by": happened.changed_by or {},
+            }
             return Meter(**{**fields_of(happened), **came_later})
         case _:
             assert_never(happened)
@@ -756,16 +819,30 @@ def evolve(meter: Meter, happened: MeterEvent) -> Meter:
 def _trued_up(meter: Meter, happened: WindowTruedUp | TrueUpReduced | TrueUpReleased) -> Meter:
     others = tuple(one for one in meter.held if one.line_id != happened.line_id)
     if isinstance(happened, TrueUpReleased):
-        return replace(meter, held=others)
+        freed = tuple(one for one in meter.held if one.line_id == happened.line_id)
+        return replace(meter, held=others, payable=(*meter.payable, *freed))
     after = replace(meter, posted=happened.total.amount)
     if isinstance(happened, TrueUpReduced):
         left = (_left_of(one, happened) for one in meter.held if one.line_id == happened.line_id)
         return replace(after, held=(*others, *(one for one in left if not one.amount.zero)))
     counted = replace(after, true_ups=meter.true_ups + (1 if happened.payable_on else 0))
-    return replace(counted, held=(*others, _held(happened))) if happened.held else counted
+    if happened.held:
+        return replace(counted, held=(*others, _held(happened)))
+    return replace(counted, payable=(*meter.payable, _held(happened))) if happened.amount.amount > 0 else counted
 
 
-def _postponed(held: HeldTrueUp, happened: TrueUpPostponed) -> HeldTrueUp:
+def _held_longer(meter: Meter, happened: TrueUpPostponed | TrueUpHeldLonger) -> Meter:
+    """What was payable stands among what is held again. Who postponed a line is kept since the second of the two."""
+    again = [one for one in meter.payable if one.line_id == happened.line_id]
+    held = tuple(_until(one, happened) for one in (*meter.held, *again))
+    after = replace(meter, held=held, payable=tuple(one for one in meter.payable if one not in again))
+    if isinstance(happened, TrueUpPostponed):
+        return after
+    by = dict.fromkeys((*meter.changed_by.get(happened.line_id, ()), happened.postponed_by))
+    return replace(after, changed_by={**meter.changed_by, happened.line_id: tuple(by)})
+
+
+def _until(held: HeldTrueUp, happened: TrueUpPostponed | TrueUpHeldLonger) -> HeldTrueUp:
     return replace(held, payable_on=happened.payable_on) if held.line_id == happened.line_id else held
 
 
@@ -808,8 +885,13 @@ def _metered(meter: Meter, happened: Metered) -> Meter:
 
 
 def carry(meter: Meter) -> MeterEvent:
-    came_later = {"held": meter.held or LEFT_OUT, "true_ups": meter.true_ups or LEFT_OUT}
-    return MeterCarried(**{**fields_of(meter), **came_later})
+    came_later = {
+        "held": meter.held or LEFT_OUT,
+        "true_ups": meter.true_ups or LEFT_OUT,
+        "changed_by": dict(meter.changed_by) or LEFT_OUT,
+    }
+    carried = {name: value for name, value in fields_of(meter).items() if name != "payable"}
+    return MeterCarried(**{**carried, **came_later})
 
 
 Meters = Decider[Meter, MeterEvent](kind="meter", initial=Meter(), evolve=evolve, carry=carry)

@@ -76,6 +76,8 @@ from services.incentives.domain.two_people import FourEyes
 ATTEMPTS_MAX = 5
 REFERENCE = re.compile("[0-9a-f]{32}-[0-9]{2}")
 INVOICE = "invoice"
+IN_PAYMENT, UNPAID = "in_payment", ["held", "payable"]
+"""Where a line stands whose money was drawn, and where one does that can be held longer."""
 TAKEN_BACK, DISPUTED = "taken_back", "disputed"
 ASK_FIRST_SECONDS = 60
 ASK_MOST_SECONDS = 3_600
@@ -549,6 +551,16 @@ def _drawn(approved: PaymentApproved, fund: Money | None, fund_books: Money | No
 def drawn_by(payment: Payment) -> PaymentApproved | None:
     """The approval by which money is drawn now; None where none is, also where it was and came back."""
     return payment.approved if payment.stage in DRAWN else None
+
+
+def check_unpaid(payments: Sequence[Payment], *, paid: bool) -> None:
+    """Raises WrongState where an earning line is paid, or its money was drawn by one of the payments that pay it."""
+    drawn = [one for one in payments if drawn_by(one)]
+    if paid or any(one.stage == Stage.PAID for one in drawn):
+        raise WrongState("the line is paid", state=Stage.PAID.value, allowed=UNPAID)
+    if drawn:
+        text = f"a payment of the line is {drawn[0].stage.value}: decline it first"
+        raise WrongState(text, state=IN_PAYMENT, allowed=UNPAID, payment_id=drawn[0].order.payment_id)
 
 
 def withheld_now(payment: Payment) -> Money:

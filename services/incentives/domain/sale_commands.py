@@ -173,12 +173,16 @@ class ReleaseLine:
 
 @command("incentives.PostponeLine.v1")
 class PostponeLine:
+    """`payment_ids` are the payments that pay the line, as its account says; `paid`: all that is known of it is that."""
+
     opportunity_id: str
     line_id: str
     until: date
     reason: str
     by: str
     now: datetime
+    payment_ids: tuple[str, ...] = ()
+    paid: bool = False
 
 
 FactCommand = RecordWin | RecordBasis | RecordCredit | RecordReversal | ResolveFact

@@ -23,7 +23,15 @@ from services.incentives.domain.verifying_numbers import (
 
 TRUED_UP, REDUCED = "incentives.WindowTruedUp.v1", "incentives.TrueUpReduced.v1"
 TRUE_UP_RELEASED = "incentives.TrueUpReleased.v1"
-METER_KINDS = ("TrueUpPostponed", "Metered", "RebateAccrued", "RebateSettled", "WindowClosed", "MeterCarried")
+METER_KINDS = (
+    "TrueUpPostponed",
+    "TrueUpHeldLonger",
+    "Metered",
+    "RebateAccrued",
+    "RebateSettled",
+    "WindowClosed",
+    "MeterCarried",
+)
 OF_METERS = (TRUED_UP, REDUCED, TRUE_UP_RELEASED, *(f"incentives.{kind}.v1" for kind in METER_KINDS))
 Expected = tuple[str, str | None, Fraction, str | None]
 """What a true-up has to be: its type, the line that it lowers, its amount and its day."""
@@ -66,7 +74,8 @@ def releases(events: Iterable[dict[str, Any]]) -> Found:
 class Window:
     """What a payee counted in a window, what was posted and settled for it, and which of its true-ups are held until when.
 
-    `paid` is what stands of those that are held, each in the currency that it is paid in.
+    `paid` is what stands of those that are held, each in the currency that it is paid in, and `payable` are those that
+    became payable since its stream was carried on, likewise with their day.
     """
 
     body: dict[str, Any]
@@ -79,6 +88,7 @@ class Window:
     entitled: bool = True
     held: dict[str, tuple[Fraction, str]] = field(default_factory=dict)
     paid: dict[str, Fraction] = field(default_factory=dict)
+    payable: dict[str, tuple[Fraction, Fraction, str]] = field(default_factory=dict)
     expected: list[Expected] = field(default_factory=list)
 
     @property
@@ -153,6 +163,7 @@ def _carried(it: dict[str, Any], window: Window) -> Found:
         name: (amount_of(one.get("given") or one["amount"]), one["payable_on"]) for name, one in held.items()
     }
     window.paid = {name: amount_of(one["amount"]) for name, one in held.items()}
+    window.payable = {}
     return found
 
 
@@ -193,6 +204,8 @@ def _true_up(it: dict[str, Any], window: Window) -> Found:
         found.append(f"it should be {text_of(due[2])}, payable on {due[3] or day}")
     if it["earned_on"] < day:
         window.held[it["line_id"]], window.paid[it["line_id"]] = (amount, day), amount_of(it["amount"])
+    elif amount > 0:
+        window.payable[it["line_id"]] = amount, amount_of(it["amount"]), day
     side = HELD if it["earned_on"] < day else PAYABLE
     there = {entry["account"] for entry in it["journal"]["entries"]} & {HELD, PAYABLE}
     return found if there == {side} else [*found, f"its money should be {side}"]
@@ -221,8 +234,9 @@ def _reduced(it: dict[str, Any], window: Window) -> Found:
 
 
 def _released(it: dict[str, Any], window: Window) -> Found:
-    _, day = window.held.pop(it["line_id"], (Fraction(0), ""))
+    given, day = window.held.pop(it["line_id"], (Fraction(0), ""))
     amount = window.paid.pop(it["line_id"], Fraction(0))
+    window.payable[it["line_id"]] = given, amount, day
     if amount != amount_of(it["amount"]):
         return [f"{text_of(amount)} of it is held, it releases {it['amount']['amount']}"]
     early = it["payable_on"] != day or it["released_at"][:10] < day
@@ -235,6 +249,18 @@ def _postponed(it: dict[str, Any], window: Window) -> Found:
     window.held[it["line_id"]] = (amount, it["payable_on"])
     fits = day < it["payable_on"] and window.paid.get(it["line_id"]) == amount_of(it["amount"])
     return [] if fits else [f"it is held until {day}"]
+
+
+def _held_longer(it: dict[str, Any], window: Window) -> Found:
+    """It is held until a later day: again, where it was payable."""
+    name, was_payable = it["line_id"], it["line_id"] in window.payable
+    if was_payable:
+        given, amount, day = window.payable.pop(name)
+        window.held[name], window.paid[name] = (given, day), amount
+    found = _postponed(it, window)
+    there = {entry["account"] for entry in it["journal"]["entries"]}
+    moves = {HELD, PAYABLE} if was_payable else set()
+    return found if there == moves else [*found, "its money should be held"]
 
 
 def _next(it: dict[str, Any], window: Window, kind: str) -> tuple[Found, Expected | None]:
@@ -281,4 +307,5 @@ STEPS = {
     "TrueUpReduced": _reduced,
     "TrueUpReleased": _released,
     "TrueUpPostponed": _postponed,
+    "TrueUpHeldLonger": _held_longer,
 }

@@ -9,6 +9,7 @@ from chassis.projection import Projection
 from contracts.values import Money
 from services.incentives.domain.meter import (
     RebateSettled,
+    TrueUpHeldLonger,
     TrueUpPostponed,
     TrueUpReduced,
     TrueUpReleased,
@@ -236,7 +237,7 @@ def _released(document: EarningDocument, it: PayoutReleased | TrueUpReleased) ->
     return f"released {text_of(it.amount)}", {"state": PAYABLE, "why_held": None}
 
 
-def _postponed(document: EarningDocument, it: PayoutPostponed | TrueUpPostponed) -> Changed:
+def _postponed(document: EarningDocument, it: PayoutPostponed | TrueUpPostponed | TrueUpHeldLonger) -> Changed:
     day = iso(it.payable_on)
     changes = {"state": HELD, "payable_on": day, "why_held": f"postponed until {day}: {it.reason}"}
     return f"postponed until {day}", changes
@@ -281,6 +282,7 @@ CHANGES: dict[type[Any], Any] = {
     TrueUpReduced: _reduced,
     TrueUpReleased: _released,
     TrueUpPostponed: _postponed,
+    TrueUpHeldLonger: _postponed,
     PayoutPostponed: _postponed,
     PayoutPutUnderReview: _reviewed,
     PayoutCleared: _cleared,
@@ -327,6 +329,7 @@ EARNINGS = Projection(
         TrueUpReduced: _line,
         TrueUpReleased: _line,
         TrueUpPostponed: _line,
+        TrueUpHeldLonger: _line,
         RebateSettled: _settlement,
         PaymentMade: _lines,
         PaymentFailed: _lines,

@@ -23,6 +23,7 @@ from services.incentives.domain.merging import BalanceTransferred
 from services.incentives.domain.meter import (
     RebateAccrued,
     RebateSettled,
+    TrueUpHeldLonger,
     TrueUpReduced,
     TrueUpReleased,
     WindowTruedUp,
@@ -57,6 +58,7 @@ KINDS: dict[type[Any], str] = {
     WindowTruedUp: "trued_up",
     TrueUpReduced: "reversed",
     TrueUpReleased: "released",
+    TrueUpHeldLonger: "postponed",
     InvoiceTaxed: "invoice_taxed",
     PaymentApproved: "payment_approved",
     PaymentBlocked: "payment_blocked",

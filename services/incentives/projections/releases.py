@@ -7,6 +7,7 @@ from chassis.deadlines import Deadline
 from chassis.event import Seen, iso
 from services.incentives.domain.meter import (
     ReleaseTrueUp,
+    TrueUpHeldLonger,
     TrueUpPostponed,
     TrueUpReduced,
     TrueUpReleased,
@@ -30,7 +31,7 @@ def evolve(document: dict[str, Any] | None, seen: Seen) -> dict[str, Any] | None
         return _due(happened) if happened.state == HELD else None
     if isinstance(happened, WindowTruedUp):
         return _of_window(happened) if happened.held else None
-    if isinstance(happened, TrueUpPostponed):
+    if isinstance(happened, TrueUpPostponed | TrueUpHeldLonger):
         return _of_window(happened)
     if isinstance(happened, PayoutPostponed):
         return _due(happened)
@@ -51,7 +52,7 @@ def _due(happened: PayoutCalculated | PayoutPostponed | PayoutCleared) -> dict[s
     return {"due_at": due_at, "opportunity_id": happened.opportunity_id, "line_id": happened.line_id}
 
 
-def _of_window(happened: WindowTruedUp | TrueUpPostponed) -> dict[str, Any]:
+def _of_window(happened: WindowTruedUp | TrueUpPostponed | TrueUpHeldLonger) -> dict[str, Any]:
     day = happened.payable_day if isinstance(happened, WindowTruedUp) else happened.payable_on
     due_at = iso(start_of(day))
     return {"due_at": due_at, "meter_id": happened.meter_id, "line_id": happened.line_id}
@@ -79,7 +80,7 @@ RELEASES = Deadline(
     keys=dict.fromkeys(
         (
             *(PayoutCalculated, PayoutPostponed, PayoutCleared, PayoutReleased, PayoutReversed, PayoutAdjusted),
-            *(WindowTruedUp, TrueUpReduced, TrueUpReleased, TrueUpPostponed),
+            *(WindowTruedUp, TrueUpReduced, TrueUpReleased, TrueUpPostponed, TrueUpHeldLonger),
         ),
         _line,
     ),
