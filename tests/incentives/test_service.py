@@ -401,6 +401,32 @@ async def test_a_postponed_line_is_released_on_its_new_day(incentives):
     await incentives.until(P1, path, lambda found: found["state"] == "payable")
 
 
+async def test_a_line_that_is_paid_or_in_a_payment_is_not_postponed(incentives):
+    payment = await proposed(incentives)
+    [line] = (await incentives.get(P1, "/lines"))["items"]
+    path, until = f"/lines/{line['line_id']}/postpone", {"until": "2026-07-01", "reason": "audit"}
+    assert (await incentives.post(APPROVER, f"{payment}/approve")).json()["state"] == "approved"
+    refused = (await incentives.post(FINANCE, path, until)).json()
+    assert (refused["status"], refused["slug"], refused["state"]) == (409, "wrong-state", "in_payment")
+    assert refused["payment_id"] == payment.removeprefix("/payments/")
+    await incentives.post(FINANCE, f"{payment}/submit")
+    await incentives.until(FINANCE, payment, lambda found: found["state"] == "paid")
+    refused = (await incentives.post(FINANCE, path, until)).json()
+    assert (refused["status"], refused["slug"], refused["state"]) == (409, "wrong-state", "paid")
+    assert refused["allowed"] == ["held", "payable"]
+    assert (await balances(incentives))["p1-EUR"]["payable"] == "0.00"
+
+
+async def test_a_line_whose_payment_was_declined_is_postponed(incentives):
+    payment = await proposed(incentives)
+    [line] = (await incentives.get(P1, "/lines"))["items"]
+    await incentives.post(APPROVER, f"{payment}/approve")
+    assert (await incentives.post(APPROVER, f"{payment}/decline", {"category": "wait"})).status_code == 200
+    until = {"until": "2026-07-01", "reason": "audit"}
+    assert (await incentives.post(FINANCE, f"/lines/{line['line_id']}/postpone", until)).json()["state"] == "held"
+    assert (await balances(incentives))["p1-EUR"]["held"] == "-100.00"
+
+
 async def test_a_plan_without_semantics_is_refused(incentives):
     body = plan()
     del body["schedule"]["semantics"]
@@ -464,6 +490,17 @@ async def test_nonsense_is_refused_clearly(incentives, path, body):
     answer = await incentives.post(who, path, body)
     assert answer.status_code in (404, 422), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("rate", ["NaN", "Infinity", "-1", "0", "1e400", 1e308, "1e18", "0.00000000001"])
+async def test_a_rate_that_no_money_can_be_reckoned_with_is_refused(incentives, rate):
+    answer = await incentives.post(FINANCE, "/rates", {"source": "x", "on": "2026-03-02", "pairs": {"EUR/USD": rate}})
+    assert answer.status_code == 422, answer.text
+
+
+async def test_what_is_owed_in_a_currency_that_there_is_not_is_not_written_off(incentives):
+    answer = await incentives.post(FINANCE, "/write-offs", {"payee_id": "p1", "currency": "ZZZ", "reason": "x"})
+    assert (answer.status_code, answer.json()["slug"]) == (422, "unknown-currency")
 
 
 async def whole_run(incentives):

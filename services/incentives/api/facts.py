@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import Field
 
 from chassis.answers import Page, answers
-from chassis.decider import Problem
+from chassis.decider import Problem, WrongState
 from chassis.event import LEFT_OUT, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
@@ -223,8 +223,7 @@ async def resolve(opportunity_id: Id, body: ResolveBody, caller: Writer, app: Ap
 @router.post("/lines/{line_id}/adjust", status_code=201)
 async def adjust(line_id: Id, body: AdjustBody, caller: Writer, app: App) -> Response:
     """Proposes to correct a line."""
-    app.access.check(caller.principal, AdjustLine)
-    line = await app.document(caller.principal, "earnings", line_id)
+    line = await _of_sale(caller, app, line_id, AdjustLine)
     wish = AdjustLine(
         opportunity_id=line["opportunity_id"],
         line_id=line_id,
@@ -237,11 +236,19 @@ async def adjust(line_id: Id, body: AdjustBody, caller: Writer, app: App) -> Res
     return await perform(caller, app, AdjustLine, wish, status=201)
 
 
+async def _of_sale(caller: Writer, app: App, line_id: str, action: type[Any]) -> dict[str, Any]:
+    """The line of a sale. Raises WrongState for that of a window, which follows from what was counted in it."""
+    app.access.check(caller.principal, action)
+    line = await app.document(caller.principal, "earnings", line_id)
+    if line["opportunity_id"] is None:
+        raise WrongState("the line of a window follows from its sales: correct one of them", state=line["state"])
+    return line
+
+
 @router.post("/lines/{line_id}/adjust/confirm")
 async def confirm(line_id: Id, body: ConfirmBody, caller: Writer, app: App) -> Response:
     """A second person confirms; the line and the ledger are corrected."""
-    app.access.check(caller.principal, ConfirmAdjustment)
-    line = await app.document(caller.principal, "earnings", line_id)
+    line = await _of_sale(caller, app, line_id, ConfirmAdjustment)
     wish = ConfirmAdjustment(
         opportunity_id=line["opportunity_id"],
         line_id=line_id,

@@ -10,7 +10,7 @@ from chassis.event import LEFT_OUT, LeftOut, iso
 from contracts.values import Money, round_half_up
 
 RATE_DAYS_MAX = 7
-RATE_DIGITS = 10
+RATE_DIGITS, RATE_INTEGER_DIGITS = 10, 18
 RATE_STEP = Decimal(1).scaleb(-RATE_DIGITS)
 QUOTIENT_DIGITS = 60
 """No quotient of an amount and a rate is so near to half a minor unit that these digits would round it onto it."""
@@ -114,6 +114,9 @@ NO_BOOKS = InBooks()
 
 def rate_faults(rate: Rate) -> list[str]:
     """What is wrong with a rate, in sentences; nothing for a sound one."""
-    if not rate.rate.is_finite() or rate.rate <= 0 or rate.rate != rate.rate.quantize(RATE_STEP):
-        return [f"a rate is above 0, with at most {RATE_DIGITS} digits after the point"]
+    sound = rate.rate.is_finite() and rate.rate > 0 and rate.rate.adjusted() < RATE_INTEGER_DIGITS
+    if not sound or rate.rate != rate.rate.quantize(RATE_STEP):
+        return [
+            f"a rate is above 0, with at most {RATE_DIGITS} digits after the point and {RATE_INTEGER_DIGITS} before it"
+        ]
     return ["a rate is between two currencies"] if rate.base == rate.quote else []
