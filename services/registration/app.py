@@ -62,6 +62,7 @@ from services.registration.projections.deal_notes import DEAL_NOTES
 from services.registration.projections.disputes import DISPUTES
 from services.registration.projections.drafts import DRAFTS
 from services.registration.projections.exclusions import EXCLUSIONS
+from services.registration.projections.incumbents import INCUMBENTS
 from services.registration.projections.invitations import INVITATIONS
 from services.registration.projections.lead_figures import LEAD_FIGURES
 from services.registration.projections.lead_takers import LEAD_TAKERS
@@ -126,7 +127,7 @@ BLUEPRINT = Blueprint(
     projections=(
         *(DEAL_BOARD, DEAL, DRAFTS, DEAL_NOTES, ATTEMPTS, CONFLICTS, ACCOUNTS, EXCLUSIONS, DISPUTES),
         *(INVITATIONS, MAILS, LEADS, LEAD_TAKERS, LEAD_FIGURES, REVIEW_TIMES, PARTNER_SIZES),
-        *(PARTNER_ALIASES, CONTACTS),
+        *(PARTNER_ALIASES, INCUMBENTS, CONTACTS),
     ),
     reactions=REACTIONS,
     deadlines=DEADLINES,

@@ -36,12 +36,12 @@ from contracts.onboarding import (
     PartnersUnmerged,
     PartnerSuspended,
 )
-from contracts.values import PartnerId, RegistrationId
+from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.application.on_deals import Asked, Make, as_screened, followed, on_deal
 from services.registration.application.on_disputes import concluding, counts_as_whom, on_dispute
 from services.registration.application.on_invitations import AskedOfInvitation, on_invitation, taking_part
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
-from services.registration.application.on_partners import aliasing
+from services.registration.application.on_partners import aliasing, aliasing_at
 from services.registration.domain.capacity import ReleaseSlot, quarter_of, quarters_before
 from services.registration.domain.crm_link import LINK_HOURS
 from services.registration.domain.deal import PARTNER_LEFT, SUBMITTED, Deal, Status
@@ -71,7 +71,7 @@ from services.registration.domain.partner_facts import (
     RecordPartnerFacts,
 )
 from services.registration.domain.partner_tier import RecordPartnerTier
-from services.registration.projections import due, lead_due
+from services.registration.projections import due, incumbents, lead_due
 from services.registration.projections.due import DueDocument, InvitationDue, MootDue, SlotDue
 from services.registration.projections.invitations import LEFT
 from services.registration.projections.lead_due import LeadDue
@@ -166,10 +166,13 @@ async def on_merger(seen: Seen, app: Application) -> None:
     await app.caught_up(MODEL)
     for partner_id in await one_with(app, seen.tenant, seen.event.absorbed_id):
         counts_as = await counted_as(app, seen.tenant, partner_id)
+        whose = PartnerId(partner_id), PartnerId(counts_as) if counts_as else None
         for registration_id in await _deals_with(app, seen.tenant, partner_id):
-            whose = PartnerId(partner_id), PartnerId(counts_as) if counts_as else None
             make = aliasing(RegistrationId(registration_id), *whose, app.clock.now())
             await app.react(seen, f"alias {partner_id} {registration_id}", make)
+        for account_id in await _named_at(app, seen.tenant, partner_id):
+            at = aliasing_at((account_id,), *whose, app.clock.now())
+            await app.react(seen, f"alias {partner_id} at {account_id}", at)
 
 
 async def _deals_with(app: Application, tenant: str, partner_id: str) -> tuple[str, ...]:
@@ -181,6 +184,13 @@ async def _deals_with(app: Application, tenant: str, partner_id: str) -> tuple[s
     beside = {"partner_id": partner_id, "status": ("accepted", LEFT)}
     others = [one["registration_id"] async for one in each(app.read, "invitations", tenant, beside)]
     return tuple(dict.fromkeys((*own, *others)))
+
+
+async def _named_at(app: Application, tenant: str, partner_id: str) -> tuple[AccountId, ...]:
+    """The customers at which the vendor has named a partner as the incumbent: it need have no deal there."""
+    await app.caught_up(incumbents.MODEL)
+    where = {"partner_ids": Contains(partner_id)}
+    return tuple([one["account_id"] async for one in each(app.read, incumbents.MODEL, tenant, where)])
 
 
 def _survivor(told: Any) -> PartnerId | LeftOut | None:

@@ -11,7 +11,8 @@ from contracts.attribution import IncumbentChanged
 from contracts.values import AccountId, PartnerId
 from tests.registration.service import DESK, START, Running, activated, started
 from tests.registration.test_leads import brought, offered_to, route_by
-from tests.registration.test_partner_mergers import merged
+from tests.registration.test_partner_mergers import approve, merged, unmerged
+from tests.registration.test_service import won
 
 
 @pytest.fixture
@@ -83,6 +84,80 @@ async def test_a_lead_goes_to_the_incumbent_that_was_told_of_or_to_who_goes_on_f
     lead_id = await brought(registration, company=company)
 
     await offered_to(registration, lead_id, "p2")
+
+
+async def test_a_lead_goes_round_as_any_other_once_the_vendor_said_that_nobody_is_the_incumbent(
+    registration: Running,
+) -> None:
+    await route_by(registration, incumbent_first=True)
+    first = await registration.register("p1")
+    await registration.hear(incumbent(first["account_id"], "p2"))
+    await registration.hear(incumbent(first["account_id"], None))
+
+    company = {"name": "Contoso GmbH", "country": "DE", "website": "www.contoso.com"}
+    lead_id = await brought(registration, company=company)
+
+    await offered_to(registration, lead_id, "p1")
+
+
+async def test_who_is_named_after_nobody_was_comes_first_again(registration: Running) -> None:
+    await route_by(registration, incumbent_first=True)
+    first = await registration.register("p1")
+    for named in ("p2", None, "p3"):
+        await registration.hear(incumbent(first["account_id"], named))
+
+    company = {"name": "Contoso GmbH", "country": "DE", "website": "www.contoso.com"}
+    lead_id = await brought(registration, company=company)
+
+    await offered_to(registration, lead_id, "p3")
+
+
+async def test_that_nobody_is_the_incumbent_of_one_family_leaves_who_sold_another_one_as_well(
+    registration: Running,
+) -> None:
+    await route_by(registration, incumbent_first=True)
+    both = await registration.register("p2", products=[{"family": "cloud"}, {"family": "storage"}])
+    await approve(registration, both)
+    await registration.hear(won(both["registration_id"]))
+    await registration.until(both["registration_id"], "closed")
+    await registration.hear(incumbent(both["account_id"], None))
+
+    company = {"name": "Contoso GmbH", "country": "DE", "website": "www.contoso.com"}
+    lead_id = await brought(registration, company=company)
+
+    await offered_to(registration, lead_id, "p2")
+
+
+async def test_the_incumbent_of_a_customer_at_which_it_has_no_deal_counts_as_who_absorbs_it_later(
+    registration: Running,
+) -> None:
+    first = await registration.register("p1", deal_type="renewal")
+    second = await registration.register("p2", deal_type="renewal")
+    await registration.hear(incumbent(first["account_id"], "p3"))
+    assert second["status"] == "waiting"
+
+    await registration.hear(merged("p3", "p2"))
+
+    await registration.until(second["registration_id"], "in_review")
+    assert await shown(registration, first["account_id"]) == [("p3", "p2", "cloud")]
+
+    await registration.hear(unmerged("p3", "p2"))
+
+    assert await shown(registration, first["account_id"]) == [("p3", None, "cloud")]
+
+
+async def test_an_incumbent_that_is_absorbed_is_found_also_where_its_customer_was_merged(registration: Running) -> None:
+    kept = await registration.register("p1")
+    other = {"name": "Contoso Deutschland", "country": "DE", "website": "www.contoso-deutschland.de"}
+    gone = await registration.register("p1", customer=other)
+    await registration.hear(incumbent(gone["account_id"], "p3"))
+    joined = {"absorbed": gone["account_id"], "reason": "The same house."}
+    answer = await registration.post(DESK, f"/accounts/{kept['account_id']}/merge", joined)
+    assert answer.status_code == 200, answer.text
+
+    await registration.hear(merged("p3", "p2"))
+
+    assert await shown(registration, kept["account_id"]) == [("p3", "p2", "cloud")]
 
 
 async def test_a_customer_that_is_not_known_here_has_no_incumbent(registration: Running) -> None:

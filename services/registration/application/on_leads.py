@@ -12,6 +12,7 @@ from services.registration.application.on_deals import Make
 from services.registration.application.streams import routing_of
 from services.registration.domain.account_key import DOMAIN, AccountKeys, Key
 from services.registration.domain.claims import ClaimsOf
+from services.registration.domain.incumbent import sold_before
 from services.registration.domain.lead import Lead, Leads
 from services.registration.domain.lead_commands import AssignLead
 from services.registration.domain.routing import LEAD_RULES, Taker
@@ -69,9 +70,9 @@ def assigning(asked: AskedOfLead, takers: Takers, named: PartnerId | None = None
 
 
 async def _incumbents(peek: Peek, domain: str, today: date) -> tuple[PartnerId, ...]:
-    """The partners that have won something of the customer with this domain, or who goes on for them."""
+    """The partners that have sold something to the customer with this domain, or who goes on for them."""
     bound = await peek(AccountKeys.at(Key(scheme=DOMAIN, value=domain).identity))
     if bound.account_id is None:
         return ()
     claims = await peek(ClaimsOf.at(bound.account_id))
-    return tuple(dict.fromkeys(one.whose for one in claims.incumbents if one.counts_on(today) and one.whose))
+    return sold_before(claims.incumbents, today)

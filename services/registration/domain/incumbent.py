@@ -1,5 +1,7 @@
 """Who sold what to a customer before, as attribution told it: copied into the customer's line, in which it counts."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from chassis.decider import Raced
@@ -8,7 +10,7 @@ from contracts.values import AccountId, PartnerId, ProductLine
 from services.registration.domain.account import Account
 from services.registration.domain.claim import NOBODY, Won
 from services.registration.domain.claims import ClaimEvent, Claims, told_incumbent
-from services.registration.domain.overlap import RENEWAL, Place, Reach, normal_product
+from services.registration.domain.overlap import RENEWAL, Place, Reach, normal_product, overlap
 
 
 @command("registration.RecordIncumbent.v1")
@@ -51,6 +53,19 @@ def _newer(known: Won, wish: RecordIncumbent) -> bool:
     told = known.source_position or 0
     [line] = known.reach.products if told else (None,)
     return line is not None and told >= wish.source_position and line.family == normal_product(wish.product_family)
+
+
+def sold_before(known: Sequence[Won], day: date) -> tuple[PartnerId, ...]:
+    """Who has sold something to a customer, by all that was won and said; nobody where it was said since that nobody is."""
+    others = ((one, known[place + 1 :]) for place, one in enumerate(known) if one.partner_id != NOBODY)
+    return tuple(dict.fromkeys(one.whose for one, since in others if one.counts_on(day) and not _unsaid(one, since)))
+
+
+def _unsaid(won: Won, since: Sequence[Won]) -> bool:
+    """Whether for all of these products the vendor said later that there is no incumbent."""
+    nobody = [one.reach for one in since if one.partner_id == NOBODY]
+    each_line = (replace(won.reach, products=(line,)) for line in won.reach.products)
+    return all(any(overlap(line, reach).product for reach in nobody) for line in each_line)
 
 
 def _renewing(family: str, country: str) -> Reach:
