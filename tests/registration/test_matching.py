@@ -329,6 +329,34 @@ def test_a_telephone_number_is_the_same_as_long_as_both_persons_are_known() -> N
     assert same() == {"a1": False, "a2": False, "a3": False}
 
 
+@pytest.mark.parametrize(
+    ("there", "here", "read"),
+    [
+        (("Contoso", "DE", {}), {}, ["mine", "theirs"]),
+        (("Contoso", "GB", {}), {}, []),
+        (("Contoso Energy", "DE", {}), {}, []),
+        (("Contoso", "DE", {"postcode": "10115"}), {"postcode": "10115"}, []),
+        (("Contoso", "DE", {"postcode": "10115"}), {"postcode": "10117"}, ["mine", "theirs"]),
+    ],
+)
+def test_a_telephone_number_is_opened_only_where_it_could_make_a_customer_probable(
+    there: tuple[str, str, dict[str, str]], here: dict[str, str], read: list[str]
+) -> None:
+    seen: list[str] = []
+
+    def opens(sealed: Sealed) -> str:
+        seen.append(sealed.box)
+        return "hash"
+
+    made = TenantIndex(opens)
+    name, country, address = there
+    made.take(opened("a1", name, country, phones=(Sealed(subject="s1", box="theirs"),), **address))
+    mine = (Sealed(subject="s2", box="mine"),)
+    asking = customer(name="Contoso", normal_names=normal_names(["Contoso"]), phones=mine, **here)
+    assert [one.account_id for one in made.near(asking, frozenset())] == ["a1"]
+    assert sorted(seen) == read
+
+
 async def test_what_named_the_candidates_of_a_look_is_found_again_from_the_log_up_to_its_position(
     tmp_path: Path,
 ) -> None:

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TypeVar
 
 from chassis.decider import Busy
-from chassis.event import LEFT_OUT, TYPES, Sealed
+from chassis.event import TYPES, Sealed
 from chassis.store.port import EventStore
 from contracts.values import AccountId
 from services.registration.adapters.customers import checkable
@@ -36,6 +36,7 @@ from services.registration.domain.account import (
 )
 from services.registration.domain.customer import Customer
 from services.registration.domain.matching import Candidate, IndexSeen
+from services.registration.domain.rules import PERCENTS
 
 POSTINGS_MAX = 10_000
 """How many places of pieces one search reads, the rarest pieces first. It trades names found for time.
@@ -214,9 +215,9 @@ class TenantIndex:
         others = (account for account in self._alike(customer) if account not in linked)
         counted = [account for account in linked if self._counts(account, accounts)]
         best = islice((account for account in others if self._counts(account, accounts)), KEPT_MAX)
-        phones = self._opened(customer.phones or ())
-        found = [self._candidate(customer, account, linked.get(account), phones) for account in (*counted, *best)]
-        return tuple(sorted(found, key=_most_alike)[:KEPT_MAX])
+        found = [self._candidate(customer, account, linked.get(account)) for account in (*counted, *best)]
+        kept = sorted(found, key=_most_alike)[:KEPT_MAX]
+        return self._reached(customer, kept) if customer.phones else tuple(kept)
 
     def _counts(self, account: AccountId, accounts: frozenset[AccountId]) -> bool:
         return account not in accounts and not any(frozenset((account, own)) in self.apart for own in accounts)
@@ -274,11 +275,18 @@ class TenantIndex:
     def _opened(self, sealed: Iterable[Sealed]) -> frozenset[str]:
         return frozenset(text for one in sealed if (text := self.opens(one)))
 
-    def _candidate(
-        self, customer: Customer, account_id: AccountId, link: str | None, phones: frozenset[str]
-    ) -> Candidate:
+    def _reached(self, customer: Customer, found: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """The candidates with what telephone numbers tell, which are opened only where one could decide the class."""
+        asked = [one for one in found if _hangs_on_a_number(one) and self.known[one.account_id].phones]
+        mine = self._opened(customer.phones or ()) if asked else frozenset()
+        met = {one.account_id for one in asked if self._meets(mine, one)}
+        return tuple(replace(one, same_phone=True) if one.account_id in met else one for one in found)
+
+    def _meets(self, mine: frozenset[str], found: Candidate) -> bool:
+        return bool(mine) and not mine.isdisjoint(self._opened(_unpacked(self.known[found.account_id].phones)))
+
+    def _candidate(self, customer: Customer, account_id: AccountId, link: str | None) -> Candidate:
         known = self.known[account_id]
-        same_phone = bool(phones) and not phones.isdisjoint(self._opened(_unpacked(known.phones)))
         score = likeness(customer.normal_names, self._names(account_id))
         return Candidate(
             account_id=account_id,
@@ -289,8 +297,13 @@ class TenantIndex:
             token_sort_percent=score.token_sort_percent,
             same_address=_same(known.address, _address(customer)),
             link=link,
-            same_phone=same_phone or LEFT_OUT,
         )
+
+
+def _hangs_on_a_number(found: Candidate) -> bool:
+    """Whether a telephone number could make it probable under some rules, and nothing else does."""
+    decided = found.link is not None or found.same_address or not found.same_country
+    return not decided and found.token_sort_percent >= PERCENTS["probable_percent"][0]
 
 
 def _worth_scoring(hits: Sequence[Sequence[int]]) -> list[int]:
