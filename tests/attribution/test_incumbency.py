@@ -1,7 +1,7 @@
 """Who sold what to a customer before: the vendor says so, and registration hears it."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from chassis.testing.kit import given
@@ -15,7 +15,7 @@ from services.attribution.domain.incumbency import (
     SetIncumbent,
     incumbency_id,
 )
-from services.attribution.projections.incumbents import INCUMBENTS
+from services.attribution.projections.incumbents import INCUMBENTS, as_of
 from services.attribution.publishing import publish
 from tests.attribution.facts import ANNE, BEN, at, handles
 from tests.attribution.test_service import Stage, stage
@@ -96,3 +96,28 @@ async def test_over_http_the_vendor_alone_says_and_reads_it(stage: Stage) -> Non
     found = (await stage.now("/incumbents?account_id=account-1"))["items"]
     assert [(one["product_family"], one["partner_id"]) for one in found] == [("backup", None), ("cloud", ANNE)]
     assert (await stage.now("/incumbents?account_id=another"))["items"] == []
+
+
+def test_what_had_been_said_by_the_end_of_a_day_stays_readable() -> None:
+    in_march = replace(CHANGED, partner_id=BEN, from_on=date(2026, 3, 1), reason="It went on.")
+    document = project(INCUMBENTS, told(replace(CHANGED, from_on=date(2026, 1, 10), reason="So."), in_march))[NAME]
+
+    def said(day: date) -> tuple[str | None, str, int] | None:
+        found = as_of(document, day)
+        return (found["partner_id"], found["reason"], len(found["earlier"])) if found else None
+
+    assert said(date(2026, 1, 9)) is None
+    assert said(date(2026, 1, 10)) == said(date(2026, 2, 28)) == (ANNE, "So.", 0)
+    assert said(date(2026, 3, 1)) == (BEN, "It went on.", 1)
+
+
+async def test_what_was_said_is_read_as_of_a_day_over_http(stage: Stage) -> None:
+    body: dict[str, Any] = {"account_id": "account-1", "product_family": "cloud", "partner_id": ANNE, "reason": "So."}
+    assert (await stage.post("/incumbents", body)).status == 201
+    assert (await stage.post("/incumbents", {**body, "partner_id": BEN})).status == 201
+    [last] = (await stage.now("/incumbents"))["items"]
+    assert [one["partner_id"] for one in last["earlier"]] == [ANNE]
+    today = date.fromisoformat(last["from_on"])
+    assert (await stage.now(f"/incumbents?at={today}"))["items"] == [last]
+    assert (await stage.now(f"/incumbents?at={today}&partner_id={ANNE}"))["items"] == []
+    assert (await stage.now(f"/incumbents?at={today - timedelta(days=1)}"))["items"] == []

@@ -1,10 +1,12 @@
 """The desk makes one customer of two, and two again, without JavaScript."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go_until, reload_until
+from tests.browser.portal import go_until, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
@@ -15,6 +17,8 @@ MELK = Customer("Melkerij Larch BV", "NL", "melkerij-larch.nl", "16000.00")
 
 ALDER = Customer("Alder Paper AB", "SE", "alder-paper.se", "24000.00")
 ALDER_MILLS = Customer("Alder Mills Oy", "FI", "alder-mills.fi", "26000.00")
+
+TARN = Customer("Tarn Quarries Ltd", "GB", "tarn-quarries.co.uk", "21000.00")
 
 
 def test_two_entries_become_one_customer_and_two_again(browse: Browse, system: Running) -> None:
@@ -52,6 +56,48 @@ def test_a_customer_is_put_below_another_one_and_taken_out_again(browse: Browse,
     page.get_by_role("link", name="Alder Mills Oy").click()
     page.get_by_role("button", name="It belongs to no other one").click()
     expect(page.get_by_text("It stands by itself.")).to_be_visible()
+
+
+def test_the_vendor_says_who_sold_there_before_and_another_one_and_that_nobody_did(
+    browse: Browse, system: Running
+) -> None:
+    deal = register(system, NORTH, TARN)
+    page = browse("cara", f"/desk/{deal}", java_script_enabled=False)
+    address = customer_of(page, deal)
+    before = page.get_by_role("region", name="Who sold there before")
+    expect(before).to_contain_text("Nothing was won here, and nobody has said who did before.")
+    say_who(page, "", "Whoever forgets to choose has said nothing.")
+    for partner, why in (
+        ("Northwind", "It sold the first licences in 2019."),
+        ("Southbridge", "It took the contract over."),
+        ("Nobody", "The contract has run out."),
+    ):
+        say_who(page, partner, why)
+        reload_until(page, before.get_by_text(why))
+        expect(before.locator("dd")).to_have_count(1)
+        expect(before.locator("dd")).to_contain_text(re.compile(f"{partner}.*, said on", re.IGNORECASE))
+
+    rival = browse("northwind", f"/deals/{deal}", java_script_enabled=False)
+    expect(rival.get_by_role("heading", level=1)).to_have_text(TARN.name)
+    expect(rival.get_by_text("The contract has run out.")).to_have_count(0)
+    refused = rival.goto(address)
+    assert refused is not None
+    assert refused.status == 403
+    expect(rival.get_by_text("The contract has run out.")).to_have_count(0)
+
+
+def say_who(page: Page, partner: str, why: str) -> None:
+    """Says on the customer's page who sold the platform there; where no partner is chosen the browser sends nothing."""
+    up_to_date(page)
+    form = page.get_by_role("region", name="Who sold there before")
+    if not form.get_by_label("Product family").is_visible():
+        form.get_by_text("Say who it was").click()
+    form.get_by_label("Product family").fill("platform")
+    if partner:
+        named = form.get_by_role("option", name=re.compile(f"^{partner}"))
+        form.get_by_label("Partner").select_option(named.get_attribute("value"))
+    form.get_by_label("How do you know?").fill(why)
+    form.get_by_role("button", name="Say so").click()
 
 
 def customer_of(page: Page, deal: str) -> str:

@@ -1,6 +1,6 @@
 """Incumbents over HTTP: say who sold a family to a customer before, and read what was said. The vendor's alone."""
 
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
@@ -10,7 +10,7 @@ from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, pe
 from contracts.values import AccountId, PartnerId
 from services.attribution.access import READ_INCUMBENTS
 from services.attribution.domain.incumbency import SetIncumbent, incumbency_id
-from services.attribution.projections.incumbents import IncumbentDocument
+from services.attribution.projections.incumbents import IncumbentDocument, as_of
 
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -55,8 +55,13 @@ async def incumbents(
     paged: Paged,
     account_id: Annotated[str | None, Query(max_length=64)] = None,
     partner_id: Annotated[str | None, Query(max_length=64)] = None,
+    at: Annotated[Day | None, Query()] = None,
 ) -> Response:
-    """What was said last of each family at each customer."""
+    """What was said last of each family at each customer; with `at`, by the end of that day. A page may hold fewer then."""
     app.access.check(caller.principal, READ_INCUMBENTS)
-    where = {"account_id": account_id, "partner_id": partner_id}
-    return listed(*await page(caller, app, "incumbents", paged, where, "product_family"))
+    where = {"account_id": account_id, "partner_id": None if at else partner_id}
+    found, following = await page(caller, app, "incumbents", paged, where, "product_family")
+    if at is None:
+        return listed(found, following)
+    then = [said for one in found if (said := as_of(cast("IncumbentDocument", one), at))]
+    return listed([one for one in then if partner_id in (None, one["partner_id"])], following)
