@@ -14,6 +14,10 @@ from contracts.registration import DealApproved
 from services.registration.domain.capacity import Capacities
 from tests.registration.service import DESK, TENANT, Running, activated, deal, seller, started
 
+VAT = {"scheme": "vat", "value": "DE136695976"}
+DUNS = {"scheme": "duns", "value": "123456789"}
+NUMBERED = {"name": "Contoso GmbH", "country": "DE"}
+
 
 @pytest.fixture
 async def registration(tmp_path: Path) -> AsyncIterator[Running]:
@@ -52,6 +56,47 @@ async def test_an_excluded_customer_is_taken_to_who_asks_and_rejected_to_who_reg
     ended = await registration.post(DESK, f"/exclusions/{entry['exclusion_id']}/end", {"target": "domain:contoso.com"})
     assert ended.status_code == 200
     assert (await registration.register("p1"))["status"] == "in_review"
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed", "deal_of"),
+    [
+        ("domain:WWW.Contoso.com", "domain:contoso.com", {}),
+        ("domain:https://shop.contoso.com/de", "domain:contoso.com", {}),
+        ("family:Cloud  Backup / Daily", "family:cloud backup/daily", {"products": [{"family": "cloud backup/Daily"}]}),
+        ("vat:DE:DE 136 695 976", "vat:DE:136695976", {"customer": {**NUMBERED, "identifiers": [VAT]}}),
+        ("duns:12-345-6789", "duns:123456789", {"customer": {**NUMBERED, "identifiers": [DUNS]}}),
+    ],
+)
+async def test_what_is_excluded_is_meant_however_it_was_typed_and_ended_so_too(
+    registration: Running, typed: str, listed: str, deal_of: dict[str, Any]
+) -> None:
+    added = await registration.post(DESK, "/exclusions", {"target": typed, "kind": "named", "from_on": "2026-01-01"})
+    assert (added.status_code, added.json().get("target")) == (201, listed)
+    registration.clock.set(registration.clock.now().replace(hour=11))
+    registered = await registration.register("p1", **deal_of)
+    assert (registered["status"], registered["reasons"][0]["code"]) == ("rejected", "excluded")
+
+    ended = await registration.post(DESK, f"/exclusions/{added.json()['exclusion_id']}/end", {"target": typed})
+    assert ended.status_code == 200
+    assert (await registration.get(DESK, "/exclusions")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("domain:co.uk", "not-a-domain"),
+        ("domain:con toso.com", "not-a-domain"),
+        ("vat:DE:DE136695977", "invalid-identifier"),
+        ("vat:DE136695976", "country-missing"),
+    ],
+)
+async def test_what_would_keep_nobody_out_is_not_taken_for_an_exclusion(
+    registration: Running, target: str, code: str
+) -> None:
+    body = {"target": target, "kind": "named", "from_on": "2026-01-01"}
+    refused = await registration.post(DESK, "/exclusions", body)
+    assert (refused.status_code, [one["code"] for one in refused.json()["errors"]]) == (422, [code])
 
 
 @pytest.mark.parametrize(

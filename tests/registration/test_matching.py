@@ -150,7 +150,8 @@ def test_a_website_has_one_registrable_domain(website: str, expected: str) -> No
 
 
 @pytest.mark.parametrize(
-    "website", ["co.uk", "localhost", "http://", "http://[", "contoso.invalid-tld", "..", "github.io"]
+    "website",
+    ["co.uk", "localhost", "http://", "http://[", "contoso.invalid-tld", "..", "github.io", "con toso.com", "a,b.com"],
 )
 def test_what_is_no_registrable_domain_is_refused(website: str) -> None:
     with pytest.raises(Incomplete) as refused:
@@ -170,6 +171,7 @@ def test_what_is_no_registrable_domain_is_refused(website: str) -> None:
         (GivenIdentifier(scheme="registry", value="C 1234567"), "US", ("US", "C1234567", False)),
         (GivenIdentifier(scheme="vat", value="CHE-107.787.577 IVA"), "CH", ("CH", "CHE107787577", True)),
         (GivenIdentifier(scheme="vat", value="CHE107787577MWST"), "CH", ("CH", "CHE107787577", True)),
+        (GivenIdentifier(scheme="vat", value="CHE-107.787.577"), "CH", ("CH", "CHE107787577", True)),
     ],
 )
 def test_identifiers_are_checked_and_compacted(

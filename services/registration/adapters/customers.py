@@ -20,14 +20,18 @@ from services.registration.domain.overlap import normal_region
 
 LIBRARIES = {name: version(name) for name in ("python-stdnum", "publicsuffixlist", "anyascii", "rapidfuzz")}
 MODULES = {
-    "vat": ("vat",),
+    "vat": ("vat", "uid"),
     "tax": ("tin", "idnr", "nif", "codicefiscale", "utr", "pan", "vat"),
     "registry": (
         *("siren", "siret", "orgnr", "orgnummer", "cvr", "ytunnus", "abn", "acn", "cnpj", "uid", "regon", "cn", "brn"),
         *("uscc", "uen", "hp", "kvk", "businessid"),
     ),
 }
-"""The kinds of number that a country may have for a scheme, as python-stdnum names them; most have one or two."""
+"""The kinds of number that a country may have for a scheme, as python-stdnum names them; most have one or two.
+
+A Swiss VAT number is often given as the company's own (`uid`), without the tax behind it.
+"""
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _DUNS = re.compile(r"^\d{9}$")
 _NUMBER = re.compile(r"^[A-Z0-9]{2,20}$")
 _SWISS_TAX = re.compile(r"(MWST|TVA|IVA|TPV)$")
@@ -99,9 +103,10 @@ def region(given: str, country: str) -> str:
 def _host(website: str) -> str | None:
     try:
         host = urlsplit(website if "//" in website else f"//{website}").hostname or ""
-        return host.rstrip(".").encode("idna").decode()
+        name = host.rstrip(".").encode("idna").decode()
     except ValueError:
         return None
+    return name if _HOST.fullmatch(name) else None
 
 
 def identifier(given: GivenIdentifier, country: str, place: int = 0) -> Identifier:
