@@ -20,6 +20,7 @@ from services.registration.domain.deal_commands import (
     PromoteDeal,
     QueueDeal,
     RejectDeal,
+    RequestExtension,
     ResubmitDeal,
     ReturnDeal,
     WithdrawDeal,
@@ -124,6 +125,10 @@ class Lives(RuleBasedStateMachine):
     @rule(deal=DEALS)
     def end(self, deal: str) -> None:
         self.ask(EndProtection(**self.fields(deal)))
+
+    @rule(deal=DEALS)
+    def ask_for_more_time(self, deal: str) -> None:
+        self.ask(RequestExtension(**self.fields(deal), evidence=(), by="seller"))
 
     @rule(days=st.integers(1, 60))
     def wait(self, days: int) -> None:

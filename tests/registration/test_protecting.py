@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from chassis.decider import WrongState
+from contracts.values import PartnerId
 from services.registration.domain.claims import ClaimExtended, ClaimReleased, ClaimsOf
 from services.registration.domain.deal import Deals
 from services.registration.domain.deal_commands import (
@@ -13,6 +15,7 @@ from services.registration.domain.deal_commands import (
     EndProtection,
     GrantExtension,
     NoteActivity,
+    PromoteDeal,
     RefuseExtension,
     RequestExtension,
     WarnInactivity,
@@ -129,6 +132,22 @@ def test_unanswered_the_protection_runs_on_for_five_business_days_and_is_granted
 
     assert [type(one) for one in granted] == [ExtensionAnswered, ProtectionExtended]
     assert granted[0].answered_by is None
+
+
+def test_nobody_asks_for_more_time_once_the_hold_is_over_although_nobody_has_written_that_down() -> None:
+    town = approved(**ACTIVE)
+    town.register("b", "p-2")
+    waits = {"registration_id": "b", "accounts": (CONTOSO,), "partner_id": PartnerId("p-2")}
+    town.run(PromoteDeal(**waits, programme="default", screening_id="s-b2", now=END))
+    town.run(approval("b", "p-2", now=END))
+
+    with pytest.raises(WrongState) as refused:
+        town.run(asking(END))
+
+    assert refused.value.fields["state"] == "expired"
+    holding = [claim.registration_id for claim in town.state(ClaimsOf.at(CONTOSO)).live if claim.holds(END)]
+    assert holding == ["b"]
+    assert isinstance(town.run(asking(END), evaluator=1)[0][0], ExtensionRequested), "as the first evaluator decided"
 
 
 def test_a_refused_extension_leaves_the_old_end() -> None:

@@ -252,6 +252,7 @@ from services.registration.domain.protecting import (
     note_activity,
     refuse_extension,
     request_extension,
+    request_extension_until_the_end_is_told,
     warn_inactivity,
 )
 from services.registration.domain.pursuing import (
@@ -379,7 +380,12 @@ HANDLES = (
         reads=lambda c: (Deals.at(c.registration_id),),
         answer=noted,
     ),
-    Handles(RequestExtension, request_extension, streams=deal_and_claims_streams, reads=book_streams, answer=answer),
+    *(
+        Handles(
+            RequestExtension, decision, deal_and_claims_streams, reads=book_streams, answer=answer, evaluator=evaluator
+        )
+        for evaluator, decision in ((1, request_extension_until_the_end_is_told), (2, request_extension))
+    ),
     Handles(GrantExtension, grant_extension, streams=deal_streams, reads=book_streams, answer=whole),
     Handles(RefuseExtension, refuse_extension, streams=deal_and_claims_streams, reads=book_streams, answer=whole),
     Handles(NoteActivity, note_activity, streams=deal_streams),

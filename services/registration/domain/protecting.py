@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from chassis.decider import Refused
+from chassis.decider import Refused, WrongState
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
 from services.registration.domain.claims import ClaimEvent, Claims, extend, release
@@ -27,6 +27,7 @@ from services.registration.domain.deal_events import (
 )
 from services.registration.domain.ending import over_with, unprotected
 from services.registration.domain.judging import rules_of
+from services.registration.domain.machine import allowed_in
 from services.registration.domain.protection import counted_from, extended_end
 from services.registration.domain.review_clock import end
 from services.registration.domain.rules import NO_EXTENSION, ONCE, DealRules
@@ -64,8 +65,20 @@ class NothingAsked(Refused):
 def request_extension(wish: RequestExtension, deal: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Changed:
     """Asks for more time, with evidence of work on the customer. Until it is answered, the hold runs on.
 
-    The claim lasts for the whole of what is asked for, so that no rival is approved between the end and the answer.
+    The claim lasts for the whole of what is asked for, so that no rival is approved between the end and the answer. Once
+    it is over, a rival may hold by now: it is not asked for any more, also where nobody has written its end down yet.
     """
+    may(deal, RequestExtension)
+    if deal.extension is None and deal.protection is not None and deal.protection.end <= wish.now:
+        over = Status.EXPIRED
+        raise WrongState("the protection is over", state=over.value, allowed=allowed_in(MOVES, over))
+    return request_extension_until_the_end_is_told(wish, deal, claims, book)
+
+
+def request_extension_until_the_end_is_told(
+    wish: RequestExtension, deal: Deal, claims: tuple[Claims, ...], book: Rulebook
+) -> Changed:
+    """As the first evaluator decided: a hold that was over, and whose end nobody had written down, went on."""
     may(deal, RequestExtension)
     unmoved(wish, deal)
     if deal.extension is not None:
