@@ -1,6 +1,6 @@
 """Who sold to a customer before, as attribution tells it: what the running service makes of that."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import pytest
 from chassis.verify import verify_decisions
 from contracts.attribution import IncumbentChanged
 from contracts.values import AccountId, PartnerId
-from tests.registration.service import DESK, START, Running, activated, started
+from services.registration.application.on_leads import AskedOfLead, assigning
+from services.registration.domain.routing import Taker
+from tests.registration.service import DESK, START, TENANT, Running, activated, started
 from tests.registration.test_leads import brought, offered_to, route_by
 from tests.registration.test_partner_mergers import approve, merged, unmerged
 from tests.registration.test_service import won
@@ -126,6 +128,28 @@ async def test_that_nobody_is_the_incumbent_of_one_family_leaves_who_sold_anothe
     lead_id = await brought(registration, company=company)
 
     await offered_to(registration, lead_id, "p2")
+
+
+async def test_an_incumbent_is_looked_at_however_many_others_had_their_last_lead_longer_ago(
+    registration: Running,
+) -> None:
+    await route_by(registration, incumbent_first=True)
+    first = await registration.register("p1")
+    await registration.hear(incumbent(first["account_id"], "p3"))
+    company = {"name": "Contoso GmbH", "country": "DE", "website": "www.contoso.com"}
+    lead_id = await brought(registration, company=company)
+    await offered_to(registration, lead_id, "p3")
+
+    async def others_first(_: str, listed: Iterable[str]) -> tuple[Taker, ...]:
+        return tuple(Taker(partner_id=PartnerId(one)) for one in tuple(listed) or ("p1", "p2"))
+
+    peek = registration.service.application.executor.peek(TENANT)
+    asked = AskedOfLead(lead_id=lead_id, by="registration", now=registration.clock.now())
+    wish = await assigning(asked, others_first)(peek)
+    named = await assigning(asked, others_first, PartnerId("p2"))(peek)
+
+    assert ([one.partner_id for one in wish.takers], wish.incumbents) == (["p1", "p2", "p3"], ("p3",))
+    assert [one.partner_id for one in named.takers] == ["p2"]
 
 
 async def test_the_incumbent_of_a_customer_at_which_it_has_no_deal_counts_as_who_absorbs_it_later(

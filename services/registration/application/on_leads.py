@@ -55,11 +55,13 @@ def assigning(asked: AskedOfLead, takers: Takers, named: PartnerId | None = None
         listed = (named,) if named else tuple(one.partner_id for one in rules.partners) if rules else ()
         country = company.country if rules and rules.same_country and not named else ""
         asks = rules is not None and rules.incumbent_first and company.domain
+        incumbents = await _incumbents(peek, company.domain, asked.now.date()) if asks and company.domain else ()
+        found = await takers(country, listed)
         return AssignLead(
             lead_id=asked.lead_id,
             rulebook=rulebook,
-            takers=await takers(country, listed),
-            incumbents=await _incumbents(peek, company.domain, asked.now.date()) if asks and company.domain else (),
+            takers=(*found, *await _besides(found, incumbents, takers, named)),
+            incumbents=incumbents,
             named=named,
             by_hand=by_hand,
             by=asked.by,
@@ -67,6 +69,15 @@ def assigning(asked: AskedOfLead, takers: Takers, named: PartnerId | None = None
         )
 
     return prepare
+
+
+async def _besides(
+    found: tuple[Taker, ...], incumbents: tuple[PartnerId, ...], takers: Takers, named: PartnerId | None
+) -> tuple[Taker, ...]:
+    """The incumbents that were not among so many looked at: whose last lead was a moment ago is looked at last."""
+    known = {one.partner_id for one in found}
+    others = tuple(one for one in incumbents if one not in known)
+    return await takers("", others) if others and named is None else ()
 
 
 async def _incumbents(peek: Peek, domain: str, today: date) -> tuple[PartnerId, ...]:
