@@ -103,10 +103,12 @@ async def test_fifty_attempts_a_day_are_kept_and_the_rest_counted(registration: 
         await registration.send(DESK, f"{path}/queue")
     await registration.settle()
 
-    found = await registration.service.application.read.get("attempts", "acme", registered["registration_id"])
+    found = (await registration.get(DESK, f"{path}/attempts")).json()
+    own = (await registration.get(seller("p1"), f"{path}/attempts")).json()
 
-    assert len((await registration.get(DESK, f"{path}/attempts")).json()["items"]) == 50
-    assert found["days"][0]["count"] == 51
+    assert len(found["items"]) == 50
+    assert found["days"] == [{"day": "2026-03-03", "count": 51}]
+    assert own == {"items": [], "next_cursor": None}
 
 
 async def test_evidence_and_orders_stand_on_the_deal(registration: Running) -> None:
@@ -149,9 +151,26 @@ async def test_the_board_is_narrowed_by_product_and_day_and_sorted_by_amount(reg
     assert by_amount == (await registration.get(DESK, "/deals", sort="amount_sorts")).json()["items"]
     later = (await registration.get(DESK, "/deals", submitted_from="2026-03-04")).json()["items"]
 
+    by_sku = (await registration.get(DESK, "/deals", product="100")).json()["items"]
+    as_typed = (await registration.get(DESK, "/deals", product="Data")).json()["items"]
+
     assert [item["registration_id"] for item in by_product] == [large["registration_id"]]
+    assert [item["registration_id"] for item in by_sku] == [small["registration_id"]]
+    assert as_typed == by_product
     assert [item["registration_id"] for item in by_amount] == [small["registration_id"], large["registration_id"]]
     assert later == []
+
+
+async def test_a_deal_that_its_partner_takes_back_is_due_no_more(registration: Running) -> None:
+    taken_back = await registration.register("p1")
+    path = f"/deals/{taken_back['registration_id']}"
+    await registration.post(DESK, f"{path}/return", {"fields": ["amount"], "message": "How much is it?"})
+    returned = (await registration.get(DESK, path)).json()["board"]
+    await registration.post(seller("p1"), f"{path}/withdraw")
+
+    withdrawn = (await registration.get(DESK, path)).json()["board"]
+
+    assert (returned["due_at"], withdrawn["due_at"]) == ("2026-03-24T10:00:00Z", None)
 
 
 async def test_a_natural_person_is_named_to_who_may_know_and_nowhere_in_the_open(registration: Running) -> None:

@@ -39,6 +39,7 @@ from services.registration.domain.deal_commands import (
     ResubmitDeal,
     WithdrawDeal,
 )
+from services.registration.domain.overlap import normal_product
 from services.registration.domain.trace import documents_of
 from services.registration.projections.conflicts import ShownConflict
 from services.registration.projections.deal import ShownDeal, for_own, for_partner
@@ -192,7 +193,7 @@ class Filters:
             "partner_id": caller.principal.partner_ids or self.partner_id,
             "account_id": self.account_id,
             "numbers": Contains(self.number) if self.number else None,
-            "products": Contains(self.product) if self.product else None,
+            "product_names": Contains(normal_product(self.product)) if self.product else None,
             "submitted_at": self.submitted,
         }
 

@@ -5,14 +5,14 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 
 from chassis.answers import Page, answers
-from chassis.http import App, Body, Reader, Writer, listed, perform, reads
+from chassis.http import App, Body, Reader, Writer, listed, perform, reads, shown
 from services.registration.access import READ_ATTEMPTS, READ_NOTES
 from services.registration.api.bodies import Id, Text, subject_of
 from services.registration.api.deals import asked
 from services.registration.application.on_deals import on_deal
 from services.registration.domain.deal import Deal
 from services.registration.domain.deal_notes import PARTNER_ONLY, SHARED, VENDOR_ONLY, AddNote
-from services.registration.projections.attempts import Attempt, made_by
+from services.registration.projections.attempts import ShownAttempts, counted, made_by
 from services.registration.projections.deal_notes import Note, read_by
 
 router = APIRouter(tags=["notes"])
@@ -58,11 +58,16 @@ async def notes(registration_id: Id, caller: Reader, app: App) -> Response:
 
 
 @router.get("/deals/{registration_id}/attempts")
-@answers(Page[Attempt])
+@answers(ShownAttempts)
 @reads("attempts")
 async def attempts(registration_id: Id, caller: Reader, app: App) -> Response:
-    """What was tried on this deal and refused: the vendor sees all of it, a partner its own."""
+    """What was tried on this deal and refused: the vendor sees all of it, a partner its own.
+
+    Of a day the first fifty are listed; the vendor is told in `days` how many there were.
+    """
     app.access.check(caller.principal, READ_ATTEMPTS)
     await app.document(caller.principal, "deal", registration_id)
     found = await app.read.get("attempts", caller.tenant, registration_id)
-    return listed(made_by(found, caller.principal.partner_ids), None)
+    own = caller.principal.partner_ids
+    days = {} if own else {"days": counted(found)}
+    return shown({"items": made_by(found, own), "next_cursor": None, **days})

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -35,6 +35,21 @@ class Day(TypedDict):
 class AttemptsDocument(TypedDict):
     registration_id: str
     days: list[Day]
+
+
+class DayCount(TypedDict):
+    """How many were refused on a UTC day, those that are not kept among them."""
+
+    day: str
+    count: int
+
+
+class ShownAttempts(TypedDict):
+    """The attempts that are kept; `days` counts all, for the vendor."""
+
+    items: list[Attempt]
+    next_cursor: str | None
+    days: NotRequired[list[DayCount]]
 
 
 def _deal_of(seen: Seen) -> str | None:
@@ -75,6 +90,11 @@ def made_by(document: dict[str, Any] | None, own: Collection[str]) -> list[dict[
     """
     kept = [attempt for day in (document or {}).get("days", ()) for attempt in day["kept"]]
     return [attempt for attempt in kept if not own or attempt["partner_id"] in own]
+
+
+def counted(document: dict[str, Any] | None) -> list[DayCount]:
+    """How many there were on each day, the first day first."""
+    return [{"day": one["day"], "count": one["count"]} for one in (document or {}).get("days", ())]
 
 
 ATTEMPTS = Projection(name="attempts", version=1, keys={CommandRecorded: _deal_of}, evolve=evolve)

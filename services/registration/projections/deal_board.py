@@ -1,12 +1,12 @@
 """The deals as a list: who registered what, where the review stands, until when it is protected."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from contracts.values import Money
+from contracts.values import Money, ProductLine
 from services.registration.domain.deal import EXPIRES, Status
 from services.registration.domain.deal_events import (
     DealAmended,
@@ -27,6 +27,7 @@ from services.registration.domain.deal_events import (
     StepClosed,
     StepOpened,
 )
+from services.registration.domain.overlap import normal_product
 
 
 class OpenStep(TypedDict):
@@ -41,7 +42,8 @@ class BoardDocument(TypedDict):
 
     `due_at` is when the review, or else the partner's answer, is due; `steps` are those that are open.
 
-    `amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families.
+    `amount` is the decimal text, `amount_sorts` the same so that texts sort as amounts; `products` are families,
+    `product_names` these and the SKUs in normal form, by which it is found.
 
     `numbers` are those that lead here: the deal's own and those of its duplicates; `withheld` is what the rules keep from
     the partner, by name.
@@ -58,6 +60,7 @@ class BoardDocument(TypedDict):
     role: str
     deal_type: str
     products: list[str]
+    product_names: list[str]
     amount: str
     amount_sorts: str
     currency: str
@@ -104,6 +107,7 @@ def _registered(happened: DealRegistered) -> BoardDocument:
         "role": terms.role,
         "deal_type": terms.deal_type,
         "products": sorted({line.family for line in terms.products}),
+        "product_names": sorted(_names(terms.products)),
         "amount": str(terms.amount.amount),
         "amount_sorts": _sorts(terms.amount),
         "currency": terms.amount.currency,
@@ -163,7 +167,7 @@ def _moved(document: BoardDocument, it: DealMoved) -> dict[str, Any]:
 
 
 def _withdrawn(document: BoardDocument, it: DealWithdrawn) -> dict[str, Any]:
-    return {**_in(Status.WITHDRAWN), "numbers": [] if it.merged_into else document["numbers"]}
+    return {**_in(Status.WITHDRAWN), "due_at": None, "numbers": [] if it.merged_into else document["numbers"]}
 
 
 def _ended(document: BoardDocument, it: ProtectionEnded) -> dict[str, Any]:
@@ -204,25 +208,20 @@ _CHANGES: dict[type[Any], Change] = {
 }
 
 
+def _names(products: Iterable[ProductLine]) -> set[str]:
+    return {normal_product(name) for line in products for name in (line.family, line.sku) if name}
+
+
 def _sorts(amount: Money) -> str:
     """The amount as a text that sorts as the number does."""
     return f"{amount.amount:020.4f}"
-
-
-def _waiting(document: BoardDocument, happened: StepOpened | StepClosed) -> dict[str, Any]:
-    """The open steps and their limit."""
-    rest = [one for one in document["steps"] if one["step"] != happened.step]
-    if isinstance(happened, StepOpened):
-        opened = {"step": happened.step, "role": happened.role}
-        return {"steps": [*rest, opened], "due_at": iso(happened.due_at)}
-    return {"steps": rest, "due_at": document["due_at"] if rest else None}
 
 
 READS: tuple[type[Any], ...] = (DealRegistered, *_CHANGES)
 
 DEAL_BOARD = Projection(
     name="deal_board",
-    version=4,
+    version=5,
     keys=dict.fromkeys(READS, of_deal),
     evolve=evolve,
     indexes=(
@@ -236,6 +235,6 @@ DEAL_BOARD = Projection(
             "amount_sorts",
             "due_at",
         ),
-        *("numbers[]", "products[]"),
+        *("numbers[]", "product_names[]"),
     ),
 )

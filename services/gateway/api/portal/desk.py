@@ -61,8 +61,11 @@ async def review_page(here: Visit, registration_id: str, refusal: Refusal | None
         raise NotFound
     rivals = conflicts.one.get("rivals", [])
     account_id = doc.one.get("board", {}).get("account_id") if doc.ok else None
-    screening, account, others = await asyncio.gather(
-        _screening(here, doc), _account(here, account_id), _others(here, account_id)
+    screening, account, others, tried = await asyncio.gather(
+        _screening(here, doc),
+        _account(here, account_id),
+        _others(here, account_id),
+        here.ask_if("registration.read attempts", f"/deals/{registration_id}/attempts"),
     )
     shown_above = {registration_id, *(rival["claim"]["registration_id"] for rival in rivals)}
     earlier = [deal for deal in others.items if deal["registration_id"] not in shown_above]
@@ -74,6 +77,7 @@ async def review_page(here: Visit, registration_id: str, refusal: Refusal | None
         "decided": _decided(doc),
         "returnable": RETURNABLE,
         "earlier": earlier,
+        "tried": tried,
     }
     facts["mine_to_approve"] = mine_to_approve(doc.one["board"], here) if doc.ok else False
     return await here.page("review.html", status, **shown, **facts, refusal=refusal, registration_id=registration_id)
