@@ -22,6 +22,7 @@ from services.registration.domain.deal_commands import (
     NoteActivity,
     WarnInactivity,
 )
+from services.registration.domain.dispute import ConcludeDispute
 from services.registration.domain.lead_commands import ForgetLead
 from services.registration.domain.lead_machine import MOVES
 from services.registration.domain.machine import Move
@@ -42,10 +43,15 @@ def edges(moves: dict[type[Any], Move[Status]]) -> set[tuple[Status, Status]]:
 def test_the_published_life_of_a_deal_has_every_step_that_is_ever_taken_and_no_other() -> None:
     taken = {(a, b) for a, to in TABLE.items() for b in to}
     of_drafts = {(Status.NONE, Status.DRAFT), *((Status.DRAFT, b) for b in (*TABLE[Status.NONE], Status.WITHDRAWN))}
-    contested = (Status.REJECTED, Status.WAITING, Status.REVOKED, Status.APPROVED)
+    reviewed = (Status.IN_REVIEW, Status.ACTION_REQUIRED)
+    contested = (Status.REJECTED, Status.WAITING, Status.REVOKED, Status.APPROVED, *reviewed)
     of_disputes = {(a, b) for a in contested for b in (Status.APPROVED, Status.REVOKED, Status.WAITING)}
     assert taken - edges(dict(DEALS)) == set()
     assert edges(dict(DEALS)) - taken - of_drafts - of_disputes == set()
+
+
+def test_a_dispute_over_a_wait_ends_also_while_the_deal_is_in_review_again() -> None:
+    assert {Status.IN_REVIEW, Status.ACTION_REQUIRED} <= set(DEALS[ConcludeDispute].begins)
 
 
 def test_an_approval_sets_a_deal_behind_a_rival_that_came_to_hold_the_customer_as_is_published() -> None:

@@ -16,6 +16,7 @@ from services.registration.access import READ_INTAKE, READ_MACHINES
 from services.registration.api.bodies import CONDITIONS, Id, RegisterBody
 from services.registration.application.streams import PROGRAMME
 from services.registration.domain import deal, invitation, lead_machine
+from services.registration.domain.concluding import REVIEWED
 from services.registration.domain.deal import Status
 from services.registration.domain.deal_events import Details
 from services.registration.domain.dispute import (
@@ -91,7 +92,7 @@ IntakeSchema = TypedDict(
 
 # Machines
 
-CONTESTED = (*DISPUTABLE, Status.APPROVED)
+CONTESTED = (*DISPUTABLE, *REVIEWED, Status.APPROVED)
 DEALS: Moves = {**deal.MOVES, ConcludeDispute: Move("", CONTESTED, (Status.APPROVED, Status.REVOKED, Status.WAITING))}
 _STEPS = {
     RequestDisputeEvidence: (REQUEST, "request-evidence"),
