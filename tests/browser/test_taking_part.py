@@ -3,11 +3,11 @@
 from http import HTTPStatus
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Browse
 from tests.browser.portal import go_until, reload_until
-from tests.browser.running import Running
+from tests.browser.running import Running, until
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -34,6 +34,10 @@ def test_a_partner_takes_part_in_the_deal_of_another_one(browse: Browse, system:
     asked.get_by_role("button", name="Accept").click()
     expect(asked).to_contain_text("Aurora Fjordkraft AS")
     expect(asked).to_contain_text("You hold this customer in that role until")
+    records_an_order(asked)
+    until(lambda: system.who(NORTH).get(f"/v1/registration/deals/{deal}")["orders"])
+    [order] = system.who(NORTH).get(f"/v1/registration/deals/{deal}")["orders"]
+    assert (order["order_ref"], order["amount"]["amount"]) == ("SO-4711", "1200.00")
     number = system.who(NORTH).get(f"/v1/registration/deals/{deal}")["board"]["number"]
     reads_of_it_without_a_way_to_its_page(invited, deal, number)
 
@@ -44,6 +48,16 @@ def test_a_partner_takes_part_in_the_deal_of_another_one(browse: Browse, system:
     expect(there).to_contain_text("Left")
     go_until(invited, "/invitations", asked.filter(has_text="removed"))
     expect(invited.locator("main")).not_to_contain_text("Aurora")
+
+
+def records_an_order(asked: Locator) -> None:
+    """The distributor writes down what it booked, on the invitation by which it takes part: the deal's page is not its own."""
+    asked.get_by_text("Record an order").click()
+    asked.get_by_label("Order number").fill("SO-4711")
+    asked.get_by_label("Amount in EUR").fill("1200.00")
+    asked.get_by_label("Ordered on").fill("2026-11-02")
+    asked.get_by_role("button", name="Record").click()
+    expect(asked.page.get_by_role("status").first).to_contain_text("The order was recorded.")
 
 
 def reads_of_it_without_a_way_to_its_page(invited: Page, deal: str, number: str) -> None:

@@ -720,6 +720,7 @@ GATEWAY = {
             "POST /deals/{registration_id}/invitations/invite",
             "POST /deals/{registration_id}/invitations/{step}",
             "POST /invitations/{invitation_id}/dispute/{step}",
+            "POST /invitations/{invitation_id}/record-order",
             "POST /invitations/{invitation_id}/{verb}",
             "POST /deals/{registration_id}/{verb}",
             "POST /leads/new",

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
-from services.gateway.api.portal.deals import DISPUTES_MAX, deal_page_of, dispute_step
+from services.gateway.api.portal.deals import DISPUTES_MAX, deal_page_of, dispute_step, ordered
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
 SERVICE, READ = "registration", "registration.read invitations"
@@ -48,6 +48,15 @@ async def contest(invitation_id: str, step: str, here: Here, sent: Sent) -> Resp
     if told.ok:
         return here.went(told, "/invitations", f"dispute-{step}")
     return await _list(here, refused(f"dispute-{invitation_id}-{step}", sent, told), told.status)
+
+
+@router.post("/invitations/{invitation_id}/record-order")
+async def order(invitation_id: str, here: Here, sent: Sent) -> Response:
+    """Writes down an order that this partner booked as the distributor in another one's deal."""
+    told = await here.send(sent, SERVICE, f"/deals/{sent.text('registration_id')}/record-order", ordered(sent))
+    if told.ok:
+        return here.went(told, "/invitations", "record-order")
+    return await _list(here, refused(f"record-order-{invitation_id}", sent, told), told.status)
 
 
 @router.post("/invitations/{invitation_id}/{verb}")
