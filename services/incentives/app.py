@@ -78,7 +78,7 @@ from services.incentives.projections.statement_days import STATEMENT_DAYS
 from services.incentives.projections.statements import STATEMENTS
 from services.incentives.projections.tier_figures import TIER_FIGURES
 from services.incentives.projections.tiers import TIER_DUES, TIERS
-from services.incentives.projections.windows import WINDOWS
+from services.incentives.projections.windows import RESUMED_WINDOWS, WAITING_WINDOWS, WINDOWS
 from services.incentives.projections.write_offs import WRITE_OFFS
 from services.incentives.publishing import publish
 from services.incentives.reactions import REACTIONS
@@ -169,6 +169,8 @@ BLUEPRINT = Blueprint(
     deadlines=(
         RELEASES,
         WINDOWS,
+        WAITING_WINDOWS,
+        RESUMED_WINDOWS,
         STATEMENT_DAYS,
         DISPUTE_DUES,
         CORRECTIONS,

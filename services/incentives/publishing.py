@@ -166,6 +166,19 @@ def _quarantine_id(it: sale_events.FactQuarantined | sale_events.FactResolved) -
     return stable_id(it.opportunity_id, it.win_no, it.plan_id, it.fact_id)
 
 
+def _window_waits(it: meter.WindowWaits) -> PublicEvent:
+    """A window that can post nothing without a rate of exchange waits for who records them."""
+    return AttentionRaised(
+        attention_id=stable_id("window", it.meter_id),
+        side="vendor",
+        roles=("finance",),
+        topic="window-no-rate",
+        subject=it.meter_id,
+        partner_id=it.payee_id,
+        severity="high",
+    )
+
+
 def _contradicted(it: payment_events.OutcomeContradicted) -> PublicEvent:
     """The provider contradicts itself: a person has to find out what became of the money."""
     return AttentionRaised(
@@ -733,6 +746,7 @@ TRANSLATIONS: dict[type[Any], Callable[[Any], PublicEvent | None]] = {
     meter.RebateAccrued: _accrued,
     meter.RebateSettled: _settled,
     meter.WindowTruedUp: _trued_up,
+    meter.WindowWaits: _window_waits,
     meter.TrueUpPostponed: _true_up_postponed,
     meter.TrueUpHeldLonger: _true_up_postponed,
     meter.TrueUpReduced: _reduced,

@@ -17,15 +17,18 @@ from services.incentives.domain.budget import (
     allocate_units,
 )
 from services.incentives.domain.dues import Known
+from services.incentives.domain.exchange import InBooks
 from services.incentives.domain.journal import NO_JOURNAL
 from services.incentives.domain.meter import (
     CloseWindow,
     Meter,
     Meters,
     ReleaseTrueUp,
+    ResumeWindow,
     SettleRebate,
     close_window,
     release_true_up,
+    resume_window,
     settle_rebate,
 )
 from services.incentives.domain.payee import Payee
@@ -199,6 +202,13 @@ class World:
         self.keep(self.meters, Meters, {meter_id: settle_rebate(wish, self.meters[meter_id], self.books, Payee())})
         return self
 
+    def resume(self, meter_id: str, day: date) -> "World":
+        """Posts what a window could not for want of a rate."""
+        wish = self._on_meter(ResumeWindow, meter_id, day, rates=self.known.get("rates", ()))
+        payee = self.known.get("payees", {}).get(wish.payee_id, Payee())
+        self.keep(self.meters, Meters, {meter_id: resume_window(wish, self.meters[meter_id], self.books, payee)})
+        return self
+
     def release_true_ups(self, day: date) -> "World":
         """Releases each true-up whose hold is over on a day."""
         now = datetime.combine(day, NOW.time(), tzinfo=UTC)
@@ -211,7 +221,8 @@ class World:
     def _on_meter(self, kind: Any, meter_id: str, day: date, **more: Any) -> Any:
         meter = self.meters[meter_id]
         now = datetime.combine(day, NOW.time(), tzinfo=UTC)
-        return kind(meter_id=meter_id, plan_id=meter.plan_id, payee_id=meter.payee_id, now=now, **more)
+        books = InBooks(currency=self.known.get("books_currency"), rates=self.known.get("rates", ()))
+        return kind(meter_id=meter_id, plan_id=meter.plan_id, payee_id=meter.payee_id, now=now, books=books, **more)
 
     def standing(self) -> list[tuple[Any, ...]]:
         """The lines that stand, with earned and remaining amounts, sorted."""

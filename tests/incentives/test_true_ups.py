@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.application import NothingToDo
 from chassis.decider import Busy, WrongState
 from chassis.event import LEFT_OUT, decode, encode, stable_id
 from chassis.testing.projections import assert_repeatable, project, told
 from chassis.verify import verify_decisions
+from contracts.shared import AttentionCleared, AttentionRaised
 from contracts.values import money
 from services.incentives.domain.choice import version_of
-from services.incentives.domain.exchange import Rate
+from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.journal import books_balance, trial_balance
 from services.incentives.domain.line import OnHold, PostponedTooFar
@@ -26,6 +28,7 @@ from services.incentives.domain.meter import (
     MeterCarried,
     Meters,
     Moment,
+    NoteWindowWaits,
     PostponeTrueUp,
     ReleaseTrueUp,
     TrueUpHeldLonger,
@@ -33,11 +36,14 @@ from services.incentives.domain.meter import (
     TrueUpReduced,
     TrueUpReleased,
     Way,
+    WindowResumed,
     WindowTruedUp,
+    WindowWaits,
     carry,
     close_window_in_plan_currency,
     close_window_payable_at_once,
     evolve,
+    note_window_waits,
     postpone_held_true_up,
     postpone_true_up,
     release_true_up,
@@ -51,9 +57,10 @@ from services.incentives.projections.liability import DAY_BALANCES
 from services.incentives.projections.progress import PROGRESS
 from services.incentives.projections.releases import RELEASES, release
 from services.incentives.projections.statement_days import STATEMENT_DAYS
-from services.incentives.projections.windows import WINDOWS
+from services.incentives.projections.windows import WAITING_WINDOWS, WINDOWS
 from services.incentives.publishing import publish
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
+from tests.incentives.proving import findings
 from tests.incentives.test_books import opened
 from tests.incentives.test_service import APPROVER, FINANCE, P1, TENANT, activated, credited, incentives, refunded, won
 
@@ -560,11 +567,106 @@ async def test_a_window_waits_for_a_rate_into_the_books_and_is_closed_once_that_
     at = "2026-04-01T00:00:00Z"
     window = {"meter_id": "commission-p1-2026-Q1", "plan_id": "commission", "payee_id": "p1"}
     asked = WINDOWS.issue({**window, "due_at": at, "closes_at": at}, incentives.clock.now())
-    with pytest.raises(Busy, match="no rate from EUR to USD"):
+    with pytest.raises(Busy, match="EUR/USD"):
         await asked(incentives.service.application.executor.peek(TENANT))
+    await incentives.until(FINANCE, "/progress", lambda page: page["items"][0]["waits_for"] == "EUR/USD")
+    [raised] = await attention(incentives)
+    assert (raised.side, raised.roles, raised.subject) == ("vendor", ("finance",), window["meter_id"])
     assert (await incentives.post(FINANCE, "/rates", {**rates, "on": "2026-04-01"})).status_code == 201
     page = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
     assert [line["remaining"]["amount"] for line in page["items"]] == ["50.00"]
+    await incentives.rest()
+    [_, cleared] = await attention(incentives)
+    assert (type(cleared), cleared.attention_id) == (AttentionCleared, raised.attention_id)
+    [progress] = (await incentives.get(P1, "/progress"))["items"]
+    assert (progress["closed"], progress["waits_for"]) == (True, None)
+
+
+async def test_a_refund_that_comes_late_while_there_is_no_rate_is_known_at_once_and_trues_up_once_there_is(incentives):
+    """The refund is a fact of the sale whatever the books lack: refused, it would have been lost for ever."""
+    await incentives.hear(opened("USD"))
+    rates = {"source": "ecb", "pairs": {"EUR/USD": "1.10"}}
+    await incentives.publish_plan(plan(*LESS_ABOVE, accumulate="quarter"))
+    await incentives.hear(activated())
+    for on in ("2026-03-16", "2026-04-01"):
+        incentives.clock.set(datetime.fromisoformat(f"{on}T09:00:00Z"))
+        assert (await incentives.post(FINANCE, "/rates", {**rates, "on": on})).status_code == 201
+        for name in ("o1", "o2") if on == "2026-03-16" else ():
+            await incentives.hear(won(name))
+            await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+    await incentives.until(P1, "/progress", lambda page: page["items"][0]["closed"])
+    incentives.clock.set(datetime(2026, 4, 20, 9, tzinfo=UTC))
+    await incentives.hear(refunded("x", "1000.00"))
+    [line] = (await incentives.get(P1, "/lines?state=reversed"))["items"]
+    assert line["reversed"]["amount"] == "100.00"
+    [progress] = (await incentives.get(P1, "/progress"))["items"]
+    assert (progress["measure"], progress["waits_for"]) == ("1000", "EUR/USD")
+    assert len(await attention(incentives)) == 1
+    assert (await incentives.post(FINANCE, "/rates", {**rates, "on": "2026-04-20"})).status_code == 201
+    page = await incentives.until(P1, "/lines?kind=true_up", lambda page: page["items"])
+    assert [line["amount"]["amount"] for line in page["items"]] == ["50.00"]
+    await incentives.rest()
+    assert [type(one) for one in await attention(incentives)] == [AttentionRaised, AttentionCleared]
+    assert (await incentives.get(P1, "/progress"))["items"][0]["waits_for"] is None
+    executor = incentives.service.application.executor
+    assert (await verify_decisions(executor.store, executor.every_handles)).holds
+
+
+def without_a_rate(**changes):
+    """A window that was trued up into books in dollars, in a year for which nobody has recorded a rate yet."""
+    known = {"books_currency": "USD", "rates": (rate("1.10", NOW.date()), rate("1.10", OVER)), **changes}
+    world = World(book(plan(*LESS_ABOVE, accumulate="year")), **known).tell(*sale(1), *sale(2))
+    return world.close(METER, OVER)
+
+
+def test_a_window_waits_once_whatever_comes_and_goes_on_where_it_stands():
+    world = without_a_rate().tell(refund("x", "1000.00", 1, date(2027, 2, 10)))
+    [waits] = world.of(WindowWaits)
+    assert (waits.pairs, world.meters[METER].posted) == (("EUR/USD",), D("50.00"))
+    world.tell(refund("y", "100.00", 2, date(2027, 2, 11)))
+    assert world.of(WindowWaits) == [waits]
+    assert evolve(Meters.initial, carry(world.meters[METER])) == world.meters[METER]
+    world.known["rates"] += (rate("1.20", date(2027, 2, 12)),)
+    world.resume(METER, date(2027, 2, 12)).resume(METER, date(2027, 2, 12))
+    [up] = world.of(WindowTruedUp)
+    assert (up.amount, up.journal.entries[0].books_amount) == (money("45.00", "EUR"), money("54.00", "USD"))
+    assert len(world.of(WindowResumed)) == 1
+    assert findings(world) == []
+
+
+def test_the_evaluator_before_refused_a_fact_that_a_window_could_not_post():
+    with pytest.raises(NoRate):
+        without_a_rate(waits_in_window=False).tell(refund("x", "1000.00", 1, date(2027, 2, 10)))
+
+
+async def attention(incentives):
+    """What the others were told of windows that wait for a rate."""
+    recorded = await incentives.service.store.feed(0, 1_000)
+    public = [publish(one.seen("incentives")) for one in recorded]
+    return [one for one in public if getattr(one, "topic", "") == "window-no-rate"]
+
+
+def test_a_window_that_waits_is_told_to_finance_and_reads_so_until_it_is_closed_or_settled():
+    world = World(book(plan(*LESS_ABOVE, accumulate="year"))).tell(*sale(1))
+    waits = NoteWindowWaits(meter_id=METER, pairs=("EUR/USD",), now=noon(OVER))
+    [noted] = note_window_waits(waits, world.meters[METER])
+    world.keep(world.meters, Meters, {METER: [noted]})
+    told_of = told(*world.events)
+    assert_repeatable(PROGRESS, told_of)
+    assert project(PROGRESS, told_of)[METER]["waits_for"] == "EUR/USD"
+    assert publish(told_of[-1]).severity == "high"
+    world.close(METER, OVER)
+    assert project(PROGRESS, told(*world.events))[METER]["waits_for"] is None
+    assert note_window_waits(waits, world.meters[METER]) == []
+
+
+async def test_a_window_that_has_its_rates_or_no_plan_asks_for_none():
+    async def peek(stream):
+        return stream.decider.initial
+
+    window = {"meter_id": METER, "plan_id": "plan-a", "payee_id": "p1"}
+    with pytest.raises(NothingToDo):
+        await WAITING_WINDOWS.issue(window, noon(OVER))(peek)
 
 
 async def test_a_partner_recomputes_a_true_up_that_is_paid_in_its_own_currency_and_lowered(incentives):
@@ -710,6 +812,22 @@ def test_what_is_lowered_by_less_than_a_cent_leaves_the_cent():
     assert (down.amount, down.given, down.remaining) == (money("0.00", "USD"), money("50", "VND"), money("0.01", "USD"))
     [held] = evolve(lower, down).held
     assert (held.amount, held.in_plan) == (money("0.01", "USD"), money("150", "VND"))
+
+
+def lowered_to_nothing(**way):
+    """A cent for 200 dong, which are 250 in the books, of which half is taken: half a cent, and so all of it."""
+    up = true_up_of("200")
+    [held] = evolve(CLOSED, up).held
+    meter = replace(CLOSED, held=(replace(held, books=money("250", "VND")),), posted=D("100"))
+    chosen = version_of(in_dong().books, "plan-a", 1)
+    [down] = trued_up_by(METER, meter, chosen, Moment(noon(OVER)), Way(payout="USD", **way))
+    assert (down.amount, down.remaining) == (money("0.01", "USD"), money("0.00", "USD"))
+    return down.journal.entries[0].books_amount
+
+
+def test_what_is_lowered_to_nothing_leaves_nothing_in_the_books_where_the_evaluator_before_left_a_rest():
+    assert lowered_to_nothing() == money("250", "VND")
+    assert lowered_to_nothing(whole_in_books=False) == money("125", "VND")
 
 
 def test_before_a_true_up_was_in_the_plan_s_currency_whatever_its_payee_is_paid_in():

@@ -195,6 +195,8 @@ HANDLES = (
             (4, meter.close_window),
         )
     ),
+    Handles(meter.NoteWindowWaits, meter.note_window_waits, meter_stream),
+    Handles(meter.ResumeWindow, meter.resume_window, meter_stream, reads=meter_reads),
     Handles(meter.ReleaseTrueUp, meter.release_true_up, meter_stream),
     Handles(meter.PostponeTrueUp, meter.postpone_held_true_up, meter_stream, answer=true_up_answer),
     Handles(

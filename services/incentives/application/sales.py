@@ -68,6 +68,7 @@ LEARNED = (
     "of_nothing",
     "spent_aside",
     "pays_out_true_ups",
+    "waits_in_window",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

@@ -23,7 +23,7 @@ class Attention:
 
 @event("incentives.AttentionSettled.v1")
 class AttentionSettled:
-    """`subject` is what it was about: a payment, fund request, claim, tier or disputed line, or the case of a contradiction."""
+    """`subject` is what it was about: a payment, request, claim, tier, window or disputed line, or a contradiction's case."""
 
     subject: str
     attention: Attention

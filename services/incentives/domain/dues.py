@@ -41,7 +41,9 @@ class Known:
     their day; without `holds_true_ups` what a closed window is trued up by is payable at once;
     without `of_nothing` the pieces of what was sold for nothing stay in their window when they are credited anew;
     without `spent_aside` a SPIFF whose budget has nothing left keeps others from paying all the same;
-    without `pays_out_true_ups` a closed window is trued up in the plan's currency, whatever the payee is paid in.
+    without `pays_out_true_ups` a closed window is trued up in the plan's currency, whatever the payee is paid in;
+    without `waits_in_window` a fact is refused of which a window has to post something that has no rate into the books, and
+    of a true-up that is lowered to nothing a rest may stay in the books.
     """
 
     books: Sequence[Rulebook]
@@ -63,6 +65,7 @@ class Known:
     of_nothing: bool = True
     spent_aside: bool = True
     pays_out_true_ups: bool = True
+    waits_in_window: bool = True
 
 
 @dataclass(frozen=True)

@@ -259,6 +259,7 @@ def _consequences(fact: Fact, sale: Sale, at_hand: AtHand, known: Known, now: da
         holds_true_ups=known.holds_true_ups,
         of_nothing=known.of_nothing,
         pays_out_true_ups=known.pays_out_true_ups,
+        waits_in_window=known.waits_in_window,
         payouts={name: one.payout_currency for name, one in known.payees.items() if one.payout_currency},
     )
     posting = Posting(sale, at_hand, in_books, now, ways)

@@ -90,6 +90,7 @@ class NoRate(Refused):
 
     def __init__(self, base: str, quote: str, on: date) -> None:
         super().__init__(f"no rate from {base} to {quote} of the week up to {iso(on)} is recorded", on=iso(on))
+        self.pair = f"{base}/{quote}"
 
 
 @dataclass(frozen=True, kw_only=True)

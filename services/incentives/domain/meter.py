@@ -218,6 +218,29 @@ class WindowClosed:
     closed_at: datetime
 
 
+@event("incentives.WindowWaits.v1")
+class WindowWaits:
+    """What the window is to post needs rates of these `pairs`, such as EUR/USD, and none is recorded: a person has to."""
+
+    meter_id: str
+    plan_id: str
+    payee_id: str
+    window: str
+    pairs: tuple[str, ...]
+    noted_at: datetime
+
+
+@event("incentives.WindowResumed.v1")
+class WindowResumed:
+    """The rates that the window waited for are recorded: what it still had to post follows, if anything."""
+
+    meter_id: str
+    plan_id: str
+    payee_id: str
+    window: str
+    resumed_at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeldTrueUp:
     """What stands of a true-up whose hold is not over, and what it stands for in the books.
@@ -256,6 +279,7 @@ class MeterCarried:
     held: tuple[HeldTrueUp, ...] | LeftOut = LEFT_OUT
     true_ups: int | LeftOut = LEFT_OUT
     changed_by: dict[str, tuple[str, ...]] | LeftOut = LEFT_OUT
+    waits: bool | LeftOut = LEFT_OUT
 
 
 Accruing = RebateAccrued | RebateSettled
@@ -270,6 +294,8 @@ MeterEvent = (
     | TrueUpPostponed
     | TrueUpHeldLonger
     | WindowClosed
+    | WindowWaits
+    | WindowResumed
     | MeterCarried
 )
 
@@ -303,6 +329,25 @@ class CloseWindow:
     rates: tuple[Rate, ...] = ()
 
 
+@command("incentives.NoteWindowWaits.v1")
+class NoteWindowWaits:
+    meter_id: str
+    pairs: tuple[str, ...]
+    now: datetime
+
+
+@command("incentives.ResumeWindow.v1")
+class ResumeWindow:
+    """Posts what a window could not for want of a rate. `rates` are those at which it is paid out."""
+
+    meter_id: str
+    plan_id: str
+    payee_id: str
+    now: datetime
+    books: InBooks = NO_BOOKS
+    rates: tuple[Rate, ...] = ()
+
+
 @command("incentives.ReleaseTrueUp.v1")
 class ReleaseTrueUp:
     meter_id: str
@@ -333,6 +378,7 @@ class Meter:
 
     `true_ups` is how many lines it was trued up by since they are held, and `held` are those of them whose hold is not over.
     `payable` are those that became payable in this segment of its stream, and `changed_by` who postponed which line.
+    It `waits` while it needs a rate of exchange that is not recorded.
     """
 
     measure: Decimal = NOTHING
@@ -352,6 +398,7 @@ class Meter:
     true_ups: int = 0
     payable: tuple[HeldTrueUp, ...] = ()
     changed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    waits: bool = False
 
     @property
     def reached(self) -> Reached:
@@ -466,13 +513,15 @@ def _standing_at_end(wish: CloseWindow, meter: Meter, payee: Payee, survivors: S
 class Way:
     """How a window is trued up: held as the plan's lines are, and paid in the currency that its payee has chosen.
 
-    Earlier evaluators made it payable at once, or left it in the plan's currency (`in_plan`).
+    Earlier evaluators made it payable at once, or left it in the plan's currency (`in_plan`). Where a part of a minor unit
+    takes all of it they left a rest of it in the books, without `whole_in_books`.
     """
 
     payout: str | None = None
     rates: Sequence[Rate] = ()
     holds: bool = True
     in_plan: bool = False
+    whole_in_books: bool = True
 
     def paid_in(self, plan: Plan) -> PaidIn:
         """The payee's own currency, else the one that the plan pays in."""
@@ -507,6 +556,39 @@ def _closing(
     return [closed, *trued_up(wish.meter_id, evolve(meter, closed), chosen, Moment(wish.now, wish.books), way)]
 
 
+def note_window_waits(wish: NoteWindowWaits, meter: Meter) -> list[MeterEvent]:
+    """Keeps that a window waits for rates of exchange; of one that was closed meanwhile, or waits already, nothing."""
+    return [] if meter.closed else waits_for(wish.meter_id, meter, wish.pairs, wish.now)
+
+
+def waits_for(identity: str, meter: Meter, pairs: tuple[str, ...], now: datetime) -> list[MeterEvent]:
+    """What is told of a window that begins to wait."""
+    if meter.waits:
+        return []
+    return [WindowWaits(**_of_window(identity, meter), pairs=pairs, noted_at=now)]
+
+
+def _of_window(identity: str, meter: Meter) -> dict[str, str]:
+    return {"meter_id": identity, "plan_id": meter.plan_id, "payee_id": meter.payee_id, "window": meter.window}
+
+
+def resume_window(wish: ResumeWindow, meter: Meter, books: Sequence[Rulebook], payee: Payee) -> list[MeterEvent]:
+    """Posts what could not be posted for want of a rate: what a closed window is trued up by, or what a rebate accrues."""
+    if not meter.waits:
+        return []
+    resumed = WindowResumed(**_of_window(wish.meter_id, meter), resumed_at=wish.now)
+    chosen, at = _chosen(meter, books), Moment(wish.now, wish.books)
+    way = Way(payout=payee.payout_currency, rates=wish.rates)
+    return [resumed, *posted_late(wish.meter_id, evolve(meter, resumed), chosen, at, way)]
+
+
+def posted_late(identity: str, meter: Meter, chosen: Chosen, at: Moment, way: Way) -> list[MeterEvent]:
+    """What a fact that came late brings at once: to a closed window, or to a rebate's that is open. Raises NoRate."""
+    if meter.closed:
+        return trued_up(identity, meter, chosen, at, way)
+    return [*accrual(identity, meter, chosen, at)] if meter.kind == REBATE else []
+
+
 def _chosen(meter: Meter, books: Sequence[Rulebook]) -> Chosen:
     chosen = version_of(books, meter.plan_id, meter.plan_version)
     if chosen is None:
@@ -523,7 +605,7 @@ def trued_up(identity: str, meter: Meter, chosen: Chosen, at: Moment, way: Way) 
     amount = Money(amount=total.amount - meter.posted, currency=total.currency)
     if amount.zero:
         return []
-    up = _TrueUp(identity, meter, chosen, total, at, way.paid_in(chosen.plan))
+    up = _TrueUp(identity, meter, chosen, total, at, way.paid_in(chosen.plan), way.whole_in_books)
     if not way.holds:
         line_id = stable_id(identity, "true_up", str(meter.measure), str(meter.posted))
         return [up.posted(line_id, amount)]
@@ -546,6 +628,7 @@ class _TrueUp:
     total: Money
     at: Moment
     paid_in: PaidIn
+    whole_in_books: bool
 
     @property
     def of_window(self) -> dict[str, Any]:
@@ -610,6 +693,8 @@ class _TrueUp:
         part = Fraction(given.amount) / Fraction(held.in_plan.amount)
         amount = half_up(Fraction(held.amount.amount) * part, held.amount.currency)
         books = held.books and half_up(Fraction(held.books.amount) * part, held.books.currency)
+        if self.whole_in_books and amount == held.amount:
+            books = held.books
         return TrueUpReduced(
             **self.of_window,
             line_id=held.line_id,
@@ -798,22 +883,28 @@ def evolve(meter: Meter, happened: MeterEvent) -> Meter:
         case RebateAccrued():
             return replace(meter, posted=happened.total.amount, books=_in_books(meter, happened.journal))
         case RebateSettled():
-            return replace(meter, settled=happened.total.amount, books=None)
+            return replace(meter, settled=happened.total.amount, books=None, waits=False)
         case WindowTruedUp() | TrueUpReduced() | TrueUpReleased():
             return _trued_up(meter, happened)
         case TrueUpPostponed() | TrueUpHeldLonger():
             return _held_longer(meter, happened)
-        case WindowClosed():
-            return replace(meter, closed=True, entitled=happened.entitled)
+        case WindowClosed() | WindowWaits() | WindowResumed():
+            return _going_on(meter, happened)
         case MeterCarried():
             came_later = {
                 "held": happened.held or (),
                 "true_ups": happened.true_ups or 0,
                 "changed_by": happened.changed_by or {},
+                "waits": bool(happened.waits),
             }
             return Meter(**{**fields_of(happened), **came_later})
         case _:
             assert_never(happened)
+
+
+def _going_on(meter: Meter, happened: WindowClosed | WindowWaits | WindowResumed) -> Meter:
+    waits = replace(meter, waits=isinstance(happened, WindowWaits))
+    return replace(waits, closed=True, entitled=happened.entitled) if isinstance(happened, WindowClosed) else waits
 
 
 def _trued_up(meter: Meter, happened: WindowTruedUp | TrueUpReduced | TrueUpReleased) -> Meter:
@@ -889,6 +980,7 @@ def carry(meter: Meter) -> MeterEvent:
         "held": meter.held or LEFT_OUT,
         "true_ups": meter.true_ups or LEFT_OUT,
         "changed_by": dict(meter.changed_by) or LEFT_OUT,
+        "waits": meter.waits or LEFT_OUT,
     }
     carried = {name: value for name, value in fields_of(meter).items() if name != "payable"}
     return MeterCarried(**{**carried, **came_later})

@@ -11,7 +11,7 @@ from chassis.decider import Decider, Raced
 from contracts.values import Money
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets, BudgetUsed, given_back
 from services.incentives.domain.choice import Chosen
-from services.incentives.domain.exchange import InBooks
+from services.incentives.domain.exchange import InBooks, NoRate
 from services.incentives.domain.journal import move
 from services.incentives.domain.meter import (
     AT_ONCE,
@@ -22,8 +22,8 @@ from services.incentives.domain.meter import (
     Meters,
     Moment,
     Way,
-    accrual,
-    trued_up,
+    posted_late,
+    waits_for,
 )
 from services.incentives.domain.plan import REBATE, window_end, window_of
 from services.incentives.domain.rating import half_up, tidy
@@ -66,6 +66,7 @@ class Ways:
     holds_true_ups: bool = True
     of_nothing: bool = True
     pays_out_true_ups: bool = True
+    waits_in_window: bool = True
     payouts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -134,16 +135,26 @@ class Posting:
     def decided(self) -> Decided:
         """All events; windows that are closed already are trued up at once."""
         for meter, chosen in self._closed.items():
-            state = self.meters.state(meter)
-            self.meters.add(meter, *trued_up(meter, state, chosen, self.at, self._way(state.payee_id)))
+            self._post_late(meter, chosen)
         return Decided(self.happened, self.meters.complete(), self.budgets.complete())
+
+    def _post_late(self, meter: str, chosen: Chosen) -> None:
+        """Posts what a window has to, or keeps that it waits for a rate: the fact is known all the same."""
+        state: Meter = self.meters.state(meter)
+        try:
+            self.meters.add(meter, *posted_late(meter, state, chosen, self.at, self._way(state.payee_id)))
+        except NoRate as missing:
+            if not self.ways.waits_in_window:
+                raise
+            self.meters.add(meter, *waits_for(meter, state, (missing.pair,), self.now))
 
     def _way(self, payee_id: str) -> Way:
         if not self.ways.holds_true_ups:
             return AT_ONCE
         if not self.ways.pays_out_true_ups:
             return IN_PLAN
-        return Way(payout=self.ways.payouts.get(payee_id), rates=self.books.rates)
+        now = self.ways.waits_in_window
+        return Way(payout=self.ways.payouts.get(payee_id), rates=self.books.rates, whole_in_books=now)
 
     def counted(self, measure: Decimal) -> Decimal:
         """A measure as a window counts it: with so many digits that its steps sum exactly."""
@@ -162,7 +173,7 @@ class Posting:
         if meter.closed:
             self._closed[line.meter_id] = chosen
         elif line.kind == REBATE:
-            self.meters.add(line.meter_id, *accrual(line.meter_id, meter, chosen, self.at))
+            self._post_late(line.meter_id, chosen)
 
     def _metered(self, line: Line, by: "Shift", chosen: Chosen) -> Metered:
         meter_id = line.meter_id or ""

@@ -24,6 +24,7 @@ from services.incentives.domain.fund_request_events import (
     FundRequestReturned,
     FundRequestSubmitted,
 )
+from services.incentives.domain.meter import RebateSettled, WindowClosed, WindowResumed, WindowWaits
 from services.incentives.domain.tier import TierAppealed, TierChanged, TierReviewClosed, TierReviewEscalated, tier_id
 
 FUND = ("fund-request-submitted", "fund-request-escalated")
@@ -31,12 +32,16 @@ CLAIM = ("claim-submitted", "claim-needs-review")
 UNREPORTED = "payment-unreported"
 UNKNOWN = ("payment-unknown", UNREPORTED)
 EVIDENCE = ("line-dispute-evidence",)
+WINDOW = ("window-no-rate",)
 SETTLES: Mapping[type[Any], tuple[str, ...]] = {
     payment_events.PaymentMade: UNKNOWN,
     payment_events.PaymentFailed: UNKNOWN,
     payment_events.PaymentDeclined: UNKNOWN,
     payment_events.PaymentUnknown: (UNREPORTED,),
     CaseClosed: ("payment-contradicted",),
+    WindowClosed: WINDOW,
+    WindowResumed: WINDOW,
+    RebateSettled: WINDOW,
     FundRequestSubmitted: ("fund-request-returned",),
     FundRequestDecided: FUND,
     FundRequestRecalled: FUND,
@@ -109,7 +114,7 @@ def _subject(seen: Seen) -> str:
         return contradiction_id(it.payment_id, it.provider_event_id)
     if isinstance(it, TierAppealed | TierReviewEscalated | TierReviewClosed | TierChanged):
         return tier_id(it.programme, it.partner_id)
-    names = ("subject", "claim_id", "fund_request_id", "payment_id", "case_id")
+    names = ("subject", "meter_id", "claim_id", "fund_request_id", "payment_id", "case_id")
     return str(next(getattr(it, name) for name in names if hasattr(it, name)))
 
 
@@ -121,6 +126,7 @@ def issue(document: dict[str, Any], now: datetime) -> SettleAttentions:
 
 READ = (
     *SETTLES,
+    WindowWaits,
     payment_events.PaymentUnreported,
     payment_events.OutcomeContradicted,
     FundRequestReturned,

@@ -12,7 +12,9 @@ from services.incentives.domain.meter import (
     TruedUp,
     TrueUpReduced,
     WindowClosed,
+    WindowResumed,
     WindowTruedUp,
+    WindowWaits,
 )
 from services.incentives.projections.amounts import sorts
 
@@ -20,6 +22,7 @@ from services.incentives.projections.amounts import sorts
 class ProgressDocument(TypedDict):
     """One window. `posted` is what its lines were rated at, `accrued` and `settled` a rebate's money.
 
+    `waits_for` are the pairs without whose rate of exchange nothing can be posted for it, such as EUR/USD.
     `amount_sorts` is the measure as a text that sorts as the number does.
     """
 
@@ -36,6 +39,7 @@ class ProgressDocument(TypedDict):
     trued_up: Annotated[dict[str, str], Money] | None
     closes_on: str | None
     closed: bool
+    waits_for: str | None
     changed_at: str
 
 
@@ -57,7 +61,7 @@ def evolve(document: ProgressDocument | None, seen: Seen) -> ProgressDocument | 
 
 
 def _metered(document: ProgressDocument | None, it: Metered) -> ProgressDocument:
-    empty = {"accrued": None, "settled": None, "trued_up": None, "closed": False}
+    empty = {"accrued": None, "settled": None, "trued_up": None, "closed": False, "waits_for": None}
     return {
         **(document or empty),  # type: ignore[typeddict-item]
         "meter_id": it.meter_id,
@@ -76,11 +80,15 @@ def _changes(happened: Any) -> dict[str, Any]:
         case RebateAccrued():
             return {"accrued": _money(happened)}
         case RebateSettled():
-            return {"settled": _money(happened)}
+            return {"settled": _money(happened), "waits_for": None}
         case WindowTruedUp() | TrueUpReduced():
             return {"trued_up": _money(happened)}
         case WindowClosed():
-            return {"closed": True}
+            return {"closed": True, "waits_for": None}
+        case WindowWaits():
+            return {"waits_for": ", ".join(happened.pairs)}
+        case WindowResumed():
+            return {"waits_for": None}
         case _:
             return {}
 
@@ -94,10 +102,12 @@ def _meter(seen: Seen) -> str:
     return meter_id
 
 
+READ = (Metered, RebateAccrued, RebateSettled, WindowTruedUp, TrueUpReduced, WindowClosed, WindowWaits, WindowResumed)
+
 PROGRESS = Projection(
     name="progress",
-    version=2,
-    keys=dict.fromkeys((Metered, RebateAccrued, RebateSettled, WindowTruedUp, TrueUpReduced, WindowClosed), _meter),
+    version=3,
+    keys=dict.fromkeys(READ, _meter),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "amount_sorts", "partner_id,amount_sorts"),
 )
