@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.clock import FixedClock
+from chassis.rulebook import Rulebook
 from contracts.values import money, round_half_up, total
 from services.incentives.api.facts import FactBody, basis_of
 from services.incentives.api.imports import row_of
@@ -28,7 +29,7 @@ from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.rating import PLANS, steps
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutReversed, RebateCounted
 from services.incentives.projections.windows import issue
-from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, sold, win
+from tests.incentives.facts import NOW, World, book, credit, plan, reversal, share, sold, version, win
 from tests.incentives.test_rating_steps import standing
 
 D = Decimal
@@ -317,3 +318,24 @@ def test_a_fact_and_a_row_say_under_which_special_price_they_were_sold():
     told = {"kind": "sale", "source": "erp", "sale_id": "1", "partner_id": "p1", "amount": "5.00", "currency": "EUR"}
     whole = row_of({**told, "special_price_id": "sp-1", "on": "2026-03-20"})
     assert whole.special_price_id == "sp-1"
+
+
+def began_again(**known):
+    """A plan that ended in January, and began again at twice the percent on 10 March, with a sale two days after it."""
+    ended = replace(version_1, effective_until=datetime(2026, 2, 1, tzinfo=UTC))
+    again = version(plan({"percent": "20"}, accumulate="month"), "plan-a", datetime(2026, 3, 10, tzinfo=UTC), 2)
+    world = World(Rulebook(versions=(ended, again)), **known)
+    return world.tell(*sale(1, "1000.00", closed_on=date(2026, 3, 12)))
+
+
+[version_1] = book(plan({"percent": "10"}, accumulate="month")).versions
+
+
+def test_a_plan_that_began_inside_a_window_rates_it_by_its_first_version_there():
+    [line] = began_again().of(PayoutCalculated)
+    assert (line.plan_version, line.amount) == (2, money("200.00", "EUR"))
+
+
+def test_the_evaluator_before_rated_it_by_a_version_that_had_ended():
+    [line] = began_again(began_inside=False).of(PayoutCalculated)
+    assert (line.plan_version, line.amount) == (1, money("100.00", "EUR"))

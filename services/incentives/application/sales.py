@@ -69,6 +69,7 @@ LEARNED = (
     "spent_aside",
     "pays_out_true_ups",
     "waits_in_window",
+    "began_inside",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

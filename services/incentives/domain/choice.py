@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -36,12 +36,14 @@ def plans_for(
     achievement: Achievement | LeftOut = LEFT_OUT,
     *,
     of_kinds: bool = True,
+    began_inside: bool = True,
 ) -> tuple[Chosen, ...]:
     """The plans that pay for a pool's credit on a sale or an achievement of that day: one of each kind and component.
 
     SPIFFs all do. Not `of_kinds`: one a component whatever it is, as it was once decided.
     """
-    governing = [chosen for book in books if (chosen := governing_version(book, credited_on))]
+    known = (governing_version(book, credited_on, began_inside=began_inside) for book in books)
+    governing = [chosen for chosen in known if chosen]
     paying = (chosen for chosen in governing if chosen.plan.pays_for(achievement))
     mine = sorted((c for c in paying if c.plan.pool == pool), key=lambda c: (-c.plan.priority, c.plan_id))
     best: dict[tuple[str, str], Chosen] = {}
@@ -82,16 +84,20 @@ def alone(mine: Plan, paid: Sequence[Plan]) -> bool:
     return bool(paid) and ("exclusive" in ways or (mine.overlap == "best_of" and ways.count("best_of") > 1))
 
 
-def governing_version(book: Rulebook, credited_on: date) -> Chosen | None:
+def governing_version(book: Rulebook, credited_on: date, *, began_inside: bool = True) -> Chosen | None:
     """The version of a plan that rates a sale of that day: the one in force; in a window, the one when it opened.
 
-    A plan that began inside a window governs it with its first version, so that one window is never rated by two.
+    A plan that began inside a window governs it with its first version there, so that one window is never rated by two.
+    Not `began_inside`: with its first version of all, though that had ended before, as it was once decided.
     """
     now = _read(book.in_force(end_of(credited_on)))
     if now is None:
         return None
     window = window_of(now.plan.accumulate, credited_on)
-    opening = _read(book.in_force(end_of(window[1])) or _first_live(book)) if window else None
+    if window is None:
+        return now
+    opened = end_of(window[1])
+    opening = _read(book.in_force(opened) or _first_live(book, opened if began_inside else None))
     return opening if opening and opening.plan.accumulate == now.plan.accumulate else now
 
 
@@ -118,5 +124,6 @@ def _plan(body: bytes) -> Plan:
     return PLANS.read(json.loads(body))
 
 
-def _first_live(book: Rulebook) -> Version | None:
-    return min((v for v in book.versions if v.mode == "live"), key=lambda v: v.effective_from, default=None)
+def _first_live(book: Rulebook, after: datetime | None) -> Version | None:
+    live = (v for v in book.versions if v.mode == "live" and (after is None or v.effective_from > after))
+    return min(live, key=lambda v: v.effective_from, default=None)

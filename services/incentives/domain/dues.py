@@ -43,7 +43,8 @@ class Known:
     without `spent_aside` a SPIFF whose budget has nothing left keeps others from paying all the same;
     without `pays_out_true_ups` a closed window is trued up in the plan's currency, whatever the payee is paid in;
     without `waits_in_window` a fact is refused of which a window has to post something that has no rate into the books, and
-    of a true-up that is lowered to nothing a rest may stay in the books.
+    of a true-up that is lowered to nothing a rest may stay in the books; without `began_inside` a plan that began inside a
+    window rates it by its first version of all, though that had ended before.
     """
 
     books: Sequence[Rulebook]
@@ -66,6 +67,7 @@ class Known:
     spent_aside: bool = True
     pays_out_true_ups: bool = True
     waits_in_window: bool = True
+    began_inside: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def _found(sale: Sale, win: WinRecorded, of: tuple[str, Share], known: Known, wa
     """The plans that pay a share of a pool: those that paid it before, and beside them what could not pay then."""
     pool, share = of
     before = _rated_before(sale, win, pool, share, known.books)
-    found_now = _fitting(plans_for(pool, win.credited_on, known.books, win.achievement, of_kinds=known.of_kinds), win)
+    ways = {"of_kinds": known.of_kinds, "began_inside": known.began_inside}
+    found_now = _fitting(plans_for(pool, win.credited_on, known.books, win.achievement, **ways), win)
     fitting = [chosen for chosen in found_now if not chosen.plan.claimed or _claimed(sale, win, chosen, share)]
     if not before:
         return fitting
