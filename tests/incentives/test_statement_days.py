@@ -13,7 +13,18 @@ from services.incentives.domain.payment_rules import PAYMENT_RULES
 from services.incentives.domain.periods import Calendar, PeriodInvalid, calendar_faults, dates_of, period_end, period_of
 from tests.incentives.facts import plan
 from tests.incentives.orders import ACCOUNT, NOW, TABLE, issued, line
-from tests.incentives.test_service import ADMIN, FINANCE, OTHER_ADMIN, P1, P2, credited, refunded, started, won
+from tests.incentives.test_service import (
+    ADMIN,
+    FINANCE,
+    OTHER_ADMIN,
+    P1,
+    P2,
+    activated,
+    credited,
+    refunded,
+    started,
+    won,
+)
 
 CADENCES = ("week", "month", "quarter")
 
@@ -209,3 +220,25 @@ async def test_the_payment_rules_say_by_which_calendar(tmp_path):
         await incentives.hear(credited(("p1", "100.00")))
         [due] = (await incentives.until(FINANCE, "/statements/next", lambda found: found["items"]))["items"]
         assert (due["period"], due["issues_on"], due["pay_by"]) == ("2026-W12", "2026-03-25", "2026-04-06")
+
+
+async def test_a_refund_of_a_day_that_is_still_to_come_keeps_nothing_from_the_statements_before_that(tmp_path):
+    """Told on 21 March of 2062, by a slip of the pen: it is taken back at once, and stated in March."""
+    async with started(tmp_path) as asked:
+        await asked.publish_plan(plan(hold_days=0, refund_days=None))
+        await asked.hear(activated())
+        asked.clock.set(datetime(2026, 3, 21, 9, tzinfo=UTC))
+        await asked.hear(won())
+        await asked.hear(credited(("p1", "100.00")))
+        await asked.hear(refunded("x", "400.00", date(2062, 3, 1)))
+        await asked.hear(won("o2"))
+        await asked.hear(credited(("p1", "100.00"), opportunity_id="o2"))
+        asked.clock.set(datetime(2026, 4, 2, 9, tzinfo=UTC))
+        march = {"partner_id": "p1", "period": "2026-03", "currency": "EUR"}
+        statement = (await asked.post(FINANCE, "/statements", march)).json()
+        lines = (await asked.get(FINANCE, f"/statements/{statement['statement_id']}"))["lines"]
+        assert [(one["amount"]["amount"], one["effective_on"]) for one in lines] == [
+            ("100.00", "2026-03-16"),
+            ("-40.00", "2026-03-21"),
+            ("100.00", "2026-03-16"),
+        ]

@@ -170,10 +170,14 @@ def account_id_of(seen: Seen) -> str:
 
 
 def effective_on(seen: Seen) -> date:
-    """The business date of a journal; the day it was recorded where it has none of its own."""
-    name = DATES.get(type(seen.event))
-    found: date = getattr(seen.event, name) if name else seen.recorded_at.date()
-    return found
+    """The business date of a journal; the day it was recorded where it has none of its own.
+
+    A day that is still to come, of what is payable at once, is that day as well: it would keep all that is recorded after it
+    from every statement before it. The bank alone says of a payment on which later day it counts.
+    """
+    name, recorded_on = DATES.get(type(seen.event)), seen.recorded_at.date()
+    found: date = getattr(seen.event, name) if name else recorded_on
+    return min(found, recorded_on) if payable_in(seen.event.journal) else found
 
 
 DATES: dict[type[Any], str] = {
@@ -209,7 +213,7 @@ def _posted(seen: Seen) -> str | None:
 
 LEDGER = Projection(
     name="ledger",
-    version=5,
+    version=6,
     keys=dict.fromkeys(KINDS, _posted),
     evolve=evolve_ledger,
     indexes=("position", "account_id,position", "partner_id,position", "effective_on", "booked_on"),

@@ -125,7 +125,7 @@ async def _statement(app: Application, tenant: str, peek: Peek, document: dict[s
 
 STATEMENT_DAYS = Deadline(
     name="statement_days",
-    version=3,
+    version=4,
     keys={
         **dict.fromkeys(PAYEES, account_of),
         **dict.fromkeys((StatementScheduled, StatementIssued), lambda seen: str(seen.event.account_id)),
