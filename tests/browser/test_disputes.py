@@ -59,7 +59,8 @@ def test_a_displaced_holder_contests_it_and_the_new_holder_appeals(browse: Brows
     revoked.get_by_label("What happened").fill("Nobody told us of a breach.")
     revoked.get_by_role("button", name="File the dispute").click()
     expect(revoked.locator("#dispute")).to_contain_text("Nobody told us of a breach.")
-    _decide(browse("ada", f"/deals/{held}", java_script_enabled=False), "overturned", "There was no breach.")
+    arbiter = browse("ada", f"/deals/{held}", java_script_enabled=False)
+    _decide(arbiter, "overturned", "There was no breach.")
 
     holder = browse("southbridge", f"/deals/{waits}", java_script_enabled=False)
     disputed(holder, "Another partner contests what you hold")
@@ -69,10 +70,35 @@ def test_a_displaced_holder_contests_it_and_the_new_holder_appeals(browse: Brows
     holder.get_by_role("button", name="Appeal").click()
     expect(holder.locator("#dispute")).to_contain_text("Appealed")
 
+    go_until(arbiter, f"/deals/{held}", arbiter.get_by_text("another arbiter decides"))
+    expect(arbiter.locator("#dispute summary")).to_have_count(0)
+
     third = browse("finn", f"/deals/{held}", java_script_enabled=False)
     disputed(third, "We have the customer's order.")
     _decide(third, "upheld", "The order is real.")
     expect(third.locator("#dispute")).to_contain_text("It stays as it is")
+
+
+def test_a_document_is_named_by_its_file_which_stays_where_it_is(browse: Browse, system: Running) -> None:
+    wanted = Customer("Tannhof Papier GmbH", "DE", "tannhof-papier.de", "21000.00")
+    approve(system, register(system, NORTH, wanted))
+    path = f"/deals/{register(system, SOUTH, wanted)}"
+    partner = browse("southbridge", path)
+    reload_until(partner, partner.get_by_text("Contest this")).click()
+    partner.get_by_label("Ground").select_option("customer_choice")
+    partner.get_by_label("What happened").fill("Tannhof chose us in writing.")
+    form = partner.locator("form[action$='/dispute/file']")
+    form.get_by_text("With a document, if you like").click()
+    letter = {"name": "letter.txt", "mimeType": "text/plain", "buffer": b"abc"}
+    form.get_by_label("The file, to take its fingerprint here").set_input_files(letter)
+    expect(form.get_by_label("SHA-256 of the file")).to_have_value(ABC)
+    form.get_by_label("Dated").fill("2026-01-02")
+    partner.get_by_role("button", name="File the dispute").click()
+    expect(partner.locator("#dispute")).to_contain_text(ABC)
+
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+"""The SHA-256 of abc, as FIPS 180 gives it."""
 
 
 def disputed(page: Page, said: str) -> None:

@@ -93,6 +93,17 @@ async def test_the_vendor_finds_the_disputes_of_a_deal_on_either_side(registrati
     assert (await registration.get(OTHER, "/disputes", registration_id=deal["registration_id"])).status_code == 404
 
 
+async def test_the_vendor_alone_reads_who_may_not_decide_it_any_more(registration: Running) -> None:
+    _, rival, named = await collided(registration)
+    taken_part = (await registration.get(DESK, f"/disputes/{named}")).json()["barred"]
+    await registration.post(ARBITER, f"/disputes/{named}/decide", {"outcome": "upheld", "reason": "Earlier."})
+
+    whole = (await registration.get(DESK, f"/disputes/{named}")).json()
+    assert whole["barred"] == [*taken_part, "arbiter-1"]
+    assert "barred" not in (await registration.get(INVITED, f"/disputes/{named}")).json()
+    assert "barred" not in (await registration.get(OTHER, f"/disputes/{rival['registration_id']}")).json()
+
+
 async def test_a_participant_that_loses_leaves_by_the_clock_after_an_appeal_and_its_deal_goes_on(
     registration: Running,
 ) -> None:

@@ -23,7 +23,7 @@ from services.registration.domain.dispute import (
 )
 
 FILER, HOLDER = "filer", "holder"
-OF_BOTH_SIDES = ("against", "holders", "sides", "deals")
+OF_BOTH_SIDES = ("against", "holders", "sides", "deals", "barred")
 
 
 class DisputeStep(TypedDict):
@@ -43,6 +43,7 @@ class DisputeDocument(TypedDict):
     """`effects` are those of a final decision. `dispute_id` is the name of the claim that it is over: a deal, or an invitation.
 
     `sides` are the partners on both sides, `deals` theirs, `holders` the deals of the other side with their partners.
+    `barred` are the people who may not decide it: who took part, and who has decided it before.
     """
 
     dispute_id: str
@@ -64,6 +65,7 @@ class DisputeDocument(TypedDict):
     holders: list[Annotated[dict[str, str], Holder]]
     sides: list[str]
     deals: list[str]
+    barred: list[str]
     opened_at: str
     steps: list[DisputeStep]
 
@@ -97,6 +99,7 @@ class ShownDispute(TypedDict):
     holders: NotRequired[list[Holder]]
     sides: NotRequired[list[str]]
     deals: NotRequired[list[str]]
+    barred: NotRequired[list[str]]
 
 
 def of_dispute(seen: Seen) -> str:
@@ -139,6 +142,7 @@ def _opened(it: DisputeOpened) -> DisputeDocument:
         "holders": plain(it.holders),
         "sides": sorted({it.partner_id, *(one.partner_id for one in it.holders)}),
         "deals": sorted({it.registration_id, *(one.registration_id for one in it.holders)}),
+        "barred": list(it.barred),
         "opened_at": iso(it.opened_at),
         "steps": [],
     }
@@ -153,9 +157,9 @@ def _changes(document: DisputeDocument, happened: object) -> dict[str, Any]:
             return {"stage": "under_review", "evidence": evidence, "due_at": iso(at)}
         case DisputeHeard(due_at=at):
             return {"stage": "under_review", "due_at": iso(at)}
-        case DisputeDecided(outcome=outcome, reason=reason, due_at=until):
+        case DisputeDecided(outcome=outcome, reason=reason, due_at=until, decided_by=by):
             told = {"stage": "decided", "outcome": outcome, "reason": plain(reason)}
-            return {**told, "due_at": iso(until) if until else None}
+            return {**told, "barred": [*document["barred"], by], "due_at": iso(until) if until else None}
         case DisputeAppealed(due_at=at, holder=holder, statement=statement):
             side = HOLDER if holder else FILER
             return {"stage": "appealed", "due_at": iso(at), "appeal": {"side": side, "statement": plain(statement)}}
@@ -201,7 +205,7 @@ def _own_appeal(document: dict[str, Any], side: str) -> dict[str, Any] | None:
 
 DISPUTES = Projection(
     name="disputes",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (
             *(DisputeOpened, DisputeEvidenceRequested, DisputeEvidenceShown, DisputeHeard),

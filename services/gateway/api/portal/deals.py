@@ -283,6 +283,12 @@ def shown_evidence(sent: Form) -> dict[str, Any]:
     return {"evidence": [{name: sent.text(name).lower() for name in ("kind", "dated_on", "sha256")}]}
 
 
+def contested(sent: Form) -> dict[str, Any]:
+    """On which ground a decision is contested, and why; with a document where one is named."""
+    shown = shown_evidence(sent) if sent.text("sha256") else {}
+    return {"kind": sent.text("ground"), **sent.given("statement"), **shown}
+
+
 def ordered(sent: Form) -> dict[str, Any]:
     """An order that a distributor booked."""
     amount = {"amount": sent.text("amount"), "currency": sent.text("currency")}
@@ -304,7 +310,7 @@ VERBS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
     "notes": lambda sent: sent.given("text", "audience"),
 }
 STEPS: dict[str, Callable[[Form], dict[str, Any] | None]] = {
-    "file": lambda sent: sent.given("kind", "statement"),
+    "file": contested,
     "show-evidence": shown_evidence,
     "appeal": lambda sent: sent.given("statement"),
     "withdraw": lambda sent: None,

@@ -28,7 +28,7 @@
     for (const menu of document.querySelectorAll("details.me[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
   document.addEventListener("keydown", (event) => {
-    const menu = event.key === "Escape" && document.querySelector("details.me[open]");
+    const menu = event.key === "Escape" && document.querySelector(wide.matches ? "details.me[open]" : "details.me[open], details.nav[open]");
     if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
   });
 
@@ -53,6 +53,7 @@
     for (const id of open) if (byId(id)) byId(id).open = true;
     tick();
     localise();
+    fingerprints();
     if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
     if (before === part.innerHTML) return false;
     part.classList.remove("fresh");
@@ -155,6 +156,18 @@
     };
     form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, CHECK_MS); });
   }
+
+  // A document is named by its fingerprint, which is taken here: the file itself goes nowhere.
+  const fingerprints = () => {
+    if (crypto.subtle) for (const one of document.querySelectorAll("[data-fingerprint]")) one.hidden = false;
+  };
+  document.addEventListener("change", async ({ target }) => {
+    const file = target.closest("[data-fingerprint]") && target.files[0];
+    if (!file) return;
+    const digits = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+    target.form.elements.sha256.value = [...digits].map((one) => one.toString(16).padStart(2, "0")).join("");
+  });
+  fingerprints();
 
   // Countdowns, by the server's clock.
   const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
