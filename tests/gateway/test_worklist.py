@@ -73,6 +73,15 @@ def test_what_is_asked_of_one_person_waits_for_that_one_alone_whatever_its_roles
         assert asked["roles"] == Contains.any_of(["owner", f"person:{subject}"])
 
 
+def test_an_admin_reads_what_waits_for_any_role_and_may_look_at_its_own_alone() -> None:
+    ada = Principal(tenant="acme", subject="s-1", kind="vendor", roles=("admin",), duties=("arbiter",))
+    everybodys, own = waiting_for(ada), waiting_for(ada, own=True)
+    assert everybodys is not None
+    assert own is not None
+    assert "roles" not in everybodys
+    assert own["roles"] == Contains.any_of(["admin", "arbiter", "person:s-1"])
+
+
 def test_what_is_settled_waits_no_more_until_it_is_asked_again() -> None:
     assert named(RAISED, CLEARED) == []
     assert named(RAISED, CLEARED, RAISED) == ["r-1.review.0"]

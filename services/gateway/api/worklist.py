@@ -31,21 +31,21 @@ async def worklist(
 
 
 async def task_page(
-    app: Application, caller: Caller, paged: Paging, role: str | None, topic: str | None
+    app: Application, caller: Caller, paged: Paging, role: str | None, topic: str | None, *, own: bool = False
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """A page of what waits for the caller."""
+    """A page of what waits for the caller; `own`: without what an admin reads of others' roles."""
     app.access.check(caller.principal, READ_WORKLIST)
-    where = waiting_for(caller.principal, role)
+    where = waiting_for(caller.principal, role, own=own)
     if where is None:
         return [], None
     return await page(caller, app, "worklist", paged, {**where, "topic": topic}, "order")
 
 
-def waiting_for(who: Principal, role: str | None = None) -> dict[str, Any] | None:
+def waiting_for(who: Principal, role: str | None = None, *, own: bool = False) -> dict[str, Any] | None:
     """The filter of the worklist that leaves what is asked of this visitor, in one role where it is named; None: nothing."""
-    own = {"source": sources_of(who), "side": who.kind, "partner_id": who.partner_ids or None}
-    asked = {name: value for name, value in own.items() if value is not None}
-    if reads_all(who):
+    side = {"source": sources_of(who), "side": who.kind, "partner_id": who.partner_ids or None}
+    asked = {name: value for name, value in side.items() if value is not None}
+    if reads_all(who) and not own:
         return {**asked, "side": "vendor"} | ({"roles": Contains(role)} if role else {})
     roles = [one for one in (*who.roles, *who.duties, person(who.subject)) if role in (None, one)]
     return {**asked, "roles": Contains.any_of(roles)} if roles else None

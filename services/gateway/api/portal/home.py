@@ -9,7 +9,8 @@ from fastapi import APIRouter, Response
 
 from chassis.http import Paging
 from chassis.read_store.port import Contains
-from services.gateway.api.portal import sums
+from contracts.shared import AttentionCleared, AttentionRaised
+from services.gateway.api.portal.money import earned_by
 from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Visit
 from services.gateway.api.portal.worklist import named
 from services.gateway.api.reading import event_view, sources_of
@@ -17,7 +18,8 @@ from services.gateway.api.worklist import task_page
 from services.gateway.projections.event_log import readable_by
 
 STATUSES = ("in_review", "action_required", "waiting", "approved", "closed", "rejected", "expired", "withdrawn")
-LATEST, TASKS, LOOKED_AT_MAX = 12, 6, 100
+LATEST, LATEST_LOOKED_AT, TASKS, LOOKED_AT_MAX = 12, 60, 6, 100
+ASKED = (AttentionRaised.type, AttentionCleared.type)
 LISTED = ("deal-review", "deal-returned", "invitation")
 """Topics of the worklist that have a list of their own on this page."""
 
@@ -27,7 +29,9 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 @router.get("/")
 async def home(here: Here) -> Response:
     await here.settled("deal_cards", "event_log", "worklist")
-    deals, tasks, money, latest = await asyncio.gather(by_status(here), tasks_of(here), earned(here), latest_of(here))
+    deals, tasks, money, latest = await asyncio.gather(
+        by_status(here), tasks_of(here), earned_by(here), latest_of(here)
+    )
     shown = {"deals": deals, "tasks": tasks, "money": money, "latest": latest, **await called(here, latest)}
     return await here.page("home.html", **shown)
 
@@ -58,21 +62,11 @@ async def by_status(here: Visit) -> dict[str, int]:
     return {s: await read.count("deal_cards", tenant, where={"status": s, **mine(here)}) for s in STATUSES}
 
 
-async def earned(here: Visit) -> Part:
-    """What was earned, by currency and state; not asked of who may not know."""
-    if here.may("incentives.read ledger"):
-        books = await here.ask("incentives", "/ledger/balances", limit=1)
-        return Part(status=books.status, body={"items": sums.of_books(books.one.get("trial_balance", []))})
-    if not here.may("incentives.read earnings"):
-        return NOTHING
-    lines = await here.ask_all("incentives", "/lines")
-    return Part(status=lines.status, body={"items": sums.of_lines(lines.items)})
-
-
 async def latest_of(here: Visit) -> list[dict[str, Any]]:
-    """The newest events that this side may know."""
-    found = await here.app.read.find("event_log", here.tenant, where=told(here), sort="-at", limit=LATEST)
-    return [view for view in (event_view(item, here.who) for item in found.items) if view is not None]
+    """The newest events that this side may know; who is asked to look at what stands above them, and in the worklist."""
+    found = await here.app.read.find("event_log", here.tenant, where=told(here), sort="-at", limit=LATEST_LOOKED_AT)
+    views = (event_view(item, here.who) for item in found.items if item["type"] not in ASKED)
+    return [view for view in views if view is not None][:LATEST]
 
 
 async def tasks_of(here: Visit) -> list[dict[str, Any]]:
@@ -117,7 +111,7 @@ async def _leads(here: Visit) -> dict[str, Any]:
 
 async def _others(here: Visit) -> dict[str, Any]:
     """What the services ask the visitor to look at, besides what has a list of its own on this page."""
-    found, cursor = await task_page(here.app, here.caller, Paging(LOOKED_AT_MAX, ""), None, None)
+    found, cursor = await task_page(here.app, here.caller, Paging(LOOKED_AT_MAX, ""), None, None, own=True)
     rows = [row for row in found if row["topic"] not in LISTED]
     body = {"items": rows, "next_cursor": cursor}
     return {"kind": "others", "part": Part(status=200, body=body), **await named(here, rows[:TASKS])}

@@ -13,6 +13,8 @@ TASKS_MAX = 50
 LENGTH_MAX = 64
 VENDOR_ROLES = ("deal_desk", "channel_manager", "finance", "fund_manager", "arbiter", "admin")
 """Whom the services ask something of."""
+MINE = "mine"
+"""In place of a role: what is asked of the visitor's own, for who reads what waits for others too."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -24,13 +26,15 @@ async def worklist(here: Here) -> Response:
     query = here.request.query_params
     role, topic = (query.get(name, "")[:LENGTH_MAX].strip() for name in ("role", "topic"))
     paging = Paging(TASKS_MAX, query.get("cursor", ""))
-    tasks, cursor = await task_page(here.app, here.caller, paging, role or None, topic or None)
+    own = role == MINE
+    asked = None if own else role or None
+    tasks, cursor = await task_page(here.app, here.caller, paging, asked, topic or None, own=own)
     shown: dict[str, Any] = {"tasks": tasks, "cursor": cursor, "filters": {"role": role, "topic": topic}}
     return await here.page("worklist.html", **shown, roles=_roles(here), **await named(here, tasks))
 
 
 def _roles(here: Visit) -> Sequence[str]:
-    return VENDOR_ROLES if reads_all(here.who) else (*here.who.roles, *here.who.duties)
+    return (MINE, *VENDOR_ROLES) if reads_all(here.who) else (*here.who.roles, *here.who.duties)
 
 
 async def named(here: Visit, tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
