@@ -222,6 +222,9 @@ async def put_in_the_shadow(admin: httpx.AsyncClient, approver: httpx.AsyncClien
     body = {"kind": "commission", "name": "A quarter of all", "currency": "EUR", "schedule": schedule}
     kept = await sent(admin, page, f"{page}/draft", trigger=f"{page}/try", kind="plan", body=json.dumps(body))
     assert "Draft of version 2" in kept.text
+    assert 'href="/backtests?plan=standard%202"' in kept.text
+    offered = await approver.get("/backtests?plan=standard%202")
+    assert '<option value="standard 2" selected>Standard, draft of version 2</option>' in offered.text
     published = await sent(approver, page, f"{page}/publish", mode="shadow")
     assert "In the shadow" in published.text
     found = await finished(approver, await approver.get("/shadow/standard"))

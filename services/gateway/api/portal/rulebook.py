@@ -35,7 +35,7 @@ async def _shown(
     if book.status == NotFound.status:
         raise NotFound
     versions = newest_first(book.one.get("versions", []), here)
-    draft = _open_draft(book.one)
+    draft = open_draft(book.one)
     modes, beside = await asyncio.gather(
         _modes(here, service, book.one.get("kind")), _beside(here, service, rulebook_id)
     )
@@ -66,7 +66,7 @@ async def _beside(here: Visit, service: str, rulebook_id: str) -> list[dict[str,
     return [one for one in runs.items if one["rulebook_id"] == rulebook_id and one.get("live")]
 
 
-def _open_draft(book: dict[str, Any]) -> dict[str, Any] | None:
+def open_draft(book: dict[str, Any]) -> dict[str, Any] | None:
     """The draft, unless it is a version by now."""
     draft: dict[str, Any] | None = book.get("draft")
     published = {version["version"] for version in book.get("versions", [])}

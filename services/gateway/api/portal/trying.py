@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
+from services.gateway.api.portal.rulebook import open_draft
 from services.gateway.api.portal.visit import NOTHING, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 EARNINGS, TRIES = "incentives.read earnings", "incentives.shadow runs"
@@ -64,14 +65,24 @@ async def backtests_page(here: Visit, refusal: Refusal | None = None, status: in
         here.ask("incentives", "/shadow"),
         here.ask("incentives", "/backtests", limit=50, cursor=here.request.query_params.get("cursor")),
     )
-    plans = [row for row in books.items if row["kind"] == "plan" and row["versions"]]
-    shown = {"books": books, "plans": plans, "shadow": shadow, "runs": runs}
+    plans = [plan for row in books.items if row["kind"] == "plan" for plan in _to_try(row)]
+    chosen = here.request.query_params.get("plan", "")
+    shown = {"books": books, "plans": plans, "chosen": chosen, "shadow": shadow, "runs": runs}
     return await here.page("backtests.html", status, **shown, refusal=refusal)
+
+
+def _to_try(book: dict[str, Any]) -> list[dict[str, Any]]:
+    """What can be tried of a plan: its draft, and its versions, the newest first."""
+    draft = open_draft(book)
+    versions = sorted((one["version"] for one in book["versions"]), reverse=True)
+    plan_id = book["rulebook_id"]
+    drafted = [{"plan_id": plan_id, "version": draft["version"], "draft": True}] if draft else []
+    return [*drafted, *({"plan_id": plan_id, "version": one, "draft": False} for one in versions)]
 
 
 @router.post("/backtests")
 async def begin(here: Here, sent: Sent) -> Response:
-    """Begins a backtest of a version over the sales of a time, beside what was posted."""
+    """Begins a backtest of a version, or of the draft, over the sales of a time, beside what was posted."""
     rulebook_id, _, version = sent.text("plan").rpartition(" ")
     body = {"rulebook_id": rulebook_id, "version": int(version or 0) if version.isdecimal() else 0}
     answer = await here.send(sent, "incentives", "/backtests", {**body, **sent.given("since", "until")})
