@@ -44,7 +44,7 @@ LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_LENGTH_MAX = 64
 DEPTH_MAX = 20
 PARAMETERS_NAMED_MAX = 5
-NO_OBJECT = "send a JSON object here, with Content-Type: application/json"
+NO_OBJECT, OF_THE_BODY = "send a JSON object here", ", with Content-Type: application/json"
 DROPPED_BYTES_MAX, DROPPED_SECONDS, QUIET_SECONDS = 64 << 20, 10.0, 1.0
 CURSOR_MAC_CHARACTERS = 16
 YEARS = range(1970, 2200)
@@ -500,7 +500,7 @@ def _invalid(error: RequestValidationError) -> Problem:
         {
             "path": ".".join(str(part) for part in fault["loc"]),
             "code": fault["type"].replace("_", "-"),
-            "message": NO_OBJECT
+            "message": NO_OBJECT + (OF_THE_BODY if len(fault["loc"]) == 1 else "")
             if fault["type"] == "model_attributes_type"
             else fault["msg"].removeprefix(VALUE_ERROR),
         }

@@ -44,6 +44,7 @@ STATIC = Path(__file__).parent / "api" / "portal" / "static"
 
 SEALED = "a URL that begins with https://, or one of this machine"
 HOUR_SECONDS = 3_600.0
+ALONE = "The gateway's own routes alone. Those of every service: `/v1/openapi.json`."
 FORM_BYTES = 1 << 20
 """What the form around a file may come to: a file that is a little too large is refused on a page."""
 
@@ -202,6 +203,7 @@ def build(settings: Settings, world: World) -> Service:
     service.api.add_exception_handler(Exception, failed_page)
     service.api.add_exception_handler(Unavailable, away_page)
     service.api.mount("/static", StaticFiles(directory=STATIC))
+    service.api.description = ALONE
     service.api.add_middleware(KnownHost, names=settings.names)
     service.application.told = partial(last_told, service.application)
     return service

@@ -47,6 +47,20 @@ def test_a_deal_is_registered_by_keyboard_alone(browse: Browse) -> None:
     expect(axis(page, "Review")).to_contain_text("In review")
 
 
+def test_the_menu_of_a_phone_opens_and_closes_by_keyboard(browse: Browse) -> None:
+    page = browse("northwind", viewport={"width": 390, "height": 844})
+    menu, drafts = page.locator("details.nav summary"), page.get_by_role("link", name="Drafts")
+    expect(drafts).to_be_hidden()
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(drafts).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Today")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(drafts).to_be_hidden()
+    expect(menu).to_be_focused()
+
+
 def reach(page: Page, wanted: str) -> None:
     """Presses Tab until the focus is on the link of that text or the field of that name, and sees that it shows."""
     for _ in range(40):

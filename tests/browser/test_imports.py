@@ -24,6 +24,8 @@ def test_a_file_is_tried_registered_and_taken_back_without_script(browse: Browse
     register = page.get_by_role("button", name="Register 2 deals")
     expect(register).to_be_visible(timeout=30_000)
     expect(page.get_by_role("row", name="4 Cannot be registered")).to_contain_text("country: expected is: its country")
+    page.get_by_role("link", name="Show these alone").click()
+    expect(page.get_by_role("region", name="Rows").get_by_role("row")).to_have_count(2)
     register.click()
     take_back = page.get_by_text("Take the import back", exact=True)
     expect(take_back).to_be_visible(timeout=30_000)

@@ -384,6 +384,14 @@ async def test_a_body_of_another_type_is_told_which_type_it_has_to_be(it: System
     ]
 
 
+async def test_a_part_of_a_body_that_has_to_be_an_object_is_told_so(it: System) -> None:
+    north = await it.who("northwind")
+    answer = await north.send("POST", DEALS, json_with(amount=12_000), {"idempotency-key": key()})
+    assert answer.json()["errors"] == [
+        {"path": "body.amount", "code": "model-attributes-type", "message": "send a JSON object here"}
+    ]
+
+
 async def test_the_last_of_two_equal_fields_counts_everywhere(it: System) -> None:
     """Both readers of a body, the one that decides and the one that recognises a retry, see the same."""
     north, again = await it.who("northwind"), key()
