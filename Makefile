@@ -121,7 +121,7 @@ clean: ## remove what the targets made, but neither data/ nor the engines
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(VENV):
-	@printf 'setting up .venv from requirements/dev.txt\n'
+	@printf 'setting up .venv from requirements/dev.txt: this once, it takes a few minutes\n'
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@rm -f .venv/locked-*
