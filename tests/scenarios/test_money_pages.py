@@ -83,7 +83,7 @@ async def test_people_dispute_fill_budgets_and_keep_tiers_in_the_portal(tmp_path
             await asked_for_money(partner, nora)
             await estimated(partner)
             await backtested(approver)
-            await put_in_the_shadow(admin, approver)
+            await put_in_the_shadow(admin, approver, story.deal_id)
             own = await shows(partner, "/tiers", "Silver")
             assert "more revenue would count for gold" in own
         await it.settle()
@@ -215,8 +215,8 @@ async def estimated(partner: httpx.AsyncClient) -> None:
     assert "Band 2:" in said.text
 
 
-async def put_in_the_shadow(admin: httpx.AsyncClient, approver: httpx.AsyncClient) -> None:
-    """The next version of the standard plan is published in the shadow, and looked at beside what was paid."""
+async def put_in_the_shadow(admin: httpx.AsyncClient, approver: httpx.AsyncClient, deal_id: str) -> None:
+    """The next version of the standard plan is tried as a draft, published in the shadow, and looked at."""
     page = "/rules/incentives/standard"
     schedule = {"semantics": "marginal", "bands": [{"percent": "25"}]}
     body = {"kind": "commission", "name": "A quarter of all", "currency": "EUR", "schedule": schedule}
@@ -225,6 +225,9 @@ async def put_in_the_shadow(admin: httpx.AsyncClient, approver: httpx.AsyncClien
     assert 'href="/backtests?plan=standard%202"' in kept.text
     offered = await approver.get("/backtests?plan=standard%202")
     assert '<option value="standard 2" selected>Standard, draft of version 2</option>' in offered.text
+    span = {"since": "2031-01-01", "until": "2031-12-31"}
+    tried = await finished(approver, await sent(approver, "/backtests", "/backtests", plan="standard 2", **span))
+    assert f'href="/deals/{deal_id}"' in tried.text.partition("Sales that change")[2]
     published = await sent(approver, page, f"{page}/publish", mode="shadow")
     assert "In the shadow" in published.text
     found = await finished(approver, await approver.get("/shadow/standard"))

@@ -251,10 +251,13 @@ def vendor_view(card: dict[str, Any]) -> dict[str, Any]:
     return {**_public(card), "credit": card["parts"].get("attribution", {}).get("credit", {})}
 
 
+SALE = "parts.attribution.opportunity_id"
+"""Where a card names the sale that its deal became."""
+
 DEAL_CARDS = Projection(
     name="deal_cards",
-    version=3,
+    version=4,
     keys=dict.fromkeys(_CHANGES, lambda seen: seen.event.registration_id),
     evolve=evolve,
-    indexes=("status", "partner_id", "stage", "submitted_at", "changed_at", "partner_ids", "tokens"),
+    indexes=("status", "partner_id", "stage", "submitted_at", "changed_at", "partner_ids", "tokens", SALE),
 )

@@ -118,7 +118,8 @@ async def _report_page(
     """The page of a report; while it is made, the page asks again by itself."""
     rows = _changed_rows(report)
     names = await here.names({row["partner_id"] for row in (*report.get("partners", []), *rows)})
-    answer = await here.page(template, run=run, report=report, rows=rows, names=names, **more)
+    deals = await here.deals_of_sales({row["opportunity_id"] for row in rows})
+    answer = await here.page(template, run=run, report=report, rows=rows, names=names, deals=deals, **more)
     if run.get("status") == "running":
         answer.headers["Refresh"] = REFRESH_SECONDS
     return answer

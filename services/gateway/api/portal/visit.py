@@ -44,6 +44,7 @@ from services.gateway.api.portal.rendering import html, render
 from services.gateway.api.portal.standing import FarStates, Standing, standing_of
 from services.gateway.api.reading import card_view, cursor_of, heads_of
 from services.gateway.domain.tenant import Tenants
+from services.gateway.projections.deal_cards import SALE
 
 SIGN_IN = "/sign-in"
 AT_LEAST = "entente-at-least"
@@ -277,6 +278,17 @@ class Visit:
         cards = await self.app.read.get_many("deal_cards", self.tenant, wanted) if wanted else {}
         seen = {deal_id: card_view(card, self.who).get("customer") for deal_id, card in cards.items()}
         return {deal_id: customer for deal_id, customer in seen.items() if customer}
+
+    async def deals_of_sales(self, opportunity_ids: set[str]) -> dict[str, dict[str, Any]]:
+        """The deals by the sale that they became, as far as this side may see them; of `PAGE_MAX` sales at most."""
+        wanted = tuple(sorted(opportunity_ids)[:PAGE_MAX])
+        if not wanted:
+            return {}
+        found = await self.app.read.find(
+            "deal_cards", self.tenant, where={SALE: wanted}, sort="submitted_at", limit=PAGE_MAX
+        )
+        seen = [card for card in found.items if sees(self.who, card)]
+        return {card["parts"]["attribution"]["opportunity_id"]: card_view(card, self.who) for card in seen}
 
     async def holders(self, ids: set[str | None]) -> dict[str, str]:
         """Whose the deals are, by deal."""
