@@ -247,23 +247,32 @@ class MongoReadStore:
         await self._db["names"].update_one({"_id": name}, {"$setOnInsert": {"live": model}}, upsert=True)
 
     async def _model(self, model: str) -> Model:
-        row = await self._db["models"].find_one({"_id": model})
-        if row is None:
+        found = await self._models({"_id": model})
+        if not found:
             raise Retired(f"{model} has been replaced")
-        live = await self._db["names"].find_one({"_id": row["name"]})
-        checkpoints: dict[str, dict[str, int]] = {}
-        for one in await self._db["checkpoints"].find({"model": model}).to_list(None):
-            checkpoints.setdefault(one["lane"], {})[one["tenant"]] = int(one["position"])
-        return Model(
-            model=model,
-            name=row["name"],
-            version=row["version"],
-            generation=row["generation"],
-            live=live is not None and live["live"] == model,
-            incomplete=row["incomplete"],
-            behind=frozenset(row["behind"]),
-            checkpoints=checkpoints,
-        )
+        return found[0]
+
+    async def _models(self, wanted: Mapping[str, Any]) -> list[Model]:
+        """However many there are, in three questions: whoever waits for a model looks at all of them, again and again."""
+        rows = await self._db["models"].find(wanted, sort=[("_id", 1)]).to_list(None)
+        asked = {"$in": [row["_id"] for row in rows]}
+        live = {one["live"] for one in await self._db["names"].find({"live": asked}).to_list(None)}
+        checkpoints: dict[str, dict[str, dict[str, int]]] = {row["_id"]: {} for row in rows}
+        for one in await self._db["checkpoints"].find({"model": asked}).to_list(None):
+            checkpoints[one["model"]].setdefault(one["lane"], {})[one["tenant"]] = int(one["position"])
+        return [
+            Model(
+                model=row["_id"],
+                name=row["name"],
+                version=row["version"],
+                generation=row["generation"],
+                live=row["_id"] in live,
+                incomplete=row["incomplete"],
+                behind=frozenset(row["behind"]),
+                checkpoints=checkpoints[row["_id"]],
+            )
+            for row in rows
+        ]
 
     async def _index(self, model: str) -> None:
         """Makes the wanted indexes that are missing.
@@ -305,11 +314,7 @@ class MongoReadStore:
     # Reading
 
     async def models(self) -> list[Model]:
-        async def work() -> list[Model]:
-            names = [row["_id"] for row in await self._db["models"].find(sort=[("_id", 1)]).to_list(None)]
-            return [await self._model(name) for name in names]
-
-        return await self._persist(work)
+        return await self._persist(lambda: self._models({}))
 
     async def get(self, name: str, tenant: str, document_id: str) -> Document | None:
         return (await self.get_many(name, tenant, (document_id,))).get(document_id)

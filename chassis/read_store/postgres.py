@@ -258,7 +258,7 @@ class PostgresReadStore:
         async def work(db: Connection) -> list[Model]:
             async with db.transaction():
                 await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                return [await _model(db, model) for (model,) in await _rows(db, "SELECT model FROM models ORDER BY 1")]
+                return await _models(db, [name for (name,) in await _rows(db, "SELECT model FROM models")])
 
         return await self._persist(work)
 
@@ -451,17 +451,28 @@ async def _newest(db: Connection, name: str, version: int) -> Model | None:
 
 
 async def _model(db: Connection, model: str) -> Model:
-    columns = "name, version, generation, live, incomplete"
-    rows = await _rows(db, f"SELECT {columns} FROM models WHERE model = %s", model)
-    if not rows:
+    found = await _models(db, [model])
+    if not found:
         raise Retired(f"{model} has been replaced")
-    checkpoints: dict[str, dict[str, int]] = {}
-    statement = "SELECT lane, tenant, position FROM checkpoints WHERE model = %s"
-    for lane, tenant, position in await _rows(db, statement, model):
-        checkpoints.setdefault(lane, {})[tenant] = position
-    behind = frozenset(lane for (lane,) in await _rows(db, "SELECT lane FROM behind WHERE model = %s", model))
-    given = dict(zip(columns.split(", "), rows[0], strict=True))
-    return Model(model=model, behind=behind, checkpoints=checkpoints, **given)
+    return found[0]
+
+
+async def _models(db: Connection, names: list[str]) -> list[Model]:
+    """However many there are, in three questions: whoever waits for one looks at all of them, again and again."""
+    columns, wanted = ("model", "name", "version", "generation", "live", "incomplete"), "WHERE model = ANY(%s)"
+    rows = await _rows(db, f"SELECT {', '.join(columns)} FROM models {wanted} ORDER BY model", names)
+    checkpoints: dict[str, dict[str, dict[str, int]]] = {name: {} for name in names}
+    for name, lane, tenant, position in await _rows(
+        db, f"SELECT model, lane, tenant, position FROM checkpoints {wanted}", names
+    ):
+        checkpoints[name].setdefault(lane, {})[tenant] = position
+    behind: dict[str, set[str]] = {name: set() for name in names}
+    for name, lane in await _rows(db, f"SELECT model, lane FROM behind {wanted}", names):
+        behind[name].add(lane)
+    return [
+        Model(**dict(zip(columns, row, strict=True)), behind=frozenset(behind[row[0]]), checkpoints=checkpoints[row[0]])
+        for row in rows
+    ]
 
 
 async def _bear(db: Connection, name: str, version: int, generation: int, behind: Iterable[str]) -> Model:

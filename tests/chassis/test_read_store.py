@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -24,6 +25,8 @@ from chassis.store.postgres import PostgresEventStore, lock_key
 from chassis.testing.read_store_conformance import INDEXES, TENANT, ReadStoreConformance, filled, put
 from tests.architecture.tree import ROOT
 from tests.chassis.counted import once_more
+from tests.engines.mongo import url_at
+from tests.faults.wire import Wire, wire
 
 PREPARED_AT = 5
 """After so many times the driver has a statement prepared."""
@@ -117,6 +120,18 @@ async def on_postgres(dsn: str, schema: str) -> AsyncIterator[PostgresReadStore]
     await store.close()
 
 
+MODELS = 40
+
+
+async def asked_for_models(store: MongoReadStore | PostgresReadStore, between: Wire) -> int:
+    """How often something went over the wire while all of many models were looked up."""
+    for number in range(MODELS):
+        await store.prepare(f"model_{number}", 1, ())
+    before = between.passed
+    assert len(await store.models()) == MODELS
+    return between.passed - before
+
+
 class TestPostgresReadStore(ReadStoreConformance):
     @pytest.fixture
     def schema(self, postgres_server: str) -> Iterator[str]:
@@ -135,6 +150,13 @@ class TestPostgresReadStore(ReadStoreConformance):
     async def another(self, store: PostgresReadStore, postgres_server: str) -> AsyncIterator[PostgresReadStore]:
         async with on_postgres(postgres_server, store.schema) as another:
             yield another
+
+    async def test_many_models_are_looked_up_with_few_questions(self, postgres_server: str, schema: str) -> None:
+        there = urlsplit(postgres_server)
+        async with wire(there.port or 0) as between:
+            through = there._replace(netloc=there.netloc.replace(f":{there.port}", f":{between.front}"))
+            async with on_postgres(through.geturl(), schema) as store:
+                assert await asked_for_models(store, between) < MODELS
 
     async def test_what_was_made_by_hand_needs_the_rights_that_the_page_tells_and_no_other(self, postgres: str) -> None:
         role = f"reader_{postgres.rpartition('_')[2]}"
@@ -375,6 +397,14 @@ class TestMongoReadStore(ReadStoreConformance):
     async def another(self, store: MongoReadStore, mongo: str) -> AsyncIterator[MongoReadStore]:
         async with on_mongo(mongo, store.database) as another:
             yield another
+
+    async def test_many_models_are_looked_up_with_few_questions(self, mongo: str) -> None:
+        async with (
+            wire(urlsplit(mongo).port or 0) as between,
+            on_mongo(url_at(between.front), f"read_{uuid.uuid4().hex}") as store,
+        ):
+            assert await asked_for_models(store, between) < MODELS
+            await store._client.drop_database(store.database)
 
     async def test_it_makes_the_indexes_that_a_projection_declares(self, store: MongoReadStore) -> None:
         model = await filled(store, {})
