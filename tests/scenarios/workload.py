@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from chassis.asgi import Answer
+from services import first_run
 from services.demo.calendar import DEALS, Quarter
 from services.demo.office import Crm, Office
 from services.demo.quarter import joined, pass_week
@@ -68,7 +69,8 @@ class CalmOffice(Office):
 async def seeded_workload(it: System, size: Size) -> None:
     """A story of this size and seed, with its disputes."""
     async with CalmCrm(it.crm_url) as crm:
-        office = CalmOffice(it.front, crm, it.connection_id, size.story, rest=it.settle)
+        patient = first_run.Patient(it.front._app)
+        office = CalmOffice(patient, crm, it.connection_id, size.story, rest=it.settle)
         crm.heard = office.read_crm
         quarter = await joined(office, pressed(told(size)), Progress(console=Console(file=StringIO())))
         office.joining = False
