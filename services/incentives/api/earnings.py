@@ -15,6 +15,7 @@ from chassis.identity import Principal
 from chassis.read_store.port import Contains, Range, each
 from services.incentives.access import READ_DISPUTED, READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
+from services.incentives.application.answers import LineAnswer
 from services.incentives.application.paying import paying
 from services.incentives.domain.meter import PostponeTrueUp, meter_of
 from services.incentives.domain.sale_commands import PostponeLine
@@ -155,6 +156,7 @@ async def _disputed(caller: Reader, app: App, line_id: str) -> dict[str, Any]:
 
 
 @router.post("/lines/{line_id}/postpone")
+@answers(LineAnswer)
 async def postpone(line_id: Id, body: PostponeBody, caller: Writer, app: App) -> Response:
     """Holds a line until a later day."""
     app.access.check(caller.principal, PostponeLine)
