@@ -33,8 +33,8 @@ from services.incentives.api import (
     special_prices,
     tiers,
 )
+from services.incentives.api.asking import MAY_ASK
 from services.incentives.application import HANDLES, KINDS
-from services.incentives.domain.claim import ClaimDecided
 from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.domain.payment_rules import PAYMENT_RULES
@@ -192,7 +192,7 @@ BLUEPRINT = Blueprint(
     kinds={**KINDS, PAYMENT_RULES.name: replace(PAYMENT_RULES, complete=written_out_in("calendar", HOLIDAYS_MAX))},
     explain=EXPLAIN,
     disclose=disclose,
-    may_ask={ClaimDecided: claims.may_ask},
+    may_ask=MAY_ASK,
     weigh=WEIGH,
     bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),
     forgets={PaperForgotten: lambda forgotten: forgotten.paper_id},

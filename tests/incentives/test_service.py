@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
@@ -277,6 +278,18 @@ async def test_every_step_says_why(incentives):
     assert why["outcome"] == "100.00 EUR"
     assert {"plan", "basis", "share", "before", "after", "rounding", "dates"} <= {r["code"] for r in why["reasons"]}
     assert await incentives.get(P2, f"/why/{line['event_id']}") == 404
+
+
+async def test_who_may_not_read_what_the_partner_earns_is_not_told_why_either(incentives):
+    payment = await proposed(incentives)
+    approved = await incentives.post(APPROVER, f"{payment}/approve")
+    assert approved.json()["state"] == "approved"
+    [line] = (await incentives.get(P1, "/lines"))["items"]
+    steps = [line["event_id"], *(one["event_id"] for one in (await incentives.get(FINANCE, payment))["history"])]
+    of_people = [replace(P1, subject="per-8", roles=(role,)) for role in ("seller", "marketer")]
+    for person in of_people:
+        assert {await incentives.get(person, f"/why/{step}") for step in steps} == {404}
+    assert (await incentives.get(P1, f"/why/{steps[0]}"))["outcome"] == "100.00 EUR"
 
 
 async def test_a_partner_sees_only_its_own(incentives):

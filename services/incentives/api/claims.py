@@ -398,7 +398,7 @@ async def may_ask(app: Application, who: Principal, seen: Seen) -> bool:
     """Whether a partner may ask why its claim was decided so; of one for a SPIFF, whoever may read it."""
     it: ClaimDecided = seen.event
     if it.kind != SPIFF_CLAIM:
-        return disclosed(app, seen, who)
+        return app.access.allows(who, READ_FUNDS) and disclosed(app, seen, who)
     if not who.acts_for(it.partner_id) or not app.access.allows(who, READ_CLAIMS):
         return False
     found: Claim = (await app.executor.state(seen.tenant, Claims.at(it.claim_id)))[0]
