@@ -5,10 +5,10 @@ runs take all that as it is in the log; a full one prepares the command anew, fr
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from chassis.decider import Stream
+from chassis.event import frozen
 from chassis.execution import Look, Peek
 
 Mode = Literal["recorded", "full"]
@@ -30,7 +30,7 @@ class Glimpse(Peek):
         return self._differs(stream)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Remade:
     """A command prepared anew. `remarks` are codes of what was looked up otherwise than it had been, and why."""
 

@@ -7,13 +7,13 @@ each a stream of its own, so that no stream and no commit grows with the file. W
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event, frozen
 from chassis.identity import Principal
 
 ROWS_MAX = 10_000
@@ -41,7 +41,7 @@ IN_HAND = {Stage.UPLOADED: TRY, Stage.APPLYING: APPLY, Stage.UNDOING: UNDO}
 ALLOWED = {Stage.DRY_RUN: "apply", Stage.APPLIED: "undo"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Remark:
     """Something to be said of a row: in which column, "" for the whole row, a stable code, a sentence for people."""
 
@@ -50,7 +50,7 @@ class Remark:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RowResult:
     """What became of one row. `id` and `number` are those of what it made, `outcome` is where that stands."""
 
@@ -62,7 +62,7 @@ class RowResult:
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Asker:
     """On whose behalf rows are carried out: who asked, with the rights held then."""
 
@@ -254,7 +254,7 @@ class FinishBatchStep:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Piece:
     """The rows of a piece, and the steps that they have been through."""
 
@@ -262,7 +262,7 @@ class Piece:
     done: Mapping[str, tuple[RowResult, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Batch:
     """`asker` is who asked for the step in hand."""
 

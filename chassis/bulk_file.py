@@ -19,7 +19,7 @@ import orjson
 
 from chassis.bulk import ROWS_MAX, Remark
 from chassis.decider import Problem
-from chassis.event import canonical_json, sha256
+from chassis.event import canonical_json, frozen, sha256
 from chassis.http import BadRequest, Unreadable, parse
 
 FILE_BYTES_MAX = 20 << 20
@@ -58,7 +58,7 @@ class TooManyRows(Problem):
     slug = "too-many-rows"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Row:
     """A row as it was given. `row` is its number in the file: the header of a table is row 1, a list begins with 1."""
 

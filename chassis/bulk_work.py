@@ -40,7 +40,7 @@ from chassis.bulk import (
 )
 from chassis.bulk_file import Row
 from chassis.decider import Problem, Refused, Stream
-from chassis.event import iso, stable_id
+from chassis.event import frozen, iso, stable_id
 from chassis.http import Caller
 from chassis.read_store.port import Due
 from chassis.store.leases import Lease
@@ -60,7 +60,7 @@ Given = tuple[Row, RowResult | None]
 """A row, and what became of it in the step before."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Made:
     """What a row made, or would make: its id, the number that people say, where it stands, and why."""
 
@@ -70,7 +70,7 @@ class Made:
     remarks: tuple[Remark, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class BulkKind:
     """One kind of import: what a row is.
 
@@ -90,7 +90,7 @@ class BulkKind:
     about_made: Callable[[Application, Caller, str], Awaitable[frozenset[str]]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Bulk:
     """The imports of one service: at which route, and of which kinds. The first kind is that of who names none."""
 
@@ -118,7 +118,7 @@ class Failed(Refused):
     slug = "row-failed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class InHand:
     """A batch with the step that it is in."""
 

@@ -4,11 +4,12 @@ A service records the steps as events of its own, keeps a `Case` in its state an
 service's own: it counts them in its calendar and names instants here. Pure; no step is specific to what is contested.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
 from chassis.decider import Forbidden, NotFound, Refused, WrongState
+from chassis.event import frozen
 
 
 class Stage(StrEnum):
@@ -56,7 +57,7 @@ class ArbiterInvolved(Forbidden):
     slug = "arbiter-involved"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Case:
     """Where a case stands. `barred` are the people who may not decide it; `due_at` is when its next step is due."""
 

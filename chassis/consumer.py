@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chassis import logs
 from chassis.away import is_away
 from chassis.error_text import told, without_values
-from chassis.event import TYPES, PublicEvent, Seen, UnknownType
+from chassis.event import TYPES, PublicEvent, Seen, UnknownType, frozen
 from chassis.parking import DONE, PARKED, WAITING, Held, ParkedRow, Parking, subject_of
 from chassis.supervision import Backoff, log
 from chassis.tracing import CONSUMER, UNTRACED, Tracer
@@ -30,7 +30,7 @@ class StillAway(Exception):
     """What a reaction needs is still away after the longest hold: the batch is given back and comes again."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """The limits of one consumer. `hold_seconds` stays well below the broker's longest time between two polls."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from chassis.clock import Clock
 from chassis.decider import Busy
-from chassis.event import iso, stable_id
+from chassis.event import frozen, iso, stable_id
 from chassis.projection import Projection
 from chassis.read_store.port import FIRST, TURN, Due, DuePlace, ReadStore
 from chassis.supervision import Backoff, log
@@ -45,7 +45,7 @@ Issue = Callable[[str, str, Any], Awaitable[Any]]
 """`issue(tenant, command_id, command)` runs it. Returning settles this due date, raising tries again."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TickerSettings:
     """The limits of one service's ticker."""
 

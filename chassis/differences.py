@@ -1,11 +1,12 @@
 """What two JSON bodies differ in, as a list that a person can read: path, before, after."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from chassis.event import frozen
 
-@dataclass(frozen=True, kw_only=True)
+
+@frozen
 class Difference:
     """One place: `schedule.bands[1].percent` was `before` and is `after`; None where there was or is nothing."""
 

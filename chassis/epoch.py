@@ -7,12 +7,12 @@ records that it did.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from chassis.decider import Decider
-from chassis.event import SHARED, command, event
+from chassis.event import SHARED, command, event, frozen
 from chassis.execution import Executor, Handles, Order
 from chassis.supervision import Final
 
@@ -61,7 +61,7 @@ class BeginEpoch:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Epoch:
     """Whether an epoch was begun."""
 

@@ -7,13 +7,15 @@ The name is written out, never computed from the class, because stored names are
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
 
 import msgspec
 import uuid_utils
+
+from chassis.frozen import frozen as frozen  # noqa: PLC0414  what is made with it imports this module alone
 
 NAMESPACE = uuid_utils.UUID("5c0a5b4e-9a53-5c0f-8f0e-6a1f2f1d7a10")
 """The one namespace of every `stable_id`; changing it would rename the past."""
@@ -138,7 +140,7 @@ def event(name: str) -> Callable[[type[T]], type[T]]:
     """Makes a frozen, keyword-only value of the class and registers it under `name`, e.g. `registration.DealRegistered.v1`."""
 
     def register(cls: type[T]) -> type[T]:
-        made = dataclass(frozen=True, kw_only=True)(cls)
+        made = frozen(cls)
         made.type = name  # type: ignore[attr-defined]
         TYPES.add(name, made)
         return made
@@ -192,7 +194,7 @@ def human_number(prefix: str, identity: str, length: int = 8) -> str:
     return f"{prefix}-" + "".join(CROCKFORD[(digest >> (251 - 5 * place)) & 31] for place in range(length))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Sealed:
     """Personal text that only its subject's key opens. Everything that is stored holds this form, never the text."""
 
@@ -200,7 +202,7 @@ class Sealed:
     box: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Actor:
     """On whose behalf something was recorded."""
 

@@ -16,7 +16,7 @@ import uuid_utils
 from chassis import logs
 from chassis.clock import Clock
 from chassis.decider import Busy, Problem, Raced, Stale, Stream
-from chassis.event import Actor, encode
+from chassis.event import Actor, encode, frozen
 from chassis.record import ACCEPTED, NOTHING, REFUSED, At, CommandRecorded, command_stream, recorded_refusal
 from chassis.segments import Tail, Tails, Written, version_after, written
 from chassis.store.port import Commit, Conflict, EventStore, NewEvent, Recorded
@@ -84,7 +84,7 @@ class Touched:
     read: list[Stream]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Order:
     """Who asks for a command, under which id, and what caused it. `digest` is a keyed hash of the request's body."""
 
@@ -98,7 +98,7 @@ class Order:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Outcome:
     """What became of a command. `version` is its first stream's version, `repeated` says it had been decided before."""
 

@@ -28,7 +28,7 @@ from chassis.application import Application
 from chassis.asgi import header
 from chassis.away import is_away
 from chassis.decider import Problem, Stream
-from chassis.event import Actor, UnknownType, canonical_json, sha256, stable_id
+from chassis.event import Actor, UnknownType, canonical_json, frozen, sha256, stable_id
 from chassis.execution import Order, Outcome
 from chassis.identity import Principal, Unauthenticated, Verifier
 from chassis.read_store.port import Page
@@ -137,7 +137,7 @@ class Unavailable(Problem):
         super().__init__(detail, **{"retry_after_seconds": 1, **fields})
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Caller:
     """Who sends a request, and what came with it. `key` is the Idempotency-Key, "" on reads."""
 

@@ -7,7 +7,6 @@ is ever accepted, whatever a token's header says. Tokens live in machine time: m
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, Generic, TypeVar
@@ -19,7 +18,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from chassis import secret_file
 from chassis.decider import Problem
-from chassis.event import Actor
+from chassis.event import Actor, frozen
 
 ALGORITHM = "Ed25519"
 ISSUER = "entente"
@@ -44,7 +43,7 @@ class Unauthenticated(Problem):
     headers = {"WWW-Authenticate": "Bearer"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Principal:
     """Who is acting. `kind` is vendor, partner, service, operator or anonymous; `view_as` names who is looking on.
 

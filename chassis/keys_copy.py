@@ -8,7 +8,6 @@ is wrapped itself.
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from chassis import secret_file
 from chassis.backup import NotEmpty
+from chassis.event import frozen
 from chassis.key_store.port import KeyStore
 from chassis.key_store.sqlite import SCHEMA, SqliteKeyStore
 from chassis.keys import KEYS_FILE, FileKeyWrapper, Keys, MasterKeyMissing
@@ -32,7 +32,7 @@ class NoKeys(Exception):
     """A file is no key store of this service, or a damaged one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Held:
     keys: int
     by_kms: bool

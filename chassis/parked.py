@@ -6,12 +6,12 @@ same as once: a repeat after a crash in between heals it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TypedDict, assert_never
 
 from chassis.decider import Decider, Problem, Refused
-from chassis.event import SHARED, command, event, iso, stable_id
+from chassis.event import SHARED, command, event, frozen, iso, stable_id
 from chassis.execution import Executor, Handles, Order, Outcome, Peek
 from chassis.parking import FINISHED, Parking, Place
 
@@ -84,7 +84,7 @@ class DiscardParked:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Discarding:
     """How far two persons have come with giving one message up."""
 
@@ -186,7 +186,7 @@ HANDLES = (
 # Carried out
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Orders:
     """Records orders about the parked messages of one service and carries them out. `now` tells the time."""
 

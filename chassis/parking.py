@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from chassis.event import iso
+from chassis.event import frozen, iso
 from chassis.transport.headers import message_of, written
 from chassis.transport.port import Message
 
@@ -31,7 +31,7 @@ class ParkingFull(Exception):
     """More subjects are parked in this partition than the limit: it stands still until some are released."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """Where one message stands for one group."""
 
@@ -41,7 +41,7 @@ class Place:
     offset: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ParkedRow:
     """One message that waits. State: parked (failed), waiting (behind one), replay, done or discarded."""
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from chassis.error_text import without_values
-from chassis.event import TYPES, Seen
+from chassis.event import TYPES, Seen, frozen
 from chassis.folding import change_of
 from chassis.projection import Projection
 from chassis.read_store.port import WHOLE, Aside, Birth, Model, ProjectionFailed, ReadStore, Retired
@@ -54,7 +54,7 @@ Feed = Callable[[int, int], Awaitable[FeedPage]]
 """`feed(after, limit)`: another service's public events of every tenant, in position order."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProjectingSettings:
     """The limits of one service's runner.
 
@@ -90,7 +90,7 @@ class CannotRebuild(Exception):
     """There is no such model, or a source of it has no feed to read again."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProjectionLag:
     """How one version of a model stands. `behind` counts positions of the own feed, `filling` names unfilled lanes.
 

@@ -8,10 +8,10 @@ nothing of the others but their logs.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.epoch import EpochBegun, LogBehind, begin
+from chassis.event import frozen
 from chassis.execution import Order
 from chassis.service import Service
 from chassis.store.port import EventStore
@@ -20,7 +20,7 @@ from chassis.transport.port import COMMAND_RECORDED, Lost, Message, event_name
 PAGE = 1_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Orphan:
     """Something that a service did because of an event which is in no log any more."""
 
@@ -36,7 +36,7 @@ class Orphan:
         return f"{self.service} {self.position}: {self.command_type} on {where}, because of {self.causation_id}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Made:
     """What was done for one service: the epoch that began, what was lost of its log, what is to be filled anew."""
 

@@ -1,18 +1,17 @@
 """The record of a command: what was asked, what was read, what was answered. It makes retries harmless and decisions provable."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from chassis.decider import Problem, stream_name
-from chassis.event import event
+from chassis.event import event, frozen
 
 ACCEPTED, NOTHING, REFUSED = "accepted", "nothing", "refused"
 COMMAND = "command"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class At:
     """A stream and the version it had; 0 when it was empty."""
 

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Protocol
 
 from chassis.epoch import must_hold
+from chassis.event import frozen
 from chassis.store.leases import Lease, LeaseSettings
 from chassis.supervision import log
 from chassis.transport.port import Message, Outlet, Positions, relay_name, sending, translated
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """The limits of a relay."""
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypedDict, TypeVar, assert_never
 import msgspec
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, as_stored, canonical_json, command, event, iso, sha256
+from chassis.event import LEFT_OUT, LeftOut, as_stored, canonical_json, command, event, frozen, iso, sha256
 
 BODIES_KNOWN = 64
 LIVE = "live"
@@ -23,7 +23,7 @@ Facts = TypeVar("Facts")
 Body = TypeVar("Body")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reason:
     """Why: a stable code, a sentence for people, the rule that said so and its version."""
 
@@ -40,7 +40,7 @@ class CodedReason(TypedDict):
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Input:
     """A fact that was looked at, and the event that it came from."""
 
@@ -50,7 +50,7 @@ class Input:
     position: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Change:
     """What would have led elsewhere: without `code`, the outcome would have been `outcome`."""
 
@@ -59,7 +59,7 @@ class Change:
     outcome: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Decision:
     """An outcome with everything that led to it. `detail` holds what a kind adds (a rating's steps, a split's weights)."""
 
@@ -81,7 +81,7 @@ class RulesOverlap(Refused):
     slug = "rules-overlap"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Kind(Generic[Facts, Body]):
     """One kind of rules: how its body and facts look, and how it answers. `check` names what a schema cannot.
 
@@ -265,7 +265,7 @@ class EndRules:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Version:
     """One published version and the time it holds: `[effective_from, effective_until)`."""
 

@@ -31,7 +31,7 @@ from chassis.desk.port import Desk
 from chassis.desk.sqlite import SqliteDesk
 from chassis.epoch import HANDLES as EPOCHS
 from chassis.epoch import must_hold
-from chassis.event import Seen
+from chassis.event import Seen, frozen
 from chassis.execution import Executor, Handles
 from chassis.filled import Filled
 from chassis.forgetting import Forgets, Forgetting
@@ -82,7 +82,7 @@ Overhear = Callable[[Application, Seen], None]
 Worker = Callable[[Application], Awaitable[None]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Blueprint:
     """What a service is made of.
 

@@ -22,7 +22,7 @@ import msgspec
 
 from chassis.afresh import FULL, Afresh, Glimpse, MakeAfresh, Mode, Remade
 from chassis.decider import Problem, Raced, Refused, Stream, stream_base
-from chassis.event import TYPES, Seen, canonical_json, decode, encode, iso
+from chassis.event import TYPES, Seen, canonical_json, decode, encode, frozen, iso
 from chassis.execution import Handles, Touched, Verdict, decide, writes
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
@@ -49,7 +49,7 @@ class OtherStreams(Refused):
     slug = "other-streams"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Candidate:
     """The rules to try: a version of a rulebook, or a body that nobody has published."""
 
@@ -77,7 +77,7 @@ class Candidate:
         return replace(book, versions=(*others, mine))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Window:
     """The piece of the log to run again: commands of one tenant with `after` < position ≤ `until`."""
 
@@ -90,7 +90,7 @@ class Window:
         return 0 if mode == FULL else self.after
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Eyes:
     """How a service's events are read for a report: their explanation, the money in them, and what of them is counted."""
 
@@ -104,7 +104,7 @@ class Eyes:
         return any(kind in told for told in (self.explain, self.weigh, self.tally))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Side:
     """What one command came to, in one of the two worlds. `refused` is the slug of a refusal."""
 

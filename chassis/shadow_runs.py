@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NotRequired, Protocol, TypedDict
@@ -11,7 +11,7 @@ from typing import Any, NotRequired, Protocol, TypedDict
 from chassis.afresh import FULL, RECORDED, MakeAfresh, Mode
 from chassis.clock import Clock, SystemClock
 from chassis.decider import Busy, NotFound
-from chassis.event import iso
+from chassis.event import frozen, iso
 from chassis.execution import Handles
 from chassis.shadow import Candidate, Eyes, Progress, Report, ShadowReport, Window, run
 from chassis.shadow_spread import ShareLost, Spread
@@ -85,7 +85,7 @@ class ShadowRun(ListedRun):
     report: NotRequired[ShadowReport]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Asked:
     """A run that somebody asked for. `asked` is how it was asked, to be shown beside its report."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from chassis.afresh import RECORDED, Mode
 from chassis.decider import stream_base
-from chassis.event import canonical_json, decode
+from chassis.event import canonical_json, decode, frozen
 from chassis.execution import Handles
 from chassis.record import CommandRecorded
 from chassis.settings import ServiceSettings
@@ -30,7 +30,7 @@ SIZE_BYTES = 8
 Given = tuple[EventStore, Iterable[Handles], Eyes, Candidate, Window]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Task:
     """What all shares of one run are told. `declared_in` is the module whose `BLUEPRINT` says who decides."""
 

@@ -9,12 +9,12 @@ from asyncio.subprocess import DEVNULL, Process
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from heapq import merge
 from itertools import combinations
 from socket import socket, socketpair
 
 from chassis.afresh import FULL, RECORDED, Mode
+from chassis.event import frozen
 from chassis.settings import ServiceSettings
 from chassis.shadow import Candidate, Progress, Report, Window, keep_within
 from chassis.shadow_share import Found, Link, Task, Told
@@ -29,7 +29,7 @@ class ShareLost(Exception):
     """A process has ended, or fallen silent, before its share was done."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Spread:
     """Over how many processes a run goes, and what they are told. `declared_in` is the module of the service's `BLUEPRINT`."""
 

@@ -1,11 +1,12 @@
 """Why read models stand, remembered for the processes of the service that do not run them, and over restarts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from chassis.event import frozen
 
-@dataclass(frozen=True, kw_only=True)
+
+@frozen
 class Stop:
     """A bug that one version of a model met in a lane, and where it left the tenants for whom it had something to do.
 

@@ -5,11 +5,12 @@ import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import structlog
+
+from chassis.event import frozen
 
 log = structlog.get_logger()
 Run = Callable[[], Awaitable[None]]
@@ -27,7 +28,7 @@ def end_process(why: str, **told: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Backoff:
     """Pauses that double from `first_seconds` to `most_seconds`, each shortened at random by up to a half."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from chassis.decider import Problem, Stream, stream_base
-from chassis.event import decode, encode
+from chassis.event import decode, encode, frozen
 from chassis.execution import Handles, Verdict, decide, writes
 from chassis.identity import Recent
 from chassis.leaves.port import End, Leaf, Leaves, Place
@@ -34,7 +34,7 @@ class Difference:
     what: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Report:
     """What was compared, how much of it, and every difference found."""
 

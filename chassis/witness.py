@@ -9,13 +9,12 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from chassis.clock import Clock
 from chassis.decider import NotFound
-from chassis.event import iso
+from chassis.event import frozen, iso
 from chassis.keys import KeysLocked
 from chassis.leaves.port import Hashed, Leaves
 from chassis.leaves.tree import computed
@@ -26,7 +25,7 @@ from chassis.store.port import EventStore, Recorded
 from chassis.witness_key import Signing
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class WitnessSettings:
     """How the witness works."""
 

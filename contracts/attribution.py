@@ -1,15 +1,15 @@
 """What attribution tells: opportunities as the CRM has them, revenue, touches, and who is credited."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Self
 
-from chassis.event import PublicEvent, public_event
+from chassis.event import PublicEvent, frozen, public_event
 from contracts.values import AccountId, Money, OpportunityId, PartnerId, RegistrationId, Term
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Customer:
     """The CRM's customer of an opportunity."""
 
@@ -18,7 +18,7 @@ class Customer:
     country: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SoldLine:
     """One line of a won deal. Amount is the line's total, not a unit price."""
 
@@ -29,7 +29,7 @@ class SoldLine:
     amount: Money
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Share:
     """One partner's part of a pool, in percent, for the months from `from_month` (`2026-03`) on."""
 
@@ -66,7 +66,7 @@ class OpportunityLinked(PublicEvent):
     linked_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfPartners(PublicEvent):
     """A fact about several partners, of whom each may see only itself."""
 

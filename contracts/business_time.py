@@ -1,10 +1,11 @@
 """Business time: the hours in which somebody is there, so that a due date never falls into a night or a holiday."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from chassis.event import frozen
 
 BUSINESS_DAY = timedelta(minutes=480)
 """One business day: eight hours of the calendar, however long its own days are."""
@@ -21,7 +22,7 @@ class NeverOpen(ValueError):
     """The calendar has too few open hours ahead."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class BusinessCalendar:
     """When somebody is there, in local time of `zone`. Weekdays are ISO's: 1 is Monday."""
 

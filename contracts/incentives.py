@@ -1,10 +1,9 @@
 """What incentives tells: what was earned, reversed and released, what a statement says, what was paid."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from chassis.event import LEFT_OUT, LeftOut, PublicEvent, public_event
+from chassis.event import LEFT_OUT, LeftOut, PublicEvent, frozen, public_event
 from contracts.values import LineId, Money, OpportunityId, PartnerId, PaymentId, StatementId
 
 
@@ -362,7 +361,7 @@ class SpecialPriceDecided(PublicEvent):
 # Tiers
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TierCriterion:
     """One threshold of a level: what the partner has of the metric, and what the level asks for."""
 

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from chassis.event import LEFT_OUT, TYPES, Actor, PublicEvent, Seen, decode, encode, sha256, stable_id
+from chassis.event import LEFT_OUT, TYPES, Actor, PublicEvent, Seen, decode, encode, frozen, sha256, stable_id
 from contracts.catalogue import SERVICES
 from contracts.values import Money
 
@@ -50,7 +50,7 @@ BALANCED = ("entries",)
 """Fields whose amounts must sum to zero: they hold one value and its opposite."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Pair:
     """A recorded event and what the others hear of it.
 

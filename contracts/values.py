@@ -1,10 +1,11 @@
 """Values that every service means in the same way: money, percent, ids, products, accounts."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import NewType
+
+from chassis.event import frozen
 
 PartnerId = NewType("PartnerId", str)
 PersonId = NewType("PersonId", str)
@@ -34,7 +35,7 @@ _DIGITS = {
 MINOR_DIGITS = {code: digits for digits, codes in _DIGITS.items() for code in codes.split()}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Money:
     """An amount in one currency, exactly to its minor unit: `{"amount": "100.00", "currency": "EUR"}`.
 
@@ -145,7 +146,7 @@ def split(amount: Money, weights: Sequence[Decimal]) -> list[Money]:
     return [Money(amount=share, currency=amount.currency) for share in shares]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ProductLine:
     """What is sold: a stock keeping unit or a whole family, and how many."""
 
@@ -154,7 +155,7 @@ class ProductLine:
     quantity: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Participant:
     """A partner in a deal and what it does there: referral, resell, distribute, service or influence."""
 
@@ -162,7 +163,7 @@ class Participant:
     role: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AccountRef:
     """An end customer. Name and domain are absent for a natural person and in confidential deals."""
 
@@ -172,7 +173,7 @@ class AccountRef:
     domain: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Span:
     """A time `[start, end)`."""
 
@@ -180,7 +181,7 @@ class Span:
     end: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Benefit:
     """One benefit that fits a deal. Where it does not count, `code` says why."""
 
@@ -189,7 +190,7 @@ class Benefit:
     code: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Entitlement:
     """What a deal entitles its partner to, in percent, and the benefits that this was made of."""
 
@@ -197,7 +198,7 @@ class Entitlement:
     benefits: tuple[Benefit, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Effect:
     """What a dispute's outcome gives a deal: its percent of the sale, from an instant on."""
 
@@ -207,7 +208,7 @@ class Effect:
     from_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Term:
     """The dates a contract runs: from `starts_on` up to and without `ends_on`."""
 
@@ -215,7 +216,7 @@ class Term:
     ends_on: date
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RuleRef:
     """The published version of a rulebook that a decision followed."""
 

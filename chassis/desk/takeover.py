@@ -8,13 +8,13 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from chassis.desk.sqlite import DESK_FILE, epochs_kept, leaves_file
+from chassis.event import frozen
 from chassis.leaves.port import Leaves
 from chassis.leaves.sqlite import SqliteLeaves
 from chassis.parking import COLUMNS
@@ -27,7 +27,7 @@ PAGE_LEAVES = 10_000
 Rows = list[tuple[Any, ...]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Found:
     """What a file holds: the rows of each table, as it has them."""
 

@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 import orjson
 
+from chassis.event import frozen
+
 Document = dict[str, Any]
 DocumentKey = tuple[str, str]
 """Tenant and id."""
@@ -44,7 +46,7 @@ class Contains:
         return [self.value, *self.others]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Range:
     """The document's value is at least `at_least` and below `below`; either may be open."""
 
@@ -75,7 +77,7 @@ Fold = Callable[[Mapping[DocumentKey, Kept], Mapping[str, int]], Mapping[Documen
 """Pure: from the documents kept and the lane's checkpoints by tenant to the documents that change."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Change:
     """A batch of facts for one version of a model, applied entirely or not at all.
 
@@ -91,7 +93,7 @@ class Change:
     asides: Sequence["Aside"] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Aside:
     """A message that could not be decoded, kept so that someone can look at it."""
 
@@ -104,7 +106,7 @@ class Aside:
     body: bytes = b""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Model:
     """One version of a read model. Lanes `behind` must be filled from their feeds before live facts count."""
 

@@ -6,10 +6,10 @@ PostgreSQL spell differently is their `Dialect`.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from chassis.event import frozen
 from chassis.read_store.port import VALUES_MAX, Contains, NotIndexed, Range, Where
 
 FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -19,7 +19,7 @@ Member = Callable[[str, str, str, list[Any], Sequence[str]], Sql]
 """Model, tenant, name of the list, the values of which it must hold one, the indexes: the condition."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Dialect:
     """How one engine spells it: a bound value's `mark`, a `path` into a document, a list's `member`."""
 

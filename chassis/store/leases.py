@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from chassis.decider import Busy
+from chassis.event import frozen
 
 
 class Leases(Protocol):
@@ -21,7 +22,7 @@ class Leases(Protocol):
     async def release_lease(self, name: str, holder: str) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LeaseSettings:
     """How long a lease lasts without its holder, and how often it is asked for."""
 

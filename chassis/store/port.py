@@ -5,19 +5,18 @@ number all events of a store in the order of their commits, so a reader that rem
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-from chassis.event import Actor, Seen, decode
+from chassis.event import Actor, Seen, decode, frozen
 
 EPOCH_POSITIONS = 10**12
 """An epoch's positions lie above its number times this: what an older epoch gave out is never given again."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StoreSettings:
     """The limits of one store. What passes a queue's limit is answered with `Busy`, never kept waiting."""
 
@@ -73,7 +72,7 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Commit:
     """The events of one command, and the circumstances they share."""
 

@@ -7,10 +7,11 @@ window that all groups share; a group further behind reads the feed on its own u
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 from uuid import uuid4
 
+from chassis.event import frozen
 from chassis.positions import MemoryPositions
 from chassis.supervision import Backoff, Tasks, log
 from chassis.transport.port import Lag, Lost, Message, OnBatch, Outlet, Positions, Relaying, sending, translated
@@ -18,7 +19,7 @@ from chassis.transport.port import Lag, Lost, Message, OnBatch, Outlet, Position
 _position = attrgetter("position")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """The limits of the in-process transport."""
 

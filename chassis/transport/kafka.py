@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -30,6 +30,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity
 
+from chassis.event import frozen
 from chassis.relay import OpenSender, Relay
 from chassis.relay import Settings as RelaySettings
 from chassis.supervision import Backoff, Tasks, bounded_stop, log
@@ -47,7 +48,7 @@ REFUSED = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 """The principal has no right to it: somebody has to give it one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """Where the broker is, and the limits of every call to it."""
 
@@ -174,7 +175,7 @@ async def _heard_of(admin: Any, topics: Sequence[str], settings: Settings) -> No
             await asyncio.sleep(KNOWN_POLL_SECONDS)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Copies:
     """On how many brokers a topic lies, and how many of them must have a record before it is acknowledged."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from chassis.decider import stream_base
-from chassis.event import PublicEvent, Seen, UnknownType, decode, encode
+from chassis.event import PublicEvent, Seen, UnknownType, decode, encode, frozen
 from chassis.tracing import PRODUCER, UNTRACED, Tracer
 
 SERVICE_PREFIX = "entente."
@@ -129,7 +129,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Undecodable:
     """What a projection gets instead of a `Seen` for a message that cannot be read: it keeps it aside."""
 
@@ -272,7 +272,7 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, self.head - self.finished)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Lost:
     """What a topic holds and its service's log does not, because the log was restored from an older backup.
 

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Protocol, TypedDict
 from zoneinfo import ZoneInfo
 
-from chassis.event import stable_id
+from chassis.event import frozen, stable_id
 from chassis.execution import Handles, Peek
 from chassis.rulebook import Rules
 from contracts.registration import DealApproved, ParticipantJoined
@@ -33,7 +33,7 @@ REGISTRATION = "registration"
 # The CRM as this service needs it
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CrmRow:
     """A row as the CRM answers it, raw. `opportunity_id` is the id that we wrote into it, if we did."""
 
@@ -48,7 +48,7 @@ class CrmRow:
     lost_reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CrmWish:
     """What the CRM should say of one sale. `creation` is written only where the row is made; `stage` there is raw."""
 
@@ -58,7 +58,7 @@ class CrmWish:
     creation: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CrmWritten:
     """What became of one wish: the row, and whether this write made it; or why the CRM refused it."""
 
@@ -68,7 +68,7 @@ class CrmWritten:
     refusal: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CrmPage:
     """Rows by time of change and id. `after` continues; None at the end."""
 

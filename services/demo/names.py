@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
+from chassis.event import frozen
+
 ONSETS = ("b", "br", "c", "d", "f", "fl", "g", "gr", "h", "k", "l", "m", "n", "p", "r", "s", "t", "tr", "v", "w")
 INSIDE = ("b", "d", "f", "g", "l", "ld", "lv", "m", "n", "nd", "nt", "p", "r", "rd", "rn", "s", "t", "v", "x", "z")
 VOWELS = ("a", "e", "i", "o", "u")
@@ -63,7 +65,7 @@ COUNTRIES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Company:
     """A company. `word` is coined and its own."""
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from random import Random
 from typing import NamedTuple
 
+from chassis.event import frozen
 from services.demo.names import COUNTRIES, Company, Country, Names
 from services.first_run import PARTNERS, PRODUCTS
 
@@ -91,7 +92,7 @@ class Standing(StrEnum):
     DECLINED = "declined"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Partner:
     """A partner, known by its place in the cast. The first two are those of the first run."""
 
@@ -107,7 +108,7 @@ class Partner:
         return self.standing not in (Standing.APPLIED, Standing.DECLINED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deal:
     """One registration as planned. `week` counts from 1; `closes` is the week in which it is won or lost.
 

@@ -1,6 +1,5 @@
 """The gateway put together: its settings, its ports, and `build`."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from chassis.application import Application
 from chassis.bulk_file import FILE_BYTES_MAX
+from chassis.event import frozen
 from chassis.http import Unavailable
 from chassis.identity import Principal, Signer, Unauthenticated
 from chassis.service import Blueprint, Service, World, assemble
@@ -129,7 +129,7 @@ class Settings(ServiceSettings):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ports:
     """What the gateway's routes reach out with."""
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, WrongState
-from chassis.event import LEFT_OUT, LeftOut, canonical_json, command, event, plain, sha256
+from chassis.event import LEFT_OUT, LeftOut, canonical_json, command, event, frozen, plain, sha256
 from contracts.attribution import Share
 from contracts.values import HUNDRED, PERCENT_STEP, OpportunityId, PartnerId, RegistrationId
 from services.attribution.domain.credit_policy import (
@@ -79,7 +79,7 @@ Drawn = tuple[str, str, Decimal]
 # Commands
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class WantedShare:
     """What a person wants one partner to have."""
 
@@ -148,7 +148,7 @@ class ReasonRequired(Invalid):
 # Decisions
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Policy:
     """The rules that hold, and which published version they are."""
 
@@ -164,7 +164,7 @@ BUILT_IN = Policy(
 """Holds while the programme has published no policy."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Sale:
     """What credit is decided on: the sale's touches, protection and close. `win_no` is None while it is not won."""
 

@@ -5,12 +5,12 @@ oldest.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
-from chassis.event import canonical_json, iso, plain, sha256
+from chassis.event import canonical_json, frozen, iso, plain, sha256
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import HUNDRED, PERCENT_STEP, PartnerId, largest_remainder
 from services.attribution.domain.touch import CONFIRMED, ROLES, TouchFact
@@ -26,7 +26,7 @@ PAY, REPORT = "pay", "report"
 LATE_UNITS = ("last", "time_decay")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Pool:
     """One account of credit: the roles it counts, and whether its shares make exactly 100.00 or at most that."""
 
@@ -37,7 +37,7 @@ class Pool:
     model: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CreditPolicy:
     """The body of a credit policy. Percentages and weights are texts such as `40`; days are whole."""
 
@@ -70,7 +70,7 @@ DEFAULT_POLICY = CreditPolicy(
 """Holds where a programme has published none: one pool a role. It is version 0."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CreditFacts:
     """What one pool's credit is decided on. `cutoff_at` is the close, or now; protection is the registration's."""
 
@@ -80,7 +80,7 @@ class CreditFacts:
     protected_until: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Row:
     """One touch in a decision. `code` is `used`, or why it was not; `weight` is its part of 1."""
 
@@ -93,7 +93,7 @@ class Row:
     weight: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Part:
     """A partner's share of a pool in percent, and what rounding took from it (negative: gave it)."""
 
@@ -103,7 +103,7 @@ class Part:
     remainder: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Allocation:
     """The shares of one pool with everything that led to them."""
 

@@ -1,10 +1,9 @@
 """What a CRM showed of a record, and how it is read: typed, or held with a code. Never a guess, never a zero."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
-from chassis.event import canonical_json, plain, sha256
+from chassis.event import canonical_json, frozen, plain, sha256
 from contracts.values import MINOR_DIGITS, Money, none_of
 from services.attribution.domain.stages import LOST, WON
 
@@ -12,7 +11,7 @@ STAGE_UNMAPPED, AMOUNT_MISSING, CURRENCY_UNKNOWN = "stage-unmapped", "amount-mis
 MALFORMED, EXCEEDS_REMAINING, CLAIMED_ELSEWHERE = "malformed", "exceeds-remaining", "claimed-elsewhere"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CrmChange:
     """A record at one time, mapped fields only, as the CRM wrote them. `refunded` is all that was ever refunded."""
 
@@ -32,7 +31,7 @@ class CrmChange:
         return sha256(canonical_json({name: shown[name] for name in shown if name != "modified_at"}))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reading:
     """A change in our words. Amount is None where the CRM has none; a won one always has one above zero.
 
@@ -48,7 +47,7 @@ class Reading:
     lost_reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Held:
     """Why a change cannot be read: it waits for a person, or for the next change."""
 

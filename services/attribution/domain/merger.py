@@ -4,12 +4,11 @@ No stream moves and no share is rewritten. A sale keeps in its own stream what i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import PartnerId
 
 # Events
@@ -64,7 +63,7 @@ class UnmergePartner:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Merger:
     """With whom a partner is one, and from which day on; `survivor_id` is absent where it stands for itself."""
 
@@ -77,7 +76,7 @@ Mergers = Mapping[str, Merger]
 """By the partner that was absorbed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Alias:
     """What a partner did counts as done by another one."""
 

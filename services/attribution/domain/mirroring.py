@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chassis.decider import Refused
-from chassis.event import command
+from chassis.event import command, frozen
 from chassis.rulebook import Rulebook
 from contracts.values import OpportunityId, PartnerId
 from services.attribution.domain.connection import Connection
@@ -51,7 +51,7 @@ from services.attribution.domain.opportunity import (
 # Commands
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Days:
     """A change's day in the connection's zone, and the last instant that a close shown by it counts."""
 

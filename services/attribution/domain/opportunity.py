@@ -4,13 +4,13 @@ Open stages → Won ⇄ open again, or Lost ⇄ open again. Each win has a numbe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import assert_never
 
 from chassis.decider import Decider, Refused
-from chassis.event import canonical_json, event, iso, sha256, stable_id
+from chassis.event import canonical_json, event, frozen, iso, sha256, stable_id
 from contracts.attribution import SoldLine
 from contracts.values import AccountRef, Money, OpportunityId, PartnerId, ProductLine, RegistrationId, none_of, split
 from services.attribution.domain.crm_change import Reading
@@ -185,7 +185,7 @@ OpportunityEvent = (
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Win:
     """The present win and what is left of it."""
 
@@ -199,7 +199,7 @@ class Win:
     partner_ids: tuple[PartnerId, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Registration:
     """What the sale knows of its registration."""
 
@@ -215,7 +215,7 @@ class Registration:
     protected_until: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Opportunity:
     """`stage` is None until the sale is opened; touches and the end of protection may come before."""
 
@@ -258,7 +258,7 @@ class ExceedsRemaining(Refused):
 # Decisions on one observed change. `at` is the CRM's time of it.
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Moment:
     """When a change was true, and which day and last touch a close at that time counts."""
 

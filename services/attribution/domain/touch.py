@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid
-from chassis.event import command, event, stable_id
+from chassis.event import command, event, frozen, stable_id
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
 
 SOURCE, COSELL, FULFIL, INFLUENCE, SERVICE = "source", "cosell", "fulfil", "influence", "service"
@@ -35,7 +35,7 @@ SOURCE_LENGTH_MAX, SOURCE_KEY_LENGTH_MAX = 32, 128
 CONFIRMED, CLAIMED = "confirmed", "claimed"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TouchFact:
     """A touch as credit sees it. Status: confirmed, claimed (a partner's own word) or retracted."""
 

@@ -1,11 +1,11 @@
 """How much one caller may ask: token buckets in this process, by machine time. Beyond it: 429, and when to come back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
 from time import monotonic
 
 from chassis.decider import Problem
+from chassis.event import frozen
 from chassis.identity import Principal, Recent
 
 BUCKETS_MAX = 100_000
@@ -18,7 +18,7 @@ class TooMany(Problem):
     slug = "too-many-requests"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Rate:
     """What may come in: so much a second in the long run, `burst` at once."""
 
@@ -59,7 +59,7 @@ class Window:
         self._done.put(caller, (*done, now))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Limits:
     """The limits of one instance: of a key's reads and writes, of a partner, of a tenant, of who is not signed in.
 

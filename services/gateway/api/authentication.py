@@ -5,7 +5,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from chassis.application import Application
 from chassis.asgi import header
 from chassis.decider import Forbidden, Problem
-from chassis.event import SHARED, iso, stable_id
+from chassis.event import SHARED, frozen, iso, stable_id
 from chassis.execution import Order
 from chassis.identity import Principal, Unauthenticated
 from chassis.tracing import serving
@@ -54,7 +54,7 @@ class OutOfScope(Forbidden):
     slug = "out-of-scope"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Visitor:
     """Who knocks. `by` says how: session, key or nobody; `session_id` is the hash of what the browser holds."""
 

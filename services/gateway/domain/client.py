@@ -1,11 +1,11 @@
 """A client: a program that calls the API with a key, for the vendor or for one partner, within scopes, until it expires."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider, Forbidden, Invalid, WrongState
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 
 DAYS_MAX = 365
 SERVICES = ("registration", "attribution", "incentives", "onboarding", "gateway")
@@ -93,7 +93,7 @@ class RevokeClient:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Client:
     """What is needed to recognise the client and act as it. `secrets` are (sha256, good until or None)."""
 

@@ -1,11 +1,11 @@
 """A session: somebody is signed in, for a tenant, with roles, until it idles, expires or ends. Kept in tenant `shared`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 
 USES_AN_IDLE_TIME = 4
 """How often a use is recorded within the time after which a session idles."""
@@ -84,7 +84,7 @@ class EndSession:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Session:
     """Who is signed in, while it lasts."""
 

@@ -1,11 +1,11 @@
 """A member of the vendor's staff: roles and duties, from joining to leaving."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import Sealed, command, event
+from chassis.event import Sealed, command, event, frozen
 
 ROLES = ("admin", "channel_manager", "deal_desk", "finance", "marketing", "analyst")
 DUTIES = (
@@ -84,7 +84,7 @@ class EndStaff:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Staff:
     """Status: none, active or ended."""
 

@@ -1,11 +1,11 @@
 """Files of a batch for a bank: ISO 20022 pain.001.001.09, and a table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
+from chassis.event import frozen
 from contracts.values import Money
 
 PAIN = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
@@ -14,7 +14,7 @@ MESSAGE_ID_CHARACTERS = 35
 NOT_PROVIDED = "NOTPROVIDED"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Payer:
     """Whose account the payments are drawn on."""
 
@@ -22,7 +22,7 @@ class Payer:
     iban: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Order:
     """One payment of the file. `reference` is its EndToEndId."""
 
@@ -33,7 +33,7 @@ class Order:
     statement_number: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Message:
     """One file: its batch or its payment's reference, when it was made, and when it is to be carried out."""
 

@@ -10,11 +10,10 @@ import hmac
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from chassis.event import sha256
+from chassis.event import frozen, sha256
 from chassis.sqlite_file import open_flushed
 from contracts.values import Money
 from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, PaymentPort
@@ -36,7 +35,7 @@ CREATE TABLE IF NOT EXISTS transfers (
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Faults:
     """How many of a hundred references meet each fault.
 

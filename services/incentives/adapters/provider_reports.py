@@ -5,11 +5,11 @@ A pain.002 may reject a whole file that it was brought, and then name no payment
 
 import csv
 import io
-from dataclasses import dataclass
 from datetime import date
 from xml.etree import ElementTree as ET
 
 from chassis.decider import Invalid
+from chassis.event import frozen
 from services.incentives.domain.payment import PAID, REJECTED, RETURNED, UNKNOWN
 
 ROWS_MAX = 1_000
@@ -35,7 +35,7 @@ class ReportInvalid(Invalid):
     slug = "report-invalid"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reported:
     """What became of one reference, under the provider's own id of that event."""
 
@@ -46,7 +46,7 @@ class Reported:
     says: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FileRejected:
     """Nothing of a file is carried out: that of this message id, as its pain.001 had it."""
 

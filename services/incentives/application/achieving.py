@@ -3,11 +3,10 @@
 It is kept only where a published plan pays for it, and taken back when its deal comes to nothing.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from chassis.application import Application
-from chassis.event import iso, stable_id
+from chassis.event import frozen, iso, stable_id
 from chassis.rulebook import Rulebook, Rules
 from contracts.attribution import Share
 from contracts.values import HUNDRED, OpportunityId, PartnerId, ProductLine, none_of
@@ -22,7 +21,7 @@ from services.incentives.domain.sale_commands import RecordCredit, RecordReversa
 from services.incentives.domain.sale_events import WinRecorded
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Unsold:
     """An achievement that plans may pay for: whose, on which day, of which deal if there is one, for which products."""
 

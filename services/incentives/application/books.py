@@ -1,11 +1,11 @@
 """A month is closed over what the ledger sums to, and withheld tax handed over by what it says of each payee."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from chassis.application import Application
+from chassis.event import frozen
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX
 from contracts.values import Money, none_of
@@ -48,7 +48,7 @@ def _totals(trial: Sequence[dict[str, Any]]) -> dict[str, str]:
 # Withheld tax: what the ledger says of each payee is copied into the command
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Remittance:
     """Which withheld tax was paid to its jurisdiction, with which return, and who says so."""
 

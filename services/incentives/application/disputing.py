@@ -1,8 +1,7 @@
 """The decision of a dispute: what its line is of says who took part in it, and is looked up before."""
 
-from dataclasses import dataclass
-
 from chassis.application import Application
+from chassis.event import frozen
 from chassis.execution import Peek
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.domain.account import FUND_APPROVED, PAYMENT_APPROVED, Account, Accounts, StatementLine
@@ -16,7 +15,7 @@ CLAIMED = ("claim_approved", "claim_credited", FUND_APPROVED)
 """The kinds of statement lines that come from a claim, or an instalment of one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Verdict:
     """What somebody says of the line of a statement."""
 

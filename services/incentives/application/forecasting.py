@@ -3,14 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.application import Application
 from chassis.decider import Stream
-from chassis.event import iso
+from chassis.event import frozen, iso
 from chassis.execution import Look
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import Money, money, round_half_up, split
@@ -39,7 +38,7 @@ SALES_SHOWN = 200
 Line = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Possible:
     """A share of a sale that might be."""
 

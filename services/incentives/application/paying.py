@@ -1,7 +1,6 @@
 """Statements and payments: what the ledger says is copied into the command, with its position."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from chassis.application import Application
+from chassis.event import frozen
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX, Range
 from chassis.rulebook import Rules
@@ -25,7 +25,7 @@ from services.incentives.domain.rating import half_up
 from services.incentives.projections.earnings import PAID
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Period:
     """A payee's period in one currency, and who asks for its statement. A person's `payee_id` is not its partner's.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -12,6 +11,7 @@ import msgspec
 
 from chassis.application import Application
 from chassis.decider import Refused
+from chassis.event import frozen
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX
 from chassis.rulebook import Rulebook
@@ -72,7 +72,7 @@ async def _pot(peek: Peek, books: Sequence[Rulebook], plan: Plan) -> Pot | None:
     return Pot(plan.budget_id, budget.available.amount if there else NOTHING, drew)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Trial:
     """A backtest with the plans whose lines it is beside."""
 

@@ -1,10 +1,10 @@
 """What looks like abuse: rules of the kind `abuse` turn signals into notes or holds. A person says what it was."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from chassis.rulebook import Decision, Input, Kind, Reason
 from services.incentives.domain.schedule import PERCENT, sane
 
@@ -23,7 +23,7 @@ LINE_SIGNALS = ("self_referral", "refund_ratio")
 """What holds lines; every other hold makes the payee's payments wait."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AbuseRule:
     """One signal and from where on it counts.
 
@@ -41,7 +41,7 @@ class AbuseRule:
     limit: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AbuseRules:
     """The body of abuse rules."""
 
@@ -49,7 +49,7 @@ class AbuseRules:
     rules: tuple[AbuseRule, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AbuseFacts:
     """A signal with its figures: how many (lines, claims, payees), which percent, how many days, which amounts."""
 
@@ -60,7 +60,7 @@ class AbuseFacts:
     amounts: tuple[Decimal, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Hit:
     """A rule that a signal met, and why."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chassis.decider import Decider, NotFound, Raced, Refused
-from chassis.event import LEFT_OUT, LeftOut, canonical_json, command, event, plain, sha256, stable_id
+from chassis.event import LEFT_OUT, LeftOut, canonical_json, command, event, frozen, plain, sha256, stable_id
 from contracts.values import MINOR_DIGITS, Money, none_of, total
 from services.incentives.domain import line_dispute
 from services.incentives.domain.exchange import UnknownCurrency
@@ -44,7 +44,7 @@ PAYMENT_APPROVED = "payment_approved"
 # Events
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StatementLine:
     """One change of what is payable: above zero in the payee's favour. `cause` is an earning line or a payment."""
 
@@ -57,7 +57,7 @@ class StatementLine:
     effective_on: date
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Cause:
     """What all lines of one kind come to."""
 
@@ -65,7 +65,7 @@ class Cause:
     amount: Money
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LiveStatement:
     """A statement that nobody has issued: from what was carried into it, by cause, to what it would close with."""
 
@@ -192,7 +192,7 @@ class NegativeWrittenOff:
     written_off_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CarriedTransfer:
     """All that went to one survivor, of earnings or of fund money."""
 

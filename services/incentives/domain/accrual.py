@@ -6,13 +6,13 @@ next purchases make up for it first: a share is never drawn below nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event, iso
+from chassis.event import command, event, frozen, iso
 from chassis.rulebook import Rulebook, Version
 from contracts.values import Money, none_of
 from services.incentives.domain.budget import (
@@ -61,7 +61,7 @@ class FundAccrued:
     accrued_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Counted:
     """What a win has brought, and how many facts of its sale were known then."""
 
@@ -82,7 +82,7 @@ AccrualEvent = FundAccrued | FundAccrualCarried
 # Commands
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Bought:
     """What stands of a win for one partner, in the fund's currency. `ref` names the win."""
 
@@ -91,7 +91,7 @@ class Bought:
     credited_on: date
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Accruing:
     """What a sale's wins bring to one partner in one fund, booked in `period`."""
 
@@ -115,7 +115,7 @@ class AccrueFunds:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Accrual:
     """What each win has brought, and what of it stands in shares."""
 

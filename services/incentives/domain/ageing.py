@@ -1,10 +1,11 @@
 """How much of a refund still counts after some days: a share that falls with age, down to nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+
+from chassis.event import frozen
 
 AGES_MAX = 50
 HUNDRED = Decimal(100)
@@ -13,7 +14,7 @@ AGEING = ("refund", "churn", "downgrade")
 """The reasons that grow old: every other takes back whenever it comes."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ageing:
     """Up to this day after it was earned, this percent of a reversal counts. After the last day nothing does."""
 

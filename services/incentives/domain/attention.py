@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Attention:
     """Who was asked to look at what."""
 

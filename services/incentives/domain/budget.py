@@ -4,13 +4,13 @@ Nobody draws it below nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, Refused
-from chassis.event import LEFT_OUT, LeftOut, command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
 from contracts.values import Money, none_of
 from services.incentives.domain import units
 from services.incentives.domain.journal import AccountName, Journal, move
@@ -27,7 +27,7 @@ from services.incentives.domain.units import (
 # Events
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FundShare:
     """Whose share of which fund a budget is: of a programme's fund, for the period that `ends_on` is the day after."""
 
@@ -181,7 +181,7 @@ class ExpireBudget:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Budget:
     """`allocated - reserved - used` is available, never below nothing. `refs` are the steps that were taken.
 

@@ -4,14 +4,14 @@ The label that closes it is what abuse rules are tested against later, so signal
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, NotFound, Raced, WrongState
-from chassis.event import command, event, stable_id
+from chassis.event import command, event, frozen, stable_id
 from chassis.rulebook import Rulebook, Version
 from services.incentives.domain.abuse_rules import (
     ABUSE,
@@ -37,7 +37,7 @@ Outcome = Literal["confirmed", "false_alarm"]
 CONFIRMED, FALSE_ALARM = "confirmed", "false_alarm"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LineRef:
     """A line, and the sale that it is of."""
 
@@ -135,7 +135,7 @@ class Stage(StrEnum):
     FALSE_ALARM = "false_alarm"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Case:
     stage: Stage = Stage.NONE
     payee_id: str = ""
@@ -310,7 +310,7 @@ Cases = Decider[Case, CaseEvent](kind="case", initial=Case(), evolve=evolve)
 # Testing abuse rules against what people said of past signals
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Labelled:
     """A past signal and what a person said it was; None while nobody has."""
 
@@ -321,7 +321,7 @@ class Labelled:
     label: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Tested:
     """What rules would have done with one past signal."""
 

@@ -6,14 +6,14 @@ commit. The claim is settled when all of it is paid.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen, iso, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, largest_remainder, minor_unit, none_of, total
 from services.incentives.domain.awarding import award_at, in_time
@@ -68,7 +68,7 @@ class Stage(StrEnum):
     SETTLED = "settled"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ClaimItem:
     """One thing that is claimed: a cost of the activity, or with `sold` a row of the point of sale."""
 
@@ -77,7 +77,7 @@ class ClaimItem:
     sold: SoldRow | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ClaimProof:
     """A document that shows it was done, by the SHA-256 of its file and by what is written on it."""
 
@@ -95,7 +95,7 @@ class ClaimProof:
         return f"file-{self.proof_sha256}", f"document-{written}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ClaimTax:
     """Value-added tax that the claimant charges on all that it claims, and its country."""
 
@@ -103,7 +103,7 @@ class ClaimTax:
     amount: Money
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ClaimedSale:
     """The sale that a SPIFF is claimed for, and who sold it."""
 
@@ -112,7 +112,7 @@ class ClaimedSale:
     claimant_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reuse:
     """Evidence that other claims have shown before."""
 
@@ -120,7 +120,7 @@ class Reuse:
     claim_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Instalment:
     """One part of what was approved, the tax on it included, and the day on which it becomes payable."""
 
@@ -372,7 +372,7 @@ class SettleClaim:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Claim:
     """Where a claim stands, and what was approved."""
 

@@ -1,15 +1,16 @@
 """Conditions of modifiers: typed comparisons joined by and/or, at most four levels deep. They are data, never code."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from chassis.event import frozen
 
 DEPTH_MAX = 4
 VALUES_MAX = 200
 Field = Literal["tier", "certification", "product", "deal_type", "role", "region"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Condition:
     """Exactly one of: a field that has one of some values, all of some conditions, any of some conditions."""
 
@@ -19,7 +20,7 @@ class Condition:
     any_of: tuple["Condition", ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Circumstances:
     """What conditions look at: who is credited in what deal, as it stood on the day that the plan names."""
 

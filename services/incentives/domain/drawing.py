@@ -5,13 +5,13 @@ disputed waits for its decision, in later statements too, unless it had been dra
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from chassis.event import frozen
 from contracts.values import Money, none_of, total
 from services.incentives.domain.account import FUND_KINDS, PAYMENT_APPROVED, Account, StatementIssued, StatementLine
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Due:
     """What can be paid. `fund` is what of the amount is fund money, `earned` what stands of earnings, below zero too."""
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
+from chassis.event import frozen
 from chassis.rulebook import Rulebook
 from contracts.attribution import Share
 from services.incentives.domain.choice import Chosen, alone, overlapping, paid_for, plans_for, version_of
@@ -24,7 +25,7 @@ Waiting = frozenset[tuple[int, str]]
 """The wins and plans of what is quarantined."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Known:
     """What rating needs beside the sale: plans, payees by id, rates, and the currency of the books.
 

@@ -1,12 +1,12 @@
 """Rates of exchange as they were recorded: the newest one that is not younger than the day and not older than a week."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from chassis.decider import Invalid, Refused
-from chassis.event import LEFT_OUT, LeftOut, iso
+from chassis.event import LEFT_OUT, LeftOut, frozen, iso
 from contracts.values import Money, round_half_up
 
 RATE_DAYS_MAX = 7
@@ -16,7 +16,7 @@ QUOTIENT_DIGITS = 60
 """No quotient of an amount and a rate is so near to half a minor unit that these digits would round it onto it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Rate:
     """One unit of `base` is `rate` units of `quote`, by `source`, on a day.
 
@@ -34,7 +34,7 @@ class Rate:
     per: Decimal | LeftOut = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Exchange:
     """A conversion that was made: with which rate, from what, to what."""
 
@@ -93,7 +93,7 @@ class NoRate(Refused):
         self.pair = f"{base}/{quote}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class InBooks:
     """The currency of the books, with the recorded rates at hand. Without one every amount is in its own."""
 

@@ -5,12 +5,12 @@ holds the payment up, lift it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import LEFT_OUT, LeftOut, command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of
 from services.incentives.domain.account import Account, AccountEvent, PaymentClosed
@@ -102,7 +102,7 @@ class ForfeitBalance:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Forfeiture:
     """What is scheduled, the notices given of it, and the day as the last notice left it."""
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal
 
 from chassis.decider import Invalid, Refused
+from chassis.event import frozen
 from chassis.rulebook import Decision, Input, Kind, Reason, Rulebook, Version
 from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
 from services.incentives.domain.payment_rules import PaymentRules, limit_of
@@ -41,7 +42,7 @@ class OverLimit(Refused):
     slug = "over-limit"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Activity:
     """What partners may do with the money, and which proofs of it a claim must bring."""
 
@@ -49,7 +50,7 @@ class Activity:
     proofs: tuple[ProofKind, ...] = ("invoice",)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AccrualTerms:
     """What partners buy fills their shares: `percent` of it goes into the share of the period that is open then.
 
@@ -64,7 +65,7 @@ class AccrualTerms:
     product_families: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FundRules:
     """The body of a fund.
 
@@ -96,7 +97,7 @@ class FundRules:
         return part_of(accepted, self.participation_percent)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FundFacts:
     """An activity that was accepted, and, where it has been claimed, what of the claim is eligible; or what was bought."""
 

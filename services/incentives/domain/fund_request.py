@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
-from chassis.event import iso
+from chassis.event import frozen, iso
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, total
 from services.incentives.domain.budget import (
@@ -81,7 +81,7 @@ class Stage(StrEnum):
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FundRequest:
     """Where a request stands. `rest` is what is still reserved, under `ref`; `agreed` is what was accepted last.
 

@@ -1,10 +1,9 @@
 """What happens to a request for fund money."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from chassis.event import event
+from chassis.event import event, frozen
 from contracts.values import Money, total
 from services.incentives.domain.budget import BudgetEvent
 
@@ -12,7 +11,7 @@ Ending = Literal["completed", "expired", "cancelled"]
 ItemOutcome = Literal["accepted_as_is", "accepted_with_changes", "denied", "returned"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RequestItem:
     """One thing that the activity costs; a quote may be shown by its hash."""
 
@@ -21,7 +20,7 @@ class RequestItem:
     quote_sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RequestDetails:
     """What is planned: which activity, when, what it costs, and what it should bring."""
 
@@ -38,7 +37,7 @@ class RequestDetails:
         return total((item.amount for item in self.items), self.items[0].amount.currency)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ItemDecision:
     """What was decided of one item, in the order of the items; `amount` is what was accepted of it."""
 
@@ -47,7 +46,7 @@ class ItemDecision:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class FundTerms:
     """What the fund's version says of an accepted request; later versions change nothing of it."""
 

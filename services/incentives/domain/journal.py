@@ -1,10 +1,10 @@
 """Double entry: a journal moves money between accounts and always sums to zero. Nothing else changes a balance."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from contracts.values import Money, none_of, total
 
 AccountName = Literal[
@@ -35,7 +35,7 @@ class Unbalanced(ValueError):
     """A journal that does not sum to zero in every currency, and in the currency of the books, cannot exist."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Entry:
     """One side of a move. A debit is above zero, a credit below. `cause` is the line or payment that it belongs to.
 
@@ -60,7 +60,7 @@ class Entry:
         return f"{self.account}:{self.of}" if self.of else self.account
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Journal:
     """Entries that sum to zero per currency and in books. Raises Unbalanced otherwise, also while a stored one is read."""
 

@@ -3,12 +3,12 @@
 Its line is not paid until the dispute is final: when the time to appeal has passed, or at once where it was appealed.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
 from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, Stage
-from chassis.event import LEFT_OUT, LeftOut, command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
 from contracts.values import Money
 
 OVER = (Stage.FINAL, Stage.WITHDRAWN)
@@ -17,7 +17,7 @@ OVER = (Stage.FINAL, Stage.WITHDRAWN)
 # Events
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DisputeEvidence:
     """A document that supports what is said: the SHA-256 of its file, and what it shows."""
 
@@ -46,7 +46,7 @@ class LineDisputed:
     drawn_by: str | LeftOut | None = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfDispute:
     """What every later event of a dispute says: `event_id` names the line of the statement."""
 
@@ -165,7 +165,7 @@ LaterStep = (
 LineDisputeEvent = LineDisputed | LaterStep | Told
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CarriedCase:
     """Where a dispute stands at the start of a new segment."""
 
@@ -180,7 +180,7 @@ class CarriedCase:
 # Commands
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnDispute:
     """What every command on a dispute says: `event_id` names the line of the statement."""
 
@@ -190,7 +190,7 @@ class OnDispute:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ByRules(OnDispute):
     """`rules` are the payment rules, in whose calendar days are counted."""
 
@@ -266,7 +266,7 @@ class WithdrawDispute(OnDispute):
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LineDispute:
     """A dispute that is not over, and what was decided in it last."""
 

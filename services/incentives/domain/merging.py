@@ -5,12 +5,12 @@ something becomes payable; undone, all that was ever transferred comes back.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Protocol, assert_never
 
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import Money, none_of, total
 from services.incentives.domain.journal import FUND_MONEY, Journal, Side, move
 from services.incentives.domain.rating import half_up
@@ -86,7 +86,7 @@ class UnmergePayee:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Stands:
     """What the ledger says of one kind of money: all that ever became payable, what of it is, and that in the books."""
 
@@ -111,7 +111,7 @@ class TransferBalance:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Merging:
     """With whom a payee is one, and from when on; `survivor_id` is absent where it stands for itself."""
 
@@ -124,7 +124,7 @@ class Merging:
         return self.survivor_id if day >= self.effective_on else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Transferred:
     """All that an absorbed account got from a survivor's: below zero, for it gave."""
 

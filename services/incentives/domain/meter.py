@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Any, assert_never
 
 from chassis.decider import Decider, NotFound, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, command, event, fields_of, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, fields_of, frozen, iso, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, round_half_up, split
 from services.incentives.domain.choice import Chosen, version_of
@@ -241,7 +241,7 @@ class WindowResumed:
     resumed_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class HeldTrueUp:
     """What stands of a true-up whose hold is not over, and what it stands for in the books.
 
@@ -509,7 +509,7 @@ def _standing_at_end(wish: CloseWindow, meter: Meter, payee: Payee, survivors: S
     return circumstances_of(standing_for(payees, wish.payee_id, last), last, DEAL_OF_NONE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Way:
     """How a window is trued up: held as the plan's lines are, and paid in the currency that its payee has chosen.
 

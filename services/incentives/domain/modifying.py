@@ -5,10 +5,11 @@ weights the measure instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from services.incentives.domain.condition import (
     Circumstances,
     Condition,
@@ -23,7 +24,7 @@ ONE = Decimal(1)
 Stack = Literal["highest", "sum", "first"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Modifier:
     """Exactly one of: percent points on top of every band, a factor on the pay, a percent in place of every band's."""
 
@@ -34,7 +35,7 @@ class Modifier:
     replace_percent: Decimal | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Weighed:
     """A modifier that was looked at: whether it was taken, and why."""
 
@@ -43,7 +44,7 @@ class Weighed:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Modified:
     """The schedule that rates a line in the end, the factor on its value or measure, and every modifier looked at."""
 

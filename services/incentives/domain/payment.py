@@ -6,14 +6,14 @@ asked again and never another.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, stable_id
+from chassis.event import LEFT_OUT, LeftOut, frozen, stable_id
 from chassis.rulebook import Rulebook
 from contracts.values import Money, none_of, split, total
 from services.incentives.domain.account import (
@@ -108,7 +108,7 @@ GIVEN_UP_DRAWN = (Stage.APPROVED, Stage.FAILED, Stage.RETURNED)
 DRAWN = (*GIVEN_UP_DRAWN, Stage.SUBMITTED, Stage.UNKNOWN, Stage.PAID)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Payment:
     """Where a money order stands. `references` are all that were ever submitted, the last one counts.
 

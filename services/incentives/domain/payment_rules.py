@@ -1,10 +1,11 @@
 """When a payment may go out: rules of the kind `payment`. Without any, two people and the payee's own gates suffice."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from chassis.rulebook import Decision, Input, Kind, Reason
 from contracts.values import MINOR_DIGITS, Money, none_of, round_half_up
 from services.incentives.domain.periods import Calendar, calendar_faults
@@ -29,7 +30,7 @@ FORFEITURE_RANGE = (3, 36)
 Gate = Literal["tax_form", "bank_verified", "invoice"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Withholding:
     """What is withheld for a jurisdiction, of one kind of payee; without a year in every one."""
 
@@ -39,7 +40,7 @@ class Withholding:
     tax_year: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PaymentRules:
     """`limits` are the most that a role or duty approves, by currency; who is not named approves nothing.
 
@@ -58,7 +59,7 @@ class PaymentRules:
     thresholds: tuple[Threshold, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PaymentFacts:
     """A payment that someone wants to approve; `paid_before` is what the payee was paid in the year already."""
 

@@ -3,12 +3,11 @@
 A period is a month (2026-03), a quarter (2026-Q1) or a week (2026-W14, as ISO 8601 counts them).
 """
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
 from chassis.decider import Invalid
-from chassis.event import iso
+from chassis.event import frozen, iso
 from contracts.business_time import HOLIDAYS_MAX
 
 Cadence = Literal["week", "month", "quarter"]
@@ -27,7 +26,7 @@ class PeriodInvalid(Invalid):
     slug = "period-invalid"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Calendar:
     """When a period's statement is issued and paid: days counted from its end, the first one is 1.
 
@@ -62,7 +61,7 @@ class Calendar:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Dates:
     """A statement is issued, may be reviewed until, is to be paid by, and its money is with the payee on these days."""
 

@@ -1,12 +1,12 @@
 """A plan says what is paid for a sale: rules of the kind `plan`, versioned and published like every rulebook."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from chassis.event import LeftOut
+from chassis.event import LeftOut, frozen
 from chassis.rulebook import RulesOverlap
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain import schedule as schedules
@@ -39,7 +39,7 @@ UNSOLD: tuple[Achievement, ...] = ("deal_registered", "lead_converted")
 """What a plan may pay for that sells nothing yet."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Quota:
     """The quota of one payee in one window; without a payee everyone's, without a window every window's."""
 
@@ -48,7 +48,7 @@ class Quota:
     window: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Plan:
     """The body of a plan.
 

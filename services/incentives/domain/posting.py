@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from chassis.decider import Decider, Raced
+from chassis.event import frozen
 from contracts.values import Money
 from services.incentives.domain.budget import Budget, BudgetEvent, Budgets, BudgetUsed, given_back
 from services.incentives.domain.choice import Chosen
@@ -54,7 +55,7 @@ class AtHand:
     budgets: Mapping[str, Budget] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ways:
     """How it is decided now; earlier evaluators did without, as `Known` says. `payouts` are currencies that payees chose."""
 

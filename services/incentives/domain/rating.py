@@ -1,13 +1,13 @@
 """Rating: what one share of one sale pays under one plan, with every step kept; and what a refund takes back of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 from chassis.decider import Invalid
-from chassis.event import LEFT_OUT, LeftOut, iso
+from chassis.event import LEFT_OUT, LeftOut, frozen, iso
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import MINOR_DIGITS, Money, Term, money, none_of, round_half_up, total
 from services.incentives.domain.condition import Circumstances
@@ -40,7 +40,7 @@ NOTHING = Decimal(0)
 FIRST_YEAR_MONTHS = 12
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Sold:
     """One sold line as rating sees it. `amount` is the whole line's, net; `special_price_id` what it was sold under."""
 
@@ -52,7 +52,7 @@ class Sold:
     special_price_id: str | LeftOut = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RatingFacts:
     """A share of a sale. `measure_before` is what its window had counted before it; 0 where each line stands alone.
 
@@ -83,7 +83,7 @@ class RatingFacts:
         return self.sold[0].amount.currency if self.sold and not self.achievement else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Bound:
     """A cap or floor that changed the pay: its name, and what the pay was before it."""
 
@@ -92,7 +92,7 @@ class Bound:
     after: Money
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Derivation:
     """Every step to the pay: basis by share is the measure, and the pay is `round(F(after)) - round(F(before))`.
 

@@ -1,10 +1,10 @@
 """What makes a plan a rebate: what its window's measure must be like, how it accrues, and how often it is settled."""
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from contracts.values import Money, round_half_up
 from services.incentives.domain.condition import Circumstances, Condition, condition_faults, holds
 from services.incentives.domain.schedule import PERCENT, Schedule, sane, value_of
@@ -13,7 +13,7 @@ NOTHING = Decimal(0)
 BASELINES_MAX = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Baseline:
     """What a payee reached before: a growth rebate pays for what lies above it. Without a payee, everyone's."""
 
@@ -21,7 +21,7 @@ class Baseline:
     payee_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RebateTerms:
     """When a window is worth something, how that accrues, and how often it is settled.
 
@@ -42,7 +42,7 @@ class RebateTerms:
     special_priced: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reached:
     """Where a window stands: the measure, and the part of it in the families of a mix."""
 

@@ -5,13 +5,13 @@ Others see it only while the partner shares it.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 from itertools import chain
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from chassis.rulebook import Rulebook, Version
 from services.incentives.domain.plan import end_of
 from services.incentives.domain.recognition_rules import RECOGNITION, RECOGNITIONS, Badge, RecognitionPlan
@@ -97,7 +97,7 @@ class RecognitionShared:
     shared_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Counted:
     """What an achievement was worth under some rules."""
 
@@ -106,7 +106,7 @@ class Counted:
     points: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Held:
     """A badge that is held, and the total it was given at."""
 
@@ -172,7 +172,7 @@ class ShareRecognition:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Recognition:
     """What counts by achievement, the points by rules, what never counts again, the badges, and whether others see it."""
 

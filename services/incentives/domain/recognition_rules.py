@@ -1,9 +1,9 @@
 """What is recognised: rules of the kind `recognition` give points for what a partner did, and badges at totals."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from chassis.event import frozen
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 
 RECOGNITION = "recognition"
@@ -11,7 +11,7 @@ POINTS_MAX, RULES_MAX, BADGES_MAX = 100_000, 20, 50
 Achievement = Literal["deal_registered", "deal_approved", "deal_won", "lead_converted"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PointRule:
     """The points of one achievement."""
 
@@ -19,7 +19,7 @@ class PointRule:
     points: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Badge:
     """A badge and the total of points in a year that it is given at."""
 
@@ -27,7 +27,7 @@ class Badge:
     at: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RecognitionPlan:
     """The body of recognition rules. Points start anew with each calendar year."""
 
@@ -43,7 +43,7 @@ class RecognitionPlan:
         return tuple(sorted((badge for badge in self.badges if badge.at <= total), key=lambda badge: badge.at))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RecognitionFacts:
     """How often each achievement happened in a year."""
 

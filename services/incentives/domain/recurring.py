@@ -1,9 +1,9 @@
 """Terms that renew: what a first term and a renewal pay, and for how long a chain of terms goes on paying."""
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from chassis.event import frozen
 from contracts.values import Term
 from services.incentives.domain.schedule import PERCENT, sane
 
@@ -12,7 +12,7 @@ MONTHS_MAX = 1_200
 MONTHS_A_YEAR = 12
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Recurring:
     """`max_months` 0 pays the first term only, n the terms that start within n months of the chain's start, null all."""
 

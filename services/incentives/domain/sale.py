@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, Refused
-from chassis.event import iso
+from chassis.event import frozen, iso
 from contracts.attribution import Share
 from contracts.values import Money, none_of
 from services.incentives.domain.ageing import Ageing
@@ -52,7 +52,7 @@ MONTH_CHARACTERS = 7
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Line:
     """One earning line as it stands. `superseded`: a later credit revision put another in its place, or none.
 

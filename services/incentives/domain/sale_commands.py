@@ -3,11 +3,11 @@
 A fact names the plans that may rate it, the meters that it may move, and what was looked up for it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from typing import Literal
 
-from chassis.event import LEFT_OUT, LeftOut, command
+from chassis.event import LEFT_OUT, LeftOut, command, frozen
 from contracts.attribution import Share
 from contracts.values import Money, Term
 from services.incentives.domain.exchange import NO_BOOKS, InBooks, Rate
@@ -17,7 +17,7 @@ from services.incentives.domain.sale_events import CRM
 from services.incentives.domain.taking import Part
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LookedUp:
     """What a fact's rating needs beside plans and meters: payees, budgets, and recorded rates of exchange."""
 

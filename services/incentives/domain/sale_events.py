@@ -1,10 +1,10 @@
 """What happens to a sale and its lines."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 
-from chassis.event import LEFT_OUT, LeftOut, event
+from chassis.event import LEFT_OUT, LeftOut, event, frozen
 from contracts.attribution import Share
 from contracts.values import Money, Term
 from services.incentives.domain.ageing import Ageing
@@ -118,7 +118,7 @@ class FactResolved:
     resolved_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LineKey:
     """What a line is for: one share of one win under one plan; `fact_id` names what happened later, if that is rated."""
 

@@ -5,11 +5,12 @@ A line of an accumulating plan pays `round(F(after)) - round(F(before))`, so the
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
+from chassis.event import frozen
 from contracts.values import Money, round_half_up
 
 NOTHING = Decimal(0)
@@ -19,7 +20,7 @@ DIGITS_MAX = 4
 NUMBER_MAX = 1_000_000_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Band:
     """One band up to a bound, with exactly one rate. Without `up_to` it has no end; only the last may."""
 
@@ -30,7 +31,7 @@ class Band:
     flat: Decimal | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Schedule:
     """Marginal: each slice at its band, each flat that is reached. Retroactive: everything at the band reached.
 
@@ -46,7 +47,7 @@ class Schedule:
     floor: Decimal | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Slice:
     """What one band makes of a measure. `band` counts from 1."""
 

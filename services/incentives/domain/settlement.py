@@ -4,11 +4,11 @@ At the end of the run-off what is reserved is released, the final statements are
 nothing is open.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol, assert_never
 
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import Money
 
 LOOKS_DAILY, DAYS_LATER = 14, 7
@@ -37,7 +37,7 @@ class PayeeStays:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OpenBalance:
     """What still stands on an account of a payee, above zero where the vendor owes it."""
 
@@ -119,7 +119,7 @@ class NoteSettledByHand:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Leaving:
     """When the partner leaves, how often its settlement was looked at, and when it was settled, here or by hand."""
 

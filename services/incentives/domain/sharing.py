@@ -1,10 +1,10 @@
 """Who gets which part of a line's pay, and when: payees by weight, release parts by days, to the minor unit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from contracts.values import Money, split
 from services.incentives.domain.schedule import PERCENT, sane
 
@@ -13,7 +13,7 @@ HOLD_DAYS_MAX = 180
 Party = Literal["partner", "seller", "distributor", "reseller"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PayeePart:
     """What of the pay a party gets. A party that the deal does not have leaves its part to the partner."""
 
@@ -21,7 +21,7 @@ class PayeePart:
     percent: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ReleasePart:
     """What of a payee's pay becomes payable how many days after it was earned."""
 
@@ -29,7 +29,7 @@ class ReleasePart:
     after_days: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Portion:
     """One line's amount: which payee's of which partner, which release part (from 0), held for how many days."""
 

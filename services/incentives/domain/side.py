@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, lru_cache
 
+from chassis.event import frozen
 from contracts.values import MINOR_DIGITS, Money, round_half_up
 from services.incentives.domain.bulk import MEASURE_DIGITS, Table, compiled
 from services.incentives.domain.choice import Chosen
@@ -47,7 +48,7 @@ class Worth:
     awards: range = range(0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Posted:
     """A line that was really posted: what stands of it, under which version of which plan, and the rate that it met."""
 
@@ -77,7 +78,7 @@ Rated = tuple[Decimal, Decimal, Decimal, str, Decimal]
 """Measure, pay, the basis that reversals eat into, the step that decided, and what of the measure is in a mix."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Scope:
     """Which lines count: of sales of some days, and where partners are named, theirs alone."""
 

@@ -5,20 +5,20 @@ up to the agreed units; a serial number or an invoice's line counts once.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, WrongState
-from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen, iso, stable_id
 from contracts.values import Money, none_of
 
 PRODUCTS_MAX, UNITS_MAX = 200, 1_000_000
 SpecialPriceKind = Literal["bid", "blanket", "meet_competitor"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PricedProduct:
     """What the partner pays for a unit, what it may sell it for, and how many units at most."""
 
@@ -28,7 +28,7 @@ class PricedProduct:
     units_max: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SoldRow:
     """One row of the point of sale: so many units, on a day, with a serial number or an invoice and its line."""
 
@@ -124,7 +124,7 @@ class EndSpecialPrice:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SpecialPrice:
     """The agreement, and the units of it that were counted."""
 
@@ -216,7 +216,7 @@ def end_special_price(wish: EndSpecialPrice, agreed: SpecialPrice) -> list[Speci
 # What a claim is worth
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Calculated:
     """What the rows come to: units times cost less price; the units that count, and each row in a sentence."""
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
+from chassis.event import frozen
 from contracts.values import Money
 from services.incentives.domain.rating import half_up, reversed_by
 from services.incentives.domain.taking import decimal_of
@@ -21,7 +22,7 @@ NOTHING = Decimal(0)
 AWARDED, TAKEN_BACK = 0, 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Award:
     """What one line would draw on a day, on which basis, and what reversals took of that basis, each on its day.
 

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+from chassis.event import frozen
 from contracts.values import Money, largest_remainder, minor_unit, round_half_up
 from services.incentives.domain.ageing import Ageing, ageing_share
 from services.incentives.domain.rating import Sold
@@ -13,7 +14,7 @@ from services.incentives.domain.rating import Sold
 NOTHING = Fraction(0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Part:
     """What a reversal asks of one sold line."""
 
@@ -21,7 +22,7 @@ class Part:
     amount: Money
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Asked:
     """A reversal: of the named lines, or without any of the whole sale.
 

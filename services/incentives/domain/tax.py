@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from chassis.decider import Decider, Refused
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import Money, none_of
 from services.incentives.domain.journal import Journal, move
 
@@ -28,7 +28,7 @@ class TaxRemitted:
     remitted_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Withheld:
     """All that was ever withheld of one payee; `books` is what of it is not remitted, in the currency of the books."""
 

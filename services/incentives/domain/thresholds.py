@@ -6,10 +6,10 @@ exchange, counts as reaching every threshold: rather a form too many than a retu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from chassis.event import frozen
 from contracts.values import MINOR_DIGITS, Money, minor_unit, round_half_up
 from services.incentives.domain.schedule import sane
 
@@ -20,7 +20,7 @@ TAX_FORM, WITHHOLDING = "tax_form", "withholding"
 ASKS = {TAX_FORM: "a tax form is asked for", WITHHOLDING: "tax is withheld"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Threshold:
     """From `from_amount` in a tax year on a form is asked for, or tax withheld; without a year in every one."""
 
@@ -32,7 +32,7 @@ class Threshold:
     tax_year: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TaxHome:
     """Where a payee is taxed, and as what. Without a jurisdiction nobody knows yet, and every one may be its own."""
 
@@ -40,7 +40,7 @@ class TaxHome:
     payee_kind: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class YearSoFar:
     """What a payee has come to in a tax year, with the payment that is looked at, in the currencies of the thresholds.
 
@@ -55,7 +55,7 @@ class YearSoFar:
         return next((amount for amount in self.totals if amount.currency == currency), None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Measured:
     """A threshold that counts for a payee, and what it has come to; without `total` it cannot be counted."""
 

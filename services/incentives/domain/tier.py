@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, command, event, iso, stable_id
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen, iso, stable_id
 from chassis.rulebook import Rulebook
 from services.incentives.domain.fund import today
 from services.incentives.domain.payee_events import PayeeEvent, StandingRecorded
@@ -202,7 +202,7 @@ class AppealTier:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Tier:
     """The level, the facts that it follows from, and the open review.
 

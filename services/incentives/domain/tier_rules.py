@@ -1,12 +1,13 @@
 """What a tier asks for: rules of the kind `tier`. They only say which level a partner qualifies for; people lower it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
 from chassis.decider import Refused
+from chassis.event import frozen
 from chassis.rulebook import Change, Decision, Input, Kind, Reason, Rulebook, Version
 from contracts.values import MINOR_DIGITS
 from services.incentives.domain.plan import MONTHS_A_YEAR
@@ -26,7 +27,7 @@ class NoTierRules(Refused):
     slug = "no-tier-rules"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Metric:
     """What is measured: the sum over the calendar year or the trailing months, or the newest value (`latest`).
 
@@ -48,7 +49,7 @@ class Metric:
     certification: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Level:
     """A level: its threshold for each metric, and the total that must be reached where criteria are not `all_of`."""
 
@@ -57,7 +58,7 @@ class Level:
     pass_at: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TierRules:
     """The body of tier rules; `levels` from the lowest up.
 
@@ -88,14 +89,14 @@ class TierRules:
         return next(iter(names[self.rank(level) + 1 :]), None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TierFacts:
     """What a partner has of each metric."""
 
     values: dict[str, Decimal]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MetricFact:
     """One counted thing of a partner: `value` of a metric on a day. The same `ref` again replaces what it said."""
 
@@ -105,7 +106,7 @@ class MetricFact:
     on: date
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Criterion:
     """One threshold of a level: what the partner has, what it needs, and what is missing."""
 

@@ -3,12 +3,12 @@
 It is one of the two kinds of budget, in the same stream; it moves no money, so nothing of it stands in the ledger.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import assert_never
 
-from chassis.event import event
+from chassis.event import event, frozen
 
 NOTHING = Decimal(0)
 UNITS_MAX = Decimal(1_000_000_000)
@@ -62,7 +62,7 @@ UnitsEvent = UnitsAllocated | UnitsUsed | UnitsReleased | UnitsExpired
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Units:
     """How many there were put in less what expired, and how many of them are used."""
 

@@ -1,11 +1,11 @@
 """A certificate: a person has shown what a certification asks for. It is renewed, lapses by the clock, or is revoked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import Seen, as_stored, command, event, stable_id
+from chassis.event import Seen, as_stored, command, event, frozen, stable_id
 from chassis.rulebook import Decision, FourEyes, Rulebook, Version, decision_from
 from contracts.values import PartnerId, PersonId, RuleRef
 from services.onboarding.domain.certification import (
@@ -23,7 +23,7 @@ PROPOSAL_DAYS = 14
 SOURCES = ("trainer_sheet", "trusted_source")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Proof:
     """What shows it: a trainer's sheet or a trusted source, and under which reference it is found there."""
 
@@ -127,7 +127,7 @@ class LapseCertificate:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Certificate:
     """Status: none, active, lapsed or revoked."""
 

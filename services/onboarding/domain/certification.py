@@ -2,11 +2,11 @@
 
 import calendar
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from chassis.event import frozen
 from chassis.rulebook import Decision, Input, Kind, Reason
 
 EARNED, RENEWED, OVER = "earned", "renewed", "over"
@@ -14,7 +14,7 @@ MONTHS_MAX, RENEW_DAYS_MAX = 60, 180
 MONTHS_OF_A_YEAR = 12
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CertificationRules:
     """The body of the rulebook kind `certification`; the rulebook's id is the certification's.
 
@@ -28,7 +28,7 @@ class CertificationRules:
     zone: str = "UTC"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Assessment:
     """Someone has shown on a day what it takes, and perhaps holds a certificate until another day."""
 

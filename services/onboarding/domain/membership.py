@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import PartnerId, PersonId
 
 ROLES = ("owner", "seller", "marketer", "finance", "learner")
@@ -111,7 +111,7 @@ class CloseTeam:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Membership:
     """Status: none, invited, active or ended."""
 

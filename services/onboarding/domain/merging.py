@@ -4,12 +4,12 @@ One administrator proposes it, another one confirms the same terms. The absorbed
 merged; undone, it is as before.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol, assert_never
 
 from chassis.decider import Invalid, Refused, WrongState
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from chassis.rulebook import FourEyes
 from contracts.values import PartnerId
 from services.onboarding.domain.offboarding import LIVE, PROPOSAL_DAYS, Offboarding
@@ -101,7 +101,7 @@ class UndoMerge:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Merging:
     """What was proposed, and what stands; neither where a partner stands for itself."""
 

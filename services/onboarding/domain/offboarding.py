@@ -3,12 +3,12 @@
 Two administrators start it, or the partner's owner alone. Until the last business day it can be called off.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol, assert_never
 
 from chassis.decider import Invalid, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, command, event
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
 from chassis.rulebook import FourEyes
 from contracts.values import PartnerId
 
@@ -139,7 +139,7 @@ class SettleByHand:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Offboarding:
     """What was proposed, what was started, and what finance proposed to settle; nothing where nobody leaves."""
 

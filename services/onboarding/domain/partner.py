@@ -1,11 +1,11 @@
 """A partner: it applies, is screened and approved, becomes active, may be suspended and reinstated."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
 from chassis.decider import Decider, Invalid, Refused, WrongState
-from chassis.event import Seen, as_stored, command, event
+from chassis.event import Seen, as_stored, command, event, frozen
 from chassis.rulebook import Decision, Rulebook, decision_from
 from contracts.values import PartnerId, RuleRef
 from services.onboarding.domain import merging, offboarding
@@ -26,7 +26,7 @@ TYPES = (
 SCOPES = ("new_business", "access", "content", "payouts")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Profile:
     """Who the partner is. Country ISO 3166-1 alpha-2, domains registrable, zone of the IANA, locale a BCP 47 tag."""
 
@@ -198,7 +198,7 @@ class ChangeProfile:
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Partner:
     """Status: none, review, active, suspended, declined, withdrawn, offboarded or merged."""
 

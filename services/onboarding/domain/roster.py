@@ -5,11 +5,11 @@ from datetime import date, datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import PartnerId, PersonId
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Seat:
     """One person on one roster: whether it counts there, since which day it does or does not, under which rules."""
 

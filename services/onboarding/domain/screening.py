@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chassis.event import frozen
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 
 DECLINE, REVIEW, PASS = "decline", "review", "pass"
 SEVERITY = (PASS, REVIEW, DECLINE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ScreeningRules:
     """Whom a vendor cannot take as a partner, and whom it wants to look at. Domains are registrable, lower case."""
 
@@ -21,7 +22,7 @@ class ScreeningRules:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Application:
     """What screening looks at. `known_domains` are those of the application that a partner already has."""
 

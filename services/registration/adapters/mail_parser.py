@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+from chassis.event import frozen
 from services.registration.adapters.mail_labels import (
     CURRENCIES,
     DEAL_TYPES,
@@ -76,7 +77,7 @@ def _contradicted(found: list[Found]) -> Iterator[Found]:
 # Labelled lines
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Said:
     """What stands behind a label, with the lines that go on with it."""
 

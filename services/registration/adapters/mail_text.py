@@ -6,12 +6,13 @@ there is not, all come to fewer lines and a remark.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email import message_from_string
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from html import unescape
+
+from chassis.event import frozen
 
 PARTS_MAX = 20
 READ_LINES_MAX, LINES_MAX = 10_000, 2_000
@@ -31,7 +32,7 @@ _HOST = re.compile(r"[\w.-]+")
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Line:
     """One line by its number in the text, from 1. `quoted`: of an earlier mail; `signed`: below the writer's name."""
 
@@ -41,7 +42,7 @@ class Line:
     signed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Letter:
     """What a person wrote. `from_domain` is whose mail it says it is; that proves nothing."""
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from chassis.answers import Page, answers
 from chassis.application import Application
 from chassis.decider import NotFound, Problem
-from chassis.event import LEFT_OUT, LeftOut, human_number, stable_id
+from chassis.event import LEFT_OUT, LeftOut, frozen, human_number, stable_id
 from chassis.execution import Order, Outcome, Peek
 from chassis.http import App, Caller, Paged, Reader, TooLarge, Writer, answered, listed, page, perform, reads, shown
 from chassis.read_store.port import Contains
@@ -65,7 +65,7 @@ class TakenMail(TypedDict):
     deal: DealAnswer | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settled:
     """What a mail came to."""
 

@@ -1,12 +1,12 @@
 """Commands on a deal: what is looked up before they are decided."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
 from chassis.decider import NotFound
-from chassis.event import LEFT_OUT, LeftOut
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import AccountId, RegistrationId
@@ -26,7 +26,7 @@ from services.registration.domain.matching import Candidate, IndexSeen
 from services.registration.domain.trace import Trace, traces_of
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Asked:
     """Who may touch the deal is checked before anything of it is used: `allow(partner_id)` raises NotFound."""
 
@@ -132,7 +132,7 @@ class Found(Protocol):
     def index(self) -> IndexSeen | LeftOut: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Nothing:
     candidates: tuple[Candidate, ...] = ()
     index: IndexSeen | LeftOut = LEFT_OUT

@@ -1,13 +1,12 @@
 """Commands on a dispute: what is looked up before they are decided."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from chassis.case import Stage
 from chassis.decider import NotFound
-from chassis.event import LEFT_OUT, LeftOut
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import PartnerId, RegistrationId
@@ -31,7 +30,7 @@ from services.registration.domain.invitation import Invitation, Invitations
 from services.registration.domain.partner_facts import Partners
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Side:
     """Whose hold it is: a deal's own, or with `invitation_id` that of who takes part in it."""
 

@@ -1,11 +1,11 @@
 """Commands on an invitation: what is looked up before they are decided."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from chassis.event import stable_id
+from chassis.event import frozen, stable_id
 from chassis.execution import Peek
 from services.registration.application.on_deals import Make
 from services.registration.domain.deal import Deal, Deals
@@ -17,7 +17,7 @@ def invitation_id(registration_id: str, partner_id: str) -> str:
     return stable_id("invitation", registration_id, partner_id)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AskedOfInvitation:
     """A wish on an invitation. `allow(invitation)` raises NotFound for who may not know of it."""
 

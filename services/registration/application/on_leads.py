@@ -1,10 +1,11 @@
 """Commands on a lead: what is looked up before they are decided."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from typing import Any
 
+from chassis.event import frozen
 from chassis.execution import Peek
 from chassis.rulebook import Rules
 from contracts.values import PartnerId
@@ -18,7 +19,7 @@ from services.registration.domain.lead_commands import AssignLead
 from services.registration.domain.routing import LEAD_RULES, Taker
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AskedOfLead:
     """A wish on a lead. `allow(lead)` raises NotFound for who may not know of it."""
 

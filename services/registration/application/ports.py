@@ -1,24 +1,23 @@
 """What registration asks of the world around it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chassis.event import LeftOut
+from chassis.event import LeftOut, frozen
 from contracts.values import AccountId
 from services.registration.domain.customer import Customer
 from services.registration.domain.mail_reading import Reading
 from services.registration.domain.matching import Candidate, IndexSeen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class GivenIdentifier:
     scheme: str
     value: str
     country: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class GivenCustomer:
     """A customer as it was typed in."""
 
@@ -40,7 +39,7 @@ class CustomerReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Near:
     """What an index answers, and as of when: another one that has read as far answers the same."""
 
@@ -59,7 +58,7 @@ class AccountIndex(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Then:
     """As `Near`, of an earlier index. `remarks` are codes of why the one of then may have named others."""
 
@@ -93,7 +92,7 @@ class MailReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ports:
     customers: CustomerReader
     accounts: AccountIndex

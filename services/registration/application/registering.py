@@ -1,11 +1,11 @@
 """A registration, and the question whether a customer is free: what is looked up before either is decided."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from chassis.decider import Stream
-from chassis.event import LEFT_OUT, human_number, stable_id
+from chassis.event import LEFT_OUT, frozen, human_number, stable_id
 from chassis.execution import Peek
 from chassis.rulebook import Rulebook, Rules
 from contracts.values import AccountId, PartnerId, ProductLine, RegistrationId
@@ -47,7 +47,7 @@ LOST = (Status.REJECTED, Status.REVOKED)
 # Prepared: a registration
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Submission:
     """What a partner submits, before it is known whose customer it is. `one_with` are those that it absorbed."""
 
@@ -110,7 +110,7 @@ async def prepare_registration(peek: Peek, index: AccountIndex, tenant: str, wis
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Identified:
     """Whose customer it is: the accounts that its keys name, and those that they name and that it is not for sure."""
 
@@ -314,7 +314,7 @@ def _linked(account_id: AccountId, account: Account, customer: Customer, link: s
 # Asked: how much room is left
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Room:
     """How many deals of a partner are open, of how many that may be; None of each where the rules do not count."""
 
@@ -337,7 +337,7 @@ async def room_of(peek: Peek, programme: str, partner_id: PartnerId, now: dateti
 # Prepared: a question
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Preview:
     """What a registration would come to now, and what of it the rules would keep from the partner."""
 

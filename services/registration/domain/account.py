@@ -1,11 +1,11 @@
 """An account is one end customer: its names, its keys, and how it is related to other accounts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from chassis.decider import Decider, NotFound, Refused
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event, frozen
 from contracts.values import AccountId, RegistrationId
 from services.registration.domain.account_key import AccountKey, Key, KeyBound, KeyEvent, bind, share_key
 from services.registration.domain.claim import Won
@@ -250,7 +250,7 @@ class AccountMerged(Refused):
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Group:
     """An account and all that belongs to it, as it was when a command was made. `changes` counts who came and went."""
 
@@ -264,7 +264,7 @@ class Group:
         return (self.root_id, *self.members)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Account:
     """What screenings and approvals ask of an account. `members` are those of the group that it is the head of."""
 

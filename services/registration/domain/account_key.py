@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import assert_never
 
 from chassis.decider import Decider, Invalid, Raced
-from chassis.event import event, stable_id
+from chassis.event import event, frozen, stable_id
 from contracts.values import AccountId
 from services.registration.domain.customer import Customer
 from services.registration.domain.rules import Matching
@@ -21,7 +21,7 @@ DOMAIN = "domain"
 SHARED_MAX = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Key:
     """One key, e.g. domain `contoso.com`, and the account it was bound to when the command was made.
 

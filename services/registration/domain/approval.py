@@ -1,13 +1,13 @@
 """Which approvals a deal needs, which of them are open now, and who may give one. Pure, on the steps of the rules."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from chassis.event import frozen
 from contracts.values import Money
 from services.registration.domain.rules import Step
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Approval:
     """One person's approval of one step, by its place in the rules' chain."""
 

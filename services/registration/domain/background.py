@@ -1,11 +1,10 @@
 """What is known of a partner and of earlier registrations when a deal is screened: copied facts, each with its source."""
 
-from dataclasses import dataclass
-
+from chassis.event import frozen
 from contracts.values import AccountId, RegistrationId
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Background:
     """`tiers` with the event that told of the last; results of the year; deals and accounts that ask for a look.
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 from contracts.values import PartnerId, RegistrationId
 
 MONTHS_OF_A_QUARTER = 3
@@ -46,7 +46,7 @@ class ReleaseSlot:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SlotsSeen:
     """What was seen of a partner's slots when a registration was made: `closed` are of deals that are open no more.
 

@@ -1,9 +1,9 @@
 """One deal's claim on a customer, as it stands in line with the others."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 
-from chassis.event import LEFT_OUT, LeftOut
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from contracts.values import PartnerId, RegistrationId, Span
 from services.registration.domain.overlap import Reach, overlap
 
@@ -11,7 +11,7 @@ PENDING, WAITING, HELD, CONTESTED = "pending", "waiting", "held", "contested"
 HOLDING = (HELD, CONTESTED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Proof:
     """What a document counts for in line. Kind: letter, mail, meeting, note."""
 
@@ -19,7 +19,7 @@ class Proof:
     dated_on: date
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Alias:
     """A partner that became one with another one, and the one as which it counts."""
 
@@ -31,7 +31,7 @@ NOBODY = PartnerId("")
 """The incumbent where the vendor said that there is none: no partner has this id."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Won:
     """A partner won this here, or attribution told so of what was before: it is the incumbent when that is renewed.
 
@@ -54,7 +54,7 @@ class Won:
         return not self.until_on or day <= self.until_on
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Claim:
     """One deal's live claim: pending (in review), waiting (behind a rival), held (protected) or contested.
 

@@ -1,10 +1,10 @@
 """Who held a customer at an instant, as it was known at another: both times of the log, business and recorded."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chassis.event import frozen
 from services.registration.domain.claim import Claim
 from services.registration.domain.claims import (
     ClaimEvent,
@@ -47,7 +47,7 @@ _WHEN: dict[type[Any], str] = {
 """The business time of each change."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Told:
     """A change of the claims on one customer, and when it was written down."""
 

@@ -1,15 +1,15 @@
 """The customer as a partner names it, with what libraries found in it: checked identifiers, the registrable domain."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from chassis.event import LEFT_OUT, LeftOut, Sealed
+from chassis.event import LEFT_OUT, LeftOut, Sealed, frozen
 from services.registration.domain.overlap import Place
 
 COUNTRY_SCHEMES = ("vat", "registry", "tax")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Identifier:
     """A number of a public scheme: vat, lei, duns, registry, tax. `valid`: its form and check digits were checked."""
 
@@ -24,7 +24,7 @@ class Identifier:
         return f"{self.country}:{self.value}" if self.scheme in COUNTRY_SCHEMES else self.value
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Customer:
     """A company as it was named, its names in normal form, and the `libraries` that computed them, by version.
 

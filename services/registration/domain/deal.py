@@ -5,13 +5,13 @@ decided in `submitting` (draft, register, resubmit), `reviewing` (return, findin
 `keeping` (amend, evidence, orders) and `ending` (withdraw, merge a duplicate, protection over, won or lost).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Forbidden, Invalid, NotFound, Problem, Raced, Refused, Stale, WrongState
-from chassis.event import replace
+from chassis.event import frozen, replace
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
@@ -158,7 +158,7 @@ MOVES = _moves()
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Review:
     """Where the approval stands: the steps that are open, the approvals given, and the clock.
 
@@ -173,7 +173,7 @@ class Review:
     late: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deal:
     """What decisions ask of a deal."""
 

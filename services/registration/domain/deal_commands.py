@@ -1,9 +1,8 @@
 """What can be asked of a deal."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, frozen
 from contracts.values import (
     AccountId,
     Money,
@@ -24,7 +23,7 @@ REPLACED = "replaced"
 PROGRAMME = "default"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class GivesWay:
     """A deal that ends in the same commit in which another is approved, with its accounts when the command was made.
 
@@ -102,7 +101,7 @@ class RegisterDeal:
         return (self.replaces,) if self.replaces else ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnDeal:
     """What every command on an existing deal says. `accounts` are its accounts when the command was made."""
 
@@ -112,7 +111,7 @@ class OnDeal:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Screens(OnDeal):
     """A command that screens the deal again, with the candidates that were found when it was made.
 

@@ -1,9 +1,9 @@
 """What happens to a deal: the values and events of its life, from submission to the end of its protection."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
 
-from chassis.event import LEFT_OUT, LeftOut, Sealed, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, event, frozen
 from chassis.rulebook import Reason
 from contracts.values import (
     AccountId,
@@ -24,7 +24,7 @@ from services.registration.domain.overlap import Reach
 from services.registration.domain.screening import Facts, Screening
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Evidence:
     """A document that supports a deal, named by the SHA-256 of its content. Kind: letter, mail, meeting, note."""
 
@@ -34,7 +34,7 @@ class Evidence:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Details:
     """What may still change after submission; all the rest says what the deal is and stays."""
 
@@ -63,7 +63,7 @@ def proofs(details: Details) -> tuple[Proof, ...]:
 DETAIL_FIELDS = tuple(f.name for f in fields(Details))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Terms:
     """A deal as its events carry it to those who hear of it."""
 
@@ -80,7 +80,7 @@ class Terms:
     submitted_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfDeal:
     """What every event of a deal says."""
 
@@ -90,7 +90,7 @@ class OfDeal:
     partner_id: PartnerId
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Judged(OfDeal):
     """What an event says that tells of a decision: `withheld` is what the rules keep from the partner, by name."""
 

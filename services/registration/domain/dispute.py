@@ -8,14 +8,14 @@ appeal has passed, or at once where it was appealed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, assert_never
 
 from chassis.case import APPEAL, CONCLUDE, DECIDE, HEAR, REQUEST, SHOW, WITHDRAW, Case, FilingClosed, Stage, in_time
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event, frozen
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
 from contracts.values import HUNDRED, PERCENT_STEP, Effect, PartnerId, RegistrationId, largest_remainder
@@ -44,7 +44,7 @@ ASKED = {Stage.EVIDENCE_REQUESTED: PARTNER, Stage.UNDER_REVIEW: VENDOR, Stage.AP
 # Events
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Holder:
     """The other side of a dispute: the deal that holds what is contested, and whose it is.
 
@@ -61,7 +61,7 @@ class Holder:
         return RegistrationId(self.invitation_id or self.registration_id)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfDispute(OfDeal):
     """What every event of a dispute says. Of who takes part in a deal `invitation_id` names it, and the partner is that one."""
 
@@ -179,7 +179,7 @@ DisputeEvent = (
 # Commands
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnDispute(OnDeal):
     """What every command on a dispute says. With `invitation_id` it is over the hold of who takes part in the deal."""
 
@@ -261,7 +261,7 @@ class NotFiled(Refused):
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Dispute:
     """What decisions ask of a dispute."""
 

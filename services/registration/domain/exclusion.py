@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from chassis.decider import Decider, Invalid, NotFound
-from chassis.event import command, event
+from chassis.event import command, event, frozen
 
 TARGETS = ACCOUNT, KEY, FAMILY = "account", "key", "family"
 KINDS = NAMED, HOUSE, VENDOR_DIRECT, CONTACT = "named", "house", "vendor_direct", "contact"
@@ -16,7 +16,7 @@ EXCLUDING = (NAMED, HOUSE, VENDOR_DIRECT)
 EACH_MAX = 100
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Exclusion:
     """One entry. `contacted_on` is when the vendor last spoke to the customer; a `contact` excludes nobody."""
 

@@ -5,14 +5,13 @@ as that is protected, so is its own claim in its own role, under the rules that 
 when the deal ends, when it leaves, and when a rival keeps it out as the deal is approved.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Refused, WrongState
-from chassis.event import Sealed, command, event
+from chassis.event import Sealed, command, event, frozen
 from chassis.rulebook import Rulebook
 from contracts.values import Money, Participant, PartnerId, RegistrationId, Span
 from services.registration.domain.claim import Claim
@@ -55,7 +54,7 @@ class Answer(StrEnum):
 # Events
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfInvitation:
     """What every event of an invitation says: which deal it is to, and who is invited in which role."""
 
@@ -142,7 +141,7 @@ class LeaveDeal(OnDeal):
     by: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnInvitation:
     """What a command says that changes the invitation alone."""
 
@@ -185,7 +184,7 @@ MOVES = _moves()
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Invitation:
     """The newest invitation of one partner to one deal."""
 

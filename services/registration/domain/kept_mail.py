@@ -1,17 +1,17 @@
 """A mail that a deal came in by: kept as it came, read by a version of the parser, and what became of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from chassis.decider import Decider, NotFound, Refused
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, event, frozen
 from contracts.values import PartnerId, RegistrationId
 
 REGISTERED, DRAFT, REFUSED = "registered", "draft", "refused"
 PARTNER, VENDOR = "partner", "vendor"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfMail:
     """What every event of a mail says. `registration_id` is the deal, or the draft, that comes of it."""
 
@@ -74,7 +74,7 @@ MailEvent = MailKept | MailRead | MailSettled | MailForgotten
 # Commands
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnMail:
     mail_id: str
     now: datetime
@@ -124,7 +124,7 @@ class MailIsForgotten(Refused):
     slug = "mail-forgotten"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Mail:
     """What decisions ask of a mail."""
 

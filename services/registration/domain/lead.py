@@ -3,14 +3,14 @@
 It is offered to one partner after the other, and to each without a name until it accepts.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
 
 from chassis.decider import Decider, NotFound, Refused, WrongState
-from chassis.event import LEFT_OUT, LeftOut, Sealed, event
+from chassis.event import LEFT_OUT, LeftOut, Sealed, event, frozen
 from contracts.values import OpportunityId, PartnerId, RegistrationId, RuleRef
 from services.registration.domain.customer import Identifier
 from services.registration.domain.lead_mark import Mark
@@ -40,7 +40,7 @@ FINAL = (Standing.CONVERTED, Standing.CLOSED)
 ON_OFFER, WITH_ONE = (Standing.OFFERED,), (Standing.ACCEPTED,)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Company:
     """Who may want to buy. Of a natural person, `name` is empty: it stands in the sealed contact."""
 
@@ -57,7 +57,7 @@ class Company:
     identifiers: tuple[Identifier, ...] | LeftOut = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Enquiry:
     """What the lead is about. `need` and `contact` are sealed with the lead's own key; `form` names the form it came by.
 
@@ -78,7 +78,7 @@ class Enquiry:
     role: str | LeftOut = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OfLead:
     """What every event of a lead says. `partner_id` is the partner that it concerns; None: the vendor."""
 
@@ -257,7 +257,7 @@ class NotYourDeal(Refused):
 # State
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Offer:
     """The lead on offer; None: to the vendor."""
 
@@ -266,7 +266,7 @@ class Offer:
     offered_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Lead:
     """What decisions ask of a lead."""
 

@@ -1,16 +1,15 @@
 """What may be asked of a lead. Each command already holds what was looked up for it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, frozen
 from contracts.values import OpportunityId, PartnerId, RegistrationId
 from services.registration.domain.lead import Enquiry
 from services.registration.domain.lead_mark import Mark
 from services.registration.domain.routing import Taker
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnLead:
     """What every command on a lead says. `rulebook` names the rules that judge it; `by` is who asks."""
 

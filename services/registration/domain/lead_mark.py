@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.decider import Decider
-from chassis.event import event
+from chassis.event import event, frozen
 
 TEXT, CUSTOMER = "text", "customer"
 KEPT_MAX = 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Mark:
     """One mark of a lead. Kind: text or customer."""
 

@@ -1,9 +1,10 @@
 """The vendor's rules for leads: whom they are offered to, how long each answer may take, and what looks like spam."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
+from chassis.event import frozen
 from contracts.business_time import BusinessCalendar
 from services.registration.domain.rules import OpenHours, is_zone
 from services.registration.domain.shared_domains import FREE_MAIL
@@ -20,7 +21,7 @@ WRITTEN_ANEW = {"any_spelling": True}
 LATITUDE_MAX, LONGITUDE_MAX = 90, 180
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Routed:
     """A partner that takes leads: its weight, its place, and which leads it takes. None named: all of them."""
 
@@ -33,7 +34,7 @@ class Routed:
     families: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Gate:
     """What keeps a lead back for a person to look at, and which one counts as a repeat of another."""
 
@@ -44,7 +45,7 @@ class Gate:
     duplicate_days: int = 90
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class LeadRules:
     """The body of the rulebook kind `lead_rules`. No partners listed: every active one takes leads, with weight 1.
 

@@ -1,10 +1,9 @@
 """One look at a deal: its screening at an instant, and the events that follow from it for the deal and its claims."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from chassis.event import LEFT_OUT, LeftOut, replace
+from chassis.event import LEFT_OUT, LeftOut, frozen, replace
 from chassis.rulebook import Rulebook, Version
 from contracts.values import AccountId, Entitlement, PartnerId, Span
 from services.registration.domain.account import Account
@@ -61,7 +60,7 @@ Settles = Screens | RegisterDeal
 Settled = tuple[list[list[ClaimEvent]], list[list[DealEvent]]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Look:
     """What was seen of a deal at `now`."""
 

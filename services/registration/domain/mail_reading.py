@@ -1,8 +1,9 @@
 """What a mail was read to say of a deal, field by field, and whether that is sure enough to register it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from chassis.event import frozen
 
 SURE = 0.8
 """From this confidence on a field is believed without a person; below, the deal stays a draft."""
@@ -13,7 +14,7 @@ KNOWN_BY = "known_by"
 NEEDS_REGION = ("US", "CA")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Found:
     """One field as a mail says it: where, in which words, and what was read of them; None where that makes no sense.
 
@@ -32,7 +33,7 @@ class Found:
         return self.value is not None and self.confidence >= SURE
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reading:
     """All that one version of the parser found. Remarks: no-text, html-only, charset-guessed, too-many-parts."""
 

@@ -3,9 +3,7 @@
 Names are compared by a library before the command is made; what it measured comes here as a `Candidate`.
 """
 
-from dataclasses import dataclass
-
-from chassis.event import LEFT_OUT, LeftOut
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from contracts.values import AccountId
 from services.registration.domain.rules import Matching
 
@@ -15,7 +13,7 @@ DECIDE_FIRST = (RELATED, PROBABLE)
 """Findings of these classes are decided by a person before an approval."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class IndexSeen:
     """The index of customers as a look asked it: the version of its method, and up to where it had read the log."""
 
@@ -23,7 +21,7 @@ class IndexSeen:
     position: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Candidate:
     """Another account that may be the same customer, with what was measured: scores in whole percent, rounded down.
 
@@ -42,7 +40,7 @@ class Candidate:
     same_phone: bool | LeftOut = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Finding:
     """A candidate with its class."""
 

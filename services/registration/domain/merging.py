@@ -5,13 +5,12 @@ holds are contested, and a dispute over the younger one decides: a deal's own ho
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from chassis.case import OPEN, Stage
 from chassis.decider import Invalid, NotFound, Raced, Refused
-from chassis.event import LEFT_OUT, LeftOut, Sealed, command
+from chassis.event import LEFT_OUT, LeftOut, Sealed, command, frozen
 from chassis.rulebook import Rulebook
 from contracts.business_time import BUSINESS_DAY
 from contracts.values import AccountId, RegistrationId
@@ -55,7 +54,7 @@ from services.registration.domain.overlap import GROUP
 CLAIMS_MAX = 100
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Collision:
     """A hold that collides with older ones where the two accounts are one, and the programme of its deal's rules.
 
@@ -90,7 +89,7 @@ class MergeAccounts:
     now: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Target:
     """Where a claim goes that came after the merge: to the survivor or the absorbed account."""
 

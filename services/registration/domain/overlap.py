@@ -6,11 +6,11 @@ Partners write as they like: products and places are compared in a normal form, 
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from chassis.event import LEFT_OUT, LeftOut
+from chassis.event import LEFT_OUT, LeftOut, frozen
 from contracts.values import ProductLine
 
 ENTITY, SITE, GROUP = "entity", "site", "group"
@@ -20,7 +20,7 @@ KNOWN_MAX = 4_096
 _SIGNS = re.compile(r"[\W_]+")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """Where the customer is meant: one site (postcode, street), the legal entity in a territory, or the whole group."""
 
@@ -31,7 +31,7 @@ class Place:
     street: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Reach:
     """What a claim is for. A product line without a SKU means its whole family; `cloud` contains `cloud/storage`.
 

@@ -1,11 +1,10 @@
 """What onboarding told of a partner, copied into an own stream so that a screening can name it and its version."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import LEFT_OUT, LeftOut, command, event, replace
+from chassis.event import LEFT_OUT, LeftOut, command, event, frozen, replace
 from contracts.values import PartnerId
 
 NEW_BUSINESS = "new_business"
@@ -25,7 +24,7 @@ ROLE_OF_TYPE = {
 """The role in which a partner of a type usually registers."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Certified:
     """How many of a partner's people hold a certification from a day on, with the event that said so."""
 
@@ -36,7 +35,7 @@ class Certified:
     position: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PartnerFacts:
     """One partner as of a revision in onboarding, with the event that said so. Revision 0: not heard of yet.
 

@@ -1,10 +1,10 @@
 """Whose turn it was: the leads that partners were offered, by queue and day of UTC, so that caps and turns are exact."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 
 from chassis.decider import Decider
-from chassis.event import event
+from chassis.event import event, frozen
 from contracts.values import PartnerId
 
 
@@ -26,7 +26,7 @@ class TurnsCarried:
     counts: dict[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Turns:
     """The last turn of each partner on this day, and how many it had."""
 

@@ -4,11 +4,12 @@ Chance is a number that anybody can compute: the first 8 bytes of SHA-256 of `le
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 
+from chassis.event import frozen
 from chassis.rulebook import Decision, Input, Kind, Reason
 from contracts.values import PartnerId
 from services.registration.domain.lead_rules import (
@@ -31,7 +32,7 @@ DRAW_DIGITS = Decimal("0.000001")
 ORDER_MAX = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Taker:
     """A partner that could take a lead, as it was known when the command was made."""
 
@@ -41,7 +42,7 @@ class Taker:
     last_turn_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RoutingFacts:
     """What routing looks at. `declined` had the lead before; `turns` are those of today. `rules` is `book@version`."""
 
@@ -64,7 +65,7 @@ class RoutingFacts:
         return f"{self.lead_id}|{self.rules}|{self.round}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Passed:
     """A partner that the lead could not be offered to, and why."""
 
@@ -72,7 +73,7 @@ class Passed:
     code: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Routing:
     """To whom a lead goes. `seed` and `draw` stand where chance decided; `order` is whose turn would come next."""
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import date, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from chassis.event import frozen
 from contracts.business_time import HOLIDAYS_MAX, BusinessCalendar
 from contracts.values import Money
 from services.registration.domain.overlap import families_of
@@ -58,7 +59,7 @@ CLOSED_LEAST = 10
 PERCENTS = {"probable_percent": (85, 100), "possible_percent": (70, 100)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Protection:
     """How long a hold lasts, 0 to 365 days, counted from the approval or from the submission.
 
@@ -77,7 +78,7 @@ class Protection:
     warn_days: int = 7
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class BenefitRule:
     """A benefit of so many percent for deals of these roles, families and types; none named: of all."""
 
@@ -88,7 +89,7 @@ class BenefitRule:
     deal_types: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Matching:
     """From which score on two names are worth a look, in percent: with an equal address, and by themselves.
 
@@ -100,7 +101,7 @@ class Matching:
     shared_domains: tuple[str, ...] = SHARED_DOMAINS
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class AutoApproval:
     """Approves what is clean without a person, up to the limit of the deal's currency; without a limit, never.
 
@@ -114,7 +115,7 @@ class AutoApproval:
     closed_least: int = CLOSED_LEAST
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TierCapacity:
     """How many deals of one partner of that tier may be open at once."""
 
@@ -122,7 +123,7 @@ class TierCapacity:
     capacity: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class CertificationNeed:
     """So many of a partner's people hold that certification, for deals of these families; none named: for all."""
 
@@ -131,7 +132,7 @@ class CertificationNeed:
     families: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Step:
     """One approval that a deal needs when its amount is above the limit of its currency; without a limit, always.
 
@@ -150,7 +151,7 @@ class Step:
         return limit is None or limit < amount
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Clock:
     """How long a review may take, in business days: the aim and the limit, and how long a partner may take to answer.
 
@@ -165,7 +166,7 @@ class Clock:
     appeal_days: int = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OpenHours:
     """When the desk is there, in the programme's zone. Weekdays are ISO's: 1 is Monday.
 
@@ -197,7 +198,7 @@ class OpenHours:
         yield bool(self.holiday_dates) == bool(self.holidays), "holidays are written out as dates"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Disclosure:
     """What the losing side of a conflict is told besides that it lost; each can be switched off, and nothing added.
 
@@ -216,7 +217,7 @@ class Disclosure:
         return tuple(one.name for one in fields(self) if not getattr(self, one.name))
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DealRules:
     """The body of the rulebook kind `deal_rules`. No families: every product. A currency without a minimum has none.
 

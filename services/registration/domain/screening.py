@@ -5,12 +5,12 @@ Each check that does not pass pulls towards its own outcome; the strictest pull 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis.event import LEFT_OUT, LeftOut, plain, replace
+from chassis.event import LEFT_OUT, LeftOut, frozen, plain, replace
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.background import Background
@@ -44,7 +44,7 @@ DAYS_OF_A_MONTH = 30
 OPEN_TENDERS = ("planned", "published")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class OnAccount:
     """The live claims on one account that the deal enters, in order, its own among them."""
 
@@ -58,7 +58,7 @@ class OnAccount:
         return Claims(staying, self.incumbents)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Facts:
     """All that a screening looks at. `known` says whether it is certain who the customer is.
 
@@ -85,7 +85,7 @@ class Facts:
     index: IndexSeen | LeftOut = LEFT_OUT
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Check:
     """One question to the facts. `pull` is the outcome that it asks for; `approve` when it passes."""
 
@@ -99,7 +99,7 @@ class Check:
     position: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Conflict:
     """A rival's claim, and where the two meet. Match: identical on the same account, else the class of the finding.
 
@@ -120,7 +120,7 @@ class Conflict:
         return self.claim.state == WAITING
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Screening:
     """What came of it. `place` counts from 1 in the queue; `free_on` is the Monday after the last blocking hold.
 

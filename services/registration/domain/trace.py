@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.decider import Decider
-from chassis.event import event, stable_id
+from chassis.event import event, frozen, stable_id
 from contracts.values import AccountId, PartnerId, RegistrationId
 from services.registration.domain.account_key import keys_of
 from services.registration.domain.customer import Customer
@@ -17,7 +17,7 @@ from services.registration.domain.rules import ASKED, DOCUMENT, LOOK, DealRules
 KEPT_MAX = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Trace:
     """Kind: document (by its SHA-256), look (what a domain looks like), asked (a partner and a key of the customer).
 

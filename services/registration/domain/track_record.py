@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from chassis.decider import Decider
-from chassis.event import event
+from chassis.event import event, frozen
 from contracts.values import PartnerId, RegistrationId
 
 YEAR = timedelta(days=365)
@@ -22,7 +22,7 @@ class ResultCounted:
     closed_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Day:
     """What was closed on one UTC day."""
 

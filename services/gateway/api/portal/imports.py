@@ -1,11 +1,11 @@
 """Imports: a file of deals or sales facts goes in, its dry run is looked at, it is carried out, and it can be taken back."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
+from chassis.event import frozen
 from services.gateway.api.portal.visit import Here, PageRoute, Refusal, Sent, SentWithFile, Visit, refused
 
 IN_HAND = ("uploaded", "applying", "undoing")
@@ -15,7 +15,7 @@ VERBS = ("apply", "undo", "discard")
 RESULTS = ("good", "bad", "applied", "refused", "undone", "stays")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """One kind of imports: its pages under `page`, its routes under `api` of its service; `words` names it in the texts."""
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from chassis.application import Application
+from chassis.event import frozen
 from chassis.identity import Principal
 from services.gateway.api.door import call
 
@@ -17,7 +17,7 @@ ASK_SECONDS = 1.0
 KEPT_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Models:
     """Read models by their service, and how many more there are than a page names."""
 
@@ -29,7 +29,7 @@ class Models:
         return sum(len(names) for _, names in self.named) + self.more
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Standing:
     """How far figures are behind, how much was set aside, and whose figures a bug or an unreadable message has spoilt."""
 

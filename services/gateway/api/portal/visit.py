@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -24,7 +24,7 @@ from chassis.access import sees
 from chassis.application import Application
 from chassis.asgi import Answer, body_of, request_scope
 from chassis.decider import NotFound, Problem
-from chassis.event import SHARED, stable_id
+from chassis.event import SHARED, frozen, stable_id
 from chassis.health import readiness
 from chassis.http import App, BadRequest, Bug, Caller, Unavailable, at_least, failed, no_answer, problem
 from chassis.identity import Principal, Unauthenticated
@@ -57,7 +57,7 @@ FIELDS_MAX = 300
 NAME_MAX = 120
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Part:
     """What a service answered to one question of a page. A part that is not `ok` says so in its own panel."""
 
@@ -103,7 +103,7 @@ class Part:
 NOTHING = Part(status=200, body={"items": []})
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class File:
     """A file that came with a form."""
 
@@ -112,7 +112,7 @@ class File:
     content: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Form:
     """A form as it was sent. `lists` holds the fields that can stand there several times; `file` is what came with it."""
 
@@ -138,7 +138,7 @@ class Form:
         return [word.strip() for text in self.lists.get(name, []) for word in text.split(",") if word.strip()]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Refusal:
     """A form that was refused: shown beside the form with what was typed in."""
 
@@ -148,7 +148,7 @@ class Refusal:
     problem: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Tenancy:
     """The vendor whose portal this is."""
 
@@ -158,7 +158,7 @@ class Tenancy:
     currency: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Visit:
     """One request of somebody who is signed in."""
 
