@@ -105,7 +105,8 @@ test-faults: $(VENV) ## put five processes on real engines through every fault, 
 	@tests/engines/install >&2
 	@exec $(TIED) $(PY) -m tests.faults --profile $(PROFILE) $(ARGS)
 
-test-nightly: $(VENV) ## every fault at full length, on both profiles, one after the other: more than an hour
+test-nightly: $(VENV) ## every fault at full length, on both profiles, one after the other, and what CI has no time for: more than an hour
+	@$(MAKE) test-engines ARGS="-m nightly"
 	@$(MAKE) test-faults PROFILE=full
 	@$(MAKE) test-faults PROFILE=compact
 

@@ -27,6 +27,7 @@ HAPPENED = {
 
 @pytest.mark.long
 @pytest.mark.timeout(1_500)
+@pytest.mark.parametrize("engines", [pytest.param("mongo", marks=pytest.mark.nightly), "postgres"], indirect=True)
 async def test_one_seeded_workload_ends_in_the_same_documents_on_five_processes(
     tmp_path: Path, engines: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
