@@ -34,6 +34,8 @@ FINANCE = frozenset({"finance", "approver"})
 DEALS = frozenset({"admin", "cm", "desk", "finance", "approver", "analyst", "owner", "seller", "partner_finance"})
 PLANS = frozenset({"admin", "approver"})
 ARBITERS = frozenset({"admin", "finance"})
+ASK_WHY = {"incentives": ALL_VENDOR | MONEY}
+"""Who may ask why of the event that is asked about, where not everybody may: it is what a partner earned."""
 NOBODY: frozenset[str] = frozenset()
 OPERATOR = frozenset({"operator"})
 
@@ -93,7 +95,7 @@ def inspected(service: str) -> dict[str, Row]:
     prefix = "/v1/gateway" if service == "gateway" else ""
     readers = ALL_VENDOR if service == "gateway" else EVERYBODY
     return {
-        f"GET {prefix}/why/{{event_id}}": row(readers, event_id=f"{service}_event"),
+        f"GET {prefix}/why/{{event_id}}": row(ASK_WHY.get(service, readers), event_id=f"{service}_event"),
         f"GET {prefix}/events": row(frozenset({"admin", "analyst"})),
         f"GET {prefix}/feed": row(NOBODY),
         f"GET {prefix}/proofs/{{stream}}": row(readers, stream=f"{service}_stream"),
