@@ -87,7 +87,9 @@ OTHERS = {
     "spiff": plan({"flat": "77.77"}, kind="spiff", component="spiff", budget_id="pot"),
     "invoiced": plan({"percent": "1.1111"}, basis="invoiced", component="invoiced", hold_days=0),
 }
-RATES = tuple(Rate(base="USD", quote="EUR", rate=D("0.9137"), on=date(2026, 3, day), source="ecb") for day in (9, 16))
+RATES = tuple(
+    Rate(base="USD", quote="EUR", rate=D("0.9137"), on=date(2026, 3, day), source="ecb") for day in (9, 16, 30)
+)
 
 
 def books():

@@ -398,7 +398,7 @@ async def test_a_partner_disputes_a_line_shows_evidence_and_appeals(incentives):
     assert (document["state"], document["appeal"], len(document["evidence"])) == ("rejected", "no", 2)
     assert (await incentives.post(FINANCE, "/payments", pay)).status_code == 201
     table = await incentives.text(P1, f"{path}/csv")
-    assert table.splitlines()[-1] == ",closing,,,100.00"
+    assert table.splitlines()[-1] == ",closing,,,100.00,,,,,"
 
 
 async def test_the_clock_brings_a_dispute_under_review_and_ends_it_when_nobody_appeals(incentives):
