@@ -11,6 +11,8 @@ import sys
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -71,14 +73,17 @@ def numbers(value, path=()):
         yield path
 
 
-def altered(document, path):
+def put(document, path, value):
+    """The document with something else in one place."""
     changed = deepcopy(document)
-    inner = changed
-    for step in path[:-1]:
-        inner = inner[step]
-    text = inner[path[-1]]
-    inner[path[-1]] = text[:-1] + str((int(text[-1]) + 1) % 10)
+    inner = reduce(getitem, path[:-1], changed)
+    inner[path[-1]] = value
     return json.dumps(changed)
+
+
+def altered(document, path):
+    text = reduce(getitem, path, document)
+    return put(document, path, text[:-1] + str((int(text[-1]) + 1) % 10))
 
 
 async def test_one_altered_digit_of_any_amount_is_found_and_named(proof):
@@ -194,6 +199,25 @@ def test_the_verifier_stands_on_the_standard_library_alone():
     assert {name.partition(".")[0] for name in others} <= set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', '{"format": "entente-statement-1"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[" * 100_000, "{}", '{"format": "other"}', '{"format": "entente-statement-1"}']
+)
 def test_what_is_no_proof_is_said_to_be_none(text):
     assert len(verify(text)) == 1
+
+
+def places(value, path=()):
+    """Every place in a document below its top."""
+    if path:
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        yield from places(one, (*path, name))
+
+
+async def test_what_is_of_another_kind_than_it_should_be_is_a_finding_wherever_it_stands(proof):
+    """Whatever stands in a statement or an event; of the rest it is enough that it is read."""
+    for path in places(proof):
+        for other in (None, 5, "x", [], {}):
+            found = verify(put(proof, path, other))
+            assert found or path[0] not in {"statement", "events"} or reduce(getitem, path, proof) == other, path

@@ -31,6 +31,8 @@ OF_LINES, WITHOUT_LOG = "entente-statement-2", "entente-statement-1"
 """The newest format; the third, which says not what claims and withholding follow from; the second, which has not all that
 became of a line; the first, without the events' places in the log."""
 WITHOUT_LIVES = (OF_LINES, WITHOUT_LOG)
+UNREADABLE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError, struct.error)
+"""What comes of a file in which something is missing, or is of another kind than it should be."""
 
 
 def verify(text: str) -> Found:
@@ -43,7 +45,7 @@ def verify(text: str) -> Found:
         checks = (_events(proof), _lines(proof, events), _plans(proof), earnings(proof))
         logged = _log(proof) if proof["format"] != WITHOUT_LOG else []
         return [*_statement(proof["statement"]), *(text for found in checks for text in found), *logged]
-    except (KeyError, TypeError, ValueError, ArithmeticError) as missing:
+    except UNREADABLE as missing:
         return [f"the file cannot be read: {type(missing).__name__} {missing}"]
 
 
