@@ -56,7 +56,7 @@ OF_FUNDS: tuple[type[Any], ...] = (
 
 
 async def of_pay(app: Application, who: Principal, seen: Seen) -> bool:
-    """Whether it is told to the partner, and this person may know what it, or what it alone, is paid."""
+    """Whether it is told to the partner, and this person may read what the partner earns, or is who is paid."""
     own = getattr(seen.event, "payee_id", None) == who.by
     return (own or app.access.allows(who, READ_EARNINGS)) and disclosed(app, seen, who)
 

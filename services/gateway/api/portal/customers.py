@@ -1,7 +1,7 @@
 """One end customer, for the vendor's desk: who claims it now or then, what says who it is, and what it was merged with."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -98,8 +98,15 @@ async def _related(here: Visit, account: dict[str, Any]) -> dict[str, str]:
         *account.get("members", [])[:MEMBERS_SHOWN],
         *(one["account_id"] for one in account.get("links", [])),
     ]
-    found = await asyncio.gather(*(here.ask("registration", f"/accounts/{one}") for one in shown))
-    return {one: part.one.get("name") or "a customer without a name" for one, part in zip(shown, found, strict=True)}
+    return await named(here, shown)
+
+
+async def named(here: Visit, account_ids: Iterable[str]) -> dict[str, str]:
+    """The names of these customers, of those that are known."""
+    asked = list(dict.fromkeys(account_ids))
+    found = await asyncio.gather(*(here.ask("registration", f"/accounts/{one}") for one in asked))
+    parts = zip(asked, found, strict=True)
+    return {one: part.one.get("name") or "a customer without a name" for one, part in parts if part.ok}
 
 
 def _parting(sent: Form) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """What the vendor keeps to itself: customers, keys and product families, listed, added and ended by the desk."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden
+from services.gateway.api.portal.customers import named
 from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
 
-SHOWN_MAX = 50
+SHOWN_MAX, OF_ACCOUNT = 50, "account:"
 NATIONAL = ("vat", "registry", "tax")
 """Numbers that stand behind their country."""
 
@@ -25,15 +24,9 @@ async def _list(here: Visit, refusal: Refusal | None = None, status: int = 200) 
         raise Forbidden
     cursor = here.request.query_params.get("cursor")
     found = await here.ask("registration", "/exclusions", cursor=cursor, limit=SHOWN_MAX)
-    customers = await _customers(here, found.items)
+    targets = [row["target"] for row in found.items if row["target"].startswith(OF_ACCOUNT)]
+    customers = await named(here, (target.removeprefix(OF_ACCOUNT) for target in targets))
     return await here.page("exclusions.html", status, found=found, customers=customers, refusal=refusal)
-
-
-async def _customers(here: Visit, rows: list[dict[str, Any]]) -> dict[str, str]:
-    """The names of the customers that are named by their entry here."""
-    named = {row["target"].removeprefix("account:") for row in rows if row["target"].startswith("account:")}
-    parts = {one: await here.ask("registration", f"/accounts/{one}") for one in sorted(named)}
-    return {one: part.one.get("name") or "a customer without a name" for one, part in parts.items() if part.ok}
 
 
 def target_of(sent: Form) -> str:
