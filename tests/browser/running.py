@@ -28,11 +28,11 @@ PROVIDER_SECRET = "the-provider-and-we"
 SETTINGS = {"ENTENTE_PROVIDER_SECRET": PROVIDER_SECRET}
 
 
-def until(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
+def until(look: Callable[[], Any], otherwise: str = "it did not come about in time") -> Any:
     """What `look` answers, once that is something."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
+        assert time.monotonic() < deadline, otherwise
         time.sleep(LOOK_SECONDS)
     return found
 
@@ -45,12 +45,11 @@ class Client:
     token: str = ""
 
     def get(self, path: str) -> Any:
-        found = self.look(path)
-        assert found is not None, f"GET {path}: there is no such thing"
-        return found
+        """What is there, once it is: what was just made shows within moments."""
+        return until(lambda: self.look(path), f"GET {path}: there is no such thing")
 
     def look(self, path: str) -> Any:
-        """What is there; None while there is nothing: what was just made shows within moments."""
+        """What is there; None while there is nothing."""
         return self._call("GET", path, None, "")
 
     def post(self, path: str, body: Any = None, key: str = "") -> Any:
