@@ -14,7 +14,7 @@ from chassis.http import Caller
 from chassis.read_store.port import PAGE_MAX
 
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # noqa: RUF001  a sheet in an eastern language reads wide signs as their narrow ones
 EXPORT_MAX = 50_000
 
 
@@ -52,8 +52,7 @@ def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> R
     """Rows as a CSV file of that name."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([[neutral(value) for value in row] for row in rows])
+    writer.writerows([[neutral(value) for value in row] for row in (columns, *rows)])
     return download(f"{name}.csv", out.getvalue(), "text/csv")
 
 

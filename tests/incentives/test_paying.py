@@ -13,7 +13,6 @@ from chassis.decider import WrongState
 from chassis.event import Sealed, canonical_json
 from chassis.identity import Principal
 from chassis.rulebook import Rules, RulesPublished
-from chassis.tables import neutral
 from chassis.testing.kit import given
 from chassis.testing.projections import project, told
 from contracts.values import money
@@ -723,14 +722,6 @@ async def test_payment_rules_hold_once_they_are_published(incentives):
     assert (answer.status_code, answer.json()["slug"]) == (403, "over-limit")
     cfo = replace(APPROVER, subject="fin-9", duties=("approver", "cfo"))
     assert (await incentives.post(cfo, f"{payment}/approve")).json()["state"] == "approved"
-
-
-@pytest.mark.parametrize(
-    ("cell", "written"),
-    [("=1+1", "'=1+1"), ("@x", "'@x"), ("-5.00", "-5.00"), ("-5+1", "'-5+1"), ("plain", "plain"), (None, "")],
-)
-def test_exports_hold_no_formula(cell, written):
-    assert neutral(cell) == written
 
 
 @pytest.mark.parametrize(
