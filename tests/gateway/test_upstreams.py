@@ -61,6 +61,21 @@ async def test_a_service_that_ends_every_connection_is_said_to_be_away() -> None
     assert len(service.asked) == 2
 
 
+async def test_that_a_service_is_away_is_said_once_an_outage_and_that_it_is_back_once_too() -> None:
+    service = Ending(ends=6)  # each request is sent twice: three that are not answered
+    async with over_http(service) as api:
+        with capture_logs() as lines:
+            statuses = [(await api.post("/partners", {"a": 1}, key=f"{n}")).status for n in range(5)]
+            service.asked.clear()
+            statuses.append((await api.post("/partners", {"a": 1}, key="again")).status)
+    assert statuses == [503, 503, 503, 200, 200, 503]
+    assert [(line["event"], line["service"], line["log_level"]) for line in lines] == [
+        ("service_not_reached", "onboarding", "warning"),
+        ("service_reached_again", "onboarding", "info"),
+        ("service_not_reached", "onboarding", "warning"),
+    ]
+
+
 async def test_who_hangs_up_while_sending_is_no_bug_of_ours_and_asks_nothing_of_a_service() -> None:
     sent = iter(({"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}))
 

@@ -63,6 +63,7 @@ class OverHttp:
     def __init__(self, urls: Mapping[str, str]) -> None:
         self._urls = dict(urls)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._away: set[str] = set()
 
     def knows(self, service: str) -> bool:
         return service in self._urls
@@ -91,8 +92,21 @@ class OverHttp:
         except ClientDisconnect:
             await problem(HungUp())(scope, receive, send)
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("service_not_reached", service=service, error=repr(error))
+            self._missed(service, error)
             await problem(Unavailable(f"{service} cannot be reached"))(scope, receive, send)
+        else:
+            self._met(service)
+
+    def _missed(self, service: str, error: Exception) -> None:
+        """Says so once an outage: each request of it would say the same."""
+        if service not in self._away:
+            self._away.add(service)
+            log.warning("service_not_reached", service=service, error=repr(error))
+
+    def _met(self, service: str) -> None:
+        if service in self._away:
+            self._away.remove(service)
+            log.info("service_reached_again", service=service)
 
     async def _asked(self, service: str, request: Request, send: Send) -> None:
         """Asking again is safe: whatever changes something carries a key, under which it is done once."""
