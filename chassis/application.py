@@ -1,7 +1,7 @@
 """What routes and reactions of one service stand on: commands in, documents out, and the ports the service named."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,8 @@ from chassis.rulebook import Kind
 from chassis.shadow_runs import ShadowRuns
 from chassis.store.port import Recorded
 
-CATCH_UP_SECONDS = 1.0
+CATCH_UP_SECONDS, PATIENT_SECONDS = 1.0, 10.0
+"""How long a request, and how long a reaction, waits for a read model before it is to come again."""
 Explain = Callable[[Seen], Any]
 Reaction = Callable[[Seen, "Application"], Awaitable[None]]
 Publish = Callable[[Seen], PublicEvent | None]
@@ -48,6 +49,7 @@ class Application:
     where its public form does not say; `together_max` the most events that one command records;
     `bulk` are the imports that it takes; `files` the paths at which it takes files, with how large these may be;
     `standing` names the read models that met a bug and stand;
+    `catch_up_seconds` is how long a command waits for what it reads of a read model;
     `told` answers the position of the last event that a neighbour told a tenant, up to one of its positions;
     `master_key` is what unlocks the keys, where a KMS keeps it.
     """
@@ -67,6 +69,7 @@ class Application:
     may_ask: Mapping[type[Any], MayAsk] = field(default_factory=dict)
     together_max: int = 600
     wait_seconds: float
+    catch_up_seconds: float = CATCH_UP_SECONDS
     body_bytes_max: int
     reached: Callable[[str, str, int, float, str | None], Awaitable[bool]] | None = None
     standing: Callable[[], frozenset[str]] = frozenset
@@ -96,8 +99,16 @@ class Application:
     async def caught_up(self, model: str) -> None:
         """Waits until a read model has seen all that is recorded here. Raises Busy when it does not in time."""
         head = await self.executor.store.head()
-        if self.reached and not await self.reached(model, self.name, head, CATCH_UP_SECONDS, None):
+        if self.reached and not await self.reached(model, self.name, head, self.catch_up_seconds, None):
             raise Busy(f"{model} has not read the log up to {head}")
+
+    def patient(self) -> "Application":
+        """The same for who may wait longer than a request, which somebody stands before.
+
+        One that comes again asks how far the log is by then: a read model that stays a little behind a log that goes on
+        would never be there in time.
+        """
+        return replace(self, catch_up_seconds=PATIENT_SECONDS)
 
     async def react(self, seen: Seen, reaction: str, make: Any) -> Outcome | None:
         """Runs the command of a reaction; the same event again finds the first answer. A refusal is recorded: done."""

@@ -329,7 +329,7 @@ class Service:
     def _meet_the_others(self) -> None:
         transport = self.world.transport
         transport.offer(self.outlet, self.positions)
-        table = bound(self.blueprint.reactions, self.application)
+        table = bound(self.blueprint.reactions, self.application.patient())
         for source in sorted({type_name.split(".")[1] for type_name in table}):
             reactions = Reactions(self.name, topic_of(source), table, self.parking, tracer=self.tracer)
             self.reactions.append(reactions)
