@@ -80,6 +80,40 @@ async def test_a_statement_says_what_was_withheld_where_at_what_rate_and_the_tax
     assert "89.00 EUR" in await incentives.text(P1, f"{path}/pdf")
 
 
+async def test_a_live_statement_shows_what_is_under_way_and_what_was_paid(incentives):
+    """Proposed it is 100.00 to come; approved it is drawn; paid it is told with its day until the next statement."""
+    statement = await stated(incentives)
+    live = "/statements/live?partner_id=p1&currency=EUR"
+    assert [(await incentives.get(P1, live))[name] for name in ("payments", "orders")] == [[], []]
+    made = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+    payment_id = made.json()["payment_id"]
+    proposed = {
+        "payment_id": payment_id,
+        "statement_id": statement["statement_id"],
+        "statement_number": 1,
+        "state": "proposed",
+        "amount": euros("100.00"),
+        "tax": None,
+        "withheld": None,
+        "net": None,
+        "gates": [],
+        "paid_on": None,
+    }
+    found = await incentives.get(P1, live)
+    assert (found["closing"], found["payments"], found["orders"]) == (euros("100.00"), [], [proposed])
+    await incentives.post(APPROVER, f"/payments/{payment_id}/approve")
+    found = await incentives.get(P1, live)
+    assert (found["closing"], [one["to_bank"] for one in found["payments"]]) == (euros("0.00"), [euros("100.00")])
+    assert found["orders"] == [{**proposed, "state": "approved", "net": euros("100.00")}]
+    await incentives.post(FINANCE, f"/payments/{payment_id}/submit")
+    await incentives.until(FINANCE, f"/payments/{payment_id}", lambda one: one["state"] == "paid")
+    paid = {**proposed, "state": "paid", "net": euros("100.00"), "paid_on": "2026-06-03"}
+    assert (await incentives.get(P1, live))["orders"] == [paid]
+    await next_statement(incentives)
+    found = await incentives.get(P1, live)
+    assert (found["opening"], found["payments"], found["orders"]) == (euros("0.00"), [], [])
+
+
 async def test_a_payment_that_is_given_up_takes_all_of_it_back(incentives, approved):
     assert (await incentives.post(APPROVER, f"{approved}/decline", {"category": "mistake"})).status_code == 200
     told = await incentives.get(P1, await next_statement(incentives))

@@ -13,7 +13,7 @@ from chassis.event import LEFT_OUT, canonical_json, plain, stable_id
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.tables import table
-from contracts.values import money
+from contracts.values import Money, money
 from services.incentives.access import READ_LEDGER, READ_PAYMENTS, UPLOAD_REPORTS
 from services.incentives.adapters.provider_reports import FileRejected, Reported, reported
 from services.incentives.adapters.statement_pdf import statement_pdf
@@ -32,12 +32,14 @@ from services.incentives.application.paying import (
     write_off_of,
 )
 from services.incentives.application.sales import in_books, rules_of_kind
-from services.incentives.application.stated import StatedPayment, stated_payments
+from services.incentives.application.stated import StatedOrder, StatedPayment, stated_orders, stated_payments
 from services.incentives.application.tax_years import so_far_with
 from services.incentives.domain.account import (
+    Account,
     Accounts,
+    Cause,
     IssueStatement,
-    LiveStatement,
+    StatementLine,
     WriteOffNegative,
     live_statement,
 )
@@ -82,6 +84,25 @@ class ShownStatement(StatementDocument):
     """A statement as it was issued, and beside it what each payment that it tells of brings to the bank."""
 
     payments: list[StatedPayment]
+
+
+class ShownLive(TypedDict):
+    """The statement that would be issued now, what its payments bring to the bank, and where the orders stand.
+
+    `orders` are those that a payee asks for: under way, of the statement before, or of a line of this one.
+    """
+
+    account_id: str
+    payee_id: str
+    partner_id: str
+    opening: Annotated[dict[str, str], Money]
+    causes: list[Cause]
+    lines: list[StatementLine]
+    closing: Annotated[dict[str, str], Money]
+    from_position: int
+    to_position: int
+    payments: list[StatedPayment]
+    orders: list[StatedOrder]
 
 
 class StatementBody(Body):
@@ -219,8 +240,8 @@ async def next_statements(
 
 
 @router.get("/statements/live")
-@answers(LiveStatement)
-@reads("ledger")
+@answers(ShownLive)
+@reads("ledger", "payments")
 async def live(
     caller: Reader,
     app: App,
@@ -230,7 +251,8 @@ async def live(
 ) -> Response:
     """What a payee's next statement would say if it were issued now: what was carried into it, and all since, by cause.
 
-    The payee is the partner, or with `payee_id` a person who earned at it.
+    Beside it what its payments bring to the bank, and what is paid or under way. The payee is the partner, or with
+    `payee_id` a person who earned at it.
     """
     only, who = only_payee(caller, app), caller.principal
     foreign = who.kind == PARTNER and not who.acts_for(partner_id)
@@ -245,7 +267,11 @@ async def live(
     wish = await statement_of(app, caller.tenant, peek, asked)
     if only is None and who.kind == PARTNER and not who.acts_for(wish.partner_id):
         raise NotFound
-    return shown(plain(live_statement(wish, await peek(Accounts.at(wish.account_id)))))
+    account: Account = await peek(Accounts.at(wish.account_id))
+    told = plain(live_statement(wish, account))
+    payments = await stated_payments(app, caller.tenant, told)
+    orders = await stated_orders(app, caller.tenant, account, told)
+    return shown({**told, "payments": payments, "orders": orders})
 
 
 @router.get("/statements/{statement_id}")

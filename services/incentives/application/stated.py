@@ -1,6 +1,7 @@
 """What a payment that a statement tells of brings to the payee's bank: its amount, with tax on top, less what is withheld."""
 
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, TypedDict
 
@@ -10,6 +11,7 @@ from chassis.store.port import Recorded
 from contracts.values import Money, total
 from services.incentives.application.paying import payment_rules_at
 from services.incentives.application.proving import recorded_at, whole_stream
+from services.incentives.domain.account import Account
 from services.incentives.domain.journal import INVOICE_TAX, Entry
 from services.incentives.domain.payee import Payees, withholding_form_of
 from services.incentives.domain.payment_events import PaymentApproved, PaymentBlocked, PaymentDeclined
@@ -34,6 +36,39 @@ class StatedPayment(TypedDict):
     jurisdiction: str | None
     withheld_percent: str | None
     to_bank: Annotated[dict[str, str], Money]
+
+
+class StatedOrder(TypedDict):
+    """Where a payment stands that a live statement has to do with; `net` is what it brings to the bank, once approved."""
+
+    payment_id: str
+    statement_id: str
+    statement_number: int
+    state: str
+    amount: Annotated[dict[str, str], Money]
+    tax: Annotated[dict[str, str], Money] | None
+    withheld: Annotated[dict[str, str], Money] | None
+    net: Annotated[dict[str, str], Money] | None
+    gates: list[str]
+    paid_on: Annotated[str, date] | None
+
+
+async def stated_orders(app: Application, tenant: str, account: Account, live: dict[str, Any]) -> list[StatedOrder]:
+    """The payment that is under way, that of the last statement, and those of the lines, in the order of their statements.
+
+    What a person earned at another partner is not for this one to see.
+    """
+    last = account.last.statement_id if account.last else None
+    named = {name for name, one in account.payments.items() if one.statement_id == last}
+    named |= {line["cause"] for line in live["lines"] if line["kind"] in DRAWS}
+    named |= {account.open_payment} if account.open_payment else set()
+    await app.caught_up("payments")
+    found = (await app.read.get_many("payments", tenant, sorted(named))).values()
+    here = sorted(
+        (one for one in found if one["partner_id"] == live["partner_id"]), key=lambda one: int(one["statement_number"])
+    )
+    orders: list[Any] = [{name: one[name] for name in StatedOrder.__annotations__} for one in here]
+    return orders
 
 
 async def stated_payments(app: Application, tenant: str, statement: dict[str, Any]) -> list[StatedPayment]:
