@@ -75,13 +75,17 @@ class Money:
         return self.amount == 0
 
 
+class AmountTooLarge(ValueError):
+    """More than money can hold."""
+
+
 def _exact(amount: Decimal, currency: str) -> Decimal:
     if currency not in MINOR_DIGITS:
         raise ValueError(f"{currency!r} is not an ISO 4217 currency")
     if not amount.is_finite():
         raise ValueError("an amount is a finite number")
     if amount.adjusted() >= INTEGER_DIGITS_MAX:
-        raise ValueError(f"an amount has at most {INTEGER_DIGITS_MAX} integer digits")
+        raise AmountTooLarge(f"an amount has at most {INTEGER_DIGITS_MAX} integer digits")
     digits = MINOR_DIGITS[currency]
     if amount.as_tuple().exponent == -digits:
         return amount

@@ -1,7 +1,7 @@
 """The books: currencies, rates, months that close, what is owed on any day and at any position."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -22,8 +22,9 @@ from services.incentives.domain.books import (
     RatesInvalid,
     RecordRates,
     booked_month,
+    record_rates_once,
 )
-from services.incentives.domain.exchange import InBooks, NoRate, Rate, exact, exchanged, rate_for
+from services.incentives.domain.exchange import InBooks, NoRate, Rate, exact, exchanged, newest, rate_for
 from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
 from services.incentives.domain.line import adjust_line, confirm_adjustment, release_line
 from services.incentives.domain.rating import steps
@@ -125,6 +126,24 @@ def test_rates_that_are_known_change_nothing():
     given(TABLE[RecordRates], (AllBooks.at("2026-03"), happened)).when(rates()).then_nothing()
 
 
+def test_of_rates_of_one_pair_and_day_the_last_recorded_counts_whichever_way_round():
+    day = {"on": date(2026, 3, 16), "source": "ecb"}
+    slip, corrected = (Rate(base="EUR", quote="USD", rate=D(r), **day) for r in ("11.0", "1.10"))
+    other_way = Rate(base="USD", quote="EUR", rate=D("0.9"), **day)
+    other_day = Rate(base="EUR", quote="USD", rate=D("1.2"), on=date(2026, 3, 15), source="ecb")
+    assert newest([slip, other_day, corrected]) == (corrected, other_day)
+    assert newest([slip, other_way]) == (other_way,)
+
+
+def test_a_rate_that_was_corrected_can_be_put_back_and_the_first_evaluator_took_it_for_known():
+    at = AllBooks.at("2026-03")
+    happened = given(TABLE[RecordRates]).when(rates()).verdict.events[0]
+    happened += given(TABLE[RecordRates], (at, happened)).when(rates(pairs={"EUR/USD": D("1.20")})).verdict.events[0]
+    [back] = given(TABLE[RecordRates], (at, happened)).when(rates()).verdict.events[0]
+    assert [one.rate for one in back.rates] == [D("1.10")]
+    assert record_rates_once(rates(), AllBooks.fold(happened)) == []
+
+
 # Months
 
 
@@ -219,6 +238,56 @@ async def test_a_month_is_closed_by_an_approver_and_told(incentives):
     assert (await incentives.post(APPROVER, "/books/2026-05/close")).json()["slug"] == "previous-open"
 
 
+async def test_what_a_clock_that_lags_books_in_a_closed_month_counts_in_the_first_open_one(incentives):
+    """100.00 in March, which is closed; then 50.00 by a process whose clock still says the 31st, and a refund in April."""
+    await earned(incentives)
+    incentives.clock.set(APRIL)
+    assert (await incentives.post(APPROVER, "/books/2026-03/close")).status_code == 200
+    incentives.clock.set(datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC))
+    await incentives.hear(won("o2", "500.00"))
+    await incentives.hear(credited(("p1", "100.00"), opportunity_id="o2"))
+    incentives.clock.set(APRIL)
+    await incentives.hear(refunded("x", "300.00"))
+
+    async def booked(month):
+        found = (await incentives.get(FINANCE, f"/books/{month}"))["booked"]
+        return [(one["accounts"]["held"], one["total"]) for one in found]
+
+    assert [await booked(month) for month in ("2026-03", "2026-04", "2026-05")] == [
+        *([("-100.00", "0.00")], [("-20.00", "0.00")], []),
+    ]
+    told = [(one["booked_on"], one["counts_in"]) for one in (await incentives.get(FINANCE, "/ledger"))["items"]]
+    assert told == [("2026-03-16", "2026-03"), ("2026-03-31", "2026-04"), ("2026-04-02", "2026-04")]
+    days = [
+        line[:10] for line in (await exported(incentives, "beancount")) if "calculated" in line or "reversed" in line
+    ]
+    assert days == ["2026-03-16", "2026-04-01", "2026-04-02"]
+    assert [row.rpartition(",")[2] for row in await exported(incentives, "csv")] == [
+        *("counts_in", "2026-03", "2026-03", "2026-04", "2026-04", "2026-04", "2026-04"),
+    ]
+    incentives.clock.set(datetime(2026, 5, 2, tzinfo=UTC))
+    assert (await incentives.post(APPROVER, "/books/2026-04/close")).status_code == 200
+    assert await booked("2026-04") == [("-20.00", "0.00")]
+
+
+async def exported(incentives, shape):
+    return (await incentives.text(FINANCE, f"/ledger/export?format={shape}")).splitlines()
+
+
+async def test_what_is_owed_at_a_position_is_the_same_whatever_was_posted_on_that_day_after_it(incentives):
+    """And the instant between two journals of one second finds the first of them."""
+    await earned(incentives)
+    before = await incentives.service.store.head()
+    incentives.clock.set(incentives.clock.now() + timedelta(milliseconds=500))
+    await incentives.hear(won("o2", "500.00"))
+    await incentives.hear(credited(("p2", "100.00"), opportunity_id="o2"))
+    queries = (f"?position={before}", "?known_at=2026-03-16T12:00:00Z", "?position=0", "?known_at=2026-03-15T12:00:00Z")
+    found = [(await incentives.get(FINANCE, f"/liability{query}"))["items"] for query in queries]
+    assert [[(one["payee_id"], one["owed"]) for one in items] for items in found] == [
+        *([("p1", "100.00")], [("p1", "100.00")], [], []),
+    ]
+
+
 async def test_a_closed_month_recalculates_bit_identically(incentives):
     await earned(incentives)
     incentives.clock.set(APRIL)
@@ -261,6 +330,91 @@ async def test_a_foreign_sale_waits_for_its_rate_and_is_then_resolved(incentives
     assert sum(D(amount) for one in trial for amount in one["books"].values()) == 0
     again = await incentives.post(FINANCE, "/sales/o1/resolve", {"plan_id": "commission"})
     assert again.json()["slug"] == "not-quarantined"
+
+
+async def test_a_sale_at_a_rate_beyond_all_money_waits_until_the_rate_is_corrected(incentives):
+    """The fact is kept: what was parked kept all that followed of its sale from being heard."""
+    await incentives.hear(opened("USD"))
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 16, 12, tzinfo=UTC))
+
+    await recorded(incentives, "2026-03-16", {"EUR/USD": "999999999999999999"})
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    assert (await incentives.get(FINANCE, "/sales/o1"))["quarantined"] == {"1-commission": "no-rate"}
+    await recorded(incentives, "2026-03-16", {"EUR/USD": "1.10"})
+    assert (await incentives.post(FINANCE, "/sales/o1/resolve", {"plan_id": "commission"})).status_code == 200
+    [journal] = (await incentives.get(FINANCE, "/ledger"))["items"]
+    assert [one["books"]["amount"] for one in journal["entries"]] == ["110.00", "-110.00"]
+
+
+async def test_a_corrected_rate_counts_from_then_on_and_what_was_booked_stays(incentives):
+    """11.0 was a slip for 1.10: 100.00 EUR stood at 1,100.00 USD, the next 100.00 at 110.00; the first is reversed as booked."""
+    await incentives.hear(opened("USD"))
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 16, 12, tzinfo=UTC))
+
+    async def booked_after(rate, name):
+        await recorded(incentives, "2026-03-16", {"EUR/USD": rate})
+        await incentives.hear(won(name))
+        await incentives.hear(credited(("p1", "100.00"), opportunity_id=name))
+        return (await incentives.get(FINANCE, "/ledger"))["items"][-1]["entries"][0]["books"]["amount"]
+
+    assert [await booked_after(*one) for one in (("11.0", "o1"), ("1.10", "o2"), ("1.20", "o3"), ("1.10", "o4"))] == [
+        *("1100.00", "110.00", "120.00", "110.00"),
+    ]
+    await incentives.hear(refunded("x", "1000.00"))
+    assert (await incentives.get(FINANCE, "/ledger"))["items"][-1]["entries"][0]["books"]["amount"] == "1100.00"
+    assert (await incentives.get(FINANCE, "/books/2026-03"))["rates"] == ["1 EUR = 1.10 USD on 2026-03-16, ecb"]
+
+
+async def test_a_currency_chosen_between_earning_and_payment_counts_for_what_is_earned_then_to_the_cent(incentives):
+    """Books in dollars. 100.00 EUR stay euros (110.00, paid at 1.15); 50.00 EUR more are 42.50 GBP (55.25, paid at 1.20)."""
+    await incentives.hear(opened("USD"))
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 16, 12, tzinfo=UTC))
+    await recorded(incentives, "2026-03-16", {"EUR/USD": "1.10", "EUR/GBP": "0.85", "GBP/USD": "1.30"})
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    assert (await incentives.put(P1, "/payees/p1/currency", {"currency": "GBP"})).status_code == 200
+    await incentives.hear(won("o2", "500.00"))
+    await incentives.hear(credited(("p1", "100.00"), opportunity_id="o2"))
+    incentives.clock.set(datetime(2026, 5, 4, 9, tzinfo=UTC))
+    await incentives.until(P1, "/lines?state=payable", lambda page: len(page["items"]) == 2)
+    await recorded(incentives, "2026-05-04", {"EUR/USD": "1.15", "GBP/USD": "1.20"})
+    assert [await paid(incentives, currency) for currency in ("EUR", "GBP")] == ["100.00", "42.50"]
+    trial = (await incentives.get(FINANCE, "/ledger/balances"))["trial_balance"]
+    assert {one["currency"]: one["total"] for one in trial} == {"EUR": "0.00", "GBP": "0.00"}
+    stands = {(one["currency"], name): D(amount) for one in trial for name, amount in one["books"].items() if D(amount)}
+    assert stands == {
+        ("EUR", "cash:simulator USD"): D("-115.00"),
+        ("EUR", "expense:commission USD"): D("110.00"),
+        ("EUR", "fx_difference USD"): D("5.00"),
+        ("GBP", "cash:simulator USD"): D("-51.00"),
+        ("GBP", "expense:commission USD"): D("55.25"),
+        ("GBP", "fx_difference USD"): D("-4.25"),
+    }
+    executor = incentives.service.application.executor
+    assert (await verify_decisions(executor.store, executor.every_handles)).lines()[0].endswith("all as recorded")
+
+
+async def recorded(incentives, day, pairs):
+    body = {"source": "ecb", "on": day, "pairs": pairs}
+    assert (await incentives.post(FINANCE, "/rates", body)).status_code == 201
+
+
+async def paid(incentives, currency):
+    """States April and pays it; what came to the bank."""
+    body = {"partner_id": "p1", "period": "2026-04", "currency": currency}
+    statement = (await incentives.post(FINANCE, "/statements", body)).json()
+    made = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
+    path = f"/payments/{made.json()['payment_id']}"
+    assert (await incentives.post(APPROVER, f"{path}/approve")).status_code == 200
+    assert (await incentives.post(FINANCE, f"{path}/submit")).status_code == 200
+    return (await incentives.until(FINANCE, path, lambda one: one["state"] == "paid"))["amount"]["amount"]
 
 
 async def test_facts_of_billing_are_taken_row_by_row_and_once(incentives):

@@ -62,7 +62,8 @@ def weights(postings):
 
 def journals(*events):
     facts = told(*(one for one in events if getattr(one, "journal", NO_JOURNAL).entries))
-    return sorted(project(LEDGER, facts).values(), key=lambda one: one["position"])
+    found = sorted(project(LEDGER, facts).values(), key=lambda one: one["position"])
+    return [{**one, "counts_in": one["booked_on"][:7]} for one in found]
 
 
 def a_foreign_ledger(cash="cash"):

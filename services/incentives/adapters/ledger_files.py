@@ -1,6 +1,7 @@
 """The ledger as files: a table of its entries, and a journal for plain-text accounting in beancount's or ledger's format.
 
-A transaction stands on the day on which it was booked; its accounts are named after who is owed, what it cost, or whose
+A transaction stands on the day on which it was booked, or on the first of the month in which it counts where its own was
+closed before; its accounts are named after who is owed, what it cost, or whose
 tax it is. What an amount stands for in the currency of the books is its total price, `110.00 USD @@ 100.00 EUR`.
 """
 
@@ -25,6 +26,7 @@ COLUMNS = (
     "books_amount",
     "books_currency",
     "event_id",
+    "counts_in",
 )
 ROOTS = {
     "held": "Liabilities:Held",
@@ -60,7 +62,7 @@ def _row(journal: Journal, entry: Mapping[str, Any]) -> list[Any]:
     books = entry["books"] or {"amount": None, "currency": None}
     told = [journal[name] for name in COLUMNS[: COLUMNS.index("account")]]
     amounts = [entry["amount"], journal["currency"], books["amount"], books["currency"]]
-    return [*told, entry["account"], entry["payee_id"], *amounts, journal["event_id"]]
+    return [*told, entry["account"], entry["payee_id"], *amounts, journal["event_id"], journal["counts_in"]]
 
 
 def beancount(journals: Iterable[Journal]) -> str:
@@ -71,7 +73,7 @@ def beancount(journals: Iterable[Journal]) -> str:
         accounts = [_account(entry) for entry in journal["entries"]]
         new = [account for account in dict.fromkeys(accounts) if account not in opened]
         opened.update(new)
-        parts += [f"{journal['booked_on']} open {account}\n" for account in new]
+        parts += [f"{_day(journal)} open {account}\n" for account in new]
         parts.append(_transaction(journal, accounts))
     return "\n".join(parts)
 
@@ -89,11 +91,16 @@ def plain_ledger(journals: Iterable[Journal]) -> str:
 
 def _entered(journal: Journal) -> str:
     lines = [
-        f"{journal['booked_on']} * {journal['kind']} {_in_one_line(journal['cause'])}",
+        f"{_day(journal)} * {journal['kind']} {_in_one_line(journal['cause'])}",
         *(f"    ; {name}: {journal[name]}" for name in NOTED),
     ]
     postings = (f"    {_account(one)}  {_amount(one, journal['currency'])}" for one in journal["entries"])
     return "\n".join([*lines, *postings])
+
+
+def _day(journal: Journal) -> str:
+    booked_on, month = journal["booked_on"], journal["counts_in"]
+    return str(booked_on) if booked_on.startswith(month) else f"{month}-01"
 
 
 def _in_one_line(text: str) -> str:
@@ -103,7 +110,7 @@ def _in_one_line(text: str) -> str:
 
 def _transaction(journal: Journal, accounts: Iterable[str]) -> str:
     lines = [
-        f'{journal["booked_on"]} * "{journal["kind"]}" "{_quoted(journal["cause"])}"',
+        f'{_day(journal)} * "{journal["kind"]}" "{_quoted(journal["cause"])}"',
         f'  event_id: "{journal["event_id"]}"',
         f"  position: {journal['position']}",
         f"  effective_on: {journal['effective_on']}",

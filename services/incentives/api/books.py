@@ -18,8 +18,17 @@ from services.incentives.access import READ_LEDGER
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.answers import BudgetAnswer
 from services.incentives.application.books import Remittance, close_of, remittance_of
-from services.incentives.domain.books import AllBooks, Books, CloseMonth, RecordRates, month_name, months_back
+from services.incentives.domain.books import (
+    AllBooks,
+    Books,
+    CloseMonth,
+    RecordRates,
+    month_before,
+    month_name,
+    months_back,
+)
 from services.incentives.domain.budget import AllocateBudget, AllocateUnits, BudgetInvalid, ExpireBudget
+from services.incentives.domain.exchange import newest
 from services.incentives.domain.tax import RemitTax
 from services.incentives.projections.budgets import BudgetDocument
 from services.incentives.projections.liability import Booked, Liability, booked_in, liability, position_at
@@ -111,7 +120,10 @@ async def all_months(caller: Reader, app: App) -> Response:
     now = month_name(app.clock.now().astimezone(UTC).date())
     first = min((one["first_booked_on"][: len(now)] for one in trial.items), default=now)
     found = [(name, await _books(app, caller, name)) for name in months_back(now, first, MONTHS_MAX)]
-    rows = [{"month": name, "over": name < now, "rates": len(books.rates), **_closed(books)} for name, books in found]
+    rows = [
+        {"month": name, "over": name < now, "rates": len(newest(books.rates)), **_closed(books)}
+        for name, books in found
+    ]
     following = min((row["month"] for row in rows if row["over"] and not row["closed_at"]), default=None)
     return listed([{**row, "next": row["month"] == following} for row in rows], None)
 
@@ -130,14 +142,24 @@ def _closed(books: Books) -> dict[str, Any]:
 
 @router.get("/books/{month}")
 @answers(MonthBooks)
-@reads("day_balances")
+@reads("day_balances", "ledger")
 async def one_month(month: Month, caller: Reader, app: App) -> Response:
-    """A month's rates, what was booked in it by account, and at which position it was closed."""
+    """A month's rates, what counts in it by account, and at which position it was closed.
+
+    What was booked on a day of a month that was closed before counts in the first one that was open.
+    """
     app.access.check(caller.principal, READ_LEDGER)
     found = await _books(app, caller, month)
-    rates = [f"1 {rate.base} = {rate.rate} {rate.quote} on {rate.on}, {rate.source}" for rate in found.rates]
-    booked = await booked_in(app.read, caller.tenant, month)
+    rates = [f"1 {rate.base} = {rate.rate:f} {rate.quote} on {rate.on}, {rate.source}" for rate in newest(found.rates)]
+    booked = await booked_in(app.read, caller.tenant, month, await _closed_at(app, caller, month))
     return shown({"month": month, "rates": rates, "booked": booked, **_closed(found)})
+
+
+async def _closed_at(app: Application, caller: Reader, month: str) -> dict[str, int]:
+    """At which positions a month and the one before it were closed, those that are."""
+    names = (month_before(month), month)
+    found = [(name, (await _books(app, caller, name)).closed) for name in names]
+    return {name: closed.position for name, closed in found if closed}
 
 
 @router.post("/books/{month}/close")
@@ -153,7 +175,7 @@ async def close(month: Month, caller: Writer, app: App) -> Response:
 
 @router.get("/liability")
 @answers(Liability)
-@reads("day_balances", "payee_gates")
+@reads("day_balances", "ledger", "payee_gates")
 async def owed(
     caller: Reader,
     app: App,
@@ -166,6 +188,7 @@ async def owed(
     if sum(given is not None for given in (as_of, position, known_at)) > 1:
         raise BadRequest("name one of as_of, position and known_at")
     await app.caught_up("day_balances")
+    await app.caught_up("ledger")
     at = position if known_at is None else await position_at(app.read, caller.tenant, known_at)
     upto = Range() if as_of is None else Range(below=_day_after(as_of))
     items = await under_own_partner(app.read, caller.tenant, await liability(app.read, caller.tenant, upto, at))

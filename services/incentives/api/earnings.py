@@ -16,6 +16,7 @@ from chassis.read_store.port import Contains, Range, each
 from services.incentives.access import READ_DISPUTED, READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.application.answers import LineAnswer
+from services.incentives.application.books import with_months
 from services.incentives.application.paying import paying
 from services.incentives.domain.meter import PostponeTrueUp, meter_of
 from services.incentives.domain.sale_commands import PostponeLine
@@ -254,8 +255,14 @@ async def journal_filter(
 JournalFilter = Annotated[dict[str, Any], Depends(journal_filter)]
 
 
+class ShownJournal(JournalDocument):
+    """A journal with the month in which it counts: that of `booked_on`, or the first open one where that was closed before."""
+
+    counts_in: str
+
+
 @router.get("/ledger")
-@answers(Page[JournalDocument])
+@answers(Page[ShownJournal])
 @reads("ledger")
 async def list_journals(
     caller: Reader, app: App, paged: Paged, narrowed: JournalFilter, period: Month = None, as_of: Day | None = None
@@ -268,7 +275,8 @@ async def list_journals(
     ends = [f"{period}-32"] if period else []
     ends += [f"{iso(as_of)}~"] if as_of else []
     booked = Range(at_least=f"{period}-01" if period else None, below=min(ends)) if ends else None
-    return listed(*await page(caller, app, "ledger", paged, {**narrowed, "booked_on": booked}, sort="position"))
+    items, cursor = await page(caller, app, "ledger", paged, {**narrowed, "booked_on": booked}, sort="position")
+    return listed(await with_months(app.executor.peek(caller.tenant), items), cursor)
 
 
 class Balances(TypedDict):

@@ -11,6 +11,7 @@ from chassis.tables import Table, download, every, table
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
 from services.incentives.adapters.ledger_files import COLUMNS, beancount, plain_ledger, table_rows
 from services.incentives.api.earnings import LineFilter, own
+from services.incentives.application.books import with_months
 
 LINE_COLUMNS = (
     "line_id",
@@ -58,7 +59,8 @@ async def ledger_file(
     first = since.isoformat() if since else None
     after = (until + timedelta(days=1)).isoformat() if until else None
     where = {"booked_on": Range(at_least=first, below=after)} if first or after else {}
-    journals = sorted(await every(app, caller, "ledger", where, "booked_on"), key=lambda one: int(one["position"]))
+    found = sorted(await every(app, caller, "ledger", where, "booked_on"), key=lambda one: int(one["position"]))
+    journals = await with_months(app.executor.peek(caller.tenant), found)
     if shape == "csv":
         return table("ledger", COLUMNS, table_rows(journals))
     text = beancount(journals) if shape == "beancount" else plain_ledger(journals)

@@ -181,7 +181,8 @@ HANDLES = (
     Handles(approval.RecordDealEnd, approval.record_deal_end, approval_stream),
     Handles(approval.NoteOrder, approval.note_order, approval_stream),
     Handles(bookkeeping.OpenBooks, bookkeeping.open_books, lambda _: (AllBooks.at(CURRENCY),)),
-    Handles(bookkeeping.RecordRates, bookkeeping.record_rates, rates_stream),
+    Handles(bookkeeping.RecordRates, bookkeeping.record_rates_once, rates_stream),
+    Handles(bookkeeping.RecordRates, bookkeeping.record_rates, rates_stream, evaluator=2),
     Handles(
         bookkeeping.CloseMonth, bookkeeping.close_month, month_stream, reads=month_before_streams, answer=month_answer
     ),

@@ -1,6 +1,7 @@
 """A month is closed over what the ledger sums to, and withheld tax handed over by what it says of each payee."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +44,23 @@ def _totals(trial: Sequence[dict[str, Any]]) -> dict[str, str]:
             name = f"books {booked.rpartition(' ')[2]}"
             sums[name] = sums.get(name, Decimal(0)) + Decimal(amount)
     return {name: str(total) for name, total in sorted(sums.items())}
+
+
+async def with_months(peek: Peek, journals: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Journals with `counts_in`: the month in which each counts, its own or the first that was open after that."""
+    found = list(journals)
+    closed: dict[str, int] = {}
+    for month in sorted({journal["booked_on"][:7] for journal in found}):
+        await _closed_since(peek, month, closed)
+    months = [bookkeeping.booked_month(date.fromisoformat(one["booked_on"]), one["position"], closed) for one in found]
+    return [{**one, "counts_in": month} for one, month in zip(found, months, strict=True)]
+
+
+async def _closed_since(peek: Peek, month: str, known: dict[str, int]) -> None:
+    """Adds at which positions a month and those after it were closed, up to the first that is open."""
+    while month not in known and (closed := (await peek(bookkeeping.AllBooks.at(month))).closed):
+        known[month] = closed.position
+        month = bookkeeping.month_after(month)
 
 
 # Withheld tax: what the ledger says of each payee is copied into the command

@@ -18,7 +18,7 @@ from services.incentives.domain.budget import Budget, BudgetEvent
 from services.incentives.domain.choice import version_of
 from services.incentives.domain.claim import Claim, ClaimEvent
 from services.incentives.domain.dues import Known
-from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate, exact
+from services.incentives.domain.exchange import NO_BOOKS, RATE_DAYS_MAX, InBooks, Rate, exact, newest
 from services.incentives.domain.meter import Meter, MeterEvent, Meters, paid_currency
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.posting import AtHand, Decided
@@ -221,9 +221,9 @@ async def all_payees(app: Application, tenant: str, peek: Peek) -> dict[str, Pay
 
 
 async def rates_about(look: Look, days: Sequence[date]) -> tuple[Rate, ...]:
-    """The recorded rates that may hold on some days."""
+    """The recorded rates that may hold on some days; of one that was corrected the last."""
     found = [rate for month in months_about(days) for rate in (await look(AllBooks.at(month))).rates]
-    return exact(rate for rate in found if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
+    return exact(rate for rate in newest(found) if any(0 <= (day - rate.on).days <= RATE_DAYS_MAX for day in days))
 
 
 async def paid_in(look: Look, window: Mapping[str, str]) -> tuple[str, str] | None:

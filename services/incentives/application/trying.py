@@ -22,7 +22,7 @@ from services.incentives.domain.books import AllBooks, month_before, month_name,
 from services.incentives.domain.budget import Budget, Budgets
 from services.incentives.domain.choice import Chosen
 from services.incentives.domain.dues import Known
-from services.incentives.domain.exchange import Rate, exact
+from services.incentives.domain.exchange import Rate, exact, newest
 from services.incentives.domain.plan import Plan
 from services.incentives.domain.rating import half_up
 from services.incentives.domain.side import NOTHING, Posted, Pot, Side
@@ -51,7 +51,7 @@ async def known_between(app: Application, tenant: str, since: date, until: date)
     months = months_back(month_name(until), month_before(month_name(since)), MONTHS_MAX)
     rates: list[Rate] = []
     for month in reversed(months):
-        rates += exact((await peek(AllBooks.at(month))).rates)
+        rates += exact(newest((await peek(AllBooks.at(month))).rates))
     return Known(books=(), payees=await all_payees(app, tenant, peek), rates=tuple(rates))
 
 

@@ -12,7 +12,7 @@ from typing import assert_never
 from chassis.decider import Decider, Invalid, Refused
 from chassis.event import canonical_json, command, event, iso, sha256
 from contracts.values import MINOR_DIGITS
-from services.incentives.domain.exchange import Rate, rate_faults
+from services.incentives.domain.exchange import Rate, newest, rate_faults
 
 CURRENCY = "currency"
 RATES_MAX = 200
@@ -141,11 +141,20 @@ def open_books(wish: OpenBooks, books: Books) -> list[BooksEvent]:
 
 
 def record_rates(wish: RecordRates, books: Books) -> list[BooksEvent]:
-    """Keeps the rates of a day. What is known already changes nothing."""
+    """Keeps the rates of a day. What counts already changes nothing; what was corrected since is recorded again."""
+    return _recorded(wish, newest(books.rates))
+
+
+def record_rates_once(wish: RecordRates, books: Books) -> list[BooksEvent]:
+    """As the first evaluator decided: what was ever recorded changes nothing, also where it was corrected since."""
+    return _recorded(wish, books.rates)
+
+
+def _recorded(wish: RecordRates, known: tuple[Rate, ...]) -> list[BooksEvent]:
     if not wish.pairs or len(wish.pairs) > RATES_MAX or wish.on > wish.now.astimezone(UTC).date():
         raise RatesInvalid
     rates = tuple(_rate(pair, rate, wish) for pair, rate in sorted(wish.pairs.items()))
-    if set(rates) <= set(books.rates):
+    if set(rates) <= set(known):
         return []
     return [
         RatesRecorded(

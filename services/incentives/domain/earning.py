@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import partial
 
 from chassis.event import LEFT_OUT, LeftOut, stable_id
-from contracts.values import Money, split
+from contracts.values import AmountTooLarge, Money, split
 from services.incentives.domain.dues import Due, Known, dues, facts_of, mix_of, units_sold
 from services.incentives.domain.exchange import Exchange, InBooks, NoRate
 from services.incentives.domain.journal import AccountName, Journal, expense, move
@@ -282,7 +282,10 @@ def _standing(sale: Sale, win_no: int) -> list[Line]:
 
 
 def _calculate(posting: Posting, due: Due, known: Known) -> bool:
-    """Earns the lines of a share, then lets the reversals that are already known take their part; False where it waits."""
+    """Earns the lines of a share, then lets the reversals that are already known take their part; False where it waits.
+
+    A rate at which nothing can be paid or booked, such as one with a slip of its point, is as good as none.
+    """
     plan = due.chosen.plan
     metered = meter_id(plan, due.chosen.plan_id, due.key.partner_id, due.win.credited_on)
     meter = metered[0] if metered else None
@@ -290,7 +293,7 @@ def _calculate(posting: Posting, due: Due, known: Known) -> bool:
     try:
         derivation = rate(facts, plan)
         earned = _earned(posting, due, derivation, meter, facts) if derivation.counted else []
-    except NoRate:
+    except (NoRate, AmountTooLarge):
         if not known.names_partners:
             _quarantine_unnamed(posting, due)
         return False

@@ -43,6 +43,12 @@ class Exchange:
     result: Money
 
 
+def newest(rates: Iterable[Rate]) -> tuple[Rate, ...]:
+    """Of each pair and day, whichever way round, the rate that was recorded last. They come in the order of recording."""
+    found = {(frozenset((rate.base, rate.quote)), rate.on): rate for rate in rates}
+    return tuple(found.values())
+
+
 def rate_for(rates: Iterable[Rate], base: str, quote: str, on: date) -> Rate | None:
     """The rate that holds on a day, also from the pair the other way round; None when none is a week old or younger."""
     fitting = [

@@ -1,16 +1,18 @@
 """What was owed to each payee on a day, or as the log stood at a position?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from chassis.read_store.port import PAGE_MAX, Range, ReadStore, each
-from services.incentives.domain.books import month_after
+from chassis.read_store.port import Range, ReadStore, each
+from services.incentives.domain.books import month_after, month_before
 from services.incentives.projections.ledger import (
     FUND,
+    KINDS,
+    MEMO,
     PAYEES,
     account_id_of,
     account_of,
@@ -20,6 +22,7 @@ from services.incentives.projections.ledger import (
     sums_of,
 )
 
+MEMO_KINDS = tuple(KINDS[kind] for kind in MEMO)
 LIABILITIES = ("held", "payable", "in_payment", "accrued", "withheld", "credit_due")
 
 
@@ -103,30 +106,62 @@ async def liability(read: ReadStore, tenant: str, upto: Range, position: int | N
     """What was owed and of which kind, by payee: on a day, or at a position of the log."""
     days = await every(read, "day_balances", tenant, {"booked_on": upto}, "booked_on")
     sums: dict[str, dict[str, Any]] = {}
-    for day in days:
-        known = sums.setdefault(day["account_id"], {**day, "accounts": {}})
-        known["accounts"] = _summed(known["accounts"], day["accounts"])
-    later = await _after(read, tenant, position) if position is not None else []
-    for journal in (journal for journal in later if journal["account_id"] in sums):
-        account = sums[journal["account_id"]]
-        account["accounts"] = _summed(account["accounts"], _negated(journal["entries"]))
+    for day in [*days] if position is None else [day for day in days if day["position"] <= position]:
+        _add(sums, day, day["accounts"])
+    cut = [] if position is None else [day for day in days if day["position"] > position]
+    for day, journal in await _until(read, tenant, cut, position or 0):
+        _add(sums, day, _accounts(journal["entries"]))
     return [_owed(one) for _, one in sorted(sums.items())]
 
 
-async def booked_in(read: ReadStore, tenant: str, month: str) -> list[dict[str, Any]]:
-    """What was booked in a calendar month on every account, debits above zero: a row a currency, whose total is zero."""
-    within = Range(at_least=f"{month}-01", below=f"{month_after(month)}-01")
+def _add(sums: dict[str, dict[str, Any]], day: dict[str, Any], accounts: dict[str, str]) -> None:
+    known = sums.setdefault(day["account_id"], {**day, "accounts": {}})
+    known["accounts"] = _summed(known["accounts"], accounts)
+
+
+Cut = tuple[dict[str, Any], dict[str, Any]]
+"""A day that goes on after a position, and a journal of it that was posted until then."""
+
+
+async def _until(read: ReadStore, tenant: str, cut: Sequence[dict[str, Any]], position: int) -> list[Cut]:
+    """What was posted until a position of the days that go on after it. It never changes, whatever is posted meanwhile."""
+    if not cut:
+        return []
+    days = {(day["account_id"], day["booked_on"]): day for day in cut}
+    booked = Range(at_least=min(booked_on for _, booked_on in days))
+    where = {"booked_on": booked, "position": Range(below=position + 1)}
+    found = await every(read, "ledger", tenant, where, "booked_on")
+    named = [((journal["account_id"], journal["booked_on"]), journal) for journal in found]
+    return [(days[name], journal) for name, journal in named if name in days]
+
+
+async def booked_in(read: ReadStore, tenant: str, month: str, closed: Mapping[str, int]) -> list[dict[str, Any]]:
+    """What counts in a month on every account, debits above zero: a row a currency, whose total is zero.
+
+    That is what was booked on its days, but for what came after it was closed, and what came after the months before it
+    were: `closed` says at which positions it and the one before it were.
+    """
+    first, after = f"{month}-01", f"{month_after(month)}-01"
+    within = Range(at_least=first, below=after)
     sums: dict[str, dict[str, str]] = {}
     for day in await every(read, "day_balances", tenant, {"booked_on": within}, "booked_on"):
         sums[day["currency"]] = _summed(sums.get(day["currency"], {}), day["accounts"])
+    for sign, booked, known in _late(month, Range(below=first), within, closed):
+        for journal in await every(read, "ledger", tenant, {"booked_on": booked, "position": known}, "position"):
+            if journal["kind"] not in MEMO_KINDS:
+                accounts = _accounts(journal["entries"], sign)
+                sums[journal["currency"]] = _summed(sums.get(journal["currency"], {}), accounts)
     return [
         {"currency": currency, "accounts": accounts, "total": str(sum(map(Decimal, accounts.values()), Decimal(0)))}
         for currency, accounts in sorted(sums.items())
     ]
 
 
-async def _after(read: ReadStore, tenant: str, position: int) -> list[dict[str, Any]]:
-    return await every(read, "ledger", tenant, {"position": Range(at_least=position + 1)}, "position")
+def _late(month: str, before: Range, within: Range, closed: Mapping[str, int]) -> list[tuple[int, Range, Range]]:
+    """Which journals to take off a month, and which to add that its days do not have."""
+    previous, own = closed.get(month_before(month)), closed.get(month)
+    added = [] if previous is None else [(1, before, Range(at_least=previous + 1, below=own and own + 1))]
+    return added if own is None else [*added, (-1, within, Range(at_least=own + 1))]
 
 
 def _summed(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
@@ -134,10 +169,10 @@ def _summed(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
     return {name: str(Decimal(one.get(name, 0)) + Decimal(other.get(name, 0))) for name in names}
 
 
-def _negated(entries: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _accounts(entries: Sequence[dict[str, Any]], sign: int = 1) -> dict[str, str]:
     sums: dict[str, str] = {}
     for entry in entries:
-        sums = _summed(sums, {entry["account"]: str(-Decimal(entry["amount"]))})
+        sums = _summed(sums, {entry["account"]: str(sign * Decimal(entry["amount"]))})
     return sums
 
 
@@ -159,12 +194,10 @@ async def position_at(read: ReadStore, tenant: str, known_at: datetime) -> int:
     """The position of the last journal that was recorded by an instant, 0 before the first."""
     day = iso(known_at)[:10]
     found = await every(read, "ledger", tenant, {"booked_on": day}, "booked_on")
-    known = [journal["position"] for journal in found if journal["booked_at"] <= iso(known_at)]
-    if known:
-        last: int = max(known)
-        return last
-    before = await read.find(
-        "day_balances", tenant, where={"booked_on": Range(below=day)}, sort="-booked_on", limit=PAGE_MAX
-    )
-    newest: int = max((document["position"] for document in before.items), default=0)
-    return newest
+    known = [journal for journal in found if datetime.fromisoformat(journal["booked_at"]) <= known_at]
+    if not known:
+        before = {"booked_on": Range(below=day)}
+        newest = await read.find("ledger", tenant, where=before, sort="-booked_on", limit=1)
+        days = [one["booked_on"] for one in newest.items]
+        known = await every(read, "ledger", tenant, {"booked_on": days[0]}, "booked_on") if days else []
+    return max((int(journal["position"]) for journal in known), default=0)
