@@ -72,9 +72,10 @@ router = APIRouter(prefix="/v1", tags=["identities"])
 
 @router.post("/tenants", status_code=201)
 async def open_tenant(body: TenantBody, caller: Writer, app: App) -> Response:
-    """Opens a tenant: every service can now receive its commands."""
+    """Opens a tenant: every service can now receive its commands. It is told in the tenant's own events, not the caller's."""
+    app.access.check(caller.principal, OpenTenant)
     command = opening(body, caller.principal.by, app.clock.now())
-    return await perform(caller, app, OpenTenant, command, status=201)
+    return answered(app, await app.executor.run(replace(caller.order(), tenant=body.slug), command), status=201)
 
 
 def opening(body: TenantBody, by: str, now: datetime) -> OpenTenant:
