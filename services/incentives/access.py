@@ -92,6 +92,7 @@ _OWN_MONEY = (partner("owner", "finance"),)
 _VENDOR = (vendor("admin", "channel_manager", "finance"), service())
 _FUND_MANAGER = (vendor(duty="fund_manager"),)
 _KEEPS_TIERS = (vendor("admin", "channel_manager"),)
+_MARKETS = (vendor("marketing", "analyst"),)
 _ASKS = (partner("owner", "marketer", "finance"),)
 _SELLS = (partner("owner", "seller", "marketer", "finance"),)
 
@@ -174,9 +175,9 @@ ACCESS = Access(
         CloseCase: (*_CONFIRMS, vendor("admin")),
         READ_CASES: (vendor("admin", "finance"), vendor(duty="auditor"), *_CONFIRMS),
         READ_RECOGNITION: (*_VENDOR, partner()),
-        READ_TIERS: (*_VENDOR, partner()),
-        READ_FUNDS: (*_VENDOR, *_FUND_MANAGER, *_ASKS),
-        READ_CLAIMS: (*_VENDOR, *_FUND_MANAGER, *_SELLS),
+        READ_TIERS: (*_VENDOR, *_MARKETS, vendor("deal_desk"), *_SELLS),
+        READ_FUNDS: (*_VENDOR, *_MARKETS, *_FUND_MANAGER, *_ASKS),
+        READ_CLAIMS: (*_VENDOR, *_MARKETS, *_FUND_MANAGER, *_SELLS),
         READ_EARNINGS: (*_VENDOR, *_OWN_MONEY),
         READ_OWN_PAY: (partner(),),
         READ_PAYMENTS: (vendor("finance"), *_CONFIRMS, service(), *_OWN_MONEY),

@@ -367,7 +367,9 @@ REPORT = {
 }
 EURO = {"amount": "1.00", "currency": "EUR"}
 ASKS = MONEY | {"marketer"}
-FUNDS = MANAGERS | FINANCE | ASKS
+MARKETS = frozenset({"marketing", "analyst"})
+FUNDS = MANAGERS | FINANCE | MARKETS | ASKS
+TIERS = MANAGERS | FINANCE | MARKETS | ASKS | {"desk", "seller"}
 ACTIVITY = {
     "activity_type": "event",
     "starts_on": "2031-06-01",
@@ -541,8 +543,8 @@ INCENTIVES = {
     "POST /special-prices/{special_price_id}/end": row(
         APPROVER, {"on": "2031-06-01", "reason": "x"}, special_price_id="special_price"
     ),
-    "GET /tiers": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
-    "GET /tiers/{programme}/{partner_id}": row(EARNINGS | ALL_PARTNER, programme="programme", partner_id="partner"),
+    "GET /tiers": row(TIERS, query="partner_id=$partner"),
+    "GET /tiers/{programme}/{partner_id}": row(TIERS, programme="programme", partner_id="partner"),
     "POST /imports": row(FINANCE, [{"kind": "invoiced"}]),
     "GET /imports": row(FINANCE),
     "GET /imports/columns": row(FINANCE),
@@ -680,7 +682,7 @@ GATEWAY = {
     "GET /shadow/{plan_id}": page(MANAGERS_OF_RULES, plan_id="watched"),
     "GET /funds": page(FUNDS),
     "GET /special-prices": page(FUNDS),
-    "GET /tiers": page(EARNINGS | ALL_PARTNER),
+    "GET /tiers": page(TIERS),
     "GET /training": page(READS_CERTIFICATES | ALL_PARTNER),
     "GET /cases": page(frozenset({"admin", "finance", "approver"})),
     "GET /recognition": page(EARNINGS | ALL_PARTNER),
