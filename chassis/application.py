@@ -103,7 +103,7 @@ class Application:
             raise Busy(f"{model} has not read the log up to {head}")
 
     def patient(self) -> "Application":
-        """The same for who may wait longer than a request, which somebody stands before.
+        """The same for whoever can wait longer than a request, whose caller waits too.
 
         One that comes again asks how far the log is by then: a read model that stays a little behind a log that goes on
         would never be there in time.
