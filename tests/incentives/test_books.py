@@ -447,6 +447,26 @@ async def test_facts_of_billing_are_taken_row_by_row_and_once(incentives):
     assert [one["remaining"]["amount"] for one in (await incentives.get(P1, "/lines"))["items"]] == ["30.00"]
 
 
+async def test_what_was_refused_or_came_without_an_amount_counts_once_it_is_sent_as_it_should_be(incentives):
+    await incentives.publish_plan(plan(basis="invoiced", hold_days=0))
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+
+    async def sent(external_id, **amount):
+        row = {"opportunity_id": "o1", "kind": "invoiced", "external_id": external_id, "on": "2026-03-20", **amount}
+        [result] = (await incentives.post(FINANCE, "/sales-facts", {"facts": [row]})).json()["results"]
+        return result["result"]
+
+    assert (await sent("i1"), await sent("i1")) == ("recorded", "repeated"), "it waits for its amount, once"
+    assert await sent("i2", amount="50.00", currency="USD") == "refused"
+    whole = {"amount": "400.00", "currency": "EUR"}
+    assert (await sent("i1", **whole), await sent("i1", **whole)) == ("recorded", "repeated")
+    assert await sent("i2", amount="50.00", currency="EUR") == "recorded"
+    lines = (await incentives.get(P1, "/lines?sort=amount"))["items"]
+    assert [one["amount"]["amount"] for one in lines] == ["5.00", "40.00"]
+    assert (await incentives.get(FINANCE, "/waiting-facts"))["items"] == []
+
+
 async def test_a_line_is_adjusted_by_two_people(incentives):
     line = await earned(incentives)
     path = f"/lines/{line['line_id']}/adjust"

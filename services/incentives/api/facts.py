@@ -133,12 +133,15 @@ async def sales_facts(body: FactsBody, caller: Writer, app: App) -> Response:
 
 
 async def _recorded(app: App, caller: Writer, fact: FactBody) -> dict[str, Any]:
-    """One row: its command's id comes from the row, so a file that is sent twice counts once."""
+    """One row of this request. Its sale knows by its id what counts already, so a file that is sent twice counts once.
+
+    What was refused, or came without an amount, is decided anew when it is sent again.
+    """
     row = {"external_id": fact.external_id}
     try:
         wish = basis_of(app, fact)
         order = caller.order()
-        identity = stable_id(caller.tenant, "sales-fact", fact.opportunity_id, fact.kind, fact.external_id)
+        identity = stable_id(order.command_id, fact.model_dump_json())
         outcome = await app.executor.run(under(order, identity), making(app, caller.tenant, wish))
     except Problem as refusal:
         return {**row, "result": "refused", "slug": refusal.slug, "detail": refusal.detail}
