@@ -182,6 +182,20 @@ async def test_a_partner_sees_and_touches_only_its_own(it):
     assert (await it.post(P1, f"/fund-requests/{request_id}/decide", AS_IS)).status_code == 403
 
 
+async def test_amounts_that_nobody_could_add_up_are_not_taken_and_the_lists_go_on(it):
+    """A draft whose items came to more than money can hold stopped the list of requests for every partner."""
+    await share(it, "p1", "10000.00")
+    request_id = await accepted(it, P1, "1000.00")
+    items = [{"text": "hall", "amount": eur("999999999999999.00")}] * 2
+    assert (await it.post(P1, "/fund-requests", wanted("1.00", items=items))).status_code == 422
+    assert (await it.post(P1, "/claims", {**claim_of(request_id, "900.00"), "items": items})).status_code == 422
+    taxed = {"country": "DE", "amount": eur("200000000000000.00")}
+    dear = {**claim_of(request_id, "1.00"), "items": items[:1], "tax": taxed}
+    assert (await it.post(P1, "/claims", dear)).status_code == 422
+    await requested(it, P1, "70.00")
+    assert len((await it.get(P1, "/fund-requests"))["items"]) == 2
+
+
 async def test_a_special_price_is_granted_claimed_and_paid(it):
     body = {
         "partner_id": "p1",

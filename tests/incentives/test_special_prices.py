@@ -72,6 +72,12 @@ def test_ten_units_at_cost_100_and_price_80_are_paid_200():
     assert log.state(SpecialPrices.at("s1")).used == {"SW-1": 10}
 
 
+def test_what_comes_to_more_than_money_can_hold_is_not_approved():
+    dear = PricedProduct(sku="SW-1", cost=eur("900000000000000.00"), price=eur("0.00"), units_max=100)
+    log = submitted(Log().tell(grant(products=(dear,))), (row(2), "1.00"))
+    assert log.refused(verdict()) == "special-price-invalid"
+
+
 def test_claimed_otherwise_than_calculated_is_disputed_and_then_pays_the_smaller():
     log = submitted(Log().tell(grant()), (row(10), "250.00")).tell(verdict())
     assert (log.claim().stage, payable(log)) == ("disputed", Decimal(0))

@@ -495,6 +495,11 @@ def test_a_budget_is_never_drawn_below_nothing():
     history(TABLE[UseBudget], (Budgets.at("pot"), [allocated()])).when(wish).refused(FundsInsufficient)
 
 
+def test_a_budget_holds_no_more_than_money_can():
+    wish = AllocateBudget(budget_id="pot", ref="more", amount=money("999999999999999.00", "EUR"), by="fin", now=NOW)
+    history(TABLE[AllocateBudget], (Budgets.at("pot"), [allocated()])).when(wish).refused(BudgetInvalid)
+
+
 def test_what_is_left_expires():
     assert Budgets.fold(after(step(UseBudget, "1.00"), step(ExpireBudget, ref="end"))).available == money("0.00", "EUR")
 

@@ -16,7 +16,7 @@ from chassis.inspection import disclosed
 from contracts.values import money
 from services.incentives.access import CLAIM_FUNDS, READ_CLAIMS, READ_FUNDS
 from services.incentives.api.earnings import own
-from services.incentives.api.funds import MoneyBody, amount_of
+from services.incentives.api.funds import MoneyBody, amount_of, countable
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.api.special_prices import Domain
 from services.incentives.application.answers import ClaimAnswer
@@ -153,14 +153,17 @@ async def _draft(
 ) -> Response:
     app.access.check(caller.principal, DraftClaim if body.kind == "spiff" else CLAIM_FUNDS)
     whose, sale = await _claimable(body, caller, app, before)
+    items = tuple(_item(item) for item in body.items)
+    tax = ClaimTax(country=body.tax.country, amount=amount_of(body.tax.amount)) if body.tax else None
+    countable([*(item.amount for item in items), *([tax.amount] if tax else [])])
     wish = DraftClaim(
         claim_id=identity,
         kind=body.kind,
         partner_id=whose,
         of_id=body.of_id,
-        items=tuple(_item(item) for item in body.items),
+        items=items,
         proofs=tuple(_proof(proof) for proof in body.proofs),
-        tax=ClaimTax(country=body.tax.country, amount=amount_of(body.tax.amount)) if body.tax else None,
+        tax=tax,
         by=caller.principal.by,
         now=app.clock.now(),
         sale=sale,

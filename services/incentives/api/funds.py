@@ -1,5 +1,6 @@
 """Funds over HTTP: shares by programme and period, requests, their decision, and the day to claim by."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -9,7 +10,7 @@ from chassis.answers import Page, answers
 from chassis.decider import NotFound
 from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Unreadable, Writer, listed, page, perform, reads, shown
-from contracts.values import Money, money
+from contracts.values import Money, money, none_of
 from services.incentives.access import READ_FUNDS
 from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
@@ -111,11 +112,22 @@ def amount_of(body: MoneyBody) -> Money:
         raise Unreadable(str(error)) from error
 
 
+def countable(amounts: Iterable[Money]) -> None:
+    """Raises Unreadable where the amounts of one currency come to more than money can hold: nobody could add them up."""
+    sums: dict[str, Money] = {}
+    try:
+        for amount in amounts:
+            sums[amount.currency] = sums.get(amount.currency, none_of(amount.currency)) + amount
+    except ValueError as error:
+        raise Unreadable(f"together that is too much: {error}") from error
+
+
 def details_of(body: DetailsBody) -> RequestDetails:
     items = tuple(
         RequestItem(text=item.text, amount=amount_of(item.amount), quote_sha256=item.quote_sha256)
         for item in body.items
     )
+    countable(item.amount for item in items)
     revenue = amount_of(body.expected_revenue) if body.expected_revenue else None
     return RequestDetails(
         activity_type=body.activity_type,

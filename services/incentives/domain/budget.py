@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, Refused
 from chassis.event import LEFT_OUT, LeftOut, command, event, frozen
-from contracts.values import Money, none_of
+from contracts.values import Money
 from services.incentives.domain import units
 from services.incentives.domain.journal import AccountName, Journal, move
 from services.incentives.domain.units import (
@@ -226,18 +226,27 @@ def allocate_budget(wish: AllocateBudget, budget: Budget) -> list[BudgetEvent]:
     if _taken(budget, "allocated", wish.ref):
         return []
     _sound(budget, wish.amount)
-    before = budget.available if budget.allocated else none_of(wish.amount.currency)
     return [
         BudgetAllocated(
             budget_id=wish.budget_id,
             ref=wish.ref,
             amount=wish.amount,
-            available=before + wish.amount,
+            available=_with(budget, wish.amount),
             journal=_memo(wish, wish.amount, "budget", "available"),
             allocated_by=wish.by,
             allocated_at=wish.now,
         )
     ]
+
+
+def _with(budget: Budget, amount: Money) -> Money:
+    """What is available with so much more. Raises BudgetInvalid where no money can hold all that was ever allocated."""
+    if budget.allocated is None:
+        return amount
+    try:
+        return (budget.allocated + amount) - (budget.allocated - budget.available)
+    except ValueError as error:
+        raise BudgetInvalid(f"with what is in it that is too much: {error}") from error
 
 
 def allocate_units(wish: AllocateUnits, budget: Budget) -> list[BudgetEvent]:

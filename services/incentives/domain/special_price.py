@@ -279,8 +279,11 @@ def _left(agreed: SpecialPrice, product: PricedProduct, units: Mapping[str, int]
 
 def _added(amount: Money, product: PricedProduct, counted: int) -> tuple[Money, str]:
     cost, price = product.cost.amount, product.price.amount
-    part = Money(amount=Decimal(counted) * (cost - price), currency=amount.currency)
-    return amount + part, f"{counted} {product.sku} x ({cost} - {price}) = {part.amount} {part.currency}"
+    try:
+        part = Money(amount=Decimal(counted) * (cost - price), currency=amount.currency)
+        return amount + part, f"{counted} {product.sku} x ({cost} - {price}) = {part.amount} {part.currency}"
+    except ValueError as error:
+        raise SpecialPriceInvalid(f"{counted} {product.sku} come to too much: {error}") from error
 
 
 def used_up(special_price_id: str, claim_id: str, made: Calculated, now: datetime) -> list[SpecialPriceEvent]:
