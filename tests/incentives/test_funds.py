@@ -1,5 +1,6 @@
 """Fund money from allocation to settlement: what is reserved, what a claim is paid, and what goes back."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from chassis.testing.projections import assert_repeatable, project, told
+from contracts.values import money
 from services.incentives.domain.budget import Budgets
 from services.incentives.domain.claim import ClaimTax, SettleClaim
 from services.incentives.domain.exchange import InBooks, Rate
@@ -154,7 +156,7 @@ def test_a_period_is_a_year_quarter_or_month(period, begins, ends, following):
     assert next_period(period) == following
 
 
-@pytest.mark.parametrize("period", ["2026-Q5", "2026-13", "26", "", "2026-1"])
+@pytest.mark.parametrize("period", ["2026-Q5", "2026-13", "26", "", "2026-1", "0000", "9999", "9999-Q4", "9999-12"])
 def test_anything_else_is_no_period(period):
     with pytest.raises(PeriodInvalid):
         period_of(period)
@@ -230,6 +232,13 @@ def test_a_submitted_request_can_be_taken_back_and_written_anew():
     assert log.request().plan.asked == eur("700.00")
 
 
+def test_a_draft_is_written_anew_for_another_period_and_was_not_by_the_evaluator_before():
+    draft, _ = asked("1000.00", starts_on=date(2026, 11, 1), ends_on=date(2026, 11, 2))
+    fourth = replace(draft, period="2026-Q4")
+    assert funded().tell(draft, fourth, fourth).request().period == "2026-Q4"
+    assert funded().as_then(DraftFundRequest=1).tell(draft, fourth).request().period == "2026"
+
+
 def amend(amount: str) -> AmendFundRequest:
     return AmendFundRequest(
         fund_request_id="r1", fund_id=FUND, details=details(amount), reason="bigger hall", by="per", now=NOW
@@ -263,6 +272,48 @@ def test_what_has_been_paid_for_is_not_cancelled():
     log = accepted("1000.00").tell(claimed("100.00"))
     log.tell(log.submit_claim(), verdict("100.00"))
     assert log.refused(end("cancelled")) == "wrong-state"
+
+
+# A fund that has ended
+
+ENDED = datetime(2026, 4, 10, tzinfo=UTC)
+
+
+def ended_after(log: Log) -> Log:
+    """The log with its fund ended on the tenth of April."""
+    log.streams["rulebook", FUND] = [
+        replace(published(fund(limits={"fund_manager": {"EUR": "4000"}})), effective_until=ENDED)
+    ]
+    return log
+
+
+def test_a_claim_is_approved_though_its_fund_has_ended_since_within_the_limits_that_held():
+    log = ended_after(accepted("10000.00").tell(claimed("8000.00")))
+    log.tell(log.submit_claim(now=ENDED))
+    assert log.refused(verdict("8000.02", now=ENDED)) == "claim-invalid"
+    log.tell(verdict("8000.00", now=ENDED))
+    assert payable(log) == Decimal("4000.00")
+
+
+def test_above_the_limit_of_a_fund_that_has_ended_nothing_is_approved():
+    log = ended_after(accepted("10000.00").tell(claimed("9000.00")))
+    log.tell(log.submit_claim(now=ENDED))
+    assert log.refused(verdict("9000.00", now=ENDED)) == "over-limit"
+
+
+def test_the_evaluator_before_approved_no_claim_of_a_fund_that_had_ended():
+    log = ended_after(accepted("10000.00").tell(claimed("8000.00")).as_then(DecideFundClaim=5))
+    log.tell(log.submit_claim(now=ENDED))
+    assert log.refused(verdict("8000.00", now=ENDED)) == "no-fund"
+
+
+def test_what_was_asked_of_a_fund_that_has_ended_is_denied_or_returned_and_not_accepted():
+    log = ended_after(funded().tell(*asked("1000.00")))
+    assert log.refused(decide(as_is("1000.00"), now=ENDED)) == "no-fund"
+    no = decide(ItemDecision(outcome="denied", amount=eur("0.00"), reason="too late"), now=ENDED)
+    before = ended_after(funded().tell(*asked("1000.00"))).as_then(DecideFundRequest=2)
+    assert before.refused(no) == "no-fund"
+    assert log.tell(no).request().stage == "rejected"
 
 
 # The day to claim by
@@ -373,6 +424,12 @@ def test_a_returned_claim_comes_again_with_the_same_proof_and_is_not_its_own_dou
     log.tell(claimed("8000.00"))
     log.tell(log.submit_claim())
     assert log.claim().reused == ()
+
+
+def test_what_is_eligible_is_in_the_currency_of_the_request():
+    log = accepted().tell(claimed("9000.00"))
+    log.tell(log.submit_claim())
+    assert log.refused(replace(verdict("9000.00"), eligible=money("9000.00", "USD"))) == "claim-invalid"
 
 
 def test_a_denied_claim_pays_nothing_and_says_why():

@@ -233,9 +233,21 @@ HANDLES = (
     ),
     Handles(accrual.AccrueFunds, accrual.accrue_funds, accruals_and_shares_streams, reads=accruing_books_streams),
     *(
+        Handles(
+            fund_request_commands.DraftFundRequest,
+            decision,
+            fund_request_stream,
+            answer=request_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in (
+            (1, fund_request.draft_fund_request_of_details),
+            (2, fund_request.draft_fund_request),
+        )
+    ),
+    *(
         Handles(wish, decision, fund_request_stream, answer=request_answer)
         for wish, decision in (
-            (fund_request_commands.DraftFundRequest, fund_request.draft_fund_request),
             (fund_request_commands.RecallFundRequest, fund_request.recall_fund_request),
             (fund_request_commands.RequestExtension, fund_request.request_extension),
         )
@@ -258,7 +270,8 @@ HANDLES = (
         )
         for evaluator, decision in (
             (1, fund_request.decide_fund_request_unextended),
-            (2, fund_request.decide_fund_request),
+            (2, fund_request.decide_fund_request_in_force),
+            (3, fund_request.decide_fund_request),
         )
     ),
     Handles(
@@ -309,7 +322,8 @@ HANDLES = (
             (2, claim.decide_fund_claim_with_all_tax),
             (3, claim.decide_fund_claim_tolerant_again),
             (4, claim.decide_fund_claim_unasked),
-            (5, claim.decide_fund_claim),
+            (5, claim.decide_fund_claim_in_force),
+            (6, claim.decide_fund_claim),
         )
     ),
     *(

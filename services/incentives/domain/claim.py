@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Literal, assert_never
 
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
@@ -21,7 +22,7 @@ from services.incentives.domain.budget import Budget, BudgetEvent, Budgets
 from services.incentives.domain.claim_tax import TAX_PERCENT_MAX, most_tax, tax_on
 from services.incentives.domain.evidence import Evidence, EvidenceShown, show_evidence
 from services.incentives.domain.exchange import NO_BOOKS, InBooks
-from services.incentives.domain.fund import OverLimit, fund_at, reimbursed, today, within_limit
+from services.incentives.domain.fund import FundRules, OverLimit, fund_at, fund_of, reimbursed, today, within_limit
 from services.incentives.domain.fund_request import (
     COMPLETED,
     FundRequest,
@@ -584,8 +585,19 @@ def decide_fund_claim(
 ) -> FundTold:
     """Approves what is eligible within what is left, denies, or returns; what is approved is payable with its tax.
 
-    Tax does not draw on the fund, and counts in the approver's limit. Who has to write a claim anew is asked to.
+    Tax does not draw on the fund, and counts in the approver's limit. What was accepted is paid though the fund has ended
+    since. Who has to write a claim anew is asked to.
     """
+    version = request.terms.plan_version if request.terms else 0
+    rules = partial(fund_of, book, version, wish.now)
+    decided, requests, moved = _decide_fund_claim(wish, claim, request, share, rules, of_approved=True)
+    return [*decided, *_asked_anew(wish, claim)], requests, moved
+
+
+def decide_fund_claim_in_force(
+    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
+) -> FundTold:
+    """As the fifth evaluator decided: no claim was approved once its fund had ended."""
     decided, requests, moved = decide_fund_claim_unasked(wish, claim, request, share, book)
     return [*decided, *_asked_anew(wish, claim)], requests, moved
 
@@ -600,7 +612,7 @@ def decide_fund_claim_unasked(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
     """As the fourth evaluator decided: nobody was asked for what was returned."""
-    return _decide_fund_claim(wish, claim, request, share, book, of_approved=True)
+    return _decide_fund_claim(wish, claim, request, share, _in_force(book, wish), of_approved=True)
 
 
 def decide_fund_claim_tolerant_again(
@@ -614,11 +626,22 @@ def decide_fund_claim_with_all_tax(
     wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook
 ) -> FundDecided:
     """As the second evaluator decided: all tax that was claimed, beside the approver's limit."""
-    return _decide_fund_claim(wish, claim, replace(request, beyond=None), share, book, of_approved=False)
+    alone = replace(request, beyond=None)
+    return _decide_fund_claim(wish, claim, alone, share, _in_force(book, wish), of_approved=False)
+
+
+def _in_force(book: Rulebook, wish: DecideFundClaim) -> Callable[[], FundRules]:
+    return lambda: fund_at(book, wish.now)[1]
 
 
 def _decide_fund_claim(
-    wish: DecideFundClaim, claim: Claim, request: FundRequest, share: Budget, book: Rulebook, *, of_approved: bool
+    wish: DecideFundClaim,
+    claim: Claim,
+    request: FundRequest,
+    share: Budget,
+    rules: Callable[[], FundRules],
+    *,
+    of_approved: bool,
 ) -> FundDecided:
     must_be(claim, Stage.SUBMITTED)
     of_request = (FUND_CLAIM, wish.fund_request_id, wish.budget_id)
@@ -627,7 +650,7 @@ def _decide_fund_claim(
     if wish.outcome == APPROVED:
         amount = _fund_amount(wish, request, request.terms)
         tax = _tax_on(claim, amount, of_approved=of_approved)
-        _approvable(wish, claim, book, amount + tax.amount if tax and of_approved else amount)
+        _approvable(wish, claim, rules, amount + tax.amount if tax and of_approved else amount)
         approved = paid_as(wish, claim, _approved(wish, claim, request, request.terms, tax))
         return _drawn(wish, request, share, approved)
     return _drawn(wish, request, share, refused_claim(wish, claim))
@@ -780,16 +803,17 @@ def _together(journal: Journal) -> Journal:
 
 def _fund_amount(wish: DecideFundClaim, request: FundRequest, terms: FundTerms) -> Money:
     rest = request.rest or none_of(terms.accepted.currency)
+    if wish.eligible.currency != rest.currency:
+        raise ClaimInvalid(f"what is eligible is in {rest.currency}, as the request is")
     return reimbursed(wish.eligible, Decimal(terms.participation_percent), rest, request.tolerance)
 
 
-def _approvable(wish: DecideFundClaim, claim: Claim, book: Rulebook, amount: Money) -> None:
+def _approvable(wish: DecideFundClaim, claim: Claim, rules: Callable[[], FundRules], amount: Money) -> None:
     """Raises where a person may not approve this much, tax included."""
     reviewed(claim, wish.reason)
-    if wish.eligible.currency != amount.currency or not none_of(amount.currency) < wish.eligible <= claim.claimed:
+    if not none_of(amount.currency) < wish.eligible <= claim.claimed:
         raise ClaimInvalid("what is eligible is above nothing and at most what was claimed")
-    _, rules = fund_at(book, wish.now)
-    limit = within_limit(rules.limits, wish.roles, amount)
+    limit = within_limit(rules().limits, wish.roles, amount)
     if limit is not None:
         raise OverLimit(limit=str(limit.amount))
 

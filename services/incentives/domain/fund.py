@@ -20,6 +20,9 @@ CLAIM_DAYS_RANGE, EXTENSION_DAYS_MAX, TOLERANCE_MAX = (7, 120), 60, Decimal(10)
 ACTIVITIES_MAX = 50
 PERIOD = re.compile(r"([0-9]{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?").fullmatch
 
+YEARS = range(date.min.year, date.max.year)
+"""Those of which a calendar knows the first day, and the day after the last one."""
+
 ProofKind = Literal["invoice", "photo", "report", "attendance", "advertisement", "payment", "other"]
 
 
@@ -189,6 +192,14 @@ def fund_at(book: Rulebook, now: datetime) -> tuple[Version, FundRules]:
     return version, FUNDS.read(version.body)
 
 
+def fund_of(book: Rulebook, number: int, now: datetime) -> FundRules:
+    """A fund as it is in force; once it has ended, as what was accepted under its version `number` was. Raises NoFund."""
+    version = book.in_force(now) or book.version(number)
+    if version is None or version.kind != FUND:
+        raise NoFund
+    return FUNDS.read(version.body)
+
+
 def within_limit(limits: dict[str, dict[str, Decimal]], roles: Iterable[str], amount: Money) -> Money | None:
     """The limit that an amount is above, None where it may be accepted."""
     limit = limit_of(PaymentRules(limits=limits), roles, amount.currency)
@@ -198,7 +209,7 @@ def within_limit(limits: dict[str, dict[str, Decimal]], roles: Iterable[str], am
 def period_of(period: str) -> tuple[date, date]:
     """The first day of a period, and the first one after it. Raises PeriodInvalid."""
     found = PERIOD(period)
-    if found is None:
+    if found is None or int(found[1]) not in YEARS:
         raise PeriodInvalid
     year, quarter, month = found.groups()
     first = int(month) if month else (int(quarter) - 1) * MONTHS_A_QUARTER + 1 if quarter else 1

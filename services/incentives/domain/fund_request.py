@@ -155,9 +155,18 @@ class ClaimOpen(Refused):
 
 def draft_fund_request(wish: DraftFundRequest, request: FundRequest) -> list[FundRequestEvent]:
     """Writes a request, or writes it anew while it is a draft or was returned."""
+    return _drafted_anew(wish, request, same=(wish.fund_id, wish.period) == (request.fund_id, request.period))
+
+
+def draft_fund_request_of_details(wish: DraftFundRequest, request: FundRequest) -> list[FundRequestEvent]:
+    """As the first evaluator decided: another fund or period alone changed nothing."""
+    return _drafted_anew(wish, request, same=True)
+
+
+def _drafted_anew(wish: DraftFundRequest, request: FundRequest, *, same: bool) -> list[FundRequestEvent]:
     if request.stage is not Stage.NONE:
         _must_be(request, Stage.DRAFT, Stage.RETURNED)
-    if request.details == wish.details:
+    if same and request.details == wish.details:
         return []
     _fits(wish.details, wish.period)
     return [
@@ -250,10 +259,28 @@ def amend_fund_request(wish: AmendFundRequest, request: FundRequest, book: Ruleb
 def decide_fund_request(wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook) -> Decided:
     """Accepts and reserves, returns or rejects, item by item. Above the limit of who decides it is escalated.
 
-    The extension that was granted before an amendment goes on. Who has to write a request anew is asked to.
+    The extension that was granted before an amendment goes on. Who has to write a request anew is asked to. Of a fund
+    that has ended nothing is accepted any more.
     """
+    return _asked_again(wish, request, _decide_extended(wish, request, share, book, ended=True))
+
+
+def decide_fund_request_in_force(
+    wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook
+) -> Decided:
+    """As the second evaluator decided: once a fund had ended, nothing of it could be rejected or returned either."""
+    return _asked_again(wish, request, _decide_extended(wish, request, share, book, ended=False))
+
+
+def _decide_extended(
+    wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook, *, ended: bool
+) -> Decided:
     days = request.terms.extension_days if request.extended and request.terms else 0
-    events, moved = _decide(wish, request, share, book, extended_days=days)
+    return _decide(wish, request, share, book, extended_days=days, ended=ended)
+
+
+def _asked_again(wish: DecideFundRequest, request: FundRequest, decided: Decided) -> Decided:
+    events, moved = decided
     if request.terms is None and _outcome(wish.items) == RETURNED:
         events = [*events, _returned(wish, request)]
     return events, moved
@@ -272,19 +299,27 @@ def decide_fund_request_unextended(
     wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook
 ) -> Decided:
     """As the first evaluator decided: an amendment took the extension away, and nobody was asked for what was returned."""
-    return _decide(wish, request, share, book, extended_days=0)
+    return _decide(wish, request, share, book, extended_days=0, ended=False)
 
 
 def _decide(
-    wish: DecideFundRequest, request: FundRequest, share: Budget, book: Rulebook, *, extended_days: int
+    wish: DecideFundRequest,
+    request: FundRequest,
+    share: Budget,
+    book: Rulebook,
+    *,
+    extended_days: int,
+    ended: bool,
 ) -> Decided:
     _must_be(request, Stage.SUBMITTED)
     if wish.budget_id != request.budget_id:
         raise NotFound
     _covers(wish.items, request.plan.items)
     accepted = total((item.amount for item in wish.items), request.plan.asked.currency)
-    version, rules = fund_at(book, wish.now)
     outcome = _outcome(wish.items)
+    if ended and outcome != ACCEPTED:
+        return [_decided(wish, request, outcome, share)], []
+    version, rules = fund_at(book, wish.now)
     if outcome != ACCEPTED:
         return [_decided(wish, request, outcome, share)], []
     kept = rules.reserved(accepted)
