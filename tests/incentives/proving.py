@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from chassis.event import encode, plain
+from services.incentives.domain.books import BooksOpened, RatesRecorded
 from services.incentives.domain.verifying import FORMAT, earnings
-from tests.incentives.facts import World
+from tests.incentives.facts import NOW, World
 from tests.incentives.fund_facts import Log
 
 
@@ -33,7 +34,20 @@ def proof_of(world: World) -> dict[str, Any]:
         {"rulebook_id": one.rulebook_id, "version": one.version, "sha256": one.sha256, "body": one.body}
         for one in versions
     ]
-    return {"format": FORMAT, "events": events, "plans": plans, "kept_back": []}
+    return {"format": FORMAT, "events": [*_books(world), *events], "plans": plans, "kept_back": []}
+
+
+def _books(world: World) -> list[dict[str, Any]]:
+    """The currency of the books and the rates, recorded before everything else."""
+    currency, rates = world.known.get("books_currency"), world.known.get("rates", ())
+    if currency is None:
+        return []
+    opened = BooksOpened(currency=currency, source_event_id="t", opened_at=NOW)
+    recorded = RatesRecorded(month="2026-03", source="ecb", rates=tuple(rates), recorded_by="fin-1", recorded_at=NOW)
+    return [
+        {"id": f"b{place}", "position": 0, "version": place, "stream": "books", "type": one.type, "data": plain(one)}
+        for place, one in enumerate((opened, recorded), 1)
+    ]
 
 
 def proof_of_all(*happened: Any) -> dict[str, Any]:

@@ -81,9 +81,9 @@ def refund(reversal_id, amount, n, day=None):
     return reversal(reversal_id, amount, opportunity_id=f"o{n}", **at)
 
 
-def trued_up(**changes):
+def trued_up(known=None, **changes):
     """Lines of 100.00 and 50.00, the first one refunded: the window is worth 100.00, and 50.00 were posted."""
-    world = World(book(plan(*LESS_ABOVE, accumulate="year", **changes)))
+    world = World(book(plan(*LESS_ABOVE, accumulate="year", **changes)), **(known or {}))
     return world.tell(*sale(1), *sale(2), refund("x", "1000.00", 1)).close(METER, OVER)
 
 

@@ -9,6 +9,7 @@ from chassis.rulebook import Rulebook, Rules, RulesEnded, RulesPublished
 from chassis.segments import StreamContinued
 from chassis.store.port import Recorded
 from services.incentives.application.sales import rules_of_kind
+from services.incentives.domain.books import CURRENCY, AllBooks, BooksOpened, RatesRecorded, months_about
 from services.incentives.domain.claim import (
     FUND_CLAIM,
     ClaimDecided,
@@ -17,8 +18,10 @@ from services.incentives.domain.claim import (
     Claims,
     requests_of,
 )
+from services.incentives.domain.exchange import RATE_DAYS_MAX, Rate
 from services.incentives.domain.fund_request import FundRequests
 from services.incentives.domain.fund_request_events import FundRequestDecided, FundRequestDrawn
+from services.incentives.domain.journal import NO_JOURNAL
 from services.incentives.domain.meter import Meters
 from services.incentives.domain.payee import Payees
 from services.incentives.domain.payee_events import TaxFormDecided, TaxFormSubmitted
@@ -39,13 +42,14 @@ TELL = (
 
 
 async def behind(app: Application, tenant: str, named: Sequence[Recorded], to_position: int) -> list[Recorded]:
-    """All that windows, claims and payments of these events follow from, up to a position."""
+    """All that windows, claims, payments and the books of these events follow from, up to a position."""
     found = [
         *await _windows(app, named),
         *await _claims(app, tenant, named),
         *await _payments(app, tenant, named),
     ]
-    return [one for one in found if one.position <= to_position]
+    told = [one for one in found if one.position <= to_position]
+    return [*told, *await _rates(app, tenant, [*named, *told])]
 
 
 async def recorded_at(app: Application, position: int) -> Recorded:
@@ -124,3 +128,37 @@ async def _held(app: Application, tenant: str, at: datetime) -> list[tuple[str, 
     books: list[Rulebook] = [await peek(Rules.at(name)) for name in await rules_of_kind(app, tenant, PAYMENT)]
     held = [version for book in books if (version := book.in_force(at))]
     return [(one.rulebook_id, one.version) for one in held[:1]]
+
+
+# The books
+
+
+async def _rates(app: Application, tenant: str, booked: Sequence[Recorded]) -> list[Recorded]:
+    """The currency of the books, and of each pair and day at which something was booked the rates of the week before it."""
+    wanted = [(pair, one) for one in booked for pair in _pairs(one.event)]
+    days = [one.recorded_at.date() for _, one in wanted]
+    opened = await whole_stream(app, AllBooks.at(CURRENCY).name(tenant))
+    last = max((one.position for one in booked), default=0)
+    months = [one for name in months_about(days) for one in await whole_stream(app, AllBooks.at(name).name(tenant))]
+    rates = [one for one in months if isinstance(one.event, RatesRecorded) and _serves(one, wanted)]
+    return [*(one for one in opened if isinstance(one.event, BooksOpened) and one.position <= last), *rates]
+
+
+def _pairs(happened: object) -> set[frozenset[str]]:
+    """The currencies between which a journal was converted."""
+    entries = getattr(happened, "journal", NO_JOURNAL).entries
+    return {frozenset((one.amount.currency, one.books_amount.currency)) for one in entries if one.books_amount}
+
+
+def _serves(recorded: Recorded, wanted: Sequence[tuple[frozenset[str], Recorded]]) -> bool:
+    """Whether something was booked by one of these rates, or could have been: after them, and within their week."""
+    rates = recorded.event.rates
+    return any(
+        recorded.position < one.position
+        and any({rate.base, rate.quote} == pair and 0 <= _age(rate, one) <= RATE_DAYS_MAX + 1 for rate in rates)
+        for pair, one in wanted
+    )
+
+
+def _age(rate: Rate, booked: Recorded) -> int:
+    return (booked.recorded_at.date() - rate.on).days

@@ -12,6 +12,7 @@ import struct
 from fractions import Fraction
 from typing import Any
 
+from services.incentives.domain.verifying_books import BOOKED, in_books, is_booked
 from services.incentives.domain.verifying_claims import OF_CLAIMS, PUBLISHED, claims
 from services.incentives.domain.verifying_lines import (
     CALCULATED,
@@ -26,10 +27,10 @@ from services.incentives.domain.verifying_numbers import number, sha256, text_of
 from services.incentives.domain.verifying_payments import APPROVED, TAXED, approved, taxed, withholdings
 from services.incentives.domain.verifying_windows import TRUED_UP, releases, trued_up, windows
 
-FORMAT, OF_LIVES_ALONE = "entente-statement-4", "entente-statement-3"
+FORMAT, WITHOUT_RATES, OF_LIVES_ALONE = "entente-statement-5", "entente-statement-4", "entente-statement-3"
 OF_LINES, WITHOUT_LOG = "entente-statement-2", "entente-statement-1"
-"""The newest format; the third, which says not what claims and withholding follow from; the second, which has not all that
-became of a line; the first, without the events' places in the log."""
+"""The newest format; the fourth, which says not by which rates anything was booked; the third, nor what claims and withholding
+follow from; the second, which has not all that became of a line; the first, without the events' places in the log."""
 WITHOUT_LIVES = (OF_LINES, WITHOUT_LOG)
 UNREADABLE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError, struct.error)
 """What comes of a file in which something is missing, or is of another kind than it should be."""
@@ -39,7 +40,7 @@ def verify(text: str) -> Found:
     """Everything that does not hold in a statement's proof; nothing for a sound one."""
     try:
         proof = json.loads(text)
-        if proof["format"] not in (FORMAT, OF_LIVES_ALONE, *WITHOUT_LIVES):
+        if proof["format"] not in (FORMAT, WITHOUT_RATES, OF_LIVES_ALONE, *WITHOUT_LIVES):
             return [f"this is not a proof of the format {FORMAT}"]
         events = {event["id"]: event for event in proof["events"]}
         checks = (_events(proof), _lines(proof, events), _plans(proof), earnings(proof))
@@ -55,14 +56,19 @@ def kept_back(text: str) -> int:
 
 
 def as_recorded(text: str) -> list[str]:
-    """What of a sound proof was not recomputed, a sentence each: what older formats do not say the causes of."""
+    """What of a sound proof was not recomputed, a sentence each.
+
+    Older formats do not say what it follows from; and no file of one statement does of a balance that was carried into it.
+    """
     proof = json.loads(text)
-    if proof["format"] == FORMAT:
-        return []
+    told = proof["format"] in (FORMAT, WITHOUT_RATES)
     kinds = [event["type"] for event in proof["events"]]
-    claimed, paid = sum(kind in OF_CLAIMS for kind in kinds), kinds.count(APPROVED)
-    found = [f"{claimed} claims: what was approved of them"] if claimed else []
-    return found + ([f"{paid} payments: what was withheld of them"] if paid else [])
+    claimed, paid = (0, 0) if told else (sum(kind in OF_CLAIMS for kind in kinds), kinds.count(APPROVED))
+    recomputed = BOOKED if proof["format"] == FORMAT else ()
+    booked = sum(one["type"] not in recomputed and is_booked(one["data"]) for one in proof["events"] if one["data"])
+    counts = {"claims: what was approved": claimed, "payments: what was withheld": paid}
+    counts["journals: the worth in the books"] = booked
+    return [f"{count} {text} of them" for text, count in counts.items() if count]
 
 
 # The statement itself
@@ -180,7 +186,7 @@ def _root(leaf: Node, place: int, size: int, path: list[Node]) -> Node | None:
 def earnings(proof: dict[str, Any]) -> Found:
     """Every line and window of the file: since the third format from its beginning, before event by event.
 
-    Since the fourth what claims and withholding follow from is there too.
+    Since the fourth what claims and withholding follow from is there too, and since the fifth what the books do.
     """
     plans = {(plan["rulebook_id"], plan["version"]): plan for plan in proof["plans"]}
     events = [event for event in proof["events"] if event["data"] is not None]
@@ -188,7 +194,10 @@ def earnings(proof: dict[str, Any]) -> Found:
     if proof["format"] in WITHOUT_LIVES:
         return [*found, *releases(events)]
     found += [*lives(events, proof["kept_back"]), *windows(events, plans)]
-    return found if proof["format"] != FORMAT else [*found, *_rules(events), *claims(events), *withholdings(events)]
+    if proof["format"] == OF_LIVES_ALONE:
+        return found
+    found += [*_rules(events), *claims(events), *withholdings(events)]
+    return found if proof["format"] == WITHOUT_RATES else [*found, *in_books(events, proof["kept_back"])]
 
 
 def _rules(events: list[dict[str, Any]]) -> Found:
