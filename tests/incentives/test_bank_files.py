@@ -1,5 +1,6 @@
 """Files to and from a bank: pain.001 fits its published schema whatever a payee is called, reports say what they say."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lxml import etree
 from contracts.values import money
 from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
 from services.incentives.adapters.provider_reports import FileRejected, Reported, ReportInvalid, reported
+from services.incentives.domain.bank_account import BankAccount, bank_account
 
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parent / "schemas" / "pain.001.001.09.xsd"))
 IBAN = "DE89370400440532013000"
@@ -19,10 +21,13 @@ OTHER = f"{'b' * 32}-02"
 
 
 def message(*payees, payer=IBAN, currency="EUR", amount="100.00"):
-    orders = [
-        Order(reference=REFERENCE, payee=payee, iban=IBAN, amount=money(amount, currency), statement_number=1)
-        for payee in payees
-    ]
+    return message_to(
+        *(BankAccount(number=IBAN, holder=payee) for payee in payees), payer=payer, amount=money(amount, currency)
+    )
+
+
+def message_to(*accounts, payer=IBAN, amount):
+    orders = [Order(reference=REFERENCE, account=account, amount=amount, statement_number=1) for account in accounts]
     return Message(
         message_id="16ed1140-8237-5ce9-a180-d701b60fae22",
         made_at=datetime(2026, 4, 3, 9, tzinfo=UTC),
@@ -49,6 +54,38 @@ def test_it_does_so_before_the_vendor_has_named_its_account():
 @given(st.text(min_size=1, max_size=200))
 def test_it_does_so_whatever_a_payee_is_called(payee):
     assert faults_of(message(payee)) == []
+
+
+def at_a_bank(number="000123456789", **bank):
+    return BankAccount(number=number, holder="Sakura Systems", **bank)
+
+
+NOT_IBANS = [
+    (at_a_bank(clearing="USABA", clearing_number="111000025"), ["USABA", "111000025", "000123456789"]),
+    (at_a_bank(bic="BOTKJPJT"), ["BOTKJPJT", "000123456789"]),
+    (
+        at_a_bank(bic="BOTKJPJTXXX", clearing="JPZGN", clearing_number="0005001"),
+        ["BOTKJPJTXXX", "JPZGN", "0005001", "000123456789"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("account", "told"), NOT_IBANS)
+def test_an_account_of_a_country_without_ibans_is_paid_at_the_bank_that_it_names(account, told):
+    made = message_to(account, amount=money("100", "JPY"))
+    assert faults_of(made) == []
+    transfer = etree.fromstring(pain_001(made)).find(".//{*}CdtTrfTxInf")
+    found = [one.text for place in ("CdtrAgt", "CdtrAcct") for one in transfer.find(f"{{*}}{place}").iter()]
+    assert [text for text in found if text and text.strip()] == told
+    assert transfer.find("{*}Cdtr/{*}Nm").text == "Sakura Systems"
+
+
+@given(
+    st.text(min_size=1, max_size=70), st.sampled_from([BankAccount(number=IBAN, holder=""), *(a for a, _ in NOT_IBANS)])
+)
+def test_a_sealed_account_is_opened_as_it_was_whatever_its_holder_is_called(holder, account):
+    account = replace(account, holder=holder)
+    assert bank_account(account.sealed_text()) == account
 
 
 REPORT = f"""<?xml version="1.0" encoding="UTF-8"?>

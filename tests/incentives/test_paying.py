@@ -606,6 +606,44 @@ async def test_an_account_whose_check_digits_do_not_fit_is_no_account(incentives
     assert fault == {"path": "body.iban", "code": "value-error", "message": said}
 
 
+AT_A_BANK = {"number": "000123456789", "clearing": "USABA", "clearing_number": "111000025", "holder": "Northwind Inc"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({**AT_A_BANK, "iban": "DE89370400440532013000"}, "by its IBAN, or by its number and its bank: one of the two"),
+        ({"holder": "Northwind Inc"}, "by its IBAN, or by its number and its bank: one of the two"),
+        ({"number": "1", "holder": "N"}, "needs its bank: by its BIC, or its number in a clearing system"),
+        ({"iban": "DE89370400440532013000", "bic": "COBADEFF", "holder": "N"}, "names its bank: leave the bank out"),
+        ({**AT_A_BANK, "clearing_number": ""}, "a clearing system and the bank's number in it go together"),
+        ({**AT_A_BANK, "clearing": "DEBLZ"}, "the clearing system is one of AUBSB, CACPA,"),
+        ({**AT_A_BANK, "clearing_number": "1110-00025"}, "no bank's number in USABA: leave out spaces and hyphens"),
+        ({**AT_A_BANK, "clearing_number": "111000026"}, "no routing number: its check digit does not fit"),
+        ({"number": "1", "bic": "BOTKXXJT", "holder": "N"}, "that is no BIC"),
+    ],
+)
+async def test_an_account_without_an_iban_names_its_bank_or_is_no_account(incentives, wish, said):
+    await incentives.hear(activated())
+    headers = {**incentives._as(P1), "Idempotency-Key": "bank-1"}
+    refused = await incentives._client.put("/payees/p1/bank", json=wish, headers=headers)
+    assert refused.status_code == 422
+    assert said in refused.json()["errors"][0]["message"]
+
+
+async def test_an_account_without_an_iban_is_kept_sealed_shown_by_its_last_digits_and_paid(incentives):
+    await incentives.hear(activated())
+    headers = {**incentives._as(P1), "Idempotency-Key": "bank-1"}
+    assert (await incentives._client.put("/payees/p1/bank", json=AT_A_BANK, headers=headers)).status_code == 200
+    await incentives.settle()
+    shown = await incentives.get(P1, "/payees/p1")
+    assert shown["bank"]["last_digits"] == "6789"
+    verify = {"bank_id": shown["bank"]["bank_id"]}
+    assert (await incentives.post(OWNER, "/payees/p1/bank/verify", verify)).status_code == 200
+    log = b"".join(one.data for one in await incentives.service.store.feed(0, 500))
+    assert b"000123456789" not in log
+
+
 async def test_a_batch_is_prepared_approved_sent_paid_and_closed(incentives):
     await incentives.hear(activated())
     await ready(incentives)

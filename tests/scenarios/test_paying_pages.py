@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.incentives.domain.bank_account import CLEARING_NUMBERS
 from tests.scenarios.main_job import PERIOD, Story, approving, colliding, paying, refunding, releasing, winning
 from tests.scenarios.system import System, done, running_system
 from tests.scenarios.test_money_pages import portal_of, sent, shows
@@ -102,6 +103,13 @@ async def rules_hold(it: System) -> None:
 
 
 async def bank_details(partner: httpx.AsyncClient, approver: httpx.AsyncClient, page: str) -> None:
+    without = {"number": "0001 2345 6789", "clearing": "USABA", "holder": "Northwind Partners Inc"}
+    said = await sent(partner, page, f"{page}/bank", **without, clearing_number="111000026")
+    assert "no routing number: its check digit does not fit" in said.text
+    assert 'value="0001 2345 6789"' in said.text
+    assert set(re.findall(r'<option value="([A-Z]{5})"', said.text)) == set(CLEARING_NUMBERS)
+    said = await sent(partner, page, f"{page}/bank", **without, clearing_number="111000025")
+    assert "… 6789" in said.text
     said = await sent(partner, page, f"{page}/bank", iban=IBAN, holder="Northwind Partners GmbH")
     assert "… 3000" in said.text
     assert IBAN not in said.text

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 from chassis.event import frozen
 from contracts.values import Money
+from services.incentives.domain.bank_account import BankAccount
 
 PAIN = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"
 NAME_CHARACTERS = 70
@@ -27,8 +28,7 @@ class Order:
     """One payment of the file. `reference` is its EndToEndId."""
 
     reference: str
-    payee: str
-    iban: str
+    account: BankAccount
     amount: Money
     statement_number: int
 
@@ -90,9 +90,23 @@ def _transfer(information: ET.Element, order: Order) -> None:
     _text(transfer, "PmtId/EndToEndId", order.reference)
     amount = ET.SubElement(ET.SubElement(transfer, "Amt"), "InstdAmt", {"Ccy": order.amount.currency})
     amount.text = str(order.amount.amount)
-    _text(transfer, "Cdtr/Nm", order.payee)
-    _text(transfer, "CdtrAcct/Id/IBAN", order.iban)
+    _bank(transfer, order.account)
+    _text(transfer, "Cdtr/Nm", order.account.holder)
+    _text(transfer, "CdtrAcct/Id/IBAN" if order.account.is_iban else "CdtrAcct/Id/Othr/Id", order.account.number)
     _text(transfer, "RmtInf/Ustrd", f"Statement {order.statement_number}")
+
+
+def _bank(transfer: ET.Element, account: BankAccount) -> None:
+    """The payee's bank; an IBAN names its own."""
+    if account.is_iban:
+        return
+    bank = ET.SubElement(ET.SubElement(transfer, "CdtrAgt"), "FinInstnId")
+    if account.bic:
+        _text(bank, "BICFI", account.bic)
+    if account.clearing:
+        member = ET.SubElement(bank, "ClrSysMmbId")
+        _text(member, "ClrSysId/Cd", account.clearing)
+        _text(member, "MmbId", account.clearing_number)
 
 
 def _text(parent: ET.Element, path: str, text: str) -> None:

@@ -17,6 +17,7 @@ from services.incentives.application.handing import batches_of
 from services.incentives.application.paying import carried_of, is_disputed, payable_now, payment_rules_now
 from services.incentives.application.sales import rules_of_kind
 from services.incentives.application.tax_years import so_far
+from services.incentives.domain.bank_account import bank_account
 from services.incentives.domain.batch import (
     PAYMENTS_MAX,
     ApproveBatch,
@@ -224,11 +225,9 @@ def _order(app: Application, tenant: str, payment: Payment, bank: BankDetailsCha
     opened = app.keys.open(tenant, bank.account)
     if opened is None:
         raise NoBankDetails(payees=[order.payee_id])
-    iban, _, holder = opened.partition("\n")
     return Order(
         reference=payment.references[-1],
-        payee=holder,
-        iban=iban,
+        account=bank_account(opened),
         amount=payment.net,
         statement_number=order.statement_number,
     )

@@ -1,11 +1,12 @@
 """Payees over HTTP: bank details under protection, tax forms, consent, blocks."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, Field
-from stdnum import iban
+from pydantic import AfterValidator, Field, model_validator
+from stdnum import bic, iban
+from stdnum.us import rtn
 
 from chassis.access import PARTNER
 from chassis.answers import Page, answers
@@ -16,6 +17,7 @@ from services.incentives.api.earnings import only_payee, own
 from services.incentives.api.narrowing import ByDay, Filter, sorted_by
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.application.tax_years import so_far
+from services.incentives.domain.bank_account import CLEARING_NUMBERS, BankAccount, bank_account, numbers_a_bank
 from services.incentives.domain.payee import Payee, PayeeGone, Payees, asks_tax_form, thresholds_of
 from services.incentives.domain.payee_commands import (
     BlockPayee,
@@ -41,7 +43,6 @@ from services.incentives.projections.payee_gates import (
 from services.incentives.projections.settlements import SettlementDocument
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
-DIGITS_SHOWN = 4
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 router = APIRouter(tags=["payees"])
@@ -54,11 +55,51 @@ def _sound(account: str) -> str:
     return account
 
 
-class BankBody(Body):
-    """The account that money goes to. It is kept sealed, must be verified by another person, and cools down."""
+def _names_a_bank(code: str) -> str:
+    if code and not bic.is_valid(code):
+        raise ValueError("that is no BIC: it has 8 or 11 letters and digits, the country's letters at the fifth place")
+    return code
 
-    iban: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$"), AfterValidator(_sound)]
+
+class BankBody(Body):
+    """The account that money goes to. It is kept sealed, must be verified by another person, and cools down.
+
+    An `iban`, or the `number` of an account with the bank that has it: by its `bic`, by its `clearing_number` in a
+    `clearing` system, or by both. `clearing` is the system's code in ISO 20022, such as `USABA`, `CACPA`, `AUBSB`, `JPZGN`.
+    """
+
+    iban: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$"), AfterValidator(_sound)] | None = None
+    number: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,34}$")] | None = None
+    bic: Annotated[str, Field(max_length=11), AfterValidator(_names_a_bank)] = ""
+    clearing: Annotated[str, Field(pattern="^([A-Z]{5})?$")] = ""
+    clearing_number: Annotated[str, Field(max_length=12)] = ""
     holder: Annotated[str, Field(min_length=1, max_length=70)]
+
+    @model_validator(mode="after")
+    def _one_account_at_one_bank(self) -> Self:
+        if (self.iban is None) == (self.number is None):
+            raise ValueError("name the account by its IBAN, or by its number and its bank: one of the two")
+        if self.iban is not None and (self.bic or self.clearing or self.clearing_number):
+            raise ValueError("an IBAN names its bank: leave the bank out")
+        if self.number is not None and not (self.bic or self.clearing):
+            raise ValueError("the number of an account needs its bank: by its BIC, or its number in a clearing system")
+        if bool(self.clearing) != bool(self.clearing_number):
+            raise ValueError("a clearing system and the bank's number in it go together")
+        return self
+
+    @model_validator(mode="after")
+    def _numbered_so(self) -> Self:
+        if self.clearing and self.clearing not in CLEARING_NUMBERS:
+            raise ValueError(f"the clearing system is one of {', '.join(CLEARING_NUMBERS)}")
+        if self.clearing and not numbers_a_bank(self.clearing, self.clearing_number):
+            raise ValueError(f"that is no bank's number in {self.clearing}: leave out spaces and hyphens")
+        if self.clearing == "USABA" and not rtn.is_valid(self.clearing_number):
+            raise ValueError("that is no routing number: its check digit does not fit")
+        return self
+
+    def account(self) -> BankAccount:
+        parts = self.model_dump(exclude={"iban", "number"})
+        return BankAccount(number=self.iban or self.number or "", **parts)
 
 
 class VerifyBody(Body):
@@ -177,8 +218,8 @@ async def one_payee(payee_id: Id, caller: Reader, app: App) -> Response:
     found = _readable(app, caller.tenant, await app.document(caller.principal, "payee_gates", payee_id))
     payee: Payee = (await app.executor.state(caller.tenant, Payees.at(payee_id)))[0]
     now, rules = app.clock.now(), await payment_rules_now(app, caller.tenant)
-    account = app.keys.open(caller.tenant, payee.bank.account) if payee.bank else None
-    last_digits = (account or "").partition("\n")[0][-DIGITS_SHOWN:]
+    opened = app.keys.open(caller.tenant, payee.bank.account) if payee.bank else None
+    last_digits = bank_account(opened).last_digits if opened else ""
     gates, thresholds = await _gates(caller, app, found, rules)
     shut = [{"gate": gate, "text": why_shut(gate, found, rules, now, thresholds)} for gate in gates]
     asked = {"asked_gates": list(rules.gates), "thresholds": [shown_threshold(one) for one in thresholds]}
@@ -199,12 +240,12 @@ async def settlement(partner_id: Id, caller: Reader, app: App) -> Response:
 async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) -> Response:
     """Changes where money goes. Payments wait until another person has verified it and it has cooled down."""
     await _known(caller, app, payee_id, ChangeBankDetails)
-    bank_id = caller.new_id("bank")
+    bank_id, account = caller.new_id("bank"), body.account()
     wish = ChangeBankDetails(
         payee_id=payee_id,
         bank_id=bank_id,
-        account=app.seal(caller.tenant, bank_id, f"{body.iban}\n{body.holder}"),
-        fingerprint=app.keys.hmac(caller.tenant, body.iban),
+        account=app.seal(caller.tenant, bank_id, account.sealed_text()),
+        fingerprint=app.keys.hmac(caller.tenant, account.identity),
         by=caller.principal.by,
         now=app.clock.now(),
     )

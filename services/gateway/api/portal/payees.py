@@ -66,7 +66,9 @@ def _tax(sent: Form) -> dict[str, Any]:
 
 
 def _bank(sent: Form) -> dict[str, Any]:
-    return {**sent.given("holder"), "iban": "".join(sent.text("iban").split()).upper()}
+    """What was entered of an account and its bank, as it is written without spaces."""
+    written = {name: "".join(sent.text(name).split()).upper() for name in ("iban", "number", "bic", "clearing_number")}
+    return {**sent.given("holder", "clearing"), **{name: text for name, text in written.items() if text}}
 
 
 VERBS: dict[str, tuple[str, str, Callable[[Form], dict[str, Any] | None]]] = {
