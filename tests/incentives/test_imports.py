@@ -91,6 +91,8 @@ def test_rows_of_one_sale_find_it_by_its_source():
     [
         ({"kind": "gift"}, "kind"),
         ({"quantity": "many"}, "quantity"),
+        ({"quantity": "²"}, "quantity"),
+        ({"quantity": "9" * 5_000}, "quantity"),
         ({"amount": "1e3"}, "amount"),
         ({"hue": "red"}, "hue"),
     ],

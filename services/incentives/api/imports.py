@@ -41,7 +41,7 @@ COLUMNS = {
     "special_price_id": "the special price that it was sold at, if it was: rebates leave it out",
     "on": "the day it happened, as 2026-03-31",
 }
-NUMBERS = ("win_no", "quantity")
+NUMBERS, DIGITS_MAX = ("win_no", "quantity"), 18
 
 
 class SaleRow(Body):
@@ -82,7 +82,8 @@ def row_of(values: dict[str, Any]) -> SaleRow | FactBody:
 
 
 def _number(value: Any) -> Any:
-    return int(value) if str(value).isdigit() else value
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else value
 
 
 def _of_sale(given: dict[str, Any]) -> dict[str, Any]:
