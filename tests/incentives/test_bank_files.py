@@ -152,6 +152,8 @@ def test_a_table_says_the_same():
         ("csv", "who,what\n1,2\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},lost,2026-06-05,S\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,yesterday,S\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,0001-01-01,S\n"),
+        ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,9999-12-31,S\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,2026-06-05,S,more\n"),
         ("csv", f"reference,outcome,on,provider_event_id\n{REFERENCE},paid,2026-06-05,{'x' * 200_000}\n"),

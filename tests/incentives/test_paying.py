@@ -454,6 +454,43 @@ async def test_a_report_is_believed_only_when_the_provider_signed_it(tmp_path):
         assert (told_so.status_code, told_so.json()["state"]) == (200, "paid")
 
 
+async def test_what_a_bank_reports_of_a_day_to_come_was_paid_on_the_day_on_which_it_said_so(tmp_path):
+    async with started(tmp_path, provider="file", provider_secret="shared") as asked:
+        payment, path = await batched(asked)
+        await asked.post(FINANCE, f"{path}/send")
+        reference = (await asked.get(FINANCE, payment))["reference"]
+        content = f"reference,outcome,on,provider_event_id\n{reference},paid,2062-06-05,S-1\n"
+        report = {"kind": "csv", "content": content, "signature": hmac_of(content)}
+        assert (await asked.post(FINANCE, "/provider-reports/file", report)).status_code == 200
+        found = await asked.until(FINANCE, payment, lambda row: row["state"] == "paid")
+        assert found["paid_on"] == asked.clock.now().date().isoformat()
+
+
+async def test_an_old_report_that_is_told_again_changes_nothing_of_a_newer_attempt(tmp_path):
+    async with started(tmp_path, provider="file", provider_secret="shared") as asked:
+        payment, path = await batched(asked)
+        await asked.post(FINANCE, f"{path}/send")
+
+        async def told(reference, outcome, event_id):
+            content = f"reference,outcome,on,provider_event_id\n{reference},{outcome},2026-06-05,{event_id}\n"
+            report = {"kind": "csv", "content": content, "signature": hmac_of(content)}
+            [row] = (await asked.post(FINANCE, "/provider-reports/file", report)).json()["results"]
+            return row["result"], (await asked.get(FINANCE, payment))["state"]
+
+        first = (await asked.get(FINANCE, payment))["reference"]
+        assert await told(first, "rejected", "S-1") == ("recorded", "failed")
+        await asked.post(FINANCE, f"{payment}/retry")
+        second = (await asked.post(FINANCE, f"{payment}/submit")).json()["reference"]
+        assert await told(first, "rejected", "S-1") == ("repeated", "submitted")
+        assert await told(first, "rejected", "S-2") == ("repeated", "submitted")
+        assert await told(second, "paid", "S-3") == ("recorded", "paid")
+        assert await told(first, "rejected", "S-1") == ("repeated", "paid")
+        assert await told(second, "returned", "S-4") == ("recorded", "returned")
+        assert await told(second, "paid", "S-3") == ("repeated", "returned")
+        [trial] = (await asked.get(FINANCE, "/ledger/balances"))["trial_balance"]
+        assert (trial["total"], trial["cash"], trial["in_payment"]) == ("0.00", "0.00", "-100.00")
+
+
 async def test_money_that_came_back_goes_out_again_under_a_new_reference(tmp_path):
     async with started(tmp_path, provider_secret="shared") as asked:
         payment = await proposed(asked)

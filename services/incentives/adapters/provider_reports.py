@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from chassis.decider import Invalid
 from chassis.event import frozen
+from chassis.http import YEARS
 from services.incentives.domain.payment import PAID, REJECTED, RETURNED, UNKNOWN
 
 ROWS_MAX = 1_000
@@ -93,7 +94,7 @@ def _rejected(root: ET.Element, space: str, message: str, made: str) -> list[Fil
         for one in root.iter(f"{space}{part}"):
             message_id = _said(one, f"{space}{name}")
             if STATUS.get(_said(one, f"{space}{status}")) == REJECTED and message_id not in found:
-                day = date.fromisoformat(made[:DAY_CHARACTERS])
+                day = _day(made)
                 says = _reason(one, space)
                 found[message_id] = FileRejected(message_id=message_id, on=day, report_id=message, says=says)
     return list(found.values())
@@ -112,15 +113,23 @@ def _status(row: ET.Element, space: str, message: str, made: str) -> Reported | 
     if outcome is None:
         return None
     reference = _said(row, f"{space}OrgnlEndToEndId")
-    day = (_said(row, f"{space}AccptncDtTm") or made)[:DAY_CHARACTERS]
+    day = _day(_said(row, f"{space}AccptncDtTm") or made)
     event_id = _said(row, f"{space}StsId") or f"{message}-{reference[-2:]}"
     return Reported(
         reference=reference,
         outcome=outcome,
-        on=date.fromisoformat(day),
+        on=day,
         provider_event_id=event_id,
         says=_reason(row, space),
     )
+
+
+def _day(text: str) -> date:
+    """The day with which a text begins. Raises ValueError for none, and for one that is not of our time."""
+    day = date.fromisoformat(text[:DAY_CHARACTERS])
+    if day.year not in YEARS:
+        raise ValueError(f"{day} is not of our time")
+    return day
 
 
 def _said(parent: ET.Element | None, path: str) -> str:
@@ -142,6 +151,6 @@ def _row(number: int, row: dict[str, str]) -> Reported:
     return Reported(
         reference=row["reference"],
         outcome=row["outcome"],
-        on=date.fromisoformat(row["on"]),
+        on=_day(row["on"]),
         provider_event_id=row["provider_event_id"],
     )

@@ -1,6 +1,7 @@
 """Statements and payments over HTTP: finance prepares, an approver confirms."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -464,20 +465,21 @@ async def provider_report(body: ReportBody, caller: Writer, app: App) -> Respons
 
 
 def _heard(app: App, told: Reported) -> Callable[[Peek], Awaitable[ReportOutcome]]:
-    """The command of what was reported of a reference."""
+    """The command of what was reported of a reference; of a day to come, it happened when it was heard."""
 
     async def make(peek: Peek) -> ReportOutcome:
-        payment_id = payment_of(told.reference)
+        payment_id, now = payment_of(told.reference), app.clock.now()
         order = (await peek(Payments.at(payment_id))).order
+        on = min(told.on, now.astimezone(UTC).date())
         return ReportOutcome(
             payment_id=payment_id,
             account_id=order.account_id,
             reference=told.reference,
             outcome=told.outcome,
             provider_event_id=told.provider_event_id,
-            on=told.on,
-            now=app.clock.now(),
-            books=await in_books(peek, told.on),
+            on=on,
+            now=now,
+            books=await in_books(peek, on),
             says=told.says or LEFT_OUT,
         )
 
