@@ -1,7 +1,7 @@
 """Units sold at a special price: cost less price, for a product, day and deal of the agreement, each unit once."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -126,6 +126,57 @@ def test_a_row_that_was_counted_in_another_claim_does_not_count_again():
     assert payable(log) == Decimal("220.00")
 
 
+UNIT = {"serial": "X-1"}
+ON_INVOICE: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (UNIT, {"serial": " x-1 "}),
+        (ON_INVOICE, {"invoice": "INV-1"}),
+        (UNIT, ON_INVOICE),
+        (ON_INVOICE, UNIT),
+    ],
+    ids=["serial-in-other-letters", "invoice-in-other-letters", "unit-then-its-invoice", "invoice-then-a-unit-of-it"],
+)
+def test_a_unit_counts_once_however_it_is_written(first, again):
+    def rows(**words):
+        return row(**{"quantity": 1, **words}), "20.00"
+
+    log = submitted(Log().tell(grant()), rows(**first)).tell(verdict())
+    submitted(log, rows(**again), identity="c2").tell(verdict("c2"))
+    assert (log.happened[-1].outcome, payable(log)) == ("disputed", Decimal("20.00"))
+    both = submitted(Log().tell(grant()), rows(**first), rows(**again)).tell(verdict())
+    assert both.happened[-1].eligible == eur("20.00"), "in one claim as in two"
+    then = {"SubmitClaim": 1, "DecideSpecialPriceClaim": 3}
+    before = submitted(Log().tell(grant()).as_then(**then), rows(**first)).tell(verdict())
+    submitted(before, rows(**again), identity="c2").tell(verdict("c2"))
+    assert payable(before) == Decimal("40.00"), "as it was decided before"
+
+
+def test_two_units_of_one_invoice_in_two_claims_both_count():
+    log = submitted(Log().tell(grant()), (row(1, serial="X-1"), "20.00")).tell(verdict())
+    submitted(log, (row(1, serial="X-2"), "20.00"), identity="c2").tell(verdict("c2"))
+    assert payable(log) == Decimal("40.00")
+    assert log.claim("c2").reused == ()
+
+
+def test_a_row_of_a_returned_claim_still_counts_where_it_was_shown_first():
+    log = submitted(Log().tell(grant()), (row(10), "200.00")).tell(verdict(outcome="returned", reason="which deal?"))
+    submitted(log, (row(10), "200.00"), identity="c2").tell(verdict("c2"))
+    submitted(log, (row(10), "200.00")).tell(verdict())
+    assert [log.claim(one).stage for one in ("c1", "c2")] == ["approved", "disputed"]
+    assert payable(log) == Decimal("200.00")
+
+
+def test_what_is_not_sold_yet_does_not_count():
+    log = submitted(Log().tell(grant()), (row(sold_on=date(2026, 3, 17)), "200.00")).tell(verdict())
+    assert log.happened[-1].steps[0] == "row 1: 10 SW-1 do not count: it is not sold yet"
+    before = submitted(Log().tell(grant()), (row(sold_on=date(2026, 3, 17)), "200.00"))
+    assert payable(before.as_then(DecideSpecialPriceClaim=3).tell(verdict())) == Decimal("200.00")
+
+
 def test_the_same_serial_twice_in_one_claim_counts_once():
     rows = [(row(1, invoice, serial="X-1"), "20.00") for invoice in ("inv-1", "inv-2")]
     log = submitted(Log().tell(grant()), *rows).tell(verdict())
@@ -181,10 +232,23 @@ def test_a_bid_for_a_customer_without_a_deal_counts_what_was_sold_to_that_custom
     )
 
 
+def early(on: date, now: datetime = NOW) -> EndSpecialPrice:
+    return EndSpecialPrice(special_price_id="s1", on=on, reason="won", by="fm", now=now)
+
+
 def test_what_was_sold_after_an_early_end_does_not_count():
-    early = EndSpecialPrice(special_price_id="s1", on=date(2026, 3, 9), reason="won", by="fm", now=NOW)
-    log = submitted(Log().tell(grant(), early), (row(), "200.00")).tell(verdict())
+    ninth = datetime(2026, 3, 9, 12, tzinfo=UTC)
+    log = submitted(Log().tell(grant(), early(date(2026, 3, 9), ninth)), (row(), "200.00")).tell(verdict())
     assert log.happened[-1].eligible == eur("0.00")
+
+
+def test_what_was_sold_before_counts_so_it_ends_today_at_the_earliest_and_did_earlier_by_the_evaluator_before():
+    log = Log().tell(grant())
+    assert log.refused(early(date(2026, 3, 15))) == "special-price-invalid"
+    log.tell(early(NOW.date()))
+    submitted(log, (row(sold_on=NOW.date()), "200.00")).tell(verdict())
+    assert payable(log) == Decimal("200.00"), "its last day is a day of it"
+    assert Log().tell(grant()).as_then(EndSpecialPrice=1).refused(early(date(2026, 3, 9))) == ""
 
 
 @pytest.mark.parametrize(

@@ -289,12 +289,16 @@ HANDLES = (
             (3, claim.draft_claim),
         )
     ),
-    Handles(
-        claim.SubmitClaim,
-        claim.submit_claim,
-        claim_and_evidence_streams,
-        reads=claimed_award_streams,
-        answer=claim_answer,
+    *(
+        Handles(
+            claim.SubmitClaim,
+            decision,
+            claim_and_evidence_streams,
+            reads=claimed_award_streams,
+            answer=claim_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in ((1, claim.submit_claim_as_written), (2, claim.submit_claim))
     ),
     *(
         Handles(
@@ -337,7 +341,8 @@ HANDLES = (
         for evaluator, decision in (
             (1, claim.decide_special_price_claim_with_all_tax),
             (2, claim.decide_special_price_claim_unasked),
-            (3, claim.decide_special_price_claim),
+            (3, claim.decide_special_price_claim_as_written),
+            (4, claim.decide_special_price_claim),
         )
     ),
     Handles(claim.SettleClaim, claim.settle_claim, claim_stream),
@@ -349,7 +354,19 @@ HANDLES = (
         special_price_stream,
         answer=price_answer,
     ),
-    Handles(special_price.EndSpecialPrice, special_price.end_special_price, special_price_stream, answer=price_answer),
+    *(
+        Handles(
+            special_price.EndSpecialPrice,
+            decision,
+            special_price_stream,
+            answer=price_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, decision in (
+            (1, special_price.end_special_price_on_any_day),
+            (2, special_price.end_special_price),
+        )
+    ),
     *(
         Handles(
             wish,

@@ -41,6 +41,7 @@ from services.incentives.domain.special_price import (
     SoldRow,
     SpecialPrice,
     SpecialPriceEvent,
+    as_read,
     calculated,
     used_up,
 )
@@ -92,8 +93,15 @@ class ClaimProof:
     @property
     def evidence_ids(self) -> tuple[str, str]:
         """The same file, and the same document in another file, are the same evidence."""
-        written = stable_id("document", self.issuer, self.number, str(self.amount.amount), str(self.issued_on))
-        return f"file-{self.proof_sha256}", f"document-{written}"
+        return f"file-{self.proof_sha256}", self._document(self.issuer, self.number)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is known by: its file, and what is written on it, as written and as people read it."""
+        return tuple(dict.fromkeys((*self.evidence_ids, self._document(as_read(self.issuer), as_read(self.number)))))
+
+    def _document(self, issuer: str, number: str) -> str:
+        return f"document-{stable_id('document', issuer, number, str(self.amount.amount), str(self.issued_on))}"
 
 
 @frozen
@@ -497,7 +505,25 @@ def must_be(claim: Claim, *stages: Stage) -> None:
 
 
 def evidence_of(it: ClaimDrafted) -> tuple[str, ...]:
-    """Everything that a claim shows: its documents, and its sold rows."""
+    """Everything that a claim shows: its documents, and its sold rows, by all that they are known by."""
+    documents = (name for proof in it.proofs for name in proof.names)
+    rows = (name for item in it.items if item.sold for name in _row_names(it, item.sold))
+    return tuple(dict.fromkeys((*documents, *rows)))
+
+
+def _row_names(it: ClaimDrafted, row: SoldRow) -> tuple[str, ...]:
+    """A row of a special price by all its names; what a SPIFF pays follows from its sale, however a row is written."""
+    return (row_evidence(it, row),) if it.kind == SPIFF_CLAIM else (*row.names, *row.part_of)
+
+
+def _shown_in_part(it: ClaimDrafted) -> frozenset[str]:
+    """The invoices of which a claim shows single units alone."""
+    rows = [item.sold for item in it.items if item.sold and it.kind != SPIFF_CLAIM]
+    return frozenset(name for row in rows for name in row.part_of) - {name for row in rows for name in row.names}
+
+
+def evidence_as_written(it: ClaimDrafted) -> tuple[str, ...]:
+    """What a claim showed by its words alone."""
     documents = (evidence_id for proof in it.proofs for evidence_id in proof.evidence_ids)
     rows = (row_evidence(it, item.sold) for item in it.items if item.sold)
     return tuple(dict.fromkeys((*documents, *rows)))
@@ -526,10 +552,70 @@ def submit_claim(
     sales: Sequence[Sale],
     books: Sequence[Rulebook],
 ) -> Submitted:
-    """Asks for the decision, in time and with the proofs that the activity needs."""
+    """Asks for the decision, in time and with the proofs that the activity needs.
+
+    Whoever shows a document again is seen; a sold row counts for whoever showed it first.
+    """
+    it = claim.it
+    reused = [
+        Reuse(evidence_id=name, claim_ids=others)
+        for name, evidence in zip(wish.evidence_ids, shown, strict=False)
+        if (others := _showed_before(wish.claim_id, name, evidence, _shown_in_part(it)))
+    ]
+    return _submitted(wish, claim, requests, shown, sales, books, evidence_of(it), _shown_in_part(it), _once(reused))
+
+
+def _showed_before(claim_id: str, name: str, evidence: Evidence, in_part: frozenset[str]) -> tuple[str, ...]:
+    if not name.startswith("row-"):
+        return evidence.others(claim_id)
+    return evidence.before(claim_id, part=name in in_part)
+
+
+def _once(reused: Sequence[Reuse]) -> tuple[Reuse, ...]:
+    """A document that is known as written is not told a second time as it is read; of a row each name counts."""
+    told: list[Reuse] = []
+    for one in reused:
+        documents = {claim_id for other in told if _document(other) for claim_id in other.claim_ids}
+        if not _document(one) or set(one.claim_ids) - documents:
+            told.append(one)
+    return tuple(told)
+
+
+def _document(one: Reuse) -> bool:
+    return one.evidence_id.startswith("document-")
+
+
+def submit_claim_as_written(
+    wish: SubmitClaim,
+    claim: Claim,
+    requests: Sequence[FundRequest],
+    shown: Sequence[Evidence],
+    sales: Sequence[Sale],
+    books: Sequence[Rulebook],
+) -> Submitted:
+    """As the first evaluator decided: what was written in another case was other evidence, a returned row nobody's."""
+    reused = tuple(
+        Reuse(evidence_id=evidence_id, claim_ids=others)
+        for evidence_id, evidence in zip(wish.evidence_ids, shown, strict=True)
+        if (others := evidence.others(wish.claim_id))
+    )
+    return _submitted(wish, claim, requests, shown, sales, books, evidence_as_written(claim.it), frozenset(), reused)
+
+
+def _submitted(  # noqa: PLR0913, PLR0917  the command, a state a parameter, and what the claim shows
+    wish: SubmitClaim,
+    claim: Claim,
+    requests: Sequence[FundRequest],
+    shown: Sequence[Evidence],
+    sales: Sequence[Sale],
+    books: Sequence[Rulebook],
+    shows: tuple[str, ...],
+    in_part: frozenset[str],
+    reused: tuple[Reuse, ...],
+) -> Submitted:
     must_be(claim, Stage.DRAFT, Stage.RETURNED)
     it = claim.it
-    named = (evidence_of(it), requests_of(it), *award_of(it))
+    named = (shows, requests_of(it), *award_of(it))
     if named != (wish.evidence_ids, wish.request_ids, wish.sale_ids, wish.plan_ids):
         raise Raced
     if it.sale:
@@ -537,14 +623,9 @@ def submit_claim(
     for request in requests:
         _proven(it, request, wish.now)
     marks = [
-        show_evidence(evidence_id, evidence, (wish.claim_id, it.partner_id), wish.now)
-        for evidence_id, evidence in zip(wish.evidence_ids, shown, strict=True)
+        show_evidence(name, evidence, (wish.claim_id, it.partner_id), wish.now, part=name in in_part)
+        for name, evidence in zip(wish.evidence_ids, shown, strict=True)
     ]
-    reused = tuple(
-        Reuse(evidence_id=evidence_id, claim_ids=others)
-        for evidence_id, evidence in zip(wish.evidence_ids, shown, strict=True)
-        if (others := evidence.others(wish.claim_id))
-    )
     submitted = ClaimSubmitted(
         claim_id=wish.claim_id,
         kind=it.kind,
@@ -863,8 +944,17 @@ PriceDecided = tuple[list[ClaimEvent], list[SpecialPriceEvent]]
 def decide_special_price_claim(wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice) -> PriceDecided:
     """Approves the smaller of what was claimed and what the rows come to; where they differ it is first disputed.
 
-    Tax is payable on what is approved. Who has to write a claim anew is asked to.
+    Tax is payable on what is approved. Who has to write a claim anew is asked to. A unit counts once, however it is
+    written, and not before it is sold.
     """
+    decided, used = _decide_special_price_claim(wish, claim, agreed, of_approved=True, today=today(wish.now))
+    return [*decided, *_asked_anew(wish, claim)], used
+
+
+def decide_special_price_claim_as_written(
+    wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice
+) -> PriceDecided:
+    """As the third evaluator decided: a unit that was written otherwise counted again, and one that was not sold yet."""
     decided, used = decide_special_price_claim_unasked(wish, claim, agreed)
     return [*decided, *_asked_anew(wish, claim)], used
 
@@ -884,7 +974,12 @@ def decide_special_price_claim_with_all_tax(
 
 
 def _decide_special_price_claim(
-    wish: DecideSpecialPriceClaim, claim: Claim, agreed: SpecialPrice, *, of_approved: bool
+    wish: DecideSpecialPriceClaim,
+    claim: Claim,
+    agreed: SpecialPrice,
+    *,
+    of_approved: bool,
+    today: date | None = None,
 ) -> PriceDecided:
     must_be(claim, Stage.SUBMITTED, Stage.DISPUTED)
     it = claim.it
@@ -896,7 +991,7 @@ def _decide_special_price_claim(
     if claim.claimed.currency != agreed.currency:
         raise ClaimInvalid(f"this special price is in {agreed.currency}: return the claim")
     rows = [item.sold for item in it.items if item.sold]
-    made = calculated(agreed, rows, claim.counted_before, wish.orders or ())
+    made = calculated(agreed, rows, claim.counted_before, wish.orders or (), today=today)
     amount = min(claim.claimed, made.amount)
     steps = (*made.steps, f"claimed {_text(claim.claimed)}, calculated {_text(made.amount)}")
     if claim.stage is Stage.SUBMITTED and claim.claimed != made.amount:

@@ -1,41 +1,48 @@
-"""Evidence: one document or one sold unit, and the claims that showed it. Whoever shows it again is seen by the reviewer."""
+"""Evidence: one document or what was sold, and the claims that showed it. Whoever shows it again is seen by the reviewer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.decider import Decider
-from chassis.event import event
+from chassis.event import LEFT_OUT, LeftOut, event
 
 
 @event("incentives.EvidenceShown.v1")
 class EvidenceShown:
-    """A claim shows it; `shown_before` are the claims that did before."""
+    """A claim shows it; `shown_before` are the claims that did before. In `part`, it shows single units of an invoice."""
 
     evidence_id: str
     claim_id: str
     partner_id: str
     shown_before: tuple[str, ...]
     shown_at: datetime
+    part: bool | LeftOut = LEFT_OUT
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The claims that showed it, in order."""
+    """The claims that showed it, in order, and those of them that showed all of it."""
 
     claims: tuple[str, ...] = ()
+    whole: frozenset[str] = frozenset()
 
     def others(self, claim_id: str) -> tuple[str, ...]:
         """The other claims that showed it."""
         return tuple(claim for claim in self.claims if claim != claim_id)
 
+    def before(self, claim_id: str, *, part: bool) -> tuple[str, ...]:
+        """The claims that showed it before this one did; for whoever shows a part of it, those that showed all of it."""
+        earlier = self.claims[: self.claims.index(claim_id)] if claim_id in self.claims else self.claims
+        return tuple(claim for claim in earlier if not part or claim in self.whole)
+
 
 def show_evidence(
-    evidence_id: str, evidence: Evidence, claim: tuple[str, str], now: datetime
+    evidence_id: str, evidence: Evidence, claim: tuple[str, str], now: datetime, *, part: bool = False
 ) -> Sequence[EvidenceShown]:
-    """Keeps that a claim (its id and partner) shows it; once."""
+    """Keeps that a claim (its id and partner) shows it, or a part of it; once."""
     claim_id, partner_id = claim
-    if claim_id in evidence.claims:
+    if claim_id in (evidence.claims if part else evidence.whole):
         return []
     return [
         EvidenceShown(
@@ -44,12 +51,15 @@ def show_evidence(
             partner_id=partner_id,
             shown_before=evidence.claims,
             shown_at=now,
+            part=part or LEFT_OUT,
         )
     ]
 
 
 def evolve(evidence: Evidence, happened: EvidenceShown) -> Evidence:
-    return Evidence(claims=(*evidence.claims, happened.claim_id))
+    claim_id = happened.claim_id
+    claims = evidence.claims if claim_id in evidence.claims else (*evidence.claims, claim_id)
+    return Evidence(claims=claims, whole=evidence.whole if happened.part else evidence.whole | {claim_id})
 
 
 AllEvidence = Decider[Evidence, EvidenceShown](kind="evidence", initial=Evidence(), evolve=evolve)

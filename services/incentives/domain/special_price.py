@@ -6,7 +6,7 @@ up to the agreed units; a serial number or an invoice's line counts once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal, assert_never
 
@@ -46,6 +46,24 @@ class SoldRow:
         named = ("serial", self.serial) if self.serial else ("invoice", self.invoice or "")
         return f"row-{stable_id(self.sku, *named)}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is known by: its serial number, else its product on the invoice, as written and as people read it."""
+        return self._known_as("serial", self.serial) if self.serial else self._known_as("invoice", self.invoice or "")
+
+    @property
+    def part_of(self) -> tuple[str, ...]:
+        """The product on the invoice that a unit with a serial number is a part of."""
+        return self._known_as("invoice", self.invoice) if self.serial and self.invoice else ()
+
+    def _known_as(self, kind: str, text: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(f"row-{stable_id(self.sku, kind, one)}" for one in (text, as_read(text))))
+
+
+def as_read(text: str) -> str:
+    """A number or name as people read it, in which case and blanks tell nothing apart."""
+    return " ".join(text.upper().split())
+
 
 # Events
 
@@ -82,7 +100,7 @@ class SpecialPriceUsed:
 
 @event("incentives.SpecialPriceEnded.v1")
 class SpecialPriceEnded:
-    """What is sold from that day on is not paid for any more."""
+    """What is sold after that day is not paid for any more."""
 
     special_price_id: str
     partner_id: str
@@ -197,7 +215,15 @@ def _below_cost(product: PricedProduct) -> bool:
 
 
 def end_special_price(wish: EndSpecialPrice, agreed: SpecialPrice) -> list[SpecialPriceEvent]:
-    """Ends the agreement early; what was sold before still counts."""
+    """Ends the agreement early, today at the earliest: what was sold before still counts."""
+    ended = end_special_price_on_any_day(wish, agreed)
+    if wish.on < wish.now.astimezone(UTC).date():
+        raise SpecialPriceInvalid("it ends today at the earliest: what was sold before still counts")
+    return ended
+
+
+def end_special_price_on_any_day(wish: EndSpecialPrice, agreed: SpecialPrice) -> list[SpecialPriceEvent]:
+    """As the first evaluator decided: the end could lie before what had been sold."""
     it = agreed.it
     if agreed.ends_on is not None and agreed.ends_on <= wish.on:
         raise WrongState(f"it ends on {iso(agreed.ends_on)}", state="ended")
@@ -226,20 +252,27 @@ class Calculated:
 
 
 def calculated(
-    agreed: SpecialPrice, rows: Sequence[SoldRow], counted_before: frozenset[str], orders: Sequence[str] = ()
+    agreed: SpecialPrice,
+    rows: Sequence[SoldRow],
+    counted_before: frozenset[str],
+    orders: Sequence[str] = (),
+    *,
+    today: date | None,
 ) -> Calculated:
     """The sum over the rows in their order; what does not count says why.
 
     A row that names no deal is of the agreement's, where its invoice has the number of one of the deal's `orders`.
+    Without `today` rows are compared as they are written, and may be of days to come, as it was once decided.
     """
     products = {product.sku: product for product in agreed.it.products}
     amount = none_of(agreed.currency)
     units: dict[str, int] = {}
     steps, seen = [], set(counted_before)
     for number, row in enumerate(rows, start=1):
-        why = _not_counted(agreed, products, _placed(agreed, row, orders), seen)
+        known = bool(_stands_for(row, today) & seen)
+        why = _not_counted(agreed, products, _placed(agreed, row, orders), today or date.max, known=known)
         counted = 0 if why else _left(agreed, products[row.sku], units, row.quantity)
-        seen.add(row.evidence_id)
+        seen |= _shown_by(row, today)
         if not counted:
             steps.append(
                 f"row {number}: {row.quantity} {row.sku} do not count: {why or 'the agreed units are used up'}"
@@ -251,6 +284,19 @@ def calculated(
     return Calculated(amount=amount, units=units, steps=tuple(steps))
 
 
+def _stands_for(row: SoldRow, today: date | None) -> set[str]:
+    """What must not have been shown before, for the row to count."""
+    if today is None:
+        return {row.evidence_id}
+    parts = () if row.serial else (f"part-{name}" for name in row.names)
+    return {*row.names, *row.part_of, *parts}
+
+
+def _shown_by(row: SoldRow, today: date | None) -> set[str]:
+    """What a row shows to those that follow it: a unit with a serial number shows a part of its invoice."""
+    return {row.evidence_id} if today is None else {*row.names, *(f"part-{name}" for name in row.part_of)}
+
+
 def _placed(agreed: SpecialPrice, row: SoldRow, orders: Sequence[str]) -> SoldRow:
     """The row with its deal, where a distributor has booked an order for that under the number of the row's invoice."""
     ordered = row.registration_id is None and row.invoice in orders
@@ -258,14 +304,15 @@ def _placed(agreed: SpecialPrice, row: SoldRow, orders: Sequence[str]) -> SoldRo
 
 
 def _not_counted(
-    agreed: SpecialPrice, products: Mapping[str, PricedProduct], row: SoldRow, seen: set[str]
+    agreed: SpecialPrice, products: Mapping[str, PricedProduct], row: SoldRow, today: date, *, known: bool
 ) -> str | None:
     it = agreed.it
     until = agreed.ends_on or it.ends_on
     reasons = {
-        "it was counted before": row.evidence_id in seen,
+        "it was counted before": known,
         "it is not in the agreement": row.sku not in products,
         f"it was not sold from {iso(it.starts_on)} to {iso(until)}": not it.starts_on <= row.sold_on <= until,
+        "it is not sold yet": row.sold_on > today,
         "it was sold for another deal": it.registration_id is not None and row.registration_id != it.registration_id,
         "it was sold to another customer": it.customer_domain not in (LEFT_OUT, row.customer_domain),
     }

@@ -6,7 +6,7 @@ Standard library only, and nothing of what the service reckons with.
 import base64
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -30,6 +30,8 @@ ALL_TAX = {"fund": 2, "special_price": 1}
 """The last evaluators of which each paid all tax that was claimed."""
 WHOLE_TOLERANCE = 3
 """The last evaluator that gave each claim for a request its whole tolerance."""
+OF_DAYS_TO_COME = 3
+"""The last evaluator that paid for what was not sold yet."""
 
 
 @dataclass
@@ -163,13 +165,15 @@ def _of_fund(it: dict[str, Any], _: dict[str, Any], evaluator: int, known: Known
     return found
 
 
-def _of_price(it: dict[str, Any], draft: dict[str, Any], _: int, known: Known) -> Found:
-    """Units times cost less price, at most what was claimed."""
+def _of_price(it: dict[str, Any], draft: dict[str, Any], evaluator: int, known: Known) -> Found:
+    """Units times cost less price, at most what was claimed; of days to come nothing counts, as it once did."""
     price = known.prices.get(it["of_id"])
     if price is None:
         return ["the special price that it is for is not in the file"]
     products = {one["sku"]: one for one in price.granted["products"]}
-    units, found = _counted(it["steps"], [one["sold"] for one in draft["items"]], price, products)
+    last = it["decided_on"] if evaluator > OF_DAYS_TO_COME else price.ends_on
+    until = replace(price, ends_on=min(price.ends_on, last))
+    units, found = _counted(it["steps"], [one["sold"] for one in draft["items"]], until, products)
     known.units[it["claim_id"]] = units
     calculated = sum(
         (
