@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypedDict
 
 import msgspec
@@ -156,7 +157,8 @@ def decide(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any],
             raise
         return Verdict(refusal=refusal)
     events = tuple(_flat_events(slots, made))
-    after = tuple(s.decider.fold(new, state) for s, state, new in zip(touched.guarded, states, events, strict=True))
+    changes = zip(touched.guarded, states, events, strict=True)
+    after = tuple(one.decider.fold(new, state) if new else state for one, state, new in changes)
     return Verdict(events=events, after=after, answer={**handles.answer(wish, *_shaped(slots, after))})
 
 
@@ -170,12 +172,12 @@ def writes(
     if verdict.refusal:
         return []
     streams = zip(touched.guarded, guarded, verdict.events, verdict.after, strict=True)
-    return [one for stream, at, events, after in streams for one in written(stream, at, events, after, then)]
+    return [one for stream, at, events, after in streams if events for one in written(stream, at, events, after, then)]
 
 
 def _shaped(slots: Slots, states: Sequence[Any]) -> list[Any]:
     rest = iter(states)
-    return [tuple(next(rest) for _ in slot) if isinstance(slot, tuple) else next(rest) for slot in slots]
+    return [tuple(islice(rest, len(slot))) if isinstance(slot, tuple) else next(rest) for slot in slots]
 
 
 def _flat_events(slots: Slots, made: Any) -> Iterable[list[Any]]:

@@ -5,14 +5,13 @@ from typing import Any
 import msgspec
 
 from chassis.decider import Problem, stream_name
-from chassis.event import event, frozen
+from chassis.event import Light, event
 
 ACCEPTED, NOTHING, REFUSED = "accepted", "nothing", "refused"
 COMMAND = "command"
 
 
-@frozen
-class At:
+class At(Light, frozen=True, kw_only=True):
     """A stream and the version it had; 0 when it was empty."""
 
     stream: str

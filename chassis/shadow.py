@@ -195,11 +195,12 @@ class Report:
         """Counts one command that was decided in both worlds."""
         self.decided += 1
         self.outcomes[old.outcome, new.outcome] += 1
-        for key in {**old.money, **new.money}:
+        for key in {**old.money, **new.money} if old.money or new.money else ():
             before, after = self.money.get(key, (Decimal(0), Decimal(0)))
             self.money[key] = before + old.money.get(key, Decimal(0)), after + new.money.get(key, Decimal(0))
         for counts, side in zip(self.counts, (old, new), strict=True):
-            counts.update(side.counts)
+            for key, count in side.counts.items():
+                counts[key] += count
         if (old.outcome, old.money) != (new.outcome, new.money):
             self.differs(_row(recorded, record, old, new))
 
@@ -305,12 +306,13 @@ async def run(  # noqa: PLR0913, PLR0917  who decides, what is read, what is tri
     loop = asyncio.get_running_loop()
     while after < window.until and (events := await store.feed(after, PAGE_EVENTS)):
         for recorded in events:
+            if not again.is_due(recorded):
+                continue
             if loop.time() > turn_ends:
                 progress(recorded.position - again.begins, window.until - again.begins)
                 await asyncio.sleep(0)
                 turn_ends = loop.time() + TURN_SECONDS
-            if again.is_due(recorded):
-                await again.take(recorded)
+            await again.take(recorded)
         after = events[-1].position
         keep_within(again.apart, streams_max)
     progress(window.until - again.begins, window.until - again.begins)
@@ -452,7 +454,7 @@ class Again:
         guarded = touched.guarded
         names = [one.name(self._tenant) for one in guarded]
         states = [await self._state(one, name, known, recorded) for one, name in zip(guarded, names, strict=True)]
-        reads = [await self._look(known, recorded, one) for one in touched.read]
+        reads = [await self._state(one, one.name(self._tenant), known, recorded) for one in touched.read]
         ats = [known.get(name) or At(stream=name, version=0) for name in names]
         verdict = _decided(handles, remade.wish, touched, states, reads)
         places = writes(touched, ats, verdict, written)
@@ -465,7 +467,7 @@ class Again:
                 await self._leave(handles.touched(wish).guarded, names, known, recorded)
         elif verdict.after and known.keys() >= set(names):
             self._past.know(ats, verdict.events, verdict.after)
-        other = replace(now, reasons=(*now.reasons, *remade.remarks))
+        other = replace(now, reasons=(*now.reasons, *remade.remarks)) if remade.remarks else now
         self.report.take(recorded, record, now if same else self._then(record, written, recorded), other)
         return None if same else made
 
@@ -503,7 +505,8 @@ class Again:
     async def _state(self, stream: Stream, name: str, known: Mapping[str, At], recorded: Recorded) -> Any:
         if apart := self._apart.find(name):
             return apart[0]
-        state = await self._as_recorded(stream, known.get(name), recorded.position)
+        at = known.get(name)
+        state = await (self._past.at(stream, at) if at else self._before(stream, recorded.position))
         return self._other(state) if name == self._book else state
 
     def _other(self, book: Rulebook) -> Rulebook:
@@ -512,9 +515,8 @@ class Again:
             self._books = book, self._candidate.instead(book)
         return self._books[1]
 
-    async def _as_recorded(self, stream: Stream, at: At | None, position: int) -> Any:
-        if at is not None:
-            return await self._past.at(stream, at)
+    async def _before(self, stream: Stream, position: int) -> Any:
+        """The state of a stream that the recorded command did not touch."""
         segment = stream.name(self._tenant)
         while before := [one for one in await self._store.load(segment) if one.position < position]:
             if before[-1].type != StreamContinued.type:  # type: ignore[attr-defined]

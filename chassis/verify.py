@@ -341,20 +341,21 @@ class Past:
     def know(self, ats: Sequence[At], events: Sequence[Sequence[Any]], after: Sequence[Any]) -> None:
         """Takes over states that a decision on those versions led to, where the log holds just its events."""
         for at, new, state in zip(ats, events, after, strict=True):
-            self._states.put(at.stream, (at.version + len(new), state))
+            if new:
+                self._states.put(at.stream, (at.version + len(new), state))
 
     async def at(self, stream: Stream, at: At) -> Any:
         """The state of the stream when it had that version. Raises NotReached."""
         if at.version == 0:
             return stream.decider.initial
         version, state = self._states.get(at.stream) or (0, stream.decider.initial)
+        if version == at.version:
+            return state
         if version > at.version:
             version, state = 0, stream.decider.initial
-        if version < at.version:
-            events = [one for one in await self._store.load(at.stream, version) if one.version <= at.version]
-            state = stream.decider.fold((one.event for one in events), state)
-            version = events[-1].version if events else version
-        if version != at.version:
+        events = [one for one in await self._store.load(at.stream, version) if one.version <= at.version]
+        state = stream.decider.fold((one.event for one in events), state)
+        if not events or events[-1].version != at.version:
             raise NotReached(f"the log does not hold {at.stream} up to version {at.version}")
-        self._states.put(at.stream, (version, state))
+        self._states.put(at.stream, (at.version, state))
         return state

@@ -186,6 +186,7 @@ _MAKE: dict[type[inspect.Type], Callable[[Maker, str, Any], Any]] = {
     inspect.NoneType: lambda maker, name, kind: None,
     inspect.RawType: lambda maker, name, kind: {"name": "value"},
     inspect.StrType: _text,
+    inspect.StructType: Maker.mapping,
     inspect.TupleType: lambda maker, name, kind: [maker.value(name, item) for item in kind.item_types],
     inspect.UnionType: Maker.one_of,
     inspect.VarTupleType: Maker.many,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from chassis.event import replace
+from chassis.event import Light, encode, replace
 from chassis.frozen import frozen
 
 
@@ -125,3 +125,22 @@ class Empty:
 def test_without_fields_all_are_equal() -> None:
     assert Empty() == Empty()
     assert len({Empty(), Empty()}) == 1
+
+
+def test_a_light_value_is_stored_and_read_as_a_frozen_one_and_stays_as_it_is() -> None:
+    class Quick(Light, frozen=True, kw_only=True):
+        name: str
+        value: Any = None
+
+    @frozen
+    class Slow:
+        name: str
+        value: Any = None
+
+    assert (
+        encode(Quick(name="role", value=[1])) == encode(Slow(name="role", value=[1])) == b'{"name":"role","value":[1]}'
+    )
+    assert msgspec.json.decode(b'{"name":"role","later":1}', type=Quick) == Quick(name="role")
+    field = "name"
+    with pytest.raises(AttributeError):
+        setattr(Quick(name="role"), field, "place")

@@ -113,6 +113,8 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+HEADER_FIELDS = tuple(field.name for field in fields(OfDeal))
+
 OPEN = (Status.DRAFT, Status.IN_REVIEW, Status.ACTION_REQUIRED, Status.WAITING)
 
 PARTNER_LEFT = "partner-left"
@@ -224,7 +226,8 @@ class Deal:
     @property
     def header(self) -> dict[str, Any]:
         """The fields of `OfDeal`."""
-        return {field.name: getattr(self.known, field.name) for field in fields(OfDeal)}
+        known = self.known
+        return {name: getattr(known, name) for name in HEADER_FIELDS}
 
     @property
     def judged(self) -> dict[str, Any]:

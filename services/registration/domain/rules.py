@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field, fields
 from datetime import date, time
 from decimal import Decimal
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from chassis.event import frozen
@@ -284,7 +285,7 @@ class DealRules:
         """Whether a hold keeps rivals out."""
         return not {SHARED, SECOND_REDUCED} & set(self.priorities)
 
-    @property
+    @cached_property
     def calendar(self) -> BusinessCalendar:
         """The desk's hours in the programme's zone."""
         return self.hours.calendar(self.zone)

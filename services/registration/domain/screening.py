@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chassis.event import LEFT_OUT, LeftOut, frozen, plain, replace
+from chassis.event import LEFT_OUT, LeftOut, Light, frozen, plain, replace
 from chassis.rulebook import Change, Decision, Input, Kind, Reason
 from contracts.values import AccountId, Money, RegistrationId, RuleRef
 from services.registration.domain.background import Background
@@ -85,8 +85,7 @@ class Facts:
     index: IndexSeen | LeftOut = LEFT_OUT
 
 
-@frozen
-class Check:
+class Check(Light, frozen=True, kw_only=True):
     """One question to the facts. `pull` is the outcome that it asks for; `approve` when it passes."""
 
     name: str
@@ -97,6 +96,19 @@ class Check:
     threshold: Any = None
     event_id: str | None = None
     position: int | None = None
+
+    def says(self, code: str, text: str, pull: str = APPROVE) -> "Check":
+        """The same question with what came of it."""
+        return Check(
+            name=self.name,
+            pull=pull,
+            code=code,
+            text=text,
+            value=self.value,
+            threshold=self.threshold,
+            event_id=self.event_id,
+            position=self.position,
+        )
 
 
 @frozen
@@ -267,14 +279,14 @@ def _partner(facts: Facts, _: DealRules) -> Check:
     if partner.may_register(today):
         return seen
     text = "The partner leaves: its last business day has come." if partner.has_left(today) else NOT_NOW
-    return replace(seen, pull=REJECT, code="partner-not-active", text=text)
+    return seen.says("partner-not-active", text, REJECT)
 
 
 def _role(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="role", value=facts.mine.reach.role, threshold=list(rules.roles))
     if facts.mine.reach.role in rules.roles:
         return seen
-    return replace(seen, pull=REJECT, code="role-not-allowed", text="The programme does not take deals in this role.")
+    return seen.says("role-not-allowed", "The programme does not take deals in this role.", REJECT)
 
 
 def _minimum(facts: Facts, rules: DealRules) -> Check:
@@ -282,16 +294,14 @@ def _minimum(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="minimum", value=plain(facts.amount), threshold=plain(least))
     if least is None or least <= facts.amount:
         return seen
-    return replace(seen, pull=REJECT, code="below-minimum", text="The amount is below the programme's minimum.")
+    return seen.says("below-minimum", "The amount is below the programme's minimum.", REJECT)
 
 
 def _tender(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="tender", value=facts.tender, threshold=rules.tenders_allowed)
     if rules.tenders_allowed or facts.tender not in OPEN_TENDERS:
         return seen
-    return replace(
-        seen, pull=REJECT, code="tender", text="The programme does not take deals that are put out to tender."
-    )
+    return seen.says("tender", "The programme does not take deals that are put out to tender.", REJECT)
 
 
 def _excluded(facts: Facts, rules: DealRules) -> Check:
@@ -301,20 +311,19 @@ def _excluded(facts: Facts, rules: DealRules) -> Check:
     known = [one for one in facts.exclusions if one.excludes(day)]
     seen = Check(name="exclusion", value=[one.exclusion_id for one in known])
     if any(one.recorded_at < instant for one in known):
-        return replace(seen, pull=REJECT, code="excluded", text="The vendor keeps this customer to itself.")
+        return seen.says("excluded", "The vendor keeps this customer to itself.", REJECT)
     if known:
-        return replace(seen, code="recorded-late", text="An exclusion was recorded after the partner asked.")
+        return seen.says("recorded-late", "An exclusion was recorded after the partner asked.")
     return seen
 
 
 def _capacity(facts: Facts, rules: DealRules) -> Check:
     behind, limit = facts.background, rules.capacity_of(facts.background.tiers)
-    seen = Check(name="capacity", value=facts.open_deals, threshold=limit)
-    if rules.tier_capacities:
-        seen = replace(seen, event_id=behind.tier_event_id, position=behind.tier_position)
+    asked = (behind.tier_event_id, behind.tier_position) if rules.tier_capacities else (None, None)
+    seen = Check(name="capacity", value=facts.open_deals, threshold=limit, event_id=asked[0], position=asked[1])
     if facts.open_deals is None or limit is None or facts.open_deals < limit:
         return seen
-    return replace(seen, pull=REJECT, code="capacity-full", text="The partner has as many open deals as it may have.")
+    return seen.says("capacity-full", "The partner has as many open deals as it may have.", REJECT)
 
 
 def _territory(facts: Facts, rules: DealRules) -> Check:
@@ -323,9 +332,7 @@ def _territory(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="territory", value=names[1] if place.region else names[0], threshold=list(rules.territories))
     if not rules.territories or not set(names).isdisjoint(rules.territories):
         return seen
-    return replace(
-        seen, pull=REVIEW, code="outside-territory", text="The customer is outside the programme's territory."
-    )
+    return seen.says("outside-territory", "The customer is outside the programme's territory.", REVIEW)
 
 
 def _vendor_active(facts: Facts, rules: DealRules) -> Check:
@@ -337,10 +344,10 @@ def _vendor_active(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="vendor_active", value=plain(recent), threshold=months)
     # Claims of before, which are not in normal form, were screened without a word on it: they are decided as they were.
     if months and told and not recent and facts.mine.reach.in_normal_form:
-        return replace(seen, code="recorded-late", text="A contact of the vendor was recorded after the partner asked.")
+        return seen.says("recorded-late", "A contact of the vendor was recorded after the partner asked.")
     if not months or not recent:
         return seen
-    return replace(seen, pull=REVIEW, code="vendor-active", text="The vendor has been in contact with this customer.")
+    return seen.says("vendor-active", "The vendor has been in contact with this customer.", REVIEW)
 
 
 def _existing_customer(facts: Facts, _: DealRules) -> Check:
@@ -348,14 +355,14 @@ def _existing_customer(facts: Facts, _: DealRules) -> Check:
     seen = Check(name="existing_customer", value=won, threshold=0)
     if not won or facts.mine.reach.deal_type != NEW:
         return seen
-    return replace(seen, pull=REVIEW, code="existing-customer", text="This customer has bought before.")
+    return seen.says("existing-customer", "This customer has bought before.", REVIEW)
 
 
 def _competitor(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="competitor", value=facts.competitor, threshold=list(rules.competitors))
     if facts.competitor is None:
         return seen
-    return replace(seen, pull=REVIEW, code="competitor", text="This customer competes with the vendor.")
+    return seen.says("competitor", "This customer competes with the vendor.", REVIEW)
 
 
 def _certified(facts: Facts, rules: DealRules) -> Iterator[Check]:
@@ -379,7 +386,7 @@ def _enough(partner: PartnerFacts, need: CertificationNeed) -> Check:
     if count >= need.count:
         return seen
     text = "Too few of the partner's people hold a certification that these products ask for."
-    return replace(seen, pull=REVIEW, code="certification-missing", text=text)
+    return seen.says("certification-missing", text, REVIEW)
 
 
 WATCHED = {
@@ -397,7 +404,7 @@ def _watched(facts: Facts, rules: DealRules) -> Iterator[Check]:
         if kind in rules.watch_for:
             seen = Check(name=kind, value=list(met[kind]))
             code, text = WATCHED[kind]
-            yield replace(seen, pull=REVIEW, code=code, text=text) if met[kind] else seen
+            yield seen.says(code, text, REVIEW) if met[kind] else seen
 
 
 def _win_rate(facts: Facts, auto: AutoApproval) -> Check:
@@ -408,7 +415,7 @@ def _win_rate(facts: Facts, auto: AutoApproval) -> Check:
     if closed >= auto.closed_least and won * WHOLE_PERCENT >= least * closed:
         return seen
     text = "Too few of the partner's deals were closed and won for an approval by the rules alone."
-    return replace(seen, pull=REVIEW, code="win-rate-low", text=text)
+    return seen.says("win-rate-low", text, REVIEW)
 
 
 def competitor(domain: str | None, rules: DealRules) -> str | None:
@@ -421,19 +428,14 @@ def _product(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="product", value=families, threshold=list(rules.families))
     if not rules.families or rules.as_compared(families) <= rules.as_compared(rules.families):
         return seen
-    return replace(seen, pull=REVIEW, code="product-not-listed", text="A product is not one of the programme's.")
+    return seen.says("product-not-listed", "A product is not one of the programme's.", REVIEW)
 
 
 def _identity(facts: Facts, _: DealRules) -> Check:
     seen = Check(name="identity", value=facts.known)
     if facts.known:
         return seen
-    return replace(
-        seen,
-        pull=REVIEW,
-        code="identity-unconfirmed",
-        text="No valid identifier or own domain says who the customer is.",
-    )
+    return seen.says("identity-unconfirmed", "No valid identifier or own domain says who the customer is.", REVIEW)
 
 
 def _rivals(facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...]) -> Check:
@@ -443,10 +445,10 @@ def _rivals(facts: Facts, rules: DealRules, conflicts: tuple[Conflict, ...]) -> 
     if not same:
         return seen
     if not any(conflict.blocks for conflict in same):
-        return replace(seen, pull=REVIEW, code="rival-claims", text="Another partner asks for this customer too.")
+        return seen.says("rival-claims", "Another partner asks for this customer too.", REVIEW)
     if _place(facts) > rules.queue_max:
-        return replace(seen, pull=REJECT, code="queue-full", text="Too many partners already wait for this customer.")
-    return replace(seen, pull=QUEUE, code="rival-ahead", text="Another partner holds this customer, or asked first.")
+        return seen.says("queue-full", "Too many partners already wait for this customer.", REJECT)
+    return seen.says("rival-ahead", "Another partner holds this customer, or asked first.", QUEUE)
 
 
 def _place_apart(conflicts: tuple[Conflict, ...]) -> Check:
@@ -454,9 +456,7 @@ def _place_apart(conflicts: tuple[Conflict, ...]) -> Check:
     seen = Check(name="place", value=apart, threshold=0)
     if not apart:
         return seen
-    return replace(
-        seen, pull=REVIEW, code="other-place", text="Another partner works on this customer in another place."
-    )
+    return seen.says("other-place", "Another partner works on this customer in another place.", REVIEW)
 
 
 def _several_accounts(facts: Facts) -> Check:
@@ -464,7 +464,7 @@ def _several_accounts(facts: Facts) -> Check:
     seen = Check(name="accounts", value=len(named), threshold=1)
     if len(named) == 1:
         return seen
-    return replace(seen, pull=REVIEW, code="several-accounts", text="The identifiers belong to different customers.")
+    return seen.says("several-accounts", "The identifiers belong to different customers.", REVIEW)
 
 
 def _names(findings: tuple[Finding, ...]) -> Check:
@@ -472,7 +472,7 @@ def _names(findings: tuple[Finding, ...]) -> Check:
     seen = Check(name="names", value=near)
     if not near:
         return seen
-    return replace(seen, pull=REVIEW, code="similar-customer", text="A customer with a similar name is already known.")
+    return seen.says("similar-customer", "A customer with a similar name is already known.", REVIEW)
 
 
 def _approval(facts: Facts, rules: DealRules) -> Check:
@@ -480,7 +480,7 @@ def _approval(facts: Facts, rules: DealRules) -> Check:
     seen = Check(name="approval", value=plain(facts.amount), threshold=plain(limit))
     if rules.auto_approval.on and limit is not None and facts.amount <= limit:
         return seen
-    return replace(seen, pull=REVIEW, code="review-required", text="A person of the vendor decides deals of this kind.")
+    return seen.says("review-required", "A person of the vendor decides deals of this kind.", REVIEW)
 
 
 # Explanation
