@@ -1,9 +1,9 @@
 """Incentives put together: its settings and `build`."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.bulk_work import Bulk
 from chassis.holidays import written_out_in
@@ -35,6 +35,7 @@ from services.incentives.api import (
 )
 from services.incentives.api.asking import MAY_ASK
 from services.incentives.application import HANDLES, KINDS
+from services.incentives.domain.bank_account import BankAccount
 from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.domain.payment_rules import PAYMENT_RULES
@@ -109,6 +110,22 @@ class Settings(ServiceSettings):
     payer_iban: str = Field(
         default="", pattern="^([A-Z]{2}[0-9]{2}[A-Z0-9]{10,30})?$", description="an IBAN without spaces"
     )
+    payer_number: str = Field(
+        default="", pattern="^[A-Z0-9]{0,34}$", description="the account's number, in a country without IBANs"
+    )
+    payer_bank: str = Field(
+        default="",
+        pattern="^([A-Z0-9]{8}|[A-Z0-9]{11}|[A-Z]{5} [A-Z0-9]{3,12})?$",
+        description="its bank: a BIC, or its number in a clearing system, such as `USABA 111000025`",
+    )
+
+    @model_validator(mode="after")
+    def _one_account(self) -> Self:
+        if bool(self.payer_number) != bool(self.payer_bank) or (self.payer_number and self.payer_iban):
+            raise ValueError(
+                "the payer's account is an IBAN, or a number and a bank: payer_iban, payer_number, payer_bank"
+            )
+        return self
 
 
 BLUEPRINT = Blueprint(
@@ -211,9 +228,16 @@ def build(settings: Settings, world: World) -> Service:
 def provider_of(settings: Settings) -> Simulator | FileBank:
     """Who moves the money."""
     if settings.provider == "file":
-        return FileBank(settings.payer_name, settings.payer_iban)
+        return FileBank(payer_of(settings))
     transfers = settings.data / "payment_provider" / "transfers.db"
-    return Simulator(transfers, faults_of(settings), settings.payer_name, settings.payer_iban)
+    return Simulator(transfers, faults_of(settings), payer_of(settings))
+
+
+def payer_of(settings: Settings) -> BankAccount:
+    """The account that payments are drawn on, as far as it is named."""
+    named = BankAccount(number=settings.payer_iban or settings.payer_number, holder=settings.payer_name)
+    clearing, _, number = settings.payer_bank.rpartition(" ")
+    return replace(named, clearing=clearing, clearing_number=number) if clearing else replace(named, bic=number)
 
 
 def faults_of(settings: Settings) -> Faults:

@@ -8,12 +8,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 
 from chassis.application import NothingToDo
 from contracts.values import money
 from services.incentives.adapters.payments import TABLES, Faults, Simulator
 from services.incentives.app import Settings, provider_of
 from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, provider_says
+from services.incentives.domain.bank_account import BankAccount
 from services.incentives.projections.provider_calls import outcome_of, return_of
 
 REFERENCE = "0" * 32 + "-01"
@@ -123,10 +125,33 @@ def test_every_adapter_believes_the_signature_of_the_shared_secret_alone(adapter
 
 
 def test_every_adapter_names_whose_account_is_drawn_on(adapter):
-    assert (adapter.payer_name, adapter.payer_iban) == ("Vendor", "DE89370400440532013000")
-    assert adapter.bank == adapter.payer_iban
-    adapter.payer_iban = ""
+    assert adapter.payer == BankAccount(number="DE89370400440532013000", holder="Vendor")
+    assert adapter.bank == "DE89370400440532013000"
+    adapter.payer = BankAccount(number="", holder="Vendor")
     assert adapter.bank == adapter.itself
+
+
+@pytest.mark.parametrize(
+    ("bank", "named"),
+    [("USABA 111000025", {"clearing": "USABA", "clearing_number": "111000025"}), ("BOTKJPJT", {"bic": "BOTKJPJT"})],
+)
+def test_an_account_without_an_iban_is_drawn_on_at_the_bank_that_the_settings_name(tmp_path, bank, named):
+    port = provider_of(Settings(data=tmp_path, payer_name="Vendor", payer_number="0001234", payer_bank=bank))
+    assert port.payer == BankAccount(number="0001234", holder="Vendor", **named)
+    assert port.bank == "0001234"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"payer_number": "0001234"},
+        {"payer_bank": "BOTKJPJT"},
+        {"payer_number": "1", "payer_iban": "DE89370400440532013000"},
+    ],
+)
+def test_an_account_that_is_named_by_halves_or_twice_ends_the_start(tmp_path, wrong):
+    with pytest.raises(ValidationError, match="an IBAN, or a number and a bank"):
+        Settings(data=tmp_path, **wrong)
 
 
 async def test_what_came_back_is_told_once_days_after_it_was_paid(tmp_path):

@@ -16,14 +16,6 @@ NOT_PROVIDED = "NOTPROVIDED"
 
 
 @frozen
-class Payer:
-    """Whose account the payments are drawn on."""
-
-    name: str
-    iban: str
-
-
-@frozen
 class Order:
     """One payment of the file. `reference` is its EndToEndId."""
 
@@ -35,12 +27,15 @@ class Order:
 
 @frozen
 class Message:
-    """One file: its batch or its payment's reference, when it was made, and when it is to be carried out."""
+    """One file: its batch or its payment's reference, when it was made, and when it is to be carried out.
+
+    The payer's account may have no number: then its bank has to know whose file it is.
+    """
 
     message_id: str
     made_at: datetime
     on: date
-    payer: Payer
+    payer: BankAccount
     orders: Sequence[Order]
 
     @property
@@ -68,7 +63,7 @@ def _header(root: ET.Element, message: Message) -> None:
     _text(header, "CreDtTm", message.made_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
     _text(header, "NbOfTxs", str(len(message.orders)))
     _text(header, "CtrlSum", str(message.total))
-    _text(header, "InitgPty/Nm", message.payer.name)
+    _text(header, "InitgPty/Nm", message.payer.holder)
 
 
 def _information(information: ET.Element, message: Message) -> None:
@@ -77,12 +72,12 @@ def _information(information: ET.Element, message: Message) -> None:
     _text(information, "NbOfTxs", str(len(message.orders)))
     _text(information, "CtrlSum", str(message.total))
     _text(information, "ReqdExctnDt/Dt", message.on.isoformat())
-    _text(information, "Dbtr/Nm", message.payer.name)
-    if message.payer.iban:
-        _text(information, "DbtrAcct/Id/IBAN", message.payer.iban)
+    _text(information, "Dbtr/Nm", message.payer.holder)
+    _account(information, "DbtrAcct", message.payer)
+    if message.payer.is_iban:
+        _text(information, "DbtrAgt/FinInstnId/Othr/Id", NOT_PROVIDED)
     else:
-        _text(information, "DbtrAcct/Id/Othr/Id", NOT_PROVIDED)
-    _text(information, "DbtrAgt/FinInstnId/Othr/Id", NOT_PROVIDED)
+        _bank(information, "DbtrAgt", message.payer)
 
 
 def _transfer(information: ET.Element, order: Order) -> None:
@@ -90,17 +85,20 @@ def _transfer(information: ET.Element, order: Order) -> None:
     _text(transfer, "PmtId/EndToEndId", order.reference)
     amount = ET.SubElement(ET.SubElement(transfer, "Amt"), "InstdAmt", {"Ccy": order.amount.currency})
     amount.text = str(order.amount.amount)
-    _bank(transfer, order.account)
+    if not order.account.is_iban:
+        _bank(transfer, "CdtrAgt", order.account)
     _text(transfer, "Cdtr/Nm", order.account.holder)
-    _text(transfer, "CdtrAcct/Id/IBAN" if order.account.is_iban else "CdtrAcct/Id/Othr/Id", order.account.number)
+    _account(transfer, "CdtrAcct", order.account)
     _text(transfer, "RmtInf/Ustrd", f"Statement {order.statement_number}")
 
 
-def _bank(transfer: ET.Element, account: BankAccount) -> None:
-    """The payee's bank; an IBAN names its own."""
-    if account.is_iban:
-        return
-    bank = ET.SubElement(ET.SubElement(transfer, "CdtrAgt"), "FinInstnId")
+def _account(parent: ET.Element, name: str, account: BankAccount) -> None:
+    kind = "IBAN" if account.is_iban and account.number else "Othr/Id"
+    _text(parent, f"{name}/Id/{kind}", account.number or NOT_PROVIDED)
+
+
+def _bank(parent: ET.Element, name: str, account: BankAccount) -> None:
+    bank = ET.SubElement(ET.SubElement(parent, name), "FinInstnId")
     if account.bic:
         _text(bank, "BICFI", account.bic)
     if account.clearing:

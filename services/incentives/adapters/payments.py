@@ -17,6 +17,7 @@ from chassis.event import frozen, sha256
 from chassis.sqlite_file import open_flushed
 from contracts.values import Money
 from services.incentives.application.ports import ABSENT, ACCEPTED, PAID, REJECTED, RETURNED, UNKNOWN, PaymentPort
+from services.incentives.domain.bank_account import BankAccount
 
 __all__ = ["Faults", "FileBank", "PaymentPort", "Simulator"]
 
@@ -75,14 +76,16 @@ class Faults:
         )
 
 
+NOBODY = BankAccount(number="", holder="")
+
+
 class _Reporting:
     """On whose account payments are drawn, and the secret under which the provider signs what it reports."""
 
     itself: str
 
-    def __init__(self, payer_name: str, payer_iban: str) -> None:
-        self.payer_name, self.payer_iban = payer_name, payer_iban
-        self.secret = b""
+    def __init__(self, payer: BankAccount) -> None:
+        self.payer, self.secret = payer, b""
 
     def signed_by_provider(self, content: bytes, signature: str) -> bool:
         """Whether the provider signed a report with the secret that is shared with it; without a secret, nobody did."""
@@ -92,7 +95,7 @@ class _Reporting:
     @property
     def bank(self) -> str:
         """The payer's account; without one the provider is its own bank."""
-        return self.payer_iban or self.itself
+        return self.payer.number or self.itself
 
 
 class FileBank(_Reporting):
@@ -114,8 +117,8 @@ class Simulator(_Reporting):
 
     itself, tells = "simulator", True
 
-    def __init__(self, path: Path, faults: Faults, payer_name: str = "", payer_iban: str = "") -> None:
-        super().__init__(payer_name, payer_iban)
+    def __init__(self, path: Path, faults: Faults, payer: BankAccount = NOBODY) -> None:
+        super().__init__(payer)
         self._path, self._faults = path, faults
         open_flushed(path, TABLES).close()
 

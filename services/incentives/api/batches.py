@@ -11,7 +11,7 @@ from chassis.application import Application
 from chassis.execution import Peek
 from chassis.http import App, Body, Day, Paged, Reader, Writer, listed, page, perform, reads
 from chassis.tables import table
-from services.incentives.adapters.payment_files import Message, Order, Payer, pain_001
+from services.incentives.adapters.payment_files import Message, Order, pain_001
 from services.incentives.api.narrowing import Currency, Filter, Sort, sorted_by
 from services.incentives.application.handing import batches_of
 from services.incentives.application.paying import carried_of, is_disputed, payable_now, payment_rules_now
@@ -199,9 +199,8 @@ async def _filed(caller: Reader, app: App, name: str, payments: list[Payment], d
     if without := sorted({one.order.payee_id for one, bank in zip(payments, banks, strict=True) if bank is None}):
         raise NoBankDetails(payees=without)
     orders = [_order(app, caller.tenant, one, bank) for one, bank in zip(payments, banks, strict=True) if bank]
-    payer = Payer(name=app.ports.payer_name, iban=app.ports.payer_iban)
     now = app.clock.now()
-    message = Message(message_id=name, made_at=now, on=day or now.date(), payer=payer, orders=orders)
+    message = Message(message_id=name, made_at=now, on=day or now.date(), payer=app.ports.payer, orders=orders)
     disposition = {"Content-Disposition": f'attachment; filename="{name}.xml"'}
     return Response(pain_001(message), media_type="application/xml", headers=disposition)
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from contracts.values import Money
 from services.incentives.domain import payment
+from services.incentives.domain.bank_account import BankAccount
 
 ACCEPTED, ABSENT = "accepted", "absent"
 PAID, REJECTED, UNKNOWN, RETURNED = payment.PAID, payment.REJECTED, payment.UNKNOWN, payment.RETURNED
@@ -17,8 +18,7 @@ class PaymentPort(Protocol):
     """
 
     tells: bool
-    payer_name: str
-    payer_iban: str
+    payer: BankAccount
 
     @property
     def bank(self) -> str:
