@@ -88,6 +88,11 @@ def test_a_sealed_account_is_opened_as_it_was_whatever_its_holder_is_called(hold
     assert bank_account(account.sealed_text()) == account
 
 
+@pytest.mark.parametrize(("number", "shown"), [(IBAN, "3000"), ("12345", "45"), ("12", "2"), ("7", "")])
+def test_no_more_than_half_of_an_account_is_shown(number, shown):
+    assert at_a_bank(number, bic="BOTKJPJT").last_digits == shown
+
+
 REPORT = f"""<?xml version="1.0" encoding="UTF-8"?>
 <Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
 <GrpHdr><MsgId>M-1</MsgId><CreDtTm>2026-06-04T08:00:00Z</CreDtTm></GrpHdr>

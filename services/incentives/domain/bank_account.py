@@ -38,8 +38,8 @@ class BankAccount:
 
     @property
     def last_digits(self) -> str:
-        """What is shown of it."""
-        return self.number[-DIGITS_SHOWN:]
+        """What is shown of it: never more than half."""
+        return self.number[-min(DIGITS_SHOWN, len(self.number) // 2) :] if len(self.number) > 1 else ""
 
     @property
     def identity(self) -> str:
