@@ -35,7 +35,7 @@ from services.incentives.api import (
 )
 from services.incentives.api.asking import MAY_ASK
 from services.incentives.application import HANDLES, KINDS
-from services.incentives.domain.bank_account import BankAccount
+from services.incentives.domain.bank_account import BIC, CLEARING_NUMBERS, BankAccount, numbers_a_bank
 from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.domain.payment_rules import PAYMENT_RULES
@@ -115,7 +115,7 @@ class Settings(ServiceSettings):
     )
     payer_bank: str = Field(
         default="",
-        pattern="^([A-Z0-9]{8}|[A-Z0-9]{11}|[A-Z]{5} [A-Z0-9]{3,12})?$",
+        pattern=f"^({BIC}|[A-Z]{{5}} [A-Z0-9]{{3,12}})?$",
         description="its bank: a BIC, or its number in a clearing system, such as `USABA 111000025`",
     )
 
@@ -125,6 +125,9 @@ class Settings(ServiceSettings):
             raise ValueError(
                 "the payer's account is an IBAN, or a number and a bank: payer_iban, payer_number, payer_bank"
             )
+        clearing, _, number = self.payer_bank.rpartition(" ")
+        if clearing and not numbers_a_bank(clearing, number):
+            raise ValueError(f"payer_bank: {clearing} numbers no bank so, or is none of {', '.join(CLEARING_NUMBERS)}")
         return self
 
 

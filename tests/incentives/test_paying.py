@@ -658,6 +658,7 @@ AT_A_BANK = {"number": "000123456789", "clearing": "USABA", "clearing_number": "
         ({**AT_A_BANK, "clearing_number": "1110-00025"}, "no bank's number in USABA: leave out spaces and hyphens"),
         ({**AT_A_BANK, "clearing_number": "111000026"}, "no routing number: its check digit does not fit"),
         ({"number": "1", "bic": "BOTKXXJT", "holder": "N"}, "that is no BIC"),
+        ({"number": "1", "bic": "botkjpjt", "holder": "N"}, "should match pattern"),
     ],
 )
 async def test_an_account_without_an_iban_names_its_bank_or_is_no_account(incentives, wish, said):

@@ -141,6 +141,12 @@ def test_an_account_without_an_iban_is_drawn_on_at_the_bank_that_the_settings_na
     assert port.bank == "0001234"
 
 
+@pytest.mark.parametrize("bank", ["DEBLZ 37040044", "USABA 11100002", "BOTK12JT", "botkjpjt", "USABA"])
+def test_a_bank_that_is_none_ends_the_start(tmp_path, bank):
+    with pytest.raises(ValidationError, match="payer_bank"):
+        Settings(data=tmp_path, payer_number="0001234", payer_bank=bank)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

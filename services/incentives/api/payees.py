@@ -17,7 +17,7 @@ from services.incentives.api.earnings import only_payee, own
 from services.incentives.api.narrowing import ByDay, Filter, sorted_by
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.application.tax_years import so_far
-from services.incentives.domain.bank_account import CLEARING_NUMBERS, BankAccount, bank_account, numbers_a_bank
+from services.incentives.domain.bank_account import BIC, CLEARING_NUMBERS, BankAccount, bank_account, numbers_a_bank
 from services.incentives.domain.payee import Payee, PayeeGone, Payees, asks_tax_form, thresholds_of
 from services.incentives.domain.payee_commands import (
     BlockPayee,
@@ -57,7 +57,7 @@ def _sound(account: str) -> str:
 
 def _names_a_bank(code: str) -> str:
     if code and not bic.is_valid(code):
-        raise ValueError("that is no BIC: it has 8 or 11 letters and digits, the country's letters at the fifth place")
+        raise ValueError("that is no BIC: its fifth and sixth letters name no country")
     return code
 
 
@@ -70,7 +70,7 @@ class BankBody(Body):
 
     iban: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$"), AfterValidator(_sound)] | None = None
     number: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,34}$")] | None = None
-    bic: Annotated[str, Field(max_length=11), AfterValidator(_names_a_bank)] = ""
+    bic: Annotated[str, Field(pattern=f"^({BIC})?$"), AfterValidator(_names_a_bank)] = ""
     clearing: Annotated[str, Field(pattern="^([A-Z]{5})?$")] = ""
     clearing_number: Annotated[str, Field(max_length=12)] = ""
     holder: Annotated[str, Field(min_length=1, max_length=70)]

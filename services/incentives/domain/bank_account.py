@@ -5,6 +5,8 @@ import re
 from chassis.event import frozen
 
 DIGITS_SHOWN = 4
+BIC = "[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?"
+"""As ISO 20022 writes it (BICFIDec2014Identifier)."""
 CLEARING_NUMBERS = {
     "AUBSB": r"[0-9]{6}",
     "CACPA": r"[0-9]{9}",
@@ -65,5 +67,5 @@ def bank_account(sealed_text: str) -> BankAccount:
 
 
 def numbers_a_bank(clearing: str, number: str) -> bool:
-    """Whether a bank may have that number in that clearing system."""
-    return re.fullmatch(CLEARING_NUMBERS[clearing], number) is not None
+    """Whether a bank may have that number in that clearing system; none may in one that is not known."""
+    return re.fullmatch(CLEARING_NUMBERS.get(clearing, ""), number) is not None and bool(number)
