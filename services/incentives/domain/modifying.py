@@ -4,7 +4,7 @@ A plan whose measure accumulates would lose its one function if its rate changed
 weights the measure instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
@@ -60,7 +60,8 @@ def modified(
     fitting = [modifier for modifier in modifiers if holds(modifier.when, at)]
     taken = _taken(schedule, fitting, stack, measure)
     done = _applied(schedule, taken)
-    return replace(done, weighed=tuple(_weighed(modifier, fitting, taken, stack) for modifier in modifiers))
+    fit, paid = ({one.modifier_id for one in some} for some in (fitting, taken))
+    return replace(done, weighed=tuple(_weighed(modifier, fit, paid, stack) for modifier in modifiers))
 
 
 def _taken(schedule: Schedule, fitting: Sequence[Modifier], stack: Stack, measure: Decimal) -> Sequence[Modifier]:
@@ -100,14 +101,16 @@ def with_percent(schedule: Schedule, percent: Decimal | None, points: Decimal = 
     return replace(schedule, bands=bands)
 
 
-def _weighed(modifier: Modifier, fitting: Sequence[Modifier], taken: Sequence[Modifier], stack: Stack) -> Weighed:
-    if modifier in taken:
+def _weighed(modifier: Modifier, fitting: Collection[str], taken: Collection[str], stack: Stack) -> Weighed:
+    """What became of a modifier, by the names of those that fit and of those that were taken."""
+    name = modifier.modifier_id
+    if name in taken:
         why = f"{_effect(modifier)}, because {text_of_condition(modifier.when)}"
-    elif modifier in fitting:
+    elif name in fitting:
         why = f"another pays more, and the {stack} counts" if stack == "highest" else "only the first counts"
     else:
         why = f"not so: {text_of_condition(modifier.when)}"
-    return Weighed(modifier_id=modifier.modifier_id, taken=modifier in taken, why=why)
+    return Weighed(modifier_id=name, taken=name in taken, why=why)
 
 
 def _effect(modifier: Modifier) -> str:
