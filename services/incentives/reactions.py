@@ -1,6 +1,6 @@
 """What incentives does when the others tell it something: sales are recorded, payees opened, the books kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -37,6 +37,7 @@ from contracts.registration import (
     ParticipantLeft,
 )
 from services.incentives.application.achieving import Unsold, achieved, again, gone, kept_as, paid_in
+from services.incentives.application.employing import EMPLOYER_SUSPENDED, people_of
 from services.incentives.application.measuring import figures_now, metrics_of
 from services.incentives.application.ordering import WonDeal, ordered, won_of
 from services.incentives.application.sales import FactCommand, prepared, rules_of_kind
@@ -52,6 +53,7 @@ from services.incentives.domain.approval import (
 from services.incentives.domain.books import OpenBooks
 from services.incentives.domain.dues import PARTY_OF_ROLE
 from services.incentives.domain.merging import MergePayee, UnmergePayee
+from services.incentives.domain.payee import PAYOUTS, Payee, Payees
 from services.incentives.domain.payee_commands import (
     EmployPerson,
     ForgetPayee,
@@ -402,7 +404,7 @@ async def on_partner_activated(seen: Seen, app: Application) -> None:
 
 
 async def on_membership_started(seen: Seen, app: Application) -> None:
-    """A partner's person can be paid too."""
+    """A partner's person can be paid too, unless the partner's payouts are suspended."""
     it: MembershipStarted = seen.event
     wish = EmployPerson(
         payee_id=it.person_id,
@@ -412,6 +414,18 @@ async def on_membership_started(seen: Seen, app: Application) -> None:
         now=app.clock.now(),
     )
     await app.react(seen, "employ_person", wish)
+    employer: Payee = await app.executor.peek(seen.tenant)(Payees.at(it.partner_id))
+    if employer.suspended:
+        suspended = SuspendPayee(
+            payee_id=it.person_id,
+            partner_id=it.partner_id,
+            revision=employer.revision,
+            scopes=(PAYOUTS,),
+            reason_code=EMPLOYER_SUSPENDED,
+            until=employer.suspended_until,
+            now=app.clock.now(),
+        )
+        await app.react(seen, "suspend_person", suspended)
 
 
 async def on_person_forgotten(seen: Seen, app: Application) -> None:
@@ -545,7 +559,7 @@ async def on_tenant_opened(seen: Seen, app: Application) -> None:
 
 
 async def on_partner_suspended(seen: Seen, app: Application) -> None:
-    """The payee's gate follows the scopes of the suspension."""
+    """The payee's gate follows the scopes of the suspension, and so do those of the people who work for it."""
     it: PartnerSuspended = seen.event
     wish = SuspendPayee(
         partner_id=it.partner_id,
@@ -556,13 +570,18 @@ async def on_partner_suspended(seen: Seen, app: Application) -> None:
         now=app.clock.now(),
     )
     await app.react(seen, "suspend_payee", wish)
+    for person_id in await people_of(app, seen.tenant, it.partner_id):
+        of_person = replace(wish, payee_id=person_id, reason_code=EMPLOYER_SUSPENDED)
+        await app.react(seen, f"suspend_person:{person_id}", of_person)
 
 
 async def on_partner_reinstated(seen: Seen, app: Application) -> None:
-    """The gate opens again."""
+    """The gate opens again, and those of its people."""
     it: PartnerReinstated = seen.event
     wish = ReinstatePayee(partner_id=it.partner_id, revision=it.revision, now=app.clock.now())
     await app.react(seen, "reinstate_payee", wish)
+    for person_id in await people_of(app, seen.tenant, it.partner_id):
+        await app.react(seen, f"reinstate_person:{person_id}", replace(wish, payee_id=person_id))
 
 
 async def on_offboarding_started(seen: Seen, app: Application) -> None:

@@ -6,14 +6,31 @@ from typing import Any
 
 from chassis.identity import Principal
 from chassis.testing.kit import given
-from contracts.onboarding import MembershipEnded, MembershipStarted, OffboardingStarted
+from contracts.onboarding import MembershipEnded, MembershipStarted, OffboardingStarted, PartnerReinstated
 from services.incentives.domain.payee import NotEmployer, Payees, unmet
-from services.incentives.domain.payee_commands import ConsentToPerson, EmployPerson, LetPersonGo
-from services.incentives.domain.payee_events import EmployerChanged, PayeeOpened, PersonConsented, PersonLeft
+from services.incentives.domain.payee_commands import ConsentToPerson, EmployPerson, LetPersonGo, SuspendPayee
+from services.incentives.domain.payee_events import (
+    EmployerChanged,
+    PayeeOpened,
+    PayeeSuspended,
+    PersonConsented,
+    PersonLeft,
+)
 from tests.incentives.test_awards import OTHER_SELLER, SELLER, boost, claim_body, won
 from tests.incentives.test_fund_service import FUND_MANAGER
 from tests.incentives.test_payee import TABLE
-from tests.incentives.test_service import APPROVER, FINANCE, P1, P2, TENANT, activated, credited, incentives, refunded
+from tests.incentives.test_service import (
+    APPROVER,
+    FINANCE,
+    P1,
+    P2,
+    TENANT,
+    activated,
+    credited,
+    incentives,
+    refunded,
+    suspended,
+)
 
 __all__ = ["incentives"]
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
@@ -68,6 +85,23 @@ def test_who_leaves_twice_or_never_came_or_left_somebody_else_leaves_nothing_beh
     given(TABLE[LetPersonGo]).when(leaves()).then_nothing()
     given(TABLE[LetPersonGo], (PER_7, [OPENED, LEFT])).when(leaves()).then_nothing()
     given(TABLE[LetPersonGo], (PER_7, [OPENED])).when(leaves("p2")).then_nothing()
+
+
+def suspends(partner_id: str = "p1", revision: int = 2) -> SuspendPayee:
+    fields: dict[str, Any] = {"scopes": ("payouts",), "reason_code": "employer-suspended", "now": NOW}
+    return SuspendPayee(payee_id="per-7", partner_id=partner_id, revision=revision, **fields)
+
+
+def test_who_works_for_a_suspended_partner_is_not_paid_and_who_has_gone_elsewhere_is():
+    suspended = given(TABLE[SuspendPayee], (PER_7, [OPENED, CONSENTED])).when(suspends()).verdict.events[0]
+    assert unmet(Payees.fold([OPENED, CONSENTED, *suspended]), NOW) == ("suspended",)
+    given(TABLE[SuspendPayee], (PER_7, [OPENED, moved()])).when(suspends()).then_nothing()
+    given(TABLE[SuspendPayee], (PER_7, [])).when(suspends()).then_nothing()
+    elsewhere = Payees.fold([OPENED, *suspended, moved()])
+    assert unmet(elsewhere, NOW) == ("employer_consent",)
+    given(TABLE[SuspendPayee], (PER_7, [OPENED, *suspended, moved()])).when(suspends("p2", revision=1)).then(
+        [PayeeSuspended(**{**vars(suspended[0]), "partner_id": "p2", "revision": 1})]
+    )
 
 
 # At work
@@ -139,6 +173,32 @@ async def test_without_its_employer_s_consent_a_person_s_payment_is_blocked(ince
     await incentives.post(APPROVER, f"/payments/{payment['payment_id']}/approve")
     blocked = await incentives.get(FINANCE, f"/payments/{payment['payment_id']}")
     assert (blocked["state"], blocked["gates"]) == ("blocked", ["employer_consent"])
+
+
+async def test_a_person_s_payment_is_blocked_while_its_partner_s_payouts_are_suspended(incentives):
+    await awarded(incentives)
+    await papers(incentives)
+    await incentives.hear(suspended(), times=2)
+    await incentives.hear(member("per-9"), times=2)
+    incentives.clock.set(datetime(2026, 4, 1, 12, tzinfo=UTC))
+    month = {"partner_id": "p1", "payee_id": "per-7", "period": "2026-03", "currency": "EUR"}
+    statement = (await incentives.post(FINANCE, "/statements", month)).json()
+    payment = (await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})).json()
+    path = f"/payments/{payment['payment_id']}"
+    await incentives.post(APPROVER, f"{path}/approve")
+    blocked = await incentives.get(FINANCE, path)
+    assert (blocked["state"], blocked["gates"]) == ("blocked", ["suspended"])
+    shown = {one: await incentives.get(FINANCE, f"/payees/{one}") for one in ("per-7", "per-8", "per-9")}
+    assert {one: [gate["gate"] for gate in found["gates"]] for one, found in shown.items()} == {
+        "per-7": ["suspended"],
+        "per-8": ["employer_consent", "suspended"],
+        "per-9": ["employer_consent", "suspended"],
+    }, "who joins meanwhile as well"
+    [gate] = shown["per-7"]["gates"]
+    assert "employer-suspended" in gate["text"], "the partner's own reason is not its people's to read"
+    await incentives.hear(PartnerReinstated(partner_id="p1", revision=3, reinstated_at=NOW), times=2)
+    assert (await incentives.get(FINANCE, "/payees/per-7"))["gates"] == []
+    assert (await incentives.post(FINANCE, f"{path}/resume")).json()["state"] == "proposed"
 
 
 async def test_a_person_sees_and_keeps_its_own_pay_alone(incentives):

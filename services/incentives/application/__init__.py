@@ -530,8 +530,8 @@ HANDLES = (
     Handles(merging.MergePayee, merging.merge_payee, payee_stream),
     Handles(merging.UnmergePayee, merging.unmerge_payee, payee_stream),
     Handles(merging.TransferBalance, merging.transfer_balance, both_accounts_streams, reads=payee_streams),
-    Handles(payee_commands.SuspendPayee, payee.suspend_payee, payee_stream),
-    Handles(payee_commands.ReinstatePayee, payee.reinstate_payee, payee_stream),
+    Handles(payee_commands.SuspendPayee, payee.suspend_payee, opened_payee_streams),
+    Handles(payee_commands.ReinstatePayee, payee.reinstate_payee, opened_payee_streams),
     Handles(account.IssueStatement, account.issue_statement, account_stream, answer=statement_answer),
     *(
         Handles(

@@ -4,7 +4,7 @@ from typing import Any
 
 from chassis.rulebook import Rules
 from services.incentives.application.sales import FactCommand
-from services.incentives.domain import accrual, case, claim, forfeiture, fund_share, merging, payee_commands, tax
+from services.incentives.domain import accrual, case, claim, forfeiture, fund_share, merging, tax
 from services.incentives.domain.account import Accounts
 from services.incentives.domain.approval import Approvals
 from services.incentives.domain.attention import Attentions, SettleAttentions
@@ -134,7 +134,7 @@ def payee_streams(wish: Any) -> tuple[Any, ...]:
     return (Payees.at(wish.payee_id),)
 
 
-def opened_payee_streams(wish: payee_commands.OpenPayee) -> tuple[Any, ...]:
+def opened_payee_streams(wish: Any) -> tuple[Any, ...]:
     return (Payees.at(wish.payee_id or wish.partner_id),)
 
 

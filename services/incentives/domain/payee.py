@@ -282,11 +282,12 @@ def open_payee(wish: OpenPayee, payee: Payee) -> list[PayeeEvent]:
 
 
 def suspend_payee(wish: SuspendPayee, payee: Payee) -> list[PayeeEvent]:
-    if wish.revision <= payee.revision:
+    """Shuts the gate of a partner, or of a person who works for it."""
+    if wish.revision <= payee.revision or _of_another(wish, payee):
         return []
     return [
         PayeeSuspended(
-            payee_id=wish.partner_id,
+            payee_id=wish.payee_id or wish.partner_id,
             partner_id=wish.partner_id,
             revision=wish.revision,
             scopes=wish.scopes,
@@ -297,12 +298,21 @@ def suspend_payee(wish: SuspendPayee, payee: Payee) -> list[PayeeEvent]:
     ]
 
 
+def _of_another(wish: SuspendPayee | ReinstatePayee, payee: Payee) -> bool:
+    """Whether it is about a person who works for another partner by now, or was never known."""
+    return wish.payee_id is not None and (not payee.opened or payee.partner_id != wish.partner_id)
+
+
 def reinstate_payee(wish: ReinstatePayee, payee: Payee) -> list[PayeeEvent]:
-    if wish.revision <= payee.revision:
+    """Opens the gate again."""
+    if wish.revision <= payee.revision or _of_another(wish, payee):
         return []
     return [
         PayeeReinstated(
-            payee_id=wish.partner_id, partner_id=wish.partner_id, revision=wish.revision, reinstated_at=wish.now
+            payee_id=wish.payee_id or wish.partner_id,
+            partner_id=wish.partner_id,
+            revision=wish.revision,
+            reinstated_at=wish.now,
         )
     ]
 
@@ -599,7 +609,8 @@ def _belonging(payee: Payee, happened: PayeeOpened | Employment | Forgetting) ->
             known = replace(payee, opened=True, payee_id=happened.payee_id, partner_id=happened.partner_id)
             return replace(known, revision=max(payee.revision, happened.revision))
         case EmployerChanged():
-            return replace(payee, partner_id=happened.partner_id, consented=False, left_on=None)
+            anew = replace(payee, partner_id=happened.partner_id, consented=False, left_on=None)
+            return replace(anew, revision=0, suspended=False, suspended_until=None)
         case PersonLeft():
             return replace(payee, left_on=happened.left_on)
         case _:

@@ -29,19 +29,25 @@ class SetPayoutCurrency:
 
 @command("incentives.SuspendPayee.v1")
 class SuspendPayee:
+    """With `payee_id` a person of that partner."""
+
     partner_id: str
     revision: int
     scopes: tuple[str, ...]
     reason_code: str
     until: datetime | None = None
     now: datetime
+    payee_id: str | None = None
 
 
 @command("incentives.ReinstatePayee.v1")
 class ReinstatePayee:
+    """With `payee_id` a person of that partner."""
+
     partner_id: str
     revision: int
     now: datetime
+    payee_id: str | None = None
 
 
 @command("incentives.RecordStanding.v1")

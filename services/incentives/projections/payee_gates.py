@@ -139,7 +139,10 @@ def _consented(known: PayeeDocument, _: PersonConsented) -> Changed:
 
 
 def _employed(known: PayeeDocument, it: EmployerChanged) -> Changed:
-    return {**_shut(known, EMPLOYER_CONSENT), "partner_id": it.partner_id, "left_on": None}
+    """The consent, and a suspension, was the former employer's."""
+    gates = sorted({*known["gates"], EMPLOYER_CONSENT} - {SUSPENDED})
+    own = {"partner_id": it.partner_id, "left_on": None}
+    return {"gates": gates, "until": None, "reason_code": None, **own}
 
 
 def _forgotten(_: PayeeDocument, __: PayeeForgotten) -> Changed:
