@@ -52,3 +52,27 @@ async def test_a_tier_rises_pays_by_plan_is_reviewed_by_the_clock_and_falls_only
         assert (await it.post(P1, f"{PATH}/appeal", appeal)).status_code == 200
         assert (await it.get(P1, PATH))["appealed"] == "a deal of March is missing"
         assert (await it.get(P2, "/tiers"))["items"] == []
+
+
+async def test_a_tier_shows_what_its_figures_come_to_now_and_not_when_it_was_last_looked_at(tmp_path):
+    """Two fifths of gold are there: what is missing is told at once, though the level stays."""
+    async with started(tmp_path) as it:
+        await it.hear(activated("p1"))
+        draft = {"rulebook_id": "partner-tiers", "kind": "tier", "body": rules(), "examples": []}
+        assert (await it.post(ADMIN, "/rulebooks", draft)).status_code == 201
+        assert (await it.post(OTHER_ADMIN, "/rulebooks/partner-tiers/publish", {"version": 1})).status_code == 200
+        for metric, ref, value in (("certified", "q1", "2"), ("revenue", "q1", "50000"), ("revenue", "q2", "30000")):
+            fact = {"metric": metric, "ref": ref, "value": value, "on": "2026-03-01"}
+            assert (await it.post(CM, f"{PATH}/metrics", fact)).status_code == 201
+        shown = await it.get(P1, PATH)
+        assert (shown["level"], shown["values"]) == ("silver", {"certified": "2", "revenue": "80000"})
+        assert [one["text"] for one in shown["to_next"]] == ["120000 more revenue would count for gold"]
+        assert shown["criteria"] == [
+            {"metric": "revenue", "value": "80000", "threshold": "50000", "gap": "0"},
+        ]
+        assert shown["next_criteria"] == [
+            {"metric": "certified", "value": "2", "threshold": "2", "gap": "0"},
+            {"metric": "revenue", "value": "80000", "threshold": "200000", "gap": "120000"},
+        ]
+        it.clock.set(datetime(2027, 1, 1, 0, 0, 30, tzinfo=UTC))
+        assert (await it.get(P1, PATH))["values"] == {"certified": "2", "revenue": "0"}

@@ -14,16 +14,19 @@ from chassis.rulebook import Rules
 from services.incentives.access import READ_TIERS
 from services.incentives.api.earnings import own
 from services.incentives.api.narrowing import ByDay, Filter, sorted_by
+from services.incentives.domain.fund import today
 from services.incentives.domain.tier import (
     AppealTier,
     DecideTierReview,
     EvaluateTier,
     OverrideTier,
     RecordTierMetric,
+    Tier,
+    Tiers,
     tier_id,
 )
-from services.incentives.domain.tier_rules import TIER, TIERS, MetricFact, decision_of
-from services.incentives.projections.tiers import ShownTier
+from services.incentives.domain.tier_rules import TIER, TIERS, MetricFact, criteria, decision_of, values_on
+from services.incentives.projections.tiers import ShownTier, shown_criterion, texts
 
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -154,11 +157,23 @@ async def one_tier(programme: Id, partner_id: Id, caller: Reader, app: App) -> R
 
 
 async def _with_next(caller: Caller, app: Application, document: dict[str, Any]) -> dict[str, Any]:
-    """Why it is this level under the rules in force, and what would lead to the next one."""
-    book, _ = await app.executor.state(caller.tenant, Rules.at(document["programme"]))
-    version = book.in_force(app.clock.now())
+    """What it comes to now, why it is this level under the rules in force, and what would lead to the next one."""
+    peek = app.executor.peek(caller.tenant)
+    tier: Tier = await peek(Tiers.at(document["tier_id"]))
+    now = app.clock.now()
+    version = (await peek(Rules.at(document["programme"]))).in_force(now)
     if version is None or version.kind != TIER:
-        return {**document, "reasons": [], "to_next": []}
-    values = {name: Decimal(value) for name, value in document["values"].items()}
-    why = decision_of(TIERS.read(version.body), values, document["level"])
-    return {**document, "reasons": plain(list(why.reasons)), "to_next": plain(list(why.would_change))}
+        return {**document, "reasons": [], "to_next": [], "criteria": [], "next_criteria": []}
+    rules = TIERS.read(version.body)
+    values = values_on(rules, tier.facts, today(now))
+    why = decision_of(rules, values, document["level"])
+    held = [level for level in rules.levels if level.name == document["level"]]
+    ahead = [level for level in rules.levels if level.name == rules.after(document["level"])]
+    return {
+        **document,
+        "values": texts(values),
+        "reasons": plain(list(why.reasons)),
+        "to_next": plain(list(why.would_change)),
+        "criteria": [shown_criterion(one) for level in held for one in criteria(level, values)],
+        "next_criteria": [shown_criterion(one) for level in ahead for one in criteria(level, values)],
+    }

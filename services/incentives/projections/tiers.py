@@ -21,6 +21,7 @@ from services.incentives.domain.tier import (
     TierReviewOpened,
     tier_id,
 )
+from services.incentives.domain.tier_rules import Criterion
 from services.incentives.projections.releases import start_of
 
 FACTS_SHOWN = 50
@@ -57,11 +58,25 @@ class TierDocument(TypedDict):
     changed_at: str
 
 
+class ShownCriterion(TypedDict):
+    """A threshold beside what there is, and what is missing."""
+
+    metric: str
+    value: str
+    threshold: str
+    gap: str
+
+
 class ShownTier(TierDocument):
-    """A partner's level with why it is that under the rules in force, and what would lead to the next one."""
+    """A partner's level with why it is that under the rules in force, and what would lead to the next one.
+
+    `values` are what its figures come to today, `criteria` those of its level, and `next_criteria` of the next one.
+    """
 
     reasons: list[Reason]
     to_next: list[Change]
+    criteria: list[ShownCriterion]
+    next_criteria: list[ShownCriterion]
 
 
 def evolve(document: TierDocument | None, seen: Seen) -> TierDocument:
@@ -103,10 +118,10 @@ def _recorded(known: TierDocument, seen: Seen) -> dict[str, Any]:
 
 def _looked(_: TierDocument, seen: Seen) -> dict[str, Any]:
     it: TierEvaluated = seen.event
-    return {"values": _texts(it.values), "version": it.version}
+    return {"values": texts(it.values), "version": it.version}
 
 
-def _texts(values: dict[str, Decimal]) -> dict[str, str]:
+def texts(values: dict[str, Decimal]) -> dict[str, str]:
     return {name: str(value) for name, value in sorted(values.items())}
 
 
@@ -116,7 +131,7 @@ def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
     return {
         "level": it.to_level,
         "cause": it.cause,
-        "values": _texts(it.values),
+        "values": texts(it.values),
         "version": it.version,
         "until": iso(it.until) if it.until else None,
         "proposed": None,
@@ -146,14 +161,21 @@ def _told(known: TierDocument, seen: Seen, text: str) -> list[TierStep]:
 
 def _opened(known: TierDocument, seen: Seen) -> dict[str, Any]:
     it: TierReviewOpened = seen.event
-    criteria = [{**plain(one), "gap": str(one.gap)} for one in it.criteria]
+    criteria = [shown_criterion(one) for one in it.criteria]
     review = {"qualifies_for": it.qualifies_for, "grace_until": iso(it.grace_until), "criteria": criteria}
     text = f"under review until {iso(it.grace_until)}"
     return {
         "review": {**review, "event_id": seen.id},
-        "values": _texts(it.values),
+        "values": texts(it.values),
         "history": _told(known, seen, text),
     }
+
+
+def shown_criterion(one: Criterion) -> ShownCriterion:
+    """One threshold with what is missing to it."""
+    told: Any = {**plain(one), "gap": str(one.gap)}
+    found: ShownCriterion = told
+    return found
 
 
 def _closed(known: TierDocument, seen: Seen) -> dict[str, Any]:
