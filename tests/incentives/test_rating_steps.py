@@ -134,6 +134,16 @@ def test_the_tier_counts_as_of_the_day_that_the_plan_names(as_of, pays):
     assert paid(world) == [D(pays)]
 
 
+def test_without_an_approval_the_tier_of_the_day_of_the_win_counts_and_as_of_the_invoice_that_of_its_day():
+    """Gold on the 16th, when it was won, silver from the 18th on, and invoiced on the 20th."""
+    silver = standing("tier", "silver", on=date(2026, 3, 18))
+    double = {"modifier_id": "gold", "when": GOLD, "multiply": "2"}
+    for changes, pays in (({}, "200.00"), ({"tier_as_of": "closed"}, "200.00"), ({"tier_as_of": "invoiced"}, "100.00")):
+        body = plan(basis="invoiced", modifiers=[double], **changes)
+        world = World(book(body), payees=of_gold(silver)).tell(win(), credit(), basis("invoiced", "i1", "1000.00"))
+        assert paid(world) == [D(pays)], changes
+
+
 def test_only_deals_of_the_plan_s_types_earn():
     assert paid(World(book(plan(deal_types=["renewal"]))).tell(win(), credit())) == []
 

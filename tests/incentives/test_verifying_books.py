@@ -140,7 +140,7 @@ async def test_a_proof_holds_the_rates_by_which_something_was_booked_and_none_th
     assert (verify(json.dumps(first)), as_recorded(json.dumps(first))) == ([], [])
     rates = [one["data"]["rates"][0]["rate"] for one in first["events"] if one["type"] == RatesRecorded.type]
     assert sorted(rates) == ["0.9", "1.10", "1.3"]
-    told = ["1 journals: the worth in the books of them"]
+    told = ["1 journals: what they stand for in the books"]
     assert (verify(json.dumps(second)), as_recorded(json.dumps(second))) == ([], told)
 
 
@@ -162,6 +162,6 @@ async def test_a_proof_of_the_format_before_is_checked_without_its_rates_and_say
     before = json.dumps({**document, "format": "entente-statement-4", "events": events})
     assert verify(before) == []
     assert as_recorded(before) == [
-        f"{len({place for place, _ in booked(document)})} journals: the worth in the books of them"
+        f"{len({place for place, _ in booked(document)})} journals: what they stand for in the books"
     ]
     assert verify(json.dumps({**document, "events": events})) != []

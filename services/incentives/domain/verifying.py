@@ -66,9 +66,12 @@ def as_recorded(text: str) -> list[str]:
     claimed, paid = (0, 0) if told else (sum(kind in OF_CLAIMS for kind in kinds), kinds.count(APPROVED))
     recomputed = BOOKED if proof["format"] == FORMAT else ()
     booked = sum(one["type"] not in recomputed and is_booked(one["data"]) for one in proof["events"] if one["data"])
-    counts = {"claims: what was approved": claimed, "payments: what was withheld": paid}
-    counts["journals: the worth in the books"] = booked
-    return [f"{count} {text} of them" for text, count in counts.items() if count]
+    counts = {
+        "claims: what was approved of them": claimed,
+        "payments: what was withheld of them": paid,
+        "journals: what they stand for in the books": booked,
+    }
+    return [f"{count} {text}" for text, count in counts.items() if count]
 
 
 # The statement itself
