@@ -238,6 +238,17 @@ async def test_a_month_is_closed_by_an_approver_and_told(incentives):
     assert (await incentives.post(APPROVER, "/books/2026-05/close")).json()["slug"] == "previous-open"
 
 
+async def test_the_month_that_is_closed_next_is_told_however_long_ago_it_was(incentives):
+    await earned(incentives)
+    incentives.clock.set(datetime(2029, 1, 2, tzinfo=UTC))
+    months = (await incentives.get(FINANCE, "/books"))["items"]
+    assert (len(months), months[0]["month"], months[-1]["month"]) == (35, "2029-01", "2026-03")
+    assert [one["month"] for one in months if one["next"]] == ["2026-03"]
+    for month in ("2026-03", "2026-04"):
+        assert (await incentives.post(APPROVER, f"/books/{month}/close")).status_code == 200
+    assert [one["month"] for one in (await incentives.get(FINANCE, "/books"))["items"] if one["next"]] == ["2026-05"]
+
+
 async def test_what_a_clock_that_lags_books_in_a_closed_month_counts_in_the_first_open_one(incentives):
     """100.00 in March, which is closed; then 50.00 by a process whose clock still says the 31st, and a refund in April."""
     await earned(incentives)

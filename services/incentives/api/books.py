@@ -39,7 +39,7 @@ Id = Annotated[str, Path(min_length=1, max_length=64)]
 Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 Year = Annotated[int | None, Query(ge=2000, le=2100)]
 Jurisdiction = Annotated[str, Path(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
-MONTHS_MAX = 24
+MONTHS_SHOWN, MONTHS_MAX = 24, 600
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$")]
 
 router = APIRouter(tags=["books"])
@@ -114,7 +114,10 @@ class Withheld(TypedDict):
 @answers(Page[MonthState])
 @reads("trial_balance")
 async def all_months(caller: Reader, app: App) -> Response:
-    """The months since the first journal, newest first: which are over, which are closed, and which is closed next."""
+    """The months since the first journal, newest first: which are over, which are closed, and which is closed next.
+
+    These are two years, or as many as it takes to the one that is closed next.
+    """
     app.access.check(caller.principal, READ_LEDGER)
     trial = await app.read.find("trial_balance", caller.tenant, sort="currency", limit=200)
     now = month_name(app.clock.now().astimezone(UTC).date())
@@ -125,7 +128,9 @@ async def all_months(caller: Reader, app: App) -> Response:
         for name, books in found
     ]
     following = min((row["month"] for row in rows if row["over"] and not row["closed_at"]), default=None)
-    return listed([{**row, "next": row["month"] == following} for row in rows], None)
+    told = [{**row, "next": row["month"] == following} for row in rows]
+    older = [row for row in told[MONTHS_SHOWN:] if following and row["month"] >= following]
+    return listed([*told[:MONTHS_SHOWN], *older], None)
 
 
 async def _books(app: Application, caller: Reader, month: str) -> Books:

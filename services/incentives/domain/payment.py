@@ -15,7 +15,7 @@ from uuid import UUID
 from chassis.decider import Decider, Invalid, NotFound, Raced, Refused, WrongState
 from chassis.event import LEFT_OUT, LeftOut, frozen, stable_id
 from chassis.rulebook import Rulebook
-from contracts.values import Money, none_of, split, total
+from contracts.values import AmountTooLarge, Money, none_of, split, total
 from services.incentives.domain.account import (
     FUND_APPROVED,
     LINES_MAX,
@@ -806,10 +806,10 @@ def _entries(payment: Payment) -> tuple[Entry, ...]:
 
 
 def _worth(wish: ReportOutcome, amount: Money) -> Money | None:
-    """What the amount is in the books on the day it was paid; None where no rate is known: it was paid all the same."""
+    """What the amount is in the books on the day it was paid; None without a rate that fits: it was paid all the same."""
     try:
         return wish.books.amount(amount, wish.on)
-    except NoRate:
+    except (NoRate, AmountTooLarge):
         return None
 
 
