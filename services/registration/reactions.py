@@ -37,7 +37,7 @@ from contracts.onboarding import (
     PartnerSuspended,
 )
 from contracts.values import AccountId, PartnerId, RegistrationId
-from services.registration.application.on_deals import Asked, Make, as_screened, followed, on_deal
+from services.registration.application.on_deals import Asked, Make, as_screened, on_deal, way_of
 from services.registration.application.on_disputes import concluding, counts_as_whom, on_dispute
 from services.registration.application.on_invitations import AskedOfInvitation, on_invitation, taking_part
 from services.registration.application.on_leads import AskedOfLead, assigning, on_lead
@@ -290,7 +290,7 @@ async def on_incumbent(seen: Seen, app: Application) -> None:
     told: IncumbentChanged = seen.event
 
     async def make(peek: Peek) -> RecordIncumbent:
-        [account_id] = await followed(peek, (told.account_id,))
+        *through, account_id = await way_of(peek, told.account_id)
         return RecordIncumbent(
             account_id=account_id,
             product_family=told.product_family,
@@ -300,6 +300,7 @@ async def on_incumbent(seen: Seen, app: Application) -> None:
             source_event_id=seen.id,
             source_position=seen.position,
             now=app.clock.now(),
+            through=tuple(through) or LEFT_OUT,
         )
 
     await app.react(seen, "record_incumbent", make)

@@ -1,16 +1,22 @@
 """Who sold to a customer before, as attribution tells it: what the running service makes of that."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from chassis.application import Application
+from chassis.event import Seen
+from chassis.execution import Make, Outcome, Peek
+from chassis.testing.projections import told
 from chassis.verify import verify_decisions
 from contracts.attribution import IncumbentChanged
 from contracts.values import AccountId, PartnerId
 from services.registration.application.on_leads import AskedOfLead, assigning
 from services.registration.domain.routing import Taker
+from services.registration.reactions import on_incumbent
 from tests.registration.service import DESK, START, TENANT, Running, activated, started
 from tests.registration.test_leads import brought, offered_to, route_by
 from tests.registration.test_partner_mergers import approve, merged, unmerged
@@ -63,6 +69,75 @@ async def test_what_is_told_of_a_customer_that_was_merged_counts_for_the_one_tha
     await registration.hear(incumbent(gone["account_id"], "p2"))
 
     assert await shown(registration, kept["account_id"]) == [("p2", None, "cloud")]
+
+
+class Overtaken:
+    """The application, in which something comes in between once a reaction's command is made, and before it is decided."""
+
+    def __init__(self, app: Application, comes: Callable[[], Awaitable[httpx.Response]]) -> None:
+        self._app, self._comes = app, comes
+        self.answers: list[httpx.Response] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+    async def react(self, seen: Seen, reaction: str, make: Make) -> Outcome | None:
+        async def overtaken(peek: Peek) -> Any:
+            wish = await make(peek)
+            if not self.answers:
+                self.answers.append(await self._comes())
+            return wish
+
+        return await self._app.react(seen, reaction, overtaken)
+
+
+async def two_customers(registration: Running) -> tuple[str, str]:
+    kept = await registration.register("p1")
+    other = {"name": "Contoso Deutschland", "country": "DE", "website": "www.contoso-deutschland.de"}
+    gone = await registration.register("p3", customer=other)
+    return kept["account_id"], gone["account_id"]
+
+
+async def test_a_merger_between_the_making_of_the_command_and_its_decision_leads_to_the_customer_that_goes_on(
+    registration: Running,
+) -> None:
+    kept, gone = await two_customers(registration)
+    joined = {"absorbed": gone, "reason": "The same house."}
+    between = Overtaken(
+        registration.service.application, lambda: registration.post(DESK, f"/accounts/{kept}/merge", joined)
+    )
+
+    [seen] = told(incumbent(gone, "p2"), tenant=TENANT)
+    await on_incumbent(seen, between)  # type: ignore[arg-type]
+    await registration.settle()
+
+    assert [answer.status_code for answer in between.answers] == [200]
+    assert await shown(registration, kept) == [("p2", None, "cloud")]
+    assert await shown(registration, gone) == []
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
+
+
+async def test_a_split_between_the_making_of_the_command_and_its_decision_leads_to_the_customer_that_was_told_of(
+    registration: Running,
+) -> None:
+    kept, gone = await two_customers(registration)
+    joined = {"absorbed": gone, "reason": "The same house."}
+    merged_as = (await registration.post(DESK, f"/accounts/{kept}/merge", joined)).json()["merge_id"]
+    apart = {"merge_id": merged_as}
+    between = Overtaken(
+        registration.service.application, lambda: registration.post(DESK, f"/accounts/{kept}/split", apart)
+    )
+
+    [seen] = told(incumbent(gone, "p2"), tenant=TENANT)
+    await on_incumbent(seen, between)  # type: ignore[arg-type]
+    await registration.settle()
+
+    assert [answer.status_code for answer in between.answers] == [200], between.answers[0].text
+    assert await shown(registration, gone) == [("p2", None, "cloud")]
+    assert await shown(registration, kept) == []
+    handles = registration.service.application.executor.every_handles
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
 
 
 async def test_of_who_was_absorbed_the_partner_that_goes_on_is_the_incumbent(registration: Running) -> None:

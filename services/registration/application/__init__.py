@@ -59,6 +59,7 @@ from services.registration.application.streams import (
     joining_streams,
     lead_rules_streams,
     lead_streams,
+    lines_streams,
     linking_streams,
     mail_streams,
     marking_streams,
@@ -486,7 +487,7 @@ HANDLES = (
         RecordIncumbent,
         record_incumbent,
         streams=lambda c: (ClaimsOf.at(c.account_id),),
-        reads=lambda c: (Accounts.at(c.account_id),),
+        reads=lambda c: (Accounts.at(c.account_id), lines_streams(c.through or ())),
     ),
     Handles(RecordPartnerTier, record_partner_tier, streams=lambda c: (TiersOf.at(c.partner_id),)),
 )

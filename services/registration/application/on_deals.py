@@ -90,12 +90,13 @@ async def holders(peek: Peek, deal: Deal, now: datetime) -> tuple[RegistrationId
 
 async def followed(peek: Peek, accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
     """The accounts as which these go on, where they were merged after the deal had ended."""
-    return tuple(dict.fromkeys([await _goes_on_as(peek, account) for account in accounts]))
+    return tuple(dict.fromkeys([(await way_of(peek, account))[-1] for account in accounts]))
 
 
-async def _goes_on_as(peek: Peek, account: AccountId) -> AccountId:
+async def way_of(peek: Peek, account: AccountId) -> tuple[AccountId, ...]:
+    """The account, and those as which it went on by one merger after the other; the last one is what it is by now."""
     line: Claims = await peek(ClaimsOf.at(account))
-    return account if line.moved_to is None else await _goes_on_as(peek, line.moved_to)
+    return (account,) if line.moved_to is None else (account, *await way_of(peek, line.moved_to))
 
 
 def displacing(peek_make: Make, reason_code: str) -> Make:

@@ -17,7 +17,8 @@ from services.registration.domain.overlap import RENEWAL, Place, Reach, normal_p
 class RecordIncumbent:
     """`partner_id` is the incumbent of a family until the end of `until_on`; None: nobody is.
 
-    `counts_as` is the partner that goes on for it.
+    `counts_as` is the partner that goes on for it. `through` are the accounts that this one was found by: the one that was
+    told of, and those into which it was merged before this one.
     """
 
     account_id: AccountId
@@ -28,13 +29,18 @@ class RecordIncumbent:
     source_event_id: str
     source_position: int
     now: datetime
+    through: tuple[AccountId, ...] | LeftOut = LEFT_OUT
 
 
-def record_incumbent(wish: RecordIncumbent, line: Claims, account: Account) -> list[ClaimEvent]:
+def record_incumbent(
+    wish: RecordIncumbent, line: Claims, account: Account, merged: tuple[Claims, ...]
+) -> list[ClaimEvent]:
     """Writes it into the line of a customer that is known here; older news, or the same again, change nothing.
 
-    Raises Raced where the line has moved to another account.
+    Raises Raced where the line has moved to another account, or one that led here does so no more.
     """
+    if any(one.moved_to != to for one, to in zip(merged, _steps(wish), strict=True)):
+        raise Raced
     if not account.opened or any(_newer(one, wish) for one in line.incumbents):
         return []
     if line.moved_to is not None:
@@ -47,6 +53,11 @@ def record_incumbent(wish: RecordIncumbent, line: Claims, account: Account) -> l
         source_position=wish.source_position,
     )
     return told_incumbent(line, won, wish.source_event_id, wish.now)
+
+
+def _steps(wish: RecordIncumbent) -> tuple[AccountId, ...]:
+    """To which account each of those leads that this one was found by."""
+    return (*wish.through[1:], wish.account_id) if wish.through else ()
 
 
 def _newer(known: Won, wish: RecordIncumbent) -> bool:
