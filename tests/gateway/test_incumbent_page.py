@@ -44,3 +44,28 @@ async def test_the_vendor_says_on_the_customers_page_who_sold_there_before_and_r
     told, none = done(await dora.get(f"/v1/registration/accounts/{made['account_id']}"))["incumbents"]
     assert (told["partner_id"], told["reach"]["products"][0]["family"]) == (partner_id, "platform")
     assert (none["partner_id"], none["reach"]["products"][0]["family"]) == ("", "security")
+
+
+async def test_the_customers_page_says_also_who_was_named_for_an_entry_that_was_merged_into_it(it: System) -> None:
+    """Also for one that came by way of another one."""
+    north, cara, dora = [await it.who(name) for name in ("northwind", "cara", "dora")]
+    names = ("Wingtip", "Wingtip Europe", "Wingtip Nord")
+    made = [
+        done(await north.post(DEALS, deal(name, f"wingtip-{number}.com"), key=f"wingtip-{number}"), 201)["account_id"]
+        for number, name in enumerate(names)
+    ]
+    await it.settle()
+    partner_id = done(await north.get("/v1/me"))["partner_id"]
+    said = {"account_id": made[2], "product_family": "platform", "partner_id": partner_id, "reason": "Since 2020."}
+    done(await cara.post("/v1/attribution/incumbents", said, key="said"), 201)
+    for into, gone in ((1, 2), (0, 1)):
+        joined = {"absorbed": made[gone], "reason": "The same house."}
+        done(await dora.post(f"/v1/registration/accounts/{made[into]}/merge", joined, key=f"merged-{gone}"))
+    await it.settle()
+
+    async with browser(it.front._app, headers={"origin": it.address}) as page:
+        await page.post("/dev/sign-in", data={"tenant": "acme", "as": "cara"})
+        shown = (await page.get(f"/customers/{made[0]}")).text
+
+    assert "Since 2020." in shown
+    assert f'of <a href="/customers/{made[2]}">Wingtip Nord</a>' in shown

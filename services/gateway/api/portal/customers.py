@@ -8,12 +8,13 @@ from fastapi import APIRouter, Response
 
 from chassis.decider import Forbidden, NotFound
 from services.gateway.api.portal.deals import customer as written_down
-from services.gateway.api.portal.visit import Form, Here, PageRoute, Refusal, Sent, Visit, refused
+from services.gateway.api.portal.visit import Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 SCHEMES = ("domain", "vat", "lei", "duns", "registry", "tax")
 TARGET = "target-"
 NOBODY = "nobody"
-MEMBERS_SHOWN, FAMILIES_SHOWN, PARTNERS_MAX = 20, 50, 200
+MEMBERS_SHOWN, MERGED_SHOWN, FAMILIES_SHOWN, PARTNERS_MAX = 20, 20, 50, 200
+NAMELESS = "a customer without a name"
 DAYS = {"at": "on", "known_at": "known_on"}
 """The days in a page's address; `at` is where the portal itself says what it has just done."""
 
@@ -61,17 +62,17 @@ async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, s
         raise Forbidden
     query = here.request.query_params
     then = {name: f"{query[day]}T23:59:59Z" for name, day in DAYS.items() if query.get(day)}
-    account, claims, others, said, partners = await asyncio.gather(
+    account, claims, others, partners = await asyncio.gather(
         here.ask("registration", f"/accounts/{account_id}"),
         here.ask("registration", f"/accounts/{account_id}/claims", **then),
         here.ask("registration", "/deals", account_id=account_id, limit=50),
-        here.ask("attribution", "/incumbents", account_id=account_id, limit=FAMILIES_SHOWN),
         here.ask("onboarding", "/partners", status="active", limit=PARTNERS_MAX),
     )
     if account.status == NotFound.status:
         raise NotFound
     deals = {deal["registration_id"]: deal for deal in others.items}
-    related = await _related(here, account.one)
+    related, merged = await asyncio.gather(_related(here, account.one), _merged(here, account.one))
+    said = await _said(here, (account_id, *merged))
     won = [one for one in account.one.get("incumbents", []) if not one.get("source_position")]
     named = {claim.get(of) for claim in (*claims.items, *won) for of in ("partner_id", "counts_as")}
     shown = {
@@ -81,6 +82,7 @@ async def _shown(here: Visit, account_id: str, refusal: Refusal | None = None, s
         "names": await here.names({*named, *(one["partner_id"] for one in said.items)}),
         "won": won,
         "said": said,
+        "merged": merged,
         "partners": partners,
         "then": {name: query.get(day, "") for name, day in DAYS.items()},
         "related": related,
@@ -106,7 +108,31 @@ async def named(here: Visit, account_ids: Iterable[str]) -> dict[str, str]:
     asked = list(dict.fromkeys(account_ids))
     found = await asyncio.gather(*(here.ask("registration", f"/accounts/{one}") for one in asked))
     parts = zip(asked, found, strict=True)
-    return {one: part.one.get("name") or "a customer without a name" for one, part in parts if part.ok}
+    return {one: part.one.get("name") or NAMELESS for one, part in parts if part.ok}
+
+
+async def _merged(here: Visit, account: dict[str, Any]) -> dict[str, str]:
+    """The entries that were merged into this one, also by way of another one, as far as they are shown: their names by id."""
+    found: dict[str, str] = {}
+    wanted = _absorbed(account)
+    while wanted and len(found) < MERGED_SHOWN:
+        parts = await asyncio.gather(*(here.ask("registration", f"/accounts/{one}") for one in wanted[:MERGED_SHOWN]))
+        entries = [part.one for part in parts if part.ok]
+        found |= {one["account_id"]: one.get("name") or NAMELESS for one in entries}
+        wanted = [one for entry in entries for one in _absorbed(entry) if one not in found]
+    return found
+
+
+def _absorbed(account: dict[str, Any]) -> list[str]:
+    return [one["account_id"] for one in account.get("merges", [])]
+
+
+async def _said(here: Visit, entries: Iterable[str]) -> Part:
+    """What the vendor said of who sold to a customer before, of each of its entries; none of it where a part is missing."""
+    asked = (here.ask("attribution", "/incumbents", account_id=one, limit=FAMILIES_SHOWN) for one in entries)
+    parts = await asyncio.gather(*asked)
+    missing = next((part for part in parts if not part.ok), None)
+    return missing or Part(status=parts[0].status, body={"items": [one for part in parts for one in part.items]})
 
 
 def _parting(sent: Form) -> dict[str, Any]:
