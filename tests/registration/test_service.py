@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from chassis.event import Seen, plain
+from chassis.execution import Executor, Order
 from chassis.record import CommandRecorded
 from chassis.testing.projections import assert_repeatable
+from chassis.verify import verify_decisions
 from contracts.attribution import DealWon
 from contracts.onboarding import PartnerOffboarded, PartnerReinstated, PartnerSuspended
-from contracts.values import money
-from services.registration.domain.availability import CHECKS_A_DAY
+from contracts.values import PartnerId, money
+from services.registration.domain.availability import CHECKS_A_DAY, CheckCustomer
 from services.registration.domain.claims import ClaimsOf
 from tests.registration.service import (
     ADMIN,
@@ -162,11 +164,12 @@ async def test_a_preview_counts_as_a_check_once_a_partner_a_day_and_a_question(r
     for number in range(CHECKS_A_DAY):
         answer = await registration.send(seller("p1"), "/deals/preview", of(f"customer{number}"))
         assert answer.status_code == 200, answer.text
+        assert answer.json()["checks_left"] == CHECKS_A_DAY - 1 - number
     again = await registration.send(seller("p1"), "/deals/preview", of("customer0", euros=12_345))
     one_more = await registration.send(seller("p1"), "/deals/preview", of("another"))
     asked = await registration.send(seller("p1"), "/checks", of("customer0"))
 
-    assert (again.status_code, again.json()["availability"]) == (200, "free")
+    assert (again.status_code, again.json()["availability"], again.json()["checks_left"]) == (200, "free", 0)
     assert (one_more.status_code, asked.status_code) == (429, 429)
     assert (await registration.send(seller("p2"), "/deals/preview", of("another"))).status_code == 200
     assert (await registration.send(seller("p1"), "/deals", of("another"))).status_code == 201
@@ -427,8 +430,21 @@ async def test_a_partner_asks_thirty_times_a_day(registration: Running) -> None:
     registration.clock.set(datetime(2026, 3, 4, 0, 0, tzinfo=UTC))
 
     assert [answer.status_code for answer in answers] == [*[200] * 30, 429]
+    assert [answer.json()["checks_left"] for answer in answers[:30]] == list(range(29, -1, -1))
     assert "retry-after" in answers[-1].headers
     assert (await registration.send(seller("p1"), "/checks", deal())).status_code == 200
+
+
+async def test_a_check_of_before_is_decided_again_without_a_word_on_how_many_are_left(registration: Running) -> None:
+    handles = registration.service.application.executor.every_handles
+    before = Executor(registration.service.store, [one for one in handles if one.evaluator == 1], registration.clock)
+    asked = {"check_id": "c-1", "partner_id": PartnerId("p1"), "availability": "free", "free_from": None}
+    order = Order(command_id="c-1", tenant=TENANT, actor=seller("p1").actor, correlation_id="c-1")
+
+    outcome = await before.run(order, CheckCustomer(**asked, now=START))
+
+    assert outcome.answer == {"check_id": "c-1", "availability": "free", "free_from": None}
+    assert (await verify_decisions(registration.service.store, handles)).differences == ()
 
 
 async def test_the_board_filters_and_sorts(registration: Running) -> None:

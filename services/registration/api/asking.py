@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import orjson
 from fastapi import APIRouter, Response
@@ -18,7 +18,7 @@ from services.registration.api.bodies import CustomerBody, MailBody, RegisterBod
 from services.registration.application.on_deals import default_close
 from services.registration.application.registering import Preview, Submission, preview
 from services.registration.domain.account_key import own_keys
-from services.registration.domain.availability import CheckCustomer
+from services.registration.domain.availability import CheckCustomer, Checks, DayOfChecks
 from services.registration.domain.customer import Customer, as_person
 from services.registration.domain.deal import Incomplete
 from services.registration.domain.deal_commands import RegisterDeal
@@ -118,7 +118,10 @@ class PreviewStep(TypedDict):
 
 
 class DealPreview(TypedDict):
-    """What registering would come to now. `missing` are fields that would be asked for."""
+    """What registering would come to now. `missing` are fields that would be asked for.
+
+    A partner is told in `checks_left` how many more it may ask this UTC day.
+    """
 
     availability: str
     outcome: str
@@ -128,6 +131,7 @@ class DealPreview(TypedDict):
     missing: list[str]
     place: int | None
     free_from: Annotated[str, date] | None
+    checks_left: NotRequired[int]
 
 
 @router.post("/deals/preview")
@@ -140,12 +144,18 @@ async def preview_deal(body: RegisterBody, caller: Reader, app: App) -> Response
     app.access.check(caller.principal, RegisterDeal)
     wish = submission(body, caller, app)
     seen = await _previewed(wish, caller, app)
-    if caller.principal.kind == "partner":
-        question = question_of(wish, lambda text: app.keys.hmac(caller.tenant, text))
-        order = replace(caller.order(), command_id=question, expected_version=None)
-        await app.executor.run(order, _checked(question, seen, wish))
-    own = caller.principal.kind == "partner"
-    return shown(told(_shown(seen), seen.withheld if own else ()))
+    if caller.principal.kind != "partner":
+        return shown(_shown(seen))
+    return shown({**told(_shown(seen), seen.withheld), "checks_left": await _counted(seen, wish, caller, app)})
+
+
+async def _counted(seen: Preview, wish: Submission, caller: Caller, app: App) -> int:
+    """Counts the question as one of the day's; answers how many are left. Raises TooManyChecks."""
+    question = question_of(wish, lambda text: app.keys.hmac(caller.tenant, text))
+    order, made = replace(caller.order(), command_id=question, expected_version=None), _checked(question, seen, wish)
+    await app.executor.run(order, made)
+    day: DayOfChecks = await app.executor.peek(caller.tenant)(Checks.at(made.day))
+    return day.left
 
 
 def question_of(wish: Submission, hashed: Callable[[str], str]) -> str:
@@ -174,7 +184,7 @@ def _shown(seen: Preview) -> DealPreview:
 
 @router.post("/checks")
 async def check(body: RegisterBody, caller: Writer, app: App) -> Response:
-    """Whether the customer is free for these products; recorded, 30 a day for a partner."""
+    """Whether the customer is free for these products; recorded, 30 a day for a partner, which is told how many are left."""
     app.access.check(caller.principal, CheckCustomer)
     wish = submission(body, caller, app)
     seen = await _previewed(wish, caller, app)

@@ -9,6 +9,7 @@ from services.registration.application.answers import (
     appealed,
     case_of,
     checked,
+    checked_without_rest,
     cut,
     drafted,
     excluded,
@@ -431,7 +432,10 @@ HANDLES = (
         Handles(CutParent, decision, streams=cutting_streams, answer=cut, evaluator=evaluator)
         for evaluator, decision in ((1, unanswered(cut_parent)), (2, cut_parent))
     ),
-    Handles(CheckCustomer, check_customer, streams=lambda c: (Checks.at(c.day),), answer=checked),
+    *(
+        Handles(CheckCustomer, check_customer, lambda c: (Checks.at(c.day),), answer=told, evaluator=evaluator)
+        for evaluator, told in ((1, checked_without_rest), (2, checked))
+    ),
     *(
         Handles(FileDispute, decision, filed_streams, reads=filing_streams, answer=filed, evaluator=evaluator)
         for evaluator, decision in (

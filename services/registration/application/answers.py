@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from chassis.case import Stage
 from chassis.event import iso
@@ -10,7 +10,7 @@ from chassis.rulebook import CodedReason
 from contracts.values import Span
 from services.registration.domain.account import Account, AddKey, OpenAccount
 from services.registration.domain.account_key import AccountKey
-from services.registration.domain.availability import CheckCustomer
+from services.registration.domain.availability import CheckCustomer, DayOfChecks
 from services.registration.domain.deal import Deal, Status
 from services.registration.domain.deal_commands import RecordOrder, WithdrawDeal
 from services.registration.domain.deal_notes import AddNote
@@ -61,11 +61,15 @@ class NoteAnswer(TypedDict):
 
 
 class CheckAnswer(TypedDict):
-    """`availability` is free, likely_free, needs_review, taken or not_eligible; `free_from` is when it changes."""
+    """`availability` is free, likely_free, needs_review, taken or not_eligible; `free_from` is when it changes.
+
+    `checks_left` says how many more the partner may ask this UTC day.
+    """
 
     check_id: str
     availability: str
     free_from: Annotated[str, date] | None
+    checks_left: NotRequired[int]
 
 
 def answer(wish: Any, deal: Deal, *_: Any) -> DealAnswer:
@@ -128,8 +132,13 @@ def noted(wish: AddNote, _: Any) -> NoteAnswer:
     return {"note_id": wish.note_id}
 
 
-def checked(wish: CheckCustomer, _: Any) -> CheckAnswer:
+def checked(wish: CheckCustomer, day: DayOfChecks) -> CheckAnswer:
     """What the asking partner learns."""
+    return {**checked_without_rest(wish, day), "checks_left": day.left}
+
+
+def checked_without_rest(wish: CheckCustomer, _: Any) -> CheckAnswer:
+    """Evaluator 1: how many checks are left was not told."""
     free_from = wish.free_from.isoformat() if wish.free_from else None
     return {"check_id": wish.check_id, "availability": wish.availability, "free_from": free_from}
 

@@ -67,6 +67,11 @@ class DayOfChecks:
 
     count: int = 0
 
+    @property
+    def left(self) -> int:
+        """How many it may still make."""
+        return max(0, CHECKS_A_DAY - self.count)
+
 
 def check_customer(wish: CheckCustomer, day: DayOfChecks) -> list[CustomerChecked]:
     """Records an answer, `CHECKS_A_DAY` times a day at most."""
