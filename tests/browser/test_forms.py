@@ -26,10 +26,13 @@ KORALLE = Customer("Koralle Druck GmbH", "DE", "koralle-druck.de", "11800.00")
 LORBEER = Customer("Lorbeer Apotheken GmbH", "DE", "lorbeer-apotheken.de", "16200.00")
 MISTRAL = Customer("Mistral Voiles SARL", "FR", "mistral-voiles.fr", "14700.00")
 HOLLOW = Customer("Hollow Creek Inns Ltd", "GB", "hollowcreekinns.co.uk", "9000.00")
+TYPED_A_MINUTE = 200
+"""Keys that somebody presses who types forty words a minute."""
 
 
-def test_a_deal_is_registered_by_keyboard_alone(browse: Browse) -> None:
+def test_a_deal_is_registered_by_keyboard_alone_with_as_many_keys_as_are_typed_in_a_minute(browse: Browse) -> None:
     page = browse("northwind", "/deals/new")
+    page.evaluate("() => { window.keys = 0; addEventListener('keydown', () => { window.keys += 1; }, true); }")
     reach(page, "Skip to the content")
     page.keyboard.press("Enter")
     reach(page, "customer")
@@ -42,6 +45,7 @@ def test_a_deal_is_registered_by_keyboard_alone(browse: Browse) -> None:
     page.keyboard.press("Space")
     reach(page, "amount")
     page.keyboard.type(CEDAR.amount)
+    assert len(CEDAR.name) < page.evaluate("window.keys") < TYPED_A_MINUTE
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(CEDAR.name)
     expect(axis(page, "Review")).to_contain_text("In review")
