@@ -27,10 +27,10 @@ from services.incentives.domain.books import (
 from services.incentives.domain.exchange import InBooks, NoRate, Rate, exact, exchanged, newest, rate_for
 from services.incentives.domain.journal import Entry, Journal, Unbalanced, books_balance, entry
 from services.incentives.domain.line import adjust_line, confirm_adjustment, release_line
-from services.incentives.domain.rating import steps
+from services.incentives.domain.rating import OutOfRange, steps
 from services.incentives.domain.sale import Sales
-from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, RecordWin, ReleaseLine
-from services.incentives.domain.sale_events import PayoutAdjusted, PayoutCalculated, PayoutReversed
+from services.incentives.domain.sale_commands import AdjustLine, ConfirmAdjustment, RecordWin, ReleaseLine, ResolveFact
+from services.incentives.domain.sale_events import FactQuarantined, PayoutAdjusted, PayoutCalculated, PayoutReversed
 from tests.incentives.facts import NOW, World, book, credit, plan, reversal, win
 from tests.incentives.test_service import (
     APPROVER,
@@ -169,6 +169,19 @@ def test_a_month_closes_once_it_is_over_after_the_one_before_and_balanced():
 )
 def test_a_journal_counts_in_its_month_or_the_first_one_that_was_open(day, position, month):
     assert booked_month(day, position, {"2026-03": 10, "2026-04": 20}) == month
+
+
+def test_a_fact_that_comes_to_more_than_money_holds_in_the_plan_s_currency_is_kept_until_the_rate_is_corrected():
+    """A sale of 1,000.00 EUR under a plan in dollars; the evaluator before refused it, and it was lost."""
+    day = {"base": "EUR", "quote": "USD", "on": NOW.date(), "source": "ecb"}
+    slip, right = ((Rate(**day, rate=D(rate)),) for rate in ("1000000000000000", "1.10"))
+    with pytest.raises(OutOfRange):
+        World(book(plan(currency="USD")), rates=slip, keeps_too_much=False).tell(win("1000.00"), credit())
+    world = World(book(plan(currency="USD")), rates=slip).tell(win("1000.00"), credit(), reversal("x", "500.00"))
+    assert [one.reason_code for one in world.of(FactQuarantined)] == ["no-rate"]
+    world.known["rates"] = right
+    world.tell(ResolveFact(opportunity_id="o1", win_no=1, plan_id="plan-a", by="fin", plan_ids=("plan-a",), now=NOW))
+    assert world.standing() == [("o1", 1, "p1", "plan-a", D("110.00"), D("55.00"))]
 
 
 # Journals in the books

@@ -70,6 +70,7 @@ LEARNED = (
     "pays_out_true_ups",
     "waits_in_window",
     "began_inside",
+    "keeps_too_much",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

@@ -15,7 +15,7 @@ from services.incentives.domain.condition import Circumstances
 from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
-from services.incentives.domain.rating import Derivation, RatingFacts, Sold, counts, rate, tidy
+from services.incentives.domain.rating import Derivation, OutOfRange, RatingFacts, Sold, counts, rate, tidy
 from services.incentives.domain.sale import ADDED, Line, Quarantined, Sale, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
 from services.incentives.domain.schedule import PERCENT
@@ -45,7 +45,8 @@ class Known:
     without `pays_out_true_ups` a closed window is trued up in the plan's currency, whatever the payee is paid in;
     without `waits_in_window` a fact is refused of which a window has to post something that has no rate into the books, and
     of a true-up that is lowered to nothing a rest may stay in the books; without `began_inside` a plan that began inside a
-    window rates it by its first version of all, though that had ended before.
+    window rates it by its first version of all, though that had ended before; without `keeps_too_much` a fact is refused, and
+    lost, that comes to more than money can hold.
     """
 
     books: Sequence[Rulebook]
@@ -69,6 +70,7 @@ class Known:
     pays_out_true_ups: bool = True
     waits_in_window: bool = True
     began_inside: bool = True
+    keeps_too_much: bool = True
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,9 @@ def _pay(due: Due, sale: Sale, known: Known, drawn: Callable[[Due], Decimal] | N
         return Decimal(0) if due.key in sale.missed else drawn(due)
     try:
         return rate(facts_of(due, sale, known, Decimal(0)), due.chosen.plan).pay.amount
-    except NoRate:
+    except (NoRate, OutOfRange) as reason:
+        if isinstance(reason, OutOfRange) and not known.keeps_too_much:
+            raise
         return Decimal(0)
 
 

@@ -20,7 +20,7 @@ from services.incentives.domain.journal import AccountName, Journal, expense, mo
 from services.incentives.domain.meter import meter_id
 from services.incentives.domain.plan import REBATE, SPIFF, payable_on
 from services.incentives.domain.posting import AtHand, Decided, Posting, Shift, Ways
-from services.incentives.domain.rating import Derivation, RatingFacts, Sold, half_up, paid_out, rate
+from services.incentives.domain.rating import Derivation, OutOfRange, RatingFacts, Sold, half_up, paid_out, rate
 from services.incentives.domain.sale import (
     HELD,
     ORDERED,
@@ -293,7 +293,9 @@ def _calculate(posting: Posting, due: Due, known: Known) -> bool:
     try:
         derivation = rate(facts, plan)
         earned = _earned(posting, due, derivation, meter, facts) if derivation.counted else []
-    except (NoRate, AmountTooLarge):
+    except (NoRate, AmountTooLarge, OutOfRange) as reason:
+        if isinstance(reason, OutOfRange) and not known.keeps_too_much:
+            raise
         if not known.names_partners:
             _quarantine_unnamed(posting, due)
         return False

@@ -203,7 +203,8 @@ SALES = Projection(
 # Queries
 
 WHY = {
-    "no-rate": "no rate of exchange of that week is recorded: the vendor's finance records one, and resolves it",
+    "no-rate": "no rate of exchange of that week is recorded, or none at which money can hold it: "
+    "the vendor's finance records one, and resolves it",
     "no-amount": "it came without an amount: it counts once whoever sent it sends it with one",
 }
 
