@@ -476,26 +476,29 @@ class _Subscription:
                     self.finished.setdefault(where.partition, began)
 
     def _is_outside(self) -> bool:
-        """Whether it is no member of its group: after a network that was cut, the library may never join again."""
+        """Whether it is no member of its group: after a network that was cut, the library may never join again.
+
+        Who knows no coordinator tells nobody that it lives, and is put out, though it holds itself for a member: the search
+        for one may never return either.
+        """
         if self.group is None:
             return False
         coordinator = self._subscriber.consumer._coordinator  # noqa: SLF001  nothing public tells it
-        return bool(coordinator.generation == NO_GENERATION)
+        return coordinator.generation == NO_GENERATION or coordinator.coordinator_id is None
 
     def _is_fetching(self) -> bool:
         consumer = self._subscriber.consumer
         return bool(consumer and consumer._subscription._fetch_count)  # noqa: SLF001  nothing public tells it
 
     def _stands_still(self) -> bool:
-        """Whether it asks for nothing although nothing is in hand and the broker is there: its commit may never return.
+        """Whether it asks for nothing although nothing is in hand: its commit may never return.
 
         It is a member all the same, until `max_poll_interval_ms` is over.
         """
         if self.group is None or self._in_hand:
             return False
-        consumer = self._subscriber.consumer
-        there = consumer._coordinator.coordinator_id is not None  # noqa: SLF001  nothing public tells either
-        return bool(there and consumer._subscription.fetcher_idle_time > self._settings.watch_seconds)  # noqa: SLF001
+        idle_seconds = self._subscriber.consumer._subscription.fetcher_idle_time  # noqa: SLF001  nothing public tells it
+        return bool(idle_seconds > self._settings.watch_seconds)
 
     def _broker(self, overheard: _Overheard) -> KafkaBroker:
         settings = self._settings

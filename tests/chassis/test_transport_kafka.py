@@ -252,6 +252,24 @@ def stops_for_ever(transport: Any) -> None:
         coordinator.reset_generation()
 
 
+async def test_a_consumer_that_looks_for_its_coordinator_for_ever_is_replaced(kafka: str) -> None:
+    """Seen after a network that was cut: it holds itself for a member, tells nobody that it lives, and cannot commit."""
+    settings = replace(settings_for(kafka), outside_seconds=1.0)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing = Hearing()
+    async with travel.running(reader=hearing) as transport:
+        await travel.feed.commit(1)
+        await hearing.until(lambda: 1 in hearing.numbers())
+        for subscription in transport._subscriptions:
+            coordinator = subscription._subscriber.consumer._coordinator
+            coordinator.ensure_coordinator_known = asyncio.Event().wait
+            coordinator.coordinator_dead()
+        await travel.feed.commit(2)
+        await hearing.until(lambda: 2 in hearing.numbers())
+        await travel.feed.commit(3)
+        await hearing.until(lambda: 3 in hearing.numbers())
+
+
 async def test_a_consumer_whose_commit_never_returns_is_replaced(kafka: str) -> None:
     """Seen after a network that was cut at that moment: it stays in its group, and reads nothing for five minutes."""
     settings = replace(settings_for(kafka), outside_seconds=1.0)
