@@ -343,6 +343,16 @@ def test_after_the_deadline_what_was_not_claimed_is_available_again():
     assert (log.request().stage, left(log)) == ("expired", "10000.00")
 
 
+def test_what_was_accepted_is_still_due_once_a_change_of_it_was_denied_after_its_day_to_claim():
+    log = accepted("1000.00").tell(amend("1600.00"), check(datetime(2026, 5, 18, tzinfo=UTC)))
+    no = ItemDecision(outcome="denied", amount=eur("0.00"), reason="no")
+    log.tell(decide(no, now=datetime(2026, 5, 20, 12, tzinfo=UTC)))
+    due = project(FUND_CLAIMS_DUE, told(*log.happened))["r1"]["due_at"]
+    assert due == "2026-05-21T00:00:00Z"
+    log.tell(check(datetime.fromisoformat(due)))
+    assert (log.request().stage, left(log)) == ("expired", "10000.00")
+
+
 def extension(now: datetime = NOW) -> RequestExtension:
     return RequestExtension(fund_request_id="r1", reason="printer is late", by="per", now=now)
 

@@ -80,7 +80,7 @@ FUND_PERIODS = Deadline(
 def evolve_claim_due(document: Due | None, seen: Seen) -> Due | None:
     happened = seen.event
     if isinstance(happened, FundRequestDecided):
-        return _accepted(happened) if happened.claim_by else document
+        return _of_decision(document, happened)
     if document is None or isinstance(happened, FundRequestEnded):
         return None
     if isinstance(happened, FundRequestExtended):
@@ -88,6 +88,13 @@ def evolve_claim_due(document: Due | None, seen: Seen) -> Due | None:
     if isinstance(happened, FundRequestClaimed | FundRequestDrawn):
         return _step(document, seen.recorded_at.date())
     return _step(document, happened.reminded_at.date())
+
+
+def _of_decision(document: Due | None, it: FundRequestDecided) -> Due | None:
+    """A change that was not accepted leaves what was accepted before: the days that passed meanwhile are looked at anew."""
+    if it.claim_by:
+        return _accepted(it)
+    return _step(document, it.decided_at.date()) if document else None
 
 
 def _accepted(it: FundRequestDecided) -> Due:
@@ -116,7 +123,7 @@ def check(document: Due, now: datetime) -> CheckFundRequest:
 
 FUND_CLAIMS_DUE = Deadline(
     name="fund_claims_due",
-    version=1,
+    version=2,
     keys=dict.fromkeys(
         (
             FundRequestDecided,
