@@ -25,6 +25,7 @@ Explain = Callable[[Seen], Any]
 Reaction = Callable[[Seen, "Application"], Awaitable[None]]
 Publish = Callable[[Seen], PublicEvent | None]
 MayAsk = Callable[["Application", Principal, Seen], Awaitable[bool]]
+Source = Callable[["Application", Seen, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class NothingToDo(Exception):
@@ -46,7 +47,8 @@ class Application:
     """One service as its routes and reactions see it. `ports` holds the service's own adapters.
 
     `disclose` is what of an explanation a partner may read; `may_ask` whether a partner may ask why something happened,
-    where its public form does not say; `together_max` the most events that one command records;
+    where its public form does not say; `source` finds the event that an input of an explanation came from, where the
+    decision did not know it; `together_max` the most events that one command records;
     `bulk` are the imports that it takes; `files` the paths at which it takes files, with how large these may be;
     `standing` names the read models that met a bug and stand;
     `catch_up_seconds` is how long a command waits for what it reads of a read model;
@@ -67,6 +69,7 @@ class Application:
     publish: Publish | None = None
     disclose: Callable[[Any], Any] = lambda decision: decision
     may_ask: Mapping[type[Any], MayAsk] = field(default_factory=dict)
+    source: Source | None = None
     together_max: int = 600
     wait_seconds: float
     catch_up_seconds: float = CATCH_UP_SECONDS

@@ -111,8 +111,11 @@ async def why(event_id: EventId, caller: Reader, app: App) -> Response:
     beside = await _together(app, recorded)
     own = [one for one in beside if one.stream == seen.stream]
     others = [one for one in beside if one.stream != seen.stream and await _may_ask(app, caller.principal, one)]
-    together = (*own, *others)
-    return shown(_explained(app, seen, together, own_side=caller.principal.kind != PARTNER))
+    own_side = caller.principal.kind != PARTNER
+    explained = _explained(app, seen, (*own, *others), own_side=own_side)
+    if app.source and own_side:
+        explained["inputs"] = [await app.source(app, seen, one) for one in explained["inputs"]]
+    return shown(explained)
 
 
 async def _recorded(app: Application, tenant: str, event_id: str) -> Recorded:

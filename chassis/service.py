@@ -20,7 +20,7 @@ from chassis import bulk_api, health, inspection, parked, parked_api, rulebook_a
 from chassis.access import Access
 from chassis.afresh import MakeAfresh
 from chassis.answers import Documented
-from chassis.application import Application, Explain, MayAsk, Publish, Reaction
+from chassis.application import Application, Explain, MayAsk, Publish, Reaction, Source
 from chassis.bulk import BatchApplied, BatchDiscarded, subject_of
 from chassis.bulk_file import FILE_BYTES_MAX
 from chassis.bulk_work import Bulk, BulkWork
@@ -91,7 +91,8 @@ class Blueprint:
     services `everywhere`, in each process that answers requests, once or more; `hang_up` ends answers that have no end
     of their own when the process is to stop; `let_go` closes what its ports hold open, at the end; `briefly` explains to a
     shadow run with outcome and reasons alone what takes long to `explain`, or leaves it out there; `may_ask` says whether a
-    partner may ask why something happened, where its public form does not; `weigh` finds the money in events, `tally` what of
+    partner may ask why something happened, where its public form does not; `source` finds the event that an input of an
+    explanation came from, where the decision did not know it; `weigh` finds the money in events, `tally` what of
     them a shadow run counts; `forgets` says whose key an event destroys; `afresh` is, by kind of rules, what a full shadow
     run looks up again; `bulk` are the imports that it takes; `files` are other paths at which it takes files, with how large
     these may be. `declared_in` is the module that has this as its `BLUEPRINT`: a process that is begun for a shadow run finds
@@ -111,6 +112,7 @@ class Blueprint:
     briefly: Mapping[type[Any], Explain] = field(default_factory=dict)
     disclose: Callable[[Any], Any] = lambda decision: decision
     may_ask: Mapping[type[Any], MayAsk] = field(default_factory=dict)
+    source: Source | None = None
     weigh: Weigh = field(default_factory=dict)
     tally: Tally = field(default_factory=dict)
     workers: Mapping[str, Worker] = field(default_factory=dict)
@@ -623,6 +625,7 @@ def assemble(blueprint: Blueprint, settings: ServiceSettings, world: World, port
         publish=blueprint.publish,
         disclose=blueprint.disclose,
         may_ask=blueprint.may_ask,
+        source=blueprint.source,
         bulk=blueprint.bulk,
         files=files_of(blueprint),
         wait_seconds=settings.wait_seconds,

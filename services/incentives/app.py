@@ -35,6 +35,7 @@ from services.incentives.api import (
 )
 from services.incentives.api.asking import MAY_ASK
 from services.incentives.application import HANDLES, KINDS
+from services.incentives.application.books import source_of
 from services.incentives.domain.bank_account import BIC, CLEARING_NUMBERS, BankAccount, numbers_a_bank
 from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
@@ -213,6 +214,7 @@ BLUEPRINT = Blueprint(
     explain=EXPLAIN,
     disclose=disclose,
     may_ask=MAY_ASK,
+    source=source_of,
     weigh=WEIGH,
     bulk=Bulk(at="/imports", kinds=(imports.SALES_FACTS,)),
     forgets={PaperForgotten: lambda forgotten: forgotten.paper_id},

@@ -425,6 +425,32 @@ async def test_a_currency_chosen_between_earning_and_payment_counts_for_what_is_
     assert (await verify_decisions(executor.store, executor.every_handles)).lines()[0].endswith("all as recorded")
 
 
+async def test_the_rate_of_a_line_leads_to_the_event_that_recorded_it_last_before(incentives):
+    await incentives.hear(opened("USD"))
+    await incentives.publish_plan(plan())
+    await incentives.hear(activated())
+    incentives.clock.set(datetime(2026, 3, 16, 12, tzinfo=UTC))
+    for rate in ("0.85", "0.84", "0.85"):
+        await recorded(incentives, "2026-03-16", {"EUR/GBP": rate, "EUR/USD": "1.10", "GBP/USD": "1.30"})
+    assert (await incentives.put(P1, "/payees/p1/currency", {"currency": "GBP"})).status_code == 200
+    await incentives.hear(won())
+    await incentives.hear(credited(("p1", "100.00")))
+    [line] = (await incentives.get(FINANCE, "/lines"))["items"]
+    for rate in ("0.84", "0.85"):
+        await recorded(incentives, "2026-03-16", {"EUR/GBP": rate})
+
+    def rate_of(why):
+        [found] = [one for one in why["inputs"] if one["name"] == "rate"]
+        return found["value"], found["event_id"], found["position"]
+
+    store = incentives.service.application.executor.store
+    third = (await store.load(AllBooks.at("2026-03").name("acme")))[2]
+    path, value = f"/why/{line['event_id']}", "1 EUR = 0.85 GBP of 2026-03-16, ecb"
+    assert rate_of(await incentives.get(FINANCE, path)) == (value, third.id, third.position)
+    assert (await incentives.get(FINANCE, f"/why/{third.id}"))["event"]["type"].endswith("RatesRecorded.v1")
+    assert rate_of(await incentives.get(P1, path)) == (value, None, None)
+
+
 async def recorded(incentives, day, pairs):
     body = {"source": "ecb", "on": day, "pairs": pairs}
     assert (await incentives.post(FINANCE, "/rates", body)).status_code == 201

@@ -1,17 +1,21 @@
 """A month is closed over what the ledger sums to, and withheld tax handed over by what it says of each payee."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from chassis.application import Application
-from chassis.event import frozen
+from chassis.event import Seen, frozen
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX
 from contracts.values import Money, none_of
 from services.incentives.domain import books as bookkeeping
 from services.incentives.domain import tax
+from services.incentives.domain.rating import rate_text
+
+RATE_DAY = re.compile(r" of ([0-9]{4}-[0-9]{2})-[0-9]{2}, ")
 
 # The books: a month is closed over what the ledger sums to
 
@@ -61,6 +65,17 @@ async def _closed_since(peek: Peek, month: str, known: dict[str, int]) -> None:
     while month not in known and (closed := (await peek(bookkeeping.AllBooks.at(month))).closed):
         known[month] = closed.position
         month = bookkeeping.month_after(month)
+
+
+async def source_of(app: Application, seen: Seen, asked: dict[str, Any]) -> dict[str, Any]:
+    """What an explanation rests on; where it is a rate of exchange, with the event that last recorded it before."""
+    day = RATE_DAY.search(str(asked["value"])) if asked["name"] == "rate" else None
+    recorded = await app.executor.store.load(bookkeeping.AllBooks.at(day[1]).name(seen.tenant)) if day else []
+    for one in reversed(recorded):
+        told = one.event.rates if isinstance(one.event, bookkeeping.RatesRecorded) else ()
+        if one.position < seen.position and asked["value"] in map(rate_text, told):
+            return {**asked, "event_id": one.id, "position": one.position}
+    return asked
 
 
 # Withheld tax: what the ledger says of each payee is copied into the command

@@ -24,8 +24,9 @@ from services.incentives.domain import (
 )
 from services.incentives.domain.abuse_rules import AbuseFacts
 from services.incentives.domain.abuse_rules import text_of as signal_text
+from services.incentives.domain.exchange import Exchange
 from services.incentives.domain.explaining_payments import EXPLAIN_PAYMENTS
-from services.incentives.domain.rating import alternatives, exchange_steps, inputs, steps, text_of
+from services.incentives.domain.rating import alternatives, exchange_steps, inputs, rate_inputs, steps, text_of
 
 CREDITED = "credited_id"
 OF_EVERY_PART = ("plan", "dates", "remaining")
@@ -46,12 +47,14 @@ def calculated(seen: Seen) -> Decision:
             Reason(code="plan", text=version, rule=plan_id, version=line.plan_version),
             *steps(line.derivation, rule=plan_id, version=line.plan_version),
             *_spent(line),
+            *_exchanged(line.exchange),
             Reason(code="dates", text=dates, rule=plan_id, version=line.plan_version),
         ),
         inputs=(
             Input(name=line.derivation.achievement or "win", value=line.key.win_no, event_id=line.win_event_id),
             Input(name="credit_revision", value=line.credit_revision, event_id=line.credit_event_id),
             *inputs(line.derivation),
+            *rate_inputs(line.exchange),
         ),
         would_change=alternatives(line.derivation),
         detail={
@@ -62,6 +65,11 @@ def calculated(seen: Seen) -> Decision:
             **_credited(line),
         },
     )
+
+
+def _exchanged(exchange: Exchange | None) -> tuple[Reason, ...]:
+    """How what the plan pays came into the currency in which it is paid out."""
+    return tuple(Reason(code=code, text=text) for code, text in exchange_steps(exchange))
 
 
 def _credited(line: sale_events.PayoutCalculated | sale_events.PayoutReversed) -> dict[str, str]:
@@ -209,8 +217,10 @@ def trued_up(seen: Seen) -> Decision:
     text = f"{counted}the window {it.window} is worth {text_of(it.total)}; its lines differ by {text_of(it.in_plan)}"
     reason = Reason(code="true-up", text=text, rule=it.plan_id, version=it.plan_version)
     dates = Reason(code="dates", text=f"earned {iso(it.earned_on)}, payable {iso(it.payable_day)}", rule=it.plan_id)
-    paid = (Reason(code=code, text=text) for code, text in exchange_steps(it.exchange or None))
-    return Decision(outcome=text_of(it.amount), reasons=(reason, *paid, dates))
+    exchange = it.exchange or None
+    return Decision(
+        outcome=text_of(it.amount), reasons=(reason, *_exchanged(exchange), dates), inputs=rate_inputs(exchange)
+    )
 
 
 def reduced(seen: Seen) -> Decision:

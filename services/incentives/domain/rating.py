@@ -362,13 +362,19 @@ def _without_modifiers(facts: RatingFacts, plan: Plan, found: Derivation) -> tup
 
 def inputs(found: Derivation) -> tuple[Input, ...]:
     """What the rating looked at."""
-    rates = (found.exchange.rate,) if found.exchange else ()
     return (
         Input(name="basis", value=text_of(found.basis)),
         Input(name="share_percent", value=str(found.share_percent)),
         Input(name="measure_before", value=str(found.measure_before)),
-        *(Input(name="rate", value=_rate_text(rate), event_id=rate.event_id or None) for rate in rates),
+        *rate_inputs(found.exchange),
     )
+
+
+def rate_inputs(exchange: Exchange | None) -> tuple[Input, ...]:
+    """The rate of a conversion; nothing where there was none."""
+    if exchange is None:
+        return ()
+    return (Input(name="rate", value=rate_text(exchange.rate), event_id=exchange.rate.event_id or None),)
 
 
 def steps(found: Derivation, rule: str = "", version: int = 0) -> tuple[Reason, ...]:
@@ -422,10 +428,11 @@ def exchange_steps(exchange: Exchange | None) -> tuple[tuple[str, str], ...]:
     """How an amount came into another currency; no step where it did not."""
     if exchange is None:
         return ()
-    return (("exchange", f"{text_of(exchange.given)} is {text_of(exchange.result)}: {_rate_text(exchange.rate)}"),)
+    return (("exchange", f"{text_of(exchange.given)} is {text_of(exchange.result)}: {rate_text(exchange.rate)}"),)
 
 
-def _rate_text(rate_used: Rate) -> str:
+def rate_text(rate_used: Rate) -> str:
+    """The rate as it was recorded, with its day and source."""
     one, other, rate_recorded = rate_used.base, rate_used.quote, rate_used.rate
     if rate_used.per:
         one, other, rate_recorded = other, one, rate_used.per
