@@ -559,13 +559,17 @@ TestManySequences.settings = settings(max_examples=60, stateful_step_count=30)
 
 @pytest.mark.timeout(600)
 def test_every_word_of_any_sequence_happens_and_has_its_effect():
-    """Always the same few runs, so that it says nothing else on another day."""
+    """Within some runs; most often in the first twenty."""
     SEEN.clear()
-    same = settings(max_examples=20, stateful_step_count=40, derandomize=True, database=None, phases=[Phase.generate])
-    run_state_machine_as_test(AnySequence, settings=same)
+    few = settings(max_examples=10, stateful_step_count=40, database=None, phases=[Phase.generate])
+    for _ in range(TRIES_MAX):
+        run_state_machine_as_test(AnySequence, settings=few)
+        if SEEN == WORDS:
+            break
     assert SEEN == WORDS
 
 
+TRIES_MAX = 10
 WORDS = {
     *("wins", "partial refunds", "chargebacks", "chargebacks in months", "re-attributions", "splits", "duplicates"),
     *("currency changes", "no minor digits", "three minor digits", "tier changes", "plan versions", "paid"),
