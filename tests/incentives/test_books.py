@@ -456,9 +456,9 @@ async def recorded(incentives, day, pairs):
     assert (await incentives.post(FINANCE, "/rates", body)).status_code == 201
 
 
-async def paid(incentives, currency):
+async def paid(incentives, currency, partner_id="p1"):
     """States April and pays it; what came to the bank."""
-    body = {"partner_id": "p1", "period": "2026-04", "currency": currency}
+    body = {"partner_id": partner_id, "period": "2026-04", "currency": currency}
     statement = (await incentives.post(FINANCE, "/statements", body)).json()
     made = await incentives.post(FINANCE, "/payments", {"statement_id": statement["statement_id"]})
     path = f"/payments/{made.json()['payment_id']}"

@@ -37,6 +37,7 @@ from services.incentives.projections.mergers import MERGERS, TRANSFERS
 from services.incentives.projections.statement_days import STATEMENT_DAYS
 from tests.incentives.facts import World, book, credit, plan, win
 from tests.incentives.orders import OPENED
+from tests.incentives.test_books import opened, paid, recorded
 from tests.incentives.test_service import (
     APPROVER,
     FINANCE,
@@ -292,6 +293,30 @@ async def test_two_partners_become_one_and_two_again_and_their_statements_stay(t
         assert await incentives.get(P2, "/mergers/p1") == 404
         assert (await incentives.get(P1, "/mergers/p1"))["state"] == "undone"
         assert (await incentives.get(P1, "/statements"))["items"] == [stated]
+
+
+async def test_what_moved_and_was_paid_meanwhile_comes_back_at_its_worth_in_the_books(tmp_path):
+    """100.00 EUR at 1.10 go over, are paid at 1.15, and come back at 110.00 USD, which the survivor then owes."""
+    async with started(tmp_path) as incentives:
+        await incentives.hear(opened("USD"))
+        await incentives.publish_plan(plan(hold_days=0))
+        for partner_id in ("p1", "p2"):
+            await incentives.hear(activated(partner_id))
+        incentives.clock.set(datetime(2026, 4, 16, 12, tzinfo=UTC))
+        await recorded(incentives, "2026-04-16", {"EUR/USD": "1.10"})
+        await incentives.hear(won())
+        await incentives.hear(credited(("p1", "100.00")))
+        await incentives.hear(replace(merged(), effective_on=date(2026, 4, 1)))
+        assert await payable(incentives) == {"p1-EUR": 0, "p2-EUR": -100}
+        incentives.clock.set(datetime(2026, 5, 4, 9, tzinfo=UTC))
+        await recorded(incentives, "2026-05-04", {"EUR/USD": "1.15"})
+        assert await paid(incentives, "EUR", "p2") == "100.00"
+        await incentives.hear(unmerged())
+        assert await payable(incentives) == {"p1-EUR": -100, "p2-EUR": 100}
+        books = {name: one["books"] for name, one in (await balances(incentives)).items()}
+        assert (books["p1-EUR"]["payable USD"], books["p2-EUR"]["payable USD"]) == ("-110.00", "110.00")
+        assert (books["p2-EUR"]["cash:simulator USD"], books["p2-EUR"]["fx_difference USD"]) == ("-115.00", "5.00")
+        assert sum(Decimal(amount) for one in books.values() for amount in one.values()) == 0
 
 
 async def test_a_payment_under_way_waits_and_moves_once_it_is_declined(tmp_path):
