@@ -171,9 +171,9 @@ def test_a_row_of_a_returned_claim_still_counts_where_it_was_shown_first():
 
 
 def test_what_is_not_sold_yet_does_not_count():
-    log = submitted(Log().tell(grant()), (row(sold_on=date(2026, 3, 17)), "200.00")).tell(verdict())
+    log = submitted(Log().tell(grant()), (row(sold_on=date(2026, 3, 18)), "200.00")).tell(verdict())
     assert log.happened[-1].steps[0] == "row 1: 10 SW-1 do not count: it is not sold yet"
-    before = submitted(Log().tell(grant()), (row(sold_on=date(2026, 3, 17)), "200.00"))
+    before = submitted(Log().tell(grant()), (row(sold_on=date(2026, 3, 18)), "200.00"))
     assert payable(before.as_then(DecideSpecialPriceClaim=3).tell(verdict())) == Decimal("200.00")
 
 
@@ -244,8 +244,9 @@ def test_what_was_sold_after_an_early_end_does_not_count():
 
 def test_what_was_sold_before_counts_so_it_ends_today_at_the_earliest_and_did_earlier_by_the_evaluator_before():
     log = Log().tell(grant())
-    assert log.refused(early(date(2026, 3, 15))) == "special-price-invalid"
-    log.tell(early(NOW.date()))
+    assert log.refused(early(date(2026, 3, 14))) == "special-price-invalid"
+    assert log.refused(early(date(2026, 3, 15))) == "", "it is still that day elsewhere"
+    log = Log().tell(grant(), early(NOW.date()))
     submitted(log, (row(sold_on=NOW.date()), "200.00")).tell(verdict())
     assert payable(log) == Decimal("200.00"), "its last day is a day of it"
     assert Log().tell(grant()).as_then(EndSpecialPrice=1).refused(early(date(2026, 3, 9))) == ""

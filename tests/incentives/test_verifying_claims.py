@@ -64,12 +64,34 @@ def at_a_special_price():
     return log.tell(priced("c2"), priced("c2", reason="as it was reckoned"))
 
 
-WORLDS = [lambda: paid("9000.00"), lambda: paid("11000.00"), of_two_claims, in_instalments, at_a_special_price]
+def of_days_to_come(**evaluators):
+    """Of three rows one is sold, one is on what is tomorrow here and today elsewhere, and one is not sold yet."""
+    days = [NOW.date() + timedelta(days=ahead) for ahead in (0, 1, 2)]
+    rows = [(row(1, f"inv-{day.day}", sold_on=day), "20.00") for day in days]
+    log = submitted(Log().tell(grant()).as_then(**evaluators), *rows)
+    return log.tell(priced(), *([] if evaluators else [priced(reason="two are sold")]))
+
+
+WORLDS = [
+    lambda: paid("9000.00"),
+    lambda: paid("11000.00"),
+    of_two_claims,
+    in_instalments,
+    at_a_special_price,
+    of_days_to_come,
+]
 
 
 @pytest.mark.parametrize("made", WORLDS)
 def test_what_a_claim_is_paid_follows_from_what_was_claimed_reserved_and_agreed(made):
     assert earnings(proof_of_log(made())) == []
+
+
+def test_a_row_that_is_not_sold_yet_counts_where_it_was_decided_before_that_was_asked():
+    assert [log.claim().approved.amount for log in (of_days_to_come(), of_days_to_come(DecideSpecialPriceClaim=3))] == [
+        eur("40.00"),
+        eur("60.00"),
+    ]
 
 
 def test_the_figures_of_the_page_are_what_the_verifier_makes_of_them():

@@ -6,7 +6,7 @@ up to the agreed units; a serial number or an invoice's line counts once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, assert_never
 
@@ -15,6 +15,8 @@ from chassis.event import LEFT_OUT, LeftOut, command, event, frozen, iso, stable
 from contracts.values import Money, none_of
 
 PRODUCTS_MAX, UNITS_MAX = 200, 1_000_000
+ELSEWHERE = timedelta(days=1)
+"""By so much the day of a person elsewhere on earth may differ from the one in UTC."""
 SpecialPriceKind = Literal["bid", "blanket", "meet_competitor"]
 
 
@@ -217,7 +219,7 @@ def _below_cost(product: PricedProduct) -> bool:
 def end_special_price(wish: EndSpecialPrice, agreed: SpecialPrice) -> list[SpecialPriceEvent]:
     """Ends the agreement early, today at the earliest: what was sold before still counts."""
     ended = end_special_price_on_any_day(wish, agreed)
-    if wish.on < wish.now.astimezone(UTC).date():
+    if wish.on < wish.now.astimezone(UTC).date() - ELSEWHERE:
         raise SpecialPriceInvalid("it ends today at the earliest: what was sold before still counts")
     return ended
 
@@ -265,12 +267,13 @@ def calculated(
     Without `today` rows are compared as they are written, and may be of days to come, as it was once decided.
     """
     products = {product.sku: product for product in agreed.it.products}
+    last = today + ELSEWHERE if today else date.max
     amount = none_of(agreed.currency)
     units: dict[str, int] = {}
     steps, seen = [], set(counted_before)
     for number, row in enumerate(rows, start=1):
         known = bool(_stands_for(row, today) & seen)
-        why = _not_counted(agreed, products, _placed(agreed, row, orders), today or date.max, known=known)
+        why = _not_counted(agreed, products, _placed(agreed, row, orders), last, known=known)
         counted = 0 if why else _left(agreed, products[row.sku], units, row.quantity)
         seen |= _shown_by(row, today)
         if not counted:
@@ -304,7 +307,7 @@ def _placed(agreed: SpecialPrice, row: SoldRow, orders: Sequence[str]) -> SoldRo
 
 
 def _not_counted(
-    agreed: SpecialPrice, products: Mapping[str, PricedProduct], row: SoldRow, today: date, *, known: bool
+    agreed: SpecialPrice, products: Mapping[str, PricedProduct], row: SoldRow, last: date, *, known: bool
 ) -> str | None:
     it = agreed.it
     until = agreed.ends_on or it.ends_on
@@ -312,7 +315,7 @@ def _not_counted(
         "it was counted before": known,
         "it is not in the agreement": row.sku not in products,
         f"it was not sold from {iso(it.starts_on)} to {iso(until)}": not it.starts_on <= row.sold_on <= until,
-        "it is not sold yet": row.sold_on > today,
+        "it is not sold yet": row.sold_on > last,
         "it was sold for another deal": it.registration_id is not None and row.registration_id != it.registration_id,
         "it was sold to another customer": it.customer_domain not in (LEFT_OUT, row.customer_domain),
     }

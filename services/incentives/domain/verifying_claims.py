@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -171,7 +172,7 @@ def _of_price(it: dict[str, Any], draft: dict[str, Any], evaluator: int, known: 
     if price is None:
         return ["the special price that it is for is not in the file"]
     products = {one["sku"]: one for one in price.granted["products"]}
-    last = it["decided_on"] if evaluator > OF_DAYS_TO_COME else price.ends_on
+    last = _day_after(it["decided_on"]) if evaluator > OF_DAYS_TO_COME else price.ends_on
     until = replace(price, ends_on=min(price.ends_on, last))
     units, found = _counted(it["steps"], [one["sold"] for one in draft["items"]], until, products)
     known.units[it["claim_id"]] = units
@@ -187,6 +188,11 @@ def _of_price(it: dict[str, Any], draft: dict[str, Any], evaluator: int, known: 
         told = f"{it['eligible']['amount']} and pays {it['amount']['amount']}"
         found.append(f"what was sold comes to {text_of(calculated)} and pays {text_of(due)}, it says {told}")
     return found
+
+
+def _day_after(day: str) -> str:
+    """The day on which it may have been sold elsewhere on earth by then."""
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 CLAIMED: dict[str, Callable[[dict[str, Any], dict[str, Any], int, Known], Found]] = {
