@@ -157,6 +157,8 @@ class Look:
 
     def _kept_out(self) -> tuple[ParticipantJoined, ...]:
         """The participants in whose role a rival holds the customer, or asked first."""
+        if not self.deal.participants:
+            return ()
         lines = [one.without(self.facts.displaces) for one in self.facts.accounts]
         mine = {one.invitation_id: self.deal.claim_of(one) for one in self.deal.participants}
         blocked = (

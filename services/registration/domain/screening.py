@@ -209,9 +209,11 @@ def strictest(checks: tuple[Check, ...]) -> str:
 
 def _conflicts(facts: Facts) -> Iterator[Conflict]:
     for account in facts.accounts:
+        if not (rivals := tuple(_of_rivals(account, facts))):
+            continue
         blocking = blockers(account.without(facts.displaces), facts.mine, facts.now)
         places = {claim.registration_id: rank for rank, claim in ranked(account.without(()), facts.now)}
-        for claim in _of_rivals(account, facts):
+        for claim in rivals:
             met = _conflict(account, claim, facts, IDENTICAL, blocks=claim in blocking)
             mine, theirs = places[facts.mine.registration_id], places[claim.registration_id]
             yield replace(met, path=path(mine, theirs, account.live[0].policies), wins=mine < theirs)
