@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from tests.registration.service import DESK, START, TENANT, Running, deal, selle
 APPROVALS, ROUNDS, WORKERS = 200, 1_000, 2
 BUSY, LOOKED_AT_AGAIN, TRIES_MAX = 503, 412, 120
 TOLD_EACH = 10
+ROUNDS_A_PROCESS = 20
+"""What two services leave behind each round is collected late: 140 rounds in one process came to 3.6 GB."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,8 @@ def race(approvals: int, numbers: range, workers: int, minutes: float = math.inf
     """
     won: Counter[str] = Counter()
     began = time.perf_counter()
-    with _given(approvals) as line, ProcessPoolExecutor(workers) as pool:
+    fresh = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=ROUNDS_A_PROCESS)
+    with _given(approvals) as line, fresh as pool:
         asked = [pool.submit(raced, line, number) for number in numbers]
         for done in as_completed(asked):
             if done.cancelled():
