@@ -11,6 +11,7 @@ from chassis.event import Seen, frozen
 from chassis.execution import Peek
 from chassis.read_store.port import PAGE_MAX
 from contracts.values import Money, none_of
+from services.incentives.application.proving import whole_stream
 from services.incentives.domain import books as bookkeeping
 from services.incentives.domain import tax
 from services.incentives.domain.rating import rate_text
@@ -70,7 +71,7 @@ async def _closed_since(peek: Peek, month: str, known: dict[str, int]) -> None:
 async def source_of(app: Application, seen: Seen, asked: dict[str, Any]) -> dict[str, Any]:
     """What an explanation rests on; where it is a rate of exchange, with the event that last recorded it before."""
     day = RATE_DAY.search(str(asked["value"])) if asked["name"] == "rate" else None
-    recorded = await app.executor.store.load(bookkeeping.AllBooks.at(day[1]).name(seen.tenant)) if day else []
+    recorded = await whole_stream(app, bookkeeping.AllBooks.at(day[1]).name(seen.tenant)) if day else []
     for one in reversed(recorded):
         told = one.event.rates if isinstance(one.event, bookkeeping.RatesRecorded) else ()
         if one.position < seen.position and asked["value"] in map(rate_text, told):
