@@ -16,16 +16,21 @@ from chassis.store.postgres import EPOCH, WENT_AWAY
 from chassis.supervision import end_process
 
 LOOK_SECONDS, ANSWER_SECONDS = 5.0, 30.0
-TOGETHER, ALONE = "SELECT pg_try_advisory_lock_shared(%s)", "SELECT pg_try_advisory_lock(%s)"
+TOGETHER, ALONE = "SELECT pg_advisory_lock_shared(%s)", "SELECT pg_advisory_lock(%s)"
 GONE = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 """After so long the server lets go of what a machine held that is no more."""
+PATIENT = "-c lock_timeout=2s"
+"""It lets go of what a process held a moment after that has stopped."""
 
 
 @asynccontextmanager
 async def at_work(options: dict[str, Any], key: int, what: str, *, alone: bool) -> AsyncIterator[None]:
     """Keeps the lock for this process, with others or alone. Raises InUse, which calls it `what`."""
-    session = _Session({**options, "options": f"{options['options']} {GONE}"}, key, ALONE if alone else TOGETHER)
+    session = _Session(
+        {**options, "options": f"{options['options']} {GONE} {PATIENT}"}, key, ALONE if alone else TOGETHER
+    )
     if not await session.take():
+        await session.close()
         raise InUse(f"another process works with {what}: stop it first, then try again")
     keeping = asyncio.create_task(session.keep(what), name=f"at work with {what}")
     try:
@@ -49,9 +54,12 @@ class _Session:
         """Connects anew and takes the lock; whether it was to be had."""
         await self.close()
         self._connection = await AsyncConnection.connect(**self._options, autocommit=True)
-        taken = bool(await self._number(self._lock, self._key))
+        try:
+            await self._number(self._lock, self._key)
+        except psycopg.errors.LockNotAvailable:
+            return False
         self._epoch = await self._epoch_now()
-        return taken
+        return True
 
     async def keep(self, what: str) -> None:
         """Looks again and again whether the connection, and with it the lock, is still there, and takes it again if not.

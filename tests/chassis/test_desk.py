@@ -160,6 +160,15 @@ class TestPostgresDesk(DeskConformance, LeavesConformance):
             with pytest.raises(InUse):
                 await enter(another.at_work(alone=True))
 
+    @pytest.mark.parametrize("alone", [False, True])
+    async def test_whose_end_the_server_has_not_seen_yet_is_waited_for(
+        self, desk: Desk, postgres: str, alone: bool
+    ) -> None:
+        with psycopg.connect(postgres, autocommit=True) as ending:
+            ending.execute("SELECT pg_advisory_lock(%s)", (lock_key("lighting.at_work"),))
+            asyncio.get_running_loop().call_later(0.05, ending.close)
+            await enter(desk.at_work(alone=alone))
+
     @pytest.mark.parametrize("meanwhile", ["another works alone", "another has restored the log"])
     async def test_who_was_cut_off_while_another_worked_alone_ends(
         self, desk: Desk, postgres: str, monkeypatch: pytest.MonkeyPatch, meanwhile: str
