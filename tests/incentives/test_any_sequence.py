@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -559,17 +559,17 @@ TestManySequences.settings = settings(max_examples=60, stateful_step_count=30)
 
 @pytest.mark.timeout(600)
 def test_every_word_of_any_sequence_happens_and_has_its_effect():
-    """Within some runs; most often in the first twenty."""
+    """Within some runs; most often in the first twenty. They are the same wherever it is judged, and no two are alike."""
     SEEN.clear()
     few = settings(max_examples=10, stateful_step_count=40, database=None, phases=[Phase.generate])
-    for _ in range(TRIES_MAX):
-        run_state_machine_as_test(AnySequence, settings=few)
+    for number in range(TRIES_MAX):
+        run_state_machine_as_test(seed(number)(type("Seeded", (AnySequence,), {})), settings=few)
         if SEEN == WORDS:
             break
     assert SEEN == WORDS
 
 
-TRIES_MAX = 10
+TRIES_MAX = 30
 WORDS = {
     *("wins", "partial refunds", "chargebacks", "chargebacks in months", "re-attributions", "splits", "duplicates"),
     *("currency changes", "no minor digits", "three minor digits", "tier changes", "plan versions", "paid"),
