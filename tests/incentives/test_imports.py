@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from services.incentives.api.imports import SALES_FACTS, row_of, sale_id
+from services.incentives.api.imports import SALES_FACTS, reversals_of, row_of, sale_id
 from services.incentives.domain.sale import SaleInvalid
-from tests.incentives.facts import plan
+from tests.incentives.facts import NOW, World, basis, plan
 from tests.incentives.test_service import FINANCE, P1, activated, started
 
 SALE = "sale,shop,7,,p1,1000.00,EUR,2026-03-16\n"
@@ -63,6 +63,31 @@ async def test_a_sale_and_its_invoice_earn_once_and_nothing_is_left_when_the_fil
 
         await moved(it, batch["batch_id"], "undo", "undone")
         assert await remaining(it) == {"won": "0.00", "billed": "0.00"}
+
+
+async def test_an_invoice_and_its_collection_of_one_number_are_recorded_and_taken_back_each_alone(tmp_path):
+    async with started(tmp_path) as it:
+        await it.hear(activated("p1"))
+        await it.publish_plan(plan(basis="invoiced", component="billed"), "billed")
+        await it.publish_plan(plan({"percent": "20"}, basis="collected", component="cash"), "cash")
+        first = await imported(it, HEADER + SALE + INVOICE)
+        await moved(it, first["batch_id"], "apply", "applied")
+        second = await imported(it, HEADER + INVOICE.replace("invoiced", "collected"))
+        assert [row["outcome"] for row in await moved(it, second["batch_id"], "apply", "applied")] == ["recorded"]
+        assert await remaining(it) == {"billed": "40.00", "cash": "80.00"}
+
+        await moved(it, second["batch_id"], "undo", "undone")
+        assert await remaining(it) == {"billed": "40.00", "cash": "0.00"}
+        await moved(it, first["batch_id"], "undo", "undone")
+        assert await remaining(it) == {"billed": "0.00", "cash": "0.00"}
+
+
+def test_a_row_that_was_recorded_before_facts_were_kept_by_kind_is_taken_back_as_it_was():
+    world = World().tell(basis("collected", "c/1", "400.00"))
+    [undone] = reversals_of(world.sales["o1"], "o1", "c/1", NOW)
+
+    assert (undone.reversal_id, undone.fact_kind, undone.source) == ("undo-c/1-billing", "collected", "billing")
+    assert reversals_of(world.sales["o1"], "o1", "c/2", NOW) == []
 
 
 def test_rows_of_one_sale_find_it_by_its_source():

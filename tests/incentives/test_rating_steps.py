@@ -112,8 +112,60 @@ def test_facts_of_billing_wait_for_the_win():
 def test_a_fact_without_an_amount_is_quarantined_and_never_zero():
     world = World(book(plan(basis="invoiced"))).tell(win(), credit(), basis("invoiced", "i1", None))
     [kept] = world.of(FactQuarantined)
-    assert (kept.reason_code, kept.fact_id) == ("no-amount", "i1")
+    assert (kept.reason_code, kept.fact_id) == ("no-amount", "invoiced/i1")
     assert paid(world) == []
+
+
+BILLED_BOTH = (
+    book(plan(basis="invoiced", component="billed")),
+    book(plan({"percent": "20"}, basis="collected", component="cash"), plan_id="plan-b"),
+)
+"""Ten percent of what is invoiced, twenty of what is collected."""
+
+
+@pytest.mark.parametrize("first", ["invoiced", "collected"])
+def test_an_invoice_and_its_collection_of_one_number_count_each_once_in_any_order(first):
+    second = "collected" if first == "invoiced" else "invoiced"
+    world = World(*BILLED_BOTH).tell(win("1000.00"), credit())
+    world.tell(*[basis(kind, "7001", "400.00") for kind in (first, second, first, second)])
+    assert [(line[3], line[4]) for line in world.standing()] == [("plan-a", D("40.00")), ("plan-b", D("80.00"))]
+
+
+def test_an_addition_of_an_invoice_s_number_counts_beside_it():
+    booked = book(plan({"percent": "5"}), plan_id="plan-b")
+    world = World(BILLED_BOTH[0], booked).tell(win("1000.00"), credit())
+    world.tell(basis("invoiced", "7001", "400.00"), basis("added", "7001", "100.00"))
+    assert [(line[3], line[4]) for line in world.standing()] == [
+        ("plan-a", D("40.00")),
+        ("plan-b", D("5.00")),
+        ("plan-b", D("50.00")),
+    ]
+
+
+def test_the_evaluator_before_dropped_a_collection_with_the_number_of_its_invoice():
+    world = World(*BILLED_BOTH, of_own_kind=False).tell(win("1000.00"), credit())
+    world.tell(basis("invoiced", "7001", "400.00"), basis("collected", "7001", "400.00"))
+    assert [(line[3], line[4]) for line in world.standing()] == [("plan-a", D("40.00"))]
+
+
+def test_an_invoice_and_a_collection_of_one_number_wait_each_for_their_own_amount():
+    world = World(*BILLED_BOTH).tell(win(), credit())
+    world.tell(*[basis(kind, "7001", None) for kind in ("invoiced", "collected", "invoiced")])
+    assert [kept.fact_id for kept in world.of(FactQuarantined)] == ["invoiced/7001", "collected/7001"]
+
+
+def test_what_takes_a_collection_back_leaves_the_invoice_of_its_number_alone():
+    world = World(*BILLED_BOTH).tell(win("1000.00"), credit())
+    world.tell(basis("invoiced", "7001", "400.00"), basis("collected", "7001", "400.00"))
+    world.tell(reversal("undo", "400.00", ("7001", "400.00"), source="billing", fact_kind="collected"))
+    assert [(line[3], line[5]) for line in world.standing()] == [("plan-a", D("40.00")), ("plan-b", D("0.00"))]
+
+
+def test_a_credit_note_of_a_number_takes_back_both_its_invoice_and_its_collection():
+    world = World(*BILLED_BOTH).tell(win("1000.00"), credit())
+    world.tell(basis("invoiced", "7001", "400.00"), basis("collected", "7001", "400.00"))
+    world.tell(reversal("note", "100.00", ("7001", "100.00"), source="billing"))
+    assert [(line[3], line[5]) for line in world.standing()] == [("plan-a", D("30.00")), ("plan-b", D("60.00"))]
 
 
 def test_products_are_filtered_by_family_and_by_stock_keeping_unit():

@@ -115,7 +115,7 @@ def test_in_any_order_and_repeated_what_waits_concerns_who_is_credited_in_the_en
     assert {(one["plan_id"], one["fact_id"]) for one in found["waiting"]} == {
         ("plan-a", None),
         ("plan-a", "a"),
-        ("", "b"),
+        ("", "added/b"),
     }
     state = world.sales["o1"]
     assert state.named.keys() == state.quarantined

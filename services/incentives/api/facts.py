@@ -85,7 +85,7 @@ class ResolveBody(Body):
 
     win_no: Annotated[int, Field(ge=1, le=1_000)] = 1
     plan_id: Annotated[str, Field(max_length=64)] = ""
-    fact_id: Text | None = None
+    fact_id: Annotated[str | None, Field(min_length=1, max_length=96)] = None
     dropped: bool = False
 
 

@@ -1,5 +1,6 @@
 """Sales facts from a file: sales without a CRM, invoices, collections, rows of a point of sale; tried, recorded, taken back."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -15,7 +16,7 @@ from services.incentives.api.facts import Amount, Currency, FactBody, Text, basi
 from services.incentives.application.sales import FactCommand
 from services.incentives.domain.payee import Payee, Payees
 from services.incentives.domain.rating import Sold
-from services.incentives.domain.sale import ADDED, Sale, SaleInvalid, Sales
+from services.incentives.domain.sale import ADDED, Sale, SaleInvalid, Sales, fact_name
 from services.incentives.domain.sale_commands import RecordBasis, RecordCredit, RecordReversal, RecordWin
 from services.incentives.domain.sale_events import BILLING, CRM, BasisRecorded, WinRecorded
 from services.incentives.domain.taking import Part
@@ -171,32 +172,39 @@ async def record(app: Application, caller: Caller, values: dict[str, Any]) -> Ma
 
 
 def _made(wish: FactCommand) -> str:
-    return f"{wish.opportunity_id}/{wish.external_id}" if isinstance(wish, RecordBasis) else wish.opportunity_id
+    if isinstance(wish, RecordBasis):
+        return f"{wish.opportunity_id}/{fact_name(wish.kind, wish.external_id)}"
+    return wish.opportunity_id
 
 
 async def take_back(app: Application, caller: Caller, made: str) -> Made:
     """Reverses what the row recorded, for the plans that listen to billing and for those that listen to the CRM."""
-    opportunity_id, _, external_id = made.partition("/")
+    opportunity_id, _, name = made.partition("/")
     sale: Sale = await app.executor.peek(caller.tenant)(Sales.at(opportunity_id))
     order = caller.order()
-    for wish in _reversals(app, sale, opportunity_id, external_id):
+    for wish in reversals_of(sale, opportunity_id, name, app.clock.now()):
         own = under(order, stable_id(order.command_id, wish.source))
         await app.executor.run(own, making(app, caller.tenant, wish))
     return Made(outcome="reversed")
 
 
-def _reversals(app: Application, sale: Sale, opportunity_id: str, external_id: str) -> list[RecordReversal]:
+def reversals_of(sale: Sale, opportunity_id: str, name: str, now: datetime) -> list[RecordReversal]:
     """What takes a fact back where its plans listen, or a whole sale everywhere; nothing for what was quarantined."""
-    if external_id:
-        fact = sale.bases.get(external_id)
+    if name:
+        fact = sale.bases.get(name) or _by_number(sale, name)
         source = CRM if fact and fact.kind == ADDED else BILLING
-        return [_reversal(app, opportunity_id, external_id, fact, source)] if fact else []
+        return [_reversal(opportunity_id, name, fact, source, now)] if fact else []
     wins = [sale.wins[1]] if 1 in sale.wins else []
-    return [_reversal(app, opportunity_id, SALE, win, source) for win in wins for source in (CRM, BILLING)]
+    return [_reversal(opportunity_id, SALE, win, source, now) for win in wins for source in (CRM, BILLING)]
+
+
+def _by_number(sale: Sale, external_id: str) -> BasisRecorded | None:
+    """The first fact of a number: rows were once kept by it alone."""
+    return next((one for one in sale.bases.values() if one.external_id == external_id), None)
 
 
 def _reversal(
-    app: Application, opportunity_id: str, name: str, it: BasisRecorded | WinRecorded, source: str
+    opportunity_id: str, name: str, it: BasisRecorded | WinRecorded, source: str, now: datetime
 ) -> RecordReversal:
     return RecordReversal(
         opportunity_id=OpportunityId(opportunity_id),
@@ -205,11 +213,12 @@ def _reversal(
         amount=it.amount,
         parts=tuple(Part(line_id=line.line_id, amount=line.amount) for line in it.sold),
         reason_code=UNDONE,
-        occurred_on=app.clock.now().date(),
+        occurred_on=now.date(),
         source_event_id=f"undo-{name}",
         plan_ids=(),
-        now=app.clock.now(),
+        now=now,
         source=source,
+        fact_kind=it.kind if isinstance(it, BasisRecorded) else ADDED,
     )
 
 

@@ -71,6 +71,7 @@ LEARNED = (
     "waits_in_window",
     "began_inside",
     "keeps_too_much",
+    "of_own_kind",
 )
 """What each evaluator after the first decides with, and those before it without; see `Known`."""
 EVALUATORS = range(1, len(LEARNED) + 2)

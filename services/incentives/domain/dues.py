@@ -16,7 +16,7 @@ from services.incentives.domain.exchange import NoRate, Rate
 from services.incentives.domain.payee import Payee, circumstances_of, standing_for
 from services.incentives.domain.plan import BILLED, SPIFF, Plan
 from services.incentives.domain.rating import Derivation, OutOfRange, RatingFacts, Sold, counts, rate, tidy
-from services.incentives.domain.sale import ADDED, Line, Quarantined, Sale, shares_in_month
+from services.incentives.domain.sale import Line, Quarantined, Sale, rated_kind, shares_in_month
 from services.incentives.domain.sale_events import CreditRecorded, LineKey, WinRecorded
 from services.incentives.domain.schedule import PERCENT
 
@@ -46,7 +46,7 @@ class Known:
     without `waits_in_window` a fact is refused of which a window has to post something that has no rate into the books, and
     of a true-up that is lowered to nothing a rest may stay in the books; without `began_inside` a plan that began inside a
     window rates it by its first version of all, though that had ended before; without `keeps_too_much` a fact is refused, and
-    lost, that comes to more than money can hold.
+    lost, that comes to more than money can hold; without `of_own_kind` a fact is known by its number alone, whatever it is.
     """
 
     books: Sequence[Rulebook]
@@ -71,6 +71,7 @@ class Known:
     waits_in_window: bool = True
     began_inside: bool = True
     keeps_too_much: bool = True
+    of_own_kind: bool = True
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,10 @@ def _of_plan(sale: Sale, win: WinRecorded, credit: CreditRecorded, share: Share,
 
 def bases_for(plan: Plan, sale: Sale, win: WinRecorded) -> list[Basis]:
     """What a plan rates of a win: what was booked and added, or what was billed."""
-    kinds = (plan.basis,) if plan.basis in BILLED else (ADDED,)
-    later = [Basis(one.external_id, one.sold, one.happened_on) for one in sale.bases_of(win.win_no, kinds)]
+    later = [
+        Basis(one.external_id, one.sold, one.happened_on)
+        for one in sale.bases_of(win.win_no, (rated_kind(plan.basis),))
+    ]
     return later if plan.basis in BILLED else [Basis(None, win.sold, win.credited_on), *later]
 
 

@@ -32,6 +32,7 @@ from services.incentives.domain.sale import (
     Quarantined,
     Sale,
     SaleInvalid,
+    fact_name,
 )
 from services.incentives.domain.sale_commands import (
     DecideSpiffClaim,
@@ -90,11 +91,11 @@ def record_win(wish: RecordWin, sale: Sale, at_hand: AtHand, known: Known) -> De
 
 
 def record_basis(wish: RecordBasis, sale: Sale, at_hand: AtHand, known: Known) -> Decided:
-    """Keeps an addition, invoice, collection or row once. Without an amount it is quarantined, never nothing.
+    """Keeps an addition, invoice, collection or row once of its kind. Without an amount it is quarantined, never nothing.
 
     A row of a point of sale takes the place of the order of the same number, which says less.
     """
-    known_as = sale.bases.get(wish.external_id)
+    known_as = _known_as(wish, sale, known)
     if known_as is not None and (known_as.kind, wish.kind) != (ORDERED, POS):
         return Decided()
     if wish.amount is None:
@@ -118,6 +119,13 @@ def record_basis(wish: RecordBasis, sale: Sale, at_hand: AtHand, known: Known) -
     return _consequences(happened, sale, at_hand, known, wish.now)
 
 
+def _known_as(wish: RecordBasis, sale: Sale, known: Known) -> BasisRecorded | None:
+    """The fact of this kind and id. It was once any of this id: a collection with its invoice's number was dropped."""
+    if known.of_own_kind:
+        return sale.bases.get(fact_name(wish.kind, wish.external_id))
+    return next((one for one in sale.bases.values() if one.external_id == wish.external_id), None)
+
+
 def _undivided(wish: RecordBasis) -> bool:
     """Whether nothing says how much of its amount each product is."""
     return wish.kind == ORDERED and len(wish.sold) > 1
@@ -130,7 +138,8 @@ def _own(line: Sold, wish: RecordBasis, family: dict[str, str]) -> Sold:
 
 
 def _without_amount(wish: RecordBasis, sale: Sale, known: Known) -> Decided:
-    if (wish.win_no, "", wish.external_id) in sale.quarantined:
+    name = fact_name(wish.kind, wish.external_id) if known.of_own_kind else wish.external_id
+    if not sale.quarantined.isdisjoint({(wish.win_no, "", wish.external_id), (wish.win_no, "", name)}):
         return Decided()
     happened = FactQuarantined(
         opportunity_id=wish.opportunity_id,
@@ -138,7 +147,7 @@ def _without_amount(wish: RecordBasis, sale: Sale, known: Known) -> Decided:
         plan_id="",
         reason_code="no-amount",
         quarantined_at=wish.now,
-        fact_id=wish.external_id,
+        fact_id=name,
         partner_ids=_credited(sale, wish.win_no) if known.names_partners else LEFT_OUT,
     )
     return Decided([happened])
@@ -189,6 +198,7 @@ def record_reversal(wish: RecordReversal, sale: Sale, at_hand: AtHand, known: Kn
         source_event_id=wish.source_event_id,
         recorded_at=wish.now,
         source=wish.source,
+        fact_kind=wish.fact_kind,
     )
     return _consequences(reversal, sale, at_hand, known, wish.now)
 

@@ -13,7 +13,7 @@ from services.incentives.domain.exchange import Rate, exchanged, rate_for
 from services.incentives.domain.fund import AccrualTerms, part_of, period_on
 from services.incentives.domain.plan import BILLED
 from services.incentives.domain.rating import Sold, half_up
-from services.incentives.domain.sale import ADDED, Sale, shares_in_month
+from services.incentives.domain.sale import ADDED, Sale, heard_of, shares_in_month
 from services.incentives.domain.sale_events import BILLING, CRM, WinRecorded
 from services.incentives.domain.schedule import PERCENT
 from services.incentives.domain.taking import Asked, Taken, taken_by
@@ -67,7 +67,7 @@ def _won(
 
 def standing(sale: Sale, win: WinRecorded) -> list[Standing]:
     """What stands of a win, and of each thing that was added to it."""
-    taken = sale.taken(win.win_no, BOOKINGS, [one for one in sale.reversals_of(win.win_no) if one.source == CRM])
+    taken = sale.taken(win.win_no, BOOKINGS, heard_of(sale.reversals_of(win.win_no), CRM, BOOKINGS))
     added = [(one.external_id, one.happened_on, one.sold) for one in sale.bases_of(win.win_no, (ADDED,))]
     return [
         Standing(name, on, _left(sold, taken, win.amount.currency))
@@ -105,7 +105,7 @@ def accruing_of(sale: Sale, fund_id: str, book: Rulebook, rates: Sequence[Rate],
 def _on_basis(sale: Sale, win: WinRecorded, terms: AccrualTerms) -> Money:
     """What of a win was booked or billed and not taken back. What was won before the product counts for nothing."""
     source = BILLING if terms.basis in BILLED else CRM
-    heard = [one for one in sale.reversals_of(win.win_no) if one.source == source]
+    heard = heard_of(sale.reversals_of(win.win_no), source, terms.basis)
     told = [] if win.backfill else sale.told_of(win.win_no, terms.basis, heard)
     lots = [line for one in told if not isinstance(one, Asked) for line in one]
     counted = [line for line in lots if not terms.product_families or line.family in terms.product_families]

@@ -127,7 +127,7 @@ Quarantined = tuple[int, str, str | None]
 
 @dataclass(frozen=True)
 class Sale:
-    """The facts by their keys, and the lines in the order they were calculated.
+    """The facts by their keys (`bases` by `fact_name`), and the lines in the order they were calculated.
 
     `told` names what happened to its wins, and what was asked back, in the order in which it became known.
     """
@@ -156,14 +156,14 @@ class Sale:
         """What some reversals eat into, and they, as it became known: what was won and added to it, or was billed."""
         billed = basis_kind in BILLED
         facts: dict[str, tuple[Sold, ...] | Asked] = {told_name(reversal): reversal.asked for reversal in heard}
-        facts |= {told_name(one): one.sold for one in self.bases_of(win_no, (basis_kind if billed else ADDED,))}
+        facts |= {told_name(one): one.sold for one in self.bases_of(win_no, (rated_kind(basis_kind),))}
         later = [facts[name] for name in self.told if name in facts]
         return later if billed else [self.wins[win_no].sold, *later]
 
     def days_of(self, win_no: int, basis_kind: str) -> list[date]:
         """The days of what reversals eat into, in the order in which it became known. A win is before any of them."""
         billed = basis_kind in BILLED
-        known = {told_name(one): one.happened_on for one in self.bases_of(win_no, (basis_kind if billed else ADDED,))}
+        known = {told_name(one): one.happened_on for one in self.bases_of(win_no, (rated_kind(basis_kind),))}
         later = [known[name] for name in self.told if name in known]
         return later if billed else [date.min, *later]
 
@@ -198,6 +198,17 @@ class Sale:
         return [latest[pool] for pool in sorted(latest)]
 
 
+def heard_of(reversals: Sequence[ReversalRecorded], source: str, basis_kind: str) -> list[ReversalRecorded]:
+    """Those that a plan on some basis hears, which listens to a source: of a fact taken back only plans on its kind do."""
+    kind = rated_kind(basis_kind)
+    return [one for one in reversals if one.source == source and (one.fact_kind or kind) == kind]
+
+
+def rated_kind(basis_kind: str) -> str:
+    """The kind of what happens to a win later that plans on some basis rate."""
+    return basis_kind if basis_kind in BILLED else ADDED
+
+
 # Refusals
 
 
@@ -222,9 +233,16 @@ class AwardClaimedBefore(Refused):
 # Evolve
 
 
+def fact_name(kind: str, external_id: str) -> str:
+    """A fact's own name in its sale: an invoice and its collection may have one number, an order and its row are one."""
+    return f"{POS if kind == ORDERED else kind}/{external_id}"
+
+
 def told_name(fact: BasisRecorded | ReversalRecorded) -> str:
     """A name of its own among what happened to the wins of a sale and what was asked back."""
-    return f"basis {fact.external_id}" if isinstance(fact, BasisRecorded) else f"reversal {fact.asked.reversal_id}"
+    if isinstance(fact, ReversalRecorded):
+        return f"reversal {fact.asked.reversal_id}"
+    return f"basis {fact_name(fact.kind, fact.external_id)}"
 
 
 def evolve(sale: Sale, happened: SaleEvent) -> Sale:
@@ -232,7 +250,7 @@ def evolve(sale: Sale, happened: SaleEvent) -> Sale:
         case WinRecorded():
             return replace(sale, wins={**sale.wins, happened.win_no: happened})
         case BasisRecorded():
-            bases = {**sale.bases, happened.external_id: happened}
+            bases = {**sale.bases, fact_name(happened.kind, happened.external_id): happened}
             told = () if told_name(happened) in sale.told else (told_name(happened),)
             return replace(sale, bases=bases, told=(*sale.told, *told))
         case ReversalRecorded():

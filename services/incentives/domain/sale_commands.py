@@ -102,6 +102,7 @@ class RecordReversal:
     term_months: int | None = None
     source: str = CRM
     looked_up: LookedUp = LookedUp()
+    fact_kind: str | LeftOut = LEFT_OUT
 
 
 @command("incentives.ResolveFact.v1")

@@ -82,17 +82,20 @@ class CreditRecorded:
 
 @event("incentives.ReversalRecorded.v1")
 class ReversalRecorded:
+    """What is asked back. With a `fact_kind` only of plans that rate facts of that kind: such a fact was taken back."""
+
     opportunity_id: str
     win_no: int
     asked: Asked
     source_event_id: str
     recorded_at: datetime
     source: str = CRM
+    fact_kind: str | LeftOut = LEFT_OUT
 
 
 @event("incentives.FactQuarantined.v1")
 class FactQuarantined:
-    """A plan cannot rate this win. Reason codes: no-rate, no-amount (a fact came without one: `fact_id`).
+    """A plan cannot rate this win. Reason codes: no-rate, no-amount (a fact came without one: `fact_id` is its kind and id).
 
     `partner_ids` are those whose shares wait; it is told again when these are others.
     """

@@ -23,7 +23,7 @@ from services.incentives.domain.payee import circumstances_of, standing_for
 from services.incentives.domain.plan import REBATE, Plan, schedule_of, window_end, window_of
 from services.incentives.domain.rating import RatingFacts, counts, rate, reversed_by
 from services.incentives.domain.rebate import Reached, entitled, rebate_value
-from services.incentives.domain.sale import Sale, shares_in_month, told_name
+from services.incentives.domain.sale import Sale, heard_of, rated_kind, shares_in_month, told_name
 from services.incentives.domain.sale_events import LineKey, ReversalRecorded
 from services.incentives.domain.schedule import PERCENT, value_of
 from services.incentives.domain.sharing import portions
@@ -105,7 +105,8 @@ class Deal:
 
     def _place(self, due: Due) -> int:
         """The place of what a share is rated on among what was told, from 1; of the win itself, which comes first, 0."""
-        named = [told_name(one) for one in self.sale.bases.values() if one.external_id == due.basis.fact_id]
+        rated = self.sale.bases_of(due.win.win_no, (rated_kind(self.plan.basis),))
+        named = [told_name(one) for one in rated if one.external_id == due.basis.fact_id]
         return self.sale.told.index(named[0]) + 1 if named and named[0] in self.sale.told else 0
 
     def earned_before(self, due: Due) -> Decimal:
@@ -347,7 +348,7 @@ def _full(due: Due, facts: RatingFacts) -> Rated:
 
 def _takings(sale: Sale, due: Due, plan: Plan) -> tuple[tuple[date, Fraction], ...]:
     """What each reversal that the plan hears takes at its age of what it rated (r p), with the reversal's day."""
-    heard = [one for one in _reversals(sale, due.win.win_no) if one.source == plan.hears]
+    heard = heard_of(_reversals(sale, due.win.win_no), plan.hears, plan.basis)
     if not heard:
         return ()
     taken = sale.taken(due.win.win_no, plan.basis, heard)

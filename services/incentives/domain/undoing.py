@@ -13,7 +13,7 @@ from services.incentives.domain.choice import Chosen, version_of
 from services.incentives.domain.journal import AccountName, Journal, expense, move
 from services.incentives.domain.posting import STEP_DIGITS, Posting, Shift
 from services.incentives.domain.rating import half_up, reversed_by, tidy
-from services.incentives.domain.sale import HELD, Line, Sale
+from services.incentives.domain.sale import HELD, Line, Sale, heard_of
 from services.incentives.domain.sale_events import CreditRecorded, PayoutReversed, ReversalRecorded
 from services.incentives.domain.taking import counted, decimal_of
 
@@ -28,7 +28,7 @@ def take_back(
     books: Sequence[Rulebook],
 ) -> None:
     """Lets one reversal take its part of a line, after all those known with it: amount and measure, each once."""
-    if reversal.source != line.hears:
+    if not heard_of([reversal], line.hears, line.basis_kind):
         return
     taken = _taken(posting, line, known)
     before = _taken(posting, line, [other for other in known if other != reversal])
@@ -58,7 +58,7 @@ def _everything(posting: Posting, line: Line) -> Fraction:
 
 
 def _taken(posting: Posting, line: Line, known: Sequence[ReversalRecorded]) -> Fraction:
-    heard = [reversal for reversal in known if reversal.source == line.hears]
+    heard = heard_of(known, line.hears, line.basis_kind)
     taken = posting.sale.taken(line.key.win_no, line.basis_kind, heard, of_terms=posting.ways.of_terms)
     return counted(taken, line.counted, line.earned_on, line.refund_days, line.ageing)
 

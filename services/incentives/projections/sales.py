@@ -7,7 +7,7 @@ import msgspec
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from services.incentives.domain.sale import Sale, told_name
+from services.incentives.domain.sale import Sale, fact_name, told_name
 from services.incentives.domain.sale_events import (
     BasisRecorded,
     CreditRecorded,
@@ -94,8 +94,9 @@ def _waiting(known: list[WaitingFact], seen: Seen) -> list[WaitingFact]:
             return [one for one in known if not _is_of(one, seen.event)]
         case PayoutCalculated(key=key) | RebateCounted(key=key):
             return [left for one in known if (left := _without(one, key))]
-        case BasisRecorded(external_id=external_id):
-            return [one for one in known if (one["plan_id"], one["fact_id"]) != ("", external_id)]
+        case BasisRecorded(kind=kind, external_id=external_id):
+            named = {("", external_id), ("", fact_name(kind, external_id))}
+            return [one for one in known if (one["plan_id"], one["fact_id"]) not in named]
         case _:
             return known
 
@@ -155,7 +156,7 @@ def _changed(known: SaleDocument, happened: Any) -> SaleDocument:
             reversals = {**known["reversals"], happened.asked.reversal_id: plain(happened)}
             return {**known, "reversals": reversals, "told": [*known["told"], told_name(happened)]}
         case BasisRecorded():
-            bases = {**known["bases"], happened.external_id: plain(happened)}
+            bases = {**known["bases"], fact_name(happened.kind, happened.external_id): plain(happened)}
             told = [] if told_name(happened) in known["told"] else [told_name(happened)]
             return {**known, "bases": bases, "told": [*known["told"], *told]}
         case FactQuarantined():
@@ -181,7 +182,7 @@ def _opportunity(seen: Seen) -> str:
 
 SALES = Projection(
     name="sales",
-    version=4,
+    version=5,
     keys=dict.fromkeys(
         (
             WinRecorded,
