@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import ValidationError
 
-from chassis.cli import BY, DATA, command_line, console, open_service, order_of
+from chassis.cli import BY, DATA, command_line, open_service, order_of
 from chassis.decider import NotFound
 from chassis.http import Body
 from chassis.process import run
@@ -66,7 +66,7 @@ async def _open_tenant(data: Path, body: TenantBody, by: str) -> None:
         app = service.application
         order = replace(order_of(by), tenant=body.slug)
         await app.executor.run(order, opening(body, by, app.clock.now()))
-    console.print(f"{body.slug} is open", highlight=False)
+    typer.echo(f"{body.slug} is open")
 
 
 async def _add_admin(data: Path, tenant: str, body: StaffBody, by: str) -> None:
@@ -76,7 +76,7 @@ async def _add_admin(data: Path, tenant: str, body: StaffBody, by: str) -> None:
         if not known.opened:
             raise NotFound(f"{tenant} is not open")
         await app.executor.run(replace(order_of(by), tenant=tenant), joining(app, tenant, body, by))
-    console.print(f"{body.handle} is an admin of {tenant}", highlight=False)
+    typer.echo(f"{body.handle} is an admin of {tenant}")
 
 
 if __name__ == "__main__":
