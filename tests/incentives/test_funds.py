@@ -259,6 +259,22 @@ def test_an_amendment_that_is_denied_leaves_what_was_accepted():
     assert log.request().plan.asked == eur("1000.00")
 
 
+def test_a_request_shows_what_stands_again_once_its_amendment_is_denied():
+    log = accepted("1000.00").tell(amend("1600.00"))
+    shown = project(FUND_REQUESTS, told(*log.happened))["r1"]
+    assert (shown["state"], shown["asked"]["amount"]) == ("submitted", "1600.00"), "what waits to be decided"
+
+    log.tell(decide(ItemDecision(outcome="denied", amount=eur("0.00"), reason="no")))
+    shown = project(FUND_REQUESTS, told(*log.happened))["r1"]
+    assert (shown["state"], shown["asked"]["amount"]) == ("accepted", "1000.00")
+    assert [item["amount"]["amount"] for item in shown["details"]["items"]] == ["1000.00"]
+    assert [item["outcome"] for item in shown["items"]] == ["accepted_as_is"]
+
+    log.tell(amend("1600.00"), decide(as_is("1600.00")))
+    shown = project(FUND_REQUESTS, told(*log.happened))["r1"]
+    assert (shown["asked"]["amount"], shown["reserved"]["amount"]) == ("1600.00", "800.00")
+
+
 def end(outcome: str, now: datetime = NOW) -> EndFundRequest:
     return EndFundRequest(fund_request_id="r1", budget_id=SHARE, outcome=outcome, reason="over", by="fm", now=now)
 

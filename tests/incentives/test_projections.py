@@ -7,6 +7,15 @@ import pytest
 
 from chassis.read_store.port import Due
 from chassis.testing.projections import assert_repeatable, project, told
+from contracts.values import money
+from services.incentives.domain.budget import (
+    AllocateBudget,
+    Budgets,
+    FundShare,
+    ReserveBudget,
+    allocate_budget,
+    reserve_budget,
+)
 from services.incentives.domain.explaining import EXPLAIN
 from services.incentives.domain.line import release_line
 from services.incentives.domain.payment_events import PaymentSubmitted
@@ -14,7 +23,9 @@ from services.incentives.domain.payment_rules import PaymentRules
 from services.incentives.domain.sale_commands import ReleaseLine
 from services.incentives.domain.sale_events import PayoutCalculated, PayoutPostponed, PayoutReleased, PayoutReversed
 from services.incentives.projections.abuse_looks import ABUSE_LOOKS
+from services.incentives.projections.budgets import BUDGETS
 from services.incentives.projections.earnings import EARNINGS
+from services.incentives.projections.funds import FUNDS
 from services.incentives.projections.ledger import BALANCES, LEDGER, TRIAL_BALANCE
 from services.incentives.projections.payee_gates import PAYEE_GATES, why_shut
 from services.incentives.projections.payments import PAYMENTS
@@ -37,6 +48,11 @@ MODELS = (
     PAYEE_GATES,
     RELEASES,
     provider_calls(None),
+)
+
+
+FUND_OF_P1 = FundShare(
+    fund_id="f1", version=1, programme="default", period="2026", ends_on=date(2027, 1, 1), partner_id="p1"
 )
 
 
@@ -113,6 +129,28 @@ def test_cash_of_a_bank_and_cash_from_before_banks_were_named_stand_beside_each_
     for sums in (project(BALANCES, seen)["p1-EUR"], project(TRIAL_BALANCE, seen)["EUR"]):
         assert (sums["cash"], sums["total"]) == ("-200.00", "0.00")
         assert (sums["accounts"]["cash"], sums["accounts"]["cash:DE01"]) == ("-100.00", "-100.00")
+
+
+@pytest.mark.parametrize(
+    ("currency", "nothing", "held", "left"),
+    [("JPY", "0", "100", "800"), ("EUR", "0.00", "100.00", "800.00"), ("KWD", "0.000", "100.000", "800.000")],
+)
+def test_sums_are_written_in_the_digits_of_their_currency(currency, nothing, held, left):
+    world = World(book(plan(currency=currency))).tell(win("1000", currency=currency), credit())
+    sums = project(BALANCES, told(*world.events))[f"p1-{currency}"]
+    assert (sums["held"], sums["cash"], sums["fund"], sums["total"]) == (f"-{held}", nothing, nothing, nothing)
+    trial = project(TRIAL_BALANCE, told(*world.events))[currency]
+    assert (trial["expense"], trial["payable"]) == (held, nothing)
+
+    thousand, part = money("1000", currency), money("200", currency)
+    given = AllocateBudget(budget_id="b1", ref="x", amount=thousand, by="adm", now=NOW)
+    [allocated] = allocate_budget(given, Budgets.initial)
+    events = [replace(allocated, fund=FUND_OF_P1)]
+    events += reserve_budget(ReserveBudget(budget_id="b1", ref="r1", amount=part, now=NOW), Budgets.fold(events))
+    for model in (BUDGETS, FUNDS):
+        known = project(model, told(*events))["b1"]
+        assert (known["available"], known["used"]) == (left, nothing)
+    assert project(FUNDS, told(*events))["b1"]["expired"] == nothing
 
 
 def test_the_ledger_and_its_balances_sum_to_zero():

@@ -1,10 +1,11 @@
 """What of each budget is still available, reserved, used, in money or in units?"""
 
 from decimal import Decimal
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from contracts.values import none_of
 from services.incentives.domain.budget import (
     BudgetAllocated,
     BudgetExpired,
@@ -19,6 +20,7 @@ from services.incentives.domain.units import Units, UnitsAllocated, UnitsEvent, 
 from services.incentives.domain.units import evolve as evolve_units
 from services.incentives.projections.amounts import sorts
 
+SUMS = ("allocated", "available", "reserved", "used")
 OF_MONEY = (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced)
 
 
@@ -42,7 +44,7 @@ def evolve(document: BudgetDocument | None, seen: Seen) -> BudgetDocument:
     happened = seen.event
     if isinstance(happened, UnitsEvent):
         return _of_units(document, happened, iso(seen.recorded_at))
-    before = document or {"allocated": "0.00", "available": "0.00", "reserved": "0.00", "used": "0.00"}
+    before: Any = document or dict.fromkeys(SUMS, str(none_of(happened.amount.currency).amount))
     available = _after(before["available"], happened.journal, "available", sign=-1)
     return {
         "budget_id": happened.budget_id,
@@ -85,7 +87,7 @@ def _after(before: str, journal: Journal, account: str, sign: int = 1) -> str:
 
 BUDGETS = Projection(
     name="budgets",
-    version=3,
+    version=4,
     keys=dict.fromkeys(
         (*OF_MONEY, UnitsAllocated, UnitsUsed, UnitsReleased, UnitsExpired),
         lambda seen: str(seen.event.budget_id),

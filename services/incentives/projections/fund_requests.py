@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict, cast
 
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
-from contracts.values import Money
+from contracts.values import Money, none_of
 from services.incentives.domain.fund_request import ACCEPTED
 from services.incentives.domain.fund_request_events import (
     FundClaimReminded,
@@ -28,6 +28,8 @@ Step = dict[str, Any]
 class FundRequestDocument(TypedDict):
     """`reserved` is what is kept for it now, `used` what its claims were paid, `open_claims` what waits to be decided.
 
+    `details` are what waits to be decided, or what was accepted last (`stands`, with the decision on its `items`): a change
+    that was not accepted leaves them, and `history` says why it was not.
     `amount_sorts` is what is asked for, as a text that sorts as the number does.
     """
 
@@ -40,6 +42,7 @@ class FundRequestDocument(TypedDict):
     asked: Annotated[dict[str, str], Money]
     amount_sorts: str
     items: list[dict[str, Any]]
+    stands: dict[str, Any] | None
     accepted: Annotated[dict[str, str], Money] | None
     reserved: Annotated[dict[str, str], Money] | None
     used: str
@@ -79,9 +82,10 @@ def _drafted(document: FundRequestDocument | None, seen: Seen, it: FundRequestDr
         "asked": plain(it.details.asked),
         "amount_sorts": sorts(it.details.asked),
         "items": [],
+        "stands": None,
         "accepted": None,
         "reserved": None,
-        "used": "0.00",
+        "used": str(none_of(it.details.asked.currency).amount),
         "proofs": [],
         "claim_by": None,
         "escalated": False,
@@ -111,12 +115,16 @@ def _escalated(_: FundRequestDocument, __: FundRequestEscalated) -> dict[str, An
 
 def _decided(document: FundRequestDocument, it: FundRequestDecided) -> dict[str, Any]:
     """An amendment that is not accepted leaves what was accepted before."""
+    items = plain(list(it.items))
+    if it.terms is None and document["stands"] is not None:
+        return {"state": ACCEPTED, **document["stands"], "escalated": False}
     if it.terms is None:
-        kept = document["accepted"] is not None
-        return {"state": ACCEPTED if kept else it.outcome, "items": plain(list(it.items)), "escalated": False}
+        return {"state": it.outcome, "items": items, "escalated": False}
+    stands = {**{name: document[name] for name in ("details", "asked", "amount_sorts")}, "items": items}
     return {
         "state": ACCEPTED,
-        "items": plain(list(it.items)),
+        "items": items,
+        "stands": stands,
         "accepted": plain(it.terms.accepted),
         "reserved": plain(it.terms.reserved),
         "proofs": list(it.terms.proofs),
@@ -181,7 +189,7 @@ def _text(happened: Any) -> str:
 
 FUND_REQUESTS = Projection(
     name="fund_requests",
-    version=2,
+    version=3,
     keys=dict.fromkeys((FundRequestDrafted, *CHANGES), lambda seen: str(seen.event.fund_request_id)),
     evolve=evolve,
     indexes=(

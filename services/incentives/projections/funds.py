@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from contracts.values import none_of
 from services.incentives.domain.accrual import ACCRUAL
 from services.incentives.domain.budget import (
     BudgetAllocated,
@@ -47,7 +48,7 @@ def evolve(document: FundDocument | None, seen: Seen) -> FundDocument | None:
     happened = seen.event
     if document is None and (not isinstance(happened, BudgetAllocated) or happened.fund is None):
         return None
-    known = document or _opened(happened.fund)
+    known = document or _opened(happened.fund, str(none_of(happened.amount.currency).amount))
     if document and happened.budget_id != document["budget_id"]:
         return _rolled_over(document, happened.amount.amount, iso(seen.recorded_at))
     before: Any = known if document else None
@@ -75,16 +76,16 @@ def _accrued(happened: Any) -> Decimal:
     return Decimal(happened.amount.amount) if brought else Decimal(0)
 
 
-def _opened(share: FundShare) -> Any:
+def _opened(share: FundShare, nothing: str) -> Any:
     return {
         "fund_id": share.fund_id,
         "programme": share.programme,
         "period": share.period,
         "ends_on": iso(share.ends_on),
         "partner_id": share.partner_id,
-        "expired": "0.00",
-        "rolled_over": "0.00",
-        "accrued": "0.00",
+        "expired": nothing,
+        "rolled_over": nothing,
+        "accrued": nothing,
     }
 
 
@@ -97,7 +98,7 @@ def _shares(seen: Seen) -> tuple[str, ...]:
 
 FUNDS = Projection(
     name="funds",
-    version=4,
+    version=5,
     keys=dict.fromkeys(
         (BudgetAllocated, BudgetReserved, BudgetUsed, BudgetReleased, BudgetExpired, BudgetReduced), _shares
     ),

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from contracts.values import none_of
 from services.incentives.domain.account import FUND_APPROVED, FUND_TRANSFERRED, NegativeWrittenOff
 from services.incentives.domain.budget import (
     BudgetAllocated,
@@ -253,19 +254,22 @@ class BalanceDocument(TypedDict):
 
 def evolve_balances(document: BalanceDocument | None, seen: Seen) -> BalanceDocument:
     funded = _funded(seen.event.journal) if isinstance(seen.event, FUND_EVENTS) else Decimal(0)
+    currency = seen.event.journal.entries[0].amount.currency
+    before = Decimal(document["fund"]) if document else none_of(currency).amount
     return {
         "account_id": account_id_of(seen),
         "partner_id": partner_of(seen.event),
         "payee_id": payee_of(seen.event),
-        "currency": seen.event.journal.entries[0].amount.currency,
+        "currency": currency,
         **sums_of(document, seen.event.journal),  # type: ignore[typeddict-item]
-        "fund": str(funded + Decimal(document["fund"] if document else "0.00")),
+        "fund": str(funded + before),
         "position": seen.position,
     }
 
 
 def sums_of(document: Any, journal: Journal) -> dict[str, Any]:
-    """Every account with the journal's entries added, by full name and by its first word."""
+    """Every account with the journal's entries added, by full name and by its first word, in its currency's digits."""
+    currency = journal.entries[0].amount.currency
     before = document or {"accounts": {}, "books": {}}
     accounts = _added(before["accounts"], ((entry.name, entry.amount.amount) for entry in journal.entries))
     books = _added(
@@ -273,17 +277,17 @@ def sums_of(document: Any, journal: Journal) -> dict[str, Any]:
         ((f"{entry.name} {entry.in_books.currency}", entry.in_books.amount) for entry in journal.entries),
     )
     return {
-        **{name: str(balance_of(accounts, name)) for name in SHOWN},
+        **{name: str(balance_of(accounts, name, currency)) for name in SHOWN},
         "total": str(sum(map(Decimal, accounts.values()), Decimal(0))),
         "accounts": accounts,
         "books": books,
     }
 
 
-def balance_of(accounts: dict[str, str], name: str) -> Decimal:
+def balance_of(accounts: dict[str, str], name: str, currency: str) -> Decimal:
     """An account with all that it is of: `expense` is every kind of expense."""
     mine = (Decimal(amount) for account, amount in accounts.items() if account.partition(":")[0] == name)
-    return sum(mine, Decimal("0.00"))
+    return sum(mine, none_of(currency).amount)
 
 
 def _added(before: dict[str, str], entries: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
@@ -300,7 +304,7 @@ def account_of(seen: Seen) -> str | None:
 PAYEES = {kind: account_of for kind in KINDS if kind not in MEMO}
 
 BALANCES = Projection(
-    name="balances", version=4, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
+    name="balances", version=5, keys=PAYEES, evolve=evolve_balances, indexes=("partner_id", "account_id")
 )
 
 
@@ -343,7 +347,7 @@ def _currency(seen: Seen) -> str | None:
 
 TRIAL_BALANCE = Projection(
     name="trial_balance",
-    version=3,
+    version=4,
     keys=dict.fromkeys(KINDS, _currency),
     evolve=evolve_trial,
     indexes=("currency",),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
+from contracts.values import none_of
 from chassis.read_store.port import Range, ReadStore, each
 from services.incentives.domain.books import month_after, month_before
 from services.incentives.projections.ledger import (
@@ -59,7 +60,7 @@ def _day(seen: Seen) -> str | None:
 
 DAY_BALANCES = Projection(
     name="day_balances",
-    version=2,
+    version=3,
     keys=dict.fromkeys(PAYEES, _day),
     evolve=evolve_day,
     indexes=("booked_on", "partner_id,booked_on"),
@@ -178,9 +179,10 @@ def _accounts(entries: Sequence[dict[str, Any]], sign: int = 1) -> dict[str, str
 
 def _owed(sums: dict[str, Any]) -> dict[str, Any]:
     """What is owed on an account, above zero in the payee's favour; `fund` is what of the payable is fund money."""
-    owed = {name: -balance_of(sums["accounts"], name) for name in LIABILITIES}
+    nothing = none_of(sums["currency"]).amount
+    owed = {name: nothing - balance_of(sums["accounts"], name, sums["currency"]) for name in LIABILITIES}
     kept = {name: sums[name] for name in ("account_id", "partner_id", "payee_id", "currency")}
-    fund = str(-Decimal(sums["accounts"].get(FUND, "0.00")))
+    fund = str(nothing - Decimal(sums["accounts"].get(FUND, 0)))
     amounts = {name: str(amount) for name, amount in owed.items()}
     return {**kept, **amounts, "fund": fund, "owed": str(sum(owed.values()))}
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from chassis.event import Seen, iso, plain
 from chassis.projection import Projection
 from chassis.read_store.port import Range, ReadStore
-from contracts.values import Money
+from contracts.values import Money, none_of
 from services.incentives.domain.payment import RETURNED
 from services.incentives.domain.payment_events import (
     InvoiceAccepted,
@@ -244,7 +244,7 @@ async def tax_year(read: ReadStore, tenant: str, year: int) -> list[TaxYear]:
 
 
 def _added(row: TaxYear | None, it: dict[str, Any]) -> TaxYear:
-    withheld = Decimal(it["withheld"]["amount"] if it["withheld"] else "0.00")
+    withheld = Decimal(it["withheld"]["amount"]) if it["withheld"] else none_of(it["amount"]["currency"]).amount
     return {
         "payee_id": it["payee_id"],
         "partner_id": it["partner_id"],
