@@ -1,13 +1,23 @@
 """The worked examples of the incentives page: what a schedule makes of a measure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chassis.rulebook import RulesInvalid
 from services.incentives.domain.rating import PLANS
-from services.incentives.domain.schedule import Band, Schedule, faults, pay_between, value_of
+from services.incentives.domain.schedule import (
+    Band,
+    Schedule,
+    faults,
+    pay_between,
+    value_of,
+    values_without_bands,
+)
 from tests.incentives.facts import plan
 
 D = Decimal
@@ -137,3 +147,49 @@ def test_a_new_plan_names_at_most_200_families_products_or_deal_types(name):
 
 def test_a_plan_that_named_more_before_is_decided_as_it_was():
     assert PLANS.check(PLANS.read(plan(skus=["n"] * 201))) == []
+
+
+# Without each band
+
+
+def without_band(schedule: Schedule, place: int) -> Schedule:
+    """The schedule written anew without a band: its end goes to the band below it."""
+    kept = list(schedule.bands)
+    gone = kept.pop(place)
+    if place:
+        kept[place - 1] = replace(kept[place - 1], up_to=gone.up_to, includes_up_to=gone.includes_up_to)
+    return replace(schedule, bands=tuple(kept))
+
+
+BOUNDS = st.lists(st.integers(1, 30), min_size=1, max_size=5, unique=True).map(sorted)
+RATES = st.tuples(st.sampled_from(["percent", "flat"]), st.integers(0, 40), st.booleans())
+
+
+@st.composite
+def schedules(draw):
+    bounds = [D(bound * 10) for bound in draw(BOUNDS)]
+    ends = [*bounds, draw(st.sampled_from([None, D(310)]))]
+    bands = []
+    for end in ends:
+        name, number, includes = draw(RATES)
+        bands.append(Band(up_to=end, includes_up_to=includes, **{name: D(number)}))
+    cap, floor = draw(st.sampled_from([(None, None), (D(40), D(3))]))
+    semantics = draw(st.sampled_from(["marginal", "retroactive"]))
+    return Schedule(semantics=semantics, bands=tuple(bands), cap=cap, floor=floor)
+
+
+@given(schedules(), st.integers(-1, 66))
+def test_what_is_reckoned_without_a_band_is_what_the_schedule_without_it_is_worth(schedule, fives):
+    measure = D(fives * 5)
+    plain = [value_of(without_band(schedule, place), measure) for place in range(len(schedule.bands))]
+    assert values_without_bands(schedule, measure) == plain
+
+
+def test_without_the_second_band_its_slice_is_rated_with_the_first():
+    thirds = Schedule(
+        semantics="marginal",
+        bands=(Band(up_to=D(100), percent=D(10)), Band(up_to=D(200), percent=D(20)), Band(percent=D(30))),
+    )
+    assert value_of(thirds, D(250)) == D(45)
+    assert values_without_bands(thirds, D(250)) == [D(55), D(35), D(40)]
+    assert values_without_bands(replace(thirds, semantics="retroactive"), D(250)) == [D(75), D(75), D(50)]

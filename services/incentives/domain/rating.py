@@ -32,7 +32,7 @@ from services.incentives.domain.schedule import (
     Slice,
     slices,
     value_of,
-    without_band,
+    values_without_bands,
     without_cap,
 )
 
@@ -460,9 +460,9 @@ def _bound_text(bound: Bound) -> str:
 
 def alternatives(found: Derivation) -> tuple[Change, ...]:
     """The pay without each band, and without each cap, wherever it differs."""
-    tried = [(f"band-{n}", without_band(found.schedule, n)) for n in range(1, len(found.schedule.bands) + 1)]
-    tried.append(("cap", without_cap(found.schedule)))
-    pays = [(code, _pay(found, other)) for code, other in tried if other is not None]
+    uncapped = without_cap(found.schedule)
+    pays = [(f"band-{number}", pay) for number, pay in enumerate(_without_bands(found), start=1)]
+    pays += [("cap", _pay(found, uncapped))] if uncapped else []
     changes = [_change(code, code.replace("-", " "), pay) for code, pay in pays if pay != found.pay]
     return (*changes, *(_change(b.name.replace("_", "-"), b.name.replace("_", " "), b.before) for b in found.bounds))
 
@@ -471,11 +471,23 @@ def _change(code: str, named: str, pay: Money) -> Change:
     return Change(code=code, text=f"without {named} it would pay {text_of(pay)}", outcome=text_of(pay))
 
 
+def _without_bands(found: Derivation) -> list[Money]:
+    """The pay without each band, before caps and floors of the line; nothing to say of an only band."""
+    if len(found.schedule.bands) == 1:
+        return []
+    afters = values_without_bands(found.schedule, found.measure_after)
+    befores = values_without_bands(found.schedule, found.measure_before)
+    return [_step(found, before, after) for before, after in zip(befores, afters, strict=True)]
+
+
 def _pay(found: Derivation, schedule: Schedule) -> Money:
     """The pay under another schedule, before caps and floors of the line."""
+    return _step(found, value_of(schedule, found.measure_before), value_of(schedule, found.measure_after))
+
+
+def _step(found: Derivation, before: Decimal, after: Decimal) -> Money:
     currency = found.rounded_after.currency
-    after = round_half_up(value_of(schedule, found.measure_after) * found.factor, currency)
-    return after - round_half_up(value_of(schedule, found.measure_before) * found.factor, currency)
+    return round_half_up(after * found.factor, currency) - round_half_up(before * found.factor, currency)
 
 
 def text_of(amount: Money) -> str:

@@ -70,6 +70,10 @@ class Reach(NamedTuple):
         return measure > self.above or (self.opens_at_bound and measure == self.above)
 
 
+ReachedParts = list[tuple[Reach, Decimal]]
+"""The bands that a measure reaches, lowest first, each with what it rates of it."""
+
+
 def value_of(schedule: Schedule, measure: Decimal) -> Decimal:
     """F(measure), not rounded."""
     return bounded(schedule, sum((_value(it.band, part) for it, part in _parts(schedule, measure)), NOTHING), measure)
@@ -96,13 +100,19 @@ def slices(schedule: Schedule, measure: Decimal) -> tuple[Slice, ...]:
     )
 
 
-def _parts(schedule: Schedule, measure: Decimal) -> list[tuple[Reach, Decimal]]:
+def _parts(schedule: Schedule, measure: Decimal) -> ReachedParts:
     """The bands that count, lowest first, each with the part of the measure that it rates."""
+    reached = _reached_parts(schedule, measure)
+    return reached if schedule.semantics == "marginal" else reached[-1:]
+
+
+def _reached_parts(schedule: Schedule, measure: Decimal) -> ReachedParts:
+    """The bands that are reached, lowest first, each with what it would rate: its slice, or retroactively everything."""
     counted = capped(schedule, max(measure, NOTHING))
-    reached = list(takewhile(lambda it: it.reached(counted), _reaches(schedule)))
+    reached = takewhile(lambda it: it.reached(counted), _reaches(schedule))
     if schedule.semantics == "marginal":
         return [(it, counted - it.above if it.up_to is None else min(counted, it.up_to) - it.above) for it in reached]
-    return [(it, counted) for it in reached[-1:]]
+    return [(it, counted) for it in reached]
 
 
 def capped(schedule: Schedule, measure: Decimal) -> Decimal:
@@ -145,15 +155,35 @@ def _rate_text(band: Band) -> str:
     return f"{band.per_unit} each" if band.per_unit is not None else "flat"
 
 
-def without_band(schedule: Schedule, number: int) -> Schedule | None:
-    """The same schedule with one band given to the one below it (the first: above it). None for an only band."""
-    if len(schedule.bands) == 1:
-        return None
-    kept = list(schedule.bands)
-    gone = kept.pop(number - 1)
-    if number > 1:
-        kept[number - 2] = replace(kept[number - 2], up_to=gone.up_to, includes_up_to=gone.includes_up_to)
-    return replace(schedule, bands=tuple(kept))
+def values_without_bands(schedule: Schedule, measure: Decimal) -> list[Decimal]:
+    """F(measure) without each band in turn, which is given to the one below it (the first: to the one above it).
+
+    It is reckoned from what the bands rate now, not anew for each schedule: an estimate tells it of fifty bands.
+    """
+    parts = _reached_parts(schedule, measure)
+    values = [_value(it.band, part) for it, part in parts]
+    whole = sum(values, NOTHING) if schedule.semantics == "marginal" else sum(values[-1:], NOTHING)
+    instead = _merged if schedule.semantics == "marginal" else _fallen_back
+    found = [instead(schedule, parts, values, place, whole) for place in range(len(parts))]
+    missing = len(schedule.bands) - len(found)
+    return [bounded(schedule, value, measure) for value in (*found, *[whole] * missing)]
+
+
+def _merged(schedule: Schedule, parts: ReachedParts, values: list[Decimal], place: int, whole: Decimal) -> Decimal:
+    """Marginal: the slice of a band is rated with that of the band below it; of the first, with that above it."""
+    heir = place - 1 if place else 1
+    if heir == len(parts):
+        return _value(schedule.bands[heir], parts[place][1])
+    both = _value(parts[heir][0].band, parts[heir][1] + parts[place][1])
+    return whole - values[place] - values[heir] + both
+
+
+def _fallen_back(schedule: Schedule, parts: ReachedParts, _: list[Decimal], place: int, whole: Decimal) -> Decimal:
+    """Retroactive: everything falls to the band below the one reached; from the first, to the one above it."""
+    if place < len(parts) - 1:
+        return whole
+    counted = parts[-1][1]
+    return _value(schedule.bands[place - 1 if place else 1], counted)
 
 
 def without_cap(schedule: Schedule) -> Schedule | None:
