@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.bulk_work import Bulk
 from chassis.holidays import written_out_in
@@ -35,8 +35,9 @@ from services.incentives.api import (
 )
 from services.incentives.api.asking import MAY_ASK
 from services.incentives.application import HANDLES, KINDS
+from services.incentives.application.bank_numbers import bank_code, bank_number, iban_number
 from services.incentives.application.books import source_of
-from services.incentives.domain.bank_account import BIC, CLEARING_NUMBERS, BankAccount, numbers_a_bank
+from services.incentives.domain.bank_account import BIC, BankAccount
 from services.incentives.domain.explaining import EXPLAIN, WEIGH, disclose
 from services.incentives.domain.payee_events import PaperForgotten
 from services.incentives.domain.payment_rules import PAYMENT_RULES
@@ -126,10 +127,23 @@ class Settings(ServiceSettings):
             raise ValueError(
                 "the payer's account is an IBAN, or a number and a bank: payer_iban, payer_number, payer_bank"
             )
-        clearing, _, number = self.payer_bank.rpartition(" ")
-        if clearing and not numbers_a_bank(clearing, number):
-            raise ValueError(f"payer_bank: {clearing} numbers no bank so, or is none of {', '.join(CLEARING_NUMBERS)}")
         return self
+
+    @field_validator("payer_bank")
+    @classmethod
+    def _a_bank(cls, bank: str) -> str:
+        """Checked as a payee's is: a slip of a hand would be found by the bank that refuses the first file."""
+        clearing, _, number = bank.rpartition(" ")
+        if clearing:
+            bank_number(clearing, number)
+        else:
+            bank_code(number)
+        return bank
+
+    @field_validator("payer_iban")
+    @classmethod
+    def _an_iban(cls, account: str) -> str:
+        return iban_number(account) if account else account
 
 
 BLUEPRINT = Blueprint(

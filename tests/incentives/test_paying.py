@@ -612,11 +612,16 @@ async def ready(asked):
     assert (await asked.post(P2, "/payees/p1/bank/verify", {"bank_id": "b"})).status_code == 404
     client = asked._client
     headers = {**asked._as(P1), "Idempotency-Key": "bank-1"}
-    assert (await client.put("/payees/p1/bank", json=iban, headers=headers)).status_code == 200
+    changed = await client.put("/payees/p1/bank", json=iban, headers=headers)
+    assert changed.status_code == 200
     await asked.settle()
     [payee] = (await asked.get(P1, "/payees"))["items"]
     assert payee["gates"] == ["bank_cool_down", "bank_verified"]
-    verify = {"bank_id": payee["bank"]["bank_id"]}
+    known = (await asked.get(P1, "/payees/p1"))["bank"]
+    verify = {"bank_id": changed.json()["bank_id"]}
+    named = {name: known[name] for name in ("bank_id", "last_digits", "cools_until")}
+    assert changed.json() == {"payee_id": "p1", **named}, "what the next step takes"
+    assert known["last_digits"] == "3000"
     assert (await asked.post(P1, "/payees/p1/bank/verify", verify)).json()["slug"] == "four-eyes"
     assert (await asked.post(OWNER, "/payees/p1/bank/verify", verify)).status_code == 200
     assert (await asked.get(P1, "/payees"))["items"][0]["gates"] == ["bank_cool_down"]

@@ -141,10 +141,22 @@ def test_an_account_without_an_iban_is_drawn_on_at_the_bank_that_the_settings_na
     assert port.bank == "0001234"
 
 
-@pytest.mark.parametrize("bank", ["DEBLZ 37040044", "USABA 11100002", "BOTK12JT", "botkjpjt", "USABA"])
+@pytest.mark.parametrize("bank", ["DEBLZ 37040044", "USABA 11100002", "BOTK12JT", "botkjpjt", "USABA", "BOTKXXJT"])
 def test_a_bank_that_is_none_ends_the_start(tmp_path, bank):
     with pytest.raises(ValidationError, match="payer_bank"):
         Settings(data=tmp_path, payer_number="0001234", payer_bank=bank)
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        ({"payer_number": "1", "payer_bank": "USABA 111000026"}, "its check digit does not fit"),
+        ({"payer_iban": "DE89370400440532013001"}, "a digit may be wrong or missing"),
+    ],
+)
+def test_a_slip_in_the_digits_of_the_vendor_s_own_account_ends_the_start_as_in_a_payee_s(tmp_path, named, says):
+    with pytest.raises(ValidationError, match=says):
+        Settings(data=tmp_path, **named)
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,26 @@
 """Payees over HTTP: bank details under protection, tax forms, consent, blocks."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, Field, model_validator
-from stdnum import bic, iban
-from stdnum.us import rtn
 
 from chassis.access import PARTNER
 from chassis.answers import Page, answers
 from chassis.decider import NotFound
-from chassis.http import App, Body, Paged, Reader, Writer, listed, page, perform, reads, shown
+from chassis.event import iso
+from chassis.execution import Outcome
+from chassis.http import App, Body, Paged, Reader, Writer, answered, listed, page, perform, reads, shown
 from services.incentives.access import READ_EARNINGS, READ_OWN_PAY, READ_PAPERS
 from services.incentives.api.earnings import only_payee, own
 from services.incentives.api.narrowing import ByDay, Filter, sorted_by
+from services.incentives.application.bank_numbers import bank_code, bank_number, iban_number
 from services.incentives.application.paying import payment_rules_now
 from services.incentives.application.tax_years import so_far
-from services.incentives.domain.bank_account import BIC, CLEARING_NUMBERS, BankAccount, bank_account, numbers_a_bank
-from services.incentives.domain.payee import Payee, PayeeGone, Payees, asks_tax_form, thresholds_of
+from services.incentives.domain.bank_account import BIC, BankAccount, bank_account
+from services.incentives.domain.payee import Payee, PayeeGone, Payees, asks_tax_form, cooled_at, thresholds_of
 from services.incentives.domain.payee_commands import (
     BlockPayee,
     ChangeBankDetails,
@@ -48,19 +50,6 @@ Reason = Annotated[str, Field(min_length=1, max_length=500)]
 router = APIRouter(tags=["payees"])
 
 
-def _sound(account: str) -> str:
-    """The IBAN, if its check digits and what its country asks of one fit: most slips of a hand do not."""
-    if not iban.is_valid(account):
-        raise ValueError("that is no IBAN: compare it with the contract, a digit may be wrong or missing")
-    return account
-
-
-def _names_a_bank(code: str) -> str:
-    if code and not bic.is_valid(code):
-        raise ValueError("that is no BIC: its fifth and sixth letters name no country")
-    return code
-
-
 class BankBody(Body):
     """The account that money goes to. It is kept sealed, must be verified by another person, and cools down.
 
@@ -68,9 +57,9 @@ class BankBody(Body):
     `clearing` system, or by both. `clearing` is the system's code in ISO 20022, such as `USABA`, `CACPA`, `AUBSB`, `JPZGN`.
     """
 
-    iban: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$"), AfterValidator(_sound)] | None = None
+    iban: Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}$"), AfterValidator(iban_number)] | None = None
     number: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,34}$")] | None = None
-    bic: Annotated[str, Field(pattern=f"^({BIC})?$"), AfterValidator(_names_a_bank)] = ""
+    bic: Annotated[str, Field(pattern=f"^({BIC})?$"), AfterValidator(bank_code)] = ""
     clearing: Annotated[str, Field(pattern="^([A-Z]{5})?$")] = ""
     clearing_number: Annotated[str, Field(max_length=12)] = ""
     holder: Annotated[str, Field(min_length=1, max_length=70)]
@@ -89,12 +78,8 @@ class BankBody(Body):
 
     @model_validator(mode="after")
     def _numbered_so(self) -> Self:
-        if self.clearing and self.clearing not in CLEARING_NUMBERS:
-            raise ValueError(f"the clearing system is one of {', '.join(CLEARING_NUMBERS)}")
-        if self.clearing and not numbers_a_bank(self.clearing, self.clearing_number):
-            raise ValueError(f"that is no bank's number in {self.clearing}: leave out spaces and hyphens")
-        if self.clearing == "USABA" and not rtn.is_valid(self.clearing_number):
-            raise ValueError("that is no routing number: its check digit does not fit")
+        if self.clearing:
+            bank_number(self.clearing, self.clearing_number)
         return self
 
     def account(self) -> BankAccount:
@@ -146,10 +131,10 @@ async def _known(caller: Reader, app: App, payee_id: str, action: Any) -> Payee:
     return payee
 
 
-async def _with_paper(caller: Writer, app: App, wish: ChangeBankDetails | SubmitTaxForm, paper_id: str) -> Response:
+async def _with_paper(caller: Writer, app: App, wish: ChangeBankDetails | SubmitTaxForm, paper_id: str) -> Outcome:
     """Runs a command with a sealed paper. Of who is forgotten in between it can be read no more either."""
     try:
-        return await perform(caller, app, type(wish), wish)
+        return await app.executor.run(caller.order(), wish)
     except PayeeGone:
         app.keys.forget(caller.tenant, paper_id)
         raise
@@ -236,7 +221,17 @@ async def settlement(partner_id: Id, caller: Reader, app: App) -> Response:
     return shown(await app.document(caller.principal, "settlements", partner_id))
 
 
+class BankAnswer(TypedDict):
+    """What another person verifies by its id, and until when it cools down; null where it is no longer the account."""
+
+    payee_id: str
+    bank_id: str
+    last_digits: str
+    cools_until: Annotated[str, datetime] | None
+
+
 @router.put("/payees/{payee_id}/bank")
+@answers(BankAnswer)
 async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) -> Response:
     """Changes where money goes. Payments wait until another person has verified it and it has cooled down."""
     await _known(caller, app, payee_id, ChangeBankDetails)
@@ -249,7 +244,12 @@ async def change_bank(payee_id: Id, body: BankBody, caller: Writer, app: App) ->
         by=caller.principal.by,
         now=app.clock.now(),
     )
-    return await _with_paper(caller, app, wish, bank_id)
+    done = await _with_paper(caller, app, wish, bank_id)
+    bank = (await app.executor.peek(caller.tenant)(Payees.at(payee_id))).bank
+    stands = bank is not None and bank.bank_id == bank_id
+    cools_until = iso(cooled_at(bank, await payment_rules_now(app, caller.tenant))) if stands else None
+    named = {"payee_id": payee_id, "bank_id": bank_id, "last_digits": account.last_digits}
+    return answered(app, replace(done, answer={**named, "cools_until": cools_until}))
 
 
 @router.post("/payees/{payee_id}/bank/verify")
@@ -261,7 +261,15 @@ async def verify_bank(payee_id: Id, body: VerifyBody, caller: Writer, app: App) 
     return await perform(caller, app, VerifyBankDetails, wish)
 
 
+class TaxFormAnswer(TypedDict):
+    """What another person accepts or rejects by its id."""
+
+    payee_id: str
+    form_id: str
+
+
 @router.put("/payees/{payee_id}/tax")
+@answers(TaxFormAnswer)
 async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> Response:
     """Hands in a tax form. Which one it is, and its file's SHA-256, are kept sealed of a person."""
     payee = await _known(caller, app, payee_id, SubmitTaxForm)
@@ -270,7 +278,8 @@ async def submit_tax(payee_id: Id, body: TaxBody, caller: Writer, app: App) -> R
     if payee.person:
         sealed = app.seal(caller.tenant, form_id, f"{body.form}\n{body.form_sha256}")
         wish = replace(wish, form="", form_sha256="", sealed=sealed)
-    return await _with_paper(caller, app, wish, form_id)
+    done = await _with_paper(caller, app, wish, form_id)
+    return answered(app, replace(done, answer={"payee_id": payee_id, "form_id": form_id}))
 
 
 @router.put("/payees/{payee_id}/currency")

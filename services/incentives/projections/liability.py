@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypedDict
 
 from chassis.event import Seen, iso
 from chassis.projection import Projection
-from contracts.values import none_of
 from chassis.read_store.port import Range, ReadStore, each
+from contracts.values import none_of
 from services.incentives.domain.books import month_after, month_before
 from services.incentives.projections.ledger import (
     FUND,
