@@ -115,7 +115,7 @@ CENTS = st.integers(min_value=1, max_value=300_000).map(lambda cents: f"{cents /
 
 
 @given(PLANS, st.lists(st.tuples(CENTS, st.sampled_from(["p1", "p2"]), CENTS, st.booleans()), max_size=6))
-def test_the_live_plan_against_itself_and_against_what_was_paid_has_delta_0(body, deals):
+def test_done_when_7_the_live_plan_against_itself_and_against_what_was_paid_has_delta_0(body, deals):
     world = World(book(body))
     for n, (amount, partner_id, refund, refunded_too) in enumerate(deals):
         identity = {"opportunity_id": f"o{n}"}
@@ -430,7 +430,7 @@ async def report_of(asked, **body):
     return found["report"]
 
 
-async def test_a_backtest_changes_nothing_and_the_live_plan_against_what_was_posted_has_delta_0(incentives):
+async def test_done_when_7_a_backtest_changes_nothing_and_the_live_plan_against_what_was_posted_has_delta_0(incentives):
     await quarter(incentives)
     await incentives.rest()
     head = await incentives.service.store.head()

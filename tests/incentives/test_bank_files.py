@@ -45,7 +45,7 @@ def faults_of(made):
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("EUR", "100.00"), ("JPY", "100"), ("KWD", "1.005")])
-def test_pain_001_validates_against_its_schema(currency, amount):
+def test_done_when_10_pain_001_validates_against_its_schema(currency, amount):
     assert faults_of(message("Müller & Söhne <GmbH>", "North", currency=currency, amount=amount)) == []
 
 

@@ -194,7 +194,7 @@ def test_a_journal_that_does_not_balance_in_the_books_cannot_be():
         Journal(entries=(one, other))
 
 
-def test_100_00_eur_earned_at_1_10_stands_at_110_00_in_the_books_and_is_reversed_at_that():
+def test_done_when_1_100_00_eur_earned_at_1_10_stands_at_110_00_in_the_books_and_is_reversed_at_that():
     known = {"rates": (Rate(base="EUR", quote="USD", rate=D("1.10"), on=date(2026, 3, 16), source="ecb"),)}
     world = World(book(plan()), books_currency="USD", **known).tell(win("1000.00"), credit())
     [line] = world.of(PayoutCalculated)
@@ -312,7 +312,7 @@ async def test_what_is_owed_at_a_position_is_the_same_whatever_was_posted_on_tha
     ]
 
 
-async def test_a_closed_month_recalculates_bit_identically(incentives):
+async def test_done_when_7_a_closed_month_recalculates_bit_identically(incentives):
     await earned(incentives)
     incentives.clock.set(APRIL)
     closed = (await incentives.post(APPROVER, "/books/2026-03/close")).json()

@@ -49,7 +49,7 @@ def test_the_lines_of_a_window_sum_to_its_rounded_whole(schedule, lines):
         assert D(paid) / 100 == round_half_up(value_of(schedule, measure), "EUR").amount
 
 
-def test_500_at_2_9_percent_are_15_where_binary_floating_point_gives_14():
+def test_done_when_1_500_at_2_9_percent_are_15_where_binary_floating_point_gives_14():
     schedule = Schedule(semantics="marginal", bands=(Band(percent=D("2.9")),))
     assert rated(schedule, "JPY", [("a", 500, 1_000_000)]) == [15]
     assert int(500 * (2.9 / 100)) == 14

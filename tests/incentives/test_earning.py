@@ -145,7 +145,7 @@ def test_an_amount_below_zero_is_refused(wish):
 # Reversals
 
 
-def test_refunds_reverse_3_33_then_3_34_then_3_33_then_nothing():
+def test_done_when_1_refunds_reverse_3_33_then_3_34_then_3_33_then_nothing():
     world = World(book(plan())).tell(win("100.00"), credit())
     for n, amount in enumerate(("33.33", "33.33", "33.34", "5.00")):
         world.tell(reversal(f"x{n}", amount))
@@ -232,7 +232,7 @@ def test_a_share_that_comes_back_earns_again():
 # Meters
 
 
-def test_a_quarter_meter_pays_3_000_then_5_600_and_a_refund_lowers_it_once():
+def test_done_when_1_a_quarter_meter_pays_3_000_then_5_600_and_a_refund_lowers_it_once():
     body = plan(
         {"up_to": "100", "percent": "5"}, {"percent": "9"}, axis="attainment", quota="100000", accumulate="quarter"
     )

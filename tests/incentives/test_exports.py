@@ -94,7 +94,7 @@ def a_foreign_ledger(cash="cash"):
     return journals(*(one for one in world.events if type(one) in KINDS), made)
 
 
-def test_a_plain_text_accounting_tool_accepts_the_ledger_in_its_currencies_and_in_the_books():
+def test_done_when_10_a_plain_text_accounting_tool_accepts_the_ledger_in_its_currencies_and_in_the_books():
     transactions = read(beancount(a_foreign_ledger()))
     assert len(transactions) == 3
     assert [weights(postings) for _, postings in transactions] == [{"USD": Decimal(0)}] * 3
@@ -105,7 +105,7 @@ def test_a_plain_text_accounting_tool_accepts_the_ledger_in_its_currencies_and_i
     ]
 
 
-def test_the_program_ledger_accepts_the_ledger_and_finds_in_each_account_what_stands_there(accounting):
+def test_done_when_10_the_program_ledger_accepts_the_ledger_and_finds_in_each_account_what_stands_there(accounting):
     """Its own judgement, at its strictest: it knows no account, currency or note that was not declared."""
     found = accounting(plain_ledger(a_foreign_ledger(("cash", IBAN))))
     assert found == {

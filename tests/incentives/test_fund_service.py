@@ -94,7 +94,7 @@ async def claimed(it: Running, who: Principal, request_id: str, amount: str) -> 
     return str(made)
 
 
-async def test_200_concurrent_requests_never_overdraw_a_fund(it):
+async def test_done_when_6_200_concurrent_requests_never_overdraw_a_fund(it):
     """Each of 200 requests reserves 500 of 20,000 that are there: 40 are served, whoever comes first."""
     await share(it, "p1", "20000.00")
     client, headers = it._client, it._as(P1)
@@ -156,7 +156,7 @@ async def test_the_clock_reminds_and_expires_and_a_period_ends_by_itself(it):
     assert gone == {"2026": ("5000.00", "5000.00"), "2027": ("0.00", "0.00")}
 
 
-async def test_a_reused_proof_names_nobody_to_the_claimant(it):
+async def test_done_when_9_a_reused_proof_names_nobody_to_the_claimant(it):
     """Two partners show the same invoice: the reviewer sees both claims, the second claimant that it needs review."""
     claims = []
     for who, partner_id in ((P1, "p1"), (P2, "p2")):

@@ -63,13 +63,13 @@ def left(log: Log) -> str:
 # Worked examples of the page
 
 
-def test_ten_thousand_at_half_reserve_five_thousand():
+def test_done_when_1_ten_thousand_at_half_reserve_five_thousand():
     log = accepted("10000.00")
     assert log.request().rest == eur("5000.00")
     assert left(log) == "5000.00"
 
 
-def test_eligible_nine_thousand_is_paid_4500_and_completion_releases_500():
+def test_done_when_1_eligible_nine_thousand_is_paid_4500_and_completion_releases_500():
     log = accepted("10000.00").tell(claimed("9000.00"))
     log.tell(log.submit_claim(), verdict("9000.00"))
     assert payable(log) == Decimal("4500.00")
@@ -79,7 +79,7 @@ def test_eligible_nine_thousand_is_paid_4500_and_completion_releases_500():
     assert left(log) == "5500.00"
 
 
-def test_eligible_eleven_thousand_is_paid_5000():
+def test_done_when_1_eligible_eleven_thousand_is_paid_5000():
     log = accepted("10000.00").tell(claimed("11000.00"))
     log.tell(log.submit_claim(), verdict("11000.00"))
     assert payable(log) == Decimal("5000.00")

@@ -84,7 +84,7 @@ async def came_back(machine, payment):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_killed_between_all_steps_there_is_one_effective_transfer(tmp_path, fault):
+async def test_done_when_4_killed_between_all_steps_there_is_one_effective_transfer(tmp_path, fault):
     async with AsyncExitStack() as stack:
         machine = Machine(stack, tmp_path, fault)
         payment = await proposed(await machine.start())
@@ -119,7 +119,9 @@ OTHERS = ("twice", "rejected", "never", "returned")
     ("death", "fault"),
     [*((death, fault) for death in CALLS for fault in PAY), *(("after submit", fault) for fault in OTHERS)],
 )
-async def test_killed_around_any_call_of_the_provider_there_is_one_effective_transfer(tmp_path, death, fault):
+async def test_done_when_4_killed_around_any_call_of_the_provider_there_is_one_effective_transfer(
+    tmp_path, death, fault
+):
     async with AsyncExitStack() as stack:
         machine = Machine(stack, tmp_path, fault)
         asked = await machine.start()

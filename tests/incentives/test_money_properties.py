@@ -34,7 +34,7 @@ def rates():
 
 
 @given(schedules(), st.lists(CENTS, max_size=8).flatmap(st.permutations))
-def test_lines_sum_to_the_rounded_whole_in_any_slicing_and_order(schedule, slices):
+def test_done_when_1_lines_sum_to_the_rounded_whole_in_any_slicing_and_order(schedule, slices):
     measures = [sum(slices[:n], Decimal(0)) for n in range(len(slices) + 1)]
     paid = total((pay_between(schedule, before, after, "EUR") for before, after in pairwise(measures)), "EUR")
     assert paid == round_half_up(value_of(schedule, measures[-1]), "EUR")
@@ -44,7 +44,9 @@ AMOUNT = st.decimals(min_value=Decimal("0.01"), max_value=10_000, places=2).map(
 
 
 @given(AMOUNT, PERCENTS, st.lists(AMOUNT, max_size=6))
-def test_random_refunds_and_repeats_never_reverse_more_than_earned_and_a_full_one_reverses_it(amount, percent, refunds):
+def test_done_when_2_random_refunds_and_repeats_never_reverse_more_than_earned_and_a_full_one_reverses_it(
+    amount, percent, refunds
+):
     world = World(book(plan({"percent": str(percent)}))).tell(win(amount), credit())
     for n, refund in enumerate(refunds):
         world.tell(reversal(f"x{n}", refund), reversal(f"x{n}", refund))
@@ -88,7 +90,9 @@ RATE = Rate(base="EUR", quote="USD", rate=Decimal("1.0937"), on=NOW.date(), sour
 
 
 @given(PLANS, facts(), st.booleans())
-def test_in_any_order_and_repeated_the_trial_balance_is_0_per_currency_and_in_the_books(body, shuffled, again):
+def test_done_when_3_in_any_order_and_repeated_the_trial_balance_is_0_per_currency_and_in_the_books(
+    body, shuffled, again
+):
     world = World(book({**body, "hold_days": 0}), rates=(RATE,), books_currency="USD").tell(*shuffled)
     world.tell(credit(share("p0", "50.00"), share("p7", "50.00"), revision=2), *(shuffled if again else ()))
     entries = world.posted()
@@ -111,7 +115,7 @@ def test_lines_of_a_window_sum_to_the_rounded_whole(sales):
         assert paid == round_half_up(measure * rate / 100, "EUR")
 
 
-def test_a_full_refund_returns_a_window_to_nothing():
+def test_done_when_2_a_full_refund_returns_a_window_to_nothing():
     world = World(book(plan({"percent": "3.3333"}, accumulate="year"))).tell(win("777.77"), credit())
     world.tell(reversal("all", "777.77"))
     assert world.measures == {"plan-a-p1-2026": Decimal(0)}

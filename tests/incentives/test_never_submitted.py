@@ -100,7 +100,9 @@ STEPS = st.one_of(
 
 @settings(max_examples=300)
 @given(st.lists(STEPS, max_size=25))
-def test_no_one_prepares_and_approves_and_over_limit_blocked_and_cooling_payments_are_never_submitted(steps):
+def test_done_when_5_no_one_prepares_and_approves_and_over_limit_blocked_and_cooling_payments_are_never_submitted(
+    steps,
+):
     after(steps)
 
 
@@ -134,7 +136,7 @@ async def refused(asked, *tries):
     return [(await asked.post(who, path)).json().get("slug") for who, path in tries]
 
 
-async def test_an_over_limit_payment_reaches_no_provider_alone_or_in_a_batch(incentives):
+async def test_done_when_5_an_over_limit_payment_reaches_no_provider_alone_or_in_a_batch(incentives):
     await ruled(incentives)
     payment = await proposed(incentives)
     batch = await in_a_batch(incentives, payment)
@@ -144,7 +146,7 @@ async def test_an_over_limit_payment_reaches_no_provider_alone_or_in_a_batch(inc
     assert incentives.service.application.ports.transfers() == []
 
 
-async def test_a_cooling_payment_reaches_no_provider_alone_or_in_a_batch(incentives):
+async def test_done_when_5_a_cooling_payment_reaches_no_provider_alone_or_in_a_batch(incentives):
     await incentives.hear(activated())
     payment = await proposed(incentives)
     batch = await in_a_batch(incentives, payment)
@@ -159,7 +161,7 @@ async def test_a_cooling_payment_reaches_no_provider_alone_or_in_a_batch(incenti
     assert incentives.service.application.ports.transfers() == []
 
 
-async def test_a_payment_that_is_blocked_after_its_approval_reaches_no_provider_in_a_batch(tmp_path):
+async def test_done_when_5_a_payment_that_is_blocked_after_its_approval_reaches_no_provider_in_a_batch(tmp_path):
     async with started(tmp_path) as asked:
         payment, batch = await batched(asked)
         assert (await asked.post(FINANCE, "/payees/p1/block", {"reason": "fraud"})).status_code == 200

@@ -21,7 +21,7 @@ from tests.incentives.test_tiers import rules
 D = Decimal
 
 
-def test_the_defaults_are_those_of_the_page():
+def test_done_when_1_the_defaults_are_those_of_the_page():
     standard, money, market = PLANS.read(plan()), PAYMENT_RULES.read({}), FUNDS.read(fund())
     assert standard.released == (ReleasePart(percent=D(100), after_days=30),)
     assert (standard.stack, standard.tier_as_of, standard.accumulate) == ("highest", "registration_approved", "line")
@@ -49,7 +49,7 @@ def test_the_defaults_are_those_of_the_page():
         (TIERS, rules, "grace_days", (0, 180), (-1, 181)),
     ],
 )
-def test_the_ranges_are_those_of_the_page(kind, body, field, ends, beyond):
+def test_done_when_1_the_ranges_are_those_of_the_page(kind, body, field, ends, beyond):
     faults = {str(value): kind.check(kind.read(body(**{field: value}))) for value in (*ends, *beyond)}
     assert [bool(faults[str(value)]) for value in (*ends, *beyond)] == [False, False, True, True]
 

@@ -316,7 +316,7 @@ def usd(rate, on=date(2026, 4, 3)):
     return InBooks(currency="USD", rates=(Rate(base="EUR", quote="USD", rate=D(rate), on=on, source="ecb"),))
 
 
-def test_100_00_eur_earned_at_1_10_and_paid_at_1_15_leaves_a_difference_of_5_00():
+def test_done_when_1_100_00_eur_earned_at_1_10_and_paid_at_1_15_leaves_a_difference_of_5_00():
     desk = Desk()
     desk.after(desk.proposed, replace(APPROVE, books=money("110.00", "USD")), SUBMIT, said("paid", books=usd("1.15")))
     made = next(one for one in desk.payment if isinstance(one, PaymentMade))

@@ -62,7 +62,7 @@ def test_facts_beyond_all_money_are_refused_clearly(percent):
         PLANS.answer({**FACTS, "percent": percent}, plan(*BANDS))
 
 
-def test_earned_on_16_march_and_held_60_days_is_payable_on_15_may():
+def test_done_when_1_earned_on_16_march_and_held_60_days_is_payable_on_15_may():
     assert payable_on(date(2026, 3, 16), 60) == date(2026, 5, 15)
 
 

@@ -350,7 +350,7 @@ def test_a_cap_that_was_met_is_kept_with_the_line():
 # Step 9: split between payees
 
 
-def test_a_pay_of_100_00_over_three_payees_is_33_34_33_33_33_33():
+def test_done_when_1_a_pay_of_100_00_over_three_payees_is_33_34_33_33_33_33():
     parts = [
         {"party": "partner", "percent": "33.3334"},
         *({"party": p, "percent": "33.3333"} for p in ("seller", "reseller")),

@@ -36,7 +36,7 @@ def asked(reversal_id, amount, *parts, **months):
     )
 
 
-def test_refunds_of_33_33_33_33_33_34_and_5_00_leave_an_excess_of_5_00():
+def test_done_when_1_refunds_of_33_33_33_33_33_34_and_5_00_leave_an_excess_of_5_00():
     lines = (sold("1", "crm", "100.00"),)
     found = taken_by([lines, *(asked(f"x{n}", a) for n, a in enumerate(("33.33", "33.33", "33.34", "5.00")))])
     assert [one.excess for one in found] == [money(a, "EUR") for a in ("0.00", "0.00", "0.00", "5.00")]

@@ -30,19 +30,19 @@ REBATE = (
 )
 
 
-def test_marginal_10_percent_to_10_000_then_20_percent_is_2_000_on_15_000():
+def test_done_when_1_marginal_10_percent_to_10_000_then_20_percent_is_2_000_on_15_000():
     schedule = Schedule(semantics="marginal", bands=(Band(up_to=D(10_000), percent=D(10)), Band(percent=D(20))))
     assert value_of(schedule, D(15_000)) == D(2_000)
 
 
-def test_a_rebate_on_3_000_000_is_worth_55_000_marginal_and_90_000_retroactive():
+def test_done_when_1_a_rebate_on_3_000_000_is_worth_55_000_marginal_and_90_000_retroactive():
     assert value_of(Schedule(semantics="marginal", bands=REBATE), D(3 * MILLION)) == D(55_000)
     assert value_of(Schedule(semantics="retroactive", bands=REBATE), D(3 * MILLION)) == D(90_000)
 
 
 @pytest.mark.parametrize(("measure", "pays"), [(110_000, 1_000), (100_000, 1_000), (90_000, 0), (0, 0)])
 @pytest.mark.parametrize("semantics", ["marginal", "retroactive"])
-def test_a_flat_1_000_from_100_000_is_1_000_on_110_000_and_nothing_on_90_000(semantics, measure, pays):
+def test_done_when_1_a_flat_1_000_from_100_000_is_1_000_on_110_000_and_nothing_on_90_000(semantics, measure, pays):
     bands = (Band(up_to=D(100_000), includes_up_to=False, flat=D(0)), Band(flat=D(1_000)))
     assert value_of(Schedule(semantics=semantics, bands=bands), D(measure)) == D(pays)
 
@@ -60,7 +60,7 @@ def test_a_finite_last_bound_caps_the_measure():
 
 
 @pytest.mark.parametrize(("measure", "currency", "pays"), [("0.03", "EUR", "0.01"), ("3", "JPY", "1")])
-def test_3_minor_units_at_20_percent_are_1(measure, currency, pays):
+def test_done_when_1_3_minor_units_at_20_percent_are_1(measure, currency, pays):
     schedule = Schedule(semantics="marginal", bands=(Band(percent=D(20)),))
     assert pay_between(schedule, D(0), D(measure), currency).amount == D(pays)
 
@@ -79,7 +79,7 @@ def test_rounding_is_half_up_at_the_minor_unit(measure, percent, currency, pays)
 
 
 @pytest.mark.parametrize(("semantics", "second"), [("marginal", "5600.00"), ("retroactive", "9600.00")])
-def test_a_quarter_with_a_quota_pays_3_000_then_5_600_or_9_600(semantics, second):
+def test_done_when_1_a_quarter_with_a_quota_pays_3_000_then_5_600_or_9_600(semantics, second):
     bands = (Band(up_to=D(100), percent=D(5)), Band(percent=D(9)))
     schedule = Schedule(semantics=semantics, bands=bands, axis="attainment", quota=D(100_000))
     assert pay_between(schedule, D(0), D(60_000), "EUR").amount == D("3000.00")

@@ -353,7 +353,7 @@ async def test_a_refund_after_payment_carries_a_negative_balance_forward(incenti
     assert (answer.status_code, answer.json()["slug"]) == (409, "below-minimum")
 
 
-async def test_no_one_prepares_and_approves(incentives):
+async def test_done_when_5_no_one_prepares_and_approves(incentives):
     payment = await proposed(incentives)
     answer = await incentives.post(BOTH, f"{payment}/approve")
     assert (answer.status_code, answer.json()["slug"]) == (403, "four-eyes")
@@ -374,7 +374,7 @@ async def test_a_suspended_partner_is_blocked_until_reinstated_even_if_the_old_e
 
 
 @pytest.mark.parametrize("fault", ["late", "twice", "unknown", "lost"])
-async def test_under_every_fault_of_the_provider_there_is_one_transfer(tmp_path, fault):
+async def test_done_when_4_under_every_fault_of_the_provider_there_is_one_transfer(tmp_path, fault):
     async with started(tmp_path, **{f"provider_{fault}_percent": 100}) as incentives:
         payment = await proposed(incentives)
         await incentives.post(APPROVER, f"{payment}/approve")

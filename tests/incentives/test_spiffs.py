@@ -63,7 +63,7 @@ def sold_deals(world, *names):
     return world
 
 
-def test_a_budget_of_1_000_gives_awards_of_300_as_300_300_300_100_then_it_is_exhausted():
+def test_done_when_1_a_budget_of_1_000_gives_awards_of_300_as_300_300_300_100_then_it_is_exhausted():
     world = sold_deals(World(book(spiff())).allocate("pot", "1000.00"), "a", "b", "c", "d", "e")
     assert awards(world) == [D("300.00"), D("300.00"), D("300.00"), D("100.00")]
     [missed] = world.of(AwardMissed)
@@ -102,7 +102,7 @@ def test_a_budget_that_gives_no_rest_keeps_it():
     assert world.budgets["pot"].available == money("100.00", "EUR")
 
 
-def test_a_reversal_refills_the_budget_for_later_awards_not_for_earlier_ones():
+def test_done_when_1_a_reversal_refills_the_budget_for_later_awards_not_for_earlier_ones():
     world = sold_deals(World(book(spiff())).allocate("pot", "300.00"), "a", "b")
     world.tell(reversal("x", "1000.00", opportunity_id="a"))
     world.tell(credit(opportunity_id="b", revision=2))
@@ -524,7 +524,7 @@ def test_whatever_is_asked_what_is_allocated_is_available_reserved_or_used(steps
         assert held == state.available.amount
 
 
-async def test_200_concurrent_sales_never_overdraw_a_spiff(incentives):
+async def test_done_when_6_200_concurrent_sales_never_overdraw_a_spiff(incentives):
     """Each of 200 sales is worth 300 of the 20,000 that are there: 66 are served, one more gets the rest."""
     await incentives.publish_plan(spiff())
     pot = {"ref": "first", "amount": "20000.00", "currency": "EUR"}

@@ -362,7 +362,7 @@ def test_unsound_tier_rules_are_named(changes):
 
 @settings(max_examples=60, deadline=None)
 @examples(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 300_000), st.integers(0, 3)), max_size=25))
-def test_a_tier_falls_only_by_a_person(steps):
+def test_done_when_9_a_tier_falls_only_by_a_person(steps):
     """Whatever facts and days come, no evaluation ever lowers a level."""
     log, levels = log_of(), ("silver", "gold")
     day = NOW

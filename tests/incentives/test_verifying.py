@@ -86,7 +86,7 @@ def altered(document, path):
     return put(document, path, text[:-1] + str((int(text[-1]) + 1) % 10))
 
 
-async def test_one_altered_digit_of_any_amount_is_found_and_named(proof):
+async def test_done_when_8_one_altered_digit_of_any_amount_is_found_and_named(proof):
     places = list(numbers(proof))
     assert len(places) > 40
     assert [] == [path for path in places if not verify(altered(proof, path))]

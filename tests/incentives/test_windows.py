@@ -121,7 +121,7 @@ def test_the_evaluator_before_left_those_pieces_in_the_window_and_paid_the_next_
 
 
 @pytest.mark.parametrize(("semantics", "worth"), [("marginal", "55000.00"), ("retroactive", "90000.00")])
-def test_a_rebate_on_3_000_000_is_55_000_marginal_and_90_000_retroactive(semantics, worth):
+def test_done_when_1_a_rebate_on_3_000_000_is_55_000_marginal_and_90_000_retroactive(semantics, worth):
     world = World(book(rebate(semantics=semantics))).tell(*sale(1, "1000000.00"), *sale(2, "2000000.00"))
     world.close("plan-a-p1-2026", OVER)
     assert settled(world) == [D(worth)]
@@ -268,7 +268,9 @@ PAID_ON = {
     st.sampled_from(["marginal", "retroactive"]),
     st.sampled_from(["month", "quarter"]),
 )
-def test_a_yearly_rebate_is_one_whether_paid_monthly_quarterly_or_yearly(cents, refunded, semantics, cadence):
+def test_done_when_1_a_yearly_rebate_is_one_whether_paid_monthly_quarterly_or_yearly(
+    cents, refunded, semantics, cadence
+):
     sales = [fact for n, amount in enumerate(cents) for fact in sale(n, f"{amount / 100:.2f}")]
     back = reversal("x", "999999.00", opportunity_id=f"o{refunded % len(cents)}")
     bands = ({"up_to": "1500", "percent": "1.3333"}, {"percent": "7.7"})
