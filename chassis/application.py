@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.access import Access, sees
 from chassis.clock import Clock
-from chassis.decider import Busy, NotFound, Problem, stream_name
+from chassis.decider import Behind, NotFound, Problem, stream_name
 from chassis.event import Actor, PublicEvent, Sealed, Seen, stable_id
 from chassis.execution import Executor, Order, Outcome, Peek
 from chassis.identity import Principal
@@ -100,10 +100,11 @@ class Application:
         return await self.reached(model, source, position, seconds, tenant)
 
     async def caught_up(self, model: str) -> None:
-        """Waits until a read model has seen all that is recorded here. Raises Busy when it does not in time."""
+        """Waits until a read model has seen all that is recorded here. Raises Behind when it does not in time, or stands."""
         head = await self.executor.store.head()
-        if self.reached and not await self.reached(model, self.name, head, self.catch_up_seconds, None):
-            raise Busy(f"{model} has not read the log up to {head}")
+        seconds = 0.0 if model in self.standing() else self.catch_up_seconds
+        if self.reached and not await self.reached(model, self.name, head, seconds, None):
+            raise Behind(f"{model} has not read the log up to {head}")
 
     def patient(self) -> "Application":
         """The same for whoever can wait longer than a request, whose caller waits too.
@@ -134,14 +135,17 @@ class Application:
         )
 
     async def issue(self, tenant: str, command_id: str, command: Any) -> Outcome | None:
-        """Runs a command that the service gives itself: a deadline that passed, a worker's finding. Refused is done."""
+        """Runs a command that the service gives itself: a deadline that passed, a worker's finding. Refused is done.
+
+        Nobody waits for its answer, so it is patient.
+        """
         order = Order(
             command_id=command_id,
             tenant=tenant,
             actor=Actor(kind="service", subject=self.name),
             correlation_id=command_id,
         )
-        make = partial(command.make, self, tenant) if isinstance(command, Prepared) else command
+        make = partial(command.make, self.patient(), tenant) if isinstance(command, Prepared) else command
         try:
             return await self.executor.run(order, make)
         except NothingToDo:

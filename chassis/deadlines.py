@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.clock import Clock
-from chassis.decider import Busy
+from chassis.decider import Behind, Busy
 from chassis.event import frozen, iso, stable_id
 from chassis.projection import Projection
 from chassis.read_store.port import FIRST, TURN, Due, DuePlace, ReadStore
@@ -125,7 +125,7 @@ class Ticker:
     async def _try(self, deadline: Deadline, due: Due, now: datetime) -> bool:
         """Whether the due date is settled. A failure is logged and tried again later; it holds up no other.
 
-        That somebody is busy is no failure: its time comes.
+        That somebody is busy is no failure: its time comes. Who has waited for a read model comes again at once to wait on.
         """
         command_id = deadline.command_id(due)
         async with self._places:
@@ -135,7 +135,7 @@ class Ticker:
                     await self._issue(due.tenant, command_id, command)
             except Busy as busy:
                 log.info("deadline_put_off", deadline=deadline.name, tenant=due.tenant, id=due.id, why=busy.detail)
-                self._failed(command_id)
+                self._failed(command_id, in_a_row=not isinstance(busy, Behind))
                 return False
             except Exception:  # noqa: BLE001  whatever one command meets, the others are due as well
                 log.exception("deadline_failed", deadline=deadline.name, tenant=due.tenant, id=due.id)
@@ -144,8 +144,8 @@ class Ticker:
         self._failing.pop(command_id, None)
         return True
 
-    def _failed(self, command_id: str) -> None:
-        failures = self._failing.get(command_id, (0, 0.0))[0] + 1
+    def _failed(self, command_id: str, *, in_a_row: bool = True) -> None:
+        failures = self._failing.get(command_id, (0, 0.0))[0] + 1 if in_a_row else 1
         if len(self._failing) < self._settings.failing_max or command_id in self._failing:
             again = asyncio.get_running_loop().time() + self._settings.backoff.pause_seconds(failures)
             self._failing[command_id] = (failures, again)

@@ -78,6 +78,10 @@ class Busy(Problem):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Behind(Busy):
+    """What a command reads has not seen all that is recorded, though it was waited for: try again."""
+
+
 class WrongState(Refused):
     """The command does not fit the present state. `state` is that state, `allowed` the commands that fit."""
 

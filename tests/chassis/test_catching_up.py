@@ -1,4 +1,4 @@
-"""Waiting for a read model of one's own: a reaction waits where a request is answered that it is to come again."""
+"""Waiting for a read model of one's own: reactions and deadlines wait where a request is answered that it is to come again."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chassis.access import Access
-from chassis.application import Application
-from chassis.decider import Busy
+from chassis.application import Application, Prepared
+from chassis.decider import Behind, Busy
 from chassis.event import Seen
 from chassis.process import make_world, running
 from chassis.service import Blueprint, assemble
@@ -41,3 +41,24 @@ async def test_a_reaction_waits_for_a_read_model_that_stays_a_little_behind_and_
         with pytest.raises(Busy):
             await replace(service.application, reached=two_seconds_behind).caught_up("totals")
     assert (len(waited), service.reactions[0].counters.held) == (1, 0)
+
+
+async def test_a_deadline_waits_for_a_read_model_as_a_reaction_does_and_nobody_for_one_that_stands(
+    tmp_path: Path,
+) -> None:
+    class Prepares(Exception):
+        """The command was about to be made."""
+
+    async def make(app: Application, tenant: str, peek: object) -> None:
+        await app.caught_up("totals")
+        raise Prepares
+
+    settings = ServiceSettings(data=tmp_path)
+    blueprint = Blueprint(name="reader", handles=(), access=Access({}), routers=(), publish=publish)
+    service = assemble(blueprint, settings, make_world(settings))
+    async with running([service], service.world):
+        behind = replace(service.application, reached=two_seconds_behind)
+        with pytest.raises(Prepares):
+            await behind.issue("acme", "command-1", Prepared(make))
+        with pytest.raises(Behind):
+            await replace(behind, standing=lambda: frozenset({"totals"})).issue("acme", "command-2", Prepared(make))

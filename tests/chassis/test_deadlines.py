@@ -12,7 +12,7 @@ import pytest
 
 from chassis.clock import FixedClock
 from chassis.deadlines import Deadline, Ticker, TickerSettings
-from chassis.decider import Busy
+from chassis.decider import Behind, Busy
 from chassis.event import Seen, event, iso
 from chassis.read_store.port import WHOLE, Change, Kept, NoSuchModel
 from chassis.read_store.sqlite import SqliteReadStore
@@ -205,6 +205,28 @@ async def test_who_finds_somebody_busy_comes_again_without_an_alarm(
     desk.failing.clear()
     await ticker(read_store, desk, clock).tick()
     assert desk.deals == ["a"]
+
+
+class OnceMoreAtOnce(Backoff):
+    """No pause after one failure, and a long one after two in a row."""
+
+    def pause_seconds(self, failures: int) -> float:
+        return 0.0 if failures == 1 else 3_600.0
+
+
+@pytest.mark.parametrize(("fails", "deals"), [(Behind("rulebooks"), ["a"]), (Busy("no rate yet"), [])])
+async def test_who_waited_for_a_read_model_comes_again_at_once_however_often(
+    read_store: SqliteReadStore, fails: Exception, deals: list[str]
+) -> None:
+    desk, clock = Desk(), FixedClock(NOON)
+    desk.failing, desk.fails = {"a"}, fails
+    await hold(read_store, "a")
+    ticks = Ticker(read_store, [HOLD_ENDS], clock, desk.issue, TickerSettings(backoff=OnceMoreAtOnce()))
+    await ticks.tick()
+    await ticks.tick()
+    desk.failing.clear()
+    await ticks.tick()
+    assert desk.deals == deals
 
 
 async def test_a_deadline_with_nothing_to_do_is_settled(read_store: SqliteReadStore) -> None:
