@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
@@ -81,7 +82,8 @@ class Settings:
     allowed_seconds: float = 10.0
     """A reader that was refused and then goes on so long without another no is one that may read."""
     outside_seconds: float = 30.0
-    """A consumer that has been out of its group for so long, or has stood still, does not come back by itself."""
+    """A consumer that has been out of its group for so long, or has stood still, while a broker answers, does not come back
+    by itself."""
     look_back_records: int = 5_000
     """How many records of a partition are read at once where lost ones are looked for."""
     relay: RelaySettings = field(default_factory=RelaySettings)
@@ -122,6 +124,19 @@ def topic_config(settings: Settings) -> dict[str, str]:
         "min.insync.replicas": str(min(settings.in_sync_min, settings.replication)),
         "retention.ms": str(settings.retention_days * 24 * 3_600 * 1_000),
     }
+
+
+async def is_there(settings: Settings) -> bool:
+    """Whether a broker answers, asked over a connection of its own."""
+    client = AIOKafkaClient(**settings.client())
+    try:
+        await asyncio.wait_for(client.bootstrap(), settings.start_seconds)
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    else:
+        return True
+    finally:
+        await bounded_stop({asyncio.ensure_future(client.close())}, settings.discard_seconds)
 
 
 @asynccontextmanager
@@ -463,7 +478,11 @@ class _Subscription:
             out = self._is_outside() or self._stands_still()
             outside_seconds = outside_seconds + self._settings.watch_seconds if out else 0.0
             if outside_seconds > self._settings.outside_seconds:
-                break
+                if await is_there(self._settings):
+                    break
+                # Whoever waits for a broker that is away goes on as the member it was; one that joins anew would have its
+                # group wait until the old session is over.
+                outside_seconds = 0.0
         raise ConsumerEnded(f"{self.group} on {self.topic}")
 
     async def _learn_beginnings(self) -> None:

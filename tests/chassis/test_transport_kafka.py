@@ -270,6 +270,26 @@ async def test_a_consumer_that_looks_for_its_coordinator_for_ever_is_replaced(ka
         await hearing.until(lambda: 3 in hearing.numbers())
 
 
+@pytest.mark.timeout(300)
+async def test_a_consumer_whose_broker_is_away_waits_for_it_as_the_member_that_it_was(broker: Broker) -> None:
+    """One that joined anew had its group wait, once the broker was back, until the session of the old member was over."""
+    settings = replace(settings_for(broker.bootstrap), outside_seconds=1.0)
+    travel = Travel(make=lambda: KafkaTransport(settings), service=await new_service(settings))
+    hearing = Hearing()
+    async with travel.running(reader=hearing) as transport:
+        await travel.feed.commit(1)
+        await hearing.until(lambda: 1 in hearing.numbers())
+        [subscription] = transport._subscriptions
+        await hearing.until(lambda: not subscription._in_hand and subscription._is_fetching())
+        broker.kill()
+        await hearing.until(subscription._is_outside)
+        await asyncio.sleep(4 * settings.outside_seconds)
+        assert f"{subscription.topic}>{subscription.group}" not in transport.tasks.failures
+        await asyncio.to_thread(broker.start)
+        await travel.feed.commit(2)
+        await hearing.until(lambda: 2 in hearing.numbers())
+
+
 async def test_a_consumer_whose_commit_never_returns_is_replaced(kafka: str) -> None:
     """Seen after a network that was cut at that moment: it stays in its group, and reads nothing for five minutes."""
     settings = replace(settings_for(kafka), outside_seconds=1.0)
