@@ -3,7 +3,7 @@
 import re
 import time
 
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, Response, expect
 
 from tests.browser.state import Customer
 
@@ -17,6 +17,8 @@ SWITCHES = (
     "--disable-sync",
 )
 PATIENCE_MS = 30_000
+AGAIN = 'meta[http-equiv="refresh"]'
+"""Stands in a page without script that lags behind what its reader did."""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -36,9 +38,15 @@ def _is_fault(kind: str, text: str) -> bool:
     return kind in ("error", "warning") and re.search("status of (4|503)", text) is None
 
 
+def go(page: Page, path: str) -> Response | None:
+    """Goes to another page, once the one before no longer asks for itself again: the browser drops one of two."""
+    expect(page.locator(AGAIN)).to_have_count(0)
+    return page.goto(path)
+
+
 def sign_in(page: Page, name: str, path: str = "/", tenant: str = "") -> None:
     """Asks for a page, is sent to the sign-in page, signs in there, and is on the page that was asked for."""
-    page.goto(f"/dev/sign-in?tenant={tenant}" if tenant else path)
+    go(page, f"/dev/sign-in?tenant={tenant}" if tenant else path)
     reload_until(page, page.get_by_role("button", name=re.compile(f"^{name}", re.IGNORECASE))).click()
     page.wait_for_url(f"**{path}")
 
@@ -55,7 +63,7 @@ def fill_in(page: Page, wanted: Customer) -> None:
 
 def register(page: Page, wanted: Customer) -> str:
     """Registers a deal by hand; the path of its page."""
-    page.goto("/deals/new")
+    go(page, "/deals/new")
     fill_in(page, wanted)
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(wanted.name)
@@ -67,14 +75,15 @@ def reload_until(page: Page, wanted: Locator) -> Locator:
     deadline = time.monotonic() + PATIENCE_MS / 1_000
     while not wanted.count() and time.monotonic() < deadline:
         page.wait_for_timeout(100)
-        page.reload()
+        if not page.locator(AGAIN).count():
+            page.reload()
     expect(wanted).to_be_visible()
     return wanted
 
 
 def go_until(page: Page, path: str, wanted: Locator) -> Locator:
     """Goes to a page that is to show what somebody else did, or what was done on another page; the part that shows it."""
-    page.goto(path)
+    go(page, path)
     return reload_until(page, wanted)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -50,25 +51,35 @@ class Client:
 
     def look(self, path: str) -> Any:
         """What is there; None while there is nothing."""
-        return self._call("GET", path, None, "")
+        with self._answer("GET", path, None, "") as answer:
+            return None if answer.status == HTTPStatus.NOT_FOUND else _content("GET", path, answer)
 
     def post(self, path: str, body: Any = None, key: str = "") -> Any:
-        return self._call("POST", path, body, key or uuid.uuid4().hex)
+        """Does something, once: whoever is told when to come again does, under the same key."""
+        named, deadline = key or uuid.uuid4().hex, time.monotonic() + PATIENCE_SECONDS
+        while True:
+            with self._answer("POST", path, body, named) as answer:
+                wait = float(answer.headers.get("retry-after", PATIENCE_SECONDS))
+                if time.monotonic() + wait > deadline or answer.status < HTTPStatus.BAD_REQUEST:
+                    return _content("POST", path, answer)
+            time.sleep(wait)
 
-    def _call(self, method: str, path: str, body: Any, key: str) -> Any:
+    def _answer(self, method: str, path: str, body: Any, key: str) -> Any:
         headers = {"content-type": "application/json", "idempotency-key": key}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
         content = None if method == "GET" else json.dumps(body or {}).encode()
-        request = Request(self.url + path, content, headers, method=method)
         try:
-            with urlopen(request, timeout=CALL_SECONDS) as answer:
-                text = answer.read()
-        except HTTPError as error:
-            if (method, error.code) == ("GET", 404):
-                return None
-            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from error
-        return json.loads(text) if text.startswith((b"{", b"[")) else text
+            return urlopen(Request(self.url + path, content, headers, method=method), timeout=CALL_SECONDS)
+        except HTTPError as refused:
+            return refused
+
+
+def _content(method: str, path: str, answer: Any) -> Any:
+    """The JSON of a good answer, or its text."""
+    text = answer.read()
+    assert answer.status < HTTPStatus.BAD_REQUEST, f"{method} {path}: {answer.status} {text.decode()}"
+    return json.loads(text) if text.startswith((b"{", b"[")) else text
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,14 @@ class Running:
         return Client(self.crm_url)
 
     def who(self, name: str, tenant: str = TENANT) -> Client:
-        """The API as somebody whom the development issuer knows."""
-        said = self.anyone.post("/dev/token", {"tenant": tenant, "as": name})
-        return Client(self.url, said["token"])
+        """The API as somebody, once the development issuer knows them: who has just joined shows within moments."""
+        wish = {"tenant": tenant, "as": name}
+
+        def token() -> str:
+            with self.anyone._answer("POST", "/dev/token", wish, "") as answer:
+                return json.loads(answer.read()).get("token", "")
+
+        return Client(self.url, until(token, f"nobody is known as {name}"))
 
     def forward(self, days: int = 0, hours: int = 0) -> None:
         """Sets the clock of all services forward; sessions may be over by then."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.portal import fill_in, launched, sign_in
+from tests.browser.portal import fill_in, go, launched, sign_in
 from tests.browser.running import Running, running_system
 from tests.browser.state import HALDEN, MARCHETTI, State, believable
 from tests.engines.chromium import chromium_path
@@ -46,7 +46,7 @@ def taken(browser: Browser, system: Running, who: str, path: str, file: Path) ->
     context = browser.new_context(base_url=system.url, viewport=SIZE, timezone_id="Europe/Berlin")  # type: ignore[arg-type]
     page = context.new_page()
     sign_in(page, who)
-    page.goto(path)
+    go(page, path)
     if path == "/deals/new":
         _with_preview(page)
     if page.locator("[data-live]").count():

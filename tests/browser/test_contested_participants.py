@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go_until, reload_until
+from tests.browser.portal import go, go_until, reload_until
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
@@ -22,7 +22,7 @@ def test_a_participant_is_heard_and_leaves_where_the_arbiter_decides_for_who_hel
 
     desk = browse("dora", f"/deals/{deal}", java_script_enabled=False)
     asks(desk, named)
-    desk.goto(f"/deals/{held}")
+    go(desk, f"/deals/{held}")
     expect(desk.locator("main")).to_contain_text("What is held here is contested too")
 
     partner = browse("southbridge", "/invitations", java_script_enabled=False)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go_until, reload_until, up_to_date
+from tests.browser.portal import go, go_until, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
@@ -80,7 +80,7 @@ def test_the_vendor_says_who_sold_there_before_and_another_one_and_that_nobody_d
     rival = browse("northwind", f"/deals/{deal}", java_script_enabled=False)
     expect(rival.get_by_role("heading", level=1)).to_have_text(TARN.name)
     expect(rival.get_by_text("The contract has run out.")).to_have_count(0)
-    refused = rival.goto(address)
+    refused = go(rival, address)
     assert refused is not None
     assert refused.status == 403
     expect(rival.get_by_text("The contract has run out.")).to_have_count(0)
@@ -122,5 +122,5 @@ def test_the_desk_writes_a_customer_down_and_a_registration_of_it_is_found_there
     expect(page.get_by_role("status").first).to_contain_text("The customer is written down")
     expect(page.get_by_role("heading", level=1)).to_have_text("Kestrel Looms Ltd")
     register(system, NORTH, Customer("Kestrel Looms", "GB", "kestrel-looms.co.uk", "9000.00"))
-    page.goto("/customers?domain=kestrel-looms.co.uk")
+    go(page, "/customers?domain=kestrel-looms.co.uk")
     reload_until(page, page.get_by_role("row", name="Kestrel Looms Ltd GB kestrel-looms.co.uk 1"))

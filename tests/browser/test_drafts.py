@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go_until, reload_until
+from tests.browser.portal import go, go_until, reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import SOUTH
 
@@ -49,7 +49,7 @@ def test_what_a_program_wrote_in_a_draft_is_kept_by_the_form(browse: Browse, sys
     expect(page.get_by_role("row", name="Arnstein Pumpen GmbH")).to_be_visible()
     kept = until(lambda: amounting(south.get(f"/v1/registration/drafts/{begun}")["body"], "900.00"))
     assert (kept["customer"], kept["products"]) == (customer, lines)
-    page.goto(f"/drafts/{begun}")
+    go(page, f"/drafts/{begun}")
     page.get_by_role("button", name="Register", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Arnstein Pumpen GmbH")
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import fill_in, reload_until, up_to_date
+from tests.browser.portal import fill_in, go, reload_until, up_to_date
 from tests.browser.running import Running
 from tests.browser.state import Customer
 
@@ -26,7 +26,7 @@ def test_what_the_vendor_keeps_is_taken_to_who_asks_and_free_once_it_is_ended(br
     fill_in(partner, ASPEN)
     partner.get_by_role("button", name="Check first").click()
     expect(partner.get_by_text("Taken", exact=True).first).to_be_visible()
-    refused = partner.goto("/exclusions")
+    refused = go(partner, "/exclusions")
     assert refused is not None
     assert refused.status == 403
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
+from tests.browser.portal import go
 from tests.browser.running import Running
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -33,7 +34,7 @@ def test_a_file_is_tried_registered_and_taken_back_without_script(browse: Browse
     take_back.click()
     page.get_by_role("button", name="Withdraw 2 deals").click()
     expect(page.get_by_text("2 deals were taken back")).to_be_visible(timeout=30_000)
-    page.goto("/batches")
+    go(page, "/batches")
     page.get_by_label("File").set_input_files({"name": "wrong.csv", "mimeType": "text/csv", "buffer": TABLE.encode()})
     page.get_by_role("button", name="Upload and try").click()
     throw_away = page.get_by_role("button", name="Throw it away")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import reload_until
+from tests.browser.portal import go, reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import State, offered
 
@@ -41,7 +41,7 @@ def test_the_desk_lets_go_on_what_was_held_back_and_sees_why_it_was(browse: Brow
 def test_a_visitor_of_a_website_asks_to_be_called_without_signing_in(browse: Browse, system: Running) -> None:
     page = browse("dora", java_script_enabled=False)
     page.context.clear_cookies()
-    page.goto("/forms/contact?tenant=acme&tracking_code=spring")
+    go(page, "/forms/contact?tenant=acme&tracking_code=spring")
     page.get_by_label("Company").fill("Quayside Freight")
     page.get_by_label("Country").select_option("NL")
     page.get_by_label("What do you need?").fill("We look for software for forty people at the quay.")

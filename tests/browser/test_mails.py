@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
+from tests.browser.portal import go
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -33,7 +34,7 @@ def test_a_mail_that_says_all_is_a_deal_and_one_that_does_not_a_draft_without_sc
     page.get_by_role("link", name="see it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Morwen Kilns Ltd")
 
-    page.goto("/mails")
+    go(page, "/mails")
     paste(
         page, CLEAR.replace("Morwen Kilns", "Penhale Kilns").replace("morwen", "penhale").replace("8,400.00", "8.400")
     )
@@ -53,7 +54,7 @@ def test_a_mail_is_forgotten_on_its_page_and_one_too_large_is_refused_with_what_
     page.get_by_role("button", name="Forget for good").click()
     expect(page.get_by_role("status").first).to_contain_text("The mail was forgotten")
     expect(page.locator("main")).not_to_contain_text("Trewin Glass")
-    page.goto("/mails")
+    go(page, "/mails")
     paste(page, "Customer: Trewin Glass\n" + "x" * 300_000)
     expect(page.get_by_role("alert")).to_contain_text("262144 bytes at most")
     expect(page.locator("textarea[name=mail]")).to_have_value(re.compile("Trewin Glass"))

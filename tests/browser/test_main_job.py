@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import axis, fill_in, go_until, in_crm, register, reload_until
+from tests.browser.portal import axis, fill_in, go, go_until, in_crm, register, reload_until
 from tests.browser.running import Running
 from tests.browser.state import Customer
 
@@ -20,7 +20,7 @@ def test_a_deal_goes_from_registration_to_its_reversal_before_the_eyes_of_its_pa
     browse: Browse, system: Running
 ) -> None:
     north, south, dora, finn = browse("northwind"), browse("southbridge"), browse("dora"), browse("finn")
-    north.goto("/deals/new")
+    go(north, "/deals/new")
     fill_in(north, AURELIA)
     preview = north.locator("#preview")
     expect(preview).to_contain_text("Free")
@@ -34,7 +34,7 @@ def test_a_deal_goes_from_registration_to_its_reversal_before_the_eyes_of_its_pa
     expect(axis(north, "Protection ends")).to_contain_text(re.compile(r"in (90|89) days"))
     expect(north.locator("#timeline")).to_contain_text("Opened in the CRM")
 
-    dora.goto("/")
+    go(dora, "/")
     dora.get_by_role("link", name="Simulated CRM").click()
     in_crm(dora, AURELIA.name).get_by_role("button", name="Win").click()
     expect(axis(north, "Sales stage")).to_contain_text("Won")
@@ -48,14 +48,14 @@ def test_a_deal_goes_from_registration_to_its_reversal_before_the_eyes_of_its_pa
     expect(axis(north, "Earned")).not_to_have_text(earned)
     every_entry_says_why(north)
 
-    finn.goto("/money")
+    go(finn, "/money")
     expect(finn.locator("#trial")).to_contain_text("balances")
     expect(finn.locator("#trial strong")).to_have_text("€0.00")
 
 
 def collide(south: Page) -> None:
     """Another partner asks for the same customer: it learns that it is taken before and after, and not by whom."""
-    south.goto("/deals/new")
+    go(south, "/deals/new")
     fill_in(south, AURELIA)
     expect(south.locator("#preview")).to_contain_text("Taken")
     expect(south.locator("#preview")).to_contain_text("number 1 in line")
@@ -95,7 +95,7 @@ def every_entry_says_why(page: Page) -> None:
 def test_the_same_job_is_done_without_script(browse: Browse, system: Running) -> None:
     plain = {"java_script_enabled": False}
     north, south, dora = (browse(name, **plain) for name in ("northwind", "southbridge", "dora"))
-    north.goto("/deals/new")
+    go(north, "/deals/new")
     fill_in(north, BORDEN)
     north.get_by_role("button", name="Check first").click()
     expect(north.locator("#preview")).to_contain_text("Free")
@@ -111,7 +111,7 @@ def test_the_same_job_is_done_without_script(browse: Browse, system: Running) ->
     dora.get_by_role("button", name="Approve and protect").click()
     go_until(north, mine, axis(north, "Review").filter(has_text="Approved"))
 
-    dora.goto("/")
+    go(dora, "/")
     dora.get_by_role("link", name="Simulated CRM").click()
     reload_until(dora, in_crm(dora, BORDEN.name)).get_by_role("button", name="Win").click()
     reload_until(north, north.locator("#timeline li").filter(has_text="Payout calculated"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.portal import complaints_of, go_until, reload_until, sign_in
+from tests.browser.portal import complaints_of, go, go_until, reload_until, sign_in
 from tests.browser.running import Running, running_system, until
 from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, register, win
 
@@ -85,7 +85,7 @@ def test_a_person_disputes_its_own_pay_is_asked_alone_and_shows_what_it_has(
     seller.get_by_role("button", name="Show", exact=True).click()
     expect(seller.locator("main")).to_contain_text("Both invoices")
     go_until(finance, path, finance.locator("main").filter(has_text="Both invoices"))
-    seller.goto("/worklist")
+    go(seller, "/worklist")
     reload_until(seller, seller.locator("main").filter(has_not=waits))
     payees = go_until(finance, "/payees", finance.locator("#payees td", has_text="Southbridge Systems, "))
     expect(payees).not_to_have_text(re.compile("person [0-9a-f]{8}"))

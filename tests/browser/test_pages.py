@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import axis, complaints_of, sign_in
+from tests.browser.portal import axis, complaints_of, go, sign_in
 from tests.browser.running import Running
 from tests.browser.state import HALDEN, OSTSEE
 
@@ -95,7 +95,7 @@ def test_every_page_fits_a_phone_and_is_sound(browse: Browse, name: str) -> None
 
 def test_the_sign_in_page_lists_who_can_sign_in(browser: Browser, system: Running, state: object) -> None:
     page = browser.new_context(base_url=system.url, **PHONE).new_page()  # type: ignore[arg-type]
-    page.goto("/")
+    go(page, "/")
     assert faults(page.evaluate(LOOK), [1, 0, 0]) == {}
     names = page.locator("button strong").all_inner_texts()
     assert set(names) == {"Ada", "Cara", "Dora", "Faye", "Finn", "Northwind Partners", "Southbridge Systems"}
@@ -121,7 +121,7 @@ def test_a_new_vendor_is_told_what_comes_first(browser: Browser, system: Running
         "/rules": "No rules of its own",
     }
     for path, text in said.items():
-        page.goto(path)
+        go(page, path)
         expect(page.locator("main")).to_contain_text(text)
         assert faults(page.evaluate(LOOK), [1, 1, 1]) == {}
     page.context.close()
@@ -130,7 +130,7 @@ def test_a_new_vendor_is_told_what_comes_first(browser: Browser, system: Running
 
 def test_a_reader_gets_amounts_and_dates_in_its_language_and_deadlines_in_its_own_zone_too(browse: Browse) -> None:
     page = browse("dora", locale="de-DE", timezone_id="America/New_York")
-    page.goto("/deals?status=approved")
+    go(page, "/deals?status=approved")
     page.get_by_role("link", name=OSTSEE.name).click()
     expect(axis(page, "Amount")).to_contain_text("127.000,00\N{NO-BREAK SPACE}€")
     expect(axis(page, "Protection ends")).to_contain_text("18:00 your time")
@@ -146,9 +146,9 @@ def test_the_search_finds_a_deal_by_the_beginning_of_a_word(browse: Browse) -> N
 
 def test_what_is_not_there_and_what_is_not_for_the_role_say_so(browse: Browse) -> None:
     page = browse("northwind")
-    page.goto("/deals/of-nobody")
+    go(page, "/deals/of-nobody")
     expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
-    page.goto("/money")
+    go(page, "/money")
     expect(page.get_by_role("heading", level=1)).to_have_text("Not yours to see or do")
     expect(page.get_by_role("link", name="To the first page")).to_be_visible()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.portal import complaints_of, go_until, reload_until, sign_in
+from tests.browser.portal import complaints_of, go, go_until, reload_until, sign_in
 from tests.browser.running import PROVIDER_SECRET, Client, Running, running_system, until
 from tests.browser.state import LUMIERE, MONEY, SOUTH, approve, payable, refund, register, win
 
@@ -49,10 +49,10 @@ def test_a_batch_is_paid_comes_back_is_paid_again_and_a_debt_is_given_up(
     go_until(finance, f"/payments/{payment_id}", retry).click()
     finance.get_by_role("button", name="Submit to the provider").click()
     again = until(lambda: stands(finn, payment_id, "paid"))
-    finance.goto(BATCHES)
+    go(finance, BATCHES)
     reports(finance, f"{again['reference']},rejected,{again['paid_on']},R-2")
     contradicted(finance, approver, payment_id)
-    finance.goto(BATCHES)
+    go(finance, BATCHES)
     step(finance, "Close", "The batch is closed.")
     refund(system, deal, LUMIERE.amount)
     gives_up(finance, approver)
@@ -90,8 +90,8 @@ def stands(finn: Client, payment_id: str, wanted: str) -> Any:
 
 def prepares(page: Page, payment_id: str) -> None:
     """Nothing ticked is refused beside the form; the payment of a payee without bank details says so."""
-    tick = reload_until(page, page.locator(f'input[value="{payment_id}"]'))
-    expect(page.get_by_role("listitem").filter(has=tick)).to_contain_text("No bank details")
+    tick = page.locator(f'input[value="{payment_id}"]')
+    reload_until(page, page.get_by_role("listitem").filter(has=tick).filter(has_text="No bank details"))
     for one in page.get_by_role("checkbox").all():
         one.uncheck()
     page.get_by_role("button", name="Prepare in EUR").click()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go_until
+from tests.browser.portal import go, go_until
 from tests.browser.running import Running
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -157,5 +157,5 @@ def test_a_returned_claim_of_a_special_price_is_written_anew_for_the_same_custom
     expect(vendor.locator("ol.reasons")).to_contain_text("3 SW-9 x (")
     gone = browse("northwind", f"/claims/{claim_id}", java_script_enabled=False)
     expect(gone.get_by_role("link", name="Write it anew")).to_have_count(0)
-    gone.goto(f"/claims/{claim_id}/rewrite")
+    go(gone, f"/claims/{claim_id}/rewrite")
     expect(gone.get_by_text("It cannot be changed now")).to_be_visible()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Browse
-from tests.browser.portal import go_until, reload_until
+from tests.browser.portal import go, go_until, reload_until
 from tests.browser.running import Running, until
 from tests.browser.state import NORTH, SOUTH, Customer, approve, register
 
@@ -28,9 +28,9 @@ def test_a_partner_takes_part_in_the_deal_of_another_one(browse: Browse, system:
     expect(asked).to_contain_text("Norway")
     expect(asked).to_contain_text("100,000.00")
     expect(invited.locator("main")).not_to_contain_text("Aurora")
-    invited.goto("/")
+    go(invited, "/")
     expect(invited.locator("#needs")).to_contain_text("Invitations to answer")
-    invited.goto("/invitations")
+    go(invited, "/invitations")
     asked.get_by_role("button", name="Accept").click()
     expect(asked).to_contain_text("Aurora Fjordkraft AS")
     expect(asked).to_contain_text("You hold this customer in that role until")
@@ -67,9 +67,9 @@ def reads_of_it_without_a_way_to_its_page(invited: Page, deal: str, number: str)
     joined.locator("summary").click()
     expect(joined).to_contain_text(deal)
     for path in (JOINED, "/"):
-        invited.goto(path)
+        go(invited, path)
         expect(invited.locator(f'a[href="/deals/{deal}"]')).to_have_count(0)
-    assert invited.goto(f"/deals/{deal}").status == HTTPStatus.NOT_FOUND  # type: ignore[union-attr]
+    assert go(invited, f"/deals/{deal}").status == HTTPStatus.NOT_FOUND  # type: ignore[union-attr]
 
 
 def invites(browse: Browse, path: str, partner_id: str) -> None:
