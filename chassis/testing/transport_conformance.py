@@ -12,7 +12,7 @@ from chassis.positions import MemoryPositions
 from chassis.testing.feed import BEGIN, CountTold, MemoryFeed, outlet
 from chassis.transport.port import Message, OnBatch, Positions, Transport, topic_of
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass
@@ -65,6 +65,13 @@ class Travel:
         finally:
             await transport.stop()
 
+    async def noted(self, transport: Transport) -> None:
+        """Waits until all that was told is noted as told: else who comes back tells it again."""
+        later = BEGIN + timedelta(days=1)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while any([await relay.age_seconds(later) for relay in transport.relays]):  # noqa: ASYNC110 - a relay tells nobody
+                await asyncio.sleep(0.005)
+
 
 def first_times(numbers: list[int]) -> list[int]:
     """Each number where it came first: at least once allows repeats, never a new order."""
@@ -101,8 +108,9 @@ class TransportConformance:
     ) -> None:
         await travel.feed.commit(1, 2, 3)
         one, other, group = Hearing(), Hearing(), Hearing()
-        async with travel.running(reader=group):
+        async with travel.running(reader=group) as transport:
             await group.until(lambda: len(group.heard) >= 3)
+            await travel.noted(transport)
         async with travel.running(reader=group, listening=one), travel.running(reader=group, listening=other):
             number = 10
             # A listener hears nothing before it has joined, and nobody tells when that is.
@@ -164,9 +172,10 @@ class TransportConformance:
 
     async def test_a_group_goes_on_where_it_was_when_its_process_comes_back(self, travel: Travel) -> None:
         before, after = Hearing(), Hearing()
-        async with travel.running(reader=before):
+        async with travel.running(reader=before) as transport:
             await travel.feed.commit(1, 2, 3)
             await before.until(lambda: len(before.heard) >= 3)
+            await travel.noted(transport)
         await travel.feed.commit(4, 5)
         async with travel.running(reader=after):
             await travel.feed.commit(6)
