@@ -224,14 +224,14 @@ class StoreConformance(ABC):
             await self.make(StoreSettings()).open()
 
     async def test_a_follower_wakes_with_the_commit(self, store: EventStore) -> None:
-        waiting = asyncio.create_task(store.wait_beyond(0, timeout=30))
+        waiting = asyncio.create_task(store.wait_beyond(0, timeout=60))
         await store.append(commit(lamp("acme:lamp-1", 1)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await waiting
         assert [event.position for event in await store.feed(0, 10)] == [1]
 
     async def test_a_follower_comes_back_when_nothing_is_recorded(self, store: EventStore) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await store.wait_beyond(0, timeout=0.01)
         assert await store.head() == 0
 
@@ -240,8 +240,8 @@ class StoreConformance(ABC):
         other = self.make(StoreSettings())
         await other.open()
         await other.append(commit(lamp("acme:lamp-2", 1)))
-        async with asyncio.timeout(5):
-            await store.wait_beyond(1, timeout=30)
+        async with asyncio.timeout(30):
+            await store.wait_beyond(1, timeout=60)
         await other.close()
         await store.append(commit(lamp("acme:lamp-1", 2)))
         seen: list[Recorded] = []
@@ -333,7 +333,7 @@ class StoreConformance(ABC):
         async with Lease(store, "relay", short).hold() as held:
             while not await store.take_lease("relay", "thief", 30):
                 await store.release_lease("relay", (await self.holder(store)))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await held.lost.wait()
         assert not held.ours
 

@@ -85,7 +85,7 @@ async def test_subjects_do_not_wait_for_each_other(bench: Bench) -> None:
 
     async def meet(seen: Seen) -> None:
         if seen.event.number == 1:
-            await asyncio.wait_for(reached.wait(), 2)
+            await asyncio.wait_for(reached.wait(), 30)
         reached.set()
 
     reactions = Reactions("registration", "entente.testing", {CountTold.type: meet}, bench.parking, QUICK)

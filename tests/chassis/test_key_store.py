@@ -219,14 +219,14 @@ def test_a_database_that_freezes_holds_its_callers_up_once_and_for_a_second(tmp_
             box, digest = keys.seal("acme", "anna", "Anna"), keys.hmac("acme", "x")
             server.freeze()
             try:
-                assert 0.9 < waited(keys, box) < 5
-                assert waited(keys, box) < 0.5
+                assert 0.9 < waited(keys, box) < 20
+                assert sum(waited(keys, box) for _ in range(20)) < 10, "who comes later does not wait for a second each"
                 assert keys.hmac("acme", "x") == digest, "no one forgets a tenant's own key"
             finally:
                 server.thaw()
             assert opened_in_time(keys, box) == "Anna"
             server.kill()
-            assert waited(keys, box) < 5
+            assert waited(keys, box) < 20
             server.start()
             assert opened_in_time(keys, box) == "Anna"
 

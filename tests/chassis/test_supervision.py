@@ -9,7 +9,7 @@ QUICK = Backoff(first_seconds=0.001, most_seconds=0.004)
 
 
 async def until(done: asyncio.Event) -> None:
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 30)
 
 
 async def test_a_task_that_ends_in_any_way_is_started_again_and_counted() -> None:
@@ -71,7 +71,7 @@ async def test_a_stop_is_bounded_even_for_a_task_that_hangs() -> None:
 
     tasks.start("work", run, finishes=True)
     await until(begun)
-    await asyncio.wait_for(tasks.stop(0.01), 5)
+    await asyncio.wait_for(tasks.stop(0.01), 30)
     assert tasks.failures == {}
 
 
