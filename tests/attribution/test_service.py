@@ -24,6 +24,7 @@ from services.attribution.application import opportunity_id
 from services.attribution.reactions import on_deal_approved, on_participant_joined
 from tests.attribution.facts import ANNE, BEN, REG, approved
 from tests.scenarios.held import Held
+from tests.scenarios.patient import Patient
 
 TENANT = "acme"
 SECONDS = 30.0
@@ -53,7 +54,7 @@ class Stage:
     def api(self, kind: str = "vendor", partner_id: str | None = None, **more: Any) -> Api:
         subject = partner_id or "-".join(more["roles"])
         who = Principal(tenant=TENANT, subject=subject, kind=kind, partner_id=partner_id, **more)
-        return Api(Held(self.service.api), self.service.world.signer.sign(who, "attribution"))
+        return Patient(Held(self.service.api), self.service.world.signer.sign(who, "attribution"))
 
     @property
     def admin(self) -> Api:
@@ -262,7 +263,7 @@ async def test_credit_is_revised_with_a_reason_and_known_at_answers_as_before(st
     await stage.deal()
     before = stage.service.world.clock.now()
     path = f"/opportunities/{SALE}/credit/sourced"
-    as_before = (await stage.admin.get(path)).json()["current"]
+    as_before = (await stage.now(path))["current"]
     halves = [{"partner_id": p, "role": "source", "percent": "50.00"} for p in (ANNE, BEN)]
     body = {"shares": halves, "reason_code": "correction", "reason": "both brought it"}
     assert (await stage.post(f"{path}/revise", body, stage.api(roles=("finance",)))).status == 403

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from chassis.clock import FixedClock
-from chassis.decider import Busy
 from chassis.event import Actor, iso
 from chassis.execution import Order
 from chassis.identity import Principal
@@ -27,6 +26,7 @@ from services.incentives.app import Settings, build
 from services.incentives.reactions import REACTIONS
 from tests.incentives.facts import plan
 from tests.scenarios.held import Held
+from tests.scenarios.patient import PatientTransport, reacted
 
 TENANT = "acme"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -48,7 +48,7 @@ class Running:
         self._positions = count(1)
         self._keys = count(1)
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=Held(service.api)), base_url="http://incentives"
+            transport=PatientTransport(app=Held(service.api)), base_url="http://incentives"
         )
 
     async def hear(self, happened: Any, times: int = 1) -> None:
@@ -66,13 +66,7 @@ class Running:
         await self.settle()
 
     async def _react(self, seen: Any) -> None:
-        """Reacts, and again while the service is busy, as the consumer does."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                try:
-                    return await REACTIONS[type(seen.event)](seen, self.service.application)
-                except Busy:
-                    await asyncio.sleep(0.02)
+        await reacted(lambda: REACTIONS[type(seen.event)](seen, self.service.application))
 
     async def settle(self) -> None:
         head = await self.service.store.head()

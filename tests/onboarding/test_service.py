@@ -20,6 +20,7 @@ from chassis.process import make_world, running
 from chassis.service import Service
 from services.onboarding.app import Settings, build
 from tests.scenarios.held import Held
+from tests.scenarios.patient import Patient
 from tests.scenarios.system import done, until
 
 START = datetime(2026, 3, 3, 10, tzinfo=UTC)
@@ -47,7 +48,7 @@ class Office:
     _keys: Any = field(default_factory=lambda: count(1))
 
     def api(self, who: Principal) -> Api:
-        return Api(Held(self.service.api), self.service.world.signer.sign(who, "onboarding"))
+        return Patient(Held(self.service.api), self.service.world.signer.sign(who, "onboarding"))
 
     async def post(self, who: Principal, path: str, body: Any = None) -> Answer:
         answer = await self.api(who).post(path, body, key=f"k{next(self._keys)}")

@@ -20,6 +20,7 @@ from contracts.values import PartnerId
 from services.registration.app import Settings, build
 from services.registration.reactions import REACTIONS
 from tests.scenarios.held import Held
+from tests.scenarios.patient import PatientTransport, reacted
 
 TENANT = "acme"
 START = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
@@ -63,14 +64,14 @@ class Running:
         self.service, self.world, self.clock = service, world, clock
         self._positions, self._keys = count(1), count(1)
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=Held(service.api)), base_url="http://registration"
+            transport=PatientTransport(app=Held(service.api)), base_url="http://registration"
         )
 
     async def hear(self, happened: Any) -> None:
         """A public event of another service arrives, twice."""
         [seen] = told(happened, tenant=TENANT, first=next(self._positions), at=self.clock.now())
         for _ in range(2):
-            await REACTIONS[type(happened)](seen, self.service.application)
+            await reacted(lambda: REACTIONS[type(happened)](seen, self.service.application))
         await self.settle()
 
     async def settle(self) -> None:

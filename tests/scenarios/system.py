@@ -28,6 +28,7 @@ from services import first_run
 from services.__main__ import system
 from tests.scenarios.browser import HOST
 from tests.scenarios.held import Held
+from tests.scenarios.patient import Patient
 
 PATIENCE_SECONDS = 30.0
 LOOK_SECONDS = 0.005
@@ -53,7 +54,7 @@ class System:
     world: World
     crm_url: str
     connection_id: str = ""
-    client: Callable[[Any], Api] = Api
+    client: Callable[[Any], Api] = Patient
     clients: dict[str, Api] = field(default_factory=dict)
     pause_seconds: float = LOOK_SECONDS
     """How long it is left alone between two looks whether it is at rest."""
@@ -194,7 +195,7 @@ async def running_system(
     opened: bool = True,
     postgres: str | None = None,
     tracing: Tracing = UNTRACED,
-    client: Callable[[Any], Api] = Api,
+    client: Callable[[Any], Api] = Patient,
 ) -> AsyncIterator[System]:
     """The system on files under `data`; with `opened`, the first run has been done and all have heard of it."""
     given = {"postgres": postgres} if postgres else {}

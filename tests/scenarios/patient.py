@@ -1,0 +1,49 @@
+"""Callers who come again under the same key when they are told that a service is busy, as a program should."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from chassis.asgi import Answer, Api
+from chassis.decider import Busy
+
+PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.02
+BUSY = b'"slug":"busy"'
+
+
+class Patient(Api):
+    """A client of an app in the same process."""
+
+    async def send(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while _is_busy((answer := await super().send(method, path, content, headers)).status, answer.body):
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+        return answer
+
+
+class PatientTransport(httpx.ASGITransport):
+    """The same for a client of httpx."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while _is_busy((answer := await super().handle_async_request(request)).status_code, await answer.aread()):
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+        return answer
+
+
+def _is_busy(status: int, body: bytes) -> bool:
+    return status == HTTPStatus.SERVICE_UNAVAILABLE and BUSY in body
+
+
+async def reacted(react: Callable[[], Awaitable[Any]]) -> None:
+    """Reacts to an event, and again while the service is busy, as the consumer does."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(Busy):
+                await react()
+                return
+            await asyncio.sleep(LOOK_SECONDS)
