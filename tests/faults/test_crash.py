@@ -13,7 +13,8 @@ from tests.faults.load import BEGINNING, Load, clients
 LANES = 6
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(400)])])
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_a_process_killed_at_random_moments_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, kills: int
 ) -> None:

@@ -11,6 +11,8 @@ from tests.faults.checking import all_is_well_after
 from tests.faults.child import child
 from tests.faults.load import BEGINNING, DEALS, Acknowledged, Load, Sale, clients
 
+pytestmark = pytest.mark.timeout(400)
+
 LANES, IN_HAND = 6, 8
 PATIENT = {"ENTENTE_STOP_SECONDS": "90"}
 BEGUN_SECONDS = 2.0
@@ -58,11 +60,11 @@ async def stopped_while_someone_watches(load: Load) -> None:
     headers = {"authorization": f"Bearer {token}"}
     async with load.http.get(f"{load.child.address}/v1/stream", headers=headers) as stream:
         assert stream.status == 200
-        await asyncio.sleep(2.0)
+        await stream.content.readuntil(b"event: ")
         code, seconds = await asyncio.to_thread(load.child.terminate)
         assert code == 0, load.child.last_words()
         assert seconds < HELD_SECONDS, f"stopped after {seconds:.1f} s"
-        assert b"event: " in await stream.content.read()
+        await stream.content.read()
 
 
 async def ready_again(load: Load) -> None:
@@ -75,7 +77,10 @@ async def ready_again(load: Load) -> None:
 
 async def every_request_that_was_in_hand_is_answered(load: Load) -> None:
     """Requests that the process has begun to read when it is told to stop get their answers, and are recorded."""
-    asked = [asyncio.create_task(_held(load, f"held-{number}")) for number in range(IN_HAND)]
+    begun = asyncio.Barrier(IN_HAND + 1)
+    asked = [asyncio.create_task(_held(load, f"held-{number}", begun)) for number in range(IN_HAND)]
+    async with asyncio.timeout(HELD_SECONDS):
+        await begun.wait()
     await asyncio.sleep(BEGUN_SECONDS)
     code, seconds = await asyncio.to_thread(load.child.terminate)
     await asyncio.gather(*asked)
@@ -83,7 +88,7 @@ async def every_request_that_was_in_hand_is_answered(load: Load) -> None:
     assert seconds < HELD_SECONDS, f"stopped after {seconds:.1f} s"
 
 
-async def _held(load: Load, key: str) -> None:
+async def _held(load: Load, key: str, begun: asyncio.Barrier) -> None:
     """A command whose body is half sent when the stop comes."""
     token, subject = await load.sign_in("northwind")
     wish = load.wish()
@@ -92,6 +97,7 @@ async def _held(load: Load, key: str) -> None:
 
     async def slowly() -> AsyncIterator[bytes]:
         yield body[:20]
+        await begun.wait()
         await asyncio.sleep(2 * BEGUN_SECONDS)
         yield body[20:]
 
