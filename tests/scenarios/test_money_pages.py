@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,15 @@ async def sent(client: httpx.AsyncClient, page: str, action: str, trigger: str =
     text = await shows(client, page, head)
     form = text[text.index(head) :].partition("</form>")[0]
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
-    return await up_to_date(client, await client.post(action, data={**hidden, **fields}))
+    async with asyncio.timeout(30):
+        while _is_busy(answer := await client.post(action, data={**hidden, **fields})):
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+    return await up_to_date(client, answer)
+
+
+def _is_busy(answer: httpx.Response) -> bool:
+    """Whether the form was not taken for now, and the page says to send it again."""
+    return answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and not answer.history
 
 
 async def shows(client: httpx.AsyncClient, page: str, said: str) -> str:
@@ -50,9 +59,9 @@ async def shows(client: httpx.AsyncClient, page: str, said: str) -> str:
 
 
 async def up_to_date(client: httpx.AsyncClient, answer: httpx.Response) -> httpx.Response:
-    """The page, once it is as new as what was done: until then it asks again by itself."""
+    """The page, once it is there and as new as what was done: until then it asks again by itself, or says to."""
     async with asyncio.timeout(30):
-        while 'name="entente-late"' in answer.text:
+        while answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE or 'name="entente-late"' in answer.text:
             answer = await client.get(str(answer.url))
     return answer
 

@@ -100,6 +100,7 @@ async def rules_hold(it: System) -> None:
     made = done(await ada.post("/v1/incentives/rulebooks", draft, key="payment-rules"), 201)
     wish = {"version": made["version"]}
     done(await faye.post("/v1/incentives/rulebooks/payment/publish", wish, key="payment-published"))
+    await it.settle()
 
 
 async def bank_details(partner: httpx.AsyncClient, approver: httpx.AsyncClient, page: str) -> None:
