@@ -11,8 +11,6 @@ from tests.faults.checking import all_is_well_after
 from tests.faults.child import child
 from tests.faults.load import BEGINNING, DEALS, Acknowledged, Load, Sale, clients
 
-pytestmark = pytest.mark.timeout(400)
-
 LANES, IN_HAND = 6, 8
 PATIENT = {"ENTENTE_STOP_SECONDS": "90"}
 BEGUN_SECONDS = 2.0
