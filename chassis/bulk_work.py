@@ -41,7 +41,7 @@ from chassis.bulk import (
 from chassis.bulk_file import Row
 from chassis.decider import Problem, Refused, Stream
 from chassis.event import frozen, iso, stable_id
-from chassis.http import Caller
+from chassis.http import VALUE_ERROR, Caller
 from chassis.read_store.port import Due
 from chassis.store.leases import Lease
 from chassis.supervision import Backoff, log
@@ -54,6 +54,11 @@ TRIES = 4
 AHEAD = timedelta(days=1)
 """What is in hand has been since some time before this."""
 IN_HAND_MODEL = "batches_in_hand"
+IN_WORDS = {
+    "extra-forbidden": "there is no such field: correct its name, or leave it out",
+    "missing": "this is needed, and the row does not say it",
+}
+"""What a person reads where a library's own words are about programs."""
 
 
 Given = tuple[Row, RowResult | None]
@@ -320,4 +325,11 @@ class BulkWork:
 def remarks_of(refusal: Problem) -> tuple[Remark, ...]:
     """A refusal as remarks: one for each column that it names, else one for the row."""
     errors = refusal.fields.get("errors") or [{"path": "", "code": refusal.slug, "message": refusal.detail}]
-    return tuple(Remark(column=one["path"], code=one["code"], text=one["message"]) for one in errors[:10])
+    return tuple(
+        Remark(column=one["path"], code=one["code"], text=IN_WORDS.get(one["code"]) or _own_words(one["message"]))
+        for one in errors[:10]
+    )
+
+
+def _own_words(message: str) -> str:
+    return message.removeprefix(VALUE_ERROR)

@@ -71,6 +71,20 @@ async def test_good_rows_become_deals_and_bad_ones_say_which_column_and_why(regi
     ][1:]
 
 
+async def test_a_field_that_there_is_not_and_one_that_is_needed_are_told_in_words_for_people(
+    registration: Running,
+) -> None:
+    products, customer = [{"family": "cloud"}], {"name": "Contoso", "country": "DE", "website": "contoso.com"}
+    row = orjson.dumps({"customer": customer, "products": products, "budget": "1000.00"})
+    answer = await registration.upload(P1, row, "application/x-ndjson")
+    batch = await registration.until_batch(P1, answer.json()["batch_id"], "dry_run")
+    (found,) = await rows_of(registration, batch["batch_id"])
+    assert {
+        "amount": "this is needed, and the row does not say it",
+        "budget": "there is no such field: correct its name, or leave it out",
+    } == {one["column"]: one["text"] for one in found["remarks"]}
+
+
 async def test_what_is_taken_back_leaves_no_deal_and_no_slot_and_what_stays_says_why(registration: Running) -> None:
     batch = await imported(registration, HEADER + lines(1, 2, 3))
     await moved(registration, batch["batch_id"], "apply", "applied")
