@@ -132,12 +132,13 @@ async def test_beyond_its_limit_a_caller_is_told_when_to_come_back(
         program = it.front.signed_in(done(await north.post("/v1/clients", body, key="busy"), 201)["key"])
         answers = [await program.get("/v1/registration/deals") for _ in range(5)]
         assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
-        assert (answers[-1].json()["slug"], answers[-1].headers["retry-after"]) == ("too-many-requests", "100")
+        assert answers[-1].json()["slug"] == "too-many-requests"
+        assert 60 <= int(answers[-1].headers["retry-after"]) <= 100  # the longer the five took, the sooner again
         assert (await north.get("/v1/registration/deals")).status == 200
         async with browser(it.front._app) as guesser:
             guesses = [await guesser.get("/v1/me", headers={"authorization": f"Bearer ses_{n}"}) for n in range(4)]
             assert [guess.status_code for guess in guesses] == [401, 401, 429, 429]
-            assert guesses[-1].headers["retry-after"] == "100"
+            assert 60 <= int(guesses[-1].headers["retry-after"]) <= 100
             good = await guesser.get("/v1/me", headers={"authorization": f"Bearer {north._token}"})
             assert good.status_code == 200
 
