@@ -54,6 +54,11 @@ class Client:
         with self._answer("GET", path, None, "") as answer:
             return None if answer.status == HTTPStatus.NOT_FOUND else _content("GET", path, answer)
 
+    def is_let_in(self) -> bool:
+        """Whether its partner, if it has one, is known to be active by now."""
+        with self._answer("GET", "/v1/me", None, "") as answer:
+            return b"partner-suspended" not in answer.read()
+
     def post(self, path: str, body: Any = None, key: str = "") -> Any:
         """Does something, once: whoever is told when to come again does, under the same key."""
         named, deadline = key or uuid.uuid4().hex, time.monotonic() + PATIENCE_SECONDS
@@ -99,14 +104,16 @@ class Running:
         return Client(self.crm_url)
 
     def who(self, name: str, tenant: str = TENANT) -> Client:
-        """The API as somebody, once the development issuer knows them: who has just joined shows within moments."""
+        """The API as somebody, once they are known and let in: who has just joined shows within moments."""
         wish = {"tenant": tenant, "as": name}
 
         def token() -> str:
             with self.anyone._answer("POST", "/dev/token", wish, "") as answer:
                 return json.loads(answer.read()).get("token", "")
 
-        return Client(self.url, until(token, f"nobody is known as {name}"))
+        client = Client(self.url, until(token, f"nobody is known as {name}"))
+        until(client.is_let_in, f"{name} is not let in")
+        return client
 
     def forward(self, days: int = 0, hours: int = 0) -> None:
         """Sets the clock of all services forward; sessions may be over by then."""
