@@ -149,6 +149,14 @@ def flatten(slots: Slots) -> list[Stream]:
 
 def decide(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], reads: Sequence[Any] = ()) -> Verdict:
     """The pure decision on flat states of the guarded streams and of the read ones; the same inputs, the same verdict."""
+    verdict = judge(handles, wish, touched, states, reads)
+    if verdict.refusal:
+        return verdict
+    return replace(verdict, answer={**handles.answer(wish, *_shaped(touched.slots, verdict.after))})
+
+
+def judge(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], reads: Sequence[Any] = ()) -> Verdict:
+    """As `decide`, for whom nobody waits: without the answer."""
     slots = touched.slots
     try:
         made = handles.decide(wish, *_shaped(slots, states), *_shaped(touched.read_slots, reads))
@@ -158,8 +166,9 @@ def decide(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any],
         return Verdict(refusal=refusal)
     events = tuple(_flat_events(slots, made))
     changes = zip(touched.guarded, states, events, strict=True)
-    after = tuple(one.decider.fold(new, state) if new else state for one, state, new in changes)
-    return Verdict(events=events, after=after, answer={**handles.answer(wish, *_shaped(slots, after))})
+    return Verdict(
+        events=events, after=tuple(one.decider.fold(new, state) if new else state for one, state, new in changes)
+    )
 
 
 def writes(

@@ -23,7 +23,7 @@ import msgspec
 from chassis.afresh import FULL, Afresh, Glimpse, MakeAfresh, Mode, Remade
 from chassis.decider import Problem, Raced, Refused, Stream, stream_base
 from chassis.event import TYPES, Seen, canonical_json, decode, encode, frozen, iso
-from chassis.execution import Handles, Touched, Verdict, decide, writes
+from chassis.execution import Handles, Touched, Verdict, judge, writes
 from chassis.record import REFUSED, At, CommandRecorded
 from chassis.rulebook import Decision, Rulebook, Rules, Version
 from chassis.segments import StreamContinued, Written
@@ -345,6 +345,19 @@ async def position_at(store: EventStore, at: datetime) -> int:
     return low
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The streams of a recorded command by name, with the versions before it: those that it guarded, and all."""
+
+    guarded: Mapping[str, At]
+    all: Mapping[str, At]
+
+    @classmethod
+    def of(cls, record: CommandRecorded) -> "Places":
+        guarded = {stream_base(at.stream): at for at in record.guarded}
+        return cls(guarded, guarded | {stream_base(at.stream): at for at in record.read})
+
+
 class Apart:
     """The states of the streams that came out differently, by name."""
 
@@ -411,9 +424,11 @@ class Again:
 
     async def take(self, recorded: Recorded) -> None:
         """Decides the recorded command again, where it may come out differently."""
+        await self._take(recorded, Places.of(recorded.event))
+
+    async def _take(self, recorded: Recorded, places: Places) -> None:
         written = self._written.pop(recorded.command_id or "", [])
-        record: CommandRecorded = recorded.event
-        other = await self._decide(recorded, record, written) if self._may_differ(record) else None
+        other = await self._decide(recorded, places, written) if self._may_differ(places) else None
         if other is None:
             self._learn(written)
         else:
@@ -439,15 +454,15 @@ class Again:
         """Who decides such a command by now."""
         return self._newest[record.command_type]
 
-    def _may_differ(self, record: CommandRecorded) -> bool:
-        guarded, read = ({stream_base(at.stream) for at in ats} for ats in (record.guarded, record.read))
-        return self._book not in guarded and (self._book in read or self._apart.any_of(guarded | read))
+    def _may_differ(self, places: Places) -> bool:
+        if self._book in places.guarded:
+            return False
+        return self._book in places.all or self._apart.any_of(places.all)
 
-    async def _decide(
-        self, recorded: Recorded, record: CommandRecorded, written: Sequence[Recorded]
-    ) -> Sequence[Any] | None:
+    async def _decide(self, recorded: Recorded, places: Places, written: Sequence[Recorded]) -> Sequence[Any] | None:
         """What the command wrote in the other world, where that is something else."""
-        handles, known = self.handles_of(record), _by_name(record)
+        record: CommandRecorded = recorded.event
+        handles, known = self.handles_of(record), places.all
         wish = decode(record.command_type, record.command)
         remade = await self._prepared(handles, wish, known, recorded)
         touched = handles.touched(remade.wish)
@@ -457,10 +472,10 @@ class Again:
         reads = [await self._state(one, one.name(self._tenant), known, recorded) for one in touched.read]
         ats = [known.get(name) or At(stream=name, version=0) for name in names]
         verdict = _decided(handles, remade.wish, touched, states, reads)
-        places = writes(touched, ats, verdict, written)
-        made = [event for _, _, event in places]
+        wrote = writes(touched, ats, verdict, written)
+        made = [event for _, _, event in wrote]
         now = self._now(verdict, made, recorded)
-        same = record.slug == now.refused and _same(places, written)
+        same = record.slug == now.refused and _same(wrote, written)
         if not same or self._apart.any_of(names):
             self._apart.put(zip(names, verdict.after or states, strict=True))
             if remade.wish is not wish:
@@ -490,7 +505,7 @@ class Again:
     def _now(self, verdict: Verdict, made: Sequence[Any], recorded: Recorded) -> Side:
         if verdict.refusal:
             return _refused(verdict.refusal.slug)
-        return self._side(verdict.outcome, [(event, None) for event in made], recorded)
+        return self._side(verdict.outcome, [(event, None) for event in made if self._reads(event.type)], recorded)
 
     def _then(self, record: CommandRecorded, written: Sequence[Recorded], recorded: Recorded) -> Side:
         if record.outcome == REFUSED:
@@ -552,7 +567,7 @@ class Again:
 def _decided(handles: Handles, wish: Any, touched: Touched, states: Sequence[Any], reads: Sequence[Any]) -> Verdict:
     """The decision in the other world, where also what would not have been recorded is an answer."""
     try:
-        return decide(handles, wish, touched, states, reads)
+        return judge(handles, wish, touched, states, reads)
     except Problem as refusal:
         return Verdict(refusal=refusal)
     except Raced:
@@ -563,14 +578,10 @@ def _refused(slug: str) -> Side:
     return Side(outcome=slug, reasons=(), money={}, refused=slug)
 
 
-def _by_name(record: CommandRecorded) -> dict[str, At]:
-    return {stream_base(at.stream): at for at in (*record.guarded, *record.read)}
-
-
-def _same(places: Sequence[Written], written: Sequence[Recorded]) -> bool:
-    return len(places) == len(written) and all(
+def _same(wrote: Sequence[Written], written: Sequence[Recorded]) -> bool:
+    return len(wrote) == len(written) and all(
         event.type == one.type
         and encode(event) == bytes(one.data)
         and (segment == one.stream or stream_base(segment) == stream_base(one.stream))
-        for (segment, _, event), one in zip(places, written, strict=True)
+        for (segment, _, event), one in zip(wrote, written, strict=True)
     )

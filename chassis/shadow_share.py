@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.afresh import RECORDED, Mode
-from chassis.decider import stream_base
 from chassis.event import canonical_json, decode, frozen
 from chassis.execution import Handles
 from chassis.record import CommandRecorded
 from chassis.settings import ServiceSettings
-from chassis.shadow import PAGE_EVENTS, ROWS_MAX, Again, Apart, Candidate, Eyes, Report, ShadowRow, Sums, Window
+from chassis.shadow import PAGE_EVENTS, ROWS_MAX, Again, Apart, Candidate, Eyes, Places, Report, ShadowRow, Sums, Window
 from chassis.store.port import EventStore, Recorded
 
 LEAD_POSITIONS = 20_000
@@ -100,16 +99,15 @@ class Shares:
         """Of the streams that may have come out differently: whose command wrote them last, and its position."""
         self._given = [0] * count
 
-    def any_of(self, names: Collection[str]) -> bool:
-        """Whether one of the streams may have come out differently."""
-        return not self.last.keys().isdisjoint(names)
+    def given(self, names: Iterable[str]) -> set[str]:
+        """Those of the streams that may have come out differently."""
+        return self.last.keys() & names
 
-    def of(self, names: Iterable[str]) -> int:
+    def of(self, given: Iterable[str]) -> int:
         """The share with most of these streams; where it has none of them, the one with the least to do."""
         links = [0] * len(self._given)
-        for name in names:
-            if known := self.last.get(name):
-                links[known[0]] += 1
+        for name in given:
+            links[self.last[name][0]] += 1
         most = max(links)
         able = [share for share, linked in enumerate(links) if linked == most]
         return min(able, key=self._given.__getitem__)
@@ -121,29 +119,22 @@ class Shares:
 
 
 class Ours(Apart):
-    """The streams that came out differently, of this share as it left them, of the others as they told."""
+    """The streams that came out differently, of this share as it left them, of the others as they told last.
+
+    What it has left is kept by position too, as others ask for how it was.
+    """
 
     def __init__(self, share: int, shares: Shares) -> None:
         super().__init__()
         self._share, self._shares = share, shares
         self._left: dict[str, list[tuple[int, Any]]] = {}
-        self._heard: dict[str, tuple[int, tuple[Any] | None]] = {}
+        self._heard: dict[str, int] = {}
         self.position, self.behind = 0, 0
         """Of the command in hand; up to which all other shares have come."""
 
-    def any_of(self, names: Collection[str]) -> bool:
-        return any(self.find(name) for name in names)
-
-    def find(self, name: str) -> tuple[Any] | None:
-        share, position = self._shares.last.get(name, (self._share, 0))
-        if share == self._share:
-            return self.left(name, self.position)
-        at, state = self._heard[name]
-        assert at == position
-        return state
-
     def put(self, states: Iterable[tuple[str, Any]]) -> None:
         for name, state in states:
+            self._states[name] = state
             self._forget(left := self._left.setdefault(name, []))
             left.append((self.position, state))
 
@@ -155,9 +146,8 @@ class Ours(Apart):
         self.put([(name, state[0]) for name in names if self._is_others(name) and (state := self.find(name))])
 
     def _is_others(self, name: str) -> bool:
-        share, _ = self._shares.last.get(name, (self._share, 0))
         left = self._left.get(name)
-        return share != self._share and (not left or left[-1][0] < self.position)
+        return self._shares.last[name][0] != self._share and (not left or left[-1][0] < self.position)
 
     def _forget(self, left: list[tuple[int, Any]]) -> None:
         """Lets go of what nobody can ask for any more."""
@@ -171,18 +161,22 @@ class Ours(Apart):
                 return (state,)
         return None
 
-    def unheard(self, names: Iterable[str]) -> dict[int, list[tuple[str, int]]]:
+    def unheard(self, given: Iterable[str]) -> dict[int, list[tuple[str, int]]]:
         """The streams that others have to be asked for, with the position up to which, by share."""
         wanted: dict[int, list[tuple[str, int]]] = {}
-        for name in names:
-            share, position = self._shares.last.get(name, (self._share, 0))
-            if share != self._share and self._heard.get(name, (-1, None))[0] != position:
+        for name in given:
+            share, position = self._shares.last[name]
+            if share != self._share and self._heard.get(name) != position:
                 wanted.setdefault(share, []).append((name, position))
         return wanted
 
     def hear(self, asked: Sequence[tuple[str, int]], states: Sequence[tuple[Any] | None]) -> None:
         for (name, position), state in zip(asked, states, strict=True):
-            self._heard[name] = position, state
+            self._heard[name] = position
+            if state is None:
+                self._states.pop(name, None)
+            else:
+                self._states[name] = state[0]
 
 
 @dataclass(frozen=True)
@@ -295,36 +289,37 @@ class Share(Telling):
         self.peers = Peers(links, self._apart, lead)
 
     async def take(self, recorded: Recorded) -> None:
-        guarded, others = self._streams(recorded, recorded.event)
-        names = guarded | others
-        if self._book in guarded or not (self._book in others or self._shares.any_of(names)):
+        places = Places.of(recorded.event)
+        guarded, names = self._streams(recorded, places)
+        given = self._shares.given(names)
+        if self._book in guarded or not (self._book in names or given):
             self.pass_over(recorded)
             return
-        share = self._shares.of(names)
+        share = self._shares.of(given)
         if share == self._number:
-            await self._ask(names)
+            await self._ask(given)
             self._apart.position = recorded.position
-            await super().take(recorded)
-            self._apart.take_over(guarded)
+            await self._take(recorded, places)
+            self._apart.take_over(given.intersection(guarded))
         else:
             self.pass_over(recorded)
         self._shares.give(share, guarded, recorded.position)
         self.peers.come_to(recorded.position)
 
-    def _streams(self, recorded: Recorded, record: CommandRecorded) -> tuple[set[str], set[str]]:
-        """The streams that the command writes and reads, in the log and as it is decided by now."""
-        guarded, read = ({stream_base(at.stream) for at in ats} for ats in (record.guarded, record.read))
+    def _streams(self, recorded: Recorded, places: Places) -> tuple[Collection[str], Collection[str]]:
+        """The streams that the command writes, and all that it touches, in the log and as it is decided by now."""
+        record: CommandRecorded = recorded.event
         handles = self.handles_of(record)
         if handles.evaluator == recorded.evaluator:
-            return guarded, read
+            return places.guarded, places.all
         touched = handles.touched(decode(record.command_type, record.command))
-        guarded |= {one.name(self._tenant) for one in touched.guarded}
-        return guarded, read | {one.name(self._tenant) for one in touched.read}
+        guarded = {*places.guarded, *(one.name(self._tenant) for one in touched.guarded)}
+        return guarded, {*places.all, *guarded, *(one.name(self._tenant) for one in touched.read)}
 
-    async def _ask(self, names: Iterable[str]) -> None:
+    async def _ask(self, given: Iterable[str]) -> None:
         """Learns how the other shares left these streams, and lets them learn how this one did."""
         await asyncio.sleep(0)
-        for share, streams in self._apart.unheard(names).items():
+        for share, streams in self._apart.unheard(given).items():
             answer = await self.peers.ask(share, Question(max(position for _, position in streams), streams))
             self._apart.hear(streams, answer.states)
 
