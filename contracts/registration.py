@@ -326,12 +326,15 @@ class ParticipantLeft(PublicEvent):
 
 @public_event("entente.registration.DealWithdrawn.v1", audience="both")
 class DealWithdrawn(PublicEvent):
+    """The deal is taken back. `into` is the deal of the same partner that goes on for it, where it was a duplicate."""
+
     registration_id: RegistrationId
     number: str
     programme: str
     partner_id: PartnerId
     reason_code: str
     withdrawn_at: datetime
+    into: RegistrationId | UnsetType = UNSET
 
 
 @public_event("entente.registration.ProtectionExtended.v1", audience="both")

@@ -217,7 +217,8 @@ def _ordered(it: OrderRecorded) -> PublicEvent:
 
 
 def _withdrawn(it: DealWithdrawn) -> PublicEvent:
-    return public.DealWithdrawn(**_of(it), reason_code=it.reason_code, withdrawn_at=it.withdrawn_at)
+    into, at = it.told_into, it.withdrawn_at
+    return public.DealWithdrawn(**_of(it), reason_code=it.reason_code, withdrawn_at=at, into=into)
 
 
 def _asked(it: ExtensionRequested) -> PublicEvent:

@@ -1,12 +1,15 @@
 """What comes to a deal on its way: drafts, evidence, orders, references, a successor, a duplicate."""
 
+from copy import deepcopy
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from chassis.decider import NotFound, WrongState
-from chassis.event import LEFT_OUT, Sealed
+from chassis.event import LEFT_OUT, Sealed, replace
+from chassis.testing.projections import told
+from contracts import registration as public
 from contracts.values import AccountId, PartnerId, RegistrationId, money
 from services.registration.domain.claim import Proof
 from services.registration.domain.claims import ClaimHeld, ClaimMerged, ClaimReleased, ClaimsOf, ClaimSupported
@@ -36,6 +39,7 @@ from services.registration.domain.deal_events import (
 from services.registration.domain.ending import ApprovedSurvives, NotDuplicate
 from services.registration.domain.keeping import NotDistributor, TooMuchEvidence
 from services.registration.domain.partner_reference import ReferenceTaken
+from services.registration.publishing import publish
 from tests.registration.deals import CONTOSO, NOW, SEALED, Town, approval, customer, details, product
 
 OF_A = {"registration_id": "a", "number": "R-a", "programme": "default", "partner_id": "p-1"}
@@ -309,6 +313,7 @@ def test_a_duplicate_gives_its_earlier_place_to_the_deal_that_goes_on() -> None:
             merged_into=RegistrationId("b"),
             withdrawn_by="desk-1",
             withdrawn_at=NOW,
+            told_into=RegistrationId("b"),
         )
     ]
     assert stays == [
@@ -324,6 +329,24 @@ def test_a_duplicate_gives_its_earlier_place_to_the_deal_that_goes_on() -> None:
     assert [type(one) for one in claims] == [ClaimMerged, ClaimReleased]
     assert [claim.registration_id for claim in town.state(ClaimsOf.at(CONTOSO)).live] == ["b", "r"]
     assert town.state(Deals.at("b")).submitted_at == NOW
+
+
+def test_others_hear_which_deal_goes_on_for_a_duplicate_but_as_the_first_evaluator_decided() -> None:
+    town = Town()
+    town.register("a", "p-1")
+    town.register("b", "p-1", products=(product("200"),), now=NOW + timedelta(hours=2))
+    withdrawn = public.DealWithdrawn(
+        registration_id=RegistrationId("a"),
+        number="R-a",
+        programme="default",
+        partner_id=PartnerId("p-1"),
+        reason_code="duplicate",
+        withdrawn_at=NOW,
+    )
+
+    for evaluator, heard in ((1, withdrawn), (2, replace(withdrawn, into=RegistrationId("b")))):
+        [gone], _, _ = deepcopy(town).run(duplicate("a", "b"), evaluator)
+        assert [heard] == [publish(seen) for seen in told(gone)]
 
 
 @pytest.mark.parametrize(("deal", "into"), [("a", "r"), ("a", "a"), ("a", "other")])

@@ -154,7 +154,7 @@ from services.registration.domain.dispute import (
     withdraw_any_dispute,
     withdraw_dispute,
 )
-from services.registration.domain.ending import close_deal, merge_duplicate, withdraw_deal
+from services.registration.domain.ending import close_deal, merge_duplicate, merge_duplicate_untold, withdraw_deal
 from services.registration.domain.exclusion import AddExclusion, EndExclusion, add_exclusion, end_exclusion
 from services.registration.domain.finding import MergeFinding, merge_finding
 from services.registration.domain.forgotten import (
@@ -374,7 +374,10 @@ HANDLES = (
     Handles(PromoteDeal, promote_deal_without_due, streams=settling_streams, reads=around_streams, answer=whole),
     Handles(PromoteDeal, promote_deal, streams=settling_streams, reads=around_streams, answer=whole, evaluator=2),
     Handles(WithdrawDeal, withdraw_deal, streams=deal_and_claims_streams, reads=book_streams, answer=withdrawn),
-    Handles(MergeDuplicate, merge_duplicate, streams=merging_streams, reads=book_streams, answer=whole),
+    *(
+        Handles(MergeDuplicate, decision, merging_streams, reads=book_streams, answer=whole, evaluator=evaluator)
+        for evaluator, decision in ((1, merge_duplicate_untold), (2, merge_duplicate))
+    ),
     Handles(
         AddNote,
         add_note,

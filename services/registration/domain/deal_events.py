@@ -391,12 +391,13 @@ class DealMoved(OfDeal):
 
 @event("registration.DealWithdrawn.v1")
 class DealWithdrawn(OfDeal):
-    """`merged_into` is the deal that goes on for it, where it was a duplicate."""
+    """`merged_into` is the deal that goes on for it, where it was a duplicate; others hear of it as `told_into`."""
 
     merged_into: RegistrationId | None = None
     reason_code: str
     withdrawn_by: str
     withdrawn_at: datetime
+    told_into: RegistrationId | LeftOut = LEFT_OUT
 
 
 @event("registration.ExtensionRequested.v1")

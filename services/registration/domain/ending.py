@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from chassis.decider import Raced, Refused
+from chassis.event import replace
 from chassis.rulebook import Reason, Rulebook
 from services.registration.domain.claims import ClaimEvent, Claims, merge, release
 from services.registration.domain.deal import SUBMITTED, Deal, Status, may, unmoved
@@ -106,10 +107,20 @@ def _revoked_for(other: Deal, told: GivesWay, to: Deal, rules: DealRules, now: d
     return [*end(other, rules, "withdrawn", now), revoked, *unprotected(now, other, "revoked")]
 
 
-def merge_duplicate(
-    wish: MergeDuplicate, deal: Deal, into: Deal, claims: tuple[Claims, ...], book: Rulebook
-) -> tuple[list[DealEvent], list[DealEvent], list[list[ClaimEvent]]]:
+Merged = tuple[list[DealEvent], list[DealEvent], list[list[ClaimEvent]]]
+
+
+def merge_duplicate(wish: MergeDuplicate, deal: Deal, into: Deal, claims: tuple[Claims, ...], book: Rulebook) -> Merged:
     """Ends a deal that is another one of the same partner; that one takes the earlier instant and both numbers."""
+    over, stays, merged = merge_duplicate_untold(wish, deal, into, claims, book)
+    told = [replace(one, told_into=wish.into) if isinstance(one, DealWithdrawn) else one for one in over]
+    return told, stays, merged
+
+
+def merge_duplicate_untold(
+    wish: MergeDuplicate, deal: Deal, into: Deal, claims: tuple[Claims, ...], book: Rulebook
+) -> Merged:
+    """As the first evaluator decided: others were not told which deal goes on."""
     may(deal, MergeDuplicate)
     may(into, MergeDuplicate)
     unmoved(wish, deal)
