@@ -1,4 +1,4 @@
-"""Rules as data: what is told of the end of a version, and what an end of before is decided to be again."""
+"""Rules as data: how a version is published, what is told of its end, and what an end of before is decided to be again."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,21 @@ from typing import Any
 import pytest
 
 from chassis.event import decode, encode, plain
-from chassis.rulebook import Decision, EndRules, Kind, Rules, RulesEnded, RulesPublished
+from chassis.rulebook import (
+    Backdated,
+    Decision,
+    EndRules,
+    ExampleFailed,
+    FourEyes,
+    Kind,
+    PublishRules,
+    Rules,
+    RulesDrafted,
+    RulesEnded,
+    RulesPublished,
+)
 from chassis.rulebook_api import rule_handles
-from chassis.testing.kit import given
+from chassis.testing.kit import When, given
 from chassis.testing.projections import told
 from contracts.shared import of_rulebook
 
@@ -66,3 +78,61 @@ def test_an_end_of_before_is_decided_again_to_the_byte() -> None:
     assert "mode" not in plain(again)
     (seen,) = told(decode(RulesEnded.type, encode(again)))
     assert "mode" not in plain(of_rulebook(seen))
+
+
+# Published
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    amount: int
+
+
+def within(facts: Amount, body: Limit) -> Decision:
+    return Decision(outcome="yes" if facts.amount <= body.most else "no")
+
+
+PUBLISH = next(
+    one
+    for one in rule_handles({"some_rules": Kind(name="some_rules", body=Limit, facts=Amount, evaluate=within)})
+    if one.command is PublishRules
+)
+DRAFT = RulesDrafted(
+    rulebook_id="default",
+    kind="some_rules",
+    scope="default",
+    version=1,
+    body={"most": 3},
+    examples=({"name": "three is not too much", "facts": {"amount": 3}, "expect": "yes"},),
+    author="ada",
+    drafted_at=AT,
+)
+PUBLISHING = PublishRules(rulebook_id="default", version=1, effective_from=AT, publisher="amir", now=AT)
+
+
+def publishing(wish: PublishRules = PUBLISHING, **draft: Any) -> When:
+    return given(PUBLISH, (Rules.at("default"), [replace(DRAFT, **draft)])).when(wish)
+
+
+def test_rules_are_published_by_another_person_from_now_on_once_their_own_examples_pass() -> None:
+    (published,) = publishing().verdict.events[0]
+    assert (published.author, published.publisher, published.effective_from) == ("ada", "amir", AT)
+
+
+def test_rules_whose_example_comes_to_something_else_are_not_published_and_say_which_one() -> None:
+    refused = publishing(body={"most": 2}).refused(ExampleFailed)
+    assert (refused.slug, refused.status) == ("example-failed", 422)
+    assert {"example": "three is not too much"} == refused.fields
+
+
+def test_who_drafted_rules_does_not_publish_them() -> None:
+    assert {"author": "ada"} == publishing(replace(PUBLISHING, publisher="ada")).refused(FourEyes).fields
+
+
+def test_rules_take_no_effect_in_the_past() -> None:
+    publishing(replace(PUBLISHING, effective_from=AT - timedelta(seconds=1))).refused(Backdated)

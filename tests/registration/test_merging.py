@@ -8,7 +8,7 @@ import pytest
 
 from contracts.values import AccountId, OpportunityId, PartnerId, RegistrationId
 from services.registration.domain.account import AccountMerged, Accounts, AddKey, KeptApart, KeyTaken
-from services.registration.domain.account_key import AccountKeys, Key
+from services.registration.domain.account_key import AccountKeys, Key, KeyBound, SharedByTooMany, share_key
 from services.registration.domain.claim import CONTESTED, HELD, PENDING, WAITING
 from services.registration.domain.claim_history import Told, as_known
 from services.registration.domain.claims import Claims, ClaimsJoined, ClaimsOf, collisions
@@ -337,6 +337,20 @@ def test_a_key_of_another_customer_is_taken_unless_it_is_shared() -> None:
     assert {"account_id": CONTOSO} == refused.value.fields
     town.run(adding(FABRIKAM, share=True))
     assert (CONTOSO, FABRIKAM) == town.state(AccountKeys.at(adding(FABRIKAM, share=True).key.identity)).accounts
+
+
+def test_a_key_leads_to_fifty_customers_and_no_more() -> None:
+    key, accounts = adding(FABRIKAM, share=True).key, [AccountId(f"account-{number}") for number in range(50)]
+    bound, *others = accounts
+    first = KeyBound(scheme=key.scheme, value=key.value, account_id=bound, registration_id="a", bound_at=NOW)
+    events: list[Any] = [first]
+    for account in others:
+        events += share_key(key, AccountKeys.fold(events), account_id=account, now=NOW)
+
+    assert AccountKeys.fold(events).accounts == tuple(accounts)
+    with pytest.raises(SharedByTooMany) as refused:
+        share_key(key, AccountKeys.fold(events), account_id=FABRIKAM, now=NOW)
+    assert refused.value.status == 422
 
 
 def test_a_key_that_both_had_leads_to_both_again_after_a_split() -> None:
