@@ -87,7 +87,8 @@ class Settings:
     look_back_records: int = 5_000
     """How many records of a partition are read at once where lost ones are looked for."""
     relay: RelaySettings = field(default_factory=RelaySettings)
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=lambda: Backoff(most_seconds=2.0))
+    """Short: what waits when a broker comes back waits for nothing."""
 
     def client(self) -> dict[str, Any]:
         """What every aiokafka client of this transport is given."""
