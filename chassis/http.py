@@ -76,7 +76,7 @@ class Lines(Response):
 class Body(BaseModel):
     """A request body: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class KeyMissing(Problem):
