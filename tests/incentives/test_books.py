@@ -292,6 +292,10 @@ async def test_what_a_clock_that_lags_books_in_a_closed_month_counts_in_the_firs
     incentives.clock.set(datetime(2026, 5, 2, tzinfo=UTC))
     assert (await incentives.post(APPROVER, "/books/2026-04/close")).status_code == 200
     assert await booked("2026-04") == [("-20.00", "0.00")]
+    for month, rows in (("2026-03", 2), ("2026-04", 4), ("2026-05", 0)):
+        found = await exported(incentives, f"csv&month={month}")
+        assert [row.rpartition(",")[2] for row in found[1:]] == [month] * rows, "what the books of the month sum up"
+    assert await incentives.get(FINANCE, "/ledger/export?month=2026-04&since=2026-04-01") == 400
 
 
 async def exported(incentives, shape):

@@ -217,6 +217,25 @@ def test_what_was_not_lowered_is_not_appealed():
     assert gold().refused(appeal(NOW)) == "appeal-late"
 
 
+def overridden(level: str, **evaluators: int) -> Log:
+    """A partner of gold that two people set to a level."""
+    return gold().as_then(**evaluators).tell(override(level, "cam"), override(level, "ada"))
+
+
+def test_a_tier_that_two_people_lowered_is_appealed_like_one_that_a_review_did():
+    log = overridden("silver")
+    log.tell(appeal(NOW))
+    assert log.refused(appeal(NOW)) == "appeal-late", "once"
+    seen = told(*[one for one in log.happened if hasattr(one, "programme")])
+    document = project(TIERS, seen)[tier_id(PROGRAMME, PARTNER)]
+    assert (document["level"], document["lowered"], document["appealed"]) == ("silver", True, "a deal is missing")
+
+
+def test_a_tier_that_two_people_raised_or_left_is_not_appealed_nor_was_any_by_the_evaluator_before():
+    assert overridden("gold").refused(appeal(NOW)) == "appeal-late"
+    assert overridden("silver", OverrideTier=2).refused(appeal(NOW)) == "appeal-late"
+
+
 def test_without_rules_in_force_there_are_no_tiers():
     assert Log().refused(fact("1")) == "no-tier-rules"
 

@@ -1,17 +1,19 @@
 """Files to take away: tables for spreadsheets, in which nothing is a formula, and the ledger for accounting tools."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from chassis.http import App, Day, Reader, reads
+from chassis.http import App, BadRequest, Day, Reader, reads
 from chassis.read_store.port import Range
 from chassis.tables import Table, download, every, table
 from services.incentives.access import READ_EARNINGS, READ_LEDGER
 from services.incentives.adapters.ledger_files import COLUMNS, beancount, plain_ledger, table_rows
 from services.incentives.api.earnings import LineFilter, own
+from services.incentives.api.narrowing import Month
 from services.incentives.application.books import with_months
+from services.incentives.domain.books import AllBooks, Books, month_after, month_before
 
 LINE_COLUMNS = (
     "line_id",
@@ -53,15 +55,38 @@ async def ledger_file(
     shape: Annotated[Literal["csv", "beancount", "ledger"], Query(alias="format")] = "csv",
     since: Day | None = None,
     until: Day | None = None,
+    month: Month = None,
 ) -> Response:
-    """The journals that were booked from a day to another, both included: a table, or for plain-text accounting."""
+    """The journals that were booked from a day to another, both included: a table, or for plain-text accounting.
+
+    With `month` those that count in it: what its books, once it is closed, sum up.
+    """
     app.access.check(caller.principal, READ_LEDGER)
-    first = since.isoformat() if since else None
-    after = (until + timedelta(days=1)).isoformat() if until else None
-    where = {"booked_on": Range(at_least=first, below=after)} if first or after else {}
-    found = sorted(await every(app, caller, "ledger", where, "booked_on"), key=lambda one: int(one["position"]))
-    journals = await with_months(app.executor.peek(caller.tenant), found)
+    if month and (since or until):
+        raise BadRequest("name a month, or the days from and to which something was booked")
+    asked = await _of_month(app, caller, month) if month else [_booked(since, until)]
+    found = [one for where in asked for one in await every(app, caller, "ledger", where, "booked_on")]
+    known = await with_months(app.executor.peek(caller.tenant), sorted(found, key=lambda one: int(one["position"])))
+    journals = [one for one in known if month in (None, one["counts_in"])]
     if shape == "csv":
         return table("ledger", COLUMNS, table_rows(journals))
     text = beancount(journals) if shape == "beancount" else plain_ledger(journals)
     return download(f"ledger.{shape}", text, "text/plain; charset=utf-8")
+
+
+def _booked(since: date | None, until: date | None) -> dict[str, Range]:
+    first = since.isoformat() if since else None
+    after = (until + timedelta(days=1)).isoformat() if until else None
+    return {"booked_on": Range(at_least=first, below=after)} if first or after else {}
+
+
+async def _of_month(app: App, caller: Reader, month: str) -> list[dict[str, Range]]:
+    """What can count in a month: what was booked on its days, or before them once the month before was closed."""
+    first = f"{month}-01"
+    before: Books = await app.executor.peek(caller.tenant)(AllBooks.at(month_before(month)))
+    late = (
+        [{"booked_on": Range(below=first), "position": Range(at_least=before.closed.position + 1)}]
+        if before.closed
+        else []
+    )
+    return [{"booked_on": Range(at_least=first, below=f"{month_after(month)}-01")}, *late]

@@ -131,7 +131,7 @@ from services.incentives.domain.sale_commands import (
     ReleaseLine,
     ResolveFact,
 )
-from services.incentives.domain.telling import back_untold, untold
+from services.incentives.domain.telling import back_untold, lowered_untold, untold
 from services.incentives.domain.tier_rules import TIERS
 
 KINDS: dict[str, Kind[Any, Any]] = {
@@ -381,8 +381,18 @@ HANDLES = (
             (tier.RecordTierMetric, tier.record_tier_metric_of_named_levels),
             (tier.EvaluateTier, tier.evaluate_tier_of_named_levels),
             (tier.DecideTierReview, tier.decide_tier_review),
-            (tier.OverrideTier, tier.override_tier),
         )
+    ),
+    *(
+        Handles(
+            tier.OverrideTier,
+            as_then(tier.override_tier),
+            tier_and_payee_streams,
+            reads=tier_book_streams,
+            answer=tier_answer,
+            evaluator=evaluator,
+        )
+        for evaluator, as_then in ((1, untold), (2, lowered_untold), (3, _as_now))
     ),
     *(
         Handles(wish, decision, tier_and_payee_streams, reads=tier_book_streams, answer=tier_answer, evaluator=3)

@@ -9,7 +9,9 @@ from chassis.event import LEFT_OUT
 
 BACK_TOLD = ("withheld",)
 """What of a payment that is blocked, fails or is declined was withheld: where it came later it is left out by default."""
-TOLD_LATER = ("tells_withheld", "tells_criteria", *BACK_TOLD)
+LOWERED = ("lowered",)
+"""That an override set a tier below where it was, so that it can be appealed."""
+TOLD_LATER = ("tells_withheld", "tells_criteria", *BACK_TOLD, *LOWERED)
 """The fields by which a recorded event says that its public form tells something."""
 
 
@@ -25,6 +27,7 @@ def without(names: tuple[str, ...], decide: Callable[..., Any]) -> Callable[...,
 
 untold = partial(without, TOLD_LATER)
 back_untold = partial(without, BACK_TOLD)
+lowered_untold = partial(without, LOWERED)
 
 
 def _without(names: tuple[str, ...], happened: Any) -> Any:

@@ -61,6 +61,7 @@ class TierEvaluated:
 class TierChanged:
     """`cause` is evaluation, review or override. `criteria` are those of the level it came to.
 
+    `lowered`: an override set it below where it was. Earlier ones do not say so, and were not appealed.
     One that was recorded without `tells_criteria` does not tell the others about them.
     """
 
@@ -78,6 +79,7 @@ class TierChanged:
     changed_by: str
     changed_at: datetime
     tells_criteria: bool | LeftOut = LEFT_OUT
+    lowered: bool | LeftOut = LEFT_OUT
 
 
 @event("incentives.TierReviewOpened.v1")
@@ -455,8 +457,11 @@ def override_tier(wish: OverrideTier, tier: Tier, _payee: object, book: Rulebook
         raise FourEyes(proposed_by=wish.by)
     values = values_on(at.rules, tier.facts, at.on)
     closed: list[TierEvent] = [_closed(tier.review, WAIVE, at)] if tier.review else []
-    events, standing = _changed(tier, at, wish.level, "override", values)
-    return [*closed, *_by(events, wish.reason, wish.by, wish.until)], standing
+    changed, standing = _changed(tier, at, wish.level, "override", values)
+    events = _by(changed, wish.reason, wish.by, wish.until)
+    if at.rules.rank(wish.level) < at.rules.rank(tier.level):
+        events = [replace(one, lowered=True) for one in events if isinstance(one, TierChanged)]
+    return [*closed, *events], standing
 
 
 def _proposal(wish: OverrideTier) -> TierOverrideProposed:
@@ -472,7 +477,7 @@ def _proposal(wish: OverrideTier) -> TierOverrideProposed:
 
 
 def appeal_tier(wish: AppealTier, tier: Tier) -> list[TierEvent]:
-    """The partner contests that it was lowered, once and in time; a person overrides it or leaves it."""
+    """The partner contests that it was lowered, by a review or by two people, once and in time; a person overrides it or not."""
     if not tier.known:
         raise NotFound
     last = Calendar().business_days_after(tier.lowered.effective_on, APPEAL_BUSINESS_DAYS) if tier.lowered else None
@@ -510,7 +515,7 @@ def evolve(tier: Tier, happened: TierEvent) -> Tier:
 
 
 def _moved(tier: Tier, it: TierChanged) -> Tier:
-    lowered = it if it.cause == "review" else None
+    lowered = it if it.cause == "review" or it.lowered else None
     pinned = it.until if it.cause == "override" else tier.pinned_until
     return replace(
         tier, known=True, level=it.to_level, lowered=lowered, appealed=False, proposed=None, pinned_until=pinned

@@ -37,7 +37,8 @@ class TierStep(TypedDict):
 class TierDocument(TypedDict):
     """`values` are those of the last change or look; `facts` the newest ones, with the events that told them.
 
-    `cause` is how the level came about: evaluation, review or override; `appealed` what was said against it since.
+    `cause` is how the level came about: evaluation, review or override. Where a person `lowered` it that can be appealed;
+    `appealed` is what was said against it since.
     """
 
     tier_id: str
@@ -45,6 +46,7 @@ class TierDocument(TypedDict):
     partner_id: str
     level: str | None
     cause: str | None
+    lowered: bool
     values: dict[str, str]
     version: int | None
     review: dict[str, Any] | None
@@ -95,6 +97,7 @@ def _unknown(it: Any) -> TierDocument:
         "partner_id": it.partner_id,
         "level": None,
         "cause": None,
+        "lowered": False,
         "values": {},
         "version": None,
         "review": None,
@@ -131,6 +134,7 @@ def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
     return {
         "level": it.to_level,
         "cause": it.cause,
+        "lowered": it.cause == REVIEW or bool(it.lowered),
         "values": texts(it.values),
         "version": it.version,
         "until": iso(it.until) if it.until else None,
@@ -141,8 +145,8 @@ def _changed(known: TierDocument, seen: Seen) -> dict[str, Any]:
     }
 
 
-EVALUATION = "evaluation"
-CAUSES = {EVALUATION: "by its figures", "review": "after a review", "override": "set by two people"}
+EVALUATION, REVIEW = "evaluation", "review"
+CAUSES = {EVALUATION: "by its figures", REVIEW: "after a review", "override": "set by two people"}
 
 
 def _moved(it: TierChanged) -> str:
@@ -216,7 +220,7 @@ def _tier(seen: Seen) -> str:
 
 TIERS = Projection(
     name="tiers",
-    version=2,
+    version=3,
     keys=dict.fromkeys(CHANGES, _tier),
     evolve=evolve,
     indexes=("changed_at", "partner_id,changed_at", "programme,changed_at"),
