@@ -76,6 +76,7 @@ UPLOAD_REPORTS = "upload provider reports"
 READ_PAPERS = "read bank and tax"
 READ_SALES = "read sales"
 READ_LEDGER = "read ledger"
+READ_TOTALS = "read totals of earnings"
 READ_FUNDS = "read funds"
 READ_CLAIMS = "read claims"
 CLAIM_FUNDS = "claim funds and special prices"
@@ -92,6 +93,7 @@ _OWN_MONEY = (partner("owner", "finance"),)
 _VENDOR = (vendor("admin", "channel_manager", "finance"), service())
 _FUND_MANAGER = (vendor(duty="fund_manager"),)
 _KEEPS_TIERS = (vendor("admin", "channel_manager"),)
+_READS_BOOKS = (vendor("finance"), vendor(duty="auditor"), vendor(duty="fund_manager"), *_CONFIRMS, service())
 _MARKETS = (vendor("marketing", "analyst"),)
 _ASKS = (partner("owner", "marketer", "finance"),)
 _SELLS = (partner("owner", "seller", "marketer", "finance"),)
@@ -184,6 +186,7 @@ ACCESS = Access(
         UPLOAD_REPORTS: (*_PREPARES, service()),
         READ_PAPERS: (*_PREPARES, *_OWN_MONEY),
         READ_SALES: _VENDOR,
-        READ_LEDGER: (vendor("finance"), vendor(duty="auditor"), vendor(duty="fund_manager"), *_CONFIRMS, service()),
+        READ_LEDGER: _READS_BOOKS,
+        READ_TOTALS: (*_READS_BOOKS, vendor("admin", "channel_manager", "analyst")),
     }
 )

@@ -6,8 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from services.incentives.domain.batch import Batches, BatchInvalid, PrepareBatch, prepare_batch
+from services.incentives.domain.claim import ClaimItem
 from services.incentives.domain.fund import FUNDS
 from services.incentives.domain.line import PostponedTooFar, postpone_line
+from services.incentives.domain.payment import Payments
 from services.incentives.domain.payment_rules import PAYMENT_RULES
 from services.incentives.domain.periods import Calendar
 from services.incentives.domain.rating import PLANS
@@ -15,7 +18,8 @@ from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.domain.sharing import ReleasePart
 from services.incentives.domain.tier_rules import TIERS
 from tests.incentives.facts import NOW, World, book, credit, plan, win
-from tests.incentives.fund_facts import fund
+from tests.incentives.fund_facts import accepted, asked, claimed, eur, fund, funded, proof
+from tests.incentives.orders import Desk
 from tests.incentives.test_tiers import rules
 
 D = Decimal
@@ -81,3 +85,30 @@ def test_a_line_is_postponed_180_days_at_most_and_only_to_a_later_day():
     for until in (wish.until + timedelta(days=1), line.payable_on - timedelta(days=1)):
         with pytest.raises(PostponedTooFar):
             postpone_line(replace(wish, until=until), world.sales["o1"], ())
+
+
+@pytest.mark.parametrize(("items", "slug"), [(50, ""), (51, "fund-request-invalid")])
+def test_a_fund_request_has_at_most_50_items(items, slug):
+    draft, _ = asked(*["1.00"] * items)
+    assert funded().refused(draft) == slug
+
+
+@pytest.mark.parametrize(
+    ("items", "proofs", "slug"), [(500, 20, ""), (501, 20, "claim-invalid"), (500, 21, "claim-invalid")]
+)
+def test_a_claim_has_at_most_500_items_and_20_proofs(items, proofs, slug):
+    shown = [proof(number=f"{n}", file=f"{n % 10}") for n in range(proofs)]
+    wish = claimed("1.00", *shown, items=(ClaimItem(text="hall", amount=eur("1.00")),) * items)
+    assert accepted("1000.00").refused(wish) == slug
+
+
+def test_a_batch_has_at_most_500_payments():
+    desk = Desk()
+    desk.after(desk.proposed)
+    order = Payments.fold(desk.payment)
+    names = tuple(f"payment-{n}" for n in range(501))
+    wish = PrepareBatch(batch_id="b1", currency="EUR", day=date(2026, 6, 3), payment_ids=names[:500], by="fin", now=NOW)
+    [prepared] = prepare_batch(wish, Batches.initial, [order] * 500)
+    assert len(prepared.payment_ids) == 500
+    with pytest.raises(BatchInvalid):
+        prepare_batch(replace(wish, payment_ids=names), Batches.initial, [order] * 501)

@@ -61,8 +61,8 @@ def row(who: frozenset[str] = EVERYBODY, body: Any = None, query: str = "", **id
     return Row(who, ids, query, body)
 
 
-def page(who: frozenset[str] = EVERYBODY, **ids: str) -> Row:
-    return Row(who, ids, page=True)
+def page(who: frozenset[str] = EVERYBODY, query: str = "", **ids: str) -> Row:
+    return Row(who, ids, query, page=True)
 
 
 def of_every_service(service: str, drafts: frozenset[str], publishes: frozenset[str]) -> dict[Route, Row]:
@@ -420,6 +420,7 @@ INCENTIVES = {
     "GET /ledger/export": row(FINANCE),
     "GET /ledger": row(FINANCE, query="payee_id=$partner"),
     "GET /ledger/balances": row(FINANCE, query="payee_id=$partner"),
+    "GET /ledger/totals": row(FINANCE | MANAGERS | {"analyst"}),
     "GET /payees": row(EARNINGS | ALL_PARTNER, query="partner_id=$partner"),
     "GET /payees/{payee_id}": row(FINANCE | MONEY, payee_id="partner"),
     "GET /mergers/{partner_id}": row(
@@ -665,8 +666,9 @@ GATEWAY = {
     "GET /customers/{account_id}": page(frozenset({"desk", "cm"}), account_id="account"),
     "GET /desk/{registration_id}": page(frozenset({"desk", "cm"}), registration_id="deal"),
     "GET /why/{event_id}": page(DEALS, event_id="registration_event"),
-    "GET /earnings": page(EARNINGS | ALL_PARTNER),
+    "GET /earnings": page(EARNINGS | ALL_PARTNER | {"analyst"}),
     "GET /lines/{line_id}": page(EARNINGS, line_id="line"),
+    "GET /statements/live": page(EARNINGS | ALL_PARTNER, query="currency=EUR&partner_id=$partner"),
     "GET /statements/{statement_id}": page(EARNINGS, statement_id="statement"),
     "GET /money": page(FINANCE),
     "GET /payments/{payment_id}": page(FINANCE | MONEY, payment_id="payment"),

@@ -126,6 +126,40 @@ async def test_a_partner_sees_how_its_dispute_was_decided_and_finance_says_how_t
             assert "Corrected: credit note 7." in noted.text
 
 
+async def test_a_partner_reads_what_its_next_statement_would_say_so_far(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        await main_job(it)
+        finn = await it.who("finn")
+        [statement] = done(await finn.get("/v1/incentives/statements"))["items"]
+        page = f"/statements/live?partner_id={statement['partner_id']}&currency=EUR"
+        live = done(await finn.get(f"/v1/incentives{page}"))
+        for name in ("northwind", "finn"):
+            async with portal_of(it, await it.who(name)) as reader:
+                text = (await reader.get(page)).text
+                assert "The next statement so far" in text
+                assert live["closing"]["amount"] in text.replace(",", "")
+                assert [f"/why/{line['event_id']}" in text for line in live["lines"]] == [True] * len(live["lines"])
+        async with portal_of(it, await it.who("southbridge")) as other:
+            assert (await other.get(page)).status_code == 404
+
+
+async def test_an_analyst_reads_what_all_partners_together_are_owed_and_no_line(tmp_path: Path) -> None:
+    async with running_system(tmp_path) as it:
+        await main_job(it)
+        ana = {"handle": "ana", "name": "Ana", "mail": "ana@acme.example", "roles": ["analyst"]}
+        done(await (await it.who("ada")).post("/v1/staff", ana, key="ana"), 201)
+        who = await it.who("ana")
+        async with portal_of(it, who) as analyst:
+            text = (await analyst.get("/earnings")).text
+            assert "What all partners together are owed" in text
+            assert "Cost so far" in text
+            assert "/lines/" not in text
+        [row] = done(await who.get("/v1/incentives/ledger/totals"))["items"]
+        trial = done(await (await it.who("finn")).get("/v1/incentives/ledger/balances"))["trial_balance"][0]
+        assert (row["currency"], row["expense"], row["paid"]) == ("EUR", trial["expense"], trial["cash"].lstrip("-"))
+        assert (await who.get("/v1/incentives/lines")).status == 403
+
+
 async def test_finance_enters_a_credit_note_of_a_sale_on_the_page_of_its_line(tmp_path: Path) -> None:
     async with running_system(tmp_path) as it:
         await main_job(it)

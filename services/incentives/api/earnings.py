@@ -1,5 +1,6 @@
 """Earning lines, sales and the ledger over HTTP."""
 
+from decimal import Decimal
 from typing import Annotated, Any, TypedDict
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -13,7 +14,7 @@ from chassis.execution import Peek
 from chassis.http import App, Body, Caller, Day, Paged, Reader, Writer, listed, page, perform, reads, shown
 from chassis.identity import Principal
 from chassis.read_store.port import Contains, Range, each
-from services.incentives.access import READ_DISPUTED, READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES
+from services.incentives.access import READ_DISPUTED, READ_EARNINGS, READ_LEDGER, READ_OWN_PAY, READ_SALES, READ_TOTALS
 from services.incentives.api.narrowing import Currency, Filter, Month, Sort, sorted_by
 from services.incentives.application.answers import LineAnswer
 from services.incentives.application.books import with_months
@@ -285,6 +286,36 @@ class Balances(TypedDict):
     trial_balance: list[TrialDocument]
     items: list[BalanceDocument]
     next_cursor: str | None
+
+
+class Totals(TypedDict):
+    """What is owed and was paid in one currency, above zero, and what it cost; of whom is not said."""
+
+    currency: str
+    held: str
+    payable: str
+    in_payment: str
+    paid: str
+    accrued: str
+    withheld: str
+    expense: str
+
+
+@router.get("/ledger/totals")
+@answers(Page[Totals])
+@reads("trial_balance")
+async def totals(caller: Reader, app: App) -> Response:
+    """What all partners together are owed, were paid and cost, in each currency."""
+    app.access.check(caller.principal, READ_TOTALS)
+    trial = await app.read.find("trial_balance", caller.tenant, sort="currency", limit=200)
+    return listed([_totals(one) for one in trial.items], None)
+
+
+def _totals(trial: dict[str, Any]) -> dict[str, str]:
+    """The books have debts below zero."""
+    credits = {"paid": "cash", **{name: name for name in ("held", "payable", "in_payment", "accrued", "withheld")}}
+    owed = {name: str(0 - Decimal(trial[account])) for name, account in credits.items()}
+    return {"currency": trial["currency"], **owed, "expense": trial["expense"]}
 
 
 @router.get("/ledger/balances")

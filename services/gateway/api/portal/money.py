@@ -14,6 +14,7 @@ from services.gateway.api.portal.payees import payee_names
 from services.gateway.api.portal.visit import NOTHING, Form, Here, PageRoute, Part, Refusal, Sent, Visit, refused
 
 OWN_PAY = "incentives.read one's own pay"
+TOTALS = "incentives.read totals of earnings"
 WAITING_MAX, IDENTIFIER = 50, 36
 WAITING = ("proposed", "blocked", "approved", "failed", "returned", "unknown", "pending_invoice", "submitted")
 """The states of a payment in which it is not over, those first in which a person goes on."""
@@ -27,7 +28,12 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 @router.get("/earnings")
 async def earnings(here: Here) -> Response:
-    """Lines with their state, dates, and why they are held; statements and payments beside them. A person's are its own."""
+    """Lines with their state, dates, and why they are held; statements and payments beside them. A person's are its own.
+
+    Who may read sums alone, such as an analyst, is shown these.
+    """
+    if here.may(TOTALS) and not here.may("incentives.read earnings"):
+        return await here.page("earned.html", totals=await here.ask("incentives", "/ledger/totals"))
     return await earnings_page(here)
 
 
@@ -172,6 +178,22 @@ async def reverse(line_id: str, here: Here, sent: Sent) -> Response:
     if answer.ok:
         return here.went(answer, f"/lines/{line_id}", "reversed")
     return await line_page(here, line_id, refused("reverse", sent, answer), answer.status)
+
+
+@router.get("/statements/live")
+async def live_statement(here: Here) -> Response:
+    """What the next statement of a payee would say if it were issued now, by cause and line by line."""
+    if not (here.may("incentives.read earnings") or here.may(OWN_PAY)):
+        raise Forbidden
+    query = here.request.query_params
+    asked = {name: query.get(name) or None for name in ("partner_id", "payee_id", "currency")}
+    found = await here.ask("incentives", "/statements/live", **asked)
+    if not found.ok and not found.down:
+        raise NotFound
+    statement = found.one
+    names, deals = await asyncio.gather(here.names({asked["partner_id"]}), _deals_of(here, statement))
+    shown: dict[str, Any] = {"part": found, "statement": statement, "names": names, "deals": deals}
+    return await here.page("statement_live.html", **shown)
 
 
 @router.get("/statements/{statement_id}")
