@@ -6,17 +6,32 @@ from decimal import Decimal
 
 import pytest
 
+from services.incentives.domain.account import PeriodOpen
 from services.incentives.domain.batch import Batches, BatchInvalid, PrepareBatch, prepare_batch
+from services.incentives.domain.books import BooksUnbalanced, MonthOpen
+from services.incentives.domain.budget import FundsInsufficient
 from services.incentives.domain.claim import ClaimItem
 from services.incentives.domain.fund import FUNDS
-from services.incentives.domain.line import PostponedTooFar, postpone_line
-from services.incentives.domain.payment import Payments
+from services.incentives.domain.fund_request import DeadlinePassed
+from services.incentives.domain.line import OnHold, PostponedTooFar, UnderReview, postpone_line
+from services.incentives.domain.payment import (
+    AlreadyOpen,
+    AttemptsSpent,
+    GateUnmet,
+    InvoiceDiffers,
+    InvoiceDuplicate,
+    OverLimit,
+    Payments,
+    UnknownReference,
+)
 from services.incentives.domain.payment_rules import PAYMENT_RULES
 from services.incentives.domain.periods import Calendar
+from services.incentives.domain.plan import PlanOverlap
 from services.incentives.domain.rating import PLANS
 from services.incentives.domain.sale_commands import PostponeLine
 from services.incentives.domain.sharing import ReleasePart
 from services.incentives.domain.tier_rules import TIERS
+from services.incentives.domain.two_people import FourEyes
 from tests.incentives.facts import NOW, World, book, credit, plan, win
 from tests.incentives.fund_facts import accepted, asked, claimed, eur, fund, funded, proof
 from tests.incentives.orders import Desk
@@ -112,3 +127,28 @@ def test_a_batch_has_at_most_500_payments():
     assert len(prepared.payment_ids) == 500
     with pytest.raises(BatchInvalid):
         prepare_batch(replace(wish, payment_ids=names), Batches.initial, [order] * 501)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "slug", "status"),
+    [
+        (OnHold, "on-hold", 409),
+        (UnderReview, "under-review", 409),
+        (PeriodOpen, "period-open", 409),
+        (MonthOpen, "period-open", 409),
+        (AlreadyOpen, "payment-open", 409),
+        (InvoiceDiffers, "invoice-differs", 409),
+        (InvoiceDuplicate, "invoice-duplicate", 409),
+        (OverLimit, "over-limit", 403),
+        (FourEyes, "four-eyes", 403),
+        (UnknownReference, "unknown-reference", 404),
+        (AttemptsSpent, "attempts-spent", 409),
+        (GateUnmet, "gate-unmet", 409),
+        (BooksUnbalanced, "books-unbalanced", 409),
+        (FundsInsufficient, "funds-insufficient", 409),
+        (DeadlinePassed, "deadline-passed", 409),
+        (PlanOverlap, "plan-overlap", 409),
+    ],
+)
+def test_a_refusal_has_the_name_and_the_status_of_the_page(refusal, slug, status):
+    assert (refusal.slug, refusal.status) == (slug, status)
