@@ -522,6 +522,7 @@ def test_whatever_is_asked_what_is_allocated_is_available_reserved_or_used(steps
         entries = [e for happened in events for e in happened.journal.entries]
         held = -sum((e.amount.amount for e in entries if e.account == "available"), D(0))
         assert held == state.available.amount
+        assert Budgets.fold([carry(state)]) == state, "a long one goes on in its next segment as it was"
 
 
 async def test_done_when_6_200_concurrent_sales_never_overdraw_a_spiff(incentives):

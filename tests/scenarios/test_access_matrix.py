@@ -61,8 +61,8 @@ def row(who: frozenset[str] = EVERYBODY, body: Any = None, query: str = "", **id
     return Row(who, ids, query, body)
 
 
-def page(who: frozenset[str] = EVERYBODY, query: str = "", **ids: str) -> Row:
-    return Row(who, ids, query, page=True)
+def page(who: frozenset[str] = EVERYBODY, **ids: str) -> Row:
+    return Row(who, ids, page=True)
 
 
 def of_every_service(service: str, drafts: frozenset[str], publishes: frozenset[str]) -> dict[Route, Row]:
@@ -668,7 +668,7 @@ GATEWAY = {
     "GET /why/{event_id}": page(DEALS, event_id="registration_event"),
     "GET /earnings": page(EARNINGS | ALL_PARTNER | {"analyst"}),
     "GET /lines/{line_id}": page(EARNINGS, line_id="line"),
-    "GET /statements/live": page(EARNINGS | ALL_PARTNER, query="currency=EUR&partner_id=$partner"),
+    "GET /statements/live/{partner_id}": page(EARNINGS | ALL_PARTNER, partner_id="partner"),
     "GET /statements/{statement_id}": page(EARNINGS, statement_id="statement"),
     "GET /money": page(FINANCE),
     "GET /payments/{payment_id}": page(FINANCE | MONEY, payment_id="payment"),

@@ -131,8 +131,9 @@ async def test_a_partner_reads_what_its_next_statement_would_say_so_far(tmp_path
         await main_job(it)
         finn = await it.who("finn")
         [statement] = done(await finn.get("/v1/incentives/statements"))["items"]
-        page = f"/statements/live?partner_id={statement['partner_id']}&currency=EUR"
-        live = done(await finn.get(f"/v1/incentives{page}"))
+        whose = statement["partner_id"]
+        page = f"/statements/live/{whose}"
+        live = done(await finn.get(f"/v1/incentives/statements/live?partner_id={whose}&currency=EUR"))
         for name in ("northwind", "finn"):
             async with portal_of(it, await it.who(name)) as reader:
                 text = (await reader.get(page)).text

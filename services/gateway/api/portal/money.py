@@ -180,18 +180,18 @@ async def reverse(line_id: str, here: Here, sent: Sent) -> Response:
     return await line_page(here, line_id, refused("reverse", sent, answer), answer.status)
 
 
-@router.get("/statements/live")
-async def live_statement(here: Here) -> Response:
+@router.get("/statements/live/{partner_id}")
+async def live_statement(partner_id: str, here: Here) -> Response:
     """What the next statement of a payee would say if it were issued now, by cause and line by line."""
     if not (here.may("incentives.read earnings") or here.may(OWN_PAY)):
         raise Forbidden
     query = here.request.query_params
-    asked = {name: query.get(name) or None for name in ("partner_id", "payee_id", "currency")}
-    found = await here.ask("incentives", "/statements/live", **asked)
+    asked = {"payee_id": query.get("payee_id") or None, "currency": query.get("currency") or here.tenancy.currency}
+    found = await here.ask("incentives", "/statements/live", partner_id=partner_id, **asked)
     if not found.ok and not found.down:
         raise NotFound
     statement = found.one
-    names, deals = await asyncio.gather(here.names({asked["partner_id"]}), _deals_of(here, statement))
+    names, deals = await asyncio.gather(here.names({partner_id}), _deals_of(here, statement))
     shown: dict[str, Any] = {"part": found, "statement": statement, "names": names, "deals": deals}
     return await here.page("statement_live.html", **shown)
 
